@@ -1,0 +1,140 @@
+//! The one small error registry: what happened, what to do, and the class that gives the exit code.
+//!
+//! It stands on the ground floor because every room reports with it. It never holds a secret and
+//! never the text of a parser (toml, serde_json, clap and the SDK quote what they choke on).
+
+/// The classes of failure. Each is an exit code that scripts may rely on (README, "Exit codes").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Anything that has no class of its own: 1.
+    Other,
+    /// Usage, and input that cannot be right (duration, seed, recipient): 2.
+    Usage,
+    /// No such vault, profile or entry: 3.
+    NotFound,
+    /// The vault cannot be unlocked: 4.
+    Locked,
+    /// Damaged, or from a newer version: 5.
+    Damaged,
+    /// Refused: permissions, pin, limits: 6.
+    Refused,
+    /// Not saved; the old vault stands: 7.
+    NotSaved,
+    /// Busy, or out of time: 8.
+    Busy,
+    /// AWS refused or cannot be reached; MFA failed or no code to be had: 9.
+    Aws,
+    /// Saved, but the disk has not confirmed that it will last: 10.
+    NotDurable,
+}
+
+impl Class {
+    /// The process's exit code for this class.
+    pub fn code(self) -> u8 {
+        match self {
+            Class::Other => 1,
+            Class::Usage => 2,
+            Class::NotFound => 3,
+            Class::Locked => 4,
+            Class::Damaged => 5,
+            Class::Refused => 6,
+            Class::NotSaved => 7,
+            Class::Busy => 8,
+            Class::Aws => 9,
+            Class::NotDurable => 10,
+        }
+    }
+}
+
+/// A failure as the user will read it: lowercase, no full stop, no secret, no Rust in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Which exit code this becomes.
+    pub class: Class,
+    /// What happened.
+    pub what: String,
+    /// What to do about it, where there is something to do.
+    pub hint: Option<String>,
+}
+
+/// What every room returns.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// A failure of the given class.
+    pub fn new(class: Class, what: impl Into<String>) -> Self {
+        Self { class, what: what.into(), hint: None }
+    }
+
+    /// Class 1.
+    pub fn other(what: impl Into<String>) -> Self {
+        Self::new(Class::Other, what)
+    }
+
+    /// Class 2.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::new(Class::Usage, what)
+    }
+
+    /// Class 3.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::new(Class::NotFound, what)
+    }
+
+    /// Class 4.
+    pub fn locked(what: impl Into<String>) -> Self {
+        Self::new(Class::Locked, what)
+    }
+
+    /// Class 5.
+    pub fn damaged(what: impl Into<String>) -> Self {
+        Self::new(Class::Damaged, what)
+    }
+
+    /// Class 6.
+    pub fn refused(what: impl Into<String>) -> Self {
+        Self::new(Class::Refused, what)
+    }
+
+    /// Class 7.
+    pub fn not_saved(what: impl Into<String>) -> Self {
+        Self::new(Class::NotSaved, what)
+    }
+
+    /// Class 8.
+    pub fn busy(what: impl Into<String>) -> Self {
+        Self::new(Class::Busy, what)
+    }
+
+    /// Class 9.
+    pub fn aws(what: impl Into<String>) -> Self {
+        Self::new(Class::Aws, what)
+    }
+
+    /// The same failure with advice. One hint at most: a second call replaces the first.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The operating system's word for an error, without Rust's `(os error N)`.
+pub fn os_text(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    match chars.next() {
+        // "Permission denied" becomes "permission denied"; "I/O error" keeps its capitals.
+        Some(first) if chars.clone().next().is_some_and(|c| c.is_lowercase()) => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// File names and AWS's messages may hold anything: one line stays one line, and a terminal is not
+/// written to by somebody else's escape sequences.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}

@@ -1,0 +1,41 @@
+//! What is said to a person goes to stderr, one line at a time, and never a secret.
+
+use std::io::Write;
+
+/// How much is said. A value that is passed down, so that tests and `--quiet` decide.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Say {
+    /// `--quiet`: no warnings and notes; errors are still reported.
+    pub quiet: bool,
+    /// `--debug`: which sources, files and calls were chosen.
+    pub debug: bool,
+}
+
+impl Say {
+    /// Something that the user should mend: `vault: warning: …`.
+    pub fn warn(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            line(&format!("vault: warning: {}", text.as_ref()));
+        }
+    }
+
+    /// An answer for a person that is not a command's result, as it stands.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if !self.quiet {
+            line(text.as_ref());
+        }
+    }
+
+    /// What was chosen and why: `vault: debug: …`.
+    pub fn debug(&self, text: impl AsRef<str>) {
+        if self.debug {
+            line(&format!("vault: debug: {}", text.as_ref()));
+        }
+    }
+}
+
+/// One write a line, so that parallel jobs do not mix theirs; a closed stderr is no reason to fail.
+fn line(text: &str) {
+    let text = crate::error::one_line(text);
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
