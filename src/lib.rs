@@ -19,5 +19,6 @@ pub mod credential;
 pub mod env;
 pub mod error;
 pub mod name;
+pub mod os;
 pub mod say;
 pub mod secret;

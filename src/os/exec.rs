@@ -1,0 +1,90 @@
+//! Becoming another program, and what a child must find as it was.
+
+use std::ffi::{CStr, CString, c_char};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Becomes the program at `path`; returns only if it cannot.
+pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
+    let argv = pointers(argv);
+    let envp = pointers(envp);
+    // SAFETY: both arrays end with a null pointer, and every string in them outlives the call.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Gives SIGPIPE its default back, which Rust's runtime set to "ignore" at start; an ignored signal
+/// stays ignored over execve, and then `command | head` never ends.
+///
+/// Whether it was ignored when we were started can no longer be known: the runtime does not say. A
+/// shell's default is the safer guess.
+pub fn default_sigpipe() {
+    // SAFETY: a valid signal and disposition.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+}
+
+/// Ignores SIGPIPE as Rust's runtime does: after a failed execve, so that the error can be reported.
+pub fn ignore_sigpipe() {
+    // SAFETY: a valid signal and disposition.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Lets the child have the core limit that this process was started with. SIGPIPE and the signal
+/// mask are put right by std for every child.
+pub fn restore_in_child(command: &mut Command) {
+    let Some(saved) = super::limits::at_start() else { return };
+    // SAFETY: between fork and exec the closure only calls setrlimit, which is async-signal-safe, on
+    // a value that was copied into it.
+    unsafe {
+        command.pre_exec(move || {
+            super::restore(&saved);
+            Ok(())
+        });
+    }
+}
+
+/// Waits until the children that this thread has started have ended, at most until the deadline. For
+/// a library that starts programs and does not wait for them: as zombies they would be the children of
+/// the command that this process becomes. Children of other threads, and those inherited over an
+/// exec (of a shell's `job & exec vault`), are left alone where this is not the main thread.
+pub fn reap_children_of_this_thread(deadline: Instant) {
+    let mut pause = Duration::from_micros(200);
+    loop {
+        // SAFETY: a null status is allowed.
+        let ended =
+            unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WNOTHREAD) };
+        match ended {
+            // None left, or none that could be waited for.
+            -1 => return,
+            0 if Instant::now() >= deadline => return,
+            0 => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(10));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_children_of_this_thread_are_reaped() {
+        let mut others = Command::new("/bin/sh").args(["-c", "exit 3"]).spawn().unwrap();
+        let reaping = std::thread::spawn(|| {
+            let mut own = Command::new("/bin/sh").args(["-c", "exit 4"]).spawn().unwrap();
+            reap_children_of_this_thread(Instant::now() + Duration::from_secs(60));
+            own.wait().unwrap_err().raw_os_error()
+        });
+        assert_eq!(reaping.join().unwrap(), Some(libc::ECHILD), "it was waited for already");
+        assert_eq!(others.wait().unwrap().code(), Some(3));
+    }
+}

@@ -1,0 +1,233 @@
+//! Descriptors, file systems and ids.
+
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::time::Instant;
+
+/// What to wait for on a descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to read, an end of file or a hang-up.
+    Read,
+    /// Room to write.
+    Write,
+}
+
+/// Waits until at least one of the descriptors is ready, and tells which are, in their order. None
+/// is: the deadline has passed. An interruption by a signal is waited out.
+///
+/// # Errors
+/// What poll(2) says; not EINTR.
+pub fn wait_until_ready(
+    what: &[(BorrowedFd<'_>, Interest)],
+    deadline: Option<Instant>,
+) -> io::Result<Vec<bool>> {
+    let mut fds: Vec<libc::pollfd> = what
+        .iter()
+        .map(|(fd, interest)| libc::pollfd {
+            fd: fd.as_raw_fd(),
+            events: match interest {
+                Interest::Read => libc::POLLIN,
+                Interest::Write => libc::POLLOUT,
+            },
+            revents: 0,
+        })
+        .collect();
+    let count = libc::nfds_t::try_from(fds.len()).unwrap_or_default();
+    loop {
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let timeout = match left {
+            None => -1,
+            // Rounded up: a rest of half a millisecond must not become a busy loop.
+            Some(left) => i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX),
+        };
+        // SAFETY: the array is as long as we say, and its descriptors are borrowed, so open.
+        let ready = unsafe { libc::poll(fds.as_mut_ptr(), count, timeout) };
+        if ready >= 0 {
+            return Ok(fds.iter().map(|fd| fd.revents != 0).collect());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
+/// Standard input as a descriptor: std's own has a buffer that is never freed, so never wiped.
+pub fn stdin_fd() -> BorrowedFd<'static> {
+    // SAFETY: Rust's runtime opens /dev/null on 0, 1 and 2 where they are closed at start, and
+    // nothing here closes them: `null_onto_stdin` replaces in one step.
+    unsafe { BorrowedFd::borrow_raw(0) }
+}
+
+/// Makes standard input /dev/null, for the command that follows: it held a key. Where there is no
+/// /dev/null (a bare root), it becomes a pipe without a writer, which reads as empty too.
+///
+/// # Errors
+/// No descriptor left.
+pub fn null_onto_stdin() -> io::Result<()> {
+    let put = |fd: RawFd| {
+        // SAFETY: dup2 replaces descriptor 0 in one step. `fd` is open, held by the caller.
+        if unsafe { libc::dup2(fd, 0) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    };
+    match std::fs::File::open("/dev/null") {
+        Ok(null) => put(null.as_raw_fd()),
+        Err(_) => {
+            let (empty, _writer) = io::pipe()?;
+            put(empty.as_raw_fd())
+        }
+    }
+}
+
+/// Closes a descriptor that we inherited and took a key from (`/dev/fd/N`), so that the command does
+/// not get it. 0, 1 and 2 are never closed: see [`null_onto_stdin`].
+///
+/// # Errors
+/// EBADF for one that is not open, is 0, 1 or 2, or is our own.
+pub fn close(fd: RawFd) -> io::Result<()> {
+    // SAFETY: asks for a number's flags; a number that is not open is an error.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    // Everything that we open is closed on exec, and nothing that came through an exec is.
+    if fd <= 2 || flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: the descriptor was inherited, so no value of this program owns it.
+    if unsafe { libc::close(fd) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+const TMPFS: i64 = 0x0102_1994;
+const RAMFS: i64 = 0x8584_58f6;
+
+/// True if the file lies on tmpfs or ramfs, where container secrets are mounted.
+pub fn on_memory(file: BorrowedFd<'_>) -> bool {
+    let mut about = MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: a valid out-pointer; all-zero is a valid struct.
+    let kind = unsafe {
+        if libc::fstatfs(file.as_raw_fd(), about.as_mut_ptr()) != 0 {
+            return false;
+        }
+        about.assume_init().f_type
+    };
+    kind == TMPFS || kind == RAMFS
+}
+
+/// Asks whether the process could make files in this directory (access(2): by the real ids, which are
+/// the effective ones of a program that is not set-id). A file system that is read-only says no.
+///
+/// # Errors
+/// Why not; `NotFound` if nothing is there.
+pub fn may_write(directory: &Path) -> io::Result<()> {
+    let path = CString::new(directory.as_os_str().as_bytes())?;
+    // SAFETY: a string that ends in NUL and lives until the call is over.
+    match unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The user who started the process.
+pub fn real_uid() -> u32 {
+    // SAFETY: always succeeds, no pointers.
+    unsafe { libc::getuid() }
+}
+
+/// The user whose rights the process has.
+pub fn effective_uid() -> u32 {
+    // SAFETY: always succeeds, no pointers.
+    unsafe { libc::geteuid() }
+}
+
+/// The group of the user who started the process.
+pub fn real_gid() -> u32 {
+    // SAFETY: always succeeds, no pointers.
+    unsafe { libc::getgid() }
+}
+
+/// The group whose rights the process has.
+pub fn effective_gid() -> u32 {
+    // SAFETY: always succeeds, no pointers.
+    unsafe { libc::getegid() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::{AsFd, IntoRawFd};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::os::testing;
+
+    #[test]
+    fn waiting_ends_at_the_deadline_or_with_data() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let fds = [(reader.as_fd(), Interest::Read), (writer.as_fd(), Interest::Write)];
+        let soon = Instant::now() + Duration::from_millis(1);
+        assert_eq!(wait_until_ready(&fds[..1], Some(soon)).unwrap(), [false]);
+        assert_eq!(wait_until_ready(&fds, None).unwrap(), [false, true]);
+        writer.write_all(b"x").unwrap();
+        let fds = [(reader.as_fd(), Interest::Read)];
+        assert_eq!(wait_until_ready(&fds, None).unwrap(), [true]);
+    }
+
+    #[test]
+    fn an_inherited_descriptor_can_be_closed_but_not_the_standard_ones() {
+        let fd = std::fs::File::open("/dev/null").unwrap().into_raw_fd();
+        assert!(close(fd).is_err(), "our own");
+        // SAFETY: the descriptor is open; without the flag it is as an inherited one.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+        close(fd).unwrap();
+        for standard in [-1, 0, 1, 2] {
+            assert!(close(standard).is_err());
+        }
+    }
+
+    #[test]
+    fn whether_a_directory_takes_files_is_known() {
+        may_write(Path::new("/dev/shm")).unwrap();
+        let kind = |path: &str| may_write(Path::new(path)).unwrap_err().kind();
+        assert_eq!(kind("/dev/shm/none"), io::ErrorKind::NotFound);
+        assert_eq!(kind("/dev/null/none"), io::ErrorKind::NotADirectory);
+        assert_eq!(kind("/dev/\0"), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn memory_file_systems_are_told_apart() {
+        let disk = std::fs::File::open("/proc/self/status").unwrap();
+        assert!(!on_memory(disk.as_fd()));
+        if let Ok(memory) = std::fs::File::open("/dev/shm") {
+            assert!(on_memory(memory.as_fd()));
+        }
+    }
+
+    #[test]
+    fn a_stdin_that_held_a_key_reads_as_empty() {
+        if testing::role().as_deref() == Some("stdin") {
+            let left = |fd: BorrowedFd<'_>| {
+                let mut text = String::new();
+                std::fs::File::from(fd.try_clone_to_owned().unwrap())
+                    .read_to_string(&mut text)
+                    .unwrap();
+                text
+            };
+            assert_eq!(left(stdin_fd()), "AGE-SECRET-KEY");
+            null_onto_stdin().unwrap();
+            assert_eq!(left(stdin_fd()), "");
+            let child = std::process::Command::new("/bin/cat").output().unwrap();
+            assert!(child.status.success() && child.stdout.is_empty());
+            return;
+        }
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"AGE-SECRET-KEY").unwrap();
+        drop(writer);
+        let test = "os::files::tests::a_stdin_that_held_a_key_reads_as_empty";
+        testing::passed(&testing::again(test, "stdin").stdin(reader).output().unwrap());
+    }
+}

@@ -1,0 +1,130 @@
+//! What keeps secrets out of core files, other processes and dead stack frames.
+
+use std::sync::OnceLock;
+
+/// The RLIMIT_CORE that the process was started with, for its children. The default one restores
+/// nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SavedLimit {
+    core: Option<(libc::rlim_t, libc::rlim_t)>,
+}
+
+static AT_START: OnceLock<SavedLimit> = OnceLock::new();
+
+/// Sets the soft RLIMIT_CORE to 0 and PR_SET_DUMPABLE to 0: no core file, and no other process of the
+/// same user reads this one's memory. Neither changes what a child sees: [`restore`] gives the limit
+/// back (the hard one is never touched), and execve makes a process dumpable again.
+///
+/// What cannot be set is left as it is: hardening is no reason to fail.
+pub fn harden() -> SavedLimit {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid out-pointer.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) } == 0;
+    let saved = SavedLimit { core: known.then_some((limit.rlim_cur, limit.rlim_max)) };
+    let saved = *AT_START.get_or_init(|| saved);
+    if known {
+        set(0, limit.rlim_max);
+    }
+    // SAFETY: no pointers are passed.
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    saved
+}
+
+/// Gives RLIMIT_CORE back as it was at start: before execve, and in children.
+pub fn restore(saved: &SavedLimit) {
+    if let Some((soft, hard)) = saved.core {
+        set(soft, hard);
+    }
+}
+
+/// What [`harden`] saved, if it ran.
+pub(super) fn at_start() -> Option<SavedLimit> {
+    AT_START.get().copied()
+}
+
+/// Async-signal-safe: it runs between fork and exec too.
+fn set(soft: libc::rlim_t, hard: libc::rlim_t) {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: a valid pointer to an initialised struct.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+}
+
+/// How much of the stack is overwritten, in bytes: more than unlocking uses.
+const STACK: usize = 256 * 1024;
+
+/// Overwrites the 256 KiB of stack below the caller's frame, where finished calls left their
+/// variables (after argon2 the derived key stood there three times).
+#[inline(never)]
+pub fn wipe_stack() {
+    let mut area = std::mem::MaybeUninit::<[u64; STACK / 8]>::uninit();
+    let start = area.as_mut_ptr().cast::<u64>();
+    for at in 0..STACK / 8 {
+        // SAFETY: `at` is inside the array; volatile, so that the writes are not left out as dead.
+        unsafe { start.add(at).write_volatile(0) };
+    }
+    std::hint::black_box(&mut area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::testing;
+
+    fn soft_core() -> libc::rlim_t {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: a valid out-pointer.
+        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) }, 0);
+        limit.rlim_cur
+    }
+
+    #[test]
+    fn hardening_lowers_the_soft_limit_and_restoring_gives_it_back() {
+        if testing::role().as_deref() == Some("harden") {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: a valid out-pointer.
+            unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) };
+            let before = limit.rlim_max.min(4096);
+            set(before, limit.rlim_max);
+            let saved = harden();
+            assert_eq!(soft_core(), 0);
+            // SAFETY: no pointers are passed.
+            assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, 0);
+            let mut child = std::process::Command::new("/bin/sh");
+            child.args(["-c", "ulimit -S -c"]);
+            crate::os::restore_in_child(&mut child);
+            let told = String::from_utf8(child.output().unwrap().stdout).unwrap();
+            // The shell counts in blocks of 512 bytes, or in KiB.
+            assert!(before == 0 || told.trim() != "0", "{told}");
+            restore(&saved);
+            assert_eq!(soft_core(), before);
+            harden();
+            restore(&harden());
+            assert_eq!(soft_core(), before, "the first one is remembered");
+            return;
+        }
+        let output = testing::again(
+            "os::limits::tests::hardening_lowers_the_soft_limit_and_restoring_gives_it_back",
+            "harden",
+        )
+        .output()
+        .unwrap();
+        testing::passed(&output);
+    }
+
+    #[inline(never)]
+    fn leave_on_the_stack(pattern: u8) -> usize {
+        let mut area = [pattern; 4096];
+        std::hint::black_box(&mut area);
+        area.as_ptr() as usize
+    }
+
+    #[test]
+    fn the_stack_below_is_overwritten() {
+        let at = leave_on_the_stack(0xa7) as *const u8;
+        wipe_stack();
+        // SAFETY: the address lies in this thread's stack, below the current frame, and is mapped
+        // since it was written a moment ago. Its content is whatever stands there.
+        let left = unsafe { at.add(2048).read_volatile() };
+        assert_ne!(left, 0xa7);
+    }
+}

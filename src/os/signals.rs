@@ -1,0 +1,190 @@
+//! Signals as something to wait for, and to die of.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// Signals that, while this lives, are noted instead of acted upon. Dropping it gives them their old
+/// dispositions back.
+///
+/// They are caught by a handler that writes to a pipe. Holding them back by the signal mask would not
+/// do: a mask is a thread's, and a name look-up may have left a thread behind, which would then die of
+/// ^C in the middle of a prompt, and the process with it.
+pub struct Signals {
+    old: Vec<(i32, libc::sigaction)>,
+    pipe: &'static (OwnedFd, OwnedFd),
+    /// Dispositions are the process's: one at a time.
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// Never closed, so that a handler that is late writes to nobody else's descriptor.
+static PIPE: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
+static WRITE_END: AtomicI32 = AtomicI32::new(-1);
+static ALONE: Mutex<()> = Mutex::new(());
+
+impl Signals {
+    /// Notes these signals from now on, except those that the process ignores (under nohup, SIGHUP):
+    /// they must not start to count.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn watch(signals: &[i32]) -> io::Result<Self> {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipe = match PIPE.get() {
+            Some(pipe) => pipe,
+            None => {
+                let ends = silent_pipe()?;
+                PIPE.get_or_init(|| ends)
+            }
+        };
+        WRITE_END.store(pipe.1.as_raw_fd(), Ordering::SeqCst);
+        let mut watched = Self { old: Vec::new(), pipe, _alone: alone };
+        while watched.take().is_some() {}
+        for signal in signals {
+            let old = disposition(*signal);
+            if let Some(old) = old.filter(|old| old.sa_sigaction != libc::SIG_IGN) {
+                watched.old.push((*signal, old));
+                note_it(*signal);
+            }
+        }
+        Ok(watched)
+    }
+
+    /// The next signal that arrived, if one did; never waits.
+    pub fn take(&self) -> Option<i32> {
+        let mut number = 0u8;
+        // SAFETY: one byte of room, as we say. The descriptor is open for ever.
+        let read = unsafe { libc::read(self.pipe.0.as_raw_fd(), (&raw mut number).cast(), 1) };
+        (read == 1).then_some(i32::from(number))
+    }
+
+    /// Lets a signal that was noted act after all, and notes it again from then on. For SIGTSTP it
+    /// returns when the process is continued, or at once where job control does not reach (an orphaned
+    /// process group).
+    pub fn let_act(&self, signal: i32) {
+        for (_, old) in self.old.iter().filter(|(number, _)| *number == signal) {
+            set_disposition(signal, old);
+            raise_unblocked(signal);
+            note_it(signal);
+        }
+    }
+}
+
+impl AsFd for Signals {
+    /// Readable when [`Signals::take`] has something.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.0.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for (signal, old) in &self.old {
+            set_disposition(*signal, old);
+        }
+    }
+}
+
+/// Ends the process by this signal, so that its parent sees what it would have seen (128+n in a
+/// shell).
+pub fn die_of(signal: i32) -> ! {
+    // SAFETY: SIG_DFL is a valid disposition; a failure leaves the old one, and `_exit` follows.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    raise_unblocked(signal);
+    // Only where the signal's default is not to end the process.
+    // SAFETY: ends the process; nothing runs after it.
+    unsafe { libc::_exit(128 + signal) }
+}
+
+/// A pipe that never blocks, for reading and for writing.
+fn silent_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    // SAFETY: room for two descriptors.
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: both were just opened and belong to nobody else.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+/// The handler. Only what is async-signal-safe: an atomic, write(2), errno kept.
+extern "C" fn note(signal: libc::c_int) {
+    let number = u8::try_from(signal).unwrap_or_default();
+    // SAFETY: errno is this thread's own; one byte is written from a local variable. A full pipe
+    // loses a signal beside 65,536 others.
+    unsafe {
+        let errno = libc::__errno_location();
+        let before = *errno;
+        libc::write(WRITE_END.load(Ordering::SeqCst), (&raw const number).cast(), 1);
+        *errno = before;
+    }
+}
+
+fn note_it(signal: i32) {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: all-zero is a valid struct (no flags, empty mask); the handler has the type that a
+    // disposition without SA_SIGINFO wants.
+    let action = unsafe {
+        (*action.as_mut_ptr()).sa_sigaction = note as *const () as libc::sighandler_t;
+        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART;
+        action.assume_init()
+    };
+    set_disposition(signal, &action);
+}
+
+fn disposition(signal: i32) -> Option<libc::sigaction> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: a null new action only asks; the out-pointer is valid, and all-zero is a valid struct.
+    unsafe {
+        (libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0)
+            .then(|| action.assume_init())
+    }
+}
+
+fn set_disposition(signal: i32, action: &libc::sigaction) {
+    // SAFETY: a valid struct: one that the system gave, or one of `note_it`.
+    unsafe { libc::sigaction(signal, action, std::ptr::null_mut()) };
+}
+
+/// Sends this thread a signal that may be blocked, and lets it be delivered.
+fn raise_unblocked(signal: i32) {
+    let mut set = MaybeUninit::<libc::sigset_t>::zeroed();
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: sigemptyset initialises the set, sigaddset refuses what is no signal, and an all-zero
+    // set is the empty one, should a call fail. The mask is this thread's own.
+    unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), before.as_mut_ptr());
+        libc::raise(signal);
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watched_signal_waits_to_be_taken() {
+        let signals = Signals::watch(&[libc::SIGUSR1]).unwrap();
+        assert_eq!(signals.take(), None);
+        // SAFETY: no pointers; the signal is noted by the handler.
+        unsafe { libc::raise(libc::SIGUSR1) };
+        assert_eq!(signals.take(), Some(libc::SIGUSR1));
+        assert_eq!(signals.take(), None);
+        drop(signals);
+        assert_eq!(disposition(libc::SIGUSR1).unwrap().sa_sigaction, libc::SIG_DFL);
+    }
+
+    #[test]
+    fn an_ignored_signal_stays_ignored() {
+        // SIGPIPE is ignored by Rust's runtime.
+        let signals = Signals::watch(&[libc::SIGPIPE]).unwrap();
+        // SAFETY: no pointers; ignored.
+        unsafe { libc::raise(libc::SIGPIPE) };
+        assert_eq!(signals.take(), None);
+    }
+}

@@ -1,0 +1,72 @@
+//! For tests only: pseudo-terminals, and a test that runs once more as a process of its own, since
+//! what it tries (limits, signals, the environment block) belongs to the whole process.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output};
+
+const ROLE: &str = "VAULT_TEST_ROLE";
+
+/// The part that this process plays; none in the test run that a person started.
+pub fn role() -> Option<String> {
+    let pairs = super::take_environment(&[]);
+    let value = pairs.into_iter().find(|(name, _)| name == ROLE.as_bytes())?.1;
+    String::from_utf8(value).ok()
+}
+
+/// The command that runs one test again, in the given part, on the process's main thread.
+pub fn again(test: &str, role: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--test-threads=1", "--nocapture"]).env(ROLE, role);
+    command
+}
+
+/// Asserts that the process ran exactly one test, and that it passed.
+pub fn passed(output: &Output) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
+}
+
+/// A pseudo-terminal: the side that a person sits at, and the side that a program sees.
+pub fn pty() -> (File, OwnedFd) {
+    let (mut person, mut program) = (-1, -1);
+    // SAFETY: two valid out-pointers; name, termios and size may be null (openpty(3)).
+    let result = unsafe {
+        libc::openpty(
+            &mut person,
+            &mut program,
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+            std::ptr::null_mut(),
+        )
+    };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+    for fd in [person, program] {
+        // SAFETY: a descriptor that was just opened; other tests start children meanwhile.
+        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
+    }
+    // SAFETY: both were just opened and belong to nobody else.
+    unsafe { (File::from_raw_fd(person), OwnedFd::from_raw_fd(program)) }
+}
+
+/// Makes the child the leader of a session of its own, on this terminal.
+pub fn on_terminal(command: &mut Command, program: &OwnedFd) {
+    let fd = program.as_raw_fd();
+    // SAFETY: setsid and ioctl are async-signal-safe, and the descriptor is open until exec.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::setsid() < 0 || libc::ioctl(fd, libc::TIOCSCTTY, 0) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(())
+        });
+    }
+}
+
+/// True if the terminal echoes.
+pub fn echoes(terminal: impl AsFd) -> bool {
+    super::tty::attributes(terminal.as_fd()).unwrap().c_lflag & libc::ECHO != 0
+}
