@@ -18,6 +18,7 @@ pub mod clock;
 pub mod credential;
 pub mod env;
 pub mod error;
+pub mod file;
 pub mod name;
 pub mod os;
 pub mod say;

@@ -1,0 +1,136 @@
+//! Files: read with checks, locked, and replaced so that nothing is ever lost.
+
+mod lock;
+mod read;
+mod replace;
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+pub use lock::{Lock, LockError, lock};
+pub use read::{Meta, ReadError, read_fd, read_regular, read_stream};
+pub use replace::{
+    Existing, ReplaceError, create_new, hint, is_unsafe_directory, replace, replace_quickly,
+};
+
+/// As many symlinks as Linux itself follows in one path.
+const LINKS: usize = 40;
+
+/// The real path, all symlinks resolved once, so that lock, temporary file and rename are beside the
+/// file that is meant. The file itself need not exist (a dangling symlink leads to where it would be);
+/// its directory must.
+///
+/// # Errors
+/// What the system says: no such directory, a loop of links; `InvalidInput` for a path without a name.
+pub fn resolve(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match path.canonicalize() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            known => return known,
+        }
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+        let directory = directory_of(&path).canonicalize()?;
+        path = match std::fs::read_link(&path) {
+            Ok(target) => directory.join(target),
+            Err(_) => return Ok(directory.join(name)),
+        };
+    }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
+}
+
+/// Makes the directories that a file is to lie in, where they are missing, for the owner alone (0700).
+///
+/// # Errors
+/// What mkdir(2) says, but ENOTDIR where a file stands in the directory's place: "file exists" would
+/// sound as if it were the one to be made.
+pub fn make_parents(path: &Path) -> io::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory_of(path));
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => io::Error::from_raw_os_error(libc::ENOTDIR),
+        _ => error,
+    })
+}
+
+/// The directory that a path's last name lies in.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) => Path::new("."),
+        None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::testing::Directory;
+    use super::*;
+
+    #[test]
+    fn symlinks_are_resolved_also_to_what_does_not_exist_yet() {
+        let d = Directory::new();
+        let real = d.path.join("real");
+        std::fs::create_dir(&real).unwrap();
+        symlink(&real, d.path.join("link")).unwrap();
+        assert_eq!(resolve(&d.path.join("link/vault.age")).unwrap(), real.join("vault.age"));
+        symlink("link/vault.age", d.path.join("dangling")).unwrap();
+        assert_eq!(resolve(&d.path.join("dangling")).unwrap(), real.join("vault.age"));
+        std::fs::write(real.join("vault.age"), "x").unwrap();
+        assert_eq!(resolve(&d.path.join("dangling")).unwrap(), real.join("vault.age"));
+        symlink("loop", d.path.join("loop")).unwrap();
+        assert!(resolve(&d.path.join("loop")).is_err());
+        let missing = resolve(&d.path.join("none/vault.age")).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        assert!(resolve(&d.path.join("none/..")).is_err());
+    }
+
+    #[test]
+    fn parents_are_made_for_the_owner_alone() {
+        let d = Directory::new();
+        make_parents(&d.path.join("a/b/vault.age")).unwrap();
+        for made in ["a", "a/b"] {
+            let mode = d.path.join(made).metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o7777, 0o700);
+        }
+        make_parents(Path::new("vault.age")).unwrap();
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::path::PathBuf;
+
+    /// A directory of the test's own, removed at its end.
+    pub struct Directory {
+        pub path: PathBuf,
+    }
+
+    impl Directory {
+        pub fn new() -> Self {
+            let mut random = [0; 8];
+            getrandom::getrandom(&mut random).unwrap();
+            let name = format!("vault-test-{:016x}", u64::from_le_bytes(random));
+            let path = std::env::temp_dir().canonicalize().unwrap().join(name);
+            std::fs::create_dir(&path).unwrap();
+            Self { path }
+        }
+
+        pub fn names(&self) -> Vec<String> {
+            let entries = std::fs::read_dir(&self.path).unwrap();
+            let mut names: Vec<_> =
+                entries.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}

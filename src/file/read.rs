@@ -1,0 +1,212 @@
+//! Reading: opened once, looked at through the descriptor, and never more than a limit.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::os;
+
+/// What is known about an open file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// The permission bits, set-id and sticky bits included (`0o7777`).
+    pub mode: u32,
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// True on tmpfs and ramfs, where container secrets are mounted 0444.
+    pub in_memory: bool,
+    /// The length in bytes; 0 for what is no regular file.
+    pub len: u64,
+}
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// ENOENT and nothing else: only this means that there is no such file.
+    NotFound,
+    /// A directory, device, socket or pipe where a file was wanted.
+    NotRegular,
+    /// Longer than the limit.
+    TooLarge,
+    /// The system's word for anything else.
+    Io(io::Error),
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOENT) => Self::NotFound,
+            // A socket, or a device that is not there; a directory.
+            Some(libc::ENXIO | libc::ENODEV | libc::EISDIR) => Self::NotRegular,
+            _ => Self::Io(error),
+        }
+    }
+}
+
+/// Reads a regular file whole, at most `limit` bytes. It is opened once and looked at through the
+/// descriptor, so that what was checked is what is read; opening a pipe or device does not wait.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read_regular(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(ReadError::NotRegular);
+    }
+    if about.len() > limit {
+        return Err(ReadError::TooLarge);
+    }
+    let bytes = read_to_limit(&file, about.len(), limit)?;
+    Ok((bytes, meta_of(&file)?))
+}
+
+/// Reads anything that can be read, at most `limit` bytes: files, pipes, `/dev/fd/N`. It waits for a
+/// pipe's writer and its end.
+///
+/// # Errors
+/// [`ReadError`]; a directory is [`ReadError::NotRegular`].
+pub fn read_stream(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOCTTY).open(path)?;
+    read_open(&file, limit)
+}
+
+/// The same from a descriptor that is already open; it stays open. For [`os::stdin_fd`].
+///
+/// # Errors
+/// [`ReadError`].
+pub fn read_fd(fd: BorrowedFd<'_>, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
+    read_open(&File::from(fd.try_clone_to_owned()?), limit)
+}
+
+fn read_open(file: &File, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
+    let meta = meta_of(file)?;
+    Ok((read_to_limit(file, meta.len, limit)?, meta))
+}
+
+fn meta_of(file: &File) -> io::Result<Meta> {
+    let about = file.metadata()?;
+    Ok(Meta {
+        mode: about.mode() & 0o7777,
+        uid: about.uid(),
+        gid: about.gid(),
+        in_memory: os::on_memory(file.as_fd()),
+        len: if about.is_file() { about.len() } else { 0 },
+    })
+}
+
+/// Reads to the end. The buffer grows by moving to a new one, and the old is wiped.
+fn read_to_limit(
+    mut file: &File,
+    expected: u64,
+    limit: u64,
+) -> Result<Zeroizing<Vec<u8>>, ReadError> {
+    // One byte more than is expected, so that the end shows without growing.
+    let room = |n: u64| usize::try_from(n.min(limit).saturating_add(1)).unwrap_or(usize::MAX);
+    let mut buffer = Zeroizing::new(vec![0; room(expected.max(4096))]);
+    let mut filled = 0;
+    loop {
+        if filled == buffer.len() {
+            if filled as u64 > limit {
+                return Err(ReadError::TooLarge);
+            }
+            let mut larger = Zeroizing::new(vec![0; room(filled as u64 * 2)]);
+            larger[..filled].copy_from_slice(&buffer);
+            buffer = larger;
+        }
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if filled as u64 > limit {
+        return Err(ReadError::TooLarge);
+    }
+    buffer.truncate(filled);
+    Ok(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
+
+    use super::super::testing::Directory;
+    use super::*;
+
+    #[test]
+    fn a_regular_file_is_read_whole_up_to_the_limit() {
+        let d = Directory::new();
+        let path = d.path.join("f");
+        for length in [0usize, 1, 4095, 4096, 4097, 100_000] {
+            let content: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            std::fs::write(&path, &content).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+            let (bytes, meta) = read_regular(&path, length as u64).unwrap();
+            assert_eq!(*bytes, content);
+            assert_eq!((meta.mode, meta.len), (0o640, length as u64));
+            assert_eq!(*read_stream(&path, length as u64).unwrap().0, content);
+            if length > 0 {
+                let tight = length as u64 - 1;
+                assert!(matches!(read_regular(&path, tight), Err(ReadError::TooLarge)));
+                assert!(matches!(read_stream(&path, tight), Err(ReadError::TooLarge)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_says_it_is_empty_is_read_all_the_same() {
+        assert!(!read_regular(Path::new("/proc/self/status"), 1 << 20).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn only_a_missing_file_is_not_found() {
+        let d = Directory::new();
+        let missing = d.path.join("none");
+        assert!(matches!(read_regular(&missing, 9), Err(ReadError::NotFound)));
+        std::fs::write(d.path.join("f"), "x").unwrap();
+        let under_a_file = d.path.join("f/none");
+        assert!(matches!(read_regular(&under_a_file, 9), Err(ReadError::Io(_))));
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_without_waiting() {
+        let d = Directory::new();
+        let _listener = UnixListener::bind(d.path.join("socket")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(d.path.join("fifo")).status();
+        assert!(made.unwrap().success());
+        for path in [&d.path, &d.path.join("socket"), &d.path.join("fifo"), Path::new("/dev/zero")]
+        {
+            assert!(matches!(read_regular(path, 9), Err(ReadError::NotRegular)), "{path:?}");
+        }
+        assert!(matches!(read_stream(&d.path, 9), Err(ReadError::NotRegular)));
+        assert!(matches!(read_stream(Path::new("/dev/zero"), 9), Err(ReadError::TooLarge)));
+    }
+
+    #[test]
+    fn a_pipe_is_read_by_number_and_by_path() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"AGE-SECRET-KEY").unwrap();
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        drop(writer);
+        let (bytes, meta) = read_stream(Path::new(&path), 100).unwrap();
+        assert_eq!((bytes.as_slice(), meta.len), (b"AGE-SECRET-KEY".as_slice(), 0));
+
+        let (reader, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"12345").unwrap();
+        drop(writer);
+        assert!(matches!(read_fd(reader.as_fd(), 4), Err(ReadError::TooLarge)));
+        assert_eq!(read_fd(reader.as_fd(), 4).unwrap().0.len(), 0, "it is still open");
+    }
+}

@@ -1,0 +1,379 @@
+//! Replacing a file so that at every moment either the old or the new one stands whole.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use super::read::{Meta, read_regular};
+use super::{ReadError, directory_of};
+use crate::error::os_text;
+
+/// What stands at the target.
+#[derive(Clone, Copy, Debug)]
+pub enum Existing<'a> {
+    /// Nothing: the new file gets exactly this mode, whatever the umask.
+    New {
+        /// The permission bits.
+        mode: u32,
+    },
+    /// The file that was read: its mode, owner and group are kept.
+    Keep(&'a Meta),
+}
+
+/// Why a file was not replaced, or not surely so.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ReplaceError {
+    /// Nothing has changed: what happened, and what to do about it.
+    NotSaved(String, Option<&'static str>),
+    /// The new file is in place, but the directory's fsync failed, so a power cut may undo it.
+    NotDurable(String),
+    /// Nothing was tried: everybody may rename files in this directory (world-writable, no sticky
+    /// bit).
+    UnsafeDirectory,
+}
+
+/// Puts `bytes` in the place of `target`, a resolved path whose [`super::lock`] the caller holds.
+///
+/// Stale temporary files are removed; a new one is written beside the target, given the old one's
+/// mode, owner and group, synced, read back by a fresh open and shown to `verify`; then it is renamed
+/// over the target and the directory is synced. After a failed fsync the kernel may have dropped the
+/// data and report success the next time, so none is ever tried again.
+///
+/// # Errors
+/// [`ReplaceError`]; with any but `NotDurable` the old file stands and the temporary one is gone.
+pub fn replace(
+    target: &Path,
+    bytes: &[u8],
+    existing: Existing<'_>,
+    verify: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<(), ReplaceError> {
+    let name = target.file_name().ok_or_else(|| not_saved("it has no name"))?;
+    let path = directory_of(target);
+    let directory = File::open(path).map_err(failed("the directory cannot be opened"))?;
+    let about = directory.metadata().map_err(failed("the directory cannot be looked at"))?;
+    if !about.is_dir() {
+        return Err(not_saved("its directory is none"));
+    }
+    if is_unsafe(about.mode()) {
+        return Err(ReplaceError::UnsafeDirectory);
+    }
+    remove_stale(path, name);
+    if matches!(existing, Existing::New { .. }) && target.symlink_metadata().is_ok() {
+        return Err(not_saved("a file of that name has appeared"));
+    }
+
+    let mut temporary = Temporary::create(path, name)
+        .map_err(failed("a temporary file beside it cannot be made"))?;
+    temporary.file.write_all(bytes).map_err(failed("writing failed"))?;
+    dress(&temporary.file, existing)?;
+    temporary.file.sync_all().map_err(failed("the disk did not take it"))?;
+    let read_back = match read_regular(&temporary.path, bytes.len() as u64) {
+        Ok((read_back, _)) => read_back,
+        Err(ReadError::Io(error)) => return Err(failed("reading it back failed")(error)),
+        Err(_) => return Err(not_saved("what was read back is not what was written")),
+    };
+    if *read_back != bytes || !verify(&read_back) {
+        return Err(not_saved("what was read back is not what was written"));
+    }
+    std::fs::rename(&temporary.path, target).map_err(failed("renaming failed"))?;
+    temporary.kept = true;
+    directory.sync_all().map_err(|error| ReplaceError::NotDurable(os_text(&error)))
+}
+
+/// Puts `bytes` in the place of `target` by rename and without a sync: for what may be lost, but must
+/// never be seen half written. The new file is the owner's alone (0600).
+///
+/// # Errors
+/// What the system says; the old file stands and the temporary one is gone.
+pub fn replace_quickly(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
+    let mut temporary = Temporary::create(directory_of(target), name)?;
+    temporary.file.write_all(bytes)?;
+    std::fs::rename(&temporary.path, target)?;
+    temporary.kept = true;
+    Ok(())
+}
+
+/// True if everybody may rename and remove files in this directory: world-writable, no sticky bit.
+pub fn is_unsafe_directory(directory: &Path) -> bool {
+    directory.metadata().is_ok_and(|about| is_unsafe(about.mode()))
+}
+
+fn is_unsafe(mode: u32) -> bool {
+    mode & 0o002 != 0 && mode & 0o1000 == 0
+}
+
+/// Makes a file that must not exist yet, with exactly this mode, and syncs it and its directory. A
+/// file that could not be finished is removed.
+///
+/// # Errors
+/// `AlreadyExists` (a dangling symlink counts), or what the system says.
+pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let directory = File::open(directory_of(path))?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode & 0o600)
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)?;
+    let mut made = Temporary { path: path.to_owned(), file, kept: false };
+    made.file.write_all(bytes)?;
+    made.file.set_permissions(Permissions::from_mode(mode))?;
+    made.file.sync_all()?;
+    directory.sync_all()?;
+    made.kept = true;
+    Ok(())
+}
+
+/// A file that removes itself unless it has got its place.
+struct Temporary {
+    path: PathBuf,
+    file: File,
+    kept: bool,
+}
+
+impl Temporary {
+    fn create(directory: &Path, name: &OsStr) -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::getrandom(&mut random)?;
+        let random = u64::from_le_bytes(random);
+        let mut own = prefix(name);
+        own.push(format!("{}-{random:016x}", std::process::id()));
+        let path = directory.join(own);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)?;
+        Ok(Self { path, file, kept: false })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// `.NAME.tmp-`, which a PID and a random number follow.
+fn prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".tmp-");
+    prefix
+}
+
+/// Removes what killed writers left behind. Whoever holds the lock is the only writer, so none of
+/// these is in use.
+fn remove_stale(directory: &Path, name: &OsStr) {
+    let prefix = prefix(name);
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let rest = name.as_bytes().strip_prefix(prefix.as_bytes());
+        if rest.is_some_and(|r| r.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-')) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Gives the new file the mode, and the owner and group, that it must have.
+fn dress(file: &File, existing: Existing<'_>) -> Result<(), ReplaceError> {
+    let mode = match existing {
+        Existing::New { mode } => mode,
+        Existing::Keep(old) => {
+            let own = file.metadata().map_err(failed("the new file cannot be looked at"))?;
+            let uid = (own.uid() != old.uid).then_some(old.uid);
+            let gid = (own.gid() != old.gid).then_some(old.gid);
+            if uid.is_some() || gid.is_some() {
+                fchown(file, uid, gid)
+                    .map_err(failed("owner and group of the old file cannot be kept"))?;
+            }
+            old.mode
+        }
+    };
+    // After the owner: chown drops set-id bits.
+    file.set_permissions(Permissions::from_mode(mode))
+        .map_err(failed("the mode of the file cannot be set"))
+}
+
+fn not_saved(what: &str) -> ReplaceError {
+    ReplaceError::NotSaved(what.to_owned(), None)
+}
+
+fn failed(what: &'static str) -> impl Fn(io::Error) -> ReplaceError {
+    move |error| ReplaceError::NotSaved(format!("{what}: {}", os_text(&error)), hint(&error))
+}
+
+/// What to do about a directory in which nothing can be replaced.
+pub fn hint(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::EBUSY | libc::EROFS | libc::EXDEV => Some("mount the directory, not the file"),
+        libc::EACCES => Some(
+            "the directory must be writable: the file is not overwritten but replaced by a new one",
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::testing::Directory;
+    use super::*;
+
+    fn yes(_: &[u8]) -> bool {
+        true
+    }
+
+    #[test]
+    fn the_mode_of_the_old_file_is_kept() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        replace(&path, b"one", Existing::New { mode: 0o600 }, &mut yes).unwrap();
+        assert_eq!(read_regular(&path, 99).unwrap().1.mode, 0o600);
+        std::fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
+        let (_, meta) = read_regular(&path, 99).unwrap();
+        let mut seen = Vec::new();
+        let mut verify = |bytes: &[u8]| {
+            seen = bytes.to_vec();
+            true
+        };
+        replace(&path, b"two", Existing::Keep(&meta), &mut verify).unwrap();
+        assert_eq!(seen, b"two");
+        let (bytes, meta) = read_regular(&path, 99).unwrap();
+        assert_eq!((bytes.as_slice(), meta.mode), (b"two".as_slice(), 0o664));
+        assert_eq!(d.names(), ["vault.age"]);
+    }
+
+    #[test]
+    fn owner_and_group_are_kept_or_the_write_is_refused() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        std::fs::write(&path, "one").unwrap();
+        let (_, mut meta) = read_regular(&path, 99).unwrap();
+        meta.uid = 12345;
+        meta.gid = 54321;
+        let result = replace(&path, b"two", Existing::Keep(&meta), &mut yes);
+        if crate::os::effective_uid() == 0 {
+            result.unwrap();
+            let (_, now) = read_regular(&path, 99).unwrap();
+            assert_eq!((now.uid, now.gid), (12345, 54321));
+        } else {
+            let Err(ReplaceError::NotSaved(what, None)) = result else { panic!("{result:?}") };
+            assert!(what.starts_with("owner and group of the old file cannot be kept"), "{what}");
+            assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        }
+        assert_eq!(d.names(), ["vault.age"]);
+    }
+
+    #[test]
+    fn a_verdict_of_no_leaves_the_old_file_and_nothing_else() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        std::fs::write(&path, "old").unwrap();
+        let (_, meta) = read_regular(&path, 99).unwrap();
+        let result = replace(&path, b"new", Existing::Keep(&meta), &mut |_| false);
+        assert!(matches!(result, Err(ReplaceError::NotSaved(_, None))), "{result:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(d.names(), ["vault.age"]);
+    }
+
+    #[test]
+    fn stale_temporary_files_are_removed_and_others_are_not() {
+        let d = Directory::new();
+        for name in [".vault.age.tmp-12-00ff", ".other.tmp-12-00ff", ".vault.age.tmp-mine!"] {
+            std::fs::write(d.path.join(name), "x").unwrap();
+        }
+        let path = d.path.join("vault.age");
+        replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes).unwrap();
+        assert_eq!(d.names(), [".other.tmp-12-00ff", ".vault.age.tmp-mine!", "vault.age"]);
+    }
+
+    #[test]
+    fn a_world_writable_directory_is_refused_without_the_sticky_bit() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        std::fs::set_permissions(&d.path, Permissions::from_mode(0o777)).unwrap();
+        let result = replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes);
+        assert_eq!(result, Err(ReplaceError::UnsafeDirectory));
+        assert!(d.names().is_empty());
+        std::fs::set_permissions(&d.path, Permissions::from_mode(0o1777)).unwrap();
+        replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes).unwrap();
+    }
+
+    #[test]
+    fn a_new_file_takes_nobodys_place() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        symlink("elsewhere", &path).unwrap();
+        let result = replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes);
+        assert!(matches!(result, Err(ReplaceError::NotSaved(_, None))), "{result:?}");
+        let refused = create_new(&path, b"key", 0o600).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(d.names(), ["vault.age"]);
+        create_new(&d.path.join("identity.txt"), b"key", 0o600).unwrap();
+        let (bytes, meta) = read_regular(&d.path.join("identity.txt"), 99).unwrap();
+        assert_eq!((bytes.as_slice(), meta.mode), (b"key".as_slice(), 0o600));
+    }
+
+    #[test]
+    fn a_rename_that_fails_leaves_no_temporary_file() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        std::fs::create_dir(&path).unwrap();
+        let meta = Meta { mode: 0o600, uid: 0, gid: 0, in_memory: false, len: 0 };
+        let meta =
+            Meta { uid: crate::os::effective_uid(), gid: d.path.metadata().unwrap().gid(), ..meta };
+        let result = replace(&path, b"new", Existing::Keep(&meta), &mut yes);
+        let Err(ReplaceError::NotSaved(what, None)) = result else { panic!("{result:?}") };
+        assert_eq!(what, "renaming failed: is a directory");
+        assert_eq!(d.names(), ["vault.age"]);
+    }
+
+    #[test]
+    fn errors_of_a_mounted_file_carry_the_hint() {
+        for number in [libc::EBUSY, libc::EROFS, libc::EXDEV] {
+            let error = failed("renaming failed")(io::Error::from_raw_os_error(number));
+            let ReplaceError::NotSaved(_, hint) = error else { panic!("{error:?}") };
+            assert_eq!(hint, Some("mount the directory, not the file"));
+        }
+    }
+
+    #[test]
+    fn no_update_is_lost_and_readers_always_see_a_whole_file() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        let read = || {
+            let (bytes, meta) = read_regular(&path, 1 << 20).unwrap();
+            let text = String::from_utf8(bytes.to_vec()).unwrap();
+            assert_eq!(text.len(), 5000, "a torn file");
+            (text.trim().parse::<u32>().unwrap(), meta)
+        };
+        let content = |count: u32| format!("{count:5000}");
+        replace(&path, content(0).as_bytes(), Existing::New { mode: 0o600 }, &mut yes).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..10 {
+                        read();
+                        let wait = std::time::Duration::from_secs(45);
+                        let _lock = super::super::lock(&path, wait).unwrap();
+                        let (count, meta) = read();
+                        let bytes = content(count + 1);
+                        replace(&path, bytes.as_bytes(), Existing::Keep(&meta), &mut yes).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(read().0, 40);
+        assert_eq!(d.names(), ["vault.age", "vault.age.lock"]);
+    }
+}
