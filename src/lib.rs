@@ -21,5 +21,6 @@ pub mod error;
 pub mod file;
 pub mod name;
 pub mod os;
+pub mod process;
 pub mod say;
 pub mod secret;

@@ -1,0 +1,240 @@
+//! Helper programs: credential_process and mfa_process. They get no stdin and a bounded time, and
+//! what they print is taken as a secret.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use crate::os::{self, Interest};
+
+/// The most that a helper may print, in bytes.
+pub const OUTPUT_LIMIT: usize = 64 * 1024;
+
+/// How long a killed helper may take to vanish; one that hangs in the kernel is left behind.
+const REAP: Duration = Duration::from_secs(2);
+
+/// Why a helper gave nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// It could not be started. `InvalidInput`: the line has no words, or an open quote.
+    NotStarted(io::Error),
+    /// It ended with this status; 128 and more: 128 and the signal that ended it.
+    Status(i32),
+    /// It was not done in time, and was killed.
+    TimedOut,
+    /// It printed more than [`OUTPUT_LIMIT`], and was killed.
+    TooMuch,
+}
+
+/// Runs `command` and gives what it printed on stdout. /bin/sh runs it where there is one, else it is
+/// split into words, with quotes and backslashes as in a shell and without any expansion. stdin is
+/// /dev/null, stderr is ours, the environment is exactly `vars`.
+///
+/// It stays in our process group, so that it may ask on the terminal and ^C reaches it. At the
+/// deadline it is killed and reaped; what it started itself is not followed.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run(
+    command: &str,
+    vars: &[(OsString, OsString)],
+    timeout: Duration,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let deadline = Instant::now() + timeout;
+    let shell = Path::new("/bin/sh");
+    let mut program = if shell.exists() {
+        let mut program = Command::new(shell);
+        program.arg("-c").arg(command);
+        program
+    } else {
+        by_words(command).ok_or_else(|| Failure::NotStarted(ErrorKind::InvalidInput.into()))?
+    };
+    program.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
+    program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    os::restore_in_child(&mut program);
+    let mut child = program.spawn().map_err(Failure::NotStarted)?;
+
+    let result = match child.stdout.take() {
+        Some(stdout) => {
+            collect(stdout, deadline).and_then(|text| Ok((text, wait(&mut child, deadline)?)))
+        }
+        None => Err(Failure::NotStarted(ErrorKind::BrokenPipe.into())),
+    };
+    match result {
+        Ok((text, status)) if status.success() => Ok(text),
+        Ok((_, status)) => {
+            let signal = status.signal().map(|n| 128 + n);
+            Err(Failure::Status(status.code().or(signal).unwrap_or(1)))
+        }
+        Err(failure) => {
+            let _ = child.kill();
+            let _ = wait(&mut child, Instant::now() + REAP);
+            Err(failure)
+        }
+    }
+}
+
+/// Reads to the end, the limit or the deadline.
+fn collect(mut stdout: ChildStdout, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut buffer = Zeroizing::new(vec![0; OUTPUT_LIMIT + 1]);
+    let mut filled = 0;
+    loop {
+        let ready = os::wait_until_ready(&[(stdout.as_fd(), Interest::Read)], Some(deadline))
+            .map_err(Failure::NotStarted)?;
+        if ready != [true] || Instant::now() >= deadline {
+            return Err(Failure::TimedOut);
+        }
+        let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else {
+            return Err(Failure::TooMuch);
+        };
+        match stdout.read(room) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(Failure::NotStarted(error)),
+        }
+    }
+    if filled > OUTPUT_LIMIT {
+        return Err(Failure::TooMuch);
+    }
+    buffer.truncate(filled);
+    Ok(buffer)
+}
+
+/// Waits for the end. It is nearly always there: stdout has been closed, or SIGKILL sent.
+fn wait(child: &mut Child, deadline: Instant) -> Result<ExitStatus, Failure> {
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(status) = child.try_wait().map_err(Failure::NotStarted)? {
+            return Ok(status);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Failure::TimedOut);
+        }
+        std::thread::sleep(pause.min(left));
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+fn by_words(command: &str) -> Option<Command> {
+    let words = split(command)?;
+    let (program, arguments) = words.split_first()?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    Some(command)
+}
+
+/// Splits a line into words as a POSIX shell would ("Quoting", 2.2), without expansions. None: a
+/// quote is left open, or a backslash ends the line.
+fn split(line: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
+            '\'' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '\'' => break,
+                        c => word.push(c),
+                    }
+                }
+            }
+            '"' => {
+                let word = word.get_or_insert_default();
+                loop {
+                    match chars.next()? {
+                        '"' => break,
+                        '\\' => match chars.next()? {
+                            c @ ('"' | '\\' | '$' | '`') => word.push(c),
+                            c => word.extend(['\\', c]),
+                        },
+                        c => word.push(c),
+                    }
+                }
+            }
+            '\\' => word.get_or_insert_default().push(chars.next()?),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn vars() -> Vec<(OsString, OsString)> {
+        vec![("PATH".into(), "/usr/bin:/bin".into()), ("SEEN".into(), "yes".into())]
+    }
+
+    #[test]
+    fn a_helper_gives_its_output_and_sees_only_its_variables() {
+        let text = run("printf '%s' \"$SEEN\"; cat; env", &vars(), LONG).unwrap();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert!(text.starts_with("yes"), "{text}");
+        assert!(!text.contains("CARGO"), "{text}");
+    }
+
+    #[test]
+    fn a_status_is_passed_on_and_the_output_dropped() {
+        assert!(matches!(run("echo half; exit 3", &vars(), LONG), Err(Failure::Status(3))));
+        assert!(matches!(run("kill -TERM $$", &vars(), LONG), Err(Failure::Status(143))));
+        assert!(matches!(run("/nonexistent", &vars(), LONG), Err(Failure::Status(127))));
+    }
+
+    #[test]
+    fn a_helper_is_killed_at_the_deadline_also_after_it_closed_its_output() {
+        let soon = Duration::from_millis(30);
+        assert!(matches!(run("exec sleep 600", &vars(), soon), Err(Failure::TimedOut)));
+        let closed = run("exec >&-; exec sleep 600", &vars(), soon);
+        assert!(matches!(closed, Err(Failure::TimedOut)));
+        let endless = run("while :; do :; done", &vars(), soon);
+        assert!(matches!(endless, Err(Failure::TimedOut)));
+    }
+
+    #[test]
+    fn too_much_output_ends_it() {
+        assert!(matches!(run("exec cat /dev/zero", &vars(), LONG), Err(Failure::TooMuch)));
+        let just = run("head -c 65536 /dev/zero", &vars(), LONG).unwrap();
+        assert_eq!(just.len(), OUTPUT_LIMIT);
+        let over = run("head -c 65537 /dev/zero", &vars(), LONG);
+        assert!(matches!(over, Err(Failure::TooMuch)));
+    }
+
+    #[test]
+    fn words_are_split_as_a_shell_does() {
+        let cases: [(&str, Option<&[&str]>); 9] = [
+            ("a  b\tc", Some(&["a", "b", "c"])),
+            ("/opt/my\\ tool 'one two' \"th ree\"", Some(&["/opt/my tool", "one two", "th ree"])),
+            (r#"a"b"'c'\d"#, Some(&["abcd"])),
+            (r#""\"\\\$\n""#, Some(&[r#""\$\n"#])),
+            (r"'\'", Some(&[r"\"])),
+            ("'' \"\"", Some(&["", ""])),
+            ("  ", Some(&[])),
+            ("'open", None),
+            ("end\\", None),
+        ];
+        for (line, words) in cases {
+            let got = split(line);
+            assert_eq!(got.as_deref().map(|w| w.to_vec()), words.map(strings), "{line}");
+        }
+        assert!(by_words(" ").is_none());
+    }
+
+    fn strings(words: &[&str]) -> Vec<String> {
+        words.iter().map(|w| (*w).to_owned()).collect()
+    }
+}
