@@ -22,5 +22,6 @@ pub mod file;
 pub mod name;
 pub mod os;
 pub mod process;
+pub mod prompt;
 pub mod say;
 pub mod secret;

@@ -1,0 +1,213 @@
+//! Questions to a person.
+//!
+//! The whole contract with the terminal:
+//! - It is /dev/tty and nothing else, for writing and reading: stdin may hold data, and SDKs swallow a
+//!   credential_process's stderr. Only the foreground process group asks; a background job would be
+//!   stopped, or take another's keys.
+//! - The terminal stays in canonical mode, so that its own line editing works. A secret is not echoed;
+//!   a newline is written for the one that was typed unseen.
+//! - What was typed ahead is taken (scripts on a pty answer before they are asked), and nothing beyond
+//!   the line is read: the rest is for the command that comes after.
+//! - SIGINT, SIGTERM, SIGHUP and SIGQUIT give the echo back and end the process as they would have;
+//!   SIGTSTP gives it back for the time of the stop, and the question is asked again.
+//! - A prompt that ends without an answer throws away what was half typed, lest it lands in the shell.
+
+mod conversation;
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use self::conversation::{Ended, ask};
+use crate::error::{Error, Result, os_text};
+use crate::os;
+use crate::secret::Secret;
+
+/// Whether and how long a person is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Prompt {
+    allowed: bool,
+    timeout: Option<Duration>,
+}
+
+impl Prompt {
+    /// With `no_input` nobody is ever asked; `timeout` is for each question.
+    pub fn new(no_input: bool, timeout: Option<Duration>) -> Self {
+        Self { allowed: !no_input, timeout }
+    }
+
+    /// True if a machine waits for what comes of the answers.
+    pub fn is_timed(&self) -> bool {
+        self.timeout.is_some()
+    }
+
+    /// True if there is a terminal and we are in its foreground.
+    pub fn available(&self) -> bool {
+        self.terminal().is_some()
+    }
+
+    /// Asks for something that may be seen. A blank follows the text.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Other`] without a terminal, [`crate::error::Class::Usage`] for no answer
+    /// (^D), one that is too long or not UTF-8, [`crate::error::Class::Busy`] at the timeout.
+    pub fn line(&self, text: &str) -> Result<String> {
+        let answer = self.ask(text, true)?;
+        Ok(utf8(&answer)?.to_owned())
+    }
+
+    /// Asks for a secret, without echo. An empty line is an answer.
+    ///
+    /// # Errors
+    /// As for [`Prompt::line`].
+    pub fn hidden(&self, text: &str) -> Result<Secret> {
+        let answer = self.ask(text, false)?;
+        Ok(Secret::new(utf8(&answer)?.to_owned()))
+    }
+
+    /// Asks a question; only `y` and `yes` mean yes.
+    ///
+    /// # Errors
+    /// As for [`Prompt::line`].
+    pub fn confirm(&self, text: &str) -> Result<bool> {
+        let answer = self.line(&format!("{} (y|N)", text.trim_end()))?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
+    fn terminal(&self) -> Option<File> {
+        if !self.allowed {
+            return None;
+        }
+        os::open_terminal().ok().filter(|tty| os::in_foreground(tty.as_fd()))
+    }
+
+    fn ask(&self, text: &str, echo: bool) -> Result<Zeroizing<Vec<u8>>> {
+        let tty = self.terminal().ok_or_else(|| Error::other("no terminal to ask on"))?;
+        let deadline = self.timeout.map(|t| Instant::now() + t);
+        match ask(&tty, text, echo, deadline) {
+            Ok(answer) => Ok(answer),
+            Err(Ended::Signal(signal)) => os::die_of(signal),
+            Err(Ended::Nothing) => Err(Error::usage("nothing was entered")),
+            Err(Ended::TooLong) => Err(Error::usage("the line that was entered is too long")),
+            Err(Ended::TimedOut) => {
+                let seconds = self.timeout.unwrap_or_default().as_secs();
+                Err(Error::busy(format!("nobody answered within {seconds} s")))
+            }
+            Err(Ended::Io(error)) => {
+                Err(Error::other(format!("cannot ask on the terminal: {}", os_text(&error))))
+            }
+        }
+    }
+}
+
+fn utf8(answer: &[u8]) -> Result<&str> {
+    std::str::from_utf8(answer).map_err(|_| Error::usage("what was entered is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::{Child, Stdio};
+
+    use super::*;
+    use crate::error::Class;
+    use crate::os::testing;
+
+    /// Reads what the person sees, until the text has appeared.
+    fn see(person: &mut File, until: &str) {
+        let mut text = String::new();
+        let mut part = [0; 256];
+        while !text.contains(until) {
+            let n = person.read(&mut part).unwrap();
+            text.push_str(&String::from_utf8_lossy(&part[..n]));
+        }
+    }
+
+    #[test]
+    fn without_a_person_nobody_is_asked() {
+        let prompt = Prompt::new(true, None);
+        assert!(!prompt.available());
+        assert_eq!(prompt.hidden("Passphrase:").unwrap_err().class, Class::Other);
+        assert!(utf8(b"\xff").is_err());
+    }
+
+    const IN_A_SESSION: &str = "prompt::tests::on_a_terminal_of_its_own";
+
+    /// The part of the process that asks on /dev/tty.
+    fn play(part: &str) {
+        let prompt = Prompt::new(false, Some(Duration::from_secs(60)));
+        assert!(prompt.available());
+        match part {
+            "hidden" => println!("got {}", prompt.hidden("Passphrase:").unwrap().expose()),
+            "confirm" => println!("sure {}", prompt.confirm("Really?").unwrap()),
+            _ => {
+                let prompt = Prompt::new(false, Some(Duration::ZERO));
+                println!("said {:?}", prompt.line("Name:").unwrap_err());
+            }
+        }
+    }
+
+    /// Starts a process on a terminal of its own; stdin and stdout are not that terminal.
+    fn on_terminal(part: &str) -> (File, OwnedFd, Child) {
+        let (person, program) = testing::pty();
+        let mut command = testing::again(IN_A_SESSION, part);
+        testing::on_terminal(&mut command, &program);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        (person, program, command.spawn().unwrap())
+    }
+
+    #[test]
+    fn on_a_terminal_of_its_own() {
+        if let Some(part) = testing::role() {
+            return play(&part);
+        }
+        let (mut person, tty, child) = on_terminal("hidden");
+        see(&mut person, "Passphrase: ");
+        assert!(!testing::echoes(&tty));
+        person.write_all("gr\u{fc}n\n".as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        testing::passed(&output);
+        assert!(String::from_utf8_lossy(&output.stdout).contains("got gr\u{fc}n\n"));
+        assert!(testing::echoes(&tty));
+
+        let (mut person, _tty, child) = on_terminal("confirm");
+        see(&mut person, "Really? (y|N) ");
+        person.write_all(b"Yes\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("sure true\n"));
+
+        let (_person, _tty, child) = on_terminal("late");
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("nobody answered within 0 s"), "{text}");
+    }
+
+    #[test]
+    fn a_fatal_signal_gives_the_echo_back_and_ends_the_process() {
+        for (key, signal) in [(b"\x03", libc::SIGINT), (b"\x1c", libc::SIGQUIT)] {
+            let (mut person, tty, mut child) = on_terminal("hidden");
+            see(&mut person, "Passphrase: ");
+            person.write_all(b"half").unwrap();
+            person.write_all(key).unwrap();
+            assert_eq!(child.wait().unwrap().signal(), Some(signal));
+            assert!(testing::echoes(&tty));
+        }
+    }
+
+    #[test]
+    fn a_stop_asks_again() {
+        let (mut person, tty, child) = on_terminal("hidden");
+        see(&mut person, "Passphrase: ");
+        // A session without a shell cannot be stopped: the process goes on at once.
+        person.write_all(b"half\x1a").unwrap();
+        see(&mut person, "Passphrase: ");
+        person.write_all(b"whole\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).contains("got whole\n"));
+        assert!(testing::echoes(&tty));
+    }
+}
