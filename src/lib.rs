@@ -21,6 +21,7 @@ pub mod error;
 pub mod file;
 pub mod name;
 pub mod os;
+pub mod place;
 pub mod process;
 pub mod prompt;
 pub mod say;
