@@ -25,4 +25,5 @@ pub mod place;
 pub mod process;
 pub mod prompt;
 pub mod say;
+pub mod sealed;
 pub mod secret;

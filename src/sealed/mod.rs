@@ -1,0 +1,48 @@
+//! The sealed file: an age v1 container, and the passphrase slot in its header.
+//!
+//! [`scan`] believes nothing and checks the form and the limits; [`open`] tries keys and passphrases
+//! and returns the plaintext; [`seal`] writes a new file for every recipient and slot. What the
+//! plaintext means is not known here.
+
+mod armor;
+mod grammar;
+mod keys;
+mod open;
+mod plugin;
+mod seal;
+mod slot;
+mod ssh;
+#[cfg(test)]
+mod tests;
+
+use age::secrecy::ExposeSecret;
+
+pub use grammar::{Scanned, scan};
+pub use keys::{
+    Identity, Recipient, generate_identity, parse_identities, parse_recipient,
+    parse_recipients_file,
+};
+pub use open::{Opened, open};
+pub use seal::{Sealed, seal};
+pub use slot::{Cost, Slot, SlotKey};
+
+/// The largest vault file, as it lies on the disk: 2 MiB.
+pub const FILE_LIMIT: u64 = 2 << 20;
+/// The largest header of the binary file: 16 KiB.
+pub const HEADER_LIMIT: usize = 16 << 10;
+/// The most stanzas in a header, age's own random one included.
+pub const STANZA_LIMIT: usize = 32;
+
+/// The key of one file's content: 16 bytes, new at every write, wiped when dropped.
+pub struct FileKey(age_core::format::FileKey);
+
+impl std::fmt::Debug for FileKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileKey(…)")
+    }
+}
+
+/// A file key once more: age hands out one, and takes one back.
+fn copy_key(key: &age_core::format::FileKey) -> age_core::format::FileKey {
+    age_core::format::FileKey::init_with_mut(|copy| copy.copy_from_slice(key.expose_secret()))
+}

@@ -1,0 +1,239 @@
+//! Opening: keys against stanzas, passphrases against slots, and what to say if nothing fits.
+
+use std::cell::RefCell;
+use std::io::Read;
+
+use age::{DecryptError, Decryptor, Identity as _};
+use age_core::format::{FileKey as AgeKey, Stanza};
+use zeroize::Zeroizing;
+
+use super::grammar::Scanned;
+use super::keys::{Identity, Key};
+use super::slot::Slot;
+use super::{FileKey, copy_key, plugin};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// An opened vault.
+pub struct Opened {
+    /// The content, wiped when dropped.
+    pub plaintext: Zeroizing<Vec<u8>>,
+    /// The key that opened the content.
+    pub file_key: FileKey,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opened(…)")
+    }
+}
+
+/// Opens the file: the identities are tried against all stanzas, then the passphrases against all
+/// slots, then the plugins, which may want a touch. The first that fits opens, and one that fails
+/// stops no other.
+///
+/// Errors: class 4 if nothing opens; class 5 if the header is not authentic, a slot opens while no
+/// X25519 stanza does, or the content is damaged or cut; class 1 if there is no memory to try a
+/// passphrase.
+pub fn open(scanned: &Scanned, identities: &[Identity], passphrases: &[Secret]) -> Result<Opened> {
+    let ring = Ring {
+        identities,
+        passphrases,
+        slots: &scanned.slots,
+        found: RefCell::default(),
+        reasons: RefCell::default(),
+    };
+    let outcome = decrypt(&scanned.body, &ring);
+    let Ring { found, reasons, .. } = ring;
+    match (outcome, found.into_inner()) {
+        (Ok(plaintext), Some(key)) => Ok(Opened { plaintext, file_key: FileKey(key) }),
+        (Err(DecryptError::NoMatchingKeys), _) => {
+            Err(reasons.into_inner().into_error(identities, passphrases, &scanned.slots))
+        }
+        (Err(DecryptError::InvalidMac), _) => {
+            Err(Error::damaged("the vault's header is damaged: it is not authentic"))
+        }
+        (Err(DecryptError::Io(_)), _) => {
+            Err(Error::damaged("the vault's content is damaged or cut short"))
+        }
+        _ => Err(Error::damaged("the vault's header is damaged")),
+    }
+}
+
+/// Decrypts a file that [`super::scan`] has passed.
+pub(super) fn decrypt(
+    binary: &[u8],
+    identity: &dyn age::Identity,
+) -> std::result::Result<Zeroizing<Vec<u8>>, DecryptError> {
+    let mut reader = Decryptor::new_buffered(binary)?.decrypt(std::iter::once(identity))?;
+    // As long as the file, which the content is not: it is never moved while it grows.
+    let mut plaintext = Zeroizing::new(Vec::with_capacity(binary.len()));
+    reader.read_to_end(&mut plaintext)?;
+    Ok(plaintext)
+}
+
+/// All keys as one identity: age stops at the first identity that errs, and keeps the file key.
+struct Ring<'a> {
+    identities: &'a [Identity],
+    passphrases: &'a [Secret],
+    slots: &'a [Slot],
+    found: RefCell<Option<AgeKey>>,
+    reasons: RefCell<Reasons>,
+}
+
+impl age::Identity for Ring<'_> {
+    /// Never called by age, which asks about all stanzas at once.
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<AgeKey, DecryptError>> {
+        let stanza = Stanza {
+            tag: stanza.tag.clone(),
+            args: stanza.args.clone(),
+            body: stanza.body.clone(),
+        };
+        self.unwrap_stanzas(&[stanza])
+    }
+
+    fn unwrap_stanzas(
+        &self,
+        stanzas: &[Stanza],
+    ) -> Option<std::result::Result<AgeKey, DecryptError>> {
+        let mut reasons = self.reasons.borrow_mut();
+        let unwrapped = reasons
+            .try_identities(self.identities, stanzas)
+            .or_else(|| reasons.try_passphrases(self.passphrases, self.slots, stanzas))
+            .or_else(|| reasons.try_plugins(self.identities, stanzas));
+        if let Some(Ok(key)) = &unwrapped {
+            self.found.replace(Some(copy_key(key)));
+        }
+        unwrapped
+    }
+}
+
+/// What one way of unwrapping came to: nothing, a key, or a header that no key may open.
+type Unwrapped = Option<std::result::Result<AgeKey, DecryptError>>;
+
+/// Why keys did not open, kept until it is sure that no other one does.
+#[derive(Default)]
+struct Reasons {
+    /// A slot opened, and no X25519 stanza was for its key.
+    orphan: bool,
+    /// No memory for a passphrase.
+    failure: Option<Error>,
+    /// The sources of ssh keys whose stanza is there and does not open.
+    mismatched: Vec<String>,
+    /// The sources of ssh keys under a passphrase.
+    encrypted: Vec<String>,
+    /// The sources of ssh keys that age does not take.
+    unsupported: Vec<String>,
+    /// What plugins had to say.
+    plugins: Vec<String>,
+}
+
+impl Reasons {
+    fn try_identities(&mut self, identities: &[Identity], stanzas: &[Stanza]) -> Unwrapped {
+        for identity in identities {
+            let label = || identity.label().to_owned();
+            let unwrapped = match &identity.key {
+                Key::X25519(key) => key.unwrap_stanzas(stanzas),
+                Key::Ssh(key) => key.unwrap_stanzas(stanzas),
+                Key::SshEncrypted => {
+                    self.encrypted.push(label());
+                    None
+                }
+                Key::SshUnsupported => {
+                    self.unsupported.push(label());
+                    None
+                }
+                Key::Plugin(_) => None,
+            };
+            match unwrapped {
+                // A malformed stanza is the file's fault, whichever key came upon it.
+                Some(Ok(_) | Err(DecryptError::InvalidHeader)) => return unwrapped,
+                // The key's tag is on the stanza, and the stanza is not for the key.
+                Some(Err(_)) => self.mismatched.push(label()),
+                None => {}
+            }
+        }
+        None
+    }
+
+    fn try_passphrases(
+        &mut self,
+        passphrases: &[Secret],
+        slots: &[Slot],
+        stanzas: &[Stanza],
+    ) -> Unwrapped {
+        for passphrase in passphrases {
+            for slot in slots {
+                let opened = slot
+                    .try_open(passphrase)
+                    .and_then(|key| key.map(|key| key.identity()).transpose());
+                match opened.map(|key| key.map(|key| key.unwrap_stanzas(stanzas))) {
+                    Ok(Some(Some(unwrapped))) => return Some(unwrapped),
+                    Ok(Some(None)) => self.orphan = true,
+                    Ok(None) => {}
+                    Err(error) => self.failure = Some(error),
+                }
+            }
+        }
+        None
+    }
+
+    fn try_plugins(&mut self, identities: &[Identity], stanzas: &[Stanza]) -> Unwrapped {
+        let plugins: Vec<_> = identities
+            .iter()
+            .filter_map(|identity| match &identity.key {
+                Key::Plugin(plugin) => Some(plugin),
+                _ => None,
+            })
+            .collect();
+        match plugin::unwrap(&plugins, stanzas) {
+            Ok(key) => Some(Ok(key)),
+            Err(reasons) => {
+                self.plugins = reasons;
+                None
+            }
+        }
+    }
+
+    /// The one error for a vault that nothing opened, with the most telling reason.
+    fn into_error(self, identities: &[Identity], passphrases: &[Secret], slots: &[Slot]) -> Error {
+        if self.orphan {
+            return Error::damaged(
+                "the passphrase opens its slot, but the vault's header has no stanza for it",
+            );
+        }
+        if let Some(failure) = self.failure {
+            return failure;
+        }
+        if let Some(label) = self.mismatched.first() {
+            return Error::damaged(format!(
+                "the vault's stanza for the ssh key in {label} is damaged"
+            ));
+        }
+        let tried = match (identities, passphrases) {
+            ([], []) => return Error::locked("no key and no passphrase was given for this vault"),
+            ([], _) if slots.is_empty() => {
+                return Error::locked("this vault has no passphrase, only keys open it");
+            }
+            ([], _) => "the passphrase does not open this vault",
+            (_, []) => "no key opens this vault",
+            _ => "neither a key nor the passphrase opens this vault",
+        };
+        if let Some(label) = self.encrypted.first() {
+            return Error::locked(format!(
+                "{tried}: the ssh key in {label} has a passphrase of its own"
+            ))
+            .hint("decrypt that key (ssh-keygen -p) or use another one");
+        }
+        if !self.plugins.is_empty() {
+            return Error::locked(format!("{tried}: {}", self.plugins.join("; ")));
+        }
+        if let Some(label) = self.unsupported.first() {
+            return Error::locked(format!(
+                "{tried}: of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in \
+                 {label} is neither"
+            ));
+        }
+        Error::locked(tried)
+    }
+}

@@ -1,0 +1,328 @@
+//! The passphrase slot: an X25519 secret of its own, wrapped by a passphrase.
+//!
+//! age makes a fresh file key at every write, and a CI job that writes has no passphrase. So the
+//! passphrase does not wrap the file key. It wraps a dedicated X25519 secret, and every writer wraps
+//! the file key for that secret's public key in an ordinary X25519 stanza, with this one, byte for
+//! byte the same, right after it:
+//!
+//! ```text
+//! -> vault-argon2id-x25519 SALT M T P
+//! BODY (48 bytes: one full line)
+//!      (and the empty line that the grammar asks for)
+//! ```
+//!
+//! SALT is 16 random bytes, new with each passphrase, in canonical unpadded base64. M (KiB), T and P
+//! are decimal without sign or leading zero. The key is argon2id v1.3 (RFC 9106) of the passphrase;
+//! BODY is ChaCha20-Poly1305 (RFC 8439) of the secret under a zero nonce, which is safe because each
+//! key is used once, with the line after `-> ` as associated data.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use chacha20poly1305::aead::AeadInPlace;
+use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, Tag};
+use zeroize::Zeroizing;
+
+use super::keys::{Recipient, x25519_identity};
+use crate::error::{Error, Result};
+use crate::os::Blocks;
+use crate::secret::Secret;
+
+/// The stanza's type name.
+pub(super) const KIND: &str = "vault-argon2id-x25519";
+/// Bytes of salt.
+const SALT: usize = 16;
+/// Bytes of the wrapped secret, and of the key that wraps it.
+const SECRET: usize = 32;
+/// Bytes of the tag.
+const TAG: usize = 16;
+/// Base64 characters of a body: exactly one full line.
+const BODY_COLUMNS: usize = 64;
+
+/// The most memory that a slot may ask for, in KiB: 1 GiB.
+const MEMORY_LIMIT: u32 = 1 << 20;
+/// The most passes.
+const PASSES_LIMIT: u32 = 16;
+/// The most lanes.
+const LANES_LIMIT: u32 = 4;
+/// The most work of all slots together, in KiB times passes: 4 GiB once, or 1 GiB four times.
+const WORK_LIMIT: u64 = 4 << 20;
+
+/// What one try of a passphrase costs. The lanes are computed one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory in KiB, at least eight times the lanes and at most 1 GiB.
+    pub memory_kib: u32,
+    /// Passes over the memory, 1 to 16.
+    pub passes: u32,
+    /// Lanes, 1 to 4.
+    pub lanes: u32,
+}
+
+impl Default for Cost {
+    /// RFC 9106, section 4, second choice: 64 MiB, three passes, four lanes.
+    fn default() -> Self {
+        Self { memory_kib: 65536, passes: 3, lanes: 4 }
+    }
+}
+
+impl Cost {
+    /// True if argon2id is defined for it: at least one lane, one pass, and 8 KiB for each lane.
+    fn is_sound(self) -> bool {
+        self.lanes > 0 && self.passes > 0 && u64::from(self.memory_kib) >= 8 * u64::from(self.lanes)
+    }
+
+    /// KiB times passes.
+    fn work(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.passes)
+    }
+
+    /// Class 6 if it is over the limits of one slot.
+    fn check(self) -> Result<()> {
+        if self.memory_kib > MEMORY_LIMIT
+            || self.passes > PASSES_LIMIT
+            || self.lanes > LANES_LIMIT
+            || self.work() > WORK_LIMIT
+        {
+            return Err(too_costly());
+        }
+        Ok(())
+    }
+}
+
+/// Class 6 if the slots, each within its limits, cost too much together.
+pub(super) fn check_together<'a>(slots: impl IntoIterator<Item = &'a Slot>) -> Result<()> {
+    let mut work = 0u64;
+    for slot in slots {
+        slot.cost.check()?;
+        work = work.saturating_add(slot.cost.work());
+    }
+    if work > WORK_LIMIT { Err(too_costly()) } else { Ok(()) }
+}
+
+fn too_costly() -> Error {
+    Error::refused(
+        "the vault's passphrase slots cost more than is allowed: each 1 GiB, 16 passes and 4 lanes, \
+         and together 4 GiB times passes",
+    )
+}
+
+fn malformed() -> Error {
+    Error::damaged("a passphrase slot of the vault is damaged")
+}
+
+/// A passphrase slot as it stands in the header and in the payload. All of it is public.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    salt: [u8; SALT],
+    cost: Cost,
+    body: [u8; SECRET + TAG],
+}
+
+/// The X25519 secret that a slot held.
+pub struct SlotKey(Zeroizing<[u8; SECRET]>);
+
+impl std::fmt::Debug for SlotKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SlotKey(…)")
+    }
+}
+
+impl SlotKey {
+    /// The secret as age writes it, `AGE-SECRET-KEY-1…`: with it `age -d` opens the vault.
+    ///
+    /// Errors: class 1, which a secret of 32 bytes never meets.
+    pub fn to_age_key(&self) -> Result<Secret> {
+        let hrp = bech32::Hrp::parse("age-secret-key-").map_err(|_| no_text())?;
+        // Longer than the text will be, so that it is never moved while it grows.
+        let mut text = Zeroizing::new(String::with_capacity(128));
+        bech32::encode_upper_to_fmt::<bech32::Bech32, _>(&mut *text, hrp, self.0.as_slice())
+            .map_err(|_| no_text())?;
+        Ok(Secret::new(text.as_str().to_owned()))
+    }
+
+    /// The recipient that writers wrap the file key for, beside the slot.
+    ///
+    /// Errors: as [`SlotKey::to_age_key`].
+    pub fn recipient(&self) -> Result<Recipient> {
+        Ok(Recipient::from_x25519(self.identity()?.to_public()))
+    }
+
+    pub(super) fn identity(&self) -> Result<age::x25519::Identity> {
+        x25519_identity(&self.to_age_key()?).ok_or_else(no_text)
+    }
+}
+
+fn no_text() -> Error {
+    Error::other("a passphrase slot's key cannot be written as an age key")
+}
+
+impl Slot {
+    /// A new secret under this passphrase, with the public key that writers wrap the file key for.
+    ///
+    /// Errors: class 2 for an empty passphrase or a cost that argon2id does not know, class 6 for a
+    /// cost over the limits, class 1 if there is no memory or no randomness to be had.
+    pub fn create(passphrase: &Secret, cost: Cost) -> Result<(Slot, String)> {
+        if passphrase.is_empty() {
+            return Err(Error::usage("the passphrase is empty"));
+        }
+        if !cost.is_sound() {
+            return Err(Error::usage(
+                "the passphrase cost needs a pass, a lane, and 8 KiB of memory for each lane",
+            ));
+        }
+        cost.check()?;
+
+        let key = SlotKey(random()?);
+        let mut slot = Slot { salt: *random()?, cost, body: [0; SECRET + TAG] };
+        let derived = slot.derive(passphrase)?;
+        let mut secret = Zeroizing::new(*key.0);
+        let tag = ChaCha20Poly1305::new(Key::from_slice(derived.as_slice()))
+            .encrypt_in_place_detached(
+                &Nonce::default(),
+                slot.arguments().as_bytes(),
+                secret.as_mut_slice(),
+            )
+            .map_err(|_| Error::other("the passphrase slot cannot be encrypted"))?;
+        let (text, rest) = slot.body.split_at_mut(SECRET);
+        text.copy_from_slice(secret.as_slice());
+        rest.copy_from_slice(&tag);
+        let recipient = key.recipient()?.to_string();
+        Ok((slot, recipient))
+    }
+
+    /// Reads what [`Slot::to_text`] wrote; any other spelling is class 5, a cost over the limits
+    /// class 6.
+    pub fn parse(text: &str) -> Result<Slot> {
+        let (arguments, body) = text
+            .strip_prefix("-> ")
+            .and_then(|rest| rest.strip_suffix("\n\n"))
+            .and_then(|rest| rest.split_once('\n'))
+            .ok_or_else(malformed)?;
+        Self::from_stanza(arguments, body.as_bytes())
+    }
+
+    /// Reads a stanza of the header: its argument line and its body's base64, lines joined.
+    pub(super) fn from_stanza(arguments: &str, body: &[u8]) -> Result<Slot> {
+        let mut words = arguments.split(' ');
+        let mut word = || words.next().ok_or_else(malformed);
+        if word()? != KIND {
+            return Err(malformed());
+        }
+        let salt = STANDARD_NO_PAD.decode(word()?).map_err(|_| malformed())?;
+        let (memory, passes, lanes) = (number(word()?)?, number(word()?)?, number(word()?)?);
+        if words.next().is_some() || body.len() != BODY_COLUMNS {
+            return Err(malformed());
+        }
+        let cost = Cost {
+            memory_kib: u32::try_from(memory).unwrap_or(u32::MAX),
+            passes: u32::try_from(passes).unwrap_or(u32::MAX),
+            lanes: u32::try_from(lanes).unwrap_or(u32::MAX),
+        };
+        let body = STANDARD_NO_PAD.decode(body).map_err(|_| malformed())?;
+        let slot = Slot {
+            salt: salt.try_into().map_err(|_| malformed())?,
+            cost,
+            body: body.try_into().map_err(|_| malformed())?,
+        };
+        if !cost.is_sound() {
+            return Err(malformed());
+        }
+        cost.check()?;
+        // One slot has one spelling; whatever the decoders above may forgive ends here.
+        if slot.arguments() != arguments {
+            return Err(malformed());
+        }
+        Ok(slot)
+    }
+
+    /// The stanza's exact bytes, as they stand in the header: argument line, full body line, empty
+    /// body line, each ended by LF.
+    pub fn to_text(&self) -> String {
+        format!("-> {}\n{}\n\n", self.arguments(), STANDARD_NO_PAD.encode(self.body))
+    }
+
+    /// The argument line after `-> `, which is also the associated data.
+    fn arguments(&self) -> String {
+        let Cost { memory_kib, passes, lanes } = self.cost;
+        format!("{KIND} {} {memory_kib} {passes} {lanes}", STANDARD_NO_PAD.encode(self.salt))
+    }
+
+    /// The stanza for age's writer.
+    pub(super) fn stanza(&self) -> age_core::format::Stanza {
+        let arguments = self.arguments();
+        let args = arguments.split(' ').skip(1).map(str::to_owned).collect();
+        age_core::format::Stanza { tag: KIND.to_owned(), args, body: self.body.to_vec() }
+    }
+
+    /// What one try costs.
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// The secret, if this is the passphrase; `None` also if there was no memory to find out, which
+    /// [`Slot::try_open`] tells apart.
+    pub fn open(&self, passphrase: &Secret) -> Option<SlotKey> {
+        self.try_open(passphrase).ok().flatten()
+    }
+
+    /// The secret, or `None` if this is not the passphrase.
+    ///
+    /// Errors: class 1 if there is not enough memory, class 6 if the cost is over the limits.
+    pub fn try_open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
+        let derived = self.derive(passphrase)?;
+        let (text, tag) = self.body.split_at(SECRET);
+        let mut key = SlotKey(Zeroizing::new([0; SECRET]));
+        key.0.copy_from_slice(text);
+        let opened = ChaCha20Poly1305::new(Key::from_slice(derived.as_slice()))
+            .decrypt_in_place_detached(
+                &Nonce::default(),
+                self.arguments().as_bytes(),
+                key.0.as_mut_slice(),
+                Tag::from_slice(tag),
+            );
+        Ok(opened.is_ok().then_some(key))
+    }
+
+    /// argon2id. The memory is asked for before it is used, since a small container may not have it,
+    /// and gone after: its last block gives the key.
+    fn derive(&self, passphrase: &Secret) -> Result<Zeroizing<[u8; SECRET]>> {
+        self.cost.check()?;
+        let Cost { memory_kib, passes, lanes } = self.cost;
+        let params =
+            Params::new(memory_kib, passes, lanes, Some(SECRET)).map_err(|_| malformed())?;
+
+        let mut memory = Blocks::new(params.block_count()).ok_or_else(|| {
+            Error::other(format!("not enough memory for the passphrase: it takes {memory_kib} KiB"))
+        })?;
+
+        let mut key = Zeroizing::new([0; SECRET]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+            .hash_password_into_with_memory(
+                passphrase.expose().as_bytes(),
+                &self.salt,
+                key.as_mut_slice(),
+                &mut *memory,
+            )
+            .map_err(|_| malformed())?;
+        Ok(key)
+    }
+}
+
+/// A decimal number without sign or leading zero. One too large to count is as large as can be:
+/// it is well formed, and over every limit.
+fn number(text: &str) -> Result<u64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits || (text.starts_with('0') && text.len() > 1) {
+        return Err(malformed());
+    }
+    Ok(text.parse().unwrap_or(u64::MAX))
+}
+
+/// Random bytes from the system.
+fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::getrandom(bytes.as_mut_slice())
+        .map_err(|_| Error::other("the system gives no random numbers"))?;
+    Ok(bytes)
+}

@@ -1,0 +1,173 @@
+//! ssh keys on their way to age's parser.
+//!
+//! age 0.12 panics on an integer whose bytes are all zero (`while non_zero_bytes[0] == 0`), and a
+//! vault's recipients and a host's key files are not always written by ssh-keygen. So the integers
+//! of RSA keys are looked at first: canonical, and positive. RFC 4251 section 5 has the types,
+//! OpenSSH's PROTOCOL.key the private file.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::keys::{Key, pem_body};
+use crate::error::{Error, Result};
+
+const RSA: &[u8] = b"ssh-rsa";
+const OPENSSH_BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+const OPENSSH_END: &str = "-----END OPENSSH PRIVATE KEY-----\n";
+const PKCS1_BEGIN: &str = "-----BEGIN RSA PRIVATE KEY-----\n";
+
+/// Reads a public key line, `TYPE BASE64 [COMMENT]`. Errors: class 2.
+pub(super) fn parse_public(text: &str) -> Result<age::ssh::Recipient> {
+    let damaged = || Error::usage("not an ssh public key, or mistyped");
+    let mut words = text.split_ascii_whitespace();
+    let (kind, base64) = words.next().zip(words.next()).ok_or_else(damaged)?;
+    let blob = STANDARD.decode(base64).map_err(|_| damaged())?;
+    if !public_is_sound(&blob) {
+        return Err(damaged());
+    }
+    let line = format!("{kind} {base64}");
+    use age::ssh::ParseRecipientKeyError as Parse;
+    let key: age::ssh::Recipient = line.parse().map_err(|error| match error {
+        Parse::RsaModulusTooLarge => Error::usage("the ssh-rsa key has more than 4096 bits"),
+        Parse::RsaModulusTooSmall => Error::usage("the ssh-rsa key has less than 2048 bits"),
+        Parse::Unsupported(_) => {
+            Error::usage("of ssh keys, age knows only ssh-ed25519 and ssh-rsa")
+        }
+        _ => damaged(),
+    })?;
+    // age stops reading where the key ends; what it read must be what was written.
+    if key.to_string() == line { Ok(key) } else { Err(damaged()) }
+}
+
+/// Reads a private key in PEM whose lines end with LF.
+pub(super) fn parse_private(pem: &str) -> Option<Key> {
+    if let Some(inner) = pem.strip_prefix(OPENSSH_BEGIN) {
+        let blob = pem_body(inner.strip_suffix(OPENSSH_END)?)?;
+        if !private_is_sound(&blob) {
+            return None;
+        }
+    } else if !pem.starts_with(PKCS1_BEGIN) {
+        return None;
+    }
+    use age::ssh::{Identity, UnsupportedKey};
+    let key = Identity::from_buffer(pem.as_bytes(), None).ok()?;
+    Some(match key {
+        Identity::Unencrypted(_) => Key::Ssh(Box::new(key)),
+        Identity::Encrypted(_)
+        | Identity::Unsupported(UnsupportedKey::EncryptedPem | UnsupportedKey::EncryptedSsh(_)) => {
+            Key::SshEncrypted
+        }
+        Identity::Unsupported(_) => Key::SshUnsupported,
+    })
+}
+
+/// A reader of the ssh wire format.
+struct Wire<'a>(&'a [u8]);
+
+impl<'a> Wire<'a> {
+    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn string(&mut self) -> Option<&'a [u8]> {
+        let length = u32::from_be_bytes(self.take(4)?.try_into().ok()?);
+        self.take(usize::try_from(length).ok()?)
+    }
+
+    /// True if `count` positive integers in their canonical form come next.
+    fn positive(&mut self, count: usize) -> bool {
+        (0..count).all(|_| match self.string() {
+            Some([0, second, ..]) => *second >= 0x80,
+            Some([first, ..]) => *first != 0 && *first < 0x80,
+            _ => false,
+        })
+    }
+}
+
+/// A public key blob: its type, and for RSA the exponent and the modulus.
+fn public_is_sound(blob: &[u8]) -> bool {
+    let mut wire = Wire(blob);
+    match wire.string() {
+        Some(RSA) => wire.positive(2),
+        Some(_) => true,
+        None => false,
+    }
+}
+
+/// An OpenSSH private key: for an RSA key in clear, its six integers as well.
+fn private_is_sound(blob: &[u8]) -> bool {
+    let inner = || -> Option<bool> {
+        let mut wire = Wire(blob.strip_prefix(b"openssh-key-v1\0")?);
+        let cipher = wire.string()?;
+        let (_kdf, _options) = (wire.string()?, wire.string()?);
+        let _keys = wire.take(4)?;
+        if !public_is_sound(wire.string()?) {
+            return Some(false);
+        }
+        if cipher != b"none" {
+            return Some(true);
+        }
+        let mut private = Wire(wire.string()?);
+        let _check = private.take(8)?;
+        Some(private.string()? != RSA || private.positive(6))
+    };
+    inner().unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(fields: &[&[u8]]) -> Vec<u8> {
+        let mut blob = Vec::new();
+        for field in fields {
+            blob.extend_from_slice(&u32::try_from(field.len()).unwrap().to_be_bytes());
+            blob.extend_from_slice(field);
+        }
+        blob
+    }
+
+    #[test]
+    fn an_rsa_key_whose_integers_are_zero_is_refused_and_nothing_panics() {
+        for integer in [&[][..], &[0], &[0, 0], &[0, 1], &[0x80]] {
+            for fields in [[RSA, integer, &[1, 0, 1]], [RSA, &[1, 0, 1], integer]] {
+                let line = format!("ssh-rsa {}", STANDARD.encode(wire(&fields)));
+                assert!(parse_public(&line).is_err());
+            }
+            let mut private = vec![1, 1, 1, 1, 1, 1, 1, 1];
+            private.extend(wire(&[RSA, &[3], &[3], integer, &[3], &[3], &[3], b"comment"]));
+            let public = wire(&[RSA, &[3], &[3]]);
+            let mut blob = b"openssh-key-v1\0".to_vec();
+            blob.extend(wire(&[b"none", b"none", b""]));
+            blob.extend([0, 0, 0, 1]);
+            blob.extend(wire(&[&public, &private]));
+            let pem = format!("{OPENSSH_BEGIN}{}\n{OPENSSH_END}", STANDARD.encode(blob));
+            assert!(parse_private(&pem).is_none());
+        }
+    }
+
+    #[test]
+    fn no_cut_or_flipped_key_panics() {
+        for pem in [
+            include_str!("../../fixtures/ssh/test_ed25519"),
+            include_str!("../../fixtures/ssh/test_rsa"),
+        ] {
+            assert!(matches!(parse_private(pem), Some(Key::Ssh(_))));
+            let inner = pem.strip_prefix(OPENSSH_BEGIN).unwrap().strip_suffix(OPENSSH_END).unwrap();
+            let blob = pem_body(inner).unwrap();
+            // The structure lies in the first bytes; beyond it is key material.
+            for at in 0..blob.len().min(120) {
+                for changed in [blob[at] ^ 1, blob[at] ^ 0x80, 0] {
+                    let mut blob = blob.clone();
+                    blob[at] = changed;
+                    let pem = format!("{OPENSSH_BEGIN}{}\n{OPENSSH_END}", STANDARD.encode(&*blob));
+                    let _ = parse_private(&pem);
+                }
+                let cut = STANDARD.encode(&blob[..at]);
+                assert!(parse_private(&format!("{OPENSSH_BEGIN}{cut}\n{OPENSSH_END}")).is_none());
+            }
+        }
+    }
+}
