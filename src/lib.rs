@@ -27,3 +27,4 @@ pub mod prompt;
 pub mod say;
 pub mod sealed;
 pub mod secret;
+pub mod unlock;

@@ -1,0 +1,215 @@
+//! Reading one source: a variable, a file, stdin or a descriptor; and who else can read it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{KEY_LIMIT, Kind, Material};
+use crate::env::Env;
+use crate::error::{Error, Result, os_text};
+use crate::file::{self, Meta, ReadError};
+use crate::os;
+use crate::say::Say;
+use crate::secret::Secret;
+
+/// What a file is read for: its name in errors, and how else it can be handed over.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Key,
+    Passphrase,
+}
+
+impl Purpose {
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Key => "key file",
+            Purpose::Passphrase => "passphrase file",
+        }
+    }
+
+    fn flag(self) -> &'static str {
+        match self {
+            Purpose::Key => "-i",
+            Purpose::Passphrase => "--passphrase-file",
+        }
+    }
+}
+
+/// Whether the user named a file, or it may lie around.
+const NAMED: bool = true;
+const LYING_AROUND: bool = false;
+
+/// Reads sources.
+pub struct Reader<'a> {
+    env: &'a Env,
+    say: Say,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(env: &'a Env, say: Say) -> Self {
+        Self { env, say }
+    }
+
+    /// A variable that holds identities, if it is set.
+    pub fn identity_variable(&self, name: &'static str) -> Result<Option<Material>> {
+        Ok(self.variable(name)?.map(|secret| identity(name, secret)))
+    }
+
+    /// A variable that holds a passphrase, if it is set.
+    pub fn passphrase_variable(&self, name: &'static str) -> Result<Option<Material>> {
+        self.variable(name)?.map(|secret| passphrase(name, secret)).transpose()
+    }
+
+    /// A variable that names a file, if it is set.
+    pub fn path_variable(&self, name: &'static str) -> Result<Option<PathBuf>> {
+        Ok(self.variable(name)?.map(|secret| PathBuf::from(secret.expose())))
+    }
+
+    fn variable(&self, name: &'static str) -> Result<Option<Secret>> {
+        match self.env.unlock(name) {
+            Some(value) if value.is_empty() => Err(Error::locked(format!("{name} is set but empty"))
+                .hint("a CI variable that is protected or not defined arrives empty; unset it if it is not meant")),
+            Some(value) => Ok(Some(value.duplicate())),
+            None => Ok(None),
+        }
+    }
+
+    /// A file of identities that the user named.
+    pub fn identity_file(&self, path: &Path, by: &str) -> Result<Material> {
+        refuse_secret_in_place_of_path(path, by)?;
+        let (label, secret) =
+            self.read(path, Purpose::Key, NAMED)?.ok_or_else(|| missing(path, Purpose::Key, by))?;
+        Ok(identity(&label, secret))
+    }
+
+    /// A file with a passphrase that the user named.
+    pub fn passphrase_file(&self, path: &Path, by: &str) -> Result<Material> {
+        refuse_secret_in_place_of_path(path, by)?;
+        let (label, secret) = self
+            .read(path, Purpose::Passphrase, NAMED)?
+            .ok_or_else(|| missing(path, Purpose::Passphrase, by))?;
+        passphrase(&label, secret)
+    }
+
+    /// A file of identities that may lie around.
+    pub fn identity_if_there(&self, path: &Path) -> Result<Option<Material>> {
+        let found = self.read(path, Purpose::Key, LYING_AROUND)?;
+        Ok(found.map(|(label, secret)| identity(&label, secret)))
+    }
+
+    /// A file with a passphrase that may lie around.
+    pub fn passphrase_if_there(&self, path: &Path) -> Result<Option<Material>> {
+        self.read(path, Purpose::Passphrase, LYING_AROUND)?
+            .map(|(label, secret)| passphrase(&label, secret))
+            .transpose()
+    }
+
+    /// The file's text; `None` where there is no such file. For what was named one waits, as for any
+    /// pipe; what lies around is a file, since nobody asked for it and nothing may hang on it.
+    fn read(&self, path: &Path, purpose: Purpose, named: bool) -> Result<Option<(String, Secret)>> {
+        let fd = descriptor(path);
+        let (label, read) = match fd {
+            Some(0) => ("stdin".to_owned(), file::read_fd(os::stdin_fd(), KEY_LIMIT)),
+            None if !named => (path.display().to_string(), file::read_regular(path, KEY_LIMIT)),
+            _ => (path.display().to_string(), file::read_stream(path, KEY_LIMIT)),
+        };
+        let (bytes, meta) = match read {
+            Ok(read) => read,
+            Err(ReadError::NotFound) => return Ok(None),
+            Err(error) => {
+                let what = match error {
+                    ReadError::TooLarge => format!("it is over {KEY_LIMIT} bytes"),
+                    ReadError::Io(error) => os_text(&error),
+                    ReadError::NotRegular | ReadError::NotFound => "it is not a file".to_owned(),
+                };
+                let name = purpose.name();
+                return Err(Error::locked(format!("cannot read the {name} {label}: {what}")));
+            }
+        };
+        match fd {
+            // No child may read the key again. What cannot be closed was never ours to close.
+            Some(0) => drop(os::null_onto_stdin()),
+            Some(fd) => drop(os::close(fd)),
+            None => self.check_who_else(path, purpose, &meta)?,
+        }
+        text(&label, bytes).map(|secret| Some((label, secret)))
+    }
+
+    /// Refuses a key that others can write or that the world can read, unless it lies where a
+    /// container's secrets lie (mounted 0444) or in a CI job (GitLab writes file variables 0666).
+    fn check_who_else(&self, path: &Path, purpose: Purpose, meta: &Meta) -> Result<()> {
+        let who = if meta.mode & 0o002 != 0 {
+            "everybody can write it"
+        } else if meta.mode & 0o020 != 0 {
+            "its group can write it"
+        } else if meta.mode & 0o004 != 0 {
+            "everybody can read it"
+        } else {
+            return Ok(());
+        };
+        let shown = path.display();
+        let (name, flag, mode) = (purpose.name(), purpose.flag(), meta.mode & 0o7777);
+        let what = format!("the {name} {shown} is not private: {who} (mode {mode:04o})");
+        let under_run = fs::canonicalize(path).is_ok_and(|real| real.starts_with("/run"));
+        if meta.in_memory || under_run || self.env.get("CI").is_some() {
+            self.say.warn(what);
+            return Ok(());
+        }
+        Err(Error::refused(what)
+            .hint(format!("chmod 600 {shown}, or hand it over by {flag} - <{shown}")))
+    }
+}
+
+/// `-`, `/dev/stdin`, `/dev/fd/N`: the number of an inherited descriptor.
+fn descriptor(path: &Path) -> Option<i32> {
+    match path.to_str()? {
+        "-" | "/dev/stdin" => Some(0),
+        other => {
+            let number =
+                other.strip_prefix("/dev/fd/").or_else(|| other.strip_prefix("/proc/self/fd/"))?;
+            number.parse().ok()
+        }
+    }
+}
+
+fn text(label: &str, bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {
+    let mut bytes = bytes;
+    Secret::from_utf8(std::mem::take(&mut *bytes))
+        .ok_or_else(|| Error::locked(format!("{label} holds no text, so no key")))
+}
+
+fn identity(label: &str, secret: Secret) -> Material {
+    Material { label: label.to_owned(), kind: Kind::Identity(secret), sops: false }
+}
+
+/// One trailing newline is the editor's, not the passphrase's.
+fn passphrase(label: &str, secret: Secret) -> Result<Material> {
+    let text = secret.expose();
+    let bare = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text);
+    if bare.is_empty() {
+        return Err(Error::locked(format!("the passphrase in {label} is empty")));
+    }
+    let secret = if bare.len() == text.len() { secret } else { Secret::new(bare.to_owned()) };
+    Ok(Material { label: label.to_owned(), kind: Kind::Passphrase(secret), sops: false })
+}
+
+fn missing(path: &Path, purpose: Purpose, by: &str) -> Error {
+    Error::locked(format!("the {} {} ({by}) is not there", purpose.name(), path.display()))
+}
+
+/// A key pasted where its file's name belongs is refused and not echoed.
+fn refuse_secret_in_place_of_path(path: &Path, by: &str) -> Result<()> {
+    let text = path.to_string_lossy();
+    let upper = text.trim_start().to_ascii_uppercase();
+    if upper.starts_with("AGE-SECRET-KEY-")
+        || text.trim_start().starts_with("AGE-PLUGIN-")
+        || text.contains('\n')
+    {
+        return Err(Error::usage(format!("{by} wants the name of a file, and this is a key"))
+            .hint(
+                "put it into a file of mode 0600, or hand it over by AWS_VAULT_AGE_KEY or -i -",
+            ));
+    }
+    Ok(())
+}
