@@ -27,4 +27,5 @@ pub mod prompt;
 pub mod say;
 pub mod sealed;
 pub mod secret;
+pub mod totp;
 pub mod unlock;
