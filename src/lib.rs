@@ -23,6 +23,7 @@ pub mod name;
 pub mod os;
 pub mod place;
 pub mod process;
+pub mod profile;
 pub mod prompt;
 pub mod say;
 pub mod sealed;

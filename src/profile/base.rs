@@ -1,0 +1,245 @@
+//! Which credentials a chain of profiles starts from.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::read::{Profiles, no_such_profile};
+use super::settings::{Settings, looped, variable};
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// The credentials that a plan starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The vault's key for a profile.
+    Vault {
+        /// The profile whose key it is.
+        profile: String,
+    },
+    /// What a `credential_process` prints. If that has a session token, the plan becomes
+    /// [`super::Plan::for_temporary_base`].
+    Process {
+        /// The profile that names the command.
+        profile: String,
+        /// The command line, for `/bin/sh -c`.
+        command: String,
+    },
+    /// `aws_access_key_id` and the keys beside it, in the files as they are.
+    Plaintext {
+        /// The section that holds them: [`Profiles::get`] has the values.
+        profile: String,
+    },
+    /// `AWS_ACCESS_KEY_ID` and the variables beside it (`credential_source = Environment`).
+    Environment,
+}
+
+/// A profile's chain and where it ends.
+pub(super) struct Chain<'a> {
+    /// The profile asked for, its source, and so on to the one with the credentials.
+    pub links: Vec<Settings<'a>>,
+    /// Those credentials.
+    pub base: Base,
+    /// They are known to be temporary ones.
+    pub temporary: bool,
+}
+
+/// Keys of credential sources that come later; a plan with one is an error until then.
+const NOT_YET: [&str; 6] = [
+    "web_identity_token_file",
+    "web_identity_token_process",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+    "sso_role_name",
+];
+
+/// Walks from a profile along `source_profile` to its credentials.
+///
+/// At each profile a key in the vault comes first, as in aws-vault: a profile with a key of its own
+/// needs no source. A `source_profile` that names its own profile means the profile's own credentials.
+///
+/// # Errors
+/// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a
+/// `credential_source` that AWS does not know. Other: a source that is not supported yet.
+pub(super) fn walk<'a>(
+    profiles: &'a Profiles,
+    env: &Env,
+    stored: &'a BTreeSet<String>,
+    profile: &'a str,
+) -> Result<Chain<'a>> {
+    let exists = |name: &str| profiles.has(name) || stored.contains(name);
+    let missing = |name: &str, named_by| {
+        Err(no_such_profile(profiles, stored.iter().map(String::as_str), name, named_by))
+    };
+    if !exists(profile) {
+        return missing(profile, None);
+    }
+    let mut links = vec![Settings::of(profiles, profile)?];
+    let mut names = vec![profile];
+    let mut seen = HashSet::from([profile]);
+    let mut in_vault = stored.contains(profile).then_some(1);
+    let mut at = profile;
+    while let Some(source) =
+        links.last().and_then(|link| link.own("source_profile")).filter(|source| *source != at)
+    {
+        if !seen.insert(source) {
+            names.push(source);
+            return Err(looped("source_profile", &names));
+        }
+        // Past a key in the vault the chain is followed for a loop only: that is a mistake
+        // whatever the vault holds today.
+        if !exists(source) {
+            if in_vault.is_some() {
+                break;
+            }
+            return missing(source, Some(at));
+        }
+        links.push(Settings::of(profiles, source)?);
+        names.push(source);
+        at = source;
+        if in_vault.is_none() && stored.contains(at) {
+            in_vault = Some(links.len());
+        }
+    }
+    if let Some(length) = in_vault {
+        links.truncate(length);
+    }
+    let Some(end) = links.last() else { return missing(profile, None) };
+    let (base, temporary) = if in_vault.is_some() {
+        (Base::Vault { profile: end.name.to_owned() }, false)
+    } else {
+        named_source(profiles, env, end)?
+    };
+    Ok(Chain { links, base, temporary })
+}
+
+/// What the last profile of a chain says, where the vault has no key for it.
+fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base, bool)> {
+    let none = || Error::not_found(format!("no credentials for profile \"{}\"", end.name));
+    if let Some(source) = end.own("credential_source") {
+        return match source {
+            "Environment" => {
+                let set = |name| variable(env, name).map(|value| value.is_some());
+                if !set("AWS_ACCESS_KEY_ID")? || !set("AWS_SECRET_ACCESS_KEY")? {
+                    return Err(none().hint(
+                        "credential_source = Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                    ));
+                }
+                Ok((Base::Environment, set("AWS_SESSION_TOKEN")?))
+            }
+            "Ec2InstanceMetadata" | "EcsContainer" => {
+                Err(not_yet(end, &format!("credential_source = {source}")))
+            }
+            _ => Err(Error::usage(format!(
+                "credential_source of profile \"{}\" is none that AWS knows",
+                end.name
+            ))
+            .hint("Environment, Ec2InstanceMetadata or EcsContainer")),
+        };
+    }
+    if let Some(command) = end.own("credential_process")
+        // It would ask the vault for a key that the vault does not have.
+        && !starts_ourselves(command, end.name)
+    {
+        let (profile, command) = (end.name.to_owned(), command.to_owned());
+        return Ok((Base::Process { profile, command }, false));
+    }
+    if let Some(key) = NOT_YET.iter().find(|key| end.own(key).is_some()) {
+        return Err(not_yet(end, key));
+    }
+    if let Some(holder) = end.holder("aws_access_key_id") {
+        if profiles.get(holder, "aws_secret_access_key").is_none() {
+            return Err(none().hint("it has aws_access_key_id without aws_secret_access_key"));
+        }
+        let temporary = profiles.get(holder, "aws_session_token").is_some();
+        return Ok((Base::Plaintext { profile: holder.to_owned() }, temporary));
+    }
+    let lent = ["source_profile", "credential_process", "web_identity_token_file", "sso_start_url"]
+        .into_iter()
+        .find(|key| end.not_lent(key));
+    Err(none().hint(match lent {
+        Some(key) => format!("vault add {}; [default] does not lend its {key}", end.name),
+        None => format!("vault add {}", end.name),
+    }))
+}
+
+fn not_yet(end: &Settings, what: &str) -> Error {
+    Error::other(format!("{what} of profile \"{}\" is not supported yet", end.name))
+        .hint(format!("vault add {} stores a key that is used instead", end.name))
+}
+
+/// True for a `credential_process` that is this program (or aws-vault) for the same profile, as in
+/// `aws-vault exec --no-session --json caktus`. What is hidden deeper, in a script, is caught when it
+/// runs, by the variable with the profiles under way.
+pub(super) fn starts_ourselves(command: &str, profile: &str) -> bool {
+    let words = words(command);
+    let mut words = words.iter().map(String::as_str);
+    let program = words.next().and_then(|word| word.rsplit('/').next());
+    if !matches!(program, Some("vault" | "aws-vault")) {
+        return false;
+    }
+    let mut command = false;
+    while let Some(word) = words.next() {
+        if word == "--" {
+            return false;
+        }
+        if word.starts_with('-') && word != "-" {
+            if TAKES_VALUE.contains(&word) {
+                words.next();
+            }
+        } else if command {
+            return word == profile;
+        } else if matches!(word, "exec" | "export") {
+            command = true;
+        } else {
+            return false;
+        }
+    }
+    false
+}
+
+/// Flags of ours and of aws-vault's whose value is the next word.
+const TAKES_VALUE: [&str; 21] = [
+    "-d",
+    "-i",
+    "-t",
+    "--backend",
+    "--cache-dir",
+    "--duration",
+    "--file-dir",
+    "--format",
+    "--identity",
+    "--keychain",
+    "--mfa-serial",
+    "--mfa-token",
+    "--pass-cmd",
+    "--pass-dir",
+    "--pass-prefix",
+    "--passphrase-file",
+    "--pin",
+    "--prompt",
+    "--region",
+    "--secret-service-collection",
+    "--vault",
+];
+
+/// A command line's words: blanks, quotes and backslashes as in a shell, nothing expanded.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = command.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(chars.next()),
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}

@@ -1,0 +1,44 @@
+//! The MFA device that a profile names, for commands that are about the device.
+
+use super::read::Profiles;
+use super::settings::Settings;
+use crate::error::Result;
+
+/// `mfa_serial` of the profile (with its includes and `[default]`), else of the nearest profile that
+/// it sources.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: a loop of includes.
+pub fn mfa_serial(profiles: &Profiles, profile: &str) -> Result<Option<String>> {
+    let mut seen: Vec<String> = Vec::new();
+    let mut next = Some(profile.to_owned());
+    while let Some(at) = next.take()
+        && !seen.contains(&at)
+    {
+        let settings = Settings::of(profiles, &at)?;
+        if let Some(serial) = settings.any("mfa_serial") {
+            return Ok(Some(serial.to_owned()));
+        }
+        next = settings.own("source_profile").map(str::to_owned);
+        seen.push(at);
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::Files;
+
+    #[test]
+    fn a_device_is_named_by_the_profile_or_by_its_source() {
+        let config = "[profile a]\nmfa_serial = GAHT12345678\n[profile b]\nsource_profile = a\n\
+                      [profile c]\ninclude_profile = a\n[profile d]\nsource_profile = d\n";
+        let profiles = Profiles::parse(&Files::default(), config, "").unwrap();
+        for name in ["a", "b", "c"] {
+            assert_eq!(mfa_serial(&profiles, name).unwrap().as_deref(), Some("GAHT12345678"));
+        }
+        assert_eq!(mfa_serial(&profiles, "d").unwrap(), None);
+        assert_eq!(mfa_serial(&profiles, "nobody").unwrap(), None);
+    }
+}

@@ -1,0 +1,35 @@
+//! From a profile to a plan: what the AWS files, the environment and the command line together ask
+//! for, as pure data. Nothing here calls AWS or opens the vault; `provider` runs a plan, `explain`
+//! prints it.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `read` | the files, parsed by `aws-config` |
+//! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
+//! | `base` | which credentials a chain of profiles starts from |
+//! | `role` | the parameters of AssumeRole, checked |
+//! | `sts` | region and endpoint, for IAM too |
+//! | `device` | the MFA device that a profile names |
+//! | `plan` | the calls to make |
+//! | `explain` | a plan for a person or a program |
+//! | `edit` | new lines in the config file |
+
+mod base;
+mod device;
+pub mod edit;
+mod explain;
+mod lines;
+mod plan;
+mod read;
+mod role;
+mod settings;
+mod sts;
+#[cfg(test)]
+mod tests;
+
+pub use base::Base;
+pub use device::mfa_serial;
+pub use plan::{Ask, Mfa, Plan, Step, plan};
+pub use read::{FILE_LIMIT, Files, Profiles, locate, read};
+pub use role::Role;
+pub use sts::{Target, places};

@@ -1,0 +1,326 @@
+//! The calls that lead from a profile's credentials to what was asked for.
+//!
+//! | roles | MFA | `--no-session` | steps |
+//! | --- | --- | --- | --- |
+//! | none | with or without | | GetSessionToken |
+//! | none | | yes | none: the key itself |
+//! | one or more | no | | AssumeRole each |
+//! | one, for 1 h at most | yes | | GetSessionToken with the code, AssumeRole |
+//! | one, for longer | yes | | AssumeRole with the code |
+//! | two or more | yes | | GetSessionToken with the code, AssumeRole each |
+//! | one or more | yes | yes | AssumeRole each, the code to the first |
+//!
+//! From temporary credentials there is no GetSessionToken, no code, and no role for over an hour, nor
+//! is there for a role from a role (AWS: "role chaining").
+//!
+//! aws-vault asks for a code once per role profile unless the source profile names the same MFA
+//! device; here one session on the key serves all, whoever names the device. And where a source
+//! profile without MFA has no role, aws-vault may hand out the long-term key; here that takes
+//! `--no-session`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::base::{Base, Chain, walk};
+use super::read::{Profiles, plain};
+use super::role::{self, Role};
+use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, variable};
+use super::sts::{self, Target};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::name::show_duration;
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ask {
+    /// The profile.
+    pub profile: String,
+    /// `--no-session`: no GetSessionToken.
+    pub no_session: bool,
+    /// `--duration`, of what the plan ends with.
+    pub duration: Option<Duration>,
+    /// `--region`.
+    pub region: Option<String>,
+    /// `--mfa-serial`, where a command has it.
+    pub mfa_serial: Option<String>,
+    /// `--mfa-token` is there.
+    pub mfa_token_given: bool,
+    /// MFA serials whose TOTP seed is in the vault.
+    pub seeds: BTreeSet<String>,
+}
+
+/// How to get from a profile to credentials: pure data, without a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The profile asked for.
+    pub profile: String,
+    /// The region for the child; `None` leaves its variables alone.
+    pub region: Option<String>,
+    /// What it starts from.
+    pub base: Base,
+    /// Where the steps are asked for; `None` if there are none.
+    pub sts: Option<Target>,
+    /// The calls, in order. None at all: the base itself is what is handed out.
+    pub steps: Vec<Step>,
+    /// An MFA device that only a source profile names, left out as nothing but a person could give
+    /// its code. Worth a hint where AWS then refuses.
+    pub mfa_left_out: Option<String>,
+    /// Warnings, to be said when the plan is run.
+    pub notes: Vec<String>,
+}
+
+/// One call to STS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// GetSessionToken.
+    Session {
+        /// How long the session lasts.
+        duration: Duration,
+        /// The device whose code goes with it.
+        mfa: Option<Mfa>,
+    },
+    /// AssumeRole.
+    Role {
+        /// What is asked for.
+        role: Role,
+        /// The device whose code goes with it.
+        mfa: Option<Mfa>,
+    },
+}
+
+impl Step {
+    /// The device whose code goes with this call.
+    pub fn mfa(&self) -> Option<&Mfa> {
+        match self {
+            Step::Session { mfa, .. } | Step::Role { mfa, .. } => mfa.as_ref(),
+        }
+    }
+}
+
+/// An MFA device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mfa {
+    /// Its ARN, or a hardware device's serial number.
+    pub serial: String,
+    /// `mfa_process`, a command that prints a code.
+    pub process: Option<String>,
+}
+
+/// Plans. Pure: files, environment and vault are values. `stored` are the profiles that have a key
+/// in the vault.
+///
+/// # Errors
+/// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
+/// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that cannot be read.
+/// [`crate::error::Class::Other`]: a source of credentials that is not supported yet.
+pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
+    let chain = walk(profiles, env, stored, &ask.profile)?;
+    let Some(asked_for) = chain.links.first() else {
+        return Err(Error::not_found(format!("no profile \"{}\"", ask.profile)));
+    };
+    let mut notes = notes(profiles, &chain);
+    let durations = Durations::of(env)?;
+    let asked = ask.duration.map(|duration| Asked::new(duration, "--duration"));
+
+    // The roles, from the base's end. The last is what the plan ends with, on whichever profile.
+    let mut with_role = Vec::new();
+    for link in chain.links.iter().rev() {
+        let own_env = std::ptr::eq(link, asked_for).then_some(env);
+        if let Some(role) = role::of(link, own_env)? {
+            with_role.push((role, link));
+        }
+    }
+    let mut roles = Vec::with_capacity(with_role.len());
+    let hops = with_role.len();
+    for (at, (role, link)) in with_role.into_iter().enumerate() {
+        let asked = match &asked {
+            Some(asked) if at + 1 == hops => asked.clone(),
+            _ => durations.role(link)?,
+        };
+        roles.push((role, asked.within("a role", ROLE_RANGE)?, link));
+    }
+    if let (Some(asked), 0) = (&asked, hops) {
+        asked.within("a session", SESSION_RANGE)?;
+    }
+
+    let (mfa, mfa_left_out) = mfa(env, ask, &chain, |link| {
+        roles.iter().any(|(_, _, with_role)| std::ptr::eq(*with_role, link))
+    })?;
+    if mfa.is_none() && ask.mfa_token_given {
+        notes.push(format!(
+            "no MFA serial is known for profile \"{}\": the code is not used",
+            ask.profile
+        ));
+    }
+
+    let direct = match roles.as_slice() {
+        [] => false,
+        [(_, duration, _)] => mfa.is_none() || *duration > HOUR,
+        _ => mfa.is_none(),
+    };
+    let mut steps = Vec::with_capacity(roles.len() + 1);
+    let mut mfa = mfa;
+    if !ask.no_session && !direct {
+        // aws-vault's "chained": a key that several profiles source is shared by all, and so is its
+        // session. A profile with a key of its own and no role has one to itself.
+        let asked = match asked {
+            Some(asked) if roles.is_empty() => asked,
+            _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained(),
+            _ => durations.session(),
+        };
+        let duration = asked.within("a session", SESSION_RANGE)?;
+        steps.push(Step::Session { duration, mfa: mfa.take() });
+    }
+    if roles.is_empty() && ask.duration.is_some() && (ask.no_session || chain.temporary) {
+        notes.push("--duration has no effect: the credentials are handed out as they are".into());
+    }
+    for (role, mut duration, _) in roles {
+        if hops > 1 && duration > HOUR {
+            notes.push(format!(
+                "{} is assumed for 1h, not {}: AWS allows no more where roles are chained",
+                role.arn,
+                show_duration(duration)
+            ));
+            duration = HOUR;
+        }
+        let role = Role { duration, ..role };
+        // AWS takes a code with the key only, so the first call is the one that has it.
+        steps.push(Step::Role { role, mfa: mfa.take() });
+    }
+
+    let region = sts::region(ask.region.as_deref(), env, asked_for)?;
+    let (sts, mfa_left_out) = if steps.is_empty() {
+        (None, None)
+    } else {
+        (Some(sts::target(region.as_deref(), arn(&steps), env, asked_for)?), mfa_left_out)
+    };
+    let plan = Plan {
+        profile: ask.profile.clone(),
+        region,
+        sts,
+        steps,
+        mfa_left_out,
+        notes,
+        base: chain.base,
+    };
+    Ok(if chain.temporary { plan.for_temporary_base() } else { plan })
+}
+
+impl Plan {
+    /// The same plan from credentials that turn out to be temporary, which only running a
+    /// `credential_process` tells. AWS gives those no session, takes no code with them, and no role
+    /// for more than an hour.
+    #[must_use]
+    pub fn for_temporary_base(mut self) -> Self {
+        self.steps.retain(|step| matches!(step, Step::Role { .. }));
+        for step in &mut self.steps {
+            let Step::Role { role, mfa } = step else { continue };
+            *mfa = None;
+            if role.duration > HOUR {
+                self.notes.push(format!(
+                    "{} is assumed for 1h, not {}: AWS allows no more from temporary credentials",
+                    role.arn,
+                    show_duration(role.duration)
+                ));
+                role.duration = HOUR;
+            }
+        }
+        if self.steps.is_empty() {
+            self.sts = None;
+        }
+        self.mfa_left_out = None;
+        self
+    }
+
+    /// True if the plan ends with the base's own credentials: nothing is asked of AWS.
+    pub fn is_base_itself(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// The ARN that tells a plan's partition.
+fn arn(steps: &[Step]) -> Option<&str> {
+    steps.iter().rev().find_map(|step| match step {
+        Step::Role { role, .. } => Some(role.arn.as_str()),
+        Step::Session { mfa, .. } => mfa.as_ref().map(|mfa| mfa.serial.as_str()),
+    })
+}
+
+/// The device for the one code of a plan, or else the one that was left out.
+///
+/// First the command line and `AWS_MFA_SERIAL`, then the profile's own (with `include_profile` and
+/// `[default]`), then that of a role on the way, which stands beside the role that wants it. One that
+/// only a source without a role names is used where no person is needed; aws-vault never does, and
+/// its users rely on not being asked.
+fn mfa<'a>(
+    env: &Env,
+    ask: &Ask,
+    chain: &Chain<'a>,
+    has_role: impl Fn(&Settings<'a>) -> bool,
+) -> Result<(Option<Mfa>, Option<String>)> {
+    let Some((asked_for, sources)) = chain.links.split_first() else { return Ok((None, None)) };
+    // The command for a device: from who names it, else from any in the chain that names it too.
+    let with_process = |serial: &str, from: &Settings<'a>| -> Option<String> {
+        let same = chain.links.iter().filter(|link| link.any("mfa_serial") == Some(serial));
+        from.any("mfa_process")
+            .or_else(|| same.into_iter().find_map(|link| link.any("mfa_process")))
+            .map(str::to_owned)
+    };
+    let named = match (&ask.mfa_serial, variable(env, "AWS_MFA_SERIAL")?) {
+        (Some(serial), _) => Some((serial.as_str(), asked_for, "--mfa-serial")),
+        (None, Some(serial)) => Some((serial, asked_for, "AWS_MFA_SERIAL")),
+        (None, None) => std::iter::once(asked_for)
+            .chain(sources.iter().filter(|source| has_role(source)))
+            .find_map(|link| Some((link.any("mfa_serial")?, link, "mfa_serial"))),
+    };
+    if let Some((serial, from, by)) = named {
+        let process = with_process(serial, from);
+        return Ok((Some(Mfa { serial: checked_serial(serial, by)?, process }), None));
+    }
+    let Some((serial, from)) =
+        sources.iter().find_map(|source| Some((source.any("mfa_serial")?, source)))
+    else {
+        return Ok((None, None));
+    };
+    let process = with_process(serial, from);
+    let serial = checked_serial(serial, "mfa_serial")?;
+    if ask.mfa_token_given || process.is_some() || ask.seeds.contains(&serial) {
+        Ok((Some(Mfa { serial, process }), None))
+    } else {
+        Ok((None, Some(serial)))
+    }
+}
+
+/// A serial of the form that AWS takes (STS API reference: 9 to 256 of `[\w+=/:,.@-]`).
+fn checked_serial(serial: &str, by: &str) -> Result<String> {
+    let fits = (9..=256).contains(&serial.len())
+        && serial.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
+    if !fits {
+        return Err(Error::usage(format!("{by}: neither an ARN nor a serial number")));
+    }
+    Ok(serial.to_owned())
+}
+
+/// What is worth a warning in the files: chance, and where aws-vault would do otherwise.
+fn notes(profiles: &Profiles, chain: &Chain) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (at, link) in chain.links.iter().enumerate() {
+        notes.extend(profiles.doubled(link.name).map(str::to_owned));
+        if let Some((from, to)) = link.missing_include {
+            notes.push(format!("no profile \"{}\", the include_profile of \"{from}\"", plain(to)));
+        }
+        let in_vault = at + 1 == chain.links.len() && matches!(chain.base, Base::Vault { .. });
+        let mut keys = vec!["role_arn"];
+        // With a key of its own in the vault a profile has no use for a source.
+        keys.extend((!in_vault).then_some("source_profile"));
+        keys.retain(|key| link.not_lent(key));
+        if !keys.is_empty() {
+            notes.push(format!(
+                "[default] does not lend its {} to profile \"{}\", as it would in aws-vault",
+                keys.join(" and "),
+                link.name
+            ));
+        }
+    }
+    notes
+}

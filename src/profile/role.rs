@@ -1,0 +1,169 @@
+//! The parameters of AssumeRole, checked before anything is sent: AWS's own refusal would come after
+//! an MFA code is spent.
+//!
+//! The patterns are those of the STS API reference (AssumeRole, Tag), `\w` being ASCII there.
+
+use std::time::Duration;
+
+use super::settings::{HOUR, Settings, variable};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::name;
+
+/// What AssumeRole is asked for, but for the MFA code.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Role {
+    /// The role's ARN.
+    pub arn: String,
+    /// What CloudTrail calls the session: 2 to 64 of `[\w+=,.@-]`.
+    pub session_name: String,
+    /// 900 s to the role's maximum; an hour at most from temporary credentials.
+    pub duration: Duration,
+    /// What the role's trust policy may demand of a third party.
+    pub external_id: Option<String>,
+    /// Session tags.
+    pub tags: Vec<(String, String)>,
+    /// Which of the tags pass on to the next role.
+    pub transitive: Vec<String>,
+    /// Who is behind the session, for CloudTrail.
+    pub source_identity: Option<String>,
+}
+
+/// The most tags that one call may carry.
+const TAGS: usize = 50;
+
+/// The role of a profile, if it has one. `env` is given for the profile that was asked for only:
+/// aws-vault gives `AWS_ROLE_ARN` and the variables beside it to no other.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`], naming the key or variable, for what AWS would not take.
+pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>> {
+    let find = |name: &str, key: &str| -> Result<Option<(String, String)>> {
+        if let Some(env) = env
+            && let Some(value) = variable(env, name)?
+        {
+            return Ok(Some((value.to_owned(), name.to_owned())));
+        }
+        let value = if matches!(key, "role_arn" | "external_id") {
+            settings.own(key)
+        } else {
+            settings.any(key)
+        };
+        let by = || format!("{key} of profile \"{}\"", settings.name);
+        Ok(value.map(|value| (value.to_owned(), by())))
+    };
+    // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
+    let eks = env.is_some_and(|env| env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some());
+    let arn = if eks {
+        settings
+            .own("role_arn")
+            .map(|arn| (arn.to_owned(), format!("role_arn of profile \"{}\"", settings.name)))
+    } else {
+        find("AWS_ROLE_ARN", "role_arn")?
+    };
+    let Some((arn, by)) = arn else { return Ok(None) };
+    if name::arn_partition(&arn).is_none()
+        || !(20..=2048).contains(&arn.len())
+        || !arn.bytes().all(|b| b.is_ascii_graphic())
+    {
+        return Err(Error::usage(format!("{by}: not an ARN")));
+    }
+    let session_name = match find("AWS_ROLE_SESSION_NAME", "role_session_name")? {
+        Some(named) => checked(named, 2..=64, "+=,.@-_")?,
+        None => default_session_name(settings.name),
+    };
+    let external_id = settings
+        .own("external_id")
+        .map(|id| (id.to_owned(), format!("external_id of profile \"{}\"", settings.name)))
+        .map(|named| checked(named, 2..=1224, "+=,.@:/-_"))
+        .transpose()?;
+    let source_identity = find("AWS_SOURCE_IDENTITY", "source_identity")?
+        .map(|named| checked(named, 2..=64, "+=,.@-_"))
+        .transpose()?;
+    let tags = find("AWS_SESSION_TAGS", "session_tags")?.map(tags).transpose()?;
+    let transitive =
+        find("AWS_TRANSITIVE_TAGS", "transitive_session_tags")?.map(transitive).transpose()?;
+    Ok(Some(Role {
+        duration: HOUR,
+        arn,
+        session_name,
+        external_id,
+        tags: tags.unwrap_or_default(),
+        transitive: transitive.unwrap_or_default(),
+        source_identity,
+    }))
+}
+
+/// `vault-` and the profile's name, in the characters that AWS takes. The same at each run, so that
+/// a plan is (aws-vault's is a clock reading, which makes no two sessions alike), and in CloudTrail
+/// it says where a session comes from.
+fn default_session_name(profile: &str) -> String {
+    let clean = |c: char| if is_word(c, "+=,.@-_") { c } else { '-' };
+    "vault-".chars().chain(profile.chars().map(clean)).take(64).collect()
+}
+
+fn is_word(c: char, also: &str) -> bool {
+    c.is_ascii_alphanumeric() || also.contains(c)
+}
+
+/// A value of the length and the characters that AWS takes.
+fn checked(
+    (value, by): (String, String),
+    length: std::ops::RangeInclusive<usize>,
+    also: &str,
+) -> Result<String> {
+    if !length.contains(&value.len()) || !value.chars().all(|c| is_word(c, also)) {
+        let (least, most) = (length.start(), length.end());
+        return Err(Error::usage(format!(
+            "{by}: AWS takes {least} to {most} letters, digits and {also}"
+        )));
+    }
+    Ok(value)
+}
+
+/// `k=v,k2=v2`, in the order given.
+fn tags((list, by): (String, String)) -> Result<Vec<(String, String)>> {
+    let mut tags: Vec<(String, String)> = Vec::new();
+    for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let Some((key, value)) = item.split_once('=') else {
+            return Err(Error::usage(format!("{by}: not a list of KEY=VALUE")));
+        };
+        let (key, value) = (tag_key(key, &by)?, value.trim());
+        if value.chars().count() > 256 || !value.chars().all(is_tag) {
+            return Err(Error::usage(format!("{by}: the value of {key} is none that AWS takes")));
+        }
+        // AWS does not tell keys apart by case.
+        if tags.iter().any(|(known, _)| known.eq_ignore_ascii_case(key)) {
+            return Err(Error::usage(format!("{by}: {key} stands twice")));
+        }
+        tags.push((key.to_owned(), value.to_owned()));
+        if tags.len() > TAGS {
+            return Err(Error::usage(format!("{by}: more than {TAGS} tags")));
+        }
+    }
+    Ok(tags)
+}
+
+/// `k,k2`, in the order given.
+fn transitive((list, by): (String, String)) -> Result<Vec<String>> {
+    let keys = list.split(',').map(str::trim).filter(|key| !key.is_empty());
+    let keys = keys.map(|key| tag_key(key, &by).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
+    if keys.len() > TAGS {
+        return Err(Error::usage(format!("{by}: more than {TAGS} tags")));
+    }
+    Ok(keys)
+}
+
+fn tag_key<'a>(key: &'a str, by: &str) -> Result<&'a str> {
+    let key = key.trim();
+    if key.is_empty() || key.chars().count() > 128 || !key.chars().all(is_tag) {
+        return Err(Error::usage(format!("{by}: a key is none that AWS takes")));
+    }
+    Ok(key)
+}
+
+/// `[\p{L}\p{Z}\p{N}_.:/=+\-@]`
+fn is_tag(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_whitespace() && !c.is_control()) || "_.:/=+-@".contains(c)
+}

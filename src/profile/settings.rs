@@ -1,0 +1,230 @@
+//! What holds for one profile: its own section, the sections that it includes, and what `[default]`
+//! lends. Values are looked up, never copied.
+//!
+//! aws-vault 7 merges all of `[default]` into every profile that ends its `include_profile` chain.
+//! Here `[default]` lends settings, and never where credentials come from: a forgotten `role_arn` in
+//! `[default]` would otherwise turn every profile into a role. [`Settings::not_lent`] finds the keys
+//! for which this makes a difference.
+
+use std::time::Duration;
+
+use super::read::{Profiles, plain};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::name;
+
+/// The keys that `[default]` lends. The rest stays with the profile that names it.
+const LENT: [&str; 13] = [
+    "region",
+    "mfa_serial",
+    "mfa_process",
+    "duration_seconds",
+    "sts_regional_endpoints",
+    "endpoint_url",
+    "ignore_configured_endpoint_urls",
+    "services",
+    "ca_bundle",
+    "role_session_name",
+    "session_tags",
+    "transitive_session_tags",
+    "source_identity",
+];
+
+/// The settings of one profile.
+pub(super) struct Settings<'a> {
+    profiles: &'a Profiles,
+    /// The profile.
+    pub name: &'a str,
+    /// The profile and what it includes, nearest first.
+    own: Vec<&'a str>,
+    /// `[default]` and what that includes, as far as not in `own`.
+    lent: Vec<&'a str>,
+    /// An `include_profile` that leads nowhere. aws-vault says nothing of it.
+    pub missing_include: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Settings<'a> {
+    /// Follows the includes of a profile. The profile itself need not be in a file.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`]: a loop of includes, shown.
+    pub fn of(profiles: &'a Profiles, name: &'a str) -> Result<Self> {
+        let mut this = Self {
+            profiles,
+            name,
+            own: Vec::with_capacity(2),
+            lent: Vec::new(),
+            missing_include: None,
+        };
+        let mut next = Some(name);
+        while let Some(at) = next {
+            if this.own.contains(&at) {
+                this.own.push(at);
+                return Err(looped("include_profile", &this.own));
+            }
+            this.own.push(at);
+            next = profiles.get(at, "include_profile");
+            if let Some(included) = next
+                && !profiles.has(included)
+            {
+                this.missing_include = Some((at, included));
+                next = None;
+            }
+        }
+        // What [default] includes is lent with it. A loop down there is not this profile's.
+        let mut next = Some("default");
+        while let Some(at) = next
+            && !this.own.contains(&at)
+            && !this.lent.contains(&at)
+        {
+            this.lent.push(at);
+            next = profiles.get(at, "include_profile");
+        }
+        Ok(this)
+    }
+
+    /// A key of the profile or of what it includes.
+    pub fn own(&self, key: &str) -> Option<&'a str> {
+        self.own.iter().find_map(|at| self.profiles.get(at, key))
+    }
+
+    /// A key that `[default]` may lend, from the profile, its includes or there.
+    pub fn any(&self, key: &str) -> Option<&'a str> {
+        debug_assert!(LENT.contains(&key));
+        self.own(key).or_else(|| self.lent.iter().find_map(|at| self.profiles.get(at, key)))
+    }
+
+    /// The section that holds a key of the profile's own: of two keys that belong together, both are
+    /// to come from one section.
+    pub fn holder(&self, key: &str) -> Option<&'a str> {
+        self.own.iter().copied().find(|at| self.profiles.get(at, key).is_some())
+    }
+
+    /// True if aws-vault would give the profile this key from `[default]`, and we do not.
+    pub fn not_lent(&self, key: &str) -> bool {
+        self.own(key).is_none()
+            && self.lent.iter().any(|at| self.profiles.get(at, key).is_some_and(|v| v != self.name))
+    }
+
+    /// The endpoint for a service (`sts`, `iam`) in the files: that of the `services` section, then
+    /// `endpoint_url`.
+    pub fn endpoint(&self, service: &str) -> Option<&'a str> {
+        self.any("services")
+            .and_then(|section| self.profiles.service(section, service, "endpoint_url"))
+            .or_else(|| self.any("endpoint_url"))
+    }
+}
+
+/// The error for a chain of profiles that comes back to where it was.
+pub(super) fn looped(key: &str, chain: &[&str]) -> Error {
+    let chain: Vec<_> = chain.iter().map(|name| plain(name)).collect();
+    Error::usage(format!("{key} loop: {}", chain.join(" -> ")))
+}
+
+/// A variable that is set and not empty.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: it is not UTF-8, and so no setting of AWS's.
+pub(super) fn variable<'a>(env: &'a Env, name: &str) -> Result<Option<&'a str>> {
+    match (env.get(name), env.get_os(name)) {
+        (None, Some(_)) => Err(Error::usage(format!("{name} is not UTF-8"))),
+        (value, _) => Ok(value),
+    }
+}
+
+/// A duration, with the name of what asked for it.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub duration: Duration,
+    by: String,
+}
+
+/// One hour: what AWS allows for a role from another role or session, and aws-vault's default.
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
+
+/// What AssumeRole takes (AWS STS API reference: 900 s to 12 h).
+pub(super) const ROLE_RANGE: (Duration, Duration) =
+    (Duration::from_secs(900), Duration::from_secs(43_200));
+
+/// What GetSessionToken takes (AWS STS API reference: 900 s to 36 h).
+pub(super) const SESSION_RANGE: (Duration, Duration) =
+    (Duration::from_secs(900), Duration::from_secs(129_600));
+
+impl Asked {
+    pub fn new(duration: Duration, by: &str) -> Self {
+        Self { duration, by: by.to_owned() }
+    }
+
+    /// The duration, if AWS would take it.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`], naming what asked and the range.
+    pub fn within(&self, what: &str, range: (Duration, Duration)) -> Result<Duration> {
+        if self.duration < range.0 || self.duration > range.1 {
+            let (by, least, most) =
+                (&self.by, name::show_duration(range.0), name::show_duration(range.1));
+            return Err(Error::usage(format!(
+                "{by}: AWS gives {what} for {least} to {most}, not for {}",
+                name::show_duration(self.duration)
+            )));
+        }
+        Ok(self.duration)
+    }
+}
+
+/// aws-vault's variables for durations, all of them read, so that a bad one is never passed over.
+pub(super) struct Durations {
+    session: Option<Asked>,
+    chained: Option<Asked>,
+    role: Option<Asked>,
+}
+
+impl Durations {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`], naming the variable that is no duration.
+    pub fn of(env: &Env) -> Result<Self> {
+        let read = |name: &str| -> Result<Option<Asked>> {
+            variable(env, name)?
+                .map(|text| Ok(Asked::new(name::duration(text, name)?, name)))
+                .transpose()
+        };
+        Ok(Self {
+            session: read("AWS_SESSION_TOKEN_TTL")?,
+            chained: read("AWS_CHAINED_SESSION_TOKEN_TTL")?,
+            role: read("AWS_ASSUME_ROLE_TTL")?,
+        })
+    }
+
+    /// For a session of a profile's own key: aws-vault's default is an hour.
+    pub fn session(&self) -> Asked {
+        self.session.clone().unwrap_or_else(|| Asked::new(HOUR, "the default"))
+    }
+
+    /// For a session that several profiles may share: aws-vault's default is 8 hours.
+    pub fn chained(&self) -> Asked {
+        self.chained.clone().unwrap_or_else(|| Asked::new(HOUR * 8, "the default"))
+    }
+
+    /// For a role: the variable, then the profile's `duration_seconds`, then an hour.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`]: `duration_seconds` is no number of seconds.
+    pub fn role(&self, settings: &Settings) -> Result<Asked> {
+        if let Some(asked) = &self.role {
+            return Ok(asked.clone());
+        }
+        let Some(text) = settings.any("duration_seconds") else {
+            return Ok(Asked::new(HOUR, "the default"));
+        };
+        let by = format!("duration_seconds of profile \"{}\"", settings.name);
+        // Digits alone: Rust's own parse would take a sign.
+        match text.parse::<u64>() {
+            Ok(seconds) if seconds > 0 && text.bytes().all(|b| b.is_ascii_digit()) => {
+                Ok(Asked { duration: Duration::from_secs(seconds), by })
+            }
+            _ => Err(Error::usage(format!("{by}: not a number of seconds"))),
+        }
+    }
+}

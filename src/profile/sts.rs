@@ -1,0 +1,158 @@
+//! Where STS and IAM are asked: region, endpoint, and the CA bundle that vouches for it.
+
+use std::path::PathBuf;
+
+use super::read::Profiles;
+use super::settings::{Settings, variable};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::name;
+
+/// The STS that a plan's calls go to, or the IAM beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The region that requests are signed for, and whose endpoint is asked if none is named.
+    pub region: String,
+    /// An endpoint that was named, or the global one for `sts_regional_endpoints = legacy`.
+    pub endpoint: Option<String>,
+    /// `AWS_CA_BUNDLE` or `ca_bundle`.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// The regions for which `sts_regional_endpoints = legacy` means the global endpoint (AWS SDKs and
+/// Tools reference, "AWS STS Regional endpoints").
+const LEGACY: [&str; 16] = [
+    "ap-northeast-1",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "aws-global",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// The region for the child: what the command line asks for, `AWS_REGION`, `AWS_DEFAULT_REGION`, the
+/// profile. `None`: the child's variables are left alone.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: it could be no part of a host name.
+pub(super) fn region(
+    asked: Option<&str>,
+    env: &Env,
+    settings: &Settings,
+) -> Result<Option<String>> {
+    let (region, by) = if let Some(region) = asked {
+        (region, "--region")
+    } else if let Some(region) = variable(env, "AWS_REGION")? {
+        (region, "AWS_REGION")
+    } else if let Some(region) = variable(env, "AWS_DEFAULT_REGION")? {
+        (region, "AWS_DEFAULT_REGION")
+    } else if let Some(region) = settings.any("region") {
+        (region, "region")
+    } else {
+        return Ok(None);
+    };
+    let fits = (1..=63).contains(&region.len())
+        && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !fits {
+        return Err(Error::usage(format!("{by}: not the name of a region")));
+    }
+    Ok(Some(region.to_owned()))
+}
+
+/// Where STS is asked, for a profile whose region is known or not. `arn`: a role or MFA device, whose
+/// partition decides where no region does.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: `sts_regional_endpoints` is neither `legacy` nor `regional`.
+pub(super) fn target(
+    region: Option<&str>,
+    arn: Option<&str>,
+    env: &Env,
+    settings: &Settings,
+) -> Result<Target> {
+    let mut region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
+    let mut endpoint = endpoint(env, settings, "sts")?;
+    let legacy = match variable(env, "AWS_STS_REGIONAL_ENDPOINTS")? {
+        Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS")),
+        None => settings.any("sts_regional_endpoints").map(|v| (v, "sts_regional_endpoints")),
+    };
+    match legacy {
+        Some((value, by)) if !["legacy", "regional"].contains(&value) => {
+            return Err(Error::usage(format!("{by}: neither legacy nor regional")));
+        }
+        // The global endpoint is signed for as us-east-1.
+        Some(("legacy", _)) if endpoint.is_none() && LEGACY.contains(&region.as_str()) => {
+            endpoint = Some("https://sts.amazonaws.com".to_owned());
+            region = "us-east-1".to_owned();
+        }
+        _ => {}
+    }
+    Ok(Target { region, endpoint, ca_bundle: ca_bundle(env, settings) })
+}
+
+/// Where the user of a profile's own key is managed: STS, and IAM, which is one for a partition.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: a loop of includes, or settings that cannot be.
+pub fn places(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
+    let settings = Settings::of(profiles, profile)?;
+    let region = region(None, env, &settings)?;
+    let arn = settings.any("mfa_serial").or_else(|| settings.own("role_arn"));
+    let sts = target(region.as_deref(), arn, env, &settings)?;
+    let iam = Target {
+        region: region.unwrap_or_else(|| partition_region(arn).to_owned()),
+        endpoint: endpoint(env, &settings, "iam")?,
+        ca_bundle: ca_bundle(env, &settings),
+    };
+    Ok((sts, iam))
+}
+
+fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
+    match env.get_os("AWS_CA_BUNDLE") {
+        Some(path) => Some(PathBuf::from(path)),
+        None => settings.any("ca_bundle").map(PathBuf::from),
+    }
+}
+
+/// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`) before the
+/// one for everything.
+fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
+    let ignore = match variable(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
+        Some(value) => Some(value),
+        None => settings.any("ignore_configured_endpoint_urls"),
+    };
+    if ignore.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Ok(None);
+    }
+    let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
+    for name in [own.as_str(), "AWS_ENDPOINT_URL"] {
+        if let Some(url) = variable(env, name)? {
+            return Ok(Some(url.to_owned()));
+        }
+    }
+    Ok(settings.endpoint(service).map(str::to_owned))
+}
+
+/// A region of an ARN's partition; without one, of `aws`.
+fn partition_region(arn: Option<&str>) -> &'static str {
+    match arn.and_then(name::arn_partition) {
+        Some("aws-cn") => "cn-north-1",
+        Some("aws-us-gov") => "us-gov-west-1",
+        Some("aws-iso") => "us-iso-east-1",
+        Some("aws-iso-b") => "us-isob-east-1",
+        Some("aws-iso-e") => "eu-isoe-west-1",
+        Some("aws-iso-f") => "us-isof-south-1",
+        Some("aws-eusc") => "eusc-de-east-1",
+        _ => "us-east-1",
+    }
+}

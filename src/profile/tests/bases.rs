@@ -1,0 +1,406 @@
+//! Where a plan starts: the vault, the chain of source profiles, what a profile says.
+
+use super::*;
+
+#[test]
+fn the_vault_comes_first_at_each_profile_of_the_chain() {
+    let chain = Case {
+        config: "[profile a]\nsource_profile = b\nrole_arn = ACCT:role/a\n\
+                 [profile b]\nsource_profile = c\nrole_arn = ACCT:role/b\n[profile c]\n",
+        ask: "a --no-session",
+        ..Case::default()
+    };
+    run(&[
+        Case {
+            says: "the end's key",
+            stored: &["c"],
+            gives: "
+                vault c
+                role ACCT:role/b 1h as vault-b
+                role ACCT:role/a 1h as vault-a
+                sts us-east-1",
+            ..chain
+        },
+        Case {
+            says: "a key on the way ends the chain there, and its role stays",
+            stored: &["b", "c"],
+            gives: "
+                vault b
+                role ACCT:role/b 1h as vault-b
+                role ACCT:role/a 1h as vault-a
+                sts us-east-1",
+            ..chain
+        },
+        Case {
+            says: "the profile's own key before its source",
+            stored: &["a", "b", "c"],
+            gives: "vault a\nrole ACCT:role/a 1h as vault-a\nsts us-east-1",
+            ..chain
+        },
+        Case {
+            says: "a source that is nowhere is not missed then",
+            config: "[profile a]\nsource_profile = gone\n",
+            stored: &["a"],
+            gives: "vault a",
+            ..chain
+        },
+        Case {
+            says: "a profile that only the vault knows",
+            config: "",
+            stored: &["a"],
+            gives: "vault a",
+            ..chain
+        },
+        Case {
+            says: "a source that only the vault knows",
+            config: "[profile a]\nsource_profile = b\n",
+            stored: &["b"],
+            gives: "vault b",
+            ..chain
+        },
+        Case {
+            says: "the vault before credential_process and plaintext keys",
+            config: "[profile a]\ncredential_process = /bin/x\nsso_start_url = https://x\n",
+            credentials: "[a]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n",
+            stored: &["a"],
+            gives: "vault a",
+            ..chain
+        },
+    ]);
+}
+
+#[test]
+fn a_source_profile_that_names_itself_means_the_profiles_own_credentials() {
+    let own = Case {
+        config: "[profile a]\nsource_profile = a\nrole_arn = ACCT:role/a\n",
+        ask: "a",
+        ..Case::default()
+    };
+    run(&[
+        Case {
+            says: "in the vault",
+            stored: &["a"],
+            gives: "vault a\nrole ACCT:role/a 1h as vault-a\nsts us-east-1",
+            ..own
+        },
+        Case {
+            says: "in the clear",
+            credentials: "[a]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = x\n",
+            gives: "plaintext a\nrole ACCT:role/a 1h as vault-a\nsts us-east-1",
+            ..own
+        },
+        Case {
+            says: "nowhere",
+            gives: "error 3: no credentials for profile \"a\"\nhint: vault add a",
+            ..own
+        },
+        Case {
+            says: "aws-vault's common fragment, included by the source itself",
+            config: "[profile common]\nregion=eu-west-1\nmfa_serial=ACCT:mfa/me\nsource_profile = root\n\
+                     [profile root]\ninclude_profile = common\n\
+                     [profile dev]\ninclude_profile = common\nrole_arn=ACCT:role/dev\n",
+            stored: &["root"],
+            ask: "dev",
+            gives: "
+                vault root
+                session 8h, mfa ACCT:mfa/me
+                role ACCT:role/dev 1h as vault-dev
+                region eu-west-1
+                sts eu-west-1",
+            ..own
+        },
+    ]);
+}
+
+#[test]
+fn loops_are_shown() {
+    let case = Case { ask: "a", ..Case::default() };
+    run(&[
+        Case {
+            says: "of two",
+            config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n",
+            gives: "error 2: source_profile loop: a -> b -> a",
+            ..case
+        },
+        Case {
+            says: "further on",
+            config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n\
+                     [profile c]\nsource_profile = b\n",
+            gives: "error 2: source_profile loop: a -> b -> c -> b",
+            ..case
+        },
+        Case {
+            says: "whatever the vault holds",
+            config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n",
+            stored: &["a", "b"],
+            gives: "error 2: source_profile loop: a -> b -> a",
+            ..case
+        },
+        Case {
+            says: "of includes",
+            config: "[profile a]\ninclude_profile = b\n[profile b]\ninclude_profile = a\n",
+            stored: &["a"],
+            gives: "error 2: include_profile loop: a -> b -> a",
+            ..case
+        },
+        Case {
+            says: "of one that includes itself",
+            config: "[profile a]\ninclude_profile = a\n",
+            stored: &["a"],
+            gives: "error 2: include_profile loop: a -> a",
+            ..case
+        },
+        Case {
+            says: "of the includes of [default] is not the profile's",
+            config: "[default]\ninclude_profile = b\n[profile b]\ninclude_profile = default\nregion = x-1\n[profile a]\n",
+            stored: &["a"],
+            ask: "a --no-session",
+            gives: "vault a\nregion x-1",
+            ..case
+        },
+    ]);
+}
+
+#[test]
+fn profiles_that_are_nowhere() {
+    let case = Case { ask: "prod", ..Case::default() };
+    run(&[
+        Case {
+            says: "where it was looked for",
+            gives: "error 3: no profile \"prod\"
+                hint: looked in /h/.aws/config, /h/.aws/credentials and the vault",
+            ..case
+        },
+        Case {
+            says: "names have a case",
+            config: "[profile Prod]\n",
+            gives: "error 3: no profile \"prod\"\nhint: did you mean \"Prod\"?",
+            ..case
+        },
+        Case {
+            says: "a slip, in the vault's names too",
+            config: "[profile staging]\n",
+            stored: &["prd"],
+            gives: "error 3: no profile \"prod\"\nhint: did you mean \"prd\"?",
+            ..case
+        },
+        Case {
+            says: "a section that does not count",
+            config: "[prod]\nregion = x\n[profile prud]\n",
+            gives: "error 3: no profile \"prod\"
+                hint: /h/.aws/config line 1: [prod] is ignored, the AWS config wants [profile prod]",
+            ..case
+        },
+        Case {
+            says: "a quoted name, which the AWS CLI takes",
+            config: "\n[profile \"my profile\"]\n",
+            ask: "my profile",
+            gives: "error 3: no profile \"my profile\"
+                hint: /h/.aws/config line 2: [profile \"my profile\"] is ignored, the AWS SDKs take no such name",
+            ..case
+        },
+        Case {
+            says: "the same with a key in the vault is no error",
+            config: "[profile \"my profile\"]\n",
+            stored: &["my profile"],
+            ask: "my profile",
+            gives: "vault my profile\nsession 1h\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "a prefix in the credentials file",
+            credentials: "[profile prod]\naws_access_key_id = x\n",
+            gives: "error 3: no profile \"prod\"
+                hint: /h/.aws/credentials line 1: [profile prod] is ignored, the credentials file wants [prod]",
+            ..case
+        },
+        Case {
+            says: "a source",
+            config: "[profile prod]\nsource_profile = bse\n[profile base]\n",
+            gives: "error 3: no profile \"bse\", the source_profile of \"prod\"\nhint: did you mean \"base\"?",
+            ..case
+        },
+        Case {
+            says: "a profile without credentials",
+            config: "[profile prod]\nregion = x\n",
+            gives: "error 3: no credentials for profile \"prod\"\nhint: vault add prod",
+            ..case
+        },
+        Case {
+            says: "a source without credentials is the one to add",
+            config: "[profile prod]\nrole_arn = ACCT:role/x\nsource_profile = base\n[profile base]\n",
+            gives: "error 3: no credentials for profile \"base\"\nhint: vault add base",
+            ..case
+        },
+    ]);
+}
+
+#[test]
+fn what_a_profile_says_counts_where_the_vault_has_no_key() {
+    let case = Case { ask: "a", ..Case::default() };
+    let keys = "[a]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n\
+                aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    run(&[
+        Case {
+            says: "plaintext keys",
+            credentials: keys,
+            gives: "plaintext a\nsession 1h\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "temporary plaintext keys: no session, no code, no STS",
+            config: "[profile a]\nmfa_serial = ACCT:mfa/me\n",
+            credentials: "[a]\naws_access_key_id = x\naws_secret_access_key = y\naws_session_token = z\n",
+            gives: "plaintext a",
+            ..case
+        },
+        Case {
+            says: "a role from them lasts an hour",
+            config: "[profile t]\n[profile a]\nsource_profile = t\nrole_arn = ACCT:role/a\nmfa_serial = ACCT:mfa/me\n",
+            credentials: "[t]\naws_access_key_id = x\naws_secret_access_key = y\naws_session_token = z\n",
+            ask: "a --duration 2h",
+            gives: "
+                plaintext t
+                role ACCT:role/a 1h as vault-a
+                sts us-east-1
+                note: ACCT:role/a is assumed for 1h, not 2h: AWS allows no more from temporary credentials",
+            ..case
+        },
+        Case {
+            says: "an empty session token is none",
+            credentials: "[a]\naws_access_key_id = x\naws_secret_access_key = y\naws_session_token =\n",
+            gives: "plaintext a\nsession 1h\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "half a key",
+            credentials: "[a]\naws_access_key_id = x\n",
+            gives: "error 3: no credentials for profile \"a\"
+                hint: it has aws_access_key_id without aws_secret_access_key",
+            ..case
+        },
+        Case {
+            says: "keys of an included profile are read there",
+            config: "[profile a]\ninclude_profile = b\n",
+            credentials: "[b]\naws_access_key_id = x\naws_secret_access_key = y\n",
+            gives: "plaintext b\nsession 1h\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "credential_process before them",
+            config: "[profile a]\ncredential_process = /opt/creds --for \"a b\"\n",
+            credentials: keys,
+            gives: "process a: /opt/creds --for \"a b\"\nsession 1h\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "a source_profile before its own credential_process",
+            config: "[profile a]\nsource_profile = b\ncredential_process = vault exec --json a\n[profile b]\n",
+            stored: &["b"],
+            gives: "vault b\nsession 8h\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "the environment",
+            config: "[profile a]\ncredential_source = Environment\nrole_arn = ACCT:role/a\n",
+            env: &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y")],
+            gives: "environment\nrole ACCT:role/a 1h as vault-a\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "a temporary environment",
+            config: "[profile a]\ncredential_source = Environment\nrole_arn = ACCT:role/a\nmfa_serial = ACCT:mfa/me\n",
+            env: &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_SESSION_TOKEN", "z")],
+            gives: "environment\nrole ACCT:role/a 1h as vault-a\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "an environment without keys",
+            config: "[profile a]\ncredential_source = Environment\n",
+            env: &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "")],
+            gives: "error 3: no credentials for profile \"a\"
+                hint: credential_source = Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ..case
+        },
+        Case {
+            says: "an instance's role",
+            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
+            gives: "error 1: credential_source = Ec2InstanceMetadata of profile \"a\" is not supported yet
+                hint: vault add a stores a key that is used instead",
+            ..case
+        },
+        Case {
+            says: "a source that AWS does not know",
+            config: "[profile a]\ncredential_source = environment\n",
+            gives: "error 2: credential_source of profile \"a\" is none that AWS knows
+                hint: Environment, Ec2InstanceMetadata or EcsContainer",
+            ..case
+        },
+        Case {
+            says: "web identity",
+            config: "[profile a]\nweb_identity_token_file = /t\nrole_arn = ACCT:role/a\n",
+            gives: "error 1: web_identity_token_file of profile \"a\" is not supported yet
+                hint: vault add a stores a key that is used instead",
+            ..case
+        },
+        Case {
+            says: "single sign-on",
+            config: "[profile a]\nsso_session = s\n[sso-session s]\nsso_region = x\n",
+            gives: "error 1: sso_session of profile \"a\" is not supported yet
+                hint: vault add a stores a key that is used instead",
+            ..case
+        },
+    ]);
+}
+
+#[test]
+fn a_process_that_is_this_program_for_the_same_profile_is_the_vaults_key_or_none() {
+    run(&[
+        Case {
+            says: "without a key: said, not run",
+            config: TUTORIAL,
+            ask: "client",
+            gives: "error 3: no credentials for profile \"caktus\"\nhint: vault add caktus",
+            ..Case::default()
+        },
+        Case {
+            says: "without a key but with others",
+            config: TUTORIAL,
+            credentials: "[caktus]\naws_access_key_id = x\naws_secret_access_key = y\n",
+            ask: "caktus",
+            gives: "plaintext caktus\nsession 1h\nsts us-east-1",
+            ..Case::default()
+        },
+        Case {
+            says: "for another profile it is a process like any",
+            config: "[profile a]\ncredential_process = vault exec --json b\n[profile b]\n",
+            stored: &["b"],
+            ask: "a --no-session",
+            gives: "process a: vault exec --json b",
+            ..Case::default()
+        },
+    ]);
+    let ours = |command| super::super::base::starts_ourselves(command, "a");
+    for command in [
+        "vault exec --json a",
+        "/usr/local/bin/vault exec a --json",
+        "aws-vault exec --no-session --json a",
+        "aws-vault --backend file exec -d 1h --json a -- x",
+        "'/opt/my vault/vault' exec --duration=1h -j \"a\"",
+        "vault --vault /v/a export --format json a",
+    ] {
+        assert!(ours(command), "{command}");
+    }
+    for command in [
+        "",
+        "vault",
+        "vault exec --json b a",
+        "vault exec --json -- a",
+        "vault list a",
+        "vaulted exec a",
+        "exec vault a",
+        "vault exec -d a b",
+    ] {
+        assert!(!ours(command), "{command}");
+    }
+}
