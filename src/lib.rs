@@ -30,3 +30,4 @@ pub mod sealed;
 pub mod secret;
 pub mod totp;
 pub mod unlock;
+pub mod vault;

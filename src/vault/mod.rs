@@ -1,0 +1,10 @@
+//! The vault: its payload, its fingerprint, and the file that holds both.
+
+mod opening;
+pub mod payload;
+pub mod pin;
+mod store;
+
+pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry};
+pub use pin::Pin;
+pub use store::{Access, Vault, create};

@@ -1,0 +1,330 @@
+//! The plaintext: one TOML document. It stays the document that was read, so that fields of a later
+//! version survive a rewrite; what is known of it is checked once, when it comes in.
+
+mod journal;
+mod totp;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+use toml::{Table, Value};
+use zeroize::Zeroizing;
+
+use super::pin::Pin;
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+pub use journal::Enrolment;
+
+/// The version of the payload's schema that this program reads and writes.
+const VERSION: i64 = 1;
+
+/// Names of features that this reader knows and that may stand in `critical`. None yet.
+const KNOWN_FEATURES: [&str; 0] = [];
+
+/// The plaintext is padded to a multiple of this many bytes, so that its size tells little.
+const PADDING: usize = 4096;
+
+/// The payload of a vault.
+pub struct Payload {
+    doc: Table,
+    generation: u64,
+    pin: Pin,
+}
+
+/// Someone who can open the vault with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecipientEntry {
+    /// The recipient as age writes it: `age1…`, `ssh-ed25519 …`.
+    pub recipient: String,
+    /// What the user calls it.
+    pub name: Option<String>,
+}
+
+/// Someone who can open the vault with a passphrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassphraseEntry {
+    /// The public key of the slot's X25519 secret.
+    pub public: String,
+    /// The slot's stanza, byte for byte as it stands in the header.
+    pub stanza: String,
+}
+
+impl Payload {
+    /// A new, empty payload: fresh id, `auth_key` and `cache_key`, generation 0 (the first write
+    /// makes it 1).
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Other`] if the system has no randomness to give.
+    pub fn new(recipients: &[RecipientEntry], passphrases: &[PassphraseEntry]) -> Result<Self> {
+        let mut doc = Table::new();
+        doc.insert("version".into(), Value::Integer(VERSION));
+        doc.insert("critical".into(), Value::Array(Vec::new()));
+        doc.insert("id".into(), random::<16>()?);
+        doc.insert("generation".into(), Value::Integer(0));
+        doc.insert("auth_key".into(), random::<32>()?);
+        doc.insert("cache_key".into(), random::<32>()?);
+        let recipients = recipients.iter().map(|entry| {
+            let mut table = Table::new();
+            table.insert("recipient".into(), Value::String(entry.recipient.clone()));
+            if let Some(name) = &entry.name {
+                table.insert("name".into(), Value::String(name.clone()));
+            }
+            Value::Table(table)
+        });
+        doc.insert("recipients".into(), Value::Array(recipients.collect()));
+        let passphrases = passphrases.iter().map(|entry| {
+            let mut table = Table::new();
+            table.insert("public".into(), Value::String(entry.public.clone()));
+            table.insert("stanza".into(), Value::String(entry.stanza.clone()));
+            Value::Table(table)
+        });
+        doc.insert("passphrases".into(), Value::Array(passphrases.collect()));
+        Self::check(doc)
+    }
+
+    /// Reads a decrypted plaintext and checks all that this version knows of.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Damaged`], naming the field or line, never what stands there: not TOML,
+    /// a newer version, an unknown critical feature, a field that is missing or of the wrong kind.
+    pub fn parse(plaintext: &[u8]) -> Result<Self> {
+        let text = std::str::from_utf8(plaintext)
+            .map_err(|_| Error::damaged("the vault's content is not text"))?;
+        let doc: Table = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start).min(text.len());
+            let line = text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+            Error::damaged(format!("the vault's content is not TOML (line {line})"))
+        })?;
+        Self::check(doc)
+    }
+
+    fn check(doc: Table) -> Result<Self> {
+        match doc.get("version") {
+            Some(Value::Integer(VERSION)) => {}
+            Some(Value::Integer(newer)) if *newer > VERSION => {
+                return Err(Error::damaged(format!(
+                    "the vault has version {newer}, and this program reads version {VERSION}"
+                ))
+                .hint("use a newer vault program"));
+            }
+            _ => return Err(bad("version")),
+        }
+        for feature in array(&doc, "critical")? {
+            let feature = feature.as_str().ok_or_else(|| bad("critical"))?;
+            if !KNOWN_FEATURES.contains(&feature) {
+                let shown: String =
+                    feature.chars().filter(char::is_ascii_graphic).take(64).collect();
+                return Err(Error::damaged(format!(
+                    "the vault needs a feature that this program does not know: {shown}"
+                ))
+                .hint("use a newer vault program"));
+            }
+        }
+        let id: [u8; 16] = *binary(&doc, "id")?;
+        let auth_key = binary::<32>(&doc, "auth_key")?;
+        binary::<32>(&doc, "cache_key")?;
+        let generation = doc
+            .get("generation")
+            .and_then(Value::as_integer)
+            .and_then(|n| u64::try_from(n).ok())
+            .ok_or_else(|| bad("generation"))?;
+        let payload = Self { pin: Pin::of(&id, &auth_key), generation, doc };
+        payload.check_entries()?;
+        Ok(payload)
+    }
+
+    fn check_entries(&self) -> Result<()> {
+        for (index, entry) in array(&self.doc, "recipients")?.iter().enumerate() {
+            let table = entry.as_table();
+            if line(table, "recipient").is_none() {
+                return Err(bad(&format!("recipients[{index}].recipient")));
+            }
+            if table.is_some_and(|t| t.contains_key("name")) && line(table, "name").is_none() {
+                return Err(bad(&format!("recipients[{index}].name")));
+            }
+        }
+        for (index, entry) in array(&self.doc, "passphrases")?.iter().enumerate() {
+            for field in ["public", "stanza"] {
+                let table = entry.as_table();
+                if table.and_then(|t| t.get(field)).and_then(Value::as_str).is_none() {
+                    return Err(bad(&format!("passphrases[{index}].{field}")));
+                }
+            }
+        }
+        if let Some(credentials) = self.doc.get("credentials") {
+            let credentials = credentials.as_table().ok_or_else(|| bad("credentials"))?;
+            for (index, (name, entry)) in credentials.iter().enumerate() {
+                if !is_line(name) {
+                    return Err(bad(&format!("credentials[{index}]")));
+                }
+                for field in ["access_key_id", "secret_access_key"] {
+                    if line(entry.as_table(), field).is_none() {
+                        // By number: a profile's name is nobody's business in an error of a file
+                        // that may have been tampered with.
+                        return Err(bad(&format!("credentials[{index}].{field}")));
+                    }
+                }
+            }
+        }
+        self.check_totp()?;
+        self.check_journal()
+    }
+
+    /// The document, padded by one comment line to a multiple of 4,096 bytes.
+    pub fn to_plaintext(&self) -> Zeroizing<Vec<u8>> {
+        let mut text = self.doc.to_string().into_bytes();
+        // The comment line is at least "#\n".
+        let padded = (text.len() + 2).next_multiple_of(PADDING);
+        text.reserve_exact(padded - text.len());
+        text.push(b'#');
+        text.resize(padded - 1, b' ');
+        text.push(b'\n');
+        Zeroizing::new(text)
+    }
+
+    /// The vault's fingerprint.
+    pub fn pin(&self) -> Pin {
+        self.pin
+    }
+
+    /// What the cache's keys and names are made from: the vault's id and its `cache_key`.
+    pub fn cache_seed(&self) -> ([u8; 16], Zeroizing<[u8; 32]>) {
+        // Both were checked when the payload came in.
+        let id = binary(&self.doc, "id").map(|id| *id).unwrap_or_default();
+        (id, binary(&self.doc, "cache_key").unwrap_or_default())
+    }
+
+    /// How often this vault was written.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Counts one more write.
+    pub fn next_generation(&mut self) {
+        self.generation = self.generation.saturating_add(1);
+        let value = i64::try_from(self.generation).unwrap_or(i64::MAX);
+        self.doc.insert("generation".into(), Value::Integer(value));
+    }
+
+    /// Who can open the vault with a key.
+    pub fn recipients(&self) -> Vec<RecipientEntry> {
+        entries(&self.doc, "recipients")
+            .filter_map(|table| {
+                Some(RecipientEntry {
+                    recipient: table.get("recipient")?.as_str()?.to_owned(),
+                    name: table.get("name").and_then(Value::as_str).map(str::to_owned),
+                })
+            })
+            .collect()
+    }
+
+    /// Who can open the vault with a passphrase.
+    pub fn passphrases(&self) -> Vec<PassphraseEntry> {
+        entries(&self.doc, "passphrases")
+            .filter_map(|table| {
+                Some(PassphraseEntry {
+                    public: table.get("public")?.as_str()?.to_owned(),
+                    stanza: table.get("stanza")?.as_str()?.to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    /// The profiles that have a key here, in the order of their names.
+    pub fn credential_names(&self) -> impl Iterator<Item = &str> {
+        self.credentials().into_iter().flat_map(Table::keys).map(String::as_str)
+    }
+
+    /// The access key stored for a profile.
+    pub fn credential(&self, profile: &str) -> Option<Credentials> {
+        let entry = self.credentials()?.get(profile)?.as_table()?;
+        Some(Credentials::long_term(
+            entry.get("access_key_id")?.as_str()?.to_owned(),
+            Secret::new(entry.get("secret_access_key")?.as_str()?.to_owned()),
+        ))
+    }
+
+    /// Only the id of the access key stored for a profile, which is no secret.
+    pub fn access_key_id(&self, profile: &str) -> Option<&str> {
+        self.credentials()?.get(profile)?.as_table()?.get("access_key_id")?.as_str()
+    }
+
+    /// Stores an access key for a profile, in place of the one that may be there. Fields of a later
+    /// version that stand beside the old one are the old one's and go with it.
+    pub fn set_credential(&mut self, profile: &str, key: &Credentials, now: Timestamp) {
+        let mut entry = Table::new();
+        entry.insert("access_key_id".into(), Value::String(key.access_key_id.clone()));
+        let secret = key.secret_access_key.expose().to_owned();
+        entry.insert("secret_access_key".into(), Value::String(secret));
+        entry.insert("created".into(), Value::String(now.to_rfc3339()));
+        let credentials =
+            self.doc.entry("credentials").or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(credentials) = credentials {
+            credentials.insert(profile.to_owned(), Value::Table(entry));
+        }
+    }
+
+    /// Removes a profile's access key; false if there was none.
+    pub fn remove_credential(&mut self, profile: &str) -> bool {
+        match self.doc.get_mut("credentials") {
+            Some(Value::Table(credentials)) => credentials.remove(profile).is_some(),
+            _ => false,
+        }
+    }
+
+    fn credentials(&self) -> Option<&Table> {
+        self.doc.get("credentials").and_then(Value::as_table)
+    }
+}
+
+/// Says nothing of the content.
+impl std::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Payload").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+/// A text field without control characters: a forged vault must not write to the terminal, nor start a
+/// new setting in what `export` prints.
+fn line<'a>(table: Option<&'a Table>, field: &str) -> Option<&'a str> {
+    table?.get(field)?.as_str().filter(|text| is_line(text))
+}
+
+fn is_line(text: &str) -> bool {
+    !text.contains(char::is_control)
+}
+
+fn bad(field: &str) -> Error {
+    Error::damaged(format!("the vault's content has no valid {field}"))
+}
+
+fn array<'a>(doc: &'a Table, field: &str) -> Result<&'a [Value]> {
+    doc.get(field).and_then(Value::as_array).map(Vec::as_slice).ok_or_else(|| bad(field))
+}
+
+fn entries<'a>(doc: &'a Table, field: &str) -> impl Iterator<Item = &'a Table> {
+    doc.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_table)
+}
+
+fn binary<const N: usize>(doc: &Table, field: &str) -> Result<Zeroizing<[u8; N]>> {
+    let text = doc.get(field).and_then(Value::as_str).ok_or_else(|| bad(field))?;
+    let bytes = Zeroizing::new(BASE64.decode(text).map_err(|_| bad(field))?);
+    let mut array = Zeroizing::new([0; N]);
+    if bytes.len() != N {
+        return Err(bad(field));
+    }
+    array.copy_from_slice(&bytes);
+    Ok(array)
+}
+
+fn random<const N: usize>() -> Result<Value> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::getrandom(&mut *bytes)
+        .map_err(|_| Error::other("the system has no randomness to give"))?;
+    Ok(Value::String(BASE64.encode(*bytes)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The journal: changes that span AWS and the vault, from before their first call to their end. An
+//! entry that is found is of a run that did not come to its end.
+//!
+//! `[[journal]]` with `kind`, and what the kind needs. Kinds that this version does not know are kept.
+
+use toml::{Table, Value};
+
+use super::{Payload, bad};
+use crate::error::Result;
+
+/// The kind of an [`Enrolment`].
+const ENROL: &str = "mfa-enroll";
+
+/// A virtual MFA device that is being made. As long as its seed is not in the vault, AWS may have
+/// made it or not; from then on it is to be enabled and proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enrolment {
+    /// The profile whose key's user gets it.
+    pub profile: String,
+    /// The device's name in its account.
+    pub device: String,
+    /// Random, one for each run: the run that wrote the entry last is the one that goes on.
+    pub run: String,
+}
+
+impl Payload {
+    /// The enrolments that have not come to their end.
+    pub fn enrolments(&self) -> impl Iterator<Item = Enrolment> {
+        self.journal().filter_map(enrolment)
+    }
+
+    /// Notes an enrolment, in place of an earlier one of the same profile and device.
+    pub fn set_enrolment(&mut self, new: &Enrolment) {
+        self.end_enrolment(&new.profile, &new.device);
+        let mut entry = Table::new();
+        for (field, value) in [
+            ("kind", ENROL),
+            ("profile", new.profile.as_str()),
+            ("device", new.device.as_str()),
+            ("run", new.run.as_str()),
+        ] {
+            entry.insert(field.into(), Value::String(value.to_owned()));
+        }
+        let journal = self.doc.entry("journal").or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(journal) = journal {
+            journal.push(Value::Table(entry));
+        }
+    }
+
+    /// Takes an enrolment out of the journal; an empty journal goes with it.
+    pub fn end_enrolment(&mut self, profile: &str, device: &str) {
+        let Some(Value::Array(journal)) = self.doc.get_mut("journal") else { return };
+        journal.retain(|entry| {
+            let found = entry.as_table().and_then(enrolment);
+            found.is_none_or(|found| {
+                (found.profile.as_str(), found.device.as_str()) != (profile, device)
+            })
+        });
+        if journal.is_empty() {
+            self.doc.remove("journal");
+        }
+    }
+
+    /// The journal is a list of tables that have a kind.
+    pub(super) fn check_journal(&self) -> Result<()> {
+        let Some(value) = self.doc.get("journal") else { return Ok(()) };
+        for (index, entry) in value.as_array().ok_or_else(|| bad("journal"))?.iter().enumerate() {
+            let table = entry.as_table();
+            let kind = table.and_then(|t| t.get("kind")).and_then(Value::as_str);
+            match (kind, table) {
+                (Some(ENROL), Some(table)) if enrolment(table).is_none() => {
+                    return Err(bad(&format!("journal[{index}]")));
+                }
+                (None, _) => return Err(bad(&format!("journal[{index}].kind"))),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn journal(&self) -> impl Iterator<Item = &Table> {
+        super::entries(&self.doc, "journal")
+    }
+}
+
+fn enrolment(entry: &Table) -> Option<Enrolment> {
+    let text = |field| super::line(Some(entry), field).map(str::to_owned);
+    (entry.get("kind")?.as_str() == Some(ENROL)).then_some(())?;
+    Some(Enrolment { profile: text("profile")?, device: text("device")?, run: text("run")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(run: &str) -> Enrolment {
+        Enrolment { profile: "ci".into(), device: "robot".into(), run: run.into() }
+    }
+
+    #[test]
+    fn an_enrolment_is_noted_replaced_and_ended() {
+        let mut payload = Payload::new(&[], &[]).unwrap();
+        payload.set_enrolment(&run("1"));
+        payload.set_enrolment(&run("2"));
+        let mut payload = Payload::parse(&payload.to_plaintext()).unwrap();
+        assert_eq!(payload.enrolments().collect::<Vec<_>>(), [run("2")]);
+        payload.end_enrolment("ci", "other");
+        assert_eq!(payload.enrolments().count(), 1);
+        payload.end_enrolment("ci", "robot");
+        assert!(!String::from_utf8_lossy(&payload.to_plaintext()).contains("journal"));
+    }
+
+    #[test]
+    fn entries_of_other_kinds_are_kept_and_crooked_ones_refused() {
+        let text = |journal: &str| {
+            let plain = Payload::new(&[], &[]).unwrap().to_plaintext();
+            format!("{}\n[[journal]]\n{journal}\n", String::from_utf8_lossy(&plain))
+        };
+        let mut payload = Payload::parse(text("kind = \"later\"\nx = 1").as_bytes()).unwrap();
+        payload.set_enrolment(&run("1"));
+        payload.end_enrolment("ci", "robot");
+        assert!(String::from_utf8_lossy(&payload.to_plaintext()).contains("kind = \"later\""));
+        for (bad, field) in [("x = 1", "journal[0].kind"), ("kind = \"mfa-enroll\"", "journal[0]")]
+        {
+            let error = Payload::parse(text(bad).as_bytes()).unwrap_err();
+            assert_eq!(error.what, format!("the vault's content has no valid {field}"));
+        }
+    }
+}
