@@ -14,6 +14,7 @@
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
 #![deny(unsafe_code)]
 
+pub mod aws;
 pub mod clock;
 pub mod credential;
 pub mod env;

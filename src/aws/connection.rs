@@ -1,0 +1,294 @@
+//! What STS and IAM share: where a service is, one runtime and connector, one deadline, the rules for
+//! repeating a call, and AWS's clock.
+
+use std::cell::OnceCell;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials as SdkCredentials;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::{DateTime, Format};
+use aws_smithy_types::endpoint::Endpoint;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use tokio::runtime::Runtime;
+
+use super::failure::{StsError, classify};
+use super::http::{self, CONNECT_TIMEOUT, Path, Place};
+use super::proxy::Proxies;
+use super::roots::Sources;
+use crate::clock::{Clock, Timestamp};
+use crate::credential::Credentials;
+use crate::env::Env;
+use crate::error::Error;
+use crate::profile::Target;
+use crate::say::Say;
+use crate::secret::Secret;
+
+/// For one try, from the look-up of the name to the last byte.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Tries for a call that may be repeated.
+const ATTEMPTS: u32 = 3;
+
+/// The SDK's client of a service.
+pub trait Service: Sized {
+    /// What people call it.
+    const NAME: &'static str;
+    /// An endpoint URL, as an example.
+    const EXAMPLE: &'static str;
+    /// The endpoint that the SDK's rules give for a region.
+    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint>;
+    /// The region that its requests are signed for: the one that was asked for, unless the service is
+    /// one for a whole partition.
+    fn signing_region(region: &str, runtime: &Runtime) -> String;
+    /// The client itself.
+    fn client(config: &SdkConfig, date: DateReader) -> Self;
+}
+
+/// A service, at one place, until one deadline. Connections are kept between calls.
+pub struct Connection<S> {
+    target: Target,
+    proxies: Proxies,
+    roots: Sources,
+    deadline: Instant,
+    say: Say,
+    live: OnceCell<Live<S>>,
+    offset: Arc<Mutex<Option<i64>>>,
+}
+
+/// What only a call needs.
+struct Live<S> {
+    /// Always there until `drop` takes it.
+    runtime: Option<Runtime>,
+    client: S,
+    path: Path,
+}
+
+impl<S> Drop for Live<S> {
+    /// Without waiting: a name look-up that hangs sits in a thread that nothing can interrupt.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A call to make.
+pub struct Call<'a> {
+    /// AWS's name of it.
+    pub operation: &'static str,
+    /// Whose call it is.
+    pub base: &'a Credentials,
+    /// MFA codes that it carries: cut out of whatever AWS says of it.
+    pub codes: &'a [&'a Secret],
+    /// Sent once only, because AWS would not take it twice: a repetition after a lost answer would be
+    /// refused, and a code's counts against the device.
+    pub once: bool,
+}
+
+/// What a call adds to the client's configuration.
+pub struct Offered {
+    /// Our credentials as the SDK wants them (it wipes its copy).
+    pub credentials: SdkCredentials,
+    /// Whether the SDK may repeat the call.
+    pub retry: RetryConfig,
+    /// How long it waits for an answer. A code is spent with the first try, so that one has all the
+    /// time there is.
+    pub timeout: TimeoutConfig,
+}
+
+impl<S: Service> Connection<S> {
+    /// Takes down what calls will need; nothing is opened, read or started before the first one.
+    /// All calls together end at `deadline`.
+    ///
+    /// # Errors
+    /// Usage (2) for a region or an endpoint URL that cannot be one.
+    pub fn new(target: &Target, env: &Env, deadline: Instant, say: Say) -> Result<Self, Error> {
+        let service = S::NAME;
+        // It becomes part of a host name.
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if target.region.is_empty() || !target.region.chars().all(fits) {
+            return Err(Error::usage(format!("the region for {service} is not an AWS region"))
+                .hint("it looks like eu-central-1"));
+        }
+        if target.endpoint.as_deref().is_some_and(|url| Place::parse(url).is_none()) {
+            return Err(Error::usage(format!(
+                "the endpoint URL for {service} is not an http or https URL"
+            ))
+            .hint(format!("it looks like {}", S::EXAMPLE)));
+        }
+        let roots = Sources {
+            bundle: target.ca_bundle.clone(),
+            ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
+        };
+        Ok(Self {
+            target: target.clone(),
+            proxies: Proxies::from_env(env),
+            roots,
+            deadline,
+            say,
+            live: OnceCell::new(),
+            offset: Arc::default(),
+        })
+    }
+
+    /// By how many seconds AWS's clock is ahead of ours, from the `Date` of the last answer, good or
+    /// bad. Exact to about two seconds.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.offset.lock().ok().and_then(|offset| *offset)
+    }
+
+    /// One call.
+    pub fn call<T, E, F>(
+        &self,
+        call: &Call,
+        send: impl FnOnce(&S, Offered) -> F,
+    ) -> Result<T, StsError>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let Call { operation, base, codes, once } = *call;
+        // The SDK would only say that it could not send.
+        let token = base.session_token.as_ref().map(Secret::expose).unwrap_or_default();
+        if !fits_header(&base.access_key_id) || !fits_header(token) {
+            return Err(StsError::Setup(Error::other(
+                "the access key ID or session token has characters that AWS never uses",
+            )));
+        }
+        let live = self.live()?;
+        let late = || StsError::Timeout { place: live.path.place.to_string() };
+        // A future that is late from the start would still be polled once, and send.
+        let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < self.deadline) else {
+            return Err(late());
+        };
+        let retry = if once {
+            RetryConfig::disabled()
+        } else {
+            RetryConfig::standard().with_max_attempts(ATTEMPTS)
+        };
+        let timeout = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
+        let timeout = if once {
+            timeout.disable_operation_attempt_timeout()
+        } else {
+            timeout.operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        };
+        let offered = Offered { credentials: offered(base), retry, timeout: timeout.build() };
+        self.say.debug(format!("{operation} at {}", live.path.place));
+        let outcome = runtime.block_on(async {
+            tokio::time::timeout_at(self.deadline.into(), send(&live.client, offered)).await
+        });
+        let error = match outcome {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(late()),
+        };
+        let mut secrets = vec![base.secret_access_key.expose(), token];
+        secrets.extend(codes.iter().map(|code| code.expose()));
+        Err(classify(&error, (S::NAME, operation), &live.path, self.clock_offset(), &secrets))
+    }
+
+    /// True as long as nothing was opened or started.
+    #[cfg(test)]
+    pub fn is_idle(&self) -> bool {
+        self.live.get().is_none()
+    }
+
+    fn live(&self) -> Result<&Live<S>, StsError> {
+        if let Some(live) = self.live.get() {
+            return Ok(live);
+        }
+        let live = self.start().map_err(StsError::Setup)?;
+        Ok(self.live.get_or_init(|| live))
+    }
+
+    fn start(&self) -> Result<Live<S>, Error> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|_| Error::other("no event loop can be had from the system"))?;
+        let place = self.place(&runtime)?;
+        let (http_client, path) = http::client(place, &self.proxies, &self.roots, self.say)?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(S::signing_region(&self.target.region, &runtime)))
+            .http_client(http_client)
+            .sleep_impl(TokioSleep::new())
+            .timeout_config(timeouts)
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        config.set_endpoint_url(self.target.endpoint.clone());
+        let date = DateReader { offset: self.offset.clone(), clock: Clock::system() };
+        let client = S::client(&config.build(), date);
+        Ok(Live { runtime: Some(runtime), client, path })
+    }
+
+    /// Where the calls go: the endpoint that is named, else the one that the SDK's rules give for
+    /// the region.
+    fn place(&self, runtime: &Runtime) -> Result<Place, Error> {
+        let region = &self.target.region;
+        let unknown =
+            || Error::usage(format!("no {} endpoint is known for the region {region}", S::NAME));
+        if let Some(url) = &self.target.endpoint {
+            return Place::parse(url).ok_or_else(unknown);
+        }
+        let endpoint = S::endpoint(region, runtime).ok_or_else(unknown)?;
+        Place::parse(endpoint.url()).ok_or_else(unknown)
+    }
+}
+
+fn fits_header(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic())
+}
+
+fn offered(base: &Credentials) -> SdkCredentials {
+    SdkCredentials::new(
+        base.access_key_id.clone(),
+        base.secret_access_key.expose(),
+        base.session_token.as_ref().map(|token| token.expose().to_owned()),
+        None,
+        "vault",
+    )
+}
+
+/// Notes the offset of AWS's clock from every answer.
+#[derive(Debug)]
+pub struct DateReader {
+    offset: Arc<Mutex<Option<i64>>>,
+    clock: Clock,
+}
+
+impl Intercept for DateReader {
+    fn name(&self) -> &'static str {
+        "DateReader"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date");
+        let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        if let (Some(date), Ok(mut offset)) = (date, self.offset.lock()) {
+            *offset = Some(Timestamp(date.secs()).seconds_since(self.clock.now()));
+        }
+        Ok(())
+    }
+}

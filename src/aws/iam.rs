@@ -1,0 +1,176 @@
+//! The client of IAM: virtual MFA devices.
+//!
+//! Creating and enabling are sent once only: the answer that is lost may have been a yes, and whoever
+//! asks again has to know that.
+
+use std::time::Instant;
+
+use aws_config::SdkConfig;
+use aws_sdk_iam::Client;
+use aws_sdk_iam::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sdk_iam::config::{Builder, Config, IdentityCache};
+use aws_smithy_types::Document;
+use aws_smithy_types::endpoint::Endpoint;
+use tokio::runtime::Runtime;
+
+use super::connection::{Call, Connection, DateReader, Offered, Service};
+use super::failure::StsError;
+use crate::credential::Credentials;
+use crate::env::Env;
+use crate::error::Error;
+use crate::profile::Target;
+use crate::say::Say;
+use crate::secret::Secret;
+
+/// IAM, at one place, until one deadline. Connections are kept between calls.
+pub struct Iam {
+    connection: Connection<Client>,
+}
+
+/// A virtual MFA device that nobody uses yet.
+#[derive(Debug)]
+pub struct NewDevice {
+    /// Its ARN.
+    pub serial: String,
+    /// Its seed in base32. AWS says it this once.
+    pub seed: Secret,
+}
+
+impl Service for Client {
+    const NAME: &'static str = "IAM";
+    const EXAMPLE: &'static str = "https://iam.amazonaws.com";
+
+    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
+        let params = Params::builder().region(region).build().ok()?;
+        runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
+    }
+
+    /// There is one IAM for a partition, signed for as one region of it. The SDK's rules say which,
+    /// but not for an endpoint of ours, for which it would sign with the profile's region.
+    fn signing_region(region: &str, runtime: &Runtime) -> String {
+        let endpoint = Self::endpoint(region, runtime);
+        let schemes = endpoint.as_ref().map(Endpoint::auth_schemes).unwrap_or_default();
+        let named = schemes.iter().find_map(|scheme| scheme.get("signingRegion"));
+        named.and_then(Document::as_string).unwrap_or(region).to_owned()
+    }
+
+    fn client(config: &SdkConfig, date: DateReader) -> Self {
+        let config = Builder::from(config).identity_cache(IdentityCache::no_cache());
+        Client::from_conf(config.interceptor(date).build())
+    }
+}
+
+impl Iam {
+    /// As [`Sts::connect`](super::Sts::connect).
+    ///
+    /// # Errors
+    /// Usage (2) for a region or an endpoint URL that cannot be one.
+    pub fn connect(target: &Target, env: &Env, deadline: Instant, say: Say) -> Result<Iam, Error> {
+        Ok(Iam { connection: Connection::new(target, env, deadline, say)? })
+    }
+
+    /// CreateVirtualMFADevice, once.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateVirtualMFADevice.html>
+    pub fn create_virtual_mfa_device(
+        &self,
+        base: &Credentials,
+        name: &str,
+    ) -> Result<NewDevice, StsError> {
+        let call = Call { operation: "CreateVirtualMFADevice", base, codes: &[], once: true };
+        let answer = self.connection.call(&call, |client, offered| {
+            client
+                .create_virtual_mfa_device()
+                .virtual_mfa_device_name(name)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        // The SDK has taken off the base64 that a blob is sent in; what is left is base32.
+        let device = answer.virtual_mfa_device;
+        let seed = device.and_then(|device| {
+            let seed = Secret::from_utf8(device.base32_string_seed?.into_inner())?;
+            Some(NewDevice { serial: device.serial_number, seed })
+        });
+        seed.filter(|device| !device.serial.is_empty() && !device.seed.is_empty()).ok_or_else(
+            || StsError::BadAnswer {
+                service: Client::NAME,
+                status: 200,
+                media_type: "no seed in it".to_owned(),
+            },
+        )
+    }
+
+    /// EnableMFADevice with the codes of two consecutive steps, once.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_EnableMFADevice.html>
+    pub fn enable_mfa_device(
+        &self,
+        base: &Credentials,
+        user: &str,
+        serial: &str,
+        codes: [&Secret; 2],
+    ) -> Result<(), StsError> {
+        let call = Call { operation: "EnableMFADevice", base, codes: &codes, once: true };
+        let [first, second] = codes;
+        self.connection.call(&call, |client, offered| {
+            client
+                .enable_mfa_device()
+                .user_name(user)
+                .serial_number(serial)
+                .authentication_code1(first.expose())
+                .authentication_code2(second.expose())
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        Ok(())
+    }
+
+    /// DeleteVirtualMFADevice: AWS refuses it for a device that somebody uses.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteVirtualMFADevice.html>
+    pub fn delete_virtual_mfa_device(
+        &self,
+        base: &Credentials,
+        serial: &str,
+    ) -> Result<(), StsError> {
+        let call = Call { operation: "DeleteVirtualMFADevice", base, codes: &[], once: false };
+        self.connection.call(&call, |client, offered| {
+            client
+                .delete_virtual_mfa_device()
+                .serial_number(serial)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        Ok(())
+    }
+
+    /// As [`Sts::clock_offset`](super::Sts::clock_offset).
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.connection.clock_offset()
+    }
+}
+
+fn with(offered: Offered) -> Builder {
+    Config::builder()
+        .credentials_provider(offered.credentials)
+        .retry_config(offered.retry)
+        .timeout_config(offered.timeout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn iam_is_one_for_a_partition() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let at = |region: &str| {
+            let url = Client::endpoint(region, &runtime).unwrap().url().to_owned();
+            (url, Client::signing_region(region, &runtime))
+        };
+        let pair = |url: &str, region: &str| (url.to_owned(), region.to_owned());
+        assert_eq!(at("eu-central-1"), pair("https://iam.amazonaws.com", "us-east-1"));
+        assert_eq!(at("cn-northwest-1").1, "cn-north-1");
+        assert_eq!(at("us-gov-east-1"), pair("https://iam.us-gov.amazonaws.com", "us-gov-west-1"));
+    }
+}

@@ -1,0 +1,236 @@
+//! Which proxy a connection goes through, if any: a pure function of the environment and the place.
+//!
+//! The SDK reads no proxy variables by itself, and the matcher below it cannot say beforehand what
+//! it will do, which an error message must. So the decision is made here, and the connector is told
+//! either one proxy for everything or none.
+
+use std::net::IpAddr;
+
+use super::http::Place;
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// The proxy to go through. No Debug: the URL may hold a password.
+pub struct Proxy {
+    /// The whole URL, with user and password if it has them, and always with a scheme.
+    pub url: String,
+    /// Where it is.
+    pub place: Place,
+    /// The variable that named it.
+    pub variable: &'static str,
+}
+
+/// The proxy variables, as they stood at start.
+pub struct Proxies {
+    https: Option<(&'static str, String)>,
+    http: Option<(&'static str, String)>,
+    no_proxy: String,
+}
+
+impl Proxies {
+    /// Takes the variables. Of two spellings the lower-case one counts (curl, Python), and `ALL_PROXY`
+    /// fills in for either scheme. `HTTP_PROXY` is ignored where `REQUEST_METHOD` is set: in a CGI
+    /// program a visitor could set it by sending a `Proxy:` header (CVE-2016-5385, "httpoxy").
+    pub fn from_env(env: &Env) -> Self {
+        let first = |names: &[&'static str]| {
+            names.iter().find_map(|n| env.get(n).map(|v| (*n, v.trim().to_owned())))
+        };
+        let all = || first(&["all_proxy", "ALL_PROXY"]);
+        let http: &[&'static str] = if env.is_set("REQUEST_METHOD") {
+            &["http_proxy"]
+        } else {
+            &["http_proxy", "HTTP_PROXY"]
+        };
+        Self {
+            https: first(&["https_proxy", "HTTPS_PROXY"]).or_else(all),
+            http: first(http).or_else(all),
+            no_proxy: first(&["no_proxy", "NO_PROXY"]).map(|(_, v)| v).unwrap_or_default(),
+        }
+    }
+
+    /// The proxy for `place`. Loopback never goes through one (as in Go; nobody means it), nor does
+    /// what `NO_PROXY` names.
+    ///
+    /// # Errors
+    /// Usage (2), naming the variable and never its value, if a proxy is named that cannot be used:
+    /// going round it in silence would be worse.
+    pub fn choose(&self, place: &Place) -> Result<Option<Proxy>> {
+        let named = if place.https { &self.https } else { &self.http };
+        let Some((variable, value)) = named else { return Ok(None) };
+        if is_loopback(&place.host) || bypassed(&self.no_proxy, place) {
+            return Ok(None);
+        }
+        let url = match value.split_once("://") {
+            None => format!("http://{value}"),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => value.clone(),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => value.clone(),
+            Some((scheme, _)) if scheme.to_ascii_lowercase().starts_with("socks") => {
+                return Err(Error::usage(format!(
+                    "{variable} names a SOCKS proxy, which is not supported"
+                ))
+                .hint(format!("set HTTPS_PROXY to an HTTP proxy, or NO_PROXY={}", place.host)));
+            }
+            Some(_) => return Err(unusable(variable)),
+        };
+        let place = Place::of_proxy(&url).ok_or_else(|| unusable(variable))?;
+        Ok(Some(Proxy { url, place, variable }))
+    }
+}
+
+fn unusable(variable: &str) -> Error {
+    Error::usage(format!("{variable} is not the address of an HTTP proxy"))
+        .hint("it looks like http://proxy.example:3128")
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// `NO_PROXY`'s rules, in the union of what curl, Go and Python read: names (with their subdomains; a
+/// leading `.` or `*.` is decoration), addresses, networks, each with an optional port, and `*`.
+fn bypassed(rules: &str, place: &Place) -> bool {
+    let host = place.host.trim_end_matches('.').to_ascii_lowercase();
+    let address = host.parse::<IpAddr>().ok();
+    rules.split([',', ' ', '\t']).filter(|rule| !rule.is_empty()).any(|rule| {
+        if rule == "*" {
+            return true;
+        }
+        let (rule, port) = split_port(rule);
+        if port.is_some_and(|port| port != place.port) {
+            return false;
+        }
+        if let Some(address) = address {
+            return match rule.split_once('/') {
+                Some((net, bits)) => match (net.parse(), bits.parse()) {
+                    (Ok(net), Ok(bits)) => in_network(address, net, bits),
+                    _ => false,
+                },
+                None => rule.parse::<IpAddr>().is_ok_and(|r| r == address),
+            };
+        }
+        let name = rule.strip_prefix('*').unwrap_or(rule);
+        let name = name.strip_prefix('.').unwrap_or(name).to_ascii_lowercase();
+        !name.is_empty()
+            && (host == name || host.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.')))
+    })
+}
+
+/// `host:443`, `[::1]:443`, `[::1]`, and what has no port: `host`, `::1`, `10.0.0.0/8`.
+fn split_port(rule: &str) -> (&str, Option<u16>) {
+    if let Some(inner) = rule.strip_prefix('[') {
+        let (host, rest) = inner.split_once(']').unwrap_or((inner, ""));
+        return (host, rest.strip_prefix(':').and_then(|p| p.parse().ok()));
+    }
+    match rule.split_once(':') {
+        Some((host, port)) if !port.contains(':') => match port.parse() {
+            Ok(port) => (host, Some(port)),
+            Err(_) => (rule, None),
+        },
+        _ => (rule, None),
+    }
+}
+
+fn in_network(address: IpAddr, net: IpAddr, bits: u32) -> bool {
+    match (address, net) {
+        (IpAddr::V4(a), IpAddr::V4(n)) => {
+            bits <= 32 && { (a.to_bits() ^ n.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0 }
+        }
+        (IpAddr::V6(a), IpAddr::V6(n)) => {
+            bits <= 128 && { (a.to_bits() ^ n.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0 }
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(url: &str) -> Place {
+        Place::parse(url).unwrap()
+    }
+
+    /// The variable that decides, and the proxy's place.
+    fn choice(vars: &[(&str, &str)], url: &str) -> Option<(&'static str, String)> {
+        let proxy = Proxies::from_env(&Env::of(vars)).choose(&place(url)).unwrap()?;
+        Some((proxy.variable, proxy.place.to_string()))
+    }
+
+    const STS: &str = "https://sts.eu-central-1.amazonaws.com";
+
+    #[test]
+    fn no_variable_means_no_proxy() {
+        assert_eq!(choice(&[], STS), None);
+        assert_eq!(choice(&[("HTTPS_PROXY", "")], STS), None);
+        assert_eq!(choice(&[("HTTP_PROXY", "http://p:1")], STS), None);
+    }
+
+    #[test]
+    fn the_scheme_of_the_place_picks_the_variable_and_lower_case_counts_first() {
+        let both = [("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "http://lower:2")];
+        assert_eq!(choice(&both, STS), Some(("https_proxy", "lower:2".to_owned())));
+        let vars = [("HTTP_PROXY", "http://h:1"), ("ALL_PROXY", "http://a:2")];
+        assert_eq!(choice(&vars, STS), Some(("ALL_PROXY", "a:2".to_owned())));
+        assert_eq!(choice(&vars, "http://moto:5000"), Some(("HTTP_PROXY", "h:1".to_owned())));
+    }
+
+    #[test]
+    fn a_cgi_program_ignores_http_proxy() {
+        let vars = [("HTTP_PROXY", "http://evil:1"), ("REQUEST_METHOD", "GET")];
+        assert_eq!(choice(&vars, "http://moto:5000"), None);
+    }
+
+    #[test]
+    fn a_proxy_without_scheme_or_port_is_http_on_port_80() {
+        assert_eq!(
+            choice(&[("HTTPS_PROXY", "proxy.example")], STS),
+            Some(("HTTPS_PROXY", "proxy.example:80".to_owned()))
+        );
+        assert_eq!(
+            choice(&[("HTTPS_PROXY", "http://me:pw@proxy.example:3128/")], STS),
+            Some(("HTTPS_PROXY", "proxy.example:3128".to_owned()))
+        );
+    }
+
+    #[test]
+    fn no_proxy_takes_names_subdomains_networks_and_ports() {
+        let with = |no: &str, url: &str| {
+            choice(&[("HTTPS_PROXY", "http://p:1"), ("NO_PROXY", no)], url).is_none()
+        };
+        assert!(with("*", STS));
+        assert!(with("amazonaws.com", STS));
+        assert!(with(" x , .amazonaws.com", STS));
+        assert!(with("*.AmazonAWS.com", STS));
+        assert!(with("sts.eu-central-1.amazonaws.com:443", STS));
+        assert!(!with("sts.eu-central-1.amazonaws.com:8443", STS));
+        assert!(!with("naws.com", STS));
+        assert!(!with(".", STS));
+        assert!(with("10.0.0.0/8", "https://10.1.2.3"));
+        assert!(with("10.1.2.3", "https://10.1.2.3"));
+        assert!(with("0.0.0.0/0", "https://10.1.2.3"));
+        assert!(!with("10.0.0.0/33,11.0.0.0/8", "https://10.1.2.3"));
+        assert!(with("fd00::/8", "https://[fd00:ec2::23]:8443"));
+        assert!(with("[fd00:ec2::23]:8443", "https://[fd00:ec2::23]:8443"));
+    }
+
+    #[test]
+    fn loopback_never_goes_through_a_proxy() {
+        for url in ["http://localhost:1", "http://127.0.0.1:1", "http://[::1]:1"] {
+            assert_eq!(choice(&[("http_proxy", "http://p:1")], url), None);
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_used_is_an_error_without_its_value() {
+        for bad in ["socks5h://u:hunter2@p:1", "ftp://hunter2@p", "http://", "http://p:hunter2"] {
+            let env = Env::of(&[("ALL_PROXY", bad)]);
+            let error = Proxies::from_env(&env).choose(&place(STS)).err().unwrap();
+            assert!(error.what.contains("ALL_PROXY"), "{bad}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{bad}");
+            // Unless the place needs no proxy.
+            let env = Env::of(&[("ALL_PROXY", bad), ("NO_PROXY", "amazonaws.com")]);
+            assert!(Proxies::from_env(&env).choose(&place(STS)).is_ok_and(|p| p.is_none()));
+        }
+    }
+}

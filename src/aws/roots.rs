@@ -1,0 +1,267 @@
+//! Which certificates are trusted at the other end of TLS.
+//!
+//! The first of these that there is: the bundle that was asked for, `SSL_CERT_FILE`, the system's
+//! own, else Mozilla's set built into the program, so that the bare binary works in an image without
+//! /etc/ssl. All are parsed and checked here, because the SDK's connector panics over a bad one.
+
+use std::io::ErrorKind::{NotADirectory, NotFound};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::error::{Error, Result, os_text};
+
+/// Where systems keep their roots, as Go's crypto/x509 lists them.
+pub const SYSTEM: [&str; 6] = [
+    "/etc/ssl/certs/ca-certificates.crt", // Debian, Alpine, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",   // Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",             // openSUSE
+    "/etc/pki/tls/cacert.pem",            // OpenELEC
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", // RHEL 7
+    "/etc/ssl/cert.pem",                  // Alpine without ca-certificates
+];
+
+/// A system's bundle has some 200 kB.
+const LIMIT: u64 = 8 * 1024 * 1024;
+
+/// Checked roots.
+pub struct Roots {
+    /// The certificates, each one PEM section. The TLS library takes them without fail.
+    pub pem: Vec<u8>,
+    /// Where they come from, for a person.
+    pub source: String,
+    /// How many of the source's certificates could not be used and were left out.
+    pub skipped: usize,
+}
+
+/// What decides the roots.
+pub struct Sources {
+    /// `AWS_CA_BUNDLE` or `ca_bundle`.
+    pub bundle: Option<PathBuf>,
+    /// `SSL_CERT_FILE`.
+    pub ssl_cert_file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// Reads the first source that there is.
+    ///
+    /// Single certificates that cannot serve as roots are left out and counted, as other programs do
+    /// with them. A file that somebody named must be whole, though: what is cut off could be the one
+    /// root that was meant.
+    ///
+    /// # Errors
+    /// Class 1, naming the file: it cannot be read, is no PEM, or nothing in it can be used. Only a
+    /// system file that does not exist is passed over.
+    pub fn load(&self) -> Result<Roots> {
+        self.load_from(&SYSTEM.map(Path::new))
+    }
+
+    fn load_from(&self, system: &[&Path]) -> Result<Roots> {
+        if let Some(path) = self.bundle.as_ref().or(self.ssl_cert_file.as_ref()) {
+            let text = read(path).map_err(|e| unreadable(path, &e))?;
+            return parse(path, &text, Named::ByHand);
+        }
+        for path in system {
+            match read(path) {
+                Ok(text) => return parse(path, &text, Named::ByTheSystem),
+                Err(e) if matches!(e.kind(), NotFound | NotADirectory) => {}
+                Err(e) => return Err(unreadable(path, &e)),
+            }
+        }
+        Ok(built_in())
+    }
+}
+
+/// Who says that a file holds the roots.
+#[derive(PartialEq)]
+enum Named {
+    ByHand,
+    ByTheSystem,
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    // Before it is opened, since opening a FIFO waits for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("not a regular file"));
+    }
+    let mut text = Vec::new();
+    std::fs::File::open(path)?.take(LIMIT + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LIMIT {
+        return Err(std::io::Error::other("larger than 8 MiB"));
+    }
+    Ok(text)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::other(format!("CA bundle {}: {}", path.display(), os_text(error)))
+}
+
+fn parse(path: &Path, text: &[u8], named: Named) -> Result<Roots> {
+    let bad = |what: String| {
+        Error::other(format!("CA bundle {}: {what}", path.display()))
+            .hint("it must be a file of PEM certificates (-----BEGIN CERTIFICATE-----)")
+    };
+    let (mut pem, mut used, mut skipped) = (Vec::new(), 0usize, 0usize);
+    for certificate in CertificateDer::pem_slice_iter(text) {
+        match certificate {
+            Ok(certificate) if webpki::anchor_from_trusted_cert(&certificate).is_ok() => {
+                append(&mut pem, &certificate);
+                used += 1;
+            }
+            Ok(_) => skipped += 1,
+            // After damage in the armor nothing says where the next section starts.
+            Err(_) if named == Named::ByHand => {
+                return Err(bad(format!("damaged after certificate {}", used + skipped)));
+            }
+            Err(_) => {
+                skipped += 1;
+                break;
+            }
+        }
+    }
+    if used == 0 {
+        return Err(bad("no certificate in it that can be used".to_owned()));
+    }
+    Ok(Roots { pem, source: path.display().to_string(), skipped })
+}
+
+fn built_in() -> Roots {
+    let mut pem = Vec::new();
+    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
+        if webpki::anchor_from_trusted_cert(certificate).is_ok() {
+            append(&mut pem, certificate);
+        }
+    }
+    Roots { pem, source: "this program (built in)".to_owned(), skipped: 0 }
+}
+
+fn append(pem: &mut Vec<u8>, certificate: &CertificateDer<'_>) {
+    pem.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
+    for line in STANDARD.encode(certificate).as_bytes().chunks(64) {
+        pem.extend_from_slice(line);
+        pem.push(b'\n');
+    }
+    pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    /// A directory that goes away with its test.
+    struct Dir(PathBuf);
+
+    impl Dir {
+        fn new(name: &str) -> Self {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("target")
+                .join(format!("roots-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, content).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Dir {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// The first `n` of the built-in roots as PEM.
+    fn pem(n: usize) -> Vec<u8> {
+        let mut pem = Vec::new();
+        for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().take(n) {
+            append(&mut pem, certificate);
+        }
+        pem
+    }
+
+    fn count(roots: &Roots) -> usize {
+        CertificateDer::pem_slice_iter(&roots.pem).filter(|c| c.is_ok()).count()
+    }
+
+    fn load(bundle: Option<&Path>, file: Option<&Path>, system: &[&Path]) -> Result<Roots> {
+        let owned = |p: Option<&Path>| p.map(Path::to_owned);
+        Sources { bundle: owned(bundle), ssl_cert_file: owned(file) }.load_from(system)
+    }
+
+    #[test]
+    fn the_first_source_that_is_there_counts_and_the_last_is_built_in() {
+        let dir = Dir::new("order");
+        let [one, two, three] = [1, 2, 3].map(|n| dir.file(&n.to_string(), &pem(n)));
+        let missing = dir.0.join("missing");
+        let all = load(Some(&one), Some(&two), &[&three]).unwrap();
+        assert_eq!((count(&all), all.source.as_str()), (1, one.to_str().unwrap()));
+        assert_eq!(count(&load(None, Some(&two), &[&three]).unwrap()), 2);
+        assert_eq!(count(&load(None, None, &[&missing, &three]).unwrap()), 3);
+        let built_in = load(None, None, &[&missing]).unwrap();
+        assert_eq!(count(&built_in), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+        assert_eq!(built_in.source, "this program (built in)");
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_empty_or_no_file_is_an_error_that_names_it() {
+        let dir = Dir::new("bad");
+        let empty = dir.file("empty", b"");
+        let garbage = dir.file("garbage", b"\x7fELF not a certificate at all");
+        let missing = dir.0.join("missing");
+        for path in [&empty, &garbage, &missing, &dir.0, &PathBuf::from("/dev/null")] {
+            for (bundle, file) in [(Some(path), None), (None, Some(path))] {
+                let error = load(bundle.map(|p| p.as_path()), file.map(|p| p.as_path()), &[])
+                    .err()
+                    .unwrap();
+                assert_eq!(error.class, Class::Other);
+                assert!(error.what.contains(path.to_str().unwrap()), "{}", error.what);
+            }
+        }
+        // An empty store of the system is no licence to trust something else.
+        assert!(load(None, None, &[&empty]).is_err());
+    }
+
+    #[test]
+    fn a_cut_or_misspelt_bundle_is_an_error_and_a_cut_system_file_gives_what_it_has() {
+        let dir = Dir::new("cut");
+        let mut cut = pem(2);
+        cut.truncate(cut.len() - 30);
+        let cut = dir.file("cut", &cut);
+        let error = load(Some(&cut), None, &[]).err().unwrap();
+        assert!(error.what.ends_with("damaged after certificate 1"), "{}", error.what);
+        assert_eq!(count(&load(None, None, &[&cut]).unwrap()), 1);
+
+        let mut odd = String::from_utf8(pem(2)).unwrap();
+        let at = odd.rfind("MII").unwrap();
+        odd.replace_range(at..at + 3, "?!?");
+        let odd = dir.file("odd", odd.as_bytes());
+        assert!(load(Some(&odd), None, &[]).is_err());
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_a_root_is_left_out_and_counted() {
+        let dir = Dir::new("skip");
+        let mut mixed = b"a comment\n".to_vec();
+        append(&mut mixed, &CertificateDer::from(b"no DER".to_vec()));
+        mixed.extend(pem(1));
+        let roots = load(Some(&dir.file("mixed", &mixed)), None, &[]).unwrap();
+        assert_eq!((count(&roots), roots.skipped), (1, 1));
+
+        let mut alone = Vec::new();
+        append(&mut alone, &CertificateDer::from(b"no DER".to_vec()));
+        assert!(load(Some(&dir.file("alone", &alone)), None, &[]).is_err());
+    }
+
+    #[test]
+    fn all_built_in_roots_can_be_used() {
+        assert_eq!(count(&built_in()), webpki_root_certs::TLS_SERVER_ROOT_CERTS.len());
+    }
+}
