@@ -29,6 +29,7 @@ pub mod prompt;
 pub mod say;
 pub mod sealed;
 pub mod secret;
+pub mod session;
 pub mod totp;
 pub mod unlock;
 pub mod vault;

@@ -1,0 +1,209 @@
+//! Which code of an MFA device may be sent when. Plain numbers, no file and no clock, so that a test
+//! can drive it through years.
+//!
+//! AWS takes the codes of the steps t−2 to t+2, each once, and verifies nine per device in each
+//! UTC-aligned window of three minutes, good and bad; then it refuses even good ones until the window
+//! ends. So no step is used twice, and six codes are sent per window. What was claimed counts as sent:
+//! nobody knows what became of a process that died.
+
+/// AWS's window in seconds.
+const WINDOW: i64 = 180;
+/// The codes that we send in one window; AWS verifies nine, and other hosts may send some too.
+const PER_WINDOW: usize = 6;
+/// The codes that AWS verifies in one window.
+const AT_AWS: usize = 9;
+/// A code may arrive so many seconds after it was to be sent: it then counts in the next window.
+const LATE: i64 = 10;
+/// Nobody waits longer than this (seconds) for a code: what lies further ahead is from a clock that
+/// was wrong.
+const AHEAD: i64 = 60;
+/// The claims that are remembered: more than ten windows' worth, whatever the clock did meanwhile.
+const REMEMBERED: usize = 64;
+/// Steps that AWS takes before and after its own.
+const EITHER_SIDE: i64 = 2;
+/// 9999-12-31T23:59:59Z, as far as the program's times go.
+const LAST: i64 = 253_402_300_799;
+
+/// A step that belongs to one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claimed {
+    /// The step whose code is sent.
+    pub step: i64,
+    /// When it is sent, in seconds, by the clock as AWS corrected it.
+    pub at: i64,
+    /// The same by this host's own clock. A process may not know yet how wrong that is, so `at` may be
+    /// in the wrong window; but distances are right.
+    pub local: i64,
+}
+
+/// Now, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// As AWS corrected it, as far as that is known.
+    pub corrected: i64,
+    /// By this host's own clock.
+    pub local: i64,
+}
+
+/// Which of several free steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pick {
+    /// The one nearest to the present.
+    Nearest,
+    /// Any, by this random number: other hosts, whose books we do not see, prefer the nearest too.
+    Random(u64),
+    /// The next that AWS does not take yet, so that nobody can have sent it.
+    ToCome,
+}
+
+/// The latest claims on one device, in the order in which they were made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Book {
+    claims: Vec<Claimed>,
+}
+
+impl Book {
+    /// The first step that may be sent, and when: now, if there is a free one in AWS's window and the
+    /// budget allows it.
+    pub(super) fn next(&self, period: i64, now: Now, pick: Pick) -> Claimed {
+        // Numbers that no clock shows would run into the edge of what can be counted.
+        let period = period.clamp(1, 86_400);
+        let (start, own) = (now.corrected.clamp(0, LAST), now.local.clamp(0, LAST));
+        let counted = self.counted(own);
+        let mut at = match pick {
+            Pick::ToCome => next_beginning(period, start),
+            Pick::Nearest | Pick::Random(_) => start,
+        };
+        // Finite: the book is, and beyond its last claim every step and window is free.
+        loop {
+            let local = own + (at - start);
+            let full = full_until(&counted, at).or_else(|| crowded_until(&counted, at, local));
+            if let Some(later) = full {
+                at = later;
+                continue;
+            }
+            let free = self.free(period, at);
+            let chosen = match pick {
+                Pick::Nearest => free.first(),
+                Pick::ToCome => {
+                    free.iter().find(|step| **step == at.div_euclid(period) + EITHER_SIDE)
+                }
+                Pick::Random(number) => {
+                    let count = u64::try_from(free.len()).unwrap_or(u64::MAX).max(1);
+                    free.get(usize::try_from(number % count).unwrap_or_default())
+                }
+            };
+            match chosen {
+                Some(step) => return Claimed { step: *step, at, local },
+                None => at = next_beginning(period, at),
+            }
+        }
+    }
+
+    /// Writes a claim down. The oldest is forgotten.
+    pub(super) fn note(&mut self, claimed: Claimed) {
+        self.claims.push(claimed);
+        let surplus = self.claims.len().saturating_sub(REMEMBERED);
+        self.claims.drain(..surplus);
+    }
+
+    /// Adds what stands only in the other book.
+    pub(super) fn add(&mut self, other: &Book) {
+        for claimed in &other.claims {
+            if !self.claims.contains(claimed) {
+                self.note(*claimed);
+            }
+        }
+    }
+
+    /// Forgets all but the latest claims.
+    pub(super) fn keep_latest(&mut self, count: usize) {
+        let surplus = self.claims.len().saturating_sub(count);
+        self.claims.drain(..surplus);
+    }
+
+    /// Three numbers a claim, 8 bytes each, big-endian.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let numbers = self.claims.iter().flat_map(|c| [c.step, c.at, c.local]);
+        numbers.flat_map(i64::to_be_bytes).collect()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        let numbers: Vec<i64> = numbers.iter().map(|bytes| i64::from_be_bytes(*bytes)).collect();
+        let (claims, odd) = numbers.as_chunks::<3>();
+        if !rest.is_empty() || !odd.is_empty() || claims.len() > REMEMBERED {
+            return None;
+        }
+        let claims =
+            claims.iter().map(|[step, at, local]| Claimed { step: *step, at: *at, local: *local });
+        Some(Self { claims: claims.collect() })
+    }
+
+    /// The steps that AWS takes at this time and nobody has claimed, the nearest first, and of two the
+    /// earlier, which is lost sooner.
+    fn free(&self, period: i64, at: i64) -> Vec<i64> {
+        let present = at.div_euclid(period);
+        [0, -1, 1, -2, 2]
+            .into_iter()
+            .map(|distance| present + distance)
+            .filter(|step| *step >= 0 && (from(period, *step)..until(period, *step)).contains(&at))
+            .filter(|step| self.claims.iter().all(|claimed| claimed.step != *step))
+            .collect()
+    }
+
+    /// The claims that count against the budget, now or later. One that lies far ahead by our own clock
+    /// was made before that clock was set back: when it really was sent nobody knows.
+    fn counted(&self, own: i64) -> Vec<Claimed> {
+        let recent = own.saturating_sub(WINDOW + LATE)..=own.saturating_add(AHEAD);
+        self.claims.iter().filter(|c| recent.contains(&c.local)).copied().collect()
+    }
+}
+
+/// The end of the window, if no more codes may be sent in it, or if what is sent so late may arrive in
+/// the next one and find that full.
+fn full_until(counted: &[Claimed], at: i64) -> Option<i64> {
+    let window = |time: i64| time.div_euclid(WINDOW);
+    let late = |time: i64| window(time.saturating_add(LATE));
+    let full = |this: i64| {
+        let sent = |c: &&Claimed| window(c.at) == this || late(c.at) == this;
+        counted.iter().filter(sent).count() >= PER_WINDOW
+    };
+    (full(window(at)) || full(late(at))).then(|| (window(at) + 1) * WINDOW)
+}
+
+/// When an earlier claim is far enough away, if AWS may have got nine codes in three minutes, wherever
+/// its windows lie by our clock.
+fn crowded_until(counted: &[Claimed], at: i64, local: i64) -> Option<i64> {
+    let span = WINDOW + LATE;
+    let ago = |c: &Claimed| local.saturating_sub(c.local);
+    let mut recent: Vec<i64> =
+        counted.iter().map(ago).filter(|ago| (-AHEAD..span).contains(ago)).collect();
+    recent.sort_unstable();
+    let ninth = recent.get(AT_AWS - 1)?;
+    Some(at + (span - ninth).max(1))
+}
+
+/// When the step's code may be sent first: a little after AWS begins to take it, since clocks agree to
+/// a second at best.
+fn from(period: i64, step: i64) -> i64 {
+    (step - EITHER_SIDE) * period + margin(period)
+}
+
+/// When AWS takes the next step that it does not take yet.
+fn next_beginning(period: i64, time: i64) -> i64 {
+    ((time - margin(period)).div_euclid(period) + 1) * period + margin(period)
+}
+
+/// When it is too late for it: a call takes a while.
+fn until(period: i64, step: i64) -> i64 {
+    (step + EITHER_SIDE + 1) * period - margin(period)
+}
+
+/// 5 s of AWS's 30.
+fn margin(period: i64) -> i64 {
+    period / 6
+}
+
+#[cfg(test)]
+mod tests;

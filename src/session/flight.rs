@@ -1,0 +1,194 @@
+//! Single flight: who makes a session, and who waits for it.
+//!
+//! A hit is one open, one read and one decryption: no lock, no look round, no write. On a miss the
+//! session's lock is taken, the cache is looked at again, and then the session is made under the lock.
+//! A holder that dies frees the lock by dying, and the next one makes the session.
+
+use std::time::{Duration, Instant};
+
+use super::Kind;
+use super::cache::Cache;
+use super::record::{Record, Standing};
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::file::{self, Lock, LockError};
+
+/// The longest wait for another process, out of the 50 s that all calls together have.
+const LOCK_WAIT: Duration = Duration::from_secs(45);
+
+/// A session that is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The profile, kept inside for `list` and `clear`; it does not tell sessions apart.
+    pub profile: &'a str,
+    /// What makes it.
+    pub kind: Kind,
+    /// All that shapes the answer: base key id, roles with their parameters, MFA serial, duration,
+    /// endpoint. Sessions with different keys are different sessions.
+    pub key: &'a [String],
+    /// Sessions made before this do not count: under `--refresh` those from before the process, and
+    /// where a role wants a newer MFA code, the one that it was refused over.
+    pub not_before: Option<Timestamp>,
+    /// `AWS_MIN_TTL`: renew when less than this is left, instead of the refresh rule.
+    pub min_left: Option<Duration>,
+}
+
+/// A session that was had.
+#[derive(Debug)]
+pub struct Obtained {
+    /// Its credentials.
+    pub credentials: Credentials,
+    /// When it was made, by our clock.
+    pub made: Timestamp,
+}
+
+impl From<Record> for Obtained {
+    fn from(record: Record) -> Self {
+        Self { credentials: record.credentials, made: record.made }
+    }
+}
+
+/// What the cache has to say.
+enum Found {
+    /// This, without further ado.
+    Serve(Obtained),
+    /// Something valid that one process should renew.
+    Renew(Record),
+    /// Something valid that was made before the time from which sessions count.
+    Before(Record),
+    Nothing,
+}
+
+impl Cache {
+    /// One session: served from the cache, or made by `mint` under its lock, once for all processes.
+    ///
+    /// While the old one is valid, one process renews it, and the others get it at once; if that fails,
+    /// it is said, and everybody gets the old one for a minute. Where nothing can be written, `mint`
+    /// makes a session for each who asks.
+    ///
+    /// # Errors
+    /// `mint`'s, if there is no valid session to serve instead; busy (8) if another process that makes
+    /// the same session did not finish within 45 s, or before `deadline`.
+    pub fn obtain(
+        &self,
+        wanted: &Wanted<'_>,
+        deadline: Instant,
+        mint: &mut dyn FnMut() -> Result<Credentials>,
+    ) -> Result<Obtained> {
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
+        let (mut old, seen) = match self.look(wanted, &name) {
+            Found::Serve(session) => return Ok(session),
+            Found::Renew(record) => {
+                let seen = Some(record.credentials.access_key_id.clone());
+                (Some(record), seen)
+            }
+            Found::Before(record) => (None, Some(record.credentials.access_key_id)),
+            Found::Nothing => (None, None),
+        };
+        let wait = match old {
+            Some(_) => Duration::ZERO,
+            None => LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now())),
+        };
+        let lock = match (self.lock(wanted.kind, &name, wait), old) {
+            (Ok(None), record) => {
+                old = record;
+                None
+            }
+            (Ok(Some(lock)), _) => {
+                // Made or tried by another process meanwhile, or cleared.
+                old = match self.look(wanted, &name) {
+                    Found::Serve(session) => return Ok(session),
+                    // Made while this one waited: newer than what it would not have, and AWS gives
+                    // none that lasts longer. Those behind in the queue would all ask again.
+                    Found::Renew(record) | Found::Before(record)
+                        if seen.as_ref() != Some(&record.credentials.access_key_id) =>
+                    {
+                        return Ok(record.into());
+                    }
+                    Found::Renew(record) => Some(record),
+                    Found::Before(_) | Found::Nothing => None,
+                };
+                Some(lock)
+            }
+            (Err(_), Some(record)) => return Ok(record.into()),
+            (Err(busy), None) => return Err(busy),
+        };
+        match (mint(), old) {
+            (Ok(made), _) => Ok(self.keep(wanted, &name, made, lock.is_some())),
+            (Err(error), Some(mut record)) if record.ends > self.clock.now() => {
+                self.say.warn(format!(
+                    "the session for {} could not be renewed, it lasts until {}: {}",
+                    wanted.profile,
+                    record.ends.to_rfc3339(),
+                    error.what
+                ));
+                record.failed = Some(self.clock.now());
+                if lock.is_some() {
+                    self.store(wanted.kind, &name, &record);
+                }
+                Ok(record.into())
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    fn look(&self, wanted: &Wanted<'_>, name: &str) -> Found {
+        let Some(record) = self.load(wanted.kind, name) else { return Found::Nothing };
+        let before = wanted.not_before.is_some_and(|time| record.made < time);
+        match record.standing(self.clock.now(), wanted.min_left) {
+            Standing::Over => Found::Nothing,
+            _ if before => Found::Before(record),
+            Standing::Fresh => Found::Serve(record.into()),
+            Standing::Due => Found::Renew(record),
+        }
+    }
+
+    /// The session's lock; none where there is no place for one.
+    fn lock(&self, kind: Kind, name: &str, wait: Duration) -> Result<Option<Lock>> {
+        let Some(path) = self.path(kind.as_str(), name) else {
+            self.nowhere();
+            return Ok(None);
+        };
+        let locked = file::make_parents(&path)
+            .map_err(LockError::from)
+            .and_then(|()| file::lock(&path, wait));
+        match locked {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Io(error)) => {
+                self.unusable(&error);
+                Ok(None)
+            }
+            Err(LockError::Busy { pid }) => {
+                let who = pid
+                    .map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+                Err(Error::busy(format!(
+                    "{who} is making the same session, waited {} s",
+                    wait.as_secs()
+                ))
+                .hint("try again; if that process hangs, end it"))
+            }
+        }
+    }
+
+    /// Stores what was made, if it ends; and gives it back.
+    fn keep(
+        &self,
+        wanted: &Wanted<'_>,
+        name: &str,
+        credentials: Credentials,
+        locked: bool,
+    ) -> Obtained {
+        let made = self.clock.now();
+        let Some(ends) = credentials.expiration.filter(|_| locked) else {
+            return Obtained { credentials, made };
+        };
+        let profile = wanted.profile.to_owned();
+        let record = Record { profile, credentials, made, ends, failed: None };
+        self.store(wanted.kind, name, &record);
+        record.into()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,114 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::super::testing::{NOON, cache, cache_of, long};
+use super::*;
+use crate::error::Class;
+use crate::file::testing::Directory;
+
+const DEVICE: &str = "arn:aws:iam::123456789012:mfa/ci";
+
+/// Claims for the device so many seconds after noon: the step as seen from noon's, and the wait.
+fn claim(cache: &Cache, seconds: i64) -> Result<(i64, u64)> {
+    let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + seconds), long())?;
+    Ok((claim.step.cast_signed() - NOON / 30, claim.wait.as_secs()))
+}
+
+fn file(d: &Directory) -> std::path::PathBuf {
+    let folder = fs::read_dir(d.path.join("ledger")).unwrap();
+    let mut paths = folder.map(|entry| entry.unwrap().path());
+    paths.find(|path| path.extension().is_none()).unwrap()
+}
+
+#[test]
+fn a_step_is_claimed_once_among_all() {
+    let d = Directory::new();
+    let claims = std::thread::scope(|scope| {
+        let claims: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| claim(&cache(&d.path, 10), 10).unwrap())).collect();
+        claims.into_iter().map(|claim| claim.join().unwrap()).collect::<BTreeSet<_>>()
+    });
+    assert_eq!(claims, BTreeSet::from([(-2, 0), (-1, 0), (0, 0), (1, 0), (2, 0), (3, 25)]));
+    let content = fs::read(file(&d)).unwrap();
+    assert!(!content.windows(3).any(|part| part == b"arn"));
+
+    let other = cache(&d.path, 10);
+    let claim = other.ledger("arn:aws:iam::123456789012:mfa/another");
+    let claim = claim.claim(30, Timestamp(NOON + 10), long()).unwrap();
+    assert_eq!((claim.step.cast_signed(), claim.wait), (NOON / 30, Duration::ZERO));
+}
+
+#[test]
+fn when_the_codes_are_used_up_it_says_when_to_come_again() {
+    let d = Directory::new();
+    let soon = Instant::now() + Duration::from_secs(20);
+    for _ in 0..5 {
+        claim(&cache(&d.path, 10), 10).unwrap();
+    }
+    let cache = cache(&d.path, 10);
+    // The next step could be had after 25 s, and the call needs time too.
+    let error = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), soon).unwrap_err();
+    assert_eq!(error.class, Class::Aws);
+    assert_eq!(
+        error.what,
+        format!("codes used up for this device, {DEVICE}; try again at 12:00:35 UTC")
+    );
+    let error = cache.ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), soon).unwrap_err();
+    assert!(error.what.ends_with("try again at 12:00:35 UTC"));
+    assert_eq!(claim(&cache, 10).unwrap(), (3, 25), "nothing was claimed in vain");
+}
+
+#[test]
+fn random_claims_are_claims_too() {
+    let d = Directory::new();
+    let steps: BTreeSet<u64> = (0..5)
+        .map(|_| cache(&d.path, 10).ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), long()))
+        .map(|claim| claim.unwrap().step)
+        .collect();
+    assert_eq!(steps.len(), 5);
+    let claim = cache(&d.path, 10).ledger(DEVICE).claim_to_come(30, Timestamp(NOON + 10), long());
+    assert_eq!(claim.unwrap().wait.as_secs(), 25);
+}
+
+#[test]
+fn where_no_ledger_can_be_kept_a_process_knows_its_own_claims() {
+    let d = Directory::new();
+    let taken = d.path.join("file");
+    fs::write(&taken, "x").unwrap();
+    for dir in [None, Some(taken.as_path()), Some(Path::new("/proc/none"))] {
+        let cache = cache_of(dir, [1; 16], 10);
+        assert_eq!(claim(&cache, 10).unwrap(), (0, 0));
+        assert_eq!(claim(&cache, 10).unwrap(), (-1, 0));
+        assert_eq!(claim(&cache_of(dir, [1; 16], 10), 10).unwrap(), (0, 0), "another process");
+    }
+}
+
+#[test]
+fn a_torn_ledger_is_an_empty_one_but_for_what_the_process_claimed_itself() {
+    let d = Directory::new();
+    let cache = cache(&d.path, 10);
+    assert_eq!(claim(&cache, 10).unwrap(), (0, 0));
+    let whole = fs::read(file(&d)).unwrap();
+    fs::write(file(&d), &whole[..20]).unwrap();
+    assert_eq!(claim(&cache, 10).unwrap(), (-1, 0));
+    fs::write(file(&d), "").unwrap();
+    assert_eq!(claim(&super::super::testing::cache(&d.path, 10), 10).unwrap(), (0, 0));
+    assert_eq!(claim(&cache, 10).unwrap(), (1, 0));
+}
+
+#[test]
+fn a_ledger_that_stays_locked_ends_at_the_deadline() {
+    let d = Directory::new();
+    let cache = cache(&d.path, 10);
+    claim(&cache, 10).unwrap();
+    let held = file::lock(&file(&d), Duration::ZERO).unwrap();
+    let error = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), Instant::now()).unwrap_err();
+    assert_eq!(error.class, Class::Busy);
+    assert!(error.what.starts_with(&format!("process {} ", std::process::id())), "{error:?}");
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| claim(&cache, 10));
+        drop(held);
+        assert_eq!(waiting.join().unwrap().unwrap(), (-1, 0));
+    });
+}

@@ -1,0 +1,235 @@
+//! One session as bytes, and when it is due to be renewed.
+//!
+//! Three numbers (8 bytes each, big-endian): made, ends, last failed try to renew; then five texts,
+//! each with its length before it (4 bytes): profile, access key id, secret, token, account; then zeros
+//! up to a multiple of 1 KiB, so that the file's length does not tell the profile's name.
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::secret::Secret;
+
+const STEP: usize = 1024;
+/// botocore asks for new credentials when these have less left, and gets them only if ours are newer.
+const RENEW_BEFORE: i64 = 15 * 60;
+/// After a failed try to renew, the old session serves everybody for so many seconds.
+const REST: i64 = 60;
+
+/// A cached session.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// The profile that it was first made for.
+    pub profile: String,
+    /// Temporary credentials; their `expiration` is there.
+    pub credentials: Credentials,
+    /// When they were made, by our clock.
+    pub made: Timestamp,
+    /// When they end.
+    pub ends: Timestamp,
+    /// When renewing them was last tried in vain.
+    pub failed: Option<Timestamp>,
+}
+
+/// What a cached session is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It is served.
+    Fresh,
+    /// It is valid, but one process should renew it.
+    Due,
+    /// It has ended.
+    Over,
+}
+
+impl Record {
+    /// The refresh rule: less than 15 minutes or a quarter of its length left, whichever is less;
+    /// `min_left` (`AWS_MIN_TTL`) overrides. A try that failed within the last minute counts as
+    /// enough for now.
+    pub(super) fn standing(&self, now: Timestamp, min_left: Option<Duration>) -> Standing {
+        let left = self.ends.seconds_since(now);
+        let length = self.ends.seconds_since(self.made).max(0);
+        let wanted = match min_left {
+            Some(least) => i64::try_from(least.as_secs()).unwrap_or(i64::MAX),
+            None => RENEW_BEFORE.min(length / 4),
+        };
+        let tried = self.failed.map(|failed| now.seconds_since(failed));
+        if left <= 0 {
+            Standing::Over
+        } else if left >= wanted || tried.is_some_and(|ago| (0..REST).contains(&ago)) {
+            Standing::Fresh
+        } else {
+            Standing::Due
+        }
+    }
+
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let texts = [
+            self.profile.as_str(),
+            &self.credentials.access_key_id,
+            self.credentials.secret_access_key.expose(),
+            self.credentials.session_token.as_ref().map_or("", Secret::expose),
+            self.credentials.account_id.as_deref().unwrap_or_default(),
+        ];
+        let length = 3 * 8 + texts.iter().map(|text| 4 + text.len()).sum::<usize>();
+        let padded = length.next_multiple_of(STEP);
+        let mut bytes = Zeroizing::new(Vec::with_capacity(padded));
+        for time in [self.made, self.ends, self.failed.unwrap_or(NEVER)] {
+            bytes.extend_from_slice(&time.0.to_be_bytes());
+        }
+        for text in texts {
+            // Lengths of gigabytes do not come out of an AWS answer; such a file would not be read.
+            let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            bytes.extend_from_slice(&length.to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes.resize(padded, 0);
+        bytes
+    }
+
+    pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let mut time = || Some(Timestamp(i64::from_be_bytes(*split(&mut bytes)?)));
+        let (made, ends, failed) = (time()?, time()?, time()?);
+        let mut text = || {
+            let length = u32::from_be_bytes(*split(&mut bytes)?);
+            let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+            bytes = rest;
+            Some(std::str::from_utf8(text).ok()?.to_owned())
+        };
+        let profile = text()?;
+        let access_key_id = text()?;
+        let secret_access_key = Secret::new(text()?);
+        let session_token = Some(text()?).filter(|text| !text.is_empty()).map(Secret::new);
+        let account_id = Some(text()?).filter(|text| !text.is_empty());
+        Some(Self {
+            profile,
+            credentials: Credentials {
+                access_key_id,
+                secret_access_key,
+                session_token,
+                expiration: Some(ends),
+                account_id,
+            },
+            made,
+            ends,
+            failed: Some(failed).filter(|failed| *failed != NEVER),
+        })
+    }
+}
+
+const NEVER: Timestamp = Timestamp(i64::MIN);
+
+fn split<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
+    let (first, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(made: i64, ends: i64) -> Record {
+        Record {
+            profile: "prod".to_owned(),
+            credentials: Credentials {
+                access_key_id: "ASIAIOSFODNN7EXAMPLE".to_owned(),
+                secret_access_key: Secret::new(
+                    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+                ),
+                session_token: Some(Secret::new("IQoJ+/=".repeat(60))),
+                expiration: Some(Timestamp(ends)),
+                account_id: None,
+            },
+            made: Timestamp(made),
+            ends: Timestamp(ends),
+            failed: None,
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_went() {
+        for (account, failed) in [(None, None), (Some("123456789012"), Some(Timestamp(-1)))] {
+            let mut record = record(1000, 4600);
+            record.credentials.account_id = account.map(str::to_owned);
+            record.failed = failed;
+            let bytes = record.encode();
+            assert_eq!(bytes.len() % STEP, 0);
+            let back = Record::decode(&bytes).unwrap();
+            assert_eq!(back.profile, "prod");
+            assert_eq!((back.made, back.ends), (Timestamp(1000), Timestamp(4600)));
+            assert_eq!(back.failed, failed);
+            let (a, b) = (&record.credentials, &back.credentials);
+            assert_eq!((&a.access_key_id, &a.account_id), (&b.access_key_id, &b.account_id));
+            assert_eq!(a.secret_access_key.expose(), b.secret_access_key.expose());
+            let token = |c: &Credentials| c.session_token.as_ref().unwrap().expose().to_owned();
+            assert_eq!(token(a), token(b));
+            assert_eq!(a.expiration, b.expiration);
+        }
+    }
+
+    #[test]
+    fn a_cut_record_is_none() {
+        let bytes = record(1000, 4600).encode();
+        let texts = bytes.iter().rposition(|b| *b != 0).unwrap();
+        for length in 0..=texts {
+            assert!(Record::decode(&bytes[..length]).is_none(), "{length}");
+        }
+        let mut long = bytes.to_vec();
+        long[24] = 0xff;
+        assert!(Record::decode(&long).is_none());
+    }
+
+    #[test]
+    fn a_session_is_due_at_fifteen_minutes_or_a_quarter() {
+        let standing = |length: i64, left: i64, min_left: Option<u64>| {
+            record(0, length).standing(Timestamp(length - left), min_left.map(Duration::from_secs))
+        };
+        for (length, left, min_left, expected) in [
+            (28_800, 28_800, None, Standing::Fresh),
+            (28_800, 900, None, Standing::Fresh),
+            (28_800, 899, None, Standing::Due),
+            (28_800, 1, None, Standing::Due),
+            (28_800, 0, None, Standing::Over),
+            (28_800, -5, None, Standing::Over),
+            (900, 225, None, Standing::Fresh),
+            (900, 224, None, Standing::Due),
+            (3600, 600, Some(600), Standing::Fresh),
+            (3600, 599, Some(600), Standing::Due),
+            (3600, 1800, Some(3000), Standing::Due),
+            (3600, 1, Some(0), Standing::Fresh),
+            (3600, 0, Some(0), Standing::Over),
+            (3600, 3600, Some(u64::MAX), Standing::Due),
+        ] {
+            assert_eq!(standing(length, left, min_left), expected, "{length} {left} {min_left:?}");
+        }
+    }
+
+    #[test]
+    fn a_failed_try_is_not_repeated_for_a_minute() {
+        let mut record = record(0, 3600);
+        record.failed = Some(Timestamp(3000));
+        for (now, expected) in [
+            (2999, Standing::Due),
+            (3000, Standing::Fresh),
+            (3059, Standing::Fresh),
+            (3060, Standing::Due),
+            (3600, Standing::Over),
+        ] {
+            assert_eq!(record.standing(Timestamp(now), None), expected, "{now}");
+        }
+        record.failed = Some(Timestamp(3599));
+        assert_eq!(record.standing(Timestamp(3600), None), Standing::Over);
+    }
+
+    #[test]
+    fn numbers_at_the_edge_do_no_harm() {
+        for (made, ends) in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN)] {
+            for now in [i64::MIN, 0, i64::MAX] {
+                let _ = record(made, ends).standing(Timestamp(now), None);
+            }
+        }
+    }
+}
