@@ -19,6 +19,7 @@ pub mod clock;
 pub mod credential;
 pub mod env;
 pub mod error;
+pub mod exec;
 pub mod file;
 pub mod name;
 pub mod os;

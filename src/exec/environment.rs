@@ -1,0 +1,217 @@
+//! What a child finds in its environment: made from the parent's public variables, as a value.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::credential::Credentials;
+use crate::env::Env;
+
+/// What the command is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Child<'a> {
+    /// The profile that the credentials are for: becomes `AWS_VAULT`.
+    pub profile: Option<&'a str>,
+    /// The credentials.
+    pub credentials: &'a Credentials,
+    /// The region, where one is known. Without, the child's own region variables are left alone.
+    pub region: Option<&'a str>,
+    /// True if `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE` opened the vault: then the child gets neither.
+    pub drop_sops: bool,
+}
+
+/// What would outrank the new credentials, contradict them, or pass for them: other credentials,
+/// where to get some, and which profile or role is meant. The legacy names are those that AWS's older
+/// SDKs and tools still read.
+const REMOVED: [&str; 15] = [
+    "AWS_VAULT",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CREDENTIAL_FILE",
+    "AWS_SDK_LOAD_CONFIG",
+];
+
+/// ECS's and EKS's credential endpoints and their tokens.
+const REMOVED_PREFIX: &[u8] = b"AWS_CONTAINER_";
+
+const SOPS_KEY: &str = "SOPS_AGE_KEY";
+const SOPS_FILE: &str = "SOPS_AGE_KEY_FILE";
+
+/// The command's environment, in the order of the names.
+pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
+    let mut vars = for_any_child(env, child.drop_sops);
+    vars.retain(|name, _| !is_removed(name));
+    let mut set = |name: &str, value: &str| {
+        vars.insert(name.into(), value.into());
+    };
+    if let Some(profile) = child.profile {
+        set("AWS_VAULT", profile);
+    }
+    let credentials = child.credentials;
+    set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
+    set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose());
+    if let Some(token) = &credentials.session_token {
+        set("AWS_SESSION_TOKEN", token.expose());
+    }
+    if let Some(end) = credentials.expiration {
+        set("AWS_CREDENTIAL_EXPIRATION", &end.to_rfc3339());
+    }
+    if let Some(region) = child.region {
+        set("AWS_REGION", region);
+        set("AWS_DEFAULT_REGION", region);
+    }
+    vars.into_iter().collect()
+}
+
+/// The environment of a credential_process or mfa_process: ours, without what opens a vault. With
+/// `drop_sops` (see [`Child`]) sops's key goes too.
+pub fn helper_environment(env: &Env, drop_sops: bool) -> Vec<(OsString, OsString)> {
+    for_any_child(env, drop_sops).into_iter().collect()
+}
+
+/// The public variables; and sops's own key, which [`Env`] keeps among the secrets, unless it opened
+/// the vault. Our own unlock variables are not public, so they are not here.
+fn for_any_child(env: &Env, drop_sops: bool) -> BTreeMap<OsString, OsString> {
+    let mut vars: BTreeMap<_, _> =
+        env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    if drop_sops {
+        vars.remove(OsStr::new(SOPS_FILE));
+    } else if let Some(key) = env.unlock(SOPS_KEY) {
+        vars.insert(SOPS_KEY.into(), key.expose().into());
+    }
+    vars
+}
+
+fn is_removed(name: &OsStr) -> bool {
+    REMOVED.iter().any(|r| name == *r) || name.as_bytes().starts_with(REMOVED_PREFIX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::env::UNLOCK;
+    use crate::secret::Secret;
+
+    fn key() -> Credentials {
+        Credentials::long_term(
+            "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned()),
+        )
+    }
+
+    fn session() -> Credentials {
+        Credentials {
+            session_token: Some(Secret::new("FwoGZXIvYXdzEXAMPLE".to_owned())),
+            expiration: Timestamp::parse("2026-01-31T12:00:00Z"),
+            ..key()
+        }
+    }
+
+    fn child(credentials: &Credentials) -> Child<'_> {
+        Child { profile: Some("prod"), credentials, region: None, drop_sops: false }
+    }
+
+    fn text(vars: Vec<(OsString, OsString)>) -> Vec<String> {
+        vars.into_iter().map(|(n, v)| format!("{}={}", n.display(), v.display())).collect()
+    }
+
+    #[test]
+    fn a_session_sets_the_three_keys_the_end_and_the_region() {
+        let credentials = session();
+        let child = Child { region: Some("eu-west-1"), ..child(&credentials) };
+        let env = Env::of(&[("HOME", "/h"), ("AWS_REGION", "us-east-1"), ("AWS_PAGER", "")]);
+        assert_eq!(
+            text(environment(&env, &child)),
+            [
+                "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
+                "AWS_CREDENTIAL_EXPIRATION=2026-01-31T12:00:00Z",
+                "AWS_DEFAULT_REGION=eu-west-1",
+                "AWS_PAGER=",
+                "AWS_REGION=eu-west-1",
+                "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                "AWS_SESSION_TOKEN=FwoGZXIvYXdzEXAMPLE",
+                "AWS_VAULT=prod",
+                "HOME=/h",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_would_contradict_the_credentials_is_removed() {
+        let stale: Vec<(&str, &str)> = REMOVED
+            .iter()
+            .chain(&[
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            ])
+            .map(|name| (*name, "stale"))
+            .collect();
+        let credentials = key();
+        assert_eq!(
+            text(environment(&Env::of(&stale), &child(&credentials))),
+            [
+                "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
+                "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+                "AWS_VAULT=prod",
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_region_the_childs_own_stays() {
+        let credentials = key();
+        let env = Env::of(&[("AWS_DEFAULT_REGION", "eu-north-1"), ("AWS_CONFIG_FILE", "/c")]);
+        let vars = text(environment(&env, &child(&credentials)));
+        assert!(vars.contains(&"AWS_DEFAULT_REGION=eu-north-1".to_owned()));
+        assert!(vars.contains(&"AWS_CONFIG_FILE=/c".to_owned()));
+        assert!(!vars.iter().any(|v| v.starts_with("AWS_REGION=")));
+    }
+
+    #[test]
+    fn no_unlock_variable_reaches_any_child() {
+        let pairs: Vec<(&str, &str)> = UNLOCK
+            .iter()
+            .chain(&["SOPS_AGE_KEY_FILE"])
+            .map(|name| (*name, "opens the vault"))
+            .collect();
+        let credentials = key();
+        let child = Child { drop_sops: true, ..child(&credentials) };
+        for vars in
+            [environment(&Env::of(&pairs), &child), helper_environment(&Env::of(&pairs), true)]
+        {
+            assert!(!text(vars).iter().any(|v| v.contains("opens the vault")));
+        }
+    }
+
+    #[test]
+    fn sops_keeps_its_key_unless_it_opened_the_vault() {
+        let env = Env::of(&[("SOPS_AGE_KEY", "k"), ("SOPS_AGE_KEY_FILE", "/f"), ("CI", "1")]);
+        assert_eq!(
+            text(helper_environment(&env, false)),
+            ["CI=1", "SOPS_AGE_KEY=k", "SOPS_AGE_KEY_FILE=/f"]
+        );
+        assert_eq!(text(helper_environment(&env, true)), ["CI=1"]);
+    }
+
+    #[test]
+    fn a_helper_keeps_the_aws_variables_of_its_user() {
+        let env = Env::of(&[("AWS_PROFILE", "p"), ("AWS_VAULT", "v"), ("AWS_VAULT_FILE", "/v")]);
+        assert_eq!(
+            text(helper_environment(&env, false)),
+            ["AWS_PROFILE=p", "AWS_VAULT=v", "AWS_VAULT_FILE=/v"]
+        );
+    }
+}
