@@ -27,6 +27,7 @@ pub mod place;
 pub mod process;
 pub mod profile;
 pub mod prompt;
+pub mod provider;
 pub mod say;
 pub mod sealed;
 pub mod secret;

@@ -1,0 +1,107 @@
+//! The credentials that a plan starts from.
+
+use std::time::Instant;
+
+use super::Provider;
+use super::program::failed;
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::profile::Base;
+use crate::secret::Secret;
+
+impl Provider<'_> {
+    /// The credentials that the plan starts from.
+    pub(super) fn base(&self, base: &Base, deadline: Instant) -> Result<Credentials> {
+        match base {
+            Base::Vault { profile } => self
+                .vault
+                .as_ref()
+                .ok()
+                .and_then(|vault| vault.payload().credential(profile))
+                .ok_or_else(|| Error::not_found(format!("no key for {profile} in the vault"))),
+            Base::Process { profile, command } => {
+                self.credential_process(profile, command, deadline)
+            }
+            Base::Plaintext { profile } => self.plaintext(profile),
+            Base::Environment => self.environment(),
+        }
+    }
+
+    fn plaintext(&self, profile: &str) -> Result<Credentials> {
+        let get = |key| self.profiles.get(profile, key).map(str::to_owned);
+        key(
+            get("aws_access_key_id"),
+            get("aws_secret_access_key"),
+            get("aws_session_token"),
+            &format!("profile {profile:?}"),
+        )
+    }
+
+    fn environment(&self) -> Result<Credentials> {
+        let get = |name| self.env.get(name).map(str::to_owned);
+        key(
+            get("AWS_ACCESS_KEY_ID"),
+            get("AWS_SECRET_ACCESS_KEY"),
+            get("AWS_SESSION_TOKEN"),
+            "the environment",
+        )
+    }
+
+    /// Runs a credential_process. What it printed goes into no error: it may hold the key.
+    fn credential_process(
+        &self,
+        profile: &str,
+        command: &str,
+        deadline: Instant,
+    ) -> Result<Credentials> {
+        let name = format!("the credential_process of profile {profile:?}");
+        self.say.debug(format!("running {name}"));
+        let output = self
+            .helper("credential_process", profile, command, deadline)?
+            .map_err(|failure| failed(&name, &failure))?;
+        let bad = |what: &str| Error::other(format!("{name} printed {what}"));
+        let json: serde_json::Value =
+            serde_json::from_slice(&output).map_err(|_| bad("something that is not JSON"))?;
+        if json.get("Version").and_then(serde_json::Value::as_u64) != Some(1) {
+            return Err(bad("no \"Version\": 1"));
+        }
+        let text = |field: &str| {
+            json.get(field)
+                .and_then(serde_json::Value::as_str)
+                .filter(|text| !text.is_empty())
+                .map(str::to_owned)
+        };
+        let mut credentials =
+            key(text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken"), &name)?;
+        if let Some(expiration) = text("Expiration") {
+            let expiration = Timestamp::parse(&expiration)
+                .ok_or_else(|| bad("an Expiration that is no RFC 3339 time"))?;
+            if expiration <= self.clock.now() {
+                return Err(bad("credentials that have expired"));
+            }
+            credentials.expiration = Some(expiration);
+        }
+        credentials.account_id = text("AccountId");
+        Ok(credentials)
+    }
+}
+
+fn key(
+    id: Option<String>,
+    secret: Option<String>,
+    token: Option<String>,
+    place: &str,
+) -> Result<Credentials> {
+    let (Some(id), Some(secret)) = (id, secret) else {
+        return Err(Error::other(format!("{place} gives no whole access key")));
+    };
+    // A line break would end the value, and start another, in what export writes.
+    let broken = |text: &str| text.contains(char::is_control);
+    if broken(&id) || broken(&secret) || token.as_deref().is_some_and(broken) {
+        return Err(Error::other(format!("{place} gives a key with control characters in it")));
+    }
+    let mut credentials = Credentials::long_term(id, Secret::new(secret));
+    credentials.session_token = token.map(Secret::new);
+    Ok(credentials)
+}

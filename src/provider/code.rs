@@ -1,0 +1,74 @@
+//! MFA codes: the flag's, the vault's seed's, a program's, or a person's.
+
+use std::time::Instant;
+
+use super::Provider;
+use super::program::failed;
+use crate::error::{Class, Error, Result};
+use crate::profile::Mfa;
+use crate::secret::Secret;
+use crate::totp::Seed;
+
+impl Provider<'_> {
+    /// An MFA code, or the seed that gives them: the flag's, the vault's, the mfa_process's, or a
+    /// person's.
+    pub(super) fn code(&self, profile: &str, mfa: &Mfa, deadline: Instant) -> Result<Code> {
+        if let Some(code) = &self.mfa_token {
+            let code = six_digits(code.expose(), "--mfa-token: an MFA code is six digits")?;
+            return Ok(Code::Once(code));
+        }
+        if let Some(seed) = self.seed(&mfa.serial) {
+            return Ok(Code::Seed(seed));
+        }
+        if let Some(command) = &mfa.process {
+            self.say.debug("running the mfa_process");
+            let output = self
+                .helper("mfa_process", profile, command, deadline)?
+                .map_err(|failure| failed("the mfa_process", &failure).into_mfa())?;
+            let text = std::str::from_utf8(&output).unwrap_or_default();
+            return six_digits(text, "the mfa_process printed no MFA code, which is six digits")
+                .map(Code::Once)
+                .map_err(Error::into_mfa);
+        }
+        if !self.prompt.available() {
+            return Err(Error::aws(format!("no MFA code to be had for {}", mfa.serial)).hint(
+                "give it by --mfa-token, name a program by mfa_process in the AWS config, or run this on a terminal",
+            ));
+        }
+        let code = self.prompt.line(&format!("Enter MFA code for {}: ", mfa.serial))?;
+        six_digits(&code, "an MFA code is six digits").map(Code::Once)
+    }
+
+    /// True if a code can be had again and again, and nobody is asked.
+    pub(super) fn has_codes_without_a_person(&self, mfa: &Mfa) -> bool {
+        mfa.process.is_some() || self.seed(&mfa.serial).is_some()
+    }
+
+    fn seed(&self, serial: &str) -> Option<Seed> {
+        self.vault.as_ref().ok()?.payload().totp(serial)
+    }
+}
+
+/// Where codes come from.
+pub(super) enum Code {
+    /// There is this one.
+    Once(Secret),
+    /// As many as AWS takes.
+    Seed(Seed),
+}
+
+impl Error {
+    /// The same failure as one of MFA (9).
+    fn into_mfa(self) -> Self {
+        Self { class: Class::Aws, ..self }
+    }
+}
+
+/// The code, or that it is none, in the words given.
+fn six_digits(text: &str, otherwise: &str) -> Result<Secret> {
+    let code = text.trim();
+    if code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(Secret::new(code.to_owned()));
+    }
+    Err(Error::usage(otherwise))
+}

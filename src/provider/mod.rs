@@ -1,0 +1,97 @@
+//! From a profile to credentials: the plan, run with the vault's key and AWS's answers.
+
+mod base;
+mod code;
+mod program;
+mod run;
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use run::Run;
+
+use crate::clock::Clock;
+use crate::credential::Credentials;
+use crate::env::Env;
+use crate::error::{Class, Error, Result};
+
+use crate::profile::{self, Ask, Plan, Profiles};
+use crate::prompt::Prompt;
+use crate::say::Say;
+use crate::secret::Secret;
+use crate::session::Cache;
+use crate::vault::Vault;
+
+/// Helper programs and calls together, where a machine waits: SDKs kill a credential_process after
+/// 60 s. A person may take long over a code, so without a machine each of the three has it for itself.
+const DEADLINE: Duration = Duration::from_secs(50);
+
+/// Makes credentials for one profile.
+pub struct Provider<'a> {
+    /// The AWS config and credentials files.
+    pub profiles: &'a Profiles,
+    /// The environment.
+    pub env: &'a Env,
+    /// The open vault, or why there is none: a profile may need nothing from it.
+    pub vault: std::result::Result<&'a Vault<'a>, Error>,
+    /// How to ask for an MFA code.
+    pub prompt: &'a Prompt,
+    /// `--mfa-token`.
+    pub mfa_token: Option<Secret>,
+    /// Sessions, and the codes that were used.
+    pub cache: &'a Cache,
+    /// `--refresh`: no session from before this process.
+    pub refresh: bool,
+    /// `AWS_MIN_TTL`: the least time that a cached session must have left.
+    pub min_left: Option<Duration>,
+    /// Time.
+    pub clock: Clock,
+    /// Where warnings go.
+    pub say: Say,
+}
+
+impl Provider<'_> {
+    /// The plan for what was asked, as pure data.
+    ///
+    /// # Errors
+    /// No such profile, no credentials for it, or no vault (3); usage (2); a loop (1).
+    pub fn plan(&self, ask: &Ask) -> Result<Plan> {
+        let stored: BTreeSet<String> = match &self.vault {
+            Ok(vault) => vault.payload().credential_names().map(str::to_owned).collect(),
+            Err(_) => BTreeSet::new(),
+        };
+        match (profile::plan(self.profiles, self.env, &stored, ask), &self.vault) {
+            // A key was looked for in a vault that is not there: that is the reason to give.
+            (Err(error), Err(no_vault)) if error.class == Class::NotFound => Err(no_vault.clone()),
+            (plan, _) => plan,
+        }
+    }
+
+    /// Runs a plan.
+    ///
+    /// # Errors
+    /// What the base credentials' source, the MFA code or AWS refuse; busy (8) past the deadline.
+    pub fn run(&self, plan: Plan) -> Result<Credentials> {
+        let start = Instant::now();
+        let base = self.base(&plan.base, start + DEADLINE)?;
+        // Only a run tells what a credential_process gives.
+        let plan = if base.is_temporary() { plan.for_temporary_base() } else { plan };
+        for note in &plan.notes {
+            self.say.warn(note);
+        }
+        if plan.steps.is_empty() {
+            return Ok(base);
+        }
+        // Its parent may hold the lock of the very session that this would wait for.
+        if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
+            self.refuse_to_come_back("mfa_process", &plan.profile)?;
+        }
+        let start = if self.prompt.is_timed() { start } else { Instant::now() };
+        Run::new(self, &plan, &base, start + DEADLINE).credentials()
+    }
+
+    /// True if sops's variable opened the vault, so that it is no child's business.
+    pub fn opened_by_sops(&self) -> bool {
+        self.vault.as_ref().is_ok_and(|vault| vault.opened_by_sops())
+    }
+}

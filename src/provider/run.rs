@@ -1,0 +1,305 @@
+//! Running a plan: each session out of the cache, or made once for all; each MFA code sent once.
+
+use std::cell::{Cell, OnceCell};
+use std::time::{Duration, Instant};
+
+use super::code::Code;
+use super::{DEADLINE, Provider};
+use crate::aws::{Sts, StsError};
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::error::{Class, Error, Result};
+use crate::os;
+use crate::profile::{Mfa, Plan, Step};
+use crate::secret::Secret;
+use crate::session::{Cache, Kind, Obtained, Wanted};
+use crate::totp::Seed;
+
+/// Nine verifications in three minutes lock a device, and hosts that share no ledger share the budget:
+/// one process sends three codes at most.
+const CODES: u32 = 3;
+
+/// A role may demand that the code is not older than this (`aws:MultiFactorAuthAge`); nothing says so
+/// but its refusal.
+const OLD_CODE: Duration = Duration::from_secs(15 * 60);
+
+/// One run of one plan.
+pub(super) struct Run<'a> {
+    provider: &'a Provider<'a>,
+    plan: &'a Plan,
+    base: &'a Credentials,
+    cache: &'a Cache,
+    /// Made at the first call: a hit needs none.
+    sts: OnceCell<Sts>,
+    /// For locks, waits and calls together.
+    deadline: Cell<Instant>,
+    /// Under `--refresh`, sessions made before this run do not count.
+    not_before: Option<Timestamp>,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        provider: &'a Provider<'a>,
+        plan: &'a Plan,
+        base: &'a Credentials,
+        deadline: Instant,
+    ) -> Self {
+        // A session of this very second may be older than the process.
+        let not_before =
+            provider.refresh.then(|| provider.clock.now().plus(Duration::from_secs(1)));
+        Self {
+            provider,
+            plan,
+            base,
+            cache: provider.cache,
+            sts: OnceCell::new(),
+            deadline: Cell::new(deadline),
+            not_before,
+        }
+    }
+
+    /// The credentials that the plan ends with.
+    pub(super) fn credentials(&self) -> Result<Credentials> {
+        let Some(last) = self.plan.steps.len().checked_sub(1) else {
+            return Err(Error::other("a plan without steps has nothing to run"));
+        };
+        let made = self.session(last, self.not_before)?;
+        if let Some(warning) = self.sts.get().and_then(Sts::clock_warning) {
+            self.provider.say.warn(warning);
+        }
+        Ok(made.credentials)
+    }
+
+    /// What a step gives. Its lock is taken before that of the step it builds on: from the profile
+    /// towards its base, so that nobody waits in a circle.
+    fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained> {
+        let key = self.key(at);
+        let wanted = Wanted {
+            profile: &self.plan.profile,
+            kind: match self.plan.steps[at] {
+                Step::Session { .. } => Kind::Session,
+                Step::Role { .. } => Kind::Role,
+            },
+            key: &key,
+            not_before,
+            min_left: self.provider.min_left,
+        };
+        self.cache.obtain(&wanted, self.deadline.get(), &mut || {
+            self.make(at, not_before).map_err(|failed| failed.into_error(self.plan))
+        })
+    }
+
+    /// Makes what a step gives, from what the step before it gives.
+    fn make(
+        &self,
+        at: usize,
+        not_before: Option<Timestamp>,
+    ) -> std::result::Result<Credentials, Failed> {
+        let Some(before) = at.checked_sub(1) else { return self.call(at, self.base) };
+        let from = self.session(before, not_before)?;
+        match self.call(at, &from.credentials) {
+            Err(error) if self.wants_a_newer_code(at, &error, from.made) => {
+                let after = from.made.plus(Duration::from_secs(1));
+                let fresh = self.session(before, Some(after))?;
+                self.call(at, &fresh.credentials)
+            }
+            done => done,
+        }
+    }
+
+    /// What a call's answer depends on, from the base to this step: sessions with the same are the
+    /// same session, whichever profile asks.
+    fn key(&self, at: usize) -> Vec<String> {
+        let sts = self.plan.sts.as_ref();
+        let mut key = vec![
+            self.base.access_key_id.clone(),
+            sts.map_or_else(String::new, |sts| sts.region.clone()),
+            sts.and_then(|sts| sts.endpoint.clone()).unwrap_or_default(),
+        ];
+        // `Debug` names every field, and a field that a step gets later is in it by itself.
+        key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
+            // Which program gives the code does not change what AWS makes of it.
+            Step::Session { duration, mfa } => {
+                format!("session {} {:?}", duration.as_secs(), mfa.as_ref().map(|mfa| &mfa.serial))
+            }
+            Step::Role { .. } => {
+                let mut step = step.clone();
+                if let Step::Role { mfa: Some(mfa), .. } = &mut step {
+                    mfa.process = None;
+                }
+                format!("{step:?}")
+            }
+        }));
+        key
+    }
+
+    /// Makes what a step gives, with its code if it wants one.
+    fn call(&self, at: usize, from: &Credentials) -> std::result::Result<Credentials, Failed> {
+        let step = &self.plan.steps[at];
+        let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
+        match self.provider.code(&self.plan.profile, mfa, self.deadline.get())? {
+            Code::Once(code) => {
+                if !self.provider.prompt.is_timed() {
+                    // A person may have taken long; only machines hold a stopwatch.
+                    self.deadline.set(Instant::now() + DEADLINE);
+                }
+                Ok(self.send(step, from, Some((&mfa.serial, &code)))?)
+            }
+            Code::Seed(seed) => self.send_with(step, from, mfa, &seed),
+        }
+    }
+
+    /// Sends codes of a seed until one is taken. Each is claimed before it is sent, so no other process
+    /// sends it; what became of a code that got no answer is unknown, so it is spent.
+    fn send_with(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        mfa: &Mfa,
+        seed: &Seed,
+    ) -> std::result::Result<Credentials, Failed> {
+        let ledger = self.cache.ledger(&mfa.serial);
+        let mut sent = 0;
+        let mut refused = false;
+        loop {
+            let sts = self.sts()?;
+            let now = Timestamp(self.provider.clock.now().0 + sts.clock_offset().unwrap_or(0));
+            let deadline = self.deadline.get();
+            // Hosts that share no ledger would all begin with the present step; and where they were in
+            // the way, there is a step for the last try that none of them can have sent.
+            let claim = match sent + 1 {
+                CODES if refused => ledger.claim_to_come(seed.period(), now, deadline)?,
+                _ => ledger.claim_random(seed.period(), now, deadline)?,
+            };
+            if !claim.wait.is_zero() {
+                let wait = claim.wait.as_secs();
+                self.provider.say.debug(format!("waiting {wait} s for the next MFA code"));
+                std::thread::sleep(claim.wait);
+            }
+            let code = seed.code(claim.step);
+            sent += 1;
+            let failure = match self.send(step, from, Some((&mfa.serial, &code))) {
+                Ok(made) => return Ok(made),
+                Err(failure) => failure,
+            };
+            // With the offset known, another code can be right; without, or after an answer that
+            // names the device, no code is.
+            refused = match &failure {
+                StsError::MfaInvalid { skew: Some(_) } => true,
+                StsError::Throttled { .. }
+                | StsError::Unavailable { .. }
+                | StsError::Timeout { .. }
+                | StsError::Unreachable { lost: true, .. } => false,
+                _ => return Err(failure.into()),
+            };
+            let pause = if refused { random_pause()? } else { Duration::from_secs(1) };
+            if sent >= CODES || Instant::now() + pause >= deadline {
+                return Err(match failure {
+                    StsError::MfaInvalid { .. } => Failed::Ours(refused_again()),
+                    failure => failure.into(),
+                });
+            }
+            self.provider.say.debug("the MFA code was not taken, trying the next one");
+            std::thread::sleep(pause);
+        }
+    }
+
+    fn send(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        mfa: Option<(&str, &Secret)>,
+    ) -> std::result::Result<Credentials, StsError> {
+        let sts = self.sts().map_err(StsError::Setup)?;
+        match step {
+            Step::Session { duration, .. } => {
+                self.provider.say.debug("calling GetSessionToken");
+                sts.session_token(from, *duration, mfa)
+            }
+            Step::Role { role, .. } => {
+                self.provider.say.debug(format!("calling AssumeRole for {}", role.arn));
+                sts.assume_role(from, role, mfa)
+            }
+        }
+    }
+
+    fn sts(&self) -> Result<&Sts> {
+        if let Some(sts) = self.sts.get() {
+            return Ok(sts);
+        }
+        // Before any look-up of a name: it may run in another thread.
+        os::configure_name_service();
+        let Provider { env, say, .. } = self.provider;
+        let Some(target) = &self.plan.sts else {
+            return Err(Error::other("a plan with steps names no STS"));
+        };
+        let sts = Sts::connect(target, env, self.deadline.get(), *say)?;
+        Ok(self.sts.get_or_init(|| sts))
+    }
+
+    /// True if a role was refused over a session whose code is old, and nobody has to be asked for a
+    /// new one.
+    fn wants_a_newer_code(&self, at: usize, error: &Failed, made: Timestamp) -> bool {
+        let denied =
+            matches!(error, Failed::Aws(StsError::Denied { code, .. }) if code == "AccessDenied");
+        let age = self.provider.clock.now().seconds_since(made);
+        let old = u64::try_from(age).is_ok_and(|age| age > OLD_CODE.as_secs());
+        let before = at.checked_sub(1).and_then(|before| self.plan.steps.get(before));
+        let mfa = before.and_then(Step::mfa);
+        denied && old && mfa.is_some_and(|mfa| self.provider.has_codes_without_a_person(mfa))
+    }
+}
+
+/// Why a step gave nothing.
+enum Failed {
+    /// AWS's word, or its silence.
+    Aws(StsError),
+    /// No code to be had, or no time left.
+    Ours(Error),
+}
+
+impl From<StsError> for Failed {
+    fn from(error: StsError) -> Self {
+        Self::Aws(error)
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl Failed {
+    fn into_error(self, plan: &Plan) -> Error {
+        match self {
+            Self::Aws(error) => without_mfa(error.into_error(), plan),
+            Self::Ours(error) => error,
+        }
+    }
+}
+
+/// A role may have been refused for want of a code that nobody could give.
+fn without_mfa(error: Error, plan: &Plan) -> Error {
+    match &plan.mfa_left_out {
+        Some(serial) if error.class == Class::Aws && error.hint.is_none() => error.hint(format!(
+            "only a source profile names the MFA device {serial}; give a code by --mfa-token if the role wants MFA"
+        )),
+        _ => error,
+    }
+}
+
+/// The clock is known by now and the codes are ours alone on this host.
+fn refused_again() -> Error {
+    Error::aws("AWS refused the MFA codes of the device's seed").hint(
+        "other hosts use this device at the same time: try again in three minutes; or the seed is another device's",
+    )
+}
+
+/// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
+fn random_pause() -> Result<Duration> {
+    let mut random = [0; 2];
+    getrandom::getrandom(&mut random)
+        .map_err(|_| Error::other("the system gives no random numbers"))?;
+    Ok(Duration::from_millis(1000 + u64::from(u16::from_le_bytes(random)) % 4000))
+}
