@@ -17,10 +17,12 @@
 pub mod aws;
 pub mod clock;
 pub mod credential;
+pub mod enroll;
 pub mod env;
 pub mod error;
 pub mod exec;
 pub mod file;
+pub mod import;
 pub mod name;
 pub mod os;
 pub mod place;

@@ -1,0 +1,351 @@
+//! A new virtual MFA device for the user of a key: made at AWS, its seed kept, enabled, proven.
+//!
+//! AWS tells a device's seed once, in the answer that makes it. So the journal in the vault has the
+//! device before it is made, and the seed is in the vault before the device is enabled:
+//!
+//! | crash | what the next run finds | what it does |
+//! | --- | --- | --- |
+//! | before CreateVirtualMFADevice | the journal | makes the device |
+//! | after it, or its answer is lost | the journal; AWS has a device without a seed | deletes it, makes another |
+//! | after the seed was saved | the seed | enables the device |
+//! | after EnableMFADevice | the seed; AWS says that the device is in use | proves it |
+//! | after GetSessionToken | the seed | proves it once more |
+//!
+//! Only a device that the journal knows is ever deleted, and AWS deletes none that is enabled.
+
+mod answers;
+
+use std::time::{Duration, Instant};
+
+use answers::{User, denied, is, may_have_arrived, may_pass, taken};
+
+use crate::aws::{Iam, NewDevice, Sts, StsError};
+use crate::clock::{Clock, Timestamp};
+use crate::credential::Credentials;
+use crate::error::{Class, Error, Result};
+use crate::say::Say;
+use crate::session::Cache;
+use crate::totp::Seed;
+use crate::vault::{Enrolment, Vault};
+
+/// For the session that proves the device: the shortest that AWS gives.
+const PROOF: Duration = Duration::from_secs(900);
+
+/// Before each try to prove the device. It reaches STS within 8 to 14 s (measured); each try costs a
+/// code, and six in three minutes are the most that are sent.
+const PROOF_PAUSES: [u64; 6] = [0, 8, 7, 5, 5, 5];
+
+/// Before each further try of a call to IAM, which needs some seconds to know everywhere what it did.
+const IAM_PAUSES: [u64; 4] = [1, 2, 4, 8];
+
+/// All that an enrolment needs.
+pub struct Enroll<'a, 'v> {
+    pub vault: &'a mut Vault<'v>,
+    /// The profile whose key's user gets the device.
+    pub profile: &'a str,
+    /// The device's name; without one the unfinished enrolment's, or the user's.
+    pub device: Option<&'a str>,
+    pub sts: &'a Sts,
+    pub iam: &'a Iam,
+    /// Who says which codes may be sent.
+    pub cache: &'a Cache,
+    /// When the calls end; no pause goes beyond it.
+    pub deadline: Instant,
+    pub clock: Clock,
+    pub say: Say,
+}
+
+/// A device that is enabled and proven.
+#[derive(Debug)]
+pub struct Enrolled {
+    /// Its ARN.
+    pub serial: String,
+    /// Its name in the account.
+    pub device: String,
+    /// The IAM user's name.
+    pub user: String,
+}
+
+impl Enroll<'_, '_> {
+    /// Does whatever is still to be done. The journal keeps its entry: what the caller does with the
+    /// device belongs to the enrolment; [`end`] takes it out.
+    ///
+    /// # Errors
+    /// No key for the profile (3); a key that is no IAM user's, or a device of that name that is not
+    /// ours (6); what AWS refuses (9); what saving the vault ends with (7, 8, 10).
+    pub fn run(mut self) -> Result<Enrolled> {
+        let key = self.vault.payload().credential(self.profile).ok_or_else(|| {
+            Error::not_found(format!("no key for profile {:?} in the vault", self.profile))
+                .hint("an MFA device belongs to a key's user: name the profile that has the key")
+        })?;
+        let user = User::of(&self.sts.caller_identity(&key)?)?;
+        let device = self.device_name(&user)?;
+        let serial = format!("{}:mfa/{device}", user.account);
+        let fresh = self.vault.payload().totp(&serial).is_none();
+        if fresh {
+            self.create(&key, &device, &serial)?;
+        }
+        let seed = self.vault.payload().totp(&serial).ok_or_else(|| {
+            Error::other("the seed that was just stored is not in the vault any more")
+        })?;
+        let known = fresh || unfinished(self.vault, self.profile, &device);
+        self.enable(&key, &user, &serial, &seed, known)?;
+        self.prove(&key, &serial, &seed)?;
+        Ok(Enrolled { serial, device, user: user.name })
+    }
+
+    /// The name that was given, that of an enrolment which has not come to its end, or the user's own:
+    /// AWS's older policies allow a user only the device that is called as they are.
+    fn device_name(&self, user: &User) -> Result<String> {
+        let started = self.vault.payload().enrolments().find(|e| e.profile == self.profile);
+        let name = match (self.device, started) {
+            (Some(given), started) => {
+                if let Some(started) = started.filter(|started| started.device != given) {
+                    self.say.warn(format!(
+                        "the enrolment of the device {:?} has not come to its end; finish it by \
+                         vault mfa enroll {} --device {0}",
+                        started.device, self.profile
+                    ));
+                }
+                given.to_owned()
+            }
+            (None, Some(started)) => started.device,
+            (None, None) => user.name.clone(),
+        };
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(fits) {
+            return Err(Error::usage("the device's name has characters that AWS does not take")
+                .hint("letters, digits and _ + = , . @ - make a name"));
+        }
+        Ok(name)
+    }
+
+    /// Makes the device and saves its seed.
+    fn create(&mut self, key: &Credentials, device: &str, serial: &str) -> Result<()> {
+        let entry = Enrolment {
+            profile: self.profile.to_owned(),
+            device: device.to_owned(),
+            run: random_name()?,
+        };
+        // A vault that cannot be written is found here, before AWS is asked for anything.
+        let started_before = self.vault.change(|payload| {
+            if payload.totp(serial).is_some() {
+                return Err(Error::busy("another process has just enrolled this device")
+                    .hint("run the same command again to enable and prove it"));
+            }
+            let before = payload
+                .enrolments()
+                .any(|e| (e.profile.as_str(), e.device.as_str()) == (&entry.profile, device));
+            payload.set_enrolment(&entry);
+            Ok(before)
+        })?;
+        if started_before {
+            self.say.note(format!("Going on with the enrolment of the device {device:?}"));
+        }
+        let new = match self.make(key, device, serial, started_before) {
+            Ok(new) => new,
+            Err(NotMade { error, nothing_there }) => {
+                if nothing_there {
+                    self.forget(&entry);
+                }
+                return Err(error);
+            }
+        };
+        let (seed, _) = Seed::parse(&new.seed)
+            .map_err(|_| Error::aws("IAM answered with a seed that is not base32"))?;
+        let now = self.clock.now();
+        let saved = self.vault.change(|payload| {
+            if !payload.enrolments().any(|e| e == entry) {
+                return Err(Error::busy("another process has taken over this enrolment"));
+            }
+            payload.set_totp(serial, &seed, now);
+            Ok(())
+        });
+        if let Err(error) = &saved
+            && !matches!(error.class, Class::NotDurable | Class::Busy)
+        {
+            // Nobody knows its seed. If this fails too, the journal has it.
+            let _ = self.iam.delete_virtual_mfa_device(key, serial);
+        }
+        saved
+    }
+
+    /// CreateVirtualMFADevice, until the device is one whose seed is known. `ours`: a device of this
+    /// name is an earlier try's.
+    fn make(
+        &self,
+        key: &Credentials,
+        device: &str,
+        serial: &str,
+        mut ours: bool,
+    ) -> std::result::Result<NewDevice, NotMade> {
+        let mut pauses = IAM_PAUSES.into_iter();
+        loop {
+            let error = match self.iam.create_virtual_mfa_device(key, device) {
+                Ok(new) if new.serial == serial => return Ok(new),
+                Ok(_) => {
+                    let error = Error::aws("IAM answered with a device of another name");
+                    return Err(NotMade { error, nothing_there: false });
+                }
+                Err(error) => error,
+            };
+            let exists = is(&error, "EntityAlreadyExists");
+            if exists && !ours {
+                let error = taken(device, serial);
+                return Err(NotMade { error, nothing_there: true });
+            }
+            if exists {
+                match self.iam.delete_virtual_mfa_device(key, serial) {
+                    Ok(()) => {}
+                    Err(error) if is(&error, "NoSuchEntity") => {}
+                    Err(_) => {
+                        let error = taken(device, serial);
+                        return Err(NotMade { error, nothing_there: false });
+                    }
+                }
+            } else if !may_pass(&error) {
+                return Err(NotMade { error: denied(error), nothing_there: !ours });
+            }
+            ours |= may_have_arrived(&error);
+            if !self.pause(pauses.next()) {
+                return Err(NotMade { error: denied(error), nothing_there: !ours });
+            }
+        }
+    }
+
+    /// EnableMFADevice with the codes of the last two steps: AWS takes them, so nobody waits for the
+    /// next one. `known`: the device was made a short while ago, and IAM may not know it everywhere.
+    fn enable(
+        &mut self,
+        key: &Credentials,
+        user: &User,
+        serial: &str,
+        seed: &Seed,
+        known: bool,
+    ) -> Result<()> {
+        let mut pauses = IAM_PAUSES.into_iter();
+        loop {
+            let step = seed.step_at(self.now());
+            let steps = [step.saturating_sub(2), step.saturating_sub(1)];
+            // AWS takes them again elsewhere, but nobody else's code is to be one of them.
+            self.cache.ledger(serial).spend(&steps, self.now(), self.deadline)?;
+            let codes = steps.map(|step| seed.code(step));
+            let [first, second] = &codes;
+            let error = match self.iam.enable_mfa_device(key, &user.name, serial, [first, second]) {
+                Ok(()) => return Ok(()),
+                Err(error) if is(&error, "EntityAlreadyExists") => {
+                    self.say.debug(format!("{serial} is enabled already"));
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let gone = is(&error, "NoSuchEntity");
+            let again = may_pass(&error)
+                || gone && known
+                || is(&error, "EntityTemporarilyUnmodifiable")
+                || is(&error, "ConcurrentModification");
+            if again && self.pause(pauses.next()) {
+                continue;
+            }
+            if gone {
+                return Err(Error::aws(format!(
+                    "AWS knows no device {serial}, whose seed the vault has"
+                ))
+                .hint(format!(
+                    "forget the seed by vault totp remove {serial}, then enroll again"
+                )));
+            }
+            if is(&error, "InvalidAuthenticationCode") {
+                return Err(Error::aws(format!("AWS refused the codes of {serial}")).hint(format!(
+                    "the seed in the vault is not this device's: delete the device at AWS, and vault totp remove {serial}"
+                )));
+            }
+            return Err(denied(error));
+        }
+    }
+
+    /// GetSessionToken with a code, until STS knows the device.
+    fn prove(&mut self, key: &Credentials, serial: &str, seed: &Seed) -> Result<()> {
+        for pause in PROOF_PAUSES {
+            if !self.pause(Some(pause)) {
+                break;
+            }
+            let ledger = self.cache.ledger(serial);
+            let claim = ledger.claim(seed.period(), self.now(), self.deadline)?;
+            if !self.pause(Some(claim.wait.as_secs())) {
+                break;
+            }
+            let code = seed.code(claim.step);
+            let error = match self.sts.session_token(key, PROOF, Some((serial, &code))) {
+                Ok(_) => return Ok(()),
+                Err(error) => error,
+            };
+            let soon = matches!(error, StsError::MfaUnable | StsError::MfaInvalid { .. });
+            if !soon && !may_pass(&error) {
+                return Err(error.into_error());
+            }
+            self.say.debug(format!("not proven yet: {}", error.into_error().what));
+        }
+        Err(Error::aws(format!("{serial} is enabled, but STS has not taken a code of it yet"))
+            .hint("in three minutes, run the same command again: it goes on where this stopped"))
+    }
+
+    /// Now, by AWS's clock.
+    fn now(&self) -> Timestamp {
+        let offset = self.iam.clock_offset().or_else(|| self.sts.clock_offset()).unwrap_or(0);
+        Timestamp(self.clock.now().0.saturating_add(offset))
+    }
+
+    /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.
+    fn pause(&self, seconds: Option<u64>) -> bool {
+        let Some(pause) = seconds.map(Duration::from_secs) else { return false };
+        if Instant::now() + pause >= self.deadline {
+            return false;
+        }
+        std::thread::sleep(pause);
+        true
+    }
+
+    /// Nothing was made, so nothing is to be finished. If this cannot be saved, the next run finds out.
+    fn forget(&mut self, entry: &Enrolment) {
+        let _ = self.vault.change(|payload| {
+            if payload.enrolments().any(|e| e == *entry) {
+                payload.end_enrolment(&entry.profile, &entry.device);
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Why there is no new device, and whether that means that AWS has nothing of ours.
+struct NotMade {
+    error: Error,
+    nothing_there: bool,
+}
+
+/// True if an enrolment of this profile and device has not come to its end.
+pub fn unfinished(vault: &Vault, profile: &str, device: &str) -> bool {
+    vault.payload().enrolments().any(|e| e.profile == profile && e.device == device)
+}
+
+/// Takes an enrolment that has come to its end out of the journal.
+///
+/// # Errors
+/// What saving the vault ends with (7, 8, 10).
+pub fn end(vault: &mut Vault, profile: &str, device: &str) -> Result<()> {
+    if !unfinished(vault, profile, device) {
+        return Ok(());
+    }
+    vault.change(|payload| {
+        payload.end_enrolment(profile, device);
+        Ok(())
+    })
+}
+
+/// The name of a run: nobody guesses it, and nothing is made of it.
+fn random_name() -> Result<String> {
+    let mut bytes = [0_u8; 8];
+    getrandom::getrandom(&mut bytes)
+        .map_err(|_| Error::other("the system has no randomness to give"))?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
