@@ -15,7 +15,9 @@
 #![deny(unsafe_code)]
 
 pub mod aws;
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod credential;
 pub mod enroll;
 pub mod env;
@@ -30,6 +32,7 @@ pub mod process;
 pub mod profile;
 pub mod prompt;
 pub mod provider;
+pub mod report;
 pub mod say;
 pub mod sealed;
 pub mod secret;
@@ -37,3 +40,36 @@ pub mod session;
 pub mod totp;
 pub mod unlock;
 pub mod vault;
+
+/// The program: from the process it finds itself in to an exit code.
+///
+/// The environment is taken before there could be a second thread, and hardening comes before
+/// anything is made of what stood in it.
+pub fn main() -> u8 {
+    let wiped: Vec<&str> = env::UNLOCK.iter().chain(&env::DROPPED).copied().collect();
+    let env = env::Env::from_raw(os::take_environment(&wiped));
+    let limits = os::harden();
+    // A panic's message may quote what was being worked on; its place may not.
+    std::panic::set_hook(Box::new(|info| {
+        let place = info
+            .location()
+            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        report::say(&error::Error::other(format!("this is a bug in vault{place}")));
+        std::process::exit(1);
+    }));
+    let argv: Vec<_> = std::env::args_os().collect();
+    run(&argv, &env, &limits)
+}
+
+/// Runs a command line; the exit code.
+pub fn run(argv: &[std::ffi::OsString], env: &env::Env, limits: &os::SavedLimit) -> u8 {
+    let done = match cli::parse(argv) {
+        Ok(cli::Answer::Print(text)) => report::result(&text).map(|()| 0),
+        Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, env, limits),
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        report::say(&error);
+        error.class.code()
+    })
+}

@@ -1,0 +1,408 @@
+//! The command line as types. What the words mean is decided here; nothing is touched.
+
+mod parse;
+pub mod totp;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use parse::{Answer, Parsed, parse};
+
+/// The whole command line, the command of `exec` apart (it is split off before clap sees it).
+#[derive(Debug, Parser)]
+#[command(
+    name = "vault",
+    version,
+    about = "AWS credentials for machines without a keyring: one encrypted file, no daemon",
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  vault init --generate-identity ~/.config/vault/identity.txt\n  \
+                  vault add prod\n  vault exec prod -- aws sts get-caller-identity\n\n\
+                  Exit codes: 0 done, 2 usage, 3 not there, 4 cannot unlock, 5 damaged, 6 refused, 7 not saved,\n\
+                  8 busy or out of time, 9 AWS, 10 saved but not confirmed by the disk, 125-127 as env(1)."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that stand before or after the subcommand; repeated ones add up.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The vault file [env: AWS_VAULT_FILE; default: ~/.local/share/vault/vault.age]
+    #[arg(long, value_name = "FILE", overrides_with = "vault")]
+    pub vault: Option<PathBuf>,
+    /// A file with the key that opens the vault (age, ssh or plugin); - is stdin
+    /// [env: AWS_VAULT_AGE_KEY, AWS_VAULT_AGE_KEY_FILE]
+    #[arg(short, long, value_name = "FILE")]
+    pub identity: Vec<PathBuf>,
+    /// A file with the passphrase; - is stdin
+    /// [env: AWS_VAULT_PASSPHRASE_FILE, AWS_VAULT_PASSPHRASE, AWS_VAULT_FILE_PASSPHRASE]
+    #[arg(long, value_name = "FILE", overrides_with = "passphrase_file")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Accept only the vault with this fingerprint [env: AWS_VAULT_PIN]
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub pin: Vec<String>,
+    /// Where sessions are kept [env: AWS_VAULT_CACHE_DIR; default: ~/.cache/vault]
+    #[arg(long, value_name = "DIR", overrides_with = "cache_dir")]
+    pub cache_dir: Option<PathBuf>,
+    /// Never ask on the terminal
+    #[arg(long, overrides_with = "no_input")]
+    pub no_input: bool,
+    /// No warnings
+    #[arg(long, overrides_with = "quiet")]
+    pub quiet: bool,
+    /// Say which files, keys and calls were chosen (never a secret)
+    #[arg(long, overrides_with = "debug")]
+    pub debug: bool,
+
+    // aws-vault's own, accepted so that its command lines work.
+    #[arg(long, hide = true, value_name = "BACKEND", overrides_with = "backend")]
+    pub backend: Option<String>,
+    #[arg(long, hide = true, value_name = "DRIVER", overrides_with = "prompt")]
+    pub prompt: Option<String>,
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub file_dir: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub keychain: Option<String>,
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub secret_service_collection: Option<String>,
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub pass_dir: Option<PathBuf>,
+    #[arg(long, hide = true, value_name = "CMD")]
+    pub pass_cmd: Option<String>,
+    #[arg(long, hide = true, value_name = "PREFIX")]
+    pub pass_prefix: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Init(Init),
+    Add(Add),
+    #[command(visible_alias = "ls")]
+    List(List),
+    #[command(visible_alias = "rm")]
+    Remove(Remove),
+    Clear(Clear),
+    Exec(Exec),
+    Export(Export),
+    Explain(Explain),
+    Totp(totp::TotpArgs),
+    Mfa(totp::MfaArgs),
+    Recipient(RecipientArgs),
+    Pin(PinArgs),
+}
+
+/// Make a vault
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    vault init --generate-identity ~/.config/vault/identity.txt\n  \
+    vault init -r age1… -r \"$(cat ~/.ssh/id_ed25519.pub)\" --passphrase")]
+pub struct Init {
+    /// Who may open it: an age or ssh public key, or a plugin's recipient (repeatable)
+    #[arg(short, long, value_name = "RECIPIENT")]
+    pub recipient: Vec<String>,
+    /// A file of recipients, one a line (repeatable)
+    #[arg(short = 'R', long, value_name = "FILE")]
+    pub recipients_file: Vec<PathBuf>,
+    /// A passphrase opens it too: asked for, or by --passphrase-file or AWS_VAULT_PASSPHRASE
+    #[arg(long)]
+    pub passphrase: bool,
+    /// Memory that one try of the passphrase costs, in MiB (64 to 1024)
+    #[arg(long, value_name = "MIB", requires = "passphrase", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(64..=1024))]
+    pub passphrase_memory: u32,
+    /// Make a new age key in FILE (0600), let it open the vault, and print its public key
+    #[arg(long, value_name = "FILE")]
+    pub generate_identity: Option<PathBuf>,
+    /// Write the vault as text
+    #[arg(long)]
+    pub armor: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Store the access key of a profile
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault add prod\n  \
+    aws iam create-access-key --user-name ci | vault add ci --stdin\n\n\
+    With no vault yet, on a terminal, at the default path: asks for a new passphrase and makes one.")]
+pub struct Add {
+    /// The profile
+    pub profile: String,
+    /// Take the key from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY
+    #[arg(long)]
+    pub env: bool,
+    /// Take the key from stdin: the JSON of `aws iam create-access-key`, or the console's CSV
+    #[arg(long, conflicts_with = "env")]
+    pub stdin: bool,
+    /// Write this MFA device into the profile's section of the AWS config
+    #[arg(long, value_name = "ARN", conflicts_with = "no_add_config")]
+    pub mfa_serial: Option<String>,
+    /// Leave the AWS config file alone
+    #[arg(long)]
+    pub no_add_config: bool,
+    /// aws-vault's spelling of the default
+    #[arg(long, hide = true, conflicts_with = "no_add_config")]
+    pub add_config: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Show profiles, credentials and sessions
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault list\n  vault list --credentials\n  vault list --json")]
+pub struct List {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only the names of profiles
+    #[arg(long)]
+    pub profiles: bool,
+    /// Only the names of profiles that have a key in the vault
+    #[arg(long)]
+    pub credentials: bool,
+    /// Only sessions
+    #[arg(long)]
+    pub sessions: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Remove the access key of a profile
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault remove prod\n  vault rm -f prod")]
+pub struct Remove {
+    /// The profile
+    pub profile: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Forget cached sessions
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault clear\n  vault clear prod")]
+pub struct Clear {
+    /// Only this profile's
+    pub profile: Option<String>,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags that `exec`, `export` and `explain` share: how credentials are made.
+#[derive(Debug, Args)]
+pub struct Making {
+    /// Use the key itself: no GetSessionToken
+    #[arg(short, long)]
+    pub no_session: bool,
+    /// How long the credentials shall live, such as 30m or 12h
+    #[arg(
+        short,
+        long,
+        value_name = "DURATION",
+        overrides_with = "duration",
+        allow_hyphen_values = true
+    )]
+    pub duration: Option<String>,
+    /// The region, for STS and for the command
+    #[arg(long, value_name = "REGION", overrides_with = "region")]
+    pub region: Option<String>,
+    /// The MFA code
+    #[arg(short = 't', long, value_name = "CODE", overrides_with = "mfa_token")]
+    pub mfa_token: Option<String>,
+    /// Take no session from the cache
+    #[arg(long)]
+    pub refresh: bool,
+    // aws-vault's: it delays SSO, and prints a link; neither is known here yet.
+    #[arg(long, hide = true)]
+    pub lazy: bool,
+    #[arg(long, hide = true)]
+    pub stdout: bool,
+}
+
+/// Run a command with credentials
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "vault exec [OPTIONS] [PROFILE] [--] [COMMAND…]",
+    after_help = "Examples:\n  vault exec prod -- terraform apply\n  vault exec prod\n  \
+    credential_process = /usr/local/bin/vault exec --json prod\n\n\
+    Without PROFILE (vault exec -- COMMAND) it is AWS_PROFILE, AWS_DEFAULT_PROFILE or default.\n\
+    Without COMMAND it is $SHELL. The command's exit status is the command's own; 125: failed\n\
+    before it started, 126: not executable, 127: not found."
+)]
+pub struct Exec {
+    /// The profile
+    pub profile: Option<String>,
+    /// Print credentials as credential_process wants them, and run nothing
+    #[arg(short, long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub making: Making,
+    #[arg(short, long, visible_alias = "ecs-server", hide = true)]
+    pub server: bool,
+    #[arg(long, hide = true)]
+    pub ec2_server: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Print credentials
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  eval \"$(vault export --format export-env prod)\"\n  \
+    vault export --format ini prod >>credentials")]
+pub struct Export {
+    /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
+    pub profile: Option<String>,
+    /// How to print them
+    #[arg(long, value_enum, default_value_t = Format::Env)]
+    pub format: Format,
+    #[command(flatten)]
+    pub making: Making,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What `export` writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// KEY=VALUE lines
+    Env,
+    /// `export KEY=VALUE` lines for a shell
+    ExportEnv,
+    /// What credential_process prints
+    Json,
+    /// A section of a credentials file
+    Ini,
+}
+
+/// Show how a profile's credentials would be made, without making them
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault explain prod\n  vault explain --json prod")]
+pub struct Explain {
+    /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
+    pub profile: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub making: Making,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Who may open the vault
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault recipient list")]
+pub struct RecipientArgs {
+    #[command(subcommand)]
+    pub command: RecipientCommand,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What can be done with recipients.
+#[derive(Debug, Subcommand)]
+pub enum RecipientCommand {
+    List(RecipientList),
+}
+
+/// Show who may open the vault
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault recipient list --json")]
+pub struct RecipientList {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Show the vault's fingerprint, or accept a changed one
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault pin\n  \
+    AWS_VAULT_PIN=SHA256:… vault exec prod -- make deploy\n  vault pin --accept SHA256:…")]
+pub struct PinArgs {
+    /// Remember this fingerprint in place of the old one; the vault must have it
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub accept: Option<String>,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+impl Global {
+    /// Flags from before the subcommand and from after it: lists add up, of single ones the later
+    /// counts.
+    #[must_use]
+    pub fn and(mut self, later: Global) -> Self {
+        self.identity.extend(later.identity);
+        self.pin.extend(later.pin);
+        Self {
+            vault: later.vault.or(self.vault),
+            identity: self.identity,
+            passphrase_file: later.passphrase_file.or(self.passphrase_file),
+            pin: self.pin,
+            cache_dir: later.cache_dir.or(self.cache_dir),
+            no_input: self.no_input | later.no_input,
+            quiet: self.quiet | later.quiet,
+            debug: self.debug | later.debug,
+            backend: later.backend.or(self.backend),
+            prompt: later.prompt.or(self.prompt),
+            file_dir: later.file_dir.or(self.file_dir),
+            keychain: later.keychain.or(self.keychain),
+            secret_service_collection: later
+                .secret_service_collection
+                .or(self.secret_service_collection),
+            pass_dir: later.pass_dir.or(self.pass_dir),
+            pass_cmd: later.pass_cmd.or(self.pass_cmd),
+            pass_prefix: later.pass_prefix.or(self.pass_prefix),
+        }
+    }
+
+    /// aws-vault's backend flags that were given: accepted, without effect.
+    pub fn ignored(&self) -> Vec<&'static str> {
+        [
+            (self.backend.is_some(), "--backend"),
+            (self.file_dir.is_some(), "--file-dir"),
+            (self.keychain.is_some(), "--keychain"),
+            (self.secret_service_collection.is_some(), "--secret-service-collection"),
+            (self.pass_dir.is_some(), "--pass-dir"),
+            (self.pass_cmd.is_some(), "--pass-cmd"),
+            (self.pass_prefix.is_some(), "--pass-prefix"),
+        ]
+        .into_iter()
+        .filter_map(|(given, flag)| given.then_some(flag))
+        .collect()
+    }
+}
+
+impl Command {
+    /// Takes the global flags that stood after the subcommand.
+    pub fn take_global(&mut self) -> Global {
+        let global = match self {
+            Command::Init(c) => &mut c.global,
+            Command::Add(c) => &mut c.global,
+            Command::List(c) => &mut c.global,
+            Command::Remove(c) => &mut c.global,
+            Command::Clear(c) => &mut c.global,
+            Command::Exec(c) => &mut c.global,
+            Command::Export(c) => &mut c.global,
+            Command::Explain(c) => &mut c.global,
+            Command::Recipient(c) => {
+                let outer = std::mem::take(&mut c.global);
+                let RecipientCommand::List(list) = &mut c.command;
+                return outer.and(std::mem::take(&mut list.global));
+            }
+            Command::Totp(c) => return c.take_global(),
+            Command::Mfa(c) => return c.take_global(),
+            Command::Pin(c) => &mut c.global,
+        };
+        std::mem::take(global)
+    }
+}

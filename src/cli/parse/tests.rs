@@ -1,0 +1,141 @@
+use super::*;
+
+fn words(line: &str) -> Vec<OsString> {
+    line.split_whitespace().map(OsString::from).collect()
+}
+
+/// (profile, command words) of an exec line.
+fn exec(line: &str) -> Result<(Option<String>, Vec<String>)> {
+    match parse(&words(line))? {
+        Answer::Run(parsed) => match parsed.command {
+            Command::Exec(exec) => Ok((
+                exec.profile,
+                parsed.words.iter().map(|w| w.to_string_lossy().into_owned()).collect(),
+            )),
+            other => panic!("{other:?}"),
+        },
+        Answer::Print(text) => panic!("{text}"),
+    }
+}
+
+fn of(profile: &str, command: &str) -> (Option<String>, Vec<String>) {
+    (
+        (!profile.is_empty()).then(|| profile.to_owned()),
+        command.split_whitespace().map(str::to_owned).collect(),
+    )
+}
+
+#[test]
+fn the_clap_definition_holds() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_first_bare_word_is_the_profile_and_the_second_starts_the_command() {
+    for (line, profile, command) in [
+        ("vault exec prod -- terraform apply", "prod", "terraform apply"),
+        ("vault exec prod terraform apply -auto-approve", "prod", "terraform apply -auto-approve"),
+        ("vault exec prod git -- x", "prod", "git -- x"),
+        ("vault exec prod -- git -- x", "prod", "git -- x"),
+        ("vault exec -- ls -l", "", "ls -l"),
+        ("vault exec", "", ""),
+        ("vault exec prod", "prod", ""),
+        ("vault exec --json prod", "prod", ""),
+        ("vault exec prod --json", "prod", ""),
+        ("vault exec -d 1h prod env", "prod", "env"),
+        ("vault exec --duration=1h prod env --json", "prod", "env --json"),
+        ("vault exec -nd 1h prod env", "prod", "env"),
+        ("vault exec -nd1h prod env", "prod", "env"),
+        ("vault --vault f exec -i k prod env -i x", "prod", "env -i x"),
+        ("vault -i exec exec prod env", "prod", "env"),
+        ("vault exec --no-session --region eu-west-1 prod - x", "prod", "- x"),
+        ("aws-vault --backend file --prompt terminal exec prod -- env", "prod", "env"),
+        ("aws-vault exec --lazy --stdout prod env", "prod", "env"),
+    ] {
+        assert_eq!(
+            exec(line).unwrap_or_else(|e| panic!("{line}: {e:?}")),
+            of(profile, command),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_flag_before_the_command_is_a_usage_error() {
+    let error = exec("vault exec --jsno prod env").unwrap_err();
+    assert_eq!(error.what, "there is no flag --jsno");
+    assert_eq!(exec("vault exec prod --jsno env").unwrap_err().what, "there is no flag --jsno");
+}
+
+#[test]
+fn nothing_that_could_be_a_secret_is_echoed() {
+    for line in [
+        "vault add prod AKIAIOSFODNN7EXAMPLE wJalrXUtnFEMI",
+        "vault add prod --wJalrXUtnFEMI",
+        "vault add prod --secret=wJalrXUtnFEMI",
+        "vault add prod -wJalrXUtnFEMI",
+        "vault wJalrXUtnFEMI",
+        "vault -i AGE-SECRET-KEY-1QQQwJalrXUtnFEMI list",
+        "vault --identity=age-secret-key-1qqqwJalrXUtnFEMI list",
+        "vault export --format wJalrXUtnFEMI prod",
+        "vault init --passphrase=wJalrXUtnFEMI",
+        "vault init --passphrase-memory wJalrXUtnFEMI --passphrase",
+    ] {
+        let error = parse(&words(line)).unwrap_err();
+        assert_eq!(error.class, crate::error::Class::Usage);
+        let text = format!("{error:?}").to_lowercase();
+        assert!(!text.contains("wjalr"), "{line}: {text}");
+        assert!(!text.contains("akia"), "{line}: {text}");
+    }
+}
+
+#[test]
+fn global_flags_stand_before_and_after_and_add_up() {
+    let Answer::Run(parsed) =
+        parse(&words("vault -i a --vault x list -i b --vault y --quiet")).unwrap()
+    else {
+        panic!()
+    };
+    assert_eq!(parsed.global.identity, ["a", "b"].map(std::path::PathBuf::from));
+    assert_eq!(parsed.global.vault.as_deref(), Some(std::path::Path::new("y")));
+    assert!(parsed.global.quiet);
+    let Answer::Run(parsed) = parse(&words("vault -i a recipient -i b list -i c")).unwrap() else {
+        panic!()
+    };
+    assert_eq!(parsed.global.identity.len(), 3);
+}
+
+#[test]
+fn other_commands_take_nothing_after_a_double_dash() {
+    assert!(parse(&words("vault list -- x")).is_err());
+    assert_eq!(parse(&words("vault")).unwrap_err().what, "a command is missing");
+}
+
+#[test]
+fn exec_alone_reads_a_line_as_the_whole_definition_does() {
+    for line in [
+        "vault exec prod -- env",
+        "vault --vault f -i k --debug exec -nd 1h prod env -h",
+        "aws-vault --prompt terminal exec --json prod",
+    ] {
+        assert!(names_exec(&exec_alone(), &words(line)), "{line}");
+    }
+    for line in [
+        "vault",
+        "vault list",
+        "vault -i exec list",
+        "vault -h exec",
+        "vault -hi exec",
+        "vault --help exec",
+        "vault -- exec",
+    ] {
+        assert!(!names_exec(&exec_alone(), &words(line)), "{line}");
+    }
+    let help = |line: &str| match parse(&words(line)).unwrap() {
+        Answer::Print(text) => text,
+        Answer::Run(parsed) => panic!("{parsed:?}"),
+    };
+    assert!(help("vault -hh exec").contains("Commands:"));
+    let whole = Cli::command().try_get_matches_from(words("vault exec --help")).unwrap_err();
+    assert_eq!(help("vault exec --help"), whole.render().to_string());
+}

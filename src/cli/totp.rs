@@ -1,0 +1,133 @@
+//! The words of `totp` and `mfa`.
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+
+/// Keep TOTP seeds, for MFA without a person
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault totp add prod\n  vault totp code prod\n\n\
+    DEVICE is an MFA serial (arn:aws:iam::…:mfa/…) or a profile that names it by mfa_serial.\n\
+    A seed beside its key is one factor for whoever opens the vault.")]
+pub struct TotpArgs {
+    #[command(subcommand)]
+    pub command: TotpCommand,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What can be done with seeds.
+#[derive(Debug, Subcommand)]
+pub enum TotpCommand {
+    Add(TotpAdd),
+    Code(TotpCode),
+    #[command(visible_alias = "ls")]
+    List(TotpList),
+    #[command(visible_alias = "rm")]
+    Remove(TotpRemove),
+}
+
+/// Store the seed of an MFA device: base32, or the otpauth:// URI of its QR code
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault totp add prod --verify\n  \
+    zbarimg -q --raw qr.png | vault totp add arn:aws:iam::123456789012:mfa/ci --stdin")]
+pub struct TotpAdd {
+    /// The MFA serial, or a profile that names it
+    pub device: String,
+    /// Take the seed from stdin
+    #[arg(long)]
+    pub stdin: bool,
+    /// Ask AWS whether it takes a code of this seed before storing it
+    #[arg(long)]
+    pub verify: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Print a code
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault totp code prod")]
+pub struct TotpCode {
+    /// The MFA serial, or a profile that names it
+    pub device: String,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Show which devices have a seed here
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault totp list --json")]
+pub struct TotpList {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Remove the seed of a device
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault totp remove prod")]
+pub struct TotpRemove {
+    /// The MFA serial, or a profile that names it
+    pub device: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// MFA devices at AWS
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault mfa enroll ci")]
+pub struct MfaArgs {
+    #[command(subcommand)]
+    pub command: MfaCommand,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What can be done with devices.
+#[derive(Debug, Subcommand)]
+pub enum MfaCommand {
+    Enroll(MfaEnroll),
+}
+
+/// Make a virtual MFA device for the user of a profile's key, keep its seed, enable it and prove it
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  vault mfa enroll ci\n  vault mfa enroll ci --device ci-runner-1\n\n\
+    Prints the device's ARN, and writes it into the profile as mfa_serial. After a failure, the same\n\
+    command goes on where it stopped."
+)]
+pub struct MfaEnroll {
+    /// The profile whose key's user gets the device
+    pub profile: String,
+    /// The device's name at AWS [default: the user's name]
+    #[arg(long, value_name = "NAME", overrides_with = "device")]
+    pub device: Option<String>,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+impl TotpArgs {
+    /// Takes the global flags that stood after the words.
+    pub(super) fn take_global(&mut self) -> Global {
+        let inner = match &mut self.command {
+            TotpCommand::Add(c) => &mut c.global,
+            TotpCommand::Code(c) => &mut c.global,
+            TotpCommand::List(c) => &mut c.global,
+            TotpCommand::Remove(c) => &mut c.global,
+        };
+        std::mem::take(&mut self.global).and(std::mem::take(inner))
+    }
+}
+
+impl MfaArgs {
+    /// Takes the global flags that stood after the words.
+    pub(super) fn take_global(&mut self) -> Global {
+        let MfaCommand::Enroll(inner) = &mut self.command;
+        std::mem::take(&mut self.global).and(std::mem::take(&mut inner.global))
+    }
+}

@@ -1,0 +1,63 @@
+//! Changes to the AWS config file, for the commands that make some.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::context::Context;
+use crate::error::{Error, Result, os_text};
+use crate::file::{self, Existing, LockError, ReadError, ReplaceError};
+use crate::profile;
+
+/// How long to wait for another process that changes the AWS config.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// Sets keys in the profile's section of the AWS config, and adds it where it is not there. Without a
+/// home there is no config file: that is a warning. `safe`: what is done already, for an error.
+pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Context) -> Result<()> {
+    let files = profile::locate(context.env, context.places.home());
+    let Some(path) = files.config else {
+        context.say.warn(
+            "there is no home directory, so no AWS config file that the profile could be added to",
+        );
+        return Ok(());
+    };
+    edit(&path, profile, settings).map_err(|error| {
+        let what = format!("{safe}, but the AWS config was not changed: {}", error.what);
+        Error { what, ..error }
+    })
+}
+
+/// Adds the section to the file, which keeps every other byte, its mode and its owner.
+fn edit(path: &Path, profile: &str, settings: &[(&str, &str)]) -> Result<()> {
+    let shown = path.display();
+    let not_saved = |why: String| Error::not_saved(format!("{shown}: {why}"));
+    file::make_parents(path).map_err(|error| not_saved(os_text(&error)))?;
+    let real = file::resolve(path).map_err(|error| not_saved(os_text(&error)))?;
+    let _lock = file::lock(&real, LOCK_WAIT).map_err(|error| match error {
+        LockError::Busy { .. } => Error::busy(format!("another process is changing {shown}")),
+        LockError::Io(error) => not_saved(os_text(&error)),
+    })?;
+    let (old, meta) = match file::read_regular(&real, profile::FILE_LIMIT) {
+        Ok((bytes, meta)) => (bytes, Some(meta)),
+        Err(ReadError::NotFound) => (Default::default(), None),
+        Err(ReadError::Io(error)) => return Err(not_saved(os_text(&error))),
+        Err(_) => return Err(not_saved("it is no file, or too large".to_owned())),
+    };
+    let old = std::str::from_utf8(&old).map_err(|_| not_saved("it is not UTF-8".to_owned()))?;
+    let new = profile::edit::set_profile(old, profile, settings)?;
+    if new == old {
+        return Ok(());
+    }
+    if new.len() as u64 > profile::FILE_LIMIT {
+        // No command could read it any more.
+        return Err(not_saved("it would be larger than 1 MiB".to_owned()));
+    }
+    let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
+    match file::replace(&real, new.as_bytes(), existing, &mut |_| true) {
+        Ok(()) | Err(ReplaceError::NotDurable(_)) => Ok(()),
+        Err(ReplaceError::NotSaved(why, _)) => Err(not_saved(why)),
+        Err(ReplaceError::UnsafeDirectory) => {
+            Err(Error::refused(format!("everybody can write the directory of {shown}")))
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What every command starts from: the flags, the environment and the places they lead to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::{Global, Making};
+use crate::clock::Clock;
+use crate::env::Env;
+use crate::error::{Class, Error, Result, os_text};
+use crate::file::{self, ReadError};
+use crate::name::{self, ProfileName};
+use crate::os;
+use crate::place::Places;
+use crate::profile::{self, Ask, Plan, Profiles};
+use crate::prompt::Prompt;
+use crate::provider::Provider;
+use crate::say::Say;
+use crate::secret::Secret;
+use crate::session::Cache;
+use crate::unlock::Named;
+use crate::vault::{Access, Payload, Pin, Vault};
+
+/// Under `--json` somebody's SDK waits, and kills after 60 s.
+pub const MACHINE_PROMPT: Duration = Duration::from_secs(45);
+
+/// What `--stdin` takes at most, in bytes.
+pub const STDIN_LIMIT: u64 = 64 * 1024;
+
+/// The values that a command needs.
+pub struct Context<'a> {
+    pub env: &'a Env,
+    pub global: Global,
+    pub named: Named,
+    pub places: Places,
+    pub say: Say,
+    pub clock: Clock,
+    pub limits: &'a os::SavedLimit,
+}
+
+impl<'a> Context<'a> {
+    pub fn new(mut global: Global, env: &'a Env, limits: &'a os::SavedLimit) -> Result<Self> {
+        let say = Say { quiet: global.quiet, debug: global.debug };
+        refuse_other_prompts(&global)?;
+        for flag in global.ignored() {
+            say.debug(format!("{flag} is aws-vault's and has no effect here"));
+        }
+        for name in THEIR_VARIABLES.iter().filter(|name| env.is_set(name)) {
+            say.debug(format!("{name} is aws-vault's and has no effect here"));
+        }
+        let named = Named {
+            identities: std::mem::take(&mut global.identity),
+            passphrase_file: global.passphrase_file.take(),
+        };
+        let places = Places::new(env, os::effective_uid(), &|| std::fs::read("/etc/passwd").ok());
+        Ok(Self { env, global, named, places, say, clock: Clock::system(), limits })
+    }
+
+    /// How questions are asked; `timeout` where a machine waits for the answer.
+    pub fn prompt(&self, timeout: Option<Duration>) -> Prompt {
+        Prompt::new(self.global.no_input, timeout)
+    }
+
+    /// Where the vault is and what may open it.
+    pub fn access<'b>(&'b self, prompt: &'b Prompt) -> Result<Access<'b>> {
+        let (path, _) = self.vault_file()?;
+        Ok(Access {
+            path,
+            env: self.env,
+            named: &self.named,
+            identity_file: self.places.identity_file(),
+            pins: self.pins()?,
+            state: self.state()?,
+            prompt,
+            say: self.say,
+        })
+    }
+
+    /// The vault's path, and whether it is the default one.
+    pub fn vault_file(&self) -> Result<(PathBuf, bool)> {
+        self.places.vault_file(self.global.vault.as_deref(), self.env)
+    }
+
+    /// The cache of sessions and the ledger of codes: the vault's own, or one of this process alone
+    /// where there is no vault to keep its keys.
+    pub fn cache(&self, payload: Option<&Payload>) -> Result<Cache> {
+        let Some(payload) = payload else {
+            return Ok(Cache::of_this_process(self.clock, self.say));
+        };
+        let (id, key) = payload.cache_seed();
+        Ok(Cache::open(self.cache_dir()?, &id, &key, self.clock, self.say))
+    }
+
+    /// Where sessions are kept, if there is a place.
+    pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
+        self.places.cache_dir(self.global.cache_dir.as_deref(), self.env)
+    }
+
+    /// Where pins and generations are remembered, and whether that place was named; without a home
+    /// beside the cache.
+    fn state(&self) -> Result<Option<(PathBuf, bool)>> {
+        if let Some(dir) = self.places.state_dir() {
+            return Ok(Some((dir.to_path_buf(), self.places.state_is_named())));
+        }
+        Ok(self.cache_dir()?.map(|dir| (dir.join("state"), false)))
+    }
+
+    /// `AWS_MIN_TTL`: how long credentials have to last at least, aws-vault's variable.
+    fn min_left(&self) -> Result<Option<Duration>> {
+        self.env.get("AWS_MIN_TTL").map(|text| name::duration(text, "AWS_MIN_TTL")).transpose()
+    }
+
+    /// `--pin` outranks the variable. An empty variable must not quietly switch the check off.
+    fn pins(&self) -> Result<Vec<Pin>> {
+        let mut pins = Vec::new();
+        for list in &self.global.pin {
+            pins.extend(Pin::parse_list(list)?);
+        }
+        if pins.is_empty() && self.env.is_set("AWS_VAULT_PIN") {
+            let list = self.env.get("AWS_VAULT_PIN").ok_or_else(|| {
+                Error::usage("AWS_VAULT_PIN is set but empty")
+                    .hint("give it the fingerprint that vault pin prints, or unset it")
+            })?;
+            pins = Pin::parse_list(list)?;
+        }
+        Ok(pins)
+    }
+
+    /// The AWS config and credentials files.
+    pub fn profiles(&self) -> Result<Profiles> {
+        profile::read(&profile::locate(self.env, self.places.home()))
+    }
+
+    /// The profile that was asked for: the word, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, `default`.
+    pub fn profile_name(&self, word: Option<&str>) -> Result<ProfileName> {
+        if let Some(name) = word {
+            return ProfileName::new(name);
+        }
+        for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+            match (self.env.get(variable), self.env.get_os(variable)) {
+                (Some(name), _) => return ProfileName::new(name),
+                // Another profile, perhaps another account, is not what was meant.
+                (None, Some(_)) => return Err(Error::usage(format!("{variable} is not UTF-8"))),
+                (None, None) => {}
+            }
+        }
+        ProfileName::new("default")
+    }
+
+    /// Plans how to get a profile's credentials, and hands on the plan with what can run it.
+    ///
+    /// A profile with credentials of its own needs no vault, so it is no error that there is none;
+    /// but one that was named has to be there, and whatever else keeps a vault shut is an error.
+    pub fn planned<T>(
+        &self,
+        profile: &ProfileName,
+        making: &Making,
+        prompt: &Prompt,
+        then: impl FnOnce(&Provider, Plan) -> Result<T>,
+    ) -> Result<T> {
+        let profiles = self.profiles()?;
+        let access = self.access(prompt);
+        let vault = access.as_ref().map_err(Error::clone).and_then(Vault::open);
+        if let Err(error) = &vault {
+            let named = self.vault_file().is_ok_and(|(_, default)| !default);
+            if named || error.class != Class::NotFound {
+                return Err(error.clone());
+            }
+        }
+        let payload = vault.as_ref().ok().map(Vault::payload);
+        let ask = Ask {
+            profile: profile.as_str().to_owned(),
+            no_session: making.no_session,
+            duration: requested_duration(making)?,
+            region: making.region.clone(),
+            mfa_serial: None,
+            mfa_token_given: making.mfa_token.is_some(),
+            seeds: payload.into_iter().flat_map(Payload::totp_serials).map(str::to_owned).collect(),
+        };
+        let provider = Provider {
+            profiles: &profiles,
+            env: self.env,
+            vault: vault.as_ref().map_err(Error::clone),
+            prompt,
+            mfa_token: making.mfa_token.clone().map(Secret::new),
+            cache: &self.cache(payload)?,
+            refresh: making.refresh,
+            min_left: self.min_left()?,
+            clock: self.clock,
+            say: self.say,
+        };
+        let plan = provider.plan(&ask)?;
+        then(&provider, plan)
+    }
+}
+
+/// What stands on stdin, for `--stdin`; `what` names what is looked for.
+pub fn stdin_text(what: &str) -> Result<Secret> {
+    let (mut bytes, _) =
+        file::read_fd(os::stdin_fd(), STDIN_LIMIT).map_err(|error| match error {
+            ReadError::Io(error) => Error::other(format!("cannot read stdin: {}", os_text(&error))),
+            _ => Error::usage(format!("stdin holds more than 64 KiB, so no {what}")),
+        })?;
+    Secret::from_utf8(std::mem::take(&mut *bytes))
+        .ok_or_else(|| Error::usage(format!("stdin holds no text, so no {what}")))
+}
+
+/// `--duration`, checked for what no call of AWS would take: 15 minutes to 36 hours.
+pub fn requested_duration(making: &Making) -> Result<Option<Duration>> {
+    let Some(text) = &making.duration else { return Ok(None) };
+    let duration = name::duration(text, "--duration")?;
+    if !(900..=129_600).contains(&duration.as_secs()) {
+        return Err(Error::usage("--duration: AWS takes 15m to 36h, and 12h at most for a role"));
+    }
+    Ok(Some(duration))
+}
+
+/// aws-vault's variables for backends that are not here.
+const THEIR_VARIABLES: [&str; 8] = [
+    "AWS_VAULT_BACKEND",
+    "AWS_VAULT_KEYCHAIN_NAME",
+    "AWS_VAULT_PASS_PASSWORD_STORE_DIR",
+    "AWS_VAULT_PASS_CMD",
+    "AWS_VAULT_PASS_PREFIX",
+    "AWS_VAULT_FILE_DIR",
+    "AWS_VAULT_SECRET_SERVICE_COLLECTION_NAME",
+    "AWS_VAULT_PROMPT",
+];
+
+fn refuse_other_prompts(global: &Global) -> Result<()> {
+    match global.prompt.as_deref() {
+        None | Some("terminal") => Ok(()),
+        Some(_) => Err(Error::usage("--prompt: only terminal is known here").hint(
+            "name a program by mfa_process in the AWS config, or give the code by --mfa-token",
+        )),
+    }
+}

@@ -1,0 +1,111 @@
+//! `exec`: the process becomes the command, with credentials; or prints them for an SDK.
+
+use std::ffi::OsString;
+
+use super::context::{Context, MACHINE_PROMPT, requested_duration};
+use super::export;
+use crate::cli::Exec;
+use crate::credential::Credentials;
+use crate::error::{Class, Error, Result};
+use crate::exec::{self, Child, ExecError};
+use crate::report;
+
+/// The command failed before it started (as env(1) and timeout(1) say it).
+const NOT_STARTED: u8 = 125;
+
+pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
+    // What the words themselves say is judged first: these are usage errors, 2.
+    requested_duration(&args.making)?;
+    context.profile_name(args.profile.as_deref())?;
+    if args.ec2_server {
+        return Err(Error::usage("--ec2-server is not to be had: it stands in for the metadata service of a whole machine")
+            .hint("let the command's credential_process be vault exec --json PROFILE"));
+    }
+    if args.server {
+        return Err(Error::usage("--server is not supported yet")
+            .hint("let the command's credential_process be vault exec --json PROFILE"));
+    }
+    if args.json {
+        if !words.is_empty() {
+            return Err(Error::usage(
+                "--json prints credentials and runs nothing, so it takes no command",
+            ));
+        }
+        let made = make(&args, &words, context)?;
+        report::result(&export::json(&made.credentials))?;
+        return Ok(0);
+    }
+    // From here on the exit codes are the command's, so ours keep out of their way.
+    let failure = match make(&args, &words, context) {
+        Ok(made) => become_it(words, &made, context),
+        // A flag that cannot be right is the command line's fault, found late: still 2.
+        Err(error) if error.class == Class::Usage && error.what.starts_with("--") => {
+            return Err(error);
+        }
+        Err(error) => (error, NOT_STARTED),
+    };
+    report::say(&failure.0);
+    Ok(failure.1)
+}
+
+/// What the child gets.
+struct Made {
+    profile: String,
+    region: Option<String>,
+    credentials: Credentials,
+    opened_by_sops: bool,
+}
+
+fn make(args: &Exec, words: &[OsString], context: &Context) -> Result<Made> {
+    if !args.json && words.is_empty() && context.env.get("AWS_VAULT").is_some() {
+        return Err(Error::refused("running in an existing vault subshell")
+            .hint("exit from the subshell, or unset AWS_VAULT to force"));
+    }
+    let profile = context.profile_name(args.profile.as_deref())?;
+    let prompt = context.prompt(args.json.then_some(MACHINE_PROMPT));
+    context
+        .planned(&profile, &args.making, &prompt, |provider, plan| {
+            Ok(Made {
+                profile: profile.to_string(),
+                region: plan.region.clone(),
+                credentials: provider.run(plan)?,
+                opened_by_sops: provider.opened_by_sops(),
+            })
+        })
+        .map_err(|error| meant_as_a_command(error, args, words))
+}
+
+/// `vault exec terraform apply`: the first word was meant as the command. A better guess stands.
+fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString]) -> Error {
+    let no_profile = error.class == Class::NotFound && error.what.starts_with("no profile");
+    let guessed = error.hint.as_deref().is_some_and(|hint| !hint.starts_with("looked in"));
+    if no_profile && !guessed && args.profile.is_some() && !words.is_empty() {
+        return error.hint("to run a command with the default profile: vault exec -- COMMAND");
+    }
+    error
+}
+
+fn become_it(words: Vec<OsString>, made: &Made, context: &Context) -> (Error, u8) {
+    let words = if words.is_empty() { vec![subshell(context)] } else { words };
+    let child = Child {
+        profile: Some(&made.profile),
+        credentials: &made.credentials,
+        region: made.region.as_deref(),
+        drop_sops: made.opened_by_sops,
+    };
+    let vars = exec::environment(context.env, &child);
+    match exec::become_command(&words, &vars, context.limits) {
+        ExecError::NotFound(why) => (Error::other(why), 127),
+        ExecError::NotExecutable(why) => (Error::other(why), 126),
+        ExecError::Other(why) => (Error::other(why), NOT_STARTED),
+    }
+}
+
+fn subshell(context: &Context) -> OsString {
+    let shell = context.env.get_os("SHELL").unwrap_or("/bin/sh".as_ref()).to_owned();
+    context.say.note(format!(
+        "Starting subshell {}, use `exit` to exit the subshell",
+        shell.to_string_lossy()
+    ));
+    shell
+}

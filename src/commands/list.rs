@@ -1,0 +1,90 @@
+//! `list`: profiles, and which of them have a key in the vault.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::context::Context;
+use crate::cli::List;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::name::show_duration;
+use crate::report;
+use crate::session::Listed;
+use crate::vault::{Payload, Vault};
+
+pub fn run(args: &List, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    let profiles = context.profiles()?;
+    let access = context.access(&prompt)?;
+    let vault = Vault::open(&access)?;
+    let payload = vault.payload();
+    let sessions = context.cache(Some(payload))?.list();
+    let now = context.clock.now();
+    let configured = profiles.names();
+    let names: BTreeSet<&str> =
+        configured.iter().map(String::as_str).chain(payload.credential_names()).collect();
+
+    if args.json {
+        return report::result(&format!("{}\n", json(&names, payload, &sessions)));
+    }
+    if args.profiles || args.credentials || args.sessions {
+        let mut text = String::new();
+        for name in &names {
+            let stored = payload.access_key_id(name).is_some();
+            let configured = profiles.has(name);
+            if (args.profiles && configured) || (args.credentials && stored) {
+                text.push_str(&format!("{name}\n"));
+            }
+        }
+        for session in sessions.iter().filter(|_| args.sessions) {
+            text.push_str(&format!("{} {}\n", session.profile, shown(session, now)));
+        }
+        return report::result(&text);
+    }
+    report::result(&table(&names, payload, &sessions, now))
+}
+
+/// As aws-vault prints it.
+fn table(names: &BTreeSet<&str>, payload: &Payload, sessions: &[Listed], now: Timestamp) -> String {
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(24);
+    let row = |a: &str, b: &str, c: &str| format!("{a:width$} {b:width$} {c}\n");
+    let mut text = row("Profile", "Credentials", "Sessions");
+    text += &row("=======", "===========", "========");
+    for name in names {
+        let stored = payload.access_key_id(name).map_or("-", |_| name);
+        let own = sessions.iter().filter(|session| session.profile == *name);
+        let own: Vec<_> = own.map(|session| shown(session, now)).collect();
+        let own = if own.is_empty() { "-".to_owned() } else { own.join(", ") };
+        text += &row(name, stored, &own);
+    }
+    text
+}
+
+/// `role:59m12s`: what made it, and how long it lasts.
+fn shown(session: &Listed, now: Timestamp) -> String {
+    let left = u64::try_from(session.expiration.seconds_since(now)).unwrap_or_default();
+    format!("{}:{}", session.kind.as_str(), show_duration(Duration::from_secs(left)))
+}
+
+fn json(names: &BTreeSet<&str>, payload: &Payload, sessions: &[Listed]) -> serde_json::Value {
+    let profiles: Vec<_> = names
+        .iter()
+        .map(|name| {
+            let own = sessions.iter().filter(|session| session.profile == *name);
+            let own: Vec<_> = own
+                .map(|session| {
+                    serde_json::json!({
+                        "kind": session.kind.as_str(),
+                        "expiration": session.expiration.to_rfc3339(),
+                    })
+                })
+                .collect();
+            serde_json::json!({
+                "profile": name,
+                "access_key_id": payload.access_key_id(name),
+                "sessions": own,
+            })
+        })
+        .collect();
+    serde_json::json!({ "profiles": profiles })
+}

@@ -1,0 +1,54 @@
+//! One file per command: the order of events, nothing else.
+
+mod add;
+mod clear;
+mod config;
+mod context;
+mod exec;
+mod explain;
+mod export;
+mod init;
+mod list;
+mod mfa;
+mod pin;
+mod recipient;
+mod remove;
+mod totp;
+
+use crate::cli::totp::{MfaCommand, TotpCommand};
+use crate::cli::{Command, Parsed, RecipientCommand};
+use crate::env::Env;
+use crate::error::Result;
+use crate::os;
+
+/// Runs a command line that was understood; the exit code, unless the process became another one.
+///
+/// # Errors
+/// The command's, to be said and turned into an exit code by the caller.
+pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
+    let context = context::Context::new(parsed.global, env, limits)?;
+    match parsed.command {
+        Command::Exec(args) => return exec::run(args, parsed.words, &context),
+        Command::Init(args) => init::run(&args, &context),
+        Command::Add(args) => add::run(&args, &context),
+        Command::List(args) => list::run(&args, &context),
+        Command::Remove(args) => remove::run(&args, &context),
+        Command::Clear(args) => clear::run(&args, &context),
+        Command::Export(args) => export::run(args, &context),
+        Command::Explain(args) => explain::run(args, &context),
+        Command::Recipient(args) => match args.command {
+            RecipientCommand::List(list) => recipient::list(&list, &context),
+        },
+        Command::Totp(args) => match args.command {
+            TotpCommand::Add(args) => totp::add(&args, &context),
+            TotpCommand::Code(args) => totp::code(&args, &context),
+            TotpCommand::List(args) => totp::list(&args, &context),
+            TotpCommand::Remove(args) => totp::remove(&args, &context),
+        },
+        Command::Mfa(args) => match args.command {
+            MfaCommand::Enroll(args) => mfa::enroll(&args, &context),
+        },
+        Command::Pin(args) => pin::run(&args, &context),
+    }?;
+    Ok(0)
+}

@@ -1,0 +1,31 @@
+//! `remove`: takes the access key of a profile out of the vault.
+
+use super::context::Context;
+use crate::cli::Remove;
+use crate::error::{Error, Result};
+use crate::name::ProfileName;
+use crate::report;
+use crate::vault::Vault;
+
+pub fn run(args: &Remove, context: &Context) -> Result<()> {
+    let profile = ProfileName::new(&args.profile)?;
+    let prompt = context.prompt(None);
+    if !args.force && !prompt.available() {
+        return Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
+            .hint("say it by -f"));
+    }
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    let missing =
+        || Error::not_found(format!("no key for profile {:?} in the vault", profile.as_str()));
+    if vault.payload().access_key_id(profile.as_str()).is_none() {
+        return Err(missing());
+    }
+    if !args.force && !prompt.confirm(&format!("Delete credentials for profile \"{profile}\"?"))? {
+        return Err(Error::other("nothing was removed"));
+    }
+    vault.change(|payload| {
+        payload.remove_credential(profile.as_str()).then_some(()).ok_or_else(missing)
+    })?;
+    report::result("Deleted credentials.\n")
+}

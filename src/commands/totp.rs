@@ -1,0 +1,244 @@
+//! `totp`: the seeds of MFA devices, and codes of them.
+
+use std::time::{Duration, Instant};
+
+use super::context::{Context, stdin_text};
+use crate::aws::{Sts, StsError};
+use crate::cli::totp::{TotpAdd, TotpCode, TotpList, TotpRemove};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::name::ProfileName;
+use crate::profile::{self, Profiles};
+use crate::prompt::Prompt;
+use crate::report;
+use crate::secret::Secret;
+use crate::session::Cache;
+use crate::totp::Seed;
+use crate::vault::{Payload, Vault};
+
+/// For the calls of `--verify`.
+const DEADLINE: Duration = Duration::from_secs(50);
+/// The session that shows that AWS takes a code: the shortest that there is, thrown away.
+const PROOF: Duration = Duration::from_secs(900);
+
+pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    let stdin_opens = context.named.identities.iter().any(|path| path.as_os_str() == "-");
+    if args.stdin && stdin_opens {
+        return Err(Error::usage("--stdin and -i - both want stdin"));
+    }
+    let profiles = context.profiles()?;
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    let serial = serial_of(&args.device, &profiles, vault.payload())?;
+    let (seed, warnings) = Seed::parse(&read_seed(args, &serial, &prompt)?)?;
+    for warning in warnings {
+        context.say.warn(warning);
+    }
+    if serial.starts_with("arn:") && !seed.is_like_aws() {
+        context
+            .say
+            .warn("AWS's own devices have SHA1, 6 digits and 30 s, and this seed has others");
+    }
+    let other = |payload: &Payload| match payload.totp(&serial) {
+        Some(old) if !old.is(&seed) => {
+            Err(Error::refused(format!("there is another seed for {serial} in the vault"))
+                .hint(format!("if it is not needed any more: vault totp remove {serial}")))
+        }
+        _ => Ok(()),
+    };
+    other(vault.payload())?;
+    if args.verify {
+        verify(&args.device, &serial, &seed, &profiles, vault.payload(), context)?;
+    }
+    vault.change(|payload| {
+        other(payload)?;
+        payload.set_totp(&serial, &seed, context.clock.now());
+        Ok(())
+    })?;
+    report::result(&format!("Added the seed of {serial}\n"))
+}
+
+pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    let profiles = context.profiles()?;
+    let access = context.access(&prompt)?;
+    let vault = Vault::open(&access)?;
+    let serial = serial_of(&args.device, &profiles, vault.payload())?;
+    let seed = vault.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
+    let code = next_code(&serial, &seed, &context.cache(Some(vault.payload()))?, context)?;
+    report::result(&format!("{}\n", code.expose()))
+}
+
+/// The code to print: claimed, so that no job sends it, and AWS takes it when it is printed.
+fn next_code(serial: &str, seed: &Seed, cache: &Cache, context: &Context) -> Result<Secret> {
+    let deadline = Instant::now() + DEADLINE;
+    let claim = cache.ledger(serial).claim(seed.period(), context.clock.now(), deadline)?;
+    std::thread::sleep(claim.wait);
+    Ok(seed.code(claim.step))
+}
+
+pub fn list(args: &TotpList, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    let profiles = context.profiles()?;
+    let access = context.access(&prompt)?;
+    let vault = Vault::open(&access)?;
+    let payload = vault.payload();
+    let users = |serial: &str| -> Vec<String> {
+        let names = profiles.names().into_iter();
+        names.filter(|name| profiles.get(name, "mfa_serial") == Some(serial)).collect()
+    };
+    if args.json {
+        let devices: Vec<_> = payload
+            .totp_serials()
+            .filter_map(|serial| Some((serial, payload.totp(serial)?)))
+            .map(|(serial, seed)| {
+                serde_json::json!({
+                    "serial": serial,
+                    "algorithm": seed.algorithm(),
+                    "digits": seed.digits(),
+                    "period": seed.period(),
+                    "created": payload.totp_created(serial),
+                    "profiles": users(serial),
+                })
+            })
+            .collect();
+        return report::result(&format!("{}\n", serde_json::json!({ "totp": devices })));
+    }
+    let mut text = String::new();
+    for serial in payload.totp_serials() {
+        text.push_str(serial);
+        let users = users(serial);
+        if !users.is_empty() {
+            text.push_str(&format!("  ({})", users.join(", ")));
+        }
+        text.push('\n');
+    }
+    report::result(&text)
+}
+
+pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    if !args.force && !prompt.available() {
+        return Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
+            .hint("say it by -f"));
+    }
+    let profiles = context.profiles()?;
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    let serial = serial_of(&args.device, &profiles, vault.payload())?;
+    if vault.payload().totp(&serial).is_none() {
+        return Err(no_seed(&serial));
+    }
+    if !args.force && !prompt.confirm(&format!("Delete the seed of {serial}?"))? {
+        return Err(Error::other("nothing was removed"));
+    }
+    vault.change(|payload| {
+        payload.remove_totp(&serial).then_some(()).ok_or_else(|| no_seed(&serial))
+    })?;
+    report::result("Deleted the seed.\n")
+}
+
+fn no_seed(serial: &str) -> Error {
+    Error::not_found(format!("no seed for {serial} in the vault"))
+}
+
+/// The serial that was given, or the one that the profile of this name names. A device may be called
+/// as nothing in the AWS config is: then it is one only if it looks like it, or has a seed.
+fn serial_of(device: &str, profiles: &Profiles, payload: &Payload) -> Result<String> {
+    if device.starts_with("arn:") || payload.totp(device).is_some() {
+        let fits = (9..=256).contains(&device.len())
+            && device.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
+        if !fits {
+            return Err(Error::usage("this is neither an MFA serial nor a profile"));
+        }
+        return Ok(device.to_owned());
+    }
+    let profile = ProfileName::new(device)?;
+    if let Some(serial) = profile::mfa_serial(profiles, profile.as_str())? {
+        return Ok(serial);
+    }
+    let known = profiles.has(device) || payload.access_key_id(device).is_some();
+    let what = if known {
+        format!("profile \"{profile}\" names no MFA device")
+    } else {
+        format!("no profile \"{profile}\"")
+    };
+    Err(Error::not_found(what)
+        .hint("name the device by its ARN, or write mfa_serial into the profile's section"))
+}
+
+fn read_seed(args: &TotpAdd, serial: &str, prompt: &Prompt) -> Result<Secret> {
+    if args.stdin {
+        return stdin_text("seed");
+    }
+    if !prompt.available() {
+        return Err(Error::usage("no seed given, and there is no terminal to ask on")
+            .hint("pipe it into vault totp add DEVICE --stdin"));
+    }
+    prompt.hidden(&format!("Enter the secret key (seed) of {serial}: "))
+}
+
+/// Asks AWS for a session with a code of the seed.
+fn verify(
+    device: &str,
+    serial: &str,
+    seed: &Seed,
+    profiles: &Profiles,
+    payload: &Payload,
+    context: &Context,
+) -> Result<()> {
+    let names_it = |profile: &str| matches!(profile::mfa_serial(profiles, profile), Ok(Some(named)) if named == serial);
+    // The profile that was named, else the first with a key that names the device.
+    let profile = std::iter::once(device)
+        .chain(payload.credential_names())
+        .find(|name| payload.access_key_id(name).is_some() && names_it(name))
+        .or_else(|| source_with_key(device, profiles, payload))
+        .ok_or_else(|| {
+            Error::not_found("--verify: no profile with a key in the vault names this device")
+                .hint("AWS takes a code only with the key of the device's user")
+        })?;
+    let key = payload
+        .credential(profile)
+        .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))?;
+    let (target, _) = profile::places(profiles, context.env, profile)?;
+    let deadline = Instant::now() + DEADLINE;
+    let sts = Sts::connect(&target, context.env, deadline, context.say)?;
+    // Also tells the offset of AWS's clock, without a code.
+    sts.caller_identity(&key)?;
+    let cache = context.cache(Some(payload))?;
+    let ledger = cache.ledger(serial);
+    // Somebody may have used the first code this very moment.
+    for last in [false, true] {
+        let now = context.clock.now().0.saturating_add(sts.clock_offset().unwrap_or(0));
+        let claim = ledger.claim(seed.period(), Timestamp(now), deadline)?;
+        std::thread::sleep(claim.wait);
+        let code = seed.code(claim.step);
+        match sts.session_token(&key, PROOF, Some((serial, &code))) {
+            Ok(_) => return Ok(()),
+            Err(StsError::MfaInvalid { .. }) if last => {
+                return Err(Error::aws(format!("AWS refused the codes of this seed for {serial}"))
+                    .hint("it is another device's seed, or was copied wrong; nothing was stored"));
+            }
+            Err(StsError::MfaInvalid { .. }) => {}
+            Err(error) => return Err(error.into_error()),
+        }
+    }
+    Ok(())
+}
+
+/// The profile with a key that a role's profile sources.
+fn source_with_key<'a>(
+    profile: &str,
+    profiles: &'a Profiles,
+    payload: &Payload,
+) -> Option<&'a str> {
+    let mut at = profiles.get(profile, "source_profile")?;
+    for _ in 0..16 {
+        if payload.access_key_id(at).is_some() {
+            return Some(at);
+        }
+        at = profiles.get(at, "source_profile")?;
+    }
+    None
+}

@@ -1,0 +1,50 @@
+//! What the user sees of a failure: one error line, at most one hint, and a stable exit code.
+
+use std::io::Write;
+use std::os::fd::AsFd;
+
+use crate::error::{Error, one_line};
+
+/// The text of an error, ready for stderr.
+pub fn text(error: &Error) -> String {
+    let mut text = format!("vault: error: {}\n", one_line(&error.what));
+    if let Some(hint) = &error.hint {
+        text.push_str(&format!("vault: hint: {}\n", one_line(hint)));
+    }
+    text
+}
+
+/// Says an error on stderr, in one write.
+pub fn say(error: &Error) {
+    let _ = std::io::stderr().write_all(text(error).as_bytes());
+}
+
+/// Writes a command's result to stdout, in one write.
+///
+/// # Errors
+/// [`crate::error::Class::Other`] if stdout is closed or full: a result that nobody got is no
+/// success.
+pub fn result(text: &str) -> crate::error::Result<()> {
+    // Not through Rust's stdout: its buffer would keep a copy of what may be credentials.
+    std::io::stdout()
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|stdout| std::fs::File::from(stdout).write_all(text.as_bytes()))
+        .map_err(|error| {
+            Error::other(format!("cannot write to stdout: {}", crate::error::os_text(&error)))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_one_line_and_a_hint_another() {
+        let error = Error::usage("bad\nthing").hint("do \u{1b}[31mthis");
+        assert_eq!(
+            text(&error),
+            "vault: error: bad\u{fffd}thing\nvault: hint: do \u{fffd}[31mthis\n"
+        );
+    }
+}
