@@ -1,0 +1,29 @@
+//! What the tests stand on: a clean place to run the program in, a terminal, and a strict STS.
+#![allow(dead_code)] // each feature uses its part
+
+pub mod builder;
+pub mod child;
+pub mod diff;
+pub mod moto;
+pub mod place;
+pub mod pty;
+pub mod scene;
+pub mod standin;
+
+/// AWS's documented example key: the only access key in the tests.
+pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+/// Its secret.
+pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+/// The age key of the test vaults: the well-known one of age's own test suite, so nobody's.
+pub const AGE_KEY: &str =
+    "AGE-SECRET-KEY-1GQ9778VQXMMJVE8SK7J6VT8UJ4HDQAJUVSFCWCM02D8GEWQ72PVQ2Y5J33";
+/// Its public key.
+pub const AGE_RECIPIENT: &str = "age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa";
+/// The passphrase of the test vaults.
+pub const PASSPHRASE: &str = "correct horse battery staple";
+/// The account of AWS's documentation.
+pub const ACCOUNT: &str = "123456789012";
+/// The MFA device of the stand-in's demo user.
+pub const MFA_SERIAL: &str = "arn:aws:iam::123456789012:mfa/demo";
+/// Its seed: RFC 6238's own, `12345678901234567890`, in base32.
+pub const MFA_SEED: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";

@@ -1,0 +1,203 @@
+//! A real terminal: the child leads a session of which the pty is the controlling terminal.
+
+use std::fs::File;
+use std::io::{Error, Read, Result, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use super::child::{spawn, wait};
+use super::place::Place;
+
+/// A child on a terminal.
+pub struct Pty {
+    master: File,
+    child: Option<Child>,
+    output: Arc<Output>,
+    /// How much of the screen was expected already.
+    seen: usize,
+    /// Held where the child opens the terminal only now and then: between two times nobody would
+    /// hold it, and the screen would end.
+    held: Option<File>,
+    /// The child's home lasts as long as the child.
+    _home: Arc<Place>,
+}
+
+#[derive(Default)]
+struct Output {
+    screen: Mutex<Screen>,
+    more: Condvar,
+}
+
+#[derive(Default)]
+struct Screen {
+    bytes: Vec<u8>,
+    closed: bool,
+}
+
+impl Pty {
+    /// Starts the command with the terminal as stdin, stdout and stderr.
+    pub fn spawn(mut command: Command, home: Arc<Place>) -> Self {
+        let (master, slave) = open().expect("a pty");
+        let end = || Stdio::from(slave.try_clone().expect("the terminal"));
+        command.stdin(end()).stdout(end()).stderr(end());
+        let mut pty = Self::spawn_on(command, home, master, slave);
+        pty.held = None;
+        pty
+    }
+
+    /// Starts the command with the stdio that it has; the terminal is there as /dev/tty.
+    pub fn spawn_beside(command: Command, home: Arc<Place>) -> Self {
+        let (master, slave) = open().expect("a pty");
+        Self::spawn_on(command, home, master, slave)
+    }
+
+    fn spawn_on(mut command: Command, home: Arc<Place>, master: File, slave: File) -> Self {
+        let fd = slave.as_raw_fd();
+        // SAFETY: setsid and ioctl are safe to call between fork and exec, and the parent keeps
+        // the slave open until then.
+        unsafe {
+            command.pre_exec(move || {
+                check(libc::setsid())?;
+                check(libc::ioctl(fd, libc::TIOCSCTTY, 0)).map(drop)
+            });
+        }
+        let child = Some(spawn(&mut command));
+        let output = Arc::new(Output::default());
+        std::thread::spawn({
+            let (output, master) = (Arc::clone(&output), master.try_clone().expect("the master"));
+            move || output.fill(master)
+        });
+        // With the command, its copies of the terminal are closed.
+        drop(command);
+        Self { master, child, output, seen: 0, held: Some(slave), _home: home }
+    }
+
+    /// Waits until the text appears after what was expected before; fails after the timeout, or
+    /// at once when the child has closed the terminal.
+    #[track_caller]
+    pub fn expect(&mut self, text: &str, timeout: Duration) {
+        let deadline = Instant::now() + timeout;
+        let mut screen = self.output.screen.lock().expect("the screen");
+        loop {
+            let rest = &screen.bytes[self.seen..];
+            if let Some(at) = rest.windows(text.len()).position(|w| w == text.as_bytes()) {
+                self.seen += at + text.len();
+                return;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if screen.closed || left.is_zero() {
+                let shown = String::from_utf8_lossy(&screen.bytes).into_owned();
+                drop(screen);
+                panic!("{text:?} did not appear; the screen:\n{shown}");
+            }
+            screen = self.output.more.wait_timeout(screen, left).expect("the screen").0;
+        }
+    }
+
+    /// Types a line and the return key.
+    pub fn send(&mut self, line: &str) {
+        self.press(&format!("{line}\n"));
+    }
+
+    /// Types as it stands: `"\x03"` is ^C, `"\x04"` is ^D.
+    pub fn press(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).expect("the terminal");
+    }
+
+    /// All that the terminal showed so far, echo included, without carriage returns.
+    pub fn screen(&self) -> String {
+        String::from_utf8_lossy(&self.output.screen.lock().expect("the screen").bytes).into_owned()
+    }
+
+    /// True if the terminal shows what is typed.
+    pub fn echoes(&self) -> bool {
+        let mut modes = MaybeUninit::<libc::termios>::uninit();
+        // SAFETY: the descriptor is ours, and the modes are read only if tcgetattr filled them in.
+        unsafe {
+            check(libc::tcgetattr(self.master.as_raw_fd(), modes.as_mut_ptr())).expect("modes");
+            modes.assume_init().c_lflag & libc::ECHO != 0
+        }
+    }
+
+    /// Sends a signal to the child.
+    pub fn signal(&self, number: i32) {
+        let pid = self.child.as_ref().expect("the child").id() as i32;
+        // SAFETY: our own child, which has not been waited for.
+        unsafe { libc::kill(pid, number) };
+    }
+
+    /// The child.
+    pub fn child(&mut self) -> &mut Child {
+        self.child.as_mut().expect("the child")
+    }
+
+    /// The child, to be waited for elsewhere; the terminal lasts as long as this.
+    pub fn take_child(&mut self) -> Child {
+        self.child.take().expect("the child")
+    }
+
+    /// Waits for the end: the exit code (128+n after signal n), and the whole screen.
+    #[track_caller]
+    pub fn end(mut self, timeout: Duration) -> (i32, String) {
+        let deadline = Instant::now() + timeout;
+        let status = wait(self.take_child(), deadline);
+        self.held = None;
+        let mut screen = self.output.screen.lock().expect("the screen");
+        while !screen.closed && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            screen = self.output.more.wait_timeout(screen, left).expect("the screen").0;
+        }
+        let status = status.code().or(status.signal().map(|n| 128 + n)).expect("an end");
+        (status, String::from_utf8_lossy(&screen.bytes).into_owned())
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // SAFETY: the child leads its own session and has not been waited for.
+            unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Output {
+    /// Reads until the last holder of the terminal has closed it (EIO).
+    fn fill(&self, mut master: File) {
+        let mut buffer = [0; 4096];
+        loop {
+            let count = master.read(&mut buffer).unwrap_or(0);
+            let mut screen = self.screen.lock().expect("the screen");
+            screen.bytes.extend(buffer[..count].iter().filter(|b| **b != b'\r'));
+            screen.closed = count == 0;
+            self.more.notify_all();
+            if count == 0 {
+                return;
+            }
+        }
+    }
+}
+
+/// Master and slave, neither of which a child inherits by itself.
+fn open() -> Result<(File, File)> {
+    // SAFETY: plain calls on a descriptor that is ours; each result is checked before it is used.
+    unsafe {
+        let master = check(libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC))?;
+        let master = File::from_raw_fd(master);
+        let fd = master.as_raw_fd();
+        check(libc::grantpt(fd))?;
+        check(libc::unlockpt(fd))?;
+        let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+        let slave = File::from_raw_fd(check(libc::ioctl(fd, libc::TIOCGPTPEER, flags))?);
+        Ok((master, slave))
+    }
+}
+
+fn check(result: i32) -> Result<i32> {
+    if result == -1 { Err(Error::last_os_error()) } else { Ok(result) }
+}

@@ -1,0 +1,71 @@
+//! The usual scene: the demo user's key in a vault, a few profiles, and STS with two roles.
+
+use super::builder::Test;
+use super::standin::{Role, StandIn, World};
+use super::{ACCESS_KEY_ID, ACCOUNT, MFA_SEED, MFA_SERIAL};
+
+/// Profiles around one key: without MFA, with it, through one role and through two.
+pub const PROFILES: &str = "\
+[profile demo]
+
+[profile mfa]
+source_profile = demo
+mfa_serial = arn:aws:iam::123456789012:mfa/demo
+
+[profile role]
+source_profile = demo
+role_arn = arn:aws:iam::123456789012:role/deploy
+
+[profile mfa-role]
+source_profile = demo
+mfa_serial = arn:aws:iam::123456789012:mfa/demo
+role_arn = arn:aws:iam::123456789012:role/deploy
+
+[profile long]
+include_profile = mfa-role
+duration_seconds = 7200
+
+[profile hops]
+source_profile = role
+role_arn = arn:aws:iam::123456789012:role/audit
+
+[profile mfa-hops]
+source_profile = mfa-role
+mfa_serial = arn:aws:iam::123456789012:mfa/demo
+role_arn = arn:aws:iam::123456789012:role/audit
+duration_seconds = 7200
+";
+
+/// STS with the demo user, and the roles `deploy` and `audit` for whoever asks.
+pub fn sts() -> StandIn {
+    let role = |name: &str| Role::new(name).max_duration(43_200);
+    StandIn::start(World::demo().role(role("deploy")).role(role("audit")))
+}
+
+/// The key of `demo` in a vault, these profiles, and this STS.
+pub fn with(standin: &StandIn, config: &str) -> Test {
+    Test::new().vault_with("demo").config(config).standin(standin)
+}
+
+/// [`PROFILES`] and [`sts`].
+pub fn usual() -> (StandIn, Test) {
+    let standin = sts();
+    let test = with(&standin, PROFILES);
+    (standin, test)
+}
+
+/// A fresh code of the demo user's device.
+pub fn code(standin: &StandIn) -> String {
+    standin.totp_now(MFA_SEED)
+}
+
+/// The log of calls with short names: `key` for the long-term one, ARNs without their account, and
+/// no region where it is us-east-1.
+pub fn log(standin: &StandIn) -> String {
+    standin
+        .log()
+        .replace(ACCESS_KEY_ID, "key")
+        .replace(MFA_SERIAL, "mfa/demo")
+        .replace(&format!("arn:aws:iam::{ACCOUNT}:"), "")
+        .replace(" in us-east-1", "")
+}

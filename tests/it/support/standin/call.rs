@@ -1,0 +1,89 @@
+//! What the log keeps of a call.
+
+use std::fmt;
+
+use super::http::Request;
+use super::params::Params;
+use super::sigv4;
+
+/// One call, as it came in and as it went out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Call {
+    pub action: String,
+    pub access_key_id: String,
+    pub region: String,
+    /// As asked, in seconds; `None` leaves it to AWS.
+    pub duration: Option<String>,
+    pub serial: Option<String>,
+    pub code: Option<String>,
+    /// The step that the code belongs to; of two codes, the first's.
+    pub step: Option<i64>,
+    /// The name of a virtual MFA device to make.
+    pub device: Option<String>,
+    /// The IAM user that a device is enabled for.
+    pub user: Option<String>,
+    pub role_arn: Option<String>,
+    pub session_name: Option<String>,
+    pub external_id: Option<String>,
+    pub source_identity: Option<String>,
+    pub tags: Vec<(String, String)>,
+    pub transitive: Vec<String>,
+    pub user_agent: String,
+    /// The access key id of the credentials that were given.
+    pub issued: Option<String>,
+    /// `ok`, `Code: message`, or the fault that was ordered.
+    pub outcome: String,
+}
+
+impl Call {
+    /// Takes what can be read; nothing is believed or checked here.
+    pub fn read(request: &Request, params: Option<&Params>) -> Self {
+        let claim = sigv4::claim(request).ok();
+        let get = |name: &str| params.and_then(|p| p.get(name)).map(str::to_owned);
+        let list = |name: &str| params.cloned().map(|mut p| p.list(name)).unwrap_or_default();
+        Self {
+            action: get("Action").unwrap_or_default(),
+            access_key_id: claim.as_ref().map(|c| c.access_key_id.clone()).unwrap_or_default(),
+            region: claim.map(|c| c.scope.region).unwrap_or_default(),
+            duration: get("DurationSeconds"),
+            serial: get("SerialNumber"),
+            code: get("TokenCode"),
+            device: get("VirtualMFADeviceName"),
+            user: get("UserName"),
+            role_arn: get("RoleArn"),
+            session_name: get("RoleSessionName"),
+            external_id: get("ExternalId"),
+            source_identity: get("SourceIdentity"),
+            tags: params.cloned().and_then(|mut p| p.tags().ok()).unwrap_or_default(),
+            transitive: list("TransitiveTagKeys"),
+            user_agent: request.header("user-agent").unwrap_or_default().to_owned(),
+            ..Self::default()
+        }
+    }
+}
+
+/// One line, without what changes from run to run but the session's id.
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} by {} in {}", self.action, self.access_key_id, self.region)?;
+        for (name, value) in [
+            ("role", &self.role_arn),
+            ("name", &self.session_name),
+            ("duration", &self.duration),
+            ("device", &self.device),
+            ("user", &self.user),
+            ("mfa", &self.serial),
+            ("external-id", &self.external_id),
+            ("source-identity", &self.source_identity),
+        ] {
+            if let Some(value) = value {
+                write!(f, " {name}={value}")?;
+            }
+        }
+        for (key, value) in &self.tags {
+            let mark = if self.transitive.contains(key) { "+" } else { "" };
+            write!(f, " tag:{key}={value}{mark}")?;
+        }
+        write!(f, ": {}", self.outcome)
+    }
+}
