@@ -1,0 +1,255 @@
+//! `vault add`: where the key comes from, and what is written into the AWS config.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use crate::support::builder::Test;
+use crate::support::{
+    ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY,
+};
+
+const SOON: Duration = Duration::from_secs(30);
+const ADDED: &str = "Added credentials to profile \"prod\" in vault\n";
+
+/// An empty vault and its key.
+fn vault() -> Test {
+    let test = Test::new().env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    test.command(["init", "-r", AGE_RECIPIENT]).run();
+    test
+}
+
+fn json() -> String {
+    format!(
+        r#"{{"AccessKey": {{"AccessKeyId": "{ACCESS_KEY_ID}", "SecretAccessKey": "{SECRET_ACCESS_KEY}"}}}}"#
+    )
+}
+
+/// Expects that the vault has this key for `prod`.
+#[track_caller]
+fn stored(test: &Test, id: &str, secret: &str) {
+    let json =
+        format!("{{\"AccessKeyId\":\"{id}\",\"SecretAccessKey\":\"{secret}\",\"Version\":1}}\n");
+    let test = test.command(["exec", "-n", "--json", "prod"]);
+    test.expect_stdout(json).expect_stderr("").run();
+}
+
+#[test]
+fn the_key_comes_by_stdin_as_json_or_csv() {
+    let (id, secret) = (ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    for text in [
+        json(),
+        format!("{{\"AccessKeyId\": \"{id}\", \"SecretAccessKey\": \"{secret}\"}}\n"),
+        format!("\u{feff}Access key ID,Secret access key\r\n{id},{secret}\r\n"),
+        format!("User name,Access key ID,Secret access key\nci,{id},{secret}"),
+    ] {
+        let test = vault();
+        let add = test.command(["add", "prod", "--stdin"]).stdin(&text);
+        add.expect_stdout(ADDED).expect_stderr("").run();
+        stored(&test, id, secret);
+    }
+}
+
+#[test]
+fn the_key_comes_by_the_environment() {
+    let test = vault();
+    let key = test
+        .clone()
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    key.command(["add", "--env", "prod"]).expect_stdout(ADDED).expect_stderr("").run();
+    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+
+    let add = ["add", "prod", "--env"];
+    let missing = "vault: error: --env: AWS_SECRET_ACCESS_KEY is not set\n";
+    key.clone().env("AWS_SECRET_ACCESS_KEY", "").command(add).expect_error(2, missing).run();
+    let temporary = "vault: error: --env: these are temporary credentials (AWS_SESSION_TOKEN is set)\n\
+         vault: hint: a vault keeps long-term access keys, and makes temporary ones from them\n";
+    key.env("AWS_SESSION_TOKEN", "token").command(add).expect_error(2, temporary).run();
+}
+
+#[test]
+fn the_key_is_asked_for_as_aws_vault_asks() {
+    let test = vault();
+    let mut pty = test.command(["add", "prod"]).pty();
+    pty.expect("Enter Access Key ID: ", SOON);
+    assert!(pty.echoes());
+    pty.send(ACCESS_KEY_ID);
+    pty.expect("Enter Secret Access Key: ", SOON);
+    assert!(!pty.echoes());
+    // As it is pasted: with a blank too many.
+    pty.send(&format!("{SECRET_ACCESS_KEY} "));
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 0);
+    let expected =
+        format!("Enter Access Key ID: {ACCESS_KEY_ID}\nEnter Secret Access Key: \n{ADDED}");
+    assert_eq!(screen, expected);
+    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn a_key_that_was_not_given_whole_changes_nothing() {
+    let test = vault();
+    let before = std::fs::read(test.vault_file()).expect("the vault");
+    let mut pty = test.command(["add", "prod"]).pty();
+    pty.expect("Enter Access Key ID: ", SOON);
+    pty.press("\x04");
+    pty.expect("vault: error: nothing was entered\n", SOON);
+    assert_eq!(pty.end(SOON).0, 2);
+
+    let nobody = "vault: error: no access key given, and there is no terminal to ask on\n\
+        vault: hint: pipe the JSON of aws iam create-access-key into vault add PROFILE --stdin, or \
+        use --env\n";
+    test.command(["add", "prod"]).expect_error(2, nobody).run();
+    let both = "vault: error: --stdin and -i - both want stdin\n";
+    test.command(["add", "prod", "--stdin", "-i", "-"]).expect_error(2, both).run();
+    let json = "vault: hint: wanted is the JSON that aws iam create-access-key prints\n";
+    let any = "vault: hint: wanted is the JSON that aws iam create-access-key prints, or the CSV \
+               file that the console gives\n";
+    let id = "that is not an access key id: 16 to 128 letters and digits, such as AKIA…\n";
+    for (text, what) in [
+        ("".to_owned(), format!("stdin: it is empty\n{any}")),
+        ("hello".to_owned(), format!("stdin: neither JSON nor the console's CSV\n{any}")),
+        ("{".to_owned(), format!("stdin: not JSON (line 1)\n{json}")),
+        ("{}".to_owned(), format!("stdin: no AccessKeyId in the JSON\n{json}")),
+        (format!("a,b\n{ACCESS_KEY_ID},x"), format!("stdin: no column \"Access key ID\" in the CSV\n{any}")),
+        ("Access key ID,Secret access key\nshort,x".to_owned(), id.to_owned()),
+        (
+            format!("Access key ID,Secret access key\n{ACCESS_KEY_ID},x"),
+            "that is not a secret access key: 40 characters without blanks\n".to_owned(),
+        ),
+        (
+            format!("Access key ID,Secret access key\nASIAIOSFODNN7EXAMPLE,{SECRET_ACCESS_KEY}"),
+            "that is the id of temporary credentials (ASIA…)\nvault: hint: a vault keeps long-term \
+             access keys (AKIA…), and makes temporary ones from them\n"
+                .to_owned(),
+        ),
+        ("x".repeat(70_000), "stdin holds more than 64 KiB, so no access key\n".to_owned()),
+    ] {
+        let add = test.command(["add", "prod", "--stdin"]).stdin(text);
+        add.expect_error(2, &format!("vault: error: {what}")).run();
+    }
+    assert_eq!(std::fs::read(test.vault_file()).expect("the vault"), before);
+    assert!(!test.home().join(".aws").exists());
+}
+
+#[test]
+fn a_second_key_replaces_the_first() {
+    let test =
+        vault().stored("prod", "AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY");
+    stored(&test, "AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY");
+    let test = test.stored("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    test.command(["list", "--credentials"]).expect_stdout("prod\n").run();
+}
+
+/// `vault add prod --stdin` and these flags; the config afterwards.
+#[track_caller]
+fn config_after(test: &Test, flags: &[&str]) -> String {
+    let add = test.command(["add", "prod", "--stdin"]).args(flags).stdin(json());
+    add.expect_stdout(ADDED).expect_stderr("").run();
+    String::from_utf8(test.read(".aws/config")).expect("text")
+}
+
+#[test]
+fn the_profile_is_added_to_the_aws_config_and_every_other_byte_kept() {
+    let mfa = ["--mfa-serial", MFA_SERIAL];
+    let serial = format!("mfa_serial = {MFA_SERIAL}\n");
+    let test = vault();
+    assert_eq!(config_after(&test, &[]), "[profile prod]\n");
+    let config = test.home().join(".aws/config");
+    assert_eq!(std::fs::metadata(config).expect("config").permissions().mode() & 0o777, 0o600);
+    assert_eq!(config_after(&test, &mfa), format!("[profile prod]\n{serial}"));
+    assert_eq!(config_after(&test, &mfa), format!("[profile prod]\n{serial}"));
+    assert_eq!(config_after(&test, &[]), format!("[profile prod]\n{serial}"));
+
+    let others = "; mine\r\n[default]\r\nregion=eu-west-1   ; near\r\n\r\n\r\n[profile x]\r\n";
+    let test = vault().config(others);
+    let section = format!("\r\n[profile prod]\r\n{}", serial.replace('\n', "\r\n"));
+    assert_eq!(config_after(&test, &mfa), format!("{others}{section}"));
+
+    let test = vault().config("[profile prod]\nmfa_serial = old\nregion = x\n\n# end");
+    assert_eq!(config_after(&test, &mfa), format!("[profile prod]\n{serial}region = x\n\n# end"));
+}
+
+#[test]
+fn the_aws_config_is_left_alone_where_that_is_wanted_or_it_cannot_be_changed() {
+    let test = vault();
+    let add = test.command(["add", "prod", "--stdin", "--no-add-config"]).stdin(json());
+    add.expect_stdout(ADDED).expect_stderr("").run();
+    assert!(!test.home().join(".aws").exists());
+    let error = "vault: error: --no-add-config and --mfa-serial <ARN> do not go together\n\
+                 vault: hint: see --help\n";
+    let add = test.command(["add", "prod", "--no-add-config", "--mfa-serial", "x"]);
+    add.expect_error(2, error).run();
+
+    // What no config file could hold is said before anything is stored.
+    let test = vault();
+    let name = "vault: error: the AWS config cannot hold a profile of this name\n\
+        vault: hint: letters, digits and _ - / . % @ : + make a name that all AWS tools take\n";
+    test.command(["add", "my prod", "--stdin"]).stdin(json()).expect_error(2, name).run();
+    let serial = "vault: error: the AWS config cannot hold this mfa_serial\n";
+    let add = test.command(["add", "prod", "--stdin", "--mfa-serial", "a\nb"]).stdin(json());
+    add.expect_error(2, serial).run();
+    test.command(["list", "--credentials"]).expect_stdout("").run();
+
+    // A config that is not understood keeps its bytes, and the key is in the vault.
+    let test = vault().config("\u{fffd}[profile\n");
+    let add = test.command(["add", "prod", "--stdin"]).stdin(json()).expect_stdout("");
+    let output = add.expect_status(1).run();
+    let said = "vault: error: the key is in the vault, but the AWS config was not changed: ";
+    assert!(output.stderr.starts_with(said), "{}", output.stderr);
+    assert_eq!(test.read(".aws/config"), "\u{fffd}[profile\n".as_bytes());
+    stored(&test.env("AWS_CONFIG_FILE", "/dev/null"), ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn the_aws_config_does_not_grow_over_what_can_be_read() {
+    let full = format!("{}\n", "#".repeat(1024 * 1024 - 1));
+    let test = vault().config(&full);
+    let error = "vault: error: the key is in the vault, but the AWS config was not changed: \
+                 [HOME]/.aws/config: it would be larger than 1 MiB\n";
+    test.command(["add", "prod", "--stdin"]).stdin(json()).expect_error(7, error).run();
+    assert_eq!(test.read(".aws/config"), full.as_bytes());
+    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn the_first_add_of_a_person_makes_a_vault() {
+    let test = Test::new();
+    let mut pty = test.command(["add", "prod"]).pty();
+    for (question, answer) in [
+        ("Enter new passphrase for the vault: ", PASSPHRASE),
+        ("Enter it again: ", PASSPHRASE),
+        ("Enter Access Key ID: ", ACCESS_KEY_ID),
+        ("Enter Secret Access Key: ", SECRET_ACCESS_KEY),
+    ] {
+        pty.expect(question, SOON);
+        pty.send(answer);
+    }
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 0);
+    let expected = format!(
+        "There is no vault yet; making [HOME]/.local/share/vault/vault.age\n\
+         Enter new passphrase for the vault: \nEnter it again: \n\
+         Enter Access Key ID: {ACCESS_KEY_ID}\nEnter Secret Access Key: \n{ADDED}"
+    );
+    assert_eq!(screen.replace(&test.home().display().to_string(), "[HOME]"), expected);
+    stored(&test.clone().env("AWS_VAULT_PASSPHRASE", PASSPHRASE), ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn without_a_person_or_at_a_named_path_no_vault_is_made_on_the_way() {
+    let error = |path: &str| {
+        format!(
+            "vault: error: no vault at {path}\n\
+             vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n"
+        )
+    };
+    let test = Test::new();
+    let add = test.command(["add", "prod", "--stdin"]).stdin(json());
+    add.expect_error(3, &error("[HOME]/.local/share/vault/vault.age")).run();
+    let (status, screen) = test.command(["--vault", "mine.age", "add", "prod"]).pty().end(SOON);
+    assert_eq!((status, screen), (3, error("mine.age")));
+    let mut left = std::fs::read_dir(test.home()).expect("the home");
+    assert!(left.next().is_none());
+}

@@ -1,0 +1,371 @@
+//! What is said of bad input, and with which exit code: each text whole, stdout empty.
+
+use crate::support::builder::Test;
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, PASSPHRASE, SECRET_ACCESS_KEY};
+
+const DEMO_KEY: &str = include_str!("../../fixtures/demo/key.txt");
+const DEMO_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-key.age");
+const DEMO_PASSPHRASE_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-passphrase.age");
+/// What `vault list` says of a file that is no vault, is one no more, or is not there.
+const NO_VAULT: &str = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
+    vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
+const SEE_HELP: &str = "vault: hint: see --help\n";
+
+/// The demo vault, changed, as the default vault of a home, with its key.
+fn demo(vault: impl AsRef<[u8]>) -> Test {
+    Test::new()
+        .file(".local/share/vault/vault.age", vault, 0o600)
+        .env("AWS_VAULT_AGE_KEY", DEMO_KEY)
+}
+
+/// Runs a command line of words without blanks in them.
+#[track_caller]
+fn fails(test: &Test, line: &str, status: i32, stderr: &str) {
+    test.command(line.split(' ')).expect_error(status, stderr).run();
+}
+
+#[test]
+fn no_vault_is_said_with_its_path() {
+    let test = Test::new().env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    for line in ["list", "pin", "recipient list", "exec --json demo", "export demo", "rm -f demo"] {
+        fails(&test, line, 3, NO_VAULT);
+    }
+    for line in ["exec demo true", "exec demo", "exec -- true"] {
+        fails(&test, line, 125, NO_VAULT);
+    }
+    let named = NO_VAULT.replace("[HOME]/.local/share/vault/vault.age", "mine.age");
+    fails(&test, "--vault mine.age list", 3, &named);
+    fails(&test.clone().env("AWS_VAULT_FILE", "mine.age"), "list", 3, &named);
+    fails(
+        &test.env("AWS_VAULT_FILE", ""),
+        "list",
+        2,
+        "vault: error: AWS_VAULT_FILE is set but empty\n\
+         vault: hint: give it the vault's path, or unset it\n",
+    );
+}
+
+#[test]
+fn a_file_that_is_no_vault_or_no_whole_one_is_damaged() {
+    let flipped = |at: usize| {
+        let mut file = DEMO_VAULT.to_vec();
+        file[at] ^= 1;
+        file
+    };
+    let header = DEMO_VAULT.windows(4).position(|four| four == b"--- ").expect("a MAC");
+    let (no_age, cut) =
+        ("the file is not a vault: it is no age file", "the vault file is cut short");
+    let content = "the vault's content is damaged or cut short";
+    for (file, what) in [
+        (Vec::new(), "the vault file is empty"),
+        (b"hello\n".to_vec(), no_age),
+        (DEMO_KEY.as_bytes().to_vec(), no_age),
+        (vec![0; 100], no_age),
+        (DEMO_VAULT[..100].to_vec(), cut),
+        (DEMO_VAULT[..header + 60].to_vec(), cut),
+        (DEMO_VAULT[..DEMO_VAULT.len() - 1].to_vec(), content),
+        ([DEMO_VAULT, b"x"].concat(), content),
+        (flipped(DEMO_VAULT.len() - 1), content),
+        (flipped(header + 100), content),
+        (flipped(header + 10), "the vault's header is damaged: it is not authentic"),
+        (flipped(20), "the file is of another version of age than v1"),
+    ] {
+        fails(&demo(file), "list", 5, &format!("vault: error: {what}\n"));
+    }
+}
+
+#[test]
+fn what_is_no_file_of_a_vaults_size_is_refused_and_never_waited_for() {
+    let (of, not) = ("[HOME]/.local/share/vault/vault.age", "so not a vault");
+    let big = demo(vec![b'a'; 2 * 1024 * 1024 + 1]);
+    fails(&big, "list", 6, &format!("vault: error: {of} is over 2 MiB, {not}\n"));
+    let make = |command: &str| {
+        let test = Test::new();
+        test.command(["-c", command]).program("sh").run();
+        test.env("AWS_VAULT_AGE_KEY", DEMO_KEY).env("AWS_VAULT_FILE", "odd")
+    };
+    let odd = format!("vault: error: odd is not a regular file, {not}\n");
+    for command in ["mkdir odd", "mkfifo odd", "ln -s /dev/zero odd"] {
+        fails(&make(command), "list", 6, &odd);
+    }
+    let around = "vault: error: cannot read the vault odd: too many levels of symbolic links\n";
+    fails(&make("ln -s odd odd"), "list", 6, around);
+}
+
+#[test]
+fn what_does_not_open_the_vault_is_said_as_what_it_is() {
+    let by_key = demo(DEMO_VAULT);
+    let wrong = "vault: error: no key opens this vault\nvault: hint: tried AWS_VAULT_AGE_KEY\n";
+    fails(&by_key.clone().env("AWS_VAULT_AGE_KEY", AGE_KEY), "list", 4, wrong);
+    let by_passphrase = demo(DEMO_PASSPHRASE_VAULT).env_remove("AWS_VAULT_AGE_KEY");
+    let wrong = "vault: error: the passphrase does not open this vault\n\
+                 vault: hint: tried AWS_VAULT_PASSPHRASE\n";
+    fails(&by_passphrase.clone().env("AWS_VAULT_PASSPHRASE", "wrong"), "list", 4, wrong);
+    let none = "vault: error: this vault has no passphrase, only keys open it\n\
+                vault: hint: tried AWS_VAULT_PASSPHRASE\n";
+    let test = by_key.env_remove("AWS_VAULT_AGE_KEY").env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
+    fails(&test, "list", 4, none);
+}
+
+#[test]
+fn a_profile_that_is_not_there_is_said_with_the_places_that_were_looked_in() {
+    let test = demo(DEMO_VAULT);
+    let what = "vault: error: no profile \"nobody\"\n";
+    let places =
+        "vault: hint: looked in [HOME]/.aws/config, [HOME]/.aws/credentials and the vault\n";
+    for (line, status) in [
+        ("exec --json nobody", 3),
+        ("export nobody", 3),
+        ("explain nobody", 3),
+        ("exec nobody", 125),
+    ] {
+        fails(&test, line, status, &format!("{what}{places}"));
+    }
+    let meant = "vault: hint: to run a command with the default profile: vault exec -- COMMAND\n";
+    fails(&test, "exec nobody true", 125, &format!("{what}{meant}"));
+    let none = "vault: error: no key for profile \"nobody\" in the vault\n";
+    fails(&test, "remove -f nobody", 3, none);
+}
+
+#[test]
+fn a_loop_of_source_profiles_is_shown() {
+    let role = "role_arn = arn:aws:iam::123456789012:role/r";
+    let test = demo(DEMO_VAULT).config(&format!(
+        "[profile a]\n{role}\nsource_profile = b\n[profile b]\n{role}\nsource_profile = c\n\
+         [profile c]\n{role}\nsource_profile = a\n[profile d]\n{role}\nsource_profile = a\n"
+    ));
+    for (profile, shown) in [("a", "a -> b -> c -> a"), ("d", "d -> a -> b -> c -> a")] {
+        let shown = format!("vault: error: source_profile loop: {shown}\n");
+        fails(&test, &format!("exec --json {profile}"), 2, &shown);
+        fails(&test, &format!("explain {profile}"), 2, &shown);
+        fails(&test, &format!("exec {profile} true"), 125, &shown);
+    }
+}
+
+#[test]
+fn a_duration_that_cannot_be_right_is_a_usage_error() {
+    let none = "vault: error: --duration: not a duration\n\
+                vault: hint: give a number with its unit, such as 30m, 12h or 1h30m\n";
+    let range = "vault: error: --duration: AWS takes 15m to 36h, and 12h at most for a role\n";
+    // Before a vault is looked for.
+    let test = Test::new();
+    for (duration, what) in
+        [("0", none), ("30", none), ("-5m", none), ("1x", none), ("1m", range), ("37h", range)]
+    {
+        for line in
+            ["exec demo true -d", "exec --json demo -d", "export demo -d", "explain demo -d"]
+        {
+            let mut words: Vec<&str> = line.split(' ').collect();
+            // The flag stands before the command.
+            let flag = words.pop().expect("a flag");
+            words.splice(1..1, [flag, duration]);
+            test.command(&words).expect_error(2, what).run();
+        }
+        test.command(["exec", &format!("--duration={duration}")]).expect_error(2, what).run();
+    }
+}
+
+#[test]
+fn an_aws_config_that_cannot_be_read_is_an_error_and_not_an_empty_one() {
+    let config = |bytes: &[u8]| demo(DEMO_VAULT).file(".aws/config", bytes, 0o600);
+    let hint = "vault: hint: only [profile NAME], KEY = VALUE and comments, with an indent only \
+                below a value\n";
+    for (bytes, what) in [
+        (&b"# fine\n[profile \xff]\n"[..], "cannot read [HOME]/.aws/config: line 2 is not UTF-8\n"),
+        (b"[profile x]\n[profile\n", "[HOME]/.aws/config line 2 is not understood\n"),
+        (b"before = any\n", "[HOME]/.aws/config line 1 is not understood\n"),
+    ] {
+        let hint = if what.contains("understood") { hint } else { "" };
+        let error = format!("vault: error: {what}{hint}");
+        fails(&config(bytes), "exec --json demo", 1, &error);
+        fails(&config(bytes), "list", 1, &error);
+        fails(&config(bytes), "exec demo true", 125, &error);
+    }
+    let large = "vault: error: cannot read [HOME]/.aws/config: larger than 1 MiB\n";
+    fails(&config(&vec![b'#'; 1024 * 1024 + 1]), "list", 1, large);
+    let directory = demo(DEMO_VAULT).file(".aws/config/file", "", 0o600);
+    let error = "vault: error: cannot read [HOME]/.aws/config: not a regular file\n";
+    fails(&directory, "list", 1, error);
+    let fifo = demo(DEMO_VAULT);
+    fifo.command(["-c", "mkdir .aws; mkfifo .aws/config"]).program("sh").run();
+    fails(&fifo, "list", 1, error);
+}
+
+#[test]
+#[allow(clippy::disallowed_methods)]
+fn an_aws_config_that_may_not_be_read_is_an_error() {
+    let test = demo(DEMO_VAULT).file(".aws/config", "[profile x]\n", 0o000);
+    // Root reads everything.
+    if std::fs::read(test.home().join(".aws/config")).is_ok() {
+        return;
+    }
+    let error = "vault: error: cannot read [HOME]/.aws/config: permission denied\n";
+    fails(&test, "list", 1, error);
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_is_a_usage_error() {
+    let test = demo(DEMO_VAULT);
+    for (line, what) in [
+        ("lst", "there is no such command"),
+        ("rotate demo", "there is no such command"),
+        ("recipient", "a command is missing"),
+        ("list --jsno", "there is no flag --jsno"),
+        ("list --no-session", "there is no flag --no-session"),
+        ("exec --jsno demo true", "there is no flag --jsno"),
+        ("exec demo --jsno true", "there is no flag --jsno"),
+        ("add", "<PROFILE> is missing"),
+        ("remove", "<PROFILE> is missing"),
+        ("list demo", "there is a word too many"),
+        ("clear a b", "there is a word too many"),
+        ("list -i", "--identity <FILE> wants a value"),
+        ("list --vault", "--vault <FILE> wants a value"),
+        ("list --json=yes", "--json takes no value"),
+        ("export --format xml demo", "--format <FORMAT> takes one of: env, export-env, json, ini"),
+        (
+            "init --passphrase --passphrase-memory 3",
+            "--passphrase-memory <MIB> has a value that it cannot take",
+        ),
+        ("add demo --env --stdin", "--env and --stdin do not go together"),
+    ] {
+        fails(&test, line, 2, &format!("vault: error: {what}\n{SEE_HELP}"));
+    }
+    let nothing: [&str; 0] = [];
+    let missing = format!("vault: error: a command is missing\n{SEE_HELP}");
+    test.command(nothing).expect_error(2, &missing).run();
+    for (line, error) in [
+        ("list -- x", "vault: error: this command takes nothing after --\n"),
+        (
+            "exec --json demo true",
+            "vault: error: --json prints credentials and runs nothing, so it takes no command\n",
+        ),
+        ("clear a[b", "vault: error: the profile name has characters that a profile cannot have\n"),
+        (
+            "exec a]b true",
+            "vault: error: the profile name has characters that a profile cannot have\n",
+        ),
+        (
+            "list --pin x",
+            "vault: error: not a vault fingerprint\n\
+             vault: hint: a fingerprint is SHA256: and 43 characters, as `vault pin` prints it\n",
+        ),
+        (
+            "list --prompt ykman",
+            "vault: error: --prompt: only terminal is known here\n\
+             vault: hint: name a program by mfa_process in the AWS config, or give the code by --mfa-token\n",
+        ),
+    ] {
+        fails(&test, line, 2, error);
+    }
+}
+
+#[test]
+fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
+    let refused = "vault: error: there is a secret on the command line, where every user can see it\n\
+        vault: hint: hand keys over by a file (-i FILE), stdin (-i -) or AWS_VAULT_AGE_KEY, seeds by stdin; then \
+        make a new key, this one has been seen\n";
+    let test = demo(DEMO_VAULT);
+    for secret in [
+        AGE_KEY,
+        &AGE_KEY.to_lowercase(),
+        "AGE-SECRET-KEY-PQ-1QQQ",
+        "AGE-PLUGIN-YUBIKEY-1QQQ",
+        "QUdFLVNFQ1JFVC1LRVktMUdROTc3OFZRWE1NSlZF",
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUgS0VZLS0tLS0K",
+    ] {
+        for words in [
+            &["list", "-i", secret][..],
+            &["-i", secret, "list"],
+            &[&format!("--identity={secret}"), "list"],
+            &["list", "--passphrase-file", secret],
+            &["init", "-r", secret],
+            &["exec", secret, "true"],
+            &["add", secret],
+            &[secret],
+        ] {
+            test.command(words).expect_error(2, refused).run();
+        }
+    }
+    // An access key is not told from a word, but it is not repeated either.
+    let words = ["add", "demo", ACCESS_KEY_ID, SECRET_ACCESS_KEY];
+    let error = format!("vault: error: there is a word too many\n{SEE_HELP}");
+    test.command(words).expect_error(2, &error).run();
+    // A plugin's file is no secret.
+    let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) is not there\n";
+    fails(&test, "list -i age-plugin-yubikey.txt", 4, missing);
+    // The command's words are the command's.
+    test.command(["exec", "-n", "demo", "--", "echo", AGE_KEY])
+        .expect_stdout(format!("{AGE_KEY}\n"))
+        .run();
+}
+
+#[test]
+fn exec_with_a_command_keeps_the_commands_codes_apart_from_its_own() {
+    let test = demo(DEMO_VAULT).file("plain", "", 0o644);
+    for (line, status, stderr) in [
+        ("exec -n demo sh -c exit\t7", 7, ""),
+        (
+            "exec -n demo nothing-of-that-name",
+            127,
+            "vault: error: command not found: nothing-of-that-name\n",
+        ),
+        ("exec -n demo ./nowhere", 127, "vault: error: command not found: ./nowhere\n"),
+        ("exec -n demo ./plain", 126, "vault: error: cannot execute ./plain: permission denied\n"),
+        (
+            "exec -n nobody true",
+            125,
+            "vault: error: no profile \"nobody\"\nvault: hint: to run a \
+          command with the default profile: vault exec -- COMMAND\n",
+        ),
+        (
+            "exec --jsno demo true",
+            2,
+            "vault: error: there is no flag --jsno\nvault: hint: see --help\n",
+        ),
+    ] {
+        let words: Vec<String> = line.split(' ').map(|word| word.replace('\t', " ")).collect();
+        test.command(words).expect_error(status, stderr).run();
+    }
+    let killed = ["exec", "-n", "demo", "sh", "-c", "kill -TERM $$"];
+    test.command(killed).expect_error(128 + 15, "").run();
+    // With --json nothing runs, so the code is the class's.
+    for (test, status) in [
+        (test.clone().env("AWS_VAULT_AGE_KEY", ""), 4),
+        (test.clone().env("AWS_VAULT_FILE", "plain"), 5),
+        (test.clone().env("AWS_VAULT_FILE", "bin"), 3),
+    ] {
+        assert_eq!(test.command(["exec", "--json", "demo"]).expect_status(status).run().stdout, "");
+        assert_eq!(test.command(["exec", "demo", "true"]).expect_status(125).run().stdout, "");
+    }
+}
+
+#[test]
+fn inside_a_subshell_another_one_is_refused_and_a_command_is_not() {
+    let test = demo(DEMO_VAULT).env("AWS_VAULT", "demo");
+    let refused = "vault: error: running in an existing vault subshell\n\
+                   vault: hint: exit from the subshell, or unset AWS_VAULT to force\n";
+    fails(&test, "exec -n demo", 125, refused);
+    for line in ["exec -n demo true", "exec -n --json demo", "export -n demo"] {
+        test.command(line.split(' ')).expect_stderr("").run();
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let test = demo(DEMO_VAULT).on_path("vault").program("sh");
+    for line in ["vault list >/dev/full", "vault exec -n --json demo >/dev/full"] {
+        let error = "vault: error: cannot write to stdout: no space left on device\n";
+        test.command(["-c", line]).expect_error(1, error).run();
+    }
+}
+
+mod secrets;
+
+#[test]
+fn a_warning_writes_no_control_characters_to_the_terminal() {
+    let test = demo(DEMO_VAULT).env("CI", "1").file("k\u{1b}[31m", AGE_KEY, 0o644);
+    let output = test.command(["list", "-i", "k\u{1b}[31m"]).any_status().run();
+    assert!(!output.stderr.contains('\u{1b}'), "{}", output.stderr);
+    assert!(output.stderr.contains("k\u{fffd}[31m is not private"), "{}", output.stderr);
+}

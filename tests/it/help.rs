@@ -1,0 +1,81 @@
+//! `--help` and `--version`.
+
+use crate::support::builder::Test;
+
+const COMMANDS: [&str; 11] = [
+    "init",
+    "add",
+    "list",
+    "remove",
+    "clear",
+    "exec",
+    "export",
+    "explain",
+    "recipient",
+    "recipient list",
+    "pin",
+];
+
+/// What stdout says of this line, which succeeds and says nothing else.
+#[track_caller]
+fn help(line: &str) -> String {
+    let test = Test::new().command(line.split_whitespace());
+    test.expect_status(0).expect_stderr("").run().stdout
+}
+
+#[test]
+fn the_help_of_every_command_has_an_example_of_it() {
+    for command in COMMANDS {
+        for flag in ["-h", "--help"] {
+            let text = help(&format!("{command} {flag}"));
+            let (usage, examples) = text.split_once("Example").expect("an example");
+            assert!(usage.contains(&format!("Usage: vault {command}")), "{text}");
+            let verb = command.split(' ').next().expect("a verb");
+            assert!(examples.contains(&format!("vault {verb}")), "{text}");
+        }
+    }
+    assert!(help("--help").contains("Examples:\n  vault init "));
+    assert_eq!(help("--version"), format!("vault {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(help("-V"), help("--version"));
+}
+
+#[test]
+fn every_command_is_in_the_help() {
+    let text = help("--help");
+    for command in COMMANDS.iter().filter(|command| !command.contains(' ')) {
+        assert!(text.contains(&format!("\n  {command} ")), "{command}: {text}");
+    }
+}
+
+#[test]
+fn every_global_flag_stands_with_its_variables_in_every_help() {
+    for command in COMMANDS.iter().chain(&[""]) {
+        let text = help(&format!("{command} --help"));
+        for (flag, variables) in [
+            ("--vault <FILE>", &["AWS_VAULT_FILE"][..]),
+            ("-i, --identity <FILE>", &["AWS_VAULT_AGE_KEY", "AWS_VAULT_AGE_KEY_FILE"]),
+            (
+                "--passphrase-file <FILE>",
+                &["AWS_VAULT_PASSPHRASE_FILE", "AWS_VAULT_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE"],
+            ),
+            ("--pin <FINGERPRINT>", &["AWS_VAULT_PIN"]),
+            ("--no-input", &[]),
+            ("--quiet", &[]),
+            ("--debug", &[]),
+        ] {
+            let (_, rest) = text.split_once(flag).unwrap_or_else(|| panic!("{flag}: {text}"));
+            let own = rest.split("\n      --").next().unwrap_or(rest);
+            for variable in variables {
+                assert!(own.contains(variable), "{command} {flag} {variable}: {own}");
+            }
+        }
+    }
+}
+
+#[test]
+fn help_may_stand_before_the_command() {
+    assert_eq!(help("help"), help("--help"));
+    assert_eq!(help("help exec"), help("exec --help"));
+    assert_eq!(help("help totp add"), help("totp add --help"));
+    Test::new().command(["help", "nothing"]).expect_status(2).expect_stdout("").run();
+}

@@ -1,0 +1,80 @@
+//! The main job is done by one thread, without a socket and without a runtime.
+
+use crate::support::builder::Test;
+use crate::support::scene;
+
+/// System calls that the fast path has no use for.
+const LOUD: [&str; 22] = [
+    "socket",
+    "socketpair",
+    "connect",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "sendto",
+    "sendmsg",
+    "recvfrom",
+    "recvmsg",
+    "clone",
+    "clone3",
+    "fork",
+    "vfork",
+    "epoll_create",
+    "epoll_create1",
+    "eventfd",
+    "eventfd2",
+    "timerfd_create",
+    "io_uring_setup",
+    "inotify_init1",
+];
+
+/// The system calls of a run, up to its end or to the program that it becomes.
+fn calls(test: &Test, words: &[&str]) -> String {
+    let program = env!("CARGO_BIN_EXE_vault");
+    let strace = ["-f", "-qq", "-s", "0", "-o", "strace.log", program];
+    let run = test.clone().program("strace").command(strace).args(words);
+    run.expect_stderr("").run();
+    let log = String::from_utf8(test.read("strace.log")).expect("text");
+    // Lines are `PID CALL(…`. The first execve is ours, the second the command's.
+    let ours = log.match_indices("execve(").nth(1).map_or(log.len(), |(at, _)| at);
+    log[..ours].to_owned()
+}
+
+/// Fails if a run made one of the calls above.
+#[track_caller]
+fn assert_quiet(test: &Test, words: &[&str]) {
+    let log = calls(test, words);
+    let names: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.split_once(' ')?.1.trim_start().split_once('('))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(names.contains(&"prctl") && names.contains(&"read"), "no log:\n{log}");
+    let loud: Vec<_> = names.iter().filter(|name| LOUD.contains(name)).collect();
+    assert!(loud.is_empty(), "{loud:?} in\n{log}");
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn the_fast_path_opens_no_socket_and_starts_no_thread() {
+    let by_key = Test::new().vault_with("demo");
+    let by_passphrase = Test::new().vault_with_passphrase("demo");
+    for test in [by_key, by_passphrase] {
+        assert_quiet(&test, &["exec", "-n", "--json", "demo"]);
+        assert_quiet(&test, &["exec", "-n", "demo", "--", "true"]);
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_cached_session_opens_no_socket_and_starts_no_thread() {
+    let (standin, test) = scene::usual();
+    for profile in ["demo", "role", "hops"] {
+        test.command(["exec", "--json", profile]).run();
+        let connections = standin.connections();
+        assert_quiet(&test, &["exec", "--json", profile]);
+        assert_quiet(&test, &["exec", profile, "--", "true"]);
+        assert_eq!(standin.connections(), connections);
+    }
+}

@@ -1,0 +1,215 @@
+//! The README's commands do what it says: they are run as they stand there, by the built program.
+
+use std::time::Duration;
+
+use crate::support::builder::Test;
+use crate::support::standin::{StandIn, User, World};
+use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
+
+const README: &str = include_str!("../../README.md");
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const SOON: Duration = Duration::from_secs(30);
+
+/// The blocks of shell commands, in order.
+fn blocks() -> Vec<String> {
+    let parts = README.split("```sh\n").skip(1);
+    parts.map(|part| part.split("```").next().unwrap_or_default().to_owned()).collect()
+}
+
+/// The one block with this in it.
+fn block(part: &str) -> String {
+    let found: Vec<_> = blocks().into_iter().filter(|block| block.contains(part)).collect();
+    let [block] = &found[..] else { panic!("{} blocks have {part:?}", found.len()) };
+    block.clone()
+}
+
+/// A shell with the program as `vault` in its PATH.
+fn shell(home: &Test, script: &str) -> Test {
+    home.command(["-euc", script]).program("sh")
+}
+
+#[test]
+fn every_block_of_commands_is_run_here_or_has_its_reason() {
+    for block in blocks() {
+        let known = [
+            // Run below.
+            "exec --vault fixtures/demo/by-key.age",
+            "vault init --generate-identity",
+            "--generate-identity ci-key.txt",
+            "AWS_VAULT_PIN=SHA256",
+            "vault clear prod",
+            "vault mfa enroll ci",
+            "vault totp add ci",
+            // This very test.
+            "cargo test --locked",
+            // Needs age; the peers run it (tests/it/peers.rs).
+            "age -d -i identity.txt vault.age",
+            // Needs Python's cryptography; the peers run it.
+            "python3 fixtures/open_vault.py vault.age",
+        ];
+        assert!(known.iter().any(|part| block.contains(part)), "nobody runs:\n{block}");
+    }
+}
+
+#[test]
+fn the_first_command_prints_the_demo_key() {
+    let script = block("exec --vault fixtures/demo/by-key.age");
+    let script = script.replace("cargo run --quiet --locked --", "vault");
+    let json = format!(
+        "{{\"AccessKeyId\":\"{ACCESS_KEY_ID}\",\"SecretAccessKey\":\"{SECRET_ACCESS_KEY}\",\"Version\":1}}\n"
+    );
+    let home = Test::new().on_path("vault");
+    shell(&home, &script).in_dir(ROOT).expect_stdout(json).expect_stderr("").run();
+}
+
+/// Gives `vault add` the key that it asks for.
+fn answers(test: &Test) {
+    let mut pty = test.pty();
+    pty.expect("Enter Access Key ID: ", SOON);
+    pty.send(ACCESS_KEY_ID);
+    pty.expect("Enter Secret Access Key: ", SOON);
+    pty.send(SECRET_ACCESS_KEY);
+    assert_eq!(pty.end(SOON).0, 0);
+}
+
+/// Lines of the start that a test does not run: they build and install.
+const SKIPPED: [&str; 2] = ["cargo build ", "sudo install "];
+
+#[test]
+fn the_start_with_ones_own_key_works_line_by_line() {
+    let script = block("vault init --generate-identity");
+    let home = Test::new().on_path("vault");
+    // No network: aws is a program that shows what it was given.
+    let aws = "#!/bin/sh\necho \"$AWS_VAULT $AWS_ACCESS_KEY_ID $*\"\n";
+    let home = home.file("bin/aws", aws, 0o755);
+    let mut ran = 0;
+    for line in script.lines() {
+        let line = line.split("   #").next().unwrap_or_default().trim_end();
+        if SKIPPED.iter().any(|skipped| line.starts_with(skipped)) {
+            continue;
+        }
+        ran += 1;
+        // The key itself, since a session is AWS's to give.
+        let line = line.replace("vault exec ", "vault exec --no-session ");
+        let test = shell(&home, &line);
+        if line.starts_with("vault add") {
+            answers(&test);
+        } else if line.ends_with("exec --no-session prod") {
+            let test = test.stdin("echo $AWS_VAULT $AWS_ACCESS_KEY_ID\n");
+            test.expect_stdout(format!("prod {ACCESS_KEY_ID}\n")).run();
+        } else if line.contains("-- aws") {
+            let called = format!("prod {ACCESS_KEY_ID} sts get-caller-identity\n");
+            test.expect_stdout(called).expect_stderr("").run();
+        } else {
+            test.run();
+        }
+    }
+    assert_eq!(ran, 5);
+}
+
+#[test]
+fn a_ci_job_pins_the_vault_in_its_repository() {
+    let home = Test::new().on_path("vault");
+    let (mut pin, mut key) = (String::new(), String::new());
+    for line in block("--generate-identity ci-key.txt").lines() {
+        let test = shell(&home, line);
+        if line.starts_with("vault add") {
+            answers(&test);
+            continue;
+        }
+        let output = test.run();
+        if let Some((_, printed)) = output.stderr.split_once("fingerprint ") {
+            pin = printed.trim_end().to_owned();
+        }
+        key = output.stdout;
+    }
+    let home = home.env("AWS_VAULT_AGE_KEY", key);
+    let home = home.file("bin/terraform", "#!/bin/sh\necho \"$AWS_VAULT $*\"\n", 0o755);
+    let script = block("AWS_VAULT_PIN=SHA256");
+    let line = script.replace("SHA256:…", &pin);
+    let line = line.replace("vault exec prod", "vault exec --no-session prod");
+    shell(&home, &line).expect_stdout("prod apply\n").expect_stderr("").run();
+}
+
+#[test]
+fn the_sentence_on_several_ways_in_holds() {
+    let line = "vault init -r age1… -r \"$(cat ~/.ssh/id_ed25519.pub)\" --passphrase";
+    assert!(README.contains(line));
+    let public = std::fs::read(format!("{ROOT}/fixtures/ssh/test_ed25519.pub")).expect("a key");
+    let home = Test::new().on_path("vault").file(".ssh/id_ed25519.pub", public, 0o644);
+    let home = home.env("AWS_VAULT_PASSPHRASE", "several ways");
+    shell(&home, &line.replace("age1…", crate::support::AGE_RECIPIENT)).run();
+    let ways = home.command(["recipient", "list"]).run().stdout;
+    assert_eq!(ways.lines().count(), 3, "{ways}");
+}
+
+#[test]
+fn sessions_are_listed_renewed_and_cleared() {
+    let standin = StandIn::demo();
+    let home = Test::new().on_path("vault").vault_with("prod").standin(&standin);
+    home.command(["exec", "--json", "prod"]).run();
+    let script = block("vault clear prod");
+    let [list, refresh, clear] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
+    let listed = shell(&home, list).run().stdout;
+    assert!(listed.contains(" session:"), "{listed}");
+    assert_eq!(standin.calls().len(), 1);
+    shell(&home, refresh).expect_stdout("").run();
+    assert_eq!(standin.calls().len(), 2);
+    shell(&home, clear).expect_stdout("Cleared 1 sessions.\n").run();
+}
+
+#[test]
+fn a_service_account_gets_a_device_and_nobody_is_asked() {
+    let user = User::new("ci").key(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let standin = StandIn::start(World::empty().user(user));
+    let aws = "#!/bin/sh\necho \"$AWS_VAULT ${AWS_SESSION_TOKEN:+with a session} $*\"\n";
+    let home = Test::new().on_path("vault").file("bin/aws", aws, 0o755);
+    let home = home.config("[profile ci]\n").vault_with("ci").standin(&standin);
+    let home = home.env("AWS_ENDPOINT_URL_IAM", standin.endpoint());
+    let script = block("vault mfa enroll ci");
+    let [enroll, exec] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
+    shell(&home, enroll).expect_stdout("arn:aws:iam::123456789012:mfa/ci\n").run();
+    shell(&home, exec).expect_stdout("ci with a session s3 ls\n").expect_stderr("").run();
+    assert!(standin.calls().last().is_some_and(|call| call.step.is_some()), "{}", standin.log());
+}
+
+#[test]
+fn a_seed_is_added_listed_used_and_removed() {
+    let standin = StandIn::demo();
+    let home =
+        Test::new().on_path("vault").config(&format!("[profile ci]\nmfa_serial = {MFA_SERIAL}\n"));
+    let home = home.vault_with("ci").standin(&standin);
+    let script = block("vault totp add ci");
+    let [add, list, code, remove] = script.lines().collect::<Vec<_>>()[..] else {
+        panic!("{script}")
+    };
+    let mut pty = shell(&home, add).pty();
+    pty.expect("Enter the secret key (seed) of", SOON);
+    pty.send(MFA_SEED);
+    assert_eq!(pty.end(SOON).0, 0);
+    assert_eq!(standin.calls().last().map(|call| call.outcome.as_str()), Some("ok"));
+    shell(&home, list).expect_stdout(format!("{MFA_SERIAL}  (ci)\n")).run();
+    let printed = shell(&home, code).run().stdout;
+    assert!(printed.len() == 7 && printed.trim().bytes().all(|b| b.is_ascii_digit()), "{printed}");
+    let mut pty = shell(&home, remove).pty();
+    pty.expect("Delete the seed of", SOON);
+    pty.send("y");
+    assert_eq!(pty.end(SOON).0, 0);
+    shell(&home, list).expect_stdout("").run();
+}
+
+/// What the README says of a container: a cache that is named, a root that is not to be written, and
+/// no home.
+#[test]
+fn without_a_home_sessions_lie_in_the_cache_that_is_named() {
+    let standin = StandIn::demo();
+    let home = Test::new().vault_with("prod").standin(&standin);
+    let (vault, cache) = (home.vault_file(), home.home().join("cache"));
+    let home =
+        home.env("HOME", "/").env("AWS_VAULT_FILE", vault).env("AWS_VAULT_CACHE_DIR", &cache);
+    for _ in 0..2 {
+        home.command(["exec", "--json", "prod"]).expect_stderr("").run();
+    }
+    assert_eq!(standin.calls().len(), 1);
+    assert!(cache.join("sessions").is_dir());
+}

@@ -1,0 +1,179 @@
+//! What a key can be: age, ssh, a plugin's, alone or in a file with others, plain or in base64.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{OTHER_KEY, locked, opened_by, vault};
+use crate::support::builder::Test;
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, SECRET_ACCESS_KEY};
+
+const ED25519: &str = include_str!("../../../fixtures/ssh/test_ed25519");
+const ED25519_PUB: &str = include_str!("../../../fixtures/ssh/test_ed25519.pub");
+const ED25519_ENCRYPTED: &str = include_str!("../../../fixtures/ssh/test_ed25519_encrypted");
+const ED25519_ENCRYPTED_PUB: &str =
+    include_str!("../../../fixtures/ssh/test_ed25519_encrypted.pub");
+const RSA: &str = include_str!("../../../fixtures/ssh/test_rsa");
+const RSA_PUB: &str = include_str!("../../../fixtures/ssh/test_rsa.pub");
+
+#[test]
+fn a_key_is_read_as_an_identity_file_or_as_the_base64_of_one_in_a_single_line() {
+    let with_comments = format!("# created: today\n\n{OTHER_KEY}\n  # mine\n{AGE_KEY}");
+    for text in [
+        AGE_KEY.to_owned(),
+        format!("{AGE_KEY}\n"),
+        format!("# a comment\r\n{AGE_KEY}\r\n"),
+        format!("\u{feff}{AGE_KEY}"),
+        with_comments.clone(),
+        with_comments.replace('\n', "\r\n"),
+        STANDARD.encode(AGE_KEY),
+        STANDARD.encode(&with_comments),
+        format!("{}\n", STANDARD.encode(&with_comments).trim_end_matches('=')),
+    ] {
+        opened_by(&vault().env("AWS_VAULT_AGE_KEY", &text), &[], "AWS_VAULT_AGE_KEY");
+        opened_by(&vault().file("typed", &text, 0o600), &["-i", "typed"], "typed");
+    }
+}
+
+#[test]
+fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
+    for (text, error) in [
+        ("open sesame".to_owned(), "AWS_VAULT_AGE_KEY: line 1 is not an age identity"),
+        (
+            format!("# one\n{}", &AGE_KEY[..60]),
+            "AWS_VAULT_AGE_KEY: line 2 is not a whole age identity",
+        ),
+        (
+            STANDARD.encode(format!("# one\n{}", &AGE_KEY[..60])),
+            "AWS_VAULT_AGE_KEY: line 2 of what its base64 holds is not a whole age identity",
+        ),
+        (
+            AGE_RECIPIENT.to_owned(),
+            "AWS_VAULT_AGE_KEY: line 1 is a recipient, which is public: the identity is the \
+             secret half",
+        ),
+        ("# nothing\n".to_owned(), "AWS_VAULT_AGE_KEY holds no identity"),
+        (" ".to_owned(), "AWS_VAULT_AGE_KEY holds no identity"),
+        (
+            ED25519[..200].to_owned(),
+            "AWS_VAULT_AGE_KEY: line 1 begins a private key that does not end",
+        ),
+    ] {
+        let test = vault().env("AWS_VAULT_AGE_KEY", &text);
+        locked(&test, &[], &format!("vault: error: {error}\n"));
+    }
+    let test = vault().file("typed", [0xff, 0xfe, 0], 0o600);
+    locked(&test, &["-i", "typed"], "vault: error: typed holds no text, so no key\n");
+    let test = vault().file("typed", "#".repeat(65 * 1024), 0o600);
+    let error = "vault: error: cannot read the key file typed: it is over 65536 bytes\n";
+    locked(&test, &["-i", "typed"], error);
+}
+
+/// A vault for this recipient, with the key that opens it in `key`.
+fn vault_for(recipient: &str, key: &str) -> Test {
+    let test = Test::new().file("key", key, 0o600);
+    test.command(["init", "-r", recipient]).run();
+    let json = format!(
+        r#"{{"AccessKeyId": "{ACCESS_KEY_ID}", "SecretAccessKey": "{SECRET_ACCESS_KEY}"}}"#
+    );
+    test.command(["-i", "key", "add", "demo", "--stdin", "--no-add-config"]).stdin(json).run();
+    test
+}
+
+#[test]
+fn ssh_keys_open_the_vault() {
+    for (public, private) in [(ED25519_PUB, ED25519), (RSA_PUB, RSA)] {
+        let test = vault_for(public, private);
+        opened_by(&test, &["-i", "key"], "key");
+        let crlf = private.replace('\n', "\r\n");
+        for text in [private.to_owned(), crlf, STANDARD.encode(private)] {
+            let test = test.clone().env("AWS_VAULT_AGE_KEY", text);
+            opened_by(&test, &[], "AWS_VAULT_AGE_KEY");
+        }
+        let other = test.file("other", OTHER_KEY, 0o600);
+        opened_by(&other, &["-i", "other", "-i", "key"], "key");
+        let wrong = "vault: error: no key opens this vault\nvault: hint: tried other\n";
+        locked(&other, &["-i", "other"], wrong);
+    }
+}
+
+#[test]
+fn an_ssh_key_with_a_passphrase_of_its_own_opens_nothing_and_says_so() {
+    let test = Test::new().file("key", ED25519_ENCRYPTED, 0o600);
+    test.command(["init", "-r", ED25519_ENCRYPTED_PUB]).run();
+    locked(
+        &test,
+        &["-i", "key"],
+        "vault: error: no key opens this vault: the ssh key in key has a passphrase of its own\n\
+         vault: hint: decrypt that key (ssh-keygen -p) or use another one\n",
+    );
+}
+
+/// A plugin that wraps the file key in nothing at all.
+const PLUGIN: &str = r#"#!/bin/sh
+wrapped= body=
+while read -r line; do
+    case "$line" in
+        "-> done") read -r _; break ;;
+        "-> wrap-file-key") read -r body ;;
+        "-> recipient-stanza 0 plain") read -r body ;;
+    esac
+done
+env >"$HOME/seen-by-the-plugin"
+reply() { printf '%s\n' "$@"; read -r _; read -r _; }
+case "$1" in
+    --age-plugin=recipient-v1) reply "-> recipient-stanza 0 plain" "$body" ;;
+    --age-plugin=identity-v1) [ -z "$body" ] || reply "-> file-key 0" "$body" ;;
+esac
+printf -- '-> done\n\n'
+"#;
+
+/// A recipient of the plugin `plain`, and its identity.
+fn plugin() -> (String, String) {
+    let hrp = |text| bech32::Hrp::parse(text).expect("a prefix");
+    let recipient = bech32::encode_lower::<bech32::Bech32>(hrp("age1plain"), &[7; 8]);
+    let identity = bech32::encode_upper::<bech32::Bech32>(hrp("age-plugin-plain-"), &[7; 8]);
+    (recipient.expect("a recipient"), identity.expect("an identity"))
+}
+
+/// With the plugin's program in the PATH.
+fn with_plugin(test: Test) -> Test {
+    let path = format!("{}:/usr/bin:/bin", test.home().join("plugins").display());
+    test.file("plugins/age-plugin-plain", PLUGIN, 0o755).env("PATH", path)
+}
+
+#[test]
+fn a_plugin_opens_and_writes_the_vault_and_sees_no_unlock_variable() {
+    let (recipient, identity) = plugin();
+    let test = with_plugin(Test::new()).env("AWS_VAULT_AGE_KEY", identity);
+    test.command(["init", "-r", &recipient, "-r", AGE_RECIPIENT]).run();
+    let test = test.stored("demo", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    opened_by(&test, &[], "AWS_VAULT_AGE_KEY");
+    let seen = String::from_utf8(test.read("seen-by-the-plugin")).expect("text");
+    assert!(seen.contains("PATH=") && !seen.contains("AWS_VAULT"), "{seen}");
+}
+
+#[test]
+fn a_plugin_whose_program_is_missing_is_named_at_writing_and_reading() {
+    let (recipient, identity) = plugin();
+    let test = Test::new().file("key", &identity, 0o600);
+    let missing = format!(
+        "vault: error: the program age-plugin-plain is missing; it is needed for {recipient}\n\
+         vault: hint: install it where PATH finds it, or remove the recipient\n"
+    );
+    test.command(["init", "-r", &recipient]).expect_error(7, &missing).run();
+    assert!(!test.vault_file().exists());
+
+    let installed = with_plugin(test.clone());
+    installed.command(["init", "-r", &recipient, "-r", AGE_RECIPIENT]).run();
+    let error = "vault: error: no key opens this vault: the program age-plugin-plain is missing\n\
+                 vault: hint: tried key\n";
+    locked(&test, &["-i", "key"], error);
+    // Another key opens it, but nobody writes it without the program, and nothing is lost.
+    let test = test.env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    let before = std::fs::read(test.vault_file()).expect("the vault");
+    let add = ["add", "demo", "--env", "--no-add-config"];
+    let keys = [("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID), ("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)];
+    let test = keys.iter().fold(test, |test, (name, value)| test.env(name, value));
+    test.command(add).expect_error(7, &missing).run();
+    assert_eq!(std::fs::read(test.vault_file()).expect("the vault"), before);
+}
