@@ -1,20 +1,35 @@
 //! The integration tests: one binary, one module per feature.
 
 mod add;
+mod child;
 mod container;
+mod enroll;
 mod errors;
+mod exec;
+mod explain;
+mod export;
 mod help;
 mod house;
 mod init;
 mod list;
+mod mfa;
+mod peers;
 mod pin;
+mod profiles;
 mod prompt;
 mod quiet;
 mod readme;
 mod remove;
+mod security;
+mod sessions;
 mod stage;
 mod standin;
+mod standin_iam;
+mod sts;
 mod support;
+mod tls;
+mod totp;
+mod tutorial;
 mod unlock;
 mod vault_file;
 mod write;

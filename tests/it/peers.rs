@@ -1,0 +1,207 @@
+//! The real world: the AWS CLI and boto3 as callers, moto as a second STS, and age, pyrage and a
+//! reader in Python on the file. `.ci/run` installs them, pinned, and puts them first in PATH.
+
+use std::path::{Path, PathBuf};
+
+use crate::support::builder::Test;
+use crate::support::moto::Moto;
+use crate::support::standin::{Role, StandIn, World};
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, PASSPHRASE, SECRET_ACCESS_KEY};
+
+const CALLER: [&str; 5] = ["sts", "get-caller-identity", "--query", "Arn", "--output=text"];
+const USER: &str = "arn:aws:iam::123456789012:user/demo\n";
+
+/// A home with a vault, and an AWS config in which `[profile caller]` runs it.
+fn place(standin: &StandIn, asked: &str) -> Test {
+    let vault = env!("CARGO_BIN_EXE_vault");
+    Test::new().standin(standin).env("AWS_DEFAULT_REGION", "us-east-1").vault_with("demo").config(
+        &format!(
+            "[profile caller]\n\
+             credential_process = {vault} exec --json {asked}\n\
+             [profile deploy]\n\
+             role_arn = arn:aws:iam::123456789012:role/deploy\n\
+             role_session_name = peers\n\
+             source_profile = demo\n"
+        ),
+    )
+}
+
+fn standin_with_role() -> StandIn {
+    StandIn::start(World::demo().role(Role::new("deploy")))
+}
+
+const ASSUMED: &str = "arn:aws:sts::123456789012:assumed-role/deploy/peers\n";
+
+/// Prints who it is, by the profile in AWS_PROFILE or by what the environment holds.
+const BOTO3: &str = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])";
+
+fn actions(standin: &StandIn) -> Vec<String> {
+    standin.calls().into_iter().map(|call| format!("{} {}", call.action, call.outcome)).collect()
+}
+
+#[test]
+#[ignore = "needs the AWS CLI (see .ci/run)"]
+fn the_aws_cli_takes_a_key_by_credential_process() {
+    let standin = StandIn::demo();
+    let test = place(&standin, "--no-session demo").program("aws").env("AWS_PROFILE", "caller");
+    test.command(CALLER).expect_stdout(USER).expect_stderr("").run();
+    assert_eq!(actions(&standin), ["GetCallerIdentity ok"]);
+}
+
+#[test]
+#[ignore = "needs the AWS CLI (see .ci/run)"]
+fn the_aws_cli_takes_a_role_by_credential_process() {
+    let standin = standin_with_role();
+    let test = place(&standin, "deploy").program("aws").env("AWS_PROFILE", "caller");
+    test.command(CALLER).expect_stdout(ASSUMED).expect_stderr("").run();
+    assert_eq!(actions(&standin), ["AssumeRole ok", "GetCallerIdentity ok"]);
+}
+
+#[test]
+#[ignore = "needs the AWS CLI (see .ci/run)"]
+fn the_aws_cli_runs_under_exec() {
+    let standin = standin_with_role();
+    let test = place(&standin, "deploy");
+    let words = |profile| ["exec", profile, "--", "aws"].into_iter().chain(CALLER);
+    test.command(words("deploy")).expect_stdout(ASSUMED).run();
+    test.command(["exec", "--no-session", "demo", "--", "aws"].into_iter().chain(CALLER))
+        .expect_stdout(USER)
+        .run();
+}
+
+#[test]
+#[ignore = "needs the AWS CLI (see .ci/run)"]
+fn a_failure_shows_the_aws_cli_our_error_and_no_secret() {
+    let standin = StandIn::demo();
+    let test = place(&standin, "--no-session nobody").program("aws").env("AWS_PROFILE", "caller");
+    let output = test.command(CALLER).expect_status(255).expect_stdout("").run();
+    assert!(output.stderr.contains("vault: error: "), "{}", output.stderr);
+    for secret in [AGE_KEY, SECRET_ACCESS_KEY] {
+        assert!(!output.stderr.contains(secret), "{}", output.stderr);
+    }
+    assert_eq!(actions(&standin), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs python3 with boto3 (see .ci/run)"]
+fn boto3_takes_a_role_by_credential_process() {
+    let standin = standin_with_role();
+    let test = place(&standin, "deploy").program("python3").env("AWS_PROFILE", "caller");
+    test.command(["-c", BOTO3]).expect_stdout(ASSUMED).expect_stderr("").run();
+    assert_eq!(actions(&standin), ["AssumeRole ok", "GetCallerIdentity ok"]);
+}
+
+#[test]
+#[ignore = "needs python3 with boto3 (see .ci/run)"]
+fn boto3_runs_under_exec() {
+    let standin = standin_with_role();
+    let test = place(&standin, "deploy");
+    test.command(["exec", "deploy", "--", "python3", "-c", BOTO3]).expect_stdout(ASSUMED).run();
+}
+
+#[test]
+#[ignore = "needs moto's server and the AWS CLI (see .ci/run)"]
+fn moto_is_a_second_sts() {
+    let standin = StandIn::demo();
+    let test = place(&standin, "deploy");
+    let moto = Moto::start(test.home());
+    let test =
+        test.env("AWS_ENDPOINT_URL_STS", &moto.endpoint).env("AWS_ENDPOINT_URL_S3", &moto.endpoint);
+    for profile in ["demo", "deploy"] {
+        let output = test.command(["exec", "--json", profile]).run();
+        let given: serde_json::Value = serde_json::from_slice(&output.raw_stdout).expect("JSON");
+        assert_eq!(given["Version"], 1, "{profile}");
+        for field in ["AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration"] {
+            assert!(given[field].is_string(), "{profile}: {field}");
+        }
+    }
+    let aws = |words: &[&str]| {
+        test.command(["exec", "deploy", "--", "aws"].iter().chain(words)).run().stdout
+    };
+    assert_eq!(aws(&["s3", "mb", "s3://peers"]), "make_bucket: peers\n");
+    assert!(aws(&["s3", "ls"]).ends_with(" peers\n"));
+    assert_eq!(actions(&standin), [""; 0]);
+}
+
+/// What every reader has to find in the plaintext.
+#[track_caller]
+fn assert_plaintext(plaintext: &str) {
+    let document: toml::Table = plaintext.parse().expect("TOML");
+    assert_eq!(document["version"].as_integer(), Some(1));
+    let demo = &document["credentials"]["demo"];
+    assert_eq!(demo["access_key_id"].as_str(), Some(ACCESS_KEY_ID));
+    assert_eq!(demo["secret_access_key"].as_str(), Some(SECRET_ACCESS_KEY));
+    assert_eq!(plaintext.len() % 4096, 0, "padding");
+}
+
+/// A vault made by `init` with these flags, opened by the identity in `key`.
+fn vault_for(test: Test, flags: &[&str]) -> Test {
+    test.command(["init"].iter().chain(flags)).run();
+    test.env("AWS_VAULT_AGE_KEY_FILE", "key").stored("demo", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+}
+
+fn age(test: &Test, identity: &str) -> String {
+    let vault = test.vault_file();
+    test.command(["-d", "-i", identity]).program("age").arg(vault).run().stdout
+}
+
+#[test]
+#[ignore = "needs age (see .ci/run)"]
+fn age_opens_what_vault_writes() {
+    for form in [&["--generate-identity", "key"][..], &["--generate-identity", "key", "--armor"]] {
+        assert_plaintext(&age(&vault_for(Test::new(), form), "key"));
+    }
+}
+
+#[test]
+#[ignore = "needs age and ssh-keygen (see .ci/run)"]
+fn age_opens_a_vault_for_an_ssh_key() {
+    for kind in ["ed25519", "rsa"] {
+        let test = Test::new();
+        test.command(["-q", "-N", "", "-t", kind, "-f", "key"]).program("ssh-keygen").run();
+        let public = String::from_utf8(test.read("key.pub")).expect("a public key");
+        assert_plaintext(&age(&vault_for(test, &["-r", public.trim()]), "key"));
+    }
+}
+
+#[test]
+#[ignore = "needs python3 with pyrage (see .ci/run)"]
+fn pyrage_opens_what_vault_writes() {
+    let script = "import pyrage, sys\n\
+                  key = pyrage.x25519.Identity.from_str(open('key').read().split()[-1])\n\
+                  file = open(sys.argv[1], 'rb').read()\n\
+                  sys.stdout.buffer.write(pyrage.decrypt(file, [key]))";
+    let test = vault_for(Test::new(), &["--generate-identity", "key"]);
+    let python = test.command(["-c", script]).program("python3").arg(test.vault_file());
+    assert_plaintext(&python.run().stdout);
+}
+
+/// `fixtures/open_vault.py`
+fn reader() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/open_vault.py")
+}
+
+#[test]
+#[ignore = "needs python3 with cryptography, and age (see .ci/run)"]
+fn the_python_reader_opens_a_passphrase_vault() {
+    let test = Test::new().vault_with_passphrase("demo").file("word", PASSPHRASE, 0o600);
+    let vault = test.vault_file();
+    let python = |flags: &[&str]| {
+        let command = test.command([reader()]).program("python3").args(flags);
+        command.args(["--passphrase-file", "word"]).arg(&vault).expect_stderr("").run().stdout
+    };
+    assert_plaintext(&python(&[]));
+    // The slot's own key opens it for age, and goes on to after the next write.
+    let test = test.clone().file("key", python(&["--identity"]), 0o600);
+    assert_plaintext(&age(&test, "key"));
+    let test = test.stored("other", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    assert_plaintext(&age(&test, "key"));
+}
+
+#[test]
+#[ignore = "needs python3 with cryptography (see .ci/run)"]
+fn the_python_reader_opens_a_vault_for_a_key() {
+    let test = vault_for(Test::new(), &["--generate-identity", "key", "--armor"]);
+    let python = test.command([reader()]).program("python3").args(["-i", "key"]);
+    assert_plaintext(&python.arg(test.vault_file()).expect_stderr("").run().stdout);
+}
