@@ -132,28 +132,10 @@ pub fn may_write(directory: &Path) -> io::Result<()> {
     }
 }
 
-/// The user who started the process.
-pub fn real_uid() -> u32 {
-    // SAFETY: always succeeds, no pointers.
-    unsafe { libc::getuid() }
-}
-
 /// The user whose rights the process has.
 pub fn effective_uid() -> u32 {
     // SAFETY: always succeeds, no pointers.
     unsafe { libc::geteuid() }
-}
-
-/// The group of the user who started the process.
-pub fn real_gid() -> u32 {
-    // SAFETY: always succeeds, no pointers.
-    unsafe { libc::getgid() }
-}
-
-/// The group whose rights the process has.
-pub fn effective_gid() -> u32 {
-    // SAFETY: always succeeds, no pointers.
-    unsafe { libc::getegid() }
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub use exec::{
     default_sigpipe, execve, ignore_sigpipe, reap_children_of_this_thread, restore_in_child,
 };
 pub use files::{
-    Interest, close, effective_gid, effective_uid, may_write, null_onto_stdin, on_memory, real_gid,
-    real_uid, stdin_fd, wait_until_ready,
+    Interest, close, effective_uid, may_write, null_onto_stdin, on_memory, stdin_fd,
+    wait_until_ready,
 };
 pub use limits::{SavedLimit, harden, restore, wipe_stack};
 pub use memory::Blocks;
