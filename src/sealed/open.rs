@@ -164,9 +164,8 @@ impl Reasons {
     ) -> Unwrapped {
         for passphrase in passphrases {
             for slot in slots {
-                let opened = slot
-                    .try_open(passphrase)
-                    .and_then(|key| key.map(|key| key.identity()).transpose());
+                let opened =
+                    slot.open(passphrase).and_then(|key| key.map(|key| key.identity()).transpose());
                 match opened.map(|key| key.map(|key| key.unwrap_stanzas(stanzas))) {
                     Ok(Some(Some(unwrapped))) => return Some(unwrapped),
                     Ok(Some(None)) => self.orphan = true,

@@ -260,16 +260,10 @@ impl Slot {
         self.cost
     }
 
-    /// The secret, if this is the passphrase; `None` also if there was no memory to find out, which
-    /// [`Slot::try_open`] tells apart.
-    pub fn open(&self, passphrase: &Secret) -> Option<SlotKey> {
-        self.try_open(passphrase).ok().flatten()
-    }
-
     /// The secret, or `None` if this is not the passphrase.
     ///
     /// Errors: class 1 if there is not enough memory, class 6 if the cost is over the limits.
-    pub fn try_open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
+    pub fn open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
         let derived = self.derive(passphrase)?;
         let (text, tag) = self.body.split_at(SECRET);
         let mut key = SlotKey(Zeroizing::new([0; SECRET]));

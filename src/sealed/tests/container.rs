@@ -55,7 +55,7 @@ fn age_itself_opens_a_vault_by_key_and_by_the_slots_age_key() {
     let slots = [slot("a passphrase")];
     let recipient = parse_recipient(&recipient).unwrap();
     let sealed = seal(PLAINTEXT, &[recipient], &slots, false).unwrap();
-    let slot_key = slots[0].1.open(&secret("a passphrase")).unwrap().to_age_key().unwrap();
+    let slot_key = slots[0].1.open(&secret("a passphrase")).unwrap().unwrap().to_age_key().unwrap();
     for text in [secret_key, slot_key] {
         let identity: age::x25519::Identity = text.expose().parse().unwrap();
         let mut reader = age::Decryptor::new(&sealed.bytes[..])
