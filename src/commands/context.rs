@@ -172,7 +172,6 @@ impl<'a> Context<'a> {
             no_session: making.no_session,
             duration: requested_duration(making)?,
             region: making.region.clone(),
-            mfa_serial: None,
             mfa_token_given: making.mfa_token.is_some(),
             seeds: payload.into_iter().flat_map(Payload::totp_serials).map(str::to_owned).collect(),
         };

@@ -41,8 +41,6 @@ pub struct Ask {
     pub duration: Option<Duration>,
     /// `--region`.
     pub region: Option<String>,
-    /// `--mfa-serial`, where a command has it.
-    pub mfa_serial: Option<String>,
     /// `--mfa-token` is there.
     pub mfa_token_given: bool,
     /// MFA serials whose TOTP seed is in the vault.
@@ -266,10 +264,9 @@ fn mfa<'a>(
             .or_else(|| same.into_iter().find_map(|link| link.any("mfa_process")))
             .map(str::to_owned)
     };
-    let named = match (&ask.mfa_serial, variable(env, "AWS_MFA_SERIAL")?) {
-        (Some(serial), _) => Some((serial.as_str(), asked_for, "--mfa-serial")),
-        (None, Some(serial)) => Some((serial, asked_for, "AWS_MFA_SERIAL")),
-        (None, None) => std::iter::once(asked_for)
+    let named = match variable(env, "AWS_MFA_SERIAL")? {
+        Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL")),
+        None => std::iter::once(asked_for)
             .chain(sources.iter().filter(|source| has_role(source)))
             .find_map(|link| Some((link.any("mfa_serial")?, link, "mfa_serial"))),
     };

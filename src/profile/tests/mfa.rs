@@ -83,13 +83,6 @@ fn the_mfa_serial_is_the_profiles_own_unless_no_person_is_needed() {
             ..source
         },
         Case {
-            says: "and the flag overrides that",
-            env: &[("AWS_MFA_SERIAL", "ACCT:mfa/other")],
-            ask: "one --mfa-serial ACCT:mfa/me",
-            gives: with_session,
-            ..source
-        },
-        Case {
             says: "[default] counts as the profile's own",
             config: "[default]\nmfa_serial = ACCT:mfa/me\n[profile base]\n\
                      [profile one]\nrole_arn = ACCT:role/one\nsource_profile = base\n",
@@ -129,7 +122,8 @@ fn the_mfa_serial_is_the_profiles_own_unless_no_person_is_needed() {
         },
         Case {
             says: "a hardware device has a number",
-            ask: "one --mfa-serial GAHT12345678",
+            env: &[("AWS_MFA_SERIAL", "GAHT12345678")],
+            ask: "one",
             gives: "
                 vault base
                 session 8h, mfa GAHT12345678

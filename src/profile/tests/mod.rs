@@ -28,7 +28,7 @@ struct Case {
     credentials: &'static str,
     env: &'static [(&'static str, &'static str)],
     stored: &'static [&'static str],
-    /// `PROFILE [--no-session] [--duration D] [--region R] [--mfa-serial S] [--mfa-token] [--seed S]`
+    /// `PROFILE [--no-session] [--duration D] [--region R] [--mfa-token] [--seed S]`
     ask: &'static str,
     gives: &'static str,
 }
@@ -73,7 +73,6 @@ fn asked(line: &str) -> Ask {
             "--mfa-token" => ask.mfa_token_given = true,
             "--duration" => ask.duration = Some(duration(words.next().unwrap(), "").unwrap()),
             "--region" => ask.region = words.next().map(str::to_owned),
-            "--mfa-serial" => ask.mfa_serial = words.next().map(|s| s.replace("ACCT:", ARN)),
             "--seed" => ask.seeds.extend(words.next().map(|s| s.replace("ACCT:", ARN))),
             other => panic!("{other}"),
         }
