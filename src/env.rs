@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::secret::Secret;
 
@@ -27,7 +28,8 @@ pub const DROPPED: [&str; 2] = ["AGEDEBUG", "LOG_SENSITIVE_BODIES"];
 #[derive(Debug, Default)]
 pub struct Env {
     vars: BTreeMap<OsString, OsString>,
-    unlock: BTreeMap<&'static str, Secret>,
+    /// Shared, so that they can be forgotten.
+    unlock: Mutex<BTreeMap<&'static str, Arc<Secret>>>,
 }
 
 impl Env {
@@ -39,6 +41,7 @@ impl Env {
     /// nothing and so is reported as a key that cannot be read.
     pub fn from_raw(pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
         let mut env = Self::default();
+        let mut unlock = BTreeMap::new();
         for (name, value) in pairs {
             if DROPPED.iter().any(|d| d.as_bytes() == name) {
                 continue;
@@ -46,13 +49,14 @@ impl Env {
             if let Some(known) = UNLOCK.iter().find(|u| u.as_bytes() == name) {
                 let secret = Secret::from_utf8(value)
                     .unwrap_or_else(|| Secret::new(char::REPLACEMENT_CHARACTER.to_string()));
-                env.unlock.entry(known).or_insert(secret);
+                unlock.entry(*known).or_insert(Arc::new(secret));
             } else {
                 env.vars
                     .entry(OsString::from_vec(name))
                     .or_insert_with(|| OsString::from_vec(value));
             }
         }
+        env.unlock = Mutex::new(unlock);
         env
     }
 
@@ -78,8 +82,15 @@ impl Env {
     }
 
     /// An unlock variable (one of [`UNLOCK`]), empty or not.
-    pub fn unlock(&self, name: &str) -> Option<&Secret> {
-        self.unlock.get(name)
+    pub fn unlock(&self, name: &str) -> Option<Arc<Secret>> {
+        self.unlock.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Forgets the unlock variables, for a process that lives long; sops's own stays with `keep_sops`,
+    /// for children.
+    pub fn forget_unlock(&self, keep_sops: bool) {
+        let mut unlock = self.unlock.lock().unwrap_or_else(PoisonError::into_inner);
+        unlock.retain(|name, _| keep_sops && *name == "SOPS_AGE_KEY");
     }
 
     /// All public variables, in the order of their names.
@@ -99,6 +110,17 @@ mod tests {
         assert_eq!(env.get("AWS_VAULT_AGE_KEY"), None);
         assert_eq!(env.unlock("AWS_VAULT_AGE_KEY").unwrap().expose(), "k");
         assert_eq!(env.vars().count(), 1);
+    }
+
+    #[test]
+    fn what_opened_the_vault_can_be_forgotten() {
+        for keep in [true, false] {
+            let env = Env::of(&[("AWS_VAULT_AGE_KEY", "k"), ("SOPS_AGE_KEY", "s"), ("HOME", "/h")]);
+            env.forget_unlock(keep);
+            assert!(env.unlock("AWS_VAULT_AGE_KEY").is_none());
+            assert_eq!(env.unlock("SOPS_AGE_KEY").is_some(), keep);
+            assert_eq!(env.get("HOME"), Some("/h"));
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct Error {
 }
 
 /// What every room returns.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     /// A failure of the given class.

@@ -1,18 +1,21 @@
 //! Files: read with checks, locked, and replaced so that nothing is ever lost.
 
+mod append;
 mod lock;
 mod read;
 mod replace;
 
-use std::fs::DirBuilder;
-use std::io;
+use std::fs::{DirBuilder, File};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-pub use lock::{Lock, LockError, lock};
-pub use read::{Meta, ReadError, read_fd, read_regular, read_stream};
+pub use append::{Appendix, open_to_append};
+pub use lock::{Holder, Lock, LockError, is_locked, lock, lock_holder};
+pub use read::{Meta, ReadError, descriptor, read_fd, read_regular, read_stream};
 pub use replace::{
     Existing, ReplaceError, create_new, hint, is_unsafe_directory, replace, replace_quickly,
+    replace_quickly_as,
 };
 
 /// As many symlinks as Linux itself follows in one path.
@@ -28,30 +31,54 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         match path.canonicalize() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             known => return known,
         }
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
+        let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
         let directory = directory_of(&path).canonicalize()?;
         path = match std::fs::read_link(&path) {
             Ok(target) => directory.join(target),
-            Err(_) => return Ok(directory.join(name)),
+            // No symlink, or nothing at all. Anything else, EIO above all, says neither.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
+                return Ok(directory.join(name));
+            }
+            Err(error) => return Err(error),
         };
     }
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
-/// Makes the directories that a file is to lie in, where they are missing, for the owner alone (0700).
+/// Makes the directories that a file is to lie in, where they are missing, for the owner alone (0700),
+/// and syncs those that they are made in: what lies in a directory that a power cut takes is gone too.
 ///
 /// # Errors
-/// What mkdir(2) says, but ENOTDIR where a file stands in the directory's place: "file exists" would
-/// sound as if it were the one to be made.
+/// What mkdir(2) or fsync(2) says, but ENOTDIR where a file stands in the directory's place: "file
+/// exists" would sound as if it were the one to be made.
 pub fn make_parents(path: &Path) -> io::Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory_of(path));
-    made.map_err(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => io::Error::from_raw_os_error(libc::ENOTDIR),
+    make_directory(directory_of(path)).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => io::Error::from_raw_os_error(libc::ENOTDIR),
         _ => error,
     })
+}
+
+fn make_directory(path: &Path) -> io::Result<()> {
+    let make = || match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => match path.metadata() {
+            // It is there, or somebody made it meanwhile.
+            Ok(about) if about.is_dir() => Ok(false),
+            Err(unseen) if unseen.kind() != ErrorKind::NotFound => Err(unseen),
+            _ => Err(error),
+        },
+        made => made.map(|()| true),
+    };
+    let made = match make() {
+        Err(error) if error.kind() == ErrorKind::NotFound && directory_of(path) != path => {
+            make_directory(directory_of(path))?;
+            make()?
+        }
+        made => made?,
+    };
+    if made { File::open(directory_of(path))?.sync_all() } else { Ok(()) }
 }
 
 /// The directory that a path's last name lies in.
@@ -97,6 +124,11 @@ mod tests {
             assert_eq!(mode & 0o7777, 0o700);
         }
         make_parents(Path::new("vault.age")).unwrap();
+        std::fs::write(d.path.join("file"), "").unwrap();
+        for path in ["file/vault.age", "file/b/vault.age"] {
+            let error = make_parents(&d.path.join(path)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::NotADirectory);
+        }
     }
 }
 

@@ -19,9 +19,10 @@ pub struct Places {
     data: Option<PathBuf>,
     config: Option<PathBuf>,
     state: Option<PathBuf>,
-    state_is_named: bool,
-    /// Named by systemd or XDG.
-    cache: Option<PathBuf>,
+    /// The variable that named it.
+    state_by: Option<&'static str>,
+    /// Named by systemd or XDG, and by which of their variables.
+    cache: Option<(PathBuf, &'static str)>,
     runtime: Option<PathBuf>,
     uid: u32,
 }
@@ -47,13 +48,18 @@ impl Places {
                 .filter(|path| path.is_absolute())
         };
         let state = systemd("STATE_DIRECTORY");
+        let state_by = if state.is_some() {
+            Some("STATE_DIRECTORY")
+        } else {
+            absolute("XDG_STATE_HOME").map(|_| "XDG_STATE_HOME")
+        };
+        let xdg = || Some((absolute("XDG_CACHE_HOME")?.join("vault"), "XDG_CACHE_HOME"));
         Self {
             data: under("XDG_DATA_HOME", ".local/share"),
             config: under("XDG_CONFIG_HOME", ".config"),
-            state_is_named: state.is_some() || absolute("XDG_STATE_HOME").is_some(),
+            state_by,
             state: state.or_else(|| under("XDG_STATE_HOME", ".local/state")),
-            cache: systemd("CACHE_DIRECTORY")
-                .or_else(|| absolute("XDG_CACHE_HOME").map(|base| base.join("vault"))),
+            cache: systemd("CACHE_DIRECTORY").map(|dir| (dir, "CACHE_DIRECTORY")).or_else(xdg),
             runtime: absolute("XDG_RUNTIME_DIR"),
             uid,
             home,
@@ -77,7 +83,12 @@ impl Places {
 
     /// True if the state directory was named by a variable: then it is said when it cannot be used.
     pub fn state_is_named(&self) -> bool {
-        self.state_is_named
+        self.state_by.is_some()
+    }
+
+    /// The variable that named the state directory.
+    pub fn state_by(&self) -> Option<&'static str> {
+        self.state_by
     }
 
     /// The directory of the cache: the flag, `AWS_VAULT_CACHE_DIR`, systemd's, XDG's, `~/.cache/vault`.
@@ -88,21 +99,33 @@ impl Places {
     /// # Errors
     /// [`crate::error::Class::Usage`] for an `AWS_VAULT_CACHE_DIR` that is set but empty.
     pub fn cache_dir(&self, flag: Option<&Path>, env: &Env) -> Result<Option<PathBuf>> {
+        Ok(self.cache_dir_by(flag, env)?.map(|(path, _)| path))
+    }
+
+    /// The same, and what chose it: a flag, a variable, or a rule in words.
+    ///
+    /// # Errors
+    /// As [`Places::cache_dir`].
+    pub fn cache_dir_by(
+        &self,
+        flag: Option<&Path>,
+        env: &Env,
+    ) -> Result<Option<(PathBuf, &'static str)>> {
         if let Some(path) = flag {
-            return Ok(Some(path.to_path_buf()));
+            return Ok(Some((path.to_path_buf(), "--cache-dir")));
         }
         if let Some(path) = env.get_os("AWS_VAULT_CACHE_DIR") {
-            return Ok(Some(PathBuf::from(path)));
+            return Ok(Some((PathBuf::from(path), "AWS_VAULT_CACHE_DIR")));
         }
         if env.is_set("AWS_VAULT_CACHE_DIR") {
             return Err(Error::usage("AWS_VAULT_CACHE_DIR is set but empty")
                 .hint("give it the directory of the cache, or unset it"));
         }
-        if let Some(path) = &self.cache {
-            return Ok(Some(path.clone()));
+        if let Some(named) = &self.cache {
+            return Ok(Some(named.clone()));
         }
         if let Some(home) = self.home.as_deref().filter(|home| home_takes_a_cache(home)) {
-            return Ok(Some(home.join(".cache/vault")));
+            return Ok(Some((home.join(".cache/vault"), "the default")));
         }
         let own = format!("vault-{}", self.uid);
         let places = [
@@ -110,7 +133,8 @@ impl Places {
             Some(Path::new("/dev/shm").join(&own)),
             Some(Path::new("/tmp").join(&own)),
         ];
-        Ok(places.into_iter().flatten().find(|path| private(path, self.uid).is_ok()))
+        let found = places.into_iter().flatten().find(|path| private(path, self.uid).is_ok());
+        Ok(found.map(|path| (path, "no writable home")))
     }
 
     /// The vault file: the flag, `AWS_VAULT_FILE`, or the default under the data directory. The flag

@@ -37,7 +37,8 @@ pub enum Failure {
 /// /dev/null, stderr is ours, the environment is exactly `vars`.
 ///
 /// It stays in our process group, so that it may ask on the terminal and ^C reaches it. At the
-/// deadline it is killed and reaped; what it started itself is not followed.
+/// deadline it is killed and reaped, and so is what it started itself, as far as that is still found:
+/// what it left behind when it ended is nobody's child.
 ///
 /// # Errors
 /// [`Failure`].
@@ -60,7 +61,10 @@ pub fn run(
     os::restore_in_child(&mut program);
     let mut child = program.spawn().map_err(Failure::NotStarted)?;
 
-    let result = match child.stdout.take() {
+    // Open until what is to be killed has been killed: whatever writes into a closed pipe dies by
+    // itself, and what it started is an orphan then, which nobody finds.
+    let mut stdout = child.stdout.take();
+    let result = match &mut stdout {
         Some(stdout) => {
             collect(stdout, deadline).and_then(|text| Ok((text, wait(&mut child, deadline)?)))
         }
@@ -73,6 +77,9 @@ pub fn run(
             Err(Failure::Status(status.code().or(signal).unwrap_or(1)))
         }
         Err(failure) => {
+            if let Ok(pid) = i32::try_from(child.id()) {
+                os::kill_tree(pid);
+            }
             let _ = child.kill();
             let _ = wait(&mut child, Instant::now() + REAP);
             Err(failure)
@@ -81,7 +88,7 @@ pub fn run(
 }
 
 /// Reads to the end, the limit or the deadline.
-fn collect(mut stdout: ChildStdout, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Failure> {
+fn collect(stdout: &mut ChildStdout, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut buffer = Zeroizing::new(vec![0; OUTPUT_LIMIT + 1]);
     let mut filled = 0;
     loop {
@@ -203,6 +210,17 @@ mod tests {
         assert!(matches!(closed, Err(Failure::TimedOut)));
         let endless = run("while :; do :; done", &vars(), soon);
         assert!(matches!(endless, Err(Failure::TimedOut)));
+    }
+
+    #[test]
+    fn what_a_helper_started_is_killed_with_it() {
+        let note = std::env::temp_dir().join(format!("vault-helper-{}", std::process::id()));
+        let inner = format!("sleep 600 & echo $! >{}; exec cat /dev/zero", note.display());
+        let command = format!("sh -c '{inner}'; true");
+        assert!(matches!(run(&command, &vars(), LONG), Err(Failure::TooMuch)));
+        let pid: u32 = std::fs::read_to_string(&note).unwrap().trim().parse().unwrap();
+        std::fs::remove_file(&note).unwrap();
+        assert!(os::testing::is_over(pid));
     }
 
     #[test]

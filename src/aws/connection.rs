@@ -10,9 +10,10 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as SdkCredentials;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -28,6 +29,7 @@ use super::failure::{StsError, classify};
 use super::http::{self, CONNECT_TIMEOUT, Path, Place};
 use super::proxy::Proxies;
 use super::roots::Sources;
+use super::unreachable::unreachable;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -200,6 +202,37 @@ impl<S: Service> Connection<S> {
         Err(classify(&error, (S::NAME, operation), &live.path, self.clock_offset(), &secrets))
     }
 
+    /// By how many seconds AWS's clock is ahead of ours, from the answer to one request that asks for
+    /// nothing and is not signed.
+    pub fn ask_the_time(&self) -> Result<i64, StsError> {
+        let runtime = event_loop().map_err(StsError::Setup)?;
+        let asked = self.ask_the_time_on(&runtime);
+        runtime.shutdown_background();
+        asked
+    }
+
+    fn ask_the_time_on(&self, runtime: &Runtime) -> Result<i64, StsError> {
+        let place = self.place(runtime).map_err(StsError::Setup)?;
+        let url = format!("{}://{place}/", if place.https { "https" } else { "http" });
+        let request =
+            HttpRequest::get(url).map_err(|_| StsError::Setup(Error::other("no such URL")))?;
+        let (connector, path) = http::connector(place, &self.proxies, &self.roots, self.say)
+            .map_err(StsError::Setup)?;
+        let answer = runtime.block_on(async {
+            tokio::time::timeout_at(self.deadline.into(), connector.call(request)).await
+        });
+        match answer {
+            Err(_) => Err(StsError::Timeout { place: path.place.to_string() }),
+            Ok(Err(error)) => Err(unreachable(&error, &path)),
+            Ok(Ok(answer)) => {
+                let now = Clock::system().now();
+                let date = answer.headers().get("date").and_then(seconds_of);
+                let none = || StsError::Setup(Error::other("the answer has no date"));
+                date.map(|date| date.seconds_since(now)).ok_or_else(none)
+            }
+        }
+    }
+
     /// True as long as nothing was opened or started.
     #[cfg(test)]
     pub fn is_idle(&self) -> bool {
@@ -215,10 +248,7 @@ impl<S: Service> Connection<S> {
     }
 
     fn start(&self) -> Result<Live<S>, Error> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|_| Error::other("no event loop can be had from the system"))?;
+        let runtime = event_loop()?;
         let place = self.place(&runtime)?;
         let (http_client, path) = http::client(place, &self.proxies, &self.roots, self.say)?;
         let timeouts = TimeoutConfig::builder()
@@ -250,6 +280,18 @@ impl<S: Service> Connection<S> {
         let endpoint = S::endpoint(region, runtime).ok_or_else(unknown)?;
         Place::parse(endpoint.url()).ok_or_else(unknown)
     }
+}
+
+fn event_loop() -> Result<Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| Error::other("no event loop can be had from the system"))
+}
+
+/// The time in a `Date` header.
+fn seconds_of(date: &str) -> Option<Timestamp> {
+    DateTime::from_str(date, Format::HttpDate).ok().map(|date| Timestamp(date.secs()))
 }
 
 fn fits_header(text: &str) -> bool {
@@ -285,9 +327,9 @@ impl Intercept for DateReader {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let date = context.response().headers().get("date");
-        let date = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        let date = date.and_then(seconds_of);
         if let (Some(date), Ok(mut offset)) = (date, self.offset.lock()) {
-            *offset = Some(Timestamp(date.secs()).seconds_since(self.clock.now()));
+            *offset = Some(date.seconds_since(self.clock.now()));
         }
         Ok(())
     }

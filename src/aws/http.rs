@@ -110,6 +110,20 @@ pub fn client(
     roots: &Sources,
     say: Say,
 ) -> Result<(SharedHttpClient, Path)> {
+    let (connector, path) = connector(place, proxies, roots, say)?;
+    Ok((http_client_fn(move |_, _| connector.clone()), path))
+}
+
+/// The connector alone.
+///
+/// # Errors
+/// As [`client`].
+pub fn connector(
+    place: Place,
+    proxies: &Proxies,
+    roots: &Sources,
+    say: Say,
+) -> Result<(SharedHttpConnector, Path)> {
     let proxy = proxies.choose(&place)?;
     let mut path = Path { place, proxy: None, roots: String::new() };
     let mut store = TrustStore::empty();
@@ -149,7 +163,7 @@ pub fn client(
             .tls_context(tls)
             .build(),
     );
-    Ok((http_client_fn(move |_, _| connector.clone()), path))
+    Ok((connector, path))
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@
 //! /etc/ssl. All are parsed and checked here, because the SDK's connector panics over a bad one.
 
 use std::io::ErrorKind::{NotADirectory, NotFound};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result, os_text};
+use crate::file::{self, ReadError};
 
 /// Where systems keep their roots, as Go's crypto/x509 lists them.
 pub const SYSTEM: [&str; 6] = [
@@ -83,17 +84,13 @@ enum Named {
     ByTheSystem,
 }
 
-fn read(path: &Path) -> std::io::Result<Vec<u8>> {
-    // Before it is opened, since opening a FIFO waits for a writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("not a regular file"));
-    }
-    let mut text = Vec::new();
-    std::fs::File::open(path)?.take(LIMIT + 1).read_to_end(&mut text)?;
-    if text.len() as u64 > LIMIT {
-        return Err(std::io::Error::other("larger than 8 MiB"));
-    }
-    Ok(text)
+fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    file::read_regular(path, LIMIT).map(|(text, _)| text).map_err(|error| match error {
+        ReadError::NotFound => std::io::Error::from_raw_os_error(libc::ENOENT),
+        ReadError::NotRegular => std::io::Error::other("not a regular file"),
+        ReadError::TooLarge => std::io::Error::other("larger than 8 MiB"),
+        ReadError::Io(error) => error,
+    })
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Error {

@@ -137,6 +137,12 @@ impl Sts {
         self.connection.clock_offset()
     }
 
+    /// By how many seconds AWS's clock is ahead of ours, from one request that is not signed and asks
+    /// for nothing.
+    pub fn ask_the_time(&self) -> Result<i64, StsError> {
+        self.connection.ask_the_time()
+    }
+
     /// A warning where the clocks are more than a TOTP step apart: codes and signatures fail by it.
     pub fn clock_warning(&self) -> Option<String> {
         clock_words(self.clock_offset())

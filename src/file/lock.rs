@@ -7,6 +7,8 @@ use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// The lock, held until it is dropped, or until the process ends in any way.
@@ -35,37 +37,27 @@ impl From<io::Error> for LockError {
     }
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// The threads of this process that stand in queues.
+static QUEUED: AtomicUsize = AtomicUsize::new(0);
+/// A server that tries again and again, while somebody sleeps on a lock, leaves one behind each time.
+/// With so many there, whoever comes tries once, at the end of the wait.
+const MOST_QUEUED: usize = 64;
 
-/// Takes the exclusive lock on `<path>.lock`, trying again with short pauses until `wait` is over.
-/// The lock file is made if it is missing, as open to its group as the guarded file is (0600 while
-/// there is none), and holds the holder's pid for those who wait in vain.
+/// Takes the exclusive lock on `<path>.lock`, waiting for it at most so long. The lock file is made if
+/// it is missing, for those who may write the guarded file (0600 while there is none), and holds the
+/// holder's pid for those who wait in vain.
 ///
 /// # Errors
 /// [`LockError`].
 pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
     let deadline = Instant::now() + wait;
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = lock_file(path);
     let mut file = open(&name, path)?;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match file.try_lock() {
-            Ok(()) if is_at(&file, &name) => break,
-            // Removed by hand meanwhile: the lock would guard nothing.
-            Ok(()) => file = open(&name, path)?,
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-            Err(TryLockError::WouldBlock) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                if left.is_zero() {
-                    return Err(LockError::Busy { pid: holder(&file) });
-                }
-                std::thread::sleep(pause.min(left));
-                pause = (pause * 3 / 2).min(LONGEST_PAUSE);
-            }
-        }
+    wait_for(&file, deadline)?;
+    // Else it was removed by hand meanwhile: the lock would guard nothing.
+    while !is_at(&file, &name)? {
+        file = open(&name, path)?;
+        wait_for(&file, deadline)?;
     }
     // The pid is for people; a full disk must not stop a writer here. Who has called something else
     // NAME.lock keeps it: it locks as well as an empty file.
@@ -75,6 +67,83 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
         let _ = file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0);
     }
     Ok(Lock { file, ours })
+}
+
+/// Waits in the kernel's queue, so that who came first is served first: of many who try again and again,
+/// one may wait for ever. The queue knows no deadline, so a thread stands in it. If the deadline comes
+/// first, the thread is left there; it lets go of the lock as soon as it gets it.
+fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
+    match file.try_lock() {
+        Ok(()) => return Ok(()),
+        Err(TryLockError::WouldBlock) => {}
+        // A signal, where the lock is asked for over a network.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+        Err(TryLockError::Error(error)) => return Err(error.into()),
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(LockError::Busy { pid: holder(file) });
+    }
+    if QUEUED.load(Ordering::Relaxed) >= MOST_QUEUED {
+        std::thread::sleep(left);
+        return file.try_lock().map_err(|_| LockError::Busy { pid: holder(file) });
+    }
+    let queued = file.try_clone()?;
+    let (send, receive) = mpsc::channel();
+    std::thread::Builder::new().name("lock".to_owned()).spawn(move || {
+        QUEUED.fetch_add(1, Ordering::Relaxed);
+        let locked = loop {
+            match queued.lock() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                locked => break locked,
+            }
+        };
+        QUEUED.fetch_sub(1, Ordering::Relaxed);
+        // The receiver may have gone: then the last descriptor of the lock is closed here.
+        drop(send.send(locked));
+    })?;
+    match receive.recv_timeout(left) {
+        Ok(locked) => Ok(locked?),
+        Err(_) => Err(LockError::Busy { pid: holder(file) }),
+    }
+}
+
+/// True if somebody holds the lock on `path` now. False as well where that cannot be known.
+pub fn is_locked(path: &Path) -> bool {
+    lock_holder(&lock_file(path)).is_ok_and(|holder| holder.is_some())
+}
+
+fn lock_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// Somebody who holds a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Where it could be read: a number of its own pid namespace.
+    pub pid: Option<u32>,
+}
+
+/// Who holds the lock that this lock file gives, if anybody does and there is such a file. Nothing is
+/// made, and nobody is waited for; who tries for the lock in the blink of an eye that this takes has to
+/// try once more.
+///
+/// # Errors
+/// What the system says of the file.
+pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(lock_file) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    // A shared lock, so that those who ask do not see each other.
+    match file.try_lock_shared() {
+        Ok(()) => file.unlock().map(|()| None),
+        Err(TryLockError::WouldBlock) => Ok(Some(Holder { pid: holder(&file) })),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 impl Drop for Lock {
@@ -111,25 +180,37 @@ fn open(name: &Path, guarded: &Path) -> io::Result<File> {
     }
 }
 
-/// Whoever may write the guarded file must be able to lock it. If that cannot be had, the lock stays
-/// the owner's, and the others are told "permission denied".
+/// Whoever may write the guarded file must be able to lock it, and nobody else: to lock a file one need
+/// only read it, so a reader of the vault could stop every writer. If that cannot be had, the lock
+/// stays the owner's, and the others are told "permission denied".
 fn share(file: &File, guarded: &Path) {
     let Ok(about) = guarded.metadata() else { return };
-    let (Ok(own), mode) = (file.metadata(), about.mode() & 0o666 | 0o600) else { return };
+    let writers = about.mode() & 0o222;
+    let (Ok(own), mode) = (file.metadata(), writers | writers << 1 | 0o600) else { return };
+    // Root's lock would shut the owner out.
+    if own.uid() != about.uid() {
+        let _ = fchown(file, Some(about.uid()), None);
+    }
     if own.gid() == about.gid() || fchown(file, None, Some(about.gid())).is_ok() {
         let _ = file.set_permissions(Permissions::from_mode(mode));
     }
 }
 
-fn is_at(file: &File, name: &Path) -> bool {
-    match (file.metadata(), name.symlink_metadata()) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
+fn is_at(file: &File, name: &Path) -> io::Result<bool> {
+    let held = file.metadata()?;
+    match name.symlink_metadata() {
+        Ok(there) => Ok((held.dev(), held.ino()) == (there.dev(), there.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
+/// A file with a second name is somebody else's, whatever is in it: in a directory of many users, the
+/// other name may be one that matters.
 fn holds_a_pid_at_most(file: &File) -> bool {
-    file.metadata().is_ok_and(|about| about.len() == 0) || holder(file).is_some()
+    let Ok(about) = file.metadata() else { return false };
+    let alone = about.nlink() <= 1;
+    alone && (about.len() == 0 || holder(file).is_some())
 }
 
 fn holder(file: &File) -> Option<u32> {
@@ -144,6 +225,7 @@ mod tests {
 
     use super::super::testing::Directory;
     use super::*;
+    use crate::os;
 
     fn mode(path: &Path) -> u32 {
         path.metadata().unwrap().mode() & 0o7777
@@ -153,13 +235,22 @@ mod tests {
     fn a_busy_lock_names_its_holder() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
+        assert!(!is_locked(&vault));
         let held = lock(&vault, Duration::ZERO).unwrap();
+        assert!(is_locked(&vault));
         match lock(&vault, Duration::from_millis(1)) {
             Err(LockError::Busy { pid }) => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
+        let file = d.path.join("vault.age.lock");
+        let pid = Some(std::process::id());
+        assert_eq!(lock_holder(&file).unwrap(), Some(Holder { pid }));
+        assert_eq!(lock_holder(&d.path.join("none.lock")).unwrap(), None);
         drop(held);
-        drop(lock(&vault, Duration::ZERO).unwrap());
+        // Who gave up may still be in the queue, and lets go at once.
+        drop(lock(&vault, Duration::from_secs(45)).unwrap());
+        assert_eq!(lock_holder(&file).unwrap(), None);
+        assert!(!is_locked(&vault));
         assert_eq!(d.names(), ["vault.age.lock"], "it is never removed");
         assert_eq!(mode(&d.path.join("vault.age.lock")), 0o600);
     }
@@ -176,14 +267,88 @@ mod tests {
         });
     }
 
+    /// So many wait for this file, as the kernel tells.
+    fn until_so_many_wait(file: &Path, count: usize) {
+        let inode = format!(":{} ", file.metadata().unwrap().ino());
+        let deadline = Instant::now() + Duration::from_secs(45);
+        let waiting = || {
+            let locks = std::fs::read_to_string("/proc/locks").unwrap();
+            locks.lines().filter(|line| line.contains("-> ") && line.contains(&inode)).count()
+        };
+        while waiting() != count {
+            assert!(Instant::now() < deadline, "{} wait, not {count}", waiting());
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
-    fn a_shared_vault_has_a_shared_lock() {
+    fn who_came_first_is_served_first() {
+        let d = Directory::new();
+        let vault = d.path.join("vault.age");
+        let held = lock(&vault, Duration::ZERO).unwrap();
+        let served = std::sync::Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let (vault, served) = (&vault, &served);
+            for number in 0..5 {
+                scope.spawn(move || {
+                    let _lock = lock(vault, Duration::from_secs(45)).unwrap();
+                    served.lock().unwrap().push(number);
+                });
+                until_so_many_wait(&d.path.join("vault.age.lock"), number + 1);
+            }
+            drop(held);
+        });
+        assert_eq!(served.into_inner().unwrap(), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn who_gives_up_again_and_again_leaves_no_crowd() {
+        let test = "file::lock::tests::who_gives_up_again_and_again_leaves_no_crowd";
+        if os::testing::role().is_none() {
+            // The threads are counted for the whole process.
+            return os::testing::passed(&os::testing::again(test, "alone").output().unwrap());
+        }
+        let d = Directory::new();
+        let vault = d.path.join("vault.age");
+        let held = lock(&vault, Duration::ZERO).unwrap();
+        for _ in 0..2 * MOST_QUEUED {
+            let busy = lock(&vault, Duration::from_millis(1));
+            assert!(matches!(busy, Err(LockError::Busy { .. })));
+        }
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        // The harness has some of its own; and one that has yet to begin is not counted.
+        assert!((MOST_QUEUED..MOST_QUEUED + 32).contains(&threads()), "{}", threads());
+        drop(held);
+        let deadline = Instant::now() + Duration::from_secs(45);
+        while threads() > 8 {
+            assert!(Instant::now() < deadline, "{} stay", threads());
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn who_may_write_the_vault_may_lock_it_and_nobody_else() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         std::fs::write(&vault, "x").unwrap();
-        std::fs::set_permissions(&vault, Permissions::from_mode(0o660)).unwrap();
+        for (guarded, own) in [(0o660, 0o660), (0o644, 0o600), (0o664, 0o660), (0o400, 0o600)] {
+            std::fs::set_permissions(&vault, Permissions::from_mode(guarded)).unwrap();
+            drop(lock(&vault, Duration::ZERO).unwrap());
+            assert_eq!(mode(&d.path.join("vault.age.lock")), own);
+            std::fs::remove_file(d.path.join("vault.age.lock")).unwrap();
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root, to give files away"]
+    fn a_lock_that_root_makes_is_the_owners() {
+        let d = Directory::new();
+        let vault = d.path.join("vault.age");
+        std::fs::write(&vault, "x").unwrap();
+        std::os::unix::fs::chown(&vault, Some(4711), Some(4712)).unwrap();
         drop(lock(&vault, Duration::ZERO).unwrap());
-        assert_eq!(mode(&d.path.join("vault.age.lock")), 0o660);
+        let made = d.path.join("vault.age.lock").metadata().unwrap();
+        assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (4711, 4712, 0o600));
     }
 
     #[test]
@@ -210,5 +375,9 @@ mod tests {
             drop(held);
             assert_eq!(std::fs::read_to_string(d.path.join("Cargo.lock")).unwrap(), after);
         }
+        std::fs::write(d.path.join("counter"), "4711\n").unwrap();
+        std::fs::hard_link(d.path.join("counter"), d.path.join("Other.lock")).unwrap();
+        drop(lock(&d.path.join("Other"), Duration::ZERO).unwrap());
+        assert_eq!(std::fs::read_to_string(d.path.join("counter")).unwrap(), "4711\n");
     }
 }

@@ -5,10 +5,14 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::os;
+use crate::os::{self, Interest};
+
+/// How long a named pipe or a device may keep silent before it is given up.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What is known about an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +38,7 @@ pub enum ReadError {
     NotRegular,
     /// Longer than the limit.
     TooLarge,
-    /// The system's word for anything else.
+    /// The system's word for anything else; a pipe or device of which no end came in 45 s.
     Io(io::Error),
 }
 
@@ -64,18 +68,45 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta
     if about.len() > limit {
         return Err(ReadError::TooLarge);
     }
-    let bytes = read_to_limit(&file, about.len(), limit)?;
+    let bytes = read_to_limit(&file, about.len(), limit, Wait::Never)?;
     Ok((bytes, meta_of(&file)?))
 }
 
-/// Reads anything that can be read, at most `limit` bytes: files, pipes, `/dev/fd/N`. It waits for a
-/// pipe's writer and its end.
+/// Reads anything that can be read, at most `limit` bytes: files, pipes, `/dev/fd/N`. What is opened
+/// by its name may be a pipe to which nobody ever writes: it is waited for 45 s. What was handed down
+/// is read to its end, as by any program.
 ///
 /// # Errors
 /// [`ReadError`]; a directory is [`ReadError::NotRegular`].
 pub fn read_stream(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NOCTTY).open(path)?;
-    read_open(&file, limit)
+    read_stream_within(path, limit, PATIENCE)
+}
+
+fn read_stream_within(
+    path: &Path,
+    limit: u64,
+    patience: Duration,
+) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
+    if let Some(number) = descriptor(path) {
+        // Not opened anew: opening a pipe whose writer is gone waits for another one, for ever.
+        let file = os::duplicate(number).map_err(|_| ReadError::NotFound)?;
+        return read_open(&File::from(file), limit, Wait::ForEver);
+    }
+    let file =
+        OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    read_open(&file, limit, Wait::Until(Instant::now() + patience))
+}
+
+/// `-`, `/dev/stdin`, `/dev/fd/N`: the number of an inherited descriptor.
+pub fn descriptor(path: &Path) -> Option<i32> {
+    match path.to_str()? {
+        "-" | "/dev/stdin" => Some(0),
+        other => {
+            let number =
+                other.strip_prefix("/dev/fd/").or_else(|| other.strip_prefix("/proc/self/fd/"))?;
+            number.parse().ok()
+        }
+    }
 }
 
 /// The same from a descriptor that is already open; it stays open. For [`os::stdin_fd`].
@@ -83,12 +114,49 @@ pub fn read_stream(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta)
 /// # Errors
 /// [`ReadError`].
 pub fn read_fd(fd: BorrowedFd<'_>, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
-    read_open(&File::from(fd.try_clone_to_owned()?), limit)
+    read_open(&File::from(fd.try_clone_to_owned()?), limit, Wait::ForEver)
 }
 
-fn read_open(file: &File, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
+fn read_open(file: &File, limit: u64, wait: Wait) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
     let meta = meta_of(file)?;
-    Ok((read_to_limit(file, meta.len, limit)?, meta))
+    Ok((read_to_limit(file, meta.len, limit, wait)?, meta))
+}
+
+/// How long to wait for more to read.
+#[derive(Clone, Copy)]
+enum Wait {
+    Never,
+    Until(Instant),
+    ForEver,
+}
+
+fn silent() -> ReadError {
+    io::Error::new(io::ErrorKind::TimedOut, "nobody wrote to it for 45 s").into()
+}
+
+/// Some more bytes; 0 at the end.
+fn read_some(mut file: &File, buffer: &mut [u8], wait: Wait) -> Result<usize, ReadError> {
+    loop {
+        // Before the first try as well: a pipe to which nobody has written yet reads as empty.
+        let ready = |deadline| os::wait_until_ready(&[(file.as_fd(), Interest::Read)], deadline);
+        match wait {
+            Wait::Never => {}
+            Wait::Until(end) if ready(Some(end))? != [true] => return Err(silent()),
+            Wait::Until(_) => {}
+            Wait::ForEver => drop(ready(None)?),
+        }
+        match (file.read(buffer), wait) {
+            (Ok(read), _) => return Ok(read),
+            (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
+            (Err(error), wait) if error.kind() == io::ErrorKind::WouldBlock => match wait {
+                // It says that it is a file, and is waited for like a pipe: /proc/kmsg.
+                Wait::Never => return Err(ReadError::NotRegular),
+                Wait::Until(end) if Instant::now() >= end => return Err(silent()),
+                Wait::Until(_) | Wait::ForEver => {}
+            },
+            (Err(error), _) => return Err(error.into()),
+        }
+    }
 }
 
 fn meta_of(file: &File) -> io::Result<Meta> {
@@ -104,9 +172,10 @@ fn meta_of(file: &File) -> io::Result<Meta> {
 
 /// Reads to the end. The buffer grows by moving to a new one, and the old is wiped.
 fn read_to_limit(
-    mut file: &File,
+    file: &File,
     expected: u64,
     limit: u64,
+    wait: Wait,
 ) -> Result<Zeroizing<Vec<u8>>, ReadError> {
     // One byte more than is expected, so that the end shows without growing.
     let room = |n: u64| usize::try_from(n.min(limit).saturating_add(1)).unwrap_or(usize::MAX);
@@ -121,11 +190,9 @@ fn read_to_limit(
             larger[..filled].copy_from_slice(&buffer);
             buffer = larger;
         }
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error.into()),
+        match read_some(file, &mut buffer[filled..], wait)? {
+            0 => break,
+            n => filled += n,
         }
     }
     if filled as u64 > limit {
@@ -195,11 +262,52 @@ mod tests {
     }
 
     #[test]
+    fn a_pipe_that_nobody_writes_to_is_given_up() {
+        let d = Directory::new();
+        let fifo = d.path.join("fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let read = |patience| read_stream_within(&fifo, 100, patience).map(|(bytes, _)| bytes);
+        let silent = |result| match result {
+            Err(ReadError::Io(error)) => error.kind() == io::ErrorKind::TimedOut,
+            _ => false,
+        };
+        assert!(silent(read(Duration::from_millis(1))));
+        std::thread::scope(|scope| {
+            let reading = scope.spawn(|| read(Duration::from_secs(45)));
+            // Opening waits for the reader.
+            let mut writer = OpenOptions::new().write(true).open(&fifo).unwrap();
+            writer.write_all(b"AGE-").unwrap();
+            writer.write_all(b"SECRET-KEY").unwrap();
+            drop(writer);
+            assert_eq!(*reading.join().unwrap().unwrap(), b"AGE-SECRET-KEY");
+        });
+        // Something, and then no end of it.
+        let mut both = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
+        both.write_all(b"AGE-").unwrap();
+        assert!(silent(read(Duration::from_millis(1))));
+    }
+
+    #[test]
+    fn a_descriptor_whose_writer_is_gone_reads_as_empty() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(writer);
+        // As it would have been inherited.
+        let inherited = os::testing::without_close_on_exec(reader.as_fd());
+        let path = format!("/dev/fd/{inherited}");
+        assert_eq!(read_stream(Path::new(&path), 100).unwrap().0.len(), 0);
+        os::close(inherited).unwrap();
+        assert!(matches!(read_stream(Path::new(&path), 100), Err(ReadError::NotFound)));
+    }
+
+    #[test]
     fn a_pipe_is_read_by_number_and_by_path() {
         let (reader, mut writer) = io::pipe().unwrap();
         writer.write_all(b"AGE-SECRET-KEY").unwrap();
-        let path = format!("/dev/fd/{}", reader.as_raw_fd());
         drop(writer);
+        let path = format!("/dev/fd/{}", reader.as_raw_fd());
+        let ours = read_stream(Path::new(&path), 100);
+        assert!(matches!(ours, Err(ReadError::NotFound)), "it was not handed down");
+        let path = format!("/dev/fd/{}", os::testing::without_close_on_exec(reader.as_fd()));
         let (bytes, meta) = read_stream(Path::new(&path), 100).unwrap();
         assert_eq!((bytes.as_slice(), meta.len), (b"AGE-SECRET-KEY".as_slice(), 0));
 

@@ -61,8 +61,12 @@ pub fn replace(
         return Err(ReplaceError::UnsafeDirectory);
     }
     remove_stale(path, name);
-    if matches!(existing, Existing::New { .. }) && target.symlink_metadata().is_ok() {
-        return Err(not_saved("a file of that name has appeared"));
+    if matches!(existing, Existing::New { .. }) {
+        match target.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("its place cannot be looked at")(error)),
+            Ok(_) => return Err(not_saved("a file of that name has appeared")),
+        }
     }
 
     let mut temporary = Temporary::create(path, name)
@@ -89,9 +93,18 @@ pub fn replace(
 /// # Errors
 /// What the system says; the old file stands and the temporary one is gone.
 pub fn replace_quickly(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_quickly_as(target, bytes, 0o600)
+}
+
+/// [`replace_quickly`], and the new file has this mode.
+///
+/// # Errors
+/// As there.
+pub fn replace_quickly_as(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
     let mut temporary = Temporary::create(directory_of(target), name)?;
     temporary.file.write_all(bytes)?;
+    temporary.file.set_permissions(Permissions::from_mode(mode))?;
     std::fs::rename(&temporary.path, target)?;
     temporary.kept = true;
     Ok(())

@@ -4,7 +4,6 @@ use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 /// Becomes the program at `path`; returns only if it cannot.
 pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
@@ -46,45 +45,5 @@ pub fn restore_in_child(command: &mut Command) {
             super::restore(&saved);
             Ok(())
         });
-    }
-}
-
-/// Waits until the children that this thread has started have ended, at most until the deadline. For
-/// a library that starts programs and does not wait for them: as zombies they would be the children of
-/// the command that this process becomes. Children of other threads, and those inherited over an
-/// exec (of a shell's `job & exec vault`), are left alone where this is not the main thread.
-pub fn reap_children_of_this_thread(deadline: Instant) {
-    let mut pause = Duration::from_micros(200);
-    loop {
-        // SAFETY: a null status is allowed.
-        let ended =
-            unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG | libc::__WNOTHREAD) };
-        match ended {
-            // None left, or none that could be waited for.
-            -1 => return,
-            0 if Instant::now() >= deadline => return,
-            0 => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(10));
-            }
-            _ => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_children_of_this_thread_are_reaped() {
-        let mut others = Command::new("/bin/sh").args(["-c", "exit 3"]).spawn().unwrap();
-        let reaping = std::thread::spawn(|| {
-            let mut own = Command::new("/bin/sh").args(["-c", "exit 4"]).spawn().unwrap();
-            reap_children_of_this_thread(Instant::now() + Duration::from_secs(60));
-            own.wait().unwrap_err().raw_os_error()
-        });
-        assert_eq!(reaping.join().unwrap(), Some(libc::ECHILD), "it was waited for already");
-        assert_eq!(others.wait().unwrap().code(), Some(3));
     }
 }

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Instant;
@@ -83,16 +83,38 @@ pub fn null_onto_stdin() -> io::Result<()> {
     }
 }
 
+/// A copy of a descriptor that we inherited, closed on exec.
+///
+/// # Errors
+/// EBADF for one that is not open or is our own; what fcntl(2) says.
+pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
+    if !is_inherited(fd) {
+        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    }
+    // SAFETY: gives a new descriptor, and takes the old one's number for what it is worth.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was made just now, and nothing else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
+/// True for a descriptor that was handed down: everything that we open is closed on exec, and nothing
+/// that came through an exec is.
+fn is_inherited(fd: RawFd) -> bool {
+    // SAFETY: asks for a number's flags; a number that is not open is an error.
+    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
+}
+
 /// Closes a descriptor that we inherited and took a key from (`/dev/fd/N`), so that the command does
 /// not get it. 0, 1 and 2 are never closed: see [`null_onto_stdin`].
 ///
 /// # Errors
 /// EBADF for one that is not open, is 0, 1 or 2, or is our own.
 pub fn close(fd: RawFd) -> io::Result<()> {
-    // SAFETY: asks for a number's flags; a number that is not open is an error.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-    // Everything that we open is closed on exec, and nothing that came through an exec is.
-    if fd <= 2 || flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+    if fd <= 2 || !is_inherited(fd) {
         return Err(io::Error::from_raw_os_error(libc::EBADF));
     }
     // SAFETY: the descriptor was inherited, so no value of this program owns it.
@@ -141,7 +163,7 @@ pub fn effective_uid() -> u32 {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::{AsFd, IntoRawFd};
+    use std::os::fd::AsFd;
     use std::time::Duration;
 
     use super::*;
@@ -161,10 +183,11 @@ mod tests {
 
     #[test]
     fn an_inherited_descriptor_can_be_closed_but_not_the_standard_ones() {
-        let fd = std::fs::File::open("/dev/null").unwrap().into_raw_fd();
-        assert!(close(fd).is_err(), "our own");
-        // SAFETY: the descriptor is open; without the flag it is as an inherited one.
-        unsafe { libc::fcntl(fd, libc::F_SETFD, 0) };
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let fd = null.as_raw_fd();
+        assert!(close(fd).is_err() && duplicate(fd).is_err(), "our own");
+        let fd = testing::without_close_on_exec(null);
+        duplicate(fd).unwrap();
         close(fd).unwrap();
         for standard in [-1, 0, 1, 2] {
             assert!(close(standard).is_err());

@@ -49,19 +49,41 @@ fn set(soft: libc::rlim_t, hard: libc::rlim_t) {
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
 }
 
+/// How many descriptors the process may have open: its soft RLIMIT_NOFILE.
+pub fn open_files() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid out-pointer.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
+    // What every Linux gives at least.
+    if known { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 1024 }
+}
+
 /// How much of the stack is overwritten, in bytes: more than unlocking uses.
 const STACK: usize = 256 * 1024;
 
-/// Overwrites the 256 KiB of stack below the caller's frame, where finished calls left their
-/// variables (after argon2 the derived key stood there three times).
+/// Does what handles secrets, and then overwrites the stack that it has used: values that were moved
+/// or dropped, and what libraries have not wiped (after argon2 the derived key stood there three
+/// times).
+pub fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
+    let done = below(work);
+    wipe_stack();
+    done
+}
+
+/// In frames of its own, which lie below those of whoever wipes the stack.
 #[inline(never)]
-pub fn wipe_stack() {
-    let mut area = std::mem::MaybeUninit::<[u64; STACK / 8]>::uninit();
-    let start = area.as_mut_ptr().cast::<u64>();
-    for at in 0..STACK / 8 {
-        // SAFETY: `at` is inside the array; volatile, so that the writes are not left out as dead.
-        unsafe { start.add(at).write_volatile(0) };
-    }
+fn below<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Overwrites the 256 KiB of stack below the caller's frame, where finished calls left their
+/// variables.
+#[inline(never)]
+fn wipe_stack() {
+    let mut area = std::mem::MaybeUninit::<[u8; STACK]>::uninit();
+    // SAFETY: the whole of an array on the stack.
+    unsafe { area.as_mut_ptr().write_bytes(0, 1) };
+    // It may be read here, so the writes are not left out as dead.
     std::hint::black_box(&mut area);
 }
 

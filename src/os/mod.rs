@@ -2,6 +2,7 @@
 //! std does not offer. Everything that is opened here is closed on exec.
 #![allow(unsafe_code)]
 
+mod children;
 mod environment;
 mod exec;
 mod files;
@@ -9,20 +10,24 @@ mod limits;
 mod memory;
 mod names;
 mod signals;
+mod supervise;
 #[cfg(test)]
 pub mod testing;
 mod tty;
 
+pub use children::{kill_children_of, kill_tree, reap_children_of_this_thread, thread_id};
 pub use environment::take_environment;
-pub use exec::{
-    default_sigpipe, execve, ignore_sigpipe, reap_children_of_this_thread, restore_in_child,
-};
+pub use exec::{default_sigpipe, execve, ignore_sigpipe, restore_in_child};
 pub use files::{
-    Interest, close, effective_uid, may_write, null_onto_stdin, on_memory, stdin_fd,
+    Interest, close, duplicate, effective_uid, may_write, null_onto_stdin, on_memory, stdin_fd,
     wait_until_ready,
 };
-pub use limits::{SavedLimit, harden, restore, wipe_stack};
+pub use limits::{SavedLimit, harden, on_wiped_stack, open_files, restore};
 pub use memory::Blocks;
 pub use names::configure_name_service;
-pub use signals::{Signals, die_of};
+pub use signals::{Sender, Signals, die_of, end_also_as_process_1};
+pub use supervise::{
+    ChildEvent, default_sigchld, is_in_our_group, next_child_event, real_time_signals,
+    signal_child, stop_self,
+};
 pub use tty::{TerminalState, discard_input, echo_off, in_foreground, open_terminal};

@@ -19,6 +19,15 @@ pub struct Signals {
     _alone: MutexGuard<'static, ()>,
 }
 
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// The kernel: for what comes from a terminal, to the whole foreground process group.
+    Kernel,
+    /// A process, by kill(2) and its like.
+    Process,
+}
+
 /// Never closed, so that a handler that is late writes to nobody else's descriptor.
 static PIPE: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
 static WRITE_END: AtomicI32 = AtomicI32::new(-1);
@@ -54,10 +63,17 @@ impl Signals {
 
     /// The next signal that arrived, if one did; never waits.
     pub fn take(&self) -> Option<i32> {
-        let mut number = 0u8;
-        // SAFETY: one byte of room, as we say. The descriptor is open for ever.
-        let read = unsafe { libc::read(self.pipe.0.as_raw_fd(), (&raw mut number).cast(), 1) };
-        (read == 1).then_some(i32::from(number))
+        self.take_with_sender().map(|(signal, _)| signal)
+    }
+
+    /// The same, and who sent it.
+    pub fn take_with_sender(&self) -> Option<(i32, Sender)> {
+        let mut note = [0u8; 2];
+        // SAFETY: two bytes of room, as we say. The descriptor is open for ever; what is written to
+        // the pipe at once is read at once.
+        let read = unsafe { libc::read(self.pipe.0.as_raw_fd(), note.as_mut_ptr().cast(), 2) };
+        let sender = if note[1] == 0 { Sender::Process } else { Sender::Kernel };
+        (read == 2).then_some((i32::from(note[0]), sender))
     }
 
     /// Lets a signal that was noted act after all, and notes it again from then on. For SIGTSTP it
@@ -98,6 +114,27 @@ pub fn die_of(signal: i32) -> ! {
     unsafe { libc::_exit(128 + signal) }
 }
 
+/// Lets the signals that end any other process end process 1 of a container, too: the kernel keeps from
+/// it what has no handler (pid_namespaces(7)), so that an engine would wait its ten seconds and kill.
+/// execve gives the command the defaults again.
+pub fn end_also_as_process_1() {
+    if std::process::id() != 1 {
+        return;
+    }
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        if disposition(signal).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
+            // SAFETY: the handler does nothing but to end the process.
+            unsafe { libc::signal(signal, end as *const () as libc::sighandler_t) };
+        }
+    }
+}
+
+/// The handler: async-signal-safe.
+extern "C" fn end(signal: libc::c_int) {
+    // SAFETY: ends the process; nothing runs after it.
+    unsafe { libc::_exit(128 + signal) }
+}
+
 /// A pipe that never blocks, for reading and for writing.
 fn silent_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut ends = [-1; 2];
@@ -110,14 +147,16 @@ fn silent_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// The handler. Only what is async-signal-safe: an atomic, write(2), errno kept.
-extern "C" fn note(signal: libc::c_int) {
-    let number = u8::try_from(signal).unwrap_or_default();
-    // SAFETY: errno is this thread's own; one byte is written from a local variable. A full pipe
-    // loses a signal beside 65,536 others.
+extern "C" fn note(signal: libc::c_int, info: *const libc::siginfo_t, _: *const libc::c_void) {
+    // SAFETY: errno is this thread's own; the kernel gives a handler with SA_SIGINFO a valid struct,
+    // and a positive code means the kernel's own doing (sigaction(2)); two bytes are written from a
+    // local variable, at once or not at all. A full pipe loses a signal beside 32,768 others.
     unsafe {
         let errno = libc::__errno_location();
         let before = *errno;
-        libc::write(WRITE_END.load(Ordering::SeqCst), (&raw const number).cast(), 1);
+        let from_kernel = !info.is_null() && (*info).si_code > 0;
+        let note = [u8::try_from(signal).unwrap_or_default(), u8::from(from_kernel)];
+        libc::write(WRITE_END.load(Ordering::SeqCst), note.as_ptr().cast(), note.len());
         *errno = before;
     }
 }
@@ -125,10 +164,10 @@ extern "C" fn note(signal: libc::c_int) {
 fn note_it(signal: i32) {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: all-zero is a valid struct (no flags, empty mask); the handler has the type that a
-    // disposition without SA_SIGINFO wants.
+    // disposition with SA_SIGINFO wants.
     let action = unsafe {
         (*action.as_mut_ptr()).sa_sigaction = note as *const () as libc::sighandler_t;
-        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART;
+        (*action.as_mut_ptr()).sa_flags = libc::SA_RESTART | libc::SA_SIGINFO;
         action.assume_init()
     };
     set_disposition(signal, &action);
@@ -173,7 +212,7 @@ mod tests {
         assert_eq!(signals.take(), None);
         // SAFETY: no pointers; the signal is noted by the handler.
         unsafe { libc::raise(libc::SIGUSR1) };
-        assert_eq!(signals.take(), Some(libc::SIGUSR1));
+        assert_eq!(signals.take_with_sender(), Some((libc::SIGUSR1, Sender::Process)));
         assert_eq!(signals.take(), None);
         drop(signals);
         assert_eq!(disposition(libc::SIGUSR1).unwrap().sa_sigaction, libc::SIG_DFL);

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 const ROLE: &str = "VAULT_TEST_ROLE";
 
@@ -69,4 +70,24 @@ pub fn on_terminal(command: &mut Command, program: &OwnedFd) {
 /// True if the terminal echoes.
 pub fn echoes(terminal: impl AsFd) -> bool {
     super::tty::attributes(terminal.as_fd()).unwrap().c_lflag & libc::ECHO != 0
+}
+
+/// A copy of a descriptor as a child would have inherited it: it stays open on exec.
+pub fn without_close_on_exec(fd: impl AsFd) -> i32 {
+    // SAFETY: gives a new descriptor for one that is open.
+    let copy = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_DUPFD, 3) };
+    assert!(copy > 2, "{}", io::Error::last_os_error());
+    copy
+}
+
+/// True once a process has ended, waited for or not, within a minute: a signal takes its time.
+pub fn is_over(pid: u32) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline {
+        match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+            Ok(stat) if !stat.contains(") Z") => std::thread::sleep(Duration::from_millis(1)),
+            _ => return true,
+        }
+    }
+    false
 }

@@ -99,9 +99,7 @@ const PRINT_KEY: &str = "echo '{\"Version\": 1, \"AccessKeyId\": \"AKIAIOSFODNN7
 /// A home in which the command, a credential_process, an mfa_process and a plugin all write down what
 /// they see: `what`, a line of shell, into a file named after each.
 fn everybody_looks(standin: &StandIn, what: &str) -> Test {
-    let plugin = "age1vaulttest";
-    let hrp = bech32::Hrp::parse(plugin).unwrap();
-    let recipient = bech32::encode_lower::<bech32::Bech32>(hrp, &[7; 8]).unwrap();
+    let recipient = plugin_recipient();
     let test = Test::new().standin(standin).config(&format!(
         "[profile process]\n\
          credential_process = (set -- process; {what}); print-key\n\
@@ -118,7 +116,7 @@ fn everybody_looks(standin: &StandIn, what: &str) -> Test {
 }
 
 /// A plugin that wraps the file key in nothing at all.
-const PLUGIN: &str = r#"wrapped= body=
+pub const PLUGIN: &str = r#"wrapped= body=
 while read -r line; do
     case "$line" in
         "-> done") read -r _; break ;;
@@ -134,7 +132,12 @@ esac
 printf -- '-> done\n\n'
 "#;
 
-fn plugin_identity() -> String {
+pub fn plugin_recipient() -> String {
+    let hrp = bech32::Hrp::parse("age1vaulttest").unwrap();
+    bech32::encode_lower::<bech32::Bech32>(hrp, &[7; 8]).unwrap()
+}
+
+pub fn plugin_identity() -> String {
     let hrp = bech32::Hrp::parse("age-plugin-vaulttest-").unwrap();
     bech32::encode_upper::<bech32::Bech32>(hrp, &[7; 8]).unwrap()
 }

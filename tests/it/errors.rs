@@ -221,7 +221,11 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
         ("list -i", "--identity <FILE> wants a value"),
         ("list --vault", "--vault <FILE> wants a value"),
         ("list --json=yes", "--json takes no value"),
-        ("export --format xml demo", "--format <FORMAT> takes one of: env, export-env, json, ini"),
+        (
+            "export --format xml demo",
+            "--format <FORMAT> takes one of: env, export-env, json, ini, dotenv, fish, powershell, \
+             docker, github",
+        ),
         (
             "init --passphrase --passphrase-memory 3",
             "--passphrase-memory <MIB> has a value that it cannot take",

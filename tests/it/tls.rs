@@ -187,12 +187,13 @@ impl Drop for TlsServer {
     }
 }
 
-/// Arguments: certificate, key, and the port behind. Prints its own.
-const FORWARD: &str = r#"
+/// Arguments: certificate, key, the port behind, and where to listen. Prints its own port.
+pub const FORWARD: &str = r#"
 import socket, ssl, sys, threading
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 context.load_cert_chain(sys.argv[1], sys.argv[2])
-listener = socket.create_server(("127.0.0.1", 0))
+host, port = sys.argv[4].split(":")
+listener = socket.create_server((host, int(port)))
 print(listener.getsockname()[1], flush=True)
 def pump(a, b):
     try:
@@ -214,30 +215,36 @@ while True:
     threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 "#;
 
+/// A key and a certificate that is its own authority, for these names; where they are.
+pub fn certificate(home: &Test, authority: bool, names: &str) -> (PathBuf, PathBuf) {
+    let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| home.home().join(name));
+    let config = "[req]\ndistinguished_name = name\nx509_extensions = more\nprompt = no\n\
+                  [name]\nCN = localhost\n[more]\nbasicConstraints = critical,CA:CA_OR_NOT\n\
+                  subjectAltName = NAMES\n";
+    let config = config.replace("CA_OR_NOT", if authority { "TRUE" } else { "FALSE" });
+    let home = home.clone().file("openssl.cnf", config.replace("NAMES", names), 0o600);
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config"])
+        .arg(home.home().join("openssl.cnf"))
+        .arg("-keyout")
+        .arg(&key)
+        .arg("-out")
+        .arg(&certificate)
+        .stderr(Stdio::null())
+        .status()
+        .expect("openssl");
+    assert!(made.success());
+    (key, certificate)
+}
+
 impl TlsServer {
     fn before(standin: &StandIn, authority: bool) -> Self {
         let home = Test::new();
-        let [key, certificate] = ["key.pem", "certificate.pem"].map(|name| home.home().join(name));
-        let config = "[req]\ndistinguished_name = name\nx509_extensions = more\nprompt = no\n\
-                      [name]\nCN = localhost\n[more]\nbasicConstraints = critical,CA:CA_OR_NOT\n\
-                      subjectAltName = DNS:localhost,DNS:sts.invalid\n";
-        let config = config.replace("CA_OR_NOT", if authority { "TRUE" } else { "FALSE" });
-        let home = home.file("openssl.cnf", config, 0o600);
-        let made = Command::new("openssl")
-            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-config"])
-            .arg(home.home().join("openssl.cnf"))
-            .arg("-keyout")
-            .arg(&key)
-            .arg("-out")
-            .arg(&certificate)
-            .stderr(Stdio::null())
-            .status()
-            .expect("openssl");
-        assert!(made.success());
+        let (key, certificate) = certificate(&home, authority, "DNS:localhost,DNS:sts.invalid");
         let mut process = Command::new("python3")
             .args(["-c", FORWARD])
             .args([&certificate, &key])
-            .arg(standin.port().to_string())
+            .args([&standin.port().to_string(), "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("python3");

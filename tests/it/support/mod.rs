@@ -4,10 +4,12 @@
 pub mod builder;
 pub mod child;
 pub mod diff;
+pub mod docker;
 pub mod moto;
 pub mod place;
 pub mod pty;
 pub mod scene;
+pub mod served;
 pub mod standin;
 
 /// AWS's documented example key: the only access key in the tests.

@@ -80,19 +80,24 @@ impl Pty {
     /// at once when the child has closed the terminal.
     #[track_caller]
     pub fn expect(&mut self, text: &str, timeout: Duration) {
+        if !self.shows(text, timeout) {
+            panic!("{text:?} did not appear; the screen:\n{}", self.screen());
+        }
+    }
+
+    /// The same, but false where [`Pty::expect`] fails.
+    pub fn shows(&mut self, text: &str, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut screen = self.output.screen.lock().expect("the screen");
         loop {
             let rest = &screen.bytes[self.seen..];
             if let Some(at) = rest.windows(text.len()).position(|w| w == text.as_bytes()) {
                 self.seen += at + text.len();
-                return;
+                return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if screen.closed || left.is_zero() {
-                let shown = String::from_utf8_lossy(&screen.bytes).into_owned();
-                drop(screen);
-                panic!("{text:?} did not appear; the screen:\n{shown}");
+                return false;
             }
             screen = self.output.more.wait_timeout(screen, left).expect("the screen").0;
         }

@@ -38,8 +38,13 @@ duration_seconds = 7200
 
 /// STS with the demo user, and the roles `deploy` and `audit` for whoever asks.
 pub fn sts() -> StandIn {
+    sts_at("127.0.0.1:0")
+}
+
+/// The same at this address.
+pub fn sts_at(address: &str) -> StandIn {
     let role = |name: &str| Role::new(name).max_duration(43_200);
-    StandIn::start(World::demo().role(role("deploy")).role(role("audit")))
+    StandIn::start_at(address, World::demo().role(role("deploy")).role(role("audit")))
 }
 
 /// The key of `demo` in a vault, these profiles, and this STS.

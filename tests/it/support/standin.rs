@@ -99,9 +99,14 @@ impl Clock {
 }
 
 impl StandIn {
-    /// Starts on a free port.
+    /// Starts on a free port of 127.0.0.1.
     pub fn start(world: World) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        Self::start_at("127.0.0.1:0", world)
+    }
+
+    /// Starts at this address.
+    pub fn start_at(address: &str, world: World) -> Self {
+        let listener = TcpListener::bind(address).expect("a port");
         let port = listener.local_addr().expect("its own address").port();
         let state = State {
             world,

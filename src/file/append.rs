@@ -1,0 +1,89 @@
+//! Adding to a file of another program's.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::ReadError;
+
+/// A file that is there already, open for adding to it.
+#[derive(Debug)]
+pub struct Appendix {
+    file: File,
+    /// True if everybody may write the file.
+    pub world_writable: bool,
+}
+
+/// Opens a file to add to it. It is not made where it is missing, and its last name is no symlink.
+///
+/// # Errors
+/// [`ReadError`]; a symlink is [`ReadError::NotRegular`].
+pub fn open_to_append(path: &Path) -> Result<Appendix, ReadError> {
+    // Readable as well, to see how the last line ends.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let opened = OpenOptions::new().read(true).append(true).custom_flags(flags).open(path);
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        Some(libc::ELOOP) => ReadError::NotRegular,
+        _ => error.into(),
+    })?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(ReadError::NotRegular);
+    }
+    Ok(Appendix { world_writable: about.permissions().mode() & 0o002 != 0, file })
+}
+
+impl Appendix {
+    /// Adds whole lines in one write, on a line of their own whatever the file ended with.
+    ///
+    /// # Errors
+    /// What write(2) says.
+    pub fn add(&self, lines: &str) -> io::Result<()> {
+        let end = self.file.metadata()?.len();
+        let mut last = [b'\n'];
+        if end > 0 {
+            self.file.read_exact_at(&mut last, end - 1)?;
+        }
+        let start = if last == [b'\n'] { "" } else { "\n" };
+        (&self.file).write_all(format!("{start}{lines}").as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::super::testing::Directory;
+    use super::*;
+
+    #[test]
+    fn lines_are_added_after_what_is_there() {
+        let d = Directory::new();
+        let path = d.path.join("f");
+        for (before, after) in [("", "b\n"), ("a\n", "a\nb\n"), ("a", "a\nb\n")] {
+            std::fs::write(&path, before).unwrap();
+            open_to_append(&path).unwrap().add("b\n").unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o646)).unwrap();
+        assert!(open_to_append(&path).unwrap().world_writable);
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o664)).unwrap();
+        assert!(!open_to_append(&path).unwrap().world_writable);
+    }
+
+    #[test]
+    fn only_a_regular_file_that_is_there_is_added_to() {
+        let d = Directory::new();
+        let (file, link, fifo) = (d.path.join("f"), d.path.join("l"), d.path.join("fifo"));
+        assert!(matches!(open_to_append(&file), Err(ReadError::NotFound)));
+        std::fs::write(&file, "").unwrap();
+        symlink(&file, &link).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        for path in [&link, &fifo, &d.path] {
+            assert!(matches!(open_to_append(path), Err(ReadError::NotRegular)), "{path:?}");
+        }
+        assert_eq!(d.names(), ["f", "fifo", "l"]);
+    }
+}
