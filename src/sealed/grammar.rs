@@ -26,6 +26,10 @@ const COLUMNS: usize = 64;
 const PAYLOAD_MIN: usize = 16 + 16;
 /// age's own passphrase encryption, whose cost is not ours to bound and whose stanza stands alone.
 const SCRYPT: &str = "scrypt";
+/// The stanzas of age's own keys.
+const X25519: &str = "X25519";
+/// Base64 characters of 32 bytes: a share, and a wrapped file key with its tag.
+const SHARE_COLUMNS: usize = 43;
 
 /// A file that follows the grammar and keeps the limits. Nothing in it is authenticated yet.
 pub struct Scanned {
@@ -132,6 +136,9 @@ fn header(file: &[u8]) -> Result<Header> {
                 "the file is encrypted by age's own passphrase, not a vault",
             ));
         }
+        if kind == X25519 && !is_x25519(arguments, &body) {
+            return Err(malformed());
+        }
         if kind == slot::KIND {
             slots.push(Slot::from_stanza(arguments, &body)?);
         }
@@ -171,6 +178,15 @@ impl<'a> Lines<'a> {
 /// One or more of `VCHAR`: an "arbitrary string" of the specification.
 fn vchars(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|b| matches!(b, 0x21..=0x7e))
+}
+
+/// One share and one wrapped file key, also where no key that is tried wants this stanza: whether a file
+/// is whole must not depend on who asks.
+fn is_x25519(arguments: &str, body: &[u8]) -> bool {
+    let share = arguments.strip_prefix(X25519).and_then(|rest| rest.strip_prefix(' '));
+    body.len() == SHARE_COLUMNS
+        && share
+            .is_some_and(|share| share.len() == SHARE_COLUMNS && canonical_base64(share.as_bytes()))
 }
 
 /// The six bits of a character of standard base64.

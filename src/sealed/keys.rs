@@ -219,7 +219,7 @@ impl Recipient {
 }
 
 /// The beginning of a long public text, and all of a short one.
-fn brief(text: &str) -> String {
+pub fn brief(text: &str) -> String {
     const SHORT: usize = 80;
     if text.chars().count() <= SHORT {
         return text.to_owned();

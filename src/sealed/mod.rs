@@ -19,7 +19,7 @@ use age::secrecy::ExposeSecret;
 
 pub use grammar::{Scanned, scan};
 pub use keys::{
-    Identity, Recipient, generate_identity, parse_identities, parse_recipient,
+    Identity, Recipient, brief, generate_identity, parse_identities, parse_recipient,
     parse_recipients_file,
 };
 pub use open::{Opened, open};

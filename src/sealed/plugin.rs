@@ -5,7 +5,7 @@
 //! This is the one place of the room that starts a thread, and only where a plugin is named.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use age::plugin::{IdentityPluginV1, RecipientPluginV1};
@@ -81,27 +81,47 @@ pub(super) fn unwrap(
     Err(reasons)
 }
 
-/// Runs the work on a thread of its own and waits for it, but not for ever. A thread that does not
-/// answer is left behind; its pipes close when this process ends or becomes another.
+/// Runs the work on a thread of its own and waits for it, but not for ever: then the plugin is killed,
+/// with what it started. age hides its number, but it is the one child of that thread. A thread that
+/// does not answer even then is left behind; its pipes close when this process ends or becomes another.
 fn within<T: Send + 'static>(
     patience: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> std::result::Result<T, String> {
     let (send, receive) = mpsc::channel();
+    // The thread, as long as its children may be killed: not yet waited for, their numbers are theirs.
+    let working = Arc::new(Mutex::new(None));
     std::thread::Builder::new()
         .name("plugin".to_owned())
-        .spawn(move || {
-            let answer = work();
-            // age closes the plugin's pipes and goes on; the plugin ends a moment later.
-            os::reap_children_of_this_thread(Instant::now() + FAREWELL);
-            // The receiver may have gone: then nobody wants the answer.
-            drop(send.send(answer));
+        .spawn({
+            let working = Arc::clone(&working);
+            move || {
+                *lock(&working) = Some(os::thread_id());
+                let answer = work();
+                *lock(&working) = None;
+                // age closes the plugin's pipes and goes on; the plugin ends a moment later.
+                os::reap_children_of_this_thread(Instant::now() + FAREWELL);
+                // The receiver may have gone: then nobody wants the answer.
+                drop(send.send(answer));
+            }
         })
         .map_err(|error| os_text(&error))?;
-    receive.recv_timeout(patience).map_err(|error| match error {
-        mpsc::RecvTimeoutError::Timeout => format!("no answer within {} s", patience.as_secs()),
-        mpsc::RecvTimeoutError::Disconnected => "it failed".to_owned(),
-    })
+    match receive.recv_timeout(patience) {
+        Ok(answer) => Ok(answer),
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            if let Some(thread) = *lock(&working) {
+                os::kill_children_of(thread);
+            }
+            // Time to wait for the dead. An answer that comes now comes too late.
+            drop(receive.recv_timeout(FAREWELL));
+            Err(format!("no answer within {} s", patience.as_secs()))
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err("it failed".to_owned()),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A stanza once more: age's type cannot be cloned.
@@ -150,13 +170,35 @@ fn plugin_text(errors: &[impl std::fmt::Display]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
     fn a_plugin_that_never_answers_is_not_waited_for() {
-        let (_held, never) = mpsc::channel::<()>();
+        let (held, never) = mpsc::channel::<()>();
         let answer = within(Duration::from_millis(1), move || never.recv().is_ok());
         assert_eq!(answer, Err("no answer within 0 s".to_owned()));
+        drop(held);
         assert_eq!(within(PATIENCE, || 7), Ok(7));
+    }
+
+    #[test]
+    #[allow(clippy::zombie_processes)] // as age starts them
+    fn a_plugin_that_never_answers_is_killed() {
+        let (send, receive) = mpsc::channel();
+        let answer = within(Duration::from_millis(100), move || {
+            let script = ["-c", "sleep 600; true"];
+            let child =
+                Command::new("/bin/sh").args(script).stdout(Stdio::piped()).spawn().unwrap();
+            let pid = child.id();
+            let said = child.stdout.unwrap().read_to_end(&mut Vec::new()).is_ok();
+            send.send((pid, said)).unwrap();
+        });
+        assert_eq!(answer, Err("no answer within 0 s".to_owned()));
+        // The shell and its sleep have closed the pipe.
+        let (pid, said) = receive.recv_timeout(Duration::from_secs(60)).expect("an end");
+        assert!(said && os::testing::is_over(pid));
     }
 }

@@ -39,6 +39,9 @@ const TAG: usize = 16;
 /// Base64 characters of a body: exactly one full line.
 const BODY_COLUMNS: usize = 64;
 
+/// The most digits of a number: what has more is no number, and what has as many may be over a limit.
+const DIGITS: usize = 10;
+
 /// The most memory that a slot may ask for, in KiB: 1 GiB.
 const MEMORY_LIMIT: u32 = 1 << 20;
 /// The most passes.
@@ -303,14 +306,13 @@ impl Slot {
     }
 }
 
-/// A decimal number without sign or leading zero. One too large to count is as large as can be:
-/// it is well formed, and over every limit.
+/// A decimal number of at most ten digits, without sign or leading zero.
 fn number(text: &str) -> Result<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits || (text.starts_with('0') && text.len() > 1) {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    if !digits || text.starts_with('0') || text.len() > DIGITS {
         return Err(malformed());
     }
-    Ok(text.parse().unwrap_or(u64::MAX))
+    text.parse().map_err(|_| malformed())
 }
 
 /// Random bytes from the system.

@@ -5,13 +5,16 @@
 //! This room only gathers the material; whether it opens the vault is for `vault/` to find out.
 
 mod source;
+mod survey;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::say::Say;
 use crate::secret::Secret;
+
+pub use survey::{Presence, Source, survey};
 
 /// A key file or passphrase file is read up to this many bytes.
 const KEY_LIMIT: u64 = 64 * 1024;
@@ -159,6 +162,23 @@ pub fn new_passphrase(named: &Named, env: &Env, say: Say) -> Result<Option<Secre
     Ok(material.map(|material| match material.kind {
         Kind::Identity(secret) | Kind::Passphrase(secret) => secret,
     }))
+}
+
+/// A passphrase for a new slot from the file of `--new-passphrase-file`, where every other source
+/// says what opens the vault now.
+///
+/// # Errors
+/// [`Class::Usage`] for a file that is missing, empty or unreadable; [`Class::Refused`] for one that
+/// others can write or read.
+pub fn new_passphrase_file(path: &Path, env: &Env, say: Say) -> Result<Secret> {
+    let material = source::Reader::new(env, say).new_passphrase_file(path);
+    let material = material.map_err(|error| match error.class {
+        Class::Locked => Error { class: Class::Usage, ..error },
+        _ => error,
+    })?;
+    match material.kind {
+        Kind::Identity(secret) | Kind::Passphrase(secret) => Ok(secret),
+    }
 }
 
 /// The error for a vault that nothing opens because there is nothing: it lists the ways, at once.

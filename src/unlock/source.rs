@@ -18,13 +18,14 @@ use crate::secret::Secret;
 enum Purpose {
     Key,
     Passphrase,
+    NewPassphrase,
 }
 
 impl Purpose {
     fn name(self) -> &'static str {
         match self {
             Purpose::Key => "key file",
-            Purpose::Passphrase => "passphrase file",
+            Purpose::Passphrase | Purpose::NewPassphrase => "passphrase file",
         }
     }
 
@@ -32,6 +33,7 @@ impl Purpose {
         match self {
             Purpose::Key => "-i",
             Purpose::Passphrase => "--passphrase-file",
+            Purpose::NewPassphrase => "--new-passphrase-file",
         }
     }
 }
@@ -85,10 +87,19 @@ impl<'a> Reader<'a> {
 
     /// A file with a passphrase that the user named.
     pub fn passphrase_file(&self, path: &Path, by: &str) -> Result<Material> {
+        self.named_passphrase(path, Purpose::Passphrase, by)
+    }
+
+    /// A file with a passphrase for a new slot.
+    pub fn new_passphrase_file(&self, path: &Path) -> Result<Material> {
+        let purpose = Purpose::NewPassphrase;
+        self.named_passphrase(path, purpose, purpose.flag())
+    }
+
+    fn named_passphrase(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Material> {
         refuse_secret_in_place_of_path(path, by)?;
-        let (label, secret) = self
-            .read(path, Purpose::Passphrase, NAMED)?
-            .ok_or_else(|| missing(path, Purpose::Passphrase, by))?;
+        let (label, secret) =
+            self.read(path, purpose, NAMED)?.ok_or_else(|| missing(path, purpose, by))?;
         passphrase(&label, secret)
     }
 
@@ -108,7 +119,7 @@ impl<'a> Reader<'a> {
     /// The file's text; `None` where there is no such file. For what was named one waits, as for any
     /// pipe; what lies around is a file, since nobody asked for it and nothing may hang on it.
     fn read(&self, path: &Path, purpose: Purpose, named: bool) -> Result<Option<(String, Secret)>> {
-        let fd = descriptor(path);
+        let fd = file::descriptor(path);
         let (label, read) = match fd {
             Some(0) => ("stdin".to_owned(), file::read_fd(os::stdin_fd(), KEY_LIMIT)),
             None if !named => (path.display().to_string(), file::read_regular(path, KEY_LIMIT)),
@@ -158,18 +169,6 @@ impl<'a> Reader<'a> {
         }
         Err(Error::refused(what)
             .hint(format!("chmod 600 {shown}, or hand it over by {flag} - <{shown}")))
-    }
-}
-
-/// `-`, `/dev/stdin`, `/dev/fd/N`: the number of an inherited descriptor.
-fn descriptor(path: &Path) -> Option<i32> {
-    match path.to_str()? {
-        "-" | "/dev/stdin" => Some(0),
-        other => {
-            let number =
-                other.strip_prefix("/dev/fd/").or_else(|| other.strip_prefix("/proc/self/fd/"))?;
-            number.parse().ok()
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod asking;
 mod files;
-mod kinds;
+pub mod kinds;
 
 use std::time::Duration;
 

@@ -128,11 +128,11 @@ fn every_vector_comes_to_what_it_expects() {
         [
             (Outcome::Opened, 13),
             (Outcome::Locked, 5),
-            (Outcome::Damaged, 77),
+            (Outcome::Damaged, 78),
             (Outcome::OtherArmor, 3),
             (Outcome::TooLarge, 3),
             (Outcome::Scrypt, 24),
-            (Outcome::PostQuantum, 18),
+            (Outcome::PostQuantum, 17),
         ]
     );
 }

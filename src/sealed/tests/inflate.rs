@@ -2,7 +2,7 @@
 //! since each vector says what must come of it. It panics on bad input: the vectors are ours.
 
 /// The bytes of a zlib stream.
-pub(super) fn inflate(zlib: &[u8]) -> Vec<u8> {
+pub fn inflate(zlib: &[u8]) -> Vec<u8> {
     let mut bits = Bits { bytes: &zlib[2..], at: 0 };
     let mut out = Vec::new();
     loop {

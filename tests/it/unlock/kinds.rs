@@ -7,13 +7,13 @@ use super::{OTHER_KEY, locked, opened_by, vault};
 use crate::support::builder::Test;
 use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, SECRET_ACCESS_KEY};
 
-const ED25519: &str = include_str!("../../../fixtures/ssh/test_ed25519");
-const ED25519_PUB: &str = include_str!("../../../fixtures/ssh/test_ed25519.pub");
+pub const ED25519: &str = include_str!("../../../fixtures/ssh/test_ed25519");
+pub const ED25519_PUB: &str = include_str!("../../../fixtures/ssh/test_ed25519.pub");
 const ED25519_ENCRYPTED: &str = include_str!("../../../fixtures/ssh/test_ed25519_encrypted");
 const ED25519_ENCRYPTED_PUB: &str =
     include_str!("../../../fixtures/ssh/test_ed25519_encrypted.pub");
-const RSA: &str = include_str!("../../../fixtures/ssh/test_rsa");
-const RSA_PUB: &str = include_str!("../../../fixtures/ssh/test_rsa.pub");
+pub const RSA: &str = include_str!("../../../fixtures/ssh/test_rsa");
+pub const RSA_PUB: &str = include_str!("../../../fixtures/ssh/test_rsa.pub");
 
 #[test]
 fn a_key_is_read_as_an_identity_file_or_as_the_base64_of_one_in_a_single_line() {
@@ -128,7 +128,7 @@ printf -- '-> done\n\n'
 "#;
 
 /// A recipient of the plugin `plain`, and its identity.
-fn plugin() -> (String, String) {
+pub fn plugin() -> (String, String) {
     let hrp = |text| bech32::Hrp::parse(text).expect("a prefix");
     let recipient = bech32::encode_lower::<bech32::Bech32>(hrp("age1plain"), &[7; 8]);
     let identity = bech32::encode_upper::<bech32::Bech32>(hrp("age-plugin-plain-"), &[7; 8]);
@@ -136,7 +136,7 @@ fn plugin() -> (String, String) {
 }
 
 /// With the plugin's program in the PATH.
-fn with_plugin(test: Test) -> Test {
+pub fn with_plugin(test: Test) -> Test {
     let path = format!("{}:/usr/bin:/bin", test.home().join("plugins").display());
     test.file("plugins/age-plugin-plain", PLUGIN, 0o755).env("PATH", path)
 }
