@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::config;
 use super::context::{Context, STDIN_LIMIT, stdin_text};
-use super::init;
+use super::ways;
 use crate::cli::Add;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
@@ -14,7 +14,7 @@ use crate::name::ProfileName;
 use crate::profile;
 use crate::prompt::Prompt;
 use crate::report;
-use crate::sealed::{self, Cost};
+use crate::sealed;
 use crate::secret::Secret;
 use crate::vault::{self, Access, Payload, RecipientEntry, Vault};
 
@@ -22,8 +22,7 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
-    let stdin_opens = context.named.identities.iter().any(|path| path.as_os_str() == "-");
-    if args.stdin && stdin_opens {
+    if args.stdin && context.stdin_opens() {
         return Err(Error::usage("--stdin and -i - both want stdin"));
     }
     if !args.no_add_config {
@@ -62,8 +61,8 @@ fn make_vault_with(
     prompt: &Prompt,
 ) -> Result<()> {
     context.say.note(format!("There is no vault yet; making {}", access.path.display()));
-    let passphrase = init::ask_new_passphrase(prompt)?;
-    let slot = init::slot(&passphrase, Cost::default())?;
+    let passphrase = ways::ask_new_passphrase(prompt, "make one with vault init")?;
+    let slot = ways::slot(&passphrase, ways::DEFAULT_MEMORY)?;
     let recipients = match &access.identity_file {
         Some(path) => recipients_of(path)?,
         None => Vec::new(),

@@ -3,20 +3,19 @@
 use std::path::Path;
 
 use super::context::Context;
+use super::ways;
 use crate::cli::Init;
 use crate::error::{Error, Result, os_text};
 use crate::file;
-use crate::prompt::Prompt;
 use crate::report;
-use crate::sealed::{self, Cost, Slot};
-use crate::secret::Secret;
+use crate::sealed;
 use crate::unlock;
-use crate::vault::{self, PassphraseEntry, Payload, RecipientEntry};
+use crate::vault::{self, Payload, RecipientEntry};
 
 pub fn run(args: &Init, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
-    let mut recipients = recipients(args)?;
+    let mut recipients = ways::recipients(&args.recipient, &args.recipients_file, context)?;
     if recipients.is_empty() && !args.passphrase && args.generate_identity.is_none() {
         return Err(Error::usage("nobody could open this vault: no recipient and no passphrase").hint(
             "vault init --generate-identity ~/.config/vault/identity.txt, or -r age1…, or --passphrase",
@@ -37,20 +36,17 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         })?;
     }
 
-    let cost = Cost { memory_kib: args.passphrase_memory * 1024, ..Cost::default() };
     let mut passphrases = Vec::new();
     if args.passphrase {
-        if cost.memory_kib > Cost::default().memory_kib {
-            context.say.warn(format!(
-                "each unlocking by passphrase takes {} MiB: a container with less memory is killed while it tries",
-                args.passphrase_memory
-            ));
-        }
+        ways::warn_of_cost(args.passphrase_memory, context.say);
         let passphrase = match unlock::new_passphrase(&context.named, context.env, context.say)? {
             Some(passphrase) => passphrase,
-            None => ask_new_passphrase(&prompt)?,
+            None => ways::ask_new_passphrase(
+                &prompt,
+                "give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
+            )?,
         };
-        passphrases.push(slot(&passphrase, cost)?);
+        passphrases.push(ways::slot(&passphrase, args.passphrase_memory)?);
     }
 
     let mut public_key = None;
@@ -88,64 +84,10 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     }
 }
 
-/// The recipients of the flags and files, each checked, each once.
-fn recipients(args: &Init) -> Result<Vec<RecipientEntry>> {
-    let mut recipients = Vec::new();
-    for text in &args.recipient {
-        recipients.push(sealed::parse_recipient(text.trim())?);
-    }
-    for path in &args.recipients_file {
-        let shown = path.display();
-        let (bytes, _) = file::read_stream(path, 64 * 1024).map_err(|error| {
-            let what = match error {
-                file::ReadError::NotFound => "it is not there".to_owned(),
-                file::ReadError::TooLarge => "it is over 64 KiB".to_owned(),
-                file::ReadError::NotRegular => "it is not a file".to_owned(),
-                file::ReadError::Io(error) => os_text(&error),
-            };
-            Error::usage(format!("cannot read the recipients file {shown}: {what}"))
-        })?;
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| Error::usage(format!("the recipients file {shown} is not text")))?;
-        recipients.extend(sealed::parse_recipients_file(text)?);
-    }
-    let mut entries: Vec<RecipientEntry> = Vec::new();
-    for recipient in recipients {
-        let recipient = recipient.to_string();
-        if entries.iter().all(|entry| entry.recipient != recipient) {
-            entries.push(RecipientEntry { recipient, name: None });
-        }
-    }
-    Ok(entries)
-}
-
-/// A new slot for a passphrase, as the payload keeps it.
-pub fn slot(passphrase: &Secret, cost: Cost) -> Result<PassphraseEntry> {
-    let (slot, public) = Slot::create(passphrase, cost)?;
-    crate::os::wipe_stack();
-    Ok(PassphraseEntry { public, stanza: slot.to_text() })
-}
-
-/// Asks twice, since nobody sees what is typed.
-pub fn ask_new_passphrase(prompt: &Prompt) -> Result<Secret> {
-    if !prompt.available() {
-        return Err(Error::usage("a new passphrase is wanted, and there is no terminal to ask on")
-            .hint("give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE"));
-    }
-    let first = prompt.hidden("Enter new passphrase for the vault: ")?;
-    if first.is_empty() {
-        return Err(Error::usage("the passphrase is empty"));
-    }
-    let again = prompt.hidden("Enter it again: ")?;
-    if first.expose() != again.expose() {
-        return Err(Error::usage("the two passphrases differ"));
-    }
-    Ok(first)
-}
-
 fn refuse_if_there(path: &Path, why: &str) -> Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(_) => Err(Error::refused(format!("{} {why}", path.display()))),
+        // What cannot be looked at is said where the file is made: nothing is put over another.
         Err(_) => Ok(()),
     }
 }

@@ -1,11 +1,165 @@
-//! `recipient`: who may open the vault.
+//! `recipient`: who may open the vault with a key.
 
 use super::context::Context;
-use crate::cli::RecipientList;
-use crate::error::Result;
+use super::ways;
+use crate::cli::ways::{RecipientAdd, RecipientList, RecipientRemove};
+use crate::error::{Error, Result};
 use crate::report;
-use crate::sealed::Slot;
-use crate::vault::Vault;
+use crate::sealed::{self, Slot};
+use crate::vault::{Payload, RecipientEntry, Vault};
+
+pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
+    let mut given = ways::recipients(&args.recipient, &args.recipients_file, context)?;
+    if given.is_empty() {
+        return Err(Error::usage("no recipient is given")
+            .hint("vault recipient add age1…, or an ssh public key, or -R FILE"));
+    }
+    if let Some(name) = &args.name {
+        check_name(name)?;
+        let [one] = given.as_mut_slice() else {
+            return Err(Error::usage("--name is for one recipient, and these are several"));
+        };
+        one.name = Some(name.clone());
+    }
+    let prompt = context.prompt(None);
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    let before = vault.payload().recipients();
+    let new = news(&given, vault.payload())?;
+    if new.is_empty() {
+        context.say.note("The vault opens for all of them already; nothing was changed");
+        return Ok(());
+    }
+    let saved = vault.change(|payload| {
+        news(&given, payload)?.iter().for_each(|entry| payload.set_recipient(entry));
+        Ok(())
+    });
+    ways::told(saved, || {
+        for entry in &new {
+            let was_there = before.iter().any(|old| old.recipient == entry.recipient);
+            context.say.note(match &entry.name {
+                Some(name) if was_there => {
+                    format!("{} is called {name} now", sealed::brief(&entry.recipient))
+                }
+                _ => format!("{} opens the vault now", shown(entry)),
+            });
+        }
+    })
+}
+
+/// What of the given is not in the vault yet: those that cannot open it, and those that get a name.
+/// Each is spelled as the vault has it.
+fn news(given: &[RecipientEntry], payload: &Payload) -> Result<Vec<RecipientEntry>> {
+    let there = payload.recipients();
+    let mut news = Vec::new();
+    for entry in given {
+        let same = there.iter().find(|old| canonical(&old.recipient) == entry.recipient);
+        let Some(name) = &entry.name else {
+            news.extend(same.is_none().then(|| entry.clone()));
+            continue;
+        };
+        let is_another = |old: &&RecipientEntry| {
+            old.name.as_ref() == Some(name) && canonical(&old.recipient) != entry.recipient
+        };
+        if there.iter().any(|old| is_another(&old)) {
+            return Err(Error::refused(format!("another recipient is called {name:?}"))
+                .hint("vault recipient list shows them; take another name"));
+        }
+        match same {
+            Some(old) if old.name.as_ref() == Some(name) => {}
+            Some(old) => news.push(RecipientEntry {
+                recipient: old.recipient.clone(),
+                name: Some(name.clone()),
+            }),
+            None => news.push(entry.clone()),
+        }
+    }
+    Ok(news)
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
+        return Err(Error::usage("--name: a name is one line, without blanks around it"));
+    }
+    if name.starts_with("age1") || name.starts_with("ssh-") {
+        return Err(Error::usage("--name: this begins as a recipient does"));
+    }
+    Ok(())
+}
+
+pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    ways::may_ask(args.force, &prompt)?;
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    let entry = find(&args.recipient, vault.payload())?;
+    let meant = canonical(&entry.recipient);
+    let rest = vault.payload().recipients().iter().any(|e| canonical(&e.recipient) != meant);
+    if !rest && vault.payload().passphrases().is_empty() {
+        return Err(ways::last_way());
+    }
+    let opened = vault.opened_with(&meant);
+    let question = match opened {
+        true => format!("Remove {}, whose key opened the vault just now?", shown(&entry)),
+        false => format!("Remove {}?", shown(&entry)),
+    };
+    if !args.force && !prompt.confirm(&question)? {
+        return Err(Error::other("nothing was removed"));
+    }
+    let saved = vault.change(|payload| {
+        // The one that was asked about, whoever has its name meanwhile.
+        find(&entry.recipient, payload)?;
+        payload.remove_recipients(|recipient| canonical(recipient) == meant);
+        if payload.recipients().is_empty() && payload.passphrases().is_empty() {
+            return Err(ways::last_way());
+        }
+        payload.renew_keys()
+    });
+    ways::told(saved, || {
+        if args.force && opened {
+            context.say.warn("the key that opened the vault just now opens it no longer");
+        }
+        context.say.note(format!(
+            "Removed {}. Old copies of the vault stay readable to it.",
+            shown(&entry)
+        ));
+        ways::tell_new_keys(vault.payload(), true, context.say);
+    })?;
+    report::result(&format!("{}\n", vault.payload().pin()))
+}
+
+/// The recipient that is written so, or that is called so.
+fn find(word: &str, payload: &Payload) -> Result<RecipientEntry> {
+    let word = word.trim();
+    let recipient = canonical(word);
+    let mut recipients = payload.recipients();
+    if let Some(at) = recipients.iter().position(|e| canonical(&e.recipient) == recipient) {
+        return Ok(recipients.swap_remove(at));
+    }
+    recipients.retain(|entry| entry.name.as_deref() == Some(word));
+    match (recipients.pop(), recipients.is_empty()) {
+        (Some(entry), true) => Ok(entry),
+        (Some(_), false) => Err(Error::usage("several recipients have this name")
+            .hint("name the one that is meant by itself, as vault recipient list shows it")),
+        // Not repeated: it may be anything.
+        (None, _) => Err(Error::not_found("there is no such recipient in the vault")
+            .hint("vault recipient list shows them")),
+    }
+}
+
+/// A recipient as it is compared: ssh keys without their comment. What cannot be read is itself.
+fn canonical(recipient: &str) -> String {
+    sealed::parse_recipient(recipient).map_or_else(|_| recipient.to_owned(), |r| r.to_string())
+}
+
+/// A recipient for a line that people read.
+fn shown(entry: &RecipientEntry) -> String {
+    let brief = sealed::brief(&entry.recipient);
+    match &entry.name {
+        Some(name) => format!("{name} ({brief})"),
+        None => brief,
+    }
+}
 
 pub fn list(args: &RecipientList, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);

@@ -4,6 +4,7 @@ mod opening;
 pub mod payload;
 pub mod pin;
 mod store;
+mod trust;
 
 pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry};
 pub use pin::Pin;

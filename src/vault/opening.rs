@@ -7,7 +7,6 @@ use zeroize::Zeroizing;
 use super::store::Access;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Meta, ReadError};
-use crate::os;
 use crate::sealed;
 use crate::secret::Secret;
 use crate::unlock::{self, Keys, Kind, Material};
@@ -103,8 +102,7 @@ fn ask(scanned: &sealed::Scanned, access: &Access) -> Result<(Zeroizing<Vec<u8>>
     }
 }
 
-/// Tries one source, and overwrites the stack afterwards: after argon2 the derived key stood on it
-/// three times.
+/// Tries one source. What it leaves on the stack is for the caller to overwrite.
 pub(super) fn try_key(
     scanned: &sealed::Scanned,
     material: &Material,
@@ -116,6 +114,5 @@ pub(super) fn try_key(
             sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase))
         }
     };
-    os::wipe_stack();
     opened.map(|opened| opened.plaintext)
 }

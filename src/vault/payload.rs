@@ -1,8 +1,12 @@
 //! The plaintext: one TOML document. It stays the document that was read, so that fields of a later
 //! version survive a rewrite; what is known of it is checked once, when it comes in.
 
+mod depth;
 mod journal;
 mod totp;
+mod ways;
+
+use std::collections::BTreeSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
@@ -65,22 +69,10 @@ impl Payload {
         doc.insert("generation".into(), Value::Integer(0));
         doc.insert("auth_key".into(), random::<32>()?);
         doc.insert("cache_key".into(), random::<32>()?);
-        let recipients = recipients.iter().map(|entry| {
-            let mut table = Table::new();
-            table.insert("recipient".into(), Value::String(entry.recipient.clone()));
-            if let Some(name) = &entry.name {
-                table.insert("name".into(), Value::String(name.clone()));
-            }
-            Value::Table(table)
-        });
-        doc.insert("recipients".into(), Value::Array(recipients.collect()));
-        let passphrases = passphrases.iter().map(|entry| {
-            let mut table = Table::new();
-            table.insert("public".into(), Value::String(entry.public.clone()));
-            table.insert("stanza".into(), Value::String(entry.stanza.clone()));
-            Value::Table(table)
-        });
-        doc.insert("passphrases".into(), Value::Array(passphrases.collect()));
+        let recipients = recipients.iter().map(ways::recipient).collect();
+        doc.insert("recipients".into(), Value::Array(recipients));
+        let passphrases = passphrases.iter().map(ways::passphrase).collect();
+        doc.insert("passphrases".into(), Value::Array(passphrases));
         Self::check(doc)
     }
 
@@ -91,10 +83,17 @@ impl Payload {
     /// a newer version, an unknown critical feature, a field that is missing or of the wrong kind.
     pub fn parse(plaintext: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(plaintext)
-            .map_err(|_| Error::damaged("the vault's content is not text"))?;
+            .ok()
+            // TOML 1.0 knows no byte order mark, the parser does.
+            .filter(|text| !text.starts_with('\u{feff}'))
+            .ok_or_else(|| Error::damaged("the vault's content is not text"))?;
+        let line = |at: usize| text.bytes().take(at).filter(|b| *b == b'\n').count() + 1;
+        if let Some((what, at)) = depth::excess(text) {
+            let line = line(at);
+            return Err(Error::damaged(format!("the vault's content {what} (line {line})")));
+        }
         let doc: Table = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start).min(text.len());
-            let line = text.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+            let line = line(error.span().map_or(0, |span| span.start));
             Error::damaged(format!("the vault's content is not TOML (line {line})"))
         })?;
         Self::check(doc)
@@ -208,30 +207,6 @@ impl Payload {
         self.doc.insert("generation".into(), Value::Integer(value));
     }
 
-    /// Who can open the vault with a key.
-    pub fn recipients(&self) -> Vec<RecipientEntry> {
-        entries(&self.doc, "recipients")
-            .filter_map(|table| {
-                Some(RecipientEntry {
-                    recipient: table.get("recipient")?.as_str()?.to_owned(),
-                    name: table.get("name").and_then(Value::as_str).map(str::to_owned),
-                })
-            })
-            .collect()
-    }
-
-    /// Who can open the vault with a passphrase.
-    pub fn passphrases(&self) -> Vec<PassphraseEntry> {
-        entries(&self.doc, "passphrases")
-            .filter_map(|table| {
-                Some(PassphraseEntry {
-                    public: table.get("public")?.as_str()?.to_owned(),
-                    stanza: table.get("stanza")?.as_str()?.to_owned(),
-                })
-            })
-            .collect()
-    }
-
     /// The profiles that have a key here, in the order of their names.
     pub fn credential_names(&self) -> impl Iterator<Item = &str> {
         self.credentials().into_iter().flat_map(Table::keys).map(String::as_str)
@@ -271,6 +246,16 @@ impl Payload {
         match self.doc.get_mut("credentials") {
             Some(Value::Table(credentials)) => credentials.remove(profile).is_some(),
             _ => false,
+        }
+    }
+
+    /// Forgets everything but these keys and seeds.
+    pub(super) fn keep_only(&mut self, credentials: &BTreeSet<&str>, serials: &BTreeSet<&str>) {
+        self.doc.retain(|name, _| ["credentials", "totp"].contains(&name));
+        for (table, kept) in [("credentials", credentials), ("totp", serials)] {
+            if let Some(Value::Table(table)) = self.doc.get_mut(table) {
+                table.retain(|name, _| kept.contains(name));
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Opening a vault, changing it, and making a new one.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use crate::os;
 use crate::prompt::Prompt;
 use crate::say::Say;
 use crate::sealed;
-use crate::unlock::{self, Material, Named};
+use crate::secret::Secret;
+use crate::unlock::{self, Kind, Material, Named};
 
 /// How long a writer waits for another one before it gives up (8).
 const LOCK_WAIT: Duration = Duration::from_secs(45);
@@ -31,6 +33,8 @@ pub struct Access<'a> {
     pub identity_file: Option<PathBuf>,
     /// Explicit pins; empty if none was given.
     pub pins: Vec<Pin>,
+    /// The lowest generation that is taken, where one was given.
+    pub min_generation: Option<u64>,
     /// Where this machine remembers pins and generations, and whether that place was named.
     pub state: Option<(PathBuf, bool)>,
     /// How to ask for a passphrase.
@@ -42,18 +46,18 @@ pub struct Access<'a> {
 /// An open vault.
 #[derive(Debug)]
 pub struct Vault<'a> {
-    access: &'a Access<'a>,
+    pub(super) access: &'a Access<'a>,
     /// The file itself, symlinks resolved.
-    real: PathBuf,
+    pub(super) real: PathBuf,
     file: Vec<u8>,
     meta: Meta,
     armored: bool,
-    payload: Payload,
+    pub(super) payload: Payload,
     key: Material,
     /// True if this machine has seen a later generation of it.
-    rolled_back: bool,
+    pub(super) rolled_back: bool,
     /// True once remembering has failed.
-    no_memory: bool,
+    pub(super) no_memory: bool,
 }
 
 impl<'a> Vault<'a> {
@@ -75,9 +79,11 @@ impl<'a> Vault<'a> {
         let has_slot = !scanned.slots.is_empty();
         let identity_file = access.identity_file.clone();
         let keys = unlock::gather(access.named, access.env, identity_file, has_slot, access.say)?;
-        let (plaintext, key) = unlock_with(&scanned, keys, access)?;
-        let payload = Payload::parse(&plaintext)?;
-        drop(plaintext);
+        let open = || -> Result<(Payload, Material)> {
+            let (plaintext, key) = unlock_with(&scanned, keys, access)?;
+            Ok((Payload::parse(&plaintext)?, key))
+        };
+        let (payload, key) = os::on_wiped_stack(open)?;
         access.say.debug(format!("{} opened by {}", real.display(), key.label));
         let armored = scanned.armored;
         let mut vault = Self {
@@ -106,9 +112,35 @@ impl<'a> Vault<'a> {
         &self.access.path
     }
 
+    /// What opened it, as the user knows it: a variable, a flag or a path.
+    pub fn opened_by(&self) -> &str {
+        &self.key.label
+    }
+
     /// True if sops's variable opened it, so that it is not the child's business.
     pub fn opened_by_sops(&self) -> bool {
         self.key.sops
+    }
+
+    /// True if the key of this recipient was among those that opened it. Nobody but a plugin knows
+    /// the recipient of a plugin's key.
+    pub fn opened_with(&self, recipient: &str) -> bool {
+        let Kind::Identity(text) = &self.key.kind else { return false };
+        let identities = sealed::parse_identities(text, &self.key.label).unwrap_or_default();
+        let mut recipients = identities.iter().filter_map(sealed::Identity::recipient);
+        recipients.any(|known| known.to_string() == recipient)
+    }
+
+    /// True if a passphrase opened it.
+    pub fn opened_by_passphrase(&self) -> bool {
+        matches!(self.key.kind, Kind::Passphrase(_))
+    }
+
+    /// Forgets what opened it, and everything in it but these keys and seeds: for a process that lives long and needs
+    /// no others. It cannot be changed after that.
+    pub fn keep_only(&mut self, credentials: &BTreeSet<&str>, serials: &BTreeSet<&str>) {
+        self.payload.keep_only(credentials, serials);
+        self.key.kind = Kind::Passphrase(Secret::new(String::new()));
     }
 
     /// Changes the vault under the write lock: what `change` does is done to the latest content, and
@@ -123,33 +155,25 @@ impl<'a> Vault<'a> {
                 "{} is older than this machine has seen it, and a write would make that lasting",
                 self.access.path.display()
             ))
-            .hint(format!("put the newer file back, or take this one: {}", self.accepting())));
+            .hint(format!(
+                "put the newer file back, or take this one: {} --accept-rollback",
+                self.pin_command()
+            )));
         }
         let _lock = lock(&self.real)?;
         self.read_again()?;
+        let before = self.payload.pin();
         let answer = change(&mut self.payload)?;
         self.payload.next_generation();
         let sealed = seal(&self.payload, self.armored)?;
+        if self.payload.pin() != before {
+            self.announce()?;
+        }
         let saved = save(&self.real, &sealed, Existing::Keep(&self.meta));
         if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. })) {
-            self.remember();
+            self.remember_written();
         }
         saved.map(|()| answer)
-    }
-
-    /// Takes this vault, as it is, for the one that this machine knows.
-    ///
-    /// # Errors
-    /// [`Class::NotSaved`] if the machine has no place to remember it.
-    pub fn accept(&self) -> Result<()> {
-        let not_saved = |why: String| {
-            Error::not_saved(format!("the fingerprint cannot be remembered: {why}")).hint(
-                "name a directory by XDG_STATE_HOME, or give --pin or AWS_VAULT_PIN each time",
-            )
-        };
-        let memory =
-            self.memory().ok_or_else(|| not_saved("there is no state directory".into()))?;
-        memory.remember(self.known()).map_err(|error| not_saved(os_text(&error)))
     }
 
     /// Somebody may have written since this was read.
@@ -159,118 +183,14 @@ impl<'a> Vault<'a> {
             return Ok(());
         }
         let scanned = sealed::scan(&file)?;
-        let opened = try_key(&scanned, &self.key)?;
-        let payload = Payload::parse(&opened)?;
-        if payload.pin() != self.payload.pin() && !self.access.pins.contains(&payload.pin()) {
-            return Err(Error::refused(format!(
-                "{} became another vault while this ran",
-                self.access.path.display()
-            )));
-        }
+        let read = || Payload::parse(&try_key(&scanned, &self.key)?);
+        let payload = os::on_wiped_stack(read)?;
+        self.check_successor(&payload)?;
         self.armored = scanned.armored;
         self.file = file.to_vec();
         self.meta = meta;
         self.payload = payload;
         Ok(())
-    }
-
-    fn memory(&self) -> Option<Memory> {
-        self.access.state.as_ref().map(|(dir, _)| Memory::of(dir, &self.real))
-    }
-
-    fn known(&self) -> Known {
-        Known { pin: self.payload.pin(), generation: self.payload.generation() }
-    }
-
-    /// Remembering is a help, not a duty: a machine without a state directory goes on without, and
-    /// says so once, if that directory was named.
-    fn remember(&mut self) {
-        let (Some(memory), Some((dir, named))) = (self.memory(), &self.access.state) else {
-            return;
-        };
-        if self.no_memory {
-            return;
-        }
-        // Somebody may have written and remembered since this one was read.
-        let newer = |known: Known| {
-            known.pin == self.payload.pin() && known.generation > self.payload.generation()
-        };
-        if memory.recall().is_ok_and(|known| known.is_some_and(newer)) {
-            return;
-        }
-        if let Err(error) = memory.remember(self.known()) {
-            let text = format!(
-                "the vault's fingerprint cannot be remembered in {}: {}",
-                dir.display(),
-                os_text(&error)
-            );
-            if *named {
-                self.access.say.warn(text)
-            } else {
-                self.access.say.debug(text)
-            }
-            self.no_memory = true;
-        }
-    }
-
-    /// `known` is what this machine remembered before the file was read.
-    fn check_pin(&mut self, known: Result<Option<Known>>) -> Result<()> {
-        let path = self.access.path.display();
-        let here = self.known();
-        let pinned = !self.access.pins.is_empty();
-        if pinned && !self.access.pins.contains(&here.pin) {
-            return Err(Error::refused(format!(
-                "the vault {path} is not the pinned one: its fingerprint is {}",
-                here.pin
-            ))
-            .hint("if the change is meant, pin the new fingerprint; if not, this file is forged"));
-        }
-        // An explicit pin outranks what is remembered, and replaces it, also what cannot be read.
-        let known = match known {
-            Ok(known) => known.filter(|known| !pinned || known.pin == here.pin),
-            Err(_) if pinned => None,
-            Err(error) => {
-                return Err(error.hint(format!(
-                    "compare {} with what vault pin says on another machine; if it is the same: {}",
-                    here.pin,
-                    self.accepting()
-                )));
-            }
-        };
-        match known {
-            Some(known) if known.pin != here.pin => {
-                return Err(Error::refused(format!(
-                    "the vault {path} is not the one that this machine remembers: its fingerprint is {}, \
-                     remembered is {}",
-                    here.pin, known.pin
-                ))
-                .hint(format!("if the change is meant: {}", self.accepting())));
-            }
-            // A pin says nothing of the age, so this holds with one as well.
-            Some(known) if known.generation > here.generation => {
-                self.rolled_back = true;
-                self.access.say.warn(format!(
-                    "the vault {path} is older than this machine has seen it (write {} of it, seen was {})",
-                    here.generation, known.generation
-                ));
-            }
-            Some(known) if known.generation == here.generation => {}
-            Some(_) | None => self.remember(),
-        }
-        Ok(())
-    }
-
-    /// The command that takes this vault for the one that is meant, to be pasted into a shell. What
-    /// opened the vault belongs to it where it was named by a flag.
-    fn accepting(&self) -> String {
-        let mut command = format!("vault --vault {}", shell_word(&self.access.path));
-        for path in &self.access.named.identities {
-            command.push_str(&format!(" -i {}", shell_word(path)));
-        }
-        if let Some(path) = &self.access.named.passphrase_file {
-            command.push_str(&format!(" --passphrase-file {}", shell_word(path)));
-        }
-        format!("{command} pin --accept {}", self.payload.pin())
     }
 
     /// Modes only warn on reading: age and the pin guard the content.
@@ -289,16 +209,6 @@ impl<'a> Vault<'a> {
             ));
         }
     }
-}
-
-/// A path as one word of a shell's command line, quoted where it must be.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// Makes a new vault with this payload; directories on the way are made, 0700.
@@ -328,9 +238,9 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
     if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. }))
         && let Some((dir, _)) = &access.state
     {
-        let known = Known { pin: payload.pin(), generation: payload.generation() };
-        if let Err(error) = Memory::of(dir, &real).remember(known) {
-            access.say.debug(format!("the fingerprint cannot be remembered: {}", os_text(&error)));
+        let known = Known { pin: payload.pin(), generation: payload.generation(), next: None };
+        if let Err(why) = Memory::of(dir, &real).remember(known) {
+            access.say.debug(format!("the fingerprint cannot be remembered: {why}"));
         }
     }
     saved
@@ -353,14 +263,13 @@ fn seal(payload: &Payload, armor: bool) -> Result<sealed::Sealed> {
         })
         .collect::<Result<Vec<_>>>()
         .map_err(|_| unreadable("a passphrase slot"))?;
-    let sealed = sealed::seal(&payload.to_plaintext(), &recipients, &slots, armor);
-    os::wipe_stack();
-    sealed
+    sealed::seal(&payload.to_plaintext(), &recipients, &slots, armor)
 }
 
 fn save(real: &Path, sealed: &sealed::Sealed, existing: Existing) -> Result<()> {
     let mut verify = |bytes: &[u8]| sealed.verify(bytes);
-    file::replace(real, &sealed.bytes, existing, &mut verify).map_err(|error| match error {
+    let replace = || file::replace(real, &sealed.bytes, existing, &mut verify);
+    os::on_wiped_stack(replace).map_err(|error| match error {
         ReplaceError::NotSaved(why, hint) => {
             let error = Error::not_saved(format!("the vault was not saved: {why}"));
             match hint {

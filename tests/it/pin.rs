@@ -3,17 +3,20 @@
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use vault::clock::Timestamp;
 use vault::credential::Credentials;
 use vault::secret::Secret;
 use vault::vault::{Payload, RecipientEntry};
 
+use crate::recipient::OTHER;
 use crate::support::builder::Test;
-use crate::support::{ACCESS_KEY_ID, AGE_RECIPIENT, SECRET_ACCESS_KEY};
+use crate::support::{ACCESS_KEY_ID, AGE_RECIPIENT, PASSPHRASE, SECRET_ACCESS_KEY};
 use crate::vault_file::{payload_of, seal};
 use crate::write::unprivileged;
 
+const SOON: Duration = Duration::from_secs(30);
 const VAULT: &str = "[HOME]/.local/share/vault/vault.age";
 
 /// Puts another vault in the place of the test's, made as somebody makes it who has the public key
@@ -36,8 +39,9 @@ fn pin_of(test: &Test) -> String {
 
 /// The file that remembers the vault.
 fn memory(test: &Test) -> PathBuf {
-    let mut files = std::fs::read_dir(test.home().join(".local/state/vault/pins")).expect("pins");
-    files.next().expect("a memory").unwrap().path()
+    let files = std::fs::read_dir(test.home().join(".local/state/vault/pins")).expect("pins");
+    let mut files = files.map(|file| file.expect("a file").path());
+    files.find(|file| file.extension().is_some_and(|it| it == "toml")).expect("a memory")
 }
 
 /// Runs what a hint prints after its last colon, in a shell that finds `vault`.
@@ -68,21 +72,77 @@ fn a_forged_vault_is_refused() {
          vault: hint: if the change is meant: vault --vault {VAULT} pin --accept {forged}\n"
     );
     let file = test.read(test.vault_file());
-    for words in [
-        &["exec", "--json", "-n", "demo"][..],
-        &["export", "-n", "demo"],
-        &["list"],
-        &["pin"],
-        &["recipient", "list"],
-        &["remove", "-f", "demo"],
-    ] {
-        test.command(words).expect_error(6, &refusal).run();
+    for (words, status) in every_command(&test) {
+        test.command(&words).stdin(OTHER).expect_error(status, &refusal).run();
     }
-    test.command(["exec", "-n", "demo", "true"]).expect_error(125, &refusal).run();
     assert_eq!(test.read(test.vault_file()), file);
 
     follow(&test, &refusal);
     test.command(["list", "--credentials"]).expect_stdout("demo\n").expect_stderr("").run();
+}
+
+/// A command line of every command, with the status that it fails with where the vault is refused.
+fn every_command(test: &Test) -> Vec<(Vec<&'static str>, i32)> {
+    let lines = [
+        "add new --stdin --no-add-config",
+        "list",
+        "remove -f demo",
+        "clear demo",
+        "exec --json -n demo",
+        "exec -n demo true",
+        "exec --server demo true",
+        "serve --profile demo --token-file token --listen 127.0.0.1:0",
+        "export -n demo",
+        "explain demo",
+        "totp add arn:aws:iam::123456789012:mfa/demo --stdin",
+        "totp code arn:aws:iam::123456789012:mfa/demo",
+        "totp list",
+        "totp remove -f arn:aws:iam::123456789012:mfa/demo",
+        "mfa enroll demo",
+        "recipient add age1w5eau5tv9nzkgth63rj5k577lkt3xhujtwlmah2tdsdv84gqq9lsaap5vu",
+        "recipient list",
+        "recipient remove -f age1t7rxyev2z3rw82stdlrrepyc39nvn86l5078zqkf5uasdy86jp6svpy7pa",
+        "passphrase set --new-passphrase-file -",
+        "passphrase remove -f",
+        "rekey",
+        "pin",
+        "pin --json",
+        "pin --accept-rollback",
+    ];
+    // Those that open no vault, or say of one that is refused that it is.
+    let others = ["init", "doctor", "completions", "man"];
+    let help = test.command(["--help"]).run().stdout;
+    let commands = help.split_once("Commands:\n").expect("commands").1;
+    for line in commands.lines().take_while(|line| !line.is_empty()) {
+        // A description that goes on stands further to the right.
+        let Some(name) = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')) else {
+            continue;
+        };
+        let name = name.split(' ').next().expect("a name");
+        let known = lines.iter().map(|line| line.split(' ').next().expect("a word")).chain(others);
+        assert!(known.clone().any(|known| known == name), "no line here for the command {name}");
+    }
+    let status = |line: &str| if line.ends_with(" true") { 125 } else { 6 };
+    lines.map(|line| (line.split(' ').collect(), status(line))).to_vec()
+}
+
+#[test]
+fn a_forged_vault_is_refused_by_a_pin_where_nothing_is_remembered() {
+    let test = Test::new().vault_with("demo");
+    let pin = pin_of(&test);
+    let forged = forge(&test);
+    std::fs::remove_dir_all(test.home().join(".local/state")).unwrap();
+    let file = test.read(test.vault_file());
+    let refusal = format!(
+        "vault: error: the vault {VAULT} is not the pinned one: its fingerprint is {forged}\n\
+         vault: hint: if the change is meant, pin the new fingerprint; if not, this file is forged\n"
+    );
+    let test = test.env("AWS_VAULT_PIN", pin);
+    for (words, status) in every_command(&test) {
+        test.command(&words).stdin(OTHER).expect_error(status, &refusal).run();
+    }
+    assert_eq!(test.read(test.vault_file()), file);
+    assert!(!test.home().join(".local/state").exists(), "it is not remembered, either");
 }
 
 #[test]
@@ -125,8 +185,8 @@ fn an_older_copy_is_warned_of_and_not_written() {
     let refusal = format!(
         "{warning}vault: error: {VAULT} is older than this machine has seen it, and a write would \
          make that lasting\n\
-         vault: hint: put the newer file back, or take this one: vault --vault {VAULT} pin --accept \
-         {pin}\n"
+         vault: hint: put the newer file back, or take this one: vault --vault {VAULT} pin \
+         --accept-rollback\n"
     );
     // A pin says nothing of the age, so it changes nothing here.
     for test in [test.clone(), test.clone().env("AWS_VAULT_PIN", &pin)] {
@@ -135,10 +195,137 @@ fn an_older_copy_is_warned_of_and_not_written() {
         test.command(["remove", "-f", "demo"]).expect_error(6, &refusal).run();
         assert_eq!(test.read(test.vault_file()), old);
     }
+    // To accept the fingerprint is not to accept the age.
+    test.command(["pin", "--accept", &pin]).expect_stderr(&warning).run();
+    test.command(["remove", "-f", "demo"]).expect_error(6, &refusal).run();
 
     follow(&test, &refusal);
     test.command(["list"]).expect_stderr("").run();
     test.stored("third", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn a_machine_that_remembers_nothing_can_be_told_the_least_generation() {
+    let test = Test::new().vault_with("demo");
+    let old = test.read(test.vault_file());
+    let test = test.stored("second", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let json = test.command(["pin", "--json"]).run().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json, serde_json::json!({ "pin": pin_of(&test), "generation": 3 }));
+
+    std::fs::remove_dir_all(test.home().join(".local/state")).unwrap();
+    let refusal = |least: u64| {
+        format!(
+            "vault: error: the vault {VAULT} is too old: this is write 2 of it, and {least} is the \
+             least that is taken\n\
+             vault: hint: put the newer file back; if the older one is meant, say so by \
+             --min-generation or AWS_VAULT_MIN_GENERATION\n"
+        )
+    };
+    let list = |least: &str| test.command(["list", "--min-generation", least]);
+    list("3").expect_stderr("").run();
+    std::fs::write(test.vault_file(), &old).unwrap();
+    std::fs::remove_dir_all(test.home().join(".local/state")).unwrap();
+    list("2").expect_stderr("").run();
+    list("3").expect_error(6, &refusal(3)).run();
+    let told = test.command(["list"]).env("AWS_VAULT_MIN_GENERATION", "3");
+    told.expect_error(6, &refusal(3)).run();
+    // The flag outranks the variable, in either direction.
+    list("2").env("AWS_VAULT_MIN_GENERATION", "3").expect_stderr("").run();
+    list("4").env("AWS_VAULT_MIN_GENERATION", "2").expect_error(6, &refusal(4)).run();
+    test.command(["pin", "--accept-rollback", "--min-generation", "3"])
+        .expect_error(6, &refusal(3))
+        .run();
+}
+
+#[test]
+fn a_least_generation_that_is_no_number_is_a_usage_error() {
+    let test = Test::new().vault_with("demo");
+    let bad = "vault: error: AWS_VAULT_MIN_GENERATION is not a number\n\
+               vault: hint: give it the generation that vault pin --json prints, or unset it\n";
+    for text in ["", "-1", "three", "1.5"] {
+        test.command(["list"]).env("AWS_VAULT_MIN_GENERATION", text).expect_error(2, bad).run();
+    }
+    let flag = "vault: error: --min-generation <N> has a value that it cannot take\n\
+                vault: hint: see --help\n";
+    test.command(["list", "--min-generation", "three"]).expect_error(2, flag).run();
+}
+
+/// A question of `recipient remove`, which is asked when the vault is open: time for others to write.
+fn while_it_asks(test: &Test, meanwhile: impl FnOnce()) -> (i32, String) {
+    let mut pty = test.command(["recipient", "remove", OTHER]).pty();
+    pty.expect("(y|N) ", SOON);
+    meanwhile();
+    pty.send("y");
+    pty.end(SOON)
+}
+
+#[test]
+fn a_writer_goes_on_with_the_fingerprint_that_another_writer_has_given() {
+    let test = Test::new().vault_with("demo");
+    test.command(["recipient", "add", OTHER]).run();
+    let pin = pin_of(&test);
+    let (status, screen) = while_it_asks(&test, || {
+        test.command(["rekey"]).run();
+    });
+    assert_eq!(status, 0, "{screen}");
+    assert_ne!(pin_of(&test), pin);
+    let list = test.command(["recipient", "list"]).expect_stderr("");
+    list.expect_stdout(format!("{AGE_RECIPIENT}\n")).run();
+}
+
+#[test]
+fn a_writer_does_not_take_what_was_put_in_the_vaults_place_meanwhile() {
+    let test = Test::new().vault_with("demo");
+    let old = test.read(test.vault_file());
+    test.command(["recipient", "add", OTHER]).run();
+    let latest = test.read(test.vault_file());
+    let refusal = format!(
+        "vault: error: {} became another vault, or an older one, while this ran\n\
+         vault: hint: if somebody has changed just now who may open it, do it again\n",
+        test.vault_file().display()
+    );
+    for pin in [None, Some(pin_of(&test))] {
+        let test = pin.into_iter().fold(test.clone(), |test, pin| test.env("AWS_VAULT_PIN", pin));
+        for forged in [true, false] {
+            let (status, screen) = while_it_asks(&test, || {
+                if forged {
+                    forge(&test);
+                } else {
+                    std::fs::write(test.vault_file(), &old).unwrap();
+                }
+            });
+            assert_eq!(status, 6, "{screen}");
+            assert!(screen.ends_with(&refusal), "{screen}");
+            std::fs::write(test.vault_file(), &latest).unwrap();
+        }
+    }
+    // The older one of two that are both pinned.
+    let before = pin_of(&test);
+    test.command(["rekey"]).run();
+    let both = test.clone().env("AWS_VAULT_PIN", format!("{before},{}", pin_of(&test)));
+    let (status, screen) =
+        while_it_asks(&both, || std::fs::write(test.vault_file(), &latest).unwrap());
+    assert_eq!(status, 6, "{screen}");
+    assert!(screen.ends_with(&refusal), "{screen}");
+}
+
+#[test]
+fn a_reader_waits_for_a_writer_that_has_yet_to_remember() {
+    let test = Test::new().vault_with("demo");
+    let elsewhere = test.clone().env("XDG_STATE_HOME", test.home().join("elsewhere"));
+    elsewhere.command(["rekey"]).run();
+    let remembered =
+        test.home().join("elsewhere/vault/pins").join(memory(&test).file_name().unwrap());
+
+    // Another writer's lock, its file in place, and its memory yet to come.
+    let lock = vault::file::lock(&test.vault_file(), SOON).expect("the lock");
+    let mut pty = test.command(["--debug", "list", "--credentials"]).pty();
+    pty.expect("opened by AWS_VAULT_AGE_KEY", SOON);
+    std::fs::copy(&remembered, memory(&test)).unwrap();
+    drop(lock);
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 0, "{screen}");
 }
 
 #[test]
@@ -319,5 +506,49 @@ fn a_damaged_memory_is_not_taken_for_none() {
     // With a pin nothing needs to be remembered, and what cannot be read is replaced.
     std::fs::write(&memory, "").unwrap();
     test.command(["list", "--pin", &pin]).expect_stderr("").run();
+    test.command(["list"]).expect_stderr("").run();
+}
+
+#[test]
+fn a_fingerprint_that_this_machine_was_about_to_give_is_taken() {
+    let test = Test::new().vault_with("demo");
+    let old = test.read(memory(&test));
+    test.command(["rekey"]).run();
+    let (now, known) = (test.read(memory(&test)), pin_of(&test));
+    // As a writer leaves it that dies after the vault's rename.
+    for (next, status) in [(known.as_str(), 0), (&known.replace("SHA256:", "SHA256:A")[..50], 6)] {
+        let dying = format!("{}next = \"{next}\"\n", String::from_utf8_lossy(&old));
+        std::fs::write(memory(&test), dying).unwrap();
+        test.command(["list", "--credentials"]).expect_status(status).run();
+    }
+    std::fs::write(memory(&test), &old).unwrap();
+    test.command(["list"]).expect_status(6).run();
+    std::fs::write(memory(&test), &now).unwrap();
+
+    // A machine that could not remember the next one would shut itself out: nothing is written.
+    let before = test.read(test.vault_file());
+    std::fs::remove_file(memory(&test).with_extension("toml.lock")).unwrap();
+    std::fs::create_dir(memory(&test).with_extension("toml.lock")).unwrap();
+    let error = "vault: error: the vault was not saved: its new fingerprint cannot be remembered: \
+                 is a directory\n\
+                 vault: hint: name a directory by XDG_STATE_HOME, or pin the vault by --pin\n";
+    test.command(["rekey"]).expect_error(7, error).run();
+    assert_eq!(test.read(test.vault_file()), before);
+    test.command(["rekey", "--pin", &known]).run();
+}
+
+#[test]
+fn a_late_reader_does_not_put_an_old_fingerprint_in_the_place_of_a_new_one() {
+    let test = Test::new().vault_with("demo").file("new", PASSPHRASE, 0o600);
+    // Written elsewhere, so that this machine has something to remember.
+    let elsewhere = test.clone().env("XDG_STATE_HOME", test.home().join("elsewhere"));
+    elsewhere.command(["passphrase", "set", "--new-passphrase-file", "new"]).run();
+    let mut pty = test.clone().env_remove("AWS_VAULT_AGE_KEY").command(["list"]).pty();
+    pty.expect("Enter passphrase for", SOON);
+    // It has read the file. Now the keys are drawn anew.
+    test.command(["rekey"]).run();
+    pty.send(PASSPHRASE);
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 0, "{screen}");
     test.command(["list"]).expect_stderr("").run();
 }

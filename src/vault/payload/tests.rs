@@ -99,3 +99,78 @@ fn removing_says_whether_there_was_one() {
     assert!(payload.remove_credential("demo"));
     assert!(!payload.remove_credential("demo"));
 }
+
+/// A document with `text` before what every payload has.
+fn with(text: &str) -> Vec<u8> {
+    [text.as_bytes(), b"\n", &payload().to_plaintext()].concat()
+}
+
+#[test]
+fn what_nests_too_deep_is_refused_before_it_is_built() {
+    let key = vec!["k"; 79].join(".");
+    let hostile = [
+        format!("{key} = {{").repeat(79) + &"}".repeat(79),
+        // The parser goes on after an error, and would drop what it has built by then.
+        format!("{key} = {{").repeat(79),
+        format!("{key} = [{{").repeat(39) + &"}]".repeat(39),
+        format!("{key} = {{]").repeat(79),
+        format!("[{key}]\n").repeat(3),
+        format!("[{}]\n{} = 1\n", vec!["k"; 20].join("."), vec!["k"; 20].join(".")),
+    ];
+    for text in hostile {
+        let error = Payload::parse(&with(&text)).unwrap_err();
+        assert_eq!((error.class, error.what.contains("nests too deep")), (Class::Damaged, true));
+    }
+    let line = "b = \"[[[[\" # [[[[\n".repeat(9);
+    let error = Payload::parse(&with(&(line + "a = " + &"[".repeat(99)))).unwrap_err();
+    assert_eq!(error.what, "the vault's content nests too deep (line 10)");
+}
+
+#[test]
+fn a_document_of_too_many_tables_is_not_built() {
+    let wide = |count| with(&(0..count).map(|n| format!("x{n}.y = 1\n")).collect::<String>());
+    assert!(Payload::parse(&wide(65_000)).is_ok());
+    let error = Payload::parse(&wide(66_000)).unwrap_err();
+    assert_eq!(error.class, Class::Damaged);
+    assert!(
+        error.what.starts_with("the vault's content has too many tables (line 65"),
+        "{}",
+        error.what
+    );
+}
+
+/// Nested as deep as may be, in every way: it can be read, and what is written of it as well.
+#[test]
+fn what_may_nest_survives_a_rewrite() {
+    let dots = |count: usize| vec!["k"; count].join(".");
+    for text in [
+        format!("{} = 1.5", dots(33)),
+        format!("{} = {{x.y = [{{z = 1}}]}}", dots(28)),
+        "x = ".to_owned() + &"[".repeat(32) + &"]".repeat(32),
+        format!("x = {}1{}", "[{x=".repeat(16), "}]".repeat(16)),
+    ] {
+        let first = Payload::parse(&with(&text)).unwrap();
+        let second = Payload::parse(&first.to_plaintext()).expect(&text);
+        assert_eq!(first.to_plaintext(), second.to_plaintext());
+    }
+}
+
+#[test]
+fn what_a_server_does_not_need_is_forgotten() {
+    let mut payload = payload();
+    for name in ["prod", "audit"] {
+        payload.set_credential(name, &key(), Timestamp(0));
+    }
+    let seed = crate::totp::Seed::of("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", "SHA1", 6, 30).unwrap();
+    for serial in ["arn:aws:iam::123456789012:mfa/a", "arn:aws:iam::123456789012:mfa/b"] {
+        payload.set_totp(serial, &seed, Timestamp(0));
+    }
+    let pin = payload.pin();
+    payload.keep_only(&["prod"].into(), &["arn:aws:iam::123456789012:mfa/b"].into());
+    assert_eq!(payload.credential_names().collect::<Vec<_>>(), ["prod"]);
+    assert!(payload.credential("prod").is_some() && payload.credential("audit").is_none());
+    let serials: Vec<_> = payload.totp_serials().collect();
+    assert_eq!(serials, ["arn:aws:iam::123456789012:mfa/b"]);
+    assert_eq!(payload.doc.keys().collect::<Vec<_>>(), ["credentials", "totp"]);
+    assert_eq!(payload.pin(), pin);
+}

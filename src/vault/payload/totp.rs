@@ -75,7 +75,11 @@ fn read(entry: &Table) -> std::result::Result<Seed, &'static str> {
     let period = u64::try_from(number("period")?).map_err(|_| "period")?;
     // Each part alone, so that the one to blame is known.
     Seed::of(seed, "SHA1", 6, 30).map_err(|_| "seed")?;
-    Seed::of(seed, algorithm, 6, 30).map_err(|_| "algorithm")?;
+    // In the one spelling that the format has for it.
+    Seed::of(seed, algorithm, 6, 30)
+        .ok()
+        .filter(|seed| seed.algorithm() == algorithm)
+        .ok_or("algorithm")?;
     Seed::of(seed, algorithm, digits, 30).map_err(|_| "digits")?;
     Seed::of(seed, algorithm, digits, period).map_err(|_| "period")
 }

@@ -1,0 +1,174 @@
+//! The words of `recipient`, `passphrase`, `rekey` and `pin`: the ways into a vault.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+
+/// Who may open the vault with a key
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault recipient list\n  \
+    vault recipient add --name laptop \"$(cat ~/.ssh/id_ed25519.pub)\"\n  \
+    vault recipient remove laptop")]
+pub struct RecipientArgs {
+    #[command(subcommand)]
+    pub command: RecipientCommand,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What can be done with recipients.
+#[derive(Debug, Subcommand)]
+pub enum RecipientCommand {
+    Add(RecipientAdd),
+    #[command(visible_alias = "ls")]
+    List(RecipientList),
+    #[command(visible_alias = "rm")]
+    Remove(RecipientRemove),
+}
+
+/// Let somebody else open the vault, too
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault recipient add --name laptop age1…\n  \
+    vault recipient add --name web1 \"$(ssh web1 cat /etc/ssh/ssh_host_ed25519_key.pub)\"\n  \
+    vault recipient add -R team.txt\n\n\
+    A plugin's program (age-plugin-…) must be there, now and at every later write.")]
+pub struct RecipientAdd {
+    /// An age or ssh public key, or a plugin's recipient
+    pub recipient: Vec<String>,
+    /// A file of recipients, one a line (repeatable); - is stdin
+    #[arg(short = 'R', long, value_name = "FILE")]
+    pub recipients_file: Vec<PathBuf>,
+    /// What to call it (of one recipient only); given to one that is there already, renames it
+    #[arg(long, value_name = "NAME", overrides_with = "name")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Show who may open the vault
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault recipient list --json")]
+pub struct RecipientList {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Let somebody no longer open the vault, and print its new fingerprint
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  vault recipient remove laptop\n  vault recipient rm -f age1…\n\n\
+    Whoever is removed can still read old copies of the vault: rotate the AWS keys that are listed."
+)]
+pub struct RecipientRemove {
+    /// The recipient, or its name
+    pub recipient: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// The passphrase that opens the vault
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault passphrase set\n  vault passphrase remove")]
+pub struct PassphraseArgs {
+    #[command(subcommand)]
+    pub command: PassphraseCommand,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What can be done with the passphrase.
+#[derive(Debug, Subcommand)]
+pub enum PassphraseCommand {
+    Set(PassphraseSet),
+    #[command(visible_alias = "rm")]
+    Remove(PassphraseRemove),
+}
+
+/// Give the vault a passphrase, or another one: then the old one opens it no longer
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault passphrase set\n  \
+    vault passphrase set -i key.txt --new-passphrase-file new.txt\n\n\
+    --passphrase-file and AWS_VAULT_PASSPHRASE are the passphrase that opens the vault now.")]
+pub struct PassphraseSet {
+    /// A file with the new passphrase, instead of asking for it; - is stdin
+    #[arg(long, value_name = "FILE", overrides_with = "new_passphrase_file")]
+    pub new_passphrase_file: Option<PathBuf>,
+    /// Memory that one try of the passphrase costs, in MiB (64 to 1024)
+    #[arg(long, value_name = "MIB", default_value_t = 64,
+          value_parser = clap::value_parser!(u32).range(64..=1024))]
+    pub passphrase_memory: u32,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Let no passphrase open the vault, and print its new fingerprint
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault passphrase remove")]
+pub struct PassphraseRemove {
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Renew the vault's own keys for the same recipients, and print its new fingerprint
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault rekey\n\n\
+    For a vault that was forged or copied: the file's key, the key behind the fingerprint and the\n\
+    cache's key are new, and sessions are made anew. AWS keys, seeds, recipients and the passphrase stay.")]
+pub struct Rekey {
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Show the vault's fingerprint, or accept a changed one
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault pin\n  vault pin --accept SHA256:…\n  \
+    AWS_VAULT_PIN=SHA256:… AWS_VAULT_MIN_GENERATION=17 vault exec prod -- make deploy\n\n\
+    A fingerprint tells this vault from a forged one, a generation the latest from an older copy. This\n\
+    machine remembers both; one that remembers nothing yet, such as a CI runner, is told by variables.")]
+pub struct PinArgs {
+    /// Remember this fingerprint in place of the old one; the vault must have it
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub accept: Option<String>,
+    /// Take this older copy of the vault for the latest
+    #[arg(long, conflicts_with = "accept")]
+    pub accept_rollback: bool,
+    /// As JSON, with the generation: how often the vault was written
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+impl RecipientArgs {
+    /// Takes the global flags that stood after the words.
+    pub(super) fn take_global(&mut self) -> Global {
+        let inner = match &mut self.command {
+            RecipientCommand::Add(c) => &mut c.global,
+            RecipientCommand::List(c) => &mut c.global,
+            RecipientCommand::Remove(c) => &mut c.global,
+        };
+        std::mem::take(&mut self.global).and(std::mem::take(inner))
+    }
+}
+
+impl PassphraseArgs {
+    /// Takes the global flags that stood after the words.
+    pub(super) fn take_global(&mut self) -> Global {
+        let inner = match &mut self.command {
+            PassphraseCommand::Set(c) => &mut c.global,
+            PassphraseCommand::Remove(c) => &mut c.global,
+        };
+        std::mem::take(&mut self.global).and(std::mem::take(inner))
+    }
+}

@@ -1,0 +1,90 @@
+//! `passphrase`: the passphrase that opens the vault.
+
+use super::context::Context;
+use super::ways;
+use crate::cli::ways::{PassphraseRemove, PassphraseSet};
+use crate::error::{Error, Result};
+use crate::report;
+use crate::unlock;
+use crate::vault::{Payload, Vault};
+
+pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    let from_stdin = args.new_passphrase_file.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    if from_stdin && context.stdin_opens() {
+        return Err(Error::usage(
+            "the new passphrase and what opens the vault are both wanted from stdin",
+        ));
+    }
+    if args.new_passphrase_file.is_none() {
+        ways::may_ask_new_passphrase(&prompt, ANOTHER_WAY)?;
+    }
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    ways::warn_of_cost(args.passphrase_memory, context.say);
+    let passphrase = match &args.new_passphrase_file {
+        Some(path) => unlock::new_passphrase_file(path, context.env, context.say)?,
+        None => ways::ask_new_passphrase(&prompt, ANOTHER_WAY)?,
+    };
+    let slot = ways::slot(&passphrase, args.passphrase_memory)?;
+    let mut replaced = false;
+    let saved = vault.change(|payload| {
+        replaced = has_one(payload);
+        payload.set_passphrase(Some(&slot));
+        if replaced { payload.renew_keys() } else { Ok(()) }
+    });
+    ways::told(saved, || {
+        if replaced {
+            context.say.note(
+                "The new passphrase opens the vault now, the old one no longer. Old copies of the \
+                 vault stay readable with the old one.",
+            );
+            ways::tell_new_keys(vault.payload(), true, context.say);
+        } else {
+            context.say.note("The passphrase opens the vault now");
+        }
+    })?;
+    match replaced {
+        true => report::result(&format!("{}\n", vault.payload().pin())),
+        false => Ok(()),
+    }
+}
+
+const ANOTHER_WAY: &str = "give it by --new-passphrase-file FILE; - is stdin";
+
+pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    ways::may_ask(args.force, &prompt)?;
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    check_removable(vault.payload())?;
+    let opened = vault.opened_by_passphrase();
+    let question = match opened {
+        true => "Remove the passphrase, which opened the vault just now?",
+        false => "Remove the passphrase?",
+    };
+    if !args.force && !prompt.confirm(question)? {
+        return Err(Error::other("nothing was removed"));
+    }
+    let saved = vault.change(|payload| {
+        check_removable(payload)?;
+        payload.set_passphrase(None);
+        payload.renew_keys()
+    });
+    ways::told(saved, || {
+        context.say.note("Removed the passphrase. Old copies of the vault stay readable with it.");
+        ways::tell_new_keys(vault.payload(), true, context.say);
+    })?;
+    report::result(&format!("{}\n", vault.payload().pin()))
+}
+
+fn has_one(payload: &Payload) -> bool {
+    !payload.passphrases().is_empty()
+}
+
+fn check_removable(payload: &Payload) -> Result<()> {
+    if !has_one(payload) {
+        return Err(Error::not_found("the vault has no passphrase"));
+    }
+    if payload.recipients().is_empty() { Err(ways::last_way()) } else { Ok(()) }
+}

@@ -1,0 +1,20 @@
+//! `rekey`: the vault's own keys anew, for the same recipients.
+
+use super::context::Context;
+use super::ways;
+use crate::error::Result;
+use crate::report;
+use crate::vault::{Payload, Vault};
+
+pub fn run(context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    // The file's key is new at every write.
+    let saved = vault.change(Payload::renew_keys);
+    ways::told(saved, || {
+        context.say.note("The vault's own keys are new. It opens as before.");
+        ways::tell_new_keys(vault.payload(), false, context.say);
+    })?;
+    report::result(&format!("{}\n", vault.payload().pin()))
+}

@@ -1,0 +1,143 @@
+//! What the commands share that make and change the ways into a vault.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::error::{Class, Error, Result, os_text};
+use crate::file;
+use crate::os;
+use crate::prompt::Prompt;
+use crate::say::Say;
+use crate::sealed::{self, Cost, Slot};
+use crate::secret::Secret;
+use crate::vault::{PassphraseEntry, Payload, RecipientEntry};
+
+/// What a try of a passphrase costs where nothing is said, in MiB.
+pub const DEFAULT_MEMORY: u32 = 64;
+
+/// A recipients file is read up to this many bytes.
+const RECIPIENTS_LIMIT: u64 = 64 * 1024;
+
+/// The recipients of the command line and of files, each checked, each once. `-` is stdin.
+pub fn recipients(
+    words: &[String],
+    files: &[PathBuf],
+    context: &Context,
+) -> Result<Vec<RecipientEntry>> {
+    let mut recipients = Vec::new();
+    for text in words {
+        recipients.push(sealed::parse_recipient(text.trim())?);
+    }
+    for path in files {
+        let (shown, stdin) = (path.display(), path.as_os_str() == "-");
+        if stdin && context.stdin_opens() {
+            return Err(Error::usage(
+                "the recipients and what opens the vault are both wanted from stdin",
+            ));
+        }
+        let read = match stdin {
+            true => file::read_fd(os::stdin_fd(), RECIPIENTS_LIMIT),
+            false => file::read_stream(path, RECIPIENTS_LIMIT),
+        };
+        let (bytes, _) = read.map_err(|error| {
+            let what = match error {
+                file::ReadError::NotFound => "it is not there".to_owned(),
+                file::ReadError::TooLarge => "it is over 64 KiB".to_owned(),
+                file::ReadError::NotRegular => "it is not a file".to_owned(),
+                file::ReadError::Io(error) => os_text(&error),
+            };
+            Error::usage(format!("cannot read the recipients file {shown}: {what}"))
+        })?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| Error::usage(format!("the recipients file {shown} is not text")))?;
+        recipients.extend(sealed::parse_recipients_file(text)?);
+    }
+    let mut entries: Vec<RecipientEntry> = Vec::new();
+    for recipient in recipients {
+        let recipient = recipient.to_string();
+        if entries.iter().all(|entry| entry.recipient != recipient) {
+            entries.push(RecipientEntry { recipient, name: None });
+        }
+    }
+    Ok(entries)
+}
+
+/// A new slot for a passphrase, as the payload keeps it; `memory` in MiB.
+pub fn slot(passphrase: &Secret, memory: u32) -> Result<PassphraseEntry> {
+    let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };
+    let (slot, public) = Slot::create(passphrase, cost)?;
+    Ok(PassphraseEntry { public, stanza: slot.to_text() })
+}
+
+pub fn warn_of_cost(memory: u32, say: Say) {
+    if memory > DEFAULT_MEMORY {
+        say.warn(format!(
+            "each unlocking by passphrase takes {memory} MiB: a container with less memory is killed while it tries"
+        ));
+    }
+}
+
+/// Asks twice, since nobody sees what is typed. `otherwise` is the hint where nobody can be asked.
+pub fn ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<Secret> {
+    may_ask_new_passphrase(prompt, otherwise)?;
+    let first = prompt.hidden("Enter new passphrase for the vault: ")?;
+    if first.is_empty() {
+        return Err(Error::usage("the passphrase is empty"));
+    }
+    let again = prompt.hidden("Enter it again: ")?;
+    if first.expose() != again.expose() {
+        return Err(Error::usage("the two passphrases differ"));
+    }
+    Ok(first)
+}
+
+/// Said before anything is opened, rather than after.
+pub fn may_ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<()> {
+    if prompt.available() {
+        return Ok(());
+    }
+    Err(Error::usage("a new passphrase is wanted, and there is no terminal to ask on")
+        .hint(otherwise))
+}
+
+/// A removal wants a yes.
+pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
+    if force || prompt.available() {
+        return Ok(());
+    }
+    Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
+        .hint("say it by -f"))
+}
+
+/// The error for what would leave a vault that nobody can open.
+pub fn last_way() -> Error {
+    Error::refused("this is the last way into the vault")
+        .hint("give it another one first: vault recipient add, or vault passphrase set")
+}
+
+/// Says what was done, where it was: also if the disk has not confirmed it.
+pub fn told(saved: Result<()>, tell: impl FnOnce()) -> Result<()> {
+    if !saved.as_ref().is_err_and(|error| error.class != Class::NotDurable) {
+        tell();
+    }
+    saved
+}
+
+/// What is to be done elsewhere after the vault's keys were drawn anew; `leaked`: somebody keeps
+/// what was in it.
+pub fn tell_new_keys(payload: &Payload, leaked: bool, say: Say) {
+    let keys: Vec<String> = payload
+        .credential_names()
+        .filter_map(|name| Some((name, payload.access_key_id(name)?)))
+        .map(|(name, id)| format!("  {name}: access key {id}"))
+        .chain(payload.totp_serials().map(|serial| format!("  MFA device {serial}")))
+        .collect();
+    if leaked && !keys.is_empty() {
+        say.note("To be rotated at AWS, since they were in it:");
+        keys.iter().for_each(|line| say.note(line));
+    }
+    say.note(format!(
+        "The fingerprint is new: AWS_VAULT_PIN wants {pin}, other machines vault pin --accept {pin}",
+        pin = payload.pin()
+    ));
+}

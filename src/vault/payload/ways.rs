@@ -1,0 +1,141 @@
+//! Who may open the vault: `[[recipients]]` and `[[passphrases]]`, and the keys that are drawn anew
+//! when somebody may no longer.
+
+use toml::{Table, Value};
+
+use super::{PassphraseEntry, Payload, Pin, RecipientEntry, binary, entries, random};
+use crate::error::Result;
+
+impl Payload {
+    /// Who can open the vault with a key.
+    pub fn recipients(&self) -> Vec<RecipientEntry> {
+        entries(&self.doc, "recipients")
+            .filter_map(|table| {
+                Some(RecipientEntry {
+                    recipient: table.get("recipient")?.as_str()?.to_owned(),
+                    name: table.get("name").and_then(Value::as_str).map(str::to_owned),
+                })
+            })
+            .collect()
+    }
+
+    /// Who can open the vault with a passphrase.
+    pub fn passphrases(&self) -> Vec<PassphraseEntry> {
+        entries(&self.doc, "passphrases")
+            .filter_map(|table| {
+                Some(PassphraseEntry {
+                    public: table.get("public")?.as_str()?.to_owned(),
+                    stanza: table.get("stanza")?.as_str()?.to_owned(),
+                })
+            })
+            .collect()
+    }
+
+    /// Adds a recipient, or gives the one that is written the same its name.
+    pub fn set_recipient(&mut self, entry: &RecipientEntry) {
+        let Some(Value::Array(list)) = self.doc.get_mut("recipients") else { return };
+        let is_it = |value: &&mut Value| {
+            value.get("recipient").and_then(Value::as_str) == Some(&entry.recipient)
+        };
+        match (list.iter_mut().find(is_it), &entry.name) {
+            (Some(Value::Table(table)), Some(name)) => {
+                table.insert("name".into(), Value::String(name.clone()));
+            }
+            (Some(_), _) => {}
+            (None, _) => list.push(recipient(entry)),
+        }
+    }
+
+    /// Removes the recipients that are meant. Whoever calls this draws new keys as well
+    /// ([`Payload::renew_keys`]).
+    pub fn remove_recipients(&mut self, is_meant: impl Fn(&str) -> bool) {
+        if let Some(Value::Array(list)) = self.doc.get_mut("recipients") {
+            list.retain(|value| {
+                !value.get("recipient").and_then(Value::as_str).is_some_and(&is_meant)
+            });
+        }
+    }
+
+    /// Puts this passphrase in the place of all that there are; `None`: none opens the vault any
+    /// longer. If there was one, whoever calls this draws new keys as well.
+    pub fn set_passphrase(&mut self, entry: Option<&PassphraseEntry>) {
+        let list = entry.into_iter().map(passphrase).collect();
+        self.doc.insert("passphrases".into(), Value::Array(list));
+    }
+
+    /// Draws `auth_key` and `cache_key` anew: whoever knows the old ones can neither give a vault
+    /// this one's fingerprint nor read sessions to come.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Other`] if the system has no randomness to give.
+    pub fn renew_keys(&mut self) -> Result<()> {
+        self.doc.insert("auth_key".into(), random::<32>()?);
+        self.doc.insert("cache_key".into(), random::<32>()?);
+        self.pin = Pin::of(&*binary(&self.doc, "id")?, &*binary(&self.doc, "auth_key")?);
+        Ok(())
+    }
+}
+
+/// A recipient as a row of the document.
+pub(super) fn recipient(entry: &RecipientEntry) -> Value {
+    let mut table = Table::new();
+    table.insert("recipient".into(), Value::String(entry.recipient.clone()));
+    if let Some(name) = &entry.name {
+        table.insert("name".into(), Value::String(name.clone()));
+    }
+    Value::Table(table)
+}
+
+/// A passphrase slot as a row of the document.
+pub(super) fn passphrase(entry: &PassphraseEntry) -> Value {
+    let mut table = Table::new();
+    table.insert("public".into(), Value::String(entry.public.clone()));
+    table.insert("stanza".into(), Value::String(entry.stanza.clone()));
+    Value::Table(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(recipient: &str, name: Option<&str>) -> RecipientEntry {
+        RecipientEntry { recipient: recipient.into(), name: name.map(str::to_owned) }
+    }
+
+    #[test]
+    fn recipients_come_and_go_and_their_unknown_fields_stay() {
+        let mut payload = Payload::new(&[named("age1a", None)], &[]).unwrap();
+        let text = String::from_utf8(payload.to_plaintext().to_vec()).unwrap();
+        let text = text.replace("recipient = \"age1a\"", "recipient = \"age1a\"\nsince = 7");
+        payload = Payload::parse(text.as_bytes()).unwrap();
+        payload.set_recipient(&named("age1b", Some("b")));
+        payload.set_recipient(&named("age1b", None));
+        payload.set_recipient(&named("age1a", Some("first")));
+        let all = [named("age1a", Some("first")), named("age1b", Some("b"))];
+        assert_eq!(payload.recipients(), all);
+        payload.remove_recipients(|recipient| recipient == "age1b");
+        assert_eq!(payload.recipients(), all[..1]);
+        assert!(String::from_utf8_lossy(&payload.to_plaintext()).contains("since = 7"));
+    }
+
+    #[test]
+    fn one_passphrase_takes_the_place_of_all() {
+        let entry = |public: &str| PassphraseEntry { public: public.into(), stanza: "-> ".into() };
+        let mut payload = Payload::new(&[], &[entry("age1a"), entry("age1b")]).unwrap();
+        payload.set_passphrase(Some(&entry("age1c")));
+        assert_eq!(payload.passphrases(), [entry("age1c")]);
+        payload.set_passphrase(None);
+        assert_eq!(payload.passphrases(), []);
+    }
+
+    #[test]
+    fn new_keys_are_a_new_fingerprint_and_a_new_cache_of_the_same_vault() {
+        let mut payload = Payload::new(&[named("age1a", None)], &[]).unwrap();
+        let (pin, (id, cache_key)) = (payload.pin(), payload.cache_seed());
+        payload.renew_keys().unwrap();
+        assert_ne!(payload.pin(), pin);
+        assert_eq!(payload.cache_seed().0, id);
+        assert_ne!(payload.cache_seed().1, cache_key);
+        assert_eq!(Payload::parse(&payload.to_plaintext()).unwrap().pin(), payload.pin());
+    }
+}
