@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use super::base::Base;
 use super::plan::{Mfa, Plan, Step};
 use super::role::Role;
+use crate::error::one_line;
 use crate::name::show_duration;
 
 impl Plan {
-    /// The plan in a few lines, each ended.
+    /// The plan in a few lines, each ended. A control character of the AWS files is not shown.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let mut line = |label: &str, value: &str| {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{label:<10}{value}");
+            let _ = writeln!(text, "{label:<10}{}", one_line(value));
         };
         line("profile", &self.profile);
         line(

@@ -11,6 +11,7 @@
 //! | `sts` | region and endpoint, for IAM too |
 //! | `device` | the MFA device that a profile names |
 //! | `plan` | the calls to make |
+//! | `outrank` | what an SDK takes before a server's credentials |
 //! | `explain` | a plan for a person or a program |
 //! | `edit` | new lines in the config file |
 
@@ -19,6 +20,7 @@ mod device;
 pub mod edit;
 mod explain;
 mod lines;
+mod outrank;
 mod plan;
 mod read;
 mod role;

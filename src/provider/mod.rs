@@ -90,6 +90,29 @@ impl Provider<'_> {
         Run::new(self, &plan, &base, start + DEADLINE).credentials()
     }
 
+    /// Runs a plan once more, for credentials that last at least so long.
+    ///
+    /// # Errors
+    /// As [`Provider::run`].
+    pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
+        let again = Provider {
+            vault: self.vault.clone(),
+            // Used up, and done.
+            mfa_token: None,
+            refresh: false,
+            min_left: Some(least),
+            ..*self
+        };
+        // They were said the first time.
+        again.run(Plan { notes: Vec::new(), ..plan.clone() })
+    }
+
+    /// A device whose codes only a person can give, if the plan has one.
+    pub fn asks_a_person<'p>(&self, plan: &'p Plan) -> Option<&'p str> {
+        let mut devices = plan.steps.iter().filter_map(|step| step.mfa());
+        devices.find(|mfa| !self.has_codes_without_a_person(mfa)).map(|mfa| mfa.serial.as_str())
+    }
+
     /// True if sops's variable opened the vault, so that it is no child's business.
     pub fn opened_by_sops(&self) -> bool {
         self.vault.as_ref().is_ok_and(|vault| vault.opened_by_sops())

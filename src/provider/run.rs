@@ -165,11 +165,12 @@ impl<'a> Run<'a> {
             let sts = self.sts()?;
             let now = Timestamp(self.provider.clock.now().0 + sts.clock_offset().unwrap_or(0));
             let deadline = self.deadline.get();
-            // Hosts that share no ledger would all begin with the present step; and where they were in
-            // the way, there is a step for the last try that none of them can have sent.
-            let claim = match sent + 1 {
-                CODES if refused => ledger.claim_to_come(seed.period(), now, deadline)?,
-                _ => ledger.claim_random(seed.period(), now, deadline)?,
+            // Hosts that share no ledger would all begin with the present step.
+            let claim = if refused {
+                let last = sent + 1 == CODES;
+                ledger.claim_after_refusal(seed.period(), now, deadline, last)?
+            } else {
+                ledger.claim_random(seed.period(), now, deadline)?
             };
             if !claim.wait.is_zero() {
                 let wait = claim.wait.as_secs();
@@ -190,6 +191,10 @@ impl<'a> Run<'a> {
                 | StsError::Unavailable { .. }
                 | StsError::Timeout { .. }
                 | StsError::Unreachable { lost: true, .. } => false,
+                StsError::Unreachable { lost: false, .. } => {
+                    ledger.give_back(&claim, deadline);
+                    return Err(failure.into());
+                }
                 _ => return Err(failure.into()),
             };
             let pause = if refused { random_pause()? } else { Duration::from_secs(1) };

@@ -1,7 +1,9 @@
 //! The files of the cache: loaded, stored, listed and cleared.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +16,17 @@ use super::ledger::Ledger;
 use super::record::Record;
 use super::{Kind, envelope};
 use crate::clock::{Clock, Timestamp};
-use crate::error::os_text;
-use crate::file::{self, ReadError};
+use crate::error::{Error, Result, os_text};
+use crate::file::{self, Holder, ReadError};
 use crate::say::Say;
 
 /// More than any session or ledger has.
 const FILE_LIMIT: u64 = 64 * 1024;
+/// A file that was last written so many seconds ago holds nothing live: AWS gives 36 hours at most, and
+/// twelve are for clocks.
+const OVER: i64 = 48 * 3600;
+/// So many names are looked at for old files, so that saving a session costs little in any directory.
+const LOOKED_AT: usize = 10_000;
 
 /// Where sessions, locks and the ledger lie.
 #[derive(Debug)]
@@ -90,18 +97,17 @@ impl Cache {
     }
 
     /// Removes the sessions that were made for one profile, and counts them.
-    pub fn clear(&self, profile: &str) -> usize {
-        let Some(dir) = self.dir.as_deref() else { return 0 };
-        let sessions = sessions(dir);
+    ///
+    /// # Errors
+    /// Class 7 if some could not be removed; it says how many.
+    pub fn clear(&self, profile: &str) -> Result<usize> {
+        let Some(dir) = self.dir.as_deref() else { return Ok(0) };
         let all = self.all().into_iter().filter(|(_, _, record)| record.profile == profile);
-        all.filter(|(name, _, _)| match std::fs::remove_file(sessions.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                self.unusable(&error);
-                false
-            }
-            removed => removed.is_ok(),
-        })
-        .count()
+        let mut removed = Removed::default();
+        for (name, _, _) in all {
+            removed.count(std::fs::remove_file(sessions(dir).join(name)));
+        }
+        removed.result(dir)
     }
 
     /// The ledger of an MFA device, named by its serial.
@@ -122,10 +128,13 @@ impl Cache {
         Record::decode(&plain).or_else(|| self.damaged())
     }
 
-    /// Keeps a session. Where that fails, it is said once.
+    /// Keeps a session, and removes old ones. Where it cannot be kept, that is said once.
     pub(super) fn store(&self, kind: Kind, name: &str, record: &Record) {
         if let Err(error) = self.write(kind.as_str(), name, &record.encode()) {
             self.unusable(&error);
+        }
+        if let Some(dir) = &self.dir {
+            remove_old(&sessions(dir), self.clock.now());
         }
     }
 
@@ -200,23 +209,84 @@ impl Cache {
 
 /// Removes every session in the directory, whichever vault's it is, and counts them: that takes no key.
 /// What writers that died left behind goes too; locks and ledgers stay.
-pub fn clear_all(dir: &Path, say: Say) -> usize {
-    let (mut count, mut trouble) = (0, None);
-    for name in names(dir).iter().filter(|name| is_name(name) || is_temporary(name)) {
-        match std::fs::remove_file(sessions(dir).join(name)) {
-            Ok(()) if is_name(name) => count += 1,
-            Err(error) if error.kind() != io::ErrorKind::NotFound => trouble = Some(error),
-            _ => {}
+///
+/// # Errors
+/// Class 7 if some could not be removed; it says how many.
+pub fn clear_all(dir: &Path) -> Result<usize> {
+    let mut removed = Removed::default();
+    for name in names(dir) {
+        let path = sessions(dir).join(&name);
+        if is_name(&name) {
+            removed.count(std::fs::remove_file(path));
+        } else if is_temporary(&name) {
+            let _ = std::fs::remove_file(path);
         }
     }
-    if let Some(error) = trouble {
-        say.warn(format!(
-            "cannot clear all of the cache in {}: {}",
-            dir.display(),
-            os_text(&error)
-        ));
+    removed.result(dir)
+}
+
+/// The locks in the directory that somebody holds: each with what it guards, and who holds it.
+pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
+    let folders = [("a session", sessions(dir)), ("a ledger of MFA codes", dir.join("ledger"))];
+    let mut held = Vec::new();
+    for (what, folder) in folders {
+        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        for path in entries.take(LOOKED_AT).flatten().map(|entry| entry.path()) {
+            let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+            if let Ok(Some(holder)) = if is_lock { file::lock_holder(&path) } else { Ok(None) } {
+                held.push((what, path, holder));
+            }
+        }
     }
-    count
+    held.sort_by(|a, b| a.1.cmp(&b.1));
+    held
+}
+
+/// What became of files that were to be removed.
+#[derive(Default)]
+struct Removed {
+    gone: usize,
+    left: usize,
+    why: Option<io::Error>,
+}
+
+impl Removed {
+    /// One that another process removed meanwhile is gone, and not by us.
+    fn count(&mut self, removed: io::Result<()>) {
+        match removed {
+            Ok(()) => self.gone += 1,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                self.left += 1;
+                self.why = Some(error);
+            }
+        }
+    }
+
+    fn result(self, dir: &Path) -> Result<usize> {
+        let Some(why) = self.why else { return Ok(self.gone) };
+        let (left, all) = (self.left, self.left + self.gone);
+        let dir = dir.display();
+        Err(Error::not_saved(format!(
+            "{left} of {all} sessions in {dir} could not be removed: {}",
+            os_text(&why)
+        )))
+    }
+}
+
+/// Removes what nobody has written for so long that it is over, whichever vault's it is: sessions, and
+/// what writers that died left behind. A lock stays, since somebody may be about to take it, and so
+/// does everything that is not ours. Whatever goes wrong, it was only tidying up.
+fn remove_old(sessions: &Path, now: Timestamp) {
+    let Ok(entries) = std::fs::read_dir(sessions) else { return };
+    for entry in entries.take(LOOKED_AT).flatten() {
+        let ours =
+            entry.file_name().to_str().is_some_and(|name| is_name(name) || is_temporary(name));
+        let old = |about: Metadata| about.is_file() && now.0.saturating_sub(about.mtime()) > OVER;
+        if ours && entry.metadata().is_ok_and(old) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn sessions(dir: &Path) -> PathBuf {

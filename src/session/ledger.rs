@@ -22,6 +22,7 @@ pub struct Claim {
     pub step: u64,
     /// How long to wait before it is sent: AWS does not take it earlier, or not so many at a time.
     pub wait: Duration,
+    claimed: Claimed,
 }
 
 /// One device's ledger.
@@ -51,25 +52,52 @@ impl<'a> Ledger<'a> {
         self.take(period, now, deadline, Pick::Nearest)
     }
 
-    /// Claims any free step that AWS takes now, at random, else the next to come: after a refused code,
-    /// since hosts that share no ledger would meet again at the nearest.
+    /// Claims any free step that AWS takes now, at random, else the next to come: hosts that share no
+    /// ledger would all begin with the nearest.
     ///
     /// # Errors
     /// As [`Ledger::claim`]; class 1 where there are no random numbers.
     pub fn claim_random(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        let mut random = [0; 8];
-        getrandom::getrandom(&mut random)
-            .map_err(|_| Error::other("the system gives no random numbers"))?;
-        self.take(period, now, deadline, Pick::Random(u64::from_le_bytes(random)))
+        self.take(period, now, deadline, Pick::Random(random()?))
     }
 
-    /// Claims the next step that AWS does not take yet: for the last code of a process that shares its
-    /// device with hosts unknown, since none of them can have sent it.
+    /// Claims a step after a code that AWS refused, since hosts that share no ledger are in the way:
+    /// perhaps one to come, and surely so for the last code that this process sends, if it can be
+    /// waited for.
     ///
     /// # Errors
-    /// As [`Ledger::claim`].
-    pub fn claim_to_come(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        self.take(period, now, deadline, Pick::ToCome)
+    /// As [`Ledger::claim_random`].
+    pub fn claim_after_refusal(
+        &self,
+        period: u64,
+        now: Timestamp,
+        deadline: Instant,
+        last: bool,
+    ) -> Result<Claim> {
+        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
+        let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+        self.take(period, now, deadline, Pick::AfterRefusal { last, reach, random: random()? })
+    }
+
+    /// How many codes may still be sent in the present three minutes, and when the next one. Looked at
+    /// without the lock, and nothing is claimed.
+    pub fn left(&self, period: u64, now: Timestamp) -> (usize, Timestamp) {
+        let period = i64::try_from(period).unwrap_or(i64::MAX);
+        let now = Now { corrected: now.0, local: self.cache.clock.now().0 };
+        let (left, next) = self.book().left(period, now);
+        (left, Timestamp(next))
+    }
+
+    /// Takes a claim back whose code was surely not sent, because there was no connection: a network
+    /// that is down would otherwise use up the codes of when it is up again. Where that does not work,
+    /// the step stays spent, which does no harm.
+    pub fn give_back(&self, claim: &Claim, deadline: Instant) {
+        let Ok(lock) = self.lock(deadline) else { return };
+        let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
+        own.entry(self.name.clone()).or_default().strike(claim.claimed);
+        let mut book = self.book();
+        book.strike(claim.claimed);
+        self.save(lock.as_ref(), &book);
     }
 
     /// Marks steps whose codes go elsewhere than to STS, so that nobody else's code is one of them.
@@ -125,7 +153,7 @@ impl<'a> Ledger<'a> {
         own.note(claimed);
         own.keep_latest(OWN);
         self.save(lock.as_ref(), &book);
-        Ok(Claim { step: claimed.step.unsigned_abs(), wait })
+        Ok(Claim { step: claimed.step.unsigned_abs(), wait, claimed })
     }
 
     /// The ledger's lock; none where there is no place for one.
@@ -161,6 +189,13 @@ impl<'a> Ledger<'a> {
             "a cache directory that all jobs share, or a device for each runner, needs fewer codes",
         )
     }
+}
+
+fn random() -> Result<u64> {
+    let mut random = [0; 8];
+    getrandom::getrandom(&mut random)
+        .map_err(|_| Error::other("the system gives no random numbers"))?;
+    Ok(u64::from_le_bytes(random))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod record;
 #[cfg(test)]
 mod testing;
 
-pub use cache::{Cache, Listed, clear_all};
+pub use cache::{Cache, Listed, clear_all, locks_held};
 pub use flight::{Obtained, Wanted};
 pub use ledger::{Claim, Ledger};
 

@@ -261,6 +261,21 @@ fn after_a_call_that_failed_or_was_lost_another_code_is_sent() {
 }
 
 #[test]
+fn a_network_that_is_down_uses_up_no_codes() {
+    let (standin, test) = usual();
+    let down = test.clone().env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
+    for _ in 0..8 {
+        json(&down, "mfa")
+            .expect_error(9, "vault: error: 127.0.0.1:1 refused the connection\n")
+            .run();
+    }
+    let start = Instant::now();
+    json(&test, "mfa").expect_stderr("").run();
+    assert!(start.elapsed() < SOON, "it waited for a code");
+    assert_eq!(steps(&standin).len(), 1);
+}
+
+#[test]
 fn three_codes_are_sent_and_no_more() {
     let throttled = "vault: error: AWS is throttling requests (SlowDown)\n\
                      vault: hint: wait a while, or let fewer jobs ask at once\n";

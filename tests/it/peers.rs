@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::builder::Test;
 use crate::support::moto::Moto;
+use crate::support::served::Served;
 use crate::support::standin::{Role, StandIn, World};
 use crate::support::{ACCESS_KEY_ID, AGE_KEY, PASSPHRASE, SECRET_ACCESS_KEY};
 
@@ -204,4 +205,76 @@ fn the_python_reader_opens_a_vault_for_a_key() {
     let test = vault_for(Test::new(), &["--generate-identity", "key", "--armor"]);
     let python = test.command([reader()]).program("python3").args(["-i", "key"]);
     assert_plaintext(&python.arg(test.vault_file()).expect_stderr("").run().stdout);
+}
+
+/// Asks who it is for longer than three sessions last, each time as a new client; and shows how many
+/// access keys that took.
+const FOR_LONG: &str = r"
+import boto3, os, time
+seen, start = [], time.time()
+session = boto3.Session()
+while time.time() - start < 14:
+    credentials = session.get_credentials().get_frozen_credentials()
+    session.client('sts').get_caller_identity()
+    if credentials.access_key not in seen:
+        seen.append(credentials.access_key)
+    time.sleep(0.2)
+    session = boto3.Session()
+assert not [name for name in os.environ if name.endswith('ACCESS_KEY')]
+print(len(seen) >= 3 or seen)";
+
+#[test]
+#[ignore = "needs python3 with boto3 (see .ci/run)"]
+fn boto3_outlives_its_sessions_under_a_server() {
+    let standin = standin_with_role();
+    standin.change(|world| world.session_limit = Some(6));
+    let test = place(&standin, "deploy");
+    let words = ["exec", "--server", "deploy", "--", "python3", "-c", FOR_LONG];
+    test.command(words).expect_stdout("True\n").expect_stderr("").run();
+    assert!(actions(&standin).iter().all(|action| action.ends_with(" ok")), "{}", standin.log());
+}
+
+#[test]
+#[ignore = "needs the AWS CLI (see .ci/run)"]
+fn the_aws_cli_has_fresh_credentials_under_a_server_for_as_long_as_the_job_takes() {
+    let standin = standin_with_role();
+    standin.change(|world| world.session_limit = Some(6));
+    let test = place(&standin, "deploy");
+    let calls = format!("for n in 1 2 3; do aws {}; sleep 6; done", CALLER.join(" "));
+    let words = ["exec", "--server", "deploy", "--", "sh", "-c", &calls];
+    test.command(words).expect_stdout(ASSUMED.repeat(3)).expect_stderr("").run();
+    let done = actions(&standin);
+    assert!(done.iter().all(|action| action.ends_with(" ok")), "{}", standin.log());
+    assert!(done.iter().filter(|action| *action == "AssumeRole ok").count() >= 3, "{done:?}");
+}
+
+#[test]
+#[ignore = "needs the AWS CLI (see .ci/run)"]
+fn the_aws_cli_asks_a_server() {
+    let standin = standin_with_role();
+    let test = place(&standin, "deploy");
+    let words = |profile| ["exec", "--server", profile, "--", "aws"].into_iter().chain(CALLER);
+    test.command(words("deploy")).expect_stdout(ASSUMED).expect_stderr("").run();
+    // A default profile with keys would come first, so it is out of sight.
+    let keys = format!(
+        "[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
+    );
+    let test = test.aws_credentials(&keys);
+    test.command(words("deploy")).expect_stdout(ASSUMED).run();
+}
+
+#[test]
+#[ignore = "needs python3 with boto3 (see .ci/run)"]
+fn boto3_asks_a_server_beside_it() {
+    let standin = standin_with_role();
+    let test = place(&standin, "deploy");
+    let served = Served::start(&test, &["--profile", "deploy"]);
+    let url = format!("http://127.0.0.1:{}/credentials/deploy", served.port);
+    let token = test.home().join("token");
+    let test = test
+        .config("")
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token);
+    let test = test.program("python3");
+    test.command(["-c", BOTO3]).expect_stdout(ASSUMED).expect_stderr("").run();
 }

@@ -2,6 +2,7 @@
 //! log is the witness.
 
 mod age;
+mod ahead;
 mod caching;
 mod death;
 mod keys;

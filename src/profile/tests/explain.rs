@@ -75,3 +75,15 @@ region    none, the command's variables are left alone
     );
     assert_eq!(plain.to_json()["sts"], serde_json::Value::Null);
 }
+
+#[test]
+fn no_escape_sequence_of_the_files_reaches_the_terminal() {
+    let config =
+        "[profile a]\nendpoint_url = http://x\u{1b}]0;title\u{7}\nca_bundle = /ca\u{9b}.pem\n";
+    let plan = planned(&Case { config, ..A }).unwrap();
+    let text = plan.to_text();
+    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    assert!(text.contains("at http://x\u{fffd}]0;title\u{fffd}\n"), "{text}");
+    // JSON has escapes of its own.
+    assert!(!plan.to_json().to_string().contains(|c: char| c < ' '));
+}

@@ -75,20 +75,45 @@ fn a_random_step_is_free_and_taken_now() {
     assert_eq!((last.step - NOON / 30, last.at - NOON), (3, 35));
 }
 
+/// After a refusal so many seconds after noon: the step as seen from noon's, and when it is sent.
+fn after_refusal(book: &Book, seconds: i64, last: bool, random: u64) -> (i64, i64) {
+    let pick = Pick::AfterRefusal { last, reach: 45, random };
+    let claimed = book.next(30, at(seconds), pick);
+    (claimed.step - NOON / 30, claimed.at - NOON)
+}
+
 #[test]
-fn a_step_to_come_is_one_that_nobody_can_have_sent() {
-    let to_come = |book: &Book, seconds: i64| {
-        let claimed = book.next(30, at(seconds), Pick::ToCome);
-        (claimed.step - NOON / 30, claimed.at - NOON)
+fn the_last_code_is_of_a_step_that_nobody_can_have_sent() {
+    let steps = |book: &Book, seconds| -> BTreeSet<_> {
+        (0..60).map(|random| after_refusal(book, seconds, true, random)).collect()
     };
     let mut book = Book::default();
-    assert_eq!(to_come(&book, 10), (3, 35));
-    assert_eq!(to_come(&book, 4), (2, 5));
-    assert_eq!(to_come(&book, 35), (4, 65));
-    for _ in 0..6 {
+    assert_eq!(steps(&book, 10), BTreeSet::from([(3, 35)]));
+    assert_eq!(steps(&book, 4), BTreeSet::from([(2, 5), (3, 35)]));
+    assert_eq!(steps(&book, 20), BTreeSet::from([(3, 35), (4, 65)]));
+    book.note(Claimed { step: NOON / 30 + 3, at: NOON, local: NOON });
+    assert_eq!(steps(&book, 20), BTreeSet::from([(4, 65)]));
+    // None can be waited for: any that AWS takes now, or what can be had at all.
+    book.note(Claimed { step: NOON / 30, at: NOON, local: NOON });
+    let now = steps(&book, 10);
+    assert_eq!(now, BTreeSet::from([-2, -1, 1, 2].map(|step| (step, 10))));
+    for _ in 0..4 {
         claim(&mut book, 10);
     }
-    assert_eq!(to_come(&book, 10), (8, 185), "the window is full");
+    assert!(steps(&book, 10).iter().all(|(_, at)| *at == 180), "the window is full");
+}
+
+#[test]
+fn a_code_that_another_may_follow_waits_only_where_two_steps_are_to_come() {
+    let book = Book::default();
+    for random in 0..60 {
+        assert_eq!(after_refusal(&book, 10, false, random).1, 10);
+        let (step, at) = after_refusal(&book, 20, false, random);
+        match random % 3 {
+            0 => assert_eq!((at, step.abs() <= 2), (20, true)),
+            _ => assert_eq!((step, at), (3, 35 + BEHIND)),
+        }
+    }
 }
 
 #[test]
@@ -97,8 +122,13 @@ fn odd_periods_and_odd_times_end_too() {
         for time in [i64::MIN, -1, 0, 1, NOON, i64::MAX] {
             for local in [i64::MIN, 0, i64::MAX] {
                 let mut book = Book::default();
-                for _ in 0..12 {
-                    let claimed = book.next(period, Now { corrected: time, local }, Pick::Nearest);
+                for n in 0..12 {
+                    let pick = match n % 3 {
+                        0 => Pick::Nearest,
+                        1 => Pick::Random(n),
+                        _ => Pick::AfterRefusal { last: n > 5, reach: i64::MAX, random: n },
+                    };
+                    let claimed = book.next(period, Now { corrected: time, local }, pick);
                     assert!(claimed.step >= 0 && claimed.at >= 0);
                     assert!(book.claims.iter().all(|c| c.step != claimed.step));
                     book.note(claimed);
@@ -125,10 +155,10 @@ fn a_book_comes_back_as_it_went_and_forgets_the_oldest() {
 }
 
 /// splitmix64: the same sequences at every run.
-struct Random(u64);
+pub(super) struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -136,7 +166,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: i64) -> i64 {
+    pub(super) fn below(&mut self, bound: i64) -> i64 {
         (self.next() % bound.unsigned_abs()).cast_signed()
     }
 
@@ -147,16 +177,21 @@ impl Random {
 
 /// The device as AWS keeps it.
 #[derive(Default)]
-struct Device {
+pub(super) struct Device {
     used: BTreeSet<i64>,
     verified: BTreeMap<i64, usize>,
 }
 
 impl Device {
-    fn takes(&mut self, step: i64, time: i64) -> bool {
+    pub(super) fn takes(&mut self, step: i64, time: i64) -> bool {
         let verified = self.verified.entry(time.div_euclid(180)).or_default();
         *verified += 1;
         *verified <= 9 && (step - time.div_euclid(30)).abs() <= 2 && self.used.insert(step)
+    }
+
+    /// True if its codes of this window are used up.
+    pub(super) fn is_locked(&self, time: i64) -> bool {
+        self.verified.get(&time.div_euclid(180)).is_some_and(|verified| *verified > 9)
     }
 }
 
@@ -214,7 +249,9 @@ impl World {
         let now = Now { corrected: local - known_error.unwrap_or(0), local };
         let pick = match (codes, self.random.one_in(2)) {
             (1, true) => Pick::Nearest,
-            (3, true) => Pick::ToCome,
+            (2 | 3, true) => {
+                Pick::AfterRefusal { last: codes == 3, reach: 45, random: self.random.next() }
+            }
             _ => Pick::Random(self.random.next()),
         };
         let claimed = self.book.next(30, now, pick);

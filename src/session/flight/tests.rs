@@ -13,7 +13,6 @@ use crate::clock::Timestamp;
 use crate::error::Class;
 use crate::file::testing::Directory;
 use crate::os::testing;
-use crate::say::Say;
 use crate::secret::Secret;
 use crate::session::{Listed, clear_all};
 
@@ -317,7 +316,7 @@ fn without_a_place_every_process_makes_its_own() {
         for number in ["1", "2"] {
             assert_eq!(obtain(&cache, &mut || Ok(session(number, HOUR))).unwrap(), number);
         }
-        assert_eq!((cache.list(), cache.clear("prod")), (Vec::new(), 0));
+        assert_eq!((cache.list(), cache.clear("prod").unwrap()), (Vec::new(), 0));
     }
     // The lock's place is taken.
     obtain(&cache(&d.path, 0), &mut || Ok(session("old", HOUR))).unwrap();
@@ -359,7 +358,7 @@ fn credentials_that_do_not_end_are_not_kept() {
 fn sessions_are_listed_and_cleared_by_profile() {
     let d = Directory::new();
     let vault = cache(&d.path, 0);
-    assert_eq!((vault.list(), vault.clear("prod")), (Vec::new(), 0));
+    assert_eq!((vault.list(), vault.clear("prod").unwrap()), (Vec::new(), 0));
     for (profile, kind, part, ends) in [
         ("prod", Kind::Role, "1", HOUR),
         ("prod", Kind::Session, "2", 2 * HOUR),
@@ -390,17 +389,65 @@ fn sessions_are_listed_and_cleared_by_profile() {
         ]
     );
     assert_eq!(shown(cache(&d.path, HOUR).list()).len(), 2, "one has ended");
-    assert_eq!(vault.clear("nobody"), 0);
-    assert_eq!(vault.clear("prod"), 2);
+    assert_eq!(vault.clear("nobody").unwrap(), 0);
+    assert_eq!(vault.clear("prod").unwrap(), 2);
     assert_eq!(shown(vault.list()), [("dev".to_owned(), Kind::Role, 3 * HOUR)]);
     assert!(folder.join(&left_behind).exists());
     // Without a key all of them go: dev's, the stranger's, and what only has the name of one.
-    // What cannot be removed keeps nothing else.
-    std::fs::create_dir(d.path.join("sessions").join("0".repeat(64))).unwrap();
-    assert_eq!(clear_all(&d.path, Say { quiet: true, debug: false }), 3);
+    // What cannot be removed keeps nothing else, and is told.
+    let directory = folder.join("0".repeat(64));
+    std::fs::create_dir(&directory).unwrap();
+    let error = clear_all(&d.path).unwrap_err();
+    assert_eq!(error.class, Class::NotSaved);
+    let text = format!("1 of 4 sessions in {} could not be removed: ", d.path.display());
+    assert!(error.what.starts_with(&text), "{error:?}");
+    assert_eq!(clear_all(&d.path).unwrap_err().what.replace("1 of 1", "1 of 4"), error.what);
+    std::fs::remove_dir(directory).unwrap();
+    assert_eq!(clear_all(&d.path).unwrap(), 0);
     assert!(!folder.join(&left_behind).exists());
     assert!(folder.join("x").exists());
     let locks = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     assert_eq!(locks.filter(|path| path.extension().is_some_and(|e| e == "lock")).count(), 4);
     assert_eq!(fs::read_dir(d.path.join("ledger")).unwrap().count(), 2);
+}
+
+#[test]
+fn saving_a_session_removes_those_that_are_over_and_nothing_else() {
+    let d = Directory::new();
+    obtain(&cache(&d.path, 0), &mut || Ok(session("first", HOUR))).unwrap();
+    let (folder, ledger) = (d.path.join("sessions"), d.path.join("ledger"));
+    fs::create_dir(&ledger).unwrap();
+    let name = |letter: &str| letter.repeat(64);
+    let temporary = |letter: &str| format!(".{}.tmp-1-0123456789abcdef", name(letter));
+    let hours = |age: i64, path: &Path| {
+        let time = std::time::UNIX_EPOCH + Duration::from_secs((NOON - age * HOUR) as u64);
+        fs::write(path, "x").unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        path.to_owned()
+    };
+    let over = [
+        hours(49, &folder.join(name("a"))),
+        hours(10_000, &folder.join(name("b"))),
+        hours(49, &folder.join(temporary("c"))),
+    ];
+    let kept = [
+        hours(47, &folder.join(name("d"))),
+        hours(-47, &folder.join(name("e"))),
+        hours(47, &folder.join(temporary("f"))),
+        hours(10_000, &folder.join(format!("{}.lock", name("a")))),
+        hours(10_000, &folder.join("strange")),
+        hours(10_000, &folder.join(name("A"))),
+        hours(10_000, &ledger.join(name("a"))),
+        hours(10_000, &d.path.join(name("a"))),
+    ];
+    // A hit only reads.
+    obtain(&cache(&d.path, 0), &mut never).unwrap();
+    assert!(over.iter().chain(&kept).all(|path| path.exists()));
+    let other = key("another");
+    let cache = cache(&d.path, 0);
+    cache.obtain(&wanted(&other), long(), &mut || Ok(session("second", HOUR))).unwrap();
+    assert!(over.iter().all(|path| !path.exists()));
+    for path in &kept {
+        assert!(path.exists(), "{}", path.display());
+    }
 }

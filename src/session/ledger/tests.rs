@@ -67,8 +67,25 @@ fn random_claims_are_claims_too() {
         .map(|claim| claim.unwrap().step)
         .collect();
     assert_eq!(steps.len(), 5);
-    let claim = cache(&d.path, 10).ledger(DEVICE).claim_to_come(30, Timestamp(NOON + 10), long());
-    assert_eq!(claim.unwrap().wait.as_secs(), 25);
+    let claim = |left| {
+        let deadline = Instant::now() + Duration::from_secs(left);
+        let cache = cache(&d.path, 10);
+        cache.ledger(DEVICE).claim_after_refusal(30, Timestamp(NOON + 10), deadline, true)
+    };
+    assert!(claim(20).unwrap_err().what.ends_with("try again at 12:00:35 UTC"));
+    assert_eq!(claim(50).unwrap().wait.as_secs(), 25);
+}
+
+#[test]
+fn a_claim_that_is_given_back_is_free_again_for_all() {
+    let d = Directory::new();
+    let (one, other) = (cache(&d.path, 10), cache(&d.path, 10));
+    let given = one.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long()).unwrap();
+    assert_eq!(claim(&other, 10).unwrap(), (-1, 0));
+    one.ledger(DEVICE).give_back(&given, long());
+    // Another's claim stands.
+    assert_eq!(claim(&other, 10).unwrap(), (0, 0));
+    assert_eq!(claim(&one, 10).unwrap(), (1, 0));
 }
 
 #[test]

@@ -45,15 +45,23 @@ fn world() -> StandIn {
     StandIn::start(World::demo().role(Role::new("deploy").max_duration(7200)))
 }
 
-/// That all four succeed is likely, not certain: of 1,000 such starts about 20 leave one without (two
-/// that were refused twice then share the one step that is to come). It is never two.
+/// Three get through always, and all four 98.8 times in a hundred (`src/session/book/hosts.rs` has the
+/// reason and the count): that it is not so twice happens once in seven thousand runs of this test.
 #[test]
-#[ignore = "takes up to 50 s"]
-fn of_four_three_succeed_at_least_and_mostly_all() {
-    let standin = world();
-    let outputs = at_once(&standin, 4);
-    let good = outputs.iter().filter(|output| output.status == 0).count();
-    assert!(good >= 3, "{}", standin.log());
+#[ignore = "takes up to 100 s"]
+fn four_at_once_all_get_through() {
+    let good = || {
+        let standin = world();
+        let outputs = at_once(&standin, 4);
+        let good = outputs.iter().filter(|output| output.status == 0).count();
+        assert!(good >= 3, "{}", standin.log());
+        (good, standin.log())
+    };
+    let (first, log) = good();
+    if first < 4 {
+        let (second, again) = good();
+        assert_eq!(second, 4, "{log}\n{again}");
+    }
 }
 
 #[test]

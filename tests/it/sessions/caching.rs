@@ -172,6 +172,39 @@ fn clear_counts_what_it_removes() {
     assert_eq!(standin.calls().len(), calls + 2);
 }
 
+#[test]
+fn clear_says_what_it_could_not_remove() {
+    let (_standin, test) = scene::usual();
+    quiet(&test, "role");
+    let folder = test.home().join(CACHE).join("sessions");
+    std::fs::create_dir(folder.join("0".repeat(64))).expect("a directory");
+    let why = "could not be removed: is a directory\n";
+    let said = |counts: &str| format!("vault: error: {counts} sessions in [HOME]/{CACHE} {why}");
+    test.command(["clear"]).expect_error(7, &said("1 of 2")).run();
+    test.command(["clear"]).expect_error(7, &said("1 of 1")).run();
+    // It is not the profile's.
+    test.command(["clear", "role"]).expect_stdout("Cleared 0 sessions.\n").run();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn clear_of_a_profile_says_what_it_could_not_remove() {
+    let (_standin, test) = scene::usual();
+    quiet(&test, "role");
+    let script = "mount --bind .cache .cache && mount -o remount,bind,ro .cache && exec \"$@\"";
+    let vault = env!("CARGO_BIN_EXE_vault");
+    test.command(["--mount", "sh", "-c", script, "sh", vault, "clear", "role"])
+        .program("unshare")
+        // Named, since another place is found for a default one.
+        .env("AWS_VAULT_CACHE_DIR", CACHE)
+        .expect_error(
+            7,
+            "vault: error: 1 of 1 sessions in .cache/vault could not be removed: read-only file \
+             system\n",
+        )
+        .run();
+}
+
 fn walk(path: &Path, all: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(path).expect("a directory") {
         let path = entry.expect("an entry").path();
