@@ -1,0 +1,31 @@
+//! `doctor`: what is wrong on this host.
+
+use super::context::Context;
+use crate::cli::Doctor;
+use crate::doctor::{Host, examine};
+use crate::error::Result;
+use crate::report;
+
+/// 0 if there is nothing to mend, else 1.
+pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
+    let named_by = |default| match (default, &context.global.vault) {
+        (true, _) => "the default",
+        (false, Some(_)) => "--vault",
+        (false, None) => "AWS_VAULT_FILE",
+    };
+    let found = examine(&Host {
+        env: context.env,
+        named: &context.named,
+        places: &context.places,
+        vault: context.vault_file().map(|(path, default)| (path, named_by(default))),
+        cache_flag: context.global.cache_dir.as_deref(),
+        state: context.state(),
+        pins: context.pins(),
+        min_generation: context.min_generation(),
+        profile: context.profile_name(None).map(|name| name.as_str().to_owned()),
+        has_terminal: context.prompt(None).available(),
+        clock: context.clock,
+    });
+    report::result(&if args.json { format!("{}\n", found.to_json()) } else { found.to_text() })?;
+    Ok(u8::from(!found.is_well()))
+}

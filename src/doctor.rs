@@ -1,0 +1,110 @@
+//! What is wrong on this host: everything that stands between a job and its credentials is looked at,
+//! and nothing is changed, asked of a person, or waited for. Each file is one place to look; a check
+//! gives findings, and only the report decides how they are shown.
+//!
+//! | file | looks at |
+//! | --- | --- |
+//! | `vault` | the file, its header, modes, fingerprint and what the machine remembers of it |
+//! | `keys` | the sources that would unlock it, and whether they do |
+//! | `places` | the directories of cache and state, and who holds a lock there |
+//! | `config` | the AWS files |
+//! | `exposure` | unlock variables that other processes can read |
+//! | `aws` | the clock, by AWS's, and what is left of each MFA device |
+
+mod aws;
+mod config;
+mod exposure;
+mod keys;
+mod places;
+mod report;
+mod vault;
+
+use std::path::{Path, PathBuf};
+
+use crate::clock::Clock;
+use crate::env::Env;
+use crate::error::Result;
+use crate::place::Places;
+use crate::prompt::Prompt;
+use crate::say::Say;
+use crate::unlock::Named;
+use crate::vault::{Access, Pin};
+
+pub use report::{Finding, Mark, Report};
+
+/// Checks say what they find in the report, and nothing else says anything.
+const SILENT: Say = Say { quiet: true, debug: false };
+
+/// What a command line and its environment come to.
+pub struct Host<'a> {
+    /// The environment, with the unlock variables.
+    pub env: &'a Env,
+    /// The unlocking flags.
+    pub named: &'a Named,
+    /// The directories of this user.
+    pub places: &'a Places,
+    /// The vault's path, and what names it.
+    pub vault: Result<(PathBuf, &'static str)>,
+    /// `--cache-dir`.
+    pub cache_flag: Option<&'a Path>,
+    /// Where pins and generations are remembered, and whether that place was named.
+    pub state: Result<Option<(PathBuf, bool)>>,
+    /// Explicit pins.
+    pub pins: Result<Vec<Pin>>,
+    /// `--min-generation` or its variable.
+    pub min_generation: Result<Option<u64>>,
+    /// The profile whose region and endpoint say where AWS is asked for the time.
+    pub profile: Result<String>,
+    /// True if a person could be asked for a passphrase.
+    pub has_terminal: bool,
+    /// This host's own.
+    pub clock: Clock,
+}
+
+/// Looks at everything, in the order in which a job would come across it.
+pub fn examine(host: &Host) -> Report {
+    let mut report = Report::default();
+    let file = vault::file(host, &mut report);
+    let nobody = Prompt::new(true, None);
+    let access = file.as_ref().and_then(|file| access(host, &file.path, &nobody, &mut report));
+    let vault = match (&file, &access) {
+        (Some(file), Some(access)) => keys::check(host, file, access, &mut report),
+        _ => {
+            keys::sources(host, None, &mut report);
+            None
+        }
+    };
+    if let (Some(file), Some(vault)) = (&file, &vault) {
+        vault::content(file, vault, &mut report);
+    }
+    let cache = places::check(host, &mut report);
+    let profiles = config::check(host, &mut report);
+    exposure::check(&mut report);
+    let offset = aws::clock(host, profiles.as_ref(), &mut report);
+    if let Some(vault) = &vault {
+        aws::devices(host, vault, cache, offset, &mut report);
+    }
+    report
+}
+
+/// How the vault is opened here: by nobody's hand, and without remembering it.
+fn access<'a>(
+    host: &'a Host,
+    path: &Path,
+    nobody: &'a Prompt,
+    report: &mut Report,
+) -> Option<Access<'a>> {
+    let pins = report.unless("vault.pins", host.pins.clone());
+    let min_generation = report.unless("vault.generation", host.min_generation.clone());
+    Some(Access {
+        path: path.to_owned(),
+        env: host.env,
+        named: host.named,
+        identity_file: host.places.identity_file(),
+        pins: pins?,
+        min_generation: min_generation?,
+        state: None,
+        prompt: nobody,
+        say: SILENT,
+    })
+}

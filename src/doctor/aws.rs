@@ -1,0 +1,77 @@
+//! What AWS's side says: the clock, and what is left of each MFA device.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Host, Report, SILENT};
+use crate::aws::Sts;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::profile::{self, Profiles};
+use crate::session::Cache;
+use crate::vault::Vault;
+
+/// Whoever has no network is not kept waiting.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Codes fail from a step of 30 s on, signatures from five minutes.
+const NOTABLE: u64 = 30;
+
+/// By how many seconds AWS's clock is ahead of ours, if AWS can be asked.
+pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> Option<i64> {
+    let offset = ask(host, profiles?);
+    let offset = match offset {
+        Ok(offset) => offset,
+        Err(error) => {
+            report
+                .note("clock.offset", format!("unknown: {}", error.what))
+                .with(json!({ "seconds": null }));
+            return None;
+        }
+    };
+    let way = if offset > 0 { "behind" } else { "ahead of" };
+    let size = offset.unsigned_abs();
+    let finding = if size < NOTABLE {
+        report.ok("clock.offset", "this machine's clock agrees with AWS's")
+    } else {
+        report
+            .problem("clock.offset", format!("this machine's clock is {size} s {way} AWS's"))
+            .advise("set it: AWS refuses signatures that are five minutes off")
+    };
+    finding.with(json!({ "seconds": offset }));
+    Some(offset)
+}
+
+fn ask(host: &Host, profiles: &Profiles) -> Result<i64, Error> {
+    let profile = host.profile.clone()?;
+    let (target, _) = profile::places(profiles, host.env, &profile)?;
+    crate::os::configure_name_service();
+    let sts = Sts::connect(&target, host.env, Instant::now() + PATIENCE, SILENT)?;
+    sts.ask_the_time().map_err(|error| error.into_error())
+}
+
+/// Codes that may still be sent, by the ledger; nothing is claimed.
+pub fn devices(
+    host: &Host,
+    vault: &Vault,
+    cache: Option<PathBuf>,
+    offset: Option<i64>,
+    report: &mut Report,
+) {
+    let (id, key) = vault.payload().cache_seed();
+    let cache = Cache::open(cache, &id, &key, host.clock, SILENT);
+    let now = Timestamp(host.clock.now().0.saturating_add(offset.unwrap_or(0)));
+    let serials: Vec<&str> = vault.payload().totp_serials().collect();
+    for serial in serials {
+        let Some(seed) = vault.payload().totp(serial) else { continue };
+        let (left, next) = cache.ledger(serial).left(seed.period(), now);
+        let text = format!("{serial}: {left} of 6 codes left in these three minutes");
+        let wait = next.seconds_since(now).max(0);
+        let finding = match wait {
+            0 => report.ok("mfa.budget", text),
+            _ => report.note("mfa.budget", format!("{text}, the next in {wait} s")),
+        };
+        finding.with(json!({ "serial": serial, "left": left, "next_in_seconds": wait }));
+    }
+}

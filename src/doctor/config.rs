@@ -1,0 +1,48 @@
+//! The AWS files: whether they can be read, who else can, and what in them does not count.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Host, Report};
+use crate::profile::{self, Profiles};
+
+/// Both files; what they say, if it can be understood.
+pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
+    let files = profile::locate(host.env, host.places.home());
+    for path in [&files.config, &files.credentials].into_iter().flatten() {
+        modes(path, report);
+    }
+    let profiles = report.unless("aws.config", profile::read(&files))?;
+    for sentence in profiles.ignored() {
+        report.problem("aws.section", sentence.clone());
+    }
+    let (count, shown) = (profiles.names().len(), files.config.as_deref());
+    let shown = shown.map_or("no file".to_owned(), |path| path.display().to_string());
+    report
+        .ok("aws.config", format!("{shown}: {count} profiles, the credentials file's included"))
+        .with(
+            json!({ "config": files.config, "credentials": files.credentials, "profiles": count }),
+        );
+    Some(profiles)
+}
+
+fn modes(path: &Path, report: &mut Report) {
+    let Ok(about) = path.metadata() else { return };
+    if !about.is_file() {
+        return;
+    }
+    let (mode, shown) = (about.mode() & 0o7777, path.display());
+    if mode & 0o022 != 0 {
+        report
+            .problem("aws.mode", format!("others can write {shown}, and what it names is run"))
+            .advise(format!("chmod go-w {shown}"))
+            .with(json!({ "path": path, "mode": format!("{mode:04o}") }));
+    } else if path.ends_with("credentials") && mode & 0o044 != 0 {
+        report
+            .note("aws.mode", format!("others can read {shown}, keys included"))
+            .advise(format!("chmod 600 {shown}"))
+            .with(json!({ "path": path, "mode": format!("{mode:04o}") }));
+    }
+}

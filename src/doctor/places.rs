@@ -1,0 +1,89 @@
+//! The directories of cache and state: what chose them, whether they can be used, and who holds a lock.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{Host, Report};
+use crate::error::os_text;
+use crate::{os, session};
+
+/// Both; the cache's directory if there is one.
+pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
+    let cache = host.places.cache_dir_by(host.cache_flag, host.env);
+    let cache = match report.unless("cache.directory", cache) {
+        Some(Some((dir, by))) => {
+            directory("cache.directory", &dir, by, report);
+            Some(dir)
+        }
+        Some(None) => {
+            report
+                .problem("cache.directory", "there is no place for sessions and MFA codes")
+                .advise("name one by --cache-dir or AWS_VAULT_CACHE_DIR");
+            None
+        }
+        None => None,
+    };
+    for (what, path, holder) in cache.iter().flat_map(|dir| session::locks_held(dir)) {
+        let pid = holder.pid.map_or("a process".to_owned(), |pid| format!("process {pid}"));
+        report
+            .note("cache.lock", format!("{pid} holds the lock of {what}"))
+            .with(json!({ "path": path, "pid": holder.pid }));
+    }
+    match report.unless("state.directory", host.state.clone()) {
+        Some(Some((dir, _))) => {
+            let default = if host.places.state_dir().is_some() { "the default" } else { "no home" };
+            let by = host.places.state_by().unwrap_or(default);
+            directory("state.directory", &dir, by, report);
+        }
+        Some(None) => {
+            report
+                .note("state.directory", "there is no place to remember fingerprints")
+                .advise("name one by XDG_STATE_HOME, or pin the vault by AWS_VAULT_PIN");
+        }
+        None => {}
+    }
+    cache
+}
+
+fn directory(check: &'static str, dir: &Path, by: &str, report: &mut Report) {
+    let shown = dir.display();
+    let facts = |usable: bool| json!({ "path": dir, "by": by, "usable": usable });
+    if let Err(why) = usable(dir) {
+        report
+            .problem(check, format!("{shown} ({by}) cannot be used: {why}"))
+            .advise("make it writable, or name another")
+            .with(facts(false));
+        return;
+    }
+    let mode = dir.metadata().map(|about| about.mode() & 0o7777).ok();
+    match mode {
+        Some(mode) if mode & 0o022 != 0 => {
+            let text = format!("{shown} ({by}) can be written by others, mode {mode:04o}");
+            report.problem(check, text).advise(format!("chmod 700 {shown}")).with(facts(true));
+        }
+        _ => {
+            let there = if mode.is_some() { "" } else { ", not made yet" };
+            report.ok(check, format!("{shown} ({by}){there}")).with(facts(true));
+        }
+    }
+}
+
+/// Whether files can be made there, or the directory itself can.
+fn usable(dir: &Path) -> Result<(), String> {
+    let absolute = std::path::absolute(dir).map_err(|error| os_text(&error))?;
+    for place in absolute.ancestors() {
+        match place.metadata() {
+            Ok(about) if !about.is_dir() => return Err(not_a_directory()),
+            Ok(_) => return os::may_write(place).map_err(|error| os_text(&error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(os_text(&error)),
+        }
+    }
+    Ok(())
+}
+
+fn not_a_directory() -> String {
+    os_text(&std::io::Error::from_raw_os_error(libc::ENOTDIR))
+}

@@ -1,0 +1,143 @@
+//! The vault's file, and what is in it that is no secret.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{Host, Report};
+use crate::error::os_text;
+use crate::file::{self, ReadError};
+use crate::sealed::{self, Scanned};
+use crate::vault::Vault;
+use crate::vault::pin::{Known, Memory};
+
+/// A vault that follows the grammar, and what this machine remembers of it.
+pub struct File {
+    /// As it was named.
+    pub path: PathBuf,
+    pub scanned: Scanned,
+    known: Option<Known>,
+}
+
+/// The file as anybody sees it who cannot open it.
+pub fn file(host: &Host, report: &mut Report) -> Option<File> {
+    let (path, by) = report.unless("vault.file", host.vault.clone())?;
+    let shown = path.display();
+    let real = match file::resolve(&path) {
+        Ok(real) => real,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return none(&path, report),
+        Err(error) => {
+            report.problem("vault.file", format!("cannot read {shown}: {}", os_text(&error)));
+            return None;
+        }
+    };
+    let (bytes, meta) = match file::read_regular(&real, sealed::FILE_LIMIT) {
+        Ok(read) => read,
+        Err(ReadError::NotFound) => return none(&path, report),
+        Err(error) => {
+            let why = match error {
+                ReadError::Io(error) => os_text(&error),
+                ReadError::TooLarge => "larger than 2 MiB".to_owned(),
+                ReadError::NotRegular | ReadError::NotFound => "not a regular file".to_owned(),
+            };
+            report.problem("vault.file", format!("cannot read {shown}: {why}"));
+            return None;
+        }
+    };
+    let mode = meta.mode & 0o7777;
+    report
+        .ok("vault.file", format!("{shown} ({by}), {} bytes, mode {mode:04o}", bytes.len()))
+        .with(
+            json!({ "path": path, "by": by, "bytes": bytes.len(), "mode": format!("{mode:04o}") }),
+        );
+    if mode & 0o022 != 0 {
+        let who = if mode & 0o002 != 0 { "everybody" } else { "its group" };
+        let text = format!("{who} can write the vault");
+        let finding = match mode & 0o002 {
+            0 => report.note("vault.mode", text),
+            _ => report.problem("vault.mode", text),
+        };
+        finding.advise(format!("chmod go-w {shown}, unless that is meant"));
+    }
+    if let Some(dir) = real.parent().filter(|dir| file::is_unsafe_directory(dir)) {
+        let text =
+            format!("everybody can replace files in {}, so nothing is written", dir.display());
+        report.problem("vault.directory", text).advise(format!("chmod o-w {}", dir.display()));
+    }
+    match file::lock_holder(&real.with_file_name(lock_name(&real))) {
+        Ok(None) => {}
+        Ok(Some(holder)) => {
+            let pid = holder.pid.map_or("a process".to_owned(), |pid| format!("process {pid}"));
+            report
+                .note("vault.lock", format!("{pid} is writing the vault"))
+                .with(json!({ "pid": holder.pid }));
+        }
+        Err(error) => {
+            let text = format!("the vault's lock cannot be looked at: {}", os_text(&error));
+            report.note("vault.lock", text);
+        }
+    }
+    let scanned = report.unless("vault.header", sealed::scan(&bytes))?;
+    header(&scanned, report);
+    let known = match &host.state {
+        Ok(Some((dir, _))) => {
+            let known = report.unless("vault.memory", Memory::of(dir, &real).recall());
+            known.flatten()
+        }
+        _ => None,
+    };
+    Some(File { path, scanned, known })
+}
+
+fn none<T>(path: &std::path::Path, report: &mut Report) -> Option<T> {
+    report
+        .problem("vault.file", format!("no vault at {}", path.display()))
+        .advise("make one with vault init, or name it by --vault or AWS_VAULT_FILE")
+        .with(json!({ "path": path }));
+    None
+}
+
+fn lock_name(real: &std::path::Path) -> std::ffi::OsString {
+    let mut name = real.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    name
+}
+
+fn header(scanned: &Scanned, report: &mut Report) {
+    let form = if scanned.armored { "text" } else { "binary" };
+    let count = scanned.stanzas.len();
+    report
+        .ok("vault.header", format!("an age v1 file, {form}, {count} of 32 stanzas"))
+        .with(json!({ "armored": scanned.armored, "stanzas": scanned.stanzas }));
+    for slot in &scanned.slots {
+        let cost = slot.cost();
+        let (mib, passes, lanes) = (cost.memory_kib / 1024, cost.passes, cost.lanes);
+        report
+            .ok("vault.slot", format!("a passphrase, {mib} MiB, {passes} passes, {lanes} lanes"))
+            .with(json!({ "memory_kib": cost.memory_kib, "passes": passes, "lanes": lanes }));
+    }
+}
+
+/// What the open vault says of itself, beside what this machine remembers.
+pub fn content(file: &File, vault: &Vault, report: &mut Report) {
+    let payload = vault.payload();
+    let (pin, generation) = (payload.pin(), payload.generation());
+    let facts = json!({
+        "pin": pin.to_string(),
+        "generation": generation,
+        "remembered_pin": file.known.map(|known| known.pin.to_string()),
+        "remembered_generation": file.known.map(|known| known.generation),
+    });
+    let text = format!("fingerprint {pin}, write {generation}");
+    let finding = match file.known {
+        None => report.note("vault.memory", format!("{text}; this machine remembers none")),
+        Some(known) if !known.is(pin) => report
+            .problem("vault.memory", format!("{text}; remembered is {}", known.pin))
+            .advise("if the change is meant: vault pin --accept FINGERPRINT; if not, it is forged"),
+        Some(known) if known.generation > generation => report
+            .problem("vault.memory", format!("{text}; write {} was seen before", known.generation))
+            .advise("put the newer file back"),
+        Some(_) => report.ok("vault.memory", format!("{text}, as remembered")),
+    };
+    finding.with(facts);
+}

@@ -1,0 +1,420 @@
+//! `vault doctor`: what is wrong on this host.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::builder::Test;
+use crate::support::diff::assert_same;
+use crate::support::scene;
+use crate::support::standin::{Fault, StandIn};
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
+
+/// What was found: of one check, mark and text each, and the advice where there is any.
+struct Findings(Value);
+
+impl Findings {
+    #[track_caller]
+    fn of(&self, check: &str) -> Vec<(String, String)> {
+        let all = self.0["findings"].as_array().expect("findings");
+        let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or("").to_owned();
+        let shown = |finding: &Value| match text(finding, "advice") {
+            advice if advice.is_empty() => text(finding, "text"),
+            advice => format!("{}; {advice}", text(finding, "text")),
+        };
+        let own = all.iter().filter(|finding| finding["check"] == check);
+        own.map(|finding| (text(finding, "mark"), shown(finding))).collect()
+    }
+
+    /// The only finding of this check has this mark and begins so.
+    #[track_caller]
+    fn has(&self, check: &str, mark: &str, beginning: &str) {
+        let found = self.of(check);
+        let [(own, text)] = &found[..] else { panic!("{check}: {found:?}") };
+        assert_eq!(own, mark, "{check}: {text}");
+        assert!(text.starts_with(beginning), "{check}: {text}");
+    }
+
+    /// Among the sources there is this line.
+    #[track_caller]
+    fn has_source(&self, mark: &str, text: &str) {
+        let found = self.of("unlock.source");
+        let there = found.iter().any(|(own, found)| own == mark && found.starts_with(text));
+        assert!(there, "{mark} {text}: {found:?}");
+    }
+}
+
+/// Runs it; status and `well` agree with the marks, and nothing is said elsewhere.
+#[track_caller]
+fn doctor(test: &Test) -> Findings {
+    let output = test.command(["doctor", "--json"]).any_status().expect_stderr("").run();
+    let found: Value = serde_json::from_str(&output.stdout).expect("JSON");
+    let all = found["findings"].as_array().expect("findings");
+    let problem = all.iter().any(|finding| finding["mark"] == "problem");
+    assert_eq!(output.status, i32::from(problem), "{}", output.stdout);
+    assert_eq!(found["well"], !problem);
+    assert_eq!(found["version"], 1);
+    Findings(found)
+}
+
+fn usual() -> (StandIn, Test) {
+    let standin = scene::sts();
+    let test = scene::with(&standin, "[profile demo]\nregion = us-east-1\n");
+    (standin, test)
+}
+
+/// Lengths and fingerprints differ from vault to vault.
+fn settled(text: &str) -> String {
+    let words = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let shown = words.iter().enumerate().map(|(at, word)| match words.get(at + 1) {
+            Some(next) if next.starts_with("bytes") => "[N]".to_owned(),
+            _ if word.starts_with("SHA256:") => "[PIN],".to_owned(),
+            _ => (*word).to_owned(),
+        });
+        shown.collect::<Vec<_>>().join(" ") + "\n"
+    };
+    text.lines().map(words).collect()
+}
+
+#[test]
+fn a_healthy_host_has_nothing_to_mend() {
+    let (_standin, test) = usual();
+    test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+    let output = test.command(["doctor"]).expect_stderr("").run();
+    assert_same(
+        "report",
+        "ok       vault   [HOME]/.local/share/vault/vault.age (the default), [N] bytes, mode 0600\n\
+         ok       vault   an age v1 file, binary, 2 of 32 stanzas\n\
+         ok       unlock  2 AWS_VAULT_AGE_KEY: used\n\
+         ok       unlock  2 AWS_VAULT_AGE_KEY_FILE: absent\n\
+         ok       unlock  3 AWS_VAULT_PASSPHRASE_FILE: absent\n\
+         ok       unlock  3 AWS_VAULT_PASSPHRASE: absent\n\
+         ok       unlock  3 AWS_VAULT_FILE_PASSPHRASE: absent\n\
+         ok       unlock  5 /run/secrets/vault.age-key: absent\n\
+         ok       unlock  5 /run/secrets/vault.passphrase: absent\n\
+         ok       unlock  6 SOPS_AGE_KEY: absent\n\
+         ok       unlock  6 SOPS_AGE_KEY_FILE: absent\n\
+         ok       unlock  7 [HOME]/.config/vault/identity.txt: absent\n\
+         ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n\
+         ok       vault   fingerprint [PIN], write 3, as remembered\n\
+         ok       cache   [HOME]/.cache/vault (the default), not made yet\n\
+         ok       state   [HOME]/.local/state/vault (the default)\n\
+         ok       aws     [HOME]/.aws/config: 1 profiles, the credentials file's included\n\
+         ok       environ vault's own environment shows no key and no passphrase\n\
+         ok       clock   this machine's clock agrees with AWS's\n\
+         ok       mfa     arn:aws:iam::123456789012:mfa/demo: 6 of 6 codes left in these three \
+         minutes\n",
+        &settled(&output.stdout),
+    );
+}
+
+#[test]
+fn nothing_is_changed() {
+    let (standin, test) = usual();
+    test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+    let elsewhere = test.home().join("elsewhere");
+    let test = test.env("XDG_STATE_HOME", elsewhere);
+    let before = everything(test.home());
+    doctor(&test).has("vault.memory", "note", "fingerprint SHA256:");
+    assert_eq!(everything(test.home()), before);
+    // One request, that asks for nothing: no key signs it.
+    assert_eq!((standin.connections(), standin.calls().len()), (1, 1));
+    assert!(!standin.log().contains(ACCESS_KEY_ID), "{}", standin.log());
+    assert!(standin.issued().is_empty());
+}
+
+fn everything(dir: &Path) -> Vec<(PathBuf, std::time::SystemTime)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("one")) {
+        let about = entry.metadata().expect("a file");
+        found.push((entry.path(), about.modified().expect("a time")));
+        if about.is_dir() {
+            found.extend(everything(&entry.path()));
+        }
+    }
+    found.sort();
+    found
+}
+
+// The vault.
+
+#[test]
+fn without_a_vault_it_says_so_and_looks_at_the_rest() {
+    let test = Test::new().env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    let found = doctor(&test);
+    found.has("vault.file", "problem", "no vault at ");
+    found.has("clock.offset", "note", "unknown: 127.0.0.1:1 refused the connection");
+    found.has_source("ok", "7 ");
+    assert_eq!(found.of("unlock.open"), []);
+    // Nor without a home.
+    let homeless = test.env("HOME", "/nonexistent").env("AWS_CONFIG_FILE", "/dev/null");
+    doctor(&homeless).has("vault.file", "problem", "no vault at ");
+    let empty = Test::new().env("AWS_VAULT_FILE", "");
+    doctor(&empty).has("vault.file", "problem", "AWS_VAULT_FILE is set but empty");
+}
+
+#[test]
+fn a_damaged_vault_is_told() {
+    let (_standin, test) = usual();
+    let whole = std::fs::read(test.vault_file()).expect("the vault");
+    std::fs::write(test.vault_file(), &whole[..200]).expect("half of it");
+    doctor(&test).has("vault.header", "problem", "the vault file ");
+    let flipped = whole.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at + 9 == whole.len()));
+    std::fs::write(test.vault_file(), flipped.collect::<Vec<_>>()).expect("a changed one");
+    doctor(&test).has("unlock.open", "problem", "");
+    std::fs::remove_file(test.vault_file()).expect("no vault");
+    std::fs::create_dir(test.vault_file()).expect("a directory");
+    doctor(&test).has("vault.file", "problem", "cannot read ");
+}
+
+#[test]
+fn loose_modes_of_the_vault_are_told() {
+    let (_standin, test) = usual();
+    let mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("a mode");
+    };
+    mode(&test.vault_file(), 0o660);
+    doctor(&test).has("vault.mode", "note", "its group can write the vault");
+    mode(&test.vault_file(), 0o666);
+    doctor(&test).has("vault.mode", "problem", "everybody can write the vault");
+    mode(&test.vault_file(), 0o600);
+    mode(test.vault_file().parent().expect("a directory"), 0o777);
+    doctor(&test).has("vault.directory", "problem", "everybody can replace files in ");
+}
+
+#[test]
+fn another_vault_and_an_older_one_are_told() {
+    let (_standin, test) = usual();
+    let first = std::fs::read(test.vault_file()).expect("the vault");
+    let test = test.stored("other", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    std::fs::write(test.vault_file(), first).expect("the old one");
+    let text = doctor(&test).of("vault.memory").remove(0).1;
+    assert!(text.contains(", write 2; write 3 was seen before"), "{text}");
+
+    let (_standin, another) = usual();
+    std::fs::copy(another.vault_file(), test.vault_file()).expect("another one");
+    let found = doctor(&test);
+    let (mark, text) = found.of("vault.memory").remove(0);
+    assert!(mark == "problem" && text.contains("; remembered is SHA256:"), "{text}");
+    let pinned = test.env("AWS_VAULT_PIN", format!("SHA256:{}", "A".repeat(43)));
+    doctor(&pinned).has("unlock.open", "problem", "the vault ");
+    doctor(&pinned.env("AWS_VAULT_PIN", "x")).of("vault.pins").remove(0);
+}
+
+#[test]
+fn a_passphrase_slot_is_shown_with_its_cost() {
+    let test = Test::new().vault_with_passphrase("demo");
+    let found = doctor(&test);
+    found.has("vault.slot", "ok", "a passphrase, 64 MiB, 3 passes, 4 lanes");
+    found.has("unlock.open", "ok", "the vault opens, by AWS_VAULT_PASSPHRASE");
+    // Without it, nobody is asked, here nor on a terminal.
+    let test = test.env_remove("AWS_VAULT_PASSPHRASE");
+    doctor(&test).has("unlock.open", "problem", "no key to open the vault with");
+    let (pty, pipes) = test.command(["doctor"]).any_status().pty_with_pipes();
+    let screen = pty.screen();
+    let output = test.command(["doctor"]).any_status().finish(pty, pipes);
+    assert_eq!(screen, "");
+    assert!(output.stdout.contains("a passphrase will be asked for on the terminal"));
+}
+
+// What opens it.
+
+#[test]
+fn the_first_line_with_anything_in_it_wins() {
+    let (_standin, test) = usual();
+    let test = test.env("AWS_VAULT_PASSPHRASE", PASSPHRASE).env("SOPS_AGE_KEY", AGE_KEY);
+    let found = doctor(&test);
+    found.has_source("ok", "2 AWS_VAULT_AGE_KEY: used");
+    found.has_source("note", "3 AWS_VAULT_PASSPHRASE: present, not tried");
+    found.has_source("note", "6 SOPS_AGE_KEY: present, not tried");
+    let found = doctor(&test.clone().env_remove("AWS_VAULT_AGE_KEY"));
+    found.has_source("note", "3 AWS_VAULT_PASSPHRASE: present, did not open");
+    found.has("unlock.open", "problem", "");
+    let test = test.env_remove("AWS_VAULT_AGE_KEY").env_remove("AWS_VAULT_PASSPHRASE");
+    let found = doctor(&test);
+    found.has_source("ok", "6 SOPS_AGE_KEY: used");
+    found.has("unlock.open", "ok", "the vault opens, by SOPS_AGE_KEY");
+}
+
+#[test]
+fn sources_that_cannot_be_used_are_told() {
+    let (_standin, test) = usual();
+    let found = doctor(&test.clone().env("AWS_VAULT_AGE_KEY", ""));
+    found.has_source("problem", "2 AWS_VAULT_AGE_KEY: cannot be used: ");
+    let bare = test.env_remove("AWS_VAULT_AGE_KEY");
+    let found = doctor(&bare.clone().env("AWS_VAULT_AGE_KEY_FILE", "nowhere"));
+    found.has_source("problem", "2 AWS_VAULT_AGE_KEY_FILE: cannot be used: ");
+    // A key lies around for everybody to read.
+    let found = doctor(&bare.clone().file(".config/vault/identity.txt", AGE_KEY, 0o644));
+    found.has_source("problem", "7 [HOME]/.config/vault/identity.txt: cannot be used: ");
+    let found = doctor(&bare.file(".config/vault/identity.txt", AGE_KEY, 0o600));
+    found.has("unlock.open", "ok", "the vault opens, by ");
+}
+
+#[test]
+fn pipes_are_not_read() {
+    let (_standin, test) = usual();
+    let fifo = test.home().join("fifo");
+    test.command([&fifo]).program("mkfifo").run();
+    let bare = test.env_remove("AWS_VAULT_AGE_KEY");
+    let start = Instant::now();
+    let found = doctor(&bare.clone().env("AWS_VAULT_AGE_KEY_FILE", &fifo));
+    found.has_source("note", "2 AWS_VAULT_AGE_KEY_FILE: a pipe, not read here");
+    found.has("unlock.open", "note", "not tried");
+    let output = bare.command(["doctor", "-i", "-"]).run();
+    assert!(output.stdout.contains("1 --identity: a pipe, not read here"), "{}", output.stdout);
+    assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+// Places and locks.
+
+#[test]
+fn directories_that_cannot_be_used_are_told() {
+    let (_standin, test) = usual();
+    let test = test.file("file", "", 0o600);
+    for (variable, check) in
+        [("AWS_VAULT_CACHE_DIR", "cache.directory"), ("STATE_DIRECTORY", "state.directory")]
+    {
+        let path = test.home().join("file/below");
+        let found = doctor(&test.clone().env(variable, &path));
+        let text = format!("{} ({variable}) cannot be used: not a directory", path.display());
+        found.has(check, "problem", &text.replace(&test.home().display().to_string(), "[HOME]"));
+    }
+    doctor(&test.clone().env("AWS_VAULT_CACHE_DIR", "")).has(
+        "cache.directory",
+        "problem",
+        "AWS_VAULT_CACHE_DIR is set but empty",
+    );
+    let cache = test.home().join(".cache/vault");
+    std::fs::create_dir_all(&cache).expect("a cache");
+    std::fs::set_permissions(&cache, PermissionsExt::from_mode(0o777)).expect("its mode");
+    let found = doctor(&test);
+    found.has("cache.directory", "problem", "[HOME]/.cache/vault (the default) can be written by");
+}
+
+#[test]
+fn who_holds_a_lock_is_told() {
+    let (standin, test) = usual();
+    let mut name = test.vault_file().into_os_string();
+    name.push(".lock");
+    let mut lock = File::options().write(true).truncate(true).open(name).expect("the lock file");
+    lock.write_all(b"4711\n").expect("a pid");
+    lock.lock().expect("the lock");
+    doctor(&test).has("vault.lock", "note", "process 4711 is writing the vault");
+    lock.unlock().expect("no lock");
+    assert_eq!(doctor(&test).of("vault.lock"), []);
+
+    standin.fail_next(Fault::HangForever);
+    let mut holder = test.command(["exec", "--json", "demo"]).start();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while standin.log().matches("GetSessionToken").count() < 1 {
+        assert!(Instant::now() < deadline, "no call");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let text = format!("process {} holds the lock of a session", holder.id());
+    doctor(&test).has("cache.lock", "note", &text);
+    holder.kill().and_then(|()| holder.wait()).expect("its end");
+    assert_eq!(doctor(&test).of("cache.lock"), []);
+}
+
+// AWS.
+
+#[test]
+fn a_clock_that_is_off_is_told() {
+    let (standin, test) = usual();
+    standin.move_clock(95);
+    let (mark, text) = doctor(&test).of("clock.offset").remove(0);
+    assert_eq!(mark, "problem");
+    assert!(text.contains(" s behind AWS's; set it"), "{text}");
+    standin.move_clock(-190);
+    let (_, text) = doctor(&test).of("clock.offset").remove(0);
+    assert!(text.contains(" s ahead of AWS's; set it"), "{text}");
+}
+
+#[test]
+fn who_does_not_answer_is_not_waited_for() {
+    let (standin, test) = usual();
+    standin.fail_always(Some(Fault::HangForever));
+    let start = Instant::now();
+    doctor(&test).has("clock.offset", "note", "unknown: ");
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+}
+
+#[test]
+fn what_is_wrong_with_the_aws_files_is_told() {
+    let (_standin, test) = usual();
+    let found = doctor(&test.clone().config("[demo]\n[profile \"my profile\"]\n"));
+    assert_eq!(found.of("aws.section").len(), 2, "{:?}", found.of("aws.section"));
+    doctor(&test.clone().file(".aws/config", b"[profile x]\n\xff\n", 0o600)).has(
+        "aws.config",
+        "problem",
+        "cannot read [HOME]/.aws/config: line 2 is not UTF-8",
+    );
+    let test = test.file(".aws/config", "[profile demo]\n", 0o622);
+    doctor(&test).has("aws.mode", "problem", "others can write ");
+    let test = test.file(".aws/config", "[profile demo]\n", 0o644);
+    let test = test.file(".aws/credentials", "[plain]\n", 0o644);
+    doctor(&test).has("aws.mode", "note", "others can read ");
+}
+
+#[test]
+fn what_is_left_of_a_device_is_told_and_not_used() {
+    let (_standin, test) = usual();
+    test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+    let left = || {
+        let found = doctor(&test).0;
+        let all = found["findings"].as_array().expect("findings").clone();
+        let own = all.iter().find(|finding| finding["check"] == "mfa.budget").expect("a device");
+        own["facts"]["left"].as_u64().expect("a number")
+    };
+    assert_eq!(left(), 6);
+    for _ in 0..2 {
+        test.command(["totp", "code", MFA_SERIAL]).run();
+    }
+    // A window of three minutes may have ended meanwhile.
+    let after = left();
+    assert!((4..=6).contains(&after), "{after}");
+    assert!(left() >= after);
+}
+
+// Secrets.
+
+#[test]
+fn variables_that_others_can_read_are_told_and_not_their_values() {
+    let (_standin, test) = usual();
+    let vault = env!("CARGO_BIN_EXE_vault");
+    let script = "echo $$; \"$0\" doctor --json; exit";
+    let output = test.command(["-c", script, vault]).program("sh").run();
+    let (pid, json) = output.stdout.split_once('\n').expect("a line");
+    let found = Findings(serde_json::from_str(json).expect("JSON"));
+    let text = format!("AWS_VAULT_AGE_KEY stands in the environment of process {pid} (sh)");
+    found.has("environ.ancestor", "note", &text);
+    found.has("environ.own", "ok", "");
+    assert!(!output.stdout.contains(AGE_KEY));
+}
+
+#[test]
+fn no_secret_is_in_any_report() {
+    let (_standin, test) = usual();
+    test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+    let mistaken = test
+        .clone()
+        .env("AWS_VAULT_AGE_KEY_FILE", AGE_KEY)
+        .env("AWS_VAULT_PASSPHRASE", PASSPHRASE)
+        .aws_credentials(&format!("[plain]\naws_secret_access_key = {SECRET_ACCESS_KEY}\n[x\n"));
+    let locked = mistaken.clone().env("AWS_VAULT_AGE_KEY", AGE_KEY.replace("Q9", "9Q"));
+    for test in [&test, &mistaken, &locked, &locked.clone().env_remove("AWS_VAULT_AGE_KEY")] {
+        for flags in [&["doctor", "--debug"][..], &["doctor", "--json", "--debug"]] {
+            let output = test.command(flags).any_status().run();
+            for secret in [AGE_KEY, &AGE_KEY[20..40], PASSPHRASE, MFA_SEED, SECRET_ACCESS_KEY] {
+                let text = format!("{}{}", output.stdout, output.stderr);
+                assert!(!text.contains(secret), "{secret}: {text}");
+            }
+        }
+    }
+}
