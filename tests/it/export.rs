@@ -1,5 +1,8 @@
 //! `vault export`: credentials as text.
 
+mod github;
+mod values;
+
 use crate::support::builder::Test;
 use crate::support::diff::assert_same;
 use crate::support::scene;
@@ -41,6 +44,42 @@ fn a_session_in_each_format() {
              aws_credential_expiration=[EXPIRATION 1]\n\
              region=us-east-1\n",
         ),
+        (
+            "dotenv",
+            "AWS_ACCESS_KEY_ID=[ID 1]\n\
+             AWS_SECRET_ACCESS_KEY=[SECRET 1]\n\
+             AWS_SESSION_TOKEN=[TOKEN 1]\n\
+             AWS_CREDENTIAL_EXPIRATION=[EXPIRATION 1]\n\
+             AWS_REGION=us-east-1\n\
+             AWS_DEFAULT_REGION=us-east-1\n",
+        ),
+        (
+            "docker",
+            "AWS_ACCESS_KEY_ID=[ID 1]\n\
+             AWS_SECRET_ACCESS_KEY=[SECRET 1]\n\
+             AWS_SESSION_TOKEN=[TOKEN 1]\n\
+             AWS_CREDENTIAL_EXPIRATION=[EXPIRATION 1]\n\
+             AWS_REGION=us-east-1\n\
+             AWS_DEFAULT_REGION=us-east-1\n",
+        ),
+        (
+            "fish",
+            "set -gx AWS_ACCESS_KEY_ID [ID 1]\n\
+             set -gx AWS_SECRET_ACCESS_KEY [SECRET 1]\n\
+             set -gx AWS_SESSION_TOKEN [TOKEN 1]\n\
+             set -gx AWS_CREDENTIAL_EXPIRATION [EXPIRATION 1]\n\
+             set -gx AWS_REGION us-east-1\n\
+             set -gx AWS_DEFAULT_REGION us-east-1\n",
+        ),
+        (
+            "powershell",
+            "$env:AWS_ACCESS_KEY_ID = '[ID 1]'\n\
+             $env:AWS_SECRET_ACCESS_KEY = '[SECRET 1]'\n\
+             $env:AWS_SESSION_TOKEN = '[TOKEN 1]'\n\
+             $env:AWS_CREDENTIAL_EXPIRATION = '[EXPIRATION 1]'\n\
+             $env:AWS_REGION = 'us-east-1'\n\
+             $env:AWS_DEFAULT_REGION = 'us-east-1'\n",
+        ),
     ] {
         let (standin, test) = scene::usual();
         let output = test.command(["export", "--format", format, "role"]).expect_stderr("").run();
@@ -79,51 +118,6 @@ fn env_is_the_default_format_and_the_profile_may_come_by_variable() {
     test.command(["export", "-n", "--format=env", "demo"]).expect_stdout(short.stdout).run();
 }
 
-/// `sh`, and which of two others the system has.
-fn shells() -> impl Iterator<Item = &'static str> {
-    let there = |shell: &&str| std::path::Path::new("/bin").join(shell).exists();
-    ["sh", "bash", "dash"].into_iter().filter(there)
-}
-
-#[test]
-fn shells_take_it_as_it_is() {
-    let (_standin, test) = scene::usual();
-    let test = test.on_path("vault");
-    for shell in shells() {
-        let script = "eval \"$(vault export --format export-env role)\" && \
-                      test ${#AWS_SESSION_TOKEN} -gt 300 && env -u AWS_VAULT_AGE_KEY sh -c \
-                      'echo ${AWS_ACCESS_KEY_ID%${AWS_ACCESS_KEY_ID#ASIA}} $AWS_REGION'";
-        test.command(["-c", script])
-            .program(shell)
-            .expect_stdout("ASIA us-east-1\n")
-            .expect_stderr("")
-            .run();
-    }
-}
-
-#[test]
-fn values_from_elsewhere_are_quoted_so_that_nothing_in_them_is_run() {
-    let config = "[profile odd]\ncredential_process = cat ~/odd.json\n";
-    let json = r#"{"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
-        "SecretAccessKey": "it's $(touch ran) `touch ran`; touch ran\\"}"#;
-    let test = Test::new().config(config).file("odd.json", json, 0o600).on_path("vault");
-    test.command(["export", "-n", "--format", "export-env", "odd"])
-        .expect_stdout(
-            "export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\n\
-             export AWS_SECRET_ACCESS_KEY='it'\\''s $(touch ran) `touch ran`; touch ran\\'\n",
-        )
-        .run();
-    let script =
-        "eval \"$(vault export -n --format export-env odd)\"; printf %s \"$AWS_SECRET_ACCESS_KEY\"";
-    for shell in shells() {
-        test.command(["-c", script])
-            .program(shell)
-            .expect_stdout("it's $(touch ran) `touch ran`; touch ran\\")
-            .run();
-    }
-    assert!(!test.home().join("ran").exists());
-}
-
 #[test]
 fn a_failure_prints_nothing_to_stdout() {
     let test = Test::new().vault_with("demo");
@@ -137,7 +131,8 @@ fn a_failure_prints_nothing_to_stdout() {
     test.command(["export", "--format", "xml", "demo"])
         .expect_error(
             2,
-            "vault: error: --format <FORMAT> takes one of: env, export-env, json, ini\n\
+            "vault: error: --format <FORMAT> takes one of: env, export-env, json, ini, dotenv, fish, \
+             powershell, docker, github\n\
              vault: hint: see --help\n",
         )
         .run();

@@ -1,0 +1,125 @@
+//! Files that other programs read: dotenv, Docker's `--env-file`, the AWS credentials file.
+
+use std::fmt::Write as _;
+
+use super::{Variable, is_plain};
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+
+/// Docker reads an env file by lines of at most 64 KiB (Go's `bufio.Scanner`).
+const DOCKER_LINE: usize = 64 * 1024 - 1;
+
+/// Lines for a dotenv file.
+///
+/// dotenv has no standard. A value is written in the first of these ways that shells, docker compose,
+/// Node's, Python's and Ruby's parsers all read alike: bare, between single quotes, between double
+/// quotes.
+///
+/// # Errors
+/// Usage, naming the variable, for a value that no way of writing brings through all of them.
+pub fn dotenv(variables: &[Variable<'_>]) -> Result<String> {
+    let mut text = String::new();
+    for (name, value) in variables {
+        let value = in_dotenv(value).ok_or_else(|| {
+            Error::usage(format!("--format dotenv: programs differ in how they read {name}"))
+                .hint("its value has quotes, backslashes or ${…} in it; use another format")
+        })?;
+        let _ = writeln!(text, "{name}={value}");
+    }
+    Ok(text)
+}
+
+fn in_dotenv(value: &str) -> Option<String> {
+    if is_plain(value) {
+        return Some(value.to_owned());
+    }
+    let has = |c: char| value.contains(c);
+    // python-dotenv expands ${…} even between single quotes. A backslash is itself or an escape,
+    // as the parser likes; a carriage return is dropped by Node.
+    if value.contains("${") || has('\\') || value.chars().any(|c| c.is_control() && c != '\n') {
+        return None;
+    }
+    match (has('\''), has('"') || has('$') || has('`')) {
+        (false, _) => Some(format!("'{value}'")),
+        (true, false) => Some(format!("\"{value}\"")),
+        (true, true) => None,
+    }
+}
+
+/// Raw `NAME=VALUE` lines for `docker run --env-file`, which knows no quotes.
+///
+/// # Errors
+/// Usage, naming the variable, for a value that does not fit into one line.
+pub fn docker(variables: &[Variable<'_>]) -> Result<String> {
+    let mut text = String::new();
+    for (name, value) in variables {
+        let line = format!("{name}={value}");
+        if line.contains(['\n', '\r', '\0']) || line.len() > DOCKER_LINE {
+            return Err(Error::usage(format!(
+                "--format docker: {name} does not fit into one line of 64 KiB"
+            ))
+            .hint("use another format, or let the container run vault itself"));
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// A section of a credentials file.
+pub fn ini(profile: &str, credentials: &Credentials, region: Option<&str>) -> String {
+    let mut text = format!("[{profile}]\n");
+    let mut put = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name}={value}");
+    };
+    put("aws_access_key_id", &credentials.access_key_id);
+    put("aws_secret_access_key", credentials.secret_access_key.expose());
+    if let Some(token) = &credentials.session_token {
+        put("aws_session_token", token.expose());
+    }
+    if let Some(expiration) = credentials.expiration {
+        put("aws_credential_expiration", &expiration.to_rfc3339());
+    }
+    if let Some(region) = region {
+        put("region", region);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dotenv_is_written_as_all_parsers_read_it() {
+        for (value, written) in [
+            ("eu-west-1", Some("eu-west-1")),
+            ("a b$c `d` \"e\" #f", Some("'a b$c `d` \"e\" #f'")),
+            ("two\nlines", Some("'two\nlines'")),
+            ("it's", Some("\"it's\"")),
+            ("", Some("''")),
+            ("it's $5", None),
+            ("it's \"so\"", None),
+            ("${HOME}", None),
+            ("a\\nb", None),
+            ("a\rb", None),
+        ] {
+            assert_eq!(in_dotenv(value).as_deref(), written, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn docker_takes_a_value_as_it_is_or_not_at_all() {
+        let text = docker(&[("A", "it's \"$b\" \\ #".into()), ("B", "".into())]).unwrap();
+        assert_eq!(text, "A=it's \"$b\" \\ #\nB=\n");
+        let long = "x".repeat(DOCKER_LINE - 1);
+        for value in ["a\nb", "a\r", &long] {
+            let error = docker(&[("A", value.into())]).unwrap_err();
+            assert_eq!(
+                error.what, "--format docker: A does not fit into one line of 64 KiB",
+                "{value:.10}"
+            );
+        }
+        docker(&[("A", long[1..].into())]).unwrap();
+    }
+}

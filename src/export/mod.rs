@@ -1,0 +1,112 @@
+//! Credentials as text: for a shell, a file that another program reads, an SDK, a CI system.
+//!
+//! Pure functions from variables to text. A format that cannot hold a value says so, rather than
+//! writing something that the other side reads as another value.
+
+mod file;
+mod github;
+mod shell;
+
+use std::borrow::Cow;
+
+pub use file::{docker, dotenv, ini};
+pub use github::{Github, github};
+pub use shell::{env, export_env, fish, powershell};
+
+use crate::credential::Credentials;
+
+/// A variable of the environment: its name and its value.
+pub type Variable<'a> = (&'static str, Cow<'a, str>);
+
+/// The variables that AWS's tools read credentials from, in the order in which they are written.
+pub fn variables<'a>(credentials: &'a Credentials, region: Option<&'a str>) -> Vec<Variable<'a>> {
+    let mut variables: Vec<Variable<'a>> = vec![
+        ("AWS_ACCESS_KEY_ID", Cow::from(&credentials.access_key_id)),
+        ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose().into()),
+    ];
+    if let Some(token) = &credentials.session_token {
+        variables.push(("AWS_SESSION_TOKEN", token.expose().into()));
+    }
+    if let Some(expiration) = credentials.expiration {
+        variables.push(("AWS_CREDENTIAL_EXPIRATION", expiration.to_rfc3339().into()));
+    }
+    if let Some(region) = region {
+        variables.push(("AWS_REGION", region.into()));
+        variables.push(("AWS_DEFAULT_REGION", region.into()));
+    }
+    variables
+}
+
+/// One JSON object as credential_process wants it: `Version` is a number, `SessionToken` and
+/// `Expiration` stand only in temporary credentials (AWS SDKs, "Process credential provider").
+pub fn json(credentials: &Credentials) -> String {
+    let mut object = serde_json::Map::new();
+    let mut put = |name: &str, value: &str| object.insert(name.to_owned(), value.into());
+    put("AccessKeyId", &credentials.access_key_id);
+    put("SecretAccessKey", credentials.secret_access_key.expose());
+    if let Some(token) = &credentials.session_token {
+        put("SessionToken", token.expose());
+    }
+    if let Some(expiration) = credentials.expiration {
+        put("Expiration", &expiration.to_rfc3339());
+    }
+    if let Some(account) = &credentials.account_id {
+        put("AccountId", account);
+    }
+    object.insert("Version".to_owned(), 1.into());
+    format!("{}\n", serde_json::Value::Object(object))
+}
+
+/// True for a value that every shell and every parser takes as it stands, without quotes. What AWS
+/// hands out is so.
+fn is_plain(value: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/+=-_.:,@%".contains(&b);
+    !value.is_empty() && value.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::secret::Secret;
+
+    fn temporary() -> Credentials {
+        Credentials {
+            access_key_id: "ASIAIOSFODNN7EXAMPLE".into(),
+            secret_access_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into()),
+            session_token: Some(Secret::new("to+ken/==".into())),
+            expiration: Some(Timestamp(0)),
+            account_id: Some("123456789012".into()),
+        }
+    }
+
+    #[test]
+    fn json_is_one_line_with_a_numeric_version() {
+        assert_eq!(
+            json(&temporary()),
+            "{\"AccessKeyId\":\"ASIAIOSFODNN7EXAMPLE\",\"AccountId\":\"123456789012\",\
+             \"Expiration\":\"1970-01-01T00:00:00Z\",\
+             \"SecretAccessKey\":\"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\",\
+             \"SessionToken\":\"to+ken/==\",\"Version\":1}\n"
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_has_no_variable() {
+        let key = Credentials::long_term("AKIAIOSFODNN7EXAMPLE".into(), Secret::new("s".into()));
+        let names: Vec<_> = variables(&key, None).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
+        assert_eq!(variables(&temporary(), Some("eu-west-1")).len(), 6);
+    }
+
+    #[test]
+    fn ini_is_a_section() {
+        assert_eq!(
+            ini("prod", &temporary(), Some("eu-west-1")),
+            "[prod]\naws_access_key_id=ASIAIOSFODNN7EXAMPLE\n\
+             aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n\
+             aws_session_token=to+ken/==\naws_credential_expiration=1970-01-01T00:00:00Z\n\
+             region=eu-west-1\n"
+        );
+    }
+}
