@@ -7,9 +7,9 @@
 //! | --- | --- |
 //! | 6 | `commands/`: one file per command, the order of events and nothing else |
 //! | 5 | `cli/`: clap types; `report`: errors to text and codes |
-//! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `enroll`: a new MFA device |
-//! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS and IAM; `exec/`: the child |
-//! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `totp`: seeds and codes |
+//! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `enroll`: a new MFA device; `doctor/`: what is wrong on this host |
+//! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS and IAM; `exec/`: the child; `server/`: credentials over HTTP |
+//! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes |
 //! | 1 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `say` |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
 #![deny(unsafe_code)]
@@ -19,10 +19,12 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod credential;
+pub mod doctor;
 pub mod enroll;
 pub mod env;
 pub mod error;
 pub mod exec;
+pub mod export;
 pub mod file;
 pub mod import;
 pub mod name;
@@ -36,6 +38,7 @@ pub mod report;
 pub mod say;
 pub mod sealed;
 pub mod secret;
+pub mod server;
 pub mod session;
 pub mod totp;
 pub mod unlock;
@@ -49,6 +52,7 @@ pub fn main() -> u8 {
     let wiped: Vec<&str> = env::UNLOCK.iter().chain(&env::DROPPED).copied().collect();
     let env = env::Env::from_raw(os::take_environment(&wiped));
     let limits = os::harden();
+    os::end_also_as_process_1();
     // A panic's message may quote what was being worked on; its place may not.
     std::panic::set_hook(Box::new(|info| {
         let place = info

@@ -1,7 +1,9 @@
 //! The command line as types. What the words mean is decided here; nothing is touched.
 
 mod parse;
+pub mod serve;
 pub mod totp;
+pub mod ways;
 
 use std::path::PathBuf;
 
@@ -46,6 +48,9 @@ pub struct Global {
     /// Accept only the vault with this fingerprint [env: AWS_VAULT_PIN]
     #[arg(long, value_name = "FINGERPRINT")]
     pub pin: Vec<String>,
+    /// Refuse a vault that was written less often: an older copy [env: AWS_VAULT_MIN_GENERATION]
+    #[arg(long, value_name = "N", overrides_with = "min_generation")]
+    pub min_generation: Option<u64>,
     /// Where sessions are kept [env: AWS_VAULT_CACHE_DIR; default: ~/.cache/vault]
     #[arg(long, value_name = "DIR", overrides_with = "cache_dir")]
     pub cache_dir: Option<PathBuf>,
@@ -89,12 +94,16 @@ pub enum Command {
     Remove(Remove),
     Clear(Clear),
     Exec(Exec),
+    Serve(serve::Serve),
     Export(Export),
     Explain(Explain),
+    Doctor(Doctor),
     Totp(totp::TotpArgs),
     Mfa(totp::MfaArgs),
-    Recipient(RecipientArgs),
-    Pin(PinArgs),
+    Recipient(ways::RecipientArgs),
+    Passphrase(ways::PassphraseArgs),
+    Rekey(ways::Rekey),
+    Pin(ways::PinArgs),
 }
 
 /// Make a vault
@@ -106,7 +115,7 @@ pub struct Init {
     /// Who may open it: an age or ssh public key, or a plugin's recipient (repeatable)
     #[arg(short, long, value_name = "RECIPIENT")]
     pub recipient: Vec<String>,
-    /// A file of recipients, one a line (repeatable)
+    /// A file of recipients, one a line (repeatable); - is stdin
     #[arg(short = 'R', long, value_name = "FILE")]
     pub recipients_file: Vec<PathBuf>,
     /// A passphrase opens it too: asked for, or by --passphrase-file or AWS_VAULT_PASSPHRASE
@@ -196,7 +205,7 @@ pub struct Clear {
     pub global: Global,
 }
 
-/// Flags that `exec`, `export` and `explain` share: how credentials are made.
+/// Flags that `exec`, `serve`, `export` and `explain` share: how credentials are made.
 #[derive(Debug, Args)]
 pub struct Making {
     /// Use the key itself: no GetSessionToken
@@ -231,7 +240,7 @@ pub struct Making {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "vault exec [OPTIONS] [PROFILE] [--] [COMMAND…]",
-    after_help = "Examples:\n  vault exec prod -- terraform apply\n  vault exec prod\n  \
+    after_help = "Examples:\n  vault exec prod -- terraform apply\n  vault exec --server prod -- ./hours-long-job\n  vault exec prod\n  \
     credential_process = /usr/local/bin/vault exec --json prod\n\n\
     Without PROFILE (vault exec -- COMMAND) it is AWS_PROFILE, AWS_DEFAULT_PROFILE or default.\n\
     Without COMMAND it is $SHELL. The command's exit status is the command's own; 125: failed\n\
@@ -245,7 +254,9 @@ pub struct Exec {
     pub json: bool,
     #[command(flatten)]
     pub making: Making,
-    #[arg(short, long, visible_alias = "ecs-server", hide = true)]
+    /// Hand credentials out by a local server, renewed for as long as the command runs, and stand by
+    /// the command, with no keys in its environment
+    #[arg(short, long, visible_alias = "ecs-server", conflicts_with = "json")]
     pub server: bool,
     #[arg(long, hide = true)]
     pub ec2_server: bool,
@@ -256,7 +267,10 @@ pub struct Exec {
 /// Print credentials
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  eval \"$(vault export --format export-env prod)\"\n  \
-    vault export --format ini prod >>credentials")]
+    vault export --format ini prod >>credentials\n  \
+    vault export --format fish prod | source\n  \
+    vault export --format powershell prod | Out-String | Invoke-Expression\n  \
+    vault export --format docker prod | docker run --env-file /dev/stdin IMAGE")]
 pub struct Export {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
     pub profile: Option<String>,
@@ -280,6 +294,16 @@ pub enum Format {
     Json,
     /// A section of a credentials file
     Ini,
+    /// A .env file
+    Dotenv,
+    /// `set -gx` lines for fish
+    Fish,
+    /// `$env:` lines for PowerShell
+    Powershell,
+    /// Raw KEY=VALUE lines for `docker run --env-file`
+    Docker,
+    /// In a GitHub Actions step: masks, and variables for the steps that follow
+    Github,
 }
 
 /// Show how a profile's credentials would be made, without making them
@@ -297,41 +321,14 @@ pub struct Explain {
     pub global: Global,
 }
 
-/// Who may open the vault
+/// Say what is wrong on this host; nothing is changed, and nobody asked
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault recipient list")]
-pub struct RecipientArgs {
-    #[command(subcommand)]
-    pub command: RecipientCommand,
-    #[command(flatten)]
-    pub global: Global,
-}
-
-/// What can be done with recipients.
-#[derive(Debug, Subcommand)]
-pub enum RecipientCommand {
-    List(RecipientList),
-}
-
-/// Show who may open the vault
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault recipient list --json")]
-pub struct RecipientList {
+#[command(after_help = "Ends with 0 if there is nothing to mend, else with 1.\n\n\
+    Examples:\n  vault doctor\n  vault doctor --json")]
+pub struct Doctor {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub global: Global,
-}
-
-/// Show the vault's fingerprint, or accept a changed one
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vault pin\n  \
-    AWS_VAULT_PIN=SHA256:… vault exec prod -- make deploy\n  vault pin --accept SHA256:…")]
-pub struct PinArgs {
-    /// Remember this fingerprint in place of the old one; the vault must have it
-    #[arg(long, value_name = "FINGERPRINT")]
-    pub accept: Option<String>,
     #[command(flatten)]
     pub global: Global,
 }
@@ -348,6 +345,7 @@ impl Global {
             identity: self.identity,
             passphrase_file: later.passphrase_file.or(self.passphrase_file),
             pin: self.pin,
+            min_generation: later.min_generation.or(self.min_generation),
             cache_dir: later.cache_dir.or(self.cache_dir),
             no_input: self.no_input | later.no_input,
             quiet: self.quiet | later.quiet,
@@ -392,13 +390,13 @@ impl Command {
             Command::Remove(c) => &mut c.global,
             Command::Clear(c) => &mut c.global,
             Command::Exec(c) => &mut c.global,
+            Command::Serve(c) => &mut c.global,
             Command::Export(c) => &mut c.global,
             Command::Explain(c) => &mut c.global,
-            Command::Recipient(c) => {
-                let outer = std::mem::take(&mut c.global);
-                let RecipientCommand::List(list) = &mut c.command;
-                return outer.and(std::mem::take(&mut list.global));
-            }
+            Command::Doctor(c) => &mut c.global,
+            Command::Recipient(c) => return c.take_global(),
+            Command::Passphrase(c) => return c.take_global(),
+            Command::Rekey(c) => &mut c.global,
             Command::Totp(c) => return c.take_global(),
             Command::Mfa(c) => return c.take_global(),
             Command::Pin(c) => &mut c.global,

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::context::Context;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, LockError, ReadError, ReplaceError};
 use crate::profile;
 
@@ -21,9 +21,13 @@ pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Conte
         );
         return Ok(());
     };
-    edit(&path, profile, settings).map_err(|error| {
-        let what = format!("{safe}, but the AWS config was not changed: {}", error.what);
-        Error { what, ..error }
+    // Not 7, which says that the old vault stands.
+    edit(&path, profile, settings).map_err(|error| match error.class {
+        Class::NotDurable => Error { what: format!("{safe}, but {}", error.what), ..error },
+        _ => {
+            let what = format!("{safe}, but the AWS config was not changed: {}", error.what);
+            Error { what, class: Class::Other, ..error }
+        }
     })
 }
 
@@ -54,7 +58,11 @@ fn edit(path: &Path, profile: &str, settings: &[(&str, &str)]) -> Result<()> {
     }
     let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
     match file::replace(&real, new.as_bytes(), existing, &mut |_| true) {
-        Ok(()) | Err(ReplaceError::NotDurable(_)) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(ReplaceError::NotDurable(why)) => Err(Error::new(
+            Class::NotDurable,
+            format!("the disk has not confirmed the change of {shown}: {why}"),
+        )),
         Err(ReplaceError::NotSaved(why, _)) => Err(not_saved(why)),
         Err(ReplaceError::UnsafeDirectory) => {
             Err(Error::refused(format!("everybody can write the directory of {shown}")))

@@ -1,5 +1,6 @@
 //! What every command starts from: the flags, the environment and the places they lead to.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::file::{self, ReadError};
 use crate::name::{self, ProfileName};
 use crate::os;
 use crate::place::Places;
-use crate::profile::{self, Ask, Plan, Profiles};
+use crate::profile::{self, Ask, Base, Plan, Profiles, Step};
 use crate::prompt::Prompt;
 use crate::provider::Provider;
 use crate::say::Say;
@@ -69,10 +70,17 @@ impl<'a> Context<'a> {
             named: &self.named,
             identity_file: self.places.identity_file(),
             pins: self.pins()?,
+            min_generation: self.min_generation()?,
             state: self.state()?,
             prompt,
             say: self.say,
         })
+    }
+
+    /// True if a flag takes from stdin what opens the vault.
+    pub fn stdin_opens(&self) -> bool {
+        let Named { identities, passphrase_file } = &self.named;
+        identities.iter().chain(passphrase_file).any(|path| path.as_os_str() == "-")
     }
 
     /// The vault's path, and whether it is the default one.
@@ -97,7 +105,7 @@ impl<'a> Context<'a> {
 
     /// Where pins and generations are remembered, and whether that place was named; without a home
     /// beside the cache.
-    fn state(&self) -> Result<Option<(PathBuf, bool)>> {
+    pub fn state(&self) -> Result<Option<(PathBuf, bool)>> {
         if let Some(dir) = self.places.state_dir() {
             return Ok(Some((dir.to_path_buf(), self.places.state_is_named())));
         }
@@ -110,7 +118,7 @@ impl<'a> Context<'a> {
     }
 
     /// `--pin` outranks the variable. An empty variable must not quietly switch the check off.
-    fn pins(&self) -> Result<Vec<Pin>> {
+    pub fn pins(&self) -> Result<Vec<Pin>> {
         let mut pins = Vec::new();
         for list in &self.global.pin {
             pins.extend(Pin::parse_list(list)?);
@@ -123,6 +131,18 @@ impl<'a> Context<'a> {
             pins = Pin::parse_list(list)?;
         }
         Ok(pins)
+    }
+
+    /// `--min-generation` outranks the variable. An empty one must not quietly switch the check off.
+    pub fn min_generation(&self) -> Result<Option<u64>> {
+        if self.global.min_generation.is_some() || !self.env.is_set("AWS_VAULT_MIN_GENERATION") {
+            return Ok(self.global.min_generation);
+        }
+        let number = self.env.get("AWS_VAULT_MIN_GENERATION").and_then(|text| text.parse().ok());
+        number.map(Some).ok_or_else(|| {
+            Error::usage("AWS_VAULT_MIN_GENERATION is not a number")
+                .hint("give it the generation that vault pin --json prints, or unset it")
+        })
     }
 
     /// The AWS config and credentials files.
@@ -157,8 +177,32 @@ impl<'a> Context<'a> {
         prompt: &Prompt,
         then: impl FnOnce(&Provider, Plan) -> Result<T>,
     ) -> Result<T> {
-        let profiles = self.profiles()?;
-        let access = self.access(prompt);
+        os::on_wiped_stack(|| {
+            let profiles = self.profiles()?;
+            let access = self.access(prompt);
+            // To run the plan may take long, and what that does not need is gone by then.
+            let (vault, cache, plan) = os::on_wiped_stack(|| {
+                let mut vault = self.vault(&access)?;
+                let opened = vault.as_ref().map_err(Error::clone);
+                let payload = opened.as_ref().ok().map(|vault| vault.payload());
+                let ask = self.ask(profile, making, payload)?;
+                let cache = self.cache(payload)?;
+                let plan = self.provider(&profiles, opened, prompt, &cache, making)?.plan(&ask)?;
+                if let Ok(vault) = &mut vault {
+                    keep_what_is_needed(vault, std::slice::from_ref(&plan));
+                }
+                Ok::<_, Error>((vault, cache, plan))
+            })?;
+            let vault = vault.as_ref().map_err(Error::clone);
+            then(&self.provider(&profiles, vault, prompt, &cache, making)?, plan)
+        })
+    }
+
+    /// The vault, or why there is none, which is no error where nobody named one.
+    pub fn vault<'b>(
+        &self,
+        access: &'b Result<Access<'b>>,
+    ) -> Result<std::result::Result<Vault<'b>, Error>> {
         let vault = access.as_ref().map_err(Error::clone).and_then(Vault::open);
         if let Err(error) = &vault {
             let named = self.vault_file().is_ok_and(|(_, default)| !default);
@@ -166,30 +210,60 @@ impl<'a> Context<'a> {
                 return Err(error.clone());
             }
         }
-        let payload = vault.as_ref().ok().map(Vault::payload);
-        let ask = Ask {
+        Ok(vault)
+    }
+
+    /// What the command line asks for, of one profile.
+    pub fn ask(
+        &self,
+        profile: &ProfileName,
+        making: &Making,
+        payload: Option<&Payload>,
+    ) -> Result<Ask> {
+        Ok(Ask {
             profile: profile.as_str().to_owned(),
             no_session: making.no_session,
             duration: requested_duration(making)?,
             region: making.region.clone(),
             mfa_token_given: making.mfa_token.is_some(),
             seeds: payload.into_iter().flat_map(Payload::totp_serials).map(str::to_owned).collect(),
-        };
-        let provider = Provider {
-            profiles: &profiles,
+        })
+    }
+
+    /// What makes credentials.
+    pub fn provider<'b>(
+        &'b self,
+        profiles: &'b Profiles,
+        vault: std::result::Result<&'b Vault<'b>, Error>,
+        prompt: &'b Prompt,
+        cache: &'b Cache,
+        making: &Making,
+    ) -> Result<Provider<'b>> {
+        Ok(Provider {
+            profiles,
             env: self.env,
-            vault: vault.as_ref().map_err(Error::clone),
+            vault,
             prompt,
             mfa_token: making.mfa_token.clone().map(Secret::new),
-            cache: &self.cache(payload)?,
+            cache,
             refresh: making.refresh,
             min_left: self.min_left()?,
             clock: self.clock,
             say: self.say,
-        };
-        let plan = provider.plan(&ask)?;
-        then(&provider, plan)
+        })
     }
+}
+
+/// Forgets what opened the vault, and all that is in it but the keys and seeds of these plans.
+pub fn keep_what_is_needed<'p>(vault: &mut Vault, plans: impl IntoIterator<Item = &'p Plan>) {
+    let (mut keys, mut devices) = (BTreeSet::new(), BTreeSet::new());
+    for plan in plans {
+        if let Base::Vault { profile } = &plan.base {
+            keys.insert(profile.as_str());
+        }
+        devices.extend(plan.steps.iter().filter_map(Step::mfa).map(|mfa| mfa.serial.as_str()));
+    }
+    vault.keep_only(&keys, &devices);
 }
 
 /// What stands on stdin, for `--stdin`; `what` names what is looked for.

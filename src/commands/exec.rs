@@ -1,14 +1,18 @@
-//! `exec`: the process becomes the command, with credentials; or prints them for an SDK.
+//! `exec`: the process becomes the command, with credentials; or prints them for an SDK; or stands by
+//! the command and serves them.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use super::context::{Context, MACHINE_PROMPT, requested_duration};
-use super::export;
+use super::serving;
 use crate::cli::Exec;
 use crate::credential::Credentials;
-use crate::error::{Class, Error, Result};
-use crate::exec::{self, Child, ExecError};
+use crate::error::{Class, Error, Result, os_text};
+use crate::exec::{self, Child, ExecError, Given};
+use crate::export;
 use crate::report;
+use crate::server::Server;
 
 /// The command failed before it started (as env(1) and timeout(1) say it).
 const NOT_STARTED: u8 = 125;
@@ -19,10 +23,6 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
     context.profile_name(args.profile.as_deref())?;
     if args.ec2_server {
         return Err(Error::usage("--ec2-server is not to be had: it stands in for the metadata service of a whole machine")
-            .hint("let the command's credential_process be vault exec --json PROFILE"));
-    }
-    if args.server {
-        return Err(Error::usage("--server is not supported yet")
             .hint("let the command's credential_process be vault exec --json PROFILE"));
     }
     if args.json {
@@ -36,16 +36,20 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
         return Ok(0);
     }
     // From here on the exit codes are the command's, so ours keep out of their way.
-    let failure = match make(&args, &words, context) {
-        Ok(made) => become_it(words, &made, context),
+    let failure = match args.server {
+        true => stand_by(&args, &words, context),
+        false => make(&args, &words, context).map(|made| become_it(words, &made, context)),
+    };
+    let (error, code) = match failure {
+        Ok(failure) => failure,
         // A flag that cannot be right is the command line's fault, found late: still 2.
         Err(error) if error.class == Class::Usage && error.what.starts_with("--") => {
             return Err(error);
         }
         Err(error) => (error, NOT_STARTED),
     };
-    report::say(&failure.0);
-    Ok(failure.1)
+    report::say(&error);
+    Ok(code)
 }
 
 /// What the child gets.
@@ -57,14 +61,12 @@ struct Made {
 }
 
 fn make(args: &Exec, words: &[OsString], context: &Context) -> Result<Made> {
-    if !args.json && words.is_empty() && context.env.get("AWS_VAULT").is_some() {
-        return Err(Error::refused("running in an existing vault subshell")
-            .hint("exit from the subshell, or unset AWS_VAULT to force"));
-    }
+    refuse_nesting(args, words, context)?;
     let profile = context.profile_name(args.profile.as_deref())?;
     let prompt = context.prompt(args.json.then_some(MACHINE_PROMPT));
     context
         .planned(&profile, &args.making, &prompt, |provider, plan| {
+            context.env.forget_unlock(!provider.opened_by_sops());
             Ok(Made {
                 profile: profile.to_string(),
                 region: plan.region.clone(),
@@ -73,6 +75,58 @@ fn make(args: &Exec, words: &[OsString], context: &Context) -> Result<Made> {
             })
         })
         .map_err(|error| meant_as_a_command(error, args, words))
+}
+
+fn refuse_nesting(args: &Exec, words: &[OsString], context: &Context) -> Result<()> {
+    if !args.json && words.is_empty() && context.env.get("AWS_VAULT").is_some() {
+        return Err(Error::refused("running in an existing vault subshell")
+            .hint("exit from the subshell, or unset AWS_VAULT to force"));
+    }
+    Ok(())
+}
+
+/// Starts a server and the command, and ends as the command does; comes back only with an error from
+/// before that.
+fn stand_by<T>(args: &Exec, words: &[OsString], context: &Context) -> Result<T> {
+    refuse_nesting(args, words, context)?;
+    let profile = context.profile_name(args.profile.as_deref())?;
+    let names = std::slice::from_ref(&profile);
+    serving::served("--server", names, &args.making, context, |served| {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let server = Server::bind(local)
+            .map_err(|error| Error::other(format!("cannot listen: {}", os_text(&error))))?;
+        if served.outranked {
+            context.say.warn(
+                "profile default says where credentials come from, which would outrank the server: \
+                 the command sees no AWS config and credentials file",
+            );
+        }
+        let words = if words.is_empty() { vec![subshell(context)] } else { words.to_vec() };
+        let given = Given::Server {
+            url: &server.url(profile.as_str()),
+            token: server.token(),
+            without_files: served.outranked,
+        };
+        let child = Child {
+            profile: Some(profile.as_str()),
+            given,
+            region: served.region.as_deref(),
+            drop_sops: served.opened_by_sops,
+        };
+        let vars = exec::environment(context.env, &child);
+        let log = serving::log(context, true);
+        let supervisor = exec::Supervisor::new();
+        let never = server.run(served.sources, context.clock, &log, || {
+            let ended = supervisor.and_then(|by| by.run(&words, &vars));
+            ended.unwrap_or_else(|failure| {
+                let (error, code) = not_started(failure);
+                report::say(&error);
+                code
+            })
+        })?;
+        match never {}
+    })
+    .map_err(|error| meant_as_a_command(error, args, words))
 }
 
 /// `vault exec terraform apply`: the first word was meant as the command. A better guess stands.
@@ -89,12 +143,17 @@ fn become_it(words: Vec<OsString>, made: &Made, context: &Context) -> (Error, u8
     let words = if words.is_empty() { vec![subshell(context)] } else { words };
     let child = Child {
         profile: Some(&made.profile),
-        credentials: &made.credentials,
+        given: Given::Keys(&made.credentials),
         region: made.region.as_deref(),
         drop_sops: made.opened_by_sops,
     };
     let vars = exec::environment(context.env, &child);
-    match exec::become_command(&words, &vars, context.limits) {
+    not_started(exec::become_command(&words, &vars, context.limits))
+}
+
+/// As env(1) and timeout(1) say it.
+fn not_started(failure: ExecError) -> (Error, u8) {
+    match failure {
         ExecError::NotFound(why) => (Error::other(why), 127),
         ExecError::NotExecutable(why) => (Error::other(why), 126),
         ExecError::Other(why) => (Error::other(why), NOT_STARTED),

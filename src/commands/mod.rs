@@ -4,19 +4,26 @@ mod add;
 mod clear;
 mod config;
 mod context;
+mod doctor;
 mod exec;
 mod explain;
 mod export;
 mod init;
 mod list;
 mod mfa;
+mod passphrase;
 mod pin;
 mod recipient;
+mod rekey;
 mod remove;
+mod serve;
+mod serving;
 mod totp;
+mod ways;
 
 use crate::cli::totp::{MfaCommand, TotpCommand};
-use crate::cli::{Command, Parsed, RecipientCommand};
+use crate::cli::ways::{PassphraseCommand, RecipientCommand};
+use crate::cli::{Command, Parsed};
 use crate::env::Env;
 use crate::error::Result;
 use crate::os;
@@ -28,7 +35,9 @@ use crate::os;
 pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
     let context = context::Context::new(parsed.global, env, limits)?;
     match parsed.command {
+        Command::Doctor(args) => return doctor::run(&args, &context),
         Command::Exec(args) => return exec::run(args, parsed.words, &context),
+        Command::Serve(args) => return serve::run(&args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Add(args) => add::run(&args, &context),
         Command::List(args) => list::run(&args, &context),
@@ -37,8 +46,15 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         Command::Export(args) => export::run(args, &context),
         Command::Explain(args) => explain::run(args, &context),
         Command::Recipient(args) => match args.command {
-            RecipientCommand::List(list) => recipient::list(&list, &context),
+            RecipientCommand::Add(args) => recipient::add(&args, &context),
+            RecipientCommand::List(args) => recipient::list(&args, &context),
+            RecipientCommand::Remove(args) => recipient::remove(&args, &context),
         },
+        Command::Passphrase(args) => match args.command {
+            PassphraseCommand::Set(args) => passphrase::set(&args, &context),
+            PassphraseCommand::Remove(args) => passphrase::remove(&args, &context),
+        },
+        Command::Rekey(_) => rekey::run(&context),
         Command::Totp(args) => match args.command {
             TotpCommand::Add(args) => totp::add(&args, &context),
             TotpCommand::Code(args) => totp::code(&args, &context),

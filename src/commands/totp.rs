@@ -23,8 +23,7 @@ const PROOF: Duration = Duration::from_secs(900);
 
 pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    let stdin_opens = context.named.identities.iter().any(|path| path.as_os_str() == "-");
-    if args.stdin && stdin_opens {
+    if args.stdin && context.stdin_opens() {
         return Err(Error::usage("--stdin and -i - both want stdin"));
     }
     let profiles = context.profiles()?;

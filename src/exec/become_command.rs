@@ -1,5 +1,6 @@
 //! The process becomes the command, found as execvp finds it.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -33,7 +34,6 @@ pub fn become_command(
     let Some(program) = argv.first() else {
         return ExecError::Other("no command is given".to_owned());
     };
-    let path = vars.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str());
     let arguments: Option<Vec<_>> = argv.iter().map(|a| c_string(a.as_bytes())).collect();
     let environment: Option<Vec<_>> = vars
         .iter()
@@ -45,24 +45,30 @@ pub fn become_command(
 
     os::restore(saved);
     os::default_sigpipe();
-    let error = search(program, path, &mut |file| {
+    let never: Result<Infallible, ExecError> = search(program, path_of(vars), &mut |file| {
         let Some(c_file) = c_string(file.as_os_str().as_bytes()) else {
-            return io::Error::from_raw_os_error(libc::ENOENT);
+            return Err(io::Error::from_raw_os_error(libc::ENOENT));
         };
         let error = os::execve(&c_file, &arguments, &environment);
         if error.raw_os_error() != Some(libc::ENOEXEC) {
-            return error;
+            return Err(error);
         }
         // A script without `#!`: execvp gives it to the shell.
         let rest = arguments.iter().skip(1).cloned();
         let script: Vec<_> = [c"/bin/sh".to_owned(), c_file].into_iter().chain(rest).collect();
         os::execve(c"/bin/sh", &script, &environment);
-        error
+        Err(error)
     });
+    let Err(error) = never;
     // Back to what suits a program that will report an error and exit.
     os::ignore_sigpipe();
     os::harden();
     error
+}
+
+/// The PATH that the command will have.
+pub(super) fn path_of(vars: &[(OsString, OsString)]) -> Option<&OsStr> {
+    vars.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
 }
 
 fn c_string(bytes: &[u8]) -> Option<CString> {
@@ -88,15 +94,18 @@ fn candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
 
 /// Tries one candidate after the other, and tells what is wrong if none starts. The first that is
 /// there and cannot be executed is what the user hears of.
-fn search(
+pub(super) fn search<T>(
     program: &OsStr,
     path: Option<&OsStr>,
-    start: &mut dyn FnMut(&Path) -> io::Error,
-) -> ExecError {
+    start: &mut dyn FnMut(&Path) -> io::Result<T>,
+) -> Result<T, ExecError> {
     let name = program.display();
     let mut refusal = None;
     for file in candidates(program, path) {
-        let error = start(&file);
+        let error = match start(&file) {
+            Ok(started) => return Ok(started),
+            Err(error) => error,
+        };
         match error.raw_os_error() {
             // The file is there all the same: what its first line names is not.
             Some(libc::ENOENT) if file.exists() => {
@@ -122,13 +131,13 @@ fn search(
                 refusal.get_or_insert_with(|| os_text(&error));
                 break;
             }
-            _ => return ExecError::Other(format!("cannot start {name}: {}", os_text(&error))),
+            _ => return Err(ExecError::Other(format!("cannot start {name}: {}", os_text(&error)))),
         }
     }
-    match refusal {
+    Err(match refusal {
         Some(why) => ExecError::NotExecutable(format!("cannot execute {name}: {why}")),
         None => ExecError::NotFound(format!("command not found: {name}")),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -146,9 +155,10 @@ mod tests {
     }
 
     fn found(program: &str, path: &str, number: i32) -> ExecError {
-        search(OsStr::new(program), Some(OsStr::new(path)), &mut |_| {
-            io::Error::from_raw_os_error(number)
+        search::<()>(OsStr::new(program), Some(OsStr::new(path)), &mut |_| {
+            Err(io::Error::from_raw_os_error(number))
         })
+        .unwrap_err()
     }
 
     #[test]

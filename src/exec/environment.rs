@@ -6,18 +6,45 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::credential::Credentials;
 use crate::env::Env;
+use crate::secret::Secret;
 
 /// What the command is given.
 #[derive(Clone, Copy, Debug)]
 pub struct Child<'a> {
     /// The profile that the credentials are for: becomes `AWS_VAULT`.
     pub profile: Option<&'a str>,
-    /// The credentials.
-    pub credentials: &'a Credentials,
+    /// The credentials, or where they are to be had.
+    pub given: Given<'a>,
     /// The region, where one is known. Without, the child's own region variables are left alone.
     pub region: Option<&'a str>,
     /// True if `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE` opened the vault: then the child gets neither.
     pub drop_sops: bool,
+}
+
+/// How a command comes by credentials.
+#[derive(Clone, Copy)]
+pub enum Given<'a> {
+    /// By these variables.
+    Keys(&'a Credentials),
+    /// From a server, and nothing that leads elsewhere (AWS SDKs, "Container credential provider").
+    Server {
+        /// The whole URL of the credentials.
+        url: &'a str,
+        /// What the server wants to see.
+        token: &'a Secret,
+        /// True if an AWS config or credentials file would outrank the server: the command sees none.
+        without_files: bool,
+    },
+}
+
+/// Says nothing of the credentials and the token.
+impl std::fmt::Debug for Given<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keys(_) => "Keys",
+            Self::Server { .. } => "Server",
+        })
+    }
 }
 
 /// What would outrank the new credentials, contradict them, or pass for them: other credentials,
@@ -57,14 +84,25 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     if let Some(profile) = child.profile {
         set("AWS_VAULT", profile);
     }
-    let credentials = child.credentials;
-    set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
-    set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose());
-    if let Some(token) = &credentials.session_token {
-        set("AWS_SESSION_TOKEN", token.expose());
-    }
-    if let Some(end) = credentials.expiration {
-        set("AWS_CREDENTIAL_EXPIRATION", &end.to_rfc3339());
+    match child.given {
+        Given::Keys(credentials) => {
+            set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
+            set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose());
+            if let Some(token) = &credentials.session_token {
+                set("AWS_SESSION_TOKEN", token.expose());
+            }
+            if let Some(end) = credentials.expiration {
+                set("AWS_CREDENTIAL_EXPIRATION", &end.to_rfc3339());
+            }
+        }
+        Given::Server { url, token, without_files } => {
+            set("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+            set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.expose());
+            if without_files {
+                set("AWS_CONFIG_FILE", "/dev/null");
+                set("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+            }
+        }
     }
     if let Some(region) = child.region {
         set("AWS_REGION", region);
@@ -119,7 +157,8 @@ mod tests {
     }
 
     fn child(credentials: &Credentials) -> Child<'_> {
-        Child { profile: Some("prod"), credentials, region: None, drop_sops: false }
+        let given = Given::Keys(credentials);
+        Child { profile: Some("prod"), given, region: None, drop_sops: false }
     }
 
     fn text(vars: Vec<(OsString, OsString)>) -> Vec<String> {
@@ -168,6 +207,31 @@ mod tests {
                 "AWS_VAULT=prod",
             ]
         );
+    }
+
+    #[test]
+    fn a_server_sets_where_and_by_what_and_no_key() {
+        let token = Secret::new("token".to_owned());
+        let given =
+            Given::Server { url: "http://127.0.0.1:1/x", token: &token, without_files: true };
+        let child = Child { profile: Some("prod"), given, region: Some("r"), drop_sops: false };
+        let stale: Vec<_> = REMOVED.iter().map(|name| (*name, "stale")).collect();
+        let mut expected = vec![
+            "AWS_CONFIG_FILE=/dev/null",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN=token",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:1/x",
+            "AWS_DEFAULT_REGION=r",
+            "AWS_REGION=r",
+            "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+            "AWS_VAULT=prod",
+        ];
+        assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
+        let given =
+            Given::Server { url: "http://127.0.0.1:1/x", token: &token, without_files: false };
+        let child = Child { given, ..child };
+        expected.retain(|line| !line.ends_with("/dev/null"));
+        assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
+        assert!(!format!("{child:?}").contains("token"));
     }
 
     #[test]

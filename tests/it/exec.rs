@@ -190,16 +190,12 @@ fn aws_vault_s_flags_are_taken_or_refused_with_what_to_use() {
         test.command(words).program("aws-vault").expect_stdout("").expect_stderr("").run();
     }
     let json = "vault: hint: let the command's credential_process be vault exec --json PROFILE\n";
-    let server = "vault: error: --server is not supported yet\n";
     let ec2 = "vault: error: --ec2-server is not to be had: it stands in for the metadata service of \
                a whole machine\n";
     let prompt = "vault: error: --prompt: only terminal is known here\n\
                   vault: hint: name a program by mfa_process in the AWS config, or give the code by \
                   --mfa-token\n";
     for (line, stderr) in [
-        ("exec --server demo", format!("{server}{json}")),
-        ("exec -s demo", format!("{server}{json}")),
-        ("exec --ecs-server demo", format!("{server}{json}")),
         ("exec --ec2-server demo", format!("{ec2}{json}")),
         ("--prompt=osascript exec demo", prompt.to_owned()),
         ("exec --prompt ykman demo", prompt.to_owned()),

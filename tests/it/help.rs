@@ -2,17 +2,25 @@
 
 use crate::support::builder::Test;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 19] = [
     "init",
     "add",
     "list",
     "remove",
     "clear",
     "exec",
+    "serve",
     "export",
     "explain",
+    "doctor",
     "recipient",
+    "recipient add",
     "recipient list",
+    "recipient remove",
+    "passphrase",
+    "passphrase set",
+    "passphrase remove",
+    "rekey",
     "pin",
 ];
 
@@ -59,6 +67,7 @@ fn every_global_flag_stands_with_its_variables_in_every_help() {
                 &["AWS_VAULT_PASSPHRASE_FILE", "AWS_VAULT_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE"],
             ),
             ("--pin <FINGERPRINT>", &["AWS_VAULT_PIN"]),
+            ("--min-generation <N>", &["AWS_VAULT_MIN_GENERATION"]),
             ("--no-input", &[]),
             ("--quiet", &[]),
             ("--debug", &[]),

@@ -1,0 +1,46 @@
+//! `serve`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Global, Making};
+
+/// Serve credentials over HTTP to a container or pod, renewed for as long as it runs
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    vault serve --profile prod --token-file /run/vault/token\n  \
+    vault serve --check\n\n\
+    For a client beside it:\n  \
+    AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials/prod\n  \
+    AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/vault/token\n\n\
+    GET /health says without a token whether it is ready. SIGTERM and SIGINT end it, with 0.")]
+pub struct Serve {
+    /// A profile to serve, at /credentials/NAME (repeatable)
+    /// [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// Where to listen [env: AWS_VAULT_LISTEN; default: 127.0.0.1:9911]
+    #[arg(long, value_name = "ADDRESS:PORT", overrides_with = "listen")]
+    pub listen: Option<String>,
+    /// Listen on an address that other hosts or containers may reach, too: the token alone guards the
+    /// credentials then, and both cross that network in the clear
+    #[arg(long, overrides_with = "allow_non_loopback")]
+    pub allow_non_loopback: bool,
+    /// Write the token that clients need into FILE, a new one at each start
+    #[arg(long, value_name = "FILE", overrides_with = "token_file")]
+    pub token_file: Option<PathBuf>,
+    /// The mode of that file: 0600, or 0640, 0440 for a group
+    #[arg(long, value_name = "MODE", overrides_with = "token_mode", default_value = "0600")]
+    pub token_mode: String,
+    /// Tell readiness on a Unix socket too, to this user and root
+    #[arg(long, value_name = "SOCKET", overrides_with = "health_socket")]
+    pub health_socket: Option<PathBuf>,
+    /// Ask the server that runs there (--listen, --health-socket) whether it is ready: 0, or an error
+    #[arg(long, overrides_with = "check")]
+    pub check: bool,
+    #[command(flatten)]
+    pub making: Making,
+    #[command(flatten)]
+    pub global: Global,
+}

@@ -1,0 +1,199 @@
+//! `serve`: credentials over HTTP for a whole container or pod.
+
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+
+use super::context::Context;
+use super::serving;
+use crate::cli::serve::Serve;
+use crate::error::{Error, Result, os_text};
+use crate::exec;
+use crate::file;
+use crate::report;
+use crate::server::{self, Server};
+
+/// Where it listens if nobody says where.
+const DEFAULT: &str = "127.0.0.1:9911";
+/// What SDKs take plain HTTP from, beside loopback: the addresses of ECS's and EKS's agents.
+const AGENTS: &str = "SDKs take credentials over plain HTTP only from a loopback address, 169.254.170.2, \
+                      169.254.170.23 and fd00:ec2::23";
+
+pub fn run(args: &Serve, context: &Context) -> Result<u8> {
+    let address = address(args, context)?;
+    if args.check {
+        return check(args, address);
+    }
+    let mode = token_mode(&args.token_mode)?;
+    let token_file = args.token_file.as_deref().ok_or_else(|| {
+        Error::usage("--token-file is missing").hint("clients read the token from that file")
+    })?;
+    refuse_strangers(args, address)?;
+    refuse_open_directory(token_file)?;
+    let mut names = Vec::new();
+    for word in &args.profile {
+        let name = context.profile_name(Some(word))?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        names.push(context.profile_name(None)?);
+    }
+    // Before AWS is asked, and codes are spent.
+    let mut server = Server::bind(address).map_err(|error| not_bound(&address, &error))?;
+    if let Some(path) = &args.health_socket {
+        bind_local(&mut server, path)?;
+    }
+    let ended = serving::served("serve", &names, &args.making, context, |served| {
+        let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
+        let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
+        write_token(token_file, &server, mode)?;
+        if !address.ip().is_loopback() {
+            context.say.warn(format!(
+                "{} can be reached by others: the token alone guards the credentials, and both \
+                 cross that network in the clear",
+                server.address()
+            ));
+        }
+        for source in &served.sources {
+            let url = server.url(&source.name);
+            context.say.note(format!("vault: serving {} at {url}", source.name));
+        }
+        let log = serving::log(context, false);
+        let never = server.run(served.sources, context.clock, &log, || {
+            let code = match ending.wait() {
+                Ok(()) => 0,
+                Err(error) => {
+                    report::say(&Error::other(cannot(error)));
+                    1
+                }
+            };
+            for gone in [Some(token_file), args.health_socket.as_deref()].into_iter().flatten() {
+                let _ = std::fs::remove_file(gone);
+            }
+            code
+        })?;
+        match never {}
+    });
+    if let Some(path) = &args.health_socket {
+        let _ = std::fs::remove_file(path);
+    }
+    ended
+}
+
+fn address(args: &Serve, context: &Context) -> Result<SocketAddr> {
+    let variable = "AWS_VAULT_LISTEN";
+    let (text, by) = match (&args.listen, context.env.get(variable)) {
+        (Some(text), _) => (text.as_str(), "--listen"),
+        (None, Some(text)) => (text, variable),
+        (None, None) if context.env.is_set(variable) => {
+            return Err(Error::usage(format!("{variable} is set but empty"))
+                .hint("give it an address and a port, or unset it"));
+        }
+        (None, None) => (DEFAULT, ""),
+    };
+    text.parse().map_err(|_| {
+        Error::usage(format!("{by}: not an IP address with a port"))
+            .hint(format!("it looks like {DEFAULT} or [::1]:9911"))
+    })
+}
+
+/// A token that everybody may read guards nothing.
+fn token_mode(text: &str) -> Result<u32> {
+    let mode = u32::from_str_radix(text, 8).ok();
+    mode.filter(|mode| [0o600, 0o400, 0o640, 0o440].contains(mode)).ok_or_else(|| {
+        Error::usage("--token-mode: it takes 0600, 0400, 0640 or 0440")
+            .hint("let the clients have the server's user or group")
+    })
+}
+
+fn refuse_strangers(args: &Serve, address: SocketAddr) -> Result<()> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    // ::ffff:0.0.0.0 is 0.0.0.0.
+    let ip = address.ip().to_canonical();
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    if ip.is_unspecified() || ip.is_multicast() || broadcast {
+        return Err(Error::refused(format!("{ip} is every address of this host, or none of it"))
+            .hint(AGENTS));
+    }
+    if !args.allow_non_loopback {
+        return Err(Error::refused(format!(
+            "{ip} is not a loopback address: others may reach it, and the token and the credentials \
+             would cross that network in the clear"
+        ))
+        .hint("share a network namespace and listen on 127.0.0.1, or add --allow-non-loopback"));
+    }
+    Ok(())
+}
+
+fn not_bound(address: &SocketAddr, error: &io::Error) -> Error {
+    let what = format!("cannot listen on {address}: {}", os_text(error));
+    match error.kind() {
+        ErrorKind::AddrInUse => {
+            Error::busy(what).hint("another program does; name another port by --listen")
+        }
+        ErrorKind::PermissionDenied => Error::refused(what).hint("ports below 1024 are root's"),
+        _ => Error::other(what),
+    }
+}
+
+/// A socket that a killed server left behind is taken away; whatever else is there stays.
+fn bind_local(server: &mut Server, path: &Path) -> Result<()> {
+    let cannot = |error: io::Error| {
+        Error::other(format!("cannot listen on {}: {}", path.display(), os_text(&error)))
+    };
+    if let Ok(about) = path.symlink_metadata() {
+        let left = about.file_type().is_socket()
+            && std::os::unix::net::UnixStream::connect(path)
+                .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+        if !left {
+            return Err(Error::busy(format!("{} is there already", path.display()))
+                .hint("another server may use it; name another file by --health-socket"));
+        }
+        std::fs::remove_file(path).map_err(cannot)?;
+    }
+    server.bind_local(path).map_err(cannot)?;
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(cannot)
+}
+
+/// Where everybody may put a token of their own in the place of ours.
+fn refuse_open_directory(path: &Path) -> Result<()> {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if file::is_unsafe_directory(directory.unwrap_or(Path::new("."))) {
+        return Err(Error::refused(format!(
+            "the token file's directory may be written by everybody: {}",
+            path.display()
+        ))
+        .hint("chmod +t it, as /tmp is; a Kubernetes emptyDir is so with medium: Memory"));
+    }
+    Ok(())
+}
+
+/// Clients wait for it, so it comes last; and none finds half of it.
+fn write_token(path: &Path, server: &Server, mode: u32) -> Result<()> {
+    let token = server.token().expose().as_bytes();
+    file::replace_quickly_as(path, token, mode).map_err(|error| {
+        Error::other(format!("cannot write the token to {}: {}", path.display(), os_text(&error)))
+    })
+}
+
+fn check(args: &Serve, address: SocketAddr) -> Result<u8> {
+    let local = args.health_socket.as_deref();
+    let place = local.map_or_else(|| address.to_string(), |path| path.display().to_string());
+    match server::check(address, local) {
+        Ok(true) => Ok(0),
+        Ok(false) => Err(Error::other(format!(
+            "not ready: the server at {place} has credentials that ended and could not be renewed"
+        ))),
+        Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(Error::other(format!("not ready: no vault server answers at {place}")))
+        }
+        Err(error) => {
+            Err(Error::other(format!("not ready: no answer from {place}: {}", os_text(&error))))
+        }
+    }
+}

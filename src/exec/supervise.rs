@@ -1,0 +1,177 @@
+//! Standing by the command: its signals, its status, and the children that others left behind.
+//!
+//! - The command is in our process group, as if we had become it: what a terminal sends to the group
+//!   (^C, ^\, ^Z, a hang-up, a new size) it has already, so only what a process sent to us is handed on.
+//!   A command that has left the group gets both.
+//! - It stops: we stop, so that the shell sees its job stopped; we go on: it goes on.
+//! - It ends: its status is the answer, 128+n after signal n.
+//! - As the first process of a pid namespace we inherit orphans, and wait for them too.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use super::become_command::{ExecError, path_of, search};
+use crate::error::os_text;
+use crate::os::{self, ChildEvent, Interest, Sender, Signals};
+
+/// What is handed on, if it was not ignored when we were started. Not SIGTTIN and SIGTTOU: they come
+/// from the terminal to the whole group, and whoever caught them would write for ever in vain.
+const HANDED_ON: [i32; 12] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    libc::SIGTERM,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGURG,
+    libc::SIGWINCH,
+    libc::SIGPWR,
+];
+
+/// What ends a server that stands by no command.
+const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
+
+/// Starts a command and stands by it.
+pub struct Supervisor {
+    signals: Signals,
+}
+
+impl Supervisor {
+    /// From now on signals wait to be handed on.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn new() -> Result<Self, ExecError> {
+        os::default_sigchld();
+        let all = HANDED_ON.into_iter().chain([libc::SIGCHLD]).chain(os::real_time_signals());
+        let signals = Signals::watch(&all.collect::<Vec<_>>())
+            .map_err(|error| ExecError::Other(cannot_wait(&error)))?;
+        Ok(Self { signals })
+    }
+
+    /// Runs the command to its end; its exit code, 128+n after signal n. It finds what
+    /// [`super::become_command`] would give it. Call it on the main thread, which inherits orphans.
+    ///
+    /// # Errors
+    /// [`ExecError`] if it did not start.
+    pub fn run(self, argv: &[OsString], vars: &[(OsString, OsString)]) -> Result<u8, ExecError> {
+        let child = start(argv, vars)?;
+        // What has come by now the command has not had, whoever sent it: it was not there yet.
+        let early: BTreeSet<i32> = std::iter::from_fn(|| self.signals.take()).collect();
+        for signal in early.into_iter().filter(|signal| *signal != libc::SIGCHLD) {
+            os::signal_child(child, signal);
+        }
+        let wait = [(self.signals.as_fd(), Interest::Read)];
+        loop {
+            if let Some(code) = self.look_after(child) {
+                return Ok(code);
+            }
+            while let Some((signal, sender)) = self.signals.take_with_sender() {
+                if signal == libc::SIGCHLD {
+                    continue;
+                }
+                if sender == Sender::Process || !os::is_in_our_group(child) {
+                    os::signal_child(child, signal);
+                }
+            }
+            if let Some(code) = self.look_after(child) {
+                return Ok(code);
+            }
+            os::wait_until_ready(&wait, None)
+                .map_err(|error| ExecError::Other(cannot_wait(&error)))?;
+        }
+    }
+
+    /// Waits for all who have ended; the command's exit code, if it has.
+    fn look_after(&self, child: i32) -> Option<u8> {
+        while let Some((pid, event)) = os::next_child_event() {
+            match event {
+                ChildEvent::Exited(code) if pid == child => return Some(low_byte(code)),
+                ChildEvent::Killed(signal) if pid == child => return Some(low_byte(128 + signal)),
+                ChildEvent::Stopped(signal) if pid == child => {
+                    match signal {
+                        libc::SIGTSTP => self.signals.let_act(signal),
+                        _ => os::stop_self(),
+                    }
+                    os::signal_child(child, libc::SIGCONT);
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// Waits to be asked to end.
+pub struct Ending {
+    signals: Signals,
+}
+
+impl Ending {
+    /// From now on the process does not end by signals that ask it to; they wait.
+    ///
+    /// # Errors
+    /// No descriptor left.
+    pub fn watch() -> io::Result<Self> {
+        os::default_sigchld();
+        let all: Vec<i32> = ENDING.into_iter().chain([libc::SIGCHLD]).collect();
+        Ok(Self { signals: Signals::watch(&all)? })
+    }
+
+    /// Waits for a signal that asks the process to end. Call it on the main thread, which inherits
+    /// orphans where this is the first process of a pid namespace.
+    ///
+    /// # Errors
+    /// What the system says where it cannot be waited for.
+    pub fn wait(self) -> io::Result<()> {
+        loop {
+            os::wait_until_ready(&[(self.signals.as_fd(), Interest::Read)], None)?;
+            while let Some(signal) = self.signals.take() {
+                if signal != libc::SIGCHLD {
+                    return Ok(());
+                }
+            }
+            while os::next_child_event().is_some() {}
+        }
+    }
+}
+
+fn start(argv: &[OsString], vars: &[(OsString, OsString)]) -> Result<i32, ExecError> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(ExecError::Other("no command is given".to_owned()));
+    };
+    let spawn = |file: &Path, name: &OsString, arguments: &[OsString]| {
+        let mut command = Command::new(file);
+        command.arg0(name).args(arguments);
+        command.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
+        os::restore_in_child(&mut command);
+        command.spawn().map(|child| child.id())
+    };
+    let pid = search(program, path_of(vars), &mut |file| match spawn(file, program, arguments) {
+        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
+            // A script without `#!`: execvp gives it to the shell.
+            let shell = OsString::from("/bin/sh");
+            let script: Vec<_> =
+                std::iter::once(file.into()).chain(arguments.iter().cloned()).collect();
+            spawn(Path::new(&shell), &shell, &script).map_err(|_| error)
+        }
+        started => started,
+    })?;
+    i32::try_from(pid).map_err(|_| ExecError::Other("the command has no process id".to_owned()))
+}
+
+fn cannot_wait(error: &io::Error) -> String {
+    format!("cannot wait for signals: {}", os_text(error))
+}
+
+fn low_byte(code: i32) -> u8 {
+    u8::try_from(code & 0xff).unwrap_or_default()
+}

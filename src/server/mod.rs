@@ -1,0 +1,250 @@
+//! Credentials over HTTP, as AWS's SDKs ask a container's agent for them ("Container credential
+//! provider"): a GET with a token, answered out of memory, and renewed ahead of time.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `answers` | what is served now, by path |
+//! | `request` | which requests get anything at all |
+//! | `connections` | how many there may be, and which one has to go |
+//! | `listen` | the event loop, the one asynchronous part |
+//! | `keeper` | when a session is asked for again |
+//! | `check` | the other side, for probes |
+//!
+//! A request never waits for AWS: who asks gives up after two seconds.
+
+mod answers;
+mod check;
+mod connections;
+mod keeper;
+mod listen;
+mod request;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use zeroize::Zeroizing;
+
+use self::answers::Answers;
+use self::keeper::Keeper;
+use self::listen::Sockets;
+use self::request::Rules;
+use crate::clock::{Clock, Timestamp};
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+pub use check::check;
+pub use request::path;
+
+/// Nobody sleeps longer: a machine that slept has another time when it wakes.
+const STEP: Duration = Duration::from_secs(20);
+
+/// Where readiness is told. It takes no token and tells no secret.
+pub const HEALTH: &str = "/health";
+
+/// Where credentials of one name come from, again and again.
+pub struct Source<'a> {
+    /// The profile; the path is made of it.
+    pub name: String,
+    /// What is served at first.
+    pub first: Credentials,
+    /// How long a new session lasts, as far as is known.
+    pub length: Duration,
+    /// Gets credentials that last at least so long. It runs on a thread of its own.
+    pub fetch: Box<dyn Fn(Duration) -> Result<Credentials> + Send + 'a>,
+}
+
+/// What happens while a server runs, for who keeps a log.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// New credentials are served.
+    Renewed {
+        /// Whose.
+        name: &'a str,
+        /// When they end.
+        ends: Timestamp,
+    },
+    /// There are none, and the old ones have ended or will soon.
+    Failed {
+        /// Whose.
+        name: &'a str,
+        /// Why.
+        error: &'a Error,
+    },
+    /// A request got nothing: why, and how many others since this was said before.
+    Refused {
+        /// The reason.
+        why: &'static str,
+        /// How many others were refused since the last event of this kind.
+        others: u64,
+    },
+}
+
+/// Keeps the log.
+pub type Log = Arc<dyn Fn(Event<'_>) + Send + Sync>;
+
+/// A socket that is bound, and the token that opens it.
+pub struct Server {
+    sockets: Sockets,
+    address: SocketAddr,
+    token: Secret,
+}
+
+impl Server {
+    /// Binds the address (port 0: any that is free) and makes a new token of 256 bits. Connections wait
+    /// until [`Server::run`].
+    ///
+    /// # Errors
+    /// What the system says: in use, not ours, a port that only root may have.
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let mut random = Zeroizing::new([0; 32]);
+        getrandom::getrandom(&mut *random)?;
+        let token = Secret::new(BASE64.encode(*random));
+        let (sockets, address) = Sockets::bind(address)?;
+        Ok(Self { sockets, address, token })
+    }
+
+    /// Tells readiness on a Unix socket too, to processes of this user and of root. The file must not
+    /// be there yet.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind_local(&mut self, path: &Path) -> io::Result<()> {
+        self.sockets.bind_local(path)
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What goes into `Authorization`.
+    pub fn token(&self) -> &Secret {
+        &self.token
+    }
+
+    /// The URL of one name's credentials.
+    pub fn url(&self, name: &str) -> String {
+        format!("http://{}{}", self.address, path(name))
+    }
+
+    /// Serves and renews until `meanwhile` returns, and ends the process with its answer: a renewal
+    /// that waits for AWS could not be called off otherwise.
+    ///
+    /// # Errors
+    /// No thread to be had; `meanwhile` was not called.
+    pub fn run(
+        self,
+        sources: Vec<Source<'_>>,
+        clock: Clock,
+        log: &Log,
+        meanwhile: impl FnOnce() -> u8,
+    ) -> Result<std::convert::Infallible> {
+        let no_thread = |_| Error::other("no thread can be had from the system");
+        let first = sources.iter().map(|source| (source.name.as_str(), &source.first));
+        let answers = Arc::new(Answers::new(first));
+        let rules = Rules::new(self.address, self.token);
+        let sockets = self.sockets;
+        let (ours, log_too) = (Arc::clone(&answers), Arc::clone(log));
+        std::thread::Builder::new()
+            .name("server".to_owned())
+            .spawn(move || sockets.serve(ours, rules, clock, log_too))
+            .map_err(no_thread)?;
+        let answers = &*answers;
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .name("renewal".to_owned())
+                .spawn_scoped(scope, move || keep(&sources, answers, clock, log))
+                .map_err(no_thread)?;
+            std::process::exit(i32::from(meanwhile()))
+        })
+    }
+}
+
+/// Renews all of them for ever. One after the other: each is due long before its end.
+fn keep(sources: &[Source<'_>], answers: &Answers, clock: Clock, log: &Log) {
+    let mut keepers: Vec<Keeper> =
+        sources.iter().map(|source| Keeper::new(&source.first, source.length)).collect();
+    loop {
+        for (at, (source, keeper)) in sources.iter().zip(&mut keepers).enumerate() {
+            if keeper.wait(clock.now()).is_zero() {
+                renew(source, keeper, clock, log, &|credentials| answers.replace(at, credentials));
+            }
+        }
+        let now = clock.now();
+        let wait = keepers.iter().map(|keeper| keeper.wait(now)).min().unwrap_or(STEP);
+        std::thread::sleep(wait.min(STEP));
+    }
+}
+
+fn renew(
+    source: &Source<'_>,
+    keeper: &mut Keeper,
+    clock: Clock,
+    log: &Log,
+    serve: &dyn Fn(&Credentials),
+) {
+    let name = source.name.as_str();
+    let fetched = (source.fetch)(keeper.least(clock.now()));
+    match fetched.and_then(|credentials| not_ended(credentials, clock.now())) {
+        Ok(credentials) if keeper.took(clock.now(), &credentials) => {
+            serve(&credentials);
+            log(Event::Renewed { name, ends: keeper.ends() });
+        }
+        // The old ones once more; who gave them has said why.
+        Ok(_) => {}
+        Err(error) => {
+            keeper.failed(clock.now());
+            log(Event::Failed { name, error: &error });
+        }
+    }
+}
+
+/// AWS gives no session that has ended. By a clock that is far ahead it seems so, and a renewal that
+/// believed it would be due at once, again and again.
+fn not_ended(credentials: Credentials, now: Timestamp) -> Result<Credentials> {
+    match credentials.expiration {
+        Some(end) if end <= now => Err(Error::other(format!(
+            "the new ones ended at {}, and by this host's clock it is {}",
+            end.to_rfc3339(),
+            now.to_rfc3339()
+        ))),
+        _ => Ok(credentials),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_ahead_does_not_make_renewals_follow_each_other() {
+        let session = || Credentials {
+            expiration: Some(Timestamp(3600)),
+            ..Credentials::long_term("ASIA1".to_owned(), Secret::new("secret".to_owned()))
+        };
+        let length = Duration::from_secs(3600);
+        let fetch = Box::new(move |_| Ok(session()));
+        let source = Source { name: "prod".to_owned(), first: session(), length, fetch };
+        let now = Timestamp(100_000);
+        let mut keeper = Keeper::new(&source.first, length);
+        let log: Log = Arc::new(|event| match event {
+            Event::Failed { name: "prod", error } => assert_eq!(
+                error.what,
+                "the new ones ended at 1970-01-01T01:00:00Z, and by this host's clock it is \
+                 1970-01-02T03:46:40Z"
+            ),
+            other => panic!("{other:?}"),
+        });
+        let served = Cell::new(0);
+        renew(&source, &mut keeper, Clock::fixed(now), &log, &|_| served.set(served.get() + 1));
+        assert_eq!((served.get(), keeper.wait(now).as_secs()), (0, 5));
+    }
+}

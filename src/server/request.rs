@@ -1,0 +1,291 @@
+//! Which requests get anything at all. Browsers, proxies and other hosts must not come near the
+//! credentials, whatever they know; who has the token still has to ask exactly.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
+use hyper::{Method, Request, StatusCode, Version};
+use subtle::ConstantTimeEq;
+
+use super::HEALTH;
+use crate::secret::Secret;
+
+/// The path of one name's credentials.
+pub fn path(name: &str) -> String {
+    let mut path = "/credentials/".to_owned();
+    for byte in name.bytes() {
+        // RFC 3986, "Unreserved Characters".
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}
+
+/// What a request must have.
+pub(super) struct Rules {
+    hosts: Vec<String>,
+    token: Secret,
+}
+
+/// What a request that may ask asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Asked<'a> {
+    /// Whether there are credentials. Everybody may.
+    Health,
+    /// The credentials at this path.
+    Credentials(&'a str),
+}
+
+/// Why a request gets nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    Version,
+    Method,
+    /// A name that leads here (DNS rebinding), or no name at all.
+    Host,
+    /// From a browser, or through a proxy.
+    Foreign,
+    Body,
+    /// Not a plain path.
+    Target,
+    Token,
+    Path,
+    /// The credentials have ended, and there are no others.
+    Ended,
+}
+
+impl Refusal {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Host | Self::Foreign | Self::Token => StatusCode::FORBIDDEN,
+            Self::Body | Self::Target => StatusCode::BAD_REQUEST,
+            Self::Path => StatusCode::NOT_FOUND,
+            // SDKs try again.
+            Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// `code` and `message`, as ECS's agent has them.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Version => ("BadRequest", "only HTTP/1.1 is spoken here"),
+            Self::Method => ("MethodNotAllowed", "only GET is answered"),
+            Self::Host => ("AccessDenied", "the Host header is not this server's address"),
+            Self::Foreign => ("AccessDenied", "it comes from a browser or through a proxy"),
+            Self::Body => ("BadRequest", "a request has no body here"),
+            Self::Target => ("BadRequest", "the target is not a plain path"),
+            Self::Token => ("AccessDenied", "the Authorization header is missing or wrong"),
+            Self::Path => ("NotFound", "there are no credentials at this path"),
+            Self::Ended => (
+                "CredentialsUnavailable",
+                "the credentials have ended and could not be renewed yet",
+            ),
+        }
+    }
+}
+
+impl Rules {
+    pub(super) fn new(address: SocketAddr, token: Secret) -> Self {
+        let mut hosts = vec![address.to_string()];
+        // Who asks port 80 does not name it (RFC 9110, 4.2.3).
+        if let (80, Some(host)) = (address.port(), address.to_string().strip_suffix(":80")) {
+            hosts.push(host.to_owned());
+        }
+        Self { hosts, token }
+    }
+
+    /// What is asked for, if it may be. `local`: over the Unix socket, where a Host means nothing and
+    /// only readiness is told.
+    pub(super) fn judge<'a, B>(
+        &self,
+        request: &'a Request<B>,
+        local: bool,
+    ) -> Result<Asked<'a>, Refusal> {
+        let headers = request.headers();
+        if request.version() != Version::HTTP_11 {
+            return Err(Refusal::Version);
+        }
+        if request.method() != Method::GET {
+            return Err(Refusal::Method);
+        }
+        if !local && !only(headers, &HOST).is_some_and(|host| self.is_ours(host)) {
+            return Err(Refusal::Host);
+        }
+        if headers.keys().any(|name| is_foreign(name.as_str())) {
+            return Err(Refusal::Foreign);
+        }
+        let length = headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0");
+        if !length || headers.contains_key(TRANSFER_ENCODING) {
+            return Err(Refusal::Body);
+        }
+        let uri = request.uri();
+        if uri.scheme().is_some() || uri.authority().is_some() || uri.query().is_some() {
+            return Err(Refusal::Target);
+        }
+        if uri.path() == HEALTH {
+            return Ok(Asked::Health);
+        }
+        if local {
+            return Err(Refusal::Path);
+        }
+        // Before the path: which there are is nobody's business without it.
+        match only(headers, &AUTHORIZATION) {
+            Some(token) if bool::from(token.ct_eq(self.token.expose().as_bytes())) => {
+                Ok(Asked::Credentials(uri.path()))
+            }
+            _ => Err(Refusal::Token),
+        }
+    }
+
+    fn is_ours(&self, host: &[u8]) -> bool {
+        self.hosts.iter().any(|own| own.as_bytes() == host)
+    }
+}
+
+/// The header's value, if it stands there once.
+fn only<'a>(headers: &'a HeaderMap, name: &hyper::header::HeaderName) -> Option<&'a [u8]> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (Some(value), None) => Some(value.as_bytes()),
+        _ => None,
+    }
+}
+
+/// What browsers and proxies add, and no SDK.
+fn is_foreign(name: &str) -> bool {
+    ["origin", "referer", "forwarded", "via", "x-real-ip", "cookie"].contains(&name)
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("sec-")
+        || name.starts_with("proxy-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I";
+
+    fn rules(address: &str) -> Rules {
+        Rules::new(address.parse().unwrap(), Secret::new(TOKEN.to_owned()))
+    }
+
+    /// A request in a few words: target, then headers.
+    fn request(target: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().uri(target);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    const GOOD: [(&str, &str); 2] = [("host", "127.0.0.1:9911"), ("authorization", TOKEN)];
+
+    fn with(more: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+        GOOD.iter().chain(more).copied().collect()
+    }
+
+    #[test]
+    fn the_exact_request_is_answered() {
+        let rules = rules("127.0.0.1:9911");
+        let good = request("/credentials/prod", &GOOD);
+        assert_eq!(rules.judge(&good, false), Ok(Asked::Credentials("/credentials/prod")));
+        let sdk = with(&[("user-agent", "Boto3/1"), ("accept", "*/*"), ("content-length", "0")]);
+        assert!(rules.judge(&request("/credentials/prod", &sdk), false).is_ok());
+        let health = request("/health", &GOOD[..1]);
+        assert_eq!(rules.judge(&health, false), Ok(Asked::Health));
+        assert_eq!(rules.judge(&request("/health", &[]), true), Ok(Asked::Health));
+        assert_eq!(rules.judge(&good, true), Err(Refusal::Path), "no credentials over it");
+    }
+
+    #[test]
+    fn everything_else_is_refused() {
+        let rules = rules("127.0.0.1:9911");
+        let refused = |request: &Request<()>| rules.judge(request, false).unwrap_err();
+        let path = "/credentials/prod";
+        for host in [
+            "localhost:9911",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "127.0.0.1.:9911",
+            "127.1:9911",
+            "0x7f.0.0.1:9911",
+            "[::ffff:127.0.0.1]:9911",
+            "x@127.0.0.1:9911",
+            "127.0.0.1:9911, attacker.example",
+            "127.0.0.1:09911",
+            "attacker.example:9911",
+            "",
+        ] {
+            let headers = [("host", host), GOOD[1]];
+            assert_eq!(refused(&request(path, &headers)), Refusal::Host, "{host}");
+            let health = refused(&request("/health", &headers));
+            assert_eq!(health, Refusal::Host, "{host}");
+        }
+        assert_eq!(refused(&request(path, &GOOD[1..])), Refusal::Host, "none");
+        assert_eq!(refused(&request(path, &with(&[GOOD[0]]))), Refusal::Host, "two");
+        for name in [
+            "Origin",
+            "Referer",
+            "Forwarded",
+            "Via",
+            "X-Forwarded-For",
+            "X-Forwarded-Host",
+            "X-Real-Ip",
+            "Sec-Fetch-Site",
+            "Proxy-Authorization",
+            "Cookie",
+        ] {
+            assert_eq!(refused(&request(path, &with(&[(name, "x")]))), Refusal::Foreign, "{name}");
+        }
+        let cut = &TOKEN[..42];
+        for token in ["", cut, "x", &format!("{TOKEN}x"), &format!("Bearer {TOKEN}")] {
+            let headers = [GOOD[0], ("authorization", token)];
+            assert_eq!(refused(&request(path, &headers)), Refusal::Token, "{token}");
+            assert_eq!(refused(&request("/none", &headers)), Refusal::Token, "no path is told");
+        }
+        assert_eq!(refused(&request(path, &GOOD[..1])), Refusal::Token, "none");
+        assert_eq!(refused(&request(path, &with(&[GOOD[1]]))), Refusal::Token, "two");
+        for target in ["http://127.0.0.1:9911/credentials/prod", "/credentials/prod?x", "/health?"]
+        {
+            assert_eq!(refused(&request(target, &GOOD)), Refusal::Target, "{target}");
+        }
+        for body in [("content-length", "1"), ("transfer-encoding", "chunked")] {
+            assert_eq!(refused(&request(path, &with(&[body]))), Refusal::Body);
+        }
+        for method in [Method::POST, Method::HEAD, Method::PUT, Method::OPTIONS, Method::CONNECT] {
+            let mut request = request(path, &GOOD);
+            *request.method_mut() = method;
+            assert_eq!(refused(&request), Refusal::Method);
+        }
+        let mut old = request(path, &GOOD);
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(refused(&old), Refusal::Version);
+    }
+
+    #[test]
+    fn port_80_need_not_be_named() {
+        for (address, host) in [
+            ("169.254.170.2:80", "169.254.170.2"),
+            ("169.254.170.2:80", "169.254.170.2:80"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]:81", "[::1]:81"),
+        ] {
+            let headers = [("host", host), GOOD[1]];
+            assert!(rules(address).judge(&request("/x", &headers), false).is_ok(), "{host}");
+        }
+        let headers = [("host", "127.0.0.1"), GOOD[1]];
+        assert!(rules("127.0.0.1:8080").judge(&request("/x", &headers), false).is_err());
+    }
+
+    #[test]
+    fn a_name_becomes_one_part_of_a_path() {
+        assert_eq!(path("prod-1.eu_x~"), "/credentials/prod-1.eu_x~");
+        assert_eq!(path("my/prod ü"), "/credentials/my%2Fprod%20%C3%BC");
+    }
+}
