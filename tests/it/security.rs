@@ -1,17 +1,18 @@
-//! SECURITY.md names the test of each promise: they are there.
+//! SECURITY.md names the test of each promise, and the reason of each dependency: they are there.
 
 const SECURITY: &str = include_str!("../../SECURITY.md");
+const MANIFEST: &str = include_str!("../../Cargo.toml");
+const DENY: &str = include_str!("../../deny.toml");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
 fn every_test_that_security_md_names_is_there() {
     let mut named = 0;
-    for row in SECURITY.lines().filter(|line| line.starts_with("| ") && line.contains("tests/it/"))
-    {
+    for row in SECURITY.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`")) {
         let mut file = "";
         // What stands between backticks is a file or, after it, a test in it.
         for word in row.split('`').skip(1).step_by(2) {
-            if word.starts_with("tests/it/") {
+            if word.ends_with(".rs") {
                 file = word;
                 assert!(std::path::Path::new(ROOT).join(file).exists(), "no {file}: {row}");
             } else if !file.is_empty() && word.contains('_') {
@@ -21,6 +22,52 @@ fn every_test_that_security_md_names_is_there() {
         }
     }
     assert!(named > 20, "only {named} tests were found");
+}
+
+/// Cargo.toml's `[dependencies]`, by the names that stand there.
+fn dependencies() -> Vec<&'static str> {
+    let (_, rest) = MANIFEST.split_once("\n[dependencies]\n").expect("dependencies");
+    rest.lines()
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+#[test]
+fn every_dependency_has_its_reason_and_no_reason_is_stale() {
+    let (_, rows) = SECURITY.split_once("\n| dependency | why it is here |\n").expect("a table");
+    let mut named = Vec::new();
+    for row in rows.lines().skip(1).take_while(|line| line.starts_with("| ")) {
+        let cells: Vec<_> = row.trim_matches('|').splitn(2, " | ").collect();
+        assert!(cells.len() == 2 && cells[1].trim().len() > 10, "no reason: {row}");
+        named.extend(cells[0].split('`').skip(1).step_by(2));
+    }
+    let mut there = dependencies();
+    assert!(there.len() > 20, "only {} dependencies were found", there.len());
+    named.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(named, there);
+}
+
+#[test]
+fn every_exception_of_cargo_deny_has_its_reason() {
+    let allowed = DENY.split_once("\nallow = [\n").and_then(|(_, rest)| rest.split_once("\n]"));
+    let (licences, _) = allowed.expect("licences");
+    for licence in licences.lines() {
+        // What is in nearly every crate needs none.
+        assert!(licence.contains("\"MIT\"") || licence.contains("# "), "no reason: {licence}");
+    }
+    let entries =
+        DENY.lines().filter(|line| line.contains("{ crate = ") || line.contains("{ id = "));
+    let mut count = 0;
+    for entry in entries {
+        let (_, reason) = entry.split_once("reason = \"").unwrap_or_else(|| panic!("{entry}"));
+        assert!(reason.len() > 10, "no reason: {entry}");
+        count += 1;
+    }
+    assert!(count > 3, "only {count} entries were found");
 }
 
 /// True if the file, or one in the folder of the same name, has a test of this name.

@@ -1,0 +1,32 @@
+//! The AWS config and credentials files, which a NUL separates here: parsed, and a plan made and shown
+//! for each profile in them.
+#![no_main]
+
+use std::collections::BTreeSet;
+
+use libfuzzer_sys::fuzz_target;
+use vault::env::Env;
+use vault::profile::{Ask, Files, Profiles, mfa_serial, places, plan};
+
+fuzz_target!(|text: &str| {
+    let (config, credentials) = text.split_once('\0').unwrap_or((text, ""));
+    let Ok(profiles) = Profiles::parse(&Files::default(), config, credentials) else { return };
+    let env = Env::default();
+    let stored = BTreeSet::from(["base".to_owned()]);
+    for line in profiles.ignored() {
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+    let names = profiles.names();
+    // Many profiles that each walk a chain of all are slow, and tell no more than a few.
+    for profile in names.iter().map(String::as_str).take(16).chain(["base", "none"]) {
+        let _ = mfa_serial(&profiles, profile);
+        let _ = places(&profiles, &env, profile);
+        let ask = Ask { profile: profile.to_owned(), ..Ask::default() };
+        if let Ok(plan) = plan(&profiles, &env, &stored, &ask) {
+            let shown = plan.to_text();
+            assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+            let _ = plan.to_json();
+            let _ = plan.for_temporary_base();
+        }
+    }
+});

@@ -1,0 +1,156 @@
+//! Power cuts: a disk as it is after each step of a write, mounted again.
+//!
+//! An ext4 that delays whatever it may, on a loop device whose backing file is the disk. A writer is
+//! stopped after each call, and the disk copied. What it has not been made to write by then is lost.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::inject::stops;
+use crate::support::builder::Test;
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, SECRET_ACCESS_KEY};
+
+const DELAYING: &str = "loop,data=writeback,commit=300,noauto_da_alloc";
+
+/// A file system on a file, until it is dropped.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn new(image: &Path, on: &Path, options: &str) -> Self {
+        let words = ["-t", "ext4", "-o", options];
+        run(Command::new("mount").args(words).arg(image).arg(on));
+        Self(on.to_owned())
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a machine finds after a power cut.
+#[derive(Debug, PartialEq, Eq, Clone, Copy)]
+enum Found {
+    Old,
+    New,
+    Wrong,
+}
+use Found::{New, Old, Wrong};
+
+/// A write, and what there is of the vault before and after it: the status of `list` and what it shows.
+struct Write {
+    words: &'static [&'static str],
+    old: (i32, &'static str),
+    new: (i32, &'static str),
+}
+
+const INIT: Write = Write { words: &["init", "-r", AGE_RECIPIENT], old: (3, ""), new: (0, "") };
+const ADD: Write = Write {
+    words: &["add", "second", "--env", "--no-add-config"],
+    old: (0, "demo\n"),
+    new: (0, "demo\nsecond\n"),
+};
+
+/// Cuts the power after each call of the write, one sync left out, and once more when it is over: what
+/// is found each time. `memory`: whether what the machine remembers lies on that disk as well.
+fn cut(write: &Write, memory: bool, left_out: Option<usize>) -> Vec<Found> {
+    // SAFETY: no pointers, always succeeds.
+    assert_eq!(unsafe { libc::geteuid() }, 0, "only root can mount a disk");
+    let test = Test::new()
+        .env("AWS_VAULT_AGE_KEY", AGE_KEY)
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    let (image, disk) = (test.home().join("image"), test.home().join("disk"));
+    std::fs::create_dir(&disk).unwrap();
+    std::fs::File::create(&image).and_then(|file| file.set_len(8 << 20)).unwrap();
+    run(Command::new("mkfs.ext4").args(["-q", "-F", "-b", "1024", "-m", "0"]).arg(&image));
+    let test = test.env("AWS_VAULT_FILE", disk.join("a/b/vault.age"));
+    let test = if memory { test.env("XDG_STATE_HOME", disk.join("state")) } else { test };
+
+    let mounted = Mounted::new(&image, &disk, DELAYING);
+    if write.old.0 == 0 {
+        test.command(["init", "-r", AGE_RECIPIENT]).run();
+        test.command(["add", "demo", "--env", "--no-add-config"]).run();
+    }
+    run(Command::new("sync").arg("-f").arg(&disk));
+    let mut seen = BTreeSet::new();
+    let mut copies = Vec::new();
+    let mut copy = |last: bool| {
+        let bytes = std::fs::read(&image).unwrap();
+        // Most calls do not reach the disk.
+        if seen.insert(bytes.clone()) || last {
+            copies.push(bytes);
+        }
+    };
+    copy(false);
+    let run_of_it = test.command(write.words);
+    let calls = "openat,mkdir,write,pwrite64,ftruncate,fchmod,rename,unlink,close";
+    let status = match left_out {
+        None => stops(&run_of_it, &format!("{calls},fsync"), &[], |_, _| copy(false)),
+        Some(nth) => {
+            let skipped = format!("inject=fsync:retval=0:when={nth}");
+            stops(&run_of_it, calls, &["-e", &skipped], |_, _| copy(false))
+        }
+    };
+    assert_eq!(status, Some(0), "the writer saw nothing of it");
+    copy(true);
+    drop(mounted);
+    assert!(copies.len() > 2, "the disk has hardly changed: {} times", copies.len());
+
+    let image = test.home().join("copy");
+    let look = |bytes: Vec<u8>| {
+        std::fs::write(&image, bytes).unwrap();
+        let _mounted = Mounted::new(&image, &disk, "loop");
+        let list = test.command(["list", "--credentials"]);
+        // Elsewhere the memory would outlive the cut.
+        let none = test.home().join("none");
+        let _ = std::fs::remove_dir_all(&none);
+        let list = if memory { list } else { list.env("XDG_STATE_HOME", none) };
+        let list = list.try_run();
+        let found = (list.status, list.stdout.as_str());
+        match (list.stderr.is_empty() || list.status == 3, found) {
+            (true, found) if found == write.old => Old,
+            (true, found) if found == write.new => New,
+            _ => Wrong,
+        }
+    };
+    copies.into_iter().map(look).collect()
+}
+
+#[track_caller]
+fn survives(found: &[Found]) {
+    assert!(!found.contains(&Wrong), "{found:?}");
+    assert_eq!((found.first(), found.last()), (Some(&Old), Some(&New)), "{found:?}");
+    assert!(found.is_sorted_by_key(|one| *one == New), "what was there is gone again: {found:?}");
+}
+
+#[test]
+#[ignore = "needs root, loop mounts and strace"]
+fn a_power_cut_at_any_step_leaves_the_old_or_the_new_vault() {
+    for memory in [false, true] {
+        for write in [&INIT, &ADD] {
+            survives(&cut(write, memory, None));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root, loop mounts and strace"]
+fn with_a_sync_left_out_a_power_cut_takes_the_vault() {
+    // The file's.
+    let found = cut(&ADD, false, Some(1));
+    assert!(found.contains(&Wrong), "{found:?}");
+    // The directory's: what was said to be saved is not.
+    let found = cut(&ADD, false, Some(2));
+    assert_eq!(found.last(), Some(&Old), "{found:?}");
+    // The memory's: the machine refuses its own vault.
+    let found = cut(&ADD, true, Some(3));
+    assert!(found.contains(&Wrong), "{found:?}");
+}

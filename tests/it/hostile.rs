@@ -1,0 +1,161 @@
+//! Files that somebody made or changed to do harm: none is taken for a vault, and none costs time,
+//! memory or an answer that never comes.
+
+mod changed;
+mod mounted;
+mod odd;
+
+use std::os::unix::process::ExitStatusExt;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::support::builder::Test;
+use crate::support::{AGE_KEY, PASSPHRASE};
+use crate::vault_file::{plaintext_of, seal};
+
+/// The address space that a run gets, in KiB. The program itself takes half of it, its heap is what
+/// is left: a few times the largest file.
+const MEMORY: u32 = 40_000;
+
+/// The processor's time that a refusal may take. Unlike the clock's, it does not depend on what else
+/// the machine does.
+const CPU: Duration = Duration::from_millis(100);
+
+/// The same run with little memory.
+fn in_little_memory(test: &Test, words: &[&str]) -> Test {
+    let script = format!("ulimit -v {MEMORY}; exec \"$0\" \"$@\"");
+    let test = test.clone().program("sh");
+    test.command(["-c", script.as_str(), env!("CARGO_BIN_EXE_vault")]).args(words)
+}
+
+/// Runs it once more, without output: its status and the processor's time that it took.
+#[track_caller]
+fn cpu_of(test: &Test) -> (i32, Duration) {
+    let pid = test.start().id() as i32;
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+        // SAFETY: a child of ours that nobody else waits for, and two valid out-pointers; all-zero is
+        // a valid struct.
+        let usage = unsafe {
+            assert_eq!(libc::wait4(pid, &mut status, 0, usage.as_mut_ptr()), pid);
+            usage.assume_init()
+        };
+        let time = |time: libc::timeval| {
+            Duration::new(time.tv_sec as u64, 0) + Duration::from_micros(time.tv_usec as u64)
+        };
+        let _ = send.send((status, time(usage.ru_utime) + time(usage.ru_stime)));
+    });
+    let Ok((status, cpu)) = receive.recv_timeout(Duration::from_secs(60)) else {
+        // SAFETY: the child leads its own process group and has not been waited for.
+        unsafe { libc::kill(-pid, libc::SIGKILL) };
+        panic!("hung: killed after the deadline");
+    };
+    let status = std::process::ExitStatus::from_raw(status);
+    (status.code().expect("an exit code"), cpu)
+}
+
+/// A header of these stanzas, with a MAC that nothing makes true and a payload of nothing.
+fn file_of(stanzas: &str) -> Vec<u8> {
+    let mac = "A".repeat(43);
+    let mut file = format!("age-encryption.org/v1\n{stanzas}--- {mac}\n").into_bytes();
+    file.extend([0; 32]);
+    file
+}
+
+fn slot(memory: u64, passes: u32, lanes: u32) -> String {
+    let (salt, arg, body) = ("A".repeat(22), "A".repeat(43), "A".repeat(64));
+    let slot = format!("-> vault-argon2id-x25519 {salt} {memory} {passes} {lanes}\n{body}\n\n");
+    format!("-> X25519 {arg}\n{arg}\n{slot}")
+}
+
+#[test]
+fn a_hostile_vault_costs_neither_time_nor_memory() {
+    let full = format!("{}\n", "a".repeat(64));
+    let limit = 2 << 20;
+    let fill = |line: &str, size: usize| line.repeat(size / line.len());
+    let stanzas = file_of(&"-> a\n\n".repeat(10_000));
+    let mib = "[HOME]/hostile.age is over 2 MiB, so not a vault";
+    let header = "the vault's header is larger than 16 KiB";
+    let costly = "the vault's passphrase slots cost more than is allowed: each 1 GiB, 16 passes and 4 \
+                  lanes, and together 4 GiB times passes";
+    let cases: [(&str, Vec<u8>, i32, &str); 13] = [
+        ("a header of 20 MB", file_of(&fill("-> a\n\n", 20_000_000)), 6, mib),
+        ("10,000 stanzas", stanzas, 6, "the vault's header has more than 32 stanzas"),
+        ("one stanza of 2 MB", file_of(&format!("-> a\n{}", fill(&full, limit - 999))), 6, header),
+        ("one line of 2 MB", file_of(&format!("-> {}\n\n", "a".repeat(limit - 999))), 6, header),
+        ("no line at all", vec![b'a'; limit], 5, "the file is not a vault: it is no age file"),
+        ("argon2 at 4 GiB", file_of(&slot(4 << 20, 1, 4)), 6, costly),
+        ("argon2 at 9 TiB", file_of(&slot(9_999_999_999, 1, 4)), 6, costly),
+        ("15 slots of 1 GiB", file_of(&slot(1 << 20, 1, 4).repeat(15)), 6, costly),
+        ("a pass too many", file_of(&slot(64, 17, 1)), 6, costly),
+        (
+            "armor of nothing",
+            [
+                b"-----BEGIN AGE ENCRYPTED FILE-----\n".as_slice(),
+                &fill("\n", limit - 99).into_bytes(),
+            ]
+            .concat(),
+            5,
+            "the vault file's armor is not as it was written",
+        ),
+        (
+            "armor without an end",
+            format!("-----BEGIN AGE ENCRYPTED FILE-----\n{}", fill(&full, limit - 99)).into_bytes(),
+            5,
+            "the vault file's armor is not as it was written",
+        ),
+        ("blanks", [fill(" ", limit - 99).into_bytes(), stanzas_in_armor()].concat(), 5, "armor"),
+        ("a payload of 2 MB", [file_of("-> a\n\n"), vec![0; limit - 999]].concat(), 4, "no key"),
+    ];
+    let test = Test::new().env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    let words = ["--vault", "hostile.age", "list"];
+    for (name, file, status, what) in cases {
+        std::fs::write(test.home().join("hostile.age"), file).unwrap();
+        let output = in_little_memory(&test, &words).expect_status(status).expect_stdout("").run();
+        let expected = what.replace("[HOME]/", "");
+        assert!(output.stderr.contains(&expected), "{name}: {}", output.stderr);
+        let (again, cpu) = cpu_of(&test.command(words));
+        assert_eq!(again, status, "{name}");
+        assert!(cpu < CPU, "{name}: {cpu:?}");
+    }
+}
+
+fn stanzas_in_armor() -> Vec<u8> {
+    b"-----BEGIN AGE ENCRYPTED FILE-----\n".to_vec()
+}
+
+/// The limits leave room for real work: that is seen by a slot at the limit, which is tried.
+#[test]
+fn a_slot_within_the_limits_is_tried() {
+    let test = Test::new().env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
+    std::fs::write(test.home().join("hostile.age"), file_of(&slot(64, 16, 4))).unwrap();
+    test.command(["--vault", "hostile.age", "list"])
+        .expect_error(
+            4,
+            "vault: error: the passphrase does not open this vault\n\
+             vault: hint: tried AWS_VAULT_PASSPHRASE\n",
+        )
+        .run();
+}
+
+/// Whoever knows the public keys can seal any plaintext.
+#[test]
+fn a_sealed_plaintext_that_nests_too_deep_costs_neither_time_nor_memory() {
+    let test = Test::new().vault_with("demo");
+    let plain = plaintext_of(&test.read(test.vault_file())).unwrap();
+    let plain = String::from_utf8(plain).unwrap();
+    let key = ["k"; 79].join(".");
+    for text in [
+        format!("{key} = {{").repeat(6000),
+        format!("{key} = {{").repeat(79) + &"}".repeat(79),
+        "a = ".to_owned() + &"[".repeat(1_000_000),
+        format!("[{key}]"),
+    ] {
+        std::fs::write(test.vault_file(), seal(&format!("{text}\n{plain}"), false)).unwrap();
+        let stderr = "vault: error: the vault's content nests too deep (line 1)\n";
+        in_little_memory(&test, &["list"]).expect_error(5, stderr).run();
+        let (_, cpu) = cpu_of(&test.command(["list"]));
+        assert!(cpu < CPU, "{cpu:?}");
+    }
+}
