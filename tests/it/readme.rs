@@ -37,9 +37,15 @@ fn every_block_of_commands_is_run_here_or_has_its_reason() {
             "vault init --generate-identity",
             "--generate-identity ci-key.txt",
             "AWS_VAULT_PIN=SHA256",
+            "vault recipient add",
             "vault clear prod",
+            "vault doctor",
             "vault mfa enroll ci",
             "vault totp add ci",
+            "vault exec --server prod",
+            "vault serve --profile prod",
+            // docker/images builds them, and tests/it/images.rs runs them.
+            "docker build -f docker/Dockerfile",
             // This very test.
             "cargo test --locked",
             // Needs age; the peers run it (tests/it/peers.rs).
@@ -144,6 +150,18 @@ fn the_sentence_on_several_ways_in_holds() {
 }
 
 #[test]
+fn somebody_may_open_it_and_then_no_longer() {
+    let home = Test::new().on_path("vault").vault_with("prod");
+    let script = block("vault recipient add");
+    let [add, list, remove] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
+    shell(&home, add).expect_stdout("").run();
+    let listed = shell(&home, list).run().stdout;
+    assert!(listed.ends_with("  (laptop)\n"), "{listed}");
+    let pin = shell(&home, remove).run().stdout;
+    home.command(["pin"]).expect_stdout(pin).expect_stderr("").run();
+}
+
+#[test]
 fn sessions_are_listed_renewed_and_cleared() {
     let standin = StandIn::demo();
     let home = Test::new().on_path("vault").vault_with("prod").standin(&standin);
@@ -156,6 +174,16 @@ fn sessions_are_listed_renewed_and_cleared() {
     shell(&home, refresh).expect_stdout("").run();
     assert_eq!(standin.calls().len(), 2);
     shell(&home, clear).expect_stdout("Cleared 1 sessions.\n").run();
+}
+
+#[test]
+fn the_doctor_is_asked() {
+    let standin = StandIn::demo();
+    let home = Test::new().on_path("vault").vault_with("prod").standin(&standin);
+    let script = block("vault doctor");
+    let [text, json] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
+    assert!(shell(&home, text).expect_stderr("").run().stdout.starts_with("ok       vault "));
+    assert!(shell(&home, json).expect_stderr("").run().stdout.starts_with("{\"findings\":[{"));
 }
 
 #[test]
@@ -212,4 +240,33 @@ fn without_a_home_sessions_lie_in_the_cache_that_is_named() {
     }
     assert_eq!(standin.calls().len(), 1);
     assert!(cache.join("sessions").is_dir());
+}
+
+#[test]
+fn a_job_of_hours_gets_a_server_instead_of_keys() {
+    let standin = StandIn::demo();
+    let home = Test::new().vault_with("prod").standin(&standin).on_path("vault");
+    let job =
+        "#!/bin/sh\necho \"${AWS_CONTAINER_CREDENTIALS_FULL_URI##*/}${AWS_ACCESS_KEY_ID-}\"\n";
+    let home = home.file("nightly-job", job, 0o755);
+    let script = block("vault exec --server prod");
+    shell(&home, &script).expect_stdout("prod\n").expect_stderr("").run();
+}
+
+#[test]
+fn a_container_s_server_says_whether_it_is_ready() {
+    let standin = StandIn::demo();
+    let home = Test::new().vault_with("prod").standin(&standin).on_path("vault");
+    let script = block("vault serve --profile prod");
+    let [serve, check] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
+    let serve = serve.replace("/run/vault/token", "token");
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let home = home.env("AWS_VAULT_LISTEN", format!("127.0.0.1:{port}"));
+    let script = format!(
+        "{serve} 2>said & while [ ! -e token ]; do sleep 0.02; done\n{check}\nkill $!; wait $!; cat said"
+    );
+    let said = format!("vault: serving prod at http://127.0.0.1:{port}/credentials/prod\n");
+    shell(&home, &script).expect_stdout(said).expect_stderr("").run();
+    assert!(!home.home().join("token").exists());
 }
