@@ -99,8 +99,10 @@ fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
             }
         };
         QUEUED.fetch_sub(1, Ordering::Relaxed);
-        // The receiver may have gone: then the last descriptor of the lock is closed here.
-        drop(send.send(locked));
+        if send.send(locked).is_err() {
+            // Said aloud, as where a lock is dropped.
+            let _ = queued.unlock();
+        }
     })?;
     match receive.recv_timeout(left) {
         Ok(locked) => Ok(locked?),
@@ -246,8 +248,9 @@ mod tests {
         let pid = Some(std::process::id());
         assert_eq!(lock_holder(&file).unwrap(), Some(Holder { pid }));
         assert_eq!(lock_holder(&d.path.join("none.lock")).unwrap(), None);
+        // Who gave up stays in the queue, and lets go as soon as it is served.
+        until_so_many_wait(&file, 1);
         drop(held);
-        // Who gave up may still be in the queue, and lets go at once.
         drop(lock(&vault, Duration::from_secs(45)).unwrap());
         assert_eq!(lock_holder(&file).unwrap(), None);
         assert!(!is_locked(&vault));
