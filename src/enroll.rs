@@ -23,6 +23,7 @@ use crate::aws::{Iam, NewDevice, Sts, StsError};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
+use crate::random;
 use crate::say::Say;
 use crate::session::Cache;
 use crate::totp::Seed;
@@ -344,8 +345,5 @@ pub fn end(vault: &mut Vault, profile: &str, device: &str) -> Result<()> {
 
 /// The name of a run: nobody guesses it, and nothing is made of it.
 fn random_name() -> Result<String> {
-    let mut bytes = [0_u8; 8];
-    getrandom::getrandom(&mut bytes)
-        .map_err(|_| Error::other("the system has no randomness to give"))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(format!("{:016x}", u64::from_be_bytes(*random::bytes()?)))
 }

@@ -7,6 +7,7 @@ use crate::cli::{Export, Format};
 use crate::error::{Error, Result, os_text};
 use crate::export::{self, Github};
 use crate::file::{self, Appendix, ReadError};
+use crate::random;
 use crate::report;
 
 pub fn run(args: Export, context: &Context) -> Result<()> {
@@ -65,8 +66,5 @@ fn github_env(context: &Context) -> Result<(PathBuf, Appendix)> {
 
 /// 128 random bits that no value can know.
 fn delimiter() -> Result<String> {
-    let mut random = [0; 16];
-    getrandom::getrandom(&mut random)
-        .map_err(|_| Error::other("the system has no randomness to give"))?;
-    Ok(format!("vault_{:032x}", u128::from_ne_bytes(random)))
+    Ok(format!("vault_{:032x}", u128::from_ne_bytes(*random::bytes()?)))
 }

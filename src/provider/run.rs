@@ -11,6 +11,7 @@ use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::os;
 use crate::profile::{Mfa, Plan, Step};
+use crate::random;
 use crate::secret::Secret;
 use crate::session::{Cache, Kind, Obtained, Wanted};
 use crate::totp::Seed;
@@ -303,8 +304,6 @@ fn refused_again() -> Error {
 
 /// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
 fn random_pause() -> Result<Duration> {
-    let mut random = [0; 2];
-    getrandom::getrandom(&mut random)
-        .map_err(|_| Error::other("the system gives no random numbers"))?;
-    Ok(Duration::from_millis(1000 + u64::from(u16::from_le_bytes(random)) % 4000))
+    let random = u16::from_le_bytes(*random::bytes()?);
+    Ok(Duration::from_millis(1000 + u64::from(random) % 4000))
 }

@@ -26,6 +26,7 @@ use zeroize::Zeroizing;
 use super::keys::{Recipient, x25519_identity};
 use crate::error::{Error, Result};
 use crate::os::Blocks;
+use crate::random;
 use crate::secret::Secret;
 
 /// The stanza's type name.
@@ -176,8 +177,8 @@ impl Slot {
         }
         cost.check()?;
 
-        let key = SlotKey(random()?);
-        let mut slot = Slot { salt: *random()?, cost, body: [0; SECRET + TAG] };
+        let key = SlotKey(random::bytes()?);
+        let mut slot = Slot { salt: *random::bytes()?, cost, body: [0; SECRET + TAG] };
         let derived = slot.derive(passphrase)?;
         let mut secret = Zeroizing::new(*key.0);
         let tag = ChaCha20Poly1305::new(Key::from_slice(derived.as_slice()))
@@ -313,12 +314,4 @@ fn number(text: &str) -> Result<u64> {
         return Err(malformed());
     }
     text.parse().map_err(|_| malformed())
-}
-
-/// Random bytes from the system.
-fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
-    let mut bytes = Zeroizing::new([0; N]);
-    getrandom::getrandom(bytes.as_mut_slice())
-        .map_err(|_| Error::other("the system gives no random numbers"))?;
-    Ok(bytes)
 }

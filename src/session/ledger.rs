@@ -9,6 +9,7 @@ use super::envelope::LEDGER;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::file::{self, Lock, LockError};
+use crate::random;
 
 /// What a call needs after its code is due.
 const CALL: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// As [`Ledger::claim`]; class 1 where there are no random numbers.
     pub fn claim_random(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        self.take(period, now, deadline, Pick::Random(random()?))
+        self.take(period, now, deadline, Pick::Random(number()?))
     }
 
     /// Claims a step after a code that AWS refused, since hosts that share no ledger are in the way:
@@ -76,7 +77,7 @@ impl<'a> Ledger<'a> {
     ) -> Result<Claim> {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
         let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-        self.take(period, now, deadline, Pick::AfterRefusal { last, reach, random: random()? })
+        self.take(period, now, deadline, Pick::AfterRefusal { last, reach, random: number()? })
     }
 
     /// How many codes may still be sent in the present three minutes, and when the next one. Looked at
@@ -191,11 +192,8 @@ impl<'a> Ledger<'a> {
     }
 }
 
-fn random() -> Result<u64> {
-    let mut random = [0; 8];
-    getrandom::getrandom(&mut random)
-        .map_err(|_| Error::other("the system gives no random numbers"))?;
-    Ok(u64::from_le_bytes(random))
+fn number() -> Result<u64> {
+    Ok(u64::from_le_bytes(*random::bytes()?))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::pin::Pin;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::random;
 use crate::secret::Secret;
 
 pub use journal::Enrolment;
@@ -305,10 +306,7 @@ fn binary<const N: usize>(doc: &Table, field: &str) -> Result<Zeroizing<[u8; N]>
 }
 
 fn random<const N: usize>() -> Result<Value> {
-    let mut bytes = Zeroizing::new([0; N]);
-    getrandom::getrandom(&mut *bytes)
-        .map_err(|_| Error::other("the system has no randomness to give"))?;
-    Ok(Value::String(BASE64.encode(*bytes)))
+    Ok(Value::String(BASE64.encode(*random::bytes::<N>()?)))
 }
 
 #[cfg(test)]

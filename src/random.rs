@@ -1,0 +1,16 @@
+//! Random bytes from the system.
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// So many random bytes, wiped when they are dropped: most become a key.
+///
+/// # Errors
+/// Other: the system gives none, as where neither getrandom(2) nor /dev/urandom is to be had.
+pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::getrandom(bytes.as_mut_slice())
+        .map_err(|_| Error::other("the system has no randomness to give"))?;
+    Ok(bytes)
+}
