@@ -194,7 +194,9 @@ impl<'a> Context<'a> {
                 Ok::<_, Error>((vault, cache, plan))
             })?;
             let vault = vault.as_ref().map_err(Error::clone);
-            then(&self.provider(&profiles, vault, prompt, &cache, making)?, plan)
+            let provider = self.provider(&profiles, vault, prompt, &cache, making)?;
+            self.env.forget_unlock(!provider.opened_by_sops());
+            then(&provider, plan)
         })
     }
 

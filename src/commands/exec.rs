@@ -66,7 +66,6 @@ fn make(args: &Exec, words: &[OsString], context: &Context) -> Result<Made> {
     let prompt = context.prompt(args.json.then_some(MACHINE_PROMPT));
     context
         .planned(&profile, &args.making, &prompt, |provider, plan| {
-            context.env.forget_unlock(!provider.opened_by_sops());
             Ok(Made {
                 profile: profile.to_string(),
                 region: plan.region.clone(),

@@ -17,7 +17,6 @@ pub fn run(args: Export, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let (region, credentials) =
         context.planned(&profile, &args.making, &prompt, |provider, plan| {
-            context.env.forget_unlock(!provider.opened_by_sops());
             Ok((plan.region.clone(), provider.run(plan)?))
         })?;
     let region = region.as_deref();

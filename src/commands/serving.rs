@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::name::ProfileName;
 use crate::profile::{Plan, Step};
 use crate::prompt::Prompt;
-use crate::provider::Provider;
 use crate::server::{Event, Log, Source};
 
 /// What is ready to be served.
@@ -66,8 +65,7 @@ pub fn served<T>(
     context.env.forget_unlock(!opened_by_sops);
     let nobody = Prompt::new(true, None);
     let vault = vault.as_ref().map_err(Error::clone);
-    let provider = context.provider(&profiles, vault, &nobody, &cache, making)?;
-    let provider: &Provider = &Provider { mfa_token: None, ..provider };
+    let provider = &context.provider(&profiles, vault, &nobody, &cache, making)?;
     let region = made.first().and_then(|(plan, _)| plan.region.clone());
     let sources = made.into_iter().map(|(plan, first)| Source {
         name: plan.profile.clone(),
