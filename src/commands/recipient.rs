@@ -78,7 +78,10 @@ fn news(given: &[RecipientEntry], payload: &Payload) -> Result<Vec<RecipientEntr
 }
 
 fn check_name(name: &str) -> Result<()> {
-    if name.is_empty() || name.trim() != name || name.chars().any(char::is_control) {
+    // What turns the direction of writing (Unicode's Bidi_Control) would make one name look like another.
+    let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if name.is_empty() || name.trim() != name || name.contains(|c: char| c.is_control() || turns(c))
+    {
         return Err(Error::usage("--name: a name is one line, without blanks around it"));
     }
     if name.starts_with("age1") || name.starts_with("ssh-") {

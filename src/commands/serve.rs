@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::context::Context;
@@ -50,6 +50,7 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
         let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
         let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
         write_token(token_file, &server, mode)?;
+        let written = identity(token_file);
         if !address.ip().is_loopback() {
             context.say.warn(format!(
                 "{} can be reached by others: the token alone guards the credentials, and both \
@@ -70,8 +71,12 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
                     1
                 }
             };
-            for gone in [Some(token_file), args.health_socket.as_deref()].into_iter().flatten() {
-                let _ = std::fs::remove_file(gone);
+            // A server that was started meanwhile may have put its own there.
+            if written.is_some() && identity(token_file) == written {
+                let _ = std::fs::remove_file(token_file);
+            }
+            if let Some(path) = &args.health_socket {
+                let _ = std::fs::remove_file(path);
             }
             code
         })?;
@@ -171,6 +176,11 @@ fn refuse_open_directory(path: &Path) -> Result<()> {
         .hint("chmod +t it, as /tmp is; a Kubernetes emptyDir is so with medium: Memory"));
     }
     Ok(())
+}
+
+/// Which file lies there now: device and inode.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|about| (about.dev(), about.ino()))
 }
 
 /// Clients wait for it, so it comes last; and none finds half of it.

@@ -133,7 +133,7 @@ fn what_is_no_recipient_is_refused_before_anything_is_opened() {
         &[OTHER, AGE_RECIPIENT, "--name", "x"],
         "vault: error: --name is for one recipient, and these are several\n",
     );
-    for name in ["", " x", "a\nb"] {
+    for name in ["", " x", "a\nb", "ci\u{202e}nimda"] {
         let error = "vault: error: --name: a name is one line, without blanks around it\n";
         add(&[OTHER, "--name", name], error);
     }

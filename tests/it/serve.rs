@@ -88,6 +88,17 @@ fn it_stops_at_once_and_takes_its_files_away() {
 }
 
 #[test]
+fn the_token_of_a_server_that_came_after_stays() {
+    let (_standin, test) = scene::usual();
+    let first = Served::start(&test, &["--profile", "demo"]);
+    let token = test.home().join("token");
+    std::fs::write(test.home().join("new"), "another's").unwrap();
+    std::fs::rename(test.home().join("new"), &token).unwrap();
+    assert_eq!(first.end(libc::SIGTERM).0, 0);
+    assert_eq!(std::fs::read_to_string(&token).unwrap(), "another's");
+}
+
+#[test]
 fn readiness_is_told_without_a_token_and_asked_by_check() {
     let (_standin, test) = scene::usual();
     let served = Served::start(&test, &["--profile", "demo", "--health-socket", "health"]);
