@@ -93,7 +93,7 @@ pub struct Call<'a> {
     pub operation: &'static str,
     /// Whose call it is.
     pub base: &'a Credentials,
-    /// MFA codes that it carries: cut out of whatever AWS says of it.
+    /// MFA codes or a token that it carries: cut out of whatever AWS says of it.
     pub codes: &'a [&'a Secret],
     /// Sent once only, because AWS would not take it twice: a repetition after a lost answer would be
     /// refused, and a code's counts against the device.

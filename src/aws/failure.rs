@@ -86,6 +86,11 @@ impl From<StsError> for Error {
 
 fn denied(operation: &str, code: &str, message: &str, skew: Option<i64>) -> Error {
     let clock = clock_words(skew);
+    if operation == WEB_IDENTITY
+        && let Some(error) = identity_denied(code, message)
+    {
+        return error;
+    }
     let (what, hint) = match code {
         "ExpiredToken" | "ExpiredTokenException" => (
             "the temporary credentials that were used have expired".to_owned(),
@@ -118,6 +123,42 @@ fn denied(operation: &str, code: &str, message: &str, skew: Option<i64>) -> Erro
         Some(hint) => error.hint(hint),
         None => error,
     }
+}
+
+/// The call whose one proof is a token.
+const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
+/// What AWS says of a token, in codes some of which mean something else elsewhere.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>
+fn identity_denied(code: &str, message: &str) -> Option<Error> {
+    let said = |what: &str| match message {
+        "" => what.to_owned(),
+        message => format!("{what}: {message}"),
+    };
+    let (what, hint) = match code {
+        "ExpiredToken" | "ExpiredTokenException" => (
+            "the web identity token has expired".to_owned(),
+            "take a new one from where it came from; is its file still written to?",
+        ),
+        "InvalidIdentityToken" => (
+            said("AWS does not take the web identity token"),
+            "the account needs an IAM identity provider of the token's issuer (iss) and audience (aud)",
+        ),
+        "IDPRejectedClaim" => (
+            said("the identity provider rejects the web identity token"),
+            "it was revoked or has expired there: take a new one",
+        ),
+        "IDPCommunicationError" => (
+            said("AWS cannot reach the identity provider of the web identity token"),
+            "try again later",
+        ),
+        "AccessDenied" => (
+            said("AWS refused AssumeRoleWithWebIdentity: AccessDenied"),
+            "the role's trust policy has to allow the token's issuer, audience (aud) and subject (sub)",
+        ),
+        _ => return None,
+    };
+    Some(Error::aws(what).hint(hint))
 }
 
 /// Seconds of offset that are worth a word: a TOTP step.
@@ -293,6 +334,33 @@ mod tests {
             );
             assert!(!denied_text(code, "", Some(3)).hint.unwrap().contains('3'));
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_token_is_said_in_its_own_words() {
+        let said = |code: &str, message: &str| {
+            let error = refused(400, code.into(), message.into(), ("STS", WEB_IDENTITY), None);
+            let error = error.into_error();
+            assert_eq!(error.class, Class::Aws);
+            format!("{} / {}", error.what, error.hint.unwrap_or_default())
+        };
+        assert!(
+            said("ExpiredTokenException", "Token expired: current date/time 1 must be before")
+                .starts_with("the web identity token has expired / take a new one")
+        );
+        let incorrect = said("InvalidIdentityToken", "Incorrect token audience");
+        assert!(incorrect.starts_with(
+            "AWS does not take the web identity token: Incorrect token audience / the account needs"
+        ));
+        assert!(
+            said("AccessDenied", "Not authorized").contains("Not authorized / the role's trust")
+        );
+        assert!(said("IDPRejectedClaim", "").contains("rejects"));
+        assert!(said("IDPCommunicationError", "").contains("cannot reach"));
+        assert_eq!(
+            said("ValidationError", "x"),
+            "AWS refused AssumeRoleWithWebIdentity: ValidationError: x / "
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The client of STS: GetSessionToken, AssumeRole, GetCallerIdentity.
+//! The client of STS: GetSessionToken, AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity.
 
 use std::time::{Duration, Instant};
 
@@ -113,6 +113,39 @@ impl Sts {
                 .set_source_identity(role.source_identity.clone())
                 .set_serial_number(mfa.map(|(serial, _)| serial.to_owned()))
                 .set_token_code(code.map(|code| code.expose().to_owned()))
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
+        answer.credentials.and_then(|c| taken(c, account_of(&arn))).ok_or_else(not_sts)
+    }
+
+    /// AssumeRoleWithWebIdentity: what a token, signed by an identity provider that the role trusts, is
+    /// worth. The token alone is the proof: the call is not signed.
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
+    pub fn assume_role_with_web_identity(
+        &self,
+        token: &Secret,
+        role_arn: &str,
+        session_name: &str,
+        duration: Duration,
+    ) -> Result<Credentials, StsError> {
+        // The SDK signs this call with nobody's key.
+        let nobody = Credentials::long_term(String::new(), Secret::new(String::new()));
+        let call = Call {
+            operation: "AssumeRoleWithWebIdentity",
+            base: &nobody,
+            codes: &[token],
+            once: false,
+        };
+        let answer = self.connection.call(&call, |client, offered| {
+            client
+                .assume_role_with_web_identity()
+                .role_arn(role_arn)
+                .role_session_name(session_name)
+                .web_identity_token(token.expose())
+                .duration_seconds(seconds(duration))
                 .customize()
                 .config_override(with(offered))
                 .send()

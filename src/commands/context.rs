@@ -88,14 +88,14 @@ impl<'a> Context<'a> {
         self.places.vault_file(self.global.vault.as_deref(), self.env)
     }
 
-    /// The cache of sessions and the ledger of codes: the vault's own, or one of this process alone
-    /// where there is no vault to keep its keys.
+    /// The cache of sessions and the ledger of codes: the vault's own, or one without a vault.
     pub fn cache(&self, payload: Option<&Payload>) -> Result<Cache> {
+        let dir = self.cache_dir()?;
         let Some(payload) = payload else {
-            return Ok(Cache::of_this_process(self.clock, self.say));
+            return Ok(Cache::without_vault(dir, self.clock, self.say));
         };
         let (id, key) = payload.cache_seed();
-        Ok(Cache::open(self.cache_dir()?, &id, &key, self.clock, self.say))
+        Ok(Cache::open(dir, &id, &key, self.clock, self.say))
     }
 
     /// Where sessions are kept, if there is a place.

@@ -101,11 +101,7 @@ fn length(plan: &Plan, first: &Credentials, context: &Context) -> Duration {
         let seconds = first.expiration.map_or(0, |end| end.seconds_since(context.clock.now()));
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     };
-    match plan.steps.last() {
-        Some(Step::Session { duration, .. }) => *duration,
-        Some(Step::Role { role, .. }) => role.duration,
-        None => left(),
-    }
+    plan.steps.last().map_or_else(left, Step::duration)
 }
 
 /// What a server has to say, on stderr. `quiet` about what goes well, where stderr is a command's.

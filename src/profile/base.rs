@@ -1,6 +1,7 @@
 //! Which credentials a chain of profiles starts from.
 
 use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 
 use super::read::{Profiles, no_such_profile};
 use super::settings::{Settings, looped, variable};
@@ -30,7 +31,33 @@ pub enum Base {
     },
     /// `AWS_ACCESS_KEY_ID` and the variables beside it (`credential_source = Environment`).
     Environment,
+    /// A token that an identity provider has signed: no credentials yet, but the plan's first step
+    /// gets some for it ([`super::Step::WebIdentity`]).
+    WebIdentity(Token),
 }
+
+/// Where a web identity token is had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// In a file, which whoever issues the token may replace at any time.
+    File {
+        /// The file, as it was named.
+        path: PathBuf,
+        /// The profile that names it; none: `AWS_WEB_IDENTITY_TOKEN_FILE` does.
+        profile: Option<String>,
+    },
+    /// From a command that prints it (`web_identity_token_process`, aws-vault's).
+    Process {
+        /// The profile that names the command.
+        profile: String,
+        /// The command line, for `/bin/sh -c`.
+        command: String,
+    },
+}
+
+/// The variables of a web identity. Each counts only with the other.
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+const ROLE: &str = "AWS_ROLE_ARN";
 
 /// A profile's chain and where it ends.
 pub(super) struct Chain<'a> {
@@ -43,19 +70,14 @@ pub(super) struct Chain<'a> {
 }
 
 /// Keys of credential sources that come later; a plan with one is an error until then.
-const NOT_YET: [&str; 6] = [
-    "web_identity_token_file",
-    "web_identity_token_process",
-    "sso_session",
-    "sso_start_url",
-    "sso_account_id",
-    "sso_role_name",
-];
+const NOT_YET: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
 
 /// Walks from a profile along `source_profile` to its credentials.
 ///
 /// At each profile a key in the vault comes first, as in aws-vault: a profile with a key of its own
 /// needs no source. A `source_profile` that names its own profile means the profile's own credentials.
+/// Where the end of the chain has none at all, the variables of a web identity count, as they do for
+/// the SDKs; they are enough for `default`, which then need not stand in any file.
 ///
 /// # Errors
 /// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a
@@ -70,7 +92,9 @@ pub(super) fn walk<'a>(
     let missing = |name: &str, named_by| {
         Err(no_such_profile(profiles, stored.iter().map(String::as_str), name, named_by))
     };
-    if !exists(profile) {
+    // Any other name may be a slip, and must not mean whatever identity the job has.
+    let job = profile == "default" && token_by_variables(env).is_some();
+    if !job && !exists(profile) {
         return missing(profile, None);
     }
     let mut links = vec![Settings::of(profiles, profile)?];
@@ -143,6 +167,9 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
         let (profile, command) = (end.name.to_owned(), command.to_owned());
         return Ok((Base::Process { profile, command }, false));
     }
+    if let Some(token) = token_of(end)? {
+        return Ok((Base::WebIdentity(token), true));
+    }
     if let Some(key) = NOT_YET.iter().find(|key| end.own(key).is_some()) {
         return Err(not_yet(end, key));
     }
@@ -153,6 +180,12 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
         let temporary = profiles.get(holder, "aws_session_token").is_some();
         return Ok((Base::Plaintext { profile: holder.to_owned() }, temporary));
     }
+    if let Some(token) = token_by_variables(env) {
+        return Ok((Base::WebIdentity(token), true));
+    }
+    if env.get_os(TOKEN_FILE).is_some() {
+        return Err(none().hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it")));
+    }
     let lent = ["source_profile", "credential_process", "web_identity_token_file", "sso_start_url"]
         .into_iter()
         .find(|key| end.not_lent(key));
@@ -160,6 +193,34 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
         Some(key) => format!("vault add {}; [default] does not lend its {key}", end.name),
         None => format!("vault add {}", end.name),
     }))
+}
+
+/// The token that a profile names, which is nothing without a role to change it for.
+fn token_of(end: &Settings) -> Result<Option<Token>> {
+    let profile = end.name.to_owned();
+    let (key, token) = if let Some(path) = end.own("web_identity_token_file") {
+        let path = PathBuf::from(path);
+        ("web_identity_token_file", Token::File { path, profile: Some(profile) })
+    } else if let Some(command) = end.own("web_identity_token_process") {
+        let command = command.to_owned();
+        ("web_identity_token_process", Token::Process { profile, command })
+    } else {
+        return Ok(None);
+    };
+    if end.own("role_arn").is_none() {
+        return Err(Error::usage(format!(
+            "{key} of profile \"{}\" wants a role_arn beside it",
+            end.name
+        )));
+    }
+    Ok(Some(token))
+}
+
+/// The token of the environment, if its role is there too: GitHub's and GitLab's jobs set both, and EKS
+/// does for a pod.
+fn token_by_variables(env: &Env) -> Option<Token> {
+    env.get_os(ROLE)?;
+    Some(Token::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
 }
 
 fn not_yet(end: &Settings, what: &str) -> Error {

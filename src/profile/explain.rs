@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::base::Base;
+use super::base::{Base, Token};
 use super::plan::{Mfa, Plan, Step};
 use super::role::Role;
 use crate::error::one_line;
@@ -30,6 +30,18 @@ impl Plan {
                     format!("keys of profile {profile}, unencrypted in the AWS files")
                 }
                 Base::Environment => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+                Base::WebIdentity(Token::File { path, profile: None }) => {
+                    format!(
+                        "web identity token in {} (AWS_WEB_IDENTITY_TOKEN_FILE)",
+                        path.display()
+                    )
+                }
+                Base::WebIdentity(Token::File { path, profile: Some(profile) }) => {
+                    format!("web identity token of profile {profile}, in {}", path.display())
+                }
+                Base::WebIdentity(Token::Process { profile, command }) => {
+                    format!("web_identity_token_process of profile {profile}: {command}")
+                }
             },
         );
         for (index, step) in self.steps.iter().enumerate() {
@@ -38,6 +50,11 @@ impl Plan {
                 Step::Session { duration, mfa } => {
                     line(&label, &format!("GetSessionToken for {}", show_duration(*duration)));
                     mfa_lines(&mut line, mfa.as_ref());
+                }
+                Step::WebIdentity { role_arn, session_name, duration } => {
+                    let duration = show_duration(*duration);
+                    line(&label, &format!("AssumeRoleWithWebIdentity {role_arn} for {duration}"));
+                    line("", &format!("session name {session_name}"));
                 }
                 Step::Role { role, mfa } => {
                     let Role { arn, session_name, duration, .. } = role;
@@ -93,6 +110,12 @@ impl Plan {
             }
             Base::Plaintext { profile } => json!({"kind": "plaintext", "profile": profile}),
             Base::Environment => json!({"kind": "environment"}),
+            Base::WebIdentity(Token::File { path, profile }) => {
+                json!({"kind": "web_identity", "profile": profile, "token_file": path.to_string_lossy()})
+            }
+            Base::WebIdentity(Token::Process { profile, command }) => {
+                json!({"kind": "web_identity", "profile": profile, "token_process": command})
+            }
         };
         let mfa = |mfa: &Option<Mfa>| {
             mfa.as_ref().map(|mfa| json!({"serial": mfa.serial, "process": mfa.process}))
@@ -105,6 +128,12 @@ impl Plan {
                     "call": "GetSessionToken",
                     "duration_seconds": duration.as_secs(),
                     "mfa": mfa(with),
+                }),
+                Step::WebIdentity { role_arn, session_name, duration } => json!({
+                    "call": "AssumeRoleWithWebIdentity",
+                    "role_arn": role_arn,
+                    "role_session_name": session_name,
+                    "duration_seconds": duration.as_secs(),
                 }),
                 Step::Role { role, mfa: with } => json!({
                     "call": "AssumeRole",

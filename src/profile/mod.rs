@@ -29,7 +29,7 @@ mod sts;
 #[cfg(test)]
 mod tests;
 
-pub use base::Base;
+pub use base::{Base, Token};
 pub use device::mfa_serial;
 pub use plan::{Ask, Mfa, Plan, Step, plan};
 pub use read::{FILE_LIMIT, Files, Profiles, locate, read};

@@ -10,6 +10,9 @@
 //! | two or more | yes | | GetSessionToken with the code, AssumeRole each |
 //! | one or more | yes | yes | AssumeRole each, the code to the first |
 //!
+//! A web identity's token is changed for credentials first, by AssumeRoleWithWebIdentity, for as long as
+//! its role allows; that is no role from a role, but what follows it is.
+//!
 //! From temporary credentials there is no GetSessionToken, no code, and no role for over an hour, nor
 //! is there for a role from a role (AWS: "role chaining").
 //!
@@ -21,7 +24,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::base::{Base, Chain, walk};
+use super::base::{Base, Chain, Token, walk};
 use super::read::{Profiles, plain};
 use super::role::{self, Role};
 use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, variable};
@@ -84,6 +87,15 @@ pub enum Step {
         /// The device whose code goes with it.
         mfa: Option<Mfa>,
     },
+    /// AssumeRoleWithWebIdentity, by the token that the plan starts from; so it is the first.
+    WebIdentity {
+        /// The role that trusts who signed the token.
+        role_arn: String,
+        /// What CloudTrail calls the session: 2 to 64 of `[\w+=,.@-]`.
+        session_name: String,
+        /// 900 s to the role's maximum.
+        duration: Duration,
+    },
 }
 
 impl Step {
@@ -91,6 +103,15 @@ impl Step {
     pub fn mfa(&self) -> Option<&Mfa> {
         match self {
             Step::Session { mfa, .. } | Step::Role { mfa, .. } => mfa.as_ref(),
+            Step::WebIdentity { .. } => None,
+        }
+    }
+
+    /// How long what it gives lasts.
+    pub fn duration(&self) -> Duration {
+        match self {
+            Step::Session { duration, .. } | Step::WebIdentity { duration, .. } => *duration,
+            Step::Role { role, .. } => role.duration,
         }
     }
 }
@@ -128,6 +149,12 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
             with_role.push((role, link));
         }
     }
+    let by_token = matches!(chain.base, Base::WebIdentity(_));
+    if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(end)) =
+        (&chain.base, chain.links.last())
+    {
+        with_role.insert(0, (role::of_web_identity(env, end)?, end));
+    }
     let mut roles = Vec::with_capacity(with_role.len());
     let hops = with_role.len();
     for (at, (role, link)) in with_role.into_iter().enumerate() {
@@ -158,7 +185,7 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     };
     let mut steps = Vec::with_capacity(roles.len() + 1);
     let mut mfa = mfa;
-    if !ask.no_session && !direct {
+    if !ask.no_session && !direct && !by_token {
         // aws-vault's "chained": a key that several profiles source is shared by all, and so is its
         // session. A profile with a key of its own and no role has one to itself.
         let asked = match asked {
@@ -172,7 +199,13 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     if roles.is_empty() && ask.duration.is_some() && (ask.no_session || chain.temporary) {
         notes.push("--duration has no effect: the credentials are handed out as they are".into());
     }
-    for (role, mut duration, _) in roles {
+    for (at, (role, mut duration, link)) in roles.into_iter().enumerate() {
+        if by_token && at == 0 {
+            notes.extend(left_out(&role, link));
+            let Role { arn: role_arn, session_name, .. } = role;
+            steps.push(Step::WebIdentity { role_arn, session_name, duration });
+            continue;
+        }
         if hops > 1 && duration > HOUR {
             notes.push(format!(
                 "{} is assumed for 1h, not {}: AWS allows no more where roles are chained",
@@ -210,7 +243,7 @@ impl Plan {
     /// for more than an hour.
     #[must_use]
     pub fn for_temporary_base(mut self) -> Self {
-        self.steps.retain(|step| matches!(step, Step::Role { .. }));
+        self.steps.retain(|step| !matches!(step, Step::Session { .. }));
         for step in &mut self.steps {
             let Step::Role { role, mfa } = step else { continue };
             *mfa = None;
@@ -236,10 +269,27 @@ impl Plan {
     }
 }
 
+/// What a profile asks of its role and AssumeRoleWithWebIdentity has no parameter for.
+fn left_out(role: &Role, link: &Settings) -> Option<String> {
+    let asks = [
+        (role.external_id.is_some(), "external_id"),
+        (!role.tags.is_empty(), "session_tags"),
+        (role.source_identity.is_some(), "source_identity"),
+    ];
+    let asks: Vec<_> = asks.into_iter().filter(|(there, _)| *there).map(|(_, key)| key).collect();
+    (!asks.is_empty()).then(|| {
+        let (keys, name) = (asks.join(", "), link.name);
+        format!(
+            "{keys} of profile \"{name}\" left out: a web identity's token says such things itself"
+        )
+    })
+}
+
 /// The ARN that tells a plan's partition.
 fn arn(steps: &[Step]) -> Option<&str> {
     steps.iter().rev().find_map(|step| match step {
         Step::Role { role, .. } => Some(role.arn.as_str()),
+        Step::WebIdentity { role_arn, .. } => Some(role_arn),
         Step::Session { mfa, .. } => mfa.as_ref().map(|mfa| mfa.serial.as_str()),
     })
 }

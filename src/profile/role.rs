@@ -62,17 +62,10 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>>
     } else {
         find("AWS_ROLE_ARN", "role_arn")?
     };
-    let Some((arn, by)) = arn else { return Ok(None) };
-    if name::arn_partition(&arn).is_none()
-        || !(20..=2048).contains(&arn.len())
-        || !arn.bytes().all(|b| b.is_ascii_graphic())
-    {
-        return Err(Error::usage(format!("{by}: not an ARN")));
-    }
-    let session_name = match find("AWS_ROLE_SESSION_NAME", "role_session_name")? {
-        Some(named) => checked(named, 2..=64, "+=,.@-_")?,
-        None => default_session_name(settings.name),
-    };
+    let Some(arn) = arn else { return Ok(None) };
+    let arn = checked_arn(arn)?;
+    let session_name =
+        session_name(find("AWS_ROLE_SESSION_NAME", "role_session_name")?, settings.name)?;
     let external_id = settings
         .own("external_id")
         .map(|id| (id.to_owned(), format!("external_id of profile \"{}\"", settings.name)))
@@ -93,6 +86,44 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>>
         transitive: transitive.unwrap_or_default(),
         source_identity,
     }))
+}
+
+/// The role of the environment's own web identity: `AWS_ROLE_ARN`, where a token's file stands beside
+/// it, and `AWS_ROLE_SESSION_NAME`.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`], naming the variable, for what AWS would not take.
+pub(super) fn of_web_identity(env: &Env, settings: &Settings) -> Result<Role> {
+    let get = |name: &str| -> Result<Option<(String, String)>> {
+        Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
+    };
+    let arn = get("AWS_ROLE_ARN")?.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
+    Ok(Role {
+        arn: checked_arn(arn)?,
+        session_name: session_name(get("AWS_ROLE_SESSION_NAME")?, settings.name)?,
+        duration: HOUR,
+        external_id: None,
+        tags: Vec::new(),
+        transitive: Vec::new(),
+        source_identity: None,
+    })
+}
+
+fn checked_arn((arn, by): (String, String)) -> Result<String> {
+    if name::arn_partition(&arn).is_none()
+        || !(20..=2048).contains(&arn.len())
+        || !arn.bytes().all(|b| b.is_ascii_graphic())
+    {
+        return Err(Error::usage(format!("{by}: not an ARN")));
+    }
+    Ok(arn)
+}
+
+fn session_name(named: Option<(String, String)>, profile: &str) -> Result<String> {
+    match named {
+        Some(named) => checked(named, 2..=64, "+=,.@-_"),
+        None => Ok(default_session_name(profile)),
+    }
 }
 
 /// `vault-` and the profile's name, in the characters that AWS takes. The same at each run, so that

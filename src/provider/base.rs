@@ -2,30 +2,59 @@
 
 use std::time::Instant;
 
-use super::Provider;
 use super::program::failed;
+use super::{Provider, token};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::Base;
 use crate::secret::Secret;
 
+/// What a plan starts from, once it is at hand.
+#[derive(Debug)]
+pub(super) enum Start {
+    /// Credentials.
+    Credentials(Credentials),
+    /// A web identity's token, which the first step makes credentials of.
+    Token(Secret),
+}
+
+impl Start {
+    /// Whose it is, as far as AWS's answers depend on that.
+    pub(super) fn identity(&self) -> String {
+        match self {
+            Self::Credentials(credentials) => credentials.access_key_id.clone(),
+            Self::Token(token) => token::identity(token),
+        }
+    }
+
+    /// The part of it that nobody else has.
+    pub(super) fn secret(&self) -> &Secret {
+        match self {
+            Self::Credentials(credentials) => &credentials.secret_access_key,
+            Self::Token(token) => token,
+        }
+    }
+}
+
 impl Provider<'_> {
-    /// The credentials that the plan starts from.
-    pub(super) fn base(&self, base: &Base, deadline: Instant) -> Result<Credentials> {
-        match base {
+    /// What the plan starts from.
+    pub(super) fn base(&self, base: &Base, deadline: Instant) -> Result<Start> {
+        let credentials = match base {
             Base::Vault { profile } => self
                 .vault
                 .as_ref()
                 .ok()
                 .and_then(|vault| vault.payload().credential(profile))
-                .ok_or_else(|| Error::not_found(format!("no key for {profile} in the vault"))),
+                .ok_or_else(|| Error::not_found(format!("no key for {profile} in the vault")))?,
             Base::Process { profile, command } => {
-                self.credential_process(profile, command, deadline)
+                self.credential_process(profile, command, deadline)?
             }
-            Base::Plaintext { profile } => self.plaintext(profile),
-            Base::Environment => self.environment(),
-        }
+            Base::Plaintext { profile } => self.plaintext(profile)?,
+            Base::Environment => self.environment()?,
+            Base::WebIdentity(token) => return self.token(token, deadline).map(Start::Token),
+        };
+        Ok(Start::Credentials(credentials))
     }
 
     fn plaintext(&self, profile: &str) -> Result<Credentials> {

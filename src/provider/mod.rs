@@ -4,10 +4,12 @@ mod base;
 mod code;
 mod program;
 mod run;
+mod token;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use base::Start;
 use run::Run;
 
 use crate::clock::Clock;
@@ -75,19 +77,29 @@ impl Provider<'_> {
         let start = Instant::now();
         let base = self.base(&plan.base, start + DEADLINE)?;
         // Only a run tells what a credential_process gives.
-        let plan = if base.is_temporary() { plan.for_temporary_base() } else { plan };
+        let plan = match &base {
+            Start::Credentials(credentials) if credentials.is_temporary() => {
+                plan.for_temporary_base()
+            }
+            _ => plan,
+        };
         for note in &plan.notes {
             self.say.warn(note);
         }
-        if plan.steps.is_empty() {
-            return Ok(base);
-        }
+        let base = match base {
+            Start::Credentials(credentials) if plan.steps.is_empty() => return Ok(credentials),
+            base => base,
+        };
         // Its parent may hold the lock of the very session that this would wait for.
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
             self.refuse_to_come_back("mfa_process", &plan.profile)?;
         }
         let start = if self.prompt.is_timed() { start } else { Instant::now() };
-        Run::new(self, &plan, &base, start + DEADLINE).credentials()
+        // A code is more than the secret: what it bought is not for who has only that.
+        let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
+        let own = self.cache.with_secret(base.secret()).filter(|_| !with_code);
+        let cache = own.as_ref().unwrap_or(self.cache);
+        Run::new(self, &plan, &base, cache, start + DEADLINE).credentials()
     }
 
     /// Runs a plan once more, for credentials that last at least so long.

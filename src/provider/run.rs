@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::time::{Duration, Instant};
 
+use super::base::Start;
 use super::code::Code;
 use super::{DEADLINE, Provider};
 use crate::aws::{Sts, StsError};
@@ -28,7 +29,7 @@ const OLD_CODE: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Run<'a> {
     provider: &'a Provider<'a>,
     plan: &'a Plan,
-    base: &'a Credentials,
+    base: &'a Start,
     cache: &'a Cache,
     /// Made at the first call: a hit needs none.
     sts: OnceCell<Sts>,
@@ -42,7 +43,8 @@ impl<'a> Run<'a> {
     pub(super) fn new(
         provider: &'a Provider<'a>,
         plan: &'a Plan,
-        base: &'a Credentials,
+        base: &'a Start,
+        cache: &'a Cache,
         deadline: Instant,
     ) -> Self {
         // A session of this very second may be older than the process.
@@ -52,7 +54,7 @@ impl<'a> Run<'a> {
             provider,
             plan,
             base,
-            cache: provider.cache,
+            cache,
             sts: OnceCell::new(),
             deadline: Cell::new(deadline),
             not_before,
@@ -79,7 +81,7 @@ impl<'a> Run<'a> {
             profile: &self.plan.profile,
             kind: match self.plan.steps[at] {
                 Step::Session { .. } => Kind::Session,
-                Step::Role { .. } => Kind::Role,
+                Step::Role { .. } | Step::WebIdentity { .. } => Kind::Role,
             },
             key: &key,
             not_before,
@@ -96,7 +98,12 @@ impl<'a> Run<'a> {
         at: usize,
         not_before: Option<Timestamp>,
     ) -> std::result::Result<Credentials, Failed> {
-        let Some(before) = at.checked_sub(1) else { return self.call(at, self.base) };
+        let Some(before) = at.checked_sub(1) else {
+            return match self.base {
+                Start::Credentials(base) => self.call(at, base),
+                Start::Token(token) => self.exchange(at, token),
+            };
+        };
         let from = self.session(before, not_before)?;
         match self.call(at, &from.credentials) {
             Err(error) if self.wants_a_newer_code(at, &error, from.made) => {
@@ -113,7 +120,7 @@ impl<'a> Run<'a> {
     fn key(&self, at: usize) -> Vec<String> {
         let sts = self.plan.sts.as_ref();
         let mut key = vec![
-            self.base.access_key_id.clone(),
+            self.base.identity(),
             sts.map_or_else(String::new, |sts| sts.region.clone()),
             sts.and_then(|sts| sts.endpoint.clone()).unwrap_or_default(),
         ];
@@ -130,8 +137,19 @@ impl<'a> Run<'a> {
                 }
                 format!("{step:?}")
             }
+            Step::WebIdentity { .. } => format!("{step:?}"),
         }));
         key
+    }
+
+    /// Makes credentials of a token.
+    fn exchange(&self, at: usize, token: &Secret) -> std::result::Result<Credentials, Failed> {
+        let Step::WebIdentity { role_arn, session_name, duration } = &self.plan.steps[at] else {
+            return Err(Failed::Ours(Error::other("a plan has no use for its token")));
+        };
+        self.provider.say.debug(format!("calling AssumeRoleWithWebIdentity for {role_arn}"));
+        let sts = self.sts()?;
+        Ok(sts.assume_role_with_web_identity(token, role_arn, session_name, *duration)?)
     }
 
     /// Makes what a step gives, with its code if it wants one.
@@ -225,6 +243,9 @@ impl<'a> Run<'a> {
             Step::Role { role, .. } => {
                 self.provider.say.debug(format!("calling AssumeRole for {}", role.arn));
                 sts.assume_role(from, role, mfa)
+            }
+            Step::WebIdentity { .. } => {
+                Err(StsError::Setup(Error::other("a plan wants a token and has credentials")))
             }
         }
     }

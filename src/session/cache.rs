@@ -19,6 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Holder, ReadError};
 use crate::say::Say;
+use crate::secret::Secret;
 
 /// More than any session or ledger has.
 const FILE_LIMIT: u64 = 64 * 1024;
@@ -32,6 +33,8 @@ const LOOKED_AT: usize = 10_000;
 #[derive(Debug)]
 pub struct Cache {
     dir: Option<PathBuf>,
+    /// False where there is no vault whose key would keep anything: then nothing is written.
+    keyed: bool,
     pub(super) keys: Keys,
     pub(super) clock: Clock,
     pub(super) say: Say,
@@ -64,6 +67,7 @@ impl Cache {
     ) -> Self {
         Self {
             dir,
+            keyed: true,
             keys: Keys::new(vault_id, cache_key),
             clock,
             say,
@@ -73,10 +77,20 @@ impl Cache {
     }
 
     /// A cache of this process alone, for who has no vault: there is no key to keep one with, and so no
-    /// place to say a word about.
-    pub fn of_this_process(clock: Clock, say: Say) -> Self {
-        let cache = Self::open(None, &[0; 16], &[0; 32], clock, say);
-        Self { said: AtomicBool::new(true), ..cache }
+    /// word is said about the place. With a secret, [`Cache::with_secret`] is one in that directory.
+    pub fn without_vault(dir: Option<PathBuf>, clock: Clock, say: Say) -> Self {
+        let cache = Self::open(dir, &[0; 16], &[0; 32], clock, say);
+        Self { keyed: false, said: AtomicBool::new(true), ..cache }
+    }
+
+    /// Where there is no vault: the same place, for sessions that are made from this secret and nothing
+    /// else. Their key is made of it, so that only who could make the very same session reads it.
+    pub fn with_secret(&self, secret: &Secret) -> Option<Self> {
+        let open = || {
+            let key = envelope::key_of_secret(secret);
+            Self::open(self.dir.clone(), &[0; 16], &key, self.clock, self.say)
+        };
+        (!self.keyed).then(open)
     }
 
     /// The sessions that are still valid, by profile. What cannot be read is left out.
@@ -117,7 +131,7 @@ impl Cache {
 
     /// Where a session or ledger of this name lies, if there is a place.
     pub(super) fn path(&self, kind: &str, name: &str) -> Option<PathBuf> {
-        let dir = self.dir.as_deref()?;
+        let dir = self.dir.as_deref().filter(|_| self.keyed)?;
         let folder = if kind == envelope::LEDGER { dir.join("ledger") } else { sessions(dir) };
         Some(folder.join(name))
     }

@@ -6,6 +6,9 @@
 //! name = HMAC-SHA256 of kind and parts, each with its length before it; in hexadecimal
 //! keys = HKDF-SHA256 of the vault's cache_key without salt, one label each
 //! ```
+//!
+//! Without a vault, the secret that a session is made from takes the place of the vault's cache_key, by
+//! an HKDF-SHA256 of its own, and the vault id is zeros.
 
 use std::io;
 
@@ -15,6 +18,8 @@ use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
+
+use crate::secret::Secret;
 
 /// The format that is written, and the only one that is read.
 const VERSION: u8 = 1;
@@ -133,6 +138,16 @@ impl Keys {
     }
 }
 
+/// What stands in for a vault's cache key where there is no vault: whoever holds the secret, a token or
+/// a secret access key, can have the session made anyway.
+pub(super) fn key_of_secret(secret: &Secret) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, secret.expose().as_bytes())
+        .expand(b"vault-cache-of-secret-v1", &mut *key)
+        .expect("32 bytes are within HKDF-SHA256's limit");
+    key
+}
+
 /// True for a name that [`Keys::name`] may have given: no lock and no temporary file.
 pub(super) fn is_name(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
@@ -195,6 +210,17 @@ mod tests {
         assert_eq!(different.len(), names.len());
         assert!(names.iter().all(|name| is_name(name)));
         assert!(!is_name(&format!("{}.lock", names[0])));
+    }
+
+    #[test]
+    fn a_secret_s_key_is_its_own() {
+        let key = |secret: &str| *key_of_secret(&Secret::new(secret.to_owned()));
+        assert_eq!(key("a token"), key("a token"));
+        assert_ne!(key("a token"), key("a tokem"));
+        // Not a key that is made of the same bytes as a vault's would be.
+        let (text, bytes) = ("k".repeat(32), [b'k'; 32]);
+        let name = |key: &[u8; 32]| Keys::new(&[0; 16], key).name("role", ["a"]);
+        assert_ne!(name(&key(&text)), name(&bytes));
     }
 
     #[test]

@@ -44,4 +44,5 @@ mod tutorial;
 mod unlock;
 mod vault_file;
 mod vectors;
+mod web_identity;
 mod write;

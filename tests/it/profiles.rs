@@ -319,8 +319,6 @@ fn what_is_not_supported_yet_is_said() {
         )
     };
     for line in [
-        "web_identity_token_file = /token",
-        "web_identity_token_process = /bin/token",
         "sso_session = corp",
         "sso_start_url = https://corp.awsapps.com/start",
         "credential_source = Ec2InstanceMetadata",

@@ -8,7 +8,7 @@ mod death;
 mod keys;
 mod outage;
 mod places;
-mod together;
+pub mod together;
 
 use crate::support::builder::{Output, Test};
 use crate::support::scene;

@@ -6,13 +6,14 @@ mod calls;
 mod durations;
 mod explain;
 mod files;
+mod identity;
 mod mfa;
 mod roles;
 mod settings;
 
 use std::collections::BTreeSet;
 
-use super::{Ask, Base, Files, Mfa, Plan, Profiles, Role, Step, Target, plan};
+use super::{Ask, Base, Files, Mfa, Plan, Profiles, Role, Step, Target, Token, plan};
 use crate::env::Env;
 use crate::error::Result;
 use crate::name::{duration, show_duration};
@@ -88,6 +89,12 @@ fn shown(plan: &Plan) -> String {
         Base::Process { profile, command } => format!("process {profile}: {command}"),
         Base::Plaintext { profile } => format!("plaintext {profile}"),
         Base::Environment => "environment".to_owned(),
+        Base::WebIdentity(Token::File { path, profile }) => {
+            format!("token {} by {}", path.display(), profile.as_deref().unwrap_or("variable"))
+        }
+        Base::WebIdentity(Token::Process { profile, command }) => {
+            format!("token of {command} by {profile}")
+        }
     }];
     let with = |mfa: &Option<Mfa>| match mfa {
         None => String::new(),
@@ -98,6 +105,9 @@ fn shown(plan: &Plan) -> String {
         lines.push(match step {
             Step::Session { duration, mfa } => {
                 format!("session {}{}", show_duration(*duration), with(mfa))
+            }
+            Step::WebIdentity { role_arn, session_name, duration } => {
+                format!("identity {role_arn} {} as {session_name}", show_duration(*duration))
             }
             Step::Role { role, mfa } => {
                 let Role { arn, session_name, duration, .. } = role;

@@ -9,7 +9,7 @@ use crate::support::scene::{self, code, log};
 use crate::support::standin::{Fault, StandIn};
 
 /// So many runs at once.
-fn at_once(count: usize, run: impl Fn(usize) -> Test + Sync) -> Vec<Output> {
+pub fn at_once(count: usize, run: impl Fn(usize) -> Test + Sync) -> Vec<Output> {
     std::thread::scope(|scope| {
         let run = &run;
         let threads: Vec<_> =

@@ -7,6 +7,7 @@ mod call;
 pub mod client;
 pub mod http;
 mod iam;
+pub mod identity;
 mod params;
 mod rules;
 pub mod sigv4;

@@ -4,13 +4,15 @@ use std::fmt;
 
 use super::http::Request;
 use super::params::Params;
-use super::sigv4;
+use super::{identity, sigv4};
 
 /// One call, as it came in and as it went out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Call {
     pub action: String,
     pub access_key_id: String,
+    /// The subject that a web identity's token claims.
+    pub subject: Option<String>,
     pub region: String,
     /// As asked, in seconds; `None` leaves it to AWS.
     pub duration: Option<String>,
@@ -44,6 +46,7 @@ impl Call {
         Self {
             action: get("Action").unwrap_or_default(),
             access_key_id: claim.as_ref().map(|c| c.access_key_id.clone()).unwrap_or_default(),
+            subject: get("WebIdentityToken").and_then(|token| subject(&token)),
             region: claim.map(|c| c.scope.region).unwrap_or_default(),
             duration: get("DurationSeconds"),
             serial: get("SerialNumber"),
@@ -62,10 +65,17 @@ impl Call {
     }
 }
 
+fn subject(token: &str) -> Option<String> {
+    Some(identity::claims(token)?["sub"].as_str()?.to_owned())
+}
+
 /// One line, without what changes from run to run but the session's id.
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} by {} in {}", self.action, self.access_key_id, self.region)?;
+        match &self.subject {
+            Some(subject) => write!(f, "{} by {subject}", self.action)?,
+            None => write!(f, "{} by {} in {}", self.action, self.access_key_id, self.region)?,
+        }
         for (name, value) in [
             ("role", &self.role_arn),
             ("name", &self.session_name),

@@ -1,4 +1,4 @@
-//! What STS allows: the three actions. The rules are AWS's, with AWS's texts where they are known.
+//! What STS allows: the actions that are signed. The rules are AWS's, with AWS's texts where they are known.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -49,6 +49,9 @@ impl World {
         if version == iam::VERSION {
             let caller = self.authenticate(request, "iam", Some("us-east-1"), now)?;
             return self.perform_iam(&action, &caller, params, now);
+        }
+        if action == "AssumeRoleWithWebIdentity" && version == "2011-06-15" {
+            return self.assume_role_with_web_identity(request, params, now);
         }
         let caller = self.authenticate(request, "sts", self.region.as_deref(), now)?;
         if version != "2011-06-15" {
@@ -184,17 +187,10 @@ impl World {
         let mut passed_on = caller.transitive.clone();
         passed_on.extend(tags.into_iter().filter(|(key, _)| transitive.contains(key)));
         let identity = identity.or_else(|| caller.source_identity.clone());
-        let path = arn.split_once(":role/").map_or(arn.as_str(), |(_, path)| path);
-        let role_name = path.rsplit('/').next().unwrap_or(path);
         let session = Principal {
-            kind: Kind::Role,
-            arn: format!("arn:aws:sts::{}:assumed-role/{role_name}/{name}", account(&arn)),
-            role: Some(arn.clone()),
-            unique_id: format!("AROAEXAMPLEEXAMPLEEXA:{name}"),
-            // A role session does not pass on that its maker had MFA.
-            mfa_at: None,
             transitive: passed_on,
             source_identity: identity.clone(),
+            ..Principal::role_session(&arn, &name)
         };
         let assumed = answer::element(
             "AssumedRoleUser",
@@ -246,7 +242,7 @@ impl World {
         (step - 20..=step + 20).filter(|s| totp::code(seed, *s) == code).min_by_key(near)
     }
 
-    fn issue(&mut self, session: Principal, now: i64, duration: i64) -> Issued {
+    pub(super) fn issue(&mut self, session: Principal, now: i64, duration: i64) -> Issued {
         let duration = self.session_limit.map_or(duration, |limit| duration.min(limit));
         let id: String = random(16)
             .iter()
@@ -261,6 +257,23 @@ impl World {
         self.sessions.insert(issued.access_key_id.clone(), session);
         self.issued.push(issued.clone());
         issued
+    }
+}
+
+impl Principal {
+    /// Of a role, by nobody who could pass anything on: not that its maker had MFA, either.
+    pub(super) fn role_session(arn: &str, name: &str) -> Self {
+        let path = arn.split_once(":role/").map_or(arn, |(_, path)| path);
+        let role_name = path.rsplit('/').next().unwrap_or(path);
+        Self {
+            kind: Kind::Role,
+            arn: format!("arn:aws:sts::{}:assumed-role/{role_name}/{name}", account(arn)),
+            role: Some(arn.to_owned()),
+            unique_id: format!("AROAEXAMPLEEXAMPLEEXA:{name}"),
+            mfa_at: None,
+            transitive: BTreeMap::new(),
+            source_identity: None,
+        }
     }
 }
 
@@ -292,7 +305,7 @@ pub(super) fn word(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
 }
 
-fn null(field: &str) -> Refusal {
+pub(super) fn null(field: &str) -> Refusal {
     Refusal::invalid(format!(
         "1 validation error detected: Value null at '{field}' failed to satisfy constraint: Member \
          must not be null"

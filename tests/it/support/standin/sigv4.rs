@@ -210,7 +210,7 @@ pub fn encode(text: &str) -> String {
         .collect()
 }
 
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
+pub(super) fn mac(key: &[u8], text: &str) -> Vec<u8> {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key length");
     mac.update(text.as_bytes());
     mac.finalize().into_bytes().to_vec()

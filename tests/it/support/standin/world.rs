@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::iam::Device;
+use super::identity::Provider;
 use crate::support::{ACCESS_KEY_ID, ACCOUNT, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// An IAM user.
@@ -45,6 +46,8 @@ pub struct Role {
     pub mfa: Option<i64>,
     pub external_id: Option<String>,
     pub trusts: Vec<String>,
+    /// The subjects of web identities that it trusts, which is nobody until told whom.
+    pub subjects: Vec<String>,
 }
 
 impl Role {
@@ -54,7 +57,14 @@ impl Role {
             Some(_) => name.to_owned(),
             None => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
         };
-        Self { arn, max_duration: 3600, mfa: None, external_id: None, trusts: Vec::new() }
+        Self {
+            arn,
+            max_duration: 3600,
+            mfa: None,
+            external_id: None,
+            trusts: Vec::new(),
+            subjects: Vec::new(),
+        }
     }
 
     pub fn max_duration(mut self, seconds: i64) -> Self {
@@ -76,6 +86,12 @@ impl Role {
 
     pub fn external_id(mut self, id: &str) -> Self {
         self.external_id = Some(id.to_owned());
+        self
+    }
+
+    /// The subject of a web identity that may assume it.
+    pub fn subject(mut self, subject: &str) -> Self {
+        self.subjects.push(subject.to_owned());
         self
     }
 
@@ -123,6 +139,8 @@ pub(super) struct Principal {
 pub struct World {
     pub users: Vec<User>,
     pub roles: Vec<Role>,
+    /// The identity providers whose tokens it takes.
+    pub providers: Vec<Provider>,
     /// The region that the endpoint serves; `None` serves all.
     pub region: Option<String>,
     /// No session is given more seconds than this, whatever was asked.
@@ -159,6 +177,11 @@ impl World {
 
     pub fn role(mut self, role: Role) -> Self {
         self.roles.push(role);
+        self
+    }
+
+    pub fn provider(mut self, provider: Provider) -> Self {
+        self.providers.push(provider);
         self
     }
 
