@@ -26,7 +26,9 @@ RUN apt-get -q update \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb
 COPY --from=aws /opt/aws /opt/aws
 COPY --from=vault /usr/local/bin/ /usr/local/bin/
-RUN ln -s /opt/aws/bin/aws /usr/local/bin/aws
+RUN ln -s /opt/aws/bin/aws /usr/local/bin/aws \
+    && mkdir -p /usr/local/share/man/man1 \
+    && vault man --dir /usr/local/share/man/man1
 LABEL org.opencontainers.image.title="vault-pipeline" \
     org.opencontainers.image.description="vault, AWS CLI, git, jq and bash for CI jobs" \
     org.opencontainers.image.licenses="MIT"

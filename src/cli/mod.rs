@@ -1,5 +1,7 @@
 //! The command line as types. What the words mean is decided here; nothing is touched.
 
+pub mod complete;
+pub mod man;
 mod parse;
 pub mod serve;
 pub mod totp;
@@ -104,6 +106,10 @@ pub enum Command {
     Passphrase(ways::PassphraseArgs),
     Rekey(ways::Rekey),
     Pin(ways::PinArgs),
+    Completions(complete::Completions),
+    Man(man::Man),
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::Complete),
 }
 
 /// Make a vault
@@ -400,6 +406,9 @@ impl Command {
             Command::Totp(c) => return c.take_global(),
             Command::Mfa(c) => return c.take_global(),
             Command::Pin(c) => &mut c.global,
+            Command::Completions(c) => &mut c.global,
+            Command::Man(c) => &mut c.global,
+            Command::Complete(c) => &mut c.global,
         };
         std::mem::take(global)
     }

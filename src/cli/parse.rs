@@ -53,7 +53,8 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
     let Cli { global, mut command } = cli;
     let global = global.and(command.take_global());
-    if let (false, false) = (words.is_empty(), matches!(command, Command::Exec(_))) {
+    let takes_words = matches!(command, Command::Exec(_) | Command::Complete(_));
+    if !words.is_empty() && !takes_words {
         return Err(Error::usage("this command takes nothing after --"));
     }
     Ok(Answer::Run(Box::new(Parsed { global, command, words: words.to_vec() })))
@@ -133,7 +134,7 @@ fn split<'a>(clap: &clap::Command, argv: &'a [OsString]) -> (&'a [OsString], &'a
 }
 
 /// True for `--flag` and `-f` of a flag that takes a value, where the value is not in the same word.
-fn takes_the_next_word(level: &clap::Command, word: &[u8]) -> bool {
+pub(super) fn takes_the_next_word(level: &clap::Command, word: &[u8]) -> bool {
     let takes = |arg: &clap::Arg| arg.get_action().takes_values();
     let Ok(text) = std::str::from_utf8(word) else { return false };
     if let Some(long) = text.strip_prefix("--") {
@@ -179,7 +180,7 @@ fn usage_error(error: &clap::Error) -> Error {
     };
     // Only names of our own flags, or what plainly is the name of a flag, may be shown.
     let flag = context(ContextKind::InvalidArg);
-    let shown = flag.as_deref().filter(|flag| is_flag_name(flag) || flag.contains('<'));
+    let shown = flag.as_deref().filter(|flag| is_flag_name(flag) || flag.contains(['<', '[']));
     let what = match error.kind() {
         ErrorKind::UnknownArgument => match shown {
             Some(flag) if is_flag_name(flag) => format!("there is no flag {flag}"),

@@ -2,6 +2,7 @@
 
 mod add;
 mod clear;
+mod completions;
 mod config;
 mod context;
 mod doctor;
@@ -10,6 +11,7 @@ mod explain;
 mod export;
 mod init;
 mod list;
+mod man;
 mod mfa;
 mod passphrase;
 mod pin;
@@ -65,6 +67,9 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
             MfaCommand::Enroll(args) => mfa::enroll(&args, &context),
         },
         Command::Pin(args) => pin::run(&args, &context),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Complete(_) => completions::complete(&parsed.words, &context),
     }?;
     Ok(0)
 }

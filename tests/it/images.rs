@@ -205,7 +205,8 @@ fn a_credential_process_needs_no_shell_where_the_sdk_needs_none() {
 fn the_pipeline_image_has_what_jobs_use() {
     let engine = Engine::new();
     let script = "vault --version && aws-vault --version && aws --version && git --version && \
-                  jq --version && bash --version && id -u";
+                  jq --version && bash --version && id -u && \
+                  test -r /usr/local/share/man/man1/vault-exec.1";
     // As GitLab and Jenkins start it: a shell on stdin, as whoever they like.
     for user in ["--user=0", NOBODY] {
         let user = format!("--user={}", user.trim_start_matches("--user="));

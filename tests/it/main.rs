@@ -2,6 +2,7 @@
 
 mod add;
 mod child;
+mod completions;
 mod container;
 mod doctor;
 mod enroll;
@@ -16,6 +17,7 @@ mod house;
 mod images;
 mod init;
 mod list;
+mod man;
 mod memory;
 mod mfa;
 mod passphrase;

@@ -1,0 +1,234 @@
+//! `completions`: a script for a shell, and what may stand at a place of a command line.
+//!
+//! Commands, flags and their values are written into the script by clap_complete. The names of
+//! profiles, and where the command of `exec` begins, are asked of the program itself when the key is
+//! pressed, so that they are read as the program reads them.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use clap::{Arg, Args, Command, CommandFactory, ValueHint};
+use clap_complete::Shell;
+
+use super::Cli;
+use super::parse::takes_the_next_word;
+
+/// Print a completion script for a shell
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    vault completions bash >~/.local/share/bash-completion/completions/vault\n  \
+    vault completions zsh >~/.zsh/completions/_vault   # a directory in $fpath\n  \
+    vault completions fish >~/.config/fish/completions/vault.fish\n  \
+    source <(vault completions bash)\n\n\
+    Names of profiles come from the AWS config at the moment of the key; nothing is unlocked for them.\n\
+    bash looks for the completions of aws-vault under that name: ln -s vault aws-vault there, too.")]
+pub struct Completions {
+    /// The shell
+    pub shell: Shell,
+    #[command(flatten)]
+    pub global: super::Global,
+}
+
+/// What the scripts ask.
+#[derive(Debug, Args)]
+pub struct Complete {
+    #[command(flatten)]
+    pub global: super::Global,
+}
+
+/// What may stand at a place of a command line.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// The name of a profile.
+    Profile,
+    /// A part of the command of `exec`, which begins at this word.
+    Command(usize),
+    /// What the script knows by itself.
+    Other,
+}
+
+/// What may stand in the place of the last of these words, which may be empty. The program's name is
+/// not among them.
+pub fn expected(words: &[OsString]) -> Expected {
+    let clap = Cli::command();
+    let Some((current, before)) = words.split_last() else { return Expected::Other };
+    let mut level = &clap;
+    let mut flag = None;
+    let mut bare_words = 0;
+    let is_exec = |level: &Command| level.get_name() == "exec";
+    for (at, word) in before.iter().enumerate() {
+        let bytes = word.as_bytes();
+        if flag.take().is_some() {
+            continue;
+        }
+        if bytes == b"--" {
+            return if is_exec(level) { Expected::Command(at + 1) } else { Expected::Other };
+        }
+        if bytes.starts_with(b"-") && bytes.len() > 1 {
+            flag = takes_the_next_word(level, bytes).then_some(word);
+            continue;
+        }
+        match word.to_str().and_then(|name| level.find_subcommand(name)) {
+            Some(found) => level = found,
+            None if level.has_subcommands() => return Expected::Other,
+            None if is_exec(level) && bare_words == 1 => return Expected::Command(at),
+            None => bare_words += 1,
+        }
+    }
+    if let Some(flag) = flag {
+        let named = level.get_opts().find(|option| is_flag(option, flag));
+        return if named.is_some_and(is_profile) { Expected::Profile } else { Expected::Other };
+    }
+    if current.as_bytes().starts_with(b"-") {
+        return Expected::Other;
+    }
+    match level.get_positionals().nth(bare_words) {
+        Some(arg) if is_profile(arg) => Expected::Profile,
+        None if is_exec(level) => Expected::Command(before.len()),
+        _ => Expected::Other,
+    }
+}
+
+fn is_flag(option: &Arg, word: &OsStr) -> bool {
+    word.to_str().and_then(|word| word.strip_prefix("--")) == option.get_long()
+}
+
+/// True for PROFILE, and for what may be one.
+fn is_profile(arg: &Arg) -> bool {
+    arg.get_id() == "profile" || (arg.get_id() == "device" && arg.is_positional())
+}
+
+/// The script for a shell.
+pub fn script(shell: Shell) -> String {
+    let mut clap = shown(&Cli::command());
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut clap, "vault", &mut text);
+    let text = String::from_utf8_lossy(&text);
+    match shell {
+        Shell::Bash => format!("{text}\n{}", include_str!("complete/hook.bash")),
+        Shell::Fish => {
+            // Behind the beginning of exec's command its flags are the command's.
+            let begun = "__fish_vault_using_subcommand exec";
+            let text = text.replace(begun, &format!("{begun}; and not __vault_expects command"));
+            let text = text.replace("(__fish_print_hostnames)", "(__vault_profiles)");
+            format!("{}\n{text}", include_str!("complete/hook.fish"))
+        }
+        Shell::Zsh => {
+            let text = text.replacen("#compdef vault", "#compdef vault aws-vault", 1);
+            let text = text.replacen("\n_vault() {", "\n_vault_by_itself() {", 1);
+            // No action at all would show a message.
+            let text = text.replace(":_hosts", ":false");
+            // At the end stands which function it is to be called by.
+            let (functions, _) = text.split_once("\nif [ \"$funcstack").unwrap_or((&text, ""));
+            format!("{functions}\n{}", include_str!("complete/hook.zsh"))
+        }
+        _ => text.into_owned(),
+    }
+}
+
+/// The definition as `--help` shows it, with hints on what values are. clap_complete would offer what
+/// is hidden, too.
+fn shown(clap: &Command) -> Command {
+    let mut copy = Command::new(clap.get_name().to_owned())
+        .disable_help_subcommand(true)
+        .version(clap.get_version().unwrap_or_default().to_owned())
+        .disable_version_flag(clap.get_version().is_none())
+        .visible_aliases(clap.get_visible_aliases().map(str::to_owned).collect::<Vec<_>>());
+    if let Some(about) = clap.get_about() {
+        copy = copy.about(about.clone());
+    }
+    for arg in clap.get_arguments().filter(|arg| !arg.is_hide_set()) {
+        let value = arg.get_value_names().and_then(|names| names.first());
+        let hint = match value.map(|name| name.as_str()) {
+            // Stands for it, since nothing here is the name of a host.
+            _ if is_profile(arg) => ValueHint::Hostname,
+            Some("FILE" | "SOCKET") => ValueHint::FilePath,
+            Some("DIR") => ValueHint::DirPath,
+            _ if !arg.get_possible_values().is_empty() => ValueHint::Unknown,
+            _ => ValueHint::Other,
+        };
+        let takes_values = arg.get_action().takes_values();
+        copy = copy.arg(if takes_values { arg.clone().value_hint(hint) } else { arg.clone() });
+    }
+    copy.subcommands(clap.get_subcommands().filter(|sub| !sub.is_hide_set()).map(shown))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_expected_is_what_the_program_would_read() {
+        use Expected::{Command, Other, Profile};
+        for (line, wanted) in [
+            // A vertical bar ends the words; what follows it is being typed.
+            ("|", Other),
+            ("|ex", Other),
+            ("exec |", Profile),
+            ("exec |pr", Profile),
+            ("exec |-", Other),
+            ("exec -n |", Profile),
+            ("exec -d 1h |", Profile),
+            ("exec --duration |", Other),
+            ("exec --duration=1h |", Profile),
+            ("--vault v exec -i k |", Profile),
+            ("--vault exec |", Other),
+            ("exec prod |", Command(2)),
+            ("exec prod |-", Other),
+            ("exec prod -n |", Command(3)),
+            ("exec prod -- |", Command(3)),
+            ("exec prod -- |-l", Command(3)),
+            ("exec prod -- ls |", Command(3)),
+            ("exec prod ls |-l", Command(2)),
+            ("exec prod ls -l x |", Command(2)),
+            ("exec -- |", Command(2)),
+            ("exec -- ls |", Command(2)),
+            ("exec exec |", Command(2)),
+            ("remove |", Profile),
+            ("rm |", Profile),
+            ("remove prod |", Other),
+            ("remove -- |", Other),
+            ("list |", Other),
+            ("totp code |", Profile),
+            ("totp |", Other),
+            ("totp nothing |", Other),
+            ("mfa enroll |", Profile),
+            ("mfa enroll --device |", Other),
+            ("serve --profile |", Profile),
+            ("serve |", Other),
+            ("recipient remove |", Other),
+            ("nothing |", Other),
+        ] {
+            let (before, current) = line.split_once('|').expect("a bar");
+            let words = before.split_whitespace().chain([current]).map(OsString::from);
+            assert_eq!(expected(&words.collect::<Vec<_>>()), wanted, "{line}");
+        }
+        assert_eq!(expected(&[]), Other);
+    }
+
+    #[test]
+    fn the_scripts_are_what_clap_complete_writes_and_our_own() {
+        let zsh = script(Shell::Zsh);
+        assert!(zsh.starts_with("#compdef vault aws-vault\n"));
+        for function in ["_vault()", "_vault_by_itself()", "_vault_commands()"] {
+            assert_eq!(zsh.matches(&format!("\n{function} {{")).count(), 1, "{function}");
+        }
+        assert!(!zsh.contains("_hosts"));
+        let fish = script(Shell::Fish);
+        assert_eq!(fish.matches("-l profile -d").count(), 1);
+        assert!(fish.contains("(__vault_profiles)\""), "{fish}");
+        assert!(!fish.contains("_using_subcommand exec\""), "{fish}");
+        assert!(script(Shell::Bash).starts_with("_vault() {\n"));
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_offered() {
+        for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
+            let script = script(shell);
+            for hidden in ["keychain", "ec2-server", "pass-dir", "lazy"] {
+                assert!(!script.contains(hidden), "{shell}: {hidden}");
+            }
+            assert!(script.contains("min-generation"), "{shell}");
+        }
+    }
+}

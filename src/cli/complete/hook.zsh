@@ -1,0 +1,27 @@
+# Profiles, and the command of exec, as vault itself reads the words; all else as above.
+_vault() {
+    local -a answer
+    local expl
+    answer=("${(@f)$(command vault __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+    case $answer[1] in
+    profile)
+        shift answer
+        _wanted profiles expl profile compadd -a answer
+        ;;
+    command\ *)
+        # The program's name is the first of these words, and not among those that vault counts.
+        shift $((${answer[1]#command } + 1)) words
+        ((CURRENT -= ${answer[1]#command } + 1))
+        _normal -p vault
+        ;;
+    *)
+        _vault_by_itself "$@"
+        ;;
+    esac
+}
+
+if [ "$funcstack[1]" = "_vault" ]; then
+    _vault "$@"
+else
+    compdef _vault vault aws-vault
+fi

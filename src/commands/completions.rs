@@ -1,0 +1,30 @@
+//! `completions`: a script for a shell; and what that script asks.
+
+use std::ffi::OsString;
+
+use super::context::Context;
+use crate::cli::complete::{Completions, Expected, expected, script};
+use crate::error::Result;
+use crate::report;
+
+pub fn run(args: &Completions) -> Result<()> {
+    report::result(&script(args.shell))
+}
+
+/// Answers a script: `profile` and the names of the AWS config, `command N`, or nothing. No vault is
+/// opened, and a config that cannot be read has no names: nobody wants an error on half a line.
+pub fn complete(words: &[OsString], context: &Context) -> Result<()> {
+    let text = match expected(words) {
+        Expected::Other => String::new(),
+        Expected::Command(at) => format!("command {at}\n"),
+        Expected::Profile => {
+            let names = context.profiles().map(|profiles| profiles.names()).unwrap_or_default();
+            // After a dash it would be a flag, and a name of several lines is several names.
+            let fits = |name: &&String| {
+                !name.starts_with('-') && !name.is_empty() && !name.contains(char::is_control)
+            };
+            names.iter().filter(fits).fold("profile\n".to_owned(), |text, name| text + name + "\n")
+        }
+    };
+    report::result(&text)
+}
