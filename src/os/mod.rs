@@ -6,6 +6,7 @@ mod children;
 mod environment;
 mod exec;
 mod files;
+pub mod keyring;
 mod limits;
 mod memory;
 mod names;
