@@ -70,7 +70,7 @@ pub fn examine(host: &Host) -> Report {
     let vault = match (&file, &access) {
         (Some(file), Some(access)) => keys::check(host, file, access, &mut report),
         _ => {
-            keys::sources(host, None, &mut report);
+            keys::sources(host, &mut report);
             None
         }
     };

@@ -1,4 +1,4 @@
-//! The words of `recipient`, `passphrase`, `rekey` and `pin`: the ways into a vault.
+//! The words of `recipient`, `passphrase`, `unlock`, `lock`, `rekey` and `pin`: the ways into a vault.
 
 use std::path::PathBuf;
 
@@ -116,6 +116,33 @@ pub struct PassphraseRemove {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Let a vault with a passphrase open without it for a time
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault unlock\n  vault unlock --for 8h\n  vault lock\n\n\
+    What the passphrase opens is kept in the Linux kernel's keyring, for every process of this user\n\
+    and of nobody else. It is gone after that time, after vault lock, and when the machine stops.")]
+pub struct Unlock {
+    /// For how long, such as 30m; 24h at most
+    #[arg(
+        long = "for",
+        value_name = "DURATION",
+        default_value = "1h",
+        overrides_with = "time",
+        allow_hyphen_values = true
+    )]
+    pub time: String,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// End what `vault unlock` began; needs no key
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault lock")]
+pub struct Lock {
     #[command(flatten)]
     pub global: Global,
 }

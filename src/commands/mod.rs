@@ -21,6 +21,7 @@ mod remove;
 mod serve;
 mod serving;
 mod totp;
+mod unlock;
 mod ways;
 
 use crate::cli::totp::{MfaCommand, TotpCommand};
@@ -56,6 +57,8 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
             PassphraseCommand::Set(args) => passphrase::set(&args, &context),
             PassphraseCommand::Remove(args) => passphrase::remove(&args, &context),
         },
+        Command::Unlock(args) => unlock::unlock(&args, &context),
+        Command::Lock(_) => unlock::lock(&context),
         Command::Rekey(_) => rekey::run(&context),
         Command::Totp(args) => match args.command {
             TotpCommand::Add(args) => totp::add(&args, &context),

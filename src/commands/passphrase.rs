@@ -27,13 +27,14 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         None => ways::ask_new_passphrase(&prompt, ANOTHER_WAY)?,
     };
     let slot = ways::slot(&passphrase, args.passphrase_memory)?;
-    let mut replaced = false;
+    let (mut replaced, mut before) = (false, Vec::new());
     let saved = vault.change(|payload| {
-        replaced = has_one(payload);
+        (replaced, before) = (has_one(payload), payload.slot_names());
         payload.set_passphrase(Some(&slot));
         if replaced { payload.renew_keys() } else { Ok(()) }
     });
     ways::told(saved, || {
+        lock(&before, context);
         if replaced {
             context.say.note(
                 "The new passphrase opens the vault now, the old one no longer. Old copies of the \
@@ -66,16 +67,26 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     if !args.force && !prompt.confirm(question)? {
         return Err(Error::other("nothing was removed"));
     }
+    let mut before = Vec::new();
     let saved = vault.change(|payload| {
         check_removable(payload)?;
+        before = payload.slot_names();
         payload.set_passphrase(None);
         payload.renew_keys()
     });
     ways::told(saved, || {
+        lock(&before, context);
         context.say.note("Removed the passphrase. Old copies of the vault stay readable with it.");
         ways::tell_new_keys(vault.payload(), true, context.say);
     })?;
     report::result(&format!("{}\n", vault.payload().pin()))
+}
+
+/// What an old passphrase opened is of no use to the new vault, but it is to old copies.
+fn lock(slots: &[String], context: &Context) {
+    if let Err(error) = unlock::keyring::forget(slots.iter().map(String::as_str)) {
+        context.say.debug(error.what);
+    }
 }
 
 fn has_one(payload: &Payload) -> bool {

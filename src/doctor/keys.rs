@@ -14,16 +14,16 @@ pub fn check<'a>(
     access: &'a Access<'a>,
     report: &mut Report,
 ) -> Option<Vault<'a>> {
-    let has_slot = !file.scanned.slots.is_empty();
-    let found = unlock::survey(host.named, host.env, host.places.identity_file());
-    let counting = counting(&found, has_slot);
-    if counting.iter().any(|source| matches!(source.presence, Presence::Unread)) {
-        list(&found, &counting, None, report);
+    let slots = file.scanned.slot_names();
+    let found = unlock::survey(host.named, host.env, host.places.identity_file(), Some(&slots));
+    let mut counting = found.iter().filter(|source| source.counts);
+    if counting.clone().any(|source| matches!(source.presence, Presence::Unread)) {
+        list(&found, None, report);
         report.note("unlock.open", "not tried: pipes are for those who need what is in them");
         return None;
     }
     let opened = Vault::open(access);
-    list(&found, &counting, opened.as_ref().ok().map(Vault::opened_by), report);
+    list(&found, opened.as_ref().ok().map(Vault::opened_by), report);
     match opened {
         Ok(vault) => {
             report
@@ -32,7 +32,7 @@ pub fn check<'a>(
             Some(vault)
         }
         // What lay around was tried in vain, or there was nothing: then a person is asked.
-        Err(_) if has_slot && host.has_terminal && counting.iter().all(|s| s.line > 3) => {
+        Err(_) if !slots.is_empty() && host.has_terminal && counting.all(|s| s.line > 3) => {
             report.note("unlock.open", "a passphrase will be asked for on the terminal; not tried");
             None
         }
@@ -44,39 +44,41 @@ pub fn check<'a>(
 }
 
 /// Without a vault: what there is.
-pub fn sources(host: &Host, opened_by: Option<&str>, report: &mut Report) {
-    let found = unlock::survey(host.named, host.env, host.places.identity_file());
-    let counting = counting(&found, true);
-    list(&found, &counting, opened_by, report);
+pub fn sources(host: &Host, report: &mut Report) {
+    let found = unlock::survey(host.named, host.env, host.places.identity_file(), None);
+    list(&found, None, report);
 }
 
-/// What is tried: of the first three lines the first with anything in it, else all that lies around.
-fn counting(found: &[Source], has_slot: bool) -> Vec<&Source> {
-    let there = |source: &&Source| {
-        let theirs = source.name == "AWS_VAULT_FILE_PASSPHRASE" && !has_slot;
-        !theirs && !matches!(source.presence, Presence::Absent)
-    };
-    let first = found.iter().filter(there).map(|source| source.line).find(|line| *line <= 3);
-    let counts = |source: &&Source| first.map_or(source.line > 3, |line| source.line == line);
-    found.iter().filter(there).filter(counts).collect()
-}
-
-fn list(found: &[Source], counting: &[&Source], opened_by: Option<&str>, report: &mut Report) {
-    for source in found {
-        let counts = counting.iter().any(|other| std::ptr::eq(*other, source));
-        let Source { line, name, presence } = source;
+fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
+    let opener = found.iter().position(|source| source.presence.label() == opened_by);
+    let opener = opener.filter(|_| opened_by.is_some());
+    for (at, source) in found.iter().enumerate() {
+        let Source { line, name, presence, counts } = source;
         let shown = |what: &str| format!("{line} {name}: {what}");
+        let until = match presence {
+            Presence::Until(_, until) => Some(until.to_rfc3339()),
+            _ => None,
+        };
+        let ends = until.as_ref().map_or_else(String::new, |until| format!(", until {until}"));
         let (state, finding) = match presence {
             Presence::Absent => ("absent", report.ok("unlock.source", shown("absent"))),
-            Presence::Present(label) if opened_by == Some(label) => {
-                ("used", report.ok("unlock.source", shown("used")))
+            Presence::Unavailable(why) => {
+                let text = shown(&format!("not to be had here: {why}"));
+                ("unavailable", report.ok("unlock.source", text))
             }
-            Presence::Present(_) if counts => {
-                ("present", report.note("unlock.source", shown("present, did not open the vault")))
+            Presence::Present(_) | Presence::Until(..) if opener == Some(at) => {
+                ("used", report.ok("unlock.source", shown(&format!("used{ends}"))))
             }
-            Presence::Present(_) => {
-                let text = "present, not tried: an earlier line is";
-                ("present", report.note("unlock.source", shown(text)))
+            Presence::Present(_) | Presence::Until(..) if *counts => {
+                let what = match opener {
+                    Some(opener) if opener < at => "present, not needed: an earlier one opens it",
+                    _ => "present, did not open the vault",
+                };
+                ("present", report.note("unlock.source", shown(&format!("{what}{ends}"))))
+            }
+            Presence::Present(_) | Presence::Until(..) => {
+                let text = format!("present, not tried: an earlier line is{ends}");
+                ("present", report.note("unlock.source", shown(&text)))
             }
             Presence::Unread => {
                 ("present", report.note("unlock.source", shown("a pipe, not read here")))
@@ -93,6 +95,7 @@ fn list(found: &[Source], counting: &[&Source], opened_by: Option<&str>, report:
                 ("unusable", finding)
             }
         };
-        finding.with(json!({ "line": line, "source": name, "state": state, "counts": counts }));
+        let facts = json!({ "line": line, "source": name, "state": state, "counts": counts, "until": until });
+        finding.with(facts);
     }
 }

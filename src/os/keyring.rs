@@ -66,9 +66,10 @@ pub fn keep(description: &str, secret: &[u8], seconds: u32) -> Result<(), Keyrin
     let finished = keyctl(libc::KEYCTL_SET_TIMEOUT, key, seconds.into())
         .and_then(|_| keyctl(libc::KEYCTL_SETPERM, key, OWNER_ONLY))
         .and_then(|_| keyctl(libc::KEYCTL_LINK, key, libc::KEY_SPEC_USER_KEYRING.into()));
-    // The thread may live on, and want to make another one of this description.
-    let unlinked = keyctl(libc::KEYCTL_UNLINK, key, thread);
-    finished.and(unlinked)?;
+    // The thread may live on, and want to make another one of this description. Whether it is kept
+    // has been decided.
+    drop(keyctl(libc::KEYCTL_UNLINK, key, thread));
+    finished?;
     Ok(())
 }
 
@@ -91,9 +92,8 @@ pub fn find(description: &str, length: usize) -> Result<Option<Zeroizing<Vec<u8>
                 secret.len(),
             )
         });
-        match there(read)? {
-            Some(there) => return Ok((usize::try_from(there) == Ok(length)).then_some(secret)),
-            None => {}
+        if let Some(whole) = there(read)? {
+            return Ok((usize::try_from(whole) == Ok(length)).then_some(secret));
         }
     }
     Ok(None)
@@ -125,9 +125,7 @@ fn search(description: &CStr) -> io::Result<Option<Serial>> {
 /// One of the operations that take two numbers.
 fn keyctl(operation: u32, key: Serial, argument: libc::c_long) -> io::Result<Serial> {
     // SAFETY: no pointers.
-    result(unsafe {
-        libc::syscall(libc::SYS_keyctl, libc::c_long::from(operation), key, argument)
-    })
+    result(unsafe { libc::syscall(libc::SYS_keyctl, libc::c_long::from(operation), key, argument) })
 }
 
 fn result(returned: libc::c_long) -> io::Result<Serial> {

@@ -43,6 +43,13 @@ pub struct Scanned {
     pub(super) body: Vec<u8>,
 }
 
+impl Scanned {
+    /// The names of the passphrase slots.
+    pub fn slot_names(&self) -> Vec<String> {
+        self.slots.iter().map(Slot::name).collect()
+    }
+}
+
 impl std::fmt::Debug for Scanned {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scanned")

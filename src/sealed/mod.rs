@@ -22,7 +22,7 @@ pub use keys::{
     Identity, Recipient, brief, generate_identity, parse_identities, parse_recipient,
     parse_recipients_file,
 };
-pub use open::{Opened, open};
+pub use open::{Opened, open, open_by_slot_key};
 pub use seal::{Sealed, seal};
 pub use slot::{Cost, Slot, SlotKey};
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::grammar::Scanned;
 use super::keys::{Identity, Key};
-use super::slot::Slot;
+use super::slot::{Slot, SlotKey};
 use super::{FileKey, copy_key, plugin};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -36,19 +36,25 @@ impl std::fmt::Debug for Opened {
 /// X25519 stanza does, or the content is damaged or cut; class 1 if there is no memory to try a
 /// passphrase.
 pub fn open(scanned: &Scanned, identities: &[Identity], passphrases: &[Secret]) -> Result<Opened> {
-    let ring = Ring {
-        identities,
-        passphrases,
-        slots: &scanned.slots,
-        found: RefCell::default(),
-        reasons: RefCell::default(),
-    };
-    let outcome = decrypt(&scanned.body, &ring);
-    let Ring { found, reasons, .. } = ring;
-    match (outcome, found.into_inner()) {
+    open_by(scanned, &Ring { identities, passphrases, ..Ring::of(scanned) })
+}
+
+/// Opens the file by what a passphrase got out of one of its slots before.
+///
+/// Errors: class 4 if the file has no such slot any more; else as [`open`].
+pub fn open_by_slot_key(scanned: &Scanned, key: &SlotKey) -> Result<Opened> {
+    if scanned.slots.iter().all(|slot| slot.name() != key.slot()) {
+        return Err(Error::locked("the vault's passphrase is another one than was unlocked"));
+    }
+    open_by(scanned, &Ring { slot_key: Some(key), ..Ring::of(scanned) })
+}
+
+fn open_by(scanned: &Scanned, ring: &Ring) -> Result<Opened> {
+    let Ring { identities, passphrases, .. } = ring;
+    match (decrypt(&scanned.body, ring), ring.found.take()) {
         (Ok(plaintext), Some(key)) => Ok(Opened { plaintext, file_key: FileKey(key) }),
         (Err(DecryptError::NoMatchingKeys), _) => {
-            Err(reasons.into_inner().into_error(identities, passphrases, &scanned.slots))
+            Err(ring.reasons.take().into_error(identities, passphrases, &scanned.slots))
         }
         (Err(DecryptError::InvalidMac), _) => {
             Err(Error::damaged("the vault's header is damaged: it is not authentic"))
@@ -74,11 +80,26 @@ pub(super) fn decrypt(
 
 /// All keys as one identity: age stops at the first identity that errs, and keeps the file key.
 struct Ring<'a> {
+    slot_key: Option<&'a SlotKey>,
     identities: &'a [Identity],
     passphrases: &'a [Secret],
     slots: &'a [Slot],
     found: RefCell<Option<AgeKey>>,
     reasons: RefCell<Reasons>,
+}
+
+impl<'a> Ring<'a> {
+    /// With no key on it.
+    fn of(scanned: &'a Scanned) -> Self {
+        Self {
+            slot_key: None,
+            identities: &[],
+            passphrases: &[],
+            slots: &scanned.slots,
+            found: RefCell::default(),
+            reasons: RefCell::default(),
+        }
+    }
 }
 
 impl age::Identity for Ring<'_> {
@@ -99,6 +120,7 @@ impl age::Identity for Ring<'_> {
         let mut reasons = self.reasons.borrow_mut();
         let unwrapped = reasons
             .try_identities(self.identities, stanzas)
+            .or_else(|| self.slot_key.and_then(|key| reasons.try_slot_key(key, stanzas)))
             .or_else(|| reasons.try_passphrases(self.passphrases, self.slots, stanzas))
             .or_else(|| reasons.try_plugins(self.identities, stanzas));
         if let Some(Ok(key)) = &unwrapped {
@@ -164,15 +186,26 @@ impl Reasons {
     ) -> Unwrapped {
         for passphrase in passphrases {
             for slot in slots {
-                let opened =
-                    slot.open(passphrase).and_then(|key| key.map(|key| key.identity()).transpose());
-                match opened.map(|key| key.map(|key| key.unwrap_stanzas(stanzas))) {
-                    Ok(Some(Some(unwrapped))) => return Some(unwrapped),
-                    Ok(Some(None)) => self.orphan = true,
+                match slot.open(passphrase) {
+                    Ok(Some(key)) => {
+                        let unwrapped = self.try_slot_key(&key, stanzas);
+                        if unwrapped.is_some() {
+                            return unwrapped;
+                        }
+                    }
                     Ok(None) => {}
                     Err(error) => self.failure = Some(error),
                 }
             }
+        }
+        None
+    }
+
+    fn try_slot_key(&mut self, key: &SlotKey, stanzas: &[Stanza]) -> Unwrapped {
+        match key.identity().map(|key| key.unwrap_stanzas(stanzas)) {
+            Ok(Some(unwrapped)) => return Some(unwrapped),
+            Ok(None) => self.orphan = true,
+            Err(error) => self.failure = Some(error),
         }
         None
     }

@@ -124,7 +124,10 @@ pub struct Slot {
 }
 
 /// The X25519 secret that a slot held.
-pub struct SlotKey(Zeroizing<[u8; SECRET]>);
+pub struct SlotKey {
+    slot: String,
+    secret: Zeroizing<[u8; SECRET]>,
+}
 
 impl std::fmt::Debug for SlotKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -133,6 +136,27 @@ impl std::fmt::Debug for SlotKey {
 }
 
 impl SlotKey {
+    /// The secret that the slot of this name ([`Slot::name`]) once gave; `None` if these are not 32
+    /// bytes.
+    pub fn from_bytes(slot: &str, bytes: &[u8]) -> Option<Self> {
+        let mut secret = Zeroizing::new([0; SECRET]);
+        if bytes.len() != SECRET {
+            return None;
+        }
+        secret.copy_from_slice(bytes);
+        Some(Self { slot: slot.to_owned(), secret })
+    }
+
+    /// The name of the slot that held it.
+    pub fn slot(&self) -> &str {
+        &self.slot
+    }
+
+    /// The secret's 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.secret.as_slice()
+    }
+
     /// The secret as age writes it, `AGE-SECRET-KEY-1…`: with it `age -d` opens the vault.
     ///
     /// Errors: class 1, which a secret of 32 bytes never meets.
@@ -140,7 +164,7 @@ impl SlotKey {
         let hrp = bech32::Hrp::parse("age-secret-key-").map_err(|_| no_text())?;
         // Longer than the text will be, so that it is never moved while it grows.
         let mut text = Zeroizing::new(String::with_capacity(128));
-        bech32::encode_upper_to_fmt::<bech32::Bech32, _>(&mut *text, hrp, self.0.as_slice())
+        bech32::encode_upper_to_fmt::<bech32::Bech32, _>(&mut *text, hrp, self.as_bytes())
             .map_err(|_| no_text())?;
         Ok(Secret::new(text.as_str().to_owned()))
     }
@@ -177,10 +201,10 @@ impl Slot {
         }
         cost.check()?;
 
-        let key = SlotKey(random::bytes()?);
         let mut slot = Slot { salt: *random::bytes()?, cost, body: [0; SECRET + TAG] };
+        let key = SlotKey { slot: slot.name(), secret: random::bytes()? };
         let derived = slot.derive(passphrase)?;
-        let mut secret = Zeroizing::new(*key.0);
+        let mut secret = Zeroizing::new(*key.secret);
         let tag = ChaCha20Poly1305::new(Key::from_slice(derived.as_slice()))
             .encrypt_in_place_detached(
                 &Nonce::default(),
@@ -249,7 +273,7 @@ impl Slot {
     /// The argument line after `-> `, which is also the associated data.
     fn arguments(&self) -> String {
         let Cost { memory_kib, passes, lanes } = self.cost;
-        format!("{KIND} {} {memory_kib} {passes} {lanes}", STANDARD_NO_PAD.encode(self.salt))
+        format!("{KIND} {} {memory_kib} {passes} {lanes}", self.name())
     }
 
     /// The stanza for age's writer.
@@ -257,6 +281,12 @@ impl Slot {
         let arguments = self.arguments();
         let args = arguments.split(' ').skip(1).map(str::to_owned).collect();
         age_core::format::Stanza { tag: KIND.to_owned(), args, body: self.body.to_vec() }
+    }
+
+    /// Its salt, as it stands in the header: no two slots have the same, and a new passphrase has a
+    /// new one.
+    pub fn name(&self) -> String {
+        STANDARD_NO_PAD.encode(self.salt)
     }
 
     /// What one try costs.
@@ -270,13 +300,13 @@ impl Slot {
     pub fn open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
         let derived = self.derive(passphrase)?;
         let (text, tag) = self.body.split_at(SECRET);
-        let mut key = SlotKey(Zeroizing::new([0; SECRET]));
-        key.0.copy_from_slice(text);
+        let mut key = SlotKey { slot: self.name(), secret: Zeroizing::new([0; SECRET]) };
+        key.secret.copy_from_slice(text);
         let opened = ChaCha20Poly1305::new(Key::from_slice(derived.as_slice()))
             .decrypt_in_place_detached(
                 &Nonce::default(),
                 self.arguments().as_bytes(),
-                key.0.as_mut_slice(),
+                key.secret.as_mut_slice(),
                 Tag::from_slice(tag),
             );
         Ok(opened.is_ok().then_some(key))

@@ -4,8 +4,10 @@
 //! anything is present, and all of it. Where nothing is named, what lies around is tried, all of it.
 //! This room only gathers the material; whether it opens the vault is for `vault/` to find out.
 
+pub mod keyring;
 mod source;
 mod survey;
+mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -14,6 +16,9 @@ use crate::error::{Class, Error, Result};
 use crate::say::Say;
 use crate::secret::Secret;
 
+use source::Purpose;
+
+pub use keyring::SlotSecret;
 pub use survey::{Presence, Source, survey};
 
 /// A key file or passphrase file is read up to this many bytes.
@@ -35,6 +40,8 @@ pub enum Kind {
     Identity(Secret),
     /// A passphrase, its one trailing newline dropped.
     Passphrase(Secret),
+    /// What a passphrase got out of its slot, kept by `vault unlock`.
+    Slot(SlotSecret),
 }
 
 /// Something to try on the vault.
@@ -60,8 +67,9 @@ pub struct Keys {
     pub problems: Vec<Error>,
 }
 
-/// Gathers the keys. `has_slot` says whether the vault has a passphrase slot, since aws-vault's
-/// variable counts only then; `identity_file` is the default one.
+/// Gathers the keys. `slots` are the names of the vault's passphrase slots: aws-vault's variable
+/// counts only if there is one, and the kernel's keyring is looked into for them alone.
+/// `identity_file` is the default one.
 ///
 /// # Errors
 /// [`crate::error::Class::Locked`] for a named source that is missing, empty or unreadable;
@@ -69,80 +77,33 @@ pub struct Keys {
 pub fn gather(
     named: &Named,
     env: &Env,
-    identity_file: Option<PathBuf>,
-    has_slot: bool,
+    identity_file: Option<&Path>,
+    slots: &[String],
     say: Say,
 ) -> Result<Keys> {
-    let reader = source::Reader::new(env, say);
+    let reader = source::Reader::new(env, say, slots);
+    let places = table::places(named, env, identity_file);
+    let counts = |place: &&table::Place| place.concerns(!slots.is_empty());
+    let (by_name, around): (Vec<_>, Vec<_>) =
+        places.iter().filter(counts).partition(|place| place.line <= table::LAST_NAMED);
+
     let mut keys = Keys { named: true, ..Keys::default() };
-
-    for path in &named.identities {
-        keys.materials.push(reader.identity_file(path, "--identity")?);
-    }
-    if let Some(path) = &named.passphrase_file {
-        keys.materials.push(reader.passphrase_file(path, "--passphrase-file")?);
-    }
-    if keys.materials.is_empty() {
-        keys.materials.extend(reader.identity_variable("AWS_VAULT_AGE_KEY")?);
-        if let Some(path) = reader.path_variable("AWS_VAULT_AGE_KEY_FILE")? {
-            keys.materials.push(reader.identity_file(&path, "AWS_VAULT_AGE_KEY_FILE")?);
+    for line in by_name.chunk_by(|one, next| one.line == next.line) {
+        for place in line {
+            keys.materials.extend(reader.read(place)?);
+        }
+        if !keys.materials.is_empty() {
+            return Ok(keys);
         }
     }
-    if keys.materials.is_empty() {
-        if let Some(path) = reader.path_variable("AWS_VAULT_PASSPHRASE_FILE")? {
-            keys.materials.push(reader.passphrase_file(&path, "AWS_VAULT_PASSPHRASE_FILE")?);
-        }
-        keys.materials.extend(reader.passphrase_variable("AWS_VAULT_PASSPHRASE")?);
-        // aws-vault's own: an empty one means nothing there, so it means nothing here.
-        let theirs = env.unlock("AWS_VAULT_FILE_PASSPHRASE").filter(|value| !value.is_empty());
-        if has_slot && theirs.is_some() {
-            keys.materials.extend(reader.passphrase_variable("AWS_VAULT_FILE_PASSPHRASE")?);
-        }
-    }
-    if keys.materials.is_empty() {
-        keys.named = false;
-        lying_around(&reader, &mut keys, env, identity_file);
-    }
-    Ok(keys)
-}
-
-/// systemd's credentials, container secrets, sops's key, the user's identity file. A source that is
-/// not there is passed over; one that cannot be used is kept as a problem.
-fn lying_around(
-    reader: &source::Reader,
-    keys: &mut Keys,
-    env: &Env,
-    identity_file: Option<PathBuf>,
-) {
-    let mut found: Vec<Result<Option<Material>>> = Vec::new();
-    let secrets = env
-        .get_os("CREDENTIALS_DIRECTORY")
-        .map(PathBuf::from)
-        .into_iter()
-        .chain([PathBuf::from("/run/secrets")]);
-    for dir in secrets {
-        found.push(reader.identity_if_there(&dir.join("vault.age-key")));
-        found.push(reader.passphrase_if_there(&dir.join("vault.passphrase")));
-    }
-    if env.unlock("SOPS_AGE_KEY").is_some_and(|value| !value.is_empty()) {
-        found.push(reader.identity_variable("SOPS_AGE_KEY").map(from_sops));
-    }
-    if let Some(path) = env.get_os("SOPS_AGE_KEY_FILE") {
-        found.push(reader.identity_if_there(&PathBuf::from(path)).map(from_sops));
-    }
-    if let Some(path) = identity_file {
-        found.push(reader.identity_if_there(&path));
-    }
-    for source in found {
-        match source {
-            Ok(material) => keys.materials.extend(material),
+    keys.named = false;
+    for place in around {
+        match reader.read(place) {
+            Ok(found) => keys.materials.extend(found),
             Err(error) => keys.problems.push(error),
         }
     }
-}
-
-fn from_sops(material: Option<Material>) -> Option<Material> {
-    material.map(|material| Material { sops: true, ..material })
+    Ok(keys)
 }
 
 /// A passphrase for a new slot, where one was given without a person: `--passphrase-file`,
@@ -151,17 +112,16 @@ fn from_sops(material: Option<Material>) -> Option<Material> {
 /// # Errors
 /// As [`gather`].
 pub fn new_passphrase(named: &Named, env: &Env, say: Say) -> Result<Option<Secret>> {
-    let reader = source::Reader::new(env, say);
-    let material = if let Some(path) = &named.passphrase_file {
-        Some(reader.passphrase_file(path, "--passphrase-file")?)
+    let reader = source::Reader::new(env, say, &[]);
+    let passphrase = if let Some(path) = &named.passphrase_file {
+        Some(reader.passphrase_file(path, Purpose::Passphrase, "--passphrase-file")?)
     } else if let Some(path) = reader.path_variable("AWS_VAULT_PASSPHRASE_FILE")? {
-        Some(reader.passphrase_file(&path, "AWS_VAULT_PASSPHRASE_FILE")?)
+        let by = "AWS_VAULT_PASSPHRASE_FILE";
+        Some(reader.passphrase_file(&path, Purpose::Passphrase, by)?)
     } else {
         reader.passphrase_variable("AWS_VAULT_PASSPHRASE")?
     };
-    Ok(material.map(|material| match material.kind {
-        Kind::Identity(secret) | Kind::Passphrase(secret) => secret,
-    }))
+    Ok(passphrase)
 }
 
 /// A passphrase for a new slot from the file of `--new-passphrase-file`, where every other source
@@ -171,14 +131,11 @@ pub fn new_passphrase(named: &Named, env: &Env, say: Say) -> Result<Option<Secre
 /// [`Class::Usage`] for a file that is missing, empty or unreadable; [`Class::Refused`] for one that
 /// others can write or read.
 pub fn new_passphrase_file(path: &Path, env: &Env, say: Say) -> Result<Secret> {
-    let material = source::Reader::new(env, say).new_passphrase_file(path);
-    let material = material.map_err(|error| match error.class {
+    let (reader, purpose) = (source::Reader::new(env, say, &[]), Purpose::NewPassphrase);
+    reader.passphrase_file(path, purpose, purpose.flag()).map_err(|error| match error.class {
         Class::Locked => Error { class: Class::Usage, ..error },
         _ => error,
-    })?;
-    match material.kind {
-        Kind::Identity(secret) | Kind::Passphrase(secret) => Ok(secret),
-    }
+    })
 }
 
 /// The error for a vault that nothing opens because there is nothing: it lists the ways, at once.
@@ -190,7 +147,7 @@ pub fn nothing_to_open_with(env: &Env, has_slot: bool) -> Error {
     } else if has_slot {
         "give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, a passphrase by \
          --passphrase-file FILE, AWS_VAULT_PASSPHRASE or AWS_VAULT_PASSPHRASE_FILE, put the key \
-         into ~/.config/vault/identity.txt, or run this on a terminal"
+         into ~/.config/vault/identity.txt, run vault unlock before this, or this on a terminal"
     } else {
         "give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, or put it into \
          ~/.config/vault/identity.txt"

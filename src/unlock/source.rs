@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{KEY_LIMIT, Kind, Material};
+use super::table::{At, Place};
+use super::{KEY_LIMIT, Kind, Material, keyring};
 use crate::env::Env;
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Meta, ReadError};
@@ -14,8 +15,8 @@ use crate::say::Say;
 use crate::secret::Secret;
 
 /// What a file is read for: its name in errors, and how else it can be handed over.
-#[derive(Clone, Copy)]
-enum Purpose {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
     Key,
     Passphrase,
     NewPassphrase,
@@ -29,7 +30,7 @@ impl Purpose {
         }
     }
 
-    fn flag(self) -> &'static str {
+    pub(super) fn flag(self) -> &'static str {
         match self {
             Purpose::Key => "-i",
             Purpose::Passphrase => "--passphrase-file",
@@ -46,20 +47,60 @@ const LYING_AROUND: bool = false;
 pub struct Reader<'a> {
     env: &'a Env,
     say: Say,
+    slots: &'a [String],
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(env: &'a Env, say: Say) -> Self {
-        Self { env, say }
+    /// `slots` are the names of the vault's passphrase slots, of which the keyring may hold something.
+    pub fn new(env: &'a Env, say: Say, slots: &'a [String]) -> Self {
+        Self { env, say, slots }
     }
 
-    /// A variable that holds identities, if it is set.
-    pub fn identity_variable(&self, name: &'static str) -> Result<Option<Material>> {
-        Ok(self.variable(name)?.map(|secret| identity(name, secret)))
+    /// What is there; nothing, where a source need not be there.
+    pub(super) fn read(&self, place: &Place) -> Result<Vec<Material>> {
+        let purpose = place.purpose;
+        let mut found = match &place.at {
+            At::Keyring => return Ok(self.keyring()),
+            At::File(path, by) => self.named_file(path, purpose, by).map(Some),
+            At::FileOf(name) => match self.path_variable(name)? {
+                Some(path) => self.named_file(&path, purpose, name).map(Some),
+                None => Ok(None),
+            },
+            At::Theirs(name) if self.env.unlock(name).is_none_or(|value| value.is_empty()) => {
+                Ok(None)
+            }
+            At::Variable(name) | At::Theirs(name) => {
+                self.variable(name)?.map(|secret| material(name, purpose, secret)).transpose()
+            }
+            At::Around(path) => self.file_if_there(path, purpose),
+            At::AroundOf(name) => match self.env.get_os(name) {
+                Some(path) => self.file_if_there(Path::new(path), purpose),
+                None => Ok(None),
+            },
+        }?;
+        if let Some(material) = &mut found {
+            material.sops = place.is_sops();
+        }
+        Ok(found.into_iter().collect())
     }
 
-    /// A variable that holds a passphrase, if it is set.
-    pub fn passphrase_variable(&self, name: &'static str) -> Result<Option<Material>> {
+    /// What `vault unlock` has put into the kernel's keyring. That there is none, as in a container, is
+    /// no reason to speak: nobody has named it.
+    fn keyring(&self) -> Vec<Material> {
+        let found = keyring::find(self.slots).unwrap_or_else(|why| {
+            self.say.debug(format!("{} is not to be had: {why}", keyring::NAME));
+            Vec::new()
+        });
+        let material = |(secret, _)| Material {
+            label: keyring::NAME.to_owned(),
+            kind: Kind::Slot(secret),
+            sops: false,
+        };
+        found.into_iter().map(material).collect()
+    }
+
+    /// A variable that holds a new slot's passphrase, if it is set.
+    pub fn passphrase_variable(&self, name: &'static str) -> Result<Option<Secret>> {
         self.variable(name)?.map(|secret| passphrase(name, secret)).transpose()
     }
 
@@ -77,48 +118,37 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A file of identities that the user named.
-    pub fn identity_file(&self, path: &Path, by: &str) -> Result<Material> {
-        refuse_secret_in_place_of_path(path, by)?;
-        let (label, secret) =
-            self.read(path, Purpose::Key, NAMED)?.ok_or_else(|| missing(path, Purpose::Key, by))?;
-        Ok(identity(&label, secret))
+    /// A file that the user named.
+    fn named_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Material> {
+        let (label, secret) = self.named_text(path, purpose, by)?;
+        material(&label, purpose, secret)
     }
 
-    /// A file with a passphrase that the user named.
-    pub fn passphrase_file(&self, path: &Path, by: &str) -> Result<Material> {
-        self.named_passphrase(path, Purpose::Passphrase, by)
-    }
-
-    /// A file with a passphrase for a new slot.
-    pub fn new_passphrase_file(&self, path: &Path) -> Result<Material> {
-        let purpose = Purpose::NewPassphrase;
-        self.named_passphrase(path, purpose, purpose.flag())
-    }
-
-    fn named_passphrase(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Material> {
-        refuse_secret_in_place_of_path(path, by)?;
-        let (label, secret) =
-            self.read(path, purpose, NAMED)?.ok_or_else(|| missing(path, purpose, by))?;
+    /// A file with a new slot's passphrase, which `by` names.
+    pub fn passphrase_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Secret> {
+        let (label, secret) = self.named_text(path, purpose, by)?;
         passphrase(&label, secret)
     }
 
-    /// A file of identities that may lie around.
-    pub fn identity_if_there(&self, path: &Path) -> Result<Option<Material>> {
-        let found = self.read(path, Purpose::Key, LYING_AROUND)?;
-        Ok(found.map(|(label, secret)| identity(&label, secret)))
+    fn named_text(&self, path: &Path, purpose: Purpose, by: &str) -> Result<(String, Secret)> {
+        refuse_secret_in_place_of_path(path, by)?;
+        self.read_file(path, purpose, NAMED)?.ok_or_else(|| missing(path, purpose, by))
     }
 
-    /// A file with a passphrase that may lie around.
-    pub fn passphrase_if_there(&self, path: &Path) -> Result<Option<Material>> {
-        self.read(path, Purpose::Passphrase, LYING_AROUND)?
-            .map(|(label, secret)| passphrase(&label, secret))
-            .transpose()
+    /// A file that may lie around.
+    fn file_if_there(&self, path: &Path, purpose: Purpose) -> Result<Option<Material>> {
+        let found = self.read_file(path, purpose, LYING_AROUND)?;
+        found.map(|(label, secret)| material(&label, purpose, secret)).transpose()
     }
 
     /// The file's text; `None` where there is no such file. For what was named one waits, as for any
     /// pipe; what lies around is a file, since nobody asked for it and nothing may hang on it.
-    fn read(&self, path: &Path, purpose: Purpose, named: bool) -> Result<Option<(String, Secret)>> {
+    fn read_file(
+        &self,
+        path: &Path,
+        purpose: Purpose,
+        named: bool,
+    ) -> Result<Option<(String, Secret)>> {
         let fd = file::descriptor(path);
         let (label, read) = match fd {
             Some(0) => ("stdin".to_owned(), file::read_fd(os::stdin_fd(), KEY_LIMIT)),
@@ -178,19 +208,24 @@ fn text(label: &str, bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {
         .ok_or_else(|| Error::locked(format!("{label} holds no text, so no key")))
 }
 
-fn identity(label: &str, secret: Secret) -> Material {
-    Material { label: label.to_owned(), kind: Kind::Identity(secret), sops: false }
+fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
+    let kind = match purpose {
+        Purpose::Key => Kind::Identity(secret),
+        Purpose::Passphrase | Purpose::NewPassphrase => {
+            Kind::Passphrase(passphrase(label, secret)?)
+        }
+    };
+    Ok(Material { label: label.to_owned(), kind, sops: false })
 }
 
 /// One trailing newline is the editor's, not the passphrase's.
-fn passphrase(label: &str, secret: Secret) -> Result<Material> {
+fn passphrase(label: &str, secret: Secret) -> Result<Secret> {
     let text = secret.expose();
     let bare = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text);
     if bare.is_empty() {
         return Err(Error::locked(format!("the passphrase in {label} is empty")));
     }
-    let secret = if bare.len() == text.len() { secret } else { Secret::new(bare.to_owned()) };
-    Ok(Material { label: label.to_owned(), kind: Kind::Passphrase(secret), sops: false })
+    Ok(if bare.len() == text.len() { secret } else { Secret::new(bare.to_owned()) })
 }
 
 fn missing(path: &Path, purpose: Purpose, by: &str) -> Error {

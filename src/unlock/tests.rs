@@ -11,12 +11,14 @@ fn shown(keys: &Keys) -> Vec<String> {
         .map(|m| match &m.kind {
             Kind::Identity(s) => format!("{}: identity {}", m.label, s.expose()),
             Kind::Passphrase(s) => format!("{}: passphrase {}", m.label, s.expose()),
+            Kind::Slot(s) => format!("{}: slot {}", m.label, s.slot),
         })
         .collect()
 }
 
 fn with(vars: &[(&str, &str)], has_slot: bool) -> Result<Keys> {
-    gather(&Named::default(), &Env::of(vars), None, has_slot, QUIET)
+    let slots: &[String] = if has_slot { &["a slot".to_owned()] } else { &[] };
+    gather(&Named::default(), &Env::of(vars), None, slots, QUIET)
 }
 
 /// A file of the given mode in a directory of its own, on the disk: /tmp may be a tmpfs, where modes only warn.
@@ -69,8 +71,7 @@ fn what_lies_around_is_tried_in_order() {
     let identity = file("identity.txt", "I", 0o600);
     let sops = file("sops.txt", "S", 0o600);
     let vars = [("SOPS_AGE_KEY", "K"), ("SOPS_AGE_KEY_FILE", sops.to_str().unwrap())];
-    let keys =
-        gather(&Named::default(), &Env::of(&vars), Some(identity.clone()), true, QUIET).unwrap();
+    let keys = gather(&Named::default(), &Env::of(&vars), Some(&identity), &[], QUIET).unwrap();
     assert!(!keys.named);
     assert_eq!(
         shown(&keys),
@@ -90,7 +91,7 @@ fn a_named_key_file_that_others_can_read_is_refused() {
     {
         let path = file(&format!("mode-{mode:o}"), "K", mode);
         let named = Named { identities: vec![path.clone()], passphrase_file: None };
-        let got = gather(&named, &Env::of(&[]), None, true, QUIET);
+        let got = gather(&named, &Env::of(&[]), None, &[], QUIET);
         assert_eq!(got.is_err(), refused, "{mode:o}");
         if let Err(error) = got {
             assert_eq!(error.class, Class::Refused);
@@ -99,7 +100,7 @@ fn a_named_key_file_that_others_can_read_is_refused() {
                 error.hint.unwrap(),
                 format!("chmod 600 {shown}, or hand it over by -i - <{shown}")
             );
-            let ci = gather(&named, &Env::of(&[("CI", "true")]), None, true, QUIET);
+            let ci = gather(&named, &Env::of(&[("CI", "true")]), None, &[], QUIET);
             assert!(ci.is_ok(), "a CI job's file variables are 0666");
         }
     }
@@ -109,7 +110,7 @@ fn a_named_key_file_that_others_can_read_is_refused() {
 fn a_loose_file_that_lies_around_is_a_problem_not_an_end() {
     let loose = file("loose", "K", 0o644);
     let keys =
-        gather(&Named::default(), &Env::of(&[("SOPS_AGE_KEY", "K")]), Some(loose), true, QUIET)
+        gather(&Named::default(), &Env::of(&[("SOPS_AGE_KEY", "K")]), Some(&loose), &[], QUIET)
             .unwrap();
     assert_eq!(keys.materials.len(), 1);
     assert_eq!(keys.problems[0].class, Class::Refused);
@@ -118,7 +119,7 @@ fn a_loose_file_that_lies_around_is_a_problem_not_an_end() {
 #[test]
 fn a_key_in_place_of_a_file_name_is_not_echoed() {
     let named = Named { identities: vec!["age-secret-key-1ABC".into()], passphrase_file: None };
-    let error = gather(&named, &Env::of(&[]), None, true, QUIET).unwrap_err();
+    let error = gather(&named, &Env::of(&[]), None, &[], QUIET).unwrap_err();
     assert_eq!(error.class, Class::Usage);
     assert!(!error.what.contains("1ABC"));
 }

@@ -8,4 +8,4 @@ mod trust;
 
 pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry};
 pub use pin::Pin;
-pub use store::{Access, Vault, create};
+pub use store::{Access, Vault, create, slot_names};

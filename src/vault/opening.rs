@@ -9,7 +9,7 @@ use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Meta, ReadError};
 use crate::sealed;
 use crate::secret::Secret;
-use crate::unlock::{self, Keys, Kind, Material};
+use crate::unlock::{self, Keys, Kind, Material, SlotSecret};
 
 pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Meta)> {
     let shown = named.display();
@@ -38,22 +38,23 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// Tries what was gathered, then asks for a passphrase if that can be done and makes sense.
+/// Tries what was gathered, then asks for a passphrase if that can be done and makes sense. What
+/// opened it, and what `attempt` got of that.
 ///
 /// # Errors
 /// Locked (4), with what was tried; damaged (5); refused (6).
-pub(super) fn unlock_with(
-    scanned: &sealed::Scanned,
+pub(super) fn unlock_with<T>(
+    has_slot: bool,
     keys: Keys,
     access: &Access,
-) -> Result<(Zeroizing<Vec<u8>>, Material)> {
+    attempt: impl Fn(&Material) -> Result<T>,
+) -> Result<(T, Material)> {
     let Keys { materials, named, problems } = keys;
-    let has_slot = !scanned.slots.is_empty();
     let mut failures = Vec::new();
     let mut tried = Vec::new();
     for material in materials {
-        match try_key(scanned, &material) {
-            Ok(plaintext) => return Ok((plaintext, material)),
+        match attempt(&material) {
+            Ok(opened) => return Ok((opened, material)),
             Err(error) if error.class == Class::Locked => {
                 access.say.debug(format!("{}: {}", material.label, error.what));
                 tried.push(material.label);
@@ -63,7 +64,7 @@ pub(super) fn unlock_with(
         }
     }
     if !named && has_slot && access.prompt.available() {
-        return ask(scanned, access);
+        return ask(access, attempt);
     }
     // A file that could not even be used is the likelier reason than a key that did not fit.
     match problems.into_iter().chain(failures).next() {
@@ -81,7 +82,7 @@ pub(super) fn unlock_with(
 }
 
 /// Three tries, as ssh and sudo give.
-fn ask(scanned: &sealed::Scanned, access: &Access) -> Result<(Zeroizing<Vec<u8>>, Material)> {
+fn ask<T>(access: &Access, attempt: impl Fn(&Material) -> Result<T>) -> Result<(T, Material)> {
     let mut tries = 0;
     loop {
         // On the terminal, like the question: an SDK keeps stderr to itself.
@@ -94,8 +95,8 @@ fn ask(scanned: &sealed::Scanned, access: &Access) -> Result<(Zeroizing<Vec<u8>>
             sops: false,
         };
         tries += 1;
-        match try_key(scanned, &material) {
-            Ok(plaintext) => return Ok((plaintext, material)),
+        match attempt(&material) {
+            Ok(opened) => return Ok((opened, material)),
             Err(error) if error.class == Class::Locked && tries < 3 => {}
             Err(error) => return Err(error),
         }
@@ -113,6 +114,65 @@ pub(super) fn try_key(
         Kind::Passphrase(passphrase) => {
             sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase))
         }
+        Kind::Slot(secret) => sealed::SlotKey::from_bytes(&secret.slot, &secret.bytes)
+            .ok_or_else(|| Error::damaged(format!("{} holds no key", material.label)))
+            .and_then(|key| sealed::open_by_slot_key(scanned, &key)),
     };
     opened.map(|opened| opened.plaintext)
+}
+
+/// Of what was gathered, what `vault unlock` can use: a passphrase. It asks for one where a key lies
+/// around that would do without.
+///
+/// # Errors
+/// No passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
+/// passphrase and nobody to ask (4); no keyring (6), before anybody is asked.
+pub(super) fn passphrases_only(
+    scanned: &sealed::Scanned,
+    mut keys: Keys,
+    access: &Access,
+) -> Result<Keys> {
+    let Some(slot) = scanned.slots.first() else {
+        return Err(Error::not_found("the vault has no passphrase")
+            .hint("only keys open it, and that takes a millisecond each time"));
+    };
+    unlock::keyring::check(&slot.name())?;
+    let key = keys.materials.iter().position(|m| !matches!(m.kind, Kind::Passphrase(_)));
+    let key = key.map(|at| keys.materials[at].label.clone());
+    keys.materials.retain(|material| matches!(material.kind, Kind::Passphrase(_)));
+    if !keys.materials.is_empty() {
+        return Ok(keys);
+    }
+    match key {
+        Some(label) if keys.named => {
+            Err(Error::usage(format!("vault unlock wants the passphrase, and {label} is a key"))
+                .hint("what is named comes before what is unlocked: leave it out, or unset it"))
+        }
+        _ if keys.problems.is_empty() && !access.prompt.available() => Err(Error::locked(
+            "no passphrase to unlock the vault with",
+        )
+        .hint(
+            "give it by --passphrase-file FILE, AWS_VAULT_PASSPHRASE or AWS_VAULT_PASSPHRASE_FILE, \
+             or run this on a terminal",
+        )),
+        _ => Ok(keys),
+    }
+}
+
+/// Opens the vault by a passphrase; what that got out of its slot, too. What it leaves on the stack is
+/// for the caller to overwrite.
+pub(super) fn try_slots(
+    scanned: &sealed::Scanned,
+    material: &Material,
+) -> Result<(Zeroizing<Vec<u8>>, SlotSecret)> {
+    if let Kind::Passphrase(passphrase) = &material.kind {
+        for slot in &scanned.slots {
+            if let Some(key) = slot.open(passphrase)? {
+                let opened = sealed::open_by_slot_key(scanned, &key)?;
+                let bytes = Zeroizing::new(key.as_bytes().to_vec());
+                return Ok((opened.plaintext, SlotSecret { slot: slot.name(), bytes }));
+            }
+        }
+    }
+    Err(Error::locked("the passphrase does not open this vault"))
 }

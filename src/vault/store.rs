@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::opening::{no_vault, read, try_key, unlock_with};
+use zeroize::Zeroizing;
+
+use super::opening::{no_vault, passphrases_only, read, try_key, try_slots, unlock_with};
 use super::payload::Payload;
 use super::pin::{Known, Memory, Pin};
 use crate::env::Env;
@@ -15,7 +17,7 @@ use crate::prompt::Prompt;
 use crate::say::Say;
 use crate::sealed;
 use crate::secret::Secret;
-use crate::unlock::{self, Kind, Material, Named};
+use crate::unlock::{self, Keys, Kind, Material, Named, SlotSecret};
 
 /// How long a writer waits for another one before it gives up (8).
 const LOCK_WAIT: Duration = Duration::from_secs(45);
@@ -67,6 +69,33 @@ impl<'a> Vault<'a> {
     /// No vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
     /// pin (6).
     pub fn open(access: &'a Access<'a>) -> Result<Self> {
+        let (vault, ()) = Self::open_by(access, |scanned, keys| {
+            let has_slot = !scanned.slots.is_empty();
+            let attempt = |material: &Material| try_key(scanned, material);
+            let (plaintext, key) = unlock_with(has_slot, keys, access, attempt)?;
+            Ok((plaintext, (), key))
+        })?;
+        Ok(vault)
+    }
+
+    /// The same by a passphrase and by nothing else, for `vault unlock`: what it got out of its slot,
+    /// too.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; no passphrase slot (3); a key that was named (2); no keyring (6).
+    pub fn open_by_passphrase(access: &'a Access<'a>) -> Result<(Self, SlotSecret)> {
+        Self::open_by(access, |scanned, keys| {
+            let keys = passphrases_only(scanned, keys, access)?;
+            let attempt = |material: &Material| try_slots(scanned, material);
+            let ((plaintext, secret), key) = unlock_with(true, keys, access, attempt)?;
+            Ok((plaintext, secret, key))
+        })
+    }
+
+    fn open_by<T>(
+        access: &'a Access<'a>,
+        open: impl FnOnce(&sealed::Scanned, Keys) -> Result<(Zeroizing<Vec<u8>>, T, Material)>,
+    ) -> Result<(Self, T)> {
         let real = file::resolve(&access.path).map_err(|error| no_vault(&access.path, &error))?;
         // Before the file: a writer remembers after its rename, so a file that is read afterwards is as
         // new as what is remembered here, or it was put back.
@@ -76,14 +105,13 @@ impl<'a> Vault<'a> {
         };
         let (file, meta) = read(&real, &access.path)?;
         let scanned = sealed::scan(&file)?;
-        let has_slot = !scanned.slots.is_empty();
-        let identity_file = access.identity_file.clone();
-        let keys = unlock::gather(access.named, access.env, identity_file, has_slot, access.say)?;
-        let open = || -> Result<(Payload, Material)> {
-            let (plaintext, key) = unlock_with(&scanned, keys, access)?;
-            Ok((Payload::parse(&plaintext)?, key))
+        let (identity_file, slots) = (access.identity_file.as_deref(), scanned.slot_names());
+        let keys = unlock::gather(access.named, access.env, identity_file, &slots, access.say)?;
+        let open = || -> Result<(Payload, T, Material)> {
+            let (plaintext, more, key) = open(&scanned, keys)?;
+            Ok((Payload::parse(&plaintext)?, more, key))
         };
-        let (payload, key) = os::on_wiped_stack(open)?;
+        let (payload, more, key) = os::on_wiped_stack(open)?;
         access.say.debug(format!("{} opened by {}", real.display(), key.label));
         let armored = scanned.armored;
         let mut vault = Self {
@@ -99,7 +127,7 @@ impl<'a> Vault<'a> {
         };
         vault.warn_of_modes();
         vault.check_pin(known)?;
-        Ok(vault)
+        Ok((vault, more))
     }
 
     /// What is in it.
@@ -131,9 +159,9 @@ impl<'a> Vault<'a> {
         recipients.any(|known| known.to_string() == recipient)
     }
 
-    /// True if a passphrase opened it.
+    /// True if a passphrase opened it, now or when it was unlocked.
     pub fn opened_by_passphrase(&self) -> bool {
-        matches!(self.key.kind, Kind::Passphrase(_))
+        matches!(self.key.kind, Kind::Passphrase(_) | Kind::Slot(_))
     }
 
     /// Forgets what opened it, and everything in it but these keys and seeds: for a process that lives long and needs
@@ -209,6 +237,16 @@ impl<'a> Vault<'a> {
             ));
         }
     }
+}
+
+/// The names of the passphrase slots in a vault's header, for which no key is needed.
+///
+/// # Errors
+/// No vault (3), damaged (5), too large (6).
+pub fn slot_names(path: &Path) -> Result<Vec<String>> {
+    let real = file::resolve(path).map_err(|error| no_vault(path, &error))?;
+    let (file, _) = read(&real, path)?;
+    Ok(sealed::scan(&file)?.slot_names())
 }
 
 /// Makes a new vault with this payload; directories on the way are made, 0700.

@@ -100,6 +100,7 @@ fn a_healthy_host_has_nothing_to_mend() {
          ok       unlock  6 SOPS_AGE_KEY: absent\n\
          ok       unlock  6 SOPS_AGE_KEY_FILE: absent\n\
          ok       unlock  7 [HOME]/.config/vault/identity.txt: absent\n\
+         ok       unlock  8 the kernel's keyring: absent\n\
          ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n\
          ok       vault   fingerprint [PIN], write 3, as remembered\n\
          ok       cache   [HOME]/.cache/vault (the default), not made yet\n\

@@ -3,7 +3,7 @@
 
 mod crowd;
 mod disk;
-mod inject;
+pub mod inject;
 mod power;
 mod verdict;
 

@@ -44,6 +44,7 @@ mod tls;
 mod totp;
 mod tutorial;
 mod unlock;
+mod unlock_once;
 mod vault_file;
 mod vectors;
 mod web_identity;

@@ -306,6 +306,25 @@ fn no_secret_is_left_when_a_passphrase_opened_the_vault() {
 }
 
 #[test]
+fn no_secret_is_left_when_the_vault_was_unlocked_before() {
+    let scene = Scene::new();
+    if vault::os::keyring::find("vault-test:probe", 1).is_err() {
+        return eprintln!("not tested: no keyring here");
+    }
+    let unlock = scene.run(&["unlock", "--passphrase-file", "passphrase"]);
+    let secrets = || scene.with_seed(scene.secrets());
+    let finds = scene.stop_and_search(&unlock, exit, secrets);
+    assert_nothing(&[("unlock".to_owned(), finds)]);
+    // By then it has been kept.
+    assert_nothing_at_execve(&scene, secrets, &[("exec", scene.run(&PLAIN))]);
+    let answering = scene.run(&["exec", "--json", "mfa-role"]);
+    answering.run();
+    let finds = scene.stop_and_search(&answering, exit, || scene.with_base(scene.secrets()));
+    assert_nothing(&[("answer".to_owned(), finds)]);
+    scene.run(&["lock"]).expect_stdout("Locked\n").run();
+}
+
+#[test]
 fn no_secret_is_left_when_the_passphrase_was_typed() {
     let scene = Scene::new();
     let mut command = scene.run(&PLAIN).ready();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::builder::Test;
 use crate::support::standin::{StandIn, User, World};
-use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
+use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
 
 const README: &str = include_str!("../../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -37,6 +37,7 @@ fn every_block_of_commands_is_run_here_or_has_its_reason() {
             "vault init --generate-identity",
             "--generate-identity ci-key.txt",
             "AWS_VAULT_PIN=SHA256",
+            "vault unlock --for 8h",
             "vault recipient add",
             "vault clear prod",
             "vault doctor",
@@ -174,6 +175,21 @@ fn sessions_are_listed_renewed_and_cleared() {
     shell(&home, refresh).expect_stdout("").run();
     assert_eq!(standin.calls().len(), 2);
     shell(&home, clear).expect_stdout("Cleared 1 sessions.\n").run();
+}
+
+#[test]
+fn a_vault_is_unlocked_once_and_locked_again() {
+    if vault::os::keyring::find("vault-test:probe", 1).is_err() {
+        return eprintln!("not tested: no keyring here");
+    }
+    let home = Test::new().on_path("vault").vault_with_passphrase("prod");
+    let home = home.env_remove("AWS_VAULT_PASSPHRASE");
+    let mut pty = shell(&home, &block("vault unlock --for 8h")).pty();
+    pty.expect("Enter passphrase for ", SOON);
+    pty.send(PASSPHRASE);
+    pty.expect("Unlocked for 8h, until ", SOON);
+    pty.expect("Locked", SOON);
+    assert_eq!(pty.end(SOON).0, 0);
 }
 
 #[test]

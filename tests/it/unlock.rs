@@ -12,10 +12,10 @@ use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_A
 /// An age key that opens no vault of these tests: the demo vault's.
 const OTHER_KEY: &str = include_str!("../../fixtures/demo/key.txt");
 const SOON: Duration = Duration::from_secs(30);
-const WAYS: &str = "vault: hint: give a key by -i FILE, AWS_VAULT_AGE_KEY or \
+pub const WAYS: &str = "vault: hint: give a key by -i FILE, AWS_VAULT_AGE_KEY or \
     AWS_VAULT_AGE_KEY_FILE, a passphrase by --passphrase-file FILE, AWS_VAULT_PASSPHRASE or \
-    AWS_VAULT_PASSPHRASE_FILE, put the key into ~/.config/vault/identity.txt, or run this on a \
-    terminal\n";
+    AWS_VAULT_PASSPHRASE_FILE, put the key into ~/.config/vault/identity.txt, run vault unlock \
+    before this, or this on a terminal\n";
 
 /// A vault that the key and the passphrase open, and nothing in the environment that does.
 /// `key`, `passphrase` and `other` are files with them.

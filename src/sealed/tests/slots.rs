@@ -30,6 +30,34 @@ fn two_slots_of_one_passphrase_share_nothing() {
 }
 
 #[test]
+fn what_a_slot_gave_opens_without_the_passphrase_as_long_as_the_slot_is_there() {
+    let (recipient, first) = slot("p");
+    let key = first.open(&secret("p")).unwrap().unwrap();
+    assert_eq!((key.slot(), key.as_bytes().len()), (&*first.name(), 32));
+    assert!(first.to_text().starts_with(&format!("-> {} {} ", slot::KIND, first.name())));
+    let kept = SlotKey::from_bytes(key.slot(), key.as_bytes()).unwrap();
+    let with = |slot| scan(&seal(PLAINTEXT, &[], &[slot], false).unwrap().bytes).unwrap();
+    let file = with((recipient.clone(), first.clone()));
+    assert_eq!(open_by_slot_key(&file, &kept).unwrap().plaintext.as_slice(), PLAINTEXT);
+
+    // The same passphrase anew is another slot.
+    let error = open_by_slot_key(&with(slot("p")), &kept).unwrap_err();
+    assert_eq!((error.class, error.what.contains("another one")), (Class::Locked, true));
+    // The slot is there, and no stanza for its key, or for this one.
+    let orphan = with((key_of_nobody(), first.clone()));
+    assert_eq!(open_by_slot_key(&orphan, &kept).unwrap_err().class, Class::Damaged);
+    let other = SlotKey::from_bytes(&first.name(), &[7; 32]).unwrap();
+    assert_eq!(open_by_slot_key(&file, &other).unwrap_err().class, Class::Damaged);
+    for length in [0, 31, 33] {
+        assert!(SlotKey::from_bytes(&first.name(), &vec![7; length]).is_none());
+    }
+}
+
+fn key_of_nobody() -> Recipient {
+    key().1
+}
+
+#[test]
 fn the_text_of_a_slot_is_its_one_spelling() {
     let (_, slot) = slot("p");
     let text = slot.to_text();

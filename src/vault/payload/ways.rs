@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use super::{PassphraseEntry, Payload, Pin, RecipientEntry, binary, entries, random};
 use crate::error::Result;
+use crate::sealed::Slot;
 
 impl Payload {
     /// Who can open the vault with a key.
@@ -29,6 +30,12 @@ impl Payload {
                 })
             })
             .collect()
+    }
+
+    /// The names of its passphrase slots.
+    pub fn slot_names(&self) -> Vec<String> {
+        let slots = self.passphrases().into_iter().flat_map(|entry| Slot::parse(&entry.stanza));
+        slots.map(|slot| slot.name()).collect()
     }
 
     /// Adds a recipient, or gives the one that is written the same its name.

@@ -23,6 +23,7 @@ use super::child::{Pipes, spawn, wait};
 use super::diff::assert_same;
 use super::place::Place;
 use super::pty::Pty;
+use super::seccomp;
 use super::standin::{Issued, StandIn, time};
 use super::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_ACCESS_KEY};
 
@@ -45,6 +46,7 @@ pub struct Test {
     stdin: Vec<u8>,
     dir: Option<PathBuf>,
     port: Option<u16>,
+    refused: Option<(Vec<libc::c_long>, i32)>,
     stdout: Option<String>,
     stderr: Option<String>,
     status: Option<i32>,
@@ -79,6 +81,7 @@ impl Test {
             stdin: Vec::new(),
             dir: None,
             port: None,
+            refused: None,
             stdout: None,
             stderr: None,
             status: None,
@@ -151,6 +154,12 @@ impl Test {
 
     pub fn stdin(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.stdin = bytes.as_ref().to_vec();
+        self
+    }
+
+    /// These system calls fail with this error, as under a container's seccomp profile.
+    pub fn refuse(mut self, calls: &[libc::c_long], errno: i32) -> Self {
+        self.refused = Some((calls.to_vec(), errno));
         self
     }
 
@@ -339,6 +348,9 @@ impl Test {
         let mut command = Command::new(program);
         command.args(&self.args).env_clear().envs(&self.env);
         command.arg0(&self.program).current_dir(self.dir.as_deref().unwrap_or(self.home.path()));
+        if let Some((calls, errno)) = &self.refused {
+            seccomp::refuse(&mut command, calls, *errno);
+        }
         command
     }
 

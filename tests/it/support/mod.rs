@@ -9,6 +9,7 @@ pub mod moto;
 pub mod place;
 pub mod pty;
 pub mod scene;
+pub mod seccomp;
 pub mod served;
 pub mod standin;
 

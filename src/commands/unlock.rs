@@ -1,0 +1,39 @@
+//! `unlock` and `lock`: a vault with a passphrase opens without it, for a time.
+
+use std::time::Duration;
+
+use super::context::Context;
+use crate::cli::ways::Unlock;
+use crate::error::{Error, Result};
+use crate::name;
+use crate::os;
+use crate::report;
+use crate::unlock::keyring;
+use crate::vault::{self, Vault};
+
+/// A day: who is not there every day does without.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
+    let time = name::duration(&args.time, "--for")?;
+    if time > LONGEST {
+        return Err(Error::usage("--for: 24h at most")
+            .hint("for longer, give it a key: vault recipient add"));
+    }
+    let prompt = context.prompt(None);
+    let access = context.access(&prompt)?;
+    let until = os::on_wiped_stack(|| {
+        let (_, secret) = Vault::open_by_passphrase(&access)?;
+        keyring::keep(&secret, time, context.clock.now())
+    })?;
+    let (time, until) = (name::show_duration(time), until.to_rfc3339());
+    report::result(&format!("Unlocked for {time}, until {until}\n"))
+}
+
+/// Needs no key: what is wiped is found by what stands in the vault's header.
+pub fn lock(context: &Context) -> Result<()> {
+    let (path, _) = context.vault_file()?;
+    let slots = vault::slot_names(&path)?;
+    let was_unlocked = keyring::forget(slots.iter().map(String::as_str))?;
+    report::result(if was_unlocked { "Locked\n" } else { "It was not unlocked\n" })
+}
