@@ -282,7 +282,8 @@ impl<S: Service> Connection<S> {
     }
 }
 
-fn event_loop() -> Result<Runtime, Error> {
+/// What calls run on: one thread, this one.
+pub(super) fn event_loop() -> Result<Runtime, Error> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -248,12 +248,13 @@ pub fn bad_answer(service: &'static str, response: &HttpResponse) -> StsError {
     StsError::BadAnswer { service, status: response.status().as_u16(), media_type }
 }
 
-fn clean_code(code: &str) -> String {
+/// A code of AWS's, fit for an error.
+pub(super) fn clean_code(code: &str) -> String {
     code.chars().filter(|c| c.is_ascii_alphanumeric() || "._:-".contains(*c)).take(64).collect()
 }
 
 /// One line of at most 300 characters, without control characters, secrets and the last full stop.
-fn clean_message(message: &str, secrets: &[&str]) -> String {
+pub(super) fn clean_message(message: &str, secrets: &[&str]) -> String {
     let mut message = message.to_owned();
     for secret in secrets.iter().filter(|s| !s.is_empty()) {
         message = message.replace(secret, "…");

@@ -1,10 +1,12 @@
-//! AWS's Security Token Service and IAM, as blocking calls.
+//! AWS's Security Token Service and IAM, and what the host of this program hands out itself, as
+//! blocking calls.
 //!
 //! The only room (with a later server) that knows async: a runtime, TLS roots and sockets come up
 //! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
 
 mod connection;
 mod failure;
+pub mod host;
 mod http;
 mod iam;
 mod proxy;

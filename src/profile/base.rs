@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
+use super::host;
 use super::read::{Profiles, no_such_profile};
 use super::settings::{Settings, looped, variable};
 use crate::env::Env;
@@ -31,6 +32,16 @@ pub enum Base {
     },
     /// `AWS_ACCESS_KEY_ID` and the variables beside it (`credential_source = Environment`).
     Environment,
+    /// What the container's agent gives (`credential_source = EcsContainer`).
+    Container {
+        /// Where it gives them. Its path can be a secret.
+        url: String,
+    },
+    /// The role of the EC2 instance (`credential_source = Ec2InstanceMetadata`).
+    Instance {
+        /// The metadata service, without a path.
+        endpoint: String,
+    },
     /// A token that an identity provider has signed: no credentials yet, but the plan's first step
     /// gets some for it ([`super::Step::WebIdentity`]).
     WebIdentity(Token),
@@ -150,9 +161,18 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
                 }
                 Ok((Base::Environment, set("AWS_SESSION_TOKEN")?))
             }
-            "Ec2InstanceMetadata" | "EcsContainer" => {
-                Err(not_yet(end, &format!("credential_source = {source}")))
-            }
+            "EcsContainer" => match host::container(env)? {
+                Some(url) => Ok((Base::Container { url }, true)),
+                None => Err(none().hint(
+                    "credential_source = EcsContainer wants AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                )),
+            },
+            "Ec2InstanceMetadata" => match host::instance(env, end)? {
+                Some(endpoint) => Ok((Base::Instance { endpoint }, true)),
+                None => Err(none().hint(
+                    "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
+                )),
+            },
             _ => Err(Error::usage(format!(
                 "credential_source of profile \"{}\" is none that AWS knows",
                 end.name

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use super::base::{Base, Token};
+use super::host::origin;
 use super::plan::{Mfa, Plan, Step};
 use super::role::Role;
 use crate::error::one_line;
@@ -30,6 +31,12 @@ impl Plan {
                     format!("keys of profile {profile}, unencrypted in the AWS files")
                 }
                 Base::Environment => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned(),
+                Base::Container { url } => {
+                    format!("the container's credentials agent at {}", origin(url))
+                }
+                Base::Instance { endpoint } => {
+                    format!("the EC2 instance's role, by its metadata service at {endpoint}")
+                }
                 Base::WebIdentity(Token::File { path, profile: None }) => {
                     format!(
                         "web identity token in {} (AWS_WEB_IDENTITY_TOKEN_FILE)",
@@ -110,6 +117,8 @@ impl Plan {
             }
             Base::Plaintext { profile } => json!({"kind": "plaintext", "profile": profile}),
             Base::Environment => json!({"kind": "environment"}),
+            Base::Container { url } => json!({"kind": "container", "endpoint": origin(url)}),
+            Base::Instance { endpoint } => json!({"kind": "instance", "endpoint": endpoint}),
             Base::WebIdentity(Token::File { path, profile }) => {
                 json!({"kind": "web_identity", "profile": profile, "token_file": path.to_string_lossy()})
             }

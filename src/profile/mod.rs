@@ -7,6 +7,7 @@
 //! | `read` | the files, parsed by `aws-config` |
 //! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
 //! | `base` | which credentials a chain of profiles starts from |
+//! | `host` | where a container's agent and the instance metadata service are |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
 //! | `device` | the MFA device that a profile names |
@@ -19,6 +20,7 @@ mod base;
 mod device;
 pub mod edit;
 mod explain;
+mod host;
 mod lines;
 mod outrank;
 mod plan;

@@ -1,14 +1,23 @@
 //! The credentials that a plan starts from.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Instant;
 
 use super::program::failed;
 use super::{Provider, token};
+use crate::aws::host;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::os;
 use crate::profile::Base;
 use crate::secret::Secret;
+
+/// The variables of a container's token. The file comes first (AWS SDKs, "Container credential
+/// provider").
+const AUTHORIZATION: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
 /// What a plan starts from, once it is at hand.
 #[derive(Debug)]
@@ -52,9 +61,51 @@ impl Provider<'_> {
             }
             Base::Plaintext { profile } => self.plaintext(profile)?,
             Base::Environment => self.environment()?,
+            Base::Container { url } => {
+                let authorization = self.authorization()?;
+                os::configure_name_service();
+                let given =
+                    host::container(url, authorization.as_ref(), self.env, deadline, self.say)?;
+                self.lasting(given, "the container's credentials agent")?
+            }
+            Base::Instance { endpoint } => {
+                os::configure_name_service();
+                let given = host::instance(endpoint, self.env, deadline, self.say)?;
+                self.lasting(given, "the instance metadata service")?
+            }
             Base::WebIdentity(token) => return self.token(token, deadline).map(Start::Token),
         };
         Ok(Start::Credentials(credentials))
+    }
+
+    /// The credentials, unless they have ended: their giver could get no others in time.
+    fn lasting(&self, given: Credentials, giver: &str) -> Result<Credentials> {
+        if given.expiration.is_some_and(|end| end <= self.clock.now()) {
+            return Err(Error::aws(format!("{giver} gives credentials that have expired")));
+        }
+        Ok(given)
+    }
+
+    /// What a container's agent wants to see: the file's content, which is replaced from time to time,
+    /// else the variable's.
+    fn authorization(&self) -> Result<Option<Secret>> {
+        let (bytes, by) = match self.env.get_os(AUTHORIZATION_FILE) {
+            Some(path) => {
+                let what = "the authorization token";
+                (token::read(Path::new(path), what, AUTHORIZATION_FILE)?, AUTHORIZATION_FILE)
+            }
+            None => match self.env.get_os(AUTHORIZATION) {
+                Some(value) => (value.as_bytes().to_vec(), AUTHORIZATION),
+                None => return Ok(None),
+            },
+        };
+        // As a header it must be one line; a line end behind it is an editor's.
+        let fits =
+            |text: &str| !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b));
+        let token = Secret::from_utf8(bytes)
+            .map(|text| Secret::new(text.expose().trim_end().to_owned()))
+            .filter(|text| fits(text.expose()));
+        token.map(Some).ok_or_else(|| Error::other(format!("{by} holds no authorization token")))
     }
 
     fn plaintext(&self, profile: &str) -> Result<Credentials> {

@@ -31,7 +31,8 @@ impl Provider<'_> {
                     Some(profile) => format!("web_identity_token_file of profile {profile:?}"),
                     None => "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(),
                 };
-                from_file(path, &by)
+                checked(read(path, "the web identity token", &by)?)
+                    .ok_or_else(|| Error::other(format!("no token in {} ({by})", path.display())))
             }
             Token::Process { profile, command } => {
                 let kind = "web_identity_token_process";
@@ -47,22 +48,17 @@ impl Provider<'_> {
     }
 }
 
-/// A file, or what Kubernetes and shells put in the place of one: a link, a pipe.
-fn from_file(path: &Path, by: &str) -> Result<Secret> {
-    let shown = path.display();
-    let unreadable = |why: &str| {
-        Error::other(format!("cannot read the web identity token {shown} ({by}): {why}"))
+/// The content of a token's file, or of what Kubernetes and shells put in the place of one: a link, a
+/// pipe. `what` it is and what names it (`by`) are for the errors.
+pub(super) fn read(path: &Path, what: &str, by: &str) -> Result<Vec<u8>> {
+    let why = match file::read_stream(path, FILE_LIMIT) {
+        Ok((mut bytes, _)) => return Ok(std::mem::take(&mut *bytes)),
+        Err(ReadError::NotFound) => "no such file or directory".to_owned(),
+        Err(ReadError::NotRegular) => "not a file".to_owned(),
+        Err(ReadError::TooLarge) => "larger than any token".to_owned(),
+        Err(ReadError::Io(error)) => os_text(&error),
     };
-    match file::read_stream(path, FILE_LIMIT) {
-        Ok((mut bytes, _)) => checked(std::mem::take(&mut *bytes))
-            .ok_or_else(|| Error::other(format!("there is no token in {shown} ({by})"))),
-        Err(ReadError::NotFound) => Err(unreadable("no such file or directory")),
-        Err(ReadError::NotRegular) => Err(unreadable("not a file")),
-        Err(ReadError::TooLarge) => {
-            Err(Error::other(format!("{shown} ({by}) is larger than any token that AWS takes")))
-        }
-        Err(ReadError::Io(error)) => Err(unreadable(&os_text(&error))),
-    }
+    Err(Error::other(format!("cannot read {what} {} ({by}): {why}", path.display())))
 }
 
 /// A token without the blanks around it, if it can be one: tokens are printable ASCII.

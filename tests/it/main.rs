@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod faults;
 mod help;
+mod host;
 mod hostile;
 mod house;
 mod images;

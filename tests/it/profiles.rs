@@ -318,14 +318,8 @@ fn what_is_not_supported_yet_is_said() {
              vault: hint: vault add p stores a key that is used instead\n"
         )
     };
-    for line in [
-        "sso_session = corp",
-        "sso_start_url = https://corp.awsapps.com/start",
-        "credential_source = Ec2InstanceMetadata",
-        "credential_source = EcsContainer",
-    ] {
-        let what =
-            if line.starts_with("credential") { line } else { line.split(' ').next().unwrap() };
+    for line in ["sso_session = corp", "sso_start_url = https://corp.awsapps.com/start"] {
+        let what = line.split(' ').next().unwrap();
         let config =
             format!("[profile p]\n{line}\nrole_arn = arn:aws:iam::123456789012:role/deploy\n");
         let test = Test::new().vault_with("demo").config(&config);

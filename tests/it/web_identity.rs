@@ -3,9 +3,10 @@
 
 use crate::sessions::together::at_once;
 use crate::support::builder::Test;
+use crate::support::moto::Moto;
 use crate::support::scene::log;
 use crate::support::standin::identity::Provider;
-use crate::support::standin::{Role, StandIn, World};
+use crate::support::standin::{Fault, Role, StandIn, World};
 
 /// A job of GitHub's.
 const SUBJECT: &str = "repo:example/shop:ref:refs/heads/main";
@@ -138,4 +139,189 @@ fn a_program_may_print_the_token() {
     let test = job(&standin).config(&config);
     assert_eq!(json(&test, "ci").run().hide(&standin.issued()), FIRST);
     assert_eq!(log(&standin), CALL);
+}
+
+#[test]
+#[ignore = "needs moto's server and the AWS CLI (see .ci/run)"]
+fn moto_is_a_second_sts_for_it() {
+    let standin = sts();
+    let test = by_variables(&standin);
+    let moto = Moto::start(test.home());
+    let test = test.env("AWS_ENDPOINT_URL_STS", &moto.endpoint);
+    let words =
+        ["exec", "--", "aws", "sts", "get-caller-identity", "--query", "Arn", "--output=text"];
+    test.command(words)
+        .expect_stdout("arn:aws:sts::123456789012:assumed-role/deploy/vault-default\n")
+        .expect_stderr("")
+        .run();
+    assert_eq!(standin.calls().len(), 0);
+}
+
+/// A token of GitHub's for somebody, good until then.
+fn signed(subject: &str, expires: i64) -> String {
+    Provider::github().token(subject, expires)
+}
+
+#[test]
+fn what_aws_says_of_a_token_is_said_in_one_line() {
+    let standin = sts();
+    let now = standin.now();
+    let other = Provider { audience: "elsewhere".into(), ..Provider::github() };
+    let unknown = Provider { issuer: "https://gitlab.example".into(), ..Provider::github() };
+    let forged = Provider { key: b"another key".to_vec(), ..Provider::github() };
+    let provider = "vault: hint: the account needs an IAM identity provider of the token's issuer \
+                    (iss) and audience (aud)";
+    for (token, stderr) in [
+        (
+            signed(SUBJECT, now - 10),
+            "the web identity token has expired\n\
+             vault: hint: take a new one from where it came from; is its file still written to?"
+                .to_owned(),
+        ),
+        (
+            signed("repo:example/fork:pull_request", now + 300),
+            "AWS refused AssumeRoleWithWebIdentity: AccessDenied: Not authorized to perform \
+             sts:AssumeRoleWithWebIdentity\n\
+             vault: hint: the role's trust policy has to allow the token's issuer, audience (aud) \
+             and subject (sub)"
+                .to_owned(),
+        ),
+        (
+            other.token(SUBJECT, now + 300),
+            format!(
+                "AWS does not take the web identity token: Incorrect token audience\n{provider}"
+            ),
+        ),
+        (
+            unknown.token(SUBJECT, now + 300),
+            format!(
+                "AWS does not take the web identity token: No OpenIDConnect provider found in your \
+                 account for https://gitlab.example\n{provider}"
+            ),
+        ),
+        (
+            forged.token(SUBJECT, now + 300),
+            format!(
+                "AWS does not take the web identity token: Couldn't retrieve verification key from \
+                 your identity provider\n{provider}"
+            ),
+        ),
+        (
+            "an-access-token".to_owned(),
+            format!(
+                "AWS does not take the web identity token: The ID Token provided is not a valid \
+                 JWT. (You may see this error if you sent an Access Token)\n{provider}"
+            ),
+        ),
+    ] {
+        let test = job(&standin).file("token", token, 0o600);
+        json(&test, "ci").expect_error(9, &format!("vault: error: {stderr}\n")).run();
+    }
+}
+
+#[test]
+fn a_provider_that_aws_cannot_reach_is_tried_again() {
+    let standin = sts();
+    standin.fail_next(Fault::IdentityProvider);
+    json(&job(&standin), "ci").run();
+    assert_eq!(standin.calls().len(), 2);
+    standin.fail_always(Some(Fault::IdentityProvider));
+    json(&job(&standin), "ci")
+        .expect_error(
+            9,
+            "vault: error: AWS cannot reach the identity provider of the web identity token: \
+             Couldn't retrieve verification key\nvault: hint: try again later\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_token_that_cannot_be_had_is_said() {
+    let standin = sts();
+    let test = job(&standin);
+    let long = "x".repeat(20_001);
+    for (token, stderr) in [
+        ("", "no token in [HOME]/token (web_identity_token_file of profile \"ci\")"),
+        ("two words", "no token in [HOME]/token (web_identity_token_file of profile \"ci\")"),
+        (&long, "no token in [HOME]/token (web_identity_token_file of profile \"ci\")"),
+        (
+            &"x".repeat(40_000),
+            "cannot read the web identity token [HOME]/token (web_identity_token_file of profile \
+             \"ci\"): larger than any token",
+        ),
+    ] {
+        let test = test.clone().file("token", token, 0o600);
+        json(&test, "ci").expect_error(1, &format!("vault: error: {stderr}\n")).run();
+    }
+    std::fs::remove_file(test.home().join("token")).unwrap();
+    let stderr = "vault: error: cannot read the web identity token [HOME]/token \
+                  (web_identity_token_file of profile \"ci\"): no such file or directory\n";
+    json(&test, "ci").expect_error(1, stderr).run();
+    std::fs::create_dir(test.home().join("token")).unwrap();
+    let stderr = stderr.replace("no such file or directory", "not a file");
+    json(&test, "ci").expect_error(1, &stderr).run();
+
+    let process = |command: &str| {
+        let config =
+            format!("[profile ci]\nweb_identity_token_process = {command}\nrole_arn = {DEPLOY}\n");
+        job(&standin).config(&config).on_path("vault")
+    };
+    let name = "vault: error: the web_identity_token_process of profile \"ci\"";
+    for (command, stderr) in [
+        ("true", "printed no token"),
+        ("echo two words", "printed no token"),
+        ("echo SECRET; exit 3", "failed with exit status 3"),
+        ("head -c 70000 /dev/zero", "printed more than 64 KiB"),
+    ] {
+        json(&process(command), "ci").expect_error(1, &format!("{name} {stderr}\n")).run();
+    }
+    json(&process("vault exec --json ci"), "ci")
+        .expect_error(
+            1,
+            &format!(
+                "vault: error: web_identity_token_process comes back to its own profile: ci -> ci\n\
+                 vault: hint: make it name a profile that has a key in the vault\n\
+                 {name} failed with exit status 1\n"
+            ),
+        )
+        .run();
+    assert_eq!(standin.calls().len(), 0);
+}
+
+#[test]
+fn a_token_may_come_by_a_link_or_a_pipe() {
+    let standin = sts();
+    // As Kubernetes projects it: a link to a link.
+    let test = job(&standin).file("..2026/token", token(&standin, 0), 0o644);
+    let home = test.home();
+    std::os::unix::fs::symlink("..2026", home.join("..data")).unwrap();
+    std::fs::remove_file(home.join("token")).unwrap();
+    std::os::unix::fs::symlink("..data/token", home.join("token")).unwrap();
+    json(&test, "ci").run();
+    // As a shell gives it: <(print-token).
+    let script = format!(
+        "AWS_WEB_IDENTITY_TOKEN_FILE=<(cat token) AWS_ROLE_ARN={DEPLOY} exec vault exec --json"
+    );
+    let test = test.on_path("vault").config("");
+    test.command(["-c", &script]).program("bash").expect_stderr("").run();
+    assert_eq!(standin.calls().len(), 2);
+}
+
+#[test]
+fn no_token_is_ever_shown() {
+    let standin = sts();
+    let good = token(&standin, 0);
+    let bad = signed("repo:example/fork:pull_request", standin.now() + 300);
+    for token in [&good, &bad] {
+        let test = job(&standin).file("token", token, 0o600);
+        for words in [&["exec", "--json", "ci"][..], &["exec", "ci", "env"], &["explain", "ci"]] {
+            let output = test.command(words).arg("--debug").any_status().run();
+            for part in token.split('.') {
+                assert!(
+                    !output.stdout.contains(part) && !output.stderr.contains(part),
+                    "{output:?}"
+                );
+            }
+        }
+    }
 }

@@ -323,13 +323,6 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
             ..case
         },
         Case {
-            says: "an instance's role",
-            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
-            gives: "error 1: credential_source = Ec2InstanceMetadata of profile \"a\" is not supported yet
-                hint: vault add a stores a key that is used instead",
-            ..case
-        },
-        Case {
             says: "a source that AWS does not know",
             config: "[profile a]\ncredential_source = environment\n",
             gives: "error 2: credential_source of profile \"a\" is none that AWS knows
@@ -396,4 +389,146 @@ fn a_process_that_is_this_program_for_the_same_profile_is_the_vaults_key_or_none
     ] {
         assert!(!ours(command), "{command}");
     }
+}
+
+#[test]
+fn what_runs_the_program_is_asked_where_credential_source_says_so() {
+    let task = Case {
+        config: "[profile a]\ncredential_source = EcsContainer\n",
+        ask: "a",
+        ..Case::default()
+    };
+    let full = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    run(&[
+        Case {
+            says: "a container's agent, and a role from there without a code",
+            config: "[profile a]\ncredential_source = EcsContainer\nrole_arn = ACCT:role/a\n\
+                     duration_seconds = 7200\nmfa_serial = ACCT:mfa/me\n",
+            env: &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/x?y=1"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1/")],
+            gives: "container http://169.254.170.2/v2/credentials/x?y=1
+                role ACCT:role/a 1h as vault-a
+                sts us-east-1
+                note: ACCT:role/a is assumed for 1h, not 2h: AWS allows no more from temporary credentials",
+            ..task
+        },
+        Case {
+            says: "nobody said where it is",
+            gives: "error 3: no credentials for profile \"a\"
+                hint: credential_source = EcsContainer wants AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            ..task
+        },
+        Case {
+            says: "a path that would be another host",
+            env: &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "@example.com/x")],
+            gives: "error 2: AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: not a path that begins with /",
+            ..task
+        },
+        Case {
+            says: "the variable alone means nothing",
+            config: "[profile a]\n",
+            env: &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/x")],
+            gives: "error 3: no credentials for profile \"a\"\nhint: vault add a",
+            ..task
+        },
+        Case {
+            says: "an instance",
+            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
+            gives: "instance http://169.254.169.254",
+            ..task
+        },
+        Case {
+            says: "by IPv6",
+            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n\
+                     ec2_metadata_service_endpoint_mode = IPv6\n",
+            gives: "instance http://[fd00:ec2::254]",
+            ..task
+        },
+        Case {
+            says: "a service of its own, the variable first",
+            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n\
+                     ec2_metadata_service_endpoint = http://here/\n",
+            env: &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://there:8080/")],
+            gives: "instance http://there:8080",
+            ..task
+        },
+        Case {
+            says: "which is no URL",
+            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n\
+                     ec2_metadata_service_endpoint = here\n",
+            gives: "error 2: ec2_metadata_service_endpoint of profile \"a\": not a URL",
+            ..task
+        },
+        Case {
+            says: "no such mode",
+            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
+            env: &[("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "6")],
+            gives: "error 2: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: neither IPv4 nor IPv6",
+            ..task
+        },
+        Case {
+            says: "not where that is forbidden",
+            config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
+            env: &[("AWS_EC2_METADATA_DISABLED", "TRUE")],
+            gives: "error 3: no credentials for profile \"a\"
+                hint: credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
+            ..task
+        },
+    ]);
+    let url = |url: &str| {
+        let env = Env::of(&[(full, url)]);
+        super::super::host::container(&env).map_err(|error| error.what)
+    };
+    for (given, taken) in [
+        ("http://127.0.0.1:9911/credentials/a", "http://127.0.0.1:9911/credentials/a"),
+        ("http://127.9.9.9", "http://127.9.9.9"),
+        ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("HTTP://LocalHost:8000/x", "http://127.0.0.1:8000/x"),
+        ("http://169.254.170.2/x", "http://169.254.170.2/x"),
+        ("http://169.254.170.23/v1/credentials", "http://169.254.170.23/v1/credentials"),
+        ("http://[fd00:ec2::23]/v1/credentials", "http://[fd00:ec2::23]/v1/credentials"),
+        ("https://example.com/creds", "https://example.com/creds"),
+    ] {
+        assert_eq!(url(given), Ok(Some(taken.to_owned())), "{given}");
+    }
+    let elsewhere = "AWS_CONTAINER_CREDENTIALS_FULL_URI: without https it may name this host, \
+                     169.254.170.2, 169.254.170.23 or fd00:ec2::23";
+    for (given, why) in [
+        ("http://example.com/x", elsewhere),
+        ("http://169.254.169.254/x", elsewhere),
+        ("http://10.0.0.1/x", elsewhere),
+        ("http://127.0.0.1.example.com/x", elsewhere),
+        ("http://localhost.example.com/x", elsewhere),
+        ("http://127.1/x", elsewhere),
+        ("http://[::ffff:10.0.0.1]/x", elsewhere),
+        ("http://127.0.0.1@example.com/x", "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL"),
+        ("http://127.0.0.1:0/x", "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL"),
+        ("http://[::1/x", "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL"),
+        ("http:///x", "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL"),
+        ("http://127.0.0.1/a b", "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL"),
+        ("ftp://127.0.0.1/x", "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL"),
+        ("/x", "AWS_CONTAINER_CREDENTIALS_FULL_URI: not a URL"),
+    ] {
+        assert_eq!(url(given), Err(why.to_owned()), "{given}");
+    }
+}
+
+#[test]
+fn the_host_is_explained_without_the_path_that_makes_a_container() {
+    let case = Case {
+        config: "[profile a]\ncredential_source = EcsContainer\n[profile b]\ncredential_source = Ec2InstanceMetadata\n",
+        env: &[("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/secret")],
+        ask: "a",
+        ..Case::default()
+    };
+    let plan = planned(&case).unwrap();
+    let from = |plan: &Plan| plan.to_text().lines().nth(1).unwrap().to_owned();
+    assert_eq!(from(&plan), "from      the container's credentials agent at http://169.254.170.2");
+    let base = serde_json::json!({"kind": "container", "endpoint": "http://169.254.170.2"});
+    assert_eq!(plan.to_json()["base"], base);
+    let plan = planned(&Case { ask: "b", ..case }).unwrap();
+    assert_eq!(
+        from(&plan),
+        "from      the EC2 instance's role, by its metadata service at http://169.254.169.254"
+    );
+    assert_eq!(plan.to_json()["base"]["kind"], "instance");
 }

@@ -89,6 +89,8 @@ fn shown(plan: &Plan) -> String {
         Base::Process { profile, command } => format!("process {profile}: {command}"),
         Base::Plaintext { profile } => format!("plaintext {profile}"),
         Base::Environment => "environment".to_owned(),
+        Base::Container { url } => format!("container {url}"),
+        Base::Instance { endpoint } => format!("instance {endpoint}"),
         Base::WebIdentity(Token::File { path, profile }) => {
             format!("token {} by {}", path.display(), profile.as_deref().unwrap_or("variable"))
         }

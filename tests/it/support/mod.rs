@@ -1,6 +1,7 @@
 //! What the tests stand on: a clean place to run the program in, a terminal, and a strict STS.
 #![allow(dead_code)] // each feature uses its part
 
+pub mod agent;
 pub mod builder;
 pub mod child;
 pub mod diff;

@@ -40,6 +40,8 @@ pub enum Fault {
     Internal,
     /// 403 `AccessDenied`, for a reason of the policies
     AccessDenied,
+    /// 400 `IDPCommunicationError`
+    IdentityProvider,
     /// An HTML page, as captive portals and proxies send it, with this status
     Html(u16),
     /// This status and no body
@@ -311,6 +313,9 @@ impl Fault {
             Fault::Internal => Refusal::new(500, "InternalFailure", "An internal error occurred."),
             Fault::AccessDenied => {
                 Refusal::denied("Access denied by an explicit deny in an identity-based policy")
+            }
+            Fault::IdentityProvider => {
+                Refusal::new(400, "IDPCommunicationError", "Couldn't retrieve verification key.")
             }
             Fault::Html(status) => {
                 let body = "<!DOCTYPE html><html><body><h1>Please log in</h1></body></html>\n";

@@ -1,0 +1,291 @@
+//! What runs this program hands out credentials too: a container's agent (ECS, EKS Pod Identity,
+//! Greengrass, `vault serve`) and an EC2 instance's metadata service, IMDSv2.
+//!
+//! aws-config has providers for both. They read the process's own environment and AWS config instead of
+//! what they are given, build requests from an instance's answer in a way that panics on a bad one,
+//! take an answer of any length, and give out credentials that have ended with an end of their own
+//! making. So the three requests are made here, over the connector that STS's are made over.
+
+use std::time::{Duration, Instant};
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use http_body_util::{BodyExt, Limited};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
+
+use super::connection::event_loop;
+use super::failure::{clean_code, clean_message};
+use super::http::{self, Path, Place};
+use super::proxy::Proxies;
+use super::roots::Sources;
+use super::unreachable::unreachable;
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::env::Env;
+use crate::error::{Class, Error, Result};
+use crate::random;
+use crate::say::Say;
+use crate::secret::Secret;
+
+/// For one request. It is next door, and botocore gives it no longer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Tries of a request: an agent that many ask at once sends some away.
+const ATTEMPTS: u32 = 3;
+/// The pause after the first try is between this and twice as much, and doubles.
+const PAUSE: Duration = Duration::from_millis(200);
+/// More than any answer has, in bytes.
+const ANSWER_LIMIT: usize = 64 * 1024;
+/// Seconds that an instance's token is good for, which is used at once.
+const TOKEN_LIFE: &str = "60";
+/// Where an instance names its role, and gives that role's credentials.
+const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
+
+/// Who is asked, for the words of an error.
+#[derive(Clone, Copy)]
+enum Agent {
+    Container,
+    Instance,
+}
+
+impl Agent {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Container => "the container's credentials agent",
+            Self::Instance => "the instance metadata service",
+        }
+    }
+
+    /// What to do where it is not there.
+    fn absent(self) -> &'static str {
+        match self {
+            Self::Container => {
+                "is this the container that AWS_CONTAINER_CREDENTIALS_* were set for?"
+            }
+            Self::Instance => {
+                "is this an EC2 instance? for containers on it, its hop limit has to be 2 or more"
+            }
+        }
+    }
+}
+
+/// The credentials that a container's agent gives for `url`. `authorization` is sent as it is.
+///
+/// # Errors
+/// Class 9: the agent does not answer within a few seconds, refuses, or answers with something else.
+pub fn container(
+    url: &str,
+    authorization: Option<&Secret>,
+    env: &Env,
+    deadline: Instant,
+    say: Say,
+) -> Result<Credentials> {
+    let line = Line::to(Agent::Container, url, env, deadline, say)?;
+    let headers: Vec<_> =
+        authorization.map(|it| ("authorization", it.expose())).into_iter().collect();
+    let secrets: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
+    let answer = line.ask("GET", url, &headers)?;
+    if answer.status != 200 {
+        return Err(line.refused(&answer, &secrets));
+    }
+    line.credentials(&answer, &secrets)
+}
+
+/// The credentials of the role of an EC2 instance, from its metadata service, version 2.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
+///
+/// # Errors
+/// Class 9: it does not answer within a few seconds, refuses, has no role, or answers with something
+/// else.
+pub fn instance(endpoint: &str, env: &Env, deadline: Instant, say: Say) -> Result<Credentials> {
+    let line = Line::to(Agent::Instance, endpoint, env, deadline, say)?;
+    let life = ("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE);
+    let answer = line.ask("PUT", &format!("{endpoint}/latest/api/token"), &[life])?;
+    let token = match answer.status {
+        200 => answer.word().ok_or_else(|| line.no_answer("a token"))?,
+        403 => return Err(line.refused(&answer, &[]).hint("it is switched off for this instance")),
+        _ => return Err(line.refused(&answer, &[])),
+    };
+    let header = ("x-aws-ec2-metadata-token", token);
+    let answer = line.ask("GET", &format!("{endpoint}{ROLE}"), &[header])?;
+    let none = || {
+        let what = format!("{} has no role for this instance", line.agent.name());
+        Error::aws(what).hint("attach an instance profile, or run vault add")
+    };
+    let role = match answer.status {
+        200 => answer.word().ok_or_else(none)?,
+        404 => return Err(none()),
+        _ => return Err(line.refused(&answer, &[token])),
+    };
+    // It becomes part of a path (IAM API reference: the characters of a role's name).
+    if !role.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b)) {
+        return Err(line.no_answer("a role's name"));
+    }
+    let answer = line.ask("GET", &format!("{endpoint}{ROLE}{role}"), &[header])?;
+    if answer.status != 200 {
+        return Err(line.refused(&answer, &[token]));
+    }
+    line.credentials(&answer, &[token])
+}
+
+/// The way to one agent, until one deadline.
+struct Line {
+    agent: Agent,
+    connector: SharedHttpConnector,
+    path: Path,
+    runtime: Option<Runtime>,
+    deadline: Instant,
+    say: Say,
+}
+
+/// What came back.
+struct Answer {
+    status: u16,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// The one word that it is, without what stands around it.
+    fn word(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.body).ok()?.trim();
+        let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
+        fits.then_some(text)
+    }
+}
+
+impl Drop for Line {
+    /// Without waiting, as for STS.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Line {
+    fn to(agent: Agent, url: &str, env: &Env, deadline: Instant, say: Say) -> Result<Self> {
+        let place = Place::parse(url).ok_or_else(|| {
+            Error::usage(format!("no http or https URL leads to {}", agent.name()))
+        })?;
+        // What is next door is reached by no proxy, and a proxy must not see what it says.
+        let nothing = Env::default();
+        let proxies = Proxies::from_env(if place.https { env } else { &nothing });
+        let roots = Sources {
+            bundle: env.get_os("AWS_CA_BUNDLE").map(Into::into),
+            ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
+        };
+        let (connector, path) = http::connector(place, &proxies, &roots, say)?;
+        Ok(Self { agent, connector, path, runtime: Some(event_loop()?), deadline, say })
+    }
+
+    /// One request, tried again where nothing came of it, or the agent says that it cannot now.
+    fn ask(&self, method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<Answer> {
+        let (mut pause, mut attempt) = (PAUSE, 1);
+        loop {
+            let done = self.once(method, url, headers);
+            let again = match &done {
+                Ok(answer) => answer.status == 429 || answer.status >= 500,
+                Err(error) => error.class == Class::Aws,
+            };
+            let random = u32::from(random::bytes::<1>()?[0]);
+            let wait = pause + pause * random / 255;
+            if !again || attempt == ATTEMPTS || Instant::now() + wait >= self.deadline {
+                return done;
+            }
+            self.say.debug(format!("asking {} again", self.agent.name()));
+            std::thread::sleep(wait);
+            (pause, attempt) = (pause * 2, attempt + 1);
+        }
+    }
+
+    fn once(&self, method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<Answer> {
+        let unfit = || Error::usage(format!("the request to {} cannot be made", self.agent.name()));
+        let mut request = HttpRequest::get(url).map_err(|_| unfit())?;
+        request.set_method(method).map_err(|_| unfit())?;
+        for (name, value) in headers.iter().chain(&[("accept", "*/*")]) {
+            request.headers_mut().try_insert(*name, (*value).to_owned()).map_err(|_| unfit())?;
+        }
+        let end = self.deadline.min(Instant::now() + ANSWER);
+        let Some(runtime) = self.runtime.as_ref().filter(|_| Instant::now() < end) else {
+            return Err(self.silent());
+        };
+        self.say.debug(format!("asking {} at {}", self.agent.name(), self.path.place));
+        let answer = runtime.block_on(async {
+            let whole = async {
+                let answer = self.connector.call(request).await.map_err(Lost::Request)?;
+                let status = answer.status().as_u16();
+                let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
+                Ok((status, body.map_err(|_| Lost::Body)?.to_bytes()))
+            };
+            tokio::time::timeout_at(end.into(), whole).await
+        });
+        match answer {
+            Err(_) => Err(self.silent()),
+            Ok(Ok((status, body))) => Ok(Answer { status, body: Zeroizing::new(body.to_vec()) }),
+            Ok(Err(Lost::Body)) => Err(self.no_answer("an answer of any use")),
+            Ok(Err(Lost::Request(error))) => {
+                let Error { class, what, .. } = unreachable(&error, &self.path).into_error();
+                let what = format!("cannot ask {}: {what}", self.agent.name());
+                Err(Error::new(class, what).hint(self.agent.absent()))
+            }
+        }
+    }
+
+    /// The credentials in an answer (AWS SDKs, "Container credential provider"; EC2, "Retrieve
+    /// security credentials from instance metadata").
+    fn credentials(&self, answer: &Answer, secrets: &[&str]) -> Result<Credentials> {
+        let none = || self.no_answer("credentials");
+        let json: Value = serde_json::from_slice(&answer.body).map_err(|_| none())?;
+        let text = |name: &str| {
+            let text = json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+            text.filter(|text| !text.contains(char::is_control)).map(str::to_owned)
+        };
+        // An instance says 200 also where its role cannot be assumed.
+        if text("Code").is_some_and(|code| code != "Success") {
+            return Err(self.refused(answer, secrets));
+        }
+        let credentials = || {
+            Some(Credentials {
+                access_key_id: text("AccessKeyId")?,
+                secret_access_key: Secret::new(text("SecretAccessKey")?),
+                session_token: Some(Secret::new(text("Token")?)),
+                expiration: Some(Timestamp::parse(&text("Expiration")?)?),
+                account_id: text("AccountId"),
+            })
+        };
+        credentials().ok_or_else(none)
+    }
+
+    /// A refusal, with the agent's own words where it has some, and without what was sent to it.
+    fn refused(&self, answer: &Answer, secrets: &[&str]) -> Error {
+        let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let field = |names: [&str; 2]| {
+            names.iter().find_map(|name| json.get(*name)?.as_str()).unwrap_or_default().to_owned()
+        };
+        let code = clean_code(&field(["code", "Code"]));
+        let message = clean_message(&field(["message", "Message"]), secrets);
+        let words = [format!("HTTP {}", answer.status), code, message];
+        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let what = format!("{} gives no credentials: {}", self.agent.name(), words.join(": "));
+        Error::aws(what)
+    }
+
+    fn silent(&self) -> Error {
+        let (agent, place) = (self.agent.name(), &self.path.place);
+        Error::aws(format!("{agent} at {place} does not answer")).hint(self.agent.absent())
+    }
+
+    /// It answers, but not with that.
+    fn no_answer(&self, what: &str) -> Error {
+        let (agent, place) = (self.agent.name(), &self.path.place);
+        Error::aws(format!("{agent} at {place} gives something that is not {what}"))
+    }
+}
+
+/// Where an exchange broke off.
+enum Lost {
+    Request(ConnectorError),
+    Body,
+}

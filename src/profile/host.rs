@@ -1,0 +1,130 @@
+//! Where what runs this program hands out credentials: by `credential_source` alone, and from nowhere
+//! else than the address that AWS has for it, or this host.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::settings::{Settings, variable};
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// ECS's agent. A relative URI is below it.
+const ECS: &str = "http://169.254.170.2";
+/// Addresses that may be asked without TLS, beside this host's own (AWS SDKs, "Container credential
+/// provider"): of ECS, and of EKS Pod Identity.
+const NEXT_DOOR: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
+    IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
+];
+/// The instance metadata service.
+const IMDS: &str = "http://169.254.169.254";
+const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
+
+const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
+
+/// The URL of a container's credentials; none if nobody set one.
+///
+/// `localhost` is 127.0.0.1, whatever a name server says of it; any other name may lead anywhere, and
+/// is taken with TLS only.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`], naming the variable: it is none that AWS's SDKs would follow.
+pub(super) fn container(env: &Env) -> Result<Option<String>> {
+    if let Some(path) = variable(env, RELATIVE)? {
+        // What does not begin a path would go on with the host's name.
+        if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Error::usage(format!("{RELATIVE}: not a path that begins with /")));
+        }
+        return Ok(Some(format!("{ECS}{path}")));
+    }
+    let Some(url) = variable(env, FULL)? else { return Ok(None) };
+    let parsed = Url::of(url).ok_or_else(|| Error::usage(format!("{FULL}: not a URL")))?;
+    let Url { https, host, port, path } = parsed;
+    if https {
+        return Ok(Some(url.to_owned()));
+    }
+    let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
+    if !address.is_some_and(|address| address.is_loopback() || NEXT_DOOR.contains(&address)) {
+        return Err(Error::usage(format!(
+            "{FULL}: without https it may name this host, 169.254.170.2, 169.254.170.23 or fd00:ec2::23"
+        )));
+    }
+    Ok(Some(format!("http://{host}{port}{path}")))
+}
+
+/// Where the instance metadata service is; none if `AWS_EC2_METADATA_DISABLED` says that it is not to be
+/// asked.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`], naming the variable or key: not a URL, or no mode of an address.
+pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>> {
+    if variable(env, "AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+        return Ok(None);
+    }
+    let named = |name: &str, key: &str| -> Result<Option<(String, String)>> {
+        Ok(match variable(env, name)? {
+            Some(value) => Some((value.to_owned(), name.to_owned())),
+            None => settings
+                .own(key)
+                .map(|value| (value.to_owned(), format!("{key} of profile \"{}\"", settings.name))),
+        })
+    };
+    if let Some((url, by)) =
+        named("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")?
+    {
+        Url::of(&url).ok_or_else(|| Error::usage(format!("{by}: not a URL")))?;
+        return Ok(Some(url.trim_end_matches('/').to_owned()));
+    }
+    let mode =
+        named("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode")?;
+    match mode {
+        None => Ok(Some(IMDS.to_owned())),
+        Some((mode, _)) if mode.eq_ignore_ascii_case("ipv4") => Ok(Some(IMDS.to_owned())),
+        Some((mode, _)) if mode.eq_ignore_ascii_case("ipv6") => Ok(Some(IMDS_IPV6.to_owned())),
+        Some((_, by)) => Err(Error::usage(format!("{by}: neither IPv4 nor IPv6"))),
+    }
+}
+
+/// The parts of an http or https URL, without a user in it.
+struct Url<'a> {
+    https: bool,
+    /// An IPv6 address in its brackets.
+    host: &'a str,
+    /// With its colon, or nothing.
+    port: &'a str,
+    /// From the slash on, or nothing.
+    path: &'a str,
+}
+
+impl<'a> Url<'a> {
+    fn of(url: &'a str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let https = match scheme.to_ascii_lowercase().as_str() {
+            "https" => true,
+            "http" => false,
+            _ => return None,
+        };
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let end = match authority.strip_prefix('[') {
+            Some(inner) => inner.find(']')? + 2,
+            None => authority.find(':').unwrap_or(authority.len()),
+        };
+        let (host, port) = authority.split_at(end);
+        let digits = port.strip_prefix(':').unwrap_or(port);
+        let fits = !host.is_empty()
+            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+            && (port.is_empty()
+                || (port.starts_with(':') && digits.parse::<u16>().is_ok_and(|p| p > 0)))
+            && url.bytes().all(|b| b.is_ascii_graphic());
+        fits.then_some(Self { https, host, port, path })
+    }
+}
+
+/// A URL without its path, which is a secret in ECS: to know it is to be the container.
+pub(super) fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(start..).and_then(|rest| rest.find(['/', '?', '#']));
+    end.and_then(|end| url.get(..start + end)).unwrap_or(url)
+}
