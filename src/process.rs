@@ -1,7 +1,7 @@
-//! Helper programs: credential_process and mfa_process. They get no stdin and a bounded time, and
+//! Helper programs: credential_process, mfa_process and pass. They get no stdin and a bounded time, and
 //! what they print is taken as a secret.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
@@ -47,15 +47,39 @@ pub fn run(
     vars: &[(OsString, OsString)],
     timeout: Duration,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let deadline = Instant::now() + timeout;
     let shell = Path::new("/bin/sh");
-    let mut program = if shell.exists() {
+    let program = if shell.exists() {
         let mut program = Command::new(shell);
         program.arg("-c").arg(command);
         program
     } else {
         by_words(command).ok_or_else(|| Failure::NotStarted(ErrorKind::InvalidInput.into()))?
     };
+    start(program, vars, timeout)
+}
+
+/// The same for a program and its arguments, which no shell sees. It is looked for in the `PATH` of
+/// `vars`.
+///
+/// # Errors
+/// [`Failure`].
+pub fn run_program(
+    program: &OsStr,
+    arguments: &[&OsStr],
+    vars: &[(OsString, OsString)],
+    timeout: Duration,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    start(command, vars, timeout)
+}
+
+fn start(
+    mut program: Command,
+    vars: &[(OsString, OsString)],
+    timeout: Duration,
+) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let deadline = Instant::now() + timeout;
     program.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
     program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     os::restore_in_child(&mut program);

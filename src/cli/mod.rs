@@ -1,6 +1,7 @@
 //! The command line as types. What the words mean is decided here; nothing is touched.
 
 pub mod complete;
+pub mod import;
 pub mod man;
 mod parse;
 pub mod serve;
@@ -90,6 +91,7 @@ pub struct Global {
 pub enum Command {
     Init(Init),
     Add(Add),
+    Import(import::Import),
     #[command(visible_alias = "ls")]
     List(List),
     #[command(visible_alias = "rm")]
@@ -394,6 +396,7 @@ impl Command {
         let global = match self {
             Command::Init(c) => &mut c.global,
             Command::Add(c) => &mut c.global,
+            Command::Import(c) => &mut c.global,
             Command::List(c) => &mut c.global,
             Command::Remove(c) => &mut c.global,
             Command::Clear(c) => &mut c.global,

@@ -1,22 +1,18 @@
 //! `add`: stores the access key of a profile.
 
-use std::path::Path;
-
 use super::config;
-use super::context::{Context, STDIN_LIMIT, stdin_text};
+use super::context::{Context, stdin_text};
 use super::ways;
 use crate::cli::Add;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::file;
 use crate::import;
 use crate::name::ProfileName;
 use crate::profile;
 use crate::prompt::Prompt;
 use crate::report;
-use crate::sealed;
 use crate::secret::Secret;
-use crate::vault::{self, Access, Payload, RecipientEntry, Vault};
+use crate::vault::{self, Access, Vault};
 
 pub fn run(args: &Add, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
@@ -60,32 +56,10 @@ fn make_vault_with(
     context: &Context,
     prompt: &Prompt,
 ) -> Result<()> {
-    context.say.note(format!("There is no vault yet; making {}", access.path.display()));
-    let passphrase = ways::ask_new_passphrase(prompt, "make one with vault init")?;
-    let slot = ways::slot(&passphrase, ways::DEFAULT_MEMORY)?;
-    let recipients = match &access.identity_file {
-        Some(path) => recipients_of(path)?,
-        None => Vec::new(),
-    };
-    let mut payload = Payload::new(&recipients, &[slot])?;
+    let (mut payload, _) = ways::first_vault(access, prompt, context.say)?;
     let key = read_key(args, context, prompt)?;
     payload.set_credential(profile.as_str(), &key, context.clock.now());
     vault::create(access, payload, false)
-}
-
-/// Whoever has laid an identity file where it is looked for means it to open the vault as well.
-fn recipients_of(identity_file: &Path) -> Result<Vec<RecipientEntry>> {
-    let text = match file::read_regular(identity_file, STDIN_LIMIT) {
-        Ok((mut bytes, _)) => Secret::from_utf8(std::mem::take(&mut *bytes)),
-        Err(_) => None,
-    };
-    let Some(text) = text else { return Ok(Vec::new()) };
-    let identities = sealed::parse_identities(&text, &identity_file.display().to_string())?;
-    Ok(identities
-        .iter()
-        .filter_map(sealed::Identity::recipient)
-        .map(|recipient| RecipientEntry { recipient: recipient.to_string(), name: None })
-        .collect())
 }
 
 /// What `add` writes into the profile's section.

@@ -1,4 +1,4 @@
-//! Changes to the AWS config file, for the commands that make some.
+//! Changes to the AWS config and credentials files, for the commands that make some.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,18 +21,24 @@ pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Conte
         );
         return Ok(());
     };
-    // Not 7, which says that the old vault stands.
-    edit(&path, profile, settings).map_err(|error| match error.class {
-        Class::NotDurable => Error { what: format!("{safe}, but {}", error.what), ..error },
-        _ => {
-            let what = format!("{safe}, but the AWS config was not changed: {}", error.what);
-            Error { what, class: Class::Other, ..error }
-        }
-    })
+    let set = |old: &str| profile::edit::set_profile(old, profile, settings);
+    edit(&path, set).map_err(|error| but(safe, "the AWS config was not changed", error))
 }
 
-/// Adds the section to the file, which keeps every other byte, its mode and its owner.
-fn edit(path: &Path, profile: &str, settings: &[(&str, &str)]) -> Result<()> {
+/// The error of an [`edit`] after something else was done. Not 7, which says that the old vault stands.
+pub fn but(safe: &str, not_done: &str, error: Error) -> Error {
+    match error.class {
+        Class::NotDurable => Error { what: format!("{safe}, but {}", error.what), ..error },
+        _ => {
+            let what = format!("{safe}, but {not_done}: {}", error.what);
+            Error { what, class: Class::Other, ..error }
+        }
+    }
+}
+
+/// Changes the text of a file, which keeps its mode and its owner; a missing one is empty. Nothing is
+/// written if it stays the same.
+pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
     let shown = path.display();
     let not_saved = |why: String| Error::not_saved(format!("{shown}: {why}"));
     file::make_parents(path).map_err(|error| not_saved(os_text(&error)))?;
@@ -48,8 +54,8 @@ fn edit(path: &Path, profile: &str, settings: &[(&str, &str)]) -> Result<()> {
         Err(_) => return Err(not_saved("it is no file, or too large".to_owned())),
     };
     let old = std::str::from_utf8(&old).map_err(|_| not_saved("it is not UTF-8".to_owned()))?;
-    let new = profile::edit::set_profile(old, profile, settings)?;
-    if new == old {
+    let new = zeroize::Zeroizing::new(change(old)?);
+    if *new == *old {
         return Ok(());
     }
     if new.len() as u64 > profile::FILE_LIMIT {

@@ -42,11 +42,16 @@ impl<'a> Context<'a> {
     pub fn new(mut global: Global, env: &'a Env, limits: &'a os::SavedLimit) -> Result<Self> {
         let say = Say { quiet: global.quiet, debug: global.debug };
         refuse_other_prompts(&global)?;
-        for flag in global.ignored() {
-            say.debug(format!("{flag} is aws-vault's and has no effect here"));
-        }
-        for name in THEIR_VARIABLES.iter().filter(|name| env.is_set(name)) {
-            say.debug(format!("{name} is aws-vault's and has no effect here"));
+        let theirs = THEIR_VARIABLES.into_iter().filter(|name| env.is_set(name));
+        for name in global.ignored().into_iter().chain(theirs) {
+            let effect = match ["FILE_DIR", "file-dir", "PASS_", "pass-"]
+                .iter()
+                .any(|part| name.contains(part))
+            {
+                true => "counts for import only",
+                false => "has no effect here",
+            };
+            say.debug(format!("{name} is aws-vault's and {effect}"));
         }
         let named = Named {
             identities: std::mem::take(&mut global.identity),

@@ -9,6 +9,7 @@ mod doctor;
 mod exec;
 mod explain;
 mod export;
+mod import;
 mod init;
 mod list;
 mod man;
@@ -43,6 +44,7 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         Command::Serve(args) => return serve::run(&args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::Add(args) => add::run(&args, &context),
+        Command::Import(args) => import::run(&args, &context),
         Command::List(args) => list::run(&args, &context),
         Command::Remove(args) => remove::run(&args, &context),
         Command::Clear(args) => clear::run(&args, &context),

@@ -1,8 +1,8 @@
 //! What the commands share that make and change the ways into a vault.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::context::Context;
+use super::context::{Context, STDIN_LIMIT};
 use crate::error::{Class, Error, Result, os_text};
 use crate::file;
 use crate::os;
@@ -10,7 +10,7 @@ use crate::prompt::Prompt;
 use crate::say::Say;
 use crate::sealed::{self, Cost, Slot};
 use crate::secret::Secret;
-use crate::vault::{PassphraseEntry, Payload, RecipientEntry};
+use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry};
 
 /// What a try of a passphrase costs where nothing is said, in MiB.
 pub const DEFAULT_MEMORY: u32 = 64;
@@ -67,6 +67,33 @@ pub fn slot(passphrase: &Secret, memory: u32) -> Result<PassphraseEntry> {
     let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };
     let (slot, public) = Slot::create(passphrase, cost)?;
     Ok(PassphraseEntry { public, stanza: slot.to_text() })
+}
+
+/// The content of the vault that a person gets who has none yet, and its new passphrase.
+pub fn first_vault(access: &Access, prompt: &Prompt, say: Say) -> Result<(Payload, Secret)> {
+    say.note(format!("There is no vault yet; making {}", access.path.display()));
+    let passphrase = ask_new_passphrase(prompt, "make one with vault init")?;
+    let slot = slot(&passphrase, DEFAULT_MEMORY)?;
+    let recipients = match &access.identity_file {
+        Some(path) => recipients_of(path)?,
+        None => Vec::new(),
+    };
+    Ok((Payload::new(&recipients, &[slot])?, passphrase))
+}
+
+/// Whoever has laid an identity file where it is looked for means it to open the vault as well.
+fn recipients_of(identity_file: &Path) -> Result<Vec<RecipientEntry>> {
+    let text = match file::read_regular(identity_file, STDIN_LIMIT) {
+        Ok((mut bytes, _)) => Secret::from_utf8(std::mem::take(&mut *bytes)),
+        Err(_) => None,
+    };
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let identities = sealed::parse_identities(&text, &identity_file.display().to_string())?;
+    Ok(identities
+        .iter()
+        .filter_map(sealed::Identity::recipient)
+        .map(|recipient| RecipientEntry { recipient: recipient.to_string(), name: None })
+        .collect())
 }
 
 pub fn warn_of_cost(memory: u32, say: Say) {

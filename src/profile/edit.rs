@@ -1,6 +1,8 @@
-//! New lines in `~/.aws/config`: a section, or a key in one. Everything else stays as it is, byte for
-//! byte, and the result is parsed again before it is given back. (aws-vault writes the whole file
-//! anew, and loses the layout of it.)
+//! New lines in `~/.aws/config`: a section, or a key in one; and the lines of an access key taken out of
+//! `~/.aws/credentials`. Everything else stays as it is, byte for byte, and the result is parsed again
+//! before it is given back. (aws-vault writes the whole file anew, and loses the layout of it.)
+
+mod keys;
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,6 +12,8 @@ use aws_runtime::env_config::file::EnvConfigFileKind;
 use super::lines::{BLANK, Header, is_identifier, is_skipped};
 use super::read;
 use crate::error::{Error, Result};
+
+pub use keys::{ACCESS_KEY, has_plain_key, remove_keys};
 
 /// The config file's text with `[profile NAME]` (or `[default]`) and these keys in it. What is there
 /// already is left as it is; nothing to do gives the same text.

@@ -30,6 +30,11 @@ impl<'a> Header<'a> {
         Some(Self { inside, prefix, name })
     }
 
+    /// The profile that this header opens in a credentials file, if it is one that the parser takes.
+    pub fn credentials(&self) -> Option<&'a str> {
+        (self.prefix.is_none() && is_identifier(self.name)).then_some(self.name)
+    }
+
     /// The profile that this header opens in a config file, if it is one that the parser takes.
     pub fn profile(&self) -> Option<&'a str> {
         match self.prefix {

@@ -14,7 +14,7 @@
 //! | `plan` | the calls to make |
 //! | `outrank` | what an SDK takes before a server's credentials |
 //! | `explain` | a plan for a person or a program |
-//! | `edit` | new lines in the config file |
+//! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
 mod base;
 mod device;
@@ -33,6 +33,7 @@ mod tests;
 
 pub use base::{Base, Token};
 pub use device::mfa_serial;
+pub use edit::ACCESS_KEY;
 pub use plan::{Ask, Mfa, Plan, Step, plan};
 pub use read::{FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;

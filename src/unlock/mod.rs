@@ -131,7 +131,20 @@ pub fn new_passphrase(named: &Named, env: &Env, say: Say) -> Result<Option<Secre
 /// [`Class::Usage`] for a file that is missing, empty or unreadable; [`Class::Refused`] for one that
 /// others can write or read.
 pub fn new_passphrase_file(path: &Path, env: &Env, say: Say) -> Result<Secret> {
-    let (reader, purpose) = (source::Reader::new(env, say, &[]), Purpose::NewPassphrase);
+    passphrase_file(path, Purpose::NewPassphrase, env, say)
+}
+
+/// The passphrase of what is imported, from the file of `--source-passphrase-file`.
+///
+/// # Errors
+/// As [`new_passphrase_file`].
+pub fn source_passphrase_file(path: &Path, env: &Env, say: Say) -> Result<Secret> {
+    passphrase_file(path, Purpose::SourcePassphrase, env, say)
+}
+
+/// A file that opens no vault, so one that cannot be used is no vault that stays shut (4).
+fn passphrase_file(path: &Path, purpose: Purpose, env: &Env, say: Say) -> Result<Secret> {
+    let reader = source::Reader::new(env, say, &[]);
     reader.passphrase_file(path, purpose, purpose.flag()).map_err(|error| match error.class {
         Class::Locked => Error { class: Class::Usage, ..error },
         _ => error,

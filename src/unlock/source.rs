@@ -20,13 +20,16 @@ pub(super) enum Purpose {
     Key,
     Passphrase,
     NewPassphrase,
+    SourcePassphrase,
 }
 
 impl Purpose {
     fn name(self) -> &'static str {
         match self {
             Purpose::Key => "key file",
-            Purpose::Passphrase | Purpose::NewPassphrase => "passphrase file",
+            Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
+                "passphrase file"
+            }
         }
     }
 
@@ -35,6 +38,7 @@ impl Purpose {
             Purpose::Key => "-i",
             Purpose::Passphrase => "--passphrase-file",
             Purpose::NewPassphrase => "--new-passphrase-file",
+            Purpose::SourcePassphrase => "--source-passphrase-file",
         }
     }
 }
@@ -124,7 +128,7 @@ impl<'a> Reader<'a> {
         material(&label, purpose, secret)
     }
 
-    /// A file with a new slot's passphrase, which `by` names.
+    /// A file with a passphrase that opens no vault yet, or none at all, which `by` names.
     pub fn passphrase_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Secret> {
         let (label, secret) = self.named_text(path, purpose, by)?;
         passphrase(&label, secret)
@@ -211,7 +215,7 @@ fn text(label: &str, bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {
 fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
     let kind = match purpose {
         Purpose::Key => Kind::Identity(secret),
-        Purpose::Passphrase | Purpose::NewPassphrase => {
+        Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
             Kind::Passphrase(passphrase(label, secret)?)
         }
     };

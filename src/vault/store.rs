@@ -92,6 +92,17 @@ impl<'a> Vault<'a> {
         })
     }
 
+    /// The same by a passphrase that was entered just now.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_with(access: &'a Access<'a>, passphrase: Secret) -> Result<Self> {
+        let label = "the prompt".to_owned();
+        let material = Material { label, kind: Kind::Passphrase(passphrase), sops: false };
+        let open = |scanned: &sealed::Scanned, _| Ok((try_key(scanned, &material)?, (), material));
+        Ok(Self::open_by(access, open)?.0)
+    }
+
     fn open_by<T>(
         access: &'a Access<'a>,
         open: impl FnOnce(&sealed::Scanned, Keys) -> Result<(Zeroizing<Vec<u8>>, T, Material)>,
@@ -202,6 +213,16 @@ impl<'a> Vault<'a> {
             self.remember_written();
         }
         saved.map(|()| answer)
+    }
+
+    /// Reads the file once more and opens it by what opened it before: what is in it now is what stands
+    /// on disk.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; refused (6) if it became another vault or an older one.
+    pub fn read_back(&mut self) -> Result<&Payload> {
+        self.read_again()?;
+        Ok(&self.payload)
     }
 
     /// Somebody may have written since this was read.

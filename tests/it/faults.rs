@@ -29,6 +29,11 @@ const INIT: Command = Command {
 };
 const ADD: Command =
     Command { words: &["add", "second", "--stdin"], stdin: CSV, before: with_a_key };
+const IMPORT: Command = Command {
+    words: &["import", "--from", "credentials", "--remove-source"],
+    stdin: "",
+    before: with_a_plain_key,
+};
 const REMOVE: Command = Command { words: &["remove", "-f", "demo"], stdin: "", before: with_a_key };
 const RECIPIENT_REMOVE: Command =
     Command { words: &["recipient", "remove", "-f", "spare"], stdin: "", before: with_two_keys };
@@ -54,6 +59,12 @@ fn a_fault_at_any_call_of_init_is_survived() {
 #[ignore = "needs strace"]
 fn a_fault_at_any_call_of_add_is_survived() {
     all(&ADD, from_the_start);
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_fault_at_any_call_of_import_is_survived() {
+    all(&IMPORT, from_the_lock);
 }
 
 #[test]
@@ -105,6 +116,12 @@ fn from_the_lock(calls: &[Call]) -> usize {
 
 fn with_a_key(test: Test) -> Test {
     test.config("[default]\nregion = eu-central-1\n").vault_with("demo")
+}
+
+fn with_a_plain_key(test: Test) -> Test {
+    let key = "[plain]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n\
+               aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
+    with_a_key(test).aws_credentials(key)
 }
 
 fn with_two_keys(test: Test) -> Test {

@@ -16,6 +16,7 @@ mod host;
 mod hostile;
 mod house;
 mod images;
+mod import;
 mod init;
 mod list;
 mod man;

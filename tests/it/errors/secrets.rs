@@ -66,6 +66,8 @@ fn wrong_ways(vault: &Test) -> Vec<(Test, Vec<String>)> {
         way(test.clone(), &format!("--vault {name} list"));
         let open = test.env("AWS_VAULT_AGE_KEY", AGE_KEY).stdin(text);
         way(open.clone(), "add other --stdin");
+        way(open.clone(), "import --from csv other");
+        way(open.clone(), "import --from json other");
         way(vault.clone().stdin(text), "exec --json demo -i -");
         way(
             open.clone()
@@ -83,12 +85,16 @@ fn wrong_ways(vault: &Test) -> Vec<(Test, Vec<String>)> {
             open.clone().file(&name, format!("[profile x]\naws_secret_access_key {text}"), 0o600);
         let path = broken.home().join(&name);
         way(broken.clone().env("AWS_CONFIG_FILE", &path), "list");
+        let plain = broken.clone().env("AWS_SHARED_CREDENTIALS_FILE", &path);
+        way(plain, "import --from credentials");
         way(broken.clone().env("AWS_SHARED_CREDENTIALS_FILE", &path), "exec --json x");
         let name = format!("credentials-{number}");
         let half = format!("[x]\naws_secret_access_key = {}\n", text.replace('\n', ""));
         let half = open.clone().file(&name, half, 0o600);
         let path = half.home().join(&name);
-        way(half.env("AWS_SHARED_CREDENTIALS_FILE", path), "exec --json x");
+        let half = half.env("AWS_SHARED_CREDENTIALS_FILE", path);
+        way(half.clone(), "exec --json x");
+        way(half, "import --from credentials --remove-source");
         // A helper that prints a secret, but not as it should.
         let script =
             format!("printf '%s' '{text}'; printf '{{\"Version\": 1, \"SecretAccessKey\"'");

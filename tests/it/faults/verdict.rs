@@ -127,7 +127,7 @@ impl<'a> Scene<'a> {
             }
             10 => check(new, "saved, it said, and it is the old vault")?,
             1 if self.saved.is_some() => {
-                let later = unwritten || said("the key is in the vault, but");
+                let later = unwritten || said(" in the vault, but ");
                 check(new == later, "what was said of the vault is not so")?;
             }
             1 | 4..=8 => {
@@ -180,6 +180,14 @@ impl<'a> Scene<'a> {
         let old_or_new =
             [self.before.get(config), self.after.get(config)].contains(&now.get(config));
         check(old_or_new, "the AWS config is neither the old nor the new one")?;
+        let plain = now.get(Path::new(".aws/credentials"));
+        let old = plain == self.before.get(Path::new(".aws/credentials"));
+        let new = plain == self.after.get(Path::new(".aws/credentials"));
+        check(old || new, "the credentials file is neither the old nor the new one")?;
+        check(
+            old || self.vault() == Vault::New,
+            "the plaintext is gone, and nothing is in the vault",
+        )?;
         let (Some(Some(key)), Some(Some(vault))) =
             (now.get(Path::new("key.txt")), now.get(&own(self.test)))
         else {
@@ -207,12 +215,21 @@ impl<'a> Scene<'a> {
             }
             check(output.status == 0, &format!("the next init: {}", output.stderr))?;
         }
+        // What it left in plaintext, it takes away the next time.
+        if self.before.contains_key(Path::new(".aws/credentials")) {
+            let next = self.run.try_run();
+            let nothing = next.stderr == "vault: error: there is no key to import\n";
+            check(next.status == 0 || nothing, &format!("the next import: {}", next.stderr))?;
+            let plain = std::fs::read(self.test.home().join(".aws/credentials")).ok();
+            check(Some(&plain) == self.after.get(Path::new(".aws/credentials")), "plaintext")?;
+        }
         let next = self.test.command(["add", "third", "--stdin"]).stdin(CSV).try_run();
         check(
             (next.status, next.stderr.as_str()) == (0, ""),
             &format!("the next write: {}", next.stderr),
         )?;
-        let known = ["vault.age", "vault.age.lock", "config", "config.lock", "key.txt"];
+        let known =
+            ["vault.age", "vault.age.lock", "config", "config.lock", "credentials.lock", "key.txt"];
         let is_known =
             |path: &PathBuf| known.contains(&path.file_name().unwrap().to_str().unwrap());
         let left: Vec<_> = self.strays().into_iter().filter(|path| !is_known(path)).collect();

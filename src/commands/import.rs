@@ -1,0 +1,131 @@
+//! `import`: access keys from elsewhere, all of them in one write of the vault.
+
+mod after;
+mod source;
+
+use super::context::Context;
+use super::ways;
+use crate::cli::import::{Import, Source};
+use crate::error::{Class, Error, Result};
+use crate::import::plan::{self, Step, plan};
+use crate::import::{Content, Item};
+use crate::name::ProfileName;
+use crate::report;
+use crate::vault::{self, Access, Vault};
+
+pub fn run(args: &Import, context: &Context) -> Result<()> {
+    flags_go_together(args, context)?;
+    let profile = args.profile.as_deref().map(ProfileName::new).transpose()?;
+    let profile = profile.as_ref().map(ProfileName::as_str);
+    let prompt = context.prompt(None);
+    let access = context.access(&prompt)?;
+    // What is plainly not there is said before anybody is asked for a passphrase.
+    let read = source::find(args, profile, context, &prompt)?;
+    let mut vault = open(args, &access, context)?;
+    let items = chosen(read()?, profile)?;
+    let steps = if args.dry_run {
+        plan(&items, vault.as_ref().map(Vault::payload), args.overwrite)
+    } else {
+        save(&items, args, &mut vault, &access, context)?
+    };
+    let removed = match &mut vault {
+        Some(vault) if args.remove_source && !args.dry_run => {
+            Some(after::remove_source(profile, vault, context)?)
+        }
+        _ => None,
+    };
+    report::result(&plan::table(&steps))?;
+    if args.dry_run {
+        context.say.note("Nothing was changed");
+    } else {
+        after::tell(args, &steps, removed, context)?;
+    }
+    plan::verdict(&steps)
+}
+
+/// What clap does not know: which flag belongs to which source.
+fn flags_go_together(args: &Import, context: &Context) -> Result<()> {
+    let only = |flag: &str, with: &str| {
+        Err(Error::usage(format!("{flag} goes with {with} only")).hint("see --help"))
+    };
+    let from = args.from;
+    if args.remove_source && from != Source::Credentials {
+        return only("--remove-source", "--from credentials");
+    }
+    if args.source_passphrase_file.is_some() && from != Source::AwsVault {
+        return only("--source-passphrase-file", "--from aws-vault");
+    }
+    if args.dir.is_some() && !matches!(from, Source::AwsVault | Source::Pass) {
+        return only("--dir", "--from aws-vault and --from pass");
+    }
+    let stdin = matches!(from, Source::Csv | Source::Json)
+        || args.source_passphrase_file.as_ref().is_some_and(|path| path.as_os_str() == "-");
+    if stdin && context.stdin_opens() {
+        return Err(Error::usage(
+            "what is imported and what opens the vault are both wanted from stdin",
+        ));
+    }
+    Ok(())
+}
+
+/// The vault; none where there is none yet and a person can be asked to make one, or nothing is written.
+fn open<'a>(args: &Import, access: &'a Access<'a>, context: &Context) -> Result<Option<Vault<'a>>> {
+    let (_, default_path) = context.vault_file()?;
+    match Vault::open(access) {
+        Ok(vault) => Ok(Some(vault)),
+        Err(error)
+            if error.class == Class::NotFound
+                && (args.dry_run || default_path && access.prompt.available()) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What was asked for of what was found.
+fn chosen(mut items: Vec<Item>, profile: Option<&str>) -> Result<Vec<Item>> {
+    items.retain(|item| profile.is_none_or(|profile| item.profile == profile));
+    for item in &mut items {
+        if let (Content::Key(_), Err(error)) = (&item.content, ProfileName::new(&item.profile)) {
+            item.content = Content::Failed(error.class, error.what);
+        }
+    }
+    match (items.is_empty(), profile) {
+        (false, _) => Ok(items),
+        (true, Some(profile)) => {
+            Err(Error::not_found(format!("there is no key for profile \"{profile}\" to import")))
+        }
+        (true, None) => Err(Error::not_found("there is no key to import")),
+    }
+}
+
+/// One write for all; none if there is nothing to write. The plan is made on the content that is written
+/// upon.
+fn save<'i, 'a>(
+    items: &'i [Item],
+    args: &Import,
+    vault: &mut Option<Vault<'a>>,
+    access: &'a Access<'a>,
+    context: &Context,
+) -> Result<Vec<Step<'i>>> {
+    let now = context.clock.now();
+    let steps = plan(items, vault.as_ref().map(Vault::payload), args.overwrite);
+    if !plan::writes(&steps) {
+        return Ok(steps);
+    }
+    let Some(vault) = vault else {
+        let (mut payload, passphrase) = ways::first_vault(access, access.prompt, context.say)?;
+        plan::apply(&steps, &mut payload, now);
+        vault::create(access, payload, false)?;
+        if args.remove_source {
+            *vault = Some(Vault::open_with(access, passphrase)?);
+        }
+        return Ok(steps);
+    };
+    vault.change(|payload| {
+        let steps = plan(items, Some(payload), args.overwrite);
+        plan::apply(&steps, payload, now);
+        Ok(steps)
+    })
+}

@@ -1,0 +1,124 @@
+//! After the vault was written: the plaintext goes, if that was asked for, and what is left to do is said.
+
+use std::path::Path;
+
+use super::super::config;
+use super::super::context::Context;
+use super::source;
+use crate::cli::import::{Import, Source};
+use crate::credential::Credentials;
+use crate::error::Result;
+use crate::import::plaintext;
+use crate::import::plan::{Act, Step, is_same};
+use crate::profile::edit;
+use crate::vault::Vault;
+
+/// What is to be done with keys that also lie elsewhere.
+const ROTATE: &str = "make new ones by vault rotate PROFILE";
+
+/// What became of the credentials file: the profiles whose keys were taken out, and those whose were not,
+/// since their lines are not plain.
+pub struct Removed {
+    taken: Vec<String>,
+    left: Vec<String>,
+}
+
+/// Takes those keys out of the credentials file that the vault, as it stands on disk now, holds.
+pub fn remove_source(
+    profile: Option<&str>,
+    vault: &mut Vault,
+    context: &Context,
+) -> Result<Removed> {
+    let path = source::credentials_file(context)?;
+    let safe = |error| config::but("the keys are in the vault", "they were not taken out", error);
+    let stored = vault.read_back().map_err(safe)?;
+    let is_safe = |name: &str, key: &Credentials| {
+        profile.is_none_or(|profile| profile == name)
+            && stored.credential(name).is_some_and(|stored| is_same(&stored, key))
+    };
+    let mut removed = Removed { taken: Vec::new(), left: Vec::new() };
+    config::edit(&path, |text| {
+        let (text, taken, left) = plaintext::without(&path, text, is_safe)?;
+        removed = Removed { taken, left };
+        Ok(text)
+    })
+    .map_err(safe)?;
+    Ok(removed)
+}
+
+/// What is left to do.
+pub fn tell(
+    args: &Import,
+    steps: &[Step],
+    removed: Option<Removed>,
+    context: &Context,
+) -> Result<()> {
+    let say = context.say;
+    let stored: Vec<&str> = steps
+        .iter()
+        .filter(|step| matches!(step.act, Act::New | Act::Same | Act::Replaced))
+        .map(|step| step.profile)
+        .collect();
+    if stored.is_empty() {
+        return Ok(());
+    }
+    config_lines(&stored, context);
+    match args.from {
+        Source::AwsVault | Source::Pass => {
+            say.note(
+                "For aws-vault's command lines: ln -s vault aws-vault, in the directory of vault",
+            );
+            say.note(format!(
+                "aws-vault's own copies are as they were. When all works remove them, and {ROTATE}"
+            ));
+        }
+        Source::Csv | Source::Json => {
+            say.note("If that came from a file, the keys stand in it in the clear: remove it");
+        }
+        Source::Credentials => {
+            let path = source::credentials_file(context)?;
+            match removed {
+                Some(removed) => tell_of_removal(&path, &removed, context),
+                None => say.note(format!(
+                    "The keys still stand in the clear in {}: --remove-source takes them out",
+                    path.display()
+                )),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {
+    let (say, shown) = (context.say, path.display());
+    for profile in &removed.left {
+        say.warn(format!(
+            "the key of {profile} stands in {shown} more than once or over several lines, and was left there: \
+             take it out in an editor"
+        ));
+    }
+    if !removed.taken.is_empty() {
+        say.note(format!("Took the keys of {} out of {shown}", removed.taken.join(", ")));
+        say.note(format!(
+            "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still \
+             have them, so {ROTATE}"
+        ));
+    }
+}
+
+/// Sections that the AWS config lacks. One that cannot be read is said by the next command.
+fn config_lines(stored: &[&str], context: &Context) {
+    let Ok(profiles) = context.profiles() else { return };
+    let lacking: Vec<_> = stored
+        .iter()
+        .filter(|name| !profiles.has(name))
+        .filter_map(|name| edit::add_profile("", name, &[]).ok())
+        .collect();
+    let Some(path) = profiles.files().config.as_deref().filter(|_| !lacking.is_empty()) else {
+        return;
+    };
+    context.say.note(format!("Not in {} yet, where a region belongs too:", path.display()));
+    for section in lacking {
+        context.say.note(format!("  {}", section.trim_end()));
+    }
+}

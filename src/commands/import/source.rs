@@ -1,0 +1,155 @@
+//! Where `import` looks: aws-vault's own flags and variables count here.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::super::context::{Context, stdin_text};
+use crate::cli::import::{Import, Source};
+use crate::error::{Error, Result, os_text};
+use crate::exec;
+use crate::file::{self, ReadError};
+use crate::import::pass::Store;
+use crate::import::{self, Item, aws_vault, plaintext};
+use crate::profile;
+use crate::prompt::Prompt;
+use crate::unlock;
+
+/// Looks whether there is anything, and gives what reads it.
+pub fn find<'a>(
+    args: &'a Import,
+    profile: Option<&'a str>,
+    context: &'a Context,
+    prompt: &'a Prompt,
+) -> Result<Box<dyn FnOnce() -> Result<Vec<Item>> + 'a>> {
+    match args.from {
+        Source::AwsVault => files(args, profile, context, prompt),
+        Source::Pass => entries(args, profile, context),
+        Source::Credentials => {
+            let path = credentials_file(context)?;
+            let items = plaintext::items(&path, &credentials_text(&path)?)?;
+            Ok(Box::new(|| Ok(items)))
+        }
+        Source::Csv => {
+            let items = import::csv(&stdin_text("access key")?, profile)?;
+            Ok(Box::new(|| Ok(items)))
+        }
+        Source::Json => {
+            let items = import::json(&stdin_text("access key")?, profile)?;
+            Ok(Box::new(|| Ok(items)))
+        }
+    }
+}
+
+/// aws-vault's file backend.
+fn files<'a>(
+    args: &'a Import,
+    profile: Option<&'a str>,
+    context: &'a Context,
+    prompt: &'a Prompt,
+) -> Result<Box<dyn FnOnce() -> Result<Vec<Item>> + 'a>> {
+    let named = args.dir.as_deref().or(context.global.file_dir.as_deref());
+    let dir = directory(named, &["AWS_VAULT_FILE_DIR"], ".awsvault/keys", context)?;
+    let mut listing = aws_vault::list(&dir)?;
+    if listing.left_out > 0 {
+        context.say.note(format!(
+            "Left out, since they end by themselves: {} sessions and tokens of aws-vault's",
+            listing.left_out
+        ));
+    }
+    listing.items.retain(|(name, _)| profile.is_none_or(|profile| name == profile));
+    Ok(Box::new(move || {
+        let passphrase = match &args.source_passphrase_file {
+            Some(path) => Some(unlock::source_passphrase_file(path, context.env, context.say)?),
+            // aws-vault's own: an empty one means nothing there, so it means nothing here.
+            None => context
+                .env
+                .unlock("AWS_VAULT_FILE_PASSPHRASE")
+                .filter(|value| !value.is_empty())
+                .map(|value| value.duplicate()),
+        };
+        aws_vault::read(&listing, passphrase, prompt)
+    }))
+}
+
+/// aws-vault's entries in pass. Without a prefix they lie among all of a person's passwords, which are
+/// none of our business: then only those are opened that are called as a profile.
+fn entries<'a>(
+    args: &Import,
+    profile: Option<&'a str>,
+    context: &Context,
+) -> Result<Box<dyn FnOnce() -> Result<Vec<Item>> + 'a>> {
+    let named = args.dir.as_deref().or(context.global.pass_dir.as_deref());
+    let variables = ["AWS_VAULT_PASS_PASSWORD_STORE_DIR", "PASSWORD_STORE_DIR"];
+    let text = |flag: &Option<String>, variable: &str| {
+        flag.clone().or_else(|| context.env.get(variable).map(str::to_owned))
+    };
+    let store = Store {
+        dir: directory(named, &variables, ".password-store", context)?,
+        program: text(&context.global.pass_cmd, "AWS_VAULT_PASS_CMD")
+            .map_or_else(|| "pass".into(), OsString::from),
+        prefix: text(&context.global.pass_prefix, "AWS_VAULT_PASS_PREFIX").unwrap_or_default(),
+        vars: exec::helper_environment(context.env, false),
+    };
+    let profiles = context.profiles()?;
+    let mut names = store.list()?;
+    names.retain(|name| !aws_vault::is_no_key(name));
+    let found = names.len();
+    names.retain(|name| match profile {
+        Some(profile) => name == profile,
+        None => !store.prefix.is_empty() || profiles.has(name),
+    });
+    if profile.is_none() && names.len() < found {
+        context.say.note(format!(
+            "Left out, since no profile in the AWS config is called so: {} entries",
+            found - names.len()
+        ));
+    }
+    Ok(Box::new(move || store.read(names)))
+}
+
+/// The first that is named, by flag or variable, where a leading `~/` is the home; else the default.
+fn directory(
+    flag: Option<&Path>,
+    variables: &[&str],
+    default: &str,
+    context: &Context,
+) -> Result<PathBuf> {
+    let home = context.places.home();
+    let variable = || variables.iter().find_map(|name| context.env.get_os(name)).map(Path::new);
+    match flag.or_else(variable) {
+        Some(named) => Ok(match (named.strip_prefix("~"), home) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => named.to_owned(),
+        }),
+        None => home.map(|home| home.join(default)).ok_or_else(|| {
+            Error::not_found("no home directory to look in").hint("name the directory by --dir")
+        }),
+    }
+}
+
+/// Where the credentials file lies.
+pub fn credentials_file(context: &Context) -> Result<PathBuf> {
+    profile::locate(context.env, context.places.home()).credentials.ok_or_else(|| {
+        Error::not_found("no home directory, so no credentials file")
+            .hint("name it by AWS_SHARED_CREDENTIALS_FILE")
+    })
+}
+
+fn credentials_text(path: &Path) -> Result<zeroize::Zeroizing<String>> {
+    let shown = path.display();
+    let (mut bytes, _) = file::read_regular(path, profile::FILE_LIMIT).map_err(|error| {
+        let why = match error {
+            ReadError::NotFound => {
+                return Error::not_found(format!("there is no credentials file {shown}"));
+            }
+            ReadError::NotRegular => "not a regular file".to_owned(),
+            ReadError::TooLarge => "larger than 1 MiB".to_owned(),
+            ReadError::Io(error) => os_text(&error),
+        };
+        Error::other(format!("cannot read {shown}: {why}"))
+    })?;
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Into::into).map_err(|error| {
+        zeroize::Zeroize::zeroize(&mut error.into_bytes());
+        Error::other(format!("cannot read {shown}: it is not UTF-8"))
+    })
+}

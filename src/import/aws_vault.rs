@@ -1,0 +1,321 @@
+//! aws-vault's file backend: a directory with a file for each item, called as the item, with `/` and
+//! `%` percent-encoded; in it a JWE (see [`super::jwe`]), and in that the item as JSON, whose `Data` is
+//! again JSON. Long-term keys, sessions and tokens lie side by side.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::jwe::{self, Fault, Jwe};
+use super::{Content, Item, checked};
+use crate::error::{Class, Error, Result, os_text};
+use crate::file::{self, ReadError};
+use crate::name::ProfileName;
+use crate::prompt::Prompt;
+use crate::secret::Secret;
+
+/// The most entries that a directory may have. Sessions count, and aws-vault removes those that are
+/// over only now and then.
+const ENTRIES: usize = 10_000;
+
+/// The most items that a passphrase is tried on.
+const ITEMS: usize = 1000;
+
+/// How often a person is asked for a passphrase that opens nothing.
+const TRIES: usize = 3;
+
+/// What lies in a directory of aws-vault's, unread.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The directory, as it was named.
+    pub dir: PathBuf,
+    /// The items that may be long-term keys: each its name and its file, in the order of the names.
+    pub items: Vec<(String, PathBuf)>,
+    /// How many sessions and tokens were left out.
+    pub left_out: usize,
+}
+
+/// Looks into the directory.
+///
+/// # Errors
+/// [`Class::NotFound`] if there is none, [`Class::Refused`] for too many entries, [`Class::Other`] if it
+/// cannot be read.
+pub fn list(dir: &Path) -> Result<Listing> {
+    let shown = dir.display();
+    let unread = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::not_found(format!("no directory {shown}"))
+            .hint("name the directory of aws-vault's files by --dir"),
+        _ => Error::other(format!("cannot read the directory {shown}: {}", os_text(&error))),
+    };
+    let mut listing = Listing { dir: dir.to_owned(), ..Listing::default() };
+    for (count, entry) in std::fs::read_dir(dir).map_err(unread)?.enumerate() {
+        let entry = entry.map_err(unread)?;
+        if count >= ENTRIES {
+            return Err(Error::refused(format!("{shown} has more than {ENTRIES} files")));
+        }
+        if entry.file_type().map_err(unread)?.is_dir() {
+            continue;
+        }
+        let name = item_name(&entry.file_name().to_string_lossy());
+        if is_no_key(&name) {
+            listing.left_out += 1;
+        } else {
+            listing.items.push((name, entry.path()));
+        }
+    }
+    if listing.items.len() > ITEMS {
+        return Err(Error::refused(format!("{shown} has more than {ITEMS} items")));
+    }
+    listing.items.sort();
+    Ok(listing)
+}
+
+/// What a file's name stands for. A `%` that encodes nothing is one: old versions did not encode.
+fn item_name(file: &str) -> String {
+    let mut name = Vec::with_capacity(file.len());
+    let mut rest = file.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
+        let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(code) if *byte == b'%' => {
+                name.push(code);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => {
+                name.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(name).unwrap_or_else(|_| file.to_owned())
+}
+
+/// True for the names of sessions and of tokens of IAM Identity Center.
+pub fn is_no_key(name: &str) -> bool {
+    is_session(name) || name.starts_with("oidc:")
+}
+
+/// True for the names that aws-vault gives to sessions, today (`TYPE,PROFILE,SERIAL,EXPIRY` with profile
+/// and serial in base64url) and in versions 4 and 5 (`session,…`, `session:…`, `NAME session (EXPIRY)`).
+fn is_session(name: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_base64 = |text: &str| URL_SAFE_NO_PAD.decode(text).is_ok();
+    let today = match name.split(',').collect::<Vec<_>>()[..] {
+        [kind, profile, serial, expiry] => {
+            !kind.is_empty()
+                && !profile.is_empty()
+                && (kind == "session" || is_base64(profile) && is_base64(serial))
+                && is_number(expiry)
+        }
+        _ => false,
+    };
+    let colons = name.strip_prefix("session:").is_some_and(|rest| {
+        rest.split(':').count() == 3 && !rest.contains(' ') && !rest.starts_with(':')
+    });
+    let words = name.strip_suffix(')').and_then(|rest| rest.split_once(" session ("));
+    today || colons || words.is_some_and(|(_, expiry)| is_number(expiry))
+}
+
+/// Reads the items. They may have a passphrase each: `given` is tried on all, and on a terminal a person
+/// is asked for more for as long as some are left that none opens.
+///
+/// # Errors
+/// [`Class::Locked`] if there is no passphrase and nobody to ask; what the prompt says. What is wrong
+/// with an item is the item's.
+pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result<Vec<Item>> {
+    let mut done = Vec::new();
+    let mut closed = Vec::new();
+    for (name, path) in &listing.items {
+        match sealed(name, path) {
+            Ok(file) => closed.push((name.clone(), file)),
+            Err(content) => done.push(Item { profile: name.clone(), content }),
+        }
+    }
+    let shown = listing.dir.display();
+    let ask = |closed: usize, opened: bool, tries: usize| match (opened, tries) {
+        (true, 0) => prompt.hidden(&format!(
+            "Another passphrase is wanted for {closed} more. Enter it, or nothing to leave them: "
+        )),
+        (_, 0) => prompt.hidden(&format!("Enter passphrase to unlock {shown}: ")),
+        _ => prompt
+            .hidden(&format!("Wrong passphrase, try again. Enter passphrase to unlock {shown}: ")),
+    };
+    if given.is_none() && !closed.is_empty() && !prompt.available() {
+        return Err(Error::locked(format!("no passphrase for aws-vault's files in {shown}")).hint(
+            "give it by --source-passphrase-file FILE or AWS_VAULT_FILE_PASSPHRASE, or run this on a terminal",
+        ));
+    }
+    let (mut passphrase, mut opened, mut tries) = (given, false, 0);
+    while !closed.is_empty() {
+        let passphrase = match passphrase.take() {
+            Some(given) => given,
+            None if tries < TRIES && prompt.available() => ask(closed.len(), opened, tries)?,
+            None => break,
+        };
+        if passphrase.is_empty() {
+            break;
+        }
+        let before = closed.len();
+        closed.retain(|(name, file)| match open(name, file, &passphrase) {
+            Some(content) => {
+                done.push(Item { profile: name.clone(), content });
+                false
+            }
+            None => true,
+        });
+        opened |= closed.len() < before;
+        tries = if closed.len() < before { 0 } else { tries + 1 };
+    }
+    done.extend(closed.into_iter().map(|(profile, _)| Item {
+        profile,
+        content: Content::Failed(Class::Locked, "it has another passphrase".to_owned()),
+    }));
+    done.sort_by(|one, other| one.profile.cmp(&other.profile));
+    Ok(done)
+}
+
+/// A file that a passphrase can be tried on, or what is wrong with it.
+fn sealed(name: &str, path: &Path) -> std::result::Result<Zeroizing<Vec<u8>>, Content> {
+    let failed = |class, why: &str| Content::Failed(class, why.to_owned());
+    if ProfileName::new(name).is_err() {
+        return Err(failed(Class::Usage, "no profile can have this name"));
+    }
+    let (file, _) = file::read_regular(path, jwe::LIMIT).map_err(|error| match error {
+        ReadError::NotFound => failed(Class::NotFound, "it is not there any more"),
+        ReadError::NotRegular => failed(Class::Damaged, "it is not a file"),
+        ReadError::TooLarge => failed(Class::Damaged, "it is too large"),
+        ReadError::Io(error) => failed(Class::Other, &os_text(&error)),
+    })?;
+    match Jwe::parse(&file) {
+        Ok(_) => Ok(file),
+        Err(fault) => Err(failed(Class::Damaged, reason(fault))),
+    }
+}
+
+/// What is in a file; none if this is not its passphrase.
+fn open(name: &str, file: &[u8], passphrase: &Secret) -> Option<Content> {
+    match Jwe::parse(file).and_then(|jwe| jwe.open(passphrase)) {
+        Ok(plaintext) => Some(content(name, &plaintext)),
+        Err(Fault::Passphrase) => None,
+        Err(fault) => Some(Content::Failed(Class::Damaged, reason(fault).to_owned())),
+    }
+}
+
+fn reason(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Other(why) => why,
+        Fault::Passphrase => "it has another passphrase",
+        Fault::Damaged => "it is damaged",
+    }
+}
+
+/// An item as aws-vault's keyring writes it. Its own name is in it, so that no file stands for another.
+pub(super) fn content(name: &str, json: &[u8]) -> Content {
+    let damaged = |why: &str| Content::Failed(Class::Damaged, why.to_owned());
+    let Ok(item) = serde_json::from_slice::<Value>(json) else {
+        return damaged("there is no item of aws-vault's in it");
+    };
+    let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
+    if text(&item, "Key").as_deref() != Some(name) {
+        return damaged("it holds an item of another name");
+    }
+    let data = text(&item, "Data").and_then(|data| STANDARD.decode(data).ok()).map(Zeroizing::new);
+    let Some(key) = data.and_then(|data| serde_json::from_slice::<Value>(&data).ok()) else {
+        return damaged("there is no access key in it");
+    };
+    if text(&key, "SessionToken").is_some_and(|token| !token.is_empty()) {
+        return Content::Skipped("these are temporary credentials".to_owned());
+    }
+    match (text(&key, "AccessKeyID"), text(&key, "SecretAccessKey")) {
+        (Some(id), Some(secret)) => Content::of(checked(&id, Secret::new(secret))),
+        _ => damaged("there is no access key in it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded_as_aws_vault_encodes_them() {
+        for (file, name) in [
+            ("prod", "prod"),
+            ("team%2Fprod", "team/prod"),
+            ("100%25", "100%"),
+            ("%2f", "/"),
+            ("50%", "50%"),
+            ("50%2", "50%2"),
+            ("%zz", "%zz"),
+            ("%+1", "%+1"),
+            ("%FF", "%FF"),
+            ("gr%C3%BCn", "grün"),
+        ] {
+            assert_eq!(item_name(file), name, "{file}");
+        }
+    }
+
+    #[test]
+    fn sessions_of_all_versions_are_told_from_keys() {
+        for session in [
+            "sts.GetSessionToken,cHJvZA,YXJuOmF3czppYW06OjEyMzQ1Njc4OTAxMjptZmEvZGVtbw,1735689600",
+            "sts.AssumeRole,cHJvZA,,1735689600",
+            "session,cHJvZA,,1735689600",
+            "session:cHJvZA:YXJu:1735689600",
+            "prod session (1735689600)",
+        ] {
+            assert!(is_session(session), "{session}");
+        }
+        for key in [
+            "prod",
+            "a,b,c,d",
+            "a,b,c,1",
+            "session",
+            "session:a",
+            "my session (x)",
+            "a,!,!,1",
+            ",,,1",
+        ] {
+            assert!(!is_session(key), "{key}");
+        }
+    }
+
+    fn item(key: &str, data: &str) -> String {
+        format!("{{\"Key\": \"{key}\", \"Data\": \"{}\", \"Label\": \"x\"}}", STANDARD.encode(data))
+    }
+
+    #[test]
+    fn an_item_is_a_key_or_says_why_not() {
+        let id = "AKIAIOSFODNN7EXAMPLE";
+        let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+        let key = |more: &str| {
+            format!("{{\"AccessKeyID\": \"{id}\", \"SecretAccessKey\": \"{secret}\"{more}}}")
+        };
+        let read = |json: &str| content("prod", json.as_bytes());
+        for more in ["", ", \"SessionToken\": \"\", \"ProviderName\": \"x\", \"CanExpire\": false"]
+        {
+            let Content::Key(found) = read(&item("prod", &key(more))) else { panic!("{more}") };
+            assert_eq!(found.access_key_id, id);
+            assert_eq!(found.secret_access_key.expose(), secret);
+        }
+        let temporary = read(&item("prod", &key(", \"SessionToken\": \"t\"")));
+        assert!(matches!(temporary, Content::Skipped(_)), "{temporary:?}");
+        for (json, class) in [
+            (item("ci", &key("")), Class::Damaged),
+            (item("prod", "{}"), Class::Damaged),
+            (item("prod", "x"), Class::Damaged),
+            (item("prod", &key("").replace(id, "short")), Class::Usage),
+            ("{\"Key\": \"prod\", \"Data\": \"!\"}".to_owned(), Class::Damaged),
+            ("{\"Key\": \"prod\"}".to_owned(), Class::Damaged),
+            ("[]".to_owned(), Class::Damaged),
+            (String::new(), Class::Damaged),
+        ] {
+            let found = read(&json);
+            assert!(matches!(&found, Content::Failed(is, _) if *is == class), "{json}: {found:?}");
+            assert!(!format!("{found:?}").contains("wJalr"));
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! What AWS gives when it makes an access key: the JSON of its CLI, and the console's CSV.
+
+use serde_json::Value;
+
+use super::{Content, Item, checked};
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// A key, and the user's or profile's name that stood beside it.
+type Named = (Option<String>, Credentials);
+
+const WANTED: &str = "wanted is the JSON that aws iam create-access-key prints, or the CSV file that the console gives";
+
+/// Reads the JSON of `aws iam create-access-key` (or its inner object), or the CSV that the console
+/// offers for download, with one key in it.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]; nothing of the text is echoed.
+pub fn access_key(text: &Secret) -> Result<Credentials> {
+    let text = bare(text);
+    if text.starts_with('{') {
+        return Ok(one(&parsed(text)?)?.1);
+    }
+    let mut keys = rows(text)?;
+    match (keys.pop(), keys.is_empty()) {
+        (Some((_, key)), true) => Ok(key),
+        (Some(_), false) => Err(bad("the CSV holds more than one key", WANTED)),
+        (None, _) => Err(bad("neither JSON nor the console's CSV", WANTED)),
+    }
+}
+
+/// The keys of a CSV file, one a row. A single one becomes `profile`, several are called by their
+/// column `User name`, of which `profile` is one.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]; nothing of the text is echoed.
+pub fn csv(text: &Secret, profile: Option<&str>) -> Result<Vec<Item>> {
+    items(rows(bare(text))?, profile)
+}
+
+/// The keys of a JSON text: what `aws iam create-access-key` prints, an array of that, or an object of
+/// profiles with each its `AccessKeyId` and `SecretAccessKey`. A single one becomes `profile`, else
+/// they are called by `UserName` or as in the object.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]; nothing of the text is echoed.
+pub fn json(text: &Secret, profile: Option<&str>) -> Result<Vec<Item>> {
+    let json = parsed(bare(text))?;
+    let is_key = |object: &serde_json::Map<_, _>| {
+        object.is_empty() || object.contains_key("AccessKey") || object.contains_key("AccessKeyId")
+    };
+    let keys = match &json {
+        Value::Array(keys) => keys.iter().map(one).collect::<Result<_>>()?,
+        Value::Object(profiles) if !is_key(profiles) => profiles
+            .iter()
+            .map(|(name, key)| Ok((Some(name.clone()), one(key)?.1)))
+            .collect::<Result<_>>()?,
+        key => vec![one(key)?],
+    };
+    items(keys, profile)
+}
+
+fn items(mut keys: Vec<Named>, profile: Option<&str>) -> Result<Vec<Item>> {
+    if let (Some(profile), [(name, _)]) = (profile, &mut keys[..]) {
+        *name = Some(profile.to_owned());
+    }
+    keys.into_iter()
+        .map(|(name, key)| {
+            let profile = name.ok_or_else(|| {
+                bad(
+                    "a key has no name beside it",
+                    "name the profile: vault import --from csv PROFILE",
+                )
+            })?;
+            Ok(Item { profile, content: Content::Key(key) })
+        })
+        .collect()
+}
+
+/// The console's file starts with a byte order mark.
+fn bare(text: &Secret) -> &str {
+    text.expose().trim_start_matches('\u{feff}').trim()
+}
+
+fn bad(what: &str, hint: &str) -> Error {
+    Error::usage(format!("stdin: {what}")).hint(hint)
+}
+
+fn bad_json(what: &str) -> Error {
+    bad(what, "wanted is the JSON that aws iam create-access-key prints")
+}
+
+fn parsed(text: &str) -> Result<Value> {
+    serde_json::from_str(text)
+        .map_err(|error| bad_json(&format!("not JSON (line {})", error.line())))
+}
+
+fn one(json: &Value) -> Result<Named> {
+    let key = json.get("AccessKey").unwrap_or(json);
+    let field = |name: &str| {
+        key.get(name)
+            .and_then(Value::as_str)
+            .ok_or_else(|| bad_json(&format!("no {name} in the JSON")))
+    };
+    let name = key.get("UserName").and_then(Value::as_str).map(str::to_owned);
+    Ok((name, checked(field("AccessKeyId")?, Secret::new(field("SecretAccessKey")?.to_owned()))?))
+}
+
+/// `Access key ID,Secret access key` and lines of values; older consoles put a user name and more
+/// beside them.
+fn rows(text: &str) -> Result<Vec<Named>> {
+    let bad = |what: &str| bad(what, WANTED);
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(fields);
+    let header = lines.next().ok_or_else(|| bad("it is empty"))?;
+    let mut lines = lines.peekable();
+    lines.peek().ok_or_else(|| bad("neither JSON nor the console's CSV"))?;
+    let column = |name: &str| header.iter().position(|title| title.eq_ignore_ascii_case(name));
+    let wanted =
+        |name: &str| column(name).ok_or_else(|| bad(&format!("no column {name:?} in the CSV")));
+    let user = column("User name");
+    let (id, secret) = (wanted("Access key ID")?, wanted("Secret access key")?);
+    lines
+        .enumerate()
+        .map(|(row, values)| {
+            let value = |at: usize, name: &str| {
+                values.get(at).ok_or_else(|| bad(&format!("no {name:?} in row {}", row + 1)))
+            };
+            let key = checked(
+                value(id, "Access key ID")?,
+                Secret::new(value(secret, "Secret access key")?.clone()),
+            )?;
+            let user = user.and_then(|at| values.get(at)).filter(|name| !name.is_empty());
+            Ok((user.cloned(), key))
+        })
+        .collect()
+}
+
+/// The fields of one line (RFC 4180): in quotes a comma is none, and a quote is written twice.
+fn fields(line: &str) -> Vec<String> {
+    let (mut fields, mut quoted) = (vec![String::new()], false);
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        let Some(last) = fields.last_mut() else { break };
+        match c {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => last.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => fields.push(String::new()),
+            c => last.push(c),
+        }
+    }
+    fields.iter().map(|field| field.trim().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+
+    const ID: &str = "AKIAIOSFODNN7EXAMPLE";
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    const OTHER: &str = "AKIAI44QH8DHBEXAMPLE";
+
+    fn read(text: &str) -> Result<(String, String)> {
+        let key = access_key(&Secret::new(text.to_owned()))?;
+        Ok((key.access_key_id, key.secret_access_key.expose().to_owned()))
+    }
+
+    #[test]
+    fn what_aws_prints_is_read() {
+        for text in [
+            format!(
+                "{{\"AccessKey\": {{\"UserName\": \"ci\", \"AccessKeyId\": \"{ID}\", \"Status\": \"Active\", \"SecretAccessKey\": \"{SECRET}\"}}}}"
+            ),
+            format!("{{\"AccessKeyId\": \"{ID}\", \"SecretAccessKey\": \"{SECRET}\"}}\n"),
+            format!("\u{feff}Access key ID,Secret access key\r\n{ID},{SECRET}\r\n"),
+            format!(
+                "User name,Password,Access key ID,Secret access key,Console login link\nci,,{ID},{SECRET},https://x\n"
+            ),
+            format!("\"Access key ID\",\"Secret access key\"\n\"{ID}\",\"{SECRET}\""),
+        ] {
+            assert_eq!(read(&text).unwrap(), (ID.to_owned(), SECRET.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_and_not_echoed() {
+        for text in [
+            String::new(),
+            "wJalr".to_owned(),
+            format!("{{\"SecretAccessKey\": \"{SECRET}\""),
+            format!("{{\"SecretAccessKey\": \"{SECRET}\"}}"),
+            format!("{{\"AccessKeyId\": 7, \"SecretAccessKey\": \"{SECRET}\"}}"),
+            format!("Access key ID,Secret access key\n{ID}"),
+            format!("Access key ID,Secret access key\n{ID},{SECRET}\n{ID},{SECRET}"),
+            format!("id,secret\n{ID},{SECRET}"),
+            format!("Access key ID,Secret access key\n{SECRET},{ID}"),
+            format!("Access key ID,Secret access key\nASIAIOSFODNN7EXAMPLE,{SECRET}"),
+        ] {
+            let error = read(&text).unwrap_err();
+            assert_eq!(error.class, Class::Usage);
+            assert!(!format!("{error:?}").contains("wJalr"), "{text}: {error:?}");
+        }
+    }
+
+    type Read = fn(&Secret, Option<&str>) -> Result<Vec<Item>>;
+
+    fn names(read: Read, text: &str, profile: Option<&str>) -> Result<Vec<(String, String)>> {
+        let items = read(&Secret::new(text.to_owned()), profile)?;
+        let named = items.into_iter().map(|item| match item.content {
+            Content::Key(key) => (item.profile, key.access_key_id),
+            other => panic!("{other:?}"),
+        });
+        Ok(named.collect())
+    }
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect()
+    }
+
+    #[test]
+    fn several_keys_are_called_by_what_stands_beside_them() {
+        let table = format!(
+            "User name,Access key ID,Secret access key\n\"a,\"\"b\",{ID},{SECRET}\r\nci,{OTHER},{SECRET}\n"
+        );
+        let both = pairs(&[("a,\"b", ID), ("ci", OTHER)]);
+        assert_eq!(names(csv, &table, None).unwrap(), both);
+        assert_eq!(names(csv, &table, Some("x")).unwrap(), both, "the caller picks one");
+        let list = format!(
+            "[{{\"AccessKey\": {{\"UserName\": \"a\", \"AccessKeyId\": \"{ID}\", \"SecretAccessKey\": \"{SECRET}\"}}}},
+              {{\"UserName\": \"b\", \"AccessKeyId\": \"{OTHER}\", \"SecretAccessKey\": \"{SECRET}\"}}]"
+        );
+        assert_eq!(names(json, &list, None).unwrap(), pairs(&[("a", ID), ("b", OTHER)]));
+        let object = format!(
+            "{{\"p\": {{\"AccessKeyId\": \"{ID}\", \"SecretAccessKey\": \"{SECRET}\", \"UserName\": \"u\"}}}}"
+        );
+        assert_eq!(names(json, &object, None).unwrap(), pairs(&[("p", ID)]));
+    }
+
+    #[test]
+    fn one_key_becomes_the_profile_that_is_named() {
+        let table = format!("Access key ID,Secret access key\n{ID},{SECRET}");
+        assert_eq!(names(csv, &table, Some("p")).unwrap(), pairs(&[("p", ID)]));
+        let error = names(csv, &table, None).unwrap_err();
+        assert_eq!(error.what, "stdin: a key has no name beside it");
+        let text = format!("{{\"AccessKeyId\": \"{ID}\", \"SecretAccessKey\": \"{SECRET}\"}}");
+        assert_eq!(names(json, &text, Some("p")).unwrap(), pairs(&[("p", ID)]));
+        for text in ["{}", "[{}]", "7", "{\"p\": 7}", "{\"p\": {}}", "[7]", "", "null"] {
+            assert_eq!(names(json, text, Some("p")).unwrap_err().class, Class::Usage, "{text}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! aws-vault's items in the password store `pass`: one entry for each, and in it the item as JSON. They
+//! are read by running `pass show`, which asks gpg-agent for the key.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::aws_vault::content;
+use super::{Content, Item};
+use crate::error::{Class, Error, Result, os_text};
+use crate::name::ProfileName;
+use crate::process::{self, Failure};
+
+/// How long one entry may take: gpg-agent may ask a person for a passphrase or a PIN.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The most entries that are looked at, and how deep directories may lie in each other.
+const ENTRIES: usize = 10_000;
+const DEPTH: usize = 16;
+
+/// A password store with items of aws-vault's.
+#[derive(Debug)]
+pub struct Store {
+    /// The store's directory.
+    pub dir: PathBuf,
+    /// The program, `pass` by default.
+    pub program: OsString,
+    /// What aws-vault puts before the names of its items; empty if nothing.
+    pub prefix: String,
+    /// What the program sees of the environment.
+    pub vars: Vec<(OsString, OsString)>,
+}
+
+impl Store {
+    /// The names of the entries below the prefix, sorted.
+    ///
+    /// # Errors
+    /// [`Class::NotFound`] if the directory is not there, [`Class::Refused`] for too many entries,
+    /// [`Class::Other`] if it cannot be read.
+    pub fn list(&self) -> Result<Vec<String>> {
+        let top = match self.prefix.trim_matches('/') {
+            "" => self.dir.clone(),
+            prefix => self.dir.join(prefix),
+        };
+        let shown = top.display();
+        let mut names = Vec::new();
+        walk(&top, "", DEPTH, &mut names).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::not_found(format!("no password store {shown}"))
+                .hint("name it by --dir, and aws-vault's prefix in it by AWS_VAULT_PASS_PREFIX"),
+            std::io::ErrorKind::FileTooLarge => {
+                Error::refused(format!("{shown} has more than {ENTRIES} entries"))
+            }
+            _ => Error::other(format!("cannot read {shown}: {}", os_text(&error))),
+        })?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Reads these entries. What is wrong with one is the item's.
+    ///
+    /// # Errors
+    /// [`Class::NotFound`] if there is no such program as `pass`.
+    pub fn read(&self, names: Vec<String>) -> Result<Vec<Item>> {
+        let mut vars = self.vars.clone();
+        vars.retain(|(name, _)| name != "PASSWORD_STORE_DIR");
+        vars.push(("PASSWORD_STORE_DIR".into(), self.dir.clone().into()));
+        names
+            .into_iter()
+            .map(|profile| Ok(Item { content: self.show(&profile, &vars)?, profile }))
+            .collect()
+    }
+
+    fn show(&self, name: &str, vars: &[(OsString, OsString)]) -> Result<Content> {
+        if ProfileName::new(name).is_err() {
+            let why = "no profile can have this name".to_owned();
+            return Ok(Content::Failed(Class::Usage, why));
+        }
+        let prefix = self.prefix.trim_matches('/');
+        let entry = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        let words = [OsStr::new("show"), OsStr::new("--"), OsStr::new(&entry)];
+        let failed = |class, why: String| Ok(Content::Failed(class, why));
+        match process::run_program(&self.program, &words, vars, PATIENCE) {
+            Ok(json) => Ok(content(name, &json)),
+            Err(Failure::NotStarted(error)) => {
+                let program = self.program.to_string_lossy();
+                Err(Error::not_found(format!("cannot start {program}: {}", os_text(&error)))
+                    .hint("name the program by AWS_VAULT_PASS_CMD"))
+            }
+            Err(Failure::Status(status)) => {
+                failed(Class::Locked, format!("pass could not show it (exit status {status})"))
+            }
+            Err(Failure::TimedOut) => {
+                failed(Class::Busy, format!("pass took more than {} s", PATIENCE.as_secs()))
+            }
+            Err(Failure::TooMuch) => failed(Class::Damaged, "it is over 64 KiB".to_owned()),
+        }
+    }
+}
+
+/// Collects `NAME` for each file `NAME.gpg`; what begins with a dot (`.git`) is the store's own.
+fn walk(dir: &Path, before: &str, depth: usize, names: &mut Vec<String>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let file = entry.file_name();
+        let Some(file) = file.to_str().filter(|file| !file.starts_with('.')) else { continue };
+        if names.len() >= ENTRIES {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        // A symlink to a directory is not followed: it may lead round in a circle.
+        if entry.file_type()?.is_dir() {
+            if depth > 0 {
+                walk(&entry.path(), &format!("{before}{file}/"), depth - 1, names)?;
+            }
+        } else if let Some(name) = file.strip_suffix(".gpg") {
+            names.push(format!("{before}{name}"));
+        }
+    }
+    Ok(())
+}

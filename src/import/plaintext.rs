@@ -1,0 +1,55 @@
+//! Access keys that stand in the clear in `~/.aws/credentials`.
+
+use std::path::Path;
+
+use super::{Content, Item, checked};
+use crate::credential::Credentials;
+use crate::error::Result;
+use crate::profile::{self, Files, Profiles, edit};
+use crate::secret::Secret;
+
+/// The profiles of a credentials file that have a key, whole or not, in the order of their names. `path`
+/// only names the file in what is said.
+///
+/// # Errors
+/// [`crate::error::Class::Other`] if the file is not understood.
+pub fn items(path: &Path, text: &str) -> Result<Vec<Item>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let files = Files { config: None, credentials: Some(path.to_owned()) };
+    let profiles = Profiles::parse(&files, "", text)?;
+    let item = |profile: String| Some(Item { content: content(&profiles, &profile)?, profile });
+    Ok(profiles.names().into_iter().filter_map(item).collect())
+}
+
+fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
+    let get = |key: &str| profiles.get(profile, key);
+    let skipped = |why: &str| Some(Content::Skipped(why.to_owned()));
+    match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
+        (None, None) => None,
+        (Some(_), Some(_)) if get("aws_session_token").is_some() => {
+            skipped("these are temporary credentials")
+        }
+        (Some(id), Some(secret)) => Some(Content::of(checked(id, Secret::new(secret.to_owned())))),
+        _ => skipped("half a key: aws_access_key_id and aws_secret_access_key belong together"),
+    }
+}
+
+/// The file without the keys that `is_safe` says are in the vault, and the profiles whose keys were taken
+/// out; then those whose were not, though safe, since their lines are not plain.
+///
+/// # Errors
+/// [`crate::error::Class::Other`] if the file is not understood, before or after.
+pub fn without(
+    path: &Path,
+    text: &str,
+    is_safe: impl Fn(&str, &Credentials) -> bool,
+) -> Result<(String, Vec<String>, Vec<String>)> {
+    let safe = |item: Item| match &item.content {
+        Content::Key(key) if is_safe(&item.profile, key) => Some(item.profile),
+        _ => None,
+    };
+    let safe: Vec<String> = items(path, text)?.into_iter().filter_map(safe).collect();
+    let (plain, odd): (Vec<_>, Vec<_>) =
+        safe.into_iter().partition(|profile| edit::has_plain_key(text, profile));
+    Ok((edit::remove_keys(text, &plain)?, plain, odd))
+}

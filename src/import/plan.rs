@@ -1,0 +1,221 @@
+//! What is to become of each item that was found: decided against the vault, as a value, before
+//! anything is written.
+
+use std::collections::BTreeMap;
+
+use super::{Content, Item};
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::error::{Class, Error, Result, one_line};
+use crate::vault::Payload;
+
+/// One line of the plan.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// The profile's name in the vault.
+    pub profile: &'a str,
+    /// The key that was found for it.
+    pub key: Option<&'a Credentials>,
+    /// What becomes of it.
+    pub act: Act<'a>,
+}
+
+/// What becomes of an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act<'a> {
+    /// The vault has none for this profile, and gets it.
+    New,
+    /// It is in the vault already.
+    Same,
+    /// The vault has another one, which stays.
+    Kept,
+    /// The vault has another one, which it replaces.
+    Replaced,
+    /// It is nothing for a vault: why.
+    Skipped(&'a str),
+    /// It could not be had, of this class: why.
+    Failed(Class, &'a str),
+}
+
+/// Decides. Without a vault all is new. The first of several keys of one name is the one that counts.
+pub fn plan<'a>(items: &'a [Item], vault: Option<&Payload>, overwrite: bool) -> Vec<Step<'a>> {
+    let mut taken: BTreeMap<&str, &Credentials> = BTreeMap::new();
+    let mut step = |item: &'a Item| {
+        let profile = item.profile.as_str();
+        let key = match &item.content {
+            Content::Key(key) => key,
+            Content::Skipped(why) => {
+                return Step { profile, key: None, act: Act::Skipped(why) };
+            }
+            Content::Failed(class, why) => {
+                return Step { profile, key: None, act: Act::Failed(*class, why) };
+            }
+        };
+        let act = match (taken.get(profile), vault.and_then(|vault| vault.credential(profile))) {
+            (Some(first), _) if is_same(first, key) => Act::Same,
+            (Some(_), _) => Act::Failed(Class::Usage, "there is a second key of this name"),
+            (None, None) => Act::New,
+            (None, Some(old)) if is_same(&old, key) => Act::Same,
+            (None, Some(_)) if overwrite => Act::Replaced,
+            (None, Some(_)) => Act::Kept,
+        };
+        taken.entry(profile).or_insert(key);
+        Step { profile, key: Some(key), act }
+    };
+    items.iter().map(&mut step).collect()
+}
+
+/// True if both are the same key, its secret too.
+pub fn is_same(one: &Credentials, other: &Credentials) -> bool {
+    one.access_key_id == other.access_key_id
+        && one.secret_access_key.expose() == other.secret_access_key.expose()
+}
+
+/// True if the plan changes the vault.
+pub fn writes(steps: &[Step]) -> bool {
+    steps.iter().any(|step| matches!(step.act, Act::New | Act::Replaced))
+}
+
+/// Does it.
+pub fn apply(steps: &[Step], vault: &mut Payload, now: Timestamp) {
+    for step in steps {
+        if let (Act::New | Act::Replaced, Some(key)) = (step.act, step.key) {
+            vault.set_credential(step.profile, key, now);
+        }
+    }
+}
+
+/// One line for each item: the profile, the key's id, and what became of it.
+pub fn table(steps: &[Step]) -> String {
+    let rows: Vec<[String; 3]> = steps
+        .iter()
+        .map(|step| {
+            let word = match step.act {
+                Act::New => "new".to_owned(),
+                Act::Same => "same".to_owned(),
+                Act::Kept => {
+                    "kept: the vault has another key for it (--overwrite replaces it)".to_owned()
+                }
+                Act::Replaced => "replaced".to_owned(),
+                Act::Skipped(why) => format!("skipped: {why}"),
+                Act::Failed(_, why) => format!("failed: {why}"),
+            };
+            let id = step.key.map_or("-", |key| key.access_key_id.as_str());
+            [one_line(step.profile), id.to_owned(), word]
+        })
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
+    let (name, id) = (width(0).unwrap_or_default(), width(1).unwrap_or_default());
+    rows.iter()
+        .map(|[profile, key, word]| format!("{profile:name$}  {key:id$}  {word}\n"))
+        .collect()
+}
+
+/// What a plan with items that could not be had ends with: 5 if one is damaged, else 4 if one did not
+/// open, else the class of the first.
+///
+/// # Errors
+/// Of that class; none if all could be had.
+pub fn verdict(steps: &[Step]) -> Result<()> {
+    let failed = || {
+        steps.iter().filter_map(|step| match step.act {
+            Act::Failed(class, _) => Some(class),
+            _ => None,
+        })
+    };
+    let worst = |class: &Class| match class {
+        Class::Damaged => 2,
+        Class::Locked => 1,
+        _ => 0,
+    };
+    let Some(class) = failed().max_by_key(worst) else { return Ok(()) };
+    let (failed, all) = (failed().count(), steps.len());
+    let error = Error::new(class, format!("{failed} of {all} items could not be imported"));
+    Err(match class {
+        Class::Locked => {
+            error.hint("try again with the other passphrase: what is in the vault stays there")
+        }
+        _ => error,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    const ID: &str = "AKIAIOSFODNN7EXAMPLE";
+
+    fn key(id: &str, secret: &str) -> Credentials {
+        Credentials::long_term(id.into(), Secret::new(secret.into()))
+    }
+
+    fn item(profile: &str, id: &str, secret: &str) -> Item {
+        Item { profile: profile.into(), content: Content::Key(key(id, secret)) }
+    }
+
+    fn failed(class: Class) -> Item {
+        Item { profile: "f".into(), content: Content::Failed(class, "no".into()) }
+    }
+
+    fn vault() -> Payload {
+        let mut vault = Payload::new(&[], &[]).unwrap();
+        vault.set_credential("same", &key(ID, "s"), Timestamp(0));
+        vault.set_credential("other", &key(ID, "s"), Timestamp(0));
+        vault
+    }
+
+    #[test]
+    fn what_is_there_is_kept_unless_told_otherwise() {
+        let items = [
+            item("a", ID, "s"),
+            item("same", ID, "s"),
+            item("other", ID, "t"),
+            Item { profile: "s".into(), content: Content::Skipped("why".into()) },
+        ];
+        for (overwrite, other) in [(false, Act::Kept), (true, Act::Replaced)] {
+            let mut vault = vault();
+            let steps = plan(&items, Some(&vault), overwrite);
+            let acts: Vec<_> = steps.iter().map(|step| step.act).collect();
+            assert_eq!(acts, [Act::New, Act::Same, other, Act::Skipped("why")]);
+            apply(&steps, &mut vault, Timestamp(0));
+            let stored = vault.credential("other").unwrap();
+            assert_eq!(stored.secret_access_key.expose(), if overwrite { "t" } else { "s" });
+            assert_eq!(vault.credential_names().collect::<Vec<_>>(), ["a", "other", "same"]);
+            assert_eq!(verdict(&steps), Ok(()));
+        }
+        let without = plan(&items, None, false);
+        assert!(writes(&without) && !writes(&plan(&items[1..3], Some(&vault()), false)));
+    }
+
+    #[test]
+    fn of_two_keys_of_one_name_the_first_counts_and_the_other_is_said() {
+        let items = [item("a", ID, "s"), item("a", ID, "s"), item("a", ID, "t")];
+        let mut vault = vault();
+        let steps = plan(&items, Some(&vault), true);
+        assert_eq!((steps[0].act, steps[1].act), (Act::New, Act::Same));
+        assert!(matches!(steps[2].act, Act::Failed(Class::Usage, _)));
+        apply(&steps, &mut vault, Timestamp(0));
+        assert_eq!(vault.credential("a").unwrap().secret_access_key.expose(), "s");
+    }
+
+    #[test]
+    fn the_verdict_is_the_worst_and_the_table_has_a_line_for_each() {
+        for (classes, worst) in [
+            (&[Class::Locked, Class::Usage][..], Class::Locked),
+            (&[Class::Locked, Class::Damaged, Class::Locked], Class::Damaged),
+            (&[Class::Usage], Class::Usage),
+        ] {
+            let items: Vec<_> = classes.iter().map(|class| failed(*class)).collect();
+            let error = verdict(&plan(&items, None, false)).unwrap_err();
+            let count = classes.len();
+            assert_eq!(error.class, worst);
+            assert_eq!(error.what, format!("{count} of {count} items could not be imported"));
+        }
+        let items = [item("a\u{1b}b", ID, "s"), failed(Class::Locked)];
+        assert_eq!(
+            table(&plan(&items, None, false)),
+            "a\u{fffd}b  AKIAIOSFODNN7EXAMPLE  new\nf    -                     failed: no\n"
+        );
+    }
+}

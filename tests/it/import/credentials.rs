@@ -1,0 +1,153 @@
+//! `~/.aws/credentials`: the keys that stand there in the clear, and the file without them.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use super::{SECOND_ID, SECOND_SECRET, holds, stored, vault};
+use crate::support::builder::Test;
+use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+
+const SAID: &str = "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's \
+    history may still have them, so make new ones by vault rotate PROFILE\n";
+
+fn section(name: &str, id: &str, secret: &str) -> String {
+    format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
+}
+
+/// Two keys, a session, half a key, and what is none of ours.
+fn mixed() -> String {
+    format!(
+        "; mine\n{}region = eu-west-1   ; near\n\n# another\n{}\n[tmp]\naws_access_key_id = ASIAIOSFODNN7EXAMPLE\n\
+         aws_secret_access_key = {SECRET_ACCESS_KEY}\naws_session_token = x\n\n[half]\naws_access_key_id = \
+         {ACCESS_KEY_ID}\n\n[none]\nregion = x",
+        section("default", ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+        section("ci", SECOND_ID, SECOND_SECRET),
+    )
+}
+
+const TABLE: &str = "\
+ci       AKIAI44QH8DHBEXAMPLE  WORD
+default  AKIAIOSFODNN7EXAMPLE  WORD
+half     -                     skipped: half a key: aws_access_key_id and aws_secret_access_key belong together
+tmp      -                     skipped: these are temporary credentials
+";
+
+#[test]
+fn whole_keys_are_imported_and_the_plaintext_goes_when_asked() {
+    let test = vault(&[]).aws_credentials(&mixed());
+    let import = test.command(["import", "--from", "credentials"]);
+    let still = "The keys still stand in the clear in [HOME]/.aws/credentials: --remove-source takes them out\n";
+    import.expect_stdout(TABLE.replace("WORD", "new")).expect_stderr(still).run();
+    assert_eq!(test.read(".aws/credentials"), mixed().as_bytes());
+    stored(&test, "default", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    let said = format!("Took the keys of ci, default out of [HOME]/.aws/credentials\n{SAID}");
+    import.expect_stdout(TABLE.replace("WORD", "same")).expect_stderr(&said).run();
+    let mut left = mixed();
+    for line in [
+        section("default", ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+        section("ci", SECOND_ID, SECOND_SECRET),
+    ] {
+        let (header, key) = line.split_once('\n').expect("a header");
+        left = left.replace(&format!("{header}\n{key}"), &format!("{header}\n"));
+    }
+    assert_eq!(String::from_utf8(test.read(".aws/credentials")).expect("text"), left);
+    for (profile, id, secret) in
+        [("default", ACCESS_KEY_ID, SECRET_ACCESS_KEY), ("ci", SECOND_ID, SECOND_SECRET)]
+    {
+        stored(&test, profile, id, secret);
+    }
+}
+
+#[test]
+fn mode_and_symlink_of_the_file_stay() {
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY).replace('\n', "\r\n");
+    let test = vault(&["prod"]).file("real", text, 0o640);
+    let link = test.home().join(".aws/credentials");
+    symlink("../real", &link).expect("a symlink");
+    test.command(["import", "--from", "credentials", "--remove-source"]).run();
+    assert_eq!(test.read("real"), b"[prod]\r\n");
+    assert!(link.symlink_metadata().expect("a link").is_symlink());
+    let about = test.home().join("real").metadata().expect("a file");
+    assert_eq!((about.permissions().mode() & 0o7777, about.nlink()), (0o640, 1));
+}
+
+#[test]
+fn only_what_the_vault_holds_is_taken_out() {
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        + &section("ci", SECOND_ID, SECOND_SECRET);
+    // The vault has another key for prod, which stays there; so the one in the file does, too.
+    let test = vault(&[]).stored("prod", SECOND_ID, SECOND_SECRET).aws_credentials(&text);
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    let table = "ci    AKIAI44QH8DHBEXAMPLE  new\nprod  AKIAIOSFODNN7EXAMPLE  kept: the vault has \
+                 another key for it (--overwrite replaces it)\n";
+    let said = format!("Took the keys of ci out of [HOME]/.aws/credentials\n{SAID}");
+    import.expect_stdout(table).expect_stderr(&said).run();
+    let left = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "[ci]\n";
+    assert_eq!(test.read(".aws/credentials"), left.as_bytes());
+
+    // The same id with another secret is another key.
+    let test = vault(&[]).stored("prod", ACCESS_KEY_ID, SECOND_SECRET).aws_credentials(&text);
+    test.command(["import", "--from", "credentials", "--remove-source", "prod"]).run();
+    assert_eq!(test.read(".aws/credentials"), text.as_bytes());
+    // Only the profile that was asked for.
+    test.command(["import", "--from", "credentials", "--remove-source", "ci"]).run();
+    holds(&test, "ci\nprod\n");
+    assert_eq!(test.read(".aws/credentials"), left.as_bytes());
+}
+
+#[test]
+fn a_key_that_does_not_stand_there_plainly_is_left_and_that_is_said() {
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let twice = format!("{text}{}", section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY));
+    let comment = format!("{text}  # an old one\n");
+    for text in [twice, comment] {
+        let test = vault(&[]).aws_credentials(&text);
+        let said = "vault: warning: the key of prod stands in [HOME]/.aws/credentials more than once or \
+                    over several lines, and was left there: take it out in an editor\n";
+        let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+        import.expect_stdout("prod  AKIAIOSFODNN7EXAMPLE  new\n").expect_stderr(said).run();
+        assert_eq!(test.read(".aws/credentials"), text.as_bytes());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_changed_is_an_error_and_the_keys_are_nowhere_lost() {
+    let odd = "aws_secret_access_key = wJalrXUtnFEMI\n";
+    let test = vault(&[]).aws_credentials(odd);
+    let error = "vault: error: [HOME]/.aws/credentials line 1 is not understood\n\
+                 vault: hint: only [profile NAME], KEY = VALUE and comments, with an indent only below a value\n";
+    test.command(["import", "--from", "credentials"]).expect_error(1, error).run();
+    let error = "vault: error: cannot read [HOME]/.aws/credentials: it is not UTF-8\n";
+    let test = vault(&[]).file(".aws/credentials", b"[a]\n\xff\n", 0o600);
+    test.command(["import", "--from", "credentials"]).expect_error(1, error).run();
+    let error = "vault: error: there is no key to import\n";
+    let test = vault(&[]).aws_credentials("[a]\nregion = x\n");
+    test.command(["import", "--from", "credentials"]).expect_error(3, error).run();
+    let error = "vault: error: cannot read [HOME]/.aws/credentials: larger than 1 MiB\n";
+    let test = vault(&[]).aws_credentials(&"#".repeat(1024 * 1024 + 1));
+    test.command(["import", "--from", "credentials"]).expect_error(1, error).run();
+
+    // A directory in which nothing may be put in another's place: the key is in the vault, and the file
+    // is as it was.
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let test = vault(&[]).aws_credentials(&text);
+    let aws = test.home().join(".aws");
+    std::fs::set_permissions(&aws, PermissionsExt::from_mode(0o777)).expect("chmod");
+    let error = "vault: error: the keys are in the vault, but they were not taken out: everybody can write the \
+                 directory of [HOME]/.aws/credentials\n";
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    import.expect_error(1, error).run();
+    assert_eq!(test.read(".aws/credentials"), text.as_bytes());
+    stored(&test, "prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn a_dry_run_takes_nothing_out() {
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let test: Test = vault(&[]).aws_credentials(&text);
+    let import = test.command(["import", "--from", "credentials", "--remove-source", "--dry-run"]);
+    import.expect_stderr("Nothing was changed\n").run();
+    assert_eq!(test.read(".aws/credentials"), text.as_bytes());
+    holds(&test, "");
+}
