@@ -170,12 +170,6 @@ impl<S: Service> Connection<S> {
                 "the access key ID or session token has characters that AWS never uses",
             )));
         }
-        let live = self.live()?;
-        let late = || StsError::Timeout { place: live.path.place.to_string() };
-        // A future that is late from the start would still be polled once, and send.
-        let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < self.deadline) else {
-            return Err(late());
-        };
         let retry = if once {
             RetryConfig::disabled()
         } else {
@@ -188,18 +182,59 @@ impl<S: Service> Connection<S> {
             timeout.operation_attempt_timeout(ATTEMPT_TIMEOUT)
         };
         let offered = Offered { credentials: offered(base), retry, timeout: timeout.build() };
+        let mut secrets = vec![base.secret_access_key.expose(), token];
+        secrets.extend(codes.iter().map(|code| code.expose()));
+        self.send(operation, &secrets, |client| send(client, offered))
+    }
+
+    /// One call that nobody signs: what allows it stands in it. `secrets` are cut out of whatever AWS
+    /// says of it; `repeat` lets the SDK repeat it.
+    pub fn unsigned<T, E, F>(
+        &self,
+        operation: &'static str,
+        secrets: &[&Secret],
+        repeat: bool,
+        send: impl FnOnce(&S, RetryConfig) -> F,
+    ) -> Result<T, StsError>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let retry = if repeat {
+            RetryConfig::standard().with_max_attempts(ATTEMPTS)
+        } else {
+            RetryConfig::disabled()
+        };
+        let secrets: Vec<&str> = secrets.iter().map(|secret| secret.expose()).collect();
+        self.send(operation, &secrets, |client| send(client, retry))
+    }
+
+    fn send<T, E, F>(
+        &self,
+        operation: &'static str,
+        secrets: &[&str],
+        send: impl FnOnce(&S) -> F,
+    ) -> Result<T, StsError>
+    where
+        E: ProvideErrorMetadata,
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    {
+        let live = self.live()?;
+        let late = || StsError::Timeout { place: live.path.place.to_string() };
+        // A future that is late from the start would still be polled once, and send.
+        let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < self.deadline) else {
+            return Err(late());
+        };
         self.say.debug(format!("{operation} at {}", live.path.place));
         let outcome = runtime.block_on(async {
-            tokio::time::timeout_at(self.deadline.into(), send(&live.client, offered)).await
+            tokio::time::timeout_at(self.deadline.into(), send(&live.client)).await
         });
         let error = match outcome {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error,
             Err(_) => return Err(late()),
         };
-        let mut secrets = vec![base.secret_access_key.expose(), token];
-        secrets.extend(codes.iter().map(|code| code.expose()));
-        Err(classify(&error, (S::NAME, operation), &live.path, self.clock_offset(), &secrets))
+        Err(classify(&error, (S::NAME, operation), &live.path, self.clock_offset(), secrets))
     }
 
     /// By how many seconds AWS's clock is ahead of ours, from the answer to one request that asks for

@@ -1,5 +1,5 @@
-//! AWS's Security Token Service and IAM, and what the host of this program hands out itself, as
-//! blocking calls.
+//! AWS's Security Token Service, IAM and IAM Identity Center, and what the host of this program hands
+//! out itself, as blocking calls.
 //!
 //! The only room (with a later server) that knows async: a runtime, TLS roots and sockets come up
 //! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
@@ -11,9 +11,13 @@ mod http;
 mod iam;
 mod proxy;
 mod roots;
+mod sso;
+mod sso_oidc;
 mod sts;
 mod unreachable;
 
 pub use failure::StsError;
 pub use iam::{Iam, NewDevice};
+pub use sso::{NotGiven, Portal};
+pub use sso_oidc::{DeviceCode, NoToken, Oidc, Registration, Tokens};
 pub use sts::Sts;

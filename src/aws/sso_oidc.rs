@@ -1,0 +1,295 @@
+//! The client of IAM Identity Center's OIDC: a device is authorised by a person elsewhere (RFC 8628).
+//!
+//! The operations are unsigned; what allows them is in their bodies, and no body is ever shown.
+
+use std::time::{Duration, Instant};
+
+use aws_config::SdkConfig;
+use aws_sdk_ssooidc::Client;
+use aws_sdk_ssooidc::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+use aws_sdk_ssooidc::config::{Builder, Config, IdentityCache};
+use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
+use aws_smithy_types::endpoint::Endpoint;
+use tokio::runtime::Runtime;
+
+use super::connection::{Connection, DateReader, Service};
+use super::failure::StsError;
+use crate::clock::Timestamp;
+use crate::env::Env;
+use crate::error::Error;
+use crate::profile::Target;
+use crate::say::Say;
+use crate::secret::Secret;
+
+/// RFC 8628, section 3.4.
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// RFC 6749, section 6.
+const REFRESH_TOKEN: &str = "refresh_token";
+/// RFC 8628, section 3.2: what counts where the server names no interval.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// A code that lives longer than AWS's ten minutes is waited for so long at most.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The OIDC service of one region, until one deadline.
+pub struct Oidc {
+    connection: Connection<Client>,
+}
+
+/// This program, as the service knows it.
+#[derive(Debug)]
+pub struct Registration {
+    /// The client's id.
+    pub id: String,
+    /// The client's secret.
+    pub secret: Secret,
+    /// When both end.
+    pub expires: Timestamp,
+}
+
+/// What a person is shown, and what is asked with meanwhile.
+#[derive(Debug)]
+pub struct DeviceCode {
+    /// What the token is asked for with. A secret: who has it gets the token.
+    pub code: Secret,
+    /// What the person compares or types.
+    pub user_code: String,
+    /// The page to open; with the code in it, if the service gave one.
+    pub page: String,
+    /// How long the code lives.
+    pub expires_in: Duration,
+    /// The least time between two questions.
+    pub interval: Duration,
+}
+
+/// What a person's yes, or a refresh token, gives.
+#[derive(Debug)]
+pub struct Tokens {
+    /// What credentials of roles are asked for with.
+    pub access: Secret,
+    /// How long it lives.
+    pub expires_in: Duration,
+    /// What the next one is asked for with, if there can be a next one.
+    pub refresh: Option<Secret>,
+}
+
+/// Why there is no token (RFC 8628, section 3.5, and RFC 6749, section 5.2, in AWS's names).
+#[derive(Debug, PartialEq, Eq)]
+pub enum NoToken {
+    /// `authorization_pending`: nobody has decided yet.
+    Pending,
+    /// `slow_down`: the same, and the questions come too fast.
+    SlowDown,
+    /// `expired_token`: nobody decided in time.
+    Expired,
+    /// `access_denied`: somebody said no.
+    Denied,
+    /// `invalid_grant`, `invalid_client`, `unauthorized_client`: what was handed in is worth nothing
+    /// any more.
+    Over,
+    /// No answer, or another one.
+    Failed(StsError),
+}
+
+impl From<StsError> for NoToken {
+    fn from(error: StsError) -> Self {
+        match &error {
+            StsError::Throttled { code } if code == "SlowDownException" => Self::SlowDown,
+            StsError::Denied { code, .. } => match code.as_str() {
+                "AuthorizationPendingException" => Self::Pending,
+                "ExpiredTokenException" => Self::Expired,
+                "AccessDeniedException" => Self::Denied,
+                "InvalidGrantException"
+                | "InvalidClientException"
+                | "UnauthorizedClientException" => Self::Over,
+                _ => Self::Failed(error),
+            },
+            _ => Self::Failed(error),
+        }
+    }
+}
+
+impl Service for Client {
+    const NAME: &'static str = "IAM Identity Center";
+    const EXAMPLE: &'static str = "https://oidc.eu-central-1.amazonaws.com";
+
+    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
+        let params = Params::builder().region(region).build().ok()?;
+        runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
+    }
+
+    fn signing_region(region: &str, _: &Runtime) -> String {
+        region.to_owned()
+    }
+
+    fn client(config: &SdkConfig, date: DateReader) -> Self {
+        let config = Builder::from(config).identity_cache(IdentityCache::no_cache());
+        Client::from_conf(config.interceptor(date).build())
+    }
+}
+
+impl Oidc {
+    /// As [`Sts::connect`](super::Sts::connect).
+    ///
+    /// # Errors
+    /// Usage (2) for a region or an endpoint URL that cannot be one.
+    pub fn connect(target: &Target, env: &Env, deadline: Instant, say: Say) -> Result<Oidc, Error> {
+        Ok(Oidc { connection: Connection::new(target, env, deadline, say)? })
+    }
+
+    /// RegisterClient: a public client for the two grants that are used here.
+    /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_RegisterClient.html>
+    pub fn register(&self, scopes: &[String]) -> Result<Registration, StsError> {
+        let answer = self.connection.unsigned("RegisterClient", &[], true, |client, retry| {
+            client
+                .register_client()
+                .client_name("vault")
+                .client_type("public")
+                .set_scopes(Some(scopes.to_vec()))
+                .grant_types(DEVICE_CODE)
+                .grant_types(REFRESH_TOKEN)
+                .customize()
+                .config_override(Config::builder().retry_config(retry))
+                .send()
+        })?;
+        let expires = match answer.client_secret_expires_at {
+            // RFC 7591: it does not.
+            0 => Timestamp(i64::MAX),
+            at => Timestamp(at),
+        };
+        let secret = answer.client_secret.filter(whole).map(Secret::new);
+        match (answer.client_id.filter(whole), secret) {
+            (Some(id), Some(secret)) => Ok(Registration { id, secret, expires }),
+            _ => Err(nothing("no client in it")),
+        }
+    }
+
+    /// StartDeviceAuthorization, for the people of a start URL.
+    /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_StartDeviceAuthorization.html>
+    pub fn start(&self, client: &Registration, start_url: &str) -> Result<DeviceCode, StsError> {
+        let secrets = [&client.secret];
+        let operation = "StartDeviceAuthorization";
+        let answer = self.connection.unsigned(operation, &secrets, true, |sdk, retry| {
+            sdk.start_device_authorization()
+                .client_id(&client.id)
+                .client_secret(client.secret.expose())
+                .start_url(start_url)
+                .customize()
+                .config_override(Config::builder().retry_config(retry))
+                .send()
+        })?;
+        let code = answer.device_code.filter(whole).map(Secret::new);
+        let page = answer.verification_uri_complete.filter(whole);
+        let page = page.or(answer.verification_uri.filter(whole));
+        let expires_in = seconds(answer.expires_in).map(|time| time.min(LONGEST));
+        match (code, answer.user_code.filter(whole), page, expires_in) {
+            (Some(code), Some(user_code), Some(page), Some(expires_in)) => Ok(DeviceCode {
+                code,
+                user_code,
+                page,
+                expires_in,
+                interval: seconds(answer.interval).unwrap_or(INTERVAL),
+            }),
+            _ => Err(nothing("no device code in it")),
+        }
+    }
+
+    /// CreateToken with a device code, once: the pace of the questions is the caller's.
+    /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html>
+    pub fn token(&self, client: &Registration, device: &DeviceCode) -> Result<Tokens, NoToken> {
+        let secrets = [&client.secret, &device.code];
+        let answer = self.connection.unsigned("CreateToken", &secrets, false, |sdk, retry| {
+            sdk.create_token()
+                .client_id(&client.id)
+                .client_secret(client.secret.expose())
+                .grant_type(DEVICE_CODE)
+                .device_code(device.code.expose())
+                .customize()
+                .config_override(Config::builder().retry_config(retry))
+                .send()
+        })?;
+        Ok(taken(answer)?)
+    }
+
+    /// CreateToken with a refresh token. A new refresh token may come with the access token; then the
+    /// old one is worth nothing.
+    pub fn refresh(
+        &self,
+        client_id: &str,
+        client_secret: &Secret,
+        refresh: &Secret,
+    ) -> Result<Tokens, NoToken> {
+        let secrets = [client_secret, refresh];
+        let answer = self.connection.unsigned("CreateToken", &secrets, true, |sdk, retry| {
+            sdk.create_token()
+                .client_id(client_id)
+                .client_secret(client_secret.expose())
+                .grant_type(REFRESH_TOKEN)
+                .refresh_token(refresh.expose())
+                .customize()
+                .config_override(Config::builder().retry_config(retry))
+                .send()
+        })?;
+        Ok(taken(answer)?)
+    }
+}
+
+fn taken(answer: CreateTokenOutput) -> Result<Tokens, StsError> {
+    let access = answer.access_token.filter(whole).map(Secret::new);
+    let refresh = answer.refresh_token.filter(whole).map(Secret::new);
+    match (access, seconds(answer.expires_in)) {
+        (Some(access), Some(expires_in)) => Ok(Tokens { access, expires_in, refresh }),
+        _ => Err(nothing("no token in it")),
+    }
+}
+
+/// A whole number of seconds that is some time.
+fn seconds(number: i32) -> Option<Duration> {
+    u64::try_from(number).ok().filter(|number| *number > 0).map(Duration::from_secs)
+}
+
+/// True for a value that may go on: into a header, or to a terminal.
+#[allow(clippy::ptr_arg)] // what Option::filter hands over
+fn whole(text: &String) -> bool {
+    !text.is_empty() && !text.contains(char::is_control)
+}
+
+/// A 200 in the service's own JSON, with nothing in it.
+fn nothing(what: &str) -> StsError {
+    StsError::BadAnswer { service: Client::NAME, status: 200, media_type: what.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_errors_of_the_rfc_are_told_apart() {
+        let denied = |code: &str| {
+            let code = code.to_owned();
+            StsError::Denied { operation: "CreateToken", code, message: String::new(), skew: None }
+        };
+        for (code, expected) in [
+            ("AuthorizationPendingException", NoToken::Pending),
+            ("ExpiredTokenException", NoToken::Expired),
+            ("AccessDeniedException", NoToken::Denied),
+            ("InvalidGrantException", NoToken::Over),
+            ("InvalidClientException", NoToken::Over),
+            ("UnauthorizedClientException", NoToken::Over),
+            ("InvalidScopeException", NoToken::Failed(denied("InvalidScopeException"))),
+        ] {
+            assert_eq!(NoToken::from(denied(code)), expected, "{code}");
+        }
+        let throttled = |code: &str| StsError::Throttled { code: code.to_owned() };
+        assert_eq!(NoToken::from(throttled("SlowDownException")), NoToken::SlowDown);
+        let other = throttled("TooManyRequestsException");
+        assert!(matches!(NoToken::from(other), NoToken::Failed(_)));
+    }
+
+    #[test]
+    fn endpoints_are_those_of_the_region() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let url = |region| Client::endpoint(region, &runtime).unwrap().url().to_owned();
+        assert_eq!(url("eu-central-1"), "https://oidc.eu-central-1.amazonaws.com");
+        assert_eq!(url("cn-north-1"), "https://oidc.cn-north-1.amazonaws.com.cn");
+    }
+}
