@@ -26,6 +26,8 @@ const FILE_LIMIT: u64 = 64 * 1024;
 /// A file that was last written so many seconds ago holds nothing live: AWS gives 36 hours at most, and
 /// twelve are for clocks.
 const OVER: i64 = 48 * 3600;
+/// A login that nobody used for so long is over: AWS gives 90 days at most.
+const LOGIN_OVER: i64 = 91 * 24 * 3600;
 /// So many names are looked at for old files, so that saving a session costs little in any directory.
 const LOOKED_AT: usize = 10_000;
 
@@ -132,7 +134,11 @@ impl Cache {
     /// Where a session or ledger of this name lies, if there is a place.
     pub(super) fn path(&self, kind: &str, name: &str) -> Option<PathBuf> {
         let dir = self.dir.as_deref().filter(|_| self.keyed)?;
-        let folder = if kind == envelope::LEDGER { dir.join("ledger") } else { sessions(dir) };
+        let folder = match kind {
+            envelope::LEDGER => dir.join("ledger"),
+            envelope::LOGIN => logins(dir),
+            _ => sessions(dir),
+        };
         Some(folder.join(name))
     }
 
@@ -148,7 +154,14 @@ impl Cache {
             self.unusable(&error);
         }
         if let Some(dir) = &self.dir {
-            remove_old(&sessions(dir), self.clock.now());
+            remove_old(&sessions(dir), self.clock.now(), OVER);
+        }
+    }
+
+    /// Removes logins that are over, and what writers of some that died left behind.
+    pub(super) fn remove_old_logins(&self) {
+        if let Some(dir) = &self.dir {
+            remove_old(&logins(dir), self.clock.now(), LOGIN_OVER);
         }
     }
 
@@ -205,7 +218,7 @@ impl Cache {
     fn all(&self) -> Vec<(String, Kind, Record)> {
         let Some(dir) = self.dir.as_deref() else { return Vec::new() };
         let mut all = Vec::new();
-        for name in names(dir).into_iter().filter(|name| is_name(name)) {
+        for name in names(&sessions(dir)).into_iter().filter(|name| is_name(name)) {
             let Ok((bytes, _)) = file::read_regular(&sessions(dir).join(&name), FILE_LIMIT) else {
                 continue;
             };
@@ -221,19 +234,21 @@ impl Cache {
     }
 }
 
-/// Removes every session in the directory, whichever vault's it is, and counts them: that takes no key.
-/// What writers that died left behind goes too; locks and ledgers stay.
+/// Removes every session and login in the directory, whichever vault's it is, and counts them: that takes
+/// no key. What writers that died left behind goes too; locks and ledgers stay.
 ///
 /// # Errors
 /// Class 7 if some could not be removed; it says how many.
 pub fn clear_all(dir: &Path) -> Result<usize> {
     let mut removed = Removed::default();
-    for name in names(dir) {
-        let path = sessions(dir).join(&name);
-        if is_name(&name) {
-            removed.count(std::fs::remove_file(path));
-        } else if is_temporary(&name) {
-            let _ = std::fs::remove_file(path);
+    for folder in [sessions(dir), logins(dir)] {
+        for name in names(&folder) {
+            let path = folder.join(&name);
+            if is_name(&name) {
+                removed.count(std::fs::remove_file(path));
+            } else if is_temporary(&name) {
+                let _ = std::fs::remove_file(path);
+            }
         }
     }
     removed.result(dir)
@@ -241,7 +256,11 @@ pub fn clear_all(dir: &Path) -> Result<usize> {
 
 /// The locks in the directory that somebody holds: each with what it guards, and who holds it.
 pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
-    let folders = [("a session", sessions(dir)), ("a ledger of MFA codes", dir.join("ledger"))];
+    let folders = [
+        ("a session", sessions(dir)),
+        ("a login", logins(dir)),
+        ("a ledger of MFA codes", dir.join("ledger")),
+    ];
     let mut held = Vec::new();
     for (what, folder) in folders {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
@@ -288,15 +307,15 @@ impl Removed {
     }
 }
 
-/// Removes what nobody has written for so long that it is over, whichever vault's it is: sessions, and
-/// what writers that died left behind. A lock stays, since somebody may be about to take it, and so
-/// does everything that is not ours. Whatever goes wrong, it was only tidying up.
-fn remove_old(sessions: &Path, now: Timestamp) {
-    let Ok(entries) = std::fs::read_dir(sessions) else { return };
+/// Removes from a folder what nobody has written for so many seconds that it is over, whichever vault's
+/// it is, and what writers that died left behind. A lock stays, since somebody may be about to take it,
+/// and so does everything that is not ours. Whatever goes wrong, it was only tidying up.
+fn remove_old(folder: &Path, now: Timestamp, over: i64) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.take(LOOKED_AT).flatten() {
         let ours =
             entry.file_name().to_str().is_some_and(|name| is_name(name) || is_temporary(name));
-        let old = |about: Metadata| about.is_file() && now.0.saturating_sub(about.mtime()) > OVER;
+        let old = |about: Metadata| about.is_file() && now.0.saturating_sub(about.mtime()) > over;
         if ours && entry.metadata().is_ok_and(old) {
             let _ = std::fs::remove_file(entry.path());
         }
@@ -307,9 +326,13 @@ fn sessions(dir: &Path) -> PathBuf {
     dir.join("sessions")
 }
 
-/// The names in the directory of the sessions; none if it cannot be read.
-fn names(dir: &Path) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(sessions(dir)) else { return Vec::new() };
+fn logins(dir: &Path) -> PathBuf {
+    dir.join("logins")
+}
+
+/// The names in a folder; none if it cannot be read.
+fn names(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 

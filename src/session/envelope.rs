@@ -28,6 +28,8 @@ const TAG: usize = 16;
 
 /// The kind of a ledger's file; sessions have [`super::Kind`]'s.
 pub(super) const LEDGER: &str = "ledger";
+/// The kind of a login's file.
+pub(super) const LOGIN: &str = "login";
 
 /// What one vault's cache is encrypted and named with.
 pub(super) struct Keys {

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::file::{self, Lock, LockError};
 
 /// The longest wait for another process, out of the 50 s that all calls together have.
-const LOCK_WAIT: Duration = Duration::from_secs(45);
+pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
 
 /// A session that is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +90,7 @@ impl Cache {
             Some(_) => Duration::ZERO,
             None => LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now())),
         };
-        let lock = match (self.lock(wanted.kind, &name, wait), old) {
+        let lock = match (self.lock(wanted.kind.as_str(), &name, wait), old) {
             (Ok(None), record) => {
                 old = record;
                 None
@@ -145,8 +145,8 @@ impl Cache {
     }
 
     /// The session's lock; none where there is no place for one.
-    fn lock(&self, kind: Kind, name: &str, wait: Duration) -> Result<Option<Lock>> {
-        let Some(path) = self.path(kind.as_str(), name) else {
+    pub(super) fn lock(&self, kind: &str, name: &str, wait: Duration) -> Result<Option<Lock>> {
+        let Some(path) = self.path(kind, name) else {
             self.nowhere();
             return Ok(None);
         };

@@ -7,17 +7,19 @@
 //! | `record` | one session as bytes, and when it is due |
 //! | `cache` | the files: load, store, list, clear |
 //! | `flight` | who makes a session, and who waits for it |
+//! | `login` | a login to IAM Identity Center, which outlives many sessions |
 //! | `book` | which code may be sent when: plain numbers, no file |
 //! | `ledger` | a device's book in its file, under its lock |
 //!
-//! In the cache directory lie `sessions/NAME` and `ledger/NAME`, and beside each its `NAME.lock`, which
-//! is never removed. A lock guards making and writing; a reader takes none.
+//! In the cache directory lie `sessions/NAME`, `logins/NAME` and `ledger/NAME`, and beside each its
+//! `NAME.lock`, which is never removed. A lock guards making and writing; a reader takes none.
 
 mod book;
 mod cache;
 mod envelope;
 mod flight;
 mod ledger;
+mod login;
 mod record;
 #[cfg(test)]
 mod testing;
@@ -25,6 +27,7 @@ mod testing;
 pub use cache::{Cache, Listed, clear_all, locks_held};
 pub use flight::{Obtained, Wanted};
 pub use ledger::{Claim, Ledger};
+pub use login::{Login, LoginLock, LoginPlace, Standing};
 
 /// What a session was made by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,16 +36,19 @@ pub enum Kind {
     Session,
     /// AssumeRole.
     Role,
+    /// IAM Identity Center's GetRoleCredentials.
+    Sso,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Session, Self::Role];
+    const ALL: [Self; 3] = [Self::Session, Self::Role, Self::Sso];
 
-    /// `session` or `role`.
+    /// `session`, `role` or `sso`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
             Self::Role => "role",
+            Self::Sso => "sso",
         }
     }
 }

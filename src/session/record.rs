@@ -73,31 +73,13 @@ impl Record {
             self.credentials.session_token.as_ref().map_or("", Secret::expose),
             self.credentials.account_id.as_deref().unwrap_or_default(),
         ];
-        let length = 3 * 8 + texts.iter().map(|text| 4 + text.len()).sum::<usize>();
-        let padded = length.next_multiple_of(STEP);
-        let mut bytes = Zeroizing::new(Vec::with_capacity(padded));
-        for time in [self.made, self.ends, self.failed.unwrap_or(NEVER)] {
-            bytes.extend_from_slice(&time.0.to_be_bytes());
-        }
-        for text in texts {
-            // Lengths of gigabytes do not come out of an AWS answer; such a file would not be read.
-            let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-            bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(text.as_bytes());
-        }
-        bytes.resize(padded, 0);
-        bytes
+        encode(&[self.made, self.ends, self.failed.unwrap_or(NEVER)], &texts)
     }
 
     pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
-        let mut time = || Some(Timestamp(i64::from_be_bytes(*split(&mut bytes)?)));
-        let (made, ends, failed) = (time()?, time()?, time()?);
-        let mut text = || {
-            let length = u32::from_be_bytes(*split(&mut bytes)?);
-            let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
-            bytes = rest;
-            Some(std::str::from_utf8(text).ok()?.to_owned())
-        };
+        let bytes = &mut bytes;
+        let (made, ends, failed) = (time(bytes)?, time(bytes)?, time(bytes)?);
+        let mut text = || text(bytes);
         let profile = text()?;
         let access_key_id = text()?;
         let secret_access_key = Secret::new(text()?);
@@ -120,6 +102,37 @@ impl Record {
 }
 
 const NEVER: Timestamp = Timestamp(i64::MIN);
+
+/// Numbers and texts in the form of a file's content.
+pub(super) fn encode(times: &[Timestamp], texts: &[&str]) -> Zeroizing<Vec<u8>> {
+    let length = times.len() * 8 + texts.iter().map(|text| 4 + text.len()).sum::<usize>();
+    let padded = length.next_multiple_of(STEP);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(padded));
+    for time in times {
+        bytes.extend_from_slice(&time.0.to_be_bytes());
+    }
+    for text in texts {
+        // Lengths of gigabytes do not come out of an AWS answer; such a file would not be read.
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    bytes.resize(padded, 0);
+    bytes
+}
+
+/// Takes a number off the front.
+pub(super) fn time(bytes: &mut &[u8]) -> Option<Timestamp> {
+    Some(Timestamp(i64::from_be_bytes(*split(bytes)?)))
+}
+
+/// Takes a text off the front.
+pub(super) fn text(bytes: &mut &[u8]) -> Option<String> {
+    let length = u32::from_be_bytes(*split(bytes)?);
+    let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    Some(std::str::from_utf8(text).ok()?.to_owned())
+}
 
 fn split<'a, const N: usize>(bytes: &mut &'a [u8]) -> Option<&'a [u8; N]> {
     let (first, rest) = bytes.split_first_chunk()?;

@@ -1,0 +1,291 @@
+//! A login to IAM Identity Center: what a person's yes gave, for as long as it can be refreshed.
+//!
+//! It lies in a file of its own, encrypted like a session, and is written only under its lock: whoever
+//! refreshes it holds the lock from reading to writing, since the old refresh token may be worth
+//! nothing from then on. It is replaced without a sync: after a power cut somebody logs in again.
+//!
+//! In the file: two numbers (when the access token and the client end), then five texts, as in `record`.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use zeroize::Zeroizing;
+
+use super::cache::Cache;
+use super::envelope::LOGIN;
+use super::flight::LOCK_WAIT;
+use super::record::{encode, text, time};
+use crate::clock::Timestamp;
+use crate::error::{Error, Result, os_text};
+use crate::file::Lock;
+use crate::secret::Secret;
+
+/// What a person's yes gave.
+#[derive(Debug)]
+pub struct Login {
+    /// Tells this login from the one before it; sessions are kept by it, so that none is served to
+    /// who has logged in as somebody else since. Not a secret.
+    pub id: String,
+    /// What credentials are asked for with.
+    pub access: Secret,
+    /// When that ends.
+    pub expires: Timestamp,
+    /// What the next access token is asked for with.
+    pub refresh: Option<Secret>,
+    /// This program, as the service knows it.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// When the service forgets it, and with it the refresh token.
+    pub client_expires: Timestamp,
+}
+
+impl Login {
+    /// How long the access token lasts, in seconds; not positive once it has ended.
+    pub fn left(&self, now: Timestamp) -> i64 {
+        self.expires.seconds_since(now)
+    }
+
+    /// What a new access token can be asked for with, if it can be.
+    pub fn refresh_token(&self, now: Timestamp) -> Option<&Secret> {
+        self.refresh.as_ref().filter(|_| self.client_expires > now)
+    }
+
+    /// The same login after AWS has said that it is over: nothing new can be had by it, and its
+    /// sessions are served until they end.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        let nothing = || Secret::new(String::new());
+        Self {
+            access: nothing(),
+            expires: Timestamp(0),
+            refresh: None,
+            client_secret: nothing(),
+            ..self
+        }
+    }
+
+    fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let texts = [
+            self.id.as_str(),
+            self.access.expose(),
+            self.refresh.as_ref().map_or("", Secret::expose),
+            &self.client_id,
+            self.client_secret.expose(),
+        ];
+        encode(&[self.expires, self.client_expires], &texts)
+    }
+
+    fn decode(mut bytes: &[u8]) -> Option<Self> {
+        let bytes = &mut bytes;
+        let (expires, client_expires) = (time(bytes)?, time(bytes)?);
+        let mut text = || text(bytes);
+        let id = text()?;
+        let access = Secret::new(text()?);
+        let refresh = Some(text()?).filter(|text| !text.is_empty()).map(Secret::new);
+        let client_id = text()?;
+        let client_secret = Secret::new(text()?);
+        Some(Self { id, access, expires, refresh, client_id, client_secret, client_expires })
+    }
+}
+
+/// What a login is still good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing, or there is none.
+    None,
+    /// It can be refreshed without a person, until AWS says otherwise.
+    Refreshed,
+    /// It lasts until then.
+    Until(Timestamp),
+}
+
+impl Standing {
+    /// What a login, or none, is good for at a time.
+    pub fn of(login: Option<&Login>, now: Timestamp) -> Self {
+        match login {
+            Some(login) if login.refresh_token(now).is_some() => Self::Refreshed,
+            Some(login) if login.left(now) > 0 => Self::Until(login.expires),
+            _ => Self::None,
+        }
+    }
+}
+
+/// Where one login is kept.
+#[derive(Debug)]
+pub struct LoginPlace<'a> {
+    cache: &'a Cache,
+    name: String,
+}
+
+/// The right to write a login.
+#[derive(Debug)]
+pub struct LoginLock<'a> {
+    place: &'a LoginPlace<'a>,
+    lock: Option<Lock>,
+}
+
+impl Cache {
+    /// Where the login of this key is kept.
+    pub fn login(&self, key: &[String]) -> LoginPlace<'_> {
+        let name = self.keys.name(LOGIN, key.iter().map(String::as_str));
+        LoginPlace { cache: self, name }
+    }
+}
+
+impl LoginPlace<'_> {
+    /// The login, if there is one. One that is damaged is none.
+    pub fn load(&self) -> Option<Login> {
+        Login::decode(&self.cache.read(LOGIN, &self.name)?)
+    }
+
+    /// Takes the login's lock, waiting for 45 s at most, and not beyond `deadline`.
+    ///
+    /// # Errors
+    /// Busy (8).
+    pub fn lock(&self, deadline: Instant) -> Result<LoginLock<'_>> {
+        let wait = LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now()));
+        Ok(LoginLock { place: self, lock: self.cache.lock(LOGIN, &self.name, wait)? })
+    }
+
+    /// The lock, if nobody else has it.
+    pub fn try_lock(&self) -> Option<LoginLock<'_>> {
+        let lock = self.cache.lock(LOGIN, &self.name, Duration::ZERO).ok()?;
+        Some(LoginLock { place: self, lock })
+    }
+}
+
+impl LoginLock<'_> {
+    /// True if a login can be kept.
+    pub fn can_keep(&self) -> bool {
+        self.lock.is_some()
+    }
+
+    /// Keeps a login.
+    ///
+    /// # Errors
+    /// Not saved (7).
+    pub fn keep(&self, login: &Login) -> Result<()> {
+        let LoginPlace { cache, name } = self.place;
+        if self.lock.is_none() {
+            return Err(Error::not_saved("there is no place where the login could be kept")
+                .hint("name one by --cache-dir"));
+        }
+        cache.write(LOGIN, name, &login.encode()).map_err(|error| {
+            Error::not_saved(format!("the login could not be kept: {}", os_text(&error)))
+                .hint("name another place by --cache-dir")
+        })?;
+        cache.remove_old_logins();
+        Ok(())
+    }
+
+    /// Forgets the login.
+    ///
+    /// # Errors
+    /// Not saved (7).
+    pub fn forget(&self) -> Result<()> {
+        let LoginPlace { cache, name } = self.place;
+        let Some(path) = cache.path(LOGIN, name) else { return Ok(()) };
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::not_saved(
+                format!("the login could not be removed: {}", os_text(&error)),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{NOON, cache, cache_of, long};
+    use super::*;
+    use crate::file::testing::Directory;
+
+    fn login(left: i64, refresh: bool) -> Login {
+        Login {
+            id: "00".repeat(16),
+            access: Secret::new("access".to_owned()),
+            expires: Timestamp(NOON + left),
+            refresh: refresh.then(|| Secret::new("refresh".to_owned())),
+            client_id: "client".to_owned(),
+            client_secret: Secret::new("secret".to_owned()),
+            client_expires: Timestamp(NOON + 1000),
+        }
+    }
+
+    #[test]
+    fn a_login_comes_back_as_it_went() {
+        let dir = Directory::new();
+        let key = ["https://example.awsapps.com/start".to_owned()];
+        let kept = cache(&dir.path, 0);
+        let place = kept.login(&key);
+        assert!(place.load().is_none());
+        for refresh in [true, false] {
+            place.lock(long()).unwrap().keep(&login(60, refresh)).unwrap();
+            let back = place.load().unwrap();
+            assert_eq!(back.id, "00".repeat(16));
+            assert_eq!((back.access.expose(), back.client_id.as_str()), ("access", "client"));
+            assert_eq!(back.client_secret.expose(), "secret");
+            assert_eq!(
+                back.refresh.map(|r| r.expose().to_owned()),
+                refresh.then(|| "refresh".into())
+            );
+            assert_eq!((back.expires.0, back.client_expires.0), (NOON + 60, NOON + 1000));
+        }
+        assert!(kept.login(&["elsewhere".to_owned()]).load().is_none());
+        assert!(cache_of(Some(&dir.path), [7; 16], 0).login(&key).load().is_none());
+        place.lock(long()).unwrap().forget().unwrap();
+        place.lock(long()).unwrap().forget().unwrap();
+        assert!(place.load().is_none());
+    }
+
+    #[test]
+    fn a_cut_login_is_none() {
+        let bytes = login(60, true).encode();
+        let texts = bytes.iter().rposition(|b| *b != 0).unwrap();
+        for length in 0..=texts {
+            assert!(Login::decode(&bytes[..length]).is_none(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_login_stands_while_it_lasts_or_can_be_refreshed() {
+        let at = |seconds: i64| Timestamp(NOON + seconds);
+        for (refresh, now, expected) in [
+            (false, 59, Standing::Until(at(60))),
+            (false, 60, Standing::None),
+            (true, 60, Standing::Refreshed),
+            (true, 999, Standing::Refreshed),
+            // The client is forgotten.
+            (true, 1000, Standing::None),
+        ] {
+            let login = login(60, refresh);
+            assert_eq!(Standing::of(Some(&login), at(now)), expected, "{refresh} {now}");
+        }
+        let ended = login(60, true).ended();
+        assert_eq!(Standing::of(Some(&ended), at(0)), Standing::None);
+        assert_eq!(Standing::of(None, at(0)), Standing::None);
+        assert!(ended.access.is_empty() && ended.client_secret.is_empty());
+        assert_eq!(ended.id, login(60, true).id);
+    }
+
+    #[test]
+    fn without_a_place_a_login_is_not_kept() {
+        let nowhere = cache_of(None, [1; 16], 0);
+        let place = nowhere.login(&[]);
+        let lock = place.lock(long()).unwrap();
+        assert!(!lock.can_keep());
+        assert_eq!(lock.keep(&login(60, true)).unwrap_err().class, crate::error::Class::NotSaved);
+    }
+
+    #[test]
+    fn one_writes_at_a_time() {
+        let dir = Directory::new();
+        let (one, two) = (cache(&dir.path, 0), cache(&dir.path, 0));
+        let (one, two) = (one.login(&[]), two.login(&[]));
+        let held = one.try_lock().unwrap();
+        assert!(two.try_lock().is_none());
+        drop(held);
+        assert!(two.try_lock().is_some());
+    }
+}
