@@ -9,7 +9,7 @@
 //! | `places` | the directories of cache and state, and who holds a lock there |
 //! | `config` | the AWS files |
 //! | `exposure` | unlock variables that other processes can read |
-//! | `aws` | the clock, by AWS's, and what is left of each MFA device |
+//! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
 
 mod aws;
 mod config;
@@ -82,7 +82,10 @@ pub fn examine(host: &Host) -> Report {
     exposure::check(&mut report);
     let offset = aws::clock(host, profiles.as_ref(), &mut report);
     if let Some(vault) = &vault {
-        aws::devices(host, vault, cache, offset, &mut report);
+        aws::devices(host, vault, cache.clone(), offset, &mut report);
+        if let Some(profiles) = &profiles {
+            aws::logins(host, vault, cache, profiles, &mut report);
+        }
     }
     report
 }

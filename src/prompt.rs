@@ -10,18 +10,20 @@
 //!   the line is read: the rest is for the command that comes after.
 //! - SIGINT, SIGTERM, SIGHUP and SIGQUIT give the echo back and end the process as they would have;
 //!   SIGTSTP gives it back for the time of the stop, and the question is asked again.
+//! - What a person has to read, and not to answer, is shown on it too; where there is none, on stderr.
 //! - A prompt that ends without an answer throws away what was half typed, lest it lands in the shell.
 
 mod conversation;
 
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use self::conversation::{Ended, ask};
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result, one_line, os_text};
 use crate::os;
 use crate::secret::Secret;
 
@@ -76,6 +78,16 @@ impl Prompt {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
+    /// Shows lines that a person has to see: on the terminal, or on stderr where there is none.
+    pub fn show(&self, lines: &[String]) {
+        let text: String = lines.iter().map(|line| format!("{}\n", one_line(line))).collect();
+        // One who cannot be shown them does not answer, which ends in time.
+        let _ = match self.terminal() {
+            Some(mut tty) => tty.write_all(text.as_bytes()),
+            None => std::io::stderr().write_all(text.as_bytes()),
+        };
+    }
+
     fn terminal(&self) -> Option<File> {
         if !self.allowed {
             return None;
@@ -108,7 +120,7 @@ fn utf8(answer: &[u8]) -> Result<&str> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{Read, Write};
+    use std::io::Read;
     use std::os::fd::OwnedFd;
     use std::os::unix::process::ExitStatusExt;
     use std::process::{Child, Stdio};

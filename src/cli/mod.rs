@@ -5,6 +5,7 @@ pub mod import;
 pub mod man;
 mod parse;
 pub mod serve;
+pub mod sso;
 pub mod totp;
 pub mod ways;
 
@@ -104,6 +105,7 @@ pub enum Command {
     Doctor(Doctor),
     Totp(totp::TotpArgs),
     Mfa(totp::MfaArgs),
+    Sso(sso::SsoArgs),
     Recipient(ways::RecipientArgs),
     Passphrase(ways::PassphraseArgs),
     Unlock(ways::Unlock),
@@ -239,7 +241,7 @@ pub struct Making {
     /// Take no session from the cache
     #[arg(long)]
     pub refresh: bool,
-    // aws-vault's: it delays SSO, and prints a link; neither is known here yet.
+    // aws-vault's: SSO is delayed until it is needed here anyway, and its link is always printed.
     #[arg(long, hide = true)]
     pub lazy: bool,
     #[arg(long, hide = true)]
@@ -412,6 +414,7 @@ impl Command {
             Command::Rekey(c) => &mut c.global,
             Command::Totp(c) => return c.take_global(),
             Command::Mfa(c) => return c.take_global(),
+            Command::Sso(c) => return c.take_global(),
             Command::Pin(c) => &mut c.global,
             Command::Completions(c) => &mut c.global,
             Command::Man(c) => &mut c.global,

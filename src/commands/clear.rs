@@ -1,12 +1,18 @@
-//! `clear`: forgets cached sessions. The ledger of MFA codes stays: what was sent stays sent.
+//! `clear`: forgets cached sessions and logins. The ledger of MFA codes stays: what was sent stays sent.
+
+use std::time::{Duration, Instant};
 
 use super::context::Context;
 use crate::cli::Clear;
 use crate::error::{Class, Result};
 use crate::name::ProfileName;
+use crate::profile;
 use crate::report;
-use crate::session;
+use crate::session::{self, Cache};
 use crate::vault::Vault;
+
+/// For who refreshes a login at the moment.
+const PATIENCE: Duration = Duration::from_secs(50);
 
 pub fn run(args: &Clear, context: &Context) -> Result<()> {
     let count = match &args.profile {
@@ -17,11 +23,26 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
             let prompt = context.prompt(None);
             let access = context.access(&prompt)?;
             match Vault::open(&access) {
-                Ok(vault) => context.cache(Some(vault.payload()))?.clear(profile.as_str())?,
+                Ok(vault) => {
+                    let cache = context.cache(Some(vault.payload()))?;
+                    cache.clear(profile.as_str())? + forget_login(&profile, &cache, context)?
+                }
                 Err(error) if error.class == Class::NotFound => 0,
                 Err(error) => return Err(error),
             }
         }
     };
     report::result(&format!("Cleared {count} sessions.\n"))
+}
+
+/// The login that a profile uses, though others may use it too; as in aws-vault.
+fn forget_login(profile: &ProfileName, cache: &Cache, context: &Context) -> Result<usize> {
+    let place = profile::sign_on(&context.profiles()?, context.env, profile.as_str());
+    // A profile that does not log in anywhere has nothing to forget.
+    let Ok((_, sign_on)) = place else { return Ok(0) };
+    let place = cache.login(&sign_on.key());
+    let lock = place.lock(Instant::now() + PATIENCE)?;
+    let was_there = place.load().is_some();
+    lock.forget()?;
+    Ok(usize::from(was_there))
 }

@@ -21,10 +21,12 @@ mod rekey;
 mod remove;
 mod serve;
 mod serving;
+mod sso;
 mod totp;
 mod unlock;
 mod ways;
 
+use crate::cli::sso::SsoCommand;
 use crate::cli::totp::{MfaCommand, TotpCommand};
 use crate::cli::ways::{PassphraseCommand, RecipientCommand};
 use crate::cli::{Command, Parsed};
@@ -70,6 +72,10 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         },
         Command::Mfa(args) => match args.command {
             MfaCommand::Enroll(args) => mfa::enroll(&args, &context),
+        },
+        Command::Sso(args) => match args.command {
+            SsoCommand::Login(args) => sso::login(&args, &context),
+            SsoCommand::Logout(args) => sso::logout(&args, &context),
         },
         Command::Pin(args) => pin::run(&args, &context),
         Command::Completions(args) => completions::run(&args),

@@ -101,7 +101,7 @@ fn length(plan: &Plan, first: &Credentials, context: &Context) -> Duration {
         let seconds = first.expiration.map_or(0, |end| end.seconds_since(context.clock.now()));
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     };
-    plan.steps.last().map_or_else(left, Step::duration)
+    plan.steps.last().and_then(Step::duration).unwrap_or_else(left)
 }
 
 /// What a server has to say, on stderr. `quiet` about what goes well, where stderr is a command's.

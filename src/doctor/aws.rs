@@ -1,4 +1,4 @@
-//! What AWS's side says: the clock, and what is left of each MFA device.
+//! What AWS's side says: the clock, what is left of each MFA device, and logins.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::aws::Sts;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::profile::{self, Profiles};
-use crate::session::Cache;
+use crate::session::{Cache, Standing};
 use crate::vault::Vault;
 
 /// Whoever has no network is not kept waiting.
@@ -73,5 +73,51 @@ pub fn devices(
             _ => report.note("mfa.budget", format!("{text}, the next in {wait} s")),
         };
         finding.with(json!({ "serial": serial, "left": left, "next_in_seconds": wait }));
+    }
+}
+
+/// Who is logged in to IAM Identity Center, where profiles want that. AWS is not asked.
+pub fn logins(
+    host: &Host,
+    vault: &Vault,
+    cache: Option<PathBuf>,
+    profiles: &Profiles,
+    report: &mut Report,
+) {
+    let (id, key) = vault.payload().cache_seed();
+    let cache = Cache::open(cache, &id, &key, host.clock, SILENT);
+    let now = host.clock.now();
+    for (profile, place) in profile::sign_ons(profiles, host.env) {
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => {
+                report.error("sso.login", &error);
+                continue;
+            }
+        };
+        let standing = Standing::of(cache.login(&place.key()).load().as_ref(), now);
+        let url = &place.start_url;
+        let (finding, until) = match standing {
+            Standing::None => {
+                let advice = format!("vault sso login {profile}");
+                (
+                    report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice),
+                    None,
+                )
+            }
+            Standing::Refreshed => {
+                (report.ok("sso.login", format!("{url}: logged in, and refreshed by itself")), None)
+            }
+            Standing::Until(end) => {
+                let end = end.to_rfc3339();
+                (report.ok("sso.login", format!("{url}: logged in until {end}")), Some(end))
+            }
+        };
+        finding.with(json!({
+            "profile": profile,
+            "start_url": url,
+            "logged_in": standing != Standing::None,
+            "until": until,
+        }));
     }
 }

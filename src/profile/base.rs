@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::host;
 use super::read::{Profiles, no_such_profile};
 use super::settings::{Settings, looped, variable};
+use super::sso::{self, SignOn};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -45,6 +46,14 @@ pub enum Base {
     /// A token that an identity provider has signed: no credentials yet, but the plan's first step
     /// gets some for it ([`super::Step::WebIdentity`]).
     WebIdentity(Token),
+    /// A person's login to IAM Identity Center: no credentials yet, but the plan's first step gets those
+    /// of a role by it ([`super::Step::SsoRole`]).
+    Sso {
+        /// The profile that says where to log in.
+        profile: String,
+        /// Where that is.
+        sign_on: SignOn,
+    },
 }
 
 /// Where a web identity token is had.
@@ -80,9 +89,6 @@ pub(super) struct Chain<'a> {
     pub temporary: bool,
 }
 
-/// Keys of credential sources that come later; a plan with one is an error until then.
-const NOT_YET: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
-
 /// Walks from a profile along `source_profile` to its credentials.
 ///
 /// At each profile a key in the vault comes first, as in aws-vault: a profile with a key of its own
@@ -92,7 +98,7 @@ const NOT_YET: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "s
 ///
 /// # Errors
 /// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a
-/// `credential_source` that AWS does not know. Other: a source that is not supported yet.
+/// `credential_source` that AWS does not know.
 pub(super) fn walk<'a>(
     profiles: &'a Profiles,
     env: &Env,
@@ -190,8 +196,8 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
     if let Some(token) = token_of(end)? {
         return Ok((Base::WebIdentity(token), true));
     }
-    if let Some(key) = NOT_YET.iter().find(|key| end.own(key).is_some()) {
-        return Err(not_yet(end, key));
+    if let Some(sign_on) = sso::base(profiles, env, end)? {
+        return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
     if let Some(holder) = end.holder("aws_access_key_id") {
         if profiles.get(holder, "aws_secret_access_key").is_none() {
@@ -206,9 +212,15 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
     if env.get_os(TOKEN_FILE).is_some() {
         return Err(none().hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it")));
     }
-    let lent = ["source_profile", "credential_process", "web_identity_token_file", "sso_start_url"]
-        .into_iter()
-        .find(|key| end.not_lent(key));
+    let lent = [
+        "source_profile",
+        "credential_process",
+        "web_identity_token_file",
+        "sso_session",
+        "sso_start_url",
+    ]
+    .into_iter()
+    .find(|key| end.not_lent(key));
     Err(none().hint(match lent {
         Some(key) => format!("vault add {}; [default] does not lend its {key}", end.name),
         None => format!("vault add {}", end.name),
@@ -241,11 +253,6 @@ fn token_of(end: &Settings) -> Result<Option<Token>> {
 fn token_by_variables(env: &Env) -> Option<Token> {
     env.get_os(ROLE)?;
     Some(Token::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
-}
-
-fn not_yet(end: &Settings, what: &str) -> Error {
-    Error::other(format!("{what} of profile \"{}\" is not supported yet", end.name))
-        .hint(format!("vault add {} stores a key that is used instead", end.name))
 }
 
 /// True for a `credential_process` that is this program (or aws-vault) for the same profile, as in

@@ -49,6 +49,10 @@ impl Plan {
                 Base::WebIdentity(Token::Process { profile, command }) => {
                     format!("web_identity_token_process of profile {profile}: {command}")
                 }
+                Base::Sso { profile, sign_on } => format!(
+                    "IAM Identity Center, where profile {profile} logs in: {} in {}",
+                    sign_on.start_url, sign_on.oidc.region
+                ),
             },
         );
         for (index, step) in self.steps.iter().enumerate() {
@@ -62,6 +66,9 @@ impl Plan {
                     let duration = show_duration(*duration);
                     line(&label, &format!("AssumeRoleWithWebIdentity {role_arn} for {duration}"));
                     line("", &format!("session name {session_name}"));
+                }
+                Step::SsoRole { account, name } => {
+                    line(&label, &format!("GetRoleCredentials of {name} in {account}"));
                 }
                 Step::Role { role, mfa } => {
                     let Role { arn, session_name, duration, .. } = role;
@@ -125,6 +132,13 @@ impl Plan {
             Base::WebIdentity(Token::Process { profile, command }) => {
                 json!({"kind": "web_identity", "profile": profile, "token_process": command})
             }
+            Base::Sso { profile, sign_on } => json!({
+                "kind": "sso",
+                "profile": profile,
+                "start_url": sign_on.start_url,
+                "region": sign_on.oidc.region,
+                "scopes": sign_on.scopes,
+            }),
         };
         let mfa = |mfa: &Option<Mfa>| {
             mfa.as_ref().map(|mfa| json!({"serial": mfa.serial, "process": mfa.process}))
@@ -143,6 +157,11 @@ impl Plan {
                     "role_arn": role_arn,
                     "role_session_name": session_name,
                     "duration_seconds": duration.as_secs(),
+                }),
+                Step::SsoRole { account, name } => json!({
+                    "call": "GetRoleCredentials",
+                    "account_id": account,
+                    "role_name": name,
                 }),
                 Step::Role { role, mfa: with } => json!({
                     "call": "AssumeRole",

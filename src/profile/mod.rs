@@ -10,6 +10,7 @@
 //! | `host` | where a container's agent and the instance metadata service are |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
+//! | `sso` | IAM Identity Center: where people log in, and for which role |
 //! | `device` | the MFA device that a profile names |
 //! | `plan` | the calls to make |
 //! | `outrank` | what an SDK takes before a server's credentials |
@@ -27,6 +28,7 @@ mod plan;
 mod read;
 mod role;
 mod settings;
+mod sso;
 mod sts;
 #[cfg(test)]
 mod tests;
@@ -37,4 +39,5 @@ pub use edit::ACCESS_KEY;
 pub use plan::{Ask, Mfa, Plan, Step, plan};
 pub use read::{FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;
+pub use sso::{SignOn, sign_on, sign_ons};
 pub use sts::{Target, places};

@@ -28,6 +28,7 @@ use super::base::{Base, Chain, Token, walk};
 use super::read::{Profiles, plain};
 use super::role::{self, Role};
 use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, variable};
+use super::sso;
 use super::sts::{self, Target};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -59,7 +60,7 @@ pub struct Plan {
     pub region: Option<String>,
     /// What it starts from.
     pub base: Base,
-    /// Where the steps are asked for; `None` if there are none.
+    /// Where the steps to STS are asked for; `None` if there are none.
     pub sts: Option<Target>,
     /// The calls, in order. None at all: the base itself is what is handed out.
     pub steps: Vec<Step>,
@@ -70,7 +71,7 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
-/// One call to STS.
+/// One call to STS, or to IAM Identity Center.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// GetSessionToken.
@@ -96,6 +97,14 @@ pub enum Step {
         /// 900 s to the role's maximum.
         duration: Duration,
     },
+    /// IAM Identity Center's GetRoleCredentials, by the login that the plan starts from; so it is the
+    /// first. How long the credentials last is said there.
+    SsoRole {
+        /// The account: twelve digits.
+        account: String,
+        /// The permission set.
+        name: String,
+    },
 }
 
 impl Step {
@@ -103,15 +112,16 @@ impl Step {
     pub fn mfa(&self) -> Option<&Mfa> {
         match self {
             Step::Session { mfa, .. } | Step::Role { mfa, .. } => mfa.as_ref(),
-            Step::WebIdentity { .. } => None,
+            Step::WebIdentity { .. } | Step::SsoRole { .. } => None,
         }
     }
 
-    /// How long what it gives lasts.
-    pub fn duration(&self) -> Duration {
+    /// How long what it gives lasts, where it is us who say so.
+    pub fn duration(&self) -> Option<Duration> {
         match self {
-            Step::Session { duration, .. } | Step::WebIdentity { duration, .. } => *duration,
-            Step::Role { role, .. } => role.duration,
+            Step::Session { duration, .. } | Step::WebIdentity { duration, .. } => Some(*duration),
+            Step::Role { role, .. } => Some(role.duration),
+            Step::SsoRole { .. } => None,
         }
     }
 }
@@ -131,7 +141,6 @@ pub struct Mfa {
 /// # Errors
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
 /// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that cannot be read.
-/// [`crate::error::Class::Other`]: a source of credentials that is not supported yet.
 pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
     let chain = walk(profiles, env, stored, &ask.profile)?;
     let Some(asked_for) = chain.links.first() else {
@@ -150,6 +159,7 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
         }
     }
     let by_token = matches!(chain.base, Base::WebIdentity(_));
+    let by_login = matches!(chain.base, Base::Sso { .. });
     if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(end)) =
         (&chain.base, chain.links.last())
     {
@@ -185,7 +195,7 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     };
     let mut steps = Vec::with_capacity(roles.len() + 1);
     let mut mfa = mfa;
-    if !ask.no_session && !direct && !by_token {
+    if !ask.no_session && !direct && !by_token && !by_login {
         // aws-vault's "chained": a key that several profiles source is shared by all, and so is its
         // session. A profile with a key of its own and no role has one to itself.
         let asked = match asked {
@@ -198,6 +208,9 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     }
     if roles.is_empty() && ask.duration.is_some() && (ask.no_session || chain.temporary) {
         notes.push("--duration has no effect: the credentials are handed out as they are".into());
+    }
+    if let (true, Some(end)) = (by_login, chain.links.last()) {
+        steps.push(sso::role(end)?);
     }
     for (at, (role, mut duration, link)) in roles.into_iter().enumerate() {
         if by_token && at == 0 {
@@ -220,7 +233,7 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     }
 
     let region = sts::region(ask.region.as_deref(), env, asked_for)?;
-    let (sts, mfa_left_out) = if steps.is_empty() {
+    let (sts, mfa_left_out) = if steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
         (None, None)
     } else {
         (Some(sts::target(region.as_deref(), arn(&steps), env, asked_for)?), mfa_left_out)
@@ -256,7 +269,7 @@ impl Plan {
                 role.duration = HOUR;
             }
         }
-        if self.steps.is_empty() {
+        if self.steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
             self.sts = None;
         }
         self.mfa_left_out = None;
@@ -291,6 +304,7 @@ fn arn(steps: &[Step]) -> Option<&str> {
         Step::Role { role, .. } => Some(role.arn.as_str()),
         Step::WebIdentity { role_arn, .. } => Some(role_arn),
         Step::Session { mfa, .. } => mfa.as_ref().map(|mfa| mfa.serial.as_str()),
+        Step::SsoRole { .. } => None,
     })
 }
 

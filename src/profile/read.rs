@@ -174,12 +174,17 @@ impl Profiles {
     /// An indented comment is part of the value above it to the SDK's parser, and none of it to the
     /// AWS CLI: it is cut off.
     pub fn get(&self, profile: &str, key: &str) -> Option<&str> {
-        let value = self.set.get_profile(profile)?.get(key)?;
-        let end = value
-            .match_indices('\n')
-            .find(|(at, _)| value.get(at + 1..).is_some_and(|rest| rest.starts_with(['#', ';'])))
-            .map_or(value.len(), |(at, _)| at);
-        value.get(..end).map(str::trim).filter(|value| !value.is_empty())
+        without_comment(self.set.get_profile(profile)?.get(key)?)
+    }
+
+    /// True if there is a section `[sso-session NAME]`.
+    pub fn has_sso_session(&self, name: &str) -> bool {
+        self.set.sso_session(name).is_some()
+    }
+
+    /// A key of a section `[sso-session NAME]`, as [`Profiles::get`] gives a profile's.
+    pub fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
+        without_comment(self.set.sso_session(name)?.get(key)?)
     }
 
     /// A key below a service in a `[services NAME]` section, as `endpoint_url` below `sts =`.
@@ -268,6 +273,14 @@ impl Profiles {
             });
         }
     }
+}
+
+fn without_comment(value: &str) -> Option<&str> {
+    let end = value
+        .match_indices('\n')
+        .find(|(at, _)| value.get(at + 1..).is_some_and(|rest| rest.starts_with(['#', ';'])))
+        .map_or(value.len(), |(at, _)| at);
+    value.get(..end).map(str::trim).filter(|value| !value.is_empty())
 }
 
 /// A name from a file, fit for one line of an error.

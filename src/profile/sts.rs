@@ -117,16 +117,16 @@ pub fn places(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, 
     Ok((sts, iam))
 }
 
-fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
+pub(super) fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
     match env.get_os("AWS_CA_BUNDLE") {
         Some(path) => Some(PathBuf::from(path)),
         None => settings.any("ca_bundle").map(PathBuf::from),
     }
 }
 
-/// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`) before the
-/// one for everything.
-fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
+/// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`, `sso`,
+/// `sso_oidc`) before the one for everything.
+pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
     let ignore = match variable(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
         Some(value) => Some(value),
         None => settings.any("ignore_configured_endpoint_urls"),

@@ -26,6 +26,9 @@ pub(super) enum Start {
     Credentials(Credentials),
     /// A web identity's token, which the first step makes credentials of.
     Token(Secret),
+    /// A login to IAM Identity Center, by whose leave the first step gets credentials: its id, and the
+    /// portal's endpoint.
+    Login(String),
 }
 
 impl Start {
@@ -34,14 +37,16 @@ impl Start {
         match self {
             Self::Credentials(credentials) => credentials.access_key_id.clone(),
             Self::Token(token) => token::identity(token),
+            Self::Login(identity) => identity.clone(),
         }
     }
 
-    /// The part of it that nobody else has.
-    pub(super) fn secret(&self) -> &Secret {
+    /// The part of it that nobody else has, where that is at hand.
+    pub(super) fn secret(&self) -> Option<&Secret> {
         match self {
-            Self::Credentials(credentials) => &credentials.secret_access_key,
-            Self::Token(token) => token,
+            Self::Credentials(credentials) => Some(&credentials.secret_access_key),
+            Self::Token(token) => Some(token),
+            Self::Login(_) => None,
         }
     }
 }
@@ -74,6 +79,9 @@ impl Provider<'_> {
                 self.lasting(given, "the instance metadata service")?
             }
             Base::WebIdentity(token) => return self.token(token, deadline).map(Start::Token),
+            Base::Sso { profile, sign_on } => {
+                return self.login(profile, sign_on);
+            }
         };
         Ok(Start::Credentials(credentials))
     }

@@ -2,8 +2,10 @@
 
 mod base;
 mod code;
+mod device;
 mod program;
 mod run;
+mod sso;
 mod token;
 
 use std::collections::BTreeSet;
@@ -11,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use base::Start;
 use run::Run;
+pub use sso::IdentityCenter;
 
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
 
-use crate::profile::{self, Ask, Plan, Profiles};
+use crate::profile::{self, Ask, Base, Plan, Profiles};
 use crate::prompt::Prompt;
 use crate::say::Say;
 use crate::secret::Secret;
@@ -97,9 +100,18 @@ impl Provider<'_> {
         let start = if self.prompt.is_timed() { start } else { Instant::now() };
         // A code is more than the secret: what it bought is not for who has only that.
         let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
-        let own = self.cache.with_secret(base.secret()).filter(|_| !with_code);
+        let own = base.secret().and_then(|secret| self.cache.with_secret(secret));
+        let own = own.filter(|_| !with_code);
         let cache = own.as_ref().unwrap_or(self.cache);
-        Run::new(self, &plan, &base, cache, start + DEADLINE).credentials()
+        let run = Run::new(self, &plan, &base, cache, start + DEADLINE);
+        let done = run.credentials();
+        match &plan.base {
+            Base::Sso { profile, sign_on } if done.is_err() && run.logged_out.get() => {
+                let Some(base) = self.log_in_again(profile, sign_on)? else { return done };
+                Run::new(self, &plan, &base, cache, Instant::now() + DEADLINE).credentials()
+            }
+            _ => done,
+        }
     }
 
     /// Runs a plan once more, for credentials that last at least so long.

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::base::Start;
 use super::code::Code;
+use super::sso::NoCredentials;
 use super::{DEADLINE, Provider};
 use crate::aws::{Sts, StsError};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::os;
-use crate::profile::{Mfa, Plan, Step};
+use crate::profile::{Base, Mfa, Plan, Step};
 use crate::random;
 use crate::secret::Secret;
 use crate::session::{Cache, Kind, Obtained, Wanted};
@@ -35,6 +36,8 @@ pub(super) struct Run<'a> {
     sts: OnceCell<Sts>,
     /// For locks, waits and calls together.
     deadline: Cell<Instant>,
+    /// True once only a person could help, by logging in.
+    pub logged_out: Cell<bool>,
     /// Under `--refresh`, sessions made before this run do not count.
     not_before: Option<Timestamp>,
 }
@@ -57,6 +60,7 @@ impl<'a> Run<'a> {
             cache,
             sts: OnceCell::new(),
             deadline: Cell::new(deadline),
+            logged_out: Cell::new(false),
             not_before,
         }
     }
@@ -82,6 +86,7 @@ impl<'a> Run<'a> {
             kind: match self.plan.steps[at] {
                 Step::Session { .. } => Kind::Session,
                 Step::Role { .. } | Step::WebIdentity { .. } => Kind::Role,
+                Step::SsoRole { .. } => Kind::Sso,
             },
             key: &key,
             not_before,
@@ -102,6 +107,7 @@ impl<'a> Run<'a> {
             return match self.base {
                 Start::Credentials(base) => self.call(at, base),
                 Start::Token(token) => self.exchange(at, token),
+                Start::Login(_) => self.by_login(at),
             };
         };
         let from = self.session(before, not_before)?;
@@ -118,7 +124,9 @@ impl<'a> Run<'a> {
     /// What a call's answer depends on, from the base to this step: sessions with the same are the
     /// same session, whichever profile asks.
     fn key(&self, at: usize) -> Vec<String> {
-        let sts = self.plan.sts.as_ref();
+        // Where roles are assumed from there is nothing to IAM Identity Center.
+        let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
+        let sts = self.plan.sts.as_ref().filter(|_| !by_login);
         let mut key = vec![
             self.base.identity(),
             sts.map_or_else(String::new, |sts| sts.region.clone()),
@@ -137,7 +145,7 @@ impl<'a> Run<'a> {
                 }
                 format!("{step:?}")
             }
-            Step::WebIdentity { .. } => format!("{step:?}"),
+            Step::WebIdentity { .. } | Step::SsoRole { .. } => format!("{step:?}"),
         }));
         key
     }
@@ -150,6 +158,23 @@ impl<'a> Run<'a> {
         self.provider.say.debug(format!("calling AssumeRoleWithWebIdentity for {role_arn}"));
         let sts = self.sts()?;
         Ok(sts.assume_role_with_web_identity(token, role_arn, session_name, *duration)?)
+    }
+
+    /// Gets credentials by a login.
+    fn by_login(&self, at: usize) -> std::result::Result<Credentials, Failed> {
+        let (Base::Sso { profile, sign_on }, Step::SsoRole { account, name }) =
+            (&self.plan.base, &self.plan.steps[at])
+        else {
+            return Err(Failed::Ours(Error::other("a plan has no use for its login")));
+        };
+        let center = self.provider.identity_center(profile, sign_on);
+        center.credentials(account, name, self.deadline.get()).map_err(|failed| match failed {
+            NoCredentials::LoggedOut => {
+                self.logged_out.set(true);
+                Failed::Ours(center.nobody())
+            }
+            NoCredentials::Ours(error) => Failed::Ours(error),
+        })
     }
 
     /// Makes what a step gives, with its code if it wants one.
@@ -244,7 +269,7 @@ impl<'a> Run<'a> {
                 self.provider.say.debug(format!("calling AssumeRole for {}", role.arn));
                 sts.assume_role(from, role, mfa)
             }
-            Step::WebIdentity { .. } => {
+            Step::WebIdentity { .. } | Step::SsoRole { .. } => {
                 Err(StsError::Setup(Error::other("a plan wants a token and has credentials")))
             }
         }

@@ -36,6 +36,7 @@ mod security;
 mod serve;
 mod server;
 mod sessions;
+mod sso;
 mod stage;
 mod standin;
 mod standin_iam;

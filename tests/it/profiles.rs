@@ -311,22 +311,7 @@ fn the_environment_is_a_source_where_the_profile_says_so() {
 }
 
 #[test]
-fn what_is_not_supported_yet_is_said() {
-    let not_yet = |what: &str| {
-        format!(
-            "vault: error: {what} of profile \"p\" is not supported yet\n\
-             vault: hint: vault add p stores a key that is used instead\n"
-        )
-    };
-    for line in ["sso_session = corp", "sso_start_url = https://corp.awsapps.com/start"] {
-        let what = line.split(' ').next().unwrap();
-        let config =
-            format!("[profile p]\n{line}\nrole_arn = arn:aws:iam::123456789012:role/deploy\n");
-        let test = Test::new().vault_with("demo").config(&config);
-        key_of(&test, "p").expect_error(1, &not_yet(what)).run();
-        // Also where there is no vault at all.
-        key_of(&Test::new().config(&config), "p").expect_error(1, &not_yet(what)).run();
-    }
+fn a_source_that_aws_does_not_know_is_said() {
     let test = Test::new().config("[profile p]\ncredential_source = Sun\n");
     key_of(&test, "p")
         .expect_error(

@@ -45,6 +45,7 @@ fn every_block_of_commands_is_run_here_or_has_its_reason() {
             "vault totp add ci",
             "vault exec --server prod",
             "vault serve --profile prod",
+            "vault sso login dev",
             // docker/images builds them, and tests/it/images.rs runs them.
             "docker build -f docker/Dockerfile",
             // This very test.
@@ -285,4 +286,21 @@ fn a_container_s_server_says_whether_it_is_ready() {
     let said = format!("vault: serving prod at http://127.0.0.1:{port}/credentials/prod\n");
     shell(&home, &script).expect_stdout(said).expect_stderr("").run();
     assert!(!home.home().join("token").exists());
+}
+
+#[test]
+fn a_person_logs_in_and_out() {
+    let standin = StandIn::demo();
+    let ini = README.split("```ini\n").find(|part| part.starts_with("[sso-session corp]"));
+    let config = ini.and_then(|part| part.split("```").next()).expect("a config");
+    let home = Test::new().on_path("vault").vault_with("key").config(config).standin(&standin);
+    let home = home
+        .env("AWS_ENDPOINT_URL_SSO", standin.endpoint())
+        .env("AWS_ENDPOINT_URL_SSO_OIDC", standin.endpoint());
+    let home = home.file("bin/aws", "#!/bin/sh\necho \"$AWS_VAULT $*\"\n", 0o755);
+    let script = block("vault sso login dev");
+    let [login, exec, logout] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
+    shell(&home, login).expect_stdout("").run();
+    shell(&home, exec).expect_stdout("dev s3 ls\n").expect_stderr("").run();
+    shell(&home, logout).expect_stdout("Logged out.\n").expect_stderr("").run();
 }

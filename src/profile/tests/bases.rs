@@ -329,13 +329,6 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
                 hint: Environment, Ec2InstanceMetadata or EcsContainer",
             ..case
         },
-        Case {
-            says: "single sign-on",
-            config: "[profile a]\nsso_session = s\n[sso-session s]\nsso_region = x\n",
-            gives: "error 1: sso_session of profile \"a\" is not supported yet
-                hint: vault add a stores a key that is used instead",
-            ..case
-        },
     ]);
 }
 

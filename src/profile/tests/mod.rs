@@ -10,10 +10,11 @@ mod identity;
 mod mfa;
 mod roles;
 mod settings;
+mod sso;
 
 use std::collections::BTreeSet;
 
-use super::{Ask, Base, Files, Mfa, Plan, Profiles, Role, Step, Target, Token, plan};
+use super::{Ask, Base, Files, Mfa, Plan, Profiles, Role, SignOn, Step, Target, Token, plan};
 use crate::env::Env;
 use crate::error::Result;
 use crate::name::{duration, show_duration};
@@ -97,6 +98,16 @@ fn shown(plan: &Plan) -> String {
         Base::WebIdentity(Token::Process { profile, command }) => {
             format!("token of {command} by {profile}")
         }
+        Base::Sso { profile, sign_on } => {
+            let SignOn { start_url, scopes, oidc, portal } = sign_on;
+            let mut line = format!("login {start_url} {} by {profile}", scopes.join(" "));
+            for Target { region, endpoint, ca_bundle } in [oidc, portal] {
+                let more = [endpoint.clone(), ca_bundle.as_ref().map(|b| b.display().to_string())];
+                line += &format!(", {region}");
+                more.iter().flatten().for_each(|more| line += &format!(" {more}"));
+            }
+            line
+        }
     }];
     let with = |mfa: &Option<Mfa>| match mfa {
         None => String::new(),
@@ -111,6 +122,7 @@ fn shown(plan: &Plan) -> String {
             Step::WebIdentity { role_arn, session_name, duration } => {
                 format!("identity {role_arn} {} as {session_name}", show_duration(*duration))
             }
+            Step::SsoRole { account, name } => format!("sso {name} in {account}"),
             Step::Role { role, mfa } => {
                 let Role { arn, session_name, duration, .. } = role;
                 let Role { external_id, tags, transitive, source_identity, .. } = role;

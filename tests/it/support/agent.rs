@@ -132,7 +132,7 @@ fn serve(
     };
     match answer(&request, earlier) {
         Said::Answer(status, content_type, body) => {
-            let response = Response { status, content_type, body };
+            let response = Response { status, content_type, body, headers: Vec::new() };
             let _ = http::write(stream, &response, &time::http(0), "0");
         }
         Said::Nothing => std::thread::sleep(Duration::from_secs(3600)),

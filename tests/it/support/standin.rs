@@ -11,6 +11,7 @@ pub mod identity;
 mod params;
 mod rules;
 pub mod sigv4;
+mod sso;
 pub mod time;
 pub mod totp;
 mod world;
@@ -27,6 +28,7 @@ pub use call::Call;
 use http::{Request, Response};
 pub use iam::Device;
 use params::Params;
+pub use sso::Person;
 pub use world::{Issued, Role, User, World};
 
 /// A way to fail, ordered by a test.
@@ -270,6 +272,10 @@ impl State {
         self.requests += 1;
         let id = format!("00000000-0000-4000-8000-{:012}", self.requests);
         let fault = self.next.pop_front().unwrap_or(self.always);
+        if let Some(action) = sso::action(request) {
+            let answer = self.answer_sso(request, action, fault, now);
+            return (fault, answer, self.clock, id);
+        }
         let params = Params::parse(&request.body);
         let mut call = Call::read(request, params.as_ref());
         let is_iam = params.as_ref().and_then(|p| p.get("Version")) == Some(iam::VERSION);
@@ -304,6 +310,39 @@ impl State {
     }
 }
 
+impl State {
+    /// The same for IAM Identity Center.
+    fn answer_sso(
+        &mut self,
+        request: &Request,
+        action: &str,
+        fault: Option<Fault>,
+        now: i64,
+    ) -> Response {
+        let user_agent = request.header("user-agent").unwrap_or_default().to_owned();
+        let mut call = Call { action: action.to_owned(), user_agent, ..Call::default() };
+        let before = self.world.issued.len();
+        let answer = match fault {
+            Some(Fault::Throttling | Fault::SlowDown) => {
+                sso::fault(429, "TooManyRequestsException")
+            }
+            Some(Fault::Internal) => sso::fault(500, "InternalServerException"),
+            Some(Fault::HangForever | Fault::DropBefore) => sso::fault(500, "NotSent"),
+            Some(fault @ (Fault::Html(_) | Fault::Empty(_))) => {
+                fault.instead("").expect("an answer")
+            }
+            _ => self.world.perform_sso(request, &mut call, now),
+        };
+        if let Some(fault) = fault {
+            call.outcome = format!("{fault:?}");
+        }
+        call.subject.get_or_insert_default();
+        call.issued = self.world.issued.get(before).map(|issued| issued.access_key_id.clone());
+        self.calls.push(call);
+        answer
+    }
+}
+
 impl Fault {
     /// The answer that is given instead of doing what was asked.
     fn instead(self, namespace: &str) -> Option<Response> {
@@ -319,10 +358,12 @@ impl Fault {
             }
             Fault::Html(status) => {
                 let body = "<!DOCTYPE html><html><body><h1>Please log in</h1></body></html>\n";
-                return Some(Response { status, content_type: "text/html", body: body.to_owned() });
+                let (content_type, body) = ("text/html", body.to_owned());
+                return Some(Response { status, content_type, body, headers: Vec::new() });
             }
             Fault::Empty(status) => {
-                return Some(Response { status, content_type: "text/xml", body: String::new() });
+                let (content_type, body) = ("text/xml", String::new());
+                return Some(Response { status, content_type, body, headers: Vec::new() });
             }
             Fault::HangForever | Fault::DropBefore => Refusal::new(500, "NotSent", ""),
             Fault::Hang(_) | Fault::DropAfter => return None,

@@ -88,7 +88,7 @@ pub fn text_element(name: &str, text: &str) -> String {
 }
 
 fn xml(status: u16, body: String) -> Response {
-    Response { status, content_type: "text/xml", body }
+    Response { status, content_type: "text/xml", body, headers: Vec::new() }
 }
 
 fn escape(text: &str) -> String {

@@ -28,6 +28,8 @@ pub struct Response {
     pub status: u16,
     pub content_type: &'static str,
     pub body: String,
+    /// Beside those that every answer has.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// Reads one request, 256 KiB at most; a client that stays silent for 30 s is given up.
@@ -68,12 +70,13 @@ pub fn write(
     date: &str,
     request_id: &str,
 ) -> io::Result<()> {
-    let Response { status, content_type, body } = answer;
+    let Response { status, content_type, body, headers } = answer;
     let length = body.len();
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     write!(
         stream,
         "HTTP/1.1 {status} Stand-In\r\nDate: {date}\r\nx-amzn-RequestId: {request_id}\r\n\
-         Content-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+         Content-Type: {content_type}\r\nContent-Length: {length}\r\n{more}Connection: close\r\n\r\n{body}"
     )
 }
 

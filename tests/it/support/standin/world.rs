@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::iam::Device;
 use super::identity::Provider;
+use super::sso::Sso;
 use crate::support::{ACCESS_KEY_ID, ACCOUNT, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// An IAM user.
@@ -141,6 +142,8 @@ pub struct World {
     pub roles: Vec<Role>,
     /// The identity providers whose tokens it takes.
     pub providers: Vec<Provider>,
+    /// IAM Identity Center.
+    pub sso: Sso,
     /// The region that the endpoint serves; `None` serves all.
     pub region: Option<String>,
     /// No session is given more seconds than this, whatever was asked.

@@ -1,0 +1,58 @@
+//! The words of `sso`.
+
+use clap::{Args, Subcommand};
+
+use super::Global;
+
+/// Log in to IAM Identity Center (SSO), with a browser on any machine
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault sso login prod\n  vault sso logout prod\n\n\
+    The profile names where, by sso_session, or by sso_start_url and sso_region. Profiles that name\n\
+    the same place share one login.")]
+pub struct SsoArgs {
+    #[command(subcommand)]
+    pub command: SsoCommand,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// What can be done with logins.
+#[derive(Debug, Subcommand)]
+pub enum SsoCommand {
+    Login(SsoLogin),
+    Logout(SsoLogout),
+}
+
+/// Show a page and a code, and wait until somebody has allowed the request on that page
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault sso login prod\n\n\
+    Page and code are shown on the terminal, or on stderr where there is none. The login is kept,\n\
+    encrypted, in the cache of the vault, and refreshed for as long as AWS allows it.")]
+pub struct SsoLogin {
+    /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
+    pub profile: Option<String>,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Let AWS end the login, and forget it and the sessions that were made by it
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault sso logout prod\n\n\
+    Credentials that were handed out before are good until they end: AWS takes none back.")]
+pub struct SsoLogout {
+    /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
+    pub profile: Option<String>,
+    #[command(flatten)]
+    pub global: Global,
+}
+
+impl SsoArgs {
+    /// Takes the global flags that stood after the words.
+    pub(super) fn take_global(&mut self) -> Global {
+        let inner = match &mut self.command {
+            SsoCommand::Login(c) => &mut c.global,
+            SsoCommand::Logout(c) => &mut c.global,
+        };
+        std::mem::take(&mut self.global).and(std::mem::take(inner))
+    }
+}

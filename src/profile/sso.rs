@@ -1,0 +1,176 @@
+//! IAM Identity Center: where people log in, and for which role (AWS SDKs and Tools reference, "IAM
+//! Identity Center credential provider").
+
+use super::plan::Step;
+use super::read::{Profiles, no_such_profile, plain};
+use super::settings::{Settings, looped};
+use super::sts::{Target, ca_bundle, endpoint};
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// Where people log in. Profiles with the same share one login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignOn {
+    /// `sso_start_url`: whose people they are.
+    pub start_url: String,
+    /// `sso_registration_scopes`: what the login is good for.
+    pub scopes: Vec<String>,
+    /// Where they log in; its region is `sso_region`.
+    pub oidc: Target,
+    /// Where the login is turned into credentials.
+    pub portal: Target,
+}
+
+/// The keys of a profile that say so.
+const KEYS: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
+
+/// What credentials of roles want, and what AWS gives a token to refresh for (AWS SDKs and Tools
+/// reference, `sso_registration_scopes`).
+const SCOPE: &str = "sso:account:access";
+
+impl SignOn {
+    /// What tells this login from others.
+    pub fn key(&self) -> Vec<String> {
+        let endpoint = self.oidc.endpoint.clone().unwrap_or_default();
+        let mut key = vec![self.start_url.clone(), self.oidc.region.clone(), endpoint];
+        key.extend(self.scopes.iter().cloned());
+        key
+    }
+}
+
+/// Where to log in for the last profile of a chain, if it says so.
+///
+/// # Errors
+/// Not found: the `[sso-session]`. Usage: a key that is missing, or cannot be right.
+pub(super) fn base(profiles: &Profiles, env: &Env, end: &Settings) -> Result<Option<SignOn>> {
+    let named = KEYS.iter().any(|key| end.own(key).is_some());
+    named.then(|| of(profiles, env, end)).transpose()
+}
+
+/// The role that such a profile names: a person who has logged in may have several.
+///
+/// # Errors
+/// Usage: a key that is missing, or cannot be right.
+pub(super) fn role(end: &Settings) -> Result<Step> {
+    let key = |key: &str, fits: &dyn Fn(&str) -> bool, what: &str| match end.own(key) {
+        Some(value) if fits(value) => Ok(value.to_owned()),
+        Some(_) => Err(Error::usage(format!("{key} of profile \"{}\" is not {what}", end.name))),
+        None => Err(missing(key, end)),
+    };
+    let account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    let role = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+    };
+    Ok(Step::SsoRole {
+        account: key("sso_account_id", &account, "an account's twelve digits")?,
+        name: key("sso_role_name", &role, "the name of a permission set")?,
+    })
+}
+
+/// Where to log in for a profile: its own word, or that of the end of its `source_profile` chain.
+///
+/// # Errors
+/// Not found: a profile, or the `[sso-session]`. Usage: a loop, a profile without SSO, and as the
+/// keys of one.
+pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String, SignOn)> {
+    let mut chain: Vec<&str> = Vec::new();
+    let mut next = Some(profile);
+    while let Some(at) = next {
+        if chain.contains(&at) {
+            chain.push(at);
+            return Err(looped("source_profile", &chain));
+        }
+        if !profiles.has(at) {
+            return Err(no_such_profile(profiles, [].into_iter(), at, chain.last().copied()));
+        }
+        chain.push(at);
+        let settings = Settings::of(profiles, at)?;
+        if KEYS.iter().any(|key| settings.own(key).is_some()) {
+            return Ok((at.to_owned(), of(profiles, env, &settings)?));
+        }
+        next = settings.own("source_profile").filter(|source| *source != at);
+    }
+    Err(Error::usage(format!("profile \"{}\" does not use IAM Identity Center", plain(profile)))
+        .hint("it wants sso_session, or sso_start_url and sso_region"))
+}
+
+/// Where people log in for the profiles that say so themselves, each place once, with the first of
+/// its profiles.
+pub fn sign_ons(profiles: &Profiles, env: &Env) -> Vec<(String, Result<SignOn>)> {
+    let mut found: Vec<(String, Result<SignOn>)> = Vec::new();
+    for name in profiles.names() {
+        let Ok(settings) = Settings::of(profiles, &name) else { continue };
+        if KEYS.iter().all(|key| settings.own(key).is_none()) {
+            continue;
+        }
+        let sign_on = of(profiles, env, &settings);
+        if found.iter().all(|(_, other)| *other != sign_on) {
+            found.push((name, sign_on));
+        }
+    }
+    found
+}
+
+fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
+    let section = settings.own("sso_session");
+    if let Some(section) = section
+        && !profiles.has_sso_session(section)
+    {
+        return Err(Error::not_found(format!(
+            "no [sso-session {}], the sso_session of profile \"{}\"",
+            plain(section),
+            settings.name
+        )));
+    }
+    let key = |key: &str| -> Result<&str> {
+        let shared = section.and_then(|section| profiles.sso_session(section, key));
+        match (shared, settings.own(key)) {
+            // As the AWS CLI has it: the one that is wrong would be anybody's guess.
+            (Some(shared), Some(own)) if shared != own => Err(Error::usage(format!(
+                "{key} of profile \"{}\" is another than that of its sso_session",
+                settings.name
+            ))),
+            (Some(value), _) | (None, Some(value)) => Ok(value),
+            (None, None) => Err(missing(key, settings)),
+        }
+    };
+    let start_url = key("sso_start_url")?;
+    let printable = start_url.bytes().all(|b| b.is_ascii_graphic());
+    if !(start_url.starts_with("https://") && printable) {
+        return Err(Error::usage(format!(
+            "sso_start_url of profile \"{}\" is not an https URL",
+            settings.name
+        )));
+    }
+    let region = key("sso_region")?;
+    let fits = (1..=63).contains(&region.len())
+        && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !fits {
+        return Err(Error::usage(format!(
+            "sso_region of profile \"{}\" is not the name of a region",
+            settings.name
+        )));
+    }
+    let scopes = section.and_then(|name| profiles.sso_session(name, "sso_registration_scopes"));
+    let scopes = scopes.or_else(|| settings.own("sso_registration_scopes")).unwrap_or(SCOPE);
+    let scopes = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty());
+    let target = |service| -> Result<Target> {
+        Ok(Target {
+            region: region.to_owned(),
+            endpoint: endpoint(env, settings, service)?,
+            ca_bundle: ca_bundle(env, settings),
+        })
+    };
+    Ok(SignOn {
+        start_url: start_url.to_owned(),
+        scopes: scopes.map(str::to_owned).collect(),
+        oidc: target("sso_oidc")?,
+        portal: target("sso")?,
+    })
+}
+
+fn missing(key: &str, settings: &Settings) -> Error {
+    Error::usage(format!("profile \"{}\" has no {key}", settings.name))
+        .hint("IAM Identity Center wants sso_session (or sso_start_url and sso_region), sso_account_id and sso_role_name")
+}

@@ -1,0 +1,156 @@
+//! How a person elsewhere is waited for: what they are shown, and how often AWS is asked meanwhile
+//! (RFC 8628, sections 3.3 to 3.5).
+
+use std::time::{Duration, Instant};
+
+use crate::aws::{DeviceCode, NoToken, StsError, Tokens};
+use crate::error::{Error, Result};
+use crate::name::show_duration;
+use crate::say::Say;
+
+/// What `slow_down` adds to the interval, from then on (RFC 8628, section 3.5).
+const SLOWER: Duration = Duration::from_secs(5);
+
+/// What a person is shown. The code is on the page too: who did not start this sees another one, or
+/// none.
+pub(super) fn invitation(device: &DeviceCode) -> [String; 3] {
+    [
+        "Open this page in a browser, on any machine, and allow the request:".to_owned(),
+        format!("  {}", device.page),
+        format!("It has to show the code {}", device.user_code),
+    ]
+}
+
+/// Asks until there is an answer, or the code is over.
+///
+/// # Errors
+/// AWS (9), or what else ends it.
+pub(super) fn wait_for_a_person(
+    device: &DeviceCode,
+    ends: Instant,
+    say: Say,
+    ask: &dyn Fn() -> Result<Tokens, NoToken>,
+) -> Result<Tokens> {
+    let mut pace = Pace { interval: device.interval };
+    let mut said = false;
+    loop {
+        let no = match ask() {
+            Ok(tokens) => return Ok(tokens),
+            Err(no) => no,
+        };
+        let Some(pause) = pace.after(&no) else { return Err(refused(no, device)) };
+        if Instant::now() + pause >= ends {
+            return Err(refused(NoToken::Expired, device));
+        }
+        if let NoToken::Failed(error) = no
+            && !said
+        {
+            said = true;
+            say.warn(format!("{}; trying again", error.into_error().what));
+        }
+        std::thread::sleep(pause);
+    }
+}
+
+/// When AWS is asked again.
+struct Pace {
+    interval: Duration,
+}
+
+impl Pace {
+    /// The pause after an answer that was no yes; none if there is no point in asking again.
+    fn after(&mut self, no: &NoToken) -> Option<Duration> {
+        match no {
+            NoToken::Pending => {}
+            NoToken::SlowDown => self.interval += SLOWER,
+            // "On encountering a connection timeout, clients MUST unilaterally reduce their polling
+            // frequency"; doubling is what the RFC names.
+            NoToken::Failed(
+                StsError::Timeout { .. }
+                | StsError::Unreachable { .. }
+                | StsError::Unavailable { .. }
+                | StsError::Throttled { .. },
+            ) => self.interval = self.interval.saturating_mul(2),
+            NoToken::Expired | NoToken::Denied | NoToken::Over | NoToken::Failed(_) => return None,
+        }
+        Some(self.interval)
+    }
+}
+
+fn refused(no: NoToken, device: &DeviceCode) -> Error {
+    match no {
+        NoToken::Denied => Error::aws("the login was refused in the browser"),
+        NoToken::Failed(error) => error.into_error(),
+        NoToken::Over => Error::aws("AWS does not know the login any more")
+            .hint("start again, and use the page that is shown then"),
+        NoToken::Expired | NoToken::Pending | NoToken::SlowDown => {
+            let time = show_duration(device.expires_in);
+            Error::aws(format!("nobody logged in within {time}, and the code is over"))
+                .hint("start again, and use the page that is shown then")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    fn device() -> DeviceCode {
+        DeviceCode {
+            code: Secret::new("device".to_owned()),
+            user_code: "ABCD-EFGH".to_owned(),
+            page: "https://device.example/?user_code=ABCD-EFGH".to_owned(),
+            expires_in: Duration::from_secs(600),
+            interval: Duration::from_secs(1),
+        }
+    }
+
+    fn timeout() -> NoToken {
+        NoToken::Failed(StsError::Timeout { place: "oidc.example:443".to_owned() })
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_rfc() {
+        let mut pace = Pace { interval: Duration::from_secs(1) };
+        for (answer, seconds) in [
+            (NoToken::Pending, Some(1)),
+            (NoToken::SlowDown, Some(6)),
+            // It stays so: "the interval MUST be increased … for this and all subsequent requests".
+            (NoToken::Pending, Some(6)),
+            (NoToken::SlowDown, Some(11)),
+            (timeout(), Some(22)),
+            (NoToken::Pending, Some(22)),
+            (NoToken::Expired, None),
+            (NoToken::Denied, None),
+            (NoToken::Over, None),
+            (NoToken::Failed(StsError::MfaMissing), None),
+        ] {
+            assert_eq!(pace.after(&answer), seconds.map(Duration::from_secs), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn every_end_has_its_words() {
+        let quiet = Say { quiet: true, debug: false };
+        let end = |no: fn() -> NoToken| {
+            let ends = Instant::now() + Duration::from_secs(1);
+            wait_for_a_person(&device(), ends, quiet, &|| Err(no())).unwrap_err().what
+        };
+        assert_eq!(end(|| NoToken::Denied), "the login was refused in the browser");
+        assert_eq!(end(|| NoToken::Over), "AWS does not know the login any more");
+        let expired = "nobody logged in within 10m, and the code is over";
+        // Where the next question would come too late, nobody waits for it.
+        for no in [|| NoToken::Expired, || NoToken::Pending, || NoToken::SlowDown] {
+            assert_eq!(end(no), expired);
+        }
+        assert_eq!(end(timeout), expired);
+    }
+
+    #[test]
+    fn the_device_code_is_not_shown() {
+        let shown = invitation(&device()).join("\n");
+        assert!(!shown.contains("device\n") && shown.contains("the code ABCD-EFGH"), "{shown}");
+        assert!(!format!("{:?}", device()).contains("\"device\""));
+    }
+}
