@@ -1,6 +1,6 @@
 //! Reading: opened once, looked at through the descriptor, and never more than a limit.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -69,7 +69,7 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta
         return Err(ReadError::TooLarge);
     }
     let bytes = read_to_limit(&file, about.len(), limit, Wait::Never)?;
-    Ok((bytes, meta_of(&file)?))
+    Ok((bytes, meta_of(&file, &about)))
 }
 
 /// Reads anything that can be read, at most `limit` bytes: files, pipes, `/dev/fd/N`. What is opened
@@ -118,7 +118,7 @@ pub fn read_fd(fd: BorrowedFd<'_>, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Me
 }
 
 fn read_open(file: &File, limit: u64, wait: Wait) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
-    let meta = meta_of(file)?;
+    let meta = meta_of(file, &file.metadata()?);
     Ok((read_to_limit(file, meta.len, limit, wait)?, meta))
 }
 
@@ -159,15 +159,14 @@ fn read_some(mut file: &File, buffer: &mut [u8], wait: Wait) -> Result<usize, Re
     }
 }
 
-fn meta_of(file: &File) -> io::Result<Meta> {
-    let about = file.metadata()?;
-    Ok(Meta {
+fn meta_of(file: &File, about: &Metadata) -> Meta {
+    Meta {
         mode: about.mode() & 0o7777,
         uid: about.uid(),
         gid: about.gid(),
         in_memory: os::on_memory(file.as_fd()),
         len: if about.is_file() { about.len() } else { 0 },
-    })
+    }
 }
 
 /// Reads to the end. The buffer grows by moving to a new one, and the old is wiped.

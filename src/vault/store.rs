@@ -114,7 +114,7 @@ impl<'a> Vault<'a> {
             Some((dir, _)) => Memory::of(dir, &real).recall(),
             None => Ok(None),
         };
-        let (file, meta) = read(&real, &access.path)?;
+        let (mut file, meta) = read(&real, &access.path)?;
         let scanned = sealed::scan(&file)?;
         let (identity_file, slots) = (access.identity_file.as_deref(), scanned.slot_names());
         let keys = unlock::gather(access.named, access.env, identity_file, &slots, access.say)?;
@@ -128,7 +128,7 @@ impl<'a> Vault<'a> {
         let mut vault = Self {
             access,
             real,
-            file: file.to_vec(),
+            file: std::mem::take(&mut *file),
             meta,
             armored,
             payload,
@@ -227,7 +227,7 @@ impl<'a> Vault<'a> {
 
     /// Somebody may have written since this was read.
     fn read_again(&mut self) -> Result<()> {
-        let (file, meta) = read(&self.real, &self.access.path)?;
+        let (mut file, meta) = read(&self.real, &self.access.path)?;
         if *file == self.file {
             return Ok(());
         }
@@ -236,7 +236,7 @@ impl<'a> Vault<'a> {
         let payload = os::on_wiped_stack(read)?;
         self.check_successor(&payload)?;
         self.armored = scanned.armored;
-        self.file = file.to_vec();
+        self.file = std::mem::take(&mut *file);
         self.meta = meta;
         self.payload = payload;
         Ok(())
