@@ -155,8 +155,13 @@ fn passphrase_file(path: &Path, purpose: Purpose, env: &Env, say: Say) -> Result
 pub fn nothing_to_open_with(env: &Env, has_slot: bool) -> Error {
     let ways = if env.is_set("AWS_VAULT") {
         // Someone inside `vault exec PROFILE`'s subshell wonders where the variable went.
-        "unlock variables do not pass into a vault subshell; use -i FILE, --passphrase-file FILE \
-         or ~/.config/vault/identity.txt"
+        if has_slot {
+            "unlock variables do not pass into a vault subshell; use -i FILE, --passphrase-file \
+             FILE, ~/.config/vault/identity.txt or vault unlock"
+        } else {
+            "unlock variables do not pass into a vault subshell; use -i FILE or \
+             ~/.config/vault/identity.txt"
+        }
     } else if has_slot {
         "give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, a passphrase by \
          --passphrase-file FILE, AWS_VAULT_PASSPHRASE or AWS_VAULT_PASSPHRASE_FILE, put the key \

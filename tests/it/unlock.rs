@@ -325,7 +325,7 @@ fn no_key_and_no_terminal_is_one_error_at_once() {
 fn inside_a_vault_subshell_the_hint_says_that_variables_do_not_pass() {
     let hint = "vault: error: no key to open the vault with\n\
                 vault: hint: unlock variables do not pass into a vault subshell; use -i FILE, \
-                --passphrase-file FILE or ~/.config/vault/identity.txt\n";
+                --passphrase-file FILE, ~/.config/vault/identity.txt or vault unlock\n";
     locked(&vault().env("AWS_VAULT", "demo"), &[], hint);
     let test = vault().on_path("vault").env("AWS_VAULT_AGE_KEY", AGE_KEY);
     test.command(["exec", "-n", "demo", "--", "vault", "list"]).expect_error(4, hint).run();
