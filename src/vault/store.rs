@@ -45,6 +45,21 @@ pub struct Access<'a> {
     pub say: Say,
 }
 
+/// The source that opened a vault; no secret.
+#[derive(Debug)]
+struct Opener {
+    label: String,
+    sops: bool,
+    is_passphrase: bool,
+}
+
+impl Opener {
+    fn of(key: &Material) -> Self {
+        let is_passphrase = matches!(key.kind, Kind::Passphrase(_) | Kind::Slot(_));
+        Self { label: key.label.clone(), sops: key.sops, is_passphrase }
+    }
+}
+
 /// An open vault.
 #[derive(Debug)]
 pub struct Vault<'a> {
@@ -55,7 +70,9 @@ pub struct Vault<'a> {
     meta: Meta,
     armored: bool,
     pub(super) payload: Payload,
-    key: Material,
+    opener: Opener,
+    /// What it held, for as long as the vault may yet be written.
+    key: Option<Material>,
     /// True if this machine has seen a later generation of it.
     pub(super) rolled_back: bool,
     /// True once remembering has failed.
@@ -132,7 +149,8 @@ impl<'a> Vault<'a> {
             meta,
             armored,
             payload,
-            key,
+            opener: Opener::of(&key),
+            key: Some(key),
             rolled_back: false,
             no_memory: false,
         };
@@ -153,33 +171,35 @@ impl<'a> Vault<'a> {
 
     /// What opened it, as the user knows it: a variable, a flag or a path.
     pub fn opened_by(&self) -> &str {
-        &self.key.label
+        &self.opener.label
     }
 
     /// True if sops's variable opened it, so that it is not the child's business.
     pub fn opened_by_sops(&self) -> bool {
-        self.key.sops
+        self.opener.sops
     }
 
     /// True if the key of this recipient was among those that opened it. Nobody but a plugin knows
     /// the recipient of a plugin's key.
     pub fn opened_with(&self, recipient: &str) -> bool {
-        let Kind::Identity(text) = &self.key.kind else { return false };
-        let identities = sealed::parse_identities(text, &self.key.label).unwrap_or_default();
+        let Some(Material { kind: Kind::Identity(text), label, .. }) = &self.key else {
+            return false;
+        };
+        let identities = sealed::parse_identities(text, label).unwrap_or_default();
         let mut recipients = identities.iter().filter_map(sealed::Identity::recipient);
         recipients.any(|known| known.to_string() == recipient)
     }
 
     /// True if a passphrase opened it, now or when it was unlocked.
     pub fn opened_by_passphrase(&self) -> bool {
-        matches!(self.key.kind, Kind::Passphrase(_) | Kind::Slot(_))
+        self.opener.is_passphrase
     }
 
     /// Forgets what opened it, and everything in it but these keys and seeds: for a process that lives long and needs
     /// no others. It cannot be changed after that.
     pub fn keep_only(&mut self, credentials: &BTreeSet<&str>, serials: &BTreeSet<&str>) {
         self.payload.keep_only(credentials, serials);
-        self.key.kind = Kind::Passphrase(Secret::new(String::new()));
+        self.key = None;
     }
 
     /// Changes the vault under the write lock: what `change` does is done to the latest content, and
@@ -187,7 +207,7 @@ impl<'a> Vault<'a> {
     ///
     /// # Errors
     /// Busy (8), refused (6), not saved (7), saved without the disk's word for it (10), and whatever
-    /// `change` says: then nothing is written.
+    /// `change` says: then nothing is written. After [`Vault::keep_only`], 1.
     pub fn change<T>(&mut self, change: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
         if self.rolled_back {
             return Err(Error::refused(format!(
@@ -227,13 +247,15 @@ impl<'a> Vault<'a> {
 
     /// Somebody may have written since this was read.
     fn read_again(&mut self) -> Result<()> {
+        let Some(key) = &self.key else {
+            return Err(Error::other("the vault is not written: what was in it was forgotten"));
+        };
         let (mut file, meta) = read(&self.real, &self.access.path)?;
         if *file == self.file {
             return Ok(());
         }
         let scanned = sealed::scan(&file)?;
-        let read = || Payload::parse(&try_key(&scanned, &self.key)?);
-        let payload = os::on_wiped_stack(read)?;
+        let payload = os::on_wiped_stack(|| Payload::parse(&try_key(&scanned, key)?))?;
         self.check_successor(&payload)?;
         self.armored = scanned.armored;
         self.file = std::mem::take(&mut *file);

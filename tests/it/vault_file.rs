@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use vault::env::Env;
 use vault::error::Class;
+use vault::prompt::Prompt;
+use vault::say::Say;
 use vault::sealed::{self, Cost, Slot};
 use vault::secret::Secret;
-use vault::vault::Payload;
+use vault::unlock::Named;
+use vault::vault::{Access, Payload, Vault};
 
 use crate::support::builder::Test;
 use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_ACCESS_KEY};
@@ -52,6 +56,30 @@ fn nothing_of_the_content_shows_in_the_file() {
         looked_for += 1;
     }
     assert!(looked_for > 10, "{text}");
+}
+
+#[test]
+fn what_was_forgotten_in_part_is_not_written() {
+    let test = Test::new().vault_with("demo").vault_with("second");
+    let before = test.read(test.vault_file());
+    let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
+    let access = Access {
+        path: test.vault_file(),
+        env: &env,
+        named: &Named::default(),
+        identity_file: None,
+        pins: Vec::new(),
+        min_generation: None,
+        state: None,
+        prompt: &Prompt::new(true, None),
+        say: Say { quiet: true, debug: false },
+    };
+    let mut vault = Vault::open(&access).expect("the vault");
+    vault.keep_only(&["demo"].into(), &[].into());
+    assert_eq!((vault.opened_by(), vault.opened_by_passphrase()), ("AWS_VAULT_AGE_KEY", false));
+    assert!(!vault.opened_with(AGE_RECIPIENT), "the key is gone");
+    assert_eq!(vault.change(|_| Ok(())).unwrap_err().class, Class::Other);
+    assert_eq!(test.read(test.vault_file()), before);
 }
 
 #[test]
