@@ -4,10 +4,11 @@
 mod server;
 mod tls;
 
+use crate::support::builder::Test;
 use crate::support::docker::{
     Engine, Left, NOBODY, PIPELINE, VAULT, docker, serve_if_asked, until,
 };
-use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::support::{ACCESS_KEY_ID, PASSPHRASE, SECRET_ACCESS_KEY};
 
 /// As docker/Dockerfile is meant to be run: nothing to write, nobody in particular, nothing granted.
 const BARE: [&str; 5] = [
@@ -148,6 +149,29 @@ fn exit_codes_come_through_the_engine() {
 }
 
 /// The command is process 1 itself, so the engine's signal is the command's.
+/// The kernel's keyring is the host's, shared by whoever has the same user id there; the engine's
+/// default seccomp profile forbids it.
+#[test]
+#[ignore = "needs docker and the images of docker/images"]
+fn the_engine_forbids_the_keyring_and_the_vault_opens_all_the_same() {
+    let engine = Engine::new();
+    let made = Test::new().vault_with_passphrase("demo");
+    let vault = engine.file("vault/vault.age", made.read(made.vault_file()));
+    let mut options: Vec<String> = BARE.iter().map(|option| (*option).to_owned()).collect();
+    options.push(format!("-v{vault}:/vault.age:ro"));
+    options.push("-eAWS_VAULT_FILE=/vault.age".to_owned());
+    options.push(format!("-eAWS_VAULT_PASSPHRASE={PASSPHRASE}"));
+    let error = "vault: error: the kernel's keyring is not to be had here: operation not permitted\n\
+                 vault: hint: containers' seccomp profiles forbid it: give a key or the passphrase \
+                 to each run\n";
+    for command in ["unlock", "lock"] {
+        let left = engine.run(&options, VAULT, &[command]);
+        assert_eq!((left.status, &*left.stdout, &*left.stderr), (6, "", error), "{command}");
+    }
+    let left = engine.run(&options, VAULT, &["list", "--credentials"]);
+    assert_eq!((left.status, &*left.stdout, &*left.stderr), (0, "demo\n", ""));
+}
+
 #[test]
 #[ignore = "needs docker and the images of docker/images"]
 fn the_engine_stops_the_command_at_once() {
