@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::vault::File;
 use super::{Host, Report};
+use crate::clock::Timestamp;
 use crate::unlock::{self, Presence, Source};
 use crate::vault::{Access, Vault};
 
@@ -50,35 +51,38 @@ pub fn sources(host: &Host, report: &mut Report) {
 }
 
 fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
-    let opener = found.iter().position(|source| source.presence.label() == opened_by);
-    let opener = opener.filter(|_| opened_by.is_some());
+    let is_opener = |source: &Source| match &source.presence {
+        Presence::Present { label, .. } => opened_by == Some(label),
+        _ => false,
+    };
+    let opener = found.iter().position(is_opener);
     for (at, source) in found.iter().enumerate() {
         let Source { line, name, presence, counts } = source;
         let shown = |what: &str| format!("{line} {name}: {what}");
-        let until = match presence {
-            Presence::Until(_, until) => Some(until.to_rfc3339()),
-            _ => None,
-        };
-        let ends = until.as_ref().map_or_else(String::new, |until| format!(", until {until}"));
+        let mut ends = None;
         let (state, finding) = match presence {
             Presence::Absent => ("absent", report.ok("unlock.source", shown("absent"))),
             Presence::Unavailable(why) => {
                 let text = shown(&format!("not to be had here: {why}"));
                 ("unavailable", report.ok("unlock.source", text))
             }
-            Presence::Present(_) | Presence::Until(..) if opener == Some(at) => {
-                ("used", report.ok("unlock.source", shown(&format!("used{ends}"))))
-            }
-            Presence::Present(_) | Presence::Until(..) if *counts => {
-                let what = match opener {
-                    Some(opener) if opener < at => "present, not needed: an earlier one opens it",
-                    _ => "present, did not open the vault",
+            Presence::Present { until, .. } => {
+                ends = until.map(Timestamp::to_rfc3339);
+                let until =
+                    ends.as_ref().map_or_else(String::new, |ends| format!(", until {ends}"));
+                let (state, what) = match opener {
+                    Some(opener) if opener == at => ("used", "used"),
+                    _ if !counts => ("present", "present, not tried: an earlier line is"),
+                    Some(opener) if opener < at => {
+                        ("present", "present, not needed: an earlier one opens it")
+                    }
+                    _ => ("present", "present, did not open the vault"),
                 };
-                ("present", report.note("unlock.source", shown(&format!("{what}{ends}"))))
-            }
-            Presence::Present(_) | Presence::Until(..) => {
-                let text = format!("present, not tried: an earlier line is{ends}");
-                ("present", report.note("unlock.source", shown(&text)))
+                let text = shown(&format!("{what}{until}"));
+                match state {
+                    "used" => (state, report.ok("unlock.source", text)),
+                    _ => (state, report.note("unlock.source", text)),
+                }
             }
             Presence::Unread => {
                 ("present", report.note("unlock.source", shown("a pipe, not read here")))
@@ -95,7 +99,8 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
                 ("unusable", finding)
             }
         };
-        let facts = json!({ "line": line, "source": name, "state": state, "counts": counts, "until": until });
-        finding.with(facts);
+        finding.with(json!({
+            "line": line, "source": name, "state": state, "counts": counts, "until": ends,
+        }));
     }
 }

@@ -187,6 +187,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_looks_while_it_is_replaced_finds_one_of_them() {
+        let Some(name) = description("replaced") else { return };
+        keep(&name, b"secret", 60).unwrap();
+        let writer = std::thread::spawn({
+            let name = name.clone();
+            // What was replaced counts until the kernel's collector comes, and root alone has room.
+            move || {
+                (0..20_000).for_each(|_| match keep(&name, b"secret", 60) {
+                    Ok(()) | Err(KeyringError::Full) => {}
+                    Err(why) => panic!("{why:?}"),
+                })
+            }
+        });
+        while !writer.is_finished() {
+            assert_eq!(found(&name).unwrap(), b"secret");
+        }
+        writer.join().unwrap();
+        remove(&name).unwrap();
+    }
+
+    #[test]
     fn it_ends_at_its_time() {
         let Some(name) = description("end") else { return };
         keep(&name, b"secret", 1).unwrap();

@@ -30,10 +30,13 @@ pub struct Source {
 pub enum Presence {
     /// Nothing is there.
     Absent,
-    /// There is something to try, under the name that whoever tries it gives it.
-    Present(String),
-    /// The same, and it ends then.
-    Until(String, Timestamp),
+    /// There is something to try.
+    Present {
+        /// The name that whoever tries it gives it.
+        label: String,
+        /// When it ends by itself.
+        until: Option<Timestamp>,
+    },
     /// It is there and cannot be used.
     Unusable(Error),
     /// Nothing can be there, and why.
@@ -91,7 +94,7 @@ fn in_keyring(slots: &[String]) -> Presence {
         Err(why) => Presence::Unavailable(why),
         Ok(found) => match found.into_iter().map(|(_, until)| until).max() {
             None => Presence::Absent,
-            Some(until) => Presence::Until(keyring::NAME.to_owned(), until),
+            until => Presence::Present { label: keyring::NAME.to_owned(), until },
         },
     }
 }
@@ -99,7 +102,7 @@ fn in_keyring(slots: &[String]) -> Presence {
 fn presence(found: Result<Vec<Material>>) -> Presence {
     match found.map(|materials| materials.into_iter().next()) {
         Ok(None) => Presence::Absent,
-        Ok(Some(material)) => Presence::Present(material.label),
+        Ok(Some(material)) => Presence::Present { label: material.label, until: None },
         Err(error) => Presence::Unusable(error),
     }
 }
@@ -107,14 +110,4 @@ fn presence(found: Result<Vec<Material>>) -> Presence {
 /// True for an inherited descriptor, and for what is there and no regular file.
 fn may_wait(path: &Path) -> bool {
     file::descriptor(path).is_some() || path.metadata().is_ok_and(|about| !about.is_file())
-}
-
-impl Presence {
-    /// The name that whoever tries it gives it.
-    pub fn label(&self) -> Option<&str> {
-        match self {
-            Self::Present(label) | Self::Until(label, _) => Some(label),
-            _ => None,
-        }
-    }
 }

@@ -9,6 +9,8 @@ use crate::env::Env;
 
 /// The last line of what is named; what comes after it lies around.
 pub(super) const LAST_NAMED: u8 = 3;
+/// The line of sops's variables.
+const SOPS: u8 = 6;
 
 /// A place where something may be that opens the vault.
 #[derive(Debug)]
@@ -43,7 +45,7 @@ pub(super) enum At {
 impl Place {
     /// True where sops's key comes from: it is taken from the child only if it opened the vault.
     pub fn is_sops(&self) -> bool {
-        self.line == 6
+        self.line == SOPS
     }
 
     /// True if it says anything of this vault: aws-vault's passphrase does so only of one that has a
@@ -79,8 +81,8 @@ pub(super) fn places(named: &Named, env: &Env, identity_file: Option<&Path>) -> 
             add(line, &path.display().to_string(), purpose, Around(path));
         }
     }
-    add(6, "SOPS_AGE_KEY", Key, Theirs("SOPS_AGE_KEY"));
-    add(6, "SOPS_AGE_KEY_FILE", Key, AroundOf("SOPS_AGE_KEY_FILE"));
+    add(SOPS, "SOPS_AGE_KEY", Key, Theirs("SOPS_AGE_KEY"));
+    add(SOPS, "SOPS_AGE_KEY_FILE", Key, AroundOf("SOPS_AGE_KEY_FILE"));
     if let Some(path) = identity_file {
         add(7, &path.display().to_string(), Key, Around(path.to_owned()));
     }
