@@ -17,7 +17,7 @@ mod answers;
 
 use std::time::{Duration, Instant};
 
-use answers::{User, denied, is, may_have_arrived, may_pass, taken};
+use answers::{User, denied, taken};
 
 use crate::aws::{Iam, NewDevice, Sts, StsError};
 use crate::clock::{Clock, Timestamp};
@@ -190,7 +190,7 @@ impl Enroll<'_, '_> {
                 }
                 Err(error) => error,
             };
-            let exists = is(&error, "EntityAlreadyExists");
+            let exists = error.is("EntityAlreadyExists");
             if exists && !ours {
                 let error = taken(device, serial);
                 return Err(NotMade { error, nothing_there: true });
@@ -198,16 +198,16 @@ impl Enroll<'_, '_> {
             if exists {
                 match self.iam.delete_virtual_mfa_device(key, serial) {
                     Ok(()) => {}
-                    Err(error) if is(&error, "NoSuchEntity") => {}
+                    Err(error) if error.is("NoSuchEntity") => {}
                     Err(_) => {
                         let error = taken(device, serial);
                         return Err(NotMade { error, nothing_there: false });
                     }
                 }
-            } else if !may_pass(&error) {
+            } else if !error.may_pass() {
                 return Err(NotMade { error: denied(error), nothing_there: !ours });
             }
-            ours |= may_have_arrived(&error);
+            ours |= error.may_have_arrived();
             if !self.pause(pauses.next()) {
                 return Err(NotMade { error: denied(error), nothing_there: !ours });
             }
@@ -234,17 +234,17 @@ impl Enroll<'_, '_> {
             let [first, second] = &codes;
             let error = match self.iam.enable_mfa_device(key, &user.name, serial, [first, second]) {
                 Ok(()) => return Ok(()),
-                Err(error) if is(&error, "EntityAlreadyExists") => {
+                Err(error) if error.is("EntityAlreadyExists") => {
                     self.say.debug(format!("{serial} is enabled already"));
                     return Ok(());
                 }
                 Err(error) => error,
             };
-            let gone = is(&error, "NoSuchEntity");
-            let again = may_pass(&error)
+            let gone = error.is("NoSuchEntity");
+            let again = error.may_pass()
                 || gone && known
-                || is(&error, "EntityTemporarilyUnmodifiable")
-                || is(&error, "ConcurrentModification");
+                || error.is("EntityTemporarilyUnmodifiable")
+                || error.is("ConcurrentModification");
             if again && self.pause(pauses.next()) {
                 continue;
             }
@@ -256,7 +256,7 @@ impl Enroll<'_, '_> {
                     "forget the seed by vault totp remove {serial}, then enroll again"
                 )));
             }
-            if is(&error, "InvalidAuthenticationCode") {
+            if error.is("InvalidAuthenticationCode") {
                 return Err(Error::aws(format!("AWS refused the codes of {serial}")).hint(format!(
                     "the seed in the vault is not this device's: delete the device at AWS, and vault totp remove {serial}"
                 )));
@@ -282,7 +282,7 @@ impl Enroll<'_, '_> {
                 Err(error) => error,
             };
             let soon = matches!(error, StsError::MfaUnable | StsError::MfaInvalid { .. });
-            if !soon && !may_pass(&error) {
+            if !soon && !error.may_pass() {
                 return Err(error.into_error());
             }
             self.say.debug(format!("not proven yet: {}", error.into_error().what));

@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -34,6 +34,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
+use crate::os;
 use crate::profile::Target;
 use crate::say::Say;
 use crate::secret::Secret;
@@ -319,6 +320,9 @@ impl<S: Service> Connection<S> {
 
 /// What calls run on: one thread, this one.
 pub(super) fn event_loop() -> Result<Runtime, Error> {
+    // Before any look-up of a name: it may run in another thread.
+    static NAMES: Once = Once::new();
+    NAMES.call_once(os::configure_name_service);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -39,6 +39,32 @@ pub enum StsError {
 }
 
 impl StsError {
+    /// True if AWS said no with this code.
+    pub fn is(&self, wanted: &str) -> bool {
+        matches!(self, Self::Denied { code, .. } if code == wanted)
+    }
+
+    /// True if AWS does not know the key: it is too new, inactive or deleted.
+    pub fn is_of_an_unknown_key(&self) -> bool {
+        self.is("InvalidClientTokenId") || self.is("UnrecognizedClientException")
+    }
+
+    /// True for what may be otherwise in a moment.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Throttled { .. }) || self.may_have_arrived()
+    }
+
+    /// True if AWS may have done what was asked, and only the answer is missing.
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable { .. }
+                | Self::Timeout { .. }
+                | Self::BadAnswer { .. }
+                | Self::Unreachable { lost: true, .. }
+        )
+    }
+
     /// The error for the user: class 9 (AWS), a lack of time 8 (busy), a setup error its own.
     pub fn into_error(self) -> Error {
         match self {
@@ -324,6 +350,14 @@ mod tests {
         assert_eq!(unable, StsError::MfaUnable);
         let missing = mfa(", must provide both MFA serial number and one time pass code.", None);
         assert_eq!(missing, StsError::MfaMissing);
+    }
+
+    #[test]
+    fn a_connection_that_was_never_made_leaves_nothing_behind() {
+        let unreachable = |lost| StsError::Unreachable { why: String::new(), hint: None, lost };
+        assert!(unreachable(true).may_have_arrived());
+        assert!(!unreachable(false).may_have_arrived());
+        assert!(StsError::Throttled { code: String::new() }.may_pass());
     }
 
     #[test]

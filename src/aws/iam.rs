@@ -1,7 +1,9 @@
-//! The client of IAM: virtual MFA devices.
+//! The client of IAM: virtual MFA devices, and access keys.
 //!
 //! Creating and enabling are sent once only: the answer that is lost may have been a yes, and whoever
 //! asks again has to know that.
+
+mod keys;
 
 use std::time::Instant;
 
@@ -21,6 +23,8 @@ use crate::error::Error;
 use crate::profile::Target;
 use crate::say::Say;
 use crate::secret::Secret;
+
+pub use keys::{LastUse, ListedKey};
 
 /// IAM, at one place, until one deadline. Connections are kept between calls.
 pub struct Iam {

@@ -9,6 +9,7 @@ mod failure;
 pub mod host;
 mod http;
 mod iam;
+mod identity;
 mod proxy;
 mod roots;
 mod sso;
@@ -17,7 +18,8 @@ mod sts;
 mod unreachable;
 
 pub use failure::StsError;
-pub use iam::{Iam, NewDevice};
+pub use iam::{Iam, LastUse, ListedKey, NewDevice};
+pub use identity::Identity;
 pub use sso::{NotGiven, Portal};
 pub use sso_oidc::{DeviceCode, NoToken, Oidc, Registration, Tokens};
 pub use sts::Sts;

@@ -46,7 +46,6 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
 fn ask(host: &Host, profiles: &Profiles) -> Result<i64, Error> {
     let profile = host.profile.clone()?;
     let (target, _) = profile::places(profiles, host.env, &profile)?;
-    crate::os::configure_name_service();
     let sts = Sts::connect(&target, host.env, Instant::now() + PATIENCE, SILENT)?;
     sts.ask_the_time().map_err(|error| error.into_error())
 }

@@ -11,7 +11,6 @@ use crate::aws::{Sts, StsError};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::os;
 use crate::profile::{Base, Mfa, Plan, Step};
 use crate::random;
 use crate::secret::Secret;
@@ -279,8 +278,6 @@ impl<'a> Run<'a> {
         if let Some(sts) = self.sts.get() {
             return Ok(sts);
         }
-        // Before any look-up of a name: it may run in another thread.
-        os::configure_name_service();
         let Provider { env, say, .. } = self.provider;
         let Some(target) = &self.plan.sts else {
             return Err(Error::other("a plan with steps names no STS"));

@@ -40,6 +40,7 @@ mod sso;
 mod stage;
 mod standin;
 mod standin_iam;
+mod standin_keys;
 mod sts;
 mod supervise;
 mod support;

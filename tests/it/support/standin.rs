@@ -8,6 +8,7 @@ pub mod client;
 pub mod http;
 mod iam;
 pub mod identity;
+mod keys;
 mod params;
 mod rules;
 pub mod sigv4;
@@ -27,6 +28,7 @@ use answer::Refusal;
 pub use call::Call;
 use http::{Request, Response};
 pub use iam::Device;
+pub use keys::AccessKey;
 use params::Params;
 pub use sso::Person;
 pub use world::{Issued, Role, User, World};
@@ -44,6 +46,10 @@ pub enum Fault {
     AccessDenied,
     /// 400 `IDPCommunicationError`
     IdentityProvider,
+    /// 403 `InvalidClientTokenId`, as of a key that has not spread to this endpoint
+    UnknownKey,
+    /// 409 `LimitExceeded`
+    LimitExceeded,
     /// An HTML page, as captive portals and proxies send it, with this status
     Html(u16),
     /// This status and no body
@@ -154,12 +160,15 @@ impl StandIn {
     }
 
     /// All calls so far, a line each; sessions are called `session 1` and so on, in the order in
-    /// which they were given out.
+    /// which they were given out, and new access keys `key 1`.
     pub fn log(&self) -> String {
         let state = self.state();
         let mut log: String = state.calls.iter().map(|call| format!("{call}\n")).collect();
         for (number, issued) in state.world.issued.iter().enumerate() {
             log = log.replace(&issued.access_key_id, &format!("session {}", number + 1));
+        }
+        for (number, id) in state.world.made_keys.iter().enumerate() {
+            log = log.replace(id, &format!("key {}", number + 1));
         }
         log
     }
@@ -172,6 +181,16 @@ impl StandIn {
     /// The virtual MFA devices that there are.
     pub fn devices(&self) -> Vec<Device> {
         self.state().world.devices.clone()
+    }
+
+    /// The access keys that there are, of all users.
+    pub fn keys(&self) -> Vec<AccessKey> {
+        self.state().world.users.iter().flat_map(|user| user.keys.clone()).collect()
+    }
+
+    /// The access keys that were deleted, in order.
+    pub fn deleted_keys(&self) -> Vec<AccessKey> {
+        self.state().world.deleted.clone()
     }
 
     /// How many connections were made, calls or not.
@@ -187,6 +206,13 @@ impl StandIn {
     /// Lets so many calls pass before the next order to fail.
     pub fn pass_next(&self, calls: usize) {
         self.state().next.extend(std::iter::repeat_n(None, calls));
+    }
+
+    /// Forgets all orders to fail.
+    pub fn obey_no_more(&self) {
+        let mut state = self.state();
+        state.next.clear();
+        state.always = None;
     }
 
     /// Orders every call to fail, until `None`.
@@ -355,6 +381,14 @@ impl Fault {
             }
             Fault::IdentityProvider => {
                 Refusal::new(400, "IDPCommunicationError", "Couldn't retrieve verification key.")
+            }
+            Fault::UnknownKey => Refusal::new(
+                403,
+                "InvalidClientTokenId",
+                "The security token included in the request is invalid.",
+            ),
+            Fault::LimitExceeded => {
+                Refusal::new(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2")
             }
             Fault::Html(status) => {
                 let body = "<!DOCTYPE html><html><body><h1>Please log in</h1></body></html>\n";

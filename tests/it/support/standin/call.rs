@@ -22,8 +22,11 @@ pub struct Call {
     pub step: Option<i64>,
     /// The name of a virtual MFA device to make.
     pub device: Option<String>,
-    /// The IAM user that a device is enabled for.
+    /// The IAM user that a device is enabled for, or whose keys are meant.
     pub user: Option<String>,
+    /// The access key that is meant, and what it is to become.
+    pub key: Option<String>,
+    pub status: Option<String>,
     pub role_arn: Option<String>,
     pub session_name: Option<String>,
     pub external_id: Option<String>,
@@ -53,6 +56,8 @@ impl Call {
             code: get("TokenCode"),
             device: get("VirtualMFADeviceName"),
             user: get("UserName"),
+            key: get("AccessKeyId"),
+            status: get("Status"),
             role_arn: get("RoleArn"),
             session_name: get("RoleSessionName"),
             external_id: get("ExternalId"),
@@ -82,6 +87,8 @@ impl fmt::Display for Call {
             ("duration", &self.duration),
             ("device", &self.device),
             ("user", &self.user),
+            ("key", &self.key),
+            ("status", &self.status),
             ("mfa", &self.serial),
             ("external-id", &self.external_id),
             ("source-identity", &self.source_identity),

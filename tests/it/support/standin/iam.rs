@@ -1,4 +1,4 @@
-//! What IAM allows of virtual MFA devices. The rules are AWS's, with AWS's texts where they are known.
+//! What IAM allows, and of virtual MFA devices. The rules are AWS's, with AWS's texts where they are known.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -44,6 +44,7 @@ impl World {
         if self.denied.iter().any(|denied| denied == action)
             || without_mfa
             || caller.kind == Kind::Role
+            || caller.mfa_at.is_none() && self.with_mfa.iter().any(|one| one == action)
         {
             return Err(Refusal::denied(format!(
                 "User: {arn} is not authorized to perform: iam:{action} on resource: user because \
@@ -54,6 +55,11 @@ impl World {
             "CreateVirtualMFADevice" => self.create_virtual_mfa_device(params),
             "EnableMFADevice" => self.enable_mfa_device(caller, params, now),
             "DeleteVirtualMFADevice" => self.delete_virtual_mfa_device(params),
+            "CreateAccessKey" => self.create_access_key(caller, params, now),
+            "ListAccessKeys" => self.list_access_keys(caller, params),
+            "UpdateAccessKey" => self.update_access_key(caller, params),
+            "DeleteAccessKey" => self.delete_access_key(caller, params),
+            "GetAccessKeyLastUsed" => self.access_key_last_used(params),
             _ => {
                 let message = format!("Could not find operation {action} for version {VERSION}");
                 Err(Refusal::new(400, "InvalidAction", message))

@@ -53,7 +53,8 @@ impl World {
         if action == "AssumeRoleWithWebIdentity" && version == "2011-06-15" {
             return self.assume_role_with_web_identity(request, params, now);
         }
-        let caller = self.authenticate(request, "sts", self.region.as_deref(), now)?;
+        let region = self.region.clone();
+        let caller = self.authenticate(request, "sts", region.as_deref(), now)?;
         if version != "2011-06-15" {
             return Err(no_operation(&action, &version));
         }
@@ -69,7 +70,7 @@ impl World {
     }
 
     fn authenticate(
-        &self,
+        &mut self,
         request: &Request,
         service: &str,
         region: Option<&str>,
@@ -84,14 +85,18 @@ impl World {
         };
         let claim = sigv4::claim(request)?;
         let id = &claim.access_key_id;
-        let (principal, secret, token, expiration) = if let Some((user, secret)) =
-            self.users.iter().find_map(|user| {
-                user.keys.iter().find(|(key, _)| key == id).map(|(_, secret)| (user, secret))
-            }) {
-            (long_term(user), secret, None, i64::MAX)
+        let (principal, secret, token, expiration) = if let Some((user, key)) = self.key(id) {
+            if !key.works(now) {
+                return Err(unknown());
+            }
+            (long_term(user, id), &key.secret, None, i64::MAX)
         } else {
             let issued = self.issued.iter().find(|i| i.access_key_id == *id).ok_or_else(unknown)?;
             let principal = self.sessions.get(id).cloned().ok_or_else(unknown)?;
+            let key = principal.key.as_ref().filter(|_| !self.sessions_outlive_keys);
+            if key.is_some_and(|id| self.key(id).is_none_or(|(_, key)| !key.works(now))) {
+                return Err(unknown());
+            }
             let token = Some(issued.session_token.as_str());
             (principal, &issued.secret_access_key, token, issued.expiration)
         };
@@ -106,6 +111,7 @@ impl World {
                 "The security token included in the request is expired",
             ));
         }
+        self.used(id, now, service);
         Ok(principal)
     }
 
@@ -267,6 +273,7 @@ impl Principal {
         let role_name = path.rsplit('/').next().unwrap_or(path);
         Self {
             kind: Kind::Role,
+            key: None,
             arn: format!("arn:aws:sts::{}:assumed-role/{role_name}/{name}", account(arn)),
             role: Some(arn.to_owned()),
             unique_id: format!("AROAEXAMPLEEXAMPLEEXA:{name}"),
@@ -277,9 +284,10 @@ impl Principal {
     }
 }
 
-fn long_term(user: &User) -> Principal {
+fn long_term(user: &User, key: &str) -> Principal {
     Principal {
         kind: Kind::LongTerm,
+        key: Some(key.to_owned()),
         arn: user.arn(),
         role: None,
         unique_id: "AIDAEXAMPLEEXAMPLEEXA".to_owned(),

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::iam::Device;
 use super::identity::Provider;
 use super::sso::Sso;
+use super::keys::AccessKey;
 use crate::support::{ACCESS_KEY_ID, ACCOUNT, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// An IAM user.
 #[derive(Clone, Debug)]
 pub struct User {
     pub name: String,
-    pub keys: Vec<(String, String)>,
+    pub keys: Vec<AccessKey>,
     pub devices: Vec<(String, String)>,
 }
 
@@ -22,7 +23,7 @@ impl User {
 
     /// With an access key.
     pub fn key(mut self, id: &str, secret: &str) -> Self {
-        self.keys.push((id.to_owned(), secret.to_owned()));
+        self.keys.push(AccessKey::old(id, secret));
         self
     }
 
@@ -124,6 +125,8 @@ pub(super) enum Kind {
 #[derive(Clone, Debug)]
 pub(super) struct Principal {
     pub kind: Kind,
+    /// The long-term key, for the key itself and the sessions of GetSessionToken.
+    pub key: Option<String>,
     pub arn: String,
     /// The role's own ARN, for what a role session is trusted by.
     pub role: Option<String>,
@@ -156,6 +159,16 @@ pub struct World {
     pub reach: i64,
     /// Actions of IAM that no policy allows.
     pub denied: Vec<String>,
+    /// Actions of IAM that the policies allow only with MFA.
+    pub with_mfa: Vec<String>,
+    /// Seconds until a new access key works.
+    pub spread: i64,
+    /// A session of GetSessionToken outlives its key. AWS does not say so; it is the kinder case.
+    pub sessions_outlive_keys: bool,
+    /// The access keys that were deleted, in order.
+    pub deleted: Vec<AccessKey>,
+    /// The ids of the access keys that IAM made, in order.
+    pub(super) made_keys: Vec<String>,
     pub(super) sessions: BTreeMap<String, Principal>,
     pub(super) spent: BTreeSet<(String, i64)>,
     pub(super) verified: BTreeMap<(String, i64), u32>,

@@ -1,0 +1,161 @@
+//! Access keys. The user is always named: with temporary credentials IAM wants it.
+
+use aws_sdk_iam::Client;
+use aws_sdk_iam::types::StatusType;
+
+use super::{Iam, with};
+use crate::aws::connection::{Call, Service};
+use crate::aws::failure::StsError;
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::secret::Secret;
+
+/// An access key as IAM lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedKey {
+    /// `AKIA…`
+    pub id: String,
+    /// False if AWS takes it no longer.
+    pub active: bool,
+    /// When it was made, if IAM says so.
+    pub created: Option<Timestamp>,
+}
+
+/// When and for what a key was last used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastUse {
+    /// To some hours; none if it never was.
+    pub at: Option<Timestamp>,
+    /// AWS's name of the service, such as `s3`; `N/A` if never.
+    pub service: String,
+    /// The region, `N/A` if never.
+    pub region: String,
+}
+
+impl Iam {
+    /// ListAccessKeys: the keys of a user.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html>
+    pub fn list_access_keys(
+        &self,
+        base: &Credentials,
+        user: &str,
+    ) -> Result<Vec<ListedKey>, StsError> {
+        let call = Call { operation: "ListAccessKeys", base, codes: &[], once: false };
+        // A user has two at most, and a page a hundred.
+        let answer = self.connection.call(&call, |client, offered| {
+            client
+                .list_access_keys()
+                .user_name(user)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        let listed = answer.access_key_metadata.into_iter().filter_map(|key| {
+            Some(ListedKey {
+                id: key.access_key_id.filter(|id| is_word(id))?,
+                active: key.status == Some(StatusType::Active),
+                created: key.create_date.map(|date| Timestamp(date.secs())),
+            })
+        });
+        Ok(listed.collect())
+    }
+
+    /// CreateAccessKey, once: AWS says the secret in the answer and never again.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html>
+    pub fn create_access_key(
+        &self,
+        base: &Credentials,
+        user: &str,
+    ) -> Result<Credentials, StsError> {
+        let call = Call { operation: "CreateAccessKey", base, codes: &[], once: true };
+        let answer = self.connection.call(&call, |client, offered| {
+            client
+                .create_access_key()
+                .user_name(user)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        let key = answer.access_key.map(|key| {
+            Credentials::long_term(key.access_key_id, Secret::new(key.secret_access_key))
+        });
+        let fits = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+        key.filter(|key| is_word(&key.access_key_id) && fits(key.secret_access_key.expose()))
+            .ok_or_else(|| StsError::BadAnswer {
+                service: Client::NAME,
+                status: 200,
+                media_type: "no key in it".to_owned(),
+            })
+    }
+
+    /// UpdateAccessKey: from then on AWS does not take the key, until somebody makes it active again.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html>
+    pub fn deactivate_access_key(
+        &self,
+        base: &Credentials,
+        user: &str,
+        id: &str,
+    ) -> Result<(), StsError> {
+        let call = Call { operation: "UpdateAccessKey", base, codes: &[], once: false };
+        self.connection.call(&call, |client, offered| {
+            client
+                .update_access_key()
+                .user_name(user)
+                .access_key_id(id)
+                .status(StatusType::Inactive)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        Ok(())
+    }
+
+    /// DeleteAccessKey.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteAccessKey.html>
+    pub fn delete_access_key(
+        &self,
+        base: &Credentials,
+        user: &str,
+        id: &str,
+    ) -> Result<(), StsError> {
+        let call = Call { operation: "DeleteAccessKey", base, codes: &[], once: false };
+        self.connection.call(&call, |client, offered| {
+            client
+                .delete_access_key()
+                .user_name(user)
+                .access_key_id(id)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        Ok(())
+    }
+
+    /// GetAccessKeyLastUsed.
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html>
+    pub fn access_key_last_used(&self, base: &Credentials, id: &str) -> Result<LastUse, StsError> {
+        let call = Call { operation: "GetAccessKeyLastUsed", base, codes: &[], once: false };
+        let answer = self.connection.call(&call, |client, offered| {
+            client
+                .get_access_key_last_used()
+                .access_key_id(id)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        let none = || "N/A".to_owned();
+        Ok(match answer.access_key_last_used {
+            Some(used) => LastUse {
+                at: used.last_used_date.map(|date| Timestamp(date.secs())),
+                service: used.service_name,
+                region: used.region,
+            },
+            None => LastUse { at: None, service: none(), region: none() },
+        })
+    }
+}
+
+/// The form of an access key id (IAM API reference: `[\w]+`).
+fn is_word(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}

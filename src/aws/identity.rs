@@ -1,0 +1,52 @@
+//! Whose key it is, from the ARN that GetCallerIdentity gives.
+
+/// Who a key belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// An IAM user.
+    User {
+        /// `arn:aws:iam::123456789012`
+        account: String,
+        /// Its name, without the path.
+        name: String,
+    },
+    /// The account's root user.
+    Root,
+    /// A role's session, a federated user.
+    Other,
+}
+
+impl Identity {
+    /// Reads `arn:aws:iam::123456789012:user/path/name`.
+    pub fn of(arn: &str) -> Self {
+        let (account, resource) = arn.rsplit_once(':').unwrap_or_default();
+        match resource.split_once('/') {
+            Some(("user", path)) => {
+                let name = path.rsplit('/').next().unwrap_or(path);
+                Self::User { account: account.to_owned(), name: name.to_owned() }
+            }
+            _ if resource == "root" => Self::Root,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_is_told_from_all_others() {
+        let user = Identity::of("arn:aws:iam::123456789012:user/ci/robots/build");
+        let account = "arn:aws:iam::123456789012".to_owned();
+        assert_eq!(user, Identity::User { account, name: "build".to_owned() });
+        assert_eq!(Identity::of("arn:aws:iam::123456789012:root"), Identity::Root);
+        for arn in [
+            "arn:aws:sts::123456789012:assumed-role/deploy/x",
+            "arn:aws:sts::123456789012:federated-user/x",
+            "",
+        ] {
+            assert_eq!(Identity::of(arn), Identity::Other, "{arn}");
+        }
+    }
+}
