@@ -6,6 +6,6 @@ pub mod pin;
 mod store;
 mod trust;
 
-pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry};
+pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry, Rotation};
 pub use pin::Pin;
 pub use store::{Access, Vault, create, slot_names};

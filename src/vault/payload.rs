@@ -3,6 +3,7 @@
 
 mod depth;
 mod journal;
+mod rotation;
 mod totp;
 mod ways;
 
@@ -21,6 +22,7 @@ use crate::random;
 use crate::secret::Secret;
 
 pub use journal::Enrolment;
+pub use rotation::Rotation;
 
 /// The version of the payload's schema that this program reads and writes.
 const VERSION: i64 = 1;
@@ -170,6 +172,11 @@ impl Payload {
         }
         self.check_totp()?;
         self.check_journal()
+    }
+
+    /// As it is now, to be put back.
+    pub(super) fn copy(&self) -> Self {
+        Self { doc: self.doc.clone(), ..*self }
     }
 
     /// The document, padded by one comment line to a multiple of 4,096 bytes.

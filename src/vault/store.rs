@@ -221,7 +221,19 @@ impl<'a> Vault<'a> {
         }
         let _lock = lock(&self.real)?;
         self.read_again()?;
-        let before = self.payload.pin();
+        let before = self.payload.copy();
+        let done = self.change_and_save(before.pin(), change);
+        if done.as_ref().is_err_and(|error| error.class != Class::NotDurable) {
+            self.payload = before;
+        }
+        done
+    }
+
+    fn change_and_save<T>(
+        &mut self,
+        before: Pin,
+        change: impl FnOnce(&mut Payload) -> Result<T>,
+    ) -> Result<T> {
         let answer = change(&mut self.payload)?;
         self.payload.next_generation();
         let sealed = seal(&self.payload, self.armored)?;

@@ -5,6 +5,7 @@
 
 use toml::{Table, Value};
 
+use super::rotation::{ROTATE, rotation};
 use super::{Payload, bad};
 use crate::error::Result;
 
@@ -47,15 +48,19 @@ impl Payload {
         }
     }
 
-    /// Takes an enrolment out of the journal; an empty journal goes with it.
+    /// Takes an enrolment out of the journal.
     pub fn end_enrolment(&mut self, profile: &str, device: &str) {
-        let Some(Value::Array(journal)) = self.doc.get_mut("journal") else { return };
-        journal.retain(|entry| {
-            let found = entry.as_table().and_then(enrolment);
-            found.is_none_or(|found| {
-                (found.profile.as_str(), found.device.as_str()) != (profile, device)
+        self.end_entries(|entry| {
+            enrolment(entry).is_some_and(|found| {
+                (found.profile.as_str(), found.device.as_str()) == (profile, device)
             })
         });
+    }
+
+    /// Takes entries out of the journal; an empty journal goes with the last.
+    pub(super) fn end_entries(&mut self, ended: impl Fn(&Table) -> bool) {
+        let Some(Value::Array(journal)) = self.doc.get_mut("journal") else { return };
+        journal.retain(|entry| !entry.as_table().is_some_and(&ended));
         if journal.is_empty() {
             self.doc.remove("journal");
         }
@@ -69,6 +74,9 @@ impl Payload {
             let kind = table.and_then(|t| t.get("kind")).and_then(Value::as_str);
             match (kind, table) {
                 (Some(ENROL), Some(table)) if enrolment(table).is_none() => {
+                    return Err(bad(&format!("journal[{index}]")));
+                }
+                (Some(ROTATE), Some(table)) if rotation(table).is_none() => {
                     return Err(bad(&format!("journal[{index}]")));
                 }
                 (None, _) => return Err(bad(&format!("journal[{index}].kind"))),
