@@ -4,6 +4,7 @@ pub mod complete;
 pub mod import;
 pub mod man;
 mod parse;
+pub mod rotate;
 pub mod serve;
 pub mod sso;
 pub mod totp;
@@ -105,6 +106,7 @@ pub enum Command {
     Doctor(Doctor),
     Totp(totp::TotpArgs),
     Mfa(totp::MfaArgs),
+    Rotate(rotate::Rotate),
     Sso(sso::SsoArgs),
     Recipient(ways::RecipientArgs),
     Passphrase(ways::PassphraseArgs),
@@ -414,6 +416,7 @@ impl Command {
             Command::Rekey(c) => &mut c.global,
             Command::Totp(c) => return c.take_global(),
             Command::Mfa(c) => return c.take_global(),
+            Command::Rotate(c) => &mut c.global,
             Command::Sso(c) => return c.take_global(),
             Command::Pin(c) => &mut c.global,
             Command::Completions(c) => &mut c.global,

@@ -19,6 +19,7 @@ mod pin;
 mod recipient;
 mod rekey;
 mod remove;
+mod rotate;
 mod serve;
 mod serving;
 mod sso;
@@ -73,6 +74,7 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         Command::Mfa(args) => match args.command {
             MfaCommand::Enroll(args) => mfa::enroll(&args, &context),
         },
+        Command::Rotate(args) => rotate::run(&args, &context),
         Command::Sso(args) => match args.command {
             SsoCommand::Login(args) => sso::login(&args, &context),
             SsoCommand::Logout(args) => sso::logout(&args, &context),

@@ -140,4 +140,16 @@ pub fn content(file: &File, vault: &Vault, report: &mut Report) {
         Some(_) => report.ok("vault.memory", format!("{text}, as remembered")),
     };
     finding.with(facts);
+    for rotation in payload.rotations() {
+        let profile = rotation.profile;
+        let text =
+            format!("the rotation of the key of profile {profile:?} has not come to its end");
+        report.note("vault.journal", text).advise("vault rotate --resume");
+    }
+    for enrolment in payload.enrolments() {
+        let (profile, device) = (enrolment.profile, enrolment.device);
+        let text = format!("the enrolment of the device {device:?} has not come to its end");
+        let advice = format!("vault mfa enroll {profile} --device {device}");
+        report.note("vault.journal", text).advise(advice);
+    }
 }

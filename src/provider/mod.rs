@@ -20,7 +20,7 @@ use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
 
-use crate::profile::{self, Ask, Base, Plan, Profiles};
+use crate::profile::{self, Ask, Base, Mfa, Plan, Profiles, Step, Target};
 use crate::prompt::Prompt;
 use crate::say::Say;
 use crate::secret::Secret;
@@ -30,6 +30,9 @@ use crate::vault::Vault;
 /// Helper programs and calls together, where a machine waits: SDKs kill a credential_process after
 /// 60 s. A person may take long over a code, so without a machine each of the three has it for itself.
 const DEADLINE: Duration = Duration::from_secs(50);
+
+/// The shortest session that AWS gives.
+const SHORT: Duration = Duration::from_secs(900);
 
 /// Makes credentials for one profile.
 pub struct Provider<'a> {
@@ -129,6 +132,35 @@ impl Provider<'_> {
         };
         // They were said the first time.
         again.run(Plan { notes: Vec::new(), ..plan.clone() })
+    }
+
+    /// A short session on a key with a code of this device: for what the policies allow nobody without
+    /// MFA. The key need not be the profile's, or not yet.
+    ///
+    /// # Errors
+    /// No code to be had, or what AWS refuses (9); busy (8) past the deadline.
+    pub fn mfa_session(
+        &self,
+        key: &Credentials,
+        profile: &str,
+        mfa: &Mfa,
+        sts: &Target,
+    ) -> Result<Credentials> {
+        if mfa.process.is_some() {
+            self.refuse_to_come_back("mfa_process", profile)?;
+        }
+        let plan = Plan {
+            profile: profile.to_owned(),
+            region: None,
+            base: Base::Vault { profile: profile.to_owned() },
+            sts: Some(sts.clone()),
+            steps: vec![Step::Session { duration: SHORT, mfa: Some(mfa.clone()) }],
+            mfa_left_out: None,
+            notes: Vec::new(),
+        };
+        let secret = Secret::new(key.secret_access_key.expose().to_owned());
+        let base = Start::Credentials(Credentials::long_term(key.access_key_id.clone(), secret));
+        Run::new(self, &plan, &base, self.cache, Instant::now() + DEADLINE).credentials()
     }
 
     /// A device whose codes only a person can give, if the plan has one.

@@ -208,7 +208,9 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
     let test = demo(DEMO_VAULT);
     for (line, what) in [
         ("lst", "there is no such command"),
-        ("rotate demo", "there is no such command"),
+        ("renew demo", "there is no such command"),
+        ("rotate", "<PROFILE> is missing"),
+        ("rotate demo --all", "[PROFILE] and --all do not go together"),
         ("recipient", "a command is missing"),
         ("list --jsno", "there is no flag --jsno"),
         ("list --no-session", "there is no flag --no-session"),

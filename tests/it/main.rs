@@ -32,6 +32,7 @@ mod readme;
 mod recipient;
 mod rekey;
 mod remove;
+mod rotate;
 mod security;
 mod serve;
 mod server;

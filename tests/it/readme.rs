@@ -43,6 +43,7 @@ fn every_block_of_commands_is_run_here_or_has_its_reason() {
             "vault doctor",
             "vault mfa enroll ci",
             "vault totp add ci",
+            "vault rotate prod",
             "vault exec --server prod",
             "vault serve --profile prod",
             "vault sso login dev",
@@ -216,6 +217,22 @@ fn a_service_account_gets_a_device_and_nobody_is_asked() {
     shell(&home, enroll).expect_stdout("arn:aws:iam::123456789012:mfa/ci\n").run();
     shell(&home, exec).expect_stdout("ci with a session s3 ls\n").expect_stderr("").run();
     assert!(standin.calls().last().is_some_and(|call| call.step.is_some()), "{}", standin.log());
+}
+
+#[test]
+fn keys_are_rotated() {
+    let user = User::new("ci").key(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let standin = StandIn::start(World::empty().user(user));
+    let home = Test::new().on_path("vault").config("[profile prod]\n").vault_with("prod");
+    let home = home.standin(&standin).env("AWS_ENDPOINT_URL_IAM", standin.endpoint());
+    let output = shell(&home, &block("vault rotate prod")).expect_stderr("").run();
+    let lines: Vec<_> = output.stdout.lines().collect();
+    let [first, would, second, nothing] = lines[..] else { panic!("{}", output.stdout) };
+    assert!(first.starts_with(&format!("prod: {ACCESS_KEY_ID} is replaced by AKIA")), "{first}");
+    assert!(would.starts_with("prod: would replace AKIA"), "{would}");
+    assert!(second.starts_with("prod: AKIA"), "{second}");
+    assert_eq!(nothing, "Nothing to finish.");
+    assert_eq!((standin.keys().len(), standin.deleted_keys().len()), (1, 2));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::iam::Device;
 use super::identity::Provider;
-use super::sso::Sso;
 use super::keys::AccessKey;
+use super::sso::Sso;
 use crate::support::{ACCESS_KEY_ID, ACCOUNT, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// An IAM user.

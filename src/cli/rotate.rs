@@ -1,0 +1,43 @@
+//! The words of `rotate`.
+
+use clap::Args;
+
+use super::Global;
+
+/// Replace a profile's access key at AWS and in the vault
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault rotate prod\n  vault rotate --all --json\n  \
+    vault rotate --all --dry-run\n  vault rotate --resume\n\n\
+    Makes a new key, saves it, proves it, and only then deletes the old one. After a failure, the same\n\
+    command goes on where it stopped. Copies of the vault elsewhere keep the old key: replace them, too.")]
+pub struct Rotate {
+    /// The profile; of one that sources another, the key at the end of the chain
+    #[arg(required_unless_present_any = ["all", "resume"])]
+    pub profile: Option<String>,
+    /// Every key in the vault; a failure of one does not stop the others
+    #[arg(long, conflicts_with = "profile")]
+    pub all: bool,
+    /// Only finish what an earlier run began
+    #[arg(long)]
+    pub resume: bool,
+    /// Say what would be done; no code is spent, and nothing is changed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Delete the user's other key, if there is one, to make room (AWS allows two)
+    #[arg(long)]
+    pub delete_other: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The MFA code, if the policies want one
+    #[arg(
+        short = 't',
+        long,
+        value_name = "CODE",
+        overrides_with = "mfa_token",
+        conflicts_with = "all"
+    )]
+    pub mfa_token: Option<String>,
+    #[command(flatten)]
+    pub global: Global,
+}

@@ -1,0 +1,508 @@
+//! A new access key for the user of a key, in its place: made at AWS, saved, proven, taken into use, and
+//! only then the old one deleted.
+//!
+//! AWS says a key's secret once, in the answer that makes it. So the journal in the vault has the
+//! rotation before the key is made, and the new key before anything else is done with it. Until it is
+//! proven it lies in the journal only, and the profiles keep the old one, which works; then all
+//! profiles with the old key change in one write, and the old one lies in the journal until AWS has
+//! deleted it. So at every moment the key that the profiles have is one that works:
+//!
+//! | crash | what the next run finds | what it does |
+//! | --- | --- | --- |
+//! | before CreateAccessKey | the journal | makes the key |
+//! | after it, or its answer is lost | the journal; AWS has a key that no vault has | deletes it, makes another |
+//! | after the new key was saved | both keys in the journal, the old one in use | proves the new one |
+//! | after GetCallerIdentity | the same | proves it once more |
+//! | after the profiles got the new key | both keys in the journal, the new one in use | makes the old one inactive |
+//! | after UpdateAccessKey | the same; the old one is inactive | proves the new one, which now stands alone, and deletes the old one |
+//! | after DeleteAccessKey | the same; AWS does not know the old one | drops its sessions, ends the entry |
+//!
+//! An entry is written only when the user has no other key, so one that turns up beside the two is the
+//! rotation's own, whose secret is lost. It was never used, then; one that was used is somebody's, and
+//! is left alone. If the new key is deleted by somebody else while the old one is there, the next run
+//! goes back to the old one. Each run begins with a write, so what an earlier one saved without the
+//! disk's word for it is on the disk before AWS is asked for anything.
+
+mod hand;
+mod keys;
+
+use std::time::{Duration, Instant};
+
+use keys::denied;
+
+use crate::aws::{Iam, Identity, Sts, StsError};
+use crate::clock::{Clock, Timestamp};
+use crate::credential::Credentials;
+use crate::error::{Class, Error, Result};
+use crate::random;
+use crate::say::Say;
+use crate::session::Cache;
+use crate::vault::{Payload, Rotation, Vault};
+
+/// Before each try of the new key, in seconds. It works after 3 to 15 s (measured), so a minute is long.
+const PROOF_PAUSES: [u64; 14] = [0, 2, 2, 3, 3, 4, 5, 5, 5, 5, 6, 6, 7, 7];
+
+/// Before each further try of a call to IAM, which needs some seconds to know everywhere what it did.
+const IAM_PAUSES: [u64; 5] = [1, 2, 4, 8, 8];
+
+/// All that a rotation needs.
+pub struct Rotate<'a, 'v> {
+    pub vault: &'a mut Vault<'v>,
+    /// A profile that has the key. All others that have it get the new one, too.
+    pub profile: &'a str,
+    /// Delete the user's other key, if there is one.
+    pub delete_other: bool,
+    pub sts: &'a Sts,
+    pub iam: &'a Iam,
+    /// Makes an MFA session of a key, which need not be a profile's; none without a device.
+    pub mfa: Option<&'a MakeSession<'a>>,
+    pub cache: &'a Cache,
+    /// The profiles whose sessions start from the key.
+    pub sessions_of: &'a [String],
+    /// When the calls end; no pause goes beyond it.
+    pub deadline: Instant,
+    /// How it waits.
+    pub pause: &'a dyn Fn(Duration),
+    pub clock: Clock,
+    pub say: Say,
+}
+
+/// See [`Rotate::mfa`].
+pub type MakeSession<'a> = dyn Fn(&Vault<'_>, &Credentials) -> Result<Credentials> + 'a;
+
+/// A key that was replaced.
+#[derive(Debug)]
+pub struct Rotated {
+    /// The profiles that have the new key.
+    pub profiles: Vec<String>,
+    /// The IAM user's name.
+    pub user: String,
+    /// The id of the key that is gone.
+    pub old: String,
+    /// The id of the one in its place.
+    pub new: String,
+}
+
+/// What a rotation would do.
+#[derive(Debug)]
+pub struct Would {
+    /// The profiles that would have the new key.
+    pub profiles: Vec<String>,
+    /// The IAM user's name.
+    pub user: String,
+    /// The id of the key that would go.
+    pub old: String,
+    /// When that was made, where AWS says so without MFA.
+    pub created: Option<Timestamp>,
+    /// The other key that would be deleted first, in words.
+    pub other: Option<String>,
+    /// True if it would finish what was begun.
+    pub finish: bool,
+}
+
+/// The IAM user of a key.
+struct User {
+    arn: String,
+    name: String,
+}
+
+impl User {
+    fn of(arn: String) -> Result<Self> {
+        match Identity::of(&arn) {
+            Identity::User { name, .. } => Ok(Self { arn, name }),
+            Identity::Root => Err(Error::refused("this is the root user's key")
+                .hint("delete it, and give an IAM user a key")),
+            Identity::Other => {
+                Err(Error::refused("this key is no IAM user's, so it cannot be rotated"))
+            }
+        }
+    }
+}
+
+/// A rotation under way.
+struct Run<'a, 'v> {
+    with: Rotate<'a, 'v>,
+    /// The MFA session that calls to IAM are made by, once one was wanted.
+    session: Option<hand::Session>,
+}
+
+impl<'a, 'v> Rotate<'a, 'v> {
+    /// Does whatever is still to be done, from the beginning or from where an earlier run stopped.
+    ///
+    /// # Errors
+    /// No key for the profile (3); a key that is no IAM user's, or another key in the way (6); what AWS
+    /// refuses, and a new key that it does not take in time (9); busy (8) if another process goes on
+    /// with it; what saving the vault ends with (7, 8, 10).
+    pub fn run(self) -> Result<Rotated> {
+        let mut run = Run { with: self, session: None };
+        let started = run.started();
+        let (rotation, again) = match &started {
+            Some(started) => (run.take_over(started)?, true),
+            None => (run.begin()?, false),
+        };
+        let user = User::of(rotation.user.clone())?;
+        let rotation = match rotation.new {
+            Some(_) => rotation,
+            None => run.create(rotation, &user, again)?,
+        };
+        let Rotation { old, new: Some(new), .. } = &rotation else {
+            return Err(Error::other("the key that was just stored is not in the vault any more"));
+        };
+        run.prove(new, old, &user)?;
+        let profiles = run.take_into_use(new, old)?;
+        run.retire(new, old, &user)?;
+        run.end(old)?;
+        Ok(Rotated {
+            profiles,
+            user: user.name,
+            old: old.access_key_id.clone(),
+            new: new.access_key_id.clone(),
+        })
+    }
+
+    /// What [`Rotate::run`] would do. Only what the key may do without MFA is asked of AWS.
+    ///
+    /// # Errors
+    /// As [`Rotate::run`], as far as it is known before.
+    pub fn would(self) -> Result<Would> {
+        let run = Run { with: Rotate { mfa: None, ..self }, session: None };
+        if let Some(started) = run.started() {
+            let new = started.new.as_ref().map(|new| new.access_key_id.as_str());
+            let ids = [Some(started.old.access_key_id.as_str()), new];
+            let payload = run.with.vault.payload();
+            let has = |id: &str| ids.contains(&payload.access_key_id(id));
+            return Ok(Would {
+                profiles: payload
+                    .credential_names()
+                    .filter(|p| has(p))
+                    .map(str::to_owned)
+                    .collect(),
+                user: User::of(started.user)?.name,
+                old: started.old.access_key_id,
+                created: None,
+                other: None,
+                finish: true,
+            });
+        }
+        let key = run.key()?;
+        let user = User::of(run.with.sts.caller_identity(&key)?)?;
+        let profiles = run.with.vault.payload().profiles_of(&key.access_key_id);
+        let keys = run.with.iam.list_access_keys(&key, &user.name);
+        let keys = match keys {
+            Ok(keys) => keys,
+            // A device that would be asked is not asked now.
+            Err(error) if error.is("AccessDenied") => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let other = keys.iter().find(|other| other.id != key.access_key_id);
+        let other = match other {
+            Some(other) => {
+                let used = run.with.iam.access_key_last_used(&key, &other.id).ok();
+                run.refuse_other(&user, other, used.as_ref())?;
+                Some(keys::in_words(other, used.as_ref()))
+            }
+            None => None,
+        };
+        let own = keys.iter().find(|own| own.id == key.access_key_id);
+        Ok(Would {
+            profiles,
+            user: user.name,
+            created: own.and_then(|own| own.created),
+            old: key.access_key_id,
+            other,
+            finish: false,
+        })
+    }
+}
+
+impl Run<'_, '_> {
+    /// The rotation of the profile's key that has not come to its end.
+    fn started(&self) -> Option<Rotation> {
+        let payload = self.with.vault.payload();
+        payload.rotation_of(payload.access_key_id(self.with.profile)?)
+    }
+
+    fn key(&self) -> Result<Credentials> {
+        let profile = self.with.profile;
+        self.with
+            .vault
+            .payload()
+            .credential(profile)
+            .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))
+    }
+
+    /// Goes on with a rotation, as the latest content of the vault has it.
+    fn take_over(&mut self, started: &Rotation) -> Result<Rotation> {
+        self.with.say.debug(format!("going on with the rotation of {}", started.old.access_key_id));
+        let run = name()?;
+        self.with.vault.change(|payload| {
+            let rotation = payload.rotation_of(&started.old.access_key_id).ok_or_else(finished)?;
+            let rotation = Rotation { run, ..rotation };
+            payload.set_rotation(&rotation);
+            Ok(rotation)
+        })
+    }
+
+    /// Finds out whose key it is and that there is room for another, and writes the rotation down. A
+    /// vault that cannot be written is found here, before AWS is asked to change anything.
+    fn begin(&mut self) -> Result<Rotation> {
+        let old = self.key()?;
+        let user = User::of(self.with.sts.caller_identity(&old)?)?;
+        self.make_room(&old, &user)?;
+        let profile = self.with.profile;
+        let rotation =
+            Rotation { profile: profile.to_owned(), user: user.arn, old, new: None, run: name()? };
+        self.with.vault.change(|payload| {
+            let id = rotation.old.access_key_id.as_str();
+            if payload.access_key_id(profile) != Some(id) || payload.rotation_of(id).is_some() {
+                return Err(Error::busy("another process has just begun to replace this key")
+                    .hint("run the same command again to finish it"));
+            }
+            payload.set_rotation(&rotation);
+            Ok(())
+        })?;
+        Ok(rotation)
+    }
+
+    /// CreateAccessKey, until there is a key whose secret is known, and saves it. `again`: an earlier
+    /// run may have made one.
+    fn create(&mut self, rotation: Rotation, user: &User, again: bool) -> Result<Rotation> {
+        let new = match self.make(&rotation.old, user, again) {
+            Ok(new) => new,
+            Err(NotMade { error, nothing_there }) => {
+                if nothing_there {
+                    // If this cannot be saved, the next run finds out.
+                    let _ = self.with.vault.change(|payload| {
+                        current(payload, &rotation)?;
+                        payload.end_rotation(&rotation.old.access_key_id);
+                        Ok(())
+                    });
+                }
+                return Err(error);
+            }
+        };
+        let id = new.access_key_id.clone();
+        let rotation = Rotation { new: Some(new), ..rotation };
+        let saved = self.with.vault.change(|payload| {
+            current(payload, &rotation)?;
+            payload.set_rotation(&rotation);
+            Ok(())
+        });
+        if let Err(error) = saved {
+            // Nobody has its secret. If this fails too, the next run finds it.
+            if error.class != Class::NotDurable {
+                let _ = self.delete(&rotation.old, user, &id);
+            }
+            return Err(error);
+        }
+        Ok(rotation)
+    }
+
+    /// `ours`: there may be a key at AWS whose secret is lost.
+    fn make(
+        &mut self,
+        old: &Credentials,
+        user: &User,
+        mut ours: bool,
+    ) -> std::result::Result<Credentials, NotMade> {
+        let mut pauses = IAM_PAUSES.into_iter();
+        loop {
+            if ours {
+                let deleted = self.delete_lost(old, user);
+                deleted.map_err(|error| NotMade { error, nothing_there: false })?;
+            }
+            let made = self.iam(old, |iam, by| iam.create_access_key(by, &user.name));
+            let error = match made {
+                Ok(new) => return Ok(new),
+                Err(error) => error,
+            };
+            let full = error.is("LimitExceeded");
+            ours |= error.may_have_arrived();
+            let may_pass = error.may_pass() || full && ours;
+            if !may_pass || !self.pause(pauses.next()) {
+                let error = if full && !ours { taken(user) } else { denied(error) };
+                return Err(NotMade { error, nothing_there: !ours });
+            }
+        }
+    }
+
+    /// GetCallerIdentity by the new key, until AWS knows it.
+    fn prove(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
+        let mut last = None;
+        for pause in PROOF_PAUSES {
+            if !self.pause(Some(pause)) {
+                break;
+            }
+            match self.with.sts.caller_identity(new) {
+                Ok(arn) if arn == user.arn => return Ok(()),
+                Ok(_) => return Err(Error::aws("AWS says that the new key is somebody else's")),
+                Err(error) if error.is_of_an_unknown_key() || error.may_pass() => {
+                    self.with.say.debug("the new key is not proven yet");
+                    last = Some(error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match last {
+            Some(error) if error.is_of_an_unknown_key() => self.go_back(new, old, user)?,
+            Some(error) => return Err(error.into()),
+            None => {}
+        }
+        Err(Error::aws(format!("AWS does not take the new key {} yet", new.access_key_id))
+            .hint("in a minute, run the same command again: it goes on where this stopped"))
+    }
+
+    /// Back to the old key, if AWS has the new one no longer.
+    fn go_back(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
+        let (new_id, old_id) = (&new.access_key_id, &old.access_key_id);
+        let keys = self.iam(old, |iam, by| iam.list_access_keys(by, &user.name));
+        if !keys.is_ok_and(|keys| keys.iter().all(|key| key.id != *new_id)) {
+            return Ok(());
+        }
+        let now = self.with.clock.now();
+        self.with.vault.change(|payload| {
+            let rotation = payload.rotation_of(old_id).ok_or_else(finished)?;
+            payload.replace_key(new_id, old, now);
+            payload.set_rotation(&Rotation { new: None, ..rotation });
+            Ok(())
+        })?;
+        Err(Error::aws(format!("somebody has deleted the new key {new_id} at AWS"))
+            .hint(format!("{old_id} is in use as before; run the same command again")))
+    }
+
+    /// All profiles with the old key get the new one, in one write; their names.
+    fn take_into_use(&mut self, new: &Credentials, old: &Credentials) -> Result<Vec<String>> {
+        let (new_id, old_id) = (&new.access_key_id, &old.access_key_id);
+        let payload = self.with.vault.payload();
+        if payload.profiles_of(old_id).is_empty() {
+            return Ok(payload.profiles_of(new_id));
+        }
+        let now = self.with.clock.now();
+        self.with.vault.change(|payload| {
+            let known = payload.rotation_of(old_id).and_then(|rotation| rotation.new);
+            if known.is_none_or(|known| known.access_key_id != *new_id) {
+                return Err(taken_over());
+            }
+            payload.replace_key(old_id, new, now);
+            Ok(payload.profiles_of(new_id))
+        })
+    }
+
+    /// The old key is made inactive, and deleted once the new one has proven to stand alone. Both by the
+    /// new one, so IAM knows that one, too.
+    fn retire(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
+        let id = &old.access_key_id;
+        let inactive =
+            self.iam_steadily(new, |iam, by| iam.deactivate_access_key(by, &user.name, id));
+        gone_is_well(inactive)?;
+        self.prove(new, old, user)?;
+        let deleted = self.iam_steadily(new, |iam, by| iam.delete_access_key(by, &user.name, id));
+        gone_is_well(deleted)
+    }
+
+    /// Drops the sessions of the old key, and the rotation from the journal.
+    fn end(&mut self, old: &Credentials) -> Result<()> {
+        for profile in self.with.sessions_of {
+            if let Err(error) = self.with.cache.clear(profile) {
+                self.with.say.warn(error.what);
+            }
+        }
+        self.with.vault.change(|payload| {
+            payload.end_rotation(&old.access_key_id);
+            Ok(())
+        })
+    }
+
+    fn delete(&mut self, key: &Credentials, user: &User, id: &str) -> Result<()> {
+        gone_is_well(self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id)))
+    }
+
+    /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.
+    fn pause(&self, seconds: Option<u64>) -> bool {
+        let Some(pause) = seconds.map(Duration::from_secs) else { return false };
+        if Instant::now() + pause >= self.with.deadline {
+            return false;
+        }
+        (self.with.pause)(pause);
+        true
+    }
+}
+
+/// Why there is no new key, and whether that means that AWS has nothing of ours.
+struct NotMade {
+    error: Error,
+    nothing_there: bool,
+}
+
+/// The rotation is still in the journal, and this run's.
+fn current(payload: &Payload, rotation: &Rotation) -> Result<()> {
+    let own = payload.rotation_of(&rotation.old.access_key_id);
+    if own.is_none_or(|own| own.run != rotation.run) {
+        return Err(taken_over());
+    }
+    Ok(())
+}
+
+fn gone_is_well(done: std::result::Result<(), StsError>) -> Result<()> {
+    match done {
+        Err(error) if !error.is("NoSuchEntity") => Err(denied(error)),
+        _ => Ok(()),
+    }
+}
+
+fn taken_over() -> Error {
+    Error::busy("another process has taken over this rotation")
+}
+
+fn finished() -> Error {
+    Error::busy("another process has just finished this rotation")
+}
+
+/// Somebody was faster.
+fn taken(user: &User) -> Error {
+    Error::refused(format!("somebody has just made another key for the user {}", user.name))
+        .hint("run the same command again to see which")
+}
+
+/// The name of a run: nobody guesses it, and nothing is made of it.
+fn name() -> Result<String> {
+    Ok(random::bytes::<8>()?.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Takes those rotations out of the journal whose keys no profile has any longer, and says which keys
+/// AWS may still have. True if there were some.
+///
+/// # Errors
+/// What saving the vault ends with (7, 8, 10).
+pub fn abandon(vault: &mut Vault, say: Say) -> Result<bool> {
+    let adrift = |payload: &Payload| -> Vec<Rotation> {
+        let unused = |id: &str| payload.profiles_of(id).is_empty();
+        let rotations = payload.rotations();
+        rotations
+            .filter(|rotation| {
+                let new = rotation.new.as_ref();
+                unused(&rotation.old.access_key_id)
+                    && new.is_none_or(|new| unused(&new.access_key_id))
+            })
+            .collect()
+    };
+    if adrift(vault.payload()).is_empty() {
+        return Ok(false);
+    }
+    let gone = vault.change(|payload| {
+        let gone = adrift(payload);
+        for rotation in &gone {
+            payload.end_rotation(&rotation.old.access_key_id);
+        }
+        Ok(gone)
+    })?;
+    for Rotation { profile, user, old, new, .. } in gone {
+        let new = new.map_or_else(String::new, |new| format!(" or {}", new.access_key_id));
+        say.warn(format!(
+            "the key of profile {profile:?} was replaced or removed by hand before its rotation came \
+             to its end; {user} may still have {}{new} at AWS",
+            old.access_key_id
+        ));
+    }
+    Ok(true)
+}

@@ -1,0 +1,99 @@
+//! The keys of the user that are neither the old nor the new one.
+
+use super::{Run, User};
+use crate::aws::{LastUse, ListedKey, StsError};
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+
+impl Run<'_, '_> {
+    /// AWS gives a user two keys: there must be room for the new one.
+    pub(super) fn make_room(&mut self, old: &Credentials, user: &User) -> Result<()> {
+        for other in self.others(old, user)? {
+            let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
+            self.refuse_other(user, &other, used.as_ref())?;
+            self.with.say.note(format!("Deleting {}", in_words(&other, used.as_ref())));
+            self.delete(old, user, &other.id)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the key that an earlier try made, whose answer or vault was lost. It cannot have been
+    /// used; where AWS does not tell that, the journal's word counts.
+    pub(super) fn delete_lost(&mut self, old: &Credentials, user: &User) -> Result<()> {
+        for other in self.others(old, user)? {
+            let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
+            let in_vault = !self.with.vault.payload().profiles_of(&other.id).is_empty();
+            if in_vault || used.as_ref().is_some_and(|used| used.at.is_some()) {
+                self.refuse_other(user, &other, used.as_ref())?;
+                self.with.say.note(format!("Deleting {}", in_words(&other, used.as_ref())));
+            }
+            self.with.say.debug(format!("deleting {}, whose secret is lost", other.id));
+            self.delete(old, user, &other.id)?;
+        }
+        Ok(())
+    }
+
+    /// The user's keys beside this one.
+    fn others(&mut self, old: &Credentials, user: &User) -> Result<Vec<ListedKey>> {
+        let keys = self.iam(old, |iam, by| iam.list_access_keys(by, &user.name)).map_err(denied)?;
+        Ok(keys.into_iter().filter(|key| key.id != old.access_key_id).collect())
+    }
+
+    /// Whether another key may be deleted.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Refused`]: nobody asked for it, or the vault has it for a profile.
+    pub(super) fn refuse_other(
+        &self,
+        user: &User,
+        other: &ListedKey,
+        used: Option<&LastUse>,
+    ) -> Result<()> {
+        let what = format!(
+            "the user {} has two access keys, as many as AWS allows; the other one is {}",
+            user.name,
+            in_words(other, used)
+        );
+        if let [profile, ..] = &self.with.vault.payload().profiles_of(&other.id)[..] {
+            return Err(Error::refused(what).hint(format!(
+                "it is the key of profile {profile:?}; let both profiles have the same key, by \
+                 vault remove {profile} and source_profile = {}",
+                self.with.profile
+            )));
+        }
+        if !self.with.delete_other {
+            return Err(Error::refused(what).hint(format!(
+                "if nobody needs it: vault rotate {} --delete-other",
+                self.with.profile
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// A key with all that AWS says of it; `used` is none where it does not say it.
+pub(super) fn in_words(key: &ListedKey, used: Option<&LastUse>) -> String {
+    let state = if key.active { "active" } else { "inactive" };
+    let made = key.created.map_or_else(String::new, |at| format!(", made {}", at.to_rfc3339()));
+    let used = match used {
+        None => ", and AWS does not say when it was last used".to_owned(),
+        Some(LastUse { at: None, .. }) => ", never used".to_owned(),
+        Some(LastUse { at: Some(at), service, region }) => {
+            format!(", last used {} for {service} in {region}", at.to_rfc3339())
+        }
+    };
+    format!("{} ({state}{made}{used})", key.id)
+}
+
+/// AWS's refusal, with what it most often comes from.
+pub(super) fn denied(error: StsError) -> Error {
+    let policies = error.is("AccessDenied");
+    let error = error.into_error();
+    if policies && error.hint.is_none() {
+        return error.hint(
+            "the user must be allowed to list, create, update and delete its own access keys; if the \
+             policies want MFA, the profile has to name the device by mfa_serial",
+        );
+    }
+    error
+}

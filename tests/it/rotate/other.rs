@@ -1,0 +1,128 @@
+//! Another key of the same user is in the way.
+
+use super::{assert_rotated, assert_works, log, place, plaintext, rotate, world};
+use crate::support::standin::{AccessKey, Fault, StandIn};
+use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+
+const OTHER: &str = "AKIAI44QH8DHBEXAMPLE";
+
+fn with_other(used: Option<(i64, String)>) -> StandIn {
+    let standin = StandIn::start(world());
+    let other = AccessKey { used, ..AccessKey::old(OTHER, SECRET_ACCESS_KEY) };
+    standin.change(|world| world.users[0].keys.push(other));
+    standin
+}
+
+#[test]
+fn it_is_said_which_and_when_it_was_used_and_deleted_only_if_that_was_asked_for() {
+    let s3 = (1_780_000_000, "s3".to_owned());
+    for (used, words) in
+        [(None, "never used"), (Some(s3), "last used 2026-05-28T20:26:40Z for s3 in us-east-1")]
+    {
+        let standin = with_other(used);
+        let test = place(&standin);
+        let other = format!("{OTHER} (active, made 2026-01-31T12:00:00Z, {words})");
+        let error = format!(
+            "vault: error: the user robot has two access keys, as many as AWS allows; the other one \
+             is {other}\n\
+             vault: hint: if nobody needs it: vault rotate ci --delete-other\n"
+        );
+        rotate(&test).expect_error(6, &error).run();
+        test.command(["rotate", "--dry-run", "ci"]).expect_error(6, &error).run();
+        assert_eq!(standin.keys().len(), 2);
+        assert!(!plaintext(&test).contains("journal"));
+        test.command(["rotate", "--dry-run", "ci", "--delete-other"])
+            .expect_stdout(format!(
+                "ci: would replace {ACCESS_KEY_ID}, made 2026-01-31T12:00:00Z, for the user robot, \
+                 after deleting {other}\n"
+            ))
+            .run();
+        assert_eq!(standin.keys().len(), 2);
+        test.command(["rotate", "ci", "--delete-other"])
+            .expect_stderr(format!("Deleting {other}\n"))
+            .run();
+        assert_rotated(&test, &standin);
+        let deleted: Vec<_> = standin.deleted_keys().into_iter().map(|key| key.id).collect();
+        assert_eq!(deleted, [OTHER, ACCESS_KEY_ID]);
+    }
+}
+
+#[test]
+fn a_policy_that_does_not_tell_of_the_last_use_is_no_hindrance() {
+    let standin = with_other(None);
+    standin.change(|world| world.denied.push("GetAccessKeyLastUsed".to_owned()));
+    let test = place(&standin);
+    test.command(["rotate", "ci", "--delete-other"])
+        .expect_stderr(format!(
+            "Deleting {OTHER} (active, made 2026-01-31T12:00:00Z, and AWS does not say when it was \
+             last used)\n"
+        ))
+        .run();
+    assert_rotated(&test, &standin);
+}
+
+#[test]
+fn the_key_of_another_profile_is_never_deleted() {
+    let standin = with_other(None);
+    let test = place(&standin).stored("stage", OTHER, SECRET_ACCESS_KEY);
+    let output =
+        test.command(["rotate", "ci", "--delete-other"]).expect_status(6).expect_stdout("").run();
+    assert!(
+        output.stderr.ends_with(
+            "vault: hint: it is the key of profile \"stage\"; let both profiles have the same key, \
+             by vault remove stage and source_profile = ci\n"
+        ),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(standin.keys().len(), 2);
+    assert_works(&test, &standin);
+}
+
+#[test]
+fn a_key_that_turned_up_meanwhile_is_deleted_only_if_nobody_has_used_it() {
+    for used in [None, Some((1_780_000_000, "s3".to_owned()))] {
+        let standin = StandIn::start(world());
+        let test = place(&standin);
+        // Stopped before the key was made, and then somebody makes one.
+        standin.pass_next(2);
+        standin.fail_next(Fault::DropBefore);
+        for _ in 0..5 {
+            standin.fail_next(Fault::AccessDenied);
+        }
+        rotate(&test).expect_status(9).run();
+        assert!(plaintext(&test).contains("journal"));
+        standin.obey_no_more();
+        let other = AccessKey { used: used.clone(), ..AccessKey::old(OTHER, SECRET_ACCESS_KEY) };
+        standin.change(|world| world.users[0].keys.push(other));
+        if used.is_some() {
+            let output = rotate(&test).expect_status(6).expect_stdout("").run();
+            assert!(output.stderr.contains("last used 2026-05-28"), "{}", output.stderr);
+            assert_eq!(standin.keys().len(), 2);
+            assert_works(&test, &standin);
+            test.command(["rotate", "ci", "--delete-other"]).run();
+        } else {
+            rotate(&test).expect_stderr("").run();
+        }
+        assert_rotated(&test, &standin);
+        assert_eq!(standin.deleted_keys().len(), 2, "{}", log(&standin));
+    }
+}
+
+#[test]
+fn somebody_who_was_faster_is_said() {
+    let standin = StandIn::start(world());
+    let test = place(&standin);
+    standin.pass_next(2);
+    standin.fail_next(Fault::LimitExceeded);
+    rotate(&test)
+        .expect_error(
+            6,
+            "vault: error: somebody has just made another key for the user robot\n\
+             vault: hint: run the same command again to see which\n",
+        )
+        .run();
+    assert!(!plaintext(&test).contains("journal"));
+    rotate(&test).run();
+    assert_rotated(&test, &standin);
+}

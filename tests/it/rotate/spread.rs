@@ -1,0 +1,140 @@
+//! AWS takes its time to know a new key. The room is driven itself here, with pauses that move the
+//! stand-in's clock and nobody's time.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use vault::aws::{Iam, Sts};
+use vault::clock::Clock;
+use vault::env::Env;
+use vault::error::{Class, Error};
+use vault::profile::Target;
+use vault::prompt::Prompt;
+use vault::rotate::{Rotate, Rotated};
+use vault::say::Say;
+use vault::session::Cache;
+use vault::unlock::Named;
+use vault::vault::{Access, Vault};
+
+use super::{assert_rotated, assert_works, log, place, plaintext, world};
+use crate::support::builder::Test;
+use crate::support::standin::{Fault, StandIn};
+use crate::support::{ACCESS_KEY_ID, AGE_KEY};
+
+/// Rotates the key of `ci`, and says how many seconds it paused.
+fn rotate(test: &Test, standin: &StandIn) -> (Result<Rotated, Error>, u64) {
+    let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
+    let (named, prompt) = (Named::default(), Prompt::new(true, None));
+    let say = Say { quiet: true, debug: false };
+    let access = Access {
+        path: test.vault_file(),
+        env: &env,
+        named: &named,
+        identity_file: None,
+        pins: Vec::new(),
+        min_generation: None,
+        state: None,
+        prompt: &prompt,
+        say,
+    };
+    let mut vault = Vault::open(&access).unwrap();
+    let target = Target {
+        region: "us-east-1".to_owned(),
+        endpoint: Some(standin.endpoint()),
+        ca_bundle: None,
+    };
+    let deadline = Instant::now() + Duration::from_secs(300);
+    let paused = Cell::new(0);
+    let pause = |pause: Duration| {
+        standin.move_clock(i64::try_from(pause.as_secs()).unwrap());
+        paused.set(paused.get() + pause.as_secs());
+    };
+    let rotate = Rotate {
+        vault: &mut vault,
+        profile: "ci",
+        delete_other: false,
+        sts: &Sts::connect(&target, &env, deadline, say).unwrap(),
+        iam: &Iam::connect(&target, &env, deadline, say).unwrap(),
+        mfa: None,
+        cache: &Cache::without_vault(None, Clock::system(), say),
+        sessions_of: &[],
+        deadline,
+        pause: &pause,
+        clock: Clock::system(),
+        say,
+    };
+    (rotate.run(), paused.get())
+}
+
+#[test]
+fn a_key_that_takes_fifteen_seconds_to_spread_is_waited_for() {
+    for spread in [3, 8, 15, 45] {
+        let standin = StandIn::start(world());
+        standin.change(|world| world.spread = spread);
+        let test = place(&standin);
+        let (done, paused) = rotate(&test, &standin);
+        assert_eq!(done.unwrap().old, ACCESS_KEY_ID);
+        assert!((spread..=spread + 7).contains(&i64::try_from(paused).unwrap()), "{paused}");
+        assert_rotated(&test, &standin);
+        let log = log(&standin);
+        let (before, _) = log.split_once("UpdateAccessKey").unwrap();
+        assert!(before.contains("GetCallerIdentity by key 1: ok"), "{log}");
+    }
+}
+
+#[test]
+fn a_key_that_does_not_spread_in_time_is_not_taken_into_use_and_the_next_run_finishes() {
+    let standin = StandIn::start(world());
+    standin.change(|world| world.spread = 100);
+    let test = place(&standin);
+    let (done, paused) = rotate(&test, &standin);
+    let error = done.unwrap_err();
+    let new = standin.keys()[1].id.clone();
+    assert_eq!(error.class, Class::Aws);
+    assert_eq!(error.what, format!("AWS does not take the new key {new} yet"));
+    assert_eq!(
+        error.hint.unwrap(),
+        "in a minute, run the same command again: it goes on where this stopped"
+    );
+    assert_eq!(paused, 60);
+    // Both are there, and who starts a command gets the one that works.
+    assert!(standin.keys().iter().all(|key| key.active));
+    assert_works(&test, &standin);
+    let (done, _) = rotate(&test, &standin);
+    assert_eq!(done.unwrap().new, new);
+    assert_rotated(&test, &standin);
+}
+
+#[test]
+fn a_key_that_iam_knows_later_than_sts_is_waited_for() {
+    let standin = StandIn::start(world());
+    let test = place(&standin);
+    standin.pass_next(4);
+    standin.fail_next(Fault::UnknownKey);
+    standin.fail_next(Fault::UnknownKey);
+    let (done, paused) = rotate(&test, &standin);
+    done.unwrap();
+    assert_eq!(paused, 3);
+    assert_rotated(&test, &standin);
+}
+
+#[test]
+fn if_somebody_deletes_the_new_key_the_old_one_is_used_again() {
+    for (at, fault) in [(3, Fault::AccessDenied), (4, Fault::AccessDenied)] {
+        let standin = StandIn::start(world());
+        let test = place(&standin);
+        standin.pass_next(at);
+        standin.fail_next(fault);
+        rotate(&test, &standin).0.unwrap_err();
+        let new = standin.keys()[1].id.clone();
+        standin.change(|world| drop(world.users[0].keys.pop()));
+        let error = rotate(&test, &standin).0.unwrap_err();
+        assert_eq!(error.what, format!("somebody has deleted the new key {new} at AWS"));
+        let hint = format!("{ACCESS_KEY_ID} is in use as before; run the same command again");
+        assert_eq!(error.hint.unwrap(), hint);
+        assert_works(&test, &standin);
+        assert!(!plaintext(&test).contains(&new));
+        rotate(&test, &standin).0.unwrap();
+        assert_rotated(&test, &standin);
+    }
+}
