@@ -29,6 +29,8 @@ const REFRESH_TOKEN: &str = "refresh_token";
 const INTERVAL: Duration = Duration::from_secs(5);
 /// A code that lives longer than AWS's ten minutes is waited for so long at most.
 const LONGEST: Duration = Duration::from_secs(3600);
+/// AWS's tokens have up to 4 KB; five texts of this length still make a login that the cache takes.
+const LONGEST_TEXT: usize = 8 * 1024;
 
 /// The OIDC service of one region, until one deadline.
 pub struct Oidc {
@@ -247,10 +249,10 @@ fn seconds(number: i32) -> Option<Duration> {
     u64::try_from(number).ok().filter(|number| *number > 0).map(Duration::from_secs)
 }
 
-/// True for a value that may go on: into a header, or to a terminal.
+/// True for a value that may go on: into a header, to a terminal, or into a file of the cache.
 #[allow(clippy::ptr_arg)] // what Option::filter hands over
 fn whole(text: &String) -> bool {
-    !text.is_empty() && !text.contains(char::is_control)
+    (1..=LONGEST_TEXT).contains(&text.len()) && !text.contains(char::is_control)
 }
 
 /// A 200 in the service's own JSON, with nothing in it.

@@ -69,14 +69,13 @@ fn cache(context: &Context, prompt: &Prompt) -> Result<Cache> {
 }
 
 /// The sessions of every profile that logs in there, through whichever chain.
-fn clear(profiles: &Profiles, center: &IdentityCenter, context: &Context) -> Result<usize> {
+fn clear(profiles: &Profiles, center: &IdentityCenter, context: &Context) -> Result<()> {
     let same = |other: &SignOn| other.key() == center.sign_on.key();
-    let mut count = 0;
     for name in profiles.names() {
         let place = profile::sign_on(profiles, context.env, &name);
         if place.is_ok_and(|(_, sign_on)| same(&sign_on)) {
-            count += center.cache.clear(&name)?;
+            center.cache.clear(&name)?;
         }
     }
-    Ok(count)
+    Ok(())
 }

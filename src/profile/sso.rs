@@ -41,7 +41,7 @@ impl SignOn {
 /// Where to log in for the last profile of a chain, if it says so.
 ///
 /// # Errors
-/// Not found: the `[sso-session]`. Usage: a key that is missing, or cannot be right.
+/// Usage: an `[sso-session]` or a key that is missing, or cannot be right.
 pub(super) fn base(profiles: &Profiles, env: &Env, end: &Settings) -> Result<Option<SignOn>> {
     let named = KEYS.iter().any(|key| end.own(key).is_some());
     named.then(|| of(profiles, env, end)).transpose()
@@ -71,8 +71,8 @@ pub(super) fn role(end: &Settings) -> Result<Step> {
 /// Where to log in for a profile: its own word, or that of the end of its `source_profile` chain.
 ///
 /// # Errors
-/// Not found: a profile, or the `[sso-session]`. Usage: a loop, a profile without SSO, and as the
-/// keys of one.
+/// Not found: a profile. Usage: a loop, a profile without SSO, and an `[sso-session]` or a key that is
+/// missing, or cannot be right.
 pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String, SignOn)> {
     let mut chain: Vec<&str> = Vec::new();
     let mut next = Some(profile);
@@ -117,7 +117,7 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
     if let Some(section) = section
         && !profiles.has_sso_session(section)
     {
-        return Err(Error::not_found(format!(
+        return Err(Error::usage(format!(
             "no [sso-session {}], the sso_session of profile \"{}\"",
             plain(section),
             settings.name

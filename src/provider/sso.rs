@@ -25,6 +25,8 @@ use crate::session::{Cache, Login, LoginLock, LoginPlace, Standing};
 const DEADLINE: Duration = Duration::from_secs(50);
 /// An access token with less left, in seconds, is refreshed before it is used.
 const REFRESH_BEFORE: i64 = 5 * 60;
+/// A refresh that could be done without takes so long at most.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One place where people log in, seen from one profile.
 pub struct IdentityCenter<'a> {
@@ -148,7 +150,7 @@ impl IdentityCenter<'_> {
             let newer = self.access(deadline, Some(&token))?;
             given = ask(&newer);
             if given.as_ref().is_err_and(|error| *error == NotGiven::LoggedOut) {
-                self.end(deadline)?;
+                self.end(&newer, deadline)?;
             }
         }
         given.map_err(|error| match error {
@@ -171,11 +173,10 @@ impl IdentityCenter<'_> {
         refused: Option<&Secret>,
     ) -> std::result::Result<Secret, NoCredentials> {
         let place = self.place();
-        let now = self.clock.now();
-        let is_refused =
-            |login: &Login| refused.is_some_and(|token| token.expose() == login.access.expose());
-        let good = |login: &Login| login.left(now) >= REFRESH_BEFORE && !is_refused(login);
-        let valid = |login: &Login| login.left(now) > 0 && !is_refused(login);
+        let now = || self.clock.now();
+        let is_refused = |login: &Login| refused.is_some_and(|token| is_of(token, login));
+        let good = |login: &Login| login.left(now()) >= REFRESH_BEFORE && !is_refused(login);
+        let valid = |login: &Login| login.left(now()) > 0 && !is_refused(login);
 
         let login = place.load().ok_or(NoCredentials::LoggedOut)?;
         if good(&login) {
@@ -188,7 +189,7 @@ impl IdentityCenter<'_> {
             None => place.lock(deadline)?,
         };
         let login = place.load().ok_or(NoCredentials::LoggedOut)?;
-        let Some(refresh) = login.refresh_token(now).filter(|_| !good(&login)) else {
+        let Some(refresh) = login.refresh_token(now()).filter(|_| !good(&login)) else {
             return if valid(&login) {
                 Ok(login.access)
             } else {
@@ -196,12 +197,16 @@ impl IdentityCenter<'_> {
                 Err(NoCredentials::LoggedOut)
             };
         };
-        let answer = self.oidc(deadline)?.refresh(&login.client_id, &login.client_secret, refresh);
+        // One that still lasts is used if the next is not to be had soon.
+        let soon = Instant::now() + PATIENCE;
+        let deadline = if valid(&login) { deadline.min(soon) } else { deadline };
+        let oidc = self.oidc(deadline)?;
+        let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
         match answer {
             Ok(tokens) => {
                 let refresh =
                     tokens.refresh.or_else(|| login.refresh.as_ref().map(Secret::duplicate));
-                let expires = now.plus(tokens.expires_in);
+                let expires = now().plus(tokens.expires_in);
                 let login = Login { access: tokens.access, expires, refresh, ..login };
                 // The old refresh token may be worth nothing by now, so this comes first.
                 keep(&lock, &login, self.say);
@@ -221,11 +226,11 @@ impl IdentityCenter<'_> {
         }
     }
 
-    /// Notes that AWS has ended the login.
-    fn end(&self, deadline: Instant) -> Result<()> {
+    /// Notes that AWS has ended the login of a token, unless there is another by now.
+    fn end(&self, token: &Secret, deadline: Instant) -> Result<()> {
         let place = self.place();
         let lock = place.lock(deadline)?;
-        if let Some(login) = place.load() {
+        if let Some(login) = place.load().filter(|login| is_of(token, login)) {
             keep(&lock, &login.ended(), self.say);
         }
         Ok(())
@@ -292,6 +297,11 @@ impl Provider<'_> {
 fn start(sign_on: &SignOn, login: &Login) -> Start {
     let endpoint = sign_on.portal.endpoint.as_deref().unwrap_or_default();
     Start::Login(format!("login {} {endpoint}", login.id))
+}
+
+/// Both are ours: nobody learns anything by the time that this takes.
+fn is_of(token: &Secret, login: &Login) -> bool {
+    token.expose() == login.access.expose()
 }
 
 /// Keeps what a refresh gave. Where that cannot be, this process still has it.

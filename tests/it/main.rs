@@ -42,6 +42,7 @@ mod stage;
 mod standin;
 mod standin_iam;
 mod standin_keys;
+mod standin_sso;
 mod sts;
 mod supervise;
 mod support;

@@ -506,6 +506,61 @@ fn a_login_that_aws_has_ended_is_none() {
 }
 
 #[test]
+fn a_session_that_is_left_is_served_with_a_warning() {
+    let (standin, test) = logged_in();
+    let first = json(&test, "dev").run();
+    standin.change(|world| world.sso.granted[0].over = true);
+    // More than there is left is wanted, so it is to be renewed.
+    let output = json(&test.clone().env("AWS_MIN_TTL", "2h"), "dev").run();
+    assert_eq!(output.raw_stdout, first.raw_stdout);
+    let warning = "vault: warning: the session for dev could not be renewed, it lasts until ";
+    let why = ": nobody is logged in to IAM Identity Center for profile \"dev\"\n";
+    let said = &output.stderr;
+    assert!(said.starts_with(warning) && said.ends_with(why), "{said}");
+}
+
+#[test]
+fn a_login_made_meanwhile_is_used() {
+    let (standin, test) = logged_in();
+    standin.change(|world| world.sso.granted[0].over = true);
+    // The portal's no takes its time, and a person logs in again meanwhile.
+    standin.fail_next(Fault::Hang(Duration::from_secs(3)));
+    std::thread::scope(|scope| {
+        let late = scope.spawn(|| json(&test, "dev").any_status().run());
+        wait_for(&standin, "GetRoleCredentials");
+        login(&test).run();
+        assert_eq!(late.join().expect("a run").status, 0);
+    });
+    json(&test, "ops").expect_stderr("").run();
+}
+
+/// Waits until the stand-in was asked for this.
+fn wait_for(standin: &StandIn, action: &str) {
+    let deadline = Instant::now() + SOON;
+    while standin.calls().iter().all(|call| call.action != action) {
+        assert!(Instant::now() < deadline, "{}", log(standin));
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_server_serves_by_a_login() {
+    let (_standin, test) = scene();
+    let words = [
+        "exec",
+        "--server",
+        "dev",
+        "--",
+        "sh",
+        "-c",
+        "echo ${AWS_CONTAINER_CREDENTIALS_FULL_URI##*/}",
+    ];
+    test.command(words).expect_error(125, NOBODY).run();
+    login(&test).run();
+    test.command(words).expect_stdout("dev\n").expect_stderr("").run();
+}
+
+#[test]
 fn on_a_terminal_a_login_that_is_over_is_made_again() {
     let (standin, test) = logged_in();
     standin.change(|world| world.sso.granted[0].over = true);

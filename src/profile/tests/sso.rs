@@ -111,7 +111,7 @@ fn what_cannot_be_is_said() {
         (
             "",
             format!("sso_session = none\n{rest}"),
-            "error 3: no [sso-session none], the sso_session of profile \"a\"".to_owned(),
+            "error 2: no [sso-session none], the sso_session of profile \"a\"".to_owned(),
         ),
         ("", format!("{url}{rest}"), format!("error 2: profile \"a\" has no sso_region{HINT}")),
         (
