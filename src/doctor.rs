@@ -7,7 +7,7 @@
 //! | `vault` | the file, its header, modes, fingerprint and what the machine remembers of it |
 //! | `keys` | the sources that would unlock it, and whether they do |
 //! | `places` | the directories of cache and state, and who holds a lock there |
-//! | `config` | the AWS files |
+//! | `config` | the AWS files, and what the environment offers beside them |
 //! | `exposure` | unlock variables that other processes can read |
 //! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
 
@@ -79,6 +79,8 @@ pub fn examine(host: &Host) -> Report {
     }
     let cache = places::check(host, &mut report);
     let profiles = config::check(host, &mut report);
+    config::identity(host, &mut report);
+    config::container(host, &mut report);
     exposure::check(&mut report);
     let offset = aws::clock(host, profiles.as_ref(), &mut report);
     if let Some(vault) = &vault {

@@ -18,7 +18,7 @@ use crate::provider::Provider;
 use crate::say::Say;
 use crate::secret::Secret;
 use crate::session::Cache;
-use crate::unlock::Named;
+use crate::unlock::{self, Named};
 use crate::vault::{Access, Payload, Pin, Vault};
 
 /// Under `--json` somebody's SDK waits, and kills after 60 s.
@@ -173,8 +173,8 @@ impl<'a> Context<'a> {
 
     /// Plans how to get a profile's credentials, and hands on the plan with what can run it.
     ///
-    /// A profile with credentials of its own needs no vault, so it is no error that there is none;
-    /// but one that was named has to be there, and whatever else keeps a vault shut is an error.
+    /// A profile with credentials of its own needs no vault, so it is no error that there is none; but
+    /// one that was named has to be there. See [`Context::can_do_without`] for one that is shut.
     pub fn planned<T>(
         &self,
         profile: &ProfileName,
@@ -184,10 +184,12 @@ impl<'a> Context<'a> {
     ) -> Result<T> {
         os::on_wiped_stack(|| {
             let profiles = self.profiles()?;
-            let access = self.access(prompt);
+            let spare = self.can_do_without(&profiles, std::slice::from_ref(profile), making);
+            let nobody = Prompt::new(true, None);
+            let access = self.access(if spare { &nobody } else { prompt });
             // To run the plan may take long, and what that does not need is gone by then.
             let (vault, cache, plan) = os::on_wiped_stack(|| {
-                let mut vault = self.vault(&access)?;
+                let mut vault = self.vault(&access, spare)?;
                 let opened = vault.as_ref().map_err(Error::clone);
                 let payload = opened.as_ref().ok().map(|vault| vault.payload());
                 let ask = self.ask(profile, making, payload)?;
@@ -205,17 +207,39 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// The vault, or why there is none, which is no error where nobody named one.
+    /// True if none of these profiles takes anything from a vault, unless there is a key for it in there,
+    /// which comes first. So a vault that opens without a person is opened; if nothing that lies around
+    /// opens it, it is done without, and nobody is asked. A named key that fails, a damaged vault and a
+    /// wrong pin are errors all the same.
+    pub fn can_do_without(
+        &self,
+        profiles: &Profiles,
+        names: &[ProfileName],
+        making: &Making,
+    ) -> bool {
+        names.iter().all(|name| {
+            self.ask(name, making, None)
+                .and_then(|ask| profile::plan(profiles, self.env, &BTreeSet::new(), &ask))
+                .is_ok_and(|plan| plan.needs_no_vault())
+        })
+    }
+
+    /// The vault, or why there is none, which is no error where nobody named one; nor, with `spare`, is
+    /// one that nothing opens.
     pub fn vault<'b>(
         &self,
         access: &'b Result<Access<'b>>,
+        spare: bool,
     ) -> Result<std::result::Result<Vault<'b>, Error>> {
         let vault = access.as_ref().map_err(Error::clone).and_then(Vault::open);
         if let Err(error) = &vault {
-            let named = self.vault_file().is_ok_and(|(_, default)| !default);
-            if named || error.class != Class::NotFound {
+            let missing = error.class == Class::NotFound;
+            let shut = error.class == Class::Locked && !unlock::is_named(&self.named, self.env);
+            let vault_named = self.vault_file().is_ok_and(|(_, default)| !default);
+            if !(missing && !vault_named || spare && shut) {
                 return Err(error.clone());
             }
+            self.say.debug(format!("going on without a vault: {}", error.what));
         }
         Ok(vault)
     }

@@ -1,4 +1,5 @@
-//! The AWS files: whether they can be read, who else can, and what in them does not count.
+//! The AWS files: whether they can be read, who else can, and what in them does not count; and what the
+//! environment offers to profiles beside them.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{Host, Report};
+use crate::error::os_text;
 use crate::profile::{self, Profiles};
 
 /// Both files; what they say, if it can be understood.
@@ -26,6 +28,43 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
             json!({ "config": files.config, "credentials": files.credentials, "profiles": count }),
         );
     Some(profiles)
+}
+
+/// The variables of a web identity, where they are set.
+pub fn identity(host: &Host, report: &mut Report) {
+    let (file, role) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN");
+    let Some(path) = host.env.get_os(file).map(Path::new) else { return };
+    if host.env.get_os(role).is_none() {
+        report.note("aws.identity", format!("{file} counts for nothing without {role} beside it"));
+        return;
+    }
+    let shown = path.display();
+    match path.metadata() {
+        Ok(_) => report.ok(
+            "aws.identity",
+            format!("a web identity token in {shown}, for profiles that have nothing of their own"),
+        ),
+        Err(error) => report.problem(
+            "aws.identity",
+            format!("no web identity token in {shown} ({file}): {}", os_text(&error)),
+        ),
+    }
+    .with(json!({ "token_file": path.to_string_lossy() }));
+}
+
+/// The variables of a container's agent, where they are set. Its path is nobody's business.
+pub fn container(host: &Host, report: &mut Report) {
+    match profile::container(host.env) {
+        Ok(None) => {}
+        Ok(Some(url)) => {
+            let at = profile::origin(&url);
+            let text = format!("a container's agent at {at}, for credential_source = EcsContainer");
+            report.ok("aws.container", text).with(json!({ "endpoint": at }));
+        }
+        Err(error) => {
+            report.error("aws.container", &error);
+        }
+    }
 }
 
 fn modes(path: &Path, report: &mut Report) {

@@ -30,7 +30,7 @@ const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the variable: it is none that AWS's SDKs would follow.
-pub(super) fn container(env: &Env) -> Result<Option<String>> {
+pub fn container(env: &Env) -> Result<Option<String>> {
     if let Some(path) = variable(env, RELATIVE)? {
         // What does not begin a path would go on with the host's name.
         if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
@@ -123,7 +123,7 @@ impl<'a> Url<'a> {
 }
 
 /// A URL without its path, which is a secret in ECS: to know it is to be the container.
-pub(super) fn origin(url: &str) -> &str {
+pub fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url.get(start..).and_then(|rest| rest.find(['/', '?', '#']));
     end.and_then(|end| url.get(..start + end)).unwrap_or(url)

@@ -36,6 +36,7 @@ mod tests;
 pub use base::{Base, Token};
 pub use device::mfa_serial;
 pub use edit::ACCESS_KEY;
+pub use host::{container, origin};
 pub use plan::{Ask, Mfa, Plan, Step, plan};
 pub use read::{FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;

@@ -276,6 +276,22 @@ impl Plan {
         self
     }
 
+    /// True if nothing of it is for a vault to give: it starts from what the profile itself says or the
+    /// host gives, and asks for no code. Not so a login, which is kept in the vault's own cache, and keys
+    /// in the clear: whoever has a vault has moved his into it, and the old ones may lie there still.
+    pub fn needs_no_vault(&self) -> bool {
+        let elsewhere = match &self.base {
+            Base::Vault { .. } | Base::Plaintext { .. } | Base::Sso { .. } => false,
+            Base::Process { .. }
+            | Base::Environment
+            | Base::Container { .. }
+            | Base::Instance { .. }
+            | Base::WebIdentity(_) => true,
+        };
+        let no_code = self.mfa_left_out.is_none() && self.steps.iter().all(|s| s.mfa().is_none());
+        elsewhere && no_code
+    }
+
     /// True if the plan ends with the base's own credentials: nothing is asked of AWS.
     pub fn is_base_itself(&self) -> bool {
         self.steps.is_empty()

@@ -67,6 +67,19 @@ pub struct Keys {
     pub problems: Vec<Error>,
 }
 
+/// True if the user named a source: then it is an error for everyone if that does not open the vault.
+pub fn is_named(named: &Named, env: &Env) -> bool {
+    let ours = [
+        "AWS_VAULT_AGE_KEY",
+        "AWS_VAULT_AGE_KEY_FILE",
+        "AWS_VAULT_PASSPHRASE_FILE",
+        "AWS_VAULT_PASSPHRASE",
+    ];
+    let theirs = env.unlock("AWS_VAULT_FILE_PASSPHRASE").is_some_and(|value| !value.is_empty());
+    let flags = !named.identities.is_empty() || named.passphrase_file.is_some();
+    flags || theirs || ours.iter().any(|name| env.unlock(name).is_some())
+}
+
 /// Gathers the keys. `slots` are the names of the vault's passphrase slots: aws-vault's variable
 /// counts only if there is one, and the kernel's keyring is looked into for them alone.
 /// `identity_file` is the default one.

@@ -419,3 +419,29 @@ fn no_secret_is_in_any_report() {
         }
     }
 }
+
+#[test]
+fn what_the_environment_offers_is_shown_without_what_is_secret_in_it() {
+    let (_standin, test) = usual();
+    let found = doctor(&test);
+    assert_eq!((found.of("aws.identity").len(), found.of("aws.container").len()), (0, 0));
+    let token = test.home().join("token");
+    let test = test.env("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
+    let without = "AWS_WEB_IDENTITY_TOKEN_FILE counts for nothing without AWS_ROLE_ARN beside it";
+    doctor(&test).has("aws.identity", "note", without);
+    let test = test.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/deploy");
+    let none = "no web identity token in [HOME]/token (AWS_WEB_IDENTITY_TOKEN_FILE): no such file";
+    doctor(&test).has("aws.identity", "problem", none);
+    let test = test.file("token", "a.b.c", 0o600);
+    doctor(&test).has("aws.identity", "ok", "a web identity token in [HOME]/token, for profiles");
+    let test = test.env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/secret");
+    let found = doctor(&test);
+    found.has("aws.container", "ok", "a container's agent at http://169.254.170.2, for");
+    assert!(!found.0.to_string().contains("v2/credentials"), "{}", found.0);
+    let test = test.env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "secret");
+    doctor(&test).has(
+        "aws.container",
+        "problem",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: not a path",
+    );
+}

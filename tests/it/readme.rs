@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::builder::Test;
-use crate::support::standin::{StandIn, User, World};
+use crate::support::standin::identity::Provider;
+use crate::support::standin::{Role, StandIn, User, World};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
 
 const README: &str = include_str!("../../README.md");
@@ -47,6 +48,7 @@ fn every_block_of_commands_is_run_here_or_has_its_reason() {
             "vault exec --server prod",
             "vault serve --profile prod",
             "vault sso login dev",
+            "AWS_WEB_IDENTITY_TOKEN_FILE=token",
             // docker/images builds them, and tests/it/images.rs runs them.
             "docker build -f docker/Dockerfile",
             // This very test.
@@ -320,4 +322,19 @@ fn a_person_logs_in_and_out() {
     shell(&home, login).expect_stdout("").run();
     shell(&home, exec).expect_stdout("dev s3 ls\n").expect_stderr("").run();
     shell(&home, logout).expect_stdout("Logged out.\n").expect_stderr("").run();
+}
+
+#[test]
+fn a_job_with_a_token_needs_no_key_and_no_vault() {
+    let role = Role::new("deploy").subject("repo:example/shop:ref:refs/heads/main");
+    let standin = StandIn::start(World::empty().provider(Provider::github()).role(role));
+    let token =
+        Provider::github().token("repo:example/shop:ref:refs/heads/main", standin.now() + 300);
+    let home = Test::new().on_path("vault").standin(&standin).file("token", token, 0o600);
+    let terraform = "#!/bin/sh\necho \"$AWS_VAULT ${AWS_SESSION_TOKEN:+session} $*\"\n";
+    let home = home.file("bin/terraform", terraform, 0o755);
+    let script = block("AWS_WEB_IDENTITY_TOKEN_FILE=token");
+    let shown = shell(&home, &script).expect_stderr("").run().stdout;
+    assert!(shown.starts_with("default session apply\nprofile   default\n"), "{shown}");
+    assert!(shown.contains("\nfrom      web identity token in token ("), "{shown}");
 }

@@ -1,12 +1,15 @@
 //! Web identities: a token in a file or from a program, changed for credentials by STS, which are kept
 //! like any session, with a vault and without one.
 
+mod beside_a_vault;
+
 use crate::sessions::together::at_once;
 use crate::support::builder::Test;
 use crate::support::moto::Moto;
-use crate::support::scene::log;
+use crate::support::scene::{code, log};
 use crate::support::standin::identity::Provider;
 use crate::support::standin::{Fault, Role, StandIn, World};
+use crate::support::{ACCESS_KEY_ID, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// A job of GitHub's.
 const SUBJECT: &str = "repo:example/shop:ref:refs/heads/main";
@@ -90,6 +93,28 @@ fn the_variables_are_enough_for_default_without_any_file() {
     ];
     test.command(words).expect_status(1).expect_stdout("session\n").run();
     assert_eq!(standin.calls().len(), 1);
+}
+
+#[test]
+fn the_plan_is_shown_without_any_vault() {
+    let standin = sts();
+    let config = "[profile audit]\nrole_arn = arn:aws:iam::123456789012:role/audit\n";
+    by_variables(&standin)
+        .config(config)
+        .command(["explain", "audit"])
+        .expect_stdout(
+            "profile   audit\n\
+             from      web identity token in [HOME]/token (AWS_WEB_IDENTITY_TOKEN_FILE)\n\
+             step 1    AssumeRoleWithWebIdentity arn:aws:iam::123456789012:role/deploy for 1h\n          \
+             session name vault-audit\n\
+             step 2    AssumeRole arn:aws:iam::123456789012:role/audit for 1h\n          \
+             session name vault-audit\n\
+             region    us-east-1\n\
+             sts       us-east-1 at http://127.0.0.1:[PORT]\n",
+        )
+        .expect_stderr("")
+        .run();
+    assert_eq!(standin.calls().len(), 0);
 }
 
 #[test]
@@ -324,4 +349,43 @@ fn no_token_is_ever_shown() {
             }
         }
     }
+}
+
+#[test]
+fn without_a_vault_only_the_same_token_reads_a_session() {
+    let standin = sts();
+    let test = job(&standin);
+    json(&test, "ci").run();
+    // A newer token of the same identity finds nothing that it can open, and no fault in that.
+    let newer = test.clone().file("token", token(&standin, 60), 0o600);
+    json(&newer, "ci").run();
+    json(&newer, "ci").run();
+    assert_eq!(standin.calls().len(), 2);
+    // Nor does a vault's key.
+    let vault = test.vault_with("demo");
+    vault.command(["list", "--sessions"]).expect_stdout("").run();
+    json(&vault, "ci").run();
+    assert_eq!(standin.calls().len(), 3);
+}
+
+#[test]
+fn without_a_vault_what_a_code_bought_is_not_kept() {
+    let standin = sts();
+    let keys = format!(
+        "[demo]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
+    );
+    let config = format!(
+        "[profile demo]\n[profile mfa]\nsource_profile = demo\nmfa_serial = {MFA_SERIAL}\n"
+    );
+    let test = Test::new().standin(&standin).aws_credentials(&keys).config(&config);
+    let files = |test: &Test| {
+        let entries = std::fs::read_dir(test.home().join(".cache/vault/sessions"));
+        entries.into_iter().flatten().count()
+    };
+    json(&test, "mfa").args(["-t", &code(&standin)]).run();
+    assert_eq!(files(&test), 0);
+    json(&test, "demo").run();
+    json(&test, "demo").run();
+    assert_eq!(files(&test), 2, "a session and its lock");
+    assert_eq!(standin.calls().len(), 2);
 }
