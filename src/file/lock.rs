@@ -1,7 +1,7 @@
 //! The writers' lock: a file of its own beside the one that is guarded.
 //!
 //! A lock on the vault itself would be a lock on a file that the next rename replaces; 538 of 800
-//! updates were lost that way. So the lock file is never replaced and never removed.
+//! updates were lost that way. So the lock file is never replaced, and a vault's is never removed.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -146,6 +146,24 @@ pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
         Err(TryLockError::WouldBlock) => Ok(Some(Holder { pid: holder(&file) })),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Removes a lock file that was last taken before this (seconds since 1970), if it holds nothing but a
+/// pid and nobody holds the lock: for locks whose names come and go. It is removed under the lock, and
+/// whoever has opened it meanwhile notices ([`lock`]). Not for a vault, whose directory others share.
+pub fn remove_idle_lock(lock_file: &Path, before: i64) {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(lock_file) else {
+        return;
+    };
+    if file.try_lock().is_err() {
+        return;
+    }
+    let idle = file.metadata().is_ok_and(|about| about.is_file() && about.mtime() < before);
+    if idle && holds_a_pid_at_most(&file) && is_at(&file, lock_file).unwrap_or(false) {
+        let _ = std::fs::remove_file(lock_file);
+    }
+    let _ = file.unlock();
 }
 
 impl Drop for Lock {
@@ -382,5 +400,30 @@ mod tests {
         std::fs::hard_link(d.path.join("counter"), d.path.join("Other.lock")).unwrap();
         drop(lock(&d.path.join("Other"), Duration::ZERO).unwrap());
         assert_eq!(std::fs::read_to_string(d.path.join("counter")).unwrap(), "4711\n");
+    }
+
+    #[test]
+    fn a_lock_that_nobody_has_taken_for_long_can_be_removed_and_no_other() {
+        let d = Directory::new();
+        let (path, file) = (d.path.join("s"), d.path.join("s.lock"));
+        let (past, future) = (0, i64::MAX);
+        let held = lock(&path, Duration::ZERO).unwrap();
+        remove_idle_lock(&file, future);
+        assert!(file.exists(), "it is held");
+        // Who waits for it meanwhile gets the one that counts.
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| lock(&path, Duration::from_secs(60)).unwrap());
+            drop(held);
+            drop(waits.join().unwrap());
+        });
+        remove_idle_lock(&file, past);
+        assert!(file.exists(), "it was just taken");
+        remove_idle_lock(&file, future);
+        assert!(!file.exists());
+        std::fs::write(&file, "a diary").unwrap();
+        remove_idle_lock(&file, future);
+        assert!(file.exists(), "it is no lock of ours");
+        remove_idle_lock(&d.path, future);
+        assert!(d.path.exists());
     }
 }

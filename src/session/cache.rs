@@ -308,15 +308,22 @@ impl Removed {
 }
 
 /// Removes from a folder what nobody has written for so many seconds that it is over, whichever vault's
-/// it is, and what writers that died left behind. A lock stays, since somebody may be about to take it,
-/// and so does everything that is not ours. Whatever goes wrong, it was only tidying up.
+/// it is, what writers that died left behind, and locks that nobody has taken for as long: a token that
+/// is replaced every hour gives its sessions new names each time. What is not ours stays. Whatever goes
+/// wrong, it was only tidying up.
 fn remove_old(folder: &Path, now: Timestamp, over: i64) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
+    let before = now.0.saturating_sub(over);
     for entry in entries.take(LOOKED_AT).flatten() {
-        let ours =
-            entry.file_name().to_str().is_some_and(|name| is_name(name) || is_temporary(name));
-        let old = |about: Metadata| about.is_file() && now.0.saturating_sub(about.mtime()) > over;
-        if ours && entry.metadata().is_ok_and(old) {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let old = |about: Metadata| about.is_file() && about.mtime() < before;
+        if !entry.metadata().is_ok_and(old) {
+            continue;
+        }
+        if name.strip_suffix(".lock").is_some_and(is_name) {
+            file::remove_idle_lock(&entry.path(), before);
+        } else if is_name(name) || is_temporary(name) {
             let _ = std::fs::remove_file(entry.path());
         }
     }

@@ -12,7 +12,8 @@
 //! | `ledger` | a device's book in its file, under its lock |
 //!
 //! In the cache directory lie `sessions/NAME`, `logins/NAME` and `ledger/NAME`, and beside each its
-//! `NAME.lock`, which is never removed. A lock guards making and writing; a reader takes none.
+//! `NAME.lock`, which goes only when nobody has taken it for as long as what it guards lasts. A lock
+//! guards making and writing; a reader takes none.
 
 mod book;
 mod cache;

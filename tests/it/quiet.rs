@@ -2,6 +2,8 @@
 
 use crate::support::builder::Test;
 use crate::support::scene;
+use crate::support::standin::identity::Provider;
+use crate::support::standin::{Role, StandIn, World};
 
 /// System calls that the fast path has no use for.
 const LOUD: [&str; 22] = [
@@ -75,6 +77,25 @@ fn a_cached_session_opens_no_socket_and_starts_no_thread() {
         let connections = standin.connections();
         assert_quiet(&test, &["exec", "--json", profile]);
         assert_quiet(&test, &["exec", profile, "--", "true"]);
+        assert_eq!(standin.connections(), connections);
+    }
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_cached_session_of_a_web_identity_does_neither_with_a_vault_or_without() {
+    let subject = "repo:example/shop:ref:refs/heads/main";
+    let world = World::demo().provider(Provider::github());
+    let standin = StandIn::start(world.role(Role::new("deploy").subject(subject)));
+    let token = Provider::github().token(subject, standin.now() + 300);
+    let config = "[profile ci]\nweb_identity_token_file = token\n\
+                  role_arn = arn:aws:iam::123456789012:role/deploy\n";
+    let test = Test::new().standin(&standin).config(config).file("token", token, 0o600);
+    for test in [test.clone(), test.vault_with("demo")] {
+        test.command(["exec", "--json", "ci"]).run();
+        let connections = standin.connections();
+        assert_quiet(&test, &["exec", "--json", "ci"]);
+        assert_quiet(&test, &["exec", "ci", "--", "true"]);
         assert_eq!(standin.connections(), connections);
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::builder::Test;
 use crate::support::standin::client::{Client, between, exchange};
 use crate::support::standin::http::Request;
+use crate::support::standin::identity::Provider;
 use crate::support::standin::sigv4::{Scope, sign};
 use crate::support::standin::{Fault, Role, StandIn, User, World, totp};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
@@ -439,5 +440,59 @@ fn the_real_aws_cli_takes_it_for_sts() {
              GetSessionToken by {ACCESS_KEY_ID} in us-east-1 mfa={MFA_SERIAL}: ok\n\
              AssumeRole by session 1 in us-east-1 role={DEPLOY} name=me tag:team=a b: ok\n"
         )
+    );
+}
+
+#[test]
+fn a_web_identity_is_believed_by_its_token_alone() {
+    let subject = "repo:example/shop:ref:refs/heads/main";
+    let deploy = Role::new("deploy").subject(subject);
+    let world = World::demo().provider(Provider::github()).role(deploy).role(Role::new("audit"));
+    let standin = at_noon(world);
+    let now = standin.now();
+    let good = Provider::github().token(subject, now + 1);
+    let call = |role: &str, token: &str, more: &[(&str, &str)]| {
+        let params =
+            [&[("RoleArn", role), ("RoleSessionName", "me"), ("WebIdentityToken", token)], more];
+        let mut request =
+            Client::demo(&standin).request("AssumeRoleWithWebIdentity", &params.concat());
+        request.headers.retain(|(name, _)| !name.starts_with("authorization"));
+        let answer = exchange(&standin, &request);
+        match between(&answer, "HTTP/1.1 ", " ") {
+            "200" => "ok".to_owned(),
+            _ => between(&answer, "<Code>", "</Code>").to_owned(),
+        }
+    };
+    assert_eq!(call(DEPLOY, &good, &[]), "ok");
+    let with = |change: fn(&mut Provider)| {
+        let mut provider = Provider::github();
+        change(&mut provider);
+        provider.token(subject, now + 1)
+    };
+    for (role, token, code) in [
+        (AUDIT, good.clone(), "AccessDenied"),
+        (DEPLOY, Provider::github().token("repo:example/fork", now + 1), "AccessDenied"),
+        (DEPLOY, Provider::github().token(subject, now), "ExpiredTokenException"),
+        (DEPLOY, with(|p| p.key.push(1)), "InvalidIdentityToken"),
+        (DEPLOY, with(|p| p.issuer.push('x')), "InvalidIdentityToken"),
+        (DEPLOY, with(|p| p.audience.push('x')), "InvalidIdentityToken"),
+        (DEPLOY, format!("{good}x"), "InvalidIdentityToken"),
+        (DEPLOY, "abc".to_owned(), "ValidationError"),
+        (DEPLOY, "x".repeat(20_001), "ValidationError"),
+    ] {
+        assert_eq!(call(role, &token, &[]), code, "{token}");
+    }
+    assert_eq!(call(DEPLOY, &good, &[("DurationSeconds", "3601")]), "ValidationError");
+    assert_eq!(call(DEPLOY, &good, &[("ExternalId", "x-1")]), "UnknownParameter");
+    // Signed, it is somebody else's call.
+    let signed = [("RoleArn", DEPLOY), ("RoleSessionName", "me"), ("WebIdentityToken", &*good)];
+    let answer = Client::demo(&standin).call("AssumeRoleWithWebIdentity", &signed);
+    assert_eq!(answer, "400 ValidationError: AssumeRoleWithWebIdentity is not signed");
+    // What it gives is a role's session.
+    let given = Client::with(&standin, &standin.issued()[0]);
+    assert_eq!(given.call("GetCallerIdentity", &[]), "ok");
+    assert_eq!(
+        given.call("GetSessionToken", &[]),
+        "403 AccessDenied: Cannot call GetSessionToken with session credentials"
     );
 }

@@ -419,22 +419,27 @@ fn saving_a_session_removes_those_that_are_over_and_nothing_else() {
     fs::create_dir(&ledger).unwrap();
     let name = |letter: &str| letter.repeat(64);
     let temporary = |letter: &str| format!(".{}.tmp-1-0123456789abcdef", name(letter));
-    let hours = |age: i64, path: &Path| {
+    let of = |content: &str, age: i64, path: &Path| {
         let time = std::time::UNIX_EPOCH + Duration::from_secs((NOON - age * HOUR) as u64);
-        fs::write(path, "x").unwrap();
+        fs::write(path, content).unwrap();
         fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
         path.to_owned()
     };
+    let hours = |age, path: &Path| of("x", age, path);
+    let empty = |age, path: &Path| of("", age, path);
     let over = [
         hours(49, &folder.join(name("a"))),
         hours(10_000, &folder.join(name("b"))),
         hours(49, &folder.join(temporary("c"))),
+        empty(49, &folder.join(format!("{}.lock", name("b")))),
     ];
     let kept = [
         hours(47, &folder.join(name("d"))),
         hours(-47, &folder.join(name("e"))),
         hours(47, &folder.join(temporary("f"))),
+        empty(47, &folder.join(format!("{}.lock", name("c")))),
         hours(10_000, &folder.join(format!("{}.lock", name("a")))),
+        empty(10_000, &folder.join("strange.lock")),
         hours(10_000, &folder.join("strange")),
         hours(10_000, &folder.join(name("A"))),
         hours(10_000, &ledger.join(name("a"))),
