@@ -1,5 +1,5 @@
-//! AWS's Security Token Service, IAM and IAM Identity Center, and what the host of this program hands
-//! out itself, as blocking calls.
+//! AWS's Security Token Service, IAM, sign-in service and IAM Identity Center, and what the host of
+//! this program hands out itself, as blocking calls.
 //!
 //! The only room (with a later server) that knows async: a runtime, TLS roots and sockets come up
 //! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
@@ -12,6 +12,7 @@ mod iam;
 mod identity;
 mod proxy;
 mod roots;
+mod signin;
 mod sso;
 mod sso_oidc;
 mod sts;
@@ -20,6 +21,7 @@ mod unreachable;
 pub use failure::StsError;
 pub use iam::{Iam, LastUse, ListedKey, NewDevice};
 pub use identity::Identity;
+pub use signin::SigninService;
 pub use sso::{NotGiven, Portal};
 pub use sso_oidc::{DeviceCode, NoToken, Oidc, Registration, Tokens};
 pub use sts::Sts;

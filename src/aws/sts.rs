@@ -20,6 +20,10 @@ use crate::profile::{Role, Target};
 use crate::say::Say;
 use crate::secret::Secret;
 
+/// A session policy that takes nothing away.
+const EVERYTHING: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+
 /// STS, at one place, until one deadline. Connections are kept between calls.
 pub struct Sts {
     connection: Connection<Client>,
@@ -151,6 +155,31 @@ impl Sts {
                 .send()
         })?;
         let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
+        answer.credentials.and_then(|c| taken(c, account_of(&arn))).ok_or_else(not_sts)
+    }
+
+    /// GetFederationToken with the long-term key `base`: a session with all that its user may do, but
+    /// without MFA and, outside of the console, without IAM. `name` is 2 to 32 of `[\w+=,.@-]`.
+    /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html>
+    pub fn federation_token(
+        &self,
+        base: &Credentials,
+        name: &str,
+        duration: Duration,
+    ) -> Result<Credentials, StsError> {
+        let call = Call { operation: "GetFederationToken", base, codes: &[], once: false };
+        let answer = self.connection.call(&call, |client, offered| {
+            client
+                .get_federation_token()
+                .name(name)
+                .duration_seconds(seconds(duration))
+                // What the user may do and this allows; without a policy it would be nothing.
+                .policy(EVERYTHING)
+                .customize()
+                .config_override(with(offered))
+                .send()
+        })?;
+        let arn = answer.federated_user.map(|user| user.arn).unwrap_or_default();
         answer.credentials.and_then(|c| taken(c, account_of(&arn))).ok_or_else(not_sts)
     }
 

@@ -58,10 +58,14 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     ("AWS_REGION, AWS_DEFAULT_REGION", "the region, if --region names none"),
     ("AWS_MFA_SERIAL", "the MFA device, whatever the profile says"),
     (
-        "AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL, AWS_ASSUME_ROLE_TTL, AWS_MIN_TTL",
+        "AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL, AWS_ASSUME_ROLE_TTL, \
+         AWS_FEDERATION_TOKEN_TTL, AWS_MIN_TTL",
         "how long sessions last, and must last",
     ),
-    ("AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_IAM", "where AWS is asked"),
+    (
+        "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL_SIGNIN",
+        "where AWS is asked",
+    ),
     ("AWS_CA_BUNDLE, SSL_CERT_FILE", "the certificates that AWS is checked against"),
     ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the way there"),
     ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, CREDENTIALS_DIRECTORY", "keys that lie around"),

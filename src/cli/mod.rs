@@ -2,6 +2,7 @@
 
 pub mod complete;
 pub mod import;
+pub mod login;
 pub mod man;
 mod parse;
 pub mod rotate;
@@ -102,6 +103,7 @@ pub enum Command {
     Exec(Exec),
     Serve(serve::Serve),
     Export(Export),
+    Login(login::Login),
     Explain(Explain),
     Doctor(Doctor),
     Totp(totp::TotpArgs),
@@ -407,6 +409,7 @@ impl Command {
             Command::Exec(c) => &mut c.global,
             Command::Serve(c) => &mut c.global,
             Command::Export(c) => &mut c.global,
+            Command::Login(c) => &mut c.global,
             Command::Explain(c) => &mut c.global,
             Command::Doctor(c) => &mut c.global,
             Command::Recipient(c) => return c.take_global(),

@@ -182,6 +182,18 @@ impl<'a> Context<'a> {
         prompt: &Prompt,
         then: impl FnOnce(&Provider, Plan) -> Result<T>,
     ) -> Result<T> {
+        self.planned_by(profile, making, prompt, |provider, ask| provider.plan(ask), then)
+    }
+
+    /// The same with a plan of another kind, which `plan` makes of what was asked.
+    pub fn planned_by<P: AsRef<Plan>, T>(
+        &self,
+        profile: &ProfileName,
+        making: &Making,
+        prompt: &Prompt,
+        plan: impl FnOnce(&Provider, &Ask) -> Result<P>,
+        then: impl FnOnce(&Provider, P) -> Result<T>,
+    ) -> Result<T> {
         os::on_wiped_stack(|| {
             let profiles = self.profiles()?;
             let spare = self.can_do_without(&profiles, std::slice::from_ref(profile), making);
@@ -194,9 +206,9 @@ impl<'a> Context<'a> {
                 let payload = opened.as_ref().ok().map(|vault| vault.payload());
                 let ask = self.ask(profile, making, payload)?;
                 let cache = self.cache(payload)?;
-                let plan = self.provider(&profiles, opened, prompt, &cache, making)?.plan(&ask)?;
+                let plan = plan(&self.provider(&profiles, opened, prompt, &cache, making)?, &ask)?;
                 if let Ok(vault) = &mut vault {
-                    keep_what_is_needed(vault, std::slice::from_ref(&plan));
+                    keep_what_is_needed(vault, [plan.as_ref()]);
                 }
                 Ok::<_, Error>((vault, cache, plan))
             })?;

@@ -12,6 +12,7 @@ mod export;
 mod import;
 mod init;
 mod list;
+mod login;
 mod man;
 mod mfa;
 mod passphrase;
@@ -52,6 +53,7 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         Command::Remove(args) => remove::run(&args, &context),
         Command::Clear(args) => clear::run(&args, &context),
         Command::Export(args) => export::run(args, &context),
+        Command::Login(args) => login::run(&args, &context),
         Command::Explain(args) => explain::run(args, &context),
         Command::Recipient(args) => match args.command {
             RecipientCommand::Add(args) => recipient::add(&args, &context),

@@ -18,6 +18,7 @@
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
 mod base;
+mod console;
 mod device;
 pub mod edit;
 mod explain;
@@ -34,6 +35,7 @@ mod sts;
 mod tests;
 
 pub use base::{Base, Token};
+pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::mfa_serial;
 pub use edit::ACCESS_KEY;
 pub use host::{container, origin};

@@ -250,6 +250,12 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     Ok(if chain.temporary { plan.for_temporary_base() } else { plan })
 }
 
+impl AsRef<Plan> for Plan {
+    fn as_ref(&self) -> &Plan {
+        self
+    }
+}
+
 impl Plan {
     /// The same plan from credentials that turn out to be temporary, which only running a
     /// `credential_process` tells. AWS gives those no session, takes no code with them, and no role
@@ -315,7 +321,7 @@ fn left_out(role: &Role, link: &Settings) -> Option<String> {
 }
 
 /// The ARN that tells a plan's partition.
-fn arn(steps: &[Step]) -> Option<&str> {
+pub(super) fn arn(steps: &[Step]) -> Option<&str> {
     steps.iter().rev().find_map(|step| match step {
         Step::Role { role, .. } => Some(role.arn.as_str()),
         Step::WebIdentity { role_arn, .. } => Some(role_arn),

@@ -2,6 +2,7 @@
 
 mod base;
 mod code;
+mod console;
 mod device;
 mod program;
 mod run;
@@ -64,14 +65,22 @@ impl Provider<'_> {
     /// # Errors
     /// No such profile, no credentials for it, or no vault (3); usage (2); a loop (1).
     pub fn plan(&self, ask: &Ask) -> Result<Plan> {
-        let stored: BTreeSet<String> = match &self.vault {
+        self.or_why_no_vault(profile::plan(self.profiles, self.env, &self.stored(), ask))
+    }
+
+    /// The profiles that have a key in the vault.
+    fn stored(&self) -> BTreeSet<String> {
+        match &self.vault {
             Ok(vault) => vault.payload().credential_names().map(str::to_owned).collect(),
             Err(_) => BTreeSet::new(),
-        };
-        match (profile::plan(self.profiles, self.env, &stored, ask), &self.vault) {
-            // A key was looked for in a vault that is not there: that is the reason to give.
+        }
+    }
+
+    /// A key that was looked for in a vault that is not there: that is the reason to give.
+    fn or_why_no_vault<T>(&self, planned: Result<T>) -> Result<T> {
+        match (planned, &self.vault) {
             (Err(error), Err(no_vault)) if error.class == Class::NotFound => Err(no_vault.clone()),
-            (plan, _) => plan,
+            (planned, _) => planned,
         }
     }
 

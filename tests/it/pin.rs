@@ -102,6 +102,7 @@ fn every_command(test: &Test) -> Vec<(Vec<&'static str>, i32)> {
         "exec --server demo true",
         "serve --profile demo --token-file token --listen 127.0.0.1:0",
         "export -n demo",
+        "login demo",
         "explain demo",
         "totp add arn:aws:iam::123456789012:mfa/demo --stdin",
         "totp code arn:aws:iam::123456789012:mfa/demo",

@@ -168,7 +168,7 @@ fn surplus_parameters_are_refused() {
         "400 UnknownParameter: unknown: PolicyArns.member.1.arn"
     );
     assert!(demo.assume(DEPLOY, &[("RoleArn", DEPLOY)]).starts_with("400 MalformedQueryString"));
-    assert!(demo.call("GetFederationToken", &[]).starts_with("400 InvalidAction"));
+    assert!(demo.call("GetAccessKeyInfo", &[]).starts_with("400 InvalidAction"));
     assert!(standin.issued().is_empty());
 }
 

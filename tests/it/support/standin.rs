@@ -11,6 +11,7 @@ pub mod identity;
 mod keys;
 mod params;
 mod rules;
+mod signin;
 pub mod sigv4;
 mod sso;
 pub mod time;
@@ -178,6 +179,11 @@ impl StandIn {
         self.state().world.issued.clone()
     }
 
+    /// All sign-in tokens for the console that were given out so far.
+    pub fn signin_tokens(&self) -> Vec<String> {
+        self.state().world.signin_tokens.clone()
+    }
+
     /// The virtual MFA devices that there are.
     pub fn devices(&self) -> Vec<Device> {
         self.state().world.devices.clone()
@@ -302,7 +308,8 @@ impl State {
             let answer = self.answer_sso(request, action, fault, now);
             return (fault, answer, self.clock, id);
         }
-        let params = Params::parse(&request.body);
+        let query = signin::query(request);
+        let params = Params::parse(query.map_or(&request.body[..], str::as_bytes));
         let mut call = Call::read(request, params.as_ref());
         let is_iam = params.as_ref().and_then(|p| p.get("Version")) == Some(iam::VERSION);
         let namespace = if is_iam { answer::IAM } else { answer::STS };
@@ -316,6 +323,13 @@ impl State {
         let before = self.world.issued.len();
         let result = match fault.map(|fault| fault.instead(namespace)) {
             Some(Some(answer)) => Err(answer),
+            _ if query.is_some() => match self.world.signin_token(request, params, now) {
+                Ok(token) => Ok(signin::success(&token)),
+                Err(refusal) => {
+                    call.outcome = format!("{}: {}", refusal.code, refusal.message);
+                    Err(signin::page())
+                }
+            },
             _ => match self.world.perform(request, params, now) {
                 Ok(result) => Ok(answer::success(namespace, &call.action, &result, &id)),
                 Err(refusal) => {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::http::Request;
 use super::params::Params;
-use super::{identity, sigv4};
+use super::{identity, signin, sigv4};
 
 /// One call, as it came in and as it went out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -16,6 +16,8 @@ pub struct Call {
     pub region: String,
     /// As asked, in seconds; `None` leaves it to AWS.
     pub duration: Option<String>,
+    /// How long the console's session is to be, in seconds.
+    pub session_duration: Option<String>,
     pub serial: Option<String>,
     pub code: Option<String>,
     /// The step that the code belongs to; of two codes, the first's.
@@ -46,12 +48,14 @@ impl Call {
         let claim = sigv4::claim(request).ok();
         let get = |name: &str| params.and_then(|p| p.get(name)).map(str::to_owned);
         let list = |name: &str| params.cloned().map(|mut p| p.list(name)).unwrap_or_default();
+        let signed = claim.as_ref().map(|c| c.access_key_id.clone());
         Self {
             action: get("Action").unwrap_or_default(),
-            access_key_id: claim.as_ref().map(|c| c.access_key_id.clone()).unwrap_or_default(),
+            access_key_id: signed.or(params.and_then(signin::claimed)).unwrap_or_default(),
             subject: get("WebIdentityToken").and_then(|token| subject(&token)),
             region: claim.map(|c| c.scope.region).unwrap_or_default(),
             duration: get("DurationSeconds"),
+            session_duration: get("SessionDuration"),
             serial: get("SerialNumber"),
             code: get("TokenCode"),
             device: get("VirtualMFADeviceName"),
@@ -59,7 +63,7 @@ impl Call {
             key: get("AccessKeyId"),
             status: get("Status"),
             role_arn: get("RoleArn"),
-            session_name: get("RoleSessionName"),
+            session_name: get("RoleSessionName").or(get("Name")),
             external_id: get("ExternalId"),
             source_identity: get("SourceIdentity"),
             tags: params.cloned().and_then(|mut p| p.tags().ok()).unwrap_or_default(),
@@ -79,12 +83,16 @@ impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.subject {
             Some(subject) => write!(f, "{} by {subject}", self.action)?,
+            None if self.action == "getSigninToken" => {
+                write!(f, "{} for {}", self.action, self.access_key_id)?;
+            }
             None => write!(f, "{} by {} in {}", self.action, self.access_key_id, self.region)?,
         }
         for (name, value) in [
             ("role", &self.role_arn),
             ("name", &self.session_name),
             ("duration", &self.duration),
+            ("session-duration", &self.session_duration),
             ("device", &self.device),
             ("user", &self.user),
             ("key", &self.key),

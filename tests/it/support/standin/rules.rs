@@ -64,6 +64,7 @@ impl World {
                 Ok(caller_identity(&caller))
             }
             "GetSessionToken" => self.get_session_token(&caller, params, now),
+            "GetFederationToken" => self.get_federation_token(&caller, params, now),
             "AssumeRole" => self.assume_role(&caller, params, now),
             _ => Err(no_operation(&action, &version)),
         }
@@ -132,6 +133,41 @@ impl World {
         Ok(answer::credentials(&self.issue(session, now, duration)))
     }
 
+    fn get_federation_token(
+        &mut self,
+        caller: &Principal,
+        mut params: Params,
+        now: i64,
+    ) -> Result<String, Refusal> {
+        let name = params.text("Name", 2..=32, word)?.ok_or_else(|| null("name"))?;
+        let duration = params.duration(900, 129_600)?.unwrap_or(43_200);
+        let policy = params.text("Policy", 1..=2048, |_| true)?.unwrap_or_default();
+        params.finish()?;
+        if caller.kind != Kind::LongTerm {
+            return Err(Refusal::denied("Cannot call GetFederationToken with session credentials"));
+        }
+        // Without one the session might do nothing, which nobody wants.
+        let policy: serde_json::Value = serde_json::from_str(&policy).unwrap_or_default();
+        if policy["Version"] != "2012-10-17" || !policy["Statement"].is_array() {
+            return Err(Refusal::new(400, "MalformedPolicyDocument", "Syntax errors in policy."));
+        }
+        if self.denied.iter().any(|action| action == "GetFederationToken") {
+            return Err(Refusal::denied(format!(
+                "User: {} is not authorized to perform: sts:GetFederationToken on resource: \
+                 arn:aws:sts::{ACCOUNT}:federated-user/{name}",
+                caller.arn
+            )));
+        }
+        let arn = format!("arn:aws:sts::{ACCOUNT}:federated-user/{name}");
+        let user = answer::element(
+            "FederatedUser",
+            &[("FederatedUserId", &format!("{ACCOUNT}:{name}")), ("Arn", &arn)],
+        );
+        let session = Principal { kind: Kind::Federated, arn, ..caller.clone() };
+        let credentials = answer::credentials(&self.issue(session, now, duration));
+        Ok(format!("{credentials}{user}"))
+    }
+
     fn assume_role(
         &mut self,
         caller: &Principal,
@@ -196,6 +232,7 @@ impl World {
         let session = Principal {
             transitive: passed_on,
             source_identity: identity.clone(),
+            chained: temporary,
             ..Principal::role_session(&arn, &name)
         };
         let assumed = answer::element(
@@ -276,6 +313,7 @@ impl Principal {
             key: None,
             arn: format!("arn:aws:sts::{}:assumed-role/{role_name}/{name}", account(arn)),
             role: Some(arn.to_owned()),
+            chained: true,
             unique_id: format!("AROAEXAMPLEEXAMPLEEXA:{name}"),
             mfa_at: None,
             transitive: BTreeMap::new(),
@@ -290,6 +328,7 @@ fn long_term(user: &User, key: &str) -> Principal {
         key: Some(key.to_owned()),
         arn: user.arn(),
         role: None,
+        chained: false,
         unique_id: "AIDAEXAMPLEEXAMPLEEXA".to_owned(),
         mfa_at: None,
         transitive: BTreeMap::new(),

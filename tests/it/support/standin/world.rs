@@ -119,6 +119,7 @@ pub(super) enum Kind {
     LongTerm,
     SessionToken,
     Role,
+    Federated,
 }
 
 /// Who calls.
@@ -130,6 +131,8 @@ pub(super) struct Principal {
     pub arn: String,
     /// The role's own ARN, for what a role session is trusted by.
     pub role: Option<String>,
+    /// False for a role that a user's own key assumed.
+    pub chained: bool,
     pub unique_id: String,
     /// When MFA was given, if it was.
     pub mfa_at: Option<i64>,
@@ -153,6 +156,8 @@ pub struct World {
     pub session_limit: Option<i64>,
     /// Everything given out, in order.
     pub issued: Vec<Issued>,
+    /// The console's tokens that were given out.
+    pub signin_tokens: Vec<String>,
     /// Virtual MFA devices that IAM made.
     pub devices: Vec<Device>,
     /// Seconds until a device that was enabled reaches STS.

@@ -1,0 +1,277 @@
+//! AWS's sign-in service: credentials for a token that opens the console.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html>
+
+use std::time::{Duration, Instant};
+
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use http_body_util::{BodyExt, Limited};
+
+use super::connection::event_loop;
+use super::failure::{StsError, bad_answer};
+use super::http::{self, Place};
+use super::proxy::Proxies;
+use super::roots::Sources;
+use super::unreachable::{lost, unreachable};
+use crate::credential::Credentials;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::profile::Signin;
+use crate::say::Say;
+use crate::secret::Secret;
+
+/// Longer is no answer of the service, in bytes; a token has some thousand.
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+/// The sign-in service, at one place.
+pub struct SigninService {
+    /// `…/federation`
+    url: String,
+    place: Place,
+    proxies: Proxies,
+    roots: Sources,
+    say: Say,
+}
+
+impl SigninService {
+    /// Takes down what a call will need; nothing is opened or read.
+    ///
+    /// # Errors
+    /// Usage (2): the URL is none, or would carry credentials over a network in the clear.
+    pub fn connect(at: &Signin, env: &Env, say: Say) -> Result<Self> {
+        let place = Place::parse(&at.url).ok_or_else(|| {
+            Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
+                .hint("it looks like https://signin.aws.amazon.com")
+        })?;
+        if !place.https && !is_this_host(&place.host) {
+            return Err(Error::usage(
+                "AWS_ENDPOINT_URL_SIGNIN: credentials go there, so it must be https, or http to this host",
+            ));
+        }
+        Ok(Self {
+            url: format!("{}/federation", at.url),
+            place,
+            proxies: Proxies::from_env(env),
+            roots: Sources {
+                bundle: at.ca_bundle.clone(),
+                ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
+            },
+            say,
+        })
+    }
+
+    /// `getSigninToken`: a token for these credentials, good for 15 minutes. They are sent as they are,
+    /// so only temporary ones are taken. `session`: how long the console's session shall last, where AWS takes that; else as
+    /// long as the credentials. By GET, as AWS documents it; over TLS no proxy sees the query.
+    ///
+    /// # Errors
+    /// AWS (9): the service refuses, fails, cannot be reached, or answers with something else. Busy (8)
+    /// past the deadline.
+    pub fn token(
+        &self,
+        credentials: &Credentials,
+        session: Option<Duration>,
+        deadline: Instant,
+    ) -> Result<Secret> {
+        let Some(token) = credentials.session_token.as_ref().map(Secret::expose) else {
+            return Err(Error::other("a key that does not end is not sent to the sign-in service"));
+        };
+        let document = serde_json::json!({
+            "sessionId": credentials.access_key_id,
+            "sessionKey": credentials.secret_access_key.expose(),
+            "sessionToken": token,
+        });
+        let length = session.map(|session| format!("&SessionDuration={}", session.as_secs()));
+        let url = format!(
+            "{}?Action=getSigninToken{}&Session={}",
+            self.url,
+            length.unwrap_or_default(),
+            encoded(&document.to_string())
+        );
+        let request = HttpRequest::get(url)
+            .map_err(|_| Error::other("the request for a sign-in token cannot be built"))?;
+        self.say.debug(format!("getSigninToken at {}", self.place));
+        let runtime = event_loop()?;
+        let asked = runtime.block_on(async {
+            let (connector, path) =
+                http::connector(self.place.clone(), &self.proxies, &self.roots, self.say)?;
+            let answer = async {
+                let answer = connector.call(request).await;
+                let answer = answer.map_err(|error| unreachable(&error, &path))?;
+                let (status, kind) = (answer.status().as_u16(), bad_answer("sign-in", &answer));
+                let body = read(answer).await.map_err(|()| lost(&path))?;
+                Ok::<_, StsError>((status, kind, body))
+            };
+            match tokio::time::timeout_at(deadline.into(), answer).await {
+                Err(_) => Err(StsError::Timeout { place: path.place.to_string() }.into_error()),
+                Ok(answer) => answer.map_err(StsError::into_error),
+            }
+        });
+        // A name look-up that hangs sits in a thread that nothing can interrupt.
+        runtime.shutdown_background();
+        let (status, kind, body) = asked?;
+        understood(status, &kind, &body)
+    }
+
+    /// The address that opens a page of the console for whoever has it, once, within 15 minutes.
+    pub fn address(&self, destination: &str, token: &Secret) -> Secret {
+        Secret::new(format!(
+            "{}?Action=login&Issuer=vault&Destination={}&SigninToken={}",
+            self.url,
+            encoded(destination),
+            encoded(token.expose())
+        ))
+    }
+}
+
+/// The whole body; `None` if it is too long.
+async fn read(answer: HttpResponse) -> std::result::Result<Option<Vec<u8>>, ()> {
+    match Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await {
+        Ok(body) => Ok(Some(body.to_bytes().to_vec())),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Ok(None),
+        Err(_) => Err(()),
+    }
+}
+
+/// The token in an answer. Nothing of the body is passed on: it may quote the request.
+fn understood(status: u16, kind: &StsError, body: &Option<Vec<u8>>) -> Result<Secret> {
+    match status {
+        200 => (),
+        429 => {
+            return Err(Error::aws("AWS's sign-in service is throttling requests (HTTP 429)")
+                .hint("wait a while"));
+        }
+        400..500 => {
+            return Err(Error::aws(format!(
+                "AWS's sign-in service refused the credentials (HTTP {status})"
+            ))
+            .hint("it takes those of a role or of GetFederationToken, and not those of GetSessionToken"));
+        }
+        500.. => {
+            return Err(Error::aws(format!("AWS's sign-in service failed (HTTP {status})"))
+                .hint("try again later"));
+        }
+        _ => (),
+    }
+    let json: Option<serde_json::Value> =
+        body.as_ref().filter(|_| status == 200).and_then(|body| serde_json::from_slice(body).ok());
+    json.as_ref()
+        .and_then(|json| json.get("SigninToken")?.as_str())
+        .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
+        .map(|token| Secret::new(token.to_owned()))
+        .ok_or_else(|| {
+            let media_type = match kind {
+                StsError::BadAnswer { media_type, .. } if !media_type.is_empty() => media_type,
+                _ => "no content type",
+            };
+            Error::aws(format!(
+                "AWS's sign-in service answered without a sign-in token (HTTP {status}, {media_type})"
+            ))
+            .hint("is there a proxy or a login page in between?")
+        })
+}
+
+/// Loopback, where nobody listens in.
+fn is_this_host(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// As a value in a query: everything but RFC 3986's unreserved characters is a `%XX`.
+fn encoded(text: &str) -> String {
+    let mut query = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                query.push(char::from(byte));
+            }
+            _ => {
+                const HEX: [char; 16] = [
+                    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
+                ];
+                query.push('%');
+                query.push(HEX[usize::from(byte >> 4)]);
+                query.push(HEX[usize::from(byte & 15)]);
+            }
+        }
+    }
+    query
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_encoded_to_the_byte() {
+        assert_eq!(
+            encoded("{\"a\":\"x/y+z=\"} ~é"),
+            "%7B%22a%22%3A%22x%2Fy%2Bz%3D%22%7D%20~%C3%A9"
+        );
+    }
+
+    #[test]
+    fn an_answer_is_a_token_or_an_error_that_quotes_nothing() {
+        let kind = StsError::BadAnswer { service: "sign-in", status: 0, media_type: String::new() };
+        let answer = |status, body: &str| understood(status, &kind, &Some(body.into()));
+        assert_eq!(answer(200, r#"{"SigninToken":"a-b_"}"#).unwrap().expose(), "a-b_");
+        let none =
+            "AWS's sign-in service answered without a sign-in token (HTTP 200, no content type)";
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"SigninToken":1}"#,
+            r#"{"SigninToken":""}"#,
+            r#"{"SigninToken":"a b"}"#,
+            "{",
+        ] {
+            assert_eq!(answer(200, body).unwrap_err().what, none, "{body}");
+        }
+        assert_eq!(understood(200, &kind, &None).unwrap_err().what, none);
+        for (status, what) in [
+            (
+                302,
+                "AWS's sign-in service answered without a sign-in token (HTTP 302, no content type)",
+            ),
+            (400, "AWS's sign-in service refused the credentials (HTTP 400)"),
+            (429, "AWS's sign-in service is throttling requests (HTTP 429)"),
+            (503, "AWS's sign-in service failed (HTTP 503)"),
+        ] {
+            let error = answer(status, r#"{"SigninToken":"secret"}"#).unwrap_err();
+            assert_eq!(error.what, what);
+            assert_eq!(error.class.code(), 9);
+        }
+    }
+
+    #[test]
+    fn a_key_that_does_not_end_is_never_sent() {
+        let at = Signin { url: "http://127.0.0.1:1".to_owned(), ca_bundle: None };
+        let service = SigninService::connect(&at, &Env::default(), Say::default()).unwrap();
+        let key = Credentials::long_term("AKIA".to_owned(), Secret::new("x".to_owned()));
+        let error = service.token(&key, None, Instant::now()).unwrap_err();
+        assert_eq!(error.what, "a key that does not end is not sent to the sign-in service");
+    }
+
+    #[test]
+    fn credentials_go_over_tls_or_stay_on_this_host() {
+        let connect = |url: &str| {
+            let at = Signin { url: url.to_owned(), ca_bundle: None };
+            SigninService::connect(&at, &Env::default(), Say::default()).map(|_| ())
+        };
+        for url in [
+            "https://signin.aws.amazon.com",
+            "http://127.0.0.1:1",
+            "http://[::1]:1",
+            "http://localhost:1",
+        ] {
+            connect(url).unwrap();
+        }
+        for url in ["http://signin.aws.amazon.com", "http://10.0.0.1", "http://localhost.example"] {
+            assert!(connect(url).unwrap_err().what.contains("must be https"), "{url}");
+        }
+        for url in ["", "signin.aws.amazon.com", "ftp://x", "https://u:p@x"] {
+            assert!(connect(url).unwrap_err().what.ends_with("not an http or https URL"), "{url}");
+        }
+    }
+}

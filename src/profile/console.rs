@@ -1,0 +1,347 @@
+//! The way into AWS's console: which credentials, where they are changed for a sign-in token, and which
+//! page they open.
+//!
+//! | the profile ends with | credentials | `--duration` |
+//! | --- | --- | --- |
+//! | one role, from a key, for over 1 h | AssumeRole, straight from the key | the console's session (`SessionDuration`) |
+//! | any other role | as `exec` gets them | theirs, and the console's session ends with them |
+//! | a user's own key | GetFederationToken | theirs |
+//! | temporary credentials of elsewhere | as they are | none |
+//!
+//! AWS takes `SessionDuration` for a role that a user's key assumed and for nothing else (IAM User
+//! Guide, "Enable custom identity broker access to the AWS console"). GetFederationToken is what
+//! aws-vault asks of a key without a role: what GetSessionToken gives opens no console.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::base::Base;
+use super::plan::{Ask, Plan, Step, arn, plan};
+use super::read::Profiles;
+use super::settings::{Asked, HOUR, SESSION_RANGE, Settings, variable};
+use super::sts::{self, Target};
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::name;
+
+/// How to get into the console: pure data, without a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Console {
+    /// Where the credentials come from.
+    pub plan: Plan,
+    /// What is asked of AWS if the plan gives a user's own key, which opens no console.
+    pub federation: Federation,
+    /// `SessionDuration`, where AWS takes one: 900 to 43,200 s.
+    pub session: Option<Duration>,
+    /// Who changes credentials for a sign-in token.
+    pub signin: Signin,
+    /// The page to open.
+    pub destination: String,
+}
+
+/// GetFederationToken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Federation {
+    /// Where it is asked for.
+    pub sts: Target,
+    /// 900 to 129,600 s.
+    pub duration: Duration,
+    /// True if the command line says how long.
+    pub asked: bool,
+    /// True if the profile names an MFA device, which this call has no place for.
+    pub without_mfa: bool,
+}
+
+/// AWS's sign-in service, which is one for a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signin {
+    /// `https://signin.aws.amazon.com`, or what `AWS_ENDPOINT_URL_SIGNIN` names.
+    pub url: String,
+    /// `AWS_CA_BUNDLE` or `ca_bundle`.
+    pub ca_bundle: Option<PathBuf>,
+}
+
+/// Partition, sign-in service, console.
+const PLACES: [(&str, &str, &str); 3] = [
+    ("aws", "https://signin.aws.amazon.com", "https://console.aws.amazon.com/"),
+    ("aws-cn", "https://signin.amazonaws.cn", "https://console.amazonaws.cn/"),
+    ("aws-us-gov", "https://signin.amazonaws-us-gov.com", "https://console.amazonaws-us-gov.com/"),
+];
+
+impl AsRef<Plan> for Console {
+    fn as_ref(&self) -> &Plan {
+        &self.plan
+    }
+}
+
+/// Plans the way into the console for a profile. `path`: the page, as in a console's address behind
+/// the host.
+///
+/// # Errors
+/// As [`plan`]; usage (2) too for a duration that AWS would refuse for what the profile ends with, for
+/// a path that cannot be one, and for a partition whose console is not known.
+pub fn console(
+    profiles: &Profiles,
+    env: &Env,
+    stored: &BTreeSet<String>,
+    ask: &Ask,
+    path: Option<&str>,
+) -> Result<Console> {
+    let as_exec = plan(profiles, env, stored, ask)?;
+    let with_mfa = as_exec.steps.iter().any(|step| step.mfa().is_some());
+    // A user's own key is wanted as it is, and how long is GetFederationToken's affair.
+    let itself = Ask { no_session: true, duration: None, ..ask.clone() };
+    let (plan, session) = match as_exec.steps.last() {
+        None | Some(Step::Session { .. }) => (plan(profiles, env, stored, &itself)?, None),
+        Some(last) => match ask.duration.filter(|asked| *asked > HOUR) {
+            None => (as_exec, None),
+            Some(asked) if last.duration().is_some_and(|given| given < asked) => {
+                return Err(Error::usage(
+                    "--duration: a role from a role, or from temporary credentials, lasts 1h at most",
+                ));
+            }
+            Some(asked) => match (&as_exec.base, as_exec.steps.as_slice()) {
+                (
+                    Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment,
+                    [Step::Role { .. }],
+                ) => (plan(profiles, env, stored, &itself)?, Some(asked)),
+                _ => (as_exec, None),
+            },
+        },
+    };
+    let settings = Settings::of(profiles, &ask.profile)?;
+    whole(plan, session, with_mfa, ask, path, env, &settings)
+}
+
+/// The same for what stands in `AWS_ACCESS_KEY_ID` and the variables beside it, with the settings of
+/// the profile that is asked for.
+///
+/// # Errors
+/// As [`console`].
+pub fn console_of_environment(
+    profiles: &Profiles,
+    env: &Env,
+    ask: &Ask,
+    path: Option<&str>,
+) -> Result<Console> {
+    let settings = Settings::of(profiles, &ask.profile)?;
+    let plan = Plan {
+        profile: ask.profile.clone(),
+        region: sts::region(ask.region.as_deref(), env, &settings)?,
+        base: Base::Environment,
+        sts: None,
+        steps: Vec::new(),
+        mfa_left_out: None,
+        notes: Vec::new(),
+    };
+    whole(plan, None, false, ask, path, env, &settings)
+}
+
+fn whole(
+    plan: Plan,
+    session: Option<Duration>,
+    with_mfa: bool,
+    ask: &Ask,
+    path: Option<&str>,
+    env: &Env,
+    settings: &Settings,
+) -> Result<Console> {
+    let duration = match (ask.duration, variable(env, "AWS_FEDERATION_TOKEN_TTL")?) {
+        (Some(asked), _) => Asked::new(asked, "--duration"),
+        (None, Some(text)) => {
+            let by = "AWS_FEDERATION_TOKEN_TTL";
+            Asked::new(name::duration(text, by)?, by)
+        }
+        (None, None) => Asked::new(HOUR, "the default"),
+    };
+    let (signin, console) = places(&plan, env)?;
+    let region = plan.region.as_deref();
+    let federation = Federation {
+        sts: sts::target(region, arn(&plan.steps), env, settings)?,
+        duration: duration.within("a federated session", SESSION_RANGE)?,
+        asked: ask.duration.is_some(),
+        without_mfa: with_mfa,
+    };
+    let destination = destination(console, path, region)?;
+    let signin = Signin { url: signin, ca_bundle: sts::ca_bundle(env, settings) };
+    Ok(Console { plan, federation, session, signin, destination })
+}
+
+/// The sign-in service and the console of a plan's partition: that of its last role, else that of its
+/// region.
+fn places(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
+    let region = plan.region.as_deref().unwrap_or_default();
+    let by_region = match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ if region.contains("-iso") => "aws-iso",
+        _ if region.starts_with("eusc-") => "aws-eusc",
+        _ => "aws",
+    };
+    let partition = arn(&plan.steps).and_then(name::arn_partition).unwrap_or(by_region);
+    let Some((_, signin, console)) = PLACES.iter().find(|(name, _, _)| *name == partition) else {
+        return Err(Error::usage(format!(
+            "the console of the partition {partition} is not known here"
+        )));
+    };
+    let named = variable(env, "AWS_ENDPOINT_URL_SIGNIN")?;
+    if named.is_some_and(|url| url.contains(['?', '#', '@']) || url.contains(char::is_whitespace)) {
+        return Err(Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
+            .hint("it looks like https://signin.aws.amazon.com"));
+    }
+    Ok((named.unwrap_or(signin).trim_end_matches('/').to_owned(), console))
+}
+
+/// The page's address: with the region, unless the path has one.
+fn destination(console: &str, path: Option<&str>, region: Option<&str>) -> Result<String> {
+    let path = path.unwrap_or_default().trim_start_matches('/');
+    if path.contains(|c: char| c.is_control() || c.is_whitespace() || c == '\\') {
+        return Err(Error::usage("--path: not the path of a page")
+            .hint("it looks like s3/home, as behind the host in the console's address"));
+    }
+    let (path, region) = match (path, region) {
+        ("", None) => return Ok(console.to_owned()),
+        ("", region) => ("console/home", region),
+        given => given,
+    };
+    let (page, anchor) = path.split_once('#').map_or((path, None), |(page, at)| (page, Some(at)));
+    let mut address = format!("{console}{page}");
+    if let Some(region) = region.filter(|_| !page.contains("region=")) {
+        address.push(if page.contains('?') { '&' } else { '?' });
+        address.push_str(&format!("region={region}"));
+    }
+    if let Some(anchor) = anchor {
+        address.push_str(&format!("#{anchor}"));
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Class;
+    use crate::profile::Files;
+
+    const CONFIG: &str = "[profile key]\nregion = eu-central-1\n\
+        [profile device]\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n\
+        [profile role]\nsource_profile = key\nrole_arn = arn:aws:iam::123456789012:role/a\n\
+        [profile long]\nsource_profile = key\nrole_arn = arn:aws:iam::123456789012:role/a\n\
+        duration_seconds = 7200\nmfa_serial = arn:aws:iam::123456789012:mfa/me\n\
+        [profile chain]\nsource_profile = role\nrole_arn = arn:aws:iam::123456789012:role/b\n\
+        [profile china]\nregion = cn-north-1\n\
+        [profile gov]\nsource_profile = key\nrole_arn = arn:aws-us-gov:iam::123456789012:role/a\n\
+        [profile iso]\nregion = us-iso-east-1\n\
+        [profile process]\ncredential_process = x\nrole_arn = arn:aws:iam::123456789012:role/a\n\
+        [profile temporary]\naws_access_key_id = a\naws_secret_access_key = b\naws_session_token = c\n\
+        role_arn = arn:aws:iam::123456789012:role/a\nsource_profile = temporary\n\
+        [profile web]\nweb_identity_token_file = /t\nrole_arn = arn:aws:iam::123456789012:role/a\n";
+
+    fn planned(profile: &str, hours: Option<u64>, path: Option<&str>) -> Result<Console> {
+        let files = Files { config: None, credentials: None };
+        let profiles = Profiles::parse(&files, CONFIG, "").unwrap();
+        let stored = ["key", "device", "china", "iso"].map(str::to_owned).into();
+        let duration = hours.map(|hours| Duration::from_secs(hours * 3600));
+        let ask = Ask { profile: profile.to_owned(), duration, ..Ask::default() };
+        console(&profiles, &Env::default(), &stored, &ask, path)
+    }
+
+    /// What the plan does, and how long the console's session is to be.
+    fn way(profile: &str, hours: Option<u64>) -> String {
+        let console = planned(profile, hours, None).unwrap();
+        let steps = console.plan.steps.iter().map(|step| match step {
+            Step::Session { .. } => "session".to_owned(),
+            Step::Role { role, mfa } => {
+                let code = if mfa.is_some() { " with a code" } else { "" };
+                format!("role {}s{code}", role.duration.as_secs())
+            }
+            other => format!("token {:?}", other.duration()),
+        });
+        let mut way = steps.collect::<Vec<_>>().join(", ");
+        if way.is_empty() {
+            way = format!("federation {}s", console.federation.duration.as_secs());
+        }
+        if let Some(session) = console.session {
+            way += &format!("; SessionDuration={}", session.as_secs());
+        }
+        way
+    }
+
+    #[test]
+    fn credentials_and_durations_are_those_that_the_console_takes() {
+        for (profile, hours, wanted) in [
+            ("key", None, "federation 3600s"),
+            ("key", Some(36), "federation 129600s"),
+            ("device", None, "federation 3600s"),
+            ("role", None, "role 3600s"),
+            ("role", Some(1), "role 3600s"),
+            ("role", Some(12), "role 3600s; SessionDuration=43200"),
+            ("long", None, "role 7200s with a code"),
+            ("long", Some(1), "session, role 3600s"),
+            ("long", Some(12), "role 7200s with a code; SessionDuration=43200"),
+            ("chain", None, "role 3600s, role 3600s"),
+            ("process", Some(2), "role 7200s"),
+            ("temporary", None, "role 3600s"),
+            ("web", Some(2), "token Some(7200s)"),
+        ] {
+            assert_eq!(way(profile, hours), wanted, "{profile}");
+        }
+        assert!(planned("device", None, None).unwrap().federation.without_mfa);
+        assert!(!planned("key", None, None).unwrap().federation.without_mfa);
+    }
+
+    #[test]
+    fn a_duration_that_aws_would_refuse_is_a_usage_error() {
+        for (profile, hours) in [("chain", 2), ("temporary", 2), ("role", 13), ("key", 37)] {
+            let error = planned(profile, Some(hours), None).unwrap_err();
+            assert_eq!(error.class, Class::Usage, "{profile}: {error:?}");
+            assert!(error.what.starts_with("--duration"), "{}", error.what);
+        }
+    }
+
+    #[test]
+    fn each_partition_has_its_own_places() {
+        for (profile, signin, destination) in [
+            (
+                "key",
+                "https://signin.aws.amazon.com",
+                "https://console.aws.amazon.com/console/home?region=eu-central-1",
+            ),
+            ("device", "https://signin.aws.amazon.com", "https://console.aws.amazon.com/"),
+            (
+                "china",
+                "https://signin.amazonaws.cn",
+                "https://console.amazonaws.cn/console/home?region=cn-north-1",
+            ),
+            ("gov", "https://signin.amazonaws-us-gov.com", "https://console.amazonaws-us-gov.com/"),
+        ] {
+            let console = planned(profile, None, None).unwrap();
+            assert_eq!(
+                (console.signin.url.as_str(), console.destination.as_str()),
+                (signin, destination)
+            );
+        }
+        let error = planned("iso", None, None).unwrap_err();
+        assert_eq!(error.what, "the console of the partition aws-iso is not known here");
+    }
+
+    #[test]
+    fn a_path_is_a_page_of_the_console_and_nowhere_else() {
+        for (path, wanted) in [
+            ("s3/home", "s3/home?region=eu-central-1"),
+            ("/s3/", "s3/?region=eu-central-1"),
+            ("ec2/home?tab=1#Instances:x=1", "ec2/home?tab=1&region=eu-central-1#Instances:x=1"),
+            ("ec2/home?region=us-east-1", "ec2/home?region=us-east-1"),
+            ("//evil.example/x", "evil.example/x?region=eu-central-1"),
+            ("@evil.example", "@evil.example?region=eu-central-1"),
+            ("", "console/home?region=eu-central-1"),
+        ] {
+            let console = planned("key", None, Some(path)).unwrap();
+            assert_eq!(console.destination, format!("https://console.aws.amazon.com/{wanted}"));
+        }
+        for path in ["a b", "a\nb", "\\\\evil.example"] {
+            let error = planned("key", None, Some(path)).unwrap_err();
+            assert_eq!(error.what, "--path: not the path of a page");
+        }
+    }
+}

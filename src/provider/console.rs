@@ -1,0 +1,105 @@
+//! The console: the credentials that it takes, changed for an address that opens it.
+
+use std::time::Instant;
+
+use super::{DEADLINE, Provider};
+use crate::aws::{SigninService, Sts};
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::os;
+use crate::profile::{self, Ask, Console, Federation, Step};
+use crate::secret::Secret;
+
+impl Provider<'_> {
+    /// The way into the console for a profile, as pure data.
+    ///
+    /// # Errors
+    /// As [`Provider::plan`], and as [`profile::console`].
+    pub fn plan_console(&self, ask: &Ask, path: Option<&str>) -> Result<Console> {
+        let planned = profile::console(self.profiles, self.env, &self.stored(), ask, path);
+        self.or_why_no_vault(planned)
+    }
+
+    /// The address that opens the console for whoever has it, for 15 minutes.
+    ///
+    /// # Errors
+    /// As [`Provider::run`]; AWS (9) where the sign-in service gives no token.
+    pub fn console_address(&self, console: Console) -> Result<Secret> {
+        let Console { plan, federation, session, signin, destination } = console;
+        // What is wrong with its address is said before a code is spent.
+        let service = SigninService::connect(&signin, self.env, self.say)?;
+        // Whose console ends with a role that is nearly over has to come again at once: a cached one
+        // has to have most of its time left.
+        let least = plan.steps.last().and_then(Step::duration).map(|whole| whole / 4 * 3);
+        let fresh = Provider {
+            vault: self.vault.clone(),
+            mfa_token: self.mfa_token.as_ref().map(Secret::duplicate),
+            min_left: self.min_left.max(least),
+            ..*self
+        };
+        let handed_out = plan.steps.is_empty();
+        let credentials = fresh.run(plan)?;
+        let deadline = Instant::now() + DEADLINE;
+        // Before any look-up of a name: it may run in another thread.
+        os::configure_name_service();
+        let credentials = if credentials.is_temporary() {
+            if handed_out && federation.asked {
+                self.say
+                    .warn("--duration has no effect: the credentials are handed out as they are");
+            }
+            credentials
+        } else {
+            self.federated(&credentials, &federation, deadline)?
+        };
+        let token = service.token(&credentials, session, deadline)?;
+        Ok(service.address(&destination, &token))
+    }
+
+    /// A session of a user's own, which is the only kind that opens a console.
+    fn federated(
+        &self,
+        key: &Credentials,
+        federation: &Federation,
+        deadline: Instant,
+    ) -> Result<Credentials> {
+        if federation.without_mfa {
+            self.say.warn(
+                "a user's own key opens the console without MFA: what demands it there will refuse",
+            );
+        }
+        let sts = Sts::connect(&federation.sts, self.env, deadline, self.say)?;
+        let name = session_name(&sts.caller_identity(key)?);
+        self.say.debug(format!("calling GetFederationToken for {name}"));
+        let made = sts.federation_token(key, &name, federation.duration);
+        if let Some(warning) = sts.clock_warning() {
+            self.say.warn(warning);
+        }
+        made.map_err(|error| {
+            let error = Error::from(error);
+            match error.hint {
+                None => error.hint("name a profile with a role, or allow sts:GetFederationToken"),
+                Some(_) => error,
+            }
+        })
+    }
+}
+
+/// The user's name as GetFederationToken takes it: 2 to 32 characters.
+fn session_name(arn: &str) -> String {
+    let name: String = arn.rsplit(['/', ':']).next().unwrap_or_default().chars().take(32).collect();
+    if name.len() < 2 { format!("user-{name}") } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::session_name;
+
+    #[test]
+    fn a_session_has_its_user_s_name() {
+        let named = |name| session_name(&format!("arn:aws:iam::123456789012:user/team/{name}"));
+        assert_eq!(named("ci"), "ci");
+        assert_eq!(named("x"), "user-x");
+        assert_eq!(named(&"a".repeat(64)), "a".repeat(32));
+        assert_eq!(session_name("arn:aws:iam::123456789012:root"), "root");
+    }
+}
