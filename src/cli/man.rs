@@ -132,7 +132,7 @@ fn roff(level: &Command) -> String {
     // No date: the same source gives the same page on every day.
     let title = name(level).to_uppercase();
     let version = env!("CARGO_PKG_VERSION");
-    let mut page = format!(".TH {title} 1 \"\" \"vault {version}\"\n.nh\n");
+    let mut page = format!(".TH {title} 1 \"\" \"vault {version}\"\n.nh\n.ad l\n");
     page += &String::from_utf8_lossy(&head);
     // The exit codes have a section of their own.
     for note in notes.iter().filter(|note| !note.is_empty() && !note.starts_with("Exit codes")) {

@@ -15,9 +15,9 @@ fn page(words: &[&str]) -> String {
 fn a_page_goes_to_stdout() {
     let text = page(&["exec"]);
     let version = env!("CARGO_PKG_VERSION");
-    assert!(
-        text.starts_with(&format!(".TH VAULT-EXEC 1 \"\" \"vault {version}\"\n.nh\n.SH NAME\n"))
-    );
+    assert!(text.starts_with(&format!(
+        ".TH VAULT-EXEC 1 \"\" \"vault {version}\"\n.nh\n.ad l\n.SH NAME\n"
+    )));
     assert!(text.contains(".SH EXAMPLES\n.RS 4\n.nf\nvault exec prod \\-\\- terraform apply\n"));
     assert!(page(&[]).starts_with(".TH VAULT 1 "));
     assert!(page(&["recipient", "add"]).contains("\nvault\\-recipient\\-add \\- Let somebody"));
