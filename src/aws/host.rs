@@ -226,9 +226,10 @@ impl Line {
             Ok(Ok((status, body))) => Ok(Answer { status, body: Zeroizing::new(body.to_vec()) }),
             Ok(Err(Lost::Body)) => Err(self.no_answer("an answer of any use")),
             Ok(Err(Lost::Request(error))) => {
-                let Error { class, what, .. } = unreachable(&error, &self.path).into_error();
+                let Error { class, what, hint } = unreachable(&error, &self.path).into_error();
                 let what = format!("cannot ask {}: {what}", self.agent.name());
-                Err(Error::new(class, what).hint(self.agent.absent()))
+                let hint = hint.unwrap_or_else(|| self.agent.absent().to_owned());
+                Err(Error::new(class, what).hint(hint))
             }
         }
     }

@@ -24,6 +24,7 @@ use crate::support::MFA_SERIAL;
 use crate::support::builder::Test;
 use crate::support::child::spawn;
 use crate::support::pty::Pty;
+use crate::support::standin::identity::Provider;
 use crate::support::standin::{Fault, Role, StandIn, User, World};
 
 const ED25519: &str = include_str!("../../fixtures/ssh/test_ed25519");
@@ -350,6 +351,39 @@ fn no_long_lived_key_is_left_when_the_command_gets_a_session() {
     let runs = [("made", run("mfa")), ("two roles", run("mfa-hops")), ("cached", run("mfa"))];
     assert_nothing_at_execve(&scene, || scene.with_base(scene.secrets()), &runs);
     assert_eq!(scene.standin.calls().len(), 3, "{}", scene.standin.log());
+}
+
+#[test]
+fn no_token_is_left_when_the_command_gets_a_session_for_it() {
+    let scene = Scene::new();
+    let subject = format!("job:{}", random_text(24));
+    scene.standin.change(|world| {
+        world.providers.push(Provider::github());
+        world.roles.push(Role::new("ci").subject(&subject));
+    });
+    let token = Provider::github().token(&subject, scene.standin.now() + 300);
+    let test = scene.test.clone().file("token", &token, 0o600);
+    test.config(
+        "[profile ci]\nweb_identity_token_file = token\n\
+         role_arn = arn:aws:iam::123456789012:role/ci\n",
+    );
+    let secrets = || {
+        let mut secrets = scene.secrets();
+        let parts: Vec<_> = token.split('.').collect();
+        secrets.add("the token's claims", parts[1]);
+        secrets.add("the token's signature", parts[2]);
+        secrets.add("whom it is for", &subject);
+        secrets
+    };
+    // With the vault's key for the cache, and with the token's.
+    let runs = [&["-i", "key"][..], &[]].map(|way| {
+        let run = |name| (name, scene.run(way).args(["exec", "ci", "--", "/bin/true"]));
+        [run("made"), run("cached")]
+    });
+    for runs in runs {
+        assert_nothing_at_execve(&scene, secrets, &runs);
+    }
+    assert_eq!(scene.standin.calls().len(), 2, "{}", scene.standin.log());
 }
 
 #[test]

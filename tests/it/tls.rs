@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
+use crate::support::agent::Agent;
 use crate::support::builder::Test;
 use crate::support::scene::{self, PROFILES};
 use crate::support::standin::StandIn;
+use crate::support::standin::client::Client;
 
 /// A home whose STS is AWS's own, which no test reaches.
 fn stage() -> Test {
@@ -239,12 +241,16 @@ pub fn certificate(home: &Test, authority: bool, names: &str) -> (PathBuf, PathB
 
 impl TlsServer {
     fn before(standin: &StandIn, authority: bool) -> Self {
+        Self::before_port(standin.port(), authority)
+    }
+
+    fn before_port(port: u16, authority: bool) -> Self {
         let home = Test::new();
         let (key, certificate) = certificate(&home, authority, "DNS:localhost,DNS:sts.invalid");
         let mut process = Command::new("python3")
             .args(["-c", FORWARD])
             .args([&certificate, &key])
-            .args([&standin.port().to_string(), "127.0.0.1:0"])
+            .args([&port.to_string(), "127.0.0.1:0"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("python3");
@@ -302,6 +308,25 @@ fn a_bundle_that_vouches_for_the_server_is_enough() {
             ),
         )
         .run();
+}
+
+#[test]
+#[ignore = "needs python3 and openssl"]
+fn a_container_s_agent_is_checked_like_aws_itself() {
+    let standin = StandIn::demo();
+    let issued = Client::demo(&standin).get("GetSessionToken", &[]);
+    let agent = Agent::container("Basic abc", &issued);
+    let server = TlsServer::before_port(agent.port(), false);
+    let test = Test::new()
+        .config("[profile task]\ncredential_source = EcsContainer\n")
+        .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url("localhost") + "/creds")
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc");
+    let run = |test: &Test| test.command(["exec", "--json", "task"]).any_status().run();
+    let refused = run(&test);
+    assert!(refused.stderr.contains(" is signed by none of the roots in "), "{refused:?}");
+    assert_eq!((refused.status, agent.log().len()), (9, 0));
+    let given = run(&test.env("AWS_CA_BUNDLE", &server.certificate));
+    assert!(given.stdout.contains(&issued.access_key_id), "{given:?}");
 }
 
 #[test]

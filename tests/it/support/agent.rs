@@ -66,6 +66,10 @@ impl Agent {
         Self::start(move |request, _| instance(request, &body))
     }
 
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What a variable is set to.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
