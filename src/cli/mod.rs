@@ -211,7 +211,7 @@ pub struct Remove {
     pub global: Global,
 }
 
-/// Forget cached sessions
+/// Forget cached sessions and logins
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault clear\n  vault clear prod")]
 pub struct Clear {

@@ -37,8 +37,9 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
 
 /// The login that a profile uses, though others may use it too; as in aws-vault.
 fn forget_login(profile: &ProfileName, cache: &Cache, context: &Context) -> Result<usize> {
-    let place = profile::sign_on(&context.profiles()?, context.env, profile.as_str());
-    // A profile that does not log in anywhere has nothing to forget.
+    let profiles = context.profiles();
+    let place = profiles.and_then(|all| profile::sign_on(&all, context.env, profile.as_str()));
+    // A profile that is gone, or does not log in anywhere, has nothing to forget.
     let Ok((_, sign_on)) = place else { return Ok(0) };
     let place = cache.login(&sign_on.key());
     let lock = place.lock(Instant::now() + PATIENCE)?;

@@ -628,6 +628,11 @@ fn clear_forgets_logins_too() {
         test.command(words).expect_stdout("Cleared 2 sessions.\n").expect_stderr("").run();
         json(&test, "dev").expect_error(9, NOBODY).run();
     }
+    // Without a config nobody knows of a login.
+    let (_standin, test) = logged_in();
+    json(&test, "dev").run();
+    let test = test.config("[profile\n");
+    test.command(["clear", "dev"]).expect_stdout("Cleared 1 sessions.\n").expect_stderr("").run();
 }
 
 // What is seen of it.
