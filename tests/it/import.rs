@@ -1,6 +1,6 @@
 //! `vault import`: keys from elsewhere, in one write, and what becomes of what was there.
 
-mod aws_vault;
+pub mod aws_vault;
 mod credentials;
 mod hostile;
 mod pass;

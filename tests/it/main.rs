@@ -23,6 +23,7 @@ mod login;
 mod man;
 mod memory;
 mod mfa;
+mod migration;
 mod passphrase;
 mod peers;
 mod pin;
