@@ -214,7 +214,7 @@ fn reason(fault: Fault) -> &'static str {
 }
 
 /// An item as aws-vault's keyring writes it. Its own name is in it, so that no file stands for another.
-pub(super) fn content(name: &str, json: &[u8]) -> Content {
+pub fn content(name: &str, json: &[u8]) -> Content {
     let damaged = |why: &str| Content::Failed(Class::Damaged, why.to_owned());
     let Ok(item) = serde_json::from_slice::<Value>(json) else {
         return damaged("there is no item of aws-vault's in it");

@@ -1,0 +1,26 @@
+//! A credentials file: its keys are found, and taken out where they stand plainly. What is taken out is
+//! gone, what is not safe stays, and done once, nothing is left to do.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use vault::import::Content;
+use vault::import::plaintext::{items, without};
+
+fuzz_target!(|text: &str| {
+    let path = Path::new("fuzz");
+    let Ok(found) = items(path, text) else { return };
+    let (same, none, _) = without(path, text, |_, _| false).expect("what was read once");
+    assert!(same == text && none.is_empty());
+    let Ok((after, taken, left)) = without(path, text, |_, _| true) else { return };
+    assert!(after.len() <= text.len());
+    let remaining = items(path, &after).expect("what was written is read");
+    for item in found {
+        let still = remaining.iter().any(|other| other.profile == item.profile);
+        assert_eq!(still, !taken.contains(&item.profile), "{:?} in {after:?}", item.profile);
+        let is_key = matches!(item.content, Content::Key(_));
+        assert_eq!(is_key, taken.contains(&item.profile) || left.contains(&item.profile));
+    }
+    assert_eq!(without(path, &after, |_, _| true), Ok((after.clone(), Vec::new(), left)));
+});
