@@ -4,6 +4,7 @@
 //!
 //! `VAULT_BIN` names another binary to look into: the released one.
 
+mod import;
 mod search;
 mod secrets;
 mod stop;
