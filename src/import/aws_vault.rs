@@ -24,6 +24,10 @@ const ENTRIES: usize = 10_000;
 /// The most items that a passphrase is tried on.
 const ITEMS: usize = 1000;
 
+/// The most rounds of PBKDF2 that one passphrase costs on all items together: as much as a thousand of
+/// aws-vault's, and seconds.
+const ROUNDS: u64 = 10_000_000;
+
 /// How often a person is asked for a passphrase that opens nothing.
 const TRIES: usize = 3;
 
@@ -124,18 +128,26 @@ fn is_session(name: &str) -> bool {
 /// is asked for more for as long as some are left that none opens.
 ///
 /// # Errors
-/// [`Class::Locked`] if there is no passphrase and nobody to ask; what the prompt says. What is wrong
-/// with an item is the item's.
+/// [`Class::Locked`] if there is no passphrase and nobody to ask; [`Class::Refused`] if a passphrase costs
+/// too much on all items together; what the prompt says. What is wrong with an item is the item's.
 pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result<Vec<Item>> {
     let mut done = Vec::new();
-    let mut closed = Vec::new();
+    let (mut closed, mut rounds) = (Vec::new(), 0);
     for (name, path) in &listing.items {
         match sealed(name, path) {
-            Ok(file) => closed.push((name.clone(), file)),
+            Ok((file, cost)) => {
+                rounds += u64::from(cost);
+                closed.push((name.clone(), file));
+            }
             Err(content) => done.push(Item { profile: name.clone(), content }),
         }
     }
     let shown = listing.dir.display();
+    if rounds > ROUNDS {
+        return Err(Error::refused(format!(
+            "to try a passphrase on all of {shown} costs more than {ROUNDS} rounds"
+        )));
+    }
     let ask = |closed: usize, opened: bool, tries: usize| match (opened, tries) {
         (true, 0) => prompt.hidden(&format!(
             "Another passphrase is wanted for {closed} more. Enter it, or nothing to leave them: "
@@ -178,8 +190,8 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     Ok(done)
 }
 
-/// A file that a passphrase can be tried on, or what is wrong with it.
-fn sealed(name: &str, path: &Path) -> std::result::Result<Zeroizing<Vec<u8>>, Content> {
+/// A file that a passphrase can be tried on, and what that costs; or what is wrong with it.
+fn sealed(name: &str, path: &Path) -> std::result::Result<(Zeroizing<Vec<u8>>, u32), Content> {
     let failed = |class, why: &str| Content::Failed(class, why.to_owned());
     if ProfileName::new(name).is_err() {
         return Err(failed(Class::Usage, "no profile can have this name"));
@@ -190,8 +202,8 @@ fn sealed(name: &str, path: &Path) -> std::result::Result<Zeroizing<Vec<u8>>, Co
         ReadError::TooLarge => failed(Class::Damaged, "it is too large"),
         ReadError::Io(error) => failed(Class::Other, &os_text(&error)),
     })?;
-    match Jwe::parse(&file) {
-        Ok(_) => Ok(file),
+    match Jwe::parse(&file).map(|jwe| jwe.rounds) {
+        Ok(rounds) => Ok((file, rounds)),
         Err(fault) => Err(failed(Class::Damaged, reason(fault))),
     }
 }

@@ -70,7 +70,7 @@ fn items(mut keys: Vec<Named>, profile: Option<&str>) -> Result<Vec<Item>> {
             let profile = name.ok_or_else(|| {
                 bad(
                     "a key has no name beside it",
-                    "name the profile: vault import --from csv PROFILE",
+                    "name the profile that it becomes, behind --from csv or --from json",
                 )
             })?;
             Ok(Item { profile, content: Content::Key(key) })

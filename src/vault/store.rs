@@ -209,16 +209,7 @@ impl<'a> Vault<'a> {
     /// Busy (8), refused (6), not saved (7), saved without the disk's word for it (10), and whatever
     /// `change` says: then nothing is written. After [`Vault::keep_only`], 1.
     pub fn change<T>(&mut self, change: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
-        if self.rolled_back {
-            return Err(Error::refused(format!(
-                "{} is older than this machine has seen it, and a write would make that lasting",
-                self.access.path.display()
-            ))
-            .hint(format!(
-                "put the newer file back, or take this one: {} --accept-rollback",
-                self.pin_command()
-            )));
-        }
+        self.refuse_older_copy("and a write would make that lasting")?;
         let _lock = lock(&self.real)?;
         self.read_again()?;
         let before = self.payload.copy();
@@ -251,10 +242,25 @@ impl<'a> Vault<'a> {
     /// on disk.
     ///
     /// # Errors
-    /// As [`Vault::open`]; refused (6) if it became another vault or an older one.
+    /// As [`Vault::open`]; refused (6) if it became another vault or an older one, or is an older copy
+    /// than this machine has seen: that may be replaced by the newer one.
     pub fn read_back(&mut self) -> Result<&Payload> {
+        self.refuse_older_copy("and what it holds may not last")?;
         self.read_again()?;
         Ok(&self.payload)
+    }
+
+    fn refuse_older_copy(&self, why: &str) -> Result<()> {
+        if !self.rolled_back {
+            return Ok(());
+        }
+        let shown = self.access.path.display();
+        Err(Error::refused(format!("{shown} is older than this machine has seen it, {why}")).hint(
+            format!(
+                "put the newer file back, or take this one: {} --accept-rollback",
+                self.pin_command()
+            ),
+        ))
     }
 
     /// Somebody may have written since this was read.

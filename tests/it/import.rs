@@ -133,8 +133,8 @@ fn what_cannot_be_right_changes_nothing_and_is_one_error() {
     let json = "vault: hint: wanted is the JSON that aws iam create-access-key prints\n";
     let any = "vault: hint: wanted is the JSON that aws iam create-access-key prints, or the CSV \
                file that the console gives\n";
-    let nameless = "stdin: a key has no name beside it\nvault: hint: name the profile: vault \
-                    import --from csv PROFILE\n";
+    let nameless = "stdin: a key has no name beside it\nvault: hint: name the profile that it \
+                    becomes, behind --from csv or --from json\n";
     for (line, stdin, status, error) in [
         ("import", "", 2, format!("--from <SOURCE> is missing\n{see}")),
         (

@@ -99,6 +99,10 @@ fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {
     }
     if !removed.taken.is_empty() {
         say.note(format!("Took the keys of {} out of {shown}", removed.taken.join(", ")));
+        say.note(
+            "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config: \
+             credential_process = /usr/local/bin/vault exec --json PROFILE",
+        );
         say.note(format!(
             "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still \
              have them, so {ROTATE}"

@@ -6,8 +6,10 @@ use super::{SECOND_ID, SECOND_SECRET, holds, stored, vault};
 use crate::support::builder::Test;
 use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
-const SAID: &str = "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's \
-    history may still have them, so make new ones by vault rotate PROFILE\n";
+const SAID: &str = "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config: \
+    credential_process = /usr/local/bin/vault exec --json PROFILE\n\
+    Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still have \
+    them, so make new ones by vault rotate PROFILE\n";
 
 fn section(name: &str, id: &str, secret: &str) -> String {
     format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
@@ -140,6 +142,23 @@ fn a_file_that_cannot_be_read_or_changed_is_an_error_and_the_keys_are_nowhere_lo
     import.expect_error(1, error).run();
     assert_eq!(test.read(".aws/credentials"), text.as_bytes());
     stored(&test, "prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn nothing_is_taken_out_on_the_word_of_an_older_copy() {
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let test = vault(&[]).aws_credentials(&text);
+    test.command(["import", "--from", "credentials"]).run();
+    let older = std::fs::read(test.vault_file()).expect("the vault");
+    let test = test.stored("ci", SECOND_ID, SECOND_SECRET);
+    std::fs::write(test.vault_file(), older).expect("put back");
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    let output = import.expect_status(1).expect_stdout("").run();
+    let said = "vault: error: the keys are in the vault, but they were not taken out: \
+                [HOME]/.local/share/vault/vault.age is older than this machine has seen it, and what it \
+                holds may not last\n";
+    assert!(output.stderr.contains(said), "{}", output.stderr);
+    assert_eq!(test.read(".aws/credentials"), text.as_bytes());
 }
 
 #[test]

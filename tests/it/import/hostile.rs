@@ -82,6 +82,19 @@ fn a_hostile_file_is_refused_fast_and_the_rest_is_imported() {
 }
 
 #[test]
+fn many_files_that_cost_as_much_as_they_may_are_refused_at_once() {
+    let dear = with_header("8192", "100000");
+    let test = vault(&[]).env("AWS_VAULT_FILE_PASSPHRASE", THEIRS);
+    let test = (0..101).fold(test, |test, n| test.file(&format!("keys/{n}"), &dear, 0o600));
+    let started = Instant::now();
+    let error =
+        "vault: error: to try a passphrase on all of keys costs more than 10000000 rounds\n";
+    let import = test.command(["import", "--from", "aws-vault", "--dir", "keys"]);
+    import.expect_error(6, error).run();
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
 fn what_is_no_file_is_refused_and_not_waited_for() {
     let test = vault(&[]).env("AWS_VAULT_FILE_PASSPHRASE", THEIRS).file("keys/prod", prod(), 0o600);
     let keys = test.home().join("keys");
