@@ -31,6 +31,7 @@ use crate::unlock::Named;
 use crate::vault::{Access, Pin};
 
 pub use report::{Finding, Mark, Report};
+pub use vault::DEFAULT;
 
 /// Checks say what they find in the report, and nothing else says anything.
 const SILENT: Say = Say { quiet: true, debug: false };
@@ -64,11 +65,12 @@ pub struct Host<'a> {
 /// Looks at everything, in the order in which a job would come across it.
 pub fn examine(host: &Host) -> Report {
     let mut report = Report::default();
-    let file = vault::file(host, &mut report);
+    let spare = config::needs_no_vault(host);
+    let file = vault::file(host, spare, &mut report);
     let nobody = Prompt::new(true, None);
     let access = file.as_ref().and_then(|file| access(host, &file.path, &nobody, &mut report));
     let vault = match (&file, &access) {
-        (Some(file), Some(access)) => keys::check(host, file, access, &mut report),
+        (Some(file), Some(access)) => keys::check(host, file, access, spare, &mut report),
         _ => {
             keys::sources(host, &mut report);
             None
@@ -79,6 +81,9 @@ pub fn examine(host: &Host) -> Report {
     }
     let cache = places::check(host, &mut report);
     let profiles = config::check(host, &mut report);
+    if let Some(profiles) = &profiles {
+        config::source(host, profiles, vault.as_ref(), &mut report);
+    }
     config::identity(host, &mut report);
     config::container(host, &mut report);
     exposure::check(&mut report);

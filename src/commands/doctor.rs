@@ -2,14 +2,14 @@
 
 use super::context::Context;
 use crate::cli::Doctor;
-use crate::doctor::{Host, examine};
+use crate::doctor::{DEFAULT, Host, examine};
 use crate::error::Result;
 use crate::report;
 
 /// 0 if there is nothing to mend, else 1.
 pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
     let named_by = |default| match (default, &context.global.vault) {
-        (true, _) => "the default",
+        (true, _) => DEFAULT,
         (false, Some(_)) => "--vault",
         (false, None) => "AWS_VAULT_FILE",
     };

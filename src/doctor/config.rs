@@ -1,6 +1,7 @@
 //! The AWS files: whether they can be read, who else can, and what in them does not count; and what the
 //! environment offers to profiles beside them.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -8,7 +9,8 @@ use serde_json::json;
 
 use super::{Host, Report};
 use crate::error::os_text;
-use crate::profile::{self, Profiles};
+use crate::profile::{self, Ask, Plan, Profiles};
+use crate::vault::Vault;
 
 /// Both files; what they say, if it can be understood.
 pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
@@ -28,6 +30,31 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
             json!({ "config": files.config, "credentials": files.credentials, "profiles": count }),
         );
     Some(profiles)
+}
+
+/// The plan for the profile that would be asked for, if there is one; `stored` are the profiles that
+/// have a key in the open vault.
+fn plan(host: &Host, profiles: &Profiles, stored: &BTreeSet<String>) -> Option<Plan> {
+    let profile = host.profile.clone().ok()?;
+    profile::plan(profiles, host.env, stored, &Ask { profile, ..Ask::default() }).ok()
+}
+
+/// True if the profile that would be asked for needs no vault.
+pub fn needs_no_vault(host: &Host) -> bool {
+    let files = profile::locate(host.env, host.places.home());
+    let plan = profile::read(&files).ok().and_then(|it| plan(host, &it, &BTreeSet::new()));
+    plan.is_some_and(|plan| plan.needs_no_vault())
+}
+
+/// Where the profile that would be asked for has its credentials from.
+pub fn source(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &mut Report) {
+    let names = vault.into_iter().flat_map(|vault| vault.payload().credential_names());
+    let stored = names.map(str::to_owned).collect();
+    let Some(plan) = plan(host, profiles, &stored) else { return };
+    let (name, kind) = (&plan.profile, plan.base.kind());
+    report
+        .ok("aws.source", format!("profile {name}: credentials from {kind}"))
+        .with(json!({ "profile": name, "source": kind }));
 }
 
 /// The variables of a web identity, where they are set.

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::vault::File;
 use super::{Host, Report};
 use crate::clock::Timestamp;
+use crate::error::Class;
 use crate::unlock::{self, Presence, Source};
 use crate::vault::{Access, Vault};
 
@@ -13,6 +14,7 @@ pub fn check<'a>(
     host: &Host,
     file: &File,
     access: &'a Access<'a>,
+    spare: bool,
     report: &mut Report,
 ) -> Option<Vault<'a>> {
     let slots = file.scanned.slot_names();
@@ -33,8 +35,16 @@ pub fn check<'a>(
             Some(vault)
         }
         // What lay around was tried in vain, or there was nothing: then a person is asked.
-        Err(_) if !slots.is_empty() && host.has_terminal && counting.all(|s| s.line > 3) => {
+        Err(_)
+            if !spare && !slots.is_empty() && host.has_terminal && counting.all(|s| s.line > 3) =>
+        {
             report.note("unlock.open", "a passphrase will be asked for on the terminal; not tried");
+            None
+        }
+        Err(error)
+            if spare && error.class == Class::Locked && !unlock::is_named(host.named, host.env) =>
+        {
+            report.note("unlock.open", format!("{}, and the profile needs none", error.what));
             None
         }
         Err(error) => {

@@ -11,6 +11,9 @@ use crate::sealed::{self, Scanned};
 use crate::vault::Vault;
 use crate::vault::pin::{Known, Memory};
 
+/// What names a vault that nobody named.
+pub const DEFAULT: &str = "the default";
+
 /// A vault that follows the grammar, and what this machine remembers of it.
 pub struct File {
     /// As it was named.
@@ -19,13 +22,15 @@ pub struct File {
     known: Option<Known>,
 }
 
-/// The file as anybody sees it who cannot open it.
-pub fn file(host: &Host, report: &mut Report) -> Option<File> {
+/// The file as anybody sees it who cannot open it. With `spare` it need not be there.
+pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
     let (path, by) = report.unless("vault.file", host.vault.clone())?;
     let shown = path.display();
     let real = match file::resolve(&path) {
         Ok(real) => real,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return none(&path, report),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return none(&path, spare && by == DEFAULT, report);
+        }
         Err(error) => {
             report.problem("vault.file", format!("cannot read {shown}: {}", os_text(&error)));
             return None;
@@ -33,7 +38,7 @@ pub fn file(host: &Host, report: &mut Report) -> Option<File> {
     };
     let (bytes, meta) = match file::read_regular(&real, sealed::FILE_LIMIT) {
         Ok(read) => read,
-        Err(ReadError::NotFound) => return none(&path, report),
+        Err(ReadError::NotFound) => return none(&path, spare && by == DEFAULT, report),
         Err(error) => {
             let why = match error {
                 ReadError::Io(error) => os_text(&error),
@@ -89,11 +94,16 @@ pub fn file(host: &Host, report: &mut Report) -> Option<File> {
     Some(File { path, scanned, known })
 }
 
-fn none<T>(path: &std::path::Path, report: &mut Report) -> Option<T> {
-    report
-        .problem("vault.file", format!("no vault at {}", path.display()))
-        .advise("make one with vault init, or name it by --vault or AWS_VAULT_FILE")
-        .with(json!({ "path": path }));
+fn none<T>(path: &std::path::Path, spare: bool, report: &mut Report) -> Option<T> {
+    let what = format!("no vault at {}", path.display());
+    let finding = if spare {
+        report.note("vault.file", format!("{what}, and the profile needs none"))
+    } else {
+        report
+            .problem("vault.file", what)
+            .advise("make one with vault init, or name it by --vault or AWS_VAULT_FILE")
+    };
+    finding.with(json!({ "path": path }));
     None
 }
 

@@ -56,6 +56,22 @@ pub enum Base {
     },
 }
 
+impl Base {
+    /// What kind of source it is, without anything that may be nobody's business.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Vault { .. } => "the vault",
+            Self::Process { .. } => "a credential_process",
+            Self::Plaintext { .. } => "keys in the clear in the AWS files",
+            Self::Environment => "the environment",
+            Self::Container { .. } => "the container's agent",
+            Self::Instance { .. } => "the EC2 instance's metadata service",
+            Self::WebIdentity(_) => "a web identity's token",
+            Self::Sso { .. } => "a login to IAM Identity Center",
+        }
+    }
+}
+
 /// Where a web identity token is had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {

@@ -445,3 +445,30 @@ fn what_the_environment_offers_is_shown_without_what_is_secret_in_it() {
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: not a path",
     );
 }
+
+#[test]
+fn a_profile_that_needs_no_vault_makes_none_a_note() {
+    let standin = scene::sts();
+    let test = Test::new()
+        .standin(&standin)
+        .file("token", "a.b.c", 0o600)
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", "token")
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/deploy");
+    let found = doctor(&test);
+    assert_eq!(found.0["well"], true, "{}", found.0);
+    found.has("vault.file", "note", "no vault at [HOME]/.local/share/vault/vault.age, and the");
+    found.has("aws.source", "ok", "profile default: credentials from a web identity's token");
+    // But one that was named has to be there, and what was named has to open it.
+    let named = test.clone().env("AWS_VAULT_FILE", "/nonexistent/vault.age");
+    doctor(&named).has("vault.file", "problem", "no vault at /nonexistent/vault.age");
+    let open = test.vault_with("default");
+    let source = "profile default: credentials from the vault";
+    doctor(&open).has("aws.source", "ok", source);
+    let shut = open.clone().env_remove("AWS_VAULT_AGE_KEY");
+    doctor(&shut).has(
+        "unlock.open",
+        "note",
+        "no key to open the vault with, and the profile needs",
+    );
+    doctor(&open.env("AWS_VAULT_AGE_KEY", "")).has("unlock.open", "problem", "AWS_VAULT_AGE_KEY");
+}
