@@ -1,6 +1,7 @@
 //! `vault login`: an address that opens the console.
 
 use crate::support::builder::{Output, Test};
+use crate::support::standin::identity::Provider;
 use crate::support::standin::{Fault, Role, StandIn, World};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
@@ -106,6 +107,27 @@ fn what_aws_would_refuse_is_not_asked() {
         assert!(output.stderr.starts_with(&format!("vault: error: {what}\n")), "{}", output.stderr);
     }
     assert_eq!(standin.log(), "");
+}
+
+/// No vault is there, and a token is no long-term key: the length is the role's own.
+#[test]
+fn a_web_identity_opens_the_console_without_a_vault() {
+    let subject = "repo:example/shop:ref:refs/heads/main";
+    let role = Role::new("deploy").max_duration(43_200).subject(subject);
+    let world = World::demo().provider(Provider::github()).role(role);
+    let standin = StandIn::start(world);
+    let token = Provider::github().token(subject, standin.now() + 300);
+    let test = Test::new().standin(&standin).file("token", token, 0o644);
+    let path = test.home().join("token");
+    let test = test
+        .env("AWS_WEB_IDENTITY_TOKEN_FILE", path)
+        .env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/deploy")
+        .env("AWS_ENDPOINT_URL_SIGNIN", standin.endpoint());
+    test.command(["login", "--duration", "2h"]).expect_stderr("").run();
+    let log = standin.log();
+    assert!(log.starts_with("AssumeRoleWithWebIdentity by repo:example/shop"), "{log}");
+    assert!(log.contains(" duration=7200: ok\ngetSigninToken for session 1: ok\n"), "{log}");
+    assert!(!test.vault_file().exists());
 }
 
 #[test]

@@ -732,3 +732,14 @@ fn a_damaged_login_is_none_and_one_warning() {
     login(&test).run();
     json(&test, "dev").expect_stderr("").run();
 }
+
+#[test]
+fn a_login_opens_the_console() {
+    let (standin, test) = logged_in();
+    let test = test.env("AWS_ENDPOINT_URL_SIGNIN", standin.endpoint());
+    test.command(["login", "dev"]).expect_stderr("").run();
+    assert!(log(&standin).ends_with("getSigninToken for session 1: ok\n"), "{}", log(&standin));
+    // And a role from there.
+    test.command(["login", "deploy"]).expect_stderr("").run();
+    assert!(log(&standin).ends_with("getSigninToken for session 2: ok\n"), "{}", log(&standin));
+}
