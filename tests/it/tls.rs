@@ -349,6 +349,22 @@ fn a_server_that_shows_an_authority_s_own_certificate_is_said() {
         .run();
 }
 
+/// Credentials go there, so nobody else may answer.
+#[test]
+#[ignore = "needs python3 and openssl"]
+fn the_sign_in_service_s_certificate_is_checked() {
+    let (standin, test) = scene::usual();
+    let server = TlsServer::before(&standin, false);
+    let test = test.env("AWS_ENDPOINT_URL_SIGNIN", server.url("localhost"));
+    let login = test.command(["login", "demo"]);
+    let refused = login.clone().expect_status(9).expect_stdout("").run().stderr;
+    assert!(refused.contains("is signed by none of the roots in "), "{refused}");
+    assert!(standin.signin_tokens().is_empty());
+    let opened = login.env("AWS_CA_BUNDLE", &server.certificate).expect_stderr("").run().stdout;
+    let start = format!("{}/federation?Action=login&", server.url("localhost"));
+    assert!(opened.starts_with(&start), "{opened}");
+}
+
 /// A proxy that connects to this port of this machine, whatever it is asked for.
 fn tunnel(port: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
