@@ -151,7 +151,7 @@ impl<'a, 'v> Rotate<'a, 'v> {
         run.prove(new, old, &user)?;
         let profiles = run.take_into_use(new, old)?;
         run.retire(new, old, &user)?;
-        run.end(old)?;
+        run.end(new, old)?;
         Ok(Rotated {
             profiles,
             user: user.name,
@@ -356,8 +356,15 @@ impl Run<'_, '_> {
     fn go_back(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let (new_id, old_id) = (&new.access_key_id, &old.access_key_id);
         let keys = self.iam(old, |iam, by| iam.list_access_keys(by, &user.name));
-        if !keys.is_ok_and(|keys| keys.iter().all(|key| key.id != *new_id)) {
-            return Ok(());
+        let Ok(keys) = keys else { return Ok(()) };
+        if let Some(listed) = keys.iter().find(|key| key.id == *new_id) {
+            return match listed.active {
+                true => Ok(()),
+                false => {
+                    Err(Error::aws(format!("somebody has made the new key {new_id} inactive at AWS"))
+                        .hint("make it active there, or delete it, and run the same command again"))
+                }
+            };
         }
         let now = self.with.clock.now();
         self.with.vault.change(|payload| {
@@ -384,30 +391,54 @@ impl Run<'_, '_> {
                 return Err(taken_over());
             }
             payload.replace_key(old_id, new, now);
-            Ok(payload.profiles_of(new_id))
+            in_use(payload, new)
         })
     }
 
     /// The old key is made inactive, and deleted once the new one has proven to stand alone. Both by the
-    /// new one, so IAM knows that one, too.
+    /// new one, so IAM knows that one, too; and both only as long as the vault on disk has that one in
+    /// use: somebody may have put an earlier copy in its place.
     fn retire(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let id = &old.access_key_id;
+        in_use(self.with.vault.read_back()?, new)?;
         let inactive =
             self.iam_steadily(new, |iam, by| iam.deactivate_access_key(by, &user.name, id));
-        gone_is_well(inactive)?;
+        self.done_or_gone(inactive, new, id, user)?;
         self.prove(new, old, user)?;
+        in_use(self.with.vault.read_back()?, new)?;
         let deleted = self.iam_steadily(new, |iam, by| iam.delete_access_key(by, &user.name, id));
-        gone_is_well(deleted)
+        self.done_or_gone(deleted, new, id, user)
     }
 
-    /// Drops the sessions of the old key, and the rotation from the journal.
-    fn end(&mut self, old: &Credentials) -> Result<()> {
+    /// Where the policies refuse it, somebody who may has perhaps deleted the key.
+    fn done_or_gone(
+        &mut self,
+        done: std::result::Result<(), StsError>,
+        new: &Credentials,
+        id: &str,
+        user: &User,
+    ) -> Result<()> {
+        if matches!(&done, Err(error) if error.is("AccessDenied")) {
+            let keys = self.iam(new, |iam, by| iam.list_access_keys(by, &user.name));
+            if keys.is_ok_and(|keys| keys.iter().all(|key| key.id != id)) {
+                return Ok(());
+            }
+        }
+        gone_is_well(done)
+    }
+
+    /// Drops the sessions of the old key, and the rotation from the journal. A profile that was given the
+    /// old key meanwhile gets the new one.
+    fn end(&mut self, new: &Credentials, old: &Credentials) -> Result<()> {
         for profile in self.with.sessions_of {
             if let Err(error) = self.with.cache.clear(profile) {
                 self.with.say.warn(error.what);
             }
         }
+        let now = self.with.clock.now();
         self.with.vault.change(|payload| {
+            payload.replace_key(&old.access_key_id, new, now);
+            in_use(payload, new)?;
             payload.end_rotation(&old.access_key_id);
             Ok(())
         })
@@ -441,6 +472,18 @@ fn current(payload: &Payload, rotation: &Rotation) -> Result<()> {
         return Err(taken_over());
     }
     Ok(())
+}
+
+/// The profiles that have the new key: one at least.
+fn in_use(payload: &Payload, new: &Credentials) -> Result<Vec<String>> {
+    let profiles = payload.profiles_of(&new.access_key_id);
+    match profiles.is_empty() {
+        false => Ok(profiles),
+        true => Err(Error::busy(
+            "the key was removed from the vault, or replaced there, while it was rotated",
+        )
+        .hint("vault rotate --resume says which keys AWS may still have")),
+    }
 }
 
 fn gone_is_well(done: std::result::Result<(), StsError>) -> Result<()> {

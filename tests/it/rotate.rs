@@ -3,6 +3,7 @@
 
 mod crash;
 mod many;
+mod meanwhile;
 mod mfa;
 mod other;
 mod spread;

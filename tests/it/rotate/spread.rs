@@ -138,3 +138,23 @@ fn if_somebody_deletes_the_new_key_the_old_one_is_used_again() {
         assert_rotated(&test, &standin);
     }
 }
+
+#[test]
+fn a_new_key_that_somebody_made_inactive_is_said() {
+    let standin = StandIn::start(world());
+    let test = place(&standin);
+    standin.pass_next(3);
+    standin.fail_next(Fault::AccessDenied);
+    rotate(&test, &standin).0.unwrap_err();
+    let new = standin.keys()[1].id.clone();
+    let active = |active| standin.change(|world| world.users[0].keys[1].active = active);
+    active(false);
+    let error = rotate(&test, &standin).0.unwrap_err();
+    assert_eq!(error.what, format!("somebody has made the new key {new} inactive at AWS"));
+    let hint = "make it active there, or delete it, and run the same command again";
+    assert_eq!(error.hint.unwrap(), hint);
+    assert_works(&test, &standin);
+    active(true);
+    assert_eq!(rotate(&test, &standin).0.unwrap().new, new);
+    assert_rotated(&test, &standin);
+}
