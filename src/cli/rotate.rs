@@ -24,7 +24,7 @@ pub struct Rotate {
     #[arg(long)]
     pub dry_run: bool,
     /// Delete the user's other key, if there is one, to make room (AWS allows two)
-    #[arg(long)]
+    #[arg(long, requires = "profile", conflicts_with = "all")]
     pub delete_other: bool,
     /// As JSON
     #[arg(long)]

@@ -11,6 +11,8 @@ impl Run<'_, '_> {
         for other in self.others(old, user)? {
             let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
             self.refuse_other(user, &other, used.as_ref())?;
+            // Only for a vault that can take the new key.
+            self.with.vault.change(|_| Ok(()))?;
             self.with.say.note(format!("Deleting {}", in_words(&other, used.as_ref())));
             self.delete(old, user, &other.id)?;
         }

@@ -1,5 +1,7 @@
 //! Another key of the same user is in the way.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::{assert_rotated, assert_works, log, place, plaintext, rotate, world};
 use crate::support::standin::{AccessKey, Fault, StandIn};
 use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
@@ -125,4 +127,28 @@ fn somebody_who_was_faster_is_said() {
     assert!(!plaintext(&test).contains("journal"));
     rotate(&test).run();
     assert_rotated(&test, &standin);
+}
+
+#[test]
+fn nothing_is_deleted_if_the_vault_cannot_be_written() {
+    let standin = with_other(None);
+    let test = place(&standin);
+    let dir = test.vault_file().parent().unwrap().to_owned();
+    std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).unwrap();
+    test.command(["rotate", "ci", "--delete-other"]).expect_status(6).expect_stdout("").run();
+    assert_eq!(standin.keys().len(), 2, "{}", log(&standin));
+}
+
+#[test]
+fn other_keys_are_deleted_for_one_profile_at_a_time() {
+    let standin = with_other(None);
+    let test = place(&standin);
+    for (all, error) in [
+        ("--all", "--all and --delete-other do not go together"),
+        ("--resume", "<PROFILE> is missing"),
+    ] {
+        let error = format!("vault: error: {error}\nvault: hint: see --help\n");
+        test.command(["rotate", all, "--delete-other"]).expect_error(2, &error).run();
+    }
+    assert_eq!(standin.keys().len(), 2);
 }
