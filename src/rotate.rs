@@ -360,10 +360,10 @@ impl Run<'_, '_> {
         if let Some(listed) = keys.iter().find(|key| key.id == *new_id) {
             return match listed.active {
                 true => Ok(()),
-                false => {
-                    Err(Error::aws(format!("somebody has made the new key {new_id} inactive at AWS"))
-                        .hint("make it active there, or delete it, and run the same command again"))
-                }
+                false => Err(Error::aws(format!(
+                    "somebody has made the new key {new_id} inactive at AWS"
+                ))
+                .hint("make it active there, or delete it, and run the same command again")),
             };
         }
         let now = self.with.clock.now();
