@@ -279,6 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn keeping_a_login_removes_those_that_are_over() {
+        let dir = Directory::new();
+        let folder = dir.path.join("logins");
+        std::fs::create_dir(&folder).unwrap();
+        let days = |letter: &str, age: i64| {
+            let path = folder.join(letter.repeat(64));
+            std::fs::write(&path, "x").unwrap();
+            let seconds = u64::try_from(NOON - age * 24 * 3600).unwrap();
+            let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
+            std::fs::File::options().write(true).open(&path).unwrap().set_modified(time).unwrap();
+            path
+        };
+        let (over, kept) = (days("a", 92), days("b", 90));
+        cache(&dir.path, 0).login(&[]).lock(long()).unwrap().keep(&login(60, true)).unwrap();
+        assert!(!over.exists() && kept.exists());
+    }
+
+    #[test]
     fn one_writes_at_a_time() {
         let dir = Directory::new();
         let (one, two) = (cache(&dir.path, 0), cache(&dir.path, 0));

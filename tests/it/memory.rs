@@ -388,6 +388,34 @@ fn no_token_is_left_when_the_command_gets_a_session_for_it() {
 }
 
 #[test]
+fn no_token_of_a_login_is_left_when_the_command_gets_credentials_by_it() {
+    let scene = Scene::new();
+    // So that it is refreshed before each use.
+    scene.standin.change(|world| world.sso.token_lasts = 60);
+    let test = scene.test.clone();
+    test.config(&format!(
+        "[profile dev]\nsso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n\
+         sso_account_id = 123456789012\nsso_role_name = ReadOnly\nendpoint_url = {}\n",
+        scene.standin.endpoint()
+    ));
+    scene.run(&["-i", "key"]).args(["sso", "login", "dev"]).run();
+    let secrets = || {
+        let mut secrets = scene.secrets();
+        scene.standin.change(|world| {
+            for secret in &world.sso.secrets {
+                let (name, random) = secret.rsplit_once('-').expect("a name");
+                secrets.add(name, random);
+            }
+        });
+        secrets
+    };
+    let run = |name| (name, scene.run(&["-i", "key"]).args(["exec", "dev", "--", "/bin/true"]));
+    assert_nothing_at_execve(&scene, secrets, &[run("made"), run("cached")]);
+    let calls: Vec<_> = scene.standin.calls().iter().map(|call| call.action.clone()).collect();
+    assert_eq!(calls[2..], ["CreateToken", "CreateToken", "GetRoleCredentials"]);
+}
+
+#[test]
 fn an_answer_holds_the_credentials_and_the_memory_nothing_else() {
     let scene = Scene::new();
     let run = scene.run(&["-i", "key", "exec", "--json", "mfa-role"]);

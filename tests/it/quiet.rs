@@ -99,3 +99,21 @@ fn a_cached_session_of_a_web_identity_does_neither_with_a_vault_or_without() {
         assert_eq!(standin.connections(), connections);
     }
 }
+
+#[test]
+#[ignore = "needs strace"]
+fn a_cached_session_by_a_login_does_neither() {
+    let standin = StandIn::demo();
+    let config = "[profile dev]\nsso_start_url = https://example.awsapps.com/start\n\
+                  sso_region = us-east-1\nsso_account_id = 123456789012\nsso_role_name = ReadOnly\n";
+    let test = Test::new().vault_with("demo").config(config).standin(&standin);
+    let test = test
+        .env("AWS_ENDPOINT_URL_SSO", standin.endpoint())
+        .env("AWS_ENDPOINT_URL_SSO_OIDC", standin.endpoint());
+    test.command(["sso", "login", "dev"]).run();
+    test.command(["exec", "--json", "dev"]).run();
+    let connections = standin.connections();
+    assert_quiet(&test, &["exec", "--json", "dev"]);
+    assert_quiet(&test, &["exec", "dev", "--", "true"]);
+    assert_eq!(standin.connections(), connections);
+}
