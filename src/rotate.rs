@@ -17,9 +17,9 @@
 //! | after UpdateAccessKey | the same; the old one is inactive | proves the new one, which now stands alone, and deletes the old one |
 //! | after DeleteAccessKey | the same; AWS does not know the old one | drops its sessions, ends the entry |
 //!
-//! An entry is written only when the user has no other key, so one that turns up beside the two is the
-//! rotation's own, whose secret is lost. It was never used, then; one that was used is somebody's, and
-//! is left alone. If the new key is deleted by somebody else while the old one is there, the next run
+//! An entry is written only when the user has no other key, so one that turns up beside the two may be the
+//! rotation's own, whose secret is lost. That was made within minutes of the entry's time, and never
+//! used; any other is somebody's, and is left alone. If the new key is deleted by somebody else while the old one is there, the next run
 //! goes back to the old one. Each run begins with a write, so what an earlier one saved without the
 //! disk's word for it is on the disk before AWS is asked for anything.
 
@@ -250,8 +250,9 @@ impl Run<'_, '_> {
         let user = User::of(self.with.sts.caller_identity(&old)?)?;
         self.make_room(&old, &user)?;
         let profile = self.with.profile;
+        let (at, run) = (Some(self.now()), name()?);
         let rotation =
-            Rotation { profile: profile.to_owned(), user: user.arn, old, new: None, run: name()? };
+            Rotation { profile: profile.to_owned(), user: user.arn, at, old, new: None, run };
         self.with.vault.change(|payload| {
             let id = rotation.old.access_key_id.as_str();
             if payload.access_key_id(profile) != Some(id) || payload.rotation_of(id).is_some() {
@@ -267,7 +268,18 @@ impl Run<'_, '_> {
     /// CreateAccessKey, until there is a key whose secret is known, and saves it. `again`: an earlier
     /// run may have made one.
     fn create(&mut self, rotation: Rotation, user: &User, again: bool) -> Result<Rotation> {
-        let new = match self.make(&rotation.old, user, again) {
+        let mut rotation = rotation;
+        if again {
+            // Before the time of this try stands in the place of the earlier one's.
+            self.delete_lost(&rotation, user)?;
+            rotation.at = Some(self.now());
+            self.with.vault.change(|payload| {
+                current(payload, &rotation)?;
+                payload.set_rotation(&rotation);
+                Ok(())
+            })?;
+        }
+        let new = match self.make(&rotation, user, again) {
             Ok(new) => new,
             Err(NotMade { error, nothing_there }) => {
                 if nothing_there {
@@ -301,17 +313,13 @@ impl Run<'_, '_> {
     /// `ours`: there may be a key at AWS whose secret is lost.
     fn make(
         &mut self,
-        old: &Credentials,
+        rotation: &Rotation,
         user: &User,
         mut ours: bool,
     ) -> std::result::Result<Credentials, NotMade> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
-            if ours {
-                let deleted = self.delete_lost(old, user);
-                deleted.map_err(|error| NotMade { error, nothing_there: false })?;
-            }
-            let made = self.iam(old, |iam, by| iam.create_access_key(by, &user.name));
+            let made = self.iam(&rotation.old, |iam, by| iam.create_access_key(by, &user.name));
             let error = match made {
                 Ok(new) => return Ok(new),
                 Err(error) => error,
@@ -322,6 +330,10 @@ impl Run<'_, '_> {
             if !may_pass || !self.pause(pauses.next()) {
                 let error = if full && !ours { taken(user) } else { denied(error) };
                 return Err(NotMade { error, nothing_there: !ours });
+            }
+            if ours {
+                let deleted = self.delete_lost(rotation, user);
+                deleted.map_err(|error| NotMade { error, nothing_there: false })?;
             }
         }
     }
@@ -446,6 +458,12 @@ impl Run<'_, '_> {
 
     fn delete(&mut self, key: &Credentials, user: &User, id: &str) -> Result<()> {
         gone_is_well(self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id)))
+    }
+
+    /// AWS's time, as far as its last answer tells.
+    fn now(&self) -> Timestamp {
+        let offset = self.with.iam.clock_offset().unwrap_or_default();
+        Timestamp(self.with.clock.now().0.saturating_add(offset))
     }
 
     /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.

@@ -4,6 +4,11 @@ use super::{Run, User};
 use crate::aws::{LastUse, ListedKey, StsError};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::vault::Rotation;
+
+/// A run makes calls for five minutes at most, and clocks differ: so many seconds lie between an entry's
+/// time and the making of its key.
+const TRY: u64 = 600;
 
 impl Run<'_, '_> {
     /// AWS gives a user two keys: there must be room for the new one.
@@ -19,13 +24,17 @@ impl Run<'_, '_> {
         Ok(())
     }
 
-    /// Deletes the key that an earlier try made, whose answer or vault was lost. It cannot have been
-    /// used; where AWS does not tell that, the journal's word counts.
-    pub(super) fn delete_lost(&mut self, old: &Credentials, user: &User) -> Result<()> {
+    /// Deletes the key that an earlier try made, whose answer or vault was lost. It was made when that was
+    /// tried, and cannot have been used; where AWS does not tell the latter, the former has to do.
+    pub(super) fn delete_lost(&mut self, rotation: &Rotation, user: &User) -> Result<()> {
+        let old = &rotation.old;
         for other in self.others(old, user)? {
+            let times = rotation.at.zip(other.created);
+            let in_time =
+                times.is_some_and(|(at, made)| made.seconds_since(at).unsigned_abs() <= TRY);
             let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
             let in_vault = !self.with.vault.payload().profiles_of(&other.id).is_empty();
-            if in_vault || used.as_ref().is_some_and(|used| used.at.is_some()) {
+            if !in_time || in_vault || used.as_ref().is_some_and(|used| used.at.is_some()) {
                 self.refuse_other(user, &other, used.as_ref())?;
                 self.with.say.note(format!("Deleting {}", in_words(&other, used.as_ref())));
             }

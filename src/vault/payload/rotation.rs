@@ -20,6 +20,8 @@ pub struct Rotation {
     pub user: String,
     /// The key that is to go. It stays here until AWS has deleted it.
     pub old: Credentials,
+    /// When a run last set out to make the new key, by AWS's clock.
+    pub at: Option<Timestamp>,
     /// The new key, which no profile has before it is proven.
     pub new: Option<Credentials>,
     /// Random, one for each run: the run that wrote the entry last is the one that goes on.
@@ -50,6 +52,9 @@ impl Payload {
             ("run", rotation.run.as_str()),
         ] {
             fields.insert(field.into(), Value::String(value.to_owned()));
+        }
+        if let Some(at) = rotation.at {
+            fields.insert("at".into(), Value::String(at.to_rfc3339()));
         }
         fields.insert("old".into(), Value::Table(table(&rotation.old)));
         if let Some(new) = &rotation.new {
@@ -112,6 +117,7 @@ pub(super) fn rotation(entry: &Table) -> Option<Rotation> {
     Some(Rotation {
         profile: text("profile")?,
         user: text("user")?,
+        at: text("at").and_then(|at| Timestamp::parse(&at)),
         old: key("old")?,
         new: if entry.contains_key("new") { Some(key("new")?) } else { None },
         run: text("run")?,
@@ -130,6 +136,7 @@ mod tests {
         Rotation {
             profile: "ci".into(),
             user: "arn:aws:iam::123456789012:user/robot".into(),
+            at: Some(Timestamp(1_769_860_800)),
             old: key("AKIA1"),
             new: None,
             run: "1".into(),
@@ -144,7 +151,8 @@ mod tests {
         let mut payload = Payload::parse(&payload.to_plaintext()).unwrap();
         assert_eq!(payload.rotations().count(), 1);
         for id in ["AKIA1", "AKIA2"] {
-            assert_eq!(payload.rotation_of(id).unwrap().run, "2");
+            let rotation = payload.rotation_of(id).unwrap();
+            assert_eq!((&*rotation.run, rotation.at), ("2", started().at));
         }
         assert!(payload.rotation_of("AKIA3").is_none());
         payload.end_rotation("AKIA2");
