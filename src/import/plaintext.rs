@@ -26,7 +26,10 @@ fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
     let skipped = |why: &str| Some(Content::Skipped(why.to_owned()));
     match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
         (None, None) => None,
-        (Some(_), Some(_)) if get("aws_session_token").is_some() => {
+        // The second is boto's old name for it.
+        (Some(_), Some(_))
+            if ["aws_session_token", "aws_security_token"].iter().any(|key| get(key).is_some()) =>
+        {
             skipped("these are temporary credentials")
         }
         (Some(id), Some(secret)) => Some(Content::of(checked(id, Secret::new(secret.to_owned())))),

@@ -88,7 +88,8 @@ fn entries<'a>(
         program: text(&context.global.pass_cmd, "AWS_VAULT_PASS_CMD")
             .map_or_else(|| "pass".into(), OsString::from),
         prefix: text(&context.global.pass_prefix, "AWS_VAULT_PASS_PREFIX").unwrap_or_default(),
-        vars: exec::helper_environment(context.env, false),
+        // Nothing that may open a vault is any use to it, sops's key neither.
+        vars: exec::helper_environment(context.env, true),
     };
     let profiles = context.profiles()?;
     let mut names = store.list()?;

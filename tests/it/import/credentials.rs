@@ -114,6 +114,19 @@ fn a_key_that_does_not_stand_there_plainly_is_left_and_that_is_said() {
 }
 
 #[test]
+fn temporary_credentials_are_told_by_their_token_under_either_name() {
+    for name in ["aws_session_token", "AWS_SECURITY_TOKEN"] {
+        let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + name + " = x\n";
+        let test = vault(&[]).aws_credentials(&text);
+        let table = "prod  -  skipped: these are temporary credentials\n";
+        let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+        import.expect_stdout(table).expect_stderr("").run();
+        assert_eq!(test.read(".aws/credentials"), text.as_bytes());
+        holds(&test, "");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_or_changed_is_an_error_and_the_keys_are_nowhere_lost() {
     let odd = "aws_secret_access_key = wJalrXUtnFEMI\n";
     let test = vault(&[]).aws_credentials(odd);

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 /// Stands for `pass`: `show -- NAME` prints the file of that name, as the real one decrypts it, and
 /// whatever else it sees is noted.
 const PASS: &str = r#"#!/bin/sh
-echo "$* $PASSWORD_STORE_DIR ${AWS_VAULT_AGE_KEY-}${AWS_VAULT_FILE_PASSPHRASE-}" >>"$HOME/seen"
+echo "$* $PASSWORD_STORE_DIR ${AWS_VAULT_AGE_KEY-}${AWS_VAULT_FILE_PASSPHRASE-}${SOPS_AGE_KEY-}" >>"$HOME/seen"
 [ "$#" = 3 ] && [ "$1 $2" = "show --" ] || exit 64
 case $3 in *locked) echo "gpg: decryption failed: No secret key" >&2; exit 2 ;; esac
 cat "$PASSWORD_STORE_DIR/$3.gpg"
@@ -38,7 +38,7 @@ fn store(test: Test) -> Test {
     let test = items.iter().fold(test.env("PATH", bin), |test, (name, text)| {
         test.file(&format!(".password-store/{name}.gpg"), text, 0o600)
     });
-    test.env("AWS_VAULT_FILE_PASSPHRASE", "theirs")
+    test.env("AWS_VAULT_FILE_PASSPHRASE", "theirs").env("SOPS_AGE_KEY", "theirs")
 }
 
 fn seen(test: &Test) -> String {
