@@ -152,9 +152,13 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
         (true, 0) => prompt.hidden(&format!(
             "Another passphrase is wanted for {closed} more. Enter it, or nothing to leave them: "
         )),
-        (_, 0) => prompt.hidden(&format!("Enter passphrase to unlock {shown}: ")),
-        _ => prompt
-            .hidden(&format!("Wrong passphrase, try again. Enter passphrase to unlock {shown}: ")),
+        (_, 0) => prompt.hidden(&format!("Enter aws-vault's passphrase for {shown}: ")),
+        (true, _) => {
+            prompt.hidden("Wrong passphrase, try again. Enter it, or nothing to leave them: ")
+        }
+        (false, _) => prompt.hidden(&format!(
+            "Wrong passphrase, try again. Enter aws-vault's passphrase for {shown}: "
+        )),
     };
     if given.is_none() && !closed.is_empty() && !prompt.available() {
         return Err(Error::locked(format!("no passphrase for aws-vault's files in {shown}")).hint(

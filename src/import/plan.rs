@@ -94,7 +94,8 @@ pub fn table(steps: &[Step]) -> String {
                 Act::New => "new".to_owned(),
                 Act::Same => "same".to_owned(),
                 Act::Kept => {
-                    "kept: the vault has another key for it (--overwrite replaces it)".to_owned()
+                    "kept: the vault has another key, maybe a newer one (--overwrite replaces it)"
+                        .to_owned()
                 }
                 Act::Replaced => "replaced".to_owned(),
                 Act::Skipped(why) => format!("skipped: {why}"),

@@ -89,7 +89,7 @@ fn a_key_that_is_there_is_kept_unless_told_otherwise() {
     let before = std::fs::read(test.vault_file()).expect("the vault");
     let import =
         |flags: &[&str]| test.command(["import", "--from", "csv", "prod"]).args(flags).stdin(csv());
-    let kept = "prod  AKIAIOSFODNN7EXAMPLE  kept: the vault has another key for it (--overwrite replaces it)\n";
+    let kept = "prod  AKIAIOSFODNN7EXAMPLE  kept: the vault has another key, maybe a newer one (--overwrite replaces it)\n";
     import(&[]).expect_stdout(kept).expect_stderr("").run();
     let replaced = "prod  AKIAIOSFODNN7EXAMPLE  replaced\n";
     let nothing = "Nothing was changed\n";
@@ -106,9 +106,8 @@ fn a_key_that_is_there_is_kept_unless_told_otherwise() {
 #[test]
 fn what_the_aws_config_lacks_is_said() {
     let test = vault(&[]);
-    let said = format!(
-        "Not in [HOME]/.aws/config yet, where a region belongs too:\n  [profile prod]\n{FILE}"
-    );
+    let said =
+        format!("Add to [HOME]/.aws/config, each with its region:\n  [profile prod]\n{FILE}");
     let import = test.command(["import", "--from", "csv", "prod"]).stdin(csv());
     import.expect_stderr(&said).run();
 }

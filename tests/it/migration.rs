@@ -399,7 +399,7 @@ fn who_has_aws_vaults_files_is_over_in_five_lines() {
             continue;
         }
         let mut pty = run.pty();
-        pty.expect("Enter passphrase to unlock ", SOON);
+        pty.expect("Enter aws-vault's passphrase for ", SOON);
         pty.send(crate::import::aws_vault::THEIRS);
         pty.expect("nothing to leave them: ", SOON);
         pty.send("another passphrase that everybody knows");

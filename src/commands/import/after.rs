@@ -14,7 +14,7 @@ use crate::profile::edit;
 use crate::vault::Vault;
 
 /// What is to be done with keys that also lie elsewhere.
-const ROTATE: &str = "make new ones by vault rotate PROFILE";
+const ROTATE: &str = "make new keys (vault rotate PROFILE)";
 
 /// What became of the credentials file: the profiles whose keys were taken out, and those whose were not,
 /// since their lines are not plain.
@@ -59,6 +59,15 @@ pub fn tell(
         .filter(|step| matches!(step.act, Act::New | Act::Same | Act::Replaced))
         .map(|step| step.profile)
         .collect();
+    let kept: Vec<&str> =
+        steps.iter().filter(|step| step.act == Act::Kept).map(|step| step.profile).collect();
+    if args.remove_source && !kept.is_empty() {
+        say.warn(format!(
+            "the vault has other keys, so these stay in {}: {}",
+            source::credentials_file(context)?.display(),
+            kept.join(", ")
+        ));
+    }
     if stored.is_empty() {
         return Ok(());
     }
@@ -69,7 +78,7 @@ pub fn tell(
                 "For aws-vault's command lines: ln -s vault aws-vault, in the directory of vault",
             );
             say.note(format!(
-                "aws-vault's own copies are as they were. When all works remove them, and {ROTATE}"
+                "aws-vault's own copies are as they were. When all works, {ROTATE} and remove them"
             ));
         }
         Source::Csv | Source::Json => {
@@ -105,7 +114,7 @@ fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {
         );
         say.note(format!(
             "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still \
-             have them, so {ROTATE}"
+             have them: {ROTATE}"
         ));
     }
 }
@@ -121,7 +130,7 @@ fn config_lines(stored: &[&str], context: &Context) {
     let Some(path) = profiles.files().config.as_deref().filter(|_| !lacking.is_empty()) else {
         return;
     };
-    context.say.note(format!("Not in {} yet, where a region belongs too:", path.display()));
+    context.say.note(format!("Add to {}, each with its region:", path.display()));
     for section in lacking {
         context.say.note(format!("  {}", section.trim_end()));
     }

@@ -12,8 +12,8 @@ const PROFILES: [&str; 5] = ["prod", "team/ci", "100%", "of-2020", "elsewhere"];
 const LEFT_OUT: &str =
     "Left out, since they end by themselves: 2 sessions and tokens of aws-vault's\n";
 const LINK: &str = "For aws-vault's command lines: ln -s vault aws-vault, in the directory of vault\n\
-     aws-vault's own copies are as they were. When all works remove them, and make new ones by \
-     vault rotate PROFILE\n";
+     aws-vault's own copies are as they were. When all works, make new keys \
+     (vault rotate PROFILE) and remove them\n";
 
 pub fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/aws-vault/keys").join(name)
@@ -103,9 +103,10 @@ fn a_person_is_asked_for_as_many_passphrases_as_there_are() {
     let test = with_keys(vault(&PROFILES));
     let mut pty = test.command(["import", "--from", "aws-vault"]).pty();
     for (question, answer) in [
-        ("Enter passphrase to unlock ", "wrong"),
-        ("Wrong passphrase, try again. Enter passphrase to unlock ", THEIRS),
-        ("Another passphrase is wanted for 1 more. Enter it, or nothing to leave them: ", OTHER),
+        ("Enter aws-vault's passphrase for ", "wrong"),
+        ("Wrong passphrase, try again. Enter aws-vault's passphrase for ", THEIRS),
+        ("Another passphrase is wanted for 1 more. Enter it, or nothing to leave them: ", "wrong"),
+        ("Wrong passphrase, try again. Enter it, or nothing to leave them: ", OTHER),
     ] {
         pty.expect(question, SOON);
         assert!(!pty.echoes());
@@ -121,7 +122,7 @@ fn a_person_is_asked_for_as_many_passphrases_as_there_are() {
 fn a_person_may_leave_the_rest_and_is_not_asked_for_ever() {
     let test = with_keys(vault(&PROFILES));
     let mut pty = test.command(["import", "--from", "aws-vault"]).pty();
-    pty.expect("Enter passphrase to unlock ", SOON);
+    pty.expect("Enter aws-vault's passphrase for ", SOON);
     pty.send(THEIRS);
     pty.expect("nothing to leave them: ", SOON);
     pty.send("");
@@ -131,7 +132,7 @@ fn a_person_may_leave_the_rest_and_is_not_asked_for_ever() {
     let test = with_keys(vault(&PROFILES));
     let mut pty = test.command(["import", "--from", "aws-vault"]).pty();
     for _ in 0..3 {
-        pty.expect("Enter passphrase to unlock ", SOON);
+        pty.expect("Enter aws-vault's passphrase for ", SOON);
         pty.send("wrong");
     }
     let (status, screen) = pty.end(SOON);

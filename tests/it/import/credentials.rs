@@ -9,7 +9,7 @@ use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 const SAID: &str = "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config: \
     credential_process = /usr/local/bin/vault exec --json PROFILE\n\
     Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still have \
-    them, so make new ones by vault rotate PROFILE\n";
+    them: make new keys (vault rotate PROFILE)\n";
 
 fn section(name: &str, id: &str, secret: &str) -> String {
     format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
@@ -82,8 +82,9 @@ fn only_what_the_vault_holds_is_taken_out() {
     let test = vault(&[]).stored("prod", SECOND_ID, SECOND_SECRET).aws_credentials(&text);
     let import = test.command(["import", "--from", "credentials", "--remove-source"]);
     let table = "ci    AKIAI44QH8DHBEXAMPLE  new\nprod  AKIAIOSFODNN7EXAMPLE  kept: the vault has \
-                 another key for it (--overwrite replaces it)\n";
-    let said = format!("Took the keys of ci out of [HOME]/.aws/credentials\n{SAID}");
+                 another key, maybe a newer one (--overwrite replaces it)\n";
+    let stays = "vault: warning: the vault has other keys, so these stay in [HOME]/.aws/credentials: prod\n";
+    let said = format!("{stays}Took the keys of ci out of [HOME]/.aws/credentials\n{SAID}");
     import.expect_stdout(table).expect_stderr(&said).run();
     let left = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "[ci]\n";
     assert_eq!(test.read(".aws/credentials"), left.as_bytes());

@@ -46,8 +46,8 @@ fn seen(test: &Test) -> String {
 }
 
 const LINK: &str = "For aws-vault's command lines: ln -s vault aws-vault, in the directory of vault\n\
-     aws-vault's own copies are as they were. When all works remove them, and make new ones by \
-     vault rotate PROFILE\n";
+     aws-vault's own copies are as they were. When all works, make new keys \
+     (vault rotate PROFILE) and remove them\n";
 
 #[test]
 fn entries_below_the_prefix_are_read_by_pass_itself() {
