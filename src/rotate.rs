@@ -361,7 +361,7 @@ impl Run<'_, '_> {
             None => {}
         }
         Err(Error::aws(format!("AWS does not take the new key {} yet", new.access_key_id))
-            .hint("in a minute, run the same command again: it goes on where this stopped"))
+            .hint("in a minute, vault rotate --resume goes on where this stopped"))
     }
 
     /// Back to the old key, if AWS has the new one no longer.

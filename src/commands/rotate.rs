@@ -25,6 +25,9 @@ use crate::vault::{Payload, Vault};
 /// for a phone.
 const DEADLINE: Duration = Duration::from_secs(300);
 
+/// The hint where something was begun. With `--all`, the same command would begin the others anew.
+const GOES_ON: &str = "vault rotate --resume goes on where this stopped";
+
 /// A key to be replaced.
 struct Job {
     /// A profile that has it.
@@ -57,7 +60,7 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
     let job = with.job(asked.as_str(), vault.payload())?;
     let done = with.one(&job, &mut vault)?;
     report::result(&match args.json {
-        true => format!("{}\n", done.to_json(asked.as_str())),
+        true => format!("{}\n", done.to_json(&[asked.as_str().to_owned()])),
         false => format!("{}\n", done.to_text(asked.as_str())),
     })
 }
@@ -96,12 +99,14 @@ impl With<'_> {
         };
         let mut seen = BTreeSet::new();
         let payload = vault.payload();
-        let mut jobs = Vec::new();
+        let mut jobs: Vec<(Vec<String>, Result<Job>)> = Vec::new();
         for profile in payload.credential_names() {
             let id = payload.access_key_id(profile).unwrap_or_default();
             let begun = payload.rotation_of(id).is_some();
             if seen.insert(id.to_owned()) && (begun || !self.args.resume) {
-                jobs.push((profile.to_owned(), self.job(profile, payload)));
+                let same = |name: &&str| payload.access_key_id(name) == Some(id);
+                let names = payload.credential_names().filter(same).map(str::to_owned);
+                jobs.push((names.collect(), self.job(profile, payload)));
             }
         }
         if jobs.is_empty() {
@@ -113,19 +118,23 @@ impl With<'_> {
             };
             return report::result(nothing);
         }
-        let done: Vec<(String, Result<Done>)> = jobs
+        let done: Vec<(Vec<String>, Result<Done>)> = jobs
             .into_iter()
-            .map(|(profile, job)| (profile, job.and_then(|job| self.one(&job, vault))))
+            .map(|(profiles, job)| (profiles, job.and_then(|job| self.one(&job, vault))))
             .collect();
-        let shown = |(profile, done): &(String, Result<Done>)| match done {
-            Ok(done) => done.to_text(profile),
-            Err(error) => format!("{profile}: failed: {}", error.what),
+        let shown = |(profiles, done): &(Vec<String>, Result<Done>)| match done {
+            Ok(done) => done.to_text(&profiles.join(", ")),
+            Err(error) => {
+                let hint = error.hint.as_ref().map(|hint| format!(" ({hint})"));
+                let hint = hint.unwrap_or_default();
+                format!("{}: failed: {}{hint}", profiles.join(", "), error.what)
+            }
         };
         report::result(&match self.args.json {
             true => {
-                let one = |(profile, done): &(String, Result<Done>)| match done {
-                    Ok(done) => done.to_json(profile),
-                    Err(error) => failed(profile, error),
+                let one = |(profiles, done): &(Vec<String>, Result<Done>)| match done {
+                    Ok(done) => done.to_json(profiles),
+                    Err(error) => failed(profiles, error),
                 };
                 format!("{}\n", Value::Array(done.iter().map(one).collect()))
             }
@@ -137,8 +146,10 @@ impl With<'_> {
             None => Ok(()),
             Some(first) => {
                 let what = format!("{} of {count} keys could not be rotated", errors.len());
-                Err(Error::new(first.class, what)
-                    .hint("run the same command again: it goes on where this stopped"))
+                let error = Error::new(first.class, what);
+                let payload = vault.payload();
+                let begun = payload.credential_names().any(|name| is_begun(name, payload));
+                Err(if begun && !self.args.dry_run { error.hint(GOES_ON) } else { error })
             }
         }
     }
@@ -147,9 +158,7 @@ impl With<'_> {
         let Context { env, clock, say, .. } = *self.context;
         let profile = job.profile.as_str();
         let payload = vault.payload();
-        let begun = |payload: &Payload| {
-            payload.access_key_id(profile).is_some_and(|id| payload.rotation_of(id).is_some())
-        };
+        let begun = |payload: &Payload| is_begun(profile, payload);
         if self.args.resume && !begun(payload) {
             return Ok(Done::Nothing);
         }
@@ -199,9 +208,7 @@ impl With<'_> {
         }
         let done = rotate.run().map(Done::Rotated);
         done.map_err(|error| match error.hint {
-            None if begun(vault.payload()) => {
-                error.hint("run the same command again: it goes on where this stopped")
-            }
+            None if begun(vault.payload()) => error.hint(GOES_ON),
             _ => error,
         })
     }
@@ -232,13 +239,18 @@ fn plan(files: &Profiles, env: &Env, payload: &Payload, name: &str, token: bool)
     profile::plan(files, env, &stored, &ask)
 }
 
+/// True if the journal has the key of this profile.
+fn is_begun(profile: &str, payload: &Payload) -> bool {
+    payload.access_key_id(profile).is_some_and(|id| payload.rotation_of(id).is_some())
+}
+
 fn device(plan: &Plan) -> Option<Mfa> {
     plan.steps.iter().find_map(Step::mfa).cloned()
 }
 
-fn failed(profile: &str, error: &Error) -> Value {
+fn failed(profiles: &[String], error: &Error) -> Value {
     json!({
-        "profiles": [profile],
+        "profiles": profiles,
         "state": "failed",
         "error": error.what,
         "hint": error.hint,
@@ -279,7 +291,7 @@ impl Done {
         }
     }
 
-    fn to_json(&self, asked: &str) -> Value {
+    fn to_json(&self, asked: &[String]) -> Value {
         match self {
             Self::Rotated(done) => json!({
                 "profiles": done.profiles,
@@ -296,7 +308,7 @@ impl Done {
                 "created": would.created.map(|at| at.to_rfc3339()),
                 "would_delete": would.other,
             }),
-            Self::Nothing => json!({ "profiles": [asked], "state": "nothing" }),
+            Self::Nothing => json!({ "profiles": asked, "state": "nothing" }),
         }
     }
 }

@@ -70,19 +70,19 @@ fn a_failure_of_one_does_not_stop_the_others() {
             .expect_status(9)
             .expect_stderr(
                 "vault: error: 1 of 2 keys could not be rotated\n\
-                 vault: hint: run the same command again: it goes on where this stopped\n",
+                 vault: hint: vault rotate --resume goes on where this stopped\n",
             )
             .run();
         let new = ids(&test)[2].clone();
         let what = "AWS refused GetCallerIdentity: AccessDenied: Access denied by an explicit deny in \
                     an identity-based policy";
-        let hint = "run the same command again: it goes on where this stopped";
+        let hint = "vault rotate --resume goes on where this stopped";
         if json {
             let found: Value = serde_json::from_str(&output.stdout).unwrap();
             assert_eq!(
                 found,
                 json!([
-                    {"profiles": ["ci"], "state": "failed", "error": what, "hint": hint, "code": 9},
+                    {"profiles": ["ci", "ci-2"], "state": "failed", "error": what, "hint": hint, "code": 9},
                     {
                         "profiles": ["other"],
                         "state": "rotated",
@@ -94,7 +94,7 @@ fn a_failure_of_one_does_not_stop_the_others() {
             );
         } else {
             let line = format!("other: {OTHER} is replaced by {new}, for the user other\n");
-            assert_eq!(output.stdout, format!("ci: failed: {what}\n{line}"));
+            assert_eq!(output.stdout, format!("ci, ci-2: failed: {what} ({hint})\n{line}"));
         }
         assert_eq!(ids(&test)[..2], [ACCESS_KEY_ID, ACCESS_KEY_ID]);
         // Only what was begun is finished.

@@ -94,7 +94,7 @@ fn a_key_that_does_not_spread_in_time_is_not_taken_into_use_and_the_next_run_fin
     assert_eq!(error.what, format!("AWS does not take the new key {new} yet"));
     assert_eq!(
         error.hint.unwrap(),
-        "in a minute, run the same command again: it goes on where this stopped"
+        "in a minute, vault rotate --resume goes on where this stopped"
     );
     assert_eq!(paused, 60);
     // Both are there, and who starts a command gets the one that works.
