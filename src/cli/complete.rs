@@ -16,6 +16,7 @@ use super::parse::takes_the_next_word;
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
+    mkdir -p ~/.local/share/bash-completion/completions\n  \
     vault completions bash >~/.local/share/bash-completion/completions/vault\n  \
     vault completions zsh >~/.zsh/completions/_vault   # a directory in $fpath\n  \
     vault completions fish >~/.config/fish/completions/vault.fish\n  \
