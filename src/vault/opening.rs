@@ -52,6 +52,7 @@ pub(super) fn unlock_with<T>(
     let Keys { materials, named, problems } = keys;
     let mut failures = Vec::new();
     let mut tried = Vec::new();
+    let passphrase_tried = materials.iter().any(|m| matches!(m.kind, Kind::Passphrase(_)));
     for material in materials {
         match attempt(&material) {
             Ok(opened) => return Ok((opened, material)),
@@ -77,7 +78,11 @@ pub(super) fn unlock_with<T>(
         {
             Err(error)
         }
-        Some(error) => Err(error.hint(format!("tried {}", tried.join(", ")))),
+        Some(error) => {
+            let not_given = !named && has_slot && !passphrase_tried;
+            let too = if not_given { "; its passphrase would open it, too" } else { "" };
+            Err(error.hint(format!("tried {}{too}", tried.join(", "))))
+        }
     }
 }
 
