@@ -26,6 +26,9 @@ pub struct Rotate {
     /// Delete the user's other key, if there is one, to make room (AWS allows two)
     #[arg(long, requires = "profile", conflicts_with = "all")]
     pub delete_other: bool,
+    /// Use the key itself: no MFA session, and no code is spent
+    #[arg(short, long)]
+    pub no_session: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

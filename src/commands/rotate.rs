@@ -194,7 +194,8 @@ impl With<'_> {
             delete_other: self.args.delete_other,
             sts: &Sts::connect(&sts, env, deadline, say)?,
             iam: &Iam::connect(&iam, env, deadline, say)?,
-            mfa: job.mfa.as_ref().map(|_| &session as &rotate::MakeSession),
+            mfa: (job.mfa.is_some() && !self.args.no_session)
+                .then_some(&session as &rotate::MakeSession),
             cache: &cache,
             sessions_of: &sessions_of,
             deadline,

@@ -160,3 +160,14 @@ fn a_person_is_asked_on_a_terminal_and_nobody_without_one() {
     assert_codes(&standin, 1);
     assert_rotated(&test, &standin);
 }
+
+/// aws-vault's flag.
+#[test]
+fn without_a_session_no_code_is_spent() {
+    let standin = demanding(true);
+    let test = with_seed(&standin);
+    let refused = test.command(["rotate", "-n", "ci"]).expect_status(9).expect_stdout("").run();
+    let error = "vault: error: AWS refused ListAccessKeys: AccessDenied: ";
+    assert!(refused.stderr.starts_with(error), "{}", refused.stderr);
+    assert_codes(&standin, 0);
+}
