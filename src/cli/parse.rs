@@ -191,7 +191,7 @@ fn usage_error(error: &clap::Error) -> Error {
             "a command is missing".to_owned()
         }
         ErrorKind::MissingRequiredArgument => {
-            format!("{} is missing", flag.unwrap_or_else(|| "something".to_owned()))
+            format!("{} is missing", flag.as_deref().unwrap_or("something"))
         }
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
         ErrorKind::ArgumentConflict => {
@@ -216,6 +216,10 @@ fn usage_error(error: &clap::Error) -> Error {
     let hint = match context(ContextKind::SuggestedSubcommand) {
         Some(name) if error.kind() == ErrorKind::InvalidSubcommand => {
             format!("did you mean {name}? see vault --help")
+        }
+        // aws-vault's, as it stands in a shell's start files.
+        _ if shown.is_some_and(|flag| flag.starts_with("--completion-script")) => {
+            "see vault completions --help".to_owned()
         }
         _ => "see --help".to_owned(),
     };
