@@ -89,7 +89,7 @@ const PLAYS: [Play; 22] = [
     ("`aws-vault export PROFILE`, `--format=env\\|export-env\\|json\\|ini`", export),
     ("`aws-vault remove PROFILE`", remove),
     ("`aws-vault clear [PROFILE]`", clear),
-    ("`aws-vault rotate PROFILE`", rotate),
+    ("`aws-vault rotate PROFILE`, `-n`", rotate),
     ("`aws-vault login PROFILE`, `--path`, `--region`, `-d`, `-t`, `-n`, `-s`", login),
     ("`aws-vault proxy`", proxy),
     ("`aws-vault --completion-script-bash`, `--completion-script-zsh`", completions),
@@ -295,7 +295,7 @@ fn rotate(scene: &mut Scene) {
     let keys = scene.standin.keys();
     assert!(keys.len() == 1 && keys[0].id != ACCESS_KEY_ID, "{}", scene.standin.log());
     // Of a profile that sources another, the key at the end of the chain.
-    scene.plays("aws-vault rotate admin");
+    scene.plays("aws-vault rotate -n admin");
     assert_ne!(scene.standin.keys()[0].id, keys[0].id);
 }
 
@@ -328,7 +328,11 @@ fn proxy(scene: &mut Scene) {
 
 fn completions(scene: &mut Scene) {
     for shell in ["bash", "zsh"] {
-        scene.refuses(&format!("aws-vault --completion-script-{shell}"), 2, "there is no flag");
+        scene.refuses(
+            &format!("aws-vault --completion-script-{shell}"),
+            2,
+            "see vault completions",
+        );
         assert!(scene.plays(&format!("vault completions {shell}")).stdout.contains("vault"));
     }
 }
