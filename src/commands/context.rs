@@ -222,7 +222,7 @@ impl<'a> Context<'a> {
     /// True if none of these profiles takes anything from a vault, unless there is a key for it in there,
     /// which comes first. So a vault that opens without a person is opened; if nothing that lies around
     /// opens it, it is done without, and nobody is asked. A named key that fails, a damaged vault and a
-    /// wrong pin are errors all the same.
+    /// wrong pin are errors all the same, and so is each of them where a pin was named.
     pub fn can_do_without(
         &self,
         profiles: &Profiles,
@@ -248,7 +248,12 @@ impl<'a> Context<'a> {
             let missing = error.class == Class::NotFound;
             let shut = error.class == Class::Locked && !unlock::is_named(&self.named, self.env);
             let vault_named = self.vault_file().is_ok_and(|(_, default)| !default);
-            if !(missing && !vault_named || spare && shut) {
+            // Who says which vault it has to be wants that one: another, which nothing opens, must not
+            // quietly make it another identity.
+            let pinned = access
+                .as_ref()
+                .is_ok_and(|access| !access.pins.is_empty() || access.min_generation.is_some());
+            if pinned || !(missing && !vault_named || spare && shut) {
                 return Err(error.clone());
             }
             self.say.debug(format!("going on without a vault: {}", error.what));

@@ -126,6 +126,21 @@ fn what_was_named_has_to_open_the_vault() {
 }
 
 #[test]
+fn who_names_a_pin_wants_that_vault() {
+    let standin = sts();
+    let test = beside(&standin, "ci");
+    let pin = test.command(["pin"]).env("AWS_VAULT_AGE_KEY", AGE_KEY).run().stdout;
+    let pinned = test.clone().env("AWS_VAULT_PIN", pin.trim());
+    // In its place, one that nothing opens here; and none.
+    fails(&pinned, &["ci"], 4);
+    std::fs::remove_file(test.vault_file()).expect("no vault");
+    fails(&pinned, &["ci"], 3);
+    fails(&test.clone().env("AWS_VAULT_MIN_GENERATION", "1"), &["ci"], 3);
+    assert_eq!(log(&standin), "");
+    json(&test, "ci").run();
+}
+
+#[test]
 fn a_bad_vault_is_an_error_for_everyone() {
     let standin = sts();
     let test = beside(&standin, "demo").file(".config/vault/identity.txt", AGE_KEY, 0o600);
