@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Content, Item, checked};
 use crate::credential::Credentials;
-use crate::error::Result;
+use crate::error::{Class, Result};
 use crate::profile::{self, Files, Profiles, edit};
 use crate::secret::Secret;
 
@@ -26,6 +26,10 @@ fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
     let skipped = |why: &str| Some(Content::Skipped(why.to_owned()));
     match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
         (None, None) => None,
+        _ if profiles.is_doubled(profile) => {
+            let why = "it stands there under two spellings: make them one section";
+            Some(Content::Failed(Class::Usage, why.to_owned()))
+        }
         // The second is boto's old name for it.
         (Some(_), Some(_))
             if ["aws_session_token", "aws_security_token"].iter().any(|key| get(key).is_some()) =>

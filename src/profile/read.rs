@@ -210,6 +210,11 @@ impl Profiles {
         &self.files
     }
 
+    /// True if the profile stands under two spellings in one file: which values count is left to chance.
+    pub fn is_doubled(&self, profile: &str) -> bool {
+        self.doubled.contains_key(profile)
+    }
+
     /// The sentence on a profile that stands under two spellings in one file.
     pub(super) fn doubled(&self, profile: &str) -> Option<&str> {
         self.ignored.get(*self.doubled.get(profile)?).map(String::as_str)

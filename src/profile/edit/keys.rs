@@ -1,6 +1,6 @@
 //! Access keys in the credentials file: which lines they are, and the file without them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use aws_config::profile::ProfileSet;
@@ -17,7 +17,8 @@ pub const ACCESS_KEY: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"]
 /// lines are the key, and nothing else.
 pub fn has_plain_key(contents: &str, name: &str) -> bool {
     let lines = key_lines(contents, name);
-    lines.iter().all(|line| line.whole)
+    !doubled(contents).contains(name)
+        && lines.iter().all(|line| line.whole)
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
 }
 
@@ -27,7 +28,11 @@ pub fn has_plain_key(contents: &str, name: &str) -> bool {
 /// [`crate::error::Class::Other`]: the file is not understood, or would mean something else in another
 /// place.
 pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
+    if names.is_empty() {
+        return Ok(contents.to_owned());
+    }
     let before = parse(contents)?;
+    let doubled = doubled(contents);
     let mut ranges: Vec<Range<usize>> =
         names.iter().flat_map(|name| key_lines(contents, name)).map(|line| line.range).collect();
     ranges.sort_by_key(|range| range.start);
@@ -53,8 +58,9 @@ pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
             false => new.get(key) == old.get(key),
         })
     };
-    let done =
-        before.profiles().count() == parsed.profiles().count() && before.profiles().all(is_done);
+    let done = before.profiles().count() == parsed.profiles().count()
+        // Two spellings of one name are merged in no certain order: nothing to compare.
+        && before.profiles().all(|profile| doubled.contains(profile) || is_done(profile));
     match done {
         true => Ok(after),
         false => Err(Error::other("cannot take the keys out of the AWS credentials file")
@@ -66,6 +72,18 @@ fn parse(contents: &str) -> Result<ProfileSet> {
     let text = contents.strip_prefix('\u{feff}').unwrap_or(contents);
     read::parse(&[(EnvConfigFileKind::Credentials, text)])
         .map_err(|error| read::not_understood(None, &error))
+}
+
+/// The profiles that stand under two spellings.
+fn doubled(contents: &str) -> BTreeSet<&str> {
+    let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+    let text = contents.strip_prefix('\u{feff}').unwrap_or(contents);
+    let headers = text.lines().filter_map(Header::of);
+    let names = headers.filter_map(|header| {
+        let name = header.credentials()?;
+        (*first.entry(name).or_insert(header.inside) != header.inside).then_some(name)
+    });
+    names.collect()
 }
 
 /// A line with half of an access key.
@@ -151,6 +169,7 @@ mod tests {
         for odd in [
             format!("[a]\n{KEY}{KEY}"),
             format!("[a]\n{KEY}[b]\n[a]\n{KEY}"),
+            format!("[a]\n{KEY}[ a ]\nregion = x\n"),
             format!("[a]\n{KEY}  # more of it\n"),
             format!("[a]\n{KEY}\n; between\n  more\n"),
             "[a]\naws_access_key_id = x\n".to_owned(),
@@ -159,6 +178,17 @@ mod tests {
             String::new(),
         ] {
             assert!(!has_plain_key(&odd, "a"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn two_spellings_of_another_profile_are_no_hindrance() {
+        // Found by the fuzzer: they are merged in no certain order.
+        let two = "[b]\nregion = x\n[ b ]\nregion = y\n";
+        for _ in 0..16 {
+            let file = format!("{two}[a]\n{KEY}");
+            assert_eq!(without(&file, &["a"]).unwrap(), format!("{two}[a]\n"));
+            assert_eq!(without(two, &[]).unwrap(), two);
         }
     }
 

@@ -128,6 +128,19 @@ fn temporary_credentials_are_told_by_their_token_under_either_name() {
 }
 
 #[test]
+fn of_two_spellings_of_one_profile_neither_is_taken_by_chance() {
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        + &section(" prod ", SECOND_ID, SECOND_SECRET);
+    let test = vault(&[]).aws_credentials(&text);
+    let table = "prod  -  failed: it stands there under two spellings: make them one section\n";
+    let error = "vault: error: 1 of 1 items could not be imported\n";
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    import.expect_status(2).expect_stdout(table).expect_stderr(error).run();
+    assert_eq!(test.read(".aws/credentials"), text.as_bytes());
+    holds(&test, "");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_or_changed_is_an_error_and_the_keys_are_nowhere_lost() {
     let odd = "aws_secret_access_key = wJalrXUtnFEMI\n";
     let test = vault(&[]).aws_credentials(odd);
