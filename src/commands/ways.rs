@@ -153,10 +153,19 @@ pub fn told(saved: Result<()>, tell: impl FnOnce()) -> Result<()> {
 /// What is to be done elsewhere after the vault's keys were drawn anew; `leaked`: somebody keeps
 /// what was in it.
 pub fn tell_new_keys(payload: &Payload, leaked: bool, say: Say) {
+    // Of those that no profile has, the profiles' own lines say nothing.
+    let unfinished = payload.rotations().flat_map(|rotation| {
+        let ids = [Some(rotation.old), rotation.new].into_iter().flatten();
+        ids.map(move |key| (rotation.profile.clone(), key.access_key_id))
+    });
+    let unfinished = unfinished.filter(|(_, id)| payload.profiles_of(id).is_empty()).map(
+        |(profile, id)| format!("  {profile}: access key {id}, of a rotation that has not come to its end: vault rotate --resume first"),
+    );
     let keys: Vec<String> = payload
         .credential_names()
         .filter_map(|name| Some((name, payload.access_key_id(name)?)))
         .map(|(name, id)| format!("  {name}: access key {id}"))
+        .chain(unfinished)
         .chain(payload.totp_serials().map(|serial| format!("  MFA device {serial}")))
         .collect();
     if leaked && !keys.is_empty() {

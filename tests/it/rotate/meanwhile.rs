@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{assert_rotated, assert_works, await_calls, log, place, plaintext, rotate, world};
+use crate::recipient::OTHER;
 use crate::support::builder::{Output, Test};
 use crate::support::standin::{Fault, StandIn};
 use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
@@ -111,4 +112,21 @@ fn an_old_key_that_somebody_else_deleted_is_gone_where_the_policies_refuse_to_de
         rotate(&test).run();
         assert_rotated(&test, &standin);
     }
+}
+
+#[test]
+fn whoever_is_removed_from_the_vault_has_seen_the_new_key_too() {
+    let standin = StandIn::start(world());
+    let test = place(&standin);
+    standin.pass_next(3);
+    standin.fail_next(Fault::AccessDenied);
+    rotate(&test).expect_status(9).run();
+    let new = standin.keys()[1].id.clone();
+    test.command(["recipient", "add", OTHER, "--name", "spare"]).run();
+    let output = test.command(["recipient", "remove", "-f", "spare"]).run();
+    let lines = format!(
+        "  ci: access key {ACCESS_KEY_ID}\n  ci: access key {new}, of a rotation that has not come to its end: vault \
+         rotate --resume first\n"
+    );
+    assert!(output.stderr.contains(&lines), "{}", output.stderr);
 }
