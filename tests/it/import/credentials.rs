@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use super::{SECOND_ID, SECOND_SECRET, holds, stored, vault};
+use super::{SECOND_ID, SECOND_SECRET, SOON, holds, stored, vault};
 use crate::support::builder::Test;
-use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::support::{ACCESS_KEY_ID, PASSPHRASE, SECRET_ACCESS_KEY};
 
 const SAID: &str = "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config: \
     credential_process = /usr/local/bin/vault exec --json PROFILE\n\
@@ -196,4 +196,26 @@ fn a_dry_run_takes_nothing_out() {
     import.expect_stderr("Nothing was changed\n").run();
     assert_eq!(test.read(".aws/credentials"), text.as_bytes());
     holds(&test, "");
+}
+
+#[test]
+fn what_was_changed_after_it_was_read_is_not_taken_out() {
+    let text = section("ci", SECOND_ID, SECOND_SECRET)
+        + &section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let test = Test::new().config("[profile ci]\n[profile prod]\n").aws_credentials(&text);
+    let mut pty = test.command(["import", "--from", "credentials", "--remove-source"]).pty();
+    // The file was read before the first question.
+    pty.expect("Enter new passphrase for the vault: ", SOON);
+    let changed = section("ci", SECOND_ID, SECOND_SECRET)
+        + &section("late", SECOND_ID, SECOND_SECRET)
+        + &section("prod", ACCESS_KEY_ID, SECOND_SECRET);
+    let test = test.aws_credentials(&changed);
+    pty.send(PASSPHRASE);
+    pty.expect("Enter it again: ", SOON);
+    pty.send(PASSPHRASE);
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 0, "{screen}");
+    let left = changed.replacen(&section("ci", SECOND_ID, SECOND_SECRET), "[ci]\n", 1);
+    assert_eq!(String::from_utf8(test.read(".aws/credentials")).expect("text"), left);
+    holds(&test.env("AWS_VAULT_PASSPHRASE", PASSPHRASE), "ci\nprod\n");
 }

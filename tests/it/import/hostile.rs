@@ -125,3 +125,22 @@ fn a_name_writes_nothing_to_the_terminal_and_leads_nowhere() {
     assert_eq!(output.stdout, table);
     holds(&test, "");
 }
+
+#[test]
+fn a_directory_with_too_much_in_it_is_refused_before_anything_is_read() {
+    let error = |what: &str| format!("vault: error: {what}\n");
+    for (from, suffix, count, what) in [
+        ("aws-vault", "", 1001, "many has more than 1000 items"),
+        ("aws-vault", " session (1)", 10_001, "many has more than 10000 files"),
+        ("pass", ".gpg", 10_001, "many has more than 10000 entries"),
+    ] {
+        let test = vault(&[]).env("AWS_VAULT_FILE_PASSPHRASE", THEIRS);
+        let many = test.home().join("many");
+        std::fs::create_dir(&many).expect("a directory");
+        for number in 0..count {
+            std::fs::File::create(many.join(format!("{number}{suffix}"))).expect("a file");
+        }
+        let import = test.command(["import", "--from", from, "--dir", "many"]);
+        import.expect_error(6, &error(what)).run();
+    }
+}

@@ -140,3 +140,42 @@ fn the_real_pass_shows_what_aws_vault_put_there() {
     test.command(["--kill", "all"]).program("gpgconf").run();
     assert!(!output.stderr.contains(SECRET_ACCESS_KEY));
 }
+
+/// Prints what is not for eyes, as a store from elsewhere may have it.
+const HOSTILE: &str = r#"#!/bin/sh
+case $3 in
+    endless) exec cat /dev/zero ;;
+    deep) printf '%060000d' 0 | tr 0 '[' ;;
+    bytes) printf '\\377\\376\\000' ;;
+    terminal) printf '{"Key":"terminal","Data":"\\033]0;x\\007"}' ;;
+    silent) ;;
+    other) printf '{"Key":"prod","Data":"e30="}' ;;
+    half) printf '{"Key":"half","Data":"e30="}' ;;
+    *) printf '{"Key":"none","Data":7}' ;;
+esac
+"#;
+
+#[test]
+fn whatever_pass_prints_is_an_item_or_none_and_is_not_repeated() {
+    let names = ["bytes", "deep", "endless", "half", "none", "other", "silent", "terminal"];
+    let test = vault(&names).file("bin/pass", HOSTILE, 0o755);
+    let bin = format!("{}/bin:/usr/bin:/bin", test.home().display());
+    let test = names.iter().fold(test.env("PATH", bin), |test, name| {
+        test.file(&format!(".password-store/{name}.gpg"), "", 0o600)
+    });
+    let whys = [
+        "there is no item of aws-vault's in it",
+        "there is no item of aws-vault's in it",
+        "it is over 64 KiB",
+        "there is no access key in it",
+        "there is no access key in it",
+        "it holds an item of another name",
+        "there is no item of aws-vault's in it",
+        "there is no item of aws-vault's in it",
+    ];
+    let table: String =
+        names.iter().zip(whys).map(|(name, why)| format!("{name:8}  -  failed: {why}\n")).collect();
+    let error = "vault: error: 8 of 8 items could not be imported\n";
+    let import = test.command(["import", "--from", "pass"]).expect_status(5);
+    import.expect_stdout(table).expect_stderr(error).run();
+}
