@@ -169,7 +169,7 @@ pub fn tell_new_keys(payload: &Payload, leaked: bool, say: Say) {
         .chain(payload.totp_serials().map(|serial| format!("  MFA device {serial}")))
         .collect();
     if leaked && !keys.is_empty() {
-        say.note("To be rotated at AWS, since they were in it:");
+        say.note("To be rotated at AWS, since they were in it (keys: vault rotate --all):");
         keys.iter().for_each(|line| say.note(line));
     }
     say.note(format!(

@@ -20,7 +20,7 @@ fn with_passphrase() -> Test {
 /// What is said of a passphrase that opens the vault no longer.
 fn said(test: &Test, what: &str) -> String {
     format!(
-        "{what}\nTo be rotated at AWS, since they were in it:\n  demo: access key {ACCESS_KEY_ID}\n{}",
+        "{what}\nTo be rotated at AWS, since they were in it (keys: vault rotate --all):\n  demo: access key {ACCESS_KEY_ID}\n{}",
         new_fingerprint(test)
     )
 }

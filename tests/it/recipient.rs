@@ -159,7 +159,7 @@ fn who_is_removed_opens_the_vault_no_longer_and_the_rest_do() {
         remove.stderr,
         format!(
             "Removed laptop ({OTHER}). Old copies of the vault stay readable to it.\n\
-             To be rotated at AWS, since they were in it:\n\
+             To be rotated at AWS, since they were in it (keys: vault rotate --all):\n\
              \x20 demo: access key {ACCESS_KEY_ID}\n\
              \x20 MFA device {MFA_SERIAL}\n{}",
             new_fingerprint(&test)
