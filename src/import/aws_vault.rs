@@ -49,10 +49,14 @@ pub struct Listing {
 /// cannot be read.
 pub fn list(dir: &Path) -> Result<Listing> {
     let shown = dir.display();
-    let unread = |error: std::io::Error| match error.kind() {
+    let unread = |error: std::io::Error| {
+        match error.kind() {
         std::io::ErrorKind::NotFound => Error::not_found(format!("no directory {shown}"))
-            .hint("name the directory of aws-vault's files by --dir"),
+            .hint(
+                "name aws-vault's files by --dir; from its other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE",
+            ),
         _ => Error::other(format!("cannot read the directory {shown}: {}", os_text(&error))),
+    }
     };
     let mut listing = Listing { dir: dir.to_owned(), ..Listing::default() };
     for (count, entry) in std::fs::read_dir(dir).map_err(unread)?.enumerate() {

@@ -187,8 +187,8 @@ fn what_cannot_be_right_changes_nothing_and_is_one_error() {
             "import --from aws-vault",
             "",
             3,
-            "no directory [HOME]/.awsvault/keys\nvault: hint: name the directory of aws-vault's \
-             files by --dir\n"
+            "no directory [HOME]/.awsvault/keys\nvault: hint: name aws-vault's files by --dir; from its \
+             other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE\n"
                 .into(),
         ),
         (
