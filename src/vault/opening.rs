@@ -80,8 +80,13 @@ pub(super) fn unlock_with<T>(
         }
         Some(error) => {
             let not_given = !named && has_slot && !passphrase_tried;
-            let too = if not_given { "; its passphrase would open it, too" } else { "" };
-            Err(error.hint(format!("tried {}{too}", tried.join(", "))))
+            let and = match tried.as_slice() {
+                // Who comes from aws-vault has it set for another purpose.
+                [only] if only == "AWS_VAULT_FILE_PASSPHRASE" => "; unset it, if it is aws-vault's",
+                _ if not_given => "; its passphrase would open it, too",
+                _ => "",
+            };
+            Err(error.hint(format!("tried {}{and}", tried.join(", "))))
         }
     }
 }

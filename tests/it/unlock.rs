@@ -175,7 +175,11 @@ fn of_what_is_named_the_first_line_counts_and_nothing_else_is_tried() {
                 name if name.contains("key") || name.contains("KEY") => "no key opens this vault",
                 _ => "the passphrase does not open this vault",
             };
-            let why = format!("vault: error: {why}\nvault: hint: tried {}\n", source.name);
+            let and = match source.name {
+                "AWS_VAULT_FILE_PASSPHRASE" => "; unset it, if it is aws-vault's",
+                _ => "",
+            };
+            let why = format!("vault: error: {why}\nvault: hint: tried {}{and}\n", source.name);
             locked(&(source.give)(test.clone(), false), flags, &why);
             opened_by(&(source.give)(test.clone(), true), flags, source.name);
         }
