@@ -7,6 +7,7 @@ use std::path::Path;
 use libfuzzer_sys::fuzz_target;
 use vault::import::Content;
 use vault::import::plaintext::{items, without};
+use vault::profile::{Files, Profiles};
 
 fuzz_target!(|text: &str| {
     let path = Path::new("fuzz");
@@ -16,7 +17,10 @@ fuzz_target!(|text: &str| {
     let Ok((after, taken, left)) = without(path, text, |_, _| true) else { return };
     assert!(after.len() <= text.len());
     let remaining = items(path, &after).expect("what was written is read");
-    for item in found {
+    let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let profiles = Profiles::parse(&Files::default(), "", bare).expect("what was read once");
+    // What holds of two spellings of one name is left to chance.
+    for item in found.iter().filter(|item| !profiles.is_doubled(&item.profile)) {
         let still = remaining.iter().any(|other| other.profile == item.profile);
         assert_eq!(still, !taken.contains(&item.profile), "{:?} in {after:?}", item.profile);
         let is_key = matches!(item.content, Content::Key(_));

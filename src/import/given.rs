@@ -138,18 +138,19 @@ fn rows(text: &str) -> Result<Vec<Named>> {
 
 /// The fields of one line (RFC 4180): in quotes a comma is none, and a quote is written twice.
 fn fields(line: &str) -> Vec<String> {
-    let (mut fields, mut quoted) = (vec![String::new()], false);
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        let Some(last) = fields.last_mut() else { break };
-        match c {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => last.push('"'),
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            c => last.push(c),
-        }
+    let mut quoted = false;
+    let comma = |c: char| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    };
+    line.split(comma).map(|field| unquoted(field.trim())).collect()
+}
+
+fn unquoted(field: &str) -> String {
+    match field.strip_prefix('"').and_then(|field| field.strip_suffix('"')) {
+        Some(field) => field.replace("\"\"", "\""),
+        None => field.to_owned(),
     }
-    fields.iter().map(|field| field.trim().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -195,6 +196,9 @@ mod tests {
             format!("Access key ID,Secret access key\n{ID},{SECRET}\n{ID},{SECRET}"),
             format!("id,secret\n{ID},{SECRET}"),
             format!("Access key ID,Secret access key\n{SECRET},{ID}"),
+            // Quotes stand round a whole field.
+            format!("Access key ID,Secret access key\nAKIA\"IOSFODNN7\"EXAMPLE,{SECRET}"),
+            format!("Access key ID,Secret access key\n\"AKIAIOSFODNN7\"EXAMPLE,{SECRET}"),
             format!("Access key ID,Secret access key\nASIAIOSFODNN7EXAMPLE,{SECRET}"),
         ] {
             let error = read(&text).unwrap_err();
