@@ -567,3 +567,18 @@ pub fn abandon(vault: &mut Vault, say: Say) -> Result<bool> {
     }
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_iam_users_key_can_be_rotated() {
+        let of = |arn: &str| User::of(arn.to_owned());
+        assert_eq!(of("arn:aws:iam::123456789012:user/a/ci").unwrap().name, "ci");
+        let root = of("arn:aws:iam::123456789012:root").err().unwrap();
+        assert_eq!((root.class, &*root.what), (Class::Refused, "this is the root user's key"));
+        let role = of("arn:aws:sts::123456789012:assumed-role/a/b").err().unwrap();
+        assert_eq!(role.what, "this key is no IAM user's, so it cannot be rotated");
+    }
+}

@@ -56,7 +56,8 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
         prompt: &prompt,
         token: RefCell::new(args.mfa_token.clone().map(Secret::new)),
     };
-    let Some(asked) = asked else { return with.many(&mut vault) };
+    let adrift = !args.dry_run && rotate::abandon(&mut vault, context.say)?;
+    let Some(asked) = asked else { return with.many(&mut vault, adrift) };
     let job = with.job(asked.as_str(), vault.payload())?;
     let done = with.one(&job, &mut vault)?;
     report::result(&match args.json {
@@ -91,12 +92,8 @@ impl With<'_> {
         Ok(Job { profile: profile.clone(), mfa })
     }
 
-    /// `--all`, and `--resume` without a profile.
-    fn many(&self, vault: &mut Vault) -> Result<()> {
-        let adrift = match self.args.dry_run {
-            true => false,
-            false => rotate::abandon(vault, self.context.say)?,
-        };
+    /// `--all`, and `--resume` without a profile. `adrift`: something else was ended already.
+    fn many(&self, vault: &mut Vault, adrift: bool) -> Result<()> {
         let mut seen = BTreeSet::new();
         let payload = vault.payload();
         let mut jobs: Vec<(Vec<String>, Result<Job>)> = Vec::new();
@@ -167,35 +164,36 @@ impl With<'_> {
         let cache = self.context.cache(Some(payload))?;
         let sessions_of = self.sessions_of(profile, payload);
         let made = Cell::new(false);
-        let session = |vault: &Vault, key: &Credentials| -> Result<Credentials> {
-            let Some(mfa) = &job.mfa else { return Err(Error::other("no device")) };
-            // The program may print the code once more that was sent just now.
-            let has_seed = vault.payload().totp(&mfa.serial).is_some();
-            if made.replace(true) && mfa.process.is_some() && !has_seed {
-                return Err(Error::aws("the policies want one more MFA code for the new key")
-                    .hint(format!("in half a minute, run vault rotate {profile} again")));
+        let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);
+        let session = mfa.map(|mfa| {
+            |vault: &Vault<'_>, key: &Credentials| {
+                // The program may print the code once more that was sent just now.
+                let has_seed = vault.payload().totp(&mfa.serial).is_some();
+                if made.replace(true) && mfa.process.is_some() && !has_seed {
+                    return Err(Error::aws("the policies want one more MFA code for the new key")
+                        .hint(format!("in half a minute, run vault rotate {profile} again")));
+                }
+                let provider = Provider {
+                    profiles: self.files,
+                    env,
+                    vault: Ok(vault),
+                    prompt: self.prompt,
+                    mfa_token: self.token.take(),
+                    cache: &cache,
+                    refresh: true,
+                    min_left: None,
+                    clock,
+                    say,
+                };
+                provider.mfa_session(key, profile, mfa, &sts)
             }
-            let provider = Provider {
-                profiles: self.files,
-                env,
-                vault: Ok(vault),
-                prompt: self.prompt,
-                mfa_token: self.token.take(),
-                cache: &cache,
-                refresh: true,
-                min_left: None,
-                clock,
-                say,
-            };
-            provider.mfa_session(key, profile, mfa, &sts)
-        };
+        });
         let rotate = Rotate {
             profile,
             delete_other: self.args.delete_other,
             sts: &Sts::connect(&sts, env, deadline, say)?,
             iam: &Iam::connect(&iam, env, deadline, say)?,
-            mfa: (job.mfa.is_some() && !self.args.no_session)
-                .then_some(&session as &rotate::MakeSession),
+            mfa: session.as_ref().map(|session| session as &rotate::MakeSession),
             cache: &cache,
             sessions_of: &sessions_of,
             deadline,

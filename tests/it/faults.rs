@@ -5,6 +5,7 @@ mod crowd;
 mod disk;
 pub mod inject;
 mod power;
+mod rotation;
 mod verdict;
 
 use crate::recipient::OTHER;

@@ -124,6 +124,42 @@ fn moto_is_a_second_sts() {
     assert_eq!(actions(&standin), [""; 0]);
 }
 
+#[test]
+#[ignore = "needs moto's server and the AWS CLI (see .ci/run)"]
+fn moto_is_a_second_iam() {
+    let test = Test::new().config("[profile ci]\n").vault_with("ci");
+    let moto = Moto::start(test.home());
+    let test = test.env("AWS_ENDPOINT_URL", &moto.endpoint);
+    let test = test.env("AWS_REGION", "us-east-1").env("AWS_DEFAULT_REGION", "us-east-1");
+    // moto takes any key.
+    let admin = test.clone().env("AWS_ACCESS_KEY_ID", "admin").env("AWS_SECRET_ACCESS_KEY", "x");
+    let iam = |words: &str| {
+        let words = ["iam"].into_iter().chain(words.split(' '));
+        admin.command(words).program("aws").run().stdout
+    };
+    let keys = || {
+        let listed = iam("list-access-keys --user-name ci --output json");
+        let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+        let keys = listed["AccessKeyMetadata"].as_array().expect("keys").clone();
+        keys.iter().map(|key| key["AccessKeyId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    iam("create-user --user-name ci");
+    let first = iam("create-access-key --user-name ci --output json");
+    test.command(["add", "ci", "--stdin", "--no-add-config"]).stdin(first).run();
+    let old = keys().remove(0);
+    let output = test.command(["rotate", "ci"]).expect_stderr("").run();
+    let [new] = &keys()[..] else { panic!("{:?}", keys()) };
+    let line = format!("ci: {old} is replaced by {new}, for the user ci\n");
+    assert_eq!(output.stdout, line);
+    // A second one is in the way.
+    iam("create-access-key --user-name ci");
+    let output = test.command(["rotate", "ci"]).expect_status(6).run();
+    assert!(output.stderr.contains("the user ci has two access keys"), "{}", output.stderr);
+    test.command(["rotate", "ci", "--delete-other"]).run();
+    assert_eq!(keys().len(), 1);
+    assert_ne!(keys()[0], *new);
+}
+
 /// What every reader has to find in the plaintext.
 #[track_caller]
 fn assert_plaintext(plaintext: &str) {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::support::builder::Test;
 use crate::support::standin::client::Client;
-use crate::support::standin::{StandIn, User, World};
+use crate::support::standin::{Fault, StandIn, User, World};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 use crate::vault_file::{payload_of, plaintext_of};
 
@@ -238,5 +238,40 @@ fn what_the_policies_refuse_leaves_nothing_behind() {
         standin.change(|world| world.denied.clear());
         test.command(["rotate", "--resume"]).run();
         assert_rotated(&test, &standin);
+    }
+}
+
+#[test]
+fn no_message_holds_a_secret() {
+    let faults = [None, Some(Fault::AccessDenied), Some(Fault::DropAfter), Some(Fault::Html(200))];
+    for fault in faults {
+        for at in 0..8 {
+            let standin = StandIn::start(world());
+            standin.change(|world| {
+                world.with_mfa = vec!["CreateAccessKey".to_owned(), "DeleteAccessKey".to_owned()];
+            });
+            let test = place(&standin).env("AWS_MFA_SERIAL", MFA_SERIAL);
+            test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+            if let Some(fault) = fault {
+                standin.pass_next(at);
+                standin.fail_next(fault);
+            }
+            let words = ["rotate", "ci", "--debug", "--json"];
+            let output = test.command(words).any_status().run();
+            let said = format!("{}{}", output.stdout, output.stderr);
+            let keys = standin.keys().into_iter().chain(standin.deleted_keys());
+            let secrets = keys.map(|key| key.secret).chain(
+                standin
+                    .issued()
+                    .into_iter()
+                    .flat_map(|it| [it.secret_access_key, it.session_token]),
+            );
+            for secret in secrets.chain([SECRET_ACCESS_KEY.to_owned(), MFA_SEED.to_owned()]) {
+                assert!(!said.contains(&secret), "{said}");
+            }
+            if fault.is_none() {
+                break;
+            }
+        }
     }
 }

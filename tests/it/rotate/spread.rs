@@ -18,11 +18,21 @@ use vault::vault::{Access, Vault};
 
 use super::{assert_rotated, assert_works, log, place, plaintext, world};
 use crate::support::builder::Test;
-use crate::support::standin::{Fault, StandIn};
+use crate::support::standin::{Fault, StandIn, User};
 use crate::support::{ACCESS_KEY_ID, AGE_KEY};
 
 /// Rotates the key of `ci`, and says how many seconds it paused.
 fn rotate(test: &Test, standin: &StandIn) -> (Result<Rotated, Error>, u64) {
+    rotate_while(test, standin, || {}, || {})
+}
+
+/// The same, and something happens after the vault was opened, and in each pause.
+fn rotate_while(
+    test: &Test,
+    standin: &StandIn,
+    opened: impl FnOnce(),
+    meanwhile: impl Fn(),
+) -> (Result<Rotated, Error>, u64) {
     let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
     let (named, prompt) = (Named::default(), Prompt::new(true, None));
     let say = Say { quiet: true, debug: false };
@@ -38,6 +48,7 @@ fn rotate(test: &Test, standin: &StandIn) -> (Result<Rotated, Error>, u64) {
         say,
     };
     let mut vault = Vault::open(&access).unwrap();
+    opened();
     let target = Target {
         region: "us-east-1".to_owned(),
         endpoint: Some(standin.endpoint()),
@@ -48,6 +59,7 @@ fn rotate(test: &Test, standin: &StandIn) -> (Result<Rotated, Error>, u64) {
     let pause = |pause: Duration| {
         standin.move_clock(i64::try_from(pause.as_secs()).unwrap());
         paused.set(paused.get() + pause.as_secs());
+        meanwhile();
     };
     let rotate = Rotate {
         vault: &mut vault,
@@ -157,4 +169,39 @@ fn a_new_key_that_somebody_made_inactive_is_said() {
     active(true);
     assert_eq!(rotate(&test, &standin).0.unwrap().new, new);
     assert_rotated(&test, &standin);
+}
+
+#[test]
+fn a_new_key_that_is_somebody_elses_is_not_taken_into_use() {
+    let standin = StandIn::start(world());
+    standin.change(|world| {
+        world.spread = 5;
+        world.users.push(User::new("other"));
+    });
+    let test = place(&standin);
+    let given_away = || {
+        standin.change(|world| {
+            let key = (world.users[0].keys.len() > 1).then(|| world.users[0].keys.pop());
+            world.users[1].keys.extend(key.flatten());
+        });
+    };
+    let (done, _) = rotate_while(&test, &standin, || {}, given_away);
+    assert_eq!(done.unwrap_err().what, "AWS says that the new key is somebody else's");
+    assert_works(&test, &standin);
+    assert_eq!(standin.keys()[0].id, ACCESS_KEY_ID);
+}
+
+#[test]
+fn a_rotation_that_another_process_has_finished_meanwhile_is_not_begun_again() {
+    let standin = StandIn::start(world());
+    let test = place(&standin);
+    standin.pass_next(3);
+    standin.fail_next(Fault::AccessDenied);
+    rotate(&test, &standin).0.unwrap_err();
+    let finish = || drop(test.command(["rotate", "--resume"]).run());
+    let error = rotate_while(&test, &standin, finish, || {}).0.unwrap_err();
+    assert_eq!(error.class, Class::Busy);
+    assert_eq!(error.what, "another process has just finished this rotation");
+    assert_rotated(&test, &standin);
+    assert_eq!(standin.deleted_keys().len(), 1);
 }
