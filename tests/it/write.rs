@@ -8,8 +8,16 @@ use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::support::AGE_RECIPIENT;
+use vault::clock::Timestamp;
+use vault::env::Env;
+use vault::error::Class;
+use vault::prompt::Prompt;
+use vault::say::Say;
+use vault::unlock::Named;
+use vault::vault::{Access, Payload, Vault};
+
 use crate::support::builder::Test;
+use crate::support::{AGE_KEY, AGE_RECIPIENT};
 use crate::vault_file::payload_of;
 
 const CSV: &str = "Access key ID,Secret access key\nAKIAIOSFODNN7EXAMPLE,wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n";
@@ -431,4 +439,37 @@ fn a_second_init_changes_nothing() {
     test.command(["init", "-r", AGE_RECIPIENT]).expect_status(6).expect_stdout("").run();
     assert_eq!(test.read(test.vault_file()), old);
     assert_eq!(mode(&test.vault_file()), 0o600);
+}
+
+#[test]
+fn a_change_that_was_not_saved_is_not_in_memory_either() {
+    let test = Test::new().vault_with("demo");
+    let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
+    let (named, prompt) = (Named::default(), Prompt::new(true, None));
+    let access = Access {
+        path: test.vault_file(),
+        env: &env,
+        named: &named,
+        identity_file: None,
+        pins: Vec::new(),
+        min_generation: None,
+        state: None,
+        prompt: &prompt,
+        say: Say::default(),
+    };
+    let mut vault = Vault::open(&access).unwrap();
+    let key = vault.payload().credential("demo").unwrap();
+    let dir = test.vault_file().parent().unwrap().to_owned();
+    let mode = |mode| std::fs::set_permissions(&dir, PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o777);
+    let add = |payload: &mut Payload| {
+        payload.set_credential("other", &key, Timestamp(0));
+        Ok(())
+    };
+    assert_eq!(vault.change(add).unwrap_err().class, Class::Refused);
+    mode(0o700);
+    assert!(vault.payload().access_key_id("other").is_none());
+    vault.change(|payload| Ok(drop(payload.remove_credential("demo")))).unwrap();
+    let payload = payload_of(test.vault_file());
+    assert_eq!((payload.credential_names().count(), payload.generation()), (0, 3));
 }
