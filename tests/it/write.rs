@@ -469,7 +469,7 @@ fn a_change_that_was_not_saved_is_not_in_memory_either() {
     assert_eq!(vault.change(add).unwrap_err().class, Class::Refused);
     mode(0o700);
     assert!(vault.payload().access_key_id("other").is_none());
-    vault.change(|payload| Ok(drop(payload.remove_credential("demo")))).unwrap();
+    assert!(vault.change(|payload| Ok(payload.remove_credential("demo"))).unwrap());
     let payload = payload_of(test.vault_file());
     assert_eq!((payload.credential_names().count(), payload.generation()), (0, 3));
 }
