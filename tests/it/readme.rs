@@ -272,8 +272,10 @@ fn without_a_home_sessions_lie_in_the_cache_that_is_named() {
     let standin = StandIn::demo();
     let home = Test::new().vault_with("prod").standin(&standin);
     let (vault, cache) = (home.vault_file(), home.home().join("cache"));
-    let home =
-        home.env("HOME", "/").env("AWS_VAULT_FILE", vault).env("AWS_VAULT_CACHE_DIR", &cache);
+    // Who runs the tests may be root, who may write to /.
+    let state = home.home().join("state");
+    let home = home.env("HOME", "/").env("XDG_STATE_HOME", &state);
+    let home = home.env("AWS_VAULT_FILE", vault).env("AWS_VAULT_CACHE_DIR", &cache);
     for _ in 0..2 {
         home.command(["exec", "--json", "prod"]).expect_stderr("").run();
     }
