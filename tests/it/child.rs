@@ -243,8 +243,11 @@ fn the_command_inherits_no_descriptor_of_ours() {
     let look = "for fd in 0 1 2 3 4 5 6 7 8 9; do \
                     [ -e /proc/$$/fd/$fd ] && { printf \"$fd \"; readlink /proc/$$/fd/$fd; }; \
                 done; true";
+    // But what the one who started the tests had open.
+    let close = "exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-";
     let open = |script: &str| {
-        let script = format!("exec vault {script}").replace("LOOK", &format!("sh -c '{look}'"));
+        let script =
+            format!("{close}; exec vault {script}").replace("LOOK", &format!("sh -c '{look}'"));
         let run = from_a_shell(&test, &script).expect_stderr("").run();
         let word = |line: &str| {
             line.split_once("[").map_or(line.to_owned(), |(a, b)| match a {
