@@ -115,6 +115,7 @@ fn access<'a>(
         min_generation: min_generation?,
         state: None,
         prompt: nobody,
+        spare: &|| false,
         say: SILENT,
     })
 }

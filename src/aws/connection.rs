@@ -55,7 +55,9 @@ pub trait Service: Sized {
     fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint>;
     /// The region that its requests are signed for: the one that was asked for, unless the service is
     /// one for a whole partition.
-    fn signing_region(region: &str, runtime: &Runtime) -> String;
+    fn signing_region(region: &str, _: &Runtime) -> String {
+        region.to_owned()
+    }
     /// The client itself.
     fn client(config: &SdkConfig, date: DateReader) -> Self;
 }

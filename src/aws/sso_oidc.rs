@@ -119,10 +119,6 @@ impl Service for Client {
         runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
     }
 
-    fn signing_region(region: &str, _: &Runtime) -> String {
-        region.to_owned()
-    }
-
     fn client(config: &SdkConfig, date: DateReader) -> Self {
         let config = Builder::from(config).identity_cache(IdentityCache::no_cache());
         Client::from_conf(config.interceptor(date).build())

@@ -78,8 +78,18 @@ impl<'a> Context<'a> {
             min_generation: self.min_generation()?,
             state: self.state()?,
             prompt,
+            spare: &|| false,
             say: self.say,
         })
+    }
+
+    /// The same for who may do without the vault: see [`Context::can_do_without`].
+    pub fn access_or_spare<'b>(
+        &'b self,
+        prompt: &'b Prompt,
+        spare: &'b (dyn Fn() -> bool + Sync),
+    ) -> Result<Access<'b>> {
+        Ok(Access { spare, ..self.access(prompt)? })
     }
 
     /// True if a flag takes from stdin what opens the vault.
@@ -196,12 +206,11 @@ impl<'a> Context<'a> {
     ) -> Result<T> {
         os::on_wiped_stack(|| {
             let profiles = self.profiles()?;
-            let spare = self.can_do_without(&profiles, std::slice::from_ref(profile), making);
-            let nobody = Prompt::new(true, None);
-            let access = self.access(if spare { &nobody } else { prompt });
+            let spare = || self.can_do_without(&profiles, std::slice::from_ref(profile), making);
+            let access = self.access_or_spare(prompt, &spare);
             // To run the plan may take long, and what that does not need is gone by then.
             let (vault, cache, plan) = os::on_wiped_stack(|| {
-                let mut vault = self.vault(&access, spare)?;
+                let mut vault = self.vault(&access)?;
                 let opened = vault.as_ref().map_err(Error::clone);
                 let payload = opened.as_ref().ok().map(|vault| vault.payload());
                 let ask = self.ask(profile, making, payload)?;
@@ -236,24 +245,24 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// The vault, or why there is none, which is no error where nobody named one; nor, with `spare`, is
-    /// one that nothing opens.
+    /// The vault, or why there is none, which is no error where nobody named one; nor is one that nothing
+    /// opens, where it can be spared.
     pub fn vault<'b>(
         &self,
         access: &'b Result<Access<'b>>,
-        spare: bool,
     ) -> Result<std::result::Result<Vault<'b>, Error>> {
         let vault = access.as_ref().map_err(Error::clone).and_then(Vault::open);
         if let Err(error) = &vault {
             let missing = error.class == Class::NotFound;
             let shut = error.class == Class::Locked && !unlock::is_named(&self.named, self.env);
             let vault_named = self.vault_file().is_ok_and(|(_, default)| !default);
+            let spare = || access.as_ref().is_ok_and(|access| (access.spare)());
             // Who says which vault it has to be wants that one: another, which nothing opens, must not
             // quietly make it another identity.
             let pinned = access
                 .as_ref()
                 .is_ok_and(|access| !access.pins.is_empty() || access.min_generation.is_some());
-            if pinned || !(missing && !vault_named || spare && shut) {
+            if pinned || !(missing && !vault_named || shut && spare()) {
                 return Err(error.clone());
             }
             self.say.debug(format!("going on without a vault: {}", error.what));

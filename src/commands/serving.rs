@@ -36,10 +36,9 @@ pub fn served<T>(
 ) -> Result<T> {
     let profiles = context.profiles()?;
     let prompt = context.prompt(None);
-    let nobody = Prompt::new(true, None);
-    let spare = context.can_do_without(&profiles, names, making);
-    let access = context.access(if spare { &nobody } else { &prompt });
-    let mut vault = context.vault(&access, spare)?;
+    let spare = || context.can_do_without(&profiles, names, making);
+    let access = context.access_or_spare(&prompt, &spare);
+    let mut vault = context.vault(&access)?;
     let cache = context.cache(vault.as_ref().ok().map(|vault| vault.payload()))?;
 
     let mut made: Vec<(Plan, Credentials)> = Vec::new();
@@ -65,6 +64,7 @@ pub fn served<T>(
         keep_what_is_needed(vault, made.iter().map(|(plan, _)| plan));
     }
     context.env.forget_unlock(!opened_by_sops);
+    let nobody = Prompt::new(true, None);
     let vault = vault.as_ref().map_err(Error::clone);
     let provider = &context.provider(&profiles, vault, &nobody, &cache, making)?;
     let region = made.first().and_then(|(plan, _)| plan.region.clone());

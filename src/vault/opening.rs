@@ -64,7 +64,7 @@ pub(super) fn unlock_with<T>(
             Err(error) => return Err(error),
         }
     }
-    if !named && has_slot && access.prompt.available() {
+    if !named && has_slot && access.prompt.available() && !(access.spare)() {
         return ask(access, attempt);
     }
     // A file that could not even be used is the likelier reason than a key that did not fit.

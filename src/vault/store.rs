@@ -1,6 +1,7 @@
 //! Opening a vault, changing it, and making a new one.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,7 +24,6 @@ use crate::unlock::{self, Keys, Kind, Material, Named, SlotSecret};
 const LOCK_WAIT: Duration = Duration::from_secs(45);
 
 /// All that decides whether and how a vault is opened.
-#[derive(Debug)]
 pub struct Access<'a> {
     /// The vault's path, as it was named.
     pub path: PathBuf,
@@ -41,8 +41,17 @@ pub struct Access<'a> {
     pub state: Option<(PathBuf, bool)>,
     /// How to ask for a passphrase.
     pub prompt: &'a Prompt,
+    /// True if the caller can do without the vault, so that nobody is asked. It is looked at only where
+    /// nothing opens it.
+    pub spare: &'a (dyn Fn() -> bool + Sync),
     /// Where warnings go.
     pub say: Say,
+}
+
+impl fmt::Debug for Access<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// The source that opened a vault; no secret.

@@ -72,6 +72,7 @@ fn what_was_forgotten_in_part_is_not_written() {
         min_generation: None,
         state: None,
         prompt: &Prompt::new(true, None),
+        spare: &|| false,
         say: Say { quiet: true, debug: false },
     };
     let mut vault = Vault::open(&access).expect("the vault");

@@ -455,6 +455,7 @@ fn a_change_that_was_not_saved_is_not_in_memory_either() {
         min_generation: None,
         state: None,
         prompt: &prompt,
+        spare: &|| panic!("a vault that opens is not spared"),
         say: Say::default(),
     };
     let mut vault = Vault::open(&access).unwrap();

@@ -45,6 +45,7 @@ fn rotate_while(
         min_generation: None,
         state: None,
         prompt: &prompt,
+        spare: &|| false,
         say,
     };
     let mut vault = Vault::open(&access).unwrap();

@@ -36,6 +36,7 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
         min_generation: None,
         state: None,
         prompt: &prompt,
+        spare: &|| false,
         say,
     };
     let vault = Vault::open(&access).expect("the vault");
