@@ -126,7 +126,7 @@ impl Enroll<'_, '_> {
         let entry = Enrolment {
             profile: self.profile.to_owned(),
             device: device.to_owned(),
-            run: random_name()?,
+            run: random::name()?,
         };
         // A vault that cannot be written is found here, before AWS is asked for anything.
         let started_before = self.vault.change(|payload| {
@@ -341,9 +341,4 @@ pub fn end(vault: &mut Vault, profile: &str, device: &str) -> Result<()> {
         payload.end_enrolment(profile, device);
         Ok(())
     })
-}
-
-/// The name of a run: nobody guesses it, and nothing is made of it.
-fn random_name() -> Result<String> {
-    Ok(format!("{:016x}", u64::from_be_bytes(*random::bytes()?)))
 }

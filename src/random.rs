@@ -14,3 +14,11 @@ pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
         .map_err(|_| Error::other("the system has no randomness to give"))?;
     Ok(bytes)
 }
+
+/// The name of a run, 16 hexadecimal digits: nobody guesses it, and nothing is made of it.
+///
+/// # Errors
+/// As [`bytes`].
+pub fn name() -> Result<String> {
+    Ok(format!("{:016x}", u64::from_be_bytes(*bytes()?)))
+}

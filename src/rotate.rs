@@ -19,16 +19,18 @@
 //!
 //! An entry is written only when the user has no other key, so one that turns up beside the two may be the
 //! rotation's own, whose secret is lost. That was made within minutes of the entry's time, and never
-//! used; any other is somebody's, and is left alone. If the new key is deleted by somebody else while the old one is there, the next run
-//! goes back to the old one. Each run begins with a write, so what an earlier one saved without the
-//! disk's word for it is on the disk before AWS is asked for anything.
+//! used; any other is somebody's, and is left alone. If the new key is deleted by somebody else while
+//! the old one is there, the next run goes back to the old one. Each run begins with a write, so what an
+//! earlier one saved without the disk's word for it is on the disk before AWS is asked for anything.
 
 mod hand;
 mod keys;
+mod would;
 
 use std::time::{Duration, Instant};
 
 use keys::denied;
+pub use would::Would;
 
 use crate::aws::{Iam, Identity, Sts, StsError};
 use crate::clock::{Clock, Timestamp};
@@ -81,23 +83,6 @@ pub struct Rotated {
     pub old: String,
     /// The id of the one in its place.
     pub new: String,
-}
-
-/// What a rotation would do.
-#[derive(Debug)]
-pub struct Would {
-    /// The profiles that would have the new key.
-    pub profiles: Vec<String>,
-    /// The IAM user's name.
-    pub user: String,
-    /// The id of the key that would go.
-    pub old: String,
-    /// When that was made, where AWS says so without MFA.
-    pub created: Option<Timestamp>,
-    /// The other key that would be deleted first, in words.
-    pub other: Option<String>,
-    /// True if it would finish what was begun.
-    pub finish: bool,
 }
 
 /// The IAM user of a key.
@@ -159,60 +144,6 @@ impl<'a, 'v> Rotate<'a, 'v> {
             new: new.access_key_id.clone(),
         })
     }
-
-    /// What [`Rotate::run`] would do. Only what the key may do without MFA is asked of AWS.
-    ///
-    /// # Errors
-    /// As [`Rotate::run`], as far as it is known before.
-    pub fn would(self) -> Result<Would> {
-        let run = Run { with: Rotate { mfa: None, ..self }, session: None };
-        if let Some(started) = run.started() {
-            let new = started.new.as_ref().map(|new| new.access_key_id.as_str());
-            let ids = [Some(started.old.access_key_id.as_str()), new];
-            let payload = run.with.vault.payload();
-            let has = |id: &str| ids.contains(&payload.access_key_id(id));
-            return Ok(Would {
-                profiles: payload
-                    .credential_names()
-                    .filter(|p| has(p))
-                    .map(str::to_owned)
-                    .collect(),
-                user: User::of(started.user)?.name,
-                old: started.old.access_key_id,
-                created: None,
-                other: None,
-                finish: true,
-            });
-        }
-        let key = run.key()?;
-        let user = User::of(run.with.sts.caller_identity(&key)?)?;
-        let profiles = run.with.vault.payload().profiles_of(&key.access_key_id);
-        let keys = run.with.iam.list_access_keys(&key, &user.name);
-        let keys = match keys {
-            Ok(keys) => keys,
-            // A device that would be asked is not asked now.
-            Err(error) if error.is("AccessDenied") => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        let other = keys.iter().find(|other| other.id != key.access_key_id);
-        let other = match other {
-            Some(other) => {
-                let used = run.with.iam.access_key_last_used(&key, &other.id).ok();
-                run.refuse_other(&user, other, used.as_ref())?;
-                Some(keys::in_words(other, used.as_ref()))
-            }
-            None => None,
-        };
-        let own = keys.iter().find(|own| own.id == key.access_key_id);
-        Ok(Would {
-            profiles,
-            user: user.name,
-            created: own.and_then(|own| own.created),
-            old: key.access_key_id,
-            other,
-            finish: false,
-        })
-    }
 }
 
 impl Run<'_, '_> {
@@ -234,7 +165,7 @@ impl Run<'_, '_> {
     /// Goes on with a rotation, as the latest content of the vault has it.
     fn take_over(&mut self, started: &Rotation) -> Result<Rotation> {
         self.with.say.debug(format!("going on with the rotation of {}", started.old.access_key_id));
-        let run = name()?;
+        let run = random::name()?;
         self.with.vault.change(|payload| {
             let rotation = payload.rotation_of(&started.old.access_key_id).ok_or_else(finished)?;
             let rotation = Rotation { run, ..rotation };
@@ -250,7 +181,7 @@ impl Run<'_, '_> {
         let user = User::of(self.with.sts.caller_identity(&old)?)?;
         self.make_room(&old, &user)?;
         let profile = self.with.profile;
-        let (at, run) = (Some(self.now()), name()?);
+        let (at, run) = (Some(self.now()), random::name()?);
         let rotation =
             Rotation { profile: profile.to_owned(), user: user.arn, at, old, new: None, run };
         self.with.vault.change(|payload| {
@@ -523,11 +454,6 @@ fn finished() -> Error {
 fn taken(user: &User) -> Error {
     Error::refused(format!("somebody has just made another key for the user {}", user.name))
         .hint("run the same command again to see which")
-}
-
-/// The name of a run: nobody guesses it, and nothing is made of it.
-fn name() -> Result<String> {
-    Ok(random::bytes::<8>()?.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 /// Takes those rotations out of the journal whose keys no profile has any longer, and says which keys

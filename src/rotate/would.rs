@@ -1,0 +1,78 @@
+//! What a rotation would do, for who only asks.
+
+use super::{Rotate, Run, User, keys};
+use crate::clock::Timestamp;
+use crate::error::Result;
+
+/// What a rotation would do.
+#[derive(Debug)]
+pub struct Would {
+    /// The profiles that would have the new key.
+    pub profiles: Vec<String>,
+    /// The IAM user's name.
+    pub user: String,
+    /// The id of the key that would go.
+    pub old: String,
+    /// When that was made, where AWS says so without MFA.
+    pub created: Option<Timestamp>,
+    /// The other key that would be deleted first, in words.
+    pub other: Option<String>,
+    /// True if it would finish what was begun.
+    pub finish: bool,
+}
+
+impl Rotate<'_, '_> {
+    /// What [`Rotate::run`] would do. Only what the key may do without MFA is asked of AWS.
+    ///
+    /// # Errors
+    /// As [`Rotate::run`], as far as it is known before.
+    pub fn would(self) -> Result<Would> {
+        let run = Run { with: Rotate { mfa: None, ..self }, session: None };
+        if let Some(started) = run.started() {
+            let new = started.new.as_ref().map(|new| new.access_key_id.as_str());
+            let ids = [Some(started.old.access_key_id.as_str()), new];
+            let payload = run.with.vault.payload();
+            let has = |id: &str| ids.contains(&payload.access_key_id(id));
+            return Ok(Would {
+                profiles: payload
+                    .credential_names()
+                    .filter(|p| has(p))
+                    .map(str::to_owned)
+                    .collect(),
+                user: User::of(started.user)?.name,
+                old: started.old.access_key_id,
+                created: None,
+                other: None,
+                finish: true,
+            });
+        }
+        let key = run.key()?;
+        let user = User::of(run.with.sts.caller_identity(&key)?)?;
+        let profiles = run.with.vault.payload().profiles_of(&key.access_key_id);
+        let keys = run.with.iam.list_access_keys(&key, &user.name);
+        let keys = match keys {
+            Ok(keys) => keys,
+            // A device that would be asked is not asked now.
+            Err(error) if error.is("AccessDenied") => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        let other = keys.iter().find(|other| other.id != key.access_key_id);
+        let other = match other {
+            Some(other) => {
+                let used = run.with.iam.access_key_last_used(&key, &other.id).ok();
+                run.refuse_other(&user, other, used.as_ref())?;
+                Some(keys::in_words(other, used.as_ref()))
+            }
+            None => None,
+        };
+        let own = keys.iter().find(|own| own.id == key.access_key_id);
+        Ok(Would {
+            profiles,
+            user: user.name,
+            created: own.and_then(|own| own.created),
+            old: key.access_key_id,
+            other,
+            finish: false,
+        })
+    }
+}
