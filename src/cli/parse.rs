@@ -10,6 +10,10 @@ use clap::{Args, CommandFactory, FromArgMatches};
 use super::{Cli, Command, Exec, Global};
 use crate::error::{Error, Result};
 
+/// What clap prints for `--version`, without the definition of every command, which takes longer to build
+/// than a vault takes to open.
+const VERSION: &str = concat!("vault ", env!("CARGO_PKG_VERSION"), "\n");
+
 /// A command line that was understood.
 #[derive(Debug)]
 pub struct Parsed {
@@ -35,6 +39,11 @@ pub enum Answer {
 /// # Errors
 /// [`crate::error::Class::Usage`]; no argument is echoed unless it is plainly the name of a flag.
 pub fn parse(argv: &[OsString]) -> Result<Answer> {
+    if let [_, flag] = argv
+        && (flag == "--version" || flag == "-V")
+    {
+        return Ok(Answer::Print(VERSION.to_owned()));
+    }
     let helped = help_word(argv);
     let argv = helped.as_deref().unwrap_or(argv);
     let hot = exec_alone();

@@ -31,6 +31,15 @@ fn the_clap_definition_holds() {
 }
 
 #[test]
+fn the_version_is_what_clap_prints() {
+    assert_eq!(VERSION, Cli::command().render_version());
+    for line in ["vault --version", "vault -V", "vault --quiet --version", "vault -V exec"] {
+        let Ok(Answer::Print(text)) = parse(&words(line)) else { panic!("{line}") };
+        assert_eq!(text, VERSION, "{line}");
+    }
+}
+
+#[test]
 fn the_first_bare_word_is_the_profile_and_the_second_starts_the_command() {
     for (line, profile, command) in [
         ("vault exec prod -- terraform apply", "prod", "terraform apply"),
