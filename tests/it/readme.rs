@@ -343,3 +343,27 @@ fn a_job_with_a_token_needs_no_key_and_no_vault() {
     assert!(shown.starts_with("default session apply\nprofile   default\n"), "{shown}");
     assert!(shown.contains("\nfrom      web identity token in token ("), "{shown}");
 }
+
+/// The paths and the rooms of tests that CONTRIBUTING.md names.
+#[test]
+fn what_contributing_names_is_there() {
+    let text = include_str!("../../CONTRIBUTING.md");
+    let tops = ["src/", "tests/", "docker/", "fixtures/", "fuzz/", ".ci/"];
+    let quoted = text.split('`').filter(|part| tops.iter().any(|top| part.starts_with(top)));
+    let paths: Vec<_> = quoted
+        .filter_map(|part| part.split_whitespace().next())
+        .filter(|path| !path.contains(['*', 'N']))
+        .collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        assert!(std::path::Path::new(ROOT).join(path).exists(), "{path}");
+    }
+    let rooms = text.split_whitespace().filter_map(|word| word.strip_suffix("::"));
+    for room in rooms {
+        let places = [format!("tests/it/{room}.rs"), format!("src/{room}/mod.rs")];
+        assert!(
+            places.iter().any(|place| std::path::Path::new(ROOT).join(place).exists()),
+            "{room}"
+        );
+    }
+}
