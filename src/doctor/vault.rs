@@ -1,6 +1,6 @@
 //! The vault's file, and what is in it that is no secret.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -8,8 +8,8 @@ use super::{Host, Report};
 use crate::error::os_text;
 use crate::file::{self, ReadError};
 use crate::sealed::{self, Scanned};
-use crate::vault::Vault;
-use crate::vault::pin::{Known, Memory};
+use crate::vault::memory::{Known, Memory, Recalled};
+use crate::vault::{Pin, Vault};
 
 /// What names a vault that nobody named.
 pub const DEFAULT: &str = "the default";
@@ -19,7 +19,9 @@ pub struct File {
     /// As it was named.
     pub path: PathBuf,
     pub scanned: Scanned,
-    known: Option<Known>,
+    real: PathBuf,
+    /// None where the name is the real path.
+    known: Recalled,
 }
 
 /// The file as anybody sees it who cannot open it. With `spare` it need not be there.
@@ -86,15 +88,15 @@ pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
     header(&scanned, report);
     let known = match &host.state {
         Ok(Some((dir, _))) => {
-            let known = report.unless("vault.memory", Memory::of(dir, &real).recall());
-            known.flatten()
+            let known = report.unless("vault.memory", Memory::of(dir, &path, &real).recall());
+            known.unwrap_or_default()
         }
-        _ => None,
+        _ => Recalled::default(),
     };
-    Some(File { path, scanned, known })
+    Some(File { path, real, scanned, known })
 }
 
-fn none<T>(path: &std::path::Path, spare: bool, report: &mut Report) -> Option<T> {
+fn none<T>(path: &Path, spare: bool, report: &mut Report) -> Option<T> {
     let what = format!("no vault at {}", path.display());
     let finding = if spare {
         report.note("vault.file", format!("{what}, and the profile needs none"))
@@ -107,7 +109,7 @@ fn none<T>(path: &std::path::Path, spare: bool, report: &mut Report) -> Option<T
     None
 }
 
-fn lock_name(real: &std::path::Path) -> std::ffi::OsString {
+fn lock_name(real: &Path) -> std::ffi::OsString {
     let mut name = real.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
     name
@@ -131,25 +133,14 @@ fn header(scanned: &Scanned, report: &mut Report) {
 /// What the open vault says of itself, beside what this machine remembers.
 pub fn content(file: &File, vault: &Vault, report: &mut Report) {
     let payload = vault.payload();
-    let (pin, generation) = (payload.pin(), payload.generation());
-    let facts = json!({
-        "pin": pin.to_string(),
-        "generation": generation,
-        "remembered_pin": file.known.map(|known| known.pin.to_string()),
-        "remembered_generation": file.known.map(|known| known.generation),
-    });
-    let text = format!("fingerprint {pin}, write {generation}");
-    let finding = match file.known {
-        None => report.note("vault.memory", format!("{text}; this machine remembers none")),
-        Some(known) if !known.is(pin) => report
-            .problem("vault.memory", format!("{text}; remembered is {}", known.pin))
-            .advise("if the change is meant: vault pin --accept FINGERPRINT; if not, it is forged"),
-        Some(known) if known.generation > generation => report
-            .problem("vault.memory", format!("{text}; write {} was seen before", known.generation))
-            .advise("put the newer file back"),
-        Some(_) => report.ok("vault.memory", format!("{text}, as remembered")),
-    };
-    finding.with(facts);
+    let here = (payload.pin(), payload.generation());
+    match file.known.named() {
+        None => memory("vault.memory", None, file.known.real.as_ref(), here, report),
+        Some(named) => {
+            memory("vault.memory", Some(&file.real), file.known.real.as_ref(), here, report);
+            memory("vault.name", Some(&file.path), Some(&named), here, report);
+        }
+    }
     for rotation in payload.rotations() {
         let profile = rotation.profile;
         let text =
@@ -162,4 +153,32 @@ pub fn content(file: &File, vault: &Vault, report: &mut Report) {
         let advice = format!("vault mfa enroll {profile} --device {device}");
         report.note("vault.journal", text).advise(advice);
     }
+}
+
+/// What is remembered of the vault, of this path where there is more than one.
+fn memory(
+    check: &'static str,
+    of: Option<&Path>,
+    known: Option<&Known>,
+    (pin, generation): (Pin, u64),
+    report: &mut Report,
+) {
+    let text = format!("fingerprint {pin}, write {generation}");
+    let of = of.map(|path| format!(" of {}", path.display())).unwrap_or_default();
+    let finding = match known {
+        None => report.note(check, format!("{text}; this machine remembers none{of}")),
+        Some(known) if !known.is(pin) => report
+            .problem(check, format!("{text}; remembered{of} is {}", known.pin))
+            .advise("if the change is meant: vault pin --accept FINGERPRINT; if not, it is forged"),
+        Some(known) if known.generation > generation => report
+            .problem(check, format!("{text}; write {} was seen before{of}", known.generation))
+            .advise("put the newer file back"),
+        Some(_) => report.ok(check, format!("{text}, as remembered{of}")),
+    };
+    finding.with(json!({
+        "pin": pin.to_string(),
+        "generation": generation,
+        "remembered_pin": known.map(|known| known.pin.to_string()),
+        "remembered_generation": known.map(|known| known.generation),
+    }));
 }

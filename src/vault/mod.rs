@@ -1,5 +1,6 @@
 //! The vault: its payload, its fingerprint, and the file that holds both.
 
+pub mod memory;
 mod opening;
 pub mod payload;
 pub mod pin;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::memory::{Memory, Recalled};
 use super::opening::{no_vault, passphrases_only, read, try_key, try_slots, unlock_with};
 use super::payload::Payload;
-use super::pin::{Known, Memory, Pin};
+use super::pin::Pin;
 use crate::env::Env;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, LockError, Meta, ReplaceError};
@@ -48,6 +49,13 @@ pub struct Access<'a> {
     pub say: Say,
 }
 
+impl Access<'_> {
+    /// What remembers the vault, where this machine has a place for it.
+    fn memory(&self, real: &Path) -> Option<Memory> {
+        self.state.as_ref().map(|(dir, _)| Memory::of(dir, &self.path, real))
+    }
+}
+
 impl fmt::Debug for Access<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Access").field("path", &self.path).finish_non_exhaustive()
@@ -75,6 +83,8 @@ pub struct Vault<'a> {
     pub(super) access: &'a Access<'a>,
     /// The file itself, symlinks resolved.
     pub(super) real: PathBuf,
+    /// What remembers it.
+    pub(super) memory: Option<Memory>,
     file: Vec<u8>,
     meta: Meta,
     armored: bool,
@@ -136,10 +146,8 @@ impl<'a> Vault<'a> {
         let real = file::resolve(&access.path).map_err(|error| no_vault(&access.path, &error))?;
         // Before the file: a writer remembers after its rename, so a file that is read afterwards is as
         // new as what is remembered here, or it was put back.
-        let known = match &access.state {
-            Some((dir, _)) => Memory::of(dir, &real).recall(),
-            None => Ok(None),
-        };
+        let memory = access.memory(&real);
+        let known = memory.as_ref().map_or_else(|| Ok(Recalled::default()), Memory::recall);
         let (mut file, meta) = read(&real, &access.path)?;
         let scanned = sealed::scan(&file)?;
         let (identity_file, slots) = (access.identity_file.as_deref(), scanned.slot_names());
@@ -154,6 +162,7 @@ impl<'a> Vault<'a> {
         let mut vault = Self {
             access,
             real,
+            memory,
             file: std::mem::take(&mut *file),
             meta,
             armored,
@@ -259,19 +268,6 @@ impl<'a> Vault<'a> {
         Ok(&self.payload)
     }
 
-    fn refuse_older_copy(&self, why: &str) -> Result<()> {
-        if !self.rolled_back {
-            return Ok(());
-        }
-        let shown = self.access.path.display();
-        Err(Error::refused(format!("{shown} is older than this machine has seen it, {why}")).hint(
-            format!(
-                "put the newer file back, or take this one: {} --accept-rollback",
-                self.pin_command()
-            ),
-        ))
-    }
-
     /// Somebody may have written since this was read.
     fn read_again(&mut self) -> Result<()> {
         let Some(key) = &self.key else {
@@ -344,12 +340,10 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
     let sealed = seal(&payload, armor)?;
     let saved = save(&real, &sealed, Existing::New { mode: 0o600 });
     if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. }))
-        && let Some((dir, _)) = &access.state
+        && let Some(memory) = access.memory(&real)
+        && let Err(why) = memory.remember(payload.pin(), payload.generation())
     {
-        let known = Known { pin: payload.pin(), generation: payload.generation(), next: None };
-        if let Err(why) = Memory::of(dir, &real).remember(known) {
-            access.say.debug(format!("the fingerprint cannot be remembered: {why}"));
-        }
+        access.say.debug(format!("the fingerprint cannot be remembered: {why}"));
     }
     saved
 }

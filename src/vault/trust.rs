@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::memory::{Memory, Recalled};
 use super::payload::Payload;
-use super::pin::{Known, Memory};
+use super::pin::Pin;
 use super::store::Vault;
 use crate::error::{Class, Error, Result};
 use crate::file;
@@ -22,11 +23,9 @@ impl Vault<'_> {
     /// # Errors
     /// [`crate::error::Class::NotSaved`] if the machine has no place to remember it.
     pub fn accept(&self) -> Result<()> {
-        let here = self.known();
-        let known = self.memory().and_then(|memory| memory.recall().ok().flatten());
-        self.accept_as(
-            known.filter(|known| known.pin == here.pin && self.rolled_back).unwrap_or(here),
-        )
+        let (pin, here) = (self.payload.pin(), self.payload.generation());
+        let known = self.memory.as_ref().and_then(|memory| memory.recall().ok());
+        self.accept_as(known.map_or(here, |known| known.generation(pin).max(here)))
     }
 
     /// Takes this vault for the latest of it, however old it is.
@@ -34,18 +33,18 @@ impl Vault<'_> {
     /// # Errors
     /// [`crate::error::Class::NotSaved`] if the machine has no place to remember it.
     pub fn accept_rollback(&self) -> Result<()> {
-        self.accept_as(self.known())
+        self.accept_as(self.payload.generation())
     }
 
-    fn accept_as(&self, known: Known) -> Result<()> {
+    fn accept_as(&self, generation: u64) -> Result<()> {
         let not_saved = |why: String| {
             Error::not_saved(format!("the fingerprint cannot be remembered: {why}")).hint(
                 "name a directory by XDG_STATE_HOME, or give --pin or AWS_VAULT_PIN each time",
             )
         };
         let memory =
-            self.memory().ok_or_else(|| not_saved("there is no state directory".into()))?;
-        memory.remember(known).map_err(not_saved)
+            self.memory.as_ref().ok_or_else(|| not_saved("there is no state directory".into()))?;
+        memory.remember(self.payload.pin(), generation).map_err(not_saved)
     }
 
     /// Before another fingerprint is given: this machine must not take its own vault for a forged one.
@@ -53,7 +52,7 @@ impl Vault<'_> {
     /// # Errors
     /// [`Class::NotSaved`] where something is remembered that cannot be replaced.
     pub(super) fn announce(&self) -> Result<()> {
-        let Some(memory) = self.memory() else { return Ok(()) };
+        let Some(memory) = &self.memory else { return Ok(()) };
         match memory.announce(self.payload.pin()) {
             Err(why) if self.access.pins.is_empty() => Err(Error::not_saved(format!(
                 "the vault was not saved: its new fingerprint cannot be remembered: {why}"
@@ -63,18 +62,10 @@ impl Vault<'_> {
         }
     }
 
-    fn memory(&self) -> Option<Memory> {
-        self.access.state.as_ref().map(|(dir, _)| Memory::of(dir, &self.real))
-    }
-
-    fn known(&self) -> Known {
-        Known { pin: self.payload.pin(), generation: self.payload.generation(), next: None }
-    }
-
     /// Remembers what was read, where this machine still knows what it knew before: somebody may have
     /// written and remembered since.
-    fn remember_read(&mut self, before: Option<Known>) {
-        self.remember_by(|memory, known| memory.remember_after(before, known));
+    fn remember_read(&mut self, before: &Recalled) {
+        self.remember_by(|memory, pin, generation| memory.remember_after(before, pin, generation));
     }
 
     /// Remembers what was written, under the lock that it was written under.
@@ -84,14 +75,14 @@ impl Vault<'_> {
 
     /// Remembering is a help, not a duty: a machine without a state directory goes on without, and
     /// says so once, if that directory was named.
-    fn remember_by(&mut self, remember: impl FnOnce(&Memory, Known) -> Result<(), String>) {
-        let (Some(memory), Some((dir, named))) = (self.memory(), &self.access.state) else {
+    fn remember_by(&mut self, remember: impl FnOnce(&Memory, Pin, u64) -> Result<(), String>) {
+        let (Some(memory), Some((dir, named))) = (&self.memory, &self.access.state) else {
             return;
         };
         if self.no_memory {
             return;
         }
-        if let Err(why) = remember(&memory, self.known()) {
+        if let Err(why) = remember(memory, self.payload.pin(), self.payload.generation()) {
             let text =
                 format!("the vault's fingerprint cannot be remembered in {}: {why}", dir.display());
             if *named {
@@ -104,64 +95,76 @@ impl Vault<'_> {
     }
 
     /// `before` is what this machine remembered before the file was read.
-    pub(super) fn check_pin(&mut self, before: Result<Option<Known>>) -> Result<()> {
+    pub(super) fn check_pin(&mut self, before: Result<Recalled>) -> Result<()> {
         let path = self.access.path.display();
-        let here = self.known();
+        let (here, generation) = (self.payload.pin(), self.payload.generation());
         let pinned = !self.access.pins.is_empty();
-        if pinned && !self.access.pins.contains(&here.pin) {
+        if pinned && !self.access.pins.contains(&here) {
             return Err(Error::refused(format!(
-                "the vault {path} is not the pinned one: its fingerprint is {}",
-                here.pin
+                "the vault {path} is not the pinned one: its fingerprint is {here}"
             ))
             .hint("if the change is meant, pin the new fingerprint; if not, this file is forged"));
         }
         // An explicit pin outranks what is remembered, and replaces it, also what cannot be read.
-        let known = match &before {
-            Ok(known) => known.filter(|known| !pinned || known.pin == here.pin),
-            Err(_) if pinned => None,
+        let known = match before {
+            Ok(known) => known,
+            Err(_) if pinned => Recalled::default(),
             // EIO: what is there is not known, so nothing is to be put in its place.
-            Err(error) if error.class != Class::Refused => return Err(error.clone()),
+            Err(error) if error.class != Class::Refused => return Err(error),
             Err(error) => {
-                return Err(error.clone().hint(format!(
-                    "compare {} with what vault pin says on another machine; if it is the same: {} --accept {}",
-                    here.pin,
+                return Err(error.hint(format!(
+                    "compare {here} with what vault pin says on another machine; if it is the same: \
+                     {} --accept {here}",
                     self.pin_command(),
-                    here.pin
                 )));
             }
         };
-        // A writer of this machine got no further than its rename.
-        let announced = known.is_some_and(|known| known.next == Some(here.pin));
-        if let Some(known) = known.filter(|known| known.pin != here.pin && !announced) {
+        if let Some(other) = known.other_than(here).filter(|_| !pinned) {
             // Unless a writer of this machine has given it that fingerprint since.
-            if !self.was_rewritten(known) {
-                return Err(Error::refused(format!(
-                    "the vault {path} is not the one that this machine remembers: its fingerprint is {}, \
-                     remembered is {}",
-                    here.pin, known.pin
-                ))
-                .hint(format!(
-                    "if the change is meant: {} --accept {}",
-                    self.pin_command(),
-                    here.pin
-                )));
+            if !self.was_rewritten(other) {
+                return Err(self.not_remembered(other));
             }
             return self.check_min_generation();
         }
         self.check_min_generation()?;
-        match known {
-            // A pin says nothing of the age, so this holds with one as well.
-            Some(known) if known.generation > here.generation => {
-                self.rolled_back = true;
-                self.access.say.warn(format!(
-                    "the vault {path} is older than this machine has seen it (write {} of it, seen was {})",
-                    here.generation, known.generation
-                ));
-            }
-            Some(known) if known.generation == here.generation && !announced => {}
-            Some(_) | None => self.remember_read(before.ok().flatten()),
+        // A pin says nothing of the age, so this holds with one as well.
+        let seen = known.generation(here);
+        if seen > generation {
+            self.rolled_back = true;
+            self.access.say.warn(format!(
+                "the vault {path} is older than this machine has seen it (write {generation} of it, \
+                 seen was {seen})"
+            ));
         }
+        self.remember_read(&known);
         Ok(())
+    }
+
+    fn not_remembered(&self, known: Pin) -> Error {
+        let (path, here) = (self.access.path.display(), self.payload.pin());
+        // Who finds a link there that was planted sees where it leads.
+        let leads = match self.memory.as_ref().is_some_and(Memory::has_name) {
+            true => format!("; the path leads to {}", self.real.display()),
+            false => String::new(),
+        };
+        Error::refused(format!(
+            "the vault {path} is not the one that this machine remembers: its fingerprint is {here}, \
+             remembered is {known}{leads}"
+        ))
+        .hint(format!("if the change is meant: {} --accept {here}", self.pin_command()))
+    }
+
+    pub(super) fn refuse_older_copy(&self, why: &str) -> Result<()> {
+        if !self.rolled_back {
+            return Ok(());
+        }
+        let shown = self.access.path.display();
+        Err(Error::refused(format!("{shown} is older than this machine has seen it, {why}")).hint(
+            format!(
+                "put the newer file back, or take this one: {} --accept-rollback",
+                self.pin_command()
+            ),
+        ))
     }
 
     fn check_min_generation(&self) -> Result<()> {
@@ -182,15 +185,17 @@ impl Vault<'_> {
 
     /// True if this machine remembers the vault's fingerprint now, where it remembered another one
     /// before the file was read: a writer remembers after its rename, before it unlocks.
-    fn was_rewritten(&self, before: Known) -> bool {
-        let Some(memory) = self.memory() else { return false };
+    fn was_rewritten(&self, before: Pin) -> bool {
+        let (Some(memory), here) = (&self.memory, self.payload.pin()) else { return false };
         let deadline = Instant::now() + WRITER_WAIT;
         loop {
             // Before the memory: what unlocks has remembered.
             let writing = file::is_locked(&self.real);
             match memory.recall() {
-                Ok(Some(now)) if now.is(self.payload.pin()) => return true,
-                Ok(Some(now)) if now.pin != before.pin => return false,
+                Ok(now) if now.is(here) => return true,
+                Ok(now) if now.other_than(here).is_some_and(|other| other != before) => {
+                    return false;
+                }
                 _ if !writing || Instant::now() >= deadline => return false,
                 _ => std::thread::sleep(PAUSE),
             }
@@ -201,7 +206,7 @@ impl Vault<'_> {
     /// of the pinned, or one that a writer of this machine has made of it.
     pub(super) fn check_successor(&self, successor: &Payload) -> Result<()> {
         let pins = &self.access.pins;
-        let known = || self.memory().and_then(|memory| memory.recall().ok().flatten());
+        let known = || self.memory.as_ref().and_then(|memory| memory.recall().ok());
         let is_meant = if successor.pin() == self.payload.pin() {
             true
         } else if pins.is_empty() {

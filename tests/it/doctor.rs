@@ -208,6 +208,39 @@ fn another_vault_and_an_older_one_are_told() {
 }
 
 #[test]
+fn what_is_remembered_of_a_name_and_of_the_real_path_are_told() {
+    let (_standin, test) = usual();
+    let (real, pin) = (test.home().join("real.age"), crate::recipient::pin_of(&test));
+    std::fs::copy(test.vault_file(), &real).expect("a copy");
+    std::fs::remove_file(test.vault_file()).expect("no vault");
+    std::os::unix::fs::symlink(&real, test.vault_file()).expect("a link");
+    let (shown, named) = ("[HOME]/real.age", "[HOME]/.local/share/vault/vault.age");
+    let known = format!("fingerprint {pin}, write 2");
+    let found = doctor(&test);
+    found.has("vault.memory", "note", &format!("{known}; this machine remembers none of {shown}"));
+    found.has("vault.name", "ok", &format!("{known}, as remembered of {named}"));
+    test.command(["list"]).run();
+    let found = doctor(&test);
+    found.has("vault.memory", "ok", &format!("{known}, as remembered of {shown}"));
+    found.has("vault.name", "ok", &format!("{known}, as remembered of {named}"));
+
+    let (_standin, another) = usual();
+    let forged = crate::recipient::pin_of(&another);
+    let planted = test.home().join("planted.age");
+    std::fs::copy(another.vault_file(), &planted).expect("another one");
+    std::fs::remove_file(test.vault_file()).expect("no link");
+    std::os::unix::fs::symlink(&planted, test.vault_file()).expect("a link");
+    let (known, shown) = (format!("fingerprint {forged}, write 2"), "[HOME]/planted.age");
+    let found = doctor(&test);
+    found.has("vault.memory", "note", &format!("{known}; this machine remembers none of {shown}"));
+    found.has(
+        "vault.name",
+        "problem",
+        &format!("{known}; remembered of {named} is {pin}; if the change is meant: vault pin "),
+    );
+}
+
+#[test]
 fn a_passphrase_slot_is_shown_with_its_cost() {
     let test = Test::new().vault_with_passphrase("demo");
     let found = doctor(&test);

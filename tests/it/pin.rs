@@ -1,6 +1,9 @@
 //! The vault's fingerprint: what a machine remembers, what a pin demands, and the way out of a
 //! refusal.
 
+mod links;
+mod names;
+
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,9 +22,15 @@ use crate::write::unprivileged;
 const SOON: Duration = Duration::from_secs(30);
 const VAULT: &str = "[HOME]/.local/share/vault/vault.age";
 
-/// Puts another vault in the place of the test's, made as somebody makes it who has the public key
-/// only. Its fingerprint.
+/// Puts another vault in the place of the test's. Its fingerprint.
 fn forge(test: &Test) -> String {
+    let (file, pin) = forged();
+    std::fs::write(test.vault_file(), file).unwrap();
+    pin
+}
+
+/// Another vault, made as somebody makes it who has the public key only, and its fingerprint.
+fn forged() -> (Vec<u8>, String) {
     let entry = RecipientEntry { recipient: AGE_RECIPIENT.to_owned(), name: None };
     let mut payload = Payload::new(&[entry], &[]).unwrap();
     let key =
@@ -29,8 +38,7 @@ fn forge(test: &Test) -> String {
     payload.set_credential("demo", &key, Timestamp::parse("2026-01-31T12:00:00Z").unwrap());
     payload.next_generation();
     let text = String::from_utf8(payload.to_plaintext().to_vec()).unwrap();
-    std::fs::write(test.vault_file(), seal(&text, false)).unwrap();
-    payload.pin().to_string()
+    (seal(&text, false), payload.pin().to_string())
 }
 
 fn pin_of(test: &Test) -> String {
@@ -434,13 +442,16 @@ fn a_vault_is_remembered_by_its_real_path_at_first_use() {
     std::fs::remove_dir_all(test.home().join(".local/state")).unwrap();
     symlink(test.vault_file(), test.home().join("link.age")).unwrap();
     test.command(["list", "--vault", "link.age"]).expect_stderr("").run();
-    let text = String::from_utf8(test.read(memory(&test))).unwrap();
+    let mut texts: Vec<_> = links::entries(&test).into_iter().map(|(_, text)| text).collect();
+    texts.sort_by_key(|text| text.contains("led_to"));
     let expected = format!(
         "generation = 2\npin = \"{}\"\nvault = \"{}\"\n",
         pin_of(&test),
         test.vault_file().display()
     );
-    assert_eq!(text, expected);
+    assert_eq!(texts[0], expected);
+    // And by its name, which is another path.
+    assert!(texts.len() == 2 && texts[1].contains("/link.age\"\n"), "{texts:?}");
     forge(&test);
     test.command(["list"]).expect_status(6).run();
     // The same file in another place is another vault.

@@ -1,0 +1,135 @@
+//! What is remembered of one path: a file of its own in the state directory.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use toml::{Table, Value};
+
+use super::Known;
+use crate::error::{Error, Result, os_text};
+use crate::file::{self, Existing, ReplaceError};
+use crate::vault::Pin;
+
+/// A path of PATH_MAX bytes, each of them escaped, and some fingerprints; bytes.
+const LIMIT: u64 = 32 * 1024;
+
+/// The file, named by a hash of the path.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) file: PathBuf,
+    path: PathBuf,
+}
+
+impl Entry {
+    /// The entry of this path.
+    pub(super) fn of(state_dir: &Path, path: &Path) -> Self {
+        use std::os::unix::ffi::OsStrExt;
+        let hash = Sha256::digest(path.as_os_str().as_bytes());
+        let id: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Self { file: state_dir.join("pins").join(format!("{id}.toml")), path: path.into() }
+    }
+
+    /// The name of the file, without its extension.
+    pub(super) fn id(&self) -> String {
+        self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The entry with another name, to be read only.
+    pub(super) fn other(&self, id: &str) -> Self {
+        Self { file: self.file.with_file_name(format!("{id}.toml")), path: PathBuf::new() }
+    }
+
+    /// What is remembered, if anything.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Refused`] if something is there that is no memory: to take it for
+    /// "nothing" would let whoever can damage it replace the vault unseen.
+    pub(super) fn read(&self) -> Result<Option<Known>> {
+        let refused =
+            || Error::refused(format!("the remembered pin in {} is damaged", self.file.display()));
+        let bytes = match file::read_regular(&self.file, LIMIT) {
+            Ok((bytes, _)) => bytes,
+            Err(file::ReadError::NotFound) => return Ok(None),
+            // A place that cannot even be looked into (another user's home in a container) holds
+            // nothing that was ours, and is no reason to stop.
+            Err(file::ReadError::Io(_)) if !self.can_be_looked_at() => return Ok(None),
+            Err(file::ReadError::Io(error)) => {
+                return Err(Error::other(format!(
+                    "cannot read the remembered pin in {}: {}",
+                    self.file.display(),
+                    os_text(&error)
+                )));
+            }
+            Err(_) => return Err(refused()),
+        };
+        std::str::from_utf8(&bytes).ok().and_then(parse).map(Some).ok_or_else(refused)
+    }
+
+    fn can_be_looked_at(&self) -> bool {
+        use std::io::ErrorKind::{NotADirectory, PermissionDenied};
+        match self.file.symlink_metadata() {
+            Ok(_) => true,
+            Err(error) => !matches!(error.kind(), NotADirectory | PermissionDenied),
+        }
+    }
+
+    /// Replaces the file, under its lock.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn write(&self, known: &Known) -> Result<(), String> {
+        let meta = match file::read_regular(&self.file, LIMIT) {
+            Ok((_, meta)) => Some(meta),
+            Err(file::ReadError::NotFound) => None,
+            Err(file::ReadError::Io(error)) => return Err(os_text(&error)),
+            Err(_) => return Err("what is there is no memory".to_owned()),
+        };
+        let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
+        let text = self.text(known);
+        match file::replace(&self.file, text.as_bytes(), existing, &mut |_| true) {
+            Ok(()) | Err(ReplaceError::NotDurable(_)) => Ok(()),
+            Err(ReplaceError::NotSaved(why, _)) => Err(why),
+            Err(ReplaceError::UnsafeDirectory) => Err("everybody can write there".to_owned()),
+        }
+    }
+
+    fn text(&self, known: &Known) -> String {
+        let pin = |pin: &Pin| Value::String(pin.to_string());
+        let mut doc = Table::new();
+        doc.insert("vault".into(), Value::String(self.path.display().to_string()));
+        doc.insert("pin".into(), pin(&known.pin));
+        let generation = i64::try_from(known.generation).unwrap_or(i64::MAX);
+        doc.insert("generation".into(), Value::Integer(generation));
+        if let Some(next) = &known.next {
+            doc.insert("next".into(), pin(next));
+        }
+        if !known.former.is_empty() {
+            doc.insert("former".into(), Value::Array(known.former.iter().map(pin).collect()));
+        }
+        if let Some(id) = &known.led_to {
+            doc.insert("led_to".into(), Value::String(id.clone()));
+        }
+        doc.to_string()
+    }
+}
+
+fn parse(text: &str) -> Option<Known> {
+    let doc: Table = toml::from_str(text).ok()?;
+    let pin = |value: &Value| Pin::parse(value.as_str()?).ok();
+    let generation = u64::try_from(doc.get("generation")?.as_integer()?).ok()?;
+    let next = match doc.get("next") {
+        Some(value) => Some(pin(value)?),
+        None => None,
+    };
+    let former = match doc.get("former") {
+        Some(list) => list.as_array()?.iter().map(pin).collect::<Option<Vec<_>>>()?,
+        None => Vec::new(),
+    };
+    // It becomes a file's name.
+    let is_id = |id: &&str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let led_to = match doc.get("led_to") {
+        Some(value) => Some(value.as_str().filter(is_id)?.to_owned()),
+        None => None,
+    };
+    Some(Known { pin: pin(doc.get("pin")?)?, generation, next, former, led_to })
+}
