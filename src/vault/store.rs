@@ -85,6 +85,7 @@ pub struct Vault<'a> {
     pub(super) real: PathBuf,
     /// What remembers it.
     pub(super) memory: Option<Memory>,
+    /// Its bytes and modes, as this process read or wrote them last.
     file: Vec<u8>,
     meta: Meta,
     armored: bool,
@@ -252,12 +253,14 @@ impl<'a> Vault<'a> {
         let saved = save(&self.real, &sealed, Existing::Keep(&self.meta));
         if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. })) {
             self.remember_written();
+            // What it holds is known: it is opened again only if somebody else writes.
+            self.file = sealed.bytes;
         }
         saved.map(|()| answer)
     }
 
-    /// Reads the file once more and opens it by what opened it before: what is in it now is what stands
-    /// on disk.
+    /// Reads the file once more: what is in it now is what stands on disk. It is opened, by what opened
+    /// it before, unless it is to the byte what this process read or wrote last.
     ///
     /// # Errors
     /// As [`Vault::open`]; refused (6) if it became another vault or an older one, or is an older copy
@@ -268,13 +271,15 @@ impl<'a> Vault<'a> {
         Ok(&self.payload)
     }
 
-    /// Somebody may have written since this was read.
+    /// Somebody may have written since this was read, or written. A key behind a plugin may want a touch
+    /// each time, so the same bytes are not opened twice.
     fn read_again(&mut self) -> Result<()> {
         let Some(key) = &self.key else {
             return Err(Error::other("the vault is not written: what was in it was forgotten"));
         };
         let (mut file, meta) = read(&self.real, &self.access.path)?;
         if *file == self.file {
+            self.meta = meta;
             return Ok(());
         }
         let scanned = sealed::scan(&file)?;

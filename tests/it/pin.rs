@@ -275,7 +275,7 @@ fn a_least_generation_that_is_no_number_is_a_usage_error() {
 }
 
 /// A question of `recipient remove`, which is asked when the vault is open: time for others to write.
-fn while_it_asks(test: &Test, meanwhile: impl FnOnce()) -> (i32, String) {
+pub fn while_it_asks(test: &Test, meanwhile: impl FnOnce()) -> (i32, String) {
     let mut pty = test.command(["recipient", "remove", OTHER]).pty();
     pty.expect("(y|N) ", SOON);
     meanwhile();

@@ -7,6 +7,7 @@ mod meanwhile;
 mod mfa;
 mod other;
 mod spread;
+mod touch;
 
 use std::time::{Duration, Instant};
 

@@ -16,6 +16,8 @@ use vault::say::Say;
 use vault::unlock::Named;
 use vault::vault::{Access, Payload, Vault};
 
+use crate::pin::while_it_asks;
+use crate::recipient::OTHER;
 use crate::support::builder::Test;
 use crate::support::{AGE_KEY, AGE_RECIPIENT};
 use crate::vault_file::payload_of;
@@ -273,6 +275,15 @@ fn a_link_to_the_vault_stays_a_link() {
     assert_eq!(profiles(&test), ["demo", "second"]);
     // The lock lies beside the file itself, where all who write it look for it.
     assert!(real.join("team.age.lock").exists());
+}
+
+#[test]
+fn a_mode_that_was_changed_after_it_was_read_is_kept() {
+    let test = Test::new().vault_with("demo");
+    test.command(["recipient", "add", OTHER]).run();
+    let (status, screen) = while_it_asks(&test, || set_mode(&test.vault_file(), 0o640));
+    assert_eq!(status, 0, "{screen}");
+    assert_eq!(mode(&test.vault_file()), 0o640);
 }
 
 #[test]

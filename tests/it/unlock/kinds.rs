@@ -108,7 +108,7 @@ fn an_ssh_key_with_a_passphrase_of_its_own_opens_nothing_and_says_so() {
     );
 }
 
-/// A plugin that wraps the file key in nothing at all.
+/// A plugin that wraps the file key in nothing at all, and writes down what it is asked for.
 const PLUGIN: &str = r#"#!/bin/sh
 wrapped= body=
 while read -r line; do
@@ -119,6 +119,7 @@ while read -r line; do
     esac
 done
 env >"$HOME/seen-by-the-plugin"
+[ -z "$body" ] || printf '%s\n' "${1#--age-plugin=}" >>"$HOME/asked-of-the-plugin"
 reply() { printf '%s\n' "$@"; read -r _; read -r _; }
 case "$1" in
     --age-plugin=recipient-v1) reply "-> recipient-stanza 0 plain" "$body" ;;
@@ -139,6 +140,14 @@ pub fn plugin() -> (String, String) {
 pub fn with_plugin(test: Test) -> Test {
     let path = format!("{}:/usr/bin:/bin", test.home().join("plugins").display());
     test.file("plugins/age-plugin-plain", PLUGIN, 0o755).env("PATH", path)
+}
+
+/// How often the plugin has opened something since this was asked last: so many touches of a token.
+pub fn touches(test: &Test) -> usize {
+    let path = test.home().join("asked-of-the-plugin");
+    let asked = std::fs::read_to_string(&path).unwrap_or_default();
+    let _ = std::fs::remove_file(path);
+    asked.lines().filter(|what| *what == "identity-v1").count()
 }
 
 #[test]
