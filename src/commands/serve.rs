@@ -62,8 +62,14 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
             let url = server.url(&source.name);
             context.say.note(format!("vault: serving {} at {url}", source.name));
         }
+        let remove_token = || {
+            // A server that was started meanwhile may have put its own there.
+            if written.is_some() && identity(token_file) == written {
+                let _ = std::fs::remove_file(token_file);
+            }
+        };
         let log = serving::log(context, false);
-        let never = server.run(served.sources, context.clock, &log, || {
+        let served = server.run(served.sources, context.clock, &log, || {
             let code = match ending.wait() {
                 Ok(()) => 0,
                 Err(error) => {
@@ -71,16 +77,14 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
                     1
                 }
             };
-            // A server that was started meanwhile may have put its own there.
-            if written.is_some() && identity(token_file) == written {
-                let _ = std::fs::remove_file(token_file);
-            }
+            remove_token();
             if let Some(path) = &args.health_socket {
                 let _ = std::fs::remove_file(path);
             }
             code
-        })?;
-        match never {}
+        });
+        remove_token();
+        match served? {}
     });
     if let Some(path) = &args.health_socket {
         let _ = std::fs::remove_file(path);

@@ -1,6 +1,7 @@
 //! Name look-ups of a static binary.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::sync::Once;
 
 unsafe extern "C" {
     /// glibc's own, exported but in no header: overrides one line of nsswitch.conf.
@@ -14,8 +15,12 @@ const SERVICES: &CStr = c"files dns";
 /// load the host's NSS modules (`resolve`, `myhostname`) of another glibc, and die of SIGFPE in them.
 /// Call it before the first look-up.
 pub fn configure_name_service() {
+    // glibc's table has no lock, and several threads call this, also while others look names up.
+    static ONCE: Once = Once::new();
     // SAFETY: two valid constant strings; glibc parses the second into its own copy.
-    unsafe { __nss_configure_lookup(HOSTS.as_ptr(), SERVICES.as_ptr()) };
+    ONCE.call_once(|| unsafe {
+        __nss_configure_lookup(HOSTS.as_ptr(), SERVICES.as_ptr());
+    });
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ mod request;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -133,8 +133,8 @@ impl Server {
         format!("http://{}{}", self.address, path(name))
     }
 
-    /// Serves and renews until `meanwhile` returns, and ends the process with its answer: a renewal
-    /// that waits for AWS could not be called off otherwise.
+    /// Serves, and renews each source on a thread of its own, until `meanwhile` returns, and ends the
+    /// process with its answer: a renewal that waits for AWS could not be called off otherwise.
     ///
     /// # Errors
     /// No thread to be had; `meanwhile` was not called.
@@ -145,7 +145,6 @@ impl Server {
         log: &Log,
         meanwhile: impl FnOnce() -> u8,
     ) -> Result<std::convert::Infallible> {
-        let no_thread = |_| Error::other("no thread can be had from the system");
         let first = sources.iter().map(|source| (source.name.as_str(), &source.first));
         let answers = Arc::new(Answers::new(first));
         let rules = Rules::new(self.address, self.token);
@@ -157,40 +156,58 @@ impl Server {
             .map_err(no_thread)?;
         let answers = &*answers;
         std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .name("renewal".to_owned())
-                .spawn_scoped(scope, move || keep(&sources, answers, clock, log))
-                .map_err(no_thread)?;
+            // The scope waits for its threads, and a renewal never ends. So no thread gets its source
+            // before all are started; if one cannot be started, the others end without a source.
+            let start = |at: usize| {
+                let (give, take) = mpsc::channel();
+                let renewal = move || {
+                    if let Ok(source) = take.recv() {
+                        keep(source, clock, log, &|credentials| answers.replace(at, credentials));
+                    }
+                };
+                let builder = std::thread::Builder::new().name("renewal".to_owned());
+                builder.spawn_scoped(scope, renewal).map(|_| give).map_err(no_thread)
+            };
+            let threads = (0..sources.len()).map(start).collect::<Result<Vec<_>>>()?;
+            for (thread, source) in threads.into_iter().zip(sources) {
+                // Each thread waits for its source, so none has ended yet.
+                let _ = thread.send(source);
+            }
             std::process::exit(i32::from(meanwhile()))
         })
     }
 }
 
-/// Renews all of them for ever. One after the other: each is due long before its end.
-fn keep(sources: &[Source<'_>], answers: &Answers, clock: Clock, log: &Log) {
-    let mut keepers: Vec<Keeper> =
-        sources.iter().map(|source| Keeper::new(&source.first, source.length)).collect();
+fn no_thread(_: io::Error) -> Error {
+    Error::other("no thread can be had from the system")
+}
+
+/// Renews one source for ever, on a thread of its own: a renewal that hangs takes 50 s, so a thread that
+/// renewed several sources in turn would let the credentials of the last ones end.
+fn keep(source: Source<'_>, clock: Clock, log: &Log, serve: &dyn Fn(&Credentials)) {
+    let Source { name, first, length, fetch } = source;
+    let mut keeper = Keeper::new(&first, length);
+    // A copy that stays here would outlive the session.
+    drop(first);
     loop {
-        for (at, (source, keeper)) in sources.iter().zip(&mut keepers).enumerate() {
-            if keeper.wait(clock.now()).is_zero() {
-                renew(source, keeper, clock, log, &|credentials| answers.replace(at, credentials));
-            }
+        let wait = keeper.wait(clock.now());
+        if wait.is_zero() {
+            renew(&name, &*fetch, &mut keeper, clock, log, serve);
+        } else {
+            std::thread::sleep(wait.min(STEP));
         }
-        let now = clock.now();
-        let wait = keepers.iter().map(|keeper| keeper.wait(now)).min().unwrap_or(STEP);
-        std::thread::sleep(wait.min(STEP));
     }
 }
 
 fn renew(
-    source: &Source<'_>,
+    name: &str,
+    fetch: &dyn Fn(Duration) -> Result<Credentials>,
     keeper: &mut Keeper,
     clock: Clock,
     log: &Log,
     serve: &dyn Fn(&Credentials),
 ) {
-    let name = source.name.as_str();
-    let fetched = (source.fetch)(keeper.least(clock.now()));
+    let fetched = fetch(keeper.least(clock.now()));
     match fetched.and_then(|credentials| not_ended(credentials, clock.now())) {
         Ok(credentials) if keeper.took(clock.now(), &credentials) => {
             serve(&credentials);
@@ -231,10 +248,8 @@ mod tests {
             ..Credentials::long_term("ASIA1".to_owned(), Secret::new("secret".to_owned()))
         };
         let length = Duration::from_secs(3600);
-        let fetch = Box::new(move |_| Ok(session()));
-        let source = Source { name: "prod".to_owned(), first: session(), length, fetch };
         let now = Timestamp(100_000);
-        let mut keeper = Keeper::new(&source.first, length);
+        let mut keeper = Keeper::new(&session(), length);
         let log: Log = Arc::new(|event| match event {
             Event::Failed { name: "prod", error } => assert_eq!(
                 error.what,
@@ -244,7 +259,8 @@ mod tests {
             other => panic!("{other:?}"),
         });
         let served = Cell::new(0);
-        renew(&source, &mut keeper, Clock::fixed(now), &log, &|_| served.set(served.get() + 1));
+        let (clock, serve) = (Clock::fixed(now), |_: &Credentials| served.set(served.get() + 1));
+        renew("prod", &|_| Ok(session()), &mut keeper, clock, &log, &serve);
         assert_eq!((served.get(), keeper.wait(now).as_secs()), (0, 5));
     }
 }

@@ -1,5 +1,7 @@
 //! `serve`: credentials over HTTP, and the commands round it.
 
+mod many;
+
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
