@@ -1,8 +1,10 @@
 //! Standing by the command: its signals, its status, and the children that others left behind.
 //!
-//! - The command is in our process group, as if we had become it: what a terminal sends to the group
-//!   (^C, ^\, ^Z, a hang-up, a new size) it has already, so only what a process sent to us is handed on.
-//!   A command that has left the group gets both.
+//! - The command is in our process group, as if we had become it: what a terminal sends to the whole
+//!   group (^C, ^\, ^Z, a new size) it has already, and everything else is handed on. At a hang-up the
+//!   kernel signals the leader of the session alone, which may be us, with SIGHUP and SIGCONT
+//!   (`tty_signal_session_leader` in drivers/tty/tty_jobctrl.c); timers signal one process, too. A
+//!   command that has left the group gets all of them.
 //! - It stops: we stop, so that the shell sees its job stopped; we go on: it goes on.
 //! - It ends: its status is the answer, 128+n after signal n.
 //! - As the first process of a pid namespace we inherit orphans, and wait for them too.
@@ -36,6 +38,10 @@ const HANDED_ON: [i32; 12] = [
     libc::SIGPWR,
 ];
 
+/// What a terminal sends to its whole foreground process group, and nobody to one process alone but by
+/// kill(2).
+const OF_THE_GROUP: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGWINCH];
+
 /// What ends a server that stands by no command.
 const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
@@ -50,7 +56,6 @@ impl Supervisor {
     /// # Errors
     /// No descriptor left.
     pub fn new() -> Result<Self, ExecError> {
-        os::default_sigchld();
         let all = HANDED_ON.into_iter().chain([libc::SIGCHLD]).chain(os::real_time_signals());
         let signals = Signals::watch(&all.collect::<Vec<_>>())
             .map_err(|error| ExecError::Other(cannot_wait(&error)))?;
@@ -78,7 +83,10 @@ impl Supervisor {
                 if signal == libc::SIGCHLD {
                     continue;
                 }
-                if sender == Sender::Process || !os::is_in_our_group(child) {
+                let has_it = sender == Sender::Kernel
+                    && OF_THE_GROUP.contains(&signal)
+                    && os::is_in_our_group(child);
+                if !has_it {
                     os::signal_child(child, signal);
                 }
             }
@@ -121,7 +129,6 @@ impl Ending {
     /// # Errors
     /// No descriptor left.
     pub fn watch() -> io::Result<Self> {
-        os::default_sigchld();
         let all: Vec<i32> = ENDING.into_iter().chain([libc::SIGCHLD]).collect();
         Ok(Self { signals: Signals::watch(&all)? })
     }

@@ -28,7 +28,6 @@ pub use memory::Blocks;
 pub use names::configure_name_service;
 pub use signals::{Sender, Signals, die_of, end_also_as_process_1};
 pub use supervise::{
-    ChildEvent, default_sigchld, is_in_our_group, next_child_event, real_time_signals,
-    signal_child, stop_self,
+    ChildEvent, is_in_our_group, next_child_event, real_time_signals, signal_child, stop_self,
 };
 pub use tty::{TerminalState, discard_input, echo_off, in_foreground, open_terminal};

@@ -22,7 +22,8 @@ pub struct Signals {
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// The kernel: for what comes from a terminal, to the whole foreground process group.
+    /// The kernel: a terminal, to its whole foreground process group or to the leader of its session,
+    /// or a timer.
     Kernel,
     /// A process, by kill(2) and its like.
     Process,
@@ -35,7 +36,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 impl Signals {
     /// Notes these signals from now on, except those that the process ignores (under nohup, SIGHUP):
-    /// they must not start to count.
+    /// they must not start to count. SIGCHLD does: while it is ignored, the kernel throws the status of
+    /// children away (wait(2)).
     ///
     /// # Errors
     /// No descriptor left.
@@ -52,8 +54,10 @@ impl Signals {
         let mut watched = Self { old: Vec::new(), pipe, _alone: alone };
         while watched.take().is_some() {}
         for signal in signals {
-            let old = disposition(*signal);
-            if let Some(old) = old.filter(|old| old.sa_sigaction != libc::SIG_IGN) {
+            let counts = |old: &libc::sigaction| {
+                old.sa_sigaction != libc::SIG_IGN || *signal == libc::SIGCHLD
+            };
+            if let Some(old) = disposition(*signal).filter(counts) {
                 watched.old.push((*signal, old));
                 note_it(*signal);
             }

@@ -59,13 +59,6 @@ pub fn stop_self() {
     unsafe { libc::raise(libc::SIGSTOP) };
 }
 
-/// Gives SIGCHLD its default back: where it was inherited as ignored, the kernel would throw the
-/// status of children away.
-pub fn default_sigchld() {
-    // SAFETY: a valid signal and disposition.
-    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
-}
-
 /// The signals beyond the named ones: container engines stop some programs by them.
 pub fn real_time_signals() -> std::ops::RangeInclusive<i32> {
     libc::SIGRTMIN()..=libc::SIGRTMAX()

@@ -11,6 +11,7 @@ mod exec;
 mod explain;
 mod export;
 mod faults;
+mod hangup;
 mod help;
 mod host;
 mod hostile;

@@ -50,7 +50,7 @@ fn the_command_learns_where_credentials_are_and_no_key() {
 }
 
 /// Waits for a file that is written whole or not at all.
-fn wait_for(test: &Test, name: &str) -> String {
+pub fn wait_for(test: &Test, name: &str) -> String {
     let deadline = Instant::now() + SOON;
     loop {
         if let Ok(text) = std::fs::read_to_string(test.home().join(name)) {
@@ -189,6 +189,15 @@ fn a_signal_that_was_ignored_stays_ignored() {
     test.command(["-c", script]).program("sh").expect_status(3).expect_stderr("").run();
 }
 
+#[test]
+fn a_status_is_known_where_sigchld_was_ignored() {
+    let (_standin, test) = scene::usual();
+    let python = "import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                  os.execvp('vault', 'vault exec --server demo -- sh -c'.split() + ['exit 7'])";
+    let test = test.on_path("vault");
+    test.command(["-c", python]).program("python3").expect_status(7).expect_stderr("").run();
+}
+
 /// What `docker stop` does to the first process of a container, as far as it concerns us.
 #[test]
 fn a_stop_is_over_in_less_than_a_second() {
@@ -249,18 +258,39 @@ fn the_terminal_sends_once() {
     assert_eq!(pty.end(SOON).0, 5);
 }
 
-#[test]
-fn what_the_kernel_sends_before_the_command_is_there_reaches_it() {
-    let supervisor = vault::exec::Supervisor::new().unwrap();
+/// A timer of this process, of which only it hears.
+fn alarm() {
     let timer = libc::itimerval {
         it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 },
         it_value: libc::timeval { tv_sec: 0, tv_usec: 1000 },
     };
     // SAFETY: a valid struct, and nobody wants the old one. The signal is caught by the supervisor.
     unsafe { libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut()) };
+}
+
+#[test]
+fn what_the_kernel_sends_before_the_command_is_there_reaches_it() {
+    let supervisor = vault::exec::Supervisor::new().unwrap();
+    alarm();
     std::thread::sleep(Duration::from_millis(100));
     let code = supervisor.run(&["/bin/sleep".into(), "60".into()], &[]).unwrap();
     assert_eq!(code, 128 + 14);
+}
+
+#[test]
+fn what_the_kernel_sends_to_vault_alone_reaches_the_command() {
+    let test = Test::new();
+    let supervisor = vault::exec::Supervisor::new().unwrap();
+    let script = format!("echo >{}; exec sleep 60", test.home().join("ready").display());
+    let code = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_for(&test, "ready");
+            alarm();
+        });
+        let words = ["/bin/sh".into(), "-c".into(), script.into()];
+        supervisor.run(&words, &[("PATH".into(), "/usr/bin:/bin".into())])
+    });
+    assert_eq!(code.unwrap(), 128 + 14);
 }
 
 #[test]

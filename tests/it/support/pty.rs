@@ -3,11 +3,15 @@
 use std::fs::File;
 use std::io::{Error, Read, Result, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+
+use vault::os::{Interest, wait_until_ready};
 
 use super::child::{spawn, wait};
 use super::place::Place;
@@ -17,6 +21,8 @@ pub struct Pty {
     master: File,
     child: Option<Child>,
     output: Arc<Output>,
+    /// Who reads the output, until it is closed or the other end of this is.
+    reader: Option<(JoinHandle<()>, UnixStream)>,
     /// How much of the screen was expected already.
     seen: usize,
     /// Held where the child opens the terminal only now and then: between two times nobody would
@@ -67,13 +73,15 @@ impl Pty {
         }
         let child = Some(spawn(&mut command));
         let output = Arc::new(Output::default());
-        std::thread::spawn({
+        let (ours, theirs) = UnixStream::pair().expect("a pair of sockets");
+        let reader = std::thread::spawn({
             let (output, master) = (Arc::clone(&output), master.try_clone().expect("the master"));
-            move || output.fill(master)
+            move || output.fill(master, &theirs)
         });
         // With the command, its copies of the terminal are closed.
         drop(command);
-        Self { master, child, output, seen: 0, held: Some(slave), _home: home }
+        let reader = Some((reader, ours));
+        Self { master, child, output, reader, seen: 0, held: Some(slave), _home: home }
     }
 
     /// Waits until the text appears after what was expected before; fails after the timeout, or
@@ -145,6 +153,15 @@ impl Pty {
         self.child.take().expect("the child")
     }
 
+    /// Closes the terminal from its far side, as sshd does when the connection is lost: whoever leads
+    /// the session gets SIGHUP from the kernel. The child is to be waited for elsewhere.
+    pub fn hang_up(mut self) -> Child {
+        let (reader, end) = self.reader.take().expect("a reader");
+        drop(end);
+        reader.join().expect("the reader");
+        self.take_child()
+    }
+
     /// Waits for the end: the exit code (128+n after signal n), and the whole screen.
     #[track_caller]
     pub fn end(mut self, timeout: Duration) -> (i32, String) {
@@ -172,11 +189,14 @@ impl Drop for Pty {
 }
 
 impl Output {
-    /// Reads until the last holder of the terminal has closed it (EIO).
-    fn fill(&self, mut master: File) {
+    /// Reads until the last holder of the terminal has closed it (EIO), or nobody wants to read it.
+    fn fill(&self, mut master: File, end: &UnixStream) {
         let mut buffer = [0; 4096];
         loop {
-            let count = master.read(&mut buffer).unwrap_or(0);
+            let wait = [(master.as_fd(), Interest::Read), (end.as_fd(), Interest::Read)];
+            let ready = wait_until_ready(&wait, None).expect("poll");
+            let ended = ready.get(1) == Some(&true);
+            let count = if ended { 0 } else { master.read(&mut buffer).unwrap_or(0) };
             let mut screen = self.screen.lock().expect("the screen");
             screen.bytes.extend(buffer[..count].iter().filter(|b| **b != b'\r'));
             screen.closed = count == 0;
