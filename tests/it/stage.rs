@@ -54,6 +54,18 @@ fn what_is_expected_is_compared_whole() {
 }
 
 #[test]
+fn no_signal_is_ignored_because_the_tests_ignore_it() {
+    // Nobody else sends it to this process.
+    // SAFETY: a valid signal and dispositions, the old one put back.
+    unsafe {
+        let before = libc::signal(libc::SIGUSR2, libc::SIG_IGN);
+        let run = shell("kill -USR2 $$").any_status().run();
+        libc::signal(libc::SIGUSR2, before);
+        assert_eq!(run.status, 128 + libc::SIGUSR2);
+    }
+}
+
+#[test]
 fn the_next_command_is_played_in_the_same_home() {
     let first = shell("echo 1 > file").stdin("unused").expect_stdout("");
     first.run();

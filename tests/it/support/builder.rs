@@ -336,7 +336,7 @@ impl Test {
         output
     }
 
-    /// The command with its place and environment, but without stdio.
+    /// The command with its place and environment and every signal at its default, but without stdio.
     pub fn ready(&self) -> Command {
         // A name without a slash is looked up in the parent's PATH by Rust, not in the child's.
         let path = self.env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
@@ -348,6 +348,16 @@ impl Test {
         let mut command = Command::new(program);
         command.args(&self.args).env_clear().envs(&self.env);
         command.arg0(&self.program).current_dir(self.dir.as_deref().unwrap_or(self.home.path()));
+        // What whoever started the tests ignores (nohup SIGHUP, a shell's `&` SIGINT and SIGQUIT) would
+        // be ignored by the program too.
+        // SAFETY: signal is safe to call between fork and exec; a number that it refuses is no signal,
+        // or one of those that nobody ignores.
+        unsafe {
+            command.pre_exec(|| {
+                (1..=libc::SIGRTMAX()).for_each(|signal| _ = libc::signal(signal, libc::SIG_DFL));
+                Ok(())
+            });
+        }
         if let Some((calls, errno)) = &self.refused {
             seccomp::refuse(&mut command, calls, *errno);
         }
