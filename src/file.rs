@@ -1,6 +1,7 @@
 //! Files: read with checks, locked, and replaced so that nothing is ever lost.
 
 mod append;
+mod dress;
 mod lock;
 mod read;
 mod replace;

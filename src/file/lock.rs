@@ -3,13 +3,17 @@
 //! A lock on the vault itself would be a lock on a file that the next rename replaces; 538 of 800
 //! updates were lost that way. So the lock file is never replaced, and a vault's is never removed.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+mod owner;
+
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
+
+use owner::{share, share_again};
 
 /// The lock, held until it is dropped, or until the process ends in any way.
 #[derive(Debug)]
@@ -63,6 +67,7 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
     // NAME.lock keeps it: it locks as well as an empty file.
     let ours = holds_a_pid_at_most(&file);
     if ours {
+        share_again(&file, &name, path);
         let _ = file.set_len(0);
         let _ = file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0);
     }
@@ -184,7 +189,7 @@ fn open(name: &Path, guarded: &Path) -> io::Result<File> {
     loop {
         match options.clone().create_new(true).mode(0o600).open(name) {
             Ok(file) => {
-                share(&file, guarded);
+                share(&file, name, guarded);
                 return Ok(file);
             }
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
@@ -197,22 +202,6 @@ fn open(name: &Path, guarded: &Path) -> io::Result<File> {
             }
             result => return result,
         }
-    }
-}
-
-/// Whoever may write the guarded file must be able to lock it, and nobody else: to lock a file one need
-/// only read it, so a reader of the vault could stop every writer. If that cannot be had, the lock
-/// stays the owner's, and the others are told "permission denied".
-fn share(file: &File, guarded: &Path) {
-    let Ok(about) = guarded.metadata() else { return };
-    let writers = about.mode() & 0o222;
-    let (Ok(own), mode) = (file.metadata(), writers | writers << 1 | 0o600) else { return };
-    // Root's lock would shut the owner out.
-    if own.uid() != about.uid() {
-        let _ = fchown(file, Some(about.uid()), None);
-    }
-    if own.gid() == about.gid() || fchown(file, None, Some(about.gid())).is_ok() {
-        let _ = file.set_permissions(Permissions::from_mode(mode));
     }
 }
 
@@ -241,7 +230,8 @@ fn holder(file: &File) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::super::testing::Directory;
     use super::*;

@@ -1,12 +1,13 @@
 //! Replacing a file so that at every moment either the old or the new one stands whole.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, OpenOptions, Permissions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::dress::{dress, set_mode};
 use super::read::{Meta, read_regular};
 use super::{ReadError, directory_of};
 use crate::error::os_text;
@@ -19,7 +20,9 @@ pub enum Existing<'a> {
         /// The permission bits.
         mode: u32,
     },
-    /// The file that was read: its mode, owner and group are kept.
+    /// The file that was read: its mode, group and access control list are kept, and its owner where
+    /// this process may give files away. Else the writer becomes the owner, if the group may write the
+    /// file.
     Keep(&'a Meta),
 }
 
@@ -38,7 +41,7 @@ pub enum ReplaceError {
 /// Puts `bytes` in the place of `target`, a resolved path whose [`super::lock`] the caller holds.
 ///
 /// Stale temporary files are removed; a new one is written beside the target, given the old one's
-/// mode, owner and group, synced, read back by a fresh open and shown to `verify`; then it is renamed
+/// mode, owner, group and access control list, synced, read back by a fresh open and shown to `verify`; then it is renamed
 /// over the target and the directory is synced. After a failed fsync the kernel may have dropped the
 /// data and report success the next time, so none is ever tried again.
 ///
@@ -72,7 +75,7 @@ pub fn replace(
     let mut temporary = Temporary::create(path, name)
         .map_err(failed("a temporary file beside it cannot be made"))?;
     temporary.file.write_all(bytes).map_err(failed("writing failed"))?;
-    dress(&temporary.file, existing)?;
+    dress(&temporary.file, target, existing)?;
     temporary.file.sync_all().map_err(failed("the disk did not take it"))?;
     let read_back = match read_regular(&temporary.path, bytes.len() as u64) {
         Ok((read_back, _)) => read_back,
@@ -104,7 +107,7 @@ pub fn replace_quickly_as(target: &Path, bytes: &[u8], mode: u32) -> io::Result<
     let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
     let mut temporary = Temporary::create(directory_of(target), name)?;
     temporary.file.write_all(bytes)?;
-    temporary.file.set_permissions(Permissions::from_mode(mode))?;
+    set_mode(&temporary.file, mode)?;
     std::fs::rename(&temporary.path, target)?;
     temporary.kept = true;
     Ok(())
@@ -134,7 +137,7 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
         .open(path)?;
     let mut made = Temporary { path: path.to_owned(), file, kept: false };
     made.file.write_all(bytes)?;
-    made.file.set_permissions(Permissions::from_mode(mode))?;
+    set_mode(&made.file, mode)?;
     made.file.sync_all()?;
     directory.sync_all()?;
     made.kept = true;
@@ -196,31 +199,11 @@ fn remove_stale(directory: &Path, name: &OsStr) {
     }
 }
 
-/// Gives the new file the mode, and the owner and group, that it must have.
-fn dress(file: &File, existing: Existing<'_>) -> Result<(), ReplaceError> {
-    let mode = match existing {
-        Existing::New { mode } => mode,
-        Existing::Keep(old) => {
-            let own = file.metadata().map_err(failed("the new file cannot be looked at"))?;
-            let uid = (own.uid() != old.uid).then_some(old.uid);
-            let gid = (own.gid() != old.gid).then_some(old.gid);
-            if uid.is_some() || gid.is_some() {
-                fchown(file, uid, gid)
-                    .map_err(failed("owner and group of the old file cannot be kept"))?;
-            }
-            old.mode
-        }
-    };
-    // After the owner: chown drops set-id bits.
-    file.set_permissions(Permissions::from_mode(mode))
-        .map_err(failed("the mode of the file cannot be set"))
-}
-
 fn not_saved(what: &str) -> ReplaceError {
     ReplaceError::NotSaved(what.to_owned(), None)
 }
 
-fn failed(what: &'static str) -> impl Fn(io::Error) -> ReplaceError {
+pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> ReplaceError {
     move |error| ReplaceError::NotSaved(format!("{what}: {}", os_text(&error)), hint(&error))
 }
 
@@ -237,7 +220,8 @@ pub fn hint(error: &io::Error) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::super::testing::Directory;
     use super::*;

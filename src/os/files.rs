@@ -146,9 +146,21 @@ pub fn on_memory(file: BorrowedFd<'_>) -> bool {
 /// # Errors
 /// Why not; `NotFound` if nothing is there.
 pub fn may_write(directory: &Path) -> io::Result<()> {
-    let path = CString::new(directory.as_os_str().as_bytes())?;
+    access(directory, libc::W_OK | libc::X_OK)
+}
+
+/// Asks the same of a file: whether its mode and its access control list let the process write it.
+///
+/// # Errors
+/// Why not.
+pub fn may_write_file(file: &Path) -> io::Result<()> {
+    access(file, libc::W_OK)
+}
+
+fn access(path: &Path, how: libc::c_int) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
     // SAFETY: a string that ends in NUL and lives until the call is over.
-    match unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) } {
+    match unsafe { libc::access(path.as_ptr(), how) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

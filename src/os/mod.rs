@@ -2,6 +2,7 @@
 //! std does not offer. Everything that is opened here is closed on exec.
 #![allow(unsafe_code)]
 
+mod acl;
 mod children;
 mod environment;
 mod exec;
@@ -16,12 +17,13 @@ mod supervise;
 pub mod testing;
 mod tty;
 
+pub use acl::{acl, lets_group_write, only_writers, set_acl};
 pub use children::{kill_children_of, kill_tree, reap_children_of_this_thread, thread_id};
 pub use environment::take_environment;
 pub use exec::{default_sigpipe, execve, ignore_sigpipe, restore_in_child};
 pub use files::{
-    Interest, close, duplicate, effective_uid, may_write, null_onto_stdin, on_memory, stdin_fd,
-    wait_until_ready,
+    Interest, close, duplicate, effective_uid, may_write, may_write_file, null_onto_stdin,
+    on_memory, stdin_fd, wait_until_ready,
 };
 pub use limits::{SavedLimit, harden, on_wiped_stack, open_files, restore};
 pub use memory::Blocks;

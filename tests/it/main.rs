@@ -25,6 +25,7 @@ mod man;
 mod memory;
 mod mfa;
 mod migration;
+mod owners;
 mod passphrase;
 mod peers;
 mod pin;

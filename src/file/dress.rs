@@ -1,0 +1,70 @@
+//! What a new file gets of the one that it replaces: mode, owner, group and access control list.
+
+use std::fs::{File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use super::Meta;
+use super::replace::{Existing, ReplaceError, failed};
+use crate::os;
+
+/// Gives the new file what the old one had, or the mode that it must have.
+///
+/// The order counts. To set a list sets the mode's group bits too, which are its mask (acl(5)), and to
+/// change the owner drops set-id bits, so the mode comes last.
+pub(super) fn dress(
+    file: &File,
+    target: &Path,
+    existing: Existing<'_>,
+) -> Result<(), ReplaceError> {
+    let old = match existing {
+        Existing::New { mode } => {
+            return set_mode(file, mode).map_err(failed("the mode of the file cannot be set"));
+        }
+        Existing::Keep(old) => old,
+    };
+    let list = match os::acl(target) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        list => list.map_err(failed("the access control list of the old file cannot be read"))?,
+    };
+    let group_writes = match &list {
+        Some(list) => os::lets_group_write(list),
+        None => old.mode & 0o020 != 0,
+    };
+    keep_owner(file, old, group_writes && os::may_write_file(target).is_ok())?;
+    if list.is_some() {
+        os::set_acl(file.as_fd(), list.as_deref())
+            .map_err(failed("the access control list of the old file cannot be kept"))?;
+        return file
+            .set_permissions(Permissions::from_mode(old.mode))
+            .map_err(failed("the mode of the file cannot be set"));
+    }
+    set_mode(file, old.mode).map_err(failed("the mode of the file cannot be set"))
+}
+
+/// The group is kept, and the owner too by whoever may give files away: root. Others own what they
+/// write, where the old file's group may write it, and so the former owner still may.
+fn keep_owner(file: &File, old: &Meta, shared: bool) -> Result<(), ReplaceError> {
+    let own = file.metadata().map_err(failed("the new file cannot be looked at"))?;
+    let uid = (own.uid() != old.uid).then_some(old.uid);
+    let gid = (own.gid() != old.gid).then_some(old.gid);
+    if uid.is_none() && gid.is_none() {
+        return Ok(());
+    }
+    match fchown(file, uid, gid) {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && uid.is_some() && shared => {
+            fchown(file, None, gid)
+        }
+        done => done,
+    }
+    .map_err(failed("owner and group of the old file cannot be kept"))
+}
+
+/// Gives a file exactly this mode: a list that it has by its directory's default one would let others in
+/// as soon as the mode has group bits.
+pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    os::set_acl(file.as_fd(), None)?;
+    file.set_permissions(Permissions::from_mode(mode))
+}

@@ -1,0 +1,132 @@
+//! POSIX access control lists (acl(5)), in the form in which the kernel keeps them: an extended
+//! attribute of a header and entries of eight bytes (linux/posix_acl_xattr.h).
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+const NAME: &CStr = c"system.posix_acl_access";
+/// XATTR_SIZE_MAX of linux/limits.h, in bytes.
+const LARGEST: usize = 65536;
+/// The version, four bytes.
+const HEADER: usize = 4;
+/// Tag and permissions, two bytes each, and an id of four; all little-endian.
+const ENTRY: usize = 8;
+/// The entries of the file's owner, of its group, and of what all but the owner may do at most.
+const USER_OBJ: u16 = 0x01;
+const GROUP_OBJ: u16 = 0x04;
+const MASK: u16 = 0x10;
+/// The permission to write.
+const WRITE: u8 = 0o2;
+
+/// The access control list of a file; none if it has none beside its mode, or if its file system
+/// knows none. A symlink is not followed.
+///
+/// # Errors
+/// What lgetxattr(2) says.
+pub fn acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let mut list = vec![0; LARGEST];
+    // SAFETY: two strings that end in NUL, and as much room as we say.
+    let length = unsafe {
+        libc::lgetxattr(path.as_ptr(), NAME.as_ptr(), list.as_mut_ptr().cast(), list.len())
+    };
+    match usize::try_from(length) {
+        Ok(length) => {
+            list.truncate(length);
+            Ok(Some(list))
+        }
+        Err(_) => unless_none(io::Error::last_os_error()).map(|()| None),
+    }
+}
+
+/// Gives an open file this access control list, which sets its mode too; or takes away the one that it
+/// has, which leaves its mode.
+///
+/// # Errors
+/// What fsetxattr(2) and fremovexattr(2) say; not that there was none to take away.
+pub fn set_acl(file: BorrowedFd<'_>, list: Option<&[u8]>) -> io::Result<()> {
+    let fd = file.as_raw_fd();
+    match list {
+        Some(list) => {
+            // SAFETY: a string that ends in NUL, and bytes that are as many as we say.
+            let done =
+                unsafe { libc::fsetxattr(fd, NAME.as_ptr(), list.as_ptr().cast(), list.len(), 0) };
+            if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        }
+        None => {
+            // SAFETY: a string that ends in NUL.
+            let done = unsafe { libc::fremovexattr(fd, NAME.as_ptr()) };
+            if done == 0 { Ok(()) } else { unless_none(io::Error::last_os_error()) }
+        }
+    }
+}
+
+/// No error where there is no list, or no such thing as a list.
+fn unless_none(error: io::Error) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::ENODATA | libc::ENOTSUP | libc::ENOSYS) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// The same list for a lock: whoever may write may read and write, and nobody else may do anything. The
+/// owner always may.
+pub fn only_writers(mut list: Vec<u8>) -> Vec<u8> {
+    for entry in list.get_mut(HEADER..).unwrap_or_default().chunks_exact_mut(ENTRY) {
+        let tag = u16::from_le_bytes([entry[0], entry[1]]);
+        let writes = tag == USER_OBJ || entry[2] & WRITE != 0;
+        entry[2] = if writes { 0o6 } else { 0 };
+    }
+    list
+}
+
+/// True if the list lets the file's group write it.
+pub fn lets_group_write(list: &[u8]) -> bool {
+    let entries = list.get(HEADER..).unwrap_or_default().chunks_exact(ENTRY);
+    let mut of_group = entries
+        .filter(|entry| [GROUP_OBJ, MASK].contains(&u16::from_le_bytes([entry[0], entry[1]])));
+    of_group.all(|entry| entry[2] & WRITE != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list of what the owner, user 4711, the owning group, the mask and all others may do.
+    fn list(permissions: [u8; 5]) -> Vec<u8> {
+        let entries = [(0x01, None), (0x02, Some(4711)), (0x04, None), (0x10, None), (0x20, None)];
+        let mut list = 2u32.to_le_bytes().to_vec();
+        for ((tag, id), allowed) in entries.into_iter().zip(permissions) {
+            list.extend([tag, 0, allowed, 0]);
+            list.extend(id.unwrap_or(u32::MAX).to_le_bytes());
+        }
+        list
+    }
+
+    #[test]
+    fn who_may_not_write_is_left_out_of_a_lock() {
+        assert_eq!(only_writers(list([6, 6, 4, 6, 4])), list([6, 6, 0, 6, 0]));
+        assert_eq!(only_writers(list([4, 4, 7, 2, 0])), list([6, 0, 6, 6, 0]));
+        assert_eq!(only_writers(vec![2, 0]), [2, 0]);
+    }
+
+    #[test]
+    fn the_group_may_write_if_its_entry_and_the_mask_say_so() {
+        assert!(lets_group_write(&list([4, 4, 6, 6, 4])));
+        for no in [list([6, 6, 4, 6, 6]), list([6, 6, 6, 4, 6])] {
+            assert!(!lets_group_write(&no));
+        }
+    }
+
+    #[test]
+    fn what_has_no_list_has_none_and_what_is_missing_is_an_error() {
+        assert_eq!(acl(Path::new("/proc/self/status")).unwrap(), None);
+        assert_eq!(
+            acl(Path::new("/dev/null/none")).unwrap_err().raw_os_error(),
+            Some(libc::ENOTDIR)
+        );
+    }
+}
