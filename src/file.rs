@@ -12,7 +12,9 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use append::{Appendix, open_to_append};
-pub use lock::{Holder, Lock, LockError, is_locked, lock, lock_holder, remove_idle_lock};
+pub use lock::{
+    Holder, Lock, LockError, Planted, is_locked, lock, lock_holder, planted_at, remove_idle_lock,
+};
 pub use read::{Meta, ReadError, descriptor, read_fd, read_regular, read_stream};
 pub use replace::{
     Existing, ReplaceError, create_new, hint, is_unsafe_directory, replace, replace_quickly,

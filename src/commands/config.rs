@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, LockError, ReadError, ReplaceError};
+use crate::file::{self, Existing, LockError, Planted, ReadError, ReplaceError};
 use crate::profile;
 
 /// How long to wait for another process that changes the AWS config.
@@ -45,6 +45,9 @@ pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<
     let real = file::resolve(path).map_err(|error| not_saved(os_text(&error)))?;
     let _lock = file::lock(&real, LOCK_WAIT).map_err(|error| match error {
         LockError::Busy { .. } => Error::busy(format!("another process is changing {shown}")),
+        LockError::Planted(planted) => {
+            Error::refused(format!("{shown}: {planted}")).hint(Planted::HINT)
+        }
         LockError::Io(error) => not_saved(os_text(&error)),
     })?;
     let (old, meta) = match file::read_regular(&real, profile::FILE_LIMIT) {

@@ -71,7 +71,28 @@ pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
             format!("everybody can replace files in {}, so nothing is written", dir.display());
         report.problem("vault.directory", text).advise(format!("chmod o-w {}", dir.display()));
     }
-    match file::lock_holder(&real.with_file_name(lock_name(&real))) {
+    if let Some(planted) = file::planted_at(&real) {
+        report
+            .problem("vault.lock", format!("{planted}, so nothing is written"))
+            .advise(file::Planted::HINT);
+    } else {
+        lock(&real, report);
+    }
+    let scanned = report.unless("vault.header", sealed::scan(&bytes))?;
+    header(&scanned, report);
+    let known = match &host.state {
+        Ok(Some((dir, _))) => {
+            let known = report.unless("vault.memory", Memory::of(dir, &path, &real).recall());
+            known.unwrap_or_default()
+        }
+        _ => Recalled::default(),
+    };
+    Some(File { path, real, scanned, known })
+}
+
+/// Who is writing the vault.
+fn lock(real: &Path, report: &mut Report) {
+    match file::lock_holder(&real.with_file_name(lock_name(real))) {
         Ok(None) => {}
         Ok(Some(holder)) => {
             let pid = holder.pid.map_or("a process".to_owned(), |pid| format!("process {pid}"));
@@ -84,16 +105,6 @@ pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
             report.note("vault.lock", text);
         }
     }
-    let scanned = report.unless("vault.header", sealed::scan(&bytes))?;
-    header(&scanned, report);
-    let known = match &host.state {
-        Ok(Some((dir, _))) => {
-            let known = report.unless("vault.memory", Memory::of(dir, &path, &real).recall());
-            known.unwrap_or_default()
-        }
-        _ => Recalled::default(),
-    };
-    Some(File { path, real, scanned, known })
 }
 
 fn none<T>(path: &Path, spare: bool, report: &mut Report) -> Option<T> {

@@ -13,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use owner::{share, share_again};
+pub use owner::Planted;
+use owner::{planted, share, share_again};
 
 /// The lock, held until it is dropped, or until the process ends in any way.
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub enum LockError {
         /// The holder, where it could be read: a number of its own pid namespace.
         pid: Option<u32>,
     },
+    /// Another user's file stands in the lock file's place: it is not waited for.
+    Planted(Planted),
     /// The lock file cannot be made, opened or locked.
     Io(io::Error),
 }
@@ -115,9 +118,16 @@ fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
     }
 }
 
-/// True if somebody holds the lock on `path` now. False as well where that cannot be known.
+/// True if somebody holds the lock on `path` now, and may. False as well where that cannot be known.
 pub fn is_locked(path: &Path) -> bool {
-    lock_holder(&lock_file(path)).is_ok_and(|holder| holder.is_some())
+    lock_holder(&lock_file(path)).is_ok_and(|holder| holder.is_some()) && planted_at(path).is_none()
+}
+
+/// What another user has put where the lock file of `path` belongs, if anybody has.
+pub fn planted_at(path: &Path) -> Option<Planted> {
+    let name = lock_file(path);
+    let about = name.symlink_metadata().ok()?;
+    planted(&name, &about, path).ok().flatten()
 }
 
 fn lock_file(path: &Path) -> PathBuf {
@@ -183,7 +193,7 @@ impl Drop for Lock {
 
 /// Opens the lock file, and makes it first where it is missing. Made exclusively, then opened without
 /// O_CREAT: in a sticky directory the kernel refuses O_CREAT on another user's file.
-fn open(name: &Path, guarded: &Path) -> io::Result<File> {
+fn open(name: &Path, guarded: &Path) -> Result<File, LockError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
     loop {
@@ -192,15 +202,26 @@ fn open(name: &Path, guarded: &Path) -> io::Result<File> {
                 share(&file, name, guarded);
                 return Ok(file);
             }
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Err(_) => {}
         }
-        match options.open(name) {
+        let opened = options.open(name);
+        // What was opened is what counts; what cannot be opened is looked at where it stands.
+        let about = match &opened {
+            Ok(file) => file.metadata(),
+            Err(_) => name.symlink_metadata(),
+        };
+        if let Ok(about) = &about
+            && let Some(planted) = planted(name, about, guarded)?
+        {
+            return Err(LockError::Planted(planted));
+        }
+        match opened {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Ok(file) if !file.metadata()?.is_file() => {
-                return Err(io::Error::from_raw_os_error(libc::EEXIST));
+            Ok(_) if !about?.is_file() => {
+                return Err(io::Error::from_raw_os_error(libc::EEXIST).into());
             }
-            result => return result,
+            result => return Ok(result?),
         }
     }
 }

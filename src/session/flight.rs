@@ -155,6 +155,10 @@ impl Cache {
             .and_then(|()| file::lock(&path, wait));
         match locked {
             Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Planted(planted)) => {
+                self.unusable(&std::io::Error::other(planted.to_string()));
+                Ok(None)
+            }
             Err(LockError::Io(error)) => {
                 self.unusable(&error);
                 Ok(None)

@@ -8,7 +8,7 @@ use super::cache::Cache;
 use super::envelope::LEDGER;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::file::{self, Lock, LockError};
+use crate::file::{self, Lock, LockError, Planted};
 use crate::random;
 
 /// What a call needs after its code is due.
@@ -166,6 +166,10 @@ impl<'a> Ledger<'a> {
             .and_then(|()| file::lock(&path, wait));
         match locked {
             Ok(lock) => Ok(Some(lock)),
+            // Codes that nobody writes down would lock the device.
+            Err(LockError::Planted(planted)) => {
+                Err(Error::refused(format!("no MFA code is sent: {planted}")).hint(Planted::HINT))
+            }
             Err(LockError::Io(error)) => {
                 self.cache.unusable(&error);
                 Ok(None)

@@ -227,6 +227,7 @@ impl Memory {
             file::make_parents(file).map_err(|error| os_text(&error))?;
             file::lock(file, LOCK_WAIT).map_err(|error| match error {
                 LockError::Busy { .. } => "another process is writing there".to_owned(),
+                LockError::Planted(planted) => planted.to_string(),
                 LockError::Io(error) => os_text(&error),
             })
         };

@@ -13,7 +13,7 @@ use super::payload::Payload;
 use super::pin::Pin;
 use crate::env::Env;
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, LockError, Meta, ReplaceError};
+use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
 use crate::os;
 use crate::prompt::Prompt;
 use crate::say::Say;
@@ -402,6 +402,9 @@ fn lock(real: &Path) -> Result<file::Lock> {
             let who =
                 pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
             Error::busy(format!("{who} is writing the vault, waited {} s", LOCK_WAIT.as_secs()))
+        }
+        LockError::Planted(planted) => {
+            Error::refused(format!("the vault was not saved: {planted}")).hint(Planted::HINT)
         }
         LockError::Io(error) => {
             let saved = Error::not_saved(format!(

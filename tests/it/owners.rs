@@ -2,8 +2,9 @@
 //! modes and access control lists.
 
 mod lists;
+mod locks;
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 
 use crate::support::builder::Test;
