@@ -48,13 +48,27 @@ pub mod vault;
 
 /// The program: from the process it finds itself in to an exit code.
 ///
-/// The environment is taken before there could be a second thread, and hardening comes before
-/// anything is made of what stood in it.
+/// The environment is taken before there could be a second thread that reads it, and hardening comes
+/// before anything is made of what stood in it.
 pub fn main() -> u8 {
+    os::on_enough_stack(start).unwrap_or_else(|(limit, why)| {
+        let why = error::os_text(&why);
+        report::say(
+            &error::Error::other(format!(
+                "the stack is limited to {limit} KiB, and a thread with a larger one cannot be had: {why}"
+            ))
+            .hint("raise the limit: ulimit -s 8192"),
+        );
+        error::Class::Other.code()
+    })
+}
+
+fn start() -> u8 {
     let wiped: Vec<&str> = env::UNLOCK.iter().chain(&env::DROPPED).copied().collect();
     let env = env::Env::from_raw(os::take_environment(&wiped));
     let limits = os::harden();
     os::end_also_as_process_1();
+    os::fail_at_file_size_limit();
     // A panic's message may quote what was being worked on; its place may not.
     std::panic::set_hook(Box::new(|info| {
         let place = info

@@ -1,6 +1,8 @@
 //! What keeps secrets out of core files, other processes and dead stack frames.
 
+use std::io;
 use std::sync::OnceLock;
+use std::thread;
 
 /// The RLIMIT_CORE that the process was started with, for its children. The default one restores
 /// nothing.
@@ -56,6 +58,30 @@ pub fn open_files() -> usize {
     let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
     // What every Linux gives at least.
     if known { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 1024 }
+}
+
+/// The stack that the program wants, in bytes: that of Rust's own threads, and several times what it
+/// uses.
+const ENOUGH: u64 = 2 * 1024 * 1024;
+
+/// Does everything, on a stack that is large enough: on another thread, if RLIMIT_STACK (`ulimit -s`)
+/// leaves the main one less. The limit holds for the main thread only, and stays as it is for the
+/// command.
+///
+/// # Errors
+/// The limit in KiB, and why there is no such thread.
+pub fn on_enough_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, (u64, io::Error)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid out-pointer.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } == 0;
+    if !known || limit.rlim_cur >= ENOUGH {
+        return Ok(work());
+    }
+    let size = usize::try_from(ENOUGH).unwrap_or(usize::MAX);
+    thread::scope(|scope| match thread::Builder::new().stack_size(size).spawn_scoped(scope, work) {
+        Ok(working) => Ok(working.join().unwrap_or_else(|why| std::panic::resume_unwind(why))),
+        Err(why) => Err((limit.rlim_cur / 1024, why)),
+    })
 }
 
 /// How much of the stack is overwritten, in bytes: more than unlocking uses.

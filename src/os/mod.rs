@@ -25,10 +25,10 @@ pub use files::{
     Interest, close, duplicate, effective_uid, may_write, may_write_file, null_onto_stdin,
     on_memory, stdin_fd, wait_until_ready,
 };
-pub use limits::{SavedLimit, harden, on_wiped_stack, open_files, restore};
+pub use limits::{SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore};
 pub use memory::Blocks;
 pub use names::configure_name_service;
-pub use signals::{Sender, Signals, die_of, end_also_as_process_1};
+pub use signals::{Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit};
 pub use supervise::{
     ChildEvent, is_in_our_group, next_child_event, real_time_signals, signal_child, stop_self,
 };

@@ -133,6 +133,19 @@ pub fn end_also_as_process_1() {
     }
 }
 
+/// Lets a write beyond RLIMIT_FSIZE fail with EFBIG, as on a full disk, instead of ending the process in
+/// the middle of a file (SIGXFSZ, signal(7)). A handler does that, so that execve gives the command and
+/// every helper the default again; a signal that is ignored stays ignored, for them too.
+pub fn fail_at_file_size_limit() {
+    if disposition(libc::SIGXFSZ).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
+        // SAFETY: the handler does nothing at all.
+        unsafe { libc::signal(libc::SIGXFSZ, nothing as *const () as libc::sighandler_t) };
+    }
+}
+
+/// The handler: the error of write(2) tells it all.
+extern "C" fn nothing(_: libc::c_int) {}
+
 /// The handler: async-signal-safe.
 extern "C" fn end(signal: libc::c_int) {
     // SAFETY: ends the process; nothing runs after it.

@@ -19,6 +19,7 @@ mod house;
 mod images;
 mod import;
 mod init;
+mod limits;
 mod list;
 mod login;
 mod man;

@@ -46,7 +46,7 @@ pub struct Test {
     stdin: Vec<u8>,
     dir: Option<PathBuf>,
     port: Option<u16>,
-    refused: Option<(Vec<libc::c_long>, i32)>,
+    refused: Option<(Vec<libc::c_long>, u32)>,
     stdout: Option<String>,
     stderr: Option<String>,
     status: Option<i32>,
@@ -159,7 +159,13 @@ impl Test {
 
     /// These system calls fail with this error, as under a container's seccomp profile.
     pub fn refuse(mut self, calls: &[libc::c_long], errno: i32) -> Self {
-        self.refused = Some((calls.to_vec(), errno));
+        self.refused = Some((calls.to_vec(), seccomp::fail_with(errno)));
+        self
+    }
+
+    /// The first of these system calls is the last: SIGSYS ends the process.
+    pub fn kill_at(mut self, calls: &[libc::c_long]) -> Self {
+        self.refused = Some((calls.to_vec(), libc::SECCOMP_RET_KILL_PROCESS));
         self
     }
 
@@ -358,8 +364,8 @@ impl Test {
                 Ok(())
             });
         }
-        if let Some((calls, errno)) = &self.refused {
-            seccomp::refuse(&mut command, calls, *errno);
+        if let Some((calls, action)) = &self.refused {
+            seccomp::refuse(&mut command, calls, *action);
         }
         command
     }

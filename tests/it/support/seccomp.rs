@@ -4,8 +4,13 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// In the child, each of these calls fails with this error (seccomp(2), a filter).
-pub fn refuse(command: &mut Command, calls: &[libc::c_long], errno: i32) {
+/// What becomes of a call that fails with this error.
+pub fn fail_with(errno: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | u32::try_from(errno).expect("an error")
+}
+
+/// In the child, this becomes of each of these calls (seccomp(2), a filter).
+pub fn refuse(command: &mut Command, calls: &[libc::c_long], action: u32) {
     let jump = |code: u32, jt: u8, k: u32| libc::sock_filter {
         code: u16::try_from(code).expect("a code"),
         jt,
@@ -19,9 +24,8 @@ pub fn refuse(command: &mut Command, calls: &[libc::c_long], errno: i32) {
         let call = u32::try_from(*call).expect("a call's number");
         filter.push(jump(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, to_the_last, call));
     }
-    let errno = u32::try_from(errno).expect("an error");
     filter.push(jump(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW));
-    filter.push(jump(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | errno));
+    filter.push(jump(libc::BPF_RET | libc::BPF_K, 0, action));
     let install = move || {
         let program = libc::sock_fprog {
             len: u16::try_from(filter.len()).unwrap_or(u16::MAX),
