@@ -1,7 +1,7 @@
 //! Where things lie: the vault, the key that lies around, the cache, and what the machine remembers.
 //!
-//! Everything here is decided from the environment alone and touches no file but `/etc/passwd`; only
-//! for a cache that nobody named is the home looked at, and then those places that do without one.
+//! Everything here is decided from the environment and `/etc/passwd`; and the home is looked at, whose it
+//! is, and for a cache that nobody named whether it takes one, and then those places that do without.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -76,24 +76,24 @@ impl Places {
         self.config.as_ref().map(|dir| dir.join("identity.txt"))
     }
 
-    /// Where pins and generations are remembered.
+    /// Where pins and generations are remembered. None where it would lie in another user's home.
     pub fn state_dir(&self) -> Option<&Path> {
-        self.state.as_deref()
+        self.state.as_deref().filter(|dir| self.owner_of_home_with(dir).is_none())
     }
 
     /// True if the state directory was named by a variable: then it is said when it cannot be used.
     pub fn state_is_named(&self) -> bool {
-        self.state_by.is_some()
+        self.state_by().is_some()
     }
 
     /// The variable that named the state directory.
     pub fn state_by(&self) -> Option<&'static str> {
-        self.state_by
+        self.state_by.filter(|_| self.state_dir().is_some())
     }
 
     /// The directory of the cache: the flag, `AWS_VAULT_CACHE_DIR`, systemd's, XDG's, `~/.cache/vault`.
-    /// Where none is named and the home is missing, `/` or not writable, it is the first of
-    /// `$XDG_RUNTIME_DIR/vault`, `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be a 0700 directory
+    /// Where none is named and the home is missing, `/`, not writable or another user's, and where a
+    /// variable names a place in such a home, it is the first of `$XDG_RUNTIME_DIR/vault`, `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be a 0700 directory
     /// of this user's alone; it is made. None: there is no such place.
     ///
     /// # Errors
@@ -114,17 +114,20 @@ impl Places {
         if let Some(path) = flag {
             return Ok(Some((path.to_path_buf(), "--cache-dir")));
         }
-        if let Some(path) = env.get_os("AWS_VAULT_CACHE_DIR") {
-            return Ok(Some((PathBuf::from(path), "AWS_VAULT_CACHE_DIR")));
+        let ours = |dir: &Path| self.owner_of_home_with(dir).is_none();
+        let variable = env.get_os("AWS_VAULT_CACHE_DIR").map(PathBuf::from);
+        if let Some(path) = variable.filter(|dir| ours(dir)) {
+            return Ok(Some((path, "AWS_VAULT_CACHE_DIR")));
         }
-        if env.is_set("AWS_VAULT_CACHE_DIR") {
+        if env.is_set("AWS_VAULT_CACHE_DIR") && env.get_os("AWS_VAULT_CACHE_DIR").is_none() {
             return Err(Error::usage("AWS_VAULT_CACHE_DIR is set but empty")
                 .hint("give it the directory of the cache, or unset it"));
         }
-        if let Some(named) = &self.cache {
+        if let Some(named) = self.cache.as_ref().filter(|(dir, _)| ours(dir)) {
             return Ok(Some(named.clone()));
         }
-        if let Some(home) = self.home.as_deref().filter(|home| home_takes_a_cache(home)) {
+        let home = self.home.as_deref().filter(|home| ours(home) && home_takes_a_cache(home));
+        if let Some(home) = home {
             return Ok(Some((home.join(".cache/vault"), "the default")));
         }
         let own = format!("vault-{}", self.uid);
@@ -135,6 +138,35 @@ impl Places {
         ];
         let found = places.into_iter().flatten().find(|path| private(path, self.uid).is_ok());
         Ok(found.map(|path| (path, "no writable home")))
+    }
+
+    /// Nothing is made in the home of another user, least of all by root: what `sudo` with that user's
+    /// HOME makes there shuts its owner out.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Refused`] for a path in such a home.
+    pub fn may_make(&self, path: &Path) -> Result<()> {
+        let Some(uid) = self.owner_of_home_with(path) else { return Ok(()) };
+        Err(Error::refused(format!(
+            "{} is not made: it lies in the home of another user (uid {uid})",
+            path.display()
+        ))
+        .hint(format!(
+            "run this as that user (sudo -u '#{uid}'), or with a HOME of your own (sudo -H)"
+        )))
+    }
+
+    /// The owner of the home, if the path lies in it, as it is written or in fact, and it belongs to
+    /// another user. Root's own (`/` in a container) is nobody's who could be shut out.
+    fn owner_of_home_with(&self, path: &Path) -> Option<u32> {
+        let home = self.home.as_deref()?;
+        let uid = home.metadata().ok()?.uid();
+        if uid == self.uid || uid == 0 {
+            return None;
+        }
+        let path = std::path::absolute(path).ok()?;
+        let real = path.ancestors().find_map(|above| above.canonicalize().ok())?;
+        (path.starts_with(home) || real.starts_with(home.canonicalize().ok()?)).then_some(uid)
     }
 
     /// The vault file: the flag, `AWS_VAULT_FILE`, or the default under the data directory. The flag

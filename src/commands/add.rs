@@ -56,6 +56,7 @@ fn make_vault_with(
     context: &Context,
     prompt: &Prompt,
 ) -> Result<()> {
+    context.places.may_make(&access.path)?;
     let (mut payload, _) = ways::first_vault(access, prompt, context.say)?;
     let key = read_key(args, context, prompt)?;
     payload.set_credential(profile.as_str(), &key, context.clock.now());

@@ -1,5 +1,6 @@
 //! Changes to the AWS config and credentials files, for the commands that make some.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::profile;
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Sets keys in the profile's section of the AWS config, and adds it where it is not there. Without a
-/// home there is no config file: that is a warning. `safe`: what is done already, for an error.
+/// home there is no config file, and none is made in another user's: that is a warning. `safe`: what is done already, for an error.
 pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Context) -> Result<()> {
     let files = profile::locate(context.env, context.places.home());
     let Some(path) = files.config else {
@@ -21,6 +22,12 @@ pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Conte
         );
         return Ok(());
     };
+    if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        && let Err(refused) = context.places.may_make(&path)
+    {
+        context.say.warn(format!("the profile is in no AWS config file: {}", refused.what));
+        return Ok(());
+    }
     let set = |old: &str| profile::edit::set_profile(old, profile, settings);
     edit(&path, set).map_err(|error| but(safe, "the AWS config was not changed", error))
 }

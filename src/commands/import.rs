@@ -115,6 +115,7 @@ fn save<'i, 'a>(
         return Ok(steps);
     }
     let Some(vault) = vault else {
+        context.places.may_make(&access.path)?;
         let (mut payload, passphrase) = ways::first_vault(access, access.prompt, context.say)?;
         plan::apply(&steps, &mut payload, now);
         vault::create(access, payload, false)?;

@@ -22,11 +22,13 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         ));
     }
     refuse_if_there(&access.path, "is there already; nothing was changed")?;
+    context.places.may_make(&access.path)?;
     if let Some(path) = &args.generate_identity {
         if path.as_os_str() == "-" {
             return Err(Error::usage("--generate-identity wants the name of a file")
                 .hint("vault init --generate-identity ~/.config/vault/identity.txt"));
         }
+        context.places.may_make(path)?;
         refuse_if_there(
             path,
             "is there already, and a key is never overwritten; nothing was changed",

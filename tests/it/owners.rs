@@ -1,6 +1,7 @@
 //! Files that are shared between users: who owns what was written, who may lock it, and what stays of
 //! modes and access control lists.
 
+mod homes;
 mod lists;
 mod locks;
 
