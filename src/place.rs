@@ -97,7 +97,8 @@ impl Places {
     /// of this user's alone; it is made. None: there is no such place.
     ///
     /// # Errors
-    /// [`crate::error::Class::Usage`] for an `AWS_VAULT_CACHE_DIR` that is set but empty.
+    /// [`crate::error::Class::Usage`] for an `AWS_VAULT_CACHE_DIR` that is set but empty; as
+    /// [`Places::may_make`] for a flag.
     pub fn cache_dir(&self, flag: Option<&Path>, env: &Env) -> Result<Option<PathBuf>> {
         Ok(self.cache_dir_by(flag, env)?.map(|(path, _)| path))
     }
@@ -112,6 +113,9 @@ impl Places {
         env: &Env,
     ) -> Result<Option<(PathBuf, &'static str)>> {
         if let Some(path) = flag {
+            if path.metadata().is_err() {
+                self.may_make(path)?;
+            }
             return Ok(Some((path.to_path_buf(), "--cache-dir")));
         }
         let ours = |dir: &Path| self.owner_of_home_with(dir).is_none();

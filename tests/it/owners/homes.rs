@@ -90,6 +90,9 @@ fn root_uses_another_users_vault_and_leaves_everything_the_users() {
         assert_eq!(roots(test), "");
     }
     assert_eq!(standin.calls().len(), 2);
+    let flag = test.home().join("sessions");
+    let words = ["exec", "--json", "role", "--cache-dir", flag.to_str().unwrap()];
+    test.command(words).expect_error(6, &refusal("sessions")).run();
     // Without a config there, none is made.
     std::fs::remove_dir_all(test.home().join(".aws")).unwrap();
     test.command(["add", "second", "--stdin"])
