@@ -50,7 +50,7 @@ pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<
     let not_saved = |why: String| Error::not_saved(format!("{shown}: {why}"));
     file::make_parents(path).map_err(|error| not_saved(os_text(&error)))?;
     let real = file::resolve(path).map_err(|error| not_saved(os_text(&error)))?;
-    let _lock = file::lock(&real, LOCK_WAIT).map_err(|error| match error {
+    let lock = file::lock(&real, LOCK_WAIT).map_err(|error| match error {
         LockError::Busy { .. } => Error::busy(format!("another process is changing {shown}")),
         LockError::Planted(planted) => {
             Error::refused(format!("{shown}: {planted}")).hint(Planted::HINT)
@@ -73,7 +73,7 @@ pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<
         return Err(not_saved("it would be larger than 1 MiB".to_owned()));
     }
     let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
-    match file::replace(&real, new.as_bytes(), existing, &mut |_| true) {
+    match file::replace(&lock, &real, new.as_bytes(), existing, &mut |_| true) {
         Ok(()) => Ok(()),
         Err(ReplaceError::NotDurable(why)) => Err(Error::new(
             Class::NotDurable,

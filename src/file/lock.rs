@@ -1,7 +1,8 @@
 //! The writers' lock: a file of its own beside the one that is guarded.
 //!
 //! A lock on the vault itself would be a lock on a file that the next rename replaces; 538 of 800
-//! updates were lost that way. So the lock file is never replaced, and a vault's is never removed.
+//! updates were lost that way. So the lock file is not replaced, and a vault's is not removed, but by a
+//! writer who may not open it: see [`may_take_over`].
 
 mod owner;
 
@@ -13,13 +14,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use super::replace::remove_temporaries;
 pub use owner::Planted;
-use owner::{planted, share, share_again};
+use owner::{may_take_over, planted, share, share_again};
 
 /// The lock, held until it is dropped, or until the process ends in any way.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// The lock file's path.
+    name: PathBuf,
     /// False if somebody else's content is in the file.
     ours: bool,
 }
@@ -59,12 +63,16 @@ const MOST_QUEUED: usize = 64;
 pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
     let deadline = Instant::now() + wait;
     let name = lock_file(path);
-    let mut file = open(&name, path)?;
+    let (mut file, mut taken_over) = open(&name, path)?;
     wait_for(&file, deadline)?;
-    // Else it was removed by hand meanwhile: the lock would guard nothing.
+    // Else it was removed meanwhile: the lock would guard nothing.
     while !is_at(&file, &name)? {
-        file = open(&name, path)?;
+        let (again, taken) = open(&name, path)?;
+        (file, taken_over) = (again, taken_over || taken);
         wait_for(&file, deadline)?;
+    }
+    if taken_over {
+        remove_temporaries(path);
     }
     // The pid is for people; a full disk must not stop a writer here. Who has called something else
     // NAME.lock keeps it: it locks as well as an empty file.
@@ -74,7 +82,17 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
         let _ = file.set_len(0);
         let _ = file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0);
     }
-    Ok(Lock { file, ours })
+    Ok(Lock { file, name, ours })
+}
+
+impl Lock {
+    /// True as long as nobody has taken the lock over: it is still the one in its place.
+    ///
+    /// # Errors
+    /// The lock file cannot be looked at.
+    pub(super) fn counts(&self) -> io::Result<bool> {
+        is_at(&self.file, &self.name)
+    }
 }
 
 /// Waits in the kernel's queue, so that who came first is served first: of many who try again and again,
@@ -192,15 +210,17 @@ impl Drop for Lock {
 }
 
 /// Opens the lock file, and makes it first where it is missing. Made exclusively, then opened without
-/// O_CREAT: in a sticky directory the kernel refuses O_CREAT on another user's file.
-fn open(name: &Path, guarded: &Path) -> Result<File, LockError> {
+/// O_CREAT: in a sticky directory the kernel refuses O_CREAT on another user's file. True if it was taken
+/// over from somebody who may hold it.
+fn open(name: &Path, guarded: &Path) -> Result<(File, bool), LockError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+    let mut taken_over = false;
     loop {
         match options.clone().create_new(true).mode(0o600).open(name) {
             Ok(file) => {
                 share(&file, name, guarded);
-                return Ok(file);
+                return Ok((file, taken_over));
             }
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error.into()),
             Err(_) => {}
@@ -211,17 +231,25 @@ fn open(name: &Path, guarded: &Path) -> Result<File, LockError> {
             Ok(file) => file.metadata(),
             Err(_) => name.symlink_metadata(),
         };
-        if let Ok(about) = &about
-            && let Some(planted) = planted(name, about, guarded)?
-        {
+        let about = match about {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            about => about?,
+        };
+        if let Some(planted) = planted(name, &about, guarded)? {
             return Err(LockError::Planted(planted));
         }
         match opened {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Ok(_) if !about?.is_file() => {
+            Ok(_) if !about.is_file() => {
                 return Err(io::Error::from_raw_os_error(libc::EEXIST).into());
             }
-            result => return Ok(result?),
+            Ok(file) => return Ok((file, taken_over)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if error.kind() != ErrorKind::PermissionDenied => return Err(error.into()),
+            Err(_) if may_take_over(&about, guarded) => match std::fs::remove_file(name) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => taken_over = true,
+            },
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::dress::{dress, set_mode};
+use super::lock::Lock;
 use super::read::{Meta, read_regular};
 use super::{ReadError, directory_of};
 use crate::error::os_text;
@@ -38,7 +39,7 @@ pub enum ReplaceError {
     UnsafeDirectory,
 }
 
-/// Puts `bytes` in the place of `target`, a resolved path whose [`super::lock`] the caller holds.
+/// Puts `bytes` in the place of `target`, a resolved path whose lock the caller holds.
 ///
 /// Stale temporary files are removed; a new one is written beside the target, given the old one's
 /// mode, owner, group and access control list, synced, read back by a fresh open and shown to `verify`; then it is renamed
@@ -48,6 +49,7 @@ pub enum ReplaceError {
 /// # Errors
 /// [`ReplaceError`]; with any but `NotDurable` the old file stands and the temporary one is gone.
 pub fn replace(
+    lock: &Lock,
     target: &Path,
     bytes: &[u8],
     existing: Existing<'_>,
@@ -63,7 +65,7 @@ pub fn replace(
     if is_unsafe(about.mode()) {
         return Err(ReplaceError::UnsafeDirectory);
     }
-    remove_stale(path, name);
+    remove_temporaries(target);
     if matches!(existing, Existing::New { .. }) {
         match target.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -84,6 +86,9 @@ pub fn replace(
     };
     if *read_back != bytes || !verify(&read_back) {
         return Err(not_saved("what was read back is not what was written"));
+    }
+    if !lock.counts().map_err(failed("its lock cannot be looked at"))? {
+        return Err(not_saved("another writer has taken the lock over; try again"));
     }
     std::fs::rename(&temporary.path, target).map_err(failed("renaming failed"))?;
     temporary.kept = true;
@@ -187,9 +192,9 @@ fn prefix(name: &OsStr) -> OsString {
 
 /// Removes what killed writers left behind. Whoever holds the lock is the only writer, so none of
 /// these is in use.
-fn remove_stale(directory: &Path, name: &OsStr) {
-    let prefix = prefix(name);
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
+pub(super) fn remove_temporaries(target: &Path) {
+    let Some(prefix) = target.file_name().map(prefix) else { return };
+    let Ok(entries) = std::fs::read_dir(directory_of(target)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let rest = name.as_bytes().strip_prefix(prefix.as_bytes());
@@ -223,6 +228,8 @@ mod tests {
     use std::fs::Permissions;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use std::time::Duration;
+
     use super::super::testing::Directory;
     use super::*;
 
@@ -230,11 +237,24 @@ mod tests {
         true
     }
 
+    /// [`replace`] under the lock.
+    fn put(
+        path: &Path,
+        bytes: &[u8],
+        existing: Existing<'_>,
+        verify: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), ReplaceError> {
+        let lock = super::super::lock(path, Duration::from_secs(45)).unwrap();
+        let done = replace(&lock, path, bytes, existing, verify);
+        std::fs::remove_file(path.with_extension("age.lock")).unwrap();
+        done
+    }
+
     #[test]
     fn the_mode_of_the_old_file_is_kept() {
         let d = Directory::new();
         let path = d.path.join("vault.age");
-        replace(&path, b"one", Existing::New { mode: 0o600 }, &mut yes).unwrap();
+        put(&path, b"one", Existing::New { mode: 0o600 }, &mut yes).unwrap();
         assert_eq!(read_regular(&path, 99).unwrap().1.mode, 0o600);
         std::fs::set_permissions(&path, Permissions::from_mode(0o664)).unwrap();
         let (_, meta) = read_regular(&path, 99).unwrap();
@@ -243,7 +263,7 @@ mod tests {
             seen = bytes.to_vec();
             true
         };
-        replace(&path, b"two", Existing::Keep(&meta), &mut verify).unwrap();
+        put(&path, b"two", Existing::Keep(&meta), &mut verify).unwrap();
         assert_eq!(seen, b"two");
         let (bytes, meta) = read_regular(&path, 99).unwrap();
         assert_eq!((bytes.as_slice(), meta.mode), (b"two".as_slice(), 0o664));
@@ -258,7 +278,7 @@ mod tests {
         let (_, mut meta) = read_regular(&path, 99).unwrap();
         meta.uid = 12345;
         meta.gid = 54321;
-        let result = replace(&path, b"two", Existing::Keep(&meta), &mut yes);
+        let result = put(&path, b"two", Existing::Keep(&meta), &mut yes);
         if crate::os::effective_uid() == 0 {
             result.unwrap();
             let (_, now) = read_regular(&path, 99).unwrap();
@@ -277,7 +297,7 @@ mod tests {
         let path = d.path.join("vault.age");
         std::fs::write(&path, "old").unwrap();
         let (_, meta) = read_regular(&path, 99).unwrap();
-        let result = replace(&path, b"new", Existing::Keep(&meta), &mut |_| false);
+        let result = put(&path, b"new", Existing::Keep(&meta), &mut |_| false);
         assert!(matches!(result, Err(ReplaceError::NotSaved(_, None))), "{result:?}");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(d.names(), ["vault.age"]);
@@ -290,7 +310,7 @@ mod tests {
             std::fs::write(d.path.join(name), "x").unwrap();
         }
         let path = d.path.join("vault.age");
-        replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes).unwrap();
+        put(&path, b"new", Existing::New { mode: 0o600 }, &mut yes).unwrap();
         assert_eq!(d.names(), [".other.tmp-12-00ff", ".vault.age.tmp-mine!", "vault.age"]);
     }
 
@@ -299,11 +319,31 @@ mod tests {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         std::fs::set_permissions(&d.path, Permissions::from_mode(0o777)).unwrap();
-        let result = replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes);
+        let result = put(&path, b"new", Existing::New { mode: 0o600 }, &mut yes);
         assert_eq!(result, Err(ReplaceError::UnsafeDirectory));
         assert!(d.names().is_empty());
         std::fs::set_permissions(&d.path, Permissions::from_mode(0o1777)).unwrap();
-        replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes).unwrap();
+        put(&path, b"new", Existing::New { mode: 0o600 }, &mut yes).unwrap();
+    }
+
+    #[test]
+    fn who_lost_the_lock_saves_nothing() {
+        let d = Directory::new();
+        let path = d.path.join("vault.age");
+        std::fs::write(&path, "old").unwrap();
+        let (_, meta) = read_regular(&path, 99).unwrap();
+        let lock = super::super::lock(&path, Duration::ZERO).unwrap();
+        // While the new file is being written, somebody takes the lock over.
+        let mut take_over = |_: &[u8]| {
+            std::fs::remove_file(d.path.join("vault.age.lock")).unwrap();
+            std::fs::write(d.path.join("vault.age.lock"), "").unwrap();
+            true
+        };
+        let result = replace(&lock, &path, b"new", Existing::Keep(&meta), &mut take_over);
+        let what = "another writer has taken the lock over; try again".to_owned();
+        assert_eq!(result, Err(ReplaceError::NotSaved(what, None)));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(d.names(), ["vault.age", "vault.age.lock"]);
     }
 
     #[test]
@@ -311,7 +351,7 @@ mod tests {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         symlink("elsewhere", &path).unwrap();
-        let result = replace(&path, b"new", Existing::New { mode: 0o600 }, &mut yes);
+        let result = put(&path, b"new", Existing::New { mode: 0o600 }, &mut yes);
         assert!(matches!(result, Err(ReplaceError::NotSaved(_, None))), "{result:?}");
         let refused = create_new(&path, b"key", 0o600).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
@@ -329,7 +369,7 @@ mod tests {
         let meta = Meta { mode: 0o600, uid: 0, gid: 0, in_memory: false, len: 0 };
         let meta =
             Meta { uid: crate::os::effective_uid(), gid: d.path.metadata().unwrap().gid(), ..meta };
-        let result = replace(&path, b"new", Existing::Keep(&meta), &mut yes);
+        let result = put(&path, b"new", Existing::Keep(&meta), &mut yes);
         let Err(ReplaceError::NotSaved(what, None)) = result else { panic!("{result:?}") };
         assert_eq!(what, "renaming failed: is a directory");
         assert_eq!(d.names(), ["vault.age"]);
@@ -355,17 +395,17 @@ mod tests {
             (text.trim().parse::<u32>().unwrap(), meta)
         };
         let content = |count: u32| format!("{count:5000}");
-        replace(&path, content(0).as_bytes(), Existing::New { mode: 0o600 }, &mut yes).unwrap();
+        put(&path, content(0).as_bytes(), Existing::New { mode: 0o600 }, &mut yes).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10 {
                         read();
-                        let wait = std::time::Duration::from_secs(45);
-                        let _lock = super::super::lock(&path, wait).unwrap();
+                        let lock = super::super::lock(&path, Duration::from_secs(45)).unwrap();
                         let (count, meta) = read();
                         let bytes = content(count + 1);
-                        replace(&path, bytes.as_bytes(), Existing::Keep(&meta), &mut yes).unwrap();
+                        replace(&lock, &path, bytes.as_bytes(), Existing::Keep(&meta), &mut yes)
+                            .unwrap();
                     }
                 });
             }

@@ -160,14 +160,14 @@ impl Memory {
     /// # Errors
     /// Why not: the caller goes on without a memory, and says so.
     pub fn remember(&self, pin: Pin, generation: u64) -> Result<(), String> {
-        let _locks = self.lock()?;
+        let locks = self.lock()?;
         // What is damaged is replaced.
         let now = self.recall().unwrap_or_default();
         let mut then = self.then(&now, pin, generation);
         for known in [&mut then.real, &mut then.named].into_iter().flatten() {
             known.next = None;
         }
-        self.write(&then)
+        self.write(&locks, &then)
     }
 
     /// Remembers what was read, and the highest generation, where still `before` is remembered: somebody
@@ -185,10 +185,10 @@ impl Memory {
         if then == *before {
             return Ok(());
         }
-        let _locks = self.lock()?;
+        let locks = self.lock()?;
         match self.recall() {
             Ok(now) if now != *before => Ok(()),
-            _ => self.write(&then),
+            _ => self.write(&locks, &then),
         }
     }
 
@@ -201,11 +201,11 @@ impl Memory {
         if self.recall().is_ok_and(|known| known.both().next().is_none()) {
             return Ok(());
         }
-        let _locks = self.lock()?;
+        let locks = self.lock()?;
         let now = self.recall().map_err(|error| error.what)?;
         let about = |known: Known| Known { next: Some(next), ..known };
         let (real, named) = (now.real.clone().map(about), now.named().map(about));
-        self.write(&Recalled { real, named, ..now })
+        self.write(&locks, &Recalled { real, named, ..now })
     }
 
     fn then(&self, before: &Recalled, pin: Pin, generation: u64) -> Recalled {
@@ -219,31 +219,44 @@ impl Memory {
 
     /// One order for all, so that no two wait for each other: what is a name today may have been a real
     /// path before.
-    fn lock(&self) -> Result<Vec<file::Lock>, String> {
-        let mut files: Vec<&Path> =
-            self.named.iter().chain([&self.real]).map(|entry| entry.file.as_path()).collect();
-        files.sort_unstable();
-        let lock = |file: &Path| {
-            file::make_parents(file).map_err(|error| os_text(&error))?;
-            file::lock(file, LOCK_WAIT).map_err(|error| match error {
+    fn lock(&self) -> Result<Locks, String> {
+        let lock = |entry: &Entry| {
+            file::make_parents(&entry.file).map_err(|error| os_text(&error))?;
+            file::lock(&entry.file, LOCK_WAIT).map_err(|error| match error {
                 LockError::Busy { .. } => "another process is writing there".to_owned(),
                 LockError::Planted(planted) => planted.to_string(),
                 LockError::Io(error) => os_text(&error),
             })
         };
-        files.into_iter().map(lock).collect()
+        match &self.named {
+            Some(named) if named.file < self.real.file => {
+                let named = Some(lock(named)?);
+                Ok(Locks { real: lock(&self.real)?, named })
+            }
+            named => {
+                let real = lock(&self.real)?;
+                Ok(Locks { real, named: named.as_ref().map(lock).transpose()? })
+            }
+        }
     }
 
-    /// Under the locks. The real path's first: other names follow it.
-    fn write(&self, known: &Recalled) -> Result<(), String> {
+    /// The real path's first: other names follow it.
+    fn write(&self, locks: &Locks, known: &Recalled) -> Result<(), String> {
         if let Some(real) = &known.real {
-            self.real.write(real)?;
+            self.real.write(&locks.real, real)?;
         }
-        match (&self.named, &known.named) {
-            (Some(entry), Some(named)) => entry.write(named),
+        match (&self.named, &locks.named, &known.named) {
+            (Some(entry), Some(lock), Some(named)) => entry.write(lock, named),
             _ => Ok(()),
         }
     }
+}
+
+/// The locks of both entries.
+#[derive(Debug)]
+struct Locks {
+    real: file::Lock,
+    named: Option<file::Lock>,
 }
 
 /// The path as it was named, from the root, by the spelling alone: no link is followed, so nobody who

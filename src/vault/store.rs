@@ -229,10 +229,10 @@ impl<'a> Vault<'a> {
     /// `change` says: then nothing is written. After [`Vault::keep_only`], 1.
     pub fn change<T>(&mut self, change: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
         self.refuse_older_copy("and a write would make that lasting")?;
-        let _lock = lock(&self.real)?;
+        let lock = lock(&self.real)?;
         self.read_again()?;
         let before = self.payload.copy();
-        let done = self.change_and_save(before.pin(), change);
+        let done = self.change_and_save(&lock, before.pin(), change);
         if done.as_ref().is_err_and(|error| error.class != Class::NotDurable) {
             self.payload = before;
         }
@@ -241,6 +241,7 @@ impl<'a> Vault<'a> {
 
     fn change_and_save<T>(
         &mut self,
+        lock: &file::Lock,
         before: Pin,
         change: impl FnOnce(&mut Payload) -> Result<T>,
     ) -> Result<T> {
@@ -250,7 +251,7 @@ impl<'a> Vault<'a> {
         if self.payload.pin() != before {
             self.announce()?;
         }
-        let saved = save(&self.real, &sealed, Existing::Keep(&self.meta));
+        let saved = save(lock, &self.real, &sealed, Existing::Keep(&self.meta));
         if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. })) {
             self.remember_written();
             // What it holds is known: it is opened again only if somebody else writes.
@@ -332,7 +333,7 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
     };
     file::make_parents(path).map_err(unwritable)?;
     let real = file::resolve(path).map_err(unwritable)?;
-    let _lock = lock(&real)?;
+    let lock = lock(&real)?;
     match std::fs::symlink_metadata(&real) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(unwritable(error)),
@@ -343,7 +344,7 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
     }
     payload.next_generation();
     let sealed = seal(&payload, armor)?;
-    let saved = save(&real, &sealed, Existing::New { mode: 0o600 });
+    let saved = save(&lock, &real, &sealed, Existing::New { mode: 0o600 });
     if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. }))
         && let Some(memory) = access.memory(&real)
         && let Err(why) = memory.remember(payload.pin(), payload.generation())
@@ -373,9 +374,9 @@ fn seal(payload: &Payload, armor: bool) -> Result<sealed::Sealed> {
     sealed::seal(&payload.to_plaintext(), &recipients, &slots, armor)
 }
 
-fn save(real: &Path, sealed: &sealed::Sealed, existing: Existing) -> Result<()> {
+fn save(lock: &file::Lock, real: &Path, sealed: &sealed::Sealed, existing: Existing) -> Result<()> {
     let mut verify = |bytes: &[u8]| sealed.verify(bytes);
-    let replace = || file::replace(real, &sealed.bytes, existing, &mut verify);
+    let replace = || file::replace(lock, real, &sealed.bytes, existing, &mut verify);
     os::on_wiped_stack(replace).map_err(|error| match error {
         ReplaceError::NotSaved(why, hint) => {
             let error = Error::not_saved(format!("the vault was not saved: {why}"));

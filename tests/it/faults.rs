@@ -140,7 +140,7 @@ fn with_a_passphrase_too(test: Test) -> Test {
 }
 
 /// The calls that touch files, and those that can also fail because there is no room.
-const FILES: [&str; 34] = [
+const FILES: [&str; 37] = [
     "open",
     "openat",
     "close",
@@ -175,6 +175,9 @@ const FILES: [&str; 34] = [
     "fchmod",
     "fchown",
     "fcntl",
+    "lgetxattr",
+    "fsetxattr",
+    "fremovexattr",
 ];
 const GROWING: [&str; 17] = [
     "open",

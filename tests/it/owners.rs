@@ -93,6 +93,34 @@ fn a_writer_of_the_group_becomes_the_owner() {
 
 #[test]
 #[ignore = "needs root, to become other users"]
+fn a_lock_from_before_the_vault_was_shared_is_taken_over() {
+    let test = team(OWNER, 0o755);
+    by(OWNER, "5000", &test, &["init", "-r", AGE_RECIPIENT]).run();
+    assert_eq!(about(&lock(&test)).2, 0o600);
+    set_mode(&directory(&test), 0o2775);
+    let denied = "vault: error: the vault was not saved: cannot lock [HOME]/team/vault.age.lock: \
+                  permission denied\nvault: hint: the directory must be writable: the file is not \
+                  overwritten but replaced by a new one\n";
+    let refused = by(MEMBER, "5000", &test, &ADD).stdin(CSV).expect_error(7, denied);
+    // A vault that the member may read only; and something else that has the lock's name.
+    chown(vault(&test), None, Some(TEAM)).unwrap();
+    set_mode(&vault(&test), 0o640);
+    refused.run();
+    set_mode(&vault(&test), 0o660);
+    std::fs::write(lock(&test), "a diary of the owner's").unwrap();
+    refused.run();
+    std::fs::write(lock(&test), "4711\n").unwrap();
+    for (uid, profile) in [(MEMBER, "second"), (OWNER, "third")] {
+        let add = ["add", profile, "--stdin", "--no-add-config"];
+        by(uid, "5000", &test, &add).stdin(CSV).expect_stderr("").run();
+        assert_eq!(about(&lock(&test)), (MEMBER, TEAM, 0o660));
+        assert_eq!(about(&vault(&test)), (uid, TEAM, 0o660));
+    }
+    assert_eq!(profiles(&test), ["second", "third"]);
+}
+
+#[test]
+#[ignore = "needs root, to become other users"]
 fn who_may_not_write_the_old_file_or_keep_its_group_writes_nothing() {
     // The directory alone would let them replace it.
     for (mode, groups, directory_mode) in [(0o640, "5000", 0o2775), (0o666, "4711", 0o1777)] {

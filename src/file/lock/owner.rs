@@ -100,6 +100,7 @@ pub(super) fn share(file: &File, name: &Path, guarded: &Path) {
     if let Some(about) = guard.as_ref().filter(|about| about.uid() != own.uid()) {
         let _ = fchown(file, Some(about.uid()), None);
     }
+    let gid = guard.as_ref().map_or(own.gid(), Metadata::gid);
     let directory = directory_of(name);
     let replaceable = |about: &Metadata| about.mode() & 0o1020 == 0o020;
     let (model, group, writers) = match (guard, directory.metadata()) {
@@ -107,9 +108,9 @@ pub(super) fn share(file: &File, name: &Path, guarded: &Path) {
             (guarded, about.gid(), about.mode() & 0o022)
         }
         (_, Ok(about)) if replaceable(&about) => (directory, about.gid(), 0o020),
-        _ => (guarded, own.gid(), 0),
+        _ => (guarded, gid, 0),
     };
-    if own.gid() != group && fchown(file, None, Some(group)).is_err() {
+    if own.gid() != group && fchown(file, None, Some(group)).is_err() && writers != 0 {
         return;
     }
     let mode = writers | writers << 1 | 0o600;
@@ -128,4 +129,20 @@ pub(super) fn share_again(file: &File, name: &Path, guarded: &Path) {
     if ours(file.metadata()) && ours(guarded.metadata()) {
         share(file, name, guarded);
     }
+}
+
+/// True for a lock file that this user may not open, though the guarded file may be written: it was made
+/// when the file was its owner's alone. It may be removed, in a directory where this user could replace
+/// the guarded file itself. An update is lost by that no more than by any other writer. Whoever held it
+/// looks, after making its temporary file and before the rename, whether its lock still [counts]; and
+/// whoever took it over removes temporary files before reading. So if the rename is yet to come, then
+/// either the former has noticed, or there is nothing left to rename.
+///
+/// [counts]: super::Lock::counts
+pub(super) fn may_take_over(lock: &Metadata, guarded: &Path) -> bool {
+    // A process id at most: what else has the lock's name is somebody's file.
+    let a_lock = lock.is_file() && lock.nlink() == 1 && lock.len() <= 11;
+    let directory = directory_of(guarded);
+    let sticky = directory.metadata().map_or(true, |about| about.mode() & 0o1000 != 0);
+    a_lock && !sticky && os::may_write(directory).is_ok() && os::may_write_file(guarded).is_ok()
 }

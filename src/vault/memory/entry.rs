@@ -77,7 +77,7 @@ impl Entry {
     ///
     /// # Errors
     /// Why not.
-    pub(super) fn write(&self, known: &Known) -> Result<(), String> {
+    pub(super) fn write(&self, lock: &file::Lock, known: &Known) -> Result<(), String> {
         let meta = match file::read_regular(&self.file, LIMIT) {
             Ok((_, meta)) => Some(meta),
             Err(file::ReadError::NotFound) => None,
@@ -86,7 +86,7 @@ impl Entry {
         };
         let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
         let text = self.text(known);
-        match file::replace(&self.file, text.as_bytes(), existing, &mut |_| true) {
+        match file::replace(lock, &self.file, text.as_bytes(), existing, &mut |_| true) {
             Ok(()) | Err(ReplaceError::NotDurable(_)) => Ok(()),
             Err(ReplaceError::NotSaved(why, _)) => Err(why),
             Err(ReplaceError::UnsafeDirectory) => Err("everybody can write there".to_owned()),

@@ -1,6 +1,7 @@
 //! Root with the HOME of another user, as `sudo -E` and old rules of sudoers leave it.
 
 use super::*;
+use crate::support::place::Place;
 use crate::support::scene;
 
 /// Gives the home to its user, with all that is in it.
@@ -26,7 +27,8 @@ fn refusal(path: &str) -> String {
 #[test]
 #[ignore = "needs root, to be in another user's home"]
 fn root_makes_no_vault_and_no_key_in_another_users_home() {
-    let test = Test::new();
+    let elsewhere = Place::new();
+    let test = Test::new().env("XDG_RUNTIME_DIR", elsewhere.path());
     hand_over(&test);
     let default = ".local/share/vault/vault.age";
     let init = |words: &[&str]| test.command([&["init"], words].concat());
@@ -40,7 +42,6 @@ fn root_makes_no_vault_and_no_key_in_another_users_home() {
         init(&words).expect_error(6, &refusal(shown.trim_start_matches('/'))).run();
     }
     init(&["--vault", "v.age", "-r", AGE_RECIPIENT]).expect_status(6).expect_stdout("").run();
-    let elsewhere = crate::support::place::Place::new();
     std::os::unix::fs::symlink(test.home(), elsewhere.path().join("link")).unwrap();
     let link = elsewhere.path().join("link/v.age");
     init(&["--vault", link.to_str().unwrap(), "-r", AGE_RECIPIENT]).expect_status(6).run();
@@ -55,6 +56,7 @@ fn root_makes_no_vault_and_no_key_in_another_users_home() {
     // Elsewhere it is root's as ever, and remembered in a place of root's.
     init(&["--vault", vault.to_str().unwrap(), "-r", AGE_RECIPIENT]).expect_stdout("").run();
     assert_eq!(roots(&test), "");
+    assert!(elsewhere.path().join("vault/state/pins").is_dir());
 }
 
 #[test]
@@ -66,7 +68,7 @@ fn root_uses_another_users_vault_and_leaves_everything_the_users() {
     }
     hand_over(&test);
     // As sudo -E leaves them.
-    let own = crate::support::place::Place::new();
+    let own = Place::new();
     let test = test.env("XDG_RUNTIME_DIR", own.path());
     let theirs = [
         ("XDG_CACHE_HOME", ".cache"),
