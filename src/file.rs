@@ -1,6 +1,7 @@
 //! Files: read with checks, locked, and replaced so that nothing is ever lost.
 
 mod append;
+mod descriptor;
 mod dress;
 mod lock;
 mod read;
@@ -12,10 +13,11 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use append::{Appendix, open_to_append};
+pub use descriptor::{Descriptor, descriptor, withdraw};
 pub use lock::{
     Holder, Lock, LockError, Planted, is_locked, lock, lock_holder, planted_at, remove_idle_lock,
 };
-pub use read::{Meta, ReadError, descriptor, read_fd, read_regular, read_stream};
+pub use read::{Meta, ReadError, read_fd, read_regular, read_stream};
 pub use replace::{
     Existing, ReplaceError, create_new, hint, is_unsafe_directory, replace, replace_quickly,
     replace_quickly_as,

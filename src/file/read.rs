@@ -3,12 +3,13 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
+use super::descriptor::{Descriptor, descriptor};
 use crate::os::{self, Interest};
 
 /// How long a named pipe or a device may keep silent before it is given up.
@@ -27,6 +28,9 @@ pub struct Meta {
     pub in_memory: bool,
     /// The length in bytes; 0 for what is no regular file.
     pub len: u64,
+    /// Which file, pipe or socket it is: device and inode number. None for anything else, such as
+    /// devices and epoll, where one inode stands for many.
+    pub object: Option<(u64, u64)>,
 }
 
 /// Why a file was not read.
@@ -87,7 +91,7 @@ fn read_stream_within(
     limit: u64,
     patience: Duration,
 ) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
-    if let Some(number) = descriptor(path) {
+    if let Some(Descriptor::Own(number)) = descriptor(path) {
         // Not opened anew: opening a pipe whose writer is gone waits for another one, for ever.
         let file = os::duplicate(number).map_err(|_| ReadError::NotFound)?;
         return read_open(&File::from(file), limit, Wait::ForEver);
@@ -95,18 +99,6 @@ fn read_stream_within(
     let file =
         OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     read_open(&file, limit, Wait::Until(Instant::now() + patience))
-}
-
-/// `-`, `/dev/stdin`, `/dev/fd/N`: the number of an inherited descriptor.
-pub fn descriptor(path: &Path) -> Option<i32> {
-    match path.to_str()? {
-        "-" | "/dev/stdin" => Some(0),
-        other => {
-            let number =
-                other.strip_prefix("/dev/fd/").or_else(|| other.strip_prefix("/proc/self/fd/"))?;
-            number.parse().ok()
-        }
-    }
 }
 
 /// The same from a descriptor that is already open; it stays open. For [`os::stdin_fd`].
@@ -166,7 +158,15 @@ fn meta_of(file: &File, about: &Metadata) -> Meta {
         gid: about.gid(),
         in_memory: os::on_memory(file.as_fd()),
         len: if about.is_file() { about.len() } else { 0 },
+        object: object_of(about),
     }
+}
+
+/// See [`Meta::object`].
+pub(super) fn object_of(about: &Metadata) -> Option<(u64, u64)> {
+    let kind = about.file_type();
+    let single = kind.is_file() || kind.is_fifo() || kind.is_socket();
+    single.then(|| (about.dev(), about.ino()))
 }
 
 /// Reads to the end. The buffer grows by moving to a new one, and the old is wiped.

@@ -108,6 +108,20 @@ fn is_inherited(fd: RawFd) -> bool {
     flags >= 0 && flags & libc::FD_CLOEXEC == 0
 }
 
+/// The descriptors that were handed down and are open, 0 to 2 included. Without /proc those below 65536
+/// are tried: more are open in no process that starts another without having mounted it.
+pub fn inherited() -> Vec<RawFd> {
+    let all: Vec<RawFd> = match std::fs::read_dir("/proc/self/fd") {
+        Ok(names) => {
+            let name =
+                |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().into_string().ok();
+            names.filter_map(name).filter_map(|name| name.parse().ok()).collect()
+        }
+        Err(_) => (0..i32::try_from(super::open_files().min(1 << 16)).unwrap_or(0)).collect(),
+    };
+    all.into_iter().filter(|fd| is_inherited(*fd)).collect()
+}
+
 /// Closes a descriptor that we inherited and took a key from (`/dev/fd/N`), so that the command does
 /// not get it. 0, 1 and 2 are never closed: see [`null_onto_stdin`].
 ///
@@ -122,6 +136,17 @@ pub fn close(fd: RawFd) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// True for a directory of procfs.
+pub fn is_procfs(directory: &Path) -> bool {
+    let mut about = MaybeUninit::<libc::statfs>::zeroed();
+    let Ok(path) = CString::new(directory.as_os_str().as_bytes()) else { return false };
+    // SAFETY: a string that ends in NUL, and a valid out-pointer; all-zero is a valid struct.
+    unsafe {
+        libc::statfs(path.as_ptr(), about.as_mut_ptr()) == 0
+            && about.assume_init().f_type == libc::PROC_SUPER_MAGIC
+    }
 }
 
 const TMPFS: i64 = 0x0102_1994;

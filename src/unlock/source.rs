@@ -9,7 +9,7 @@ use super::table::{At, Place};
 use super::{KEY_LIMIT, Kind, Material, keyring};
 use crate::env::Env;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Meta, ReadError};
+use crate::file::{self, Descriptor, Meta, ReadError};
 use crate::os;
 use crate::say::Say;
 use crate::secret::Secret;
@@ -43,13 +43,18 @@ impl Purpose {
     }
 }
 
-/// Whether the user named a file, or it may lie around.
-const NAMED: bool = true;
-const LYING_AROUND: bool = false;
+/// Whether a pipe is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// What was named, as any program does.
+    ForWriter,
+    /// What lies around is a file: nobody asked for it, and nothing may hang on it.
+    Never,
+}
 
 /// Reads sources.
 pub struct Reader<'a> {
-    env: &'a Env,
+    pub(super) env: &'a Env,
     say: Say,
     slots: &'a [String],
 }
@@ -76,9 +81,12 @@ impl<'a> Reader<'a> {
             At::Variable(name) | At::Theirs(name) => {
                 self.variable(name)?.map(|secret| material(name, purpose, secret)).transpose()
             }
-            At::Around(path) => self.file_if_there(path, purpose),
-            At::AroundOf(name) => match self.env.get_os(name) {
-                Some(path) => self.file_if_there(Path::new(path), purpose),
+            At::Around(path) => self.file_if_there(path, purpose, Wait::Never),
+            At::AroundOf(name) => match self.env.get_os(name).map(Path::new) {
+                Some(path) => {
+                    let wait = file::descriptor(path).map_or(Wait::Never, |_| Wait::ForWriter);
+                    self.file_if_there(path, purpose, wait)
+                }
                 None => Ok(None),
             },
         }?;
@@ -136,27 +144,28 @@ impl<'a> Reader<'a> {
 
     fn named_text(&self, path: &Path, purpose: Purpose, by: &str) -> Result<(String, Secret)> {
         refuse_secret_in_place_of_path(path, by)?;
-        self.read_file(path, purpose, NAMED)?.ok_or_else(|| missing(path, purpose, by))
+        self.read_file(path, purpose, Wait::ForWriter)?.ok_or_else(|| missing(path, purpose, by))
     }
 
     /// A file that may lie around.
-    fn file_if_there(&self, path: &Path, purpose: Purpose) -> Result<Option<Material>> {
-        let found = self.read_file(path, purpose, LYING_AROUND)?;
+    fn file_if_there(&self, path: &Path, purpose: Purpose, wait: Wait) -> Result<Option<Material>> {
+        let found = self.read_file(path, purpose, wait)?;
         found.map(|(label, secret)| material(&label, purpose, secret)).transpose()
     }
 
-    /// The file's text; `None` where there is no such file. For what was named one waits, as for any
-    /// pipe; what lies around is a file, since nobody asked for it and nothing may hang on it.
+    /// The file's text; `None` where there is no such file.
     fn read_file(
         &self,
         path: &Path,
         purpose: Purpose,
-        named: bool,
+        wait: Wait,
     ) -> Result<Option<(String, Secret)>> {
-        let fd = file::descriptor(path);
-        let (label, read) = match fd {
-            Some(0) => ("stdin".to_owned(), file::read_fd(os::stdin_fd(), KEY_LIMIT)),
-            None if !named => (path.display().to_string(), file::read_regular(path, KEY_LIMIT)),
+        let descriptor = file::descriptor(path);
+        let (label, read) = match (wait, descriptor) {
+            (Wait::Never, _) => (path.display().to_string(), file::read_regular(path, KEY_LIMIT)),
+            (_, Some(Descriptor::Own(0))) => {
+                ("stdin".to_owned(), file::read_fd(os::stdin_fd(), KEY_LIMIT))
+            }
             _ => (path.display().to_string(), file::read_stream(path, KEY_LIMIT)),
         };
         let (bytes, meta) = match read {
@@ -172,11 +181,11 @@ impl<'a> Reader<'a> {
                 return Err(Error::locked(format!("cannot read the {name} {label}: {what}")));
             }
         };
-        match fd {
-            // No child may read the key again. What cannot be closed was never ours to close.
-            Some(0) => drop(os::null_onto_stdin()),
-            Some(fd) => drop(os::close(fd)),
-            None => self.check_who_else(path, purpose, &meta)?,
+        if let Some(descriptor) = descriptor {
+            file::withdraw(descriptor, &meta);
+        }
+        if !matches!(descriptor, Some(Descriptor::Own(_))) {
+            self.check_who_else(path, purpose, &meta)?;
         }
         text(&label, bytes).map(|secret| Some((label, secret)))
     }

@@ -83,6 +83,11 @@ fn look(reader: &Reader, place: &Place, slots: &[String]) -> Presence {
         At::FileOf(name) => {
             reader.path_variable(name).is_ok_and(|path| path.is_some_and(|path| may_wait(&path)))
         }
+        // What leads to a descriptor is closed once it is read, and whoever opens the vault needs it.
+        At::Around(path) => file::descriptor(path).is_some(),
+        At::AroundOf(name) => {
+            reader.env.get_os(name).is_some_and(|path| file::descriptor(Path::new(path)).is_some())
+        }
         At::Keyring => return in_keyring(slots),
         _ => false,
     };

@@ -1,5 +1,7 @@
 //! What the programs that vault starts get from it, and what they do not.
 
+mod descriptors;
+
 use crate::support::builder::Test;
 use crate::support::standin::{Role, StandIn, World};
 use crate::support::{
