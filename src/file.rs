@@ -4,6 +4,7 @@ mod append;
 mod descriptor;
 mod dress;
 mod lock;
+mod mount;
 mod read;
 mod replace;
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use super::descriptor::{Descriptor, descriptor};
+use super::mount::is_for_secrets;
 use crate::os::{self, Interest};
 
 /// How long a named pipe or a device may keep silent before it is given up.
@@ -24,8 +25,8 @@ pub struct Meta {
     pub uid: u32,
     /// The group.
     pub gid: u32,
-    /// True on tmpfs and ramfs, where container secrets are mounted 0444.
-    pub in_memory: bool,
+    /// True where container secrets are mounted 0444: see [`super::mount::is_for_secrets`].
+    pub for_secrets: bool,
     /// The length in bytes; 0 for what is no regular file.
     pub len: u64,
     /// Which file, pipe or socket it is: device and inode number. None for anything else, such as
@@ -156,7 +157,7 @@ fn meta_of(file: &File, about: &Metadata) -> Meta {
         mode: about.mode() & 0o7777,
         uid: about.uid(),
         gid: about.gid(),
-        in_memory: os::on_memory(file.as_fd()),
+        for_secrets: is_for_secrets(file, about),
         len: if about.is_file() { about.len() } else { 0 },
         object: object_of(about),
     }

@@ -366,7 +366,7 @@ mod tests {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         std::fs::create_dir(&path).unwrap();
-        let meta = Meta { mode: 0o600, uid: 0, gid: 0, in_memory: false, len: 0, object: None };
+        let meta = Meta { mode: 0o600, uid: 0, gid: 0, for_secrets: false, len: 0, object: None };
         let meta =
             Meta { uid: crate::os::effective_uid(), gid: d.path.metadata().unwrap().gid(), ..meta };
         let result = put(&path, b"new", Existing::Keep(&meta), &mut yes);

@@ -149,20 +149,24 @@ pub fn is_procfs(directory: &Path) -> bool {
     }
 }
 
-const TMPFS: i64 = 0x0102_1994;
-const RAMFS: i64 = 0x8584_58f6;
-
-/// True if the file lies on tmpfs or ramfs, where container secrets are mounted.
-pub fn on_memory(file: BorrowedFd<'_>) -> bool {
+/// The type of the file system that a file lies on, as statfs(2) numbers them.
+pub fn file_system(file: BorrowedFd<'_>) -> Option<i64> {
     let mut about = MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: a valid out-pointer; all-zero is a valid struct.
-    let kind = unsafe {
-        if libc::fstatfs(file.as_raw_fd(), about.as_mut_ptr()) != 0 {
-            return false;
-        }
-        about.assume_init().f_type
-    };
-    kind == TMPFS || kind == RAMFS
+    unsafe {
+        let known = libc::fstatfs(file.as_raw_fd(), about.as_mut_ptr()) == 0;
+        known.then(|| about.assume_init().f_type)
+    }
+}
+
+/// True for a file on a file system that is mounted read-only.
+pub fn is_read_only(file: BorrowedFd<'_>) -> bool {
+    let mut about = MaybeUninit::<libc::statvfs>::zeroed();
+    // SAFETY: a valid out-pointer; all-zero is a valid struct.
+    unsafe {
+        libc::fstatvfs(file.as_raw_fd(), about.as_mut_ptr()) == 0
+            && about.assume_init().f_flag & libc::ST_RDONLY != 0
+    }
 }
 
 /// Asks whether the process could make files in this directory (access(2): by the real ids, which are
@@ -189,6 +193,20 @@ fn access(path: &Path, how: libc::c_int) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// The groups whose rights the process has: the effective one and the supplementary ones.
+pub fn groups() -> Vec<u32> {
+    // SAFETY: always succeeds, no pointers.
+    let effective = unsafe { libc::getegid() };
+    // SAFETY: a size of 0 asks for the number and writes nothing.
+    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
+    let mut groups = vec![0; usize::try_from(count).unwrap_or_default()];
+    // SAFETY: the array has room for as many groups as we say.
+    let count = unsafe { libc::getgroups(count.max(0), groups.as_mut_ptr()) };
+    groups.truncate(usize::try_from(count).unwrap_or_default());
+    groups.push(effective);
+    groups
 }
 
 /// The user whose rights the process has.
@@ -241,12 +259,17 @@ mod tests {
     }
 
     #[test]
-    fn memory_file_systems_are_told_apart() {
-        let disk = std::fs::File::open("/proc/self/status").unwrap();
-        assert!(!on_memory(disk.as_fd()));
-        if let Ok(memory) = std::fs::File::open("/dev/shm") {
-            assert!(on_memory(memory.as_fd()));
-        }
+    fn file_systems_are_told_apart() {
+        let kind = |path: &str| file_system(std::fs::File::open(path).unwrap().as_fd()).unwrap();
+        assert_eq!(kind("/proc/self/status"), libc::PROC_SUPER_MAGIC);
+        assert_eq!(kind("/dev/shm"), libc::TMPFS_MAGIC);
+        assert!(!is_read_only(std::fs::File::open("/dev/shm").unwrap().as_fd()));
+    }
+
+    #[test]
+    fn the_effective_group_is_among_the_groups() {
+        // SAFETY: always succeeds, no pointers.
+        assert!(groups().contains(&unsafe { libc::getegid() }));
     }
 
     #[test]

@@ -22,9 +22,8 @@ pub use children::{kill_children_of, kill_tree, reap_children_of_this_thread, th
 pub use environment::take_environment;
 pub use exec::{default_sigpipe, execve, ignore_sigpipe, restore_in_child};
 pub use files::{
-    Interest, close, duplicate, effective_uid, inherited, is_procfs, may_write, may_write_file,
-    null_onto_stdin,
-    on_memory, stdin_fd, wait_until_ready,
+    Interest, close, duplicate, effective_uid, file_system, groups, inherited, is_procfs,
+    is_read_only, may_write, may_write_file, null_onto_stdin, stdin_fd, wait_until_ready,
 };
 pub use limits::{SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore};
 pub use memory::Blocks;

@@ -4,7 +4,9 @@
 //! anything is present, and all of it. Where nothing is named, what lies around is tried, all of it.
 //! This room only gathers the material; whether it opens the vault is for `vault/` to find out.
 
+mod ci;
 pub mod keyring;
+mod owner;
 mod source;
 mod survey;
 mod table;
@@ -86,7 +88,8 @@ pub fn is_named(named: &Named, env: &Env) -> bool {
 ///
 /// # Errors
 /// [`crate::error::Class::Locked`] for a named source that is missing, empty or unreadable;
-/// [`crate::error::Class::Refused`] for a named file that others can write or read.
+/// [`crate::error::Class::Refused`] for a named file that others can write or read, or that is another
+/// user's.
 pub fn gather(
     named: &Named,
     env: &Env,

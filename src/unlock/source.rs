@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::owner::{self, Ids};
 use super::table::{At, Place};
-use super::{KEY_LIMIT, Kind, Material, keyring};
+use super::{KEY_LIMIT, Kind, Material, ci, keyring};
 use crate::env::Env;
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Descriptor, Meta, ReadError};
@@ -190,28 +191,21 @@ impl<'a> Reader<'a> {
         text(&label, bytes).map(|secret| Some((label, secret)))
     }
 
-    /// Refuses a key that others can write or that the world can read, unless it lies where a
-    /// container's secrets lie (mounted 0444) or in a CI job (GitLab writes file variables 0666).
+    /// Refuses a key file that others can read or write, unless it lies where a container's secrets are
+    /// mounted (0444) or in a CI job (GitLab writes file variables 0666).
     fn check_who_else(&self, path: &Path, purpose: Purpose, meta: &Meta) -> Result<()> {
-        let who = if meta.mode & 0o002 != 0 {
-            "everybody can write it"
-        } else if meta.mode & 0o020 != 0 {
-            "its group can write it"
-        } else if meta.mode & 0o004 != 0 {
-            "everybody can read it"
-        } else {
-            return Ok(());
-        };
+        let ids = Ids::current();
+        let Some(who) = owner::who_else(meta, &ids) else { return Ok(()) };
         let shown = path.display();
         let (name, flag, mode) = (purpose.name(), purpose.flag(), meta.mode & 0o7777);
         let what = format!("the {name} {shown} is not private: {who} (mode {mode:04o})");
-        let under_run = fs::canonicalize(path).is_ok_and(|real| real.starts_with("/run"));
-        if meta.in_memory || under_run || self.env.get("CI").is_some() {
+        let under_run = || fs::canonicalize(path).is_ok_and(|real| real.starts_with("/run"));
+        if meta.for_secrets || under_run() || ci::is_job(self.env) {
             self.say.warn(what);
             return Ok(());
         }
-        Err(Error::refused(what)
-            .hint(format!("chmod 600 {shown}, or hand it over by {flag} - <{shown}")))
+        let remedy = owner::remedy(meta, &ids, &shown.to_string());
+        Err(Error::refused(what).hint(format!("{remedy}, or hand it over by {flag} - <{shown}")))
     }
 }
 

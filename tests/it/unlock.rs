@@ -3,6 +3,7 @@
 mod asking;
 mod files;
 pub mod kinds;
+mod owners;
 
 use std::time::Duration;
 

@@ -69,8 +69,8 @@ impl Engine {
         let directory = Path::new(&directory).parent().expect("a directory").display();
         self.file("vault/config", scene::PROFILES);
         let key = self.file("secret/vault.age-key", AGE_KEY);
-        // For NOBODY, and for the group of the image's own user.
-        std::os::unix::fs::chown(&key, Some(12345), Some(65532)).expect("root");
+        // For the group of the image's own user, which every container's user is in.
+        std::os::unix::fs::chown(&key, Some(0), Some(65532)).expect("root");
         std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o440))
             .expect("chmod");
         [
@@ -78,6 +78,7 @@ impl Engine {
             format!("{directory}:/vault:ro"),
             "-v".to_owned(),
             format!("{key}:/run/secrets/vault.age-key:ro"),
+            "--group-add=65532".to_owned(),
             "-eAWS_VAULT_FILE=/vault/vault.age".to_owned(),
             "-eAWS_CONFIG_FILE=/vault/config".to_owned(),
             format!("-eAWS_ENDPOINT_URL_STS={STS}"),

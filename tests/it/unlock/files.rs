@@ -55,6 +55,8 @@ fn a_key_file_that_others_can_read_is_refused() {
         (0o620, "its group can write it"),
         (0o666, "everybody can write it"),
         (0o602, "everybody can write it"),
+        (0o640, "its group can read it"),
+        (0o440, "its group can read it"),
     ] {
         for (flag, what, file) in
             [("-i", "key file", "key"), ("--passphrase-file", "passphrase file", "passphrase")]
@@ -77,11 +79,67 @@ fn a_key_file_that_others_can_read_is_refused() {
             test.expect_stdout("demo\n").expect_stderr("").run();
         }
     }
-    for mode in [0o400, 0o600, 0o640, 0o440, 0o700] {
+    for mode in [0o400, 0o600, 0o700, 0o711] {
         let test = vault();
         let path = test.home().join("key");
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("mode");
         opened_by(&test, &["-i", "key"], "key");
+    }
+}
+
+#[test]
+fn a_ci_job_is_known_by_the_variables_of_its_system() {
+    let test = vault().file("key", AGE_KEY, 0o644);
+    let list = test.command(["list", "--credentials", "-i", "key"]);
+    let what = loose("key file", "key", "everybody can read it", 0o644);
+    for (name, value) in [
+        ("CI", "true"),
+        ("CI", "1"),
+        ("TF_BUILD", "True"),
+        ("CODEBUILD_BUILD_ID", "demo:1"),
+        ("TEAMCITY_VERSION", "2026.1"),
+        ("JENKINS_URL", "https://jenkins.example/"),
+        ("GITLAB_CI", "true"),
+    ] {
+        let job = list.clone().env(name, value);
+        job.expect_stdout("demo\n").expect_stderr(format!("vault: warning: {what}")).run();
+    }
+    let refused =
+        format!("vault: error: {what}vault: hint: chmod 600 key, or hand it over by -i - <key\n");
+    for vars in [
+        &[("CI", "")][..],
+        &[("CI", "false")],
+        &[("CI", "0")],
+        &[("CI", "false"), ("TF_BUILD", "True")],
+        &[("TF_BUILD", "")],
+        &[("BUILD_NUMBER", "1")],
+    ] {
+        let list = vars.iter().fold(list.clone(), |test, (name, value)| test.env(name, value));
+        list.expect_error(6, &refused).run();
+    }
+}
+
+/// What fstatfs(2) says: the type, nothing of sizes, and at last the flags (ST_VALID and what is given).
+fn statfs(kind: u64, flags: u64) -> String {
+    let mut words = [0_u64; 15];
+    (words[0], words[10]) = (kind, 0x20 | flags);
+    words.iter().flat_map(|word| word.to_le_bytes()).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_loose_key_file_on_a_read_only_9p_mount_is_only_warned_of() {
+    const V9FS: u64 = 0x0102_1997;
+    const FUSE: u64 = 0x6573_5546;
+    const RDONLY: u64 = 1;
+    let test = vault().file("key", AGE_KEY, 0o644);
+    let list = test.command(["list", "--credentials", "-i", "key"]);
+    for (kind, flags, status) in [(V9FS, RDONLY, 0), (V9FS, 0, 6), (FUSE, RDONLY, 6), (FUSE, 0, 6)]
+    {
+        let inject = format!("inject=fstatfs:poke_exit=@arg2={}", statfs(kind, flags));
+        let words = ["-f", "-qq", "-o", "/dev/null", "-e", "trace=fstatfs", "-e", &inject];
+        let run = list.clone().under("strace", words).expect_status(status).run();
+        assert!(run.stderr.contains("the key file key is not private"), "{}", run.stderr);
     }
 }
 

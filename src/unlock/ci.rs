@@ -1,0 +1,104 @@
+//! Whether this is a job of a CI system, by its environment.
+//!
+//! The crates that know this (is_ci, ci_info) ask the process's own environment, which is a value here:
+//! with them a unit test would answer for the machine that it runs on. They also take `CI=false` and
+//! empty variables for a yes, and none of them has all of the variables below.
+
+use crate::env::Env;
+
+/// What CI systems set in each job, by their own documentation. Most set `CI` as well; Azure Pipelines,
+/// CodeBuild, Jenkins, TeamCity, Bamboo and GoCD do not.
+const SYSTEMS: [&str; 44] = [
+    "AC_APPCIRCLE",
+    "AGOLA_GIT_REF",
+    "APPVEYOR",
+    "BITBUCKET_BUILD_NUMBER",
+    "BITBUCKET_COMMIT",
+    "BITRISE_IO",
+    "BUDDY_WORKSPACE_ID",
+    "BUILDER_OUTPUT",
+    "BUILDKITE",
+    "CF_BUILD_ID",
+    "CIRCLECI",
+    "CIRRUS_CI",
+    "CM_BUILD_ID",
+    "CODEBUILD_BUILD_ARN",
+    "CODEBUILD_BUILD_ID",
+    "CONTINUOUS_INTEGRATION",
+    "DRONE",
+    "EARTHLY_CI",
+    "EAS_BUILD",
+    "FORGEJO_ACTIONS",
+    "GITEA_ACTIONS",
+    "GITHUB_ACTIONS",
+    "GITLAB_CI",
+    "GO_PIPELINE_LABEL",
+    "GO_PIPELINE_NAME",
+    "HARNESS_BUILD_ID",
+    "HEROKU_TEST_RUN_ID",
+    "HUDSON_URL",
+    "JENKINS_URL",
+    "NETLIFY",
+    "NOW_BUILDER",
+    "PROW_JOB_ID",
+    "SAIL_CI",
+    "SCREWDRIVER",
+    "SEMAPHORE",
+    "STRIDER",
+    "TASKCLUSTER_ROOT_URL",
+    "TEAMCITY_VERSION",
+    "TF_BUILD",
+    "TRAVIS",
+    "VELA",
+    "WERCKER_GIT_BRANCH",
+    "bamboo_buildKey",
+    "bamboo_planKey",
+];
+
+/// True in a job: `CI` says so, or, where it is unset or empty, a variable that a CI system sets. `CI`
+/// with a no in it (`false`, `0`, `no`, `off`) is a no whatever else is set.
+pub(super) fn is_job(env: &Env) -> bool {
+    match env.get("CI") {
+        Some(value) => !is_no(value),
+        None => SYSTEMS.iter().any(|name| env.get(name).is_some_and(|value| !is_no(value))),
+    }
+}
+
+fn is_no(value: &str) -> bool {
+    ["false", "0", "no", "off"].iter().any(|no| value.eq_ignore_ascii_case(no))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_known_by_what_its_system_sets() {
+        for vars in [
+            &[("CI", "true")][..],
+            &[("CI", "1")],
+            &[("CI", "woodpecker")],
+            &[("CI", ""), ("TF_BUILD", "True")],
+        ] {
+            assert!(is_job(&Env::of(vars)), "{vars:?}");
+        }
+        for name in SYSTEMS {
+            assert!(is_job(&Env::of(&[(name, "1")])), "{name}");
+            assert!(!is_job(&Env::of(&[(name, "1"), ("CI", "false")])), "{name}");
+            for no in ["", "False", "0"] {
+                assert!(!is_job(&Env::of(&[(name, no)])), "{name}={no}");
+            }
+        }
+        for vars in [
+            &[][..],
+            &[("CI", "")],
+            &[("CI", "false")],
+            &[("CI", "False")],
+            &[("CI", "0")],
+            &[("BUILD_ID", "1")],
+            &[("HOME", "/root")],
+        ] {
+            assert!(!is_job(&Env::of(vars)), "{vars:?}");
+        }
+    }
+}
