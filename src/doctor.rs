@@ -8,7 +8,7 @@
 //! | `keys` | the sources that would unlock it, and whether they do |
 //! | `places` | the directories of cache and state, and who holds a lock there |
 //! | `config` | the AWS files, and what the environment offers beside them |
-//! | `exposure` | unlock variables that other processes can read |
+//! | `exposure` | what other processes can read: unlock variables, and vault's memory |
 //! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
 
 mod aws;
@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use crate::clock::Clock;
 use crate::env::Env;
 use crate::error::Result;
+use crate::os;
 use crate::place::Places;
 use crate::prompt::Prompt;
 use crate::say::Say;
@@ -60,6 +61,8 @@ pub struct Host<'a> {
     pub has_terminal: bool,
     /// This host's own.
     pub clock: Clock,
+    /// What of the process's hardening the system refused.
+    pub limits: &'a os::SavedLimit,
 }
 
 /// Looks at everything, in the order in which a job would come across it.
@@ -87,6 +90,7 @@ pub fn examine(host: &Host) -> Report {
     config::identity(host, &mut report);
     config::container(host, &mut report);
     exposure::check(&mut report);
+    exposure::memory(host.limits, &mut report);
     let offset = aws::clock(host, profiles.as_ref(), &mut report);
     if let Some(vault) = &vault {
         aws::devices(host, vault, cache.clone(), offset, &mut report);

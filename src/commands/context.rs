@@ -42,6 +42,10 @@ impl<'a> Context<'a> {
     pub fn new(mut global: Global, env: &'a Env, limits: &'a os::SavedLimit) -> Result<Self> {
         let say = Say { quiet: global.quiet, debug: global.debug };
         refuse_other_prompts(&global)?;
+        for refused in limits.refused() {
+            let os::Refused { call, error, effect } = refused;
+            say.debug(format!("{call} failed: {}; {effect}", os_text(&error)));
+        }
         let theirs = THEIR_VARIABLES.into_iter().filter(|name| env.is_set(name));
         for name in global.ignored().into_iter().chain(theirs) {
             let effect = match ["FILE_DIR", "file-dir", "PASS_", "pass-"]

@@ -25,6 +25,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         profile: context.profile_name(None).map(|name| name.as_str().to_owned()),
         has_terminal: context.prompt(None).available(),
         clock: context.clock,
+        limits: context.limits,
     });
     report::result(&if args.json { format!("{}\n", found.to_json()) } else { found.to_text() })?;
     Ok(u8::from(!found.is_well()))

@@ -1,5 +1,5 @@
-//! Unlock variables that stand where other processes of this user can read them. Names and process
-//! ids are told, never a value.
+//! What other processes of this user can read: unlock variables in an environment, of which names and
+//! process ids are told, never a value; and vault's own memory, where it could not be closed.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::Report;
 use crate::env;
+use crate::error::os_text;
 use crate::file;
+use crate::os;
 
 /// More than an environment may have (128 KiB a string, and few of them).
 const LIMIT: u64 = 4 << 20;
@@ -34,6 +36,21 @@ pub fn check(report: &mut Report) {
                 .with(json!({ "variable": variable, "pid": number }));
         }
         pid = parent_of(&number.to_string());
+    }
+}
+
+/// Whether vault's memory is closed to other processes and kept out of core files.
+pub fn memory(limits: &os::SavedLimit, report: &mut Report) {
+    let mut refused = limits.refused().peekable();
+    if refused.peek().is_none() {
+        let text = "no other process of this user can read vault's memory, and no core file has it";
+        report.ok("process.memory", text);
+    }
+    for os::Refused { call, error, effect } in refused {
+        report
+            .problem("process.memory", format!("{effect}: {call} failed: {}", os_text(&error)))
+            .advise("allow the call, in a container by its seccomp profile")
+            .with(json!({ "call": call }));
     }
 }
 

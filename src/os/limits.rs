@@ -4,11 +4,44 @@ use std::io;
 use std::sync::OnceLock;
 use std::thread;
 
-/// The RLIMIT_CORE that the process was started with, for its children. The default one restores
-/// nothing.
+/// The RLIMIT_CORE that the process was started with, for its children, and what of [`harden`] the
+/// system refused. The default one restores nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SavedLimit {
     core: Option<(libc::rlim_t, libc::rlim_t)>,
+    core_refused: Option<i32>,
+    dumpable_refused: Option<i32>,
+}
+
+/// A part of [`harden`] that the system refused, as a container's seccomp profile does.
+#[derive(Debug)]
+pub struct Refused {
+    /// The call.
+    pub call: &'static str,
+    /// Why.
+    pub error: io::Error,
+    /// What is open without it.
+    pub effect: &'static str,
+}
+
+impl SavedLimit {
+    /// What was refused, if anything was.
+    pub fn refused(&self) -> impl Iterator<Item = Refused> {
+        let refused = |call, errno: Option<i32>, effect| {
+            errno.map(|errno| Refused { call, error: io::Error::from_raw_os_error(errno), effect })
+        };
+        let core = refused(
+            "setrlimit(RLIMIT_CORE)",
+            self.core_refused,
+            "a crash may leave vault's memory in a core file",
+        );
+        let dumpable = refused(
+            "prctl(PR_SET_DUMPABLE)",
+            self.dumpable_refused,
+            "other processes of this user can read vault's memory",
+        );
+        core.into_iter().chain(dumpable)
+    }
 }
 
 static AT_START: OnceLock<SavedLimit> = OnceLock::new();
@@ -17,19 +50,22 @@ static AT_START: OnceLock<SavedLimit> = OnceLock::new();
 /// same user reads this one's memory. Neither changes what a child sees: [`restore`] gives the limit
 /// back (the hard one is never touched), and execve makes a process dumpable again.
 ///
-/// What cannot be set is left as it is: hardening is no reason to fail.
+/// What cannot be set is left as it is, and told by [`SavedLimit::refused`]: hardening is no reason to
+/// fail.
 pub fn harden() -> SavedLimit {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid out-pointer.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) } == 0;
-    let saved = SavedLimit { core: known.then_some((limit.rlim_cur, limit.rlim_max)) };
-    let saved = *AT_START.get_or_init(|| saved);
-    if known {
-        set(0, limit.rlim_max);
-    }
+    let core_refused = if known && set(0, limit.rlim_max) { None } else { errno() };
     // SAFETY: no pointers are passed.
-    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-    saved
+    let dumpable = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } == 0;
+    let dumpable_refused = if dumpable { None } else { errno() };
+    let core = known.then_some((limit.rlim_cur, limit.rlim_max));
+    *AT_START.get_or_init(|| SavedLimit { core, core_refused, dumpable_refused })
+}
+
+fn errno() -> Option<i32> {
+    io::Error::last_os_error().raw_os_error()
 }
 
 /// Gives RLIMIT_CORE back as it was at start: before execve, and in children.
@@ -44,11 +80,11 @@ pub(super) fn at_start() -> Option<SavedLimit> {
     AT_START.get().copied()
 }
 
-/// Async-signal-safe: it runs between fork and exec too.
-fn set(soft: libc::rlim_t, hard: libc::rlim_t) {
+/// True if it was set. Async-signal-safe: it runs between fork and exec too.
+fn set(soft: libc::rlim_t, hard: libc::rlim_t) -> bool {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: a valid pointer to an initialised struct.
-    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) };
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) == 0 }
 }
 
 /// How many descriptors the process may have open: its soft RLIMIT_NOFILE.

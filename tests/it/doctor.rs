@@ -107,6 +107,8 @@ fn a_healthy_host_has_nothing_to_mend() {
          ok       state   [HOME]/.local/state/vault (the default)\n\
          ok       aws     [HOME]/.aws/config: 1 profiles, the credentials file's included\n\
          ok       environ vault's own environment shows no key and no passphrase\n\
+         ok       process no other process of this user can read vault's memory, and no core file \
+         has it\n\
          ok       clock   this machine's clock agrees with AWS's\n\
          ok       mfa     arn:aws:iam::123456789012:mfa/demo: 6 of 6 codes left in these three \
          minutes\n",
@@ -303,6 +305,41 @@ fn pipes_are_not_read() {
     let output = bare.command(["doctor", "-i", "-"]).run();
     assert!(output.stdout.contains("1 --identity: a pipe, not read here"), "{}", output.stdout);
     assert!(start.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn what_cannot_be_hardened_is_told() {
+    let dumpable =
+        ("prctl(PR_SET_DUMPABLE)", "other processes of this user can read vault's memory");
+    let core = ("setrlimit(RLIMIT_CORE)", "a crash may leave vault's memory in a core file");
+    let limits = [libc::SYS_prlimit64, libc::SYS_setrlimit];
+    let both = [libc::SYS_prctl, libc::SYS_prlimit64, libc::SYS_setrlimit];
+    let test = Test::new().vault_with("demo").env("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    for (calls, refused) in
+        [(&[libc::SYS_prctl][..], &[dumpable][..]), (&limits, &[core]), (&both, &[core, dumpable])]
+    {
+        let test = test.clone().refuse(calls, libc::EPERM);
+        let found = doctor(&test).of("process.memory");
+        let expected: Vec<_> = refused
+            .iter()
+            .map(|(call, effect)| {
+                let advice = "allow the call, in a container by its seccomp profile";
+                let text = format!("{effect}: {call} failed: operation not permitted; {advice}");
+                ("problem".to_owned(), text)
+            })
+            .collect();
+        assert_eq!(found, expected);
+        // It is no reason to fail, and without --debug nothing is said of it.
+        test.command(["list", "--credentials"]).expect_stdout("demo\n").expect_stderr("").run();
+        let said = test.command(["--debug", "list", "--credentials"]).expect_stdout("demo\n").run();
+        let lines: String = refused
+            .iter()
+            .map(|(call, effect)| {
+                format!("vault: debug: {call} failed: operation not permitted; {effect}\n")
+            })
+            .collect();
+        assert!(said.stderr.starts_with(&lines), "{}", said.stderr);
+    }
 }
 
 // Places and locks.
