@@ -54,6 +54,15 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
+/// The directory on the way to a path that this user may not enter, so that nobody can say whether
+/// anything is there. A file that is there and cannot be opened is another matter.
+pub fn closed_directory(path: &Path) -> Option<&Path> {
+    let denied = |path: &Path| {
+        path.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    };
+    denied(path).then(|| path.ancestors().skip(1).find(|above| !denied(above)))?
+}
+
 /// Makes the directories that a file is to lie in, where they are missing, for the owner alone (0700),
 /// and syncs those that they are made in: what lies in a directory that a power cut takes is gone too.
 ///

@@ -1,8 +1,11 @@
 //! Where things lie: the vault, the key that lies around, the cache, and what the machine remembers.
 //!
-//! Everything here is decided from the environment and `/etc/passwd`; and the home is looked at, whose it
-//! is, and for a cache that nobody named whether it takes one, and then those places that do without.
+//! Everything is decided from the environment and the text of `/etc/passwd`. Only what nobody named
+//! depends on the home as it is: a home that may not be entered, as under `docker run -u 1000` with
+//! `HOME=/root`, has no default files; one that takes no files has neither cache nor state; and nothing is
+//! made in another user's.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -71,14 +74,51 @@ impl Places {
         self.home.as_deref()
     }
 
-    /// `identity.txt`, tried where nothing is named.
+    /// `identity.txt`, tried where nothing is named. None where the home may not be entered.
     pub fn identity_file(&self) -> Option<PathBuf> {
-        self.config.as_ref().map(|dir| dir.join("identity.txt"))
+        let path = self.config.as_ref()?.join("identity.txt");
+        self.closed_above(&path).is_none().then_some(path)
     }
 
-    /// Where pins and generations are remembered. None where it would lie in another user's home.
+    /// The directories, the home or some in it, that may not be entered, so that the default files there
+    /// count as missing.
+    pub fn closed(&self) -> BTreeSet<PathBuf> {
+        let below = |dir: &Option<PathBuf>, name| dir.as_ref().map(|dir| dir.join(name));
+        let defaults = [
+            below(&self.home, ".aws/config"),
+            below(&self.config, "identity.txt"),
+            below(&self.data, "vault.age"),
+        ];
+        let closed = defaults.iter().flatten().filter_map(|path| self.closed_above(path));
+        closed.map(Path::to_owned).collect()
+    }
+
+    fn closed_above<'a>(&self, path: &'a Path) -> Option<&'a Path> {
+        let below_home = self.home.as_ref().is_some_and(|home| path.starts_with(home));
+        below_home.then(|| file::closed_directory(path))?
+    }
+
+    /// Where pins and generations are remembered. None where it would lie in another user's home, or
+    /// where nobody named a place, and the home is missing, or `/` or not writable and nothing was
+    /// remembered in it before.
     pub fn state_dir(&self) -> Option<&Path> {
-        self.state.as_deref().filter(|dir| self.owner_of_home_with(dir).is_none())
+        let usable = |dir: &&Path| self.state_by.is_some() || self.home_takes_state(dir);
+        let ours = |dir: &&Path| self.owner_of_home_with(dir).is_none();
+        self.state.as_deref().filter(ours).filter(usable)
+    }
+
+    fn home_takes_state(&self, dir: &Path) -> bool {
+        let Some(home) = &self.home else { return false };
+        let above = dir.ancestors().take_while(|above| above.starts_with(home));
+        let may_write = above
+            .map(os::may_write)
+            .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound));
+        // What is there counts also where no more can be written, and what stands in its place is told.
+        dir.is_dir()
+            || home.parent().is_some()
+                && may_write.is_some_and(|known| {
+                    known.err().is_none_or(|error| error.kind() == ErrorKind::NotADirectory)
+                })
     }
 
     /// True if the state directory was named by a variable: then it is said when it cannot be used.
@@ -177,7 +217,8 @@ impl Places {
     /// says whether it is the default.
     ///
     /// # Errors
-    /// [`crate::error::Class::NotFound`] where there is no home and nothing is named;
+    /// [`crate::error::Class::NotFound`] where nothing is named and there is no home, or none that may
+    /// be entered;
     /// [`crate::error::Class::Usage`] for an `AWS_VAULT_FILE` that is set but empty.
     pub fn vault_file(&self, flag: Option<&Path>, env: &Env) -> Result<(PathBuf, bool)> {
         if let Some(path) = flag {
@@ -190,8 +231,18 @@ impl Places {
             return Err(Error::usage("AWS_VAULT_FILE is set but empty")
                 .hint("give it the vault's path, or unset it"));
         }
-        match &self.data {
-            Some(dir) => Ok((dir.join("vault.age"), true)),
+        match self.data.as_ref().map(|dir| dir.join("vault.age")) {
+            Some(path) => match self.closed_above(&path) {
+                None => Ok((path, true)),
+                Some(closed) => {
+                    let (path, closed) = (path.display(), closed.display());
+                    let what = format!("no vault at {path}, since {closed} may not be entered");
+                    Err(Error::not_found(what).hint(
+                        "set HOME to a directory of this user's own, or name the vault by --vault \
+                         or AWS_VAULT_FILE",
+                    ))
+                }
+            },
             None => Err(Error::not_found("no home directory, so no default vault")
                 .hint("name the vault by --vault or AWS_VAULT_FILE")),
         }
@@ -287,8 +338,22 @@ mod tests {
     fn relative_and_empty_values_count_as_unset() {
         let p = places(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "c"), ("XDG_STATE_HOME", "")], 7);
         assert_eq!(p.identity_file().unwrap(), Path::new("/h/.config/vault/identity.txt"));
-        assert_eq!(p.state_dir().unwrap(), Path::new("/h/.local/state/vault"));
         assert!(!p.state_is_named());
+    }
+
+    #[test]
+    fn a_home_takes_state_or_has_some() {
+        let d = Directory::new();
+        let state = |home: &Path| {
+            places(&[("HOME", home.to_str().unwrap())], 7).state_dir().map(Path::to_owned)
+        };
+        assert_eq!(state(&d.path), Some(d.path.join(".local/state/vault")));
+        for none in ["/", "/nonexistent"] {
+            assert_eq!(state(Path::new(none)), None, "{none}");
+        }
+        // What stands in its place is told when it is used.
+        std::fs::write(d.path.join(".local"), "").unwrap();
+        assert_eq!(state(&d.path), Some(d.path.join(".local/state/vault")));
     }
 
     #[test]

@@ -13,13 +13,18 @@ use crate::profile;
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// Sets keys in the profile's section of the AWS config, and adds it where it is not there. Without a
-/// home there is no config file, and none is made in another user's: that is a warning. `safe`: what is done already, for an error.
+/// home, or with one that may not be entered, there is no config file, and none is made in another user's:
+/// that is a warning. `safe`: what is done already, for an error.
 pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Context) -> Result<()> {
     let files = profile::locate(context.env, context.places.home());
     let Some(path) = files.config else {
-        context.say.warn(
-            "there is no home directory, so no AWS config file that the profile could be added to",
-        );
+        let why = match context.places.home() {
+            Some(home) => format!("{}/.aws may not be entered", home.display()),
+            None => "there is no home directory".to_owned(),
+        };
+        context
+            .say
+            .warn(format!("{why}, so no AWS config file that the profile could be added to"));
         return Ok(());
     };
     if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)

@@ -166,6 +166,11 @@ impl<'a> Context<'a> {
 
     /// The AWS config and credentials files.
     pub fn profiles(&self) -> Result<Profiles> {
+        for closed in self.places.closed() {
+            let shown = closed.display();
+            self.say
+                .debug(format!("{shown} may not be entered: default files in it count as missing"));
+        }
         profile::read(&profile::locate(self.env, self.places.home()))
     }
 
@@ -263,9 +268,8 @@ impl<'a> Context<'a> {
             let spare = || access.as_ref().is_ok_and(|access| (access.spare)());
             // Who says which vault it has to be wants that one: another, which nothing opens, must not
             // quietly make it another identity.
-            let pinned = access
-                .as_ref()
-                .is_ok_and(|access| !access.pins.is_empty() || access.min_generation.is_some());
+            let pinned = self.pins().is_ok_and(|pins| !pins.is_empty())
+                || self.min_generation().is_ok_and(|least| least.is_some());
             if pinned || !(missing && !vault_named || shut && spare()) {
                 return Err(error.clone());
             }

@@ -11,6 +11,18 @@ use crate::{os, session};
 
 /// Both; the cache's directory if there is one.
 pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
+    for closed in host.places.closed() {
+        report
+            .note(
+                "home.closed",
+                format!(
+                    "{} may not be entered: default files in it count as missing",
+                    closed.display()
+                ),
+            )
+            .advise("set HOME to a directory of this user's own, or let this user enter it")
+            .with(json!({ "path": closed }));
+    }
     let cache = host.places.cache_dir_by(host.cache_flag, host.env);
     let cache = match report.unless("cache.directory", cache) {
         Some(Some((dir, by))) => {
@@ -33,7 +45,10 @@ pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
     }
     match report.unless("state.directory", host.state.clone()) {
         Some(Some((dir, _))) => {
-            let default = if host.places.state_dir().is_some() { "the default" } else { "no home" };
+            let default = match host.places.state_dir() {
+                Some(_) => "the default",
+                None => "no writable home",
+            };
             let by = host.places.state_by().unwrap_or(default);
             directory("state.directory", &dir, by, report);
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{Host, Report};
-use crate::error::os_text;
+use crate::error::{Class, os_text};
 use crate::file::{self, ReadError};
 use crate::sealed::{self, Scanned};
 use crate::vault::memory::{Known, Memory, Recalled};
@@ -26,7 +26,14 @@ pub struct File {
 
 /// The file as anybody sees it who cannot open it. With `spare` it need not be there.
 pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
-    let (path, by) = report.unless("vault.file", host.vault.clone())?;
+    let (path, by) = match host.vault.clone() {
+        // There is no place for a default vault.
+        Err(error) if spare && error.class == Class::NotFound => {
+            report.note("vault.file", format!("{}, and the profile needs none", error.what));
+            return None;
+        }
+        named => report.unless("vault.file", named)?,
+    };
     let shown = path.display();
     let real = match file::resolve(&path) {
         Ok(real) => real,

@@ -25,7 +25,9 @@ pub use files::{
     Interest, close, duplicate, effective_uid, file_system, groups, inherited, is_procfs,
     is_read_only, may_write, may_write_file, null_onto_stdin, stdin_fd, wait_until_ready,
 };
-pub use limits::{Refused, SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore};
+pub use limits::{
+    Refused, SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore,
+};
 pub use memory::Blocks;
 pub use names::configure_name_service;
 pub use signals::{Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit};

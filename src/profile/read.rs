@@ -35,14 +35,17 @@ pub struct Files {
 }
 
 /// Finds the files: `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE` (a leading `~/` is the home),
-/// else below the home. Without a home there is no default file: never `./~/.aws`.
+/// else below the home. Without a home there is no default file: never `./~/.aws`. Nor is there one, to
+/// the SDKs as well, in a directory that may not be entered (`HOME=/root` of another user).
 pub fn locate(env: &Env, home: Option<&Path>) -> Files {
     let place = |variable: &str, default: &str| match env.get_os(variable) {
         Some(named) => match Path::new(named).strip_prefix("~") {
             Ok(rest) => home.map(|home| home.join(rest)),
             Err(_) => Some(PathBuf::from(named)),
         },
-        None => home.map(|home| home.join(default)),
+        None => home
+            .map(|home| home.join(default))
+            .filter(|path| file::closed_directory(path).is_none()),
     };
     Files {
         config: place("AWS_CONFIG_FILE", ".aws/config"),

@@ -13,6 +13,7 @@ mod export;
 mod faults;
 mod hangup;
 mod help;
+mod home;
 mod host;
 mod hostile;
 mod house;

@@ -131,7 +131,11 @@ fn directory(
 /// Where the credentials file lies.
 pub fn credentials_file(context: &Context) -> Result<PathBuf> {
     profile::locate(context.env, context.places.home()).credentials.ok_or_else(|| {
-        Error::not_found("no home directory, so no credentials file")
+        let why = match context.places.home() {
+            Some(home) => format!("{}/.aws may not be entered", home.display()),
+            None => "no home directory".to_owned(),
+        };
+        Error::not_found(format!("{why}, so no credentials file"))
             .hint("name it by AWS_SHARED_CREDENTIALS_FILE")
     })
 }
