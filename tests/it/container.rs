@@ -76,6 +76,74 @@ fn a_key_comes_into_an_empty_root_by_stdin() {
 
 #[test]
 #[ignore = "needs root"]
+fn a_key_comes_into_an_empty_root_by_file_and_by_descriptor() {
+    let key = |mode: u32, owner: u32| {
+        let image = image().file("root/key", demo("key.txt"), mode);
+        std::os::unix::fs::chown(image.home().join("root/key"), Some(owner), Some(54_321))
+            .expect("root");
+        image
+    };
+    let exec = |from: &'static str| {
+        ["exec", "--vault", "/by-key.age", "-i", from, "--no-session", "--json", "demo"]
+    };
+    for (owner, mode) in [(54_321, 0o600), (0, 0o640)] {
+        let image = key(mode, owner);
+        in_container(&image, &[], &exec("/key")).expect_stdout(json()).expect_stderr("").run();
+    }
+    for (owner, mode, what, remedy) in [
+        (54_321, 0o640, "its group can read it", "chmod 600 /key"),
+        (0, 0o644, "everybody can read it", "as root: chown 54321 /key; chmod 600 /key"),
+        (65_534, 0o440, "it belongs to uid 65534", "as root: chown 54321 /key; chmod 600 /key"),
+    ] {
+        let error = format!(
+            "vault: error: the key file /key is not private: {what} (mode {mode:04o})\n\
+             vault: hint: {remedy}, or hand it over by -i - </key\n"
+        );
+        in_container(&key(mode, owner), &[], &exec("/key")).expect_error(6, &error).run();
+    }
+
+    // There is no /dev/fd and no /proc: the number is enough, and the command has it no more.
+    let image = image().file("key", demo("key.txt"), 0o600);
+    let again = ["/vault", "list", "--vault", "/by-key.age", "-i", "/dev/fd/9"];
+    for from in ["/dev/fd/9", "/dev//fd/9", "/proc/thread-self/fd/9"] {
+        let words = ["exec", "--vault", "/by-key.age", "-i", from, "--no-session", "demo", "--"];
+        let inner = in_container(&image, &[], &[&words[..], &again].concat());
+        let run = inner.under("sh", ["-c", "exec 9<key 8<&9; exec \"$@\"", "sh"]);
+        let error = "vault: error: the key file /dev/fd/9 (--identity) is not there\n";
+        run.clone().expect_error(4, error).run();
+    }
+    // Nor is there /dev/null for a stdin that held a key.
+    let words = ["exec", "--vault", "/by-key.age", "-i", "-", "--no-session", "demo", "--"];
+    let again = ["/vault", "list", "--vault", "/by-key.age", "-i", "-"];
+    let run = in_container(&image, &[], &[&words[..], &again].concat()).stdin(demo("key.txt"));
+    run.expect_status(4).expect_stdout("").run();
+}
+
+#[test]
+#[ignore = "needs root"]
+fn doctor_looks_at_an_empty_root() {
+    let key = demo_text("key.txt");
+    for home in ["/", "/nonexistent"] {
+        let vars = [
+            ("HOME", home),
+            ("AWS_VAULT_FILE", "/by-key.age"),
+            ("AWS_VAULT_AGE_KEY", key.as_str()),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ];
+        let run =
+            in_container(&image(), &vars, &["doctor"]).expect_status(1).expect_stderr("").run();
+        for line in [
+            "ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n",
+            "problem  cache   there is no place for sessions and MFA codes; ",
+            "note     state   there is no place to remember fingerprints; ",
+        ] {
+            assert!(run.stdout.contains(line), "{home}: {line}\n{}", run.stdout);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs root"]
 fn what_is_missing_in_an_empty_root_is_said() {
     let image = image();
     let json = ["exec", "--no-session", "--json", "demo"];
