@@ -20,8 +20,7 @@ fn demo_text(name: &str) -> String {
 /// A home in which `root` is the container's root.
 fn image() -> Test {
     let test = Test::new();
-    let binary = std::fs::read(env!("CARGO_BIN_EXE_vault")).expect("the binary");
-    let test = test.file("root/vault", binary, 0o755);
+    let test = test.binary("root/vault");
     let test = test.file("root/by-key.age", demo("by-key.age"), 0o644);
     let test = test.file("root/by-passphrase.age", demo("by-passphrase.age"), 0o644);
     let mode = std::fs::Permissions::from_mode(0o755);

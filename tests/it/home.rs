@@ -200,8 +200,7 @@ fn doctor_tells_of_a_closed_home() {
 fn a_home_of_the_root_directory_takes_no_state() {
     let test = Test::new().vault_with("demo");
     let vault = std::fs::read(test.vault_file()).expect("the vault");
-    let binary = std::fs::read(env!("CARGO_BIN_EXE_vault")).expect("the binary");
-    let test = test.file("root/vault", binary, 0o755).file("root/vault.age", vault, 0o644);
+    let test = test.binary("root/vault").file("root/vault.age", vault, 0o644);
     let root = test.home().join("root");
     for (path, bits) in [("", 0o755), ("dev", 0o755), ("dev/shm", 0o1777)] {
         let path = root.join(path);

@@ -201,9 +201,8 @@ fn a_cache_in_memory_is_as_good() {
 fn where_there_is_no_place_at_all_it_is_said_once() {
     let (standin, test) = scene::usual();
     // A root with the binary, the vault and the config in it, read-only, for a user without a home.
-    let binary = std::fs::read(env!("CARGO_BIN_EXE_vault")).expect("the binary");
     let vault = std::fs::read(test.vault_file()).expect("the vault");
-    let test = test.file("root/vault", binary, 0o755).file("root/vault.age", vault, 0o644);
+    let test = test.binary("root/vault").file("root/vault.age", vault, 0o644);
     let test = test.file("root/config", scene::PROFILES, 0o644);
     let mode = PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(test.home().join("root"), mode).expect("the root's mode");

@@ -191,6 +191,14 @@ impl Test {
         self
     }
 
+    /// A copy of our program below the home. Another process makes it: a child that a parallel test
+    /// forks meanwhile would hold it open for writing, and then it cannot be run (ETXTBSY).
+    pub fn binary(self, path: &str) -> Self {
+        let words = ["-D", "-m", "755", env!("CARGO_BIN_EXE_vault"), path];
+        self.command(words).program("install").run();
+        self
+    }
+
     /// STS is the stand-in.
     pub fn standin(mut self, standin: &StandIn) -> Self {
         self.port = Some(standin.port());
