@@ -28,6 +28,7 @@ use crate::os;
 use crate::place::Places;
 use crate::prompt::Prompt;
 use crate::say::Say;
+use crate::sealed::Turns;
 use crate::unlock::Named;
 use crate::vault::{Access, Pin};
 
@@ -55,6 +56,8 @@ pub struct Host<'a> {
     pub pins: Result<Vec<Pin>>,
     /// `--min-generation` or its variable.
     pub min_generation: Result<Option<u64>>,
+    /// `--max-passphrase-memory` or its variable, in MiB.
+    pub max_passphrase_memory: Result<u32>,
     /// The profile whose region and endpoint say where AWS is asked for the time.
     pub profile: Result<String>,
     /// True if a person could be asked for a passphrase.
@@ -110,6 +113,8 @@ fn access<'a>(
 ) -> Option<Access<'a>> {
     let pins = report.unless("vault.pins", host.pins.clone());
     let min_generation = report.unless("vault.generation", host.min_generation.clone());
+    let max_memory = report.unless("vault.cost", host.max_passphrase_memory.clone());
+    let state = host.state.as_ref().ok().and_then(Option::as_ref);
     Some(Access {
         path: path.to_owned(),
         env: host.env,
@@ -118,6 +123,9 @@ fn access<'a>(
         pins: pins?,
         min_generation: min_generation?,
         state: None,
+        slot_memory: state.map(|(dir, _)| dir.clone()),
+        max_passphrase_memory: max_memory?,
+        turns: Turns::nobody(),
         prompt: nobody,
         spare: &|| false,
         say: SILENT,

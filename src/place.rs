@@ -174,14 +174,31 @@ impl Places {
         if let Some(home) = home {
             return Ok(Some((home.join(".cache/vault"), "the default")));
         }
+        let found = self.own_places().into_iter().flatten().find(|path| self.is_own(path));
+        Ok(found.map(|path| (path, "no writable home")))
+    }
+
+    /// A directory that is this user's alone and lies on this host, whatever home and cache are, for
+    /// locks that concern the host: the first of `/dev/shm/vault-UID`, `/tmp/vault-UID` and
+    /// `$XDG_RUNTIME_DIR/vault` that can be one; it is made. The variable comes last, since only some
+    /// of a user's processes have it.
+    pub fn host_dir(&self) -> Option<PathBuf> {
+        let [runtime, shared, temporary] = self.own_places();
+        [shared, temporary, runtime].into_iter().flatten().find(|path| self.is_own(path))
+    }
+
+    /// Places that need no home.
+    fn own_places(&self) -> [Option<PathBuf>; 3] {
         let own = format!("vault-{}", self.uid);
-        let places = [
+        [
             self.runtime.as_ref().map(|dir| dir.join("vault")),
             Some(Path::new("/dev/shm").join(&own)),
             Some(Path::new("/tmp").join(&own)),
-        ];
-        let found = places.into_iter().flatten().find(|path| private(path, self.uid).is_ok());
-        Ok(found.map(|path| (path, "no writable home")))
+        ]
+    }
+
+    fn is_own(&self, path: &Path) -> bool {
+        private(path, self.uid).is_ok()
     }
 
     /// Nothing is made in the home of another user, least of all by root: what `sudo` with that user's
@@ -428,6 +445,19 @@ mod tests {
         }
         let mode = d.path.join("vault").metadata().unwrap().mode();
         assert_eq!(mode & 0o7777, 0o700);
+    }
+
+    #[test]
+    fn locks_of_the_host_lie_where_no_variable_leads() {
+        let d = Directory::new();
+        let uid = os::effective_uid();
+        let here = d.path.to_str().unwrap();
+        let [one, two] = [vec![("HOME", "/")], vec![("HOME", here), ("XDG_RUNTIME_DIR", here)]]
+            .map(|vars| places(&vars, uid).host_dir().unwrap());
+        assert_eq!(one, two);
+        assert_eq!(one.file_name().unwrap().to_str().unwrap(), format!("vault-{uid}"));
+        assert_eq!(one.metadata().unwrap().mode() & 0o7777, 0o700);
+        assert!(d.names().is_empty());
     }
 
     #[test]

@@ -57,6 +57,11 @@ pub struct Global {
     /// Refuse a vault that was written less often: an older copy [env: AWS_VAULT_MIN_GENERATION]
     #[arg(long, value_name = "N", overrides_with = "min_generation")]
     pub min_generation: Option<u64>,
+    /// The most memory that a passphrase may cost, in MiB (64 to 1024), unless this machine has opened
+    /// the vault by it before [env: AWS_VAULT_MAX_PASSPHRASE_MEMORY; default: 256]
+    #[arg(long, value_name = "MIB", overrides_with = "max_passphrase_memory",
+          value_parser = clap::value_parser!(u32).range(64..=1024))]
+    pub max_passphrase_memory: Option<u32>,
     /// Where sessions are kept [env: AWS_VAULT_CACHE_DIR; default: ~/.cache/vault]
     #[arg(long, value_name = "DIR", overrides_with = "cache_dir")]
     pub cache_dir: Option<PathBuf>,
@@ -362,6 +367,7 @@ impl Global {
             passphrase_file: later.passphrase_file.or(self.passphrase_file),
             pin: self.pin,
             min_generation: later.min_generation.or(self.min_generation),
+            max_passphrase_memory: later.max_passphrase_memory.or(self.max_passphrase_memory),
             cache_dir: later.cache_dir.or(self.cache_dir),
             no_input: self.no_input | later.no_input,
             quiet: self.quiet | later.quiet,

@@ -16,6 +16,7 @@ use crate::profile::{self, Ask, Base, Plan, Profiles, Step};
 use crate::prompt::Prompt;
 use crate::provider::Provider;
 use crate::say::Say;
+use crate::sealed::{self, Turns};
 use crate::secret::Secret;
 use crate::session::Cache;
 use crate::unlock::{self, Named};
@@ -80,7 +81,11 @@ impl<'a> Context<'a> {
             identity_file: self.places.identity_file(),
             pins: self.pins()?,
             min_generation: self.min_generation()?,
+            slot_memory: self.state()?.map(|(dir, _)| dir),
             state: self.state()?,
+            max_passphrase_memory: self.max_passphrase_memory()?,
+            // Where a machine waits, it shows or swallows what is said on stderr.
+            turns: Turns::new(|| self.places.host_dir(), self.say, !prompt.is_timed()),
             prompt,
             spare: &|| false,
             say: self.say,
@@ -161,6 +166,23 @@ impl<'a> Context<'a> {
         number.map(Some).ok_or_else(|| {
             Error::usage("AWS_VAULT_MIN_GENERATION is not a number")
                 .hint("give it the generation that vault pin --json prints, or unset it")
+        })
+    }
+
+    /// `--max-passphrase-memory`, in MiB, outranks the variable. An empty one must not quietly mean the
+    /// default.
+    pub fn max_passphrase_memory(&self) -> Result<u32> {
+        const NAME: &str = "AWS_VAULT_MAX_PASSPHRASE_MEMORY";
+        if let Some(mib) = self.global.max_passphrase_memory {
+            return Ok(mib);
+        }
+        if !self.env.is_set(NAME) {
+            return Ok(sealed::MEMORY_UNASKED);
+        }
+        let mib = self.env.get(NAME).and_then(|text| text.parse().ok());
+        mib.filter(|mib| (64..=1024).contains(mib)).ok_or_else(|| {
+            Error::usage(format!("{NAME} is not a number from 64 to 1024"))
+                .hint("give it the MiB that the passphrase may cost, or unset it")
         })
     }
 

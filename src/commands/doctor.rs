@@ -22,6 +22,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         state: context.state(),
         pins: context.pins(),
         min_generation: context.min_generation(),
+        max_passphrase_memory: context.max_passphrase_memory(),
         profile: context.profile_name(None).map(|name| name.as_str().to_owned()),
         has_terminal: context.prompt(None).available(),
         clock: context.clock,

@@ -48,7 +48,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
                 "give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
             )?,
         };
-        passphrases.push(ways::slot(&passphrase, args.passphrase_memory)?);
+        passphrases.push(ways::slot(&passphrase, args.passphrase_memory, &access)?);
     }
 
     let mut public_key = None;

@@ -26,7 +26,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         Some(path) => unlock::new_passphrase_file(path, context.env, context.say)?,
         None => ways::ask_new_passphrase(&prompt, ANOTHER_WAY)?,
     };
-    let slot = ways::slot(&passphrase, args.passphrase_memory)?;
+    let slot = ways::slot(&passphrase, args.passphrase_memory, &access)?;
     let (mut replaced, mut before) = (false, Vec::new());
     let saved = vault.change(|payload| {
         (replaced, before) = (has_one(payload), payload.slot_names());

@@ -8,7 +8,7 @@ use crate::file;
 use crate::os;
 use crate::prompt::Prompt;
 use crate::say::Say;
-use crate::sealed::{self, Cost, Slot};
+use crate::sealed::{self, Cost, MEMORY_UNASKED, Slot};
 use crate::secret::Secret;
 use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry};
 
@@ -63,9 +63,9 @@ pub fn recipients(
 }
 
 /// A new slot for a passphrase, as the payload keeps it; `memory` in MiB.
-pub fn slot(passphrase: &Secret, memory: u32) -> Result<PassphraseEntry> {
+pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<PassphraseEntry> {
     let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };
-    let (slot, public) = Slot::create(passphrase, cost)?;
+    let (slot, public) = Slot::create(passphrase, cost, &access.turns)?;
     Ok(PassphraseEntry { public, stanza: slot.to_text() })
 }
 
@@ -73,7 +73,7 @@ pub fn slot(passphrase: &Secret, memory: u32) -> Result<PassphraseEntry> {
 pub fn first_vault(access: &Access, prompt: &Prompt, say: Say) -> Result<(Payload, Secret)> {
     say.note(format!("There is no vault yet; making {}", access.path.display()));
     let passphrase = ask_new_passphrase(prompt, "make one with vault init")?;
-    let slot = slot(&passphrase, DEFAULT_MEMORY)?;
+    let slot = slot(&passphrase, DEFAULT_MEMORY, access)?;
     let recipients = match &access.identity_file {
         Some(path) => recipients_of(path)?,
         None => Vec::new(),
@@ -100,6 +100,13 @@ pub fn warn_of_cost(memory: u32, say: Say) {
     if memory > DEFAULT_MEMORY {
         say.warn(format!(
             "each unlocking by passphrase takes {memory} MiB: a container with less memory is killed while it tries"
+        ));
+    }
+    if memory > MEMORY_UNASKED {
+        say.warn(format!(
+            "more than {MEMORY_UNASKED} MiB are not accepted unasked: other machines open the vault by this \
+             passphrase with --max-passphrase-memory {memory} or \
+             AWS_VAULT_MAX_PASSPHRASE_MEMORY={memory}, the first time at least"
         ));
     }
 }

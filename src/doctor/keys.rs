@@ -25,6 +25,10 @@ pub fn check<'a>(
         report.note("unlock.open", "not tried: pipes are for those who need what is in them");
         return None;
     }
+    if let Err(error) = access.check_cost(&file.scanned.slots) {
+        let finding = report.note("vault.cost", error.what);
+        finding.advise(error.hint.unwrap_or_default());
+    }
     let opened = Vault::open(access);
     list(&found, opened.as_ref().ok().map(Vault::opened_by), report);
     match opened {

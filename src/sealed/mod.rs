@@ -12,8 +12,10 @@ mod plugin;
 mod seal;
 mod slot;
 mod ssh;
+mod terms;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use age::secrecy::ExposeSecret;
 
@@ -25,6 +27,8 @@ pub use keys::{
 pub use open::{Opened, open, open_by_slot_key};
 pub use seal::{Sealed, seal};
 pub use slot::{Cost, Slot, SlotKey};
+pub use terms::{MEMORY_UNASKED, Terms, is_accepted_unasked};
+pub use turns::Turns;
 
 /// The largest vault file, as it lies on the disk: 2 MiB.
 pub const FILE_LIMIT: u64 = 2 << 20;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::grammar::Scanned;
 use super::keys::{Identity, Key};
 use super::slot::{Slot, SlotKey};
+use super::terms::Terms;
 use super::{FileKey, copy_key, plugin};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -20,6 +21,8 @@ pub struct Opened {
     pub plaintext: Zeroizing<Vec<u8>>,
     /// The key that opened the content.
     pub file_key: FileKey,
+    /// The slot that a passphrase opened, and what was in it.
+    pub by_slot: Option<(Slot, SlotKey)>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -28,15 +31,20 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// Opens the file: the identities are tried against all stanzas, then the passphrases against all
-/// slots, then the plugins, which may want a touch. The first that fits opens, and one that fails
-/// stops no other.
+/// Opens the file: the identities are tried against all stanzas, then the passphrases against the
+/// slots, under these terms, then the plugins, which may want a touch. The first that fits opens, and
+/// one that fails stops no other.
 ///
 /// Errors: class 4 if nothing opens; class 5 if the header is not authentic, a slot opens while no
-/// X25519 stanza does, or the content is damaged or cut; class 1 if there is no memory to try a
-/// passphrase.
-pub fn open(scanned: &Scanned, identities: &[Identity], passphrases: &[Secret]) -> Result<Opened> {
-    open_by(scanned, &Ring { identities, passphrases, ..Ring::of(scanned) })
+/// X25519 stanza does, or the content is damaged or cut; class 6 if a passphrase was not tried because
+/// that costs too much; class 8 if its turn did not come; class 1 if there is no memory to try it.
+pub fn open(
+    scanned: &Scanned,
+    identities: &[Identity],
+    passphrases: &[Secret],
+    terms: Terms,
+) -> Result<Opened> {
+    open_by(scanned, &Ring { identities, passphrases, terms, ..Ring::of(scanned) })
 }
 
 /// Opens the file by what a passphrase got out of one of its slots before.
@@ -52,7 +60,10 @@ pub fn open_by_slot_key(scanned: &Scanned, key: &SlotKey) -> Result<Opened> {
 fn open_by(scanned: &Scanned, ring: &Ring) -> Result<Opened> {
     let Ring { identities, passphrases, .. } = ring;
     match (decrypt(&scanned.body, ring), ring.found.take()) {
-        (Ok(plaintext), Some(key)) => Ok(Opened { plaintext, file_key: FileKey(key) }),
+        (Ok(plaintext), Some(key)) => {
+            let by_slot = ring.reasons.take().opened;
+            Ok(Opened { plaintext, file_key: FileKey(key), by_slot })
+        }
         (Err(DecryptError::NoMatchingKeys), _) => {
             Err(ring.reasons.take().into_error(identities, passphrases, &scanned.slots))
         }
@@ -84,6 +95,7 @@ struct Ring<'a> {
     identities: &'a [Identity],
     passphrases: &'a [Secret],
     slots: &'a [Slot],
+    terms: Terms<'a>,
     found: RefCell<Option<AgeKey>>,
     reasons: RefCell<Reasons>,
 }
@@ -96,6 +108,7 @@ impl<'a> Ring<'a> {
             identities: &[],
             passphrases: &[],
             slots: &scanned.slots,
+            terms: Terms::unasked(),
             found: RefCell::default(),
             reasons: RefCell::default(),
         }
@@ -121,7 +134,7 @@ impl age::Identity for Ring<'_> {
         let unwrapped = reasons
             .try_identities(self.identities, stanzas)
             .or_else(|| self.slot_key.and_then(|key| reasons.try_slot_key(key, stanzas)))
-            .or_else(|| reasons.try_passphrases(self.passphrases, self.slots, stanzas))
+            .or_else(|| reasons.try_passphrases(self.passphrases, self.slots, self.terms, stanzas))
             .or_else(|| reasons.try_plugins(self.identities, stanzas));
         if let Some(Ok(key)) = &unwrapped {
             self.found.replace(Some(copy_key(key)));
@@ -136,9 +149,11 @@ type Unwrapped = Option<std::result::Result<AgeKey, DecryptError>>;
 /// Why keys did not open, kept until it is sure that no other one does.
 #[derive(Default)]
 struct Reasons {
+    /// The slot that opened, and an X25519 stanza by what was in it.
+    opened: Option<(Slot, SlotKey)>,
     /// A slot opened, and no X25519 stanza was for its key.
     orphan: bool,
-    /// No memory for a passphrase.
+    /// A passphrase could not be tried: no memory, no turn, or it costs too much.
     failure: Option<Error>,
     /// The sources of ssh keys whose stanza is there and does not open.
     mismatched: Vec<String>,
@@ -182,14 +197,31 @@ impl Reasons {
         &mut self,
         passphrases: &[Secret],
         slots: &[Slot],
+        terms: Terms,
         stanzas: &[Stanza],
     ) -> Unwrapped {
+        if passphrases.is_empty() || slots.is_empty() {
+            return None;
+        }
+        let (slots, refusal) = terms.select(slots);
+        self.failure = refusal;
+        if slots.is_empty() {
+            return None;
+        }
+        let _turn = match terms.turns.wait() {
+            Ok(turn) => turn,
+            Err(error) => {
+                self.failure = Some(error);
+                return None;
+            }
+        };
         for passphrase in passphrases {
-            for slot in slots {
+            for slot in &slots {
                 match slot.open(passphrase) {
                     Ok(Some(key)) => {
                         let unwrapped = self.try_slot_key(&key, stanzas);
                         if unwrapped.is_some() {
+                            self.opened = Some(((*slot).clone(), key));
                             return unwrapped;
                         }
                     }

@@ -24,6 +24,7 @@ use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, Tag};
 use zeroize::Zeroizing;
 
 use super::keys::{Recipient, x25519_identity};
+use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::os::Blocks;
 use crate::random;
@@ -77,7 +78,7 @@ impl Cost {
     }
 
     /// KiB times passes.
-    fn work(self) -> u64 {
+    pub(super) fn work(self) -> u64 {
         u64::from(self.memory_kib) * u64::from(self.passes)
     }
 
@@ -189,8 +190,9 @@ impl Slot {
     /// A new secret under this passphrase, with the public key that writers wrap the file key for.
     ///
     /// Errors: class 2 for an empty passphrase or a cost that argon2id does not know, class 6 for a
-    /// cost over the limits, class 1 if there is no memory or no randomness to be had.
-    pub fn create(passphrase: &Secret, cost: Cost) -> Result<(Slot, String)> {
+    /// cost over the limits, class 1 if there is no memory or no randomness to be had, class 8 if the
+    /// turn to derive a key does not come.
+    pub fn create(passphrase: &Secret, cost: Cost, turns: &Turns) -> Result<(Slot, String)> {
         if passphrase.is_empty() {
             return Err(Error::usage("the passphrase is empty"));
         }
@@ -203,7 +205,9 @@ impl Slot {
 
         let mut slot = Slot { salt: *random::bytes()?, cost, body: [0; SECRET + TAG] };
         let key = SlotKey { slot: slot.name(), secret: random::bytes()? };
+        let turn = turns.wait()?;
         let derived = slot.derive(passphrase)?;
+        drop(turn);
         let mut secret = Zeroizing::new(*key.secret);
         let tag = ChaCha20Poly1305::new(Key::from_slice(derived.as_slice()))
             .encrypt_in_place_detached(
@@ -294,10 +298,10 @@ impl Slot {
         self.cost
     }
 
-    /// The secret, or `None` if this is not the passphrase.
+    /// The secret, or `None` if this is not the passphrase. It is the caller's turn to derive a key.
     ///
     /// Errors: class 1 if there is not enough memory, class 6 if the cost is over the limits.
-    pub fn open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
+    pub(super) fn open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
         let derived = self.derive(passphrase)?;
         let (text, tag) = self.body.split_at(SECRET);
         let mut key = SlotKey { slot: self.name(), secret: Zeroizing::new([0; SECRET]) };

@@ -4,6 +4,7 @@ pub mod memory;
 mod opening;
 pub mod payload;
 pub mod pin;
+mod slot_memory;
 mod store;
 mod trust;
 

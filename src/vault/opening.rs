@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::store::Access;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Meta, ReadError};
-use crate::sealed;
+use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
 use crate::unlock::{self, Keys, Kind, Material, SlotSecret};
 
@@ -42,21 +42,23 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
 /// opened it, and what `attempt` got of that.
 ///
 /// # Errors
-/// Locked (4), with what was tried; damaged (5); refused (6).
+/// Locked (4), with what was tried; damaged (5); refused (6), also for a passphrase that costs more
+/// than is accepted, if nothing else opens the vault.
 pub(super) fn unlock_with<T>(
-    has_slot: bool,
+    scanned: &Scanned,
     keys: Keys,
     access: &Access,
     attempt: impl Fn(&Material) -> Result<T>,
 ) -> Result<(T, Material)> {
     let Keys { materials, named, problems } = keys;
+    let has_slot = !scanned.slots.is_empty();
     let mut failures = Vec::new();
     let mut tried = Vec::new();
     let passphrase_tried = materials.iter().any(|m| matches!(m.kind, Kind::Passphrase(_)));
     for material in materials {
         match attempt(&material) {
             Ok(opened) => return Ok((opened, material)),
-            Err(error) if error.class == Class::Locked => {
+            Err(error) if matches!(error.class, Class::Locked | Class::Refused) => {
                 access.say.debug(format!("{}: {}", material.label, error.what));
                 tried.push(material.label);
                 failures.push(error);
@@ -64,7 +66,11 @@ pub(super) fn unlock_with<T>(
             Err(error) => return Err(error),
         }
     }
+    if let Some(at) = failures.iter().position(|error| error.class == Class::Refused) {
+        return Err(failures.swap_remove(at));
+    }
     if !named && has_slot && access.prompt.available() && !(access.spare)() {
+        access.check_cost(&scanned.slots)?;
         return ask(access, attempt);
     }
     // A file that could not even be used is the likelier reason than a key that did not fit.
@@ -113,22 +119,30 @@ fn ask<T>(access: &Access, attempt: impl Fn(&Material) -> Result<T>) -> Result<(
     }
 }
 
+/// What a key opened.
+pub(super) struct Content {
+    pub plaintext: Zeroizing<Vec<u8>>,
+    /// The slot, if it was a passphrase.
+    pub slot: Option<Slot>,
+}
+
 /// Tries one source. What it leaves on the stack is for the caller to overwrite.
-pub(super) fn try_key(
-    scanned: &sealed::Scanned,
-    material: &Material,
-) -> Result<Zeroizing<Vec<u8>>> {
-    let opened = match &material.kind {
+pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -> Result<Content> {
+    let Opened { plaintext, by_slot, .. } = open(scanned, material, access)?;
+    Ok(Content { plaintext, slot: by_slot.map(|(slot, _)| slot) })
+}
+
+fn open(scanned: &Scanned, material: &Material, access: &Access) -> Result<Opened> {
+    access.with_terms(|terms| match &material.kind {
         Kind::Identity(text) => sealed::parse_identities(text, &material.label)
-            .and_then(|identities| sealed::open(scanned, &identities, &[])),
+            .and_then(|identities| sealed::open(scanned, &identities, &[], terms)),
         Kind::Passphrase(passphrase) => {
-            sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase))
+            sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase), terms)
         }
         Kind::Slot(secret) => sealed::SlotKey::from_bytes(&secret.slot, &secret.bytes)
             .ok_or_else(|| Error::damaged(format!("{} holds no key", material.label)))
             .and_then(|key| sealed::open_by_slot_key(scanned, &key)),
-    };
-    opened.map(|opened| opened.plaintext)
+    })
 }
 
 /// Of what was gathered, what `vault unlock` can use: a passphrase. It asks for one where a key lies
@@ -137,11 +151,7 @@ pub(super) fn try_key(
 /// # Errors
 /// No passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
 /// passphrase and nobody to ask (4); no keyring (6), before anybody is asked.
-pub(super) fn passphrases_only(
-    scanned: &sealed::Scanned,
-    mut keys: Keys,
-    access: &Access,
-) -> Result<Keys> {
+pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Access) -> Result<Keys> {
     let Some(slot) = scanned.slots.first() else {
         return Err(Error::not_found("the vault has no passphrase")
             .hint("only keys open it, and that takes a millisecond each time"));
@@ -172,17 +182,14 @@ pub(super) fn passphrases_only(
 /// Opens the vault by a passphrase; what that got out of its slot, too. What it leaves on the stack is
 /// for the caller to overwrite.
 pub(super) fn try_slots(
-    scanned: &sealed::Scanned,
+    scanned: &Scanned,
     material: &Material,
-) -> Result<(Zeroizing<Vec<u8>>, SlotSecret)> {
-    if let Kind::Passphrase(passphrase) = &material.kind {
-        for slot in &scanned.slots {
-            if let Some(key) = slot.open(passphrase)? {
-                let opened = sealed::open_by_slot_key(scanned, &key)?;
-                let bytes = Zeroizing::new(key.as_bytes().to_vec());
-                return Ok((opened.plaintext, SlotSecret { slot: slot.name(), bytes }));
-            }
-        }
-    }
-    Err(Error::locked("the passphrase does not open this vault"))
+    access: &Access,
+) -> Result<(Content, SlotSecret)> {
+    let Opened { plaintext, by_slot, .. } = open(scanned, material, access)?;
+    let (slot, key) =
+        by_slot.ok_or_else(|| Error::locked("the passphrase does not open this vault"))?;
+    let bytes = Zeroizing::new(key.as_bytes().to_vec());
+    let secret = SlotSecret { slot: slot.name(), bytes };
+    Ok((Content { plaintext, slot: Some(slot) }, secret))
 }

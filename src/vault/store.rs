@@ -5,10 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::memory::{Memory, Recalled};
-use super::opening::{no_vault, passphrases_only, read, try_key, try_slots, unlock_with};
+use super::opening::{Content, no_vault, passphrases_only, read, try_key, try_slots, unlock_with};
 use super::payload::Payload;
 use super::pin::Pin;
 use crate::env::Env;
@@ -17,7 +15,7 @@ use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
 use crate::os;
 use crate::prompt::Prompt;
 use crate::say::Say;
-use crate::sealed;
+use crate::sealed::{self, Scanned, Slot, Turns};
 use crate::secret::Secret;
 use crate::unlock::{self, Keys, Kind, Material, Named, SlotSecret};
 
@@ -38,8 +36,14 @@ pub struct Access<'a> {
     pub pins: Vec<Pin>,
     /// The lowest generation that is taken, where one was given.
     pub min_generation: Option<u64>,
-    /// Where this machine remembers pins and generations, and whether that place was named.
+    /// Where this machine remembers pins, generations and slots, and whether that place was named.
     pub state: Option<(PathBuf, bool)>,
+    /// The same place, to look up slots in, also for who remembers nothing.
+    pub slot_memory: Option<PathBuf>,
+    /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
+    pub max_passphrase_memory: u32,
+    /// Who else tries a passphrase at this time.
+    pub turns: Turns<'a>,
     /// How to ask for a passphrase.
     pub prompt: &'a Prompt,
     /// True if the caller can do without the vault, so that nobody is asked. It is looked at only where
@@ -107,10 +111,9 @@ impl<'a> Vault<'a> {
     /// pin (6).
     pub fn open(access: &'a Access<'a>) -> Result<Self> {
         let (vault, ()) = Self::open_by(access, |scanned, keys| {
-            let has_slot = !scanned.slots.is_empty();
-            let attempt = |material: &Material| try_key(scanned, material);
-            let (plaintext, key) = unlock_with(has_slot, keys, access, attempt)?;
-            Ok((plaintext, (), key))
+            let attempt = |material: &Material| try_key(scanned, material, access);
+            let (content, key) = unlock_with(scanned, keys, access, attempt)?;
+            Ok((content, (), key))
         })?;
         Ok(vault)
     }
@@ -123,9 +126,9 @@ impl<'a> Vault<'a> {
     pub fn open_by_passphrase(access: &'a Access<'a>) -> Result<(Self, SlotSecret)> {
         Self::open_by(access, |scanned, keys| {
             let keys = passphrases_only(scanned, keys, access)?;
-            let attempt = |material: &Material| try_slots(scanned, material);
-            let ((plaintext, secret), key) = unlock_with(true, keys, access, attempt)?;
-            Ok((plaintext, secret, key))
+            let attempt = |material: &Material| try_slots(scanned, material, access);
+            let ((content, secret), key) = unlock_with(scanned, keys, access, attempt)?;
+            Ok((content, secret, key))
         })
     }
 
@@ -136,13 +139,13 @@ impl<'a> Vault<'a> {
     pub fn open_with(access: &'a Access<'a>, passphrase: Secret) -> Result<Self> {
         let label = "the prompt".to_owned();
         let material = Material { label, kind: Kind::Passphrase(passphrase), sops: false };
-        let open = |scanned: &sealed::Scanned, _| Ok((try_key(scanned, &material)?, (), material));
+        let open = |scanned: &Scanned, _| Ok((try_key(scanned, &material, access)?, (), material));
         Ok(Self::open_by(access, open)?.0)
     }
 
     fn open_by<T>(
         access: &'a Access<'a>,
-        open: impl FnOnce(&sealed::Scanned, Keys) -> Result<(Zeroizing<Vec<u8>>, T, Material)>,
+        open: impl FnOnce(&Scanned, Keys) -> Result<(Content, T, Material)>,
     ) -> Result<(Self, T)> {
         let real = file::resolve(&access.path).map_err(|error| no_vault(&access.path, &error))?;
         // Before the file: a writer remembers after its rename, so a file that is read afterwards is as
@@ -153,11 +156,11 @@ impl<'a> Vault<'a> {
         let scanned = sealed::scan(&file)?;
         let (identity_file, slots) = (access.identity_file.as_deref(), scanned.slot_names());
         let keys = unlock::gather(access.named, access.env, identity_file, &slots, access.say)?;
-        let open = || -> Result<(Payload, T, Material)> {
-            let (plaintext, more, key) = open(&scanned, keys)?;
-            Ok((Payload::parse(&plaintext)?, more, key))
+        let open = || -> Result<(Payload, Option<Slot>, T, Material)> {
+            let (Content { plaintext, slot }, more, key) = open(&scanned, keys)?;
+            Ok((Payload::parse(&plaintext)?, slot, more, key))
         };
-        let (payload, more, key) = os::on_wiped_stack(open)?;
+        let (payload, slot, more, key) = os::on_wiped_stack(open)?;
         access.say.debug(format!("{} opened by {}", real.display(), key.label));
         let armored = scanned.armored;
         let mut vault = Self {
@@ -175,6 +178,9 @@ impl<'a> Vault<'a> {
         };
         vault.warn_of_modes();
         vault.check_pin(known)?;
+        if let Some(slot) = slot {
+            access.remember_opened(&slot, &scanned.slots);
+        }
         Ok((vault, more))
     }
 
@@ -235,6 +241,8 @@ impl<'a> Vault<'a> {
         let done = self.change_and_save(&lock, before.pin(), change);
         if done.as_ref().is_err_and(|error| error.class != Class::NotDurable) {
             self.payload = before;
+        } else {
+            self.access.remember_made(&before.passphrases(), &self.payload);
         }
         done
     }
@@ -284,7 +292,8 @@ impl<'a> Vault<'a> {
             return Ok(());
         }
         let scanned = sealed::scan(&file)?;
-        let payload = os::on_wiped_stack(|| Payload::parse(&try_key(&scanned, key)?))?;
+        let payload =
+            os::on_wiped_stack(|| Payload::parse(&try_key(&scanned, key, self.access)?.plaintext))?;
         self.check_successor(&payload)?;
         self.armored = scanned.armored;
         self.file = std::mem::take(&mut *file);
@@ -345,8 +354,11 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
     payload.next_generation();
     let sealed = seal(&payload, armor)?;
     let saved = save(&lock, &real, &sealed, Existing::New { mode: 0o600 });
-    if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. }))
-        && let Some(memory) = access.memory(&real)
+    if !matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. })) {
+        return saved;
+    }
+    access.remember_made(&[], &payload);
+    if let Some(memory) = access.memory(&real)
         && let Err(why) = memory.remember(payload.pin(), payload.generation())
     {
         access.say.debug(format!("the fingerprint cannot be remembered: {why}"));

@@ -63,6 +63,7 @@ fn every_global_flag_stands_with_its_variables_in_every_help() {
             ),
             ("--pin <FINGERPRINT>", &["AWS_VAULT_PIN"]),
             ("--min-generation <N>", &["AWS_VAULT_MIN_GENERATION"]),
+            ("--max-passphrase-memory <MIB>", &["AWS_VAULT_MAX_PASSPHRASE_MEMORY"]),
             ("--no-input", &[]),
             ("--quiet", &[]),
             ("--debug", &[]),

@@ -125,6 +125,40 @@ fn stanzas_in_armor() -> Vec<u8> {
     b"-----BEGIN AGE ENCRYPTED FILE-----\n".to_vec()
 }
 
+/// Nothing is proven before a key is derived, so a forger could ask for all that the format allows.
+#[test]
+fn a_forged_cost_is_refused_before_a_key_is_derived() {
+    let test = Test::new();
+    let words = ["--vault", "hostile.age", "list"];
+    let file = test.home().join("hostile.age");
+    for (stanzas, cost, needed) in [
+        (slot(1 << 20, 4, 4), "1024 MiB, and 4096 MiB times", 1024),
+        (slot(257 << 10, 1, 1), "257 MiB, and 257 MiB times", 257),
+        (slot((256 << 10) + 1, 1, 1), "257 MiB, and 257 MiB times", 257),
+        (slot(80 << 10, 13, 4), "80 MiB, and 1040 MiB times", 260),
+        (slot(64 << 10, 3, 4).repeat(6), "64 MiB, and 1152 MiB times", 288),
+        (slot(8, 1, 1) + &slot(1 << 20, 1, 1), "1024 MiB, and 1025 MiB times", 1024),
+    ] {
+        std::fs::write(&file, file_of(&stanzas)).unwrap();
+        let stderr = format!(
+            "vault: error: the vault's passphrase costs more than is accepted: {cost} passes in all, \
+             instead of 256 and 1024\n\
+             vault: hint: if the vault was made so, give --max-passphrase-memory {needed} or \
+             AWS_VAULT_MAX_PASSPHRASE_MEMORY={needed}; if not, its header is forged\n"
+        );
+        for by in ["AWS_VAULT_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE"] {
+            let test = test.clone().env(by, PASSPHRASE);
+            in_little_memory(&test, &words).expect_error(6, &stderr).run();
+            let (_, cpu) = cpu_of(&test.command(words));
+            assert!(cpu < CPU, "{cost}: {cpu:?}");
+        }
+        // A key derives nothing, so what is said is that these shares are none.
+        let test = test.clone().env("AWS_VAULT_AGE_KEY", AGE_KEY);
+        let damaged = "vault: error: the vault's header is damaged\n";
+        in_little_memory(&test, &words).expect_error(5, damaged).run();
+    }
+}
+
 /// The limits leave room for real work: that is seen by a slot at the limit, which is tried.
 #[test]
 fn a_slot_within_the_limits_is_tried() {

@@ -1,5 +1,8 @@
 //! `vault passphrase`: one is set, another takes its place, or none opens the vault any longer.
 
+mod cost;
+mod crowd;
+
 use std::time::Duration;
 
 use crate::recipient::{new_fingerprint, opens, pin_of, vault};

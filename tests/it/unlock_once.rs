@@ -21,7 +21,7 @@ const BY_FILE: [&str; 2] = ["--passphrase-file", "passphrase"];
 const NOTHING: &str = "vault: error: no key to open the vault with\n";
 
 /// True if the kernel lets tests at its keyring; else what needs it is not tested.
-fn keyring_is_here() -> bool {
+pub fn keyring_is_here() -> bool {
     let found = keyring::find("vault-test:probe", 1);
     if let Err(why) = &found {
         eprintln!("not tested: {why:?}");

@@ -6,7 +6,7 @@ use vault::env::Env;
 use vault::error::Class;
 use vault::prompt::Prompt;
 use vault::say::Say;
-use vault::sealed::{self, Cost, Slot};
+use vault::sealed::{self, Cost, Slot, Terms, Turns};
 use vault::secret::Secret;
 use vault::unlock::Named;
 use vault::vault::{Access, Payload, Vault};
@@ -17,7 +17,7 @@ use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_A
 /// Opens a vault for [`AGE_KEY`] without the program.
 pub fn plaintext_of(file: &[u8]) -> vault::error::Result<Vec<u8>> {
     let key = sealed::parse_identities(&Secret::new(AGE_KEY.to_owned()), "the key")?;
-    Ok(sealed::open(&sealed::scan(file)?, &key, &[])?.plaintext.to_vec())
+    Ok(sealed::open(&sealed::scan(file)?, &key, &[], Terms::unasked())?.plaintext.to_vec())
 }
 
 /// The payload of a vault for [`AGE_KEY`].
@@ -71,6 +71,9 @@ fn what_was_forgotten_in_part_is_not_written() {
         pins: Vec::new(),
         min_generation: None,
         state: None,
+        slot_memory: None,
+        max_passphrase_memory: sealed::MEMORY_UNASKED,
+        turns: Turns::nobody(),
         prompt: &Prompt::new(true, None),
         spare: &|| false,
         say: Say { quiet: true, debug: false },
@@ -103,8 +106,9 @@ fn the_size_tells_only_steps_of_4_kib() {
 fn every_flipped_bit_is_noticed() {
     let text = small_text();
     let key = sealed::parse_identities(&Secret::new(AGE_KEY.to_owned()), "the key").unwrap();
-    let opens =
-        |file: &[u8]| sealed::scan(file).and_then(|scanned| sealed::open(&scanned, &key, &[]));
+    let opens = |file: &[u8]| {
+        sealed::scan(file).and_then(|scanned| sealed::open(&scanned, &key, &[], Terms::unasked()))
+    };
     for armor in [false, true] {
         let file = seal(&text, armor);
         assert!(opens(&file).is_ok());

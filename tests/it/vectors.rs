@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use vault::error::{Class, Error};
-use vault::sealed;
+use vault::sealed::{self, Terms};
 use vault::secret::Secret;
 use vault::vault::Payload;
 
@@ -86,10 +86,10 @@ fn open(file: &[u8], key: &Key) -> Result<(Vec<u8>, Payload), Refusal> {
     })?;
     let secret = Secret::new(key.secret.clone());
     let opened = if key.variable == "AWS_VAULT_PASSPHRASE" {
-        sealed::open(&scanned, &[], &[secret])
+        sealed::open(&scanned, &[], &[secret], Terms::unasked())
     } else {
         let identities = sealed::parse_identities(&secret, "the key").expect("an identity");
-        sealed::open(&scanned, &identities, &[])
+        sealed::open(&scanned, &identities, &[], Terms::unasked())
     };
     let plaintext = opened.map_err(|error| match error.class {
         Class::Locked => ("match", error),

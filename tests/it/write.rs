@@ -13,6 +13,7 @@ use vault::env::Env;
 use vault::error::Class;
 use vault::prompt::Prompt;
 use vault::say::Say;
+use vault::sealed::{self, Turns};
 use vault::unlock::Named;
 use vault::vault::{Access, Payload, Vault};
 
@@ -467,6 +468,9 @@ fn a_change_that_was_not_saved_is_not_in_memory_either() {
         pins: Vec::new(),
         min_generation: None,
         state: None,
+        slot_memory: None,
+        max_passphrase_memory: sealed::MEMORY_UNASKED,
+        turns: Turns::nobody(),
         prompt: &prompt,
         spare: &|| panic!("a vault that opens is not spared"),
         say: Say::default(),

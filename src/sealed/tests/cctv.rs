@@ -81,7 +81,7 @@ impl Vector {
             Err(error) if error.what.contains("post-quantum") => return Outcome::PostQuantum,
             Err(error) => panic!("{name}: {error:?}"),
         };
-        match open(&scanned, &keys, &[]) {
+        match open(&scanned, &keys, &[], Terms::unasked()) {
             Ok(opened) => {
                 let hash: String =
                     Sha256::digest(&*opened.plaintext).iter().map(|b| format!("{b:02x}")).collect();

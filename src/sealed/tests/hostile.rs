@@ -16,9 +16,9 @@ fn no_flipped_bit_opens() {
             let Ok(scanned) = scan(&flipped) else { continue };
             // A flip in P, M or T may ask for more work than this test has time for.
             let tiny = scanned.slots.iter().all(|slot| slot.cost().memory_kib < 100);
-            assert!(open(&scanned, &keys, &[]).is_err(), "byte {at}, bit {bit}");
+            assert!(open(&scanned, &keys, &[], Terms::unasked()).is_err(), "byte {at}, bit {bit}");
             if tiny {
-                let error = open(&scanned, &[], &passphrase).unwrap_err();
+                let error = open(&scanned, &[], &passphrase, Terms::unasked()).unwrap_err();
                 assert!(matches!(error.class, Class::Locked | Class::Damaged));
             }
         }
@@ -83,7 +83,7 @@ fn the_worst_header_that_passes_is_opened_in_a_moment() {
         let file = format!("age-encryption.org/v1\n{stanzas}--- {mac}\n{}", "p".repeat(32));
         let scanned = scan(file.as_bytes()).unwrap();
         let started = std::time::Instant::now();
-        assert_eq!(open(&scanned, &keys, &[]).unwrap_err().class, Class::Locked);
+        assert_eq!(open(&scanned, &keys, &[], Terms::unasked()).unwrap_err().class, Class::Locked);
         assert!(started.elapsed().as_secs() < 5);
     }
 }

@@ -40,7 +40,7 @@ fn key() -> (Vec<Identity>, Recipient) {
 
 /// A new slot of the least cost, beside its recipient.
 fn slot(passphrase: &str) -> (Recipient, Slot) {
-    let (slot, recipient) = Slot::create(&secret(passphrase), TINY).unwrap();
+    let (slot, recipient) = Slot::create(&secret(passphrase), TINY, &Turns::nobody()).unwrap();
     (parse_recipient(&recipient).unwrap(), slot)
 }
 
@@ -51,5 +51,5 @@ fn reopen(
     passphrases: &[&str],
 ) -> std::result::Result<Opened, Error> {
     let passphrases: Vec<Secret> = passphrases.iter().copied().map(secret).collect();
-    open(&scan(file)?, identities, &passphrases)
+    open(&scan(file)?, identities, &passphrases, Terms::unasked())
 }

@@ -12,7 +12,7 @@ const SALT: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 #[test]
 fn a_slot_opens_by_its_passphrase_alone() {
-    let (slot, recipient) = Slot::create(&secret("correct horse"), TINY).unwrap();
+    let (slot, recipient) = Slot::create(&secret("correct horse"), TINY, &Turns::nobody()).unwrap();
     let key = slot.open(&secret("correct horse")).unwrap().unwrap();
     assert_eq!(key.recipient().unwrap().to_string(), recipient);
     for wrong in ["", "correct hors", "correct horse ", "Correct horse"] {
@@ -23,8 +23,8 @@ fn a_slot_opens_by_its_passphrase_alone() {
 
 #[test]
 fn two_slots_of_one_passphrase_share_nothing() {
-    let (one, first) = Slot::create(&secret("p"), TINY).unwrap();
-    let (two, second) = Slot::create(&secret("p"), TINY).unwrap();
+    let (one, first) = Slot::create(&secret("p"), TINY, &Turns::nobody()).unwrap();
+    let (two, second) = Slot::create(&secret("p"), TINY, &Turns::nobody()).unwrap();
     assert_ne!(first, second);
     assert_ne!(one.to_text(), two.to_text());
 }
@@ -153,7 +153,7 @@ fn the_costs_of_all_slots_are_counted_together() {
 fn a_new_slot_of_an_impossible_cost_is_refused() {
     let class = |memory_kib, passes, lanes| {
         let cost = Cost { memory_kib, passes, lanes };
-        Slot::create(&secret("p"), cost).err().map(|error| error.class)
+        Slot::create(&secret("p"), cost, &Turns::nobody()).err().map(|error| error.class)
     };
     assert_eq!(class(8, 1, 1), None);
     assert_eq!(class(8, 1, 2), Some(Class::Usage));
@@ -161,12 +161,12 @@ fn a_new_slot_of_an_impossible_cost_is_refused() {
     assert_eq!(class(0, 0, 0), Some(Class::Usage));
     assert_eq!(class(1 << 21, 1, 1), Some(Class::Refused));
     assert_eq!(class(64, 17, 1), Some(Class::Refused));
-    assert_eq!(Slot::create(&secret(""), TINY).unwrap_err().class, Class::Usage);
+    assert_eq!(Slot::create(&secret(""), TINY, &Turns::nobody()).unwrap_err().class, Class::Usage);
 }
 
 #[test]
 fn the_default_cost_opens_too() {
-    let (slot, _) = Slot::create(&secret("p"), Cost::default()).unwrap();
+    let (slot, _) = Slot::create(&secret("p"), Cost::default(), &Turns::nobody()).unwrap();
     assert!(slot.to_text().contains(" 65536 3 4\n"));
     assert!(slot.open(&secret("p")).unwrap().is_some());
 }

@@ -34,8 +34,12 @@ impl Payload {
 
     /// The names of its passphrase slots.
     pub fn slot_names(&self) -> Vec<String> {
-        let slots = self.passphrases().into_iter().flat_map(|entry| Slot::parse(&entry.stanza));
-        slots.map(|slot| slot.name()).collect()
+        self.slots().iter().map(Slot::name).collect()
+    }
+
+    /// The passphrase slots, as they stand in the header.
+    pub fn slots(&self) -> Vec<Slot> {
+        self.passphrases().iter().flat_map(|entry| Slot::parse(&entry.stanza)).collect()
     }
 
     /// Adds a recipient, or gives the one that is written the same its name.

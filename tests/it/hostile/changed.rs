@@ -2,7 +2,7 @@
 //! key and with a passphrase.
 
 use vault::error::{Class, Result};
-use vault::sealed::{self, Cost, Identity, Slot};
+use vault::sealed::{self, Cost, Identity, Slot, Terms, Turns};
 use vault::secret::Secret;
 
 use crate::support::{AGE_KEY, AGE_RECIPIENT, PASSPHRASE};
@@ -17,7 +17,8 @@ struct Sealed {
 
 impl Sealed {
     fn open(&self, file: &[u8]) -> Result<()> {
-        sealed::open(&sealed::scan(file)?, &self.identities, &self.passphrases).map(drop)
+        sealed::open(&sealed::scan(file)?, &self.identities, &self.passphrases, Terms::unasked())
+            .map(drop)
     }
 
     /// The change is noticed, and called what it is.
@@ -44,7 +45,8 @@ fn vaults() -> Vec<Sealed> {
         if by_key {
             recipients.push(sealed::parse_recipient(AGE_RECIPIENT).unwrap());
         } else {
-            let (slot, public) = Slot::create(&secret(PASSPHRASE), cheap).unwrap();
+            let (slot, public) =
+                Slot::create(&secret(PASSPHRASE), cheap, &Turns::nobody()).unwrap();
             slots.push((sealed::parse_recipient(&public).unwrap(), slot));
         }
         let file = sealed::seal(b"version = 1\n", &recipients, &slots, armor).unwrap().bytes;

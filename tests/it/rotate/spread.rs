@@ -12,6 +12,7 @@ use vault::profile::Target;
 use vault::prompt::Prompt;
 use vault::rotate::{Rotate, Rotated};
 use vault::say::Say;
+use vault::sealed::{self, Turns};
 use vault::session::Cache;
 use vault::unlock::Named;
 use vault::vault::{Access, Vault};
@@ -44,6 +45,9 @@ fn rotate_while(
         pins: Vec::new(),
         min_generation: None,
         state: None,
+        slot_memory: None,
+        max_passphrase_memory: sealed::MEMORY_UNASKED,
+        turns: Turns::nobody(),
         prompt: &prompt,
         spare: &|| false,
         say,

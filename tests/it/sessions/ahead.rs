@@ -10,6 +10,7 @@ use vault::profile::{self, Ask, Files};
 use vault::prompt::Prompt;
 use vault::provider::Provider;
 use vault::say::Say;
+use vault::sealed::{self, Turns};
 use vault::session::Cache;
 use vault::unlock::Named;
 use vault::vault::{Access, Vault};
@@ -35,6 +36,9 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
         pins: Vec::new(),
         min_generation: None,
         state: None,
+        slot_memory: None,
+        max_passphrase_memory: sealed::MEMORY_UNASKED,
+        turns: Turns::nobody(),
         prompt: &prompt,
         spare: &|| false,
         say,

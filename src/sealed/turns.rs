@@ -1,0 +1,181 @@
+//! Whose turn it is to derive a key from a passphrase.
+//!
+//! A derivation takes 64 MiB and a core. Of a hundred processes that start together, each would take
+//! its 64 MiB at once. So there are never more processes of a user that derive on a host than it has
+//! cores for them; the others wait, and are served in the order in which they came. In a directory of
+//! that user alone:
+//!
+//! | file | its lock is held by |
+//! | --- | --- |
+//! | `N.lock`, from 0 | who derives, one for each core |
+//! | `queue.lock` | who is next, and looks for one of them that is free |
+//!
+//! A lock ends with its holder. Where there is no place for one, nobody waits.
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, os_text};
+use crate::file::{self, Lock, LockError};
+use crate::say::Say;
+
+/// The longest wait.
+const WAIT: Duration = Duration::from_secs(45);
+/// A wait that is longer than this is said.
+const SAID: Duration = Duration::from_secs(2);
+/// How often who is next looks for a free core.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Gives the turn to derive a key.
+pub struct Turns<'a> {
+    place: Option<Box<dyn Fn() -> Option<PathBuf> + Sync + 'a>>,
+    say: Say,
+    aloud: bool,
+    longest: Duration,
+}
+
+impl std::fmt::Debug for Turns<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Turns").field("aloud", &self.aloud).finish_non_exhaustive()
+    }
+}
+
+impl Turns<'static> {
+    /// Waits for nobody.
+    pub const fn nobody() -> Self {
+        Self { place: None, say: Say { quiet: true, debug: false }, aloud: false, longest: WAIT }
+    }
+}
+
+impl<'a> Turns<'a> {
+    /// `place` finds a directory that nobody but this user can write, and is asked only where a key is
+    /// to be derived. A long wait is said on stderr, but only under `--debug` unless `aloud`.
+    pub fn new(place: impl Fn() -> Option<PathBuf> + Sync + 'a, say: Say, aloud: bool) -> Self {
+        Self { place: Some(Box::new(place)), say, aloud, longest: WAIT }
+    }
+
+    /// Waits for the turn, which lasts until the lock is dropped. `None`: there is no place for locks.
+    ///
+    /// Errors: class 8 after 45 s.
+    pub(super) fn wait(&self) -> Result<Option<Lock>> {
+        let Some(place) = self.place.as_ref().and_then(|place| place()) else {
+            return Ok(None);
+        };
+        let without = |why: String| {
+            let shown = place.display();
+            self.say.debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
+            Ok(None)
+        };
+        match self.wait_in(&place.join("passphrase")) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Io(error)) => without(os_text(&error)),
+            Err(LockError::Planted(planted)) => without(planted.to_string()),
+            Err(LockError::Busy { .. }) => Err(Error::busy(format!(
+                "other processes of this user try a passphrase, waited {} s",
+                self.longest.as_secs()
+            ))
+            .hint("start fewer at a time, or open the vault by a key, or by vault unlock before")),
+        }
+    }
+
+    fn wait_in(&self, place: &Path) -> Result<Lock, LockError> {
+        let start = Instant::now();
+        let queue = place.join("queue");
+        file::make_parents(&queue)?;
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let mut said = false;
+        let _next = match file::lock(&queue, SAID.min(self.longest)) {
+            Err(LockError::Busy { .. }) => {
+                self.say_that_it_waits();
+                said = true;
+                file::lock(&queue, self.longest.saturating_sub(start.elapsed()))?
+            }
+            locked => locked?,
+        };
+        loop {
+            for core in 0..cores {
+                match file::lock(&place.join(core.to_string()), Duration::ZERO) {
+                    Err(LockError::Busy { .. }) => {}
+                    taken => return taken,
+                }
+            }
+            if start.elapsed() >= self.longest {
+                return Err(LockError::Busy { pid: None });
+            }
+            if !said && start.elapsed() >= SAID {
+                self.say_that_it_waits();
+                said = true;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn say_that_it_waits(&self) {
+        let text = "waiting for other processes of this user that try a passphrase";
+        match self.aloud {
+            true => self.say.note(format!("vault: {text}")),
+            false => self.say.debug(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    use super::*;
+    use crate::error::Class;
+    use crate::file::testing::Directory;
+
+    fn cores() -> usize {
+        thread::available_parallelism().unwrap().get()
+    }
+
+    fn turns(place: &Path) -> Turns<'_> {
+        let turns = Turns::new(|| Some(place.to_owned()), Say::default(), false);
+        Turns { longest: Duration::from_millis(20), ..turns }
+    }
+
+    #[test]
+    fn as_many_have_their_turn_at_once_as_there_are_cores() {
+        let d = Directory::new();
+        let turns = Turns { longest: WAIT, ..turns(&d.path) };
+        let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 * cores() {
+                scope.spawn(|| {
+                    let turn = turns.wait().unwrap();
+                    most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                    thread::sleep(Duration::from_millis(10));
+                    now.fetch_sub(1, SeqCst);
+                    assert!(turn.is_some());
+                });
+            }
+        });
+        assert!(most.into_inner() <= cores());
+    }
+
+    #[test]
+    fn the_wait_has_an_end_and_a_turn_too() {
+        let d = Directory::new();
+        let turns = turns(&d.path);
+        let held: Vec<_> = (0..cores()).map(|_| turns.wait().unwrap().unwrap()).collect();
+        assert_eq!(turns.wait().unwrap_err().class, Class::Busy);
+        drop(held);
+        let queue = file::lock(&d.path.join("passphrase/queue"), Duration::ZERO).unwrap();
+        assert_eq!(turns.wait().unwrap_err().class, Class::Busy);
+        drop(queue);
+        assert!(turns.wait().unwrap().is_some());
+    }
+
+    #[test]
+    fn where_there_is_no_place_for_a_lock_nobody_waits() {
+        assert!(Turns::nobody().wait().unwrap().is_none());
+        assert!(Turns::new(|| None, Say::default(), true).wait().unwrap().is_none());
+        let d = Directory::new();
+        std::fs::write(d.path.join("passphrase"), "a file").unwrap();
+        assert!(turns(&d.path).wait().unwrap().is_none());
+    }
+}

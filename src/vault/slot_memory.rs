@@ -1,0 +1,81 @@
+//! The passphrase slots that this machine has opened, although they cost more than is accepted unasked.
+//!
+//! Each is an empty file in the state directory, `slots/` and the SHA-256 of its stanza in hex. A salt
+//! is random, so a stanza belongs to one passphrase of one vault, wherever that lies.
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::payload::{PassphraseEntry, Payload};
+use super::store::Access;
+use crate::error::{Result, os_text};
+use crate::file;
+use crate::sealed::{self, Slot, Terms};
+
+fn file_of(state_dir: &Path, slot: &Slot) -> PathBuf {
+    let hash = Sha256::digest(slot.to_text());
+    let name = hash.iter().fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    });
+    state_dir.join("slots").join(name)
+}
+
+/// True if this machine has opened the slot. False also where that cannot be known.
+fn is_known(state_dir: &Path, slot: &Slot) -> bool {
+    file_of(state_dir, slot).symlink_metadata().is_ok_and(|about| about.is_file())
+}
+
+impl Access<'_> {
+    /// Does something under the terms on which a passphrase is tried here.
+    pub(super) fn with_terms<T>(&self, then: impl FnOnce(Terms) -> T) -> T {
+        let known = |slot: &Slot| self.slot_memory.as_ref().is_some_and(|dir| is_known(dir, slot));
+        then(Terms { max_memory: self.max_passphrase_memory, known: &known, turns: &self.turns })
+    }
+
+    /// Says whether a passphrase is tried on any of these slots.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Refused`], with what to do about it.
+    pub fn check_cost(&self, slots: &[Slot]) -> Result<()> {
+        self.with_terms(|terms| terms.check(slots))
+    }
+
+    /// Remembers a slot of this header that a passphrase has opened, if it takes that to open it again.
+    pub(super) fn remember_opened(&self, slot: &Slot, header: &[Slot]) {
+        if !sealed::is_accepted_unasked(header) {
+            self.remember_slot(slot);
+        }
+    }
+
+    /// The same of the slots that this process has made: those that were not there before.
+    pub(super) fn remember_made(&self, before: &[PassphraseEntry], payload: &Payload) {
+        let slots = payload.slots();
+        let is_new = |slot: &&Slot| before.iter().all(|entry| entry.stanza != slot.to_text());
+        slots.iter().filter(is_new).for_each(|slot| self.remember_opened(slot, &slots));
+    }
+
+    /// Without a place for it, a flag or a variable is needed each time.
+    fn remember_slot(&self, slot: &Slot) {
+        let Some((dir, named)) = &self.state else { return };
+        let file = file_of(dir, slot);
+        let made = file::make_parents(&file).and_then(|()| file::create_new(&file, b"", 0o600));
+        match made {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                let why = os_text(&error);
+                let text = format!(
+                    "the passphrase's cost cannot be remembered in {}: {why}",
+                    dir.display()
+                );
+                match named {
+                    true => self.say.warn(text),
+                    false => self.say.debug(text),
+                }
+            }
+            _ => {}
+        }
+    }
+}
