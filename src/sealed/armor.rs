@@ -1,8 +1,8 @@
 //! The armor: base64 between two marker lines, for those who want the vault as text.
 //!
-//! <https://c2sp.org/age#ascii-armor>. Readers of age forgive some of what people do to a text
-//! (CRLF, surrounding blanks). A vault is written by this program alone, so one file has one
-//! spelling: what is read must be what [`encode`] would write.
+//! <https://c2sp.org/age#ascii-armor>. Armor exists to be carried as text, so what a transport does to
+//! the ends of lines is allowed, as in age(1): each may be LF or CRLF, the last may be missing, and
+//! white space may follow. All else must be what [`encode`] would write.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,6 +15,10 @@ const END: &str = "-----END AGE ENCRYPTED FILE-----\n";
 const MARK: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 /// Base64 characters in a line; only the last line may have fewer.
 const COLUMNS: usize = 64;
+/// The most bytes of white space that age(1) takes after the last line.
+const AFTER_LIMIT: usize = 1023;
+/// That white space.
+const WHITE_SPACE: &[u8] = b" \t\n\x0b\x0c\r";
 
 /// True if the file means to be armored; whether it is, [`decode`] says.
 pub(super) fn is_armored(file: &[u8]) -> bool {
@@ -35,12 +39,27 @@ pub(super) fn encode(binary: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The binary file of an armored one, if the text is exactly what [`encode`] writes for it.
+/// The binary file of an armored one, if the text is what [`encode`] writes for it, but for the ends of
+/// its lines and what follows the last one.
 pub(super) fn decode(file: &[u8]) -> Option<Vec<u8>> {
-    let inner = file.strip_prefix(BEGIN.as_bytes())?.strip_suffix(END.as_bytes())?;
+    let length = file.iter().rposition(|b| !WHITE_SPACE.contains(b))? + 1;
+    let (armor, after) = file.split_at(length);
+    let after = match after {
+        [] | [b'\r'] => &[],
+        [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] => after,
+        // A blank in the last line itself.
+        _ => return None,
+    };
+    if after.len() > AFTER_LIMIT {
+        return None;
+    }
+    let is_kept = |at: usize| armor[at] != b'\r' || armor.get(at + 1) != Some(&b'\n');
+    let mut text: Vec<u8> = (0..length).filter(|&at| is_kept(at)).map(|at| armor[at]).collect();
+    text.push(b'\n');
+    let inner = text.strip_prefix(BEGIN.as_bytes())?.strip_suffix(END.as_bytes())?;
     let base64: Vec<u8> = inner.iter().copied().filter(|&b| b != b'\n').collect();
     let binary = STANDARD.decode(base64).ok()?;
-    (encode(&binary) == file).then_some(binary)
+    (encode(&binary) == text).then_some(binary)
 }
 
 #[cfg(test)]
@@ -69,13 +88,45 @@ mod tests {
     }
 
     #[test]
+    fn what_a_transport_does_to_the_ends_of_lines_is_allowed() {
+        let text = String::from_utf8(encode(&[7u8; 100])).unwrap();
+        let crlf = text.replace('\n', "\r\n");
+        for carried in [
+            text.clone(),
+            crlf.clone(),
+            // As a program does that ends each line that it changes in its own way.
+            text.replacen('\n', "\r\n", 2),
+            text.trim_end().to_owned(),
+            crlf.trim_end().to_owned(),
+            format!("{}\r", crlf.trim_end()),
+            format!("{text}\n"),
+            format!("{crlf}\r\n"),
+            format!("{text} \t\r\n\n\x0b\x0c "),
+            format!("{text}{}\n", "\r\n".repeat(511)),
+            format!("{text}{}", "\n".repeat(1023)),
+        ] {
+            assert_eq!(decode(carried.as_bytes()).as_deref(), Some(&[7u8; 100][..]), "{carried:?}");
+        }
+    }
+
+    #[test]
     fn another_spelling_is_refused() {
         let text = String::from_utf8(encode(&[7u8; 100])).unwrap();
         assert!(decode(text.as_bytes()).is_some());
         for other in [
-            text.replace('\n', "\r\n"),
-            text.trim_end().to_owned(),
-            format!("{text}\n"),
+            text.replace('\n', "\r"),
+            text.replace('\n', "\r\r\n"),
+            text.replace('\n', " \n"),
+            format!("{} ", text.trim_end()),
+            format!("{} \n", text.trim_end()),
+            format!("{text}{}", "\n".repeat(1024)),
+            format!("{text}{}", "\r\n".repeat(512)),
+            format!("{}\r\r\n", text.trim_end()),
+            format!("{text}\0"),
+            format!("{text}x"),
+            format!("{text}{text}"),
+            format!("\n{text}"),
+            format!("\u{feff}{text}"),
             format!(" {text}"),
             text.replace("-----END", "\n-----END"),
             text.replacen("BwcH", "Bwc\nH", 1),

@@ -75,7 +75,7 @@ pub fn scan(file: &[u8]) -> Result<Scanned> {
     let body = if armored {
         armor::decode(file).ok_or_else(|| {
             Error::damaged("the vault file's armor is not as it was written")
-                .hint("blanks, CRLF line ends or a missing last line end do that; restore a copy")
+                .hint("text or blanks before it, in its lines or after it do that; restore a copy")
         })?
     } else {
         file.to_vec()

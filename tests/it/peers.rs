@@ -190,6 +190,32 @@ fn age_opens_what_vault_writes() {
     }
 }
 
+/// The vectors of armor: `age -d` opens those that a vault opens, and no other.
+#[test]
+#[ignore = "needs age (see .ci/run)"]
+fn age_takes_the_armor_that_vault_takes() {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/vectors");
+    let test = Test::new();
+    let mut opened = [0, 0];
+    for entry in std::fs::read_dir(vectors).expect("vectors").map(|entry| entry.expect("an entry"))
+    {
+        let name = entry.file_name().into_string().expect("a name");
+        if name != "armor" && !name.starts_with("armor_") {
+            continue;
+        }
+        let vector = std::fs::read(entry.path()).expect("a vector");
+        let end = vector.windows(2).position(|pair| pair == b"\n\n").expect("an empty line");
+        let fields = std::str::from_utf8(&vector[..end]).expect("text");
+        let key = fields.lines().find_map(|line| line.strip_prefix("identity: ")).expect("a key");
+        let test = test.clone().file("key", key, 0o600).file("armored", &vector[end + 2..], 0o600);
+        let success = fields.starts_with("expect: success\n");
+        let status = i32::from(!success);
+        test.command(["-d", "-i", "key", "armored"]).program("age").expect_status(status).run();
+        opened[usize::from(success)] += 1;
+    }
+    assert!(opened[0] >= 16 && opened[1] >= 9, "{opened:?}");
+}
+
 #[test]
 #[ignore = "needs age and ssh-keygen (see .ci/run)"]
 fn age_opens_a_vault_for_an_ssh_key() {

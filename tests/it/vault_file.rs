@@ -276,6 +276,47 @@ fn an_armored_vault_stays_armored() {
 }
 
 #[test]
+fn an_armored_vault_whose_line_ends_were_changed_opens_and_the_next_write_mends_them() {
+    let test = Test::new();
+    test.command(["init", "--armor", "-r", AGE_RECIPIENT]).run();
+    let test = test.vault_with("demo");
+    let pin = test.command(["pin"]).run().stdout;
+    let text = || String::from_utf8(test.read(test.vault_file())).expect("text");
+    let crlf = |text: &str| text.replace('\n', "\r\n");
+    let carriers: [&dyn Fn(&str) -> String; 5] = [
+        &crlf,
+        &|text| crlf(text).trim_end().to_owned(),
+        &|text| text.trim_end().to_owned(),
+        &|text| format!("{text}\n"),
+        &|text| format!("{}\r\n \t", crlf(text)),
+    ];
+    for carry in carriers {
+        let carried = carry(&text());
+        std::fs::write(test.vault_file(), &carried).unwrap();
+        test.command(["list", "--credentials"]).expect_stdout("demo\n").expect_stderr("").run();
+        test.command(["pin"]).expect_stdout(&pin).expect_stderr("").run();
+        assert_eq!(text(), carried, "reading writes nothing");
+        test.clone().stored("ci", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+        assert!(!text().contains('\r') && text().ends_with("\n-----END AGE ENCRYPTED FILE-----\n"));
+        test.command(["remove", "-f", "ci"]).run();
+    }
+    let good = text();
+    let damaged = "vault: error: the vault file's armor is not as it was written\n\
+                   vault: hint: text or blanks before it, in its lines or after it do that; restore a copy\n";
+    for changed in [
+        format!("\n{good}"),
+        format!("{}more\n", good),
+        format!("{} \n", good.trim_end()),
+        good.replacen('\n', "\n\n", 2),
+        good.replace('\n', "\r"),
+        good.replace('\n', " "),
+    ] {
+        std::fs::write(test.vault_file(), &changed).unwrap();
+        test.command(["list"]).expect_error(5, damaged).run();
+    }
+}
+
+#[test]
 fn a_slot_is_kept_byte_for_byte_by_a_writer_who_does_not_know_the_passphrase() {
     let test = Test::new().file("word", PASSPHRASE, 0o600);
     let word = test.home().join("word");

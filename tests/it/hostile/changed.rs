@@ -1,6 +1,8 @@
 //! One byte more, one less, one bit other, at each place of a small vault, as binary and as text, with a
 //! key and with a passphrase.
 
+use std::io::Read;
+
 use vault::error::{Class, Result};
 use vault::sealed::{self, Cost, Identity, Slot, Terms, Turns};
 use vault::secret::Secret;
@@ -23,11 +25,25 @@ impl Sealed {
 
     /// The change is noticed, and called what it is.
     #[track_caller]
+    /// Refused; but what a change did to the ends of an armored file's lines alone, by age's own reader
+    /// of armor, is none.
     fn refused(&self, file: &[u8], change: impl std::fmt::Display) {
+        if dearmored(file).is_some_and(|binary| Some(binary) == dearmored(&self.file)) {
+            return self
+                .open(file)
+                .unwrap_or_else(|error| panic!("{}: {change}: {error:?}", self.name));
+        }
         let Err(error) = self.open(file) else { panic!("{}: {change} went unnoticed", self.name) };
         let known = matches!(error.class, Class::Damaged | Class::Locked | Class::Refused);
         assert!(known, "{}: {change}: {error:?}", self.name);
     }
+}
+
+/// The binary file of an armored one.
+fn dearmored(file: &[u8]) -> Option<Vec<u8>> {
+    let mut binary = Vec::new();
+    let read = age::armor::ArmoredReader::new(file).read_to_end(&mut binary);
+    (file.starts_with(b"-----BEGIN") && read.is_ok()).then_some(binary)
 }
 
 /// Small vaults, so that every byte can be tried: by key and by passphrase, binary and armored.
