@@ -26,6 +26,24 @@ impl Secret {
         }
     }
 
+    /// The text of a file that some program wrote: UTF-8, or UTF-16 (Windows PowerShell's `>`), which is
+    /// told by its byte order mark or by a first character of ASCII.
+    pub fn from_text(bytes: &[u8]) -> Option<Self> {
+        let (order, bytes): (fn([u8; 2]) -> u16, _) = match bytes {
+            [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),
+            [0xfe, 0xff, rest @ ..] => (u16::from_be_bytes, rest),
+            [1..=0x7f, 0, ..] => (u16::from_le_bytes, bytes),
+            [0, 1..=0x7f, ..] => (u16::from_be_bytes, bytes),
+            _ => return Self::from_utf8(bytes.to_vec()),
+        };
+        let (units, []) = bytes.as_chunks() else { return None };
+        let mut text = String::with_capacity(bytes.len() * 3 / 2);
+        for c in char::decode_utf16(units.iter().copied().map(order)) {
+            text.push(c.ok()?);
+        }
+        Some(Self::new(text))
+    }
+
     /// The text itself, for the one place that needs it.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
@@ -62,6 +80,21 @@ mod tests {
     fn debug_says_nothing() {
         let secret = Secret::new("wJalrXUtnFEMI".to_owned());
         assert_eq!(format!("{secret:?}"), "Secret(…)");
+    }
+
+    #[test]
+    fn a_text_in_utf_16_is_the_same_text() {
+        let of = |bytes: &[u8]| Secret::from_text(bytes).map(|text| text.expose().to_owned());
+        let units: Vec<u16> = "\u{feff}Schl\u{fc}ssel \u{1f511}\n".encode_utf16().collect();
+        let le: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let be: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        for bytes in [&le[..], &be, &le[2..], &be[2..], "Schl\u{fc}ssel \u{1f511}\n".as_bytes()] {
+            assert_eq!(of(bytes).as_deref(), Some("Schl\u{fc}ssel \u{1f511}\n"), "{bytes:?}");
+        }
+        for bytes in [&le[..le.len() - 1], &[0xff, 0xfe, 0x00, 0xd8], &[0xc3], &[b'a', 0, 0]] {
+            assert_eq!(of(bytes), None, "{bytes:?}");
+        }
+        assert_eq!(of(b""), Some(String::new()));
     }
 
     #[test]

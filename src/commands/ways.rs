@@ -50,7 +50,12 @@ pub fn recipients(
         })?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| Error::usage(format!("the recipients file {shown} is not text")))?;
-        recipients.extend(sealed::parse_recipients_file(text)?);
+        let mut left_out = |line: usize, why: &str| {
+            context
+                .say
+                .warn(format!("line {line} of the recipients file {shown} is left out: {why}"));
+        };
+        recipients.extend(sealed::parse_recipients_file(text, &mut left_out)?);
     }
     let mut entries: Vec<RecipientEntry> = Vec::new();
     for recipient in recipients {

@@ -1,157 +1,15 @@
-//! Keys in words: identities that open a vault, recipients that it is written for.
+//! Recipients: whom a vault is written for, in words.
 //!
 //! What people put where is not always what belongs there, so nothing that is not plainly public is
 //! ever repeated in an error.
 
 use base64::Engine;
-use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
-use secrecy::ExposeSecret;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::text::{BASE64, PEM_BEGIN, PLUGIN};
 use super::{plugin, ssh};
 use crate::error::{Error, Result};
-use crate::secret::Secret;
-
-/// age's own secret keys.
-const SECRET_KEY: &str = "AGE-SECRET-KEY-1";
-/// Post-quantum secret keys, which age for Rust does not know yet.
-const SECRET_KEY_PQ: &str = "AGE-SECRET-KEY-PQ-1";
-/// A plugin's identities: a secret, or a pointer to a device.
-const PLUGIN: &str = "AGE-PLUGIN-";
-/// What begins and ends a key in PEM.
-const PEM_BEGIN: &str = "-----BEGIN ";
-const PEM_END: &str = "-----END ";
-/// Standard base64, padded or not: CI systems and people strip the padding.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
-
-/// One key that may open a vault, and the name of the place that it came from.
-pub struct Identity {
-    label: String,
-    pub(super) key: Key,
-}
-
-/// The kinds of identity.
-pub(super) enum Key {
-    X25519(Box<age::x25519::Identity>),
-    Ssh(Box<age::ssh::Identity>),
-    /// An ssh key under a passphrase of its own: it opens nothing, and says so if nothing else does.
-    SshEncrypted,
-    /// An ssh key of a kind that age does not take, such as ecdsa or a security key's.
-    SshUnsupported,
-    Plugin(age::plugin::Identity),
-}
-
-impl std::fmt::Debug for Identity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Identity({}, …)", self.label)
-    }
-}
-
-impl Identity {
-    /// Where the key came from, as it was named to [`parse_identities`].
-    pub fn label(&self) -> &str {
-        &self.label
-    }
-
-    /// The recipient that belongs to this identity; `None` for a plugin's, which only the plugin
-    /// knows, and for ssh keys that cannot be used.
-    pub fn recipient(&self) -> Option<Recipient> {
-        match &self.key {
-            Key::X25519(key) => Some(Recipient::from_x25519(key.to_public())),
-            Key::Ssh(key) => {
-                let key = age::ssh::Recipient::try_from((**key).clone()).ok()?;
-                Some(Recipient { kind: Kind::Ssh(Box::new(key)) })
-            }
-            Key::SshEncrypted | Key::SshUnsupported | Key::Plugin(_) => None,
-        }
-    }
-}
-
-/// A new X25519 identity (`AGE-SECRET-KEY-1…`) and its recipient (`age1…`).
-pub fn generate_identity() -> (Secret, String) {
-    let identity = age::x25519::Identity::generate();
-    let text = identity.to_string();
-    (Secret::new(text.expose_secret().to_owned()), identity.to_public().to_string())
-}
-
-/// Reads an age key, as the slot writes it.
-pub(super) fn x25519_identity(text: &Secret) -> Option<age::x25519::Identity> {
-    text.expose().parse().ok()
-}
-
-/// Reads an identity file: age keys, plugin identities and ssh private keys in any number, with
-/// comments, blank lines and CRLF. Or the base64 of such a file in a single line, since CI systems
-/// mask only single lines.
-///
-/// `label` names the source in errors; the content is never repeated. Errors: class 4.
-pub fn parse_identities(text: &Secret, label: &str) -> Result<Vec<Identity>> {
-    let text = text.expose().trim_start_matches('\u{feff}').trim();
-    let single = !text.contains(char::is_whitespace);
-    if single
-        && !text.starts_with("AGE-")
-        && let Ok(decoded) = BASE64.decode(text).map(Zeroizing::new)
-        && let Ok(inner) = std::str::from_utf8(&decoded)
-        && !inner.trim().is_empty()
-    {
-        return parse_lines(inner, label, " of what its base64 holds");
-    }
-    parse_lines(text, label, "")
-}
-
-fn parse_lines(text: &str, label: &str, place: &str) -> Result<Vec<Identity>> {
-    let mut identities = Vec::new();
-    let mut lines = text.lines().map(str::trim).zip(1usize..);
-    while let Some((line, number)) = lines.next() {
-        let wrong = |what: &str| Error::locked(format!("{label}: line {number}{place} {what}"));
-        let key = if line.is_empty() || line.starts_with('#') {
-            continue;
-        } else if line.starts_with(SECRET_KEY) {
-            let key = line.parse().map_err(|_| wrong("is not a whole age identity"))?;
-            Key::X25519(Box::new(key))
-        } else if line.starts_with(SECRET_KEY_PQ) {
-            return Err(wrong("is a post-quantum identity, which is not supported yet"));
-        } else if line.starts_with(PLUGIN) {
-            Key::Plugin(line.parse().map_err(|_| wrong("is not a whole plugin identity"))?)
-        } else if line.starts_with("age-encryption.org/")
-            || line.starts_with("-----BEGIN AGE ENCRYPTED FILE-----")
-        {
-            return Err(Error::locked(format!(
-                "{label}: passphrase-protected identity files are not supported"
-            ))
-            .hint("decrypt it first, with age -d"));
-        } else if line.starts_with(PEM_BEGIN) {
-            let mut pem = Zeroizing::new(String::with_capacity(text.len() + 1));
-            let mut whole = false;
-            for line in std::iter::once(line).chain(lines.by_ref().map(|(line, _)| line)) {
-                pem.push_str(line);
-                pem.push('\n');
-                whole = line.starts_with(PEM_END);
-                if whole {
-                    break;
-                }
-            }
-            if !whole {
-                return Err(wrong("begins a private key that does not end"));
-            }
-            ssh::parse_private(&pem)
-                .ok_or_else(|| wrong("begins a private key that is not an ssh key or is damaged"))?
-        } else if line.starts_with("age1") || line.starts_with("ssh-") {
-            return Err(wrong("is a recipient, which is public: the identity is the secret half"));
-        } else {
-            return Err(wrong("is not an age identity"));
-        };
-        identities.push(Identity { label: label.to_owned(), key });
-    }
-    if identities.is_empty() {
-        return Err(Error::locked(format!("{label} holds no identity")));
-    }
-    Ok(identities)
-}
 
 /// Whom a vault is written for. Displayed as it is written, comments left out.
 #[derive(Clone)]
@@ -267,7 +125,10 @@ pub fn parse_recipient(text: &str) -> Result<Recipient> {
 
 /// True for a private key in PEM, and for any secret key in base64.
 fn holds_secret(text: &str) -> bool {
-    let secret = |text: &str| text.contains(PEM_BEGIN) || text.contains("AGE-SECRET-KEY-");
+    let secret = |text: &str| {
+        text.contains(PEM_BEGIN)
+            || Zeroizing::new(text.to_ascii_uppercase()).contains("AGE-SECRET-KEY-")
+    };
     secret(text)
         || BASE64
             .decode(text)
@@ -288,24 +149,36 @@ fn parse_age(text: &str) -> Option<Kind> {
     text.parse().ok().map(Kind::Plugin)
 }
 
-/// Reads a recipients file: one recipient in a line, blank lines and `#` comments between.
+/// Reads a recipients file: one recipient in a line, blank lines and `#` comments between. As in
+/// age(1), an ssh key of a kind that is not supported is left out: `left_out` gets its line's number and
+/// why.
 ///
-/// Errors: class 2, with the line's number.
-pub fn parse_recipients_file(text: &str) -> Result<Vec<Recipient>> {
+/// Errors: class 2, with the line's number, and where nothing is left.
+pub fn parse_recipients_file(
+    text: &str,
+    left_out: &mut dyn FnMut(usize, &str),
+) -> Result<Vec<Recipient>> {
     let mut recipients = Vec::new();
+    let mut nothing = "the recipients file holds no recipient";
     let text = text.trim_start_matches('\u{feff}');
     for (line, number) in text.lines().map(str::trim).zip(1usize..) {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let recipient = parse_recipient(line).map_err(|mut error| {
-            error.what = format!("line {number} of the recipients file: {}", error.what);
-            error
-        })?;
-        recipients.push(recipient);
+        match parse_recipient(line) {
+            Ok(recipient) => recipients.push(recipient),
+            Err(error) if ssh::is_of_another_kind(line) => {
+                left_out(number, &error.what);
+                nothing = "the recipients file holds no recipient of a supported kind";
+            }
+            Err(mut error) => {
+                error.what = format!("line {number} of the recipients file: {}", error.what);
+                return Err(error);
+            }
+        }
     }
     if recipients.is_empty() {
-        return Err(Error::usage("the recipients file holds no recipient"));
+        return Err(Error::usage(nothing));
     }
     Ok(recipients)
 }

@@ -6,6 +6,7 @@
 
 mod armor;
 mod grammar;
+mod identities;
 mod keys;
 mod open;
 mod plugin;
@@ -15,15 +16,14 @@ mod ssh;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod text;
 mod turns;
 
 use age::secrecy::ExposeSecret;
 
 pub use grammar::{Scanned, scan};
-pub use keys::{
-    Identity, Recipient, brief, generate_identity, parse_identities, parse_recipient,
-    parse_recipients_file,
-};
+pub use identities::{Identity, generate_identity, parse_identities};
+pub use keys::{Recipient, brief, parse_recipient, parse_recipients_file};
 pub use open::{Opened, open, open_by_slot_key};
 pub use seal::{Sealed, seal};
 pub use slot::{Cost, Slot, SlotKey};

@@ -8,7 +8,7 @@ use age_core::format::{FileKey as AgeKey, Stanza};
 use zeroize::Zeroizing;
 
 use super::grammar::Scanned;
-use super::keys::{Identity, Key};
+use super::identities::{Identity, Key, Unsupported};
 use super::slot::{Slot, SlotKey};
 use super::terms::Terms;
 use super::{FileKey, copy_key, plugin};
@@ -159,8 +159,8 @@ struct Reasons {
     mismatched: Vec<String>,
     /// The sources of ssh keys under a passphrase.
     encrypted: Vec<String>,
-    /// The sources of ssh keys that age does not take.
-    unsupported: Vec<String>,
+    /// Keys that are not supported, and their sources.
+    unsupported: Vec<(Unsupported, String)>,
     /// What plugins had to say.
     plugins: Vec<String>,
 }
@@ -176,8 +176,8 @@ impl Reasons {
                     self.encrypted.push(label());
                     None
                 }
-                Key::SshUnsupported => {
-                    self.unsupported.push(label());
+                Key::Unsupported(why) => {
+                    self.unsupported.push((*why, label()));
                     None
                 }
                 Key::Plugin(_) => None,
@@ -292,12 +292,29 @@ impl Reasons {
         if !self.plugins.is_empty() {
             return Error::locked(format!("{tried}: {}", self.plugins.join("; ")));
         }
-        if let Some(label) = self.unsupported.first() {
-            return Error::locked(format!(
-                "{tried}: of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in \
-                 {label} is neither"
-            ));
+        if let Some((why, label)) = self.unsupported.first() {
+            return unsupported(tried, *why, label);
         }
         Error::locked(tried)
+    }
+}
+
+fn unsupported(tried: &str, why: Unsupported, label: &str) -> Error {
+    let error = |what: &str| Error::locked(format!("{tried}: {what}"));
+    match why {
+        Unsupported::PostQuantum => error(&format!(
+            "the identity in {label} is post-quantum, which is not supported yet"
+        )),
+        Unsupported::SshKind => error(&format!(
+            "of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in {label} is neither"
+        )),
+        Unsupported::Cipher => error(&format!(
+            "the ssh key in {label} is encrypted by a cipher that age does not know"
+        ))
+        .hint("ssh-keygen -p -Z aes256-ctr -f FILE encrypts it by another"),
+        Unsupported::Form => error(&format!(
+            "the private key in {label} is not in OpenSSH's own form, which age wants"
+        ))
+        .hint("ssh-keygen -p -f FILE writes it anew in that form; of PuTTY's, puttygen -O private-openssh-new"),
     }
 }

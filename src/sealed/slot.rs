@@ -23,7 +23,7 @@ use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, Tag};
 use zeroize::Zeroizing;
 
-use super::keys::{Recipient, x25519_identity};
+use super::keys::Recipient;
 use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::os::Blocks;
@@ -178,7 +178,7 @@ impl SlotKey {
     }
 
     pub(super) fn identity(&self) -> Result<age::x25519::Identity> {
-        x25519_identity(&self.to_age_key()?).ok_or_else(no_text)
+        self.to_age_key()?.expose().parse().map_err(|_| no_text())
     }
 }
 

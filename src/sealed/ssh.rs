@@ -8,7 +8,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::keys::{Key, pem_body};
+use super::identities::{Key, Unsupported};
+use super::keys::pem_body;
 use crate::error::{Error, Result};
 
 const RSA: &[u8] = b"ssh-rsa";
@@ -39,6 +40,28 @@ pub(super) fn parse_public(text: &str) -> Result<age::ssh::Recipient> {
     if key.to_string() == line { Ok(key) } else { Err(damaged()) }
 }
 
+/// True for a whole public key line that [`parse_public`] refuses for its kind, or an RSA key's for its
+/// size.
+pub(super) fn is_of_another_kind(text: &str) -> bool {
+    let mut words = text.split_ascii_whitespace();
+    let (Some(kind), Some(base64)) = (words.next(), words.next()) else { return false };
+    let Ok(blob) = STANDARD.decode(base64) else { return false };
+    let mut wire = Wire(&blob);
+    if wire.string() != Some(kind.as_bytes()) || wire.0.is_empty() || parse_public(text).is_ok() {
+        return false;
+    }
+    match kind {
+        "ssh-ed25519" => false,
+        "ssh-rsa" => wire.positive(2) && wire.0.is_empty(),
+        // A certificate has other fields than strings.
+        _ if kind.contains("-cert-") => true,
+        _ => {
+            while wire.string().is_some() {}
+            wire.0.is_empty()
+        }
+    }
+}
+
 /// Reads a private key in PEM whose lines end with LF.
 pub(super) fn parse_private(pem: &str) -> Option<Key> {
     if let Some(inner) = pem.strip_prefix(OPENSSH_BEGIN) {
@@ -53,11 +76,11 @@ pub(super) fn parse_private(pem: &str) -> Option<Key> {
     let key = Identity::from_buffer(pem.as_bytes(), None).ok()?;
     Some(match key {
         Identity::Unencrypted(_) => Key::Ssh(Box::new(key)),
-        Identity::Encrypted(_)
-        | Identity::Unsupported(UnsupportedKey::EncryptedPem | UnsupportedKey::EncryptedSsh(_)) => {
-            Key::SshEncrypted
+        Identity::Encrypted(_) => Key::SshEncrypted,
+        Identity::Unsupported(UnsupportedKey::EncryptedSsh(_)) => {
+            Key::Unsupported(Unsupported::Cipher)
         }
-        Identity::Unsupported(_) => Key::SshUnsupported,
+        Identity::Unsupported(_) => Key::Unsupported(Unsupported::SshKind),
     })
 }
 

@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
         if !matches!(descriptor, Some(Descriptor::Own(_))) {
             self.check_who_else(path, purpose, &meta)?;
         }
-        text(&label, bytes).map(|secret| Some((label, secret)))
+        text(&label, purpose, bytes).map(|secret| Some((label, secret)))
     }
 
     /// Refuses a key file that others can read or write, unless it lies where a container's secrets are
@@ -209,10 +209,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn text(label: &str, bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {
-    let mut bytes = bytes;
-    Secret::from_utf8(std::mem::take(&mut *bytes))
-        .ok_or_else(|| Error::locked(format!("{label} holds no text, so no key")))
+fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {
+    let text = match purpose {
+        Purpose::Key => Secret::from_text(&bytes),
+        _ => Secret::from_utf8(std::mem::take(&mut *bytes)),
+    };
+    text.ok_or_else(|| Error::locked(format!("{label} holds no text, so no key")))
 }
 
 fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {

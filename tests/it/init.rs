@@ -222,6 +222,39 @@ fn init_refuses_what_nobody_or_nothing_could_open() {
     assert!(!test.vault_file().exists());
 }
 
+#[test]
+fn a_recipient_of_a_kind_that_is_not_supported_is_left_out_with_a_warning() {
+    const ECDSA: &str = include_str!("../../fixtures/ssh/test_ecdsa.pub");
+    let file = |name: &str, text: String| Test::new().file(name, text, 0o600);
+    let warning = |line| {
+        format!(
+            "vault: warning: line {line} of the recipients file team is left out: of ssh keys, age \
+             knows only ssh-ed25519 and ssh-rsa\n"
+        )
+    };
+    let test = file("team", format!("# team\n{ECDSA}{AGE_RECIPIENT}\n{ECDSA}"));
+    let made = test.command(["init", "-R", "team"]).expect_stdout("").run();
+    let both = warning(2) + &warning(4);
+    assert!(made.stderr.starts_with(&format!("{both}Made the vault ")), "{}", made.stderr);
+    let test = test.env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    let there = format!("{AGE_RECIPIENT}\n");
+    test.command(["recipient", "list"]).expect_stdout(there).expect_stderr("").run();
+    let known = "The vault opens for all of them already; nothing was changed\n";
+    let add = test.command(["recipient", "add", "-R", "team"]);
+    add.expect_stdout("").expect_stderr(format!("{both}{known}")).run();
+
+    let test = file("team", ECDSA.to_owned());
+    let none = "vault: error: the recipients file holds no recipient of a supported kind\n";
+    let init = test.command(["init", "-R", "team"]);
+    init.expect_error(2, &format!("{}{none}", warning(1))).run();
+    let cut = &ECDSA[..60];
+    let test = file("team", format!("{AGE_RECIPIENT}\n{cut}\n"));
+    let malformed = "vault: error: line 2 of the recipients file: of ssh keys, age knows only \
+                     ssh-ed25519 and ssh-rsa\n";
+    test.command(["init", "-R", "team"]).expect_error(2, malformed).run();
+    assert!(!test.vault_file().exists());
+}
+
 /// Answers the two questions for a new passphrase.
 fn answer(test: &Test, first: &str, again: Option<&str>) -> Pty {
     let mut pty = test.command(["init", "--passphrase"]).pty();

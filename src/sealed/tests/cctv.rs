@@ -78,7 +78,6 @@ impl Vector {
         let keys = match parse_identities(&text, name) {
             Ok(keys) => keys,
             Err(_) if text.is_empty() => Vec::new(),
-            Err(error) if error.what.contains("post-quantum") => return Outcome::PostQuantum,
             Err(error) => panic!("{name}: {error:?}"),
         };
         match open(&scanned, &keys, &[], Terms::unasked()) {
@@ -89,6 +88,7 @@ impl Vector {
                 Outcome::Opened
             }
             Err(error) => match error.class {
+                Class::Locked if error.what.contains("post-quantum") => Outcome::PostQuantum,
                 Class::Locked => Outcome::Locked,
                 Class::Damaged => Outcome::Damaged,
                 class => panic!("{name}: {class:?}"),

@@ -48,6 +48,158 @@ fn one_line_of_base64_stands_for_the_file() {
     assert!(refusal(&twice).what.contains("is not an age identity"));
 }
 
+/// GNU base64, which wraps its lines.
+fn wrapped(text: impl AsRef<[u8]>, between: &str) -> String {
+    let encoded = STANDARD.encode(text);
+    let lines: Vec<&str> =
+        encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    lines.join(between)
+}
+
+fn utf_16(text: &str) -> Vec<u8> {
+    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+}
+
+#[test]
+fn what_a_variable_does_to_a_key_is_undone() {
+    let (one, recipient) = generate_identity();
+    let (two, _) = generate_identity();
+    let (one, two) = (one.expose(), two.expose());
+    let file = format!("# created: today\n# public key: {recipient}\n{one}\n");
+    let both = format!("{file}# the other's\n{two}\n");
+    let ssh = [SSH_ED25519, SSH_RSA];
+    let mut all: Vec<(String, usize)> = vec![
+        (file.replace('\n', " "), 1),
+        (file.replace('\n', ""), 1),
+        (file.replace('\n', "\\n"), 1),
+        (file.replace('\n', "\\\\n"), 1),
+        (file.replace('\n', "\\r\\n"), 1),
+        (file.replace('\n', "\r"), 1),
+        (both.replace('\n', " "), 2),
+        (both.replace('\n', "\t"), 2),
+        (both.replace('\n', ""), 2),
+        (format!("{one} {two}"), 2),
+        (format!("{one}{two}"), 2),
+        (format!("{one},{two}"), 2),
+        (format!("{one}; {two} # mine"), 2),
+        (format!("{one} # laptop\n{two}"), 2),
+        (format!("\"{one}\""), 1),
+        (format!("'{file}'\n"), 1),
+        (format!("\"{one}"), 1),
+        (format!("\u{feff}\u{feff}{file}\u{feff}{two}\0"), 2),
+        (one.to_lowercase(), 1),
+        (file.to_lowercase().replace('\n', "\u{a0}"), 1),
+        (STANDARD.encode(&file).replace('+', "-").replace('/', "_"), 1),
+        (format!("{} {}", STANDARD.encode(one), STANDARD.encode(two)), 2),
+        (format!("'{}'", STANDARD.encode(one)), 1),
+        (STANDARD.encode(utf_16(&file)), 1),
+        (STANDARD.encode(utf_16(&format!("\u{feff}{file}"))), 1),
+        (STANDARD.encode(both.replace('\n', "\r\n")), 2),
+        (file.encode_utf16().flat_map(|unit| ['\0', unit as u8 as char]).collect(), 1),
+    ];
+    for between in ["\n", "\r\n", " ", "\\n", "\t"] {
+        all.extend([(wrapped(&file, between), 1), (wrapped(&both, between), 2)]);
+        all.push((wrapped(SSH_RSA, between).trim_end_matches('=').to_owned(), 1));
+        for key in ssh {
+            all.push((key.trim_end().replace('\n', between), 1));
+            all.push((format!("{one}{between}{}", key.replace('\n', between)), 2));
+        }
+    }
+    for key in ssh {
+        let body: Vec<&str> = key.lines().filter(|line| !line.starts_with("-----")).collect();
+        all.push((key.replace('\n', ""), 1));
+        all.push((key.replace('\n', "\n    "), 1));
+        all.push((format!("{}# and\n{one}", key.replace('\n', "\r\n")), 2));
+        all.push((body.concat(), 1));
+    }
+    for (text, count) in all {
+        // As a file has it, where it may hold what a variable cannot.
+        let given = Secret::from_text(text.as_bytes()).unwrap();
+        let parsed = parse_identities(&given, "KEY").unwrap_or_else(|e| panic!("{e:?}: {text}"));
+        assert_eq!(parsed.len(), count, "{text}");
+        assert_eq!(parsed.iter().filter_map(Identity::recipient).count(), count, "{text}");
+    }
+}
+
+#[test]
+fn a_key_in_a_comment_opens_nothing() {
+    let (one, recipient) = generate_identity();
+    let (two, _) = generate_identity();
+    let (one, two) = (one.expose(), two.expose());
+    for text in [
+        format!("# {one}"),
+        format!("#{one}\n"),
+        format!("# one\n# {one}\n"),
+        format!("# one\n# was {one}\n"),
+        format!("# {}", one.to_lowercase()),
+        format!("# one #{one} # two"),
+    ] {
+        let error = refusal(&text);
+        assert_eq!(error.what, "KEY holds no identity", "{text}");
+        let hint = error.hint.as_deref();
+        assert_eq!(hint, Some("the key in it stands in a comment, behind a #"), "{text}");
+    }
+    for text in [
+        format!("# {one}\n{two}"),
+        format!("# was {one}\n{two}"),
+        format!("#{one} # public key: {recipient} {two}"),
+    ] {
+        let known = identities(&text);
+        assert_eq!(known.len(), 1, "{text}");
+        assert_ne!(known[0].recipient().unwrap().to_string(), recipient, "{text}");
+    }
+}
+
+const PUTTY: &str = "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPublic-Lines: 2\nAAAA\n";
+
+fn pem(label: &str) -> String {
+    format!("-----BEGIN {label}-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END {label}-----\n")
+}
+
+/// Entries that are not supported, and what is said of each if nothing else opens.
+fn unsupported() -> Vec<(String, &'static str)> {
+    let old = format!(
+        "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n\
+         {}\n-----END RSA PRIVATE KEY-----\n",
+        "A".repeat(64)
+    );
+    let form = "the private key in the key is not in OpenSSH's own form";
+    let kind = "of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in the key is";
+    vec![
+        ("AGE-SECRET-KEY-PQ-1QQQ\n".to_owned(), "the identity in the key is post-quantum"),
+        (SSH_ECDSA.to_owned(), kind),
+        (pem("EC PRIVATE KEY"), kind),
+        (pem("PRIVATE KEY"), form),
+        (pem("ENCRYPTED PRIVATE KEY"), form),
+        (old, form),
+        (PUTTY.to_owned(), form),
+    ]
+}
+
+#[test]
+fn an_entry_that_is_not_supported_spoils_nothing_and_is_named_if_nothing_opens() {
+    let (text, recipient) = generate_identity();
+    let recipients = [parse_recipient(&recipient).unwrap()];
+    let sealed = seal(PLAINTEXT, &recipients, &[], false).unwrap();
+    for (entry, says) in unsupported() {
+        let after = format!("{}\n{entry}", text.expose());
+        let before = format!("# first\n{entry}{}\n", text.expose());
+        // PuTTY's goes on to the end of a text.
+        let files = if entry == PUTTY { vec![after] } else { vec![after, before] };
+        for file in files.iter().flat_map(|file| [file.clone(), STANDARD.encode(file)]) {
+            assert!(reopen(&sealed.bytes, &identities(&file), &[]).is_ok(), "{file}");
+        }
+        for file in
+            [entry.clone(), entry.replace('\n', "\r\n"), entry.trim_end().replace('\n', " ")]
+        {
+            let error = reopen(&sealed.bytes, &identities(&file), &[]).unwrap_err();
+            assert_eq!(error.class, Class::Locked);
+            let expected = format!("no key opens this vault: {says}");
+            assert!(error.what.starts_with(&expected), "{}", error.what);
+        }
+    }
+}
+
 #[test]
 fn what_is_no_identity_is_named_by_line_and_never_shown() {
     let (text, recipient) = generate_identity();
@@ -59,16 +211,30 @@ fn what_is_no_identity_is_named_by_line_and_never_shown() {
         (format!("{good}\nwJalrXUtnFEMI"), "KEY: line 2 is not an age identity"),
         (typo, "KEY: line 1 is not a whole age identity"),
         (good[..40].to_owned(), "KEY: line 1 is not a whole age identity"),
-        (good.to_lowercase(), "KEY: line 1 is not an age identity"),
+        (
+            format!("{}{}", &good[..30], good[30..].to_lowercase()),
+            "KEY: line 1 is an age identity in capitals and small letters",
+        ),
+        (format!("{good}\n{good}X"), "KEY: line 2 is not a whole age identity"),
+        (good.replace("SECRET-KEY-1", "SECRET-KEY-9"), "KEY: line 1 is not an age identity"),
+        (recipient.to_uppercase(), "KEY: line 1 is a recipient"),
+        (format!("# mine\n{recipient}\n"), "KEY: line 2 is a recipient"),
+        (STANDARD.encode(&recipient), "KEY: line 1 of what its base64 holds is a recipient"),
+        ("ecdsa-sha2-nistp256 AAAA".to_owned(), "KEY: line 1 is a recipient"),
+        (
+            STANDARD.encode(good)[..61].to_owned(),
+            "KEY: line 1 of what its base64 holds is not a whole age identity",
+        ),
+        (format!("AGE_KEY={good}"), "KEY: line 1 is not an age identity"),
+        (pem("CERTIFICATE"), "KEY: line 1 begins something in PEM that is no private key"),
         (recipient, "KEY: line 1 is a recipient"),
         (SSH_ED25519_PUB.to_owned(), "KEY: line 1 is a recipient"),
-        ("AGE-SECRET-KEY-PQ-1QQQ".to_owned(), "post-quantum identity"),
         ("AGE-PLUGIN-TPM-1QQQ".to_owned(), "not a whole plugin identity"),
         (SSH_ED25519[..200].to_owned(), "private key that does not end"),
         (SSH_ED25519.replace("b3Bl", "AAAA"), "is not an ssh key or is damaged"),
-        (SSH_ED25519.replace("OPENSSH", "EC"), "is not an ssh key or is damaged"),
+        (SSH_ED25519.replace("OPENSSH", "RSA"), "is not an ssh key or is damaged"),
         ("age-encryption.org/v1\n-> scrypt a 18\n".to_owned(), "passphrase-protected"),
-        ("-----BEGIN AGE ENCRYPTED FILE-----\nYWdl\n".to_owned(), "passphrase-protected"),
+        (pem("AGE ENCRYPTED FILE"), "passphrase-protected"),
         ("correct horse battery".to_owned(), "KEY: line 1 is not an age identity"),
     ] {
         let error = refusal(&bad);
@@ -163,10 +329,63 @@ fn what_is_no_recipient_is_a_usage_error() {
 
 #[test]
 fn a_recipients_file_names_the_line_it_chokes_on() {
+    let read = |text: &str| parse_recipients_file(text, &mut |line, why| panic!("{line}: {why}"));
     let (_, recipient) = generate_identity();
     let text = format!("# team\r\n\r\n{recipient}\r\n{SSH_RSA_PUB}");
-    assert_eq!(parse_recipients_file(&text).unwrap().len(), 2);
-    let error = parse_recipients_file(&format!("{text}\nnobody\n")).unwrap_err();
+    assert_eq!(read(&text).unwrap().len(), 2);
+    let error = read(&format!("{text}\nnobody\n")).unwrap_err();
     assert!(error.what.starts_with("line 6 of the recipients file: "), "{}", error.what);
-    assert_eq!(parse_recipients_file("# nobody\n").unwrap_err().class, Class::Usage);
+    assert_eq!(read("# nobody\n").unwrap_err().class, Class::Usage);
+}
+
+#[test]
+fn a_recipient_of_a_kind_that_is_not_supported_is_left_out_and_a_malformed_one_is_not() {
+    let (_, recipient) = generate_identity();
+    let line = |fields: &[&[u8]]| {
+        let mut blob = Vec::new();
+        for field in fields {
+            blob.extend_from_slice(&(field.len() as u32).to_be_bytes());
+            blob.extend_from_slice(field);
+        }
+        let kind = std::str::from_utf8(fields[0]).unwrap();
+        format!("{kind} {}", STANDARD.encode(blob))
+    };
+    let kinds = "of ssh keys, age knows only ssh-ed25519 and ssh-rsa";
+    let rsa = |bytes: usize| line(&[b"ssh-rsa", &[1, 0, 1], &vec![0x55; bytes]]);
+    for (other, why) in [
+        (line(&[b"ecdsa-sha2-nistp256", b"nistp256", &[4; 65]]), kinds),
+        (line(&[b"sk-ssh-ed25519@openssh.com", &[9; 32], b"ssh:"]), kinds),
+        (line(&[b"ssh-dss", &[1], &[1], &[1], &[1]]), kinds),
+        (line(&[b"ssh-ed25519-cert-v01@openssh.com", &[9; 32]]), kinds),
+        (rsa(128), "the ssh-rsa key has less than 2048 bits"),
+        (rsa(1024), "the ssh-rsa key has more than 4096 bits"),
+    ] {
+        let mut told = Vec::new();
+        let text = format!("# team\n{other} a comment\r\n{recipient}\n{other}");
+        let read = parse_recipients_file(&text, &mut |at, why| told.push((at, why.to_owned())));
+        assert_eq!(read.unwrap().len(), 1, "{other}");
+        assert_eq!(told, [(2, why.to_owned()), (4, why.to_owned())]);
+        let alone = parse_recipients_file(&other, &mut |_, _| ()).unwrap_err();
+        assert_eq!(alone.what, "the recipients file holds no recipient of a supported kind");
+        assert_eq!(parse_recipient(&other).unwrap_err().what, why);
+    }
+    for malformed in [
+        "ecdsa-sha2-nistp256",
+        "ecdsa-sha2-nistp256 AAAA",
+        &line(&[b"ecdsa-sha2-nistp256", b"x"]).replacen("256", "384", 1),
+        &line(&[b"ssh-dss"]),
+        &line(&[b"ecdsa-sha2-nistp256", b"nistp256", &[4; 65]])[..80],
+        &line(&[b"ssh-ed25519", &[9; 31]]),
+        &line(&[b"ssh-rsa", &[1, 0, 1]]),
+        &format!("command=\"x\" {SSH_ED25519_PUB}"),
+        "AGE-SECRET-KEY-PQ-1QQQ",
+        SSH_ECDSA,
+        "nobody",
+    ] {
+        let text = format!("{recipient}\n{malformed}\n");
+        let read = parse_recipients_file(&text, &mut |line, why| panic!("{line}: {why}"));
+        let error = read.unwrap_err();
+        assert_eq!(error.class, Class::Usage);
+        assert!(error.what.starts_with("line 2 of the recipients file: "), "{}", error.what);
+    }
 }

@@ -20,6 +20,7 @@ const SSH_ED25519: &str = include_str!("../../../fixtures/ssh/test_ed25519");
 const SSH_ED25519_PUB: &str = include_str!("../../../fixtures/ssh/test_ed25519.pub");
 const SSH_RSA: &str = include_str!("../../../fixtures/ssh/test_rsa");
 const SSH_RSA_PUB: &str = include_str!("../../../fixtures/ssh/test_rsa.pub");
+const SSH_ECDSA: &str = include_str!("../../../fixtures/ssh/test_ecdsa");
 const SSH_ENCRYPTED: &str = include_str!("../../../fixtures/ssh/test_ed25519_encrypted");
 const SSH_ENCRYPTED_PUB: &str = include_str!("../../../fixtures/ssh/test_ed25519_encrypted.pub");
 

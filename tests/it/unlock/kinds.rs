@@ -34,6 +34,76 @@ fn a_key_is_read_as_an_identity_file_or_as_the_base64_of_one_in_a_single_line() 
     }
 }
 
+/// The base64 of a text, wrapped as GNU base64 wraps it.
+fn wrapped(text: &str) -> String {
+    let encoded = STANDARD.encode(text);
+    let lines = encoded.as_bytes().chunks(76).map(|line| std::str::from_utf8(line).expect("ASCII"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_carried_a_key_as_text_does_not_matter() {
+    let file = format!(
+        "# created: 2026-01-31T12:00:00Z\n# public key: {AGE_RECIPIENT}\n{AGE_KEY}\n# the other\n{OTHER_KEY}\n"
+    );
+    for text in [
+        wrapped(&file),
+        wrapped(&file).replace('\n', " "),
+        wrapped(&file).replace('\n', "\r\n"),
+        file.replace('\n', " "),
+        file.replace('\n', "\\n"),
+        format!("\"{}\"", file.replace('\n', "\\n")),
+        format!("{OTHER_KEY} {AGE_KEY}"),
+        format!("\u{feff}{file}").replace('\n', "\r\n"),
+        AGE_KEY.to_lowercase(),
+        STANDARD.encode(&file).replace('+', "-").replace('/', "_"),
+    ] {
+        opened_by(&vault().env("AWS_VAULT_AGE_KEY", &text), &[], "AWS_VAULT_AGE_KEY");
+        opened_by(&vault().env("SOPS_AGE_KEY", &text), &[], "SOPS_AGE_KEY");
+        opened_by(&vault().file("typed", &text, 0o600), &["-i", "typed"], "typed");
+    }
+    // As Windows PowerShell's `>` writes it.
+    let wide = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(u16::to_le_bytes).collect() };
+    for text in [wide(&format!("\u{feff}{file}")), wide(AGE_KEY)] {
+        opened_by(&vault().file("typed", text, 0o600), &["-i", "typed"], "typed");
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_supported_is_named_only_if_nothing_else_opens() {
+    const ECDSA: &str = include_str!("../../../fixtures/ssh/test_ecdsa");
+    let pkcs8 =
+        "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
+    for (entry, why) in [
+        (
+            "AGE-SECRET-KEY-PQ-1QQQ\n",
+            "the identity in keys is post-quantum, which is not supported yet\n\
+             vault: hint: tried keys\n",
+        ),
+        (
+            ECDSA,
+            "of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in keys is neither\n\
+             vault: hint: tried keys\n",
+        ),
+        (
+            pkcs8,
+            "the private key in keys is not in OpenSSH's own form, which age wants\n\
+             vault: hint: ssh-keygen -p -f FILE writes it anew in that form; of PuTTY's, puttygen -O \
+             private-openssh-new\n",
+        ),
+    ] {
+        for text in [format!("{entry}{AGE_KEY}\n"), format!("{AGE_KEY}\n{entry}")] {
+            opened_by(&vault().file("keys", &text, 0o600), &["-i", "keys"], "keys");
+            opened_by(&vault().env("AWS_VAULT_AGE_KEY", &text), &[], "AWS_VAULT_AGE_KEY");
+        }
+        for text in [entry.to_owned(), format!("{OTHER_KEY}\n{entry}")] {
+            let test = vault().file("keys", &text, 0o600);
+            let error = format!("vault: error: no key opens this vault: {why}");
+            locked(&test, &["-i", "keys"], &error);
+        }
+    }
+}
+
 #[test]
 fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
     for (text, error) in [
@@ -52,6 +122,16 @@ fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
              secret half",
         ),
         ("# nothing\n".to_owned(), "AWS_VAULT_AGE_KEY holds no identity"),
+        (
+            format!("# {AGE_KEY}\n"),
+            "AWS_VAULT_AGE_KEY holds no identity\n\
+             vault: hint: the key in it stands in a comment, behind a #",
+        ),
+        (
+            format!("{}{}", &AGE_KEY[..40], AGE_KEY[40..].to_lowercase()),
+            "AWS_VAULT_AGE_KEY: line 1 is an age identity in capitals and small letters: it is \
+             written in capitals",
+        ),
         (" ".to_owned(), "AWS_VAULT_AGE_KEY holds no identity"),
         (
             ED25519[..200].to_owned(),

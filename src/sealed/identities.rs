@@ -1,0 +1,158 @@
+//! Identities: the keys that open a vault, as people write them.
+//!
+//! What people put where is not always what belongs there, so nothing that is not plainly public is
+//! ever repeated in an error.
+
+use age::secrecy::ExposeSecret;
+use zeroize::Zeroizing;
+
+use super::keys::{Kind, Recipient};
+use super::ssh;
+use super::text::{self, Carried, Piece, Pieces, begins};
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// age's own secret keys.
+const X25519: &str = "AGE-SECRET-KEY-1";
+/// Post-quantum secret keys, which age for Rust does not know yet.
+const POST_QUANTUM: &str = "AGE-SECRET-KEY-PQ-1";
+/// What begins a recipient, or an ssh public key.
+const PUBLIC: [&str; 4] = ["AGE1", "SSH-", "ECDSA-", "SK-"];
+
+/// One key that may open a vault, and the name of the place that it came from.
+pub struct Identity {
+    label: String,
+    pub(super) key: Key,
+}
+
+/// The kinds of identity.
+pub(super) enum Key {
+    X25519(Box<age::x25519::Identity>),
+    Ssh(Box<age::ssh::Identity>),
+    /// An ssh key under a passphrase of its own: it opens nothing, and says so if nothing else does.
+    SshEncrypted,
+    Plugin(age::plugin::Identity),
+    /// It opens nothing, and says so if nothing else does.
+    Unsupported(Unsupported),
+}
+
+/// Why a key that may be sound cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unsupported {
+    /// An age identity of a later kind.
+    PostQuantum,
+    /// An ssh key of a kind that age does not take, such as ecdsa or a security key's.
+    SshKind,
+    /// An ssh key under a passphrase, by a cipher that age does not know.
+    Cipher,
+    /// A private key in a form that is not OpenSSH's own: PKCS#8, PuTTY's, PEM under a passphrase.
+    Form,
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Identity({}, …)", self.label)
+    }
+}
+
+impl Identity {
+    /// Where the key came from, as it was named to [`parse_identities`].
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The recipient that belongs to this identity; `None` for a plugin's, which only the plugin
+    /// knows, and for keys that cannot be used.
+    pub fn recipient(&self) -> Option<Recipient> {
+        match &self.key {
+            Key::X25519(key) => Some(Recipient::from_x25519(key.to_public())),
+            Key::Ssh(key) => {
+                let key = age::ssh::Recipient::try_from((**key).clone()).ok()?;
+                Some(Recipient { kind: Kind::Ssh(Box::new(key)) })
+            }
+            Key::SshEncrypted | Key::Plugin(_) | Key::Unsupported(_) => None,
+        }
+    }
+}
+
+/// A new X25519 identity (`AGE-SECRET-KEY-1…`) and its recipient (`age1…`).
+pub fn generate_identity() -> (Secret, String) {
+    let identity = age::x25519::Identity::generate();
+    let text = identity.to_string();
+    (Secret::new(text.expose_secret().to_owned()), identity.to_public().to_string())
+}
+
+/// Reads an identity file: age keys, plugin identities and ssh private keys in any number, with
+/// comments. Or the base64 of such a file. What CI systems do to either is undone: lines that became
+/// blanks or `\n`, wrapped base64, quotes, CRLF, UTF-16.
+///
+/// An entry that may be sound and is not supported is an identity that opens nothing.
+///
+/// `label` names the source in errors; the content is never repeated. Errors: class 4.
+pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
+    let (text, decoded) = match text::carried(given.expose()) {
+        Carried::Text(text, decoded) => (text, decoded),
+        Carried::AgeFile => return Err(encrypted_file(label)),
+    };
+    let place = if decoded { " of what its base64 holds" } else { "" };
+    let mut identities = Vec::new();
+    let mut pieces = Pieces::of(&text);
+    while let Some((line, piece)) = pieces.next() {
+        let wrong = |what: &str| Error::locked(format!("{label}: line {line}{place} {what}"));
+        let key = match piece {
+            Piece::Word(word) => of_word(word).map_err(wrong)?,
+            Piece::Pem("AGE ENCRYPTED FILE", _) => return Err(encrypted_file(label)),
+            Piece::Pem(kind, body) => of_pem(kind, body).map_err(wrong)?,
+            Piece::Cut => return Err(wrong("begins a private key that does not end")),
+            Piece::Putty => Key::Unsupported(Unsupported::Form),
+        };
+        identities.push(Identity { label: label.to_owned(), key });
+    }
+    if !identities.is_empty() {
+        return Ok(identities);
+    }
+    let nothing = Error::locked(format!("{label} holds no identity"));
+    Err(match pieces.commented {
+        true => nothing.hint("the key in it stands in a comment, behind a #"),
+        false => nothing,
+    })
+}
+
+fn encrypted_file(label: &str) -> Error {
+    Error::locked(format!("{label}: passphrase-protected identity files are not supported"))
+        .hint("decrypt it first, with age -d")
+}
+
+/// What is wrong is said in words that fit behind the line's number.
+fn of_word(word: &str) -> Result<Key, &'static str> {
+    if PUBLIC.iter().any(|mark| begins(word, mark)) {
+        return Err("is a recipient, which is public: the identity is the secret half");
+    }
+    // Bech32 is one case throughout (BIP 173); age writes identities in capitals.
+    let upper = Zeroizing::new(word.to_ascii_uppercase());
+    let one_case = *upper == word || word.bytes().all(|b| !b.is_ascii_uppercase());
+    if upper.starts_with(POST_QUANTUM) {
+        Ok(Key::Unsupported(Unsupported::PostQuantum))
+    } else if upper.starts_with(text::SECRET_KEY) && !one_case {
+        Err("is an age identity in capitals and small letters: it is written in capitals")
+    } else if upper.starts_with(X25519) {
+        let key = upper.parse().map_err(|_| "is not a whole age identity")?;
+        Ok(Key::X25519(Box::new(key)))
+    } else if upper.starts_with(text::PLUGIN) {
+        Ok(Key::Plugin(upper.parse().map_err(|_| "is not a whole plugin identity")?))
+    } else {
+        Err("is not an age identity")
+    }
+}
+
+fn of_pem(kind: &str, body: &str) -> Result<Key, &'static str> {
+    match kind {
+        // Headers, of which PEM has only those of its own encryption.
+        "RSA PRIVATE KEY" if body.contains(':') => Ok(Key::Unsupported(Unsupported::Form)),
+        "OPENSSH PRIVATE KEY" | "RSA PRIVATE KEY" => ssh::parse_private(&text::pem(kind, body))
+            .ok_or("begins a private key that is not an ssh key or is damaged"),
+        "EC PRIVATE KEY" | "DSA PRIVATE KEY" => Ok(Key::Unsupported(Unsupported::SshKind)),
+        _ if kind.contains("PRIVATE KEY") => Ok(Key::Unsupported(Unsupported::Form)),
+        _ => Err("begins something in PEM that is no private key"),
+    }
+}
