@@ -94,6 +94,13 @@ fn recipients_of(identity_file: &Path) -> Result<Vec<RecipientEntry>> {
     };
     let Some(text) = text else { return Ok(Vec::new()) };
     let identities = sealed::parse_identities(&text, &identity_file.display().to_string())?;
+    if identities.iter().any(sealed::Identity::is_file) {
+        return Err(Error::usage(format!(
+            "whom {} is for is not known: it has a passphrase",
+            identity_file.display()
+        ))
+        .hint("make the vault with vault init --passphrase -r age1…"));
+    }
     Ok(identities
         .iter()
         .filter_map(sealed::Identity::recipient)

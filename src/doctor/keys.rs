@@ -6,6 +6,7 @@ use super::vault::File;
 use super::{Host, Report};
 use crate::clock::Timestamp;
 use crate::error::Class;
+use crate::sealed;
 use crate::unlock::{self, Presence, Source};
 use crate::vault::{Access, Vault};
 
@@ -37,6 +38,13 @@ pub fn check<'a>(
                 .ok("unlock.open", format!("the vault opens, by {}", vault.opened_by()))
                 .with(json!({ "by": vault.opened_by() }));
             Some(vault)
+        }
+        Err(error) if host.has_terminal && error.what.ends_with(sealed::OWN_PASSPHRASE) => {
+            report.note(
+                "unlock.open",
+                format!("{}, asked for on the terminal; not tried", error.what),
+            );
+            None
         }
         // What lay around was tried in vain, or there was nothing: then a person is asked.
         Err(_)

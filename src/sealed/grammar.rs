@@ -23,7 +23,7 @@ const MAC_COLUMNS: usize = 43;
 /// Base64 characters in a full body line; the last line of a body is shorter, perhaps empty.
 const COLUMNS: usize = 64;
 /// A payload has a nonce and at least one chunk, which has at least its tag.
-const PAYLOAD_MIN: usize = 16 + 16;
+pub(super) const PAYLOAD_MIN: usize = 16 + 16;
 /// age's own passphrase encryption, whose cost is not ours to bound and whose stanza stands alone.
 const SCRYPT: &str = "scrypt";
 /// The stanzas of age's own keys.
@@ -39,6 +39,8 @@ pub struct Scanned {
     pub slots: Vec<Slot>,
     /// The type names of all stanzas, in the order of the header.
     pub stanzas: Vec<String>,
+    /// The types of the ssh keys that it is for, each with its tag, as in the header.
+    pub(super) ssh: Vec<String>,
     /// The binary age file.
     pub(super) body: Vec<u8>,
 }
@@ -80,14 +82,15 @@ pub fn scan(file: &[u8]) -> Result<Scanned> {
     } else {
         file.to_vec()
     };
-    let header = header(&body)?;
-    Ok(Scanned { armored, slots: header.slots, stanzas: header.stanzas, body })
+    let Header { slots, stanzas, ssh } = header(&body)?;
+    Ok(Scanned { armored, slots, stanzas, ssh, body })
 }
 
 /// What the header says.
 struct Header {
     slots: Vec<Slot>,
     stanzas: Vec<String>,
+    ssh: Vec<String>,
 }
 
 /// Walks over the header, line by line.
@@ -108,6 +111,7 @@ fn header(file: &[u8]) -> Result<Header> {
 
     let mut slots = Vec::new();
     let mut stanzas = Vec::new();
+    let mut ssh = Vec::new();
     loop {
         let line = lines.next()?;
         if let Some(mac) = line.strip_prefix(MAC) {
@@ -149,6 +153,9 @@ fn header(file: &[u8]) -> Result<Header> {
         if kind == slot::KIND {
             slots.push(Slot::from_stanza(arguments, &body)?);
         }
+        if kind.starts_with("ssh-") {
+            ssh.push(arguments.split(' ').take(2).collect::<Vec<_>>().join(" "));
+        }
         stanzas.push(kind.to_owned());
     }
     slot::check_together(&slots)?;
@@ -156,7 +163,7 @@ fn header(file: &[u8]) -> Result<Header> {
     if lines.rest.len() < PAYLOAD_MIN {
         return Err(cut());
     }
-    Ok(Header { slots, stanzas })
+    Ok(Header { slots, stanzas, ssh })
 }
 
 /// The lines of the header, each ended by LF, all together at most [`HEADER_LIMIT`].
@@ -209,7 +216,7 @@ fn sextet(byte: u8) -> Option<u8> {
 }
 
 /// Standard base64 without padding, whose last character has no bits that would be dropped.
-fn canonical_base64(text: &[u8]) -> bool {
+pub(super) fn canonical_base64(text: &[u8]) -> bool {
     let unused = match text.len() % 4 {
         0 => 0,
         2 => 0b1111,

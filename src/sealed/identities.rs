@@ -6,9 +6,11 @@
 use age::secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
+use super::encrypted_file::EncryptedFile;
+use super::grammar::Scanned;
 use super::keys::{Kind, Recipient};
-use super::ssh;
 use super::text::{self, Carried, Piece, Pieces, begins};
+use super::{armor, ssh};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -29,8 +31,10 @@ pub struct Identity {
 pub(super) enum Key {
     X25519(Box<age::x25519::Identity>),
     Ssh(Box<age::ssh::Identity>),
-    /// An ssh key under a passphrase of its own: it opens nothing, and says so if nothing else does.
-    SshEncrypted,
+    /// An ssh key under a passphrase of its own: it opens nothing until it is unlocked.
+    SshEncrypted(Box<ssh::Encrypted>),
+    /// An identity file under a passphrase, the same.
+    File(Box<EncryptedFile>),
     Plugin(age::plugin::Identity),
     /// It opens nothing, and says so if nothing else does.
     Unsupported(Unsupported),
@@ -45,6 +49,8 @@ pub(super) enum Unsupported {
     SshKind,
     /// An ssh key under a passphrase, by a cipher that age does not know.
     Cipher,
+    /// An ssh key whose passphrase takes too many rounds of bcrypt.
+    Rounds,
     /// A private key in a form that is not OpenSSH's own: PKCS#8, PuTTY's, PEM under a passphrase.
     Form,
 }
@@ -62,7 +68,7 @@ impl Identity {
     }
 
     /// The recipient that belongs to this identity; `None` for a plugin's, which only the plugin
-    /// knows, and for keys that cannot be used.
+    /// knows, for a file under a passphrase, and for keys that cannot be used.
     pub fn recipient(&self) -> Option<Recipient> {
         match &self.key {
             Key::X25519(key) => Some(Recipient::from_x25519(key.to_public())),
@@ -70,7 +76,49 @@ impl Identity {
                 let key = age::ssh::Recipient::try_from((**key).clone()).ok()?;
                 Some(Recipient { kind: Kind::Ssh(Box::new(key)) })
             }
-            Key::SshEncrypted | Key::Plugin(_) | Key::Unsupported(_) => None,
+            Key::SshEncrypted(key) => {
+                Some(Recipient { kind: Kind::Ssh(Box::new(key.recipient())) })
+            }
+            Key::File(_) | Key::Plugin(_) | Key::Unsupported(_) => None,
+        }
+    }
+
+    /// True if it may open this vault once its own passphrase is known.
+    pub fn asks(&self, scanned: &Scanned) -> bool {
+        match &self.key {
+            Key::SshEncrypted(key) => scanned.ssh.iter().any(|stanza| stanza == key.stanza()),
+            Key::File(_) => true,
+            _ => false,
+        }
+    }
+
+    /// True for an identity file under a passphrase, in which there are others.
+    pub fn is_file(&self) -> bool {
+        matches!(self.key, Key::File(_))
+    }
+
+    /// What has the passphrase, for people.
+    pub fn shown(&self) -> String {
+        match self.is_file() {
+            true => format!("the identity file {}", self.label),
+            false => format!("the ssh key in {}", self.label),
+        }
+    }
+
+    /// The same ssh key without its passphrase, or `None` if it has another, or none.
+    pub(super) fn unlock(&self, passphrase: &Secret) -> Option<Self> {
+        let Key::SshEncrypted(key) = &self.key else { return None };
+        let key = Key::Ssh(Box::new(key.unlock(passphrase)?));
+        Some(Self { label: self.label.clone(), key })
+    }
+
+    /// The identity file that stands in a file under a passphrase, or `None` if it has another, or none.
+    ///
+    /// Errors: class 4 if the file is damaged, class 1 if there is not enough memory.
+    pub fn decrypt_file(&self, passphrase: &Secret) -> Result<Option<Secret>> {
+        match &self.key {
+            Key::File(file) => file.open(passphrase, &self.label),
+            _ => Ok(None),
         }
     }
 }
@@ -92,16 +140,20 @@ pub fn generate_identity() -> (Secret, String) {
 pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
     let (text, decoded) = match text::carried(given.expose()) {
         Carried::Text(text, decoded) => (text, decoded),
-        Carried::AgeFile => return Err(encrypted_file(label)),
+        Carried::AgeFile(file) => return Ok(vec![of_file(file, label)?]),
     };
     let place = if decoded { " of what its base64 holds" } else { "" };
     let mut identities = Vec::new();
     let mut pieces = Pieces::of(&text);
-    while let Some((line, piece)) = pieces.next() {
+    for (line, piece) in pieces.by_ref() {
         let wrong = |what: &str| Error::locked(format!("{label}: line {line}{place} {what}"));
         let key = match piece {
             Piece::Word(word) => of_word(word).map_err(wrong)?,
-            Piece::Pem("AGE ENCRYPTED FILE", _) => return Err(encrypted_file(label)),
+            Piece::Pem(kind @ "AGE ENCRYPTED FILE", body) => {
+                let file = armor::decode(text::pem(kind, body).as_bytes());
+                identities.push(of_file(file.unwrap_or_default(), label)?);
+                continue;
+            }
             Piece::Pem(kind, body) => of_pem(kind, body).map_err(wrong)?,
             Piece::Cut => return Err(wrong("begins a private key that does not end")),
             Piece::Putty => Key::Unsupported(Unsupported::Form),
@@ -118,9 +170,10 @@ pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
     })
 }
 
-fn encrypted_file(label: &str) -> Error {
-    Error::locked(format!("{label}: passphrase-protected identity files are not supported"))
-        .hint("decrypt it first, with age -d")
+fn of_file(file: Vec<u8>, label: &str) -> Result<Identity> {
+    let file =
+        EncryptedFile::parse(file).map_err(|what| Error::locked(format!("{label} {what}")))?;
+    Ok(Identity { label: label.to_owned(), key: Key::File(Box::new(file)) })
 }
 
 /// What is wrong is said in words that fit behind the line's number.

@@ -15,6 +15,9 @@ use super::{FileKey, copy_key, plugin};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
+/// What ends the error for a vault that a key under a passphrase of its own may open.
+pub const OWN_PASSPHRASE: &str = "has a passphrase of its own";
+
 /// An opened vault.
 pub struct Opened {
     /// The content, wiped when dropped.
@@ -45,6 +48,23 @@ pub fn open(
     terms: Terms,
 ) -> Result<Opened> {
     open_by(scanned, &Ring { identities, passphrases, terms, ..Ring::of(scanned) })
+}
+
+/// Opens the file by an ssh key under this passphrase of its own.
+///
+/// Errors: class 4 if it is the passphrase of none of them that may open the file; else as [`open`].
+pub fn open_by_locked_key(
+    scanned: &Scanned,
+    identities: &[Identity],
+    passphrase: &Secret,
+    terms: Terms,
+) -> Result<Opened> {
+    let asking = identities.iter().filter(|identity| identity.asks(scanned));
+    let unlocked: Vec<_> = asking.filter_map(|identity| identity.unlock(passphrase)).collect();
+    if unlocked.is_empty() {
+        return Err(Error::locked("the passphrase is not that of the ssh key"));
+    }
+    open(scanned, &unlocked, &[], terms)
 }
 
 /// Opens the file by what a passphrase got out of one of its slots before.
@@ -94,7 +114,7 @@ struct Ring<'a> {
     slot_key: Option<&'a SlotKey>,
     identities: &'a [Identity],
     passphrases: &'a [Secret],
-    slots: &'a [Slot],
+    scanned: &'a Scanned,
     terms: Terms<'a>,
     found: RefCell<Option<AgeKey>>,
     reasons: RefCell<Reasons>,
@@ -107,7 +127,7 @@ impl<'a> Ring<'a> {
             slot_key: None,
             identities: &[],
             passphrases: &[],
-            slots: &scanned.slots,
+            scanned,
             terms: Terms::unasked(),
             found: RefCell::default(),
             reasons: RefCell::default(),
@@ -132,9 +152,11 @@ impl age::Identity for Ring<'_> {
     ) -> Option<std::result::Result<AgeKey, DecryptError>> {
         let mut reasons = self.reasons.borrow_mut();
         let unwrapped = reasons
-            .try_identities(self.identities, stanzas)
+            .try_identities(self.identities, self.scanned, stanzas)
             .or_else(|| self.slot_key.and_then(|key| reasons.try_slot_key(key, stanzas)))
-            .or_else(|| reasons.try_passphrases(self.passphrases, self.slots, self.terms, stanzas))
+            .or_else(|| {
+                reasons.try_passphrases(self.passphrases, &self.scanned.slots, self.terms, stanzas)
+            })
             .or_else(|| reasons.try_plugins(self.identities, stanzas));
         if let Some(Ok(key)) = &unwrapped {
             self.found.replace(Some(copy_key(key)));
@@ -157,8 +179,8 @@ struct Reasons {
     failure: Option<Error>,
     /// The sources of ssh keys whose stanza is there and does not open.
     mismatched: Vec<String>,
-    /// The sources of ssh keys under a passphrase.
-    encrypted: Vec<String>,
+    /// What has a passphrase of its own and may open the vault; true for an identity file.
+    encrypted: Vec<(String, bool)>,
     /// Keys that are not supported, and their sources.
     unsupported: Vec<(Unsupported, String)>,
     /// What plugins had to say.
@@ -166,14 +188,21 @@ struct Reasons {
 }
 
 impl Reasons {
-    fn try_identities(&mut self, identities: &[Identity], stanzas: &[Stanza]) -> Unwrapped {
+    fn try_identities(
+        &mut self,
+        identities: &[Identity],
+        scanned: &Scanned,
+        stanzas: &[Stanza],
+    ) -> Unwrapped {
         for identity in identities {
             let label = || identity.label().to_owned();
             let unwrapped = match &identity.key {
                 Key::X25519(key) => key.unwrap_stanzas(stanzas),
                 Key::Ssh(key) => key.unwrap_stanzas(stanzas),
-                Key::SshEncrypted => {
-                    self.encrypted.push(label());
+                Key::SshEncrypted(_) | Key::File(_) => {
+                    if identity.asks(scanned) {
+                        self.encrypted.push((identity.shown(), identity.is_file()));
+                    }
                     None
                 }
                 Key::Unsupported(why) => {
@@ -283,11 +312,14 @@ impl Reasons {
             (_, []) => "no key opens this vault",
             _ => "neither a key nor the passphrase opens this vault",
         };
-        if let Some(label) = self.encrypted.first() {
-            return Error::locked(format!(
-                "{tried}: the ssh key in {label} has a passphrase of its own"
-            ))
-            .hint("decrypt that key (ssh-keygen -p) or use another one");
+        if let Some((shown, is_file)) = self.encrypted.first() {
+            let how = match is_file {
+                true => "age -d takes it off a copy",
+                false => "ssh-keygen -p takes it off a copy",
+            };
+            return Error::locked(format!("{tried}: {shown} {OWN_PASSPHRASE}")).hint(format!(
+                "on a terminal it is asked for; elsewhere use a key without one ({how})"
+            ));
         }
         if !self.plugins.is_empty() {
             return Error::locked(format!("{tried}: {}", self.plugins.join("; ")));
@@ -312,6 +344,10 @@ fn unsupported(tried: &str, why: Unsupported, label: &str) -> Error {
             "the ssh key in {label} is encrypted by a cipher that age does not know"
         ))
         .hint("ssh-keygen -p -Z aes256-ctr -f FILE encrypts it by another"),
+        Unsupported::Rounds => error(&format!(
+            "the ssh key in {label} wants too many rounds of bcrypt for its passphrase"
+        ))
+        .hint("ssh-keygen -p -a 100 -f FILE gives it fewer"),
         Unsupported::Form => error(&format!(
             "the private key in {label} is not in OpenSSH's own form, which age wants"
         ))

@@ -6,15 +6,19 @@
 //! OpenSSH's PROTOCOL.key the private file.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use sha2::{Digest, Sha256};
 
 use super::identities::{Key, Unsupported};
 use super::keys::pem_body;
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 const RSA: &[u8] = b"ssh-rsa";
 const OPENSSH_BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
 const OPENSSH_END: &str = "-----END OPENSSH PRIVATE KEY-----\n";
+/// The most rounds of bcrypt that are done for a passphrase: half a minute. ssh-keygen writes 24 or less.
+const ROUNDS_LIMIT: u32 = 2048;
 const PKCS1_BEGIN: &str = "-----BEGIN RSA PRIVATE KEY-----\n";
 
 /// Reads a public key line, `TYPE BASE64 [COMMENT]`. Errors: class 2.
@@ -64,11 +68,13 @@ pub(super) fn is_of_another_kind(text: &str) -> bool {
 
 /// Reads a private key in PEM whose lines end with LF.
 pub(super) fn parse_private(pem: &str) -> Option<Key> {
+    let mut blob = None;
     if let Some(inner) = pem.strip_prefix(OPENSSH_BEGIN) {
-        let blob = pem_body(inner.strip_suffix(OPENSSH_END)?)?;
-        if !private_is_sound(&blob) {
+        let inner = pem_body(inner.strip_suffix(OPENSSH_END)?)?;
+        if !private_is_sound(&inner) {
             return None;
         }
+        blob = Some(inner);
     } else if !pem.starts_with(PKCS1_BEGIN) {
         return None;
     }
@@ -76,12 +82,64 @@ pub(super) fn parse_private(pem: &str) -> Option<Key> {
     let key = Identity::from_buffer(pem.as_bytes(), None).ok()?;
     Some(match key {
         Identity::Unencrypted(_) => Key::Ssh(Box::new(key)),
-        Identity::Encrypted(_) => Key::SshEncrypted,
+        Identity::Encrypted(key) => Encrypted::of(key, &blob?)?,
         Identity::Unsupported(UnsupportedKey::EncryptedSsh(_)) => {
             Key::Unsupported(Unsupported::Cipher)
         }
         Identity::Unsupported(_) => Key::Unsupported(Unsupported::SshKind),
     })
+}
+
+/// A private key under a passphrase of its own. Whose key it is stands in clear.
+pub(super) struct Encrypted {
+    key: age::ssh::EncryptedKey,
+    recipient: age::ssh::Recipient,
+    stanza: String,
+}
+
+impl Encrypted {
+    /// `blob` is the key's file, which [`private_is_sound`] has passed.
+    fn of(key: age::ssh::EncryptedKey, blob: &[u8]) -> Option<Key> {
+        let (public, rounds) = in_clear(blob)?;
+        let kind = std::str::from_utf8(Wire(public).string()?).ok()?;
+        if !matches!(kind, "ssh-ed25519" | "ssh-rsa") {
+            return Some(Key::Unsupported(Unsupported::SshKind));
+        }
+        if rounds > ROUNDS_LIMIT {
+            return Some(Key::Unsupported(Unsupported::Rounds));
+        }
+        let recipient = parse_public(&format!("{kind} {}", STANDARD.encode(public))).ok()?;
+        let tag = STANDARD_NO_PAD.encode(Sha256::digest(public).get(..4)?);
+        let stanza = format!("{kind} {tag}");
+        Some(Key::SshEncrypted(Box::new(Self { key, recipient, stanza })))
+    }
+
+    /// For whom a vault is written that it opens.
+    pub(super) fn recipient(&self) -> age::ssh::Recipient {
+        self.recipient.clone()
+    }
+
+    /// The type and the tag of the stanza that it opens.
+    pub(super) fn stanza(&self) -> &str {
+        &self.stanza
+    }
+
+    /// The key, or `None` if this is not its passphrase.
+    pub(super) fn unlock(&self, passphrase: &Secret) -> Option<age::ssh::Identity> {
+        let passphrase = age::secrecy::SecretString::from(passphrase.expose());
+        self.key.decrypt(passphrase).ok().map(age::ssh::Identity::from)
+    }
+}
+
+/// Of an encrypted OpenSSH private key, what anybody can read: the public key, and the rounds of bcrypt.
+fn in_clear(blob: &[u8]) -> Option<(&[u8], u32)> {
+    let mut wire = Wire(blob.strip_prefix(b"openssh-key-v1\0")?);
+    let (_cipher, _kdf) = (wire.string()?, wire.string()?);
+    let mut options = Wire(wire.string()?);
+    let _salt = options.string()?;
+    let rounds = u32::from_be_bytes(options.take(4)?.try_into().ok()?);
+    let _keys = wire.take(4)?;
+    Some((wire.string()?, rounds))
 }
 
 /// A reader of the ssh wire format.
@@ -172,12 +230,34 @@ mod tests {
     }
 
     #[test]
+    fn an_encrypted_key_that_wants_too_much_work_is_not_supported() {
+        let pem = include_str!("../../fixtures/ssh/test_ed25519_encrypted");
+        let inner = pem.strip_prefix(OPENSSH_BEGIN).unwrap().strip_suffix(OPENSSH_END).unwrap();
+        let blob = pem_body(inner).unwrap();
+        // After the salt of 16 bytes.
+        let options = [0, 0, 0, 24, 0, 0, 0, 16];
+        let at = blob.windows(8).position(|window| window == options).unwrap() + 8 + 16;
+        let with = |rounds: u32| {
+            let mut blob = blob.clone();
+            blob[at..at + 4].copy_from_slice(&rounds.to_be_bytes());
+            let pem = format!("{OPENSSH_BEGIN}{}\n{OPENSSH_END}", STANDARD.encode(&*blob));
+            parse_private(&pem)
+        };
+        assert!(matches!(with(ROUNDS_LIMIT), Some(Key::SshEncrypted(_))));
+        for rounds in [ROUNDS_LIMIT + 1, u32::MAX] {
+            assert!(matches!(with(rounds), Some(Key::Unsupported(Unsupported::Rounds))));
+        }
+        assert!(with(0).is_none());
+    }
+
+    #[test]
     fn no_cut_or_flipped_key_panics() {
         for pem in [
             include_str!("../../fixtures/ssh/test_ed25519"),
             include_str!("../../fixtures/ssh/test_rsa"),
+            include_str!("../../fixtures/ssh/test_ed25519_encrypted"),
         ] {
-            assert!(matches!(parse_private(pem), Some(Key::Ssh(_))));
+            assert!(matches!(parse_private(pem), Some(Key::Ssh(_) | Key::SshEncrypted(_))));
             let inner = pem.strip_prefix(OPENSSH_BEGIN).unwrap().strip_suffix(OPENSSH_END).unwrap();
             let blob = pem_body(inner).unwrap();
             // The structure lies in the first bytes; beyond it is key material.

@@ -40,18 +40,18 @@ pub(super) enum Carried {
     /// An identity file; the second is true if it came in base64.
     Text(Zeroizing<String>, bool),
     /// An age file, in which there may be one.
-    AgeFile,
+    AgeFile(Vec<u8>),
 }
 
 /// Takes off what the way has put around an identity file.
 pub(super) fn carried(given: &str) -> Carried {
     let text = lines(given);
     if text.starts_with(AGE_FILE) {
-        return Carried::AgeFile;
+        return Carried::AgeFile(text.as_bytes().to_vec());
     }
     let Some(bytes) = decode(&text) else { return Carried::Text(text, false) };
     if bytes.starts_with(AGE_FILE.as_bytes()) {
-        return Carried::AgeFile;
+        return Carried::AgeFile(bytes.to_vec());
     }
     if bytes.starts_with(OPENSSH) {
         return Carried::Text(pem("OPENSSH PRIVATE KEY", &text), false);

@@ -38,8 +38,10 @@ pub struct Named {
 /// What one source holds.
 #[derive(Debug)]
 pub enum Kind {
-    /// The text of an identity file, or its base64 in one line.
+    /// The text of an identity file, or its base64.
     Identity(Secret),
+    /// The same, with the passphrase of an ssh key in it.
+    LockedKey(Secret, Secret),
     /// A passphrase, its one trailing newline dropped.
     Passphrase(Secret),
     /// What a passphrase got out of its slot, kept by `vault unlock`.

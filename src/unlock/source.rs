@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::owner::{self, Ids};
@@ -211,6 +213,10 @@ impl<'a> Reader<'a> {
 
 fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {
     let text = match purpose {
+        // An identity file under a passphrase, as `age -p` writes it: bytes, for which base64 stands.
+        Purpose::Key if bytes.starts_with(b"age-encryption.org/") => {
+            Some(Secret::new(STANDARD.encode(&bytes)))
+        }
         Purpose::Key => Secret::from_text(&bytes),
         _ => Secret::from_utf8(std::mem::take(&mut *bytes)),
     };

@@ -10,6 +10,7 @@ fn shown(keys: &Keys) -> Vec<String> {
         .iter()
         .map(|m| match &m.kind {
             Kind::Identity(s) => format!("{}: identity {}", m.label, s.expose()),
+            Kind::LockedKey(..) => format!("{}: locked key", m.label),
             Kind::Passphrase(s) => format!("{}: passphrase {}", m.label, s.expose()),
             Kind::Slot(s) => format!("{}: slot {}", m.label, s.slot),
         })

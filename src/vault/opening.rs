@@ -11,6 +11,9 @@ use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
 use crate::unlock::{self, Keys, Kind, Material, SlotSecret};
 
+/// What is said after a wrong answer, before the question.
+const AGAIN: &str = "Wrong passphrase, try again. ";
+
 pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Meta)> {
     let shown = named.display();
     file::read_regular(real, sealed::FILE_LIMIT).map_err(|error| match error {
@@ -38,8 +41,8 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// Tries what was gathered, then asks for a passphrase if that can be done and makes sense. What
-/// opened it, and what `attempt` got of that.
+/// Tries what was gathered, then asks for the passphrases of keys that have one, and for the vault's, if
+/// that can be done and makes sense. What opened it, and what `attempt` got of that.
 ///
 /// # Errors
 /// Locked (4), with what was tried; damaged (5); refused (6), also for a passphrase that costs more
@@ -52,6 +55,7 @@ pub(super) fn unlock_with<T>(
 ) -> Result<(T, Material)> {
     let Keys { materials, named, problems } = keys;
     let has_slot = !scanned.slots.is_empty();
+    let mut locked = Vec::new();
     let mut failures = Vec::new();
     let mut tried = Vec::new();
     let passphrase_tried = materials.iter().any(|m| matches!(m.kind, Kind::Passphrase(_)));
@@ -60,10 +64,24 @@ pub(super) fn unlock_with<T>(
             Ok(opened) => return Ok((opened, material)),
             Err(error) if matches!(error.class, Class::Locked | Class::Refused) => {
                 access.say.debug(format!("{}: {}", material.label, error.what));
-                tried.push(material.label);
+                tried.push(material.label.clone());
                 failures.push(error);
+                locked.push(material);
             }
             Err(error) => return Err(error),
+        }
+    }
+    if access.prompt.available() && (named || !(access.spare)()) {
+        for material in &locked {
+            match ask_for_key(scanned, material, access, &attempt) {
+                Ok(None) => {}
+                Ok(Some(opened)) => return Ok(opened),
+                Err(error) if error.class == Class::Locked => {
+                    failures.retain(|failure| failure.class == Class::Refused);
+                    failures.insert(0, error);
+                }
+                Err(error) => return Err(error),
+            }
         }
     }
     if let Some(at) = failures.iter().position(|error| error.class == Class::Refused) {
@@ -97,12 +115,53 @@ pub(super) fn unlock_with<T>(
     }
 }
 
+/// Asks for the passphrases of the keys in one source that may open the vault; nothing where there are
+/// none, or no answer is given. Three tries for each, and an empty line for none, as ssh has it.
+fn ask_for_key<T>(
+    scanned: &Scanned,
+    material: &Material,
+    access: &Access,
+    attempt: impl Fn(&Material) -> Result<T>,
+) -> Result<Option<(T, Material)>> {
+    let Kind::Identity(text) = &material.kind else { return Ok(None) };
+    let identities = sealed::parse_identities(text, &material.label).unwrap_or_default();
+    let mut failure = None;
+    'keys: for identity in identities.iter().filter(|identity| identity.asks(scanned)) {
+        for again in ["", AGAIN, AGAIN] {
+            let question = format!("{again}Enter passphrase for {}: ", identity.shown());
+            let passphrase = access.prompt.hidden(&question)?;
+            if passphrase.is_empty() {
+                continue 'keys;
+            }
+            let kind = if identity.is_file() {
+                let Some(text) = identity.decrypt_file(&passphrase)? else { continue };
+                Kind::Identity(text)
+            } else {
+                Kind::LockedKey(text.duplicate(), passphrase)
+            };
+            let material = Material { label: material.label.clone(), kind, sops: material.sops };
+            match attempt(&material) {
+                Ok(opened) => return Ok(Some((opened, material))),
+                // What is in the file was tried; of an ssh key, only its passphrase can be wrong.
+                Err(error) if error.class == Class::Locked && identity.is_file() => {
+                    failure = Some(error);
+                    continue 'keys;
+                }
+                Err(error) if error.class == Class::Locked => {}
+                Err(error) => return Err(error),
+            }
+        }
+        failure = Some(Error::locked(format!("the passphrase does not open {}", identity.shown())));
+    }
+    failure.map_or(Ok(None), Err)
+}
+
 /// Three tries, as ssh and sudo give.
 fn ask<T>(access: &Access, attempt: impl Fn(&Material) -> Result<T>) -> Result<(T, Material)> {
     let mut tries = 0;
     loop {
         // On the terminal, like the question: an SDK keeps stderr to itself.
-        let again = if tries == 0 { "" } else { "Wrong passphrase, try again. " };
+        let again = if tries == 0 { "" } else { AGAIN };
         let question = format!("{again}Enter passphrase for {}: ", access.path.display());
         let passphrase = access.prompt.hidden(&question)?;
         let material = Material {
@@ -136,6 +195,10 @@ fn open(scanned: &Scanned, material: &Material, access: &Access) -> Result<Opene
     access.with_terms(|terms| match &material.kind {
         Kind::Identity(text) => sealed::parse_identities(text, &material.label)
             .and_then(|identities| sealed::open(scanned, &identities, &[], terms)),
+        Kind::LockedKey(text, passphrase) => sealed::parse_identities(text, &material.label)
+            .and_then(|identities| {
+                sealed::open_by_locked_key(scanned, &identities, passphrase, terms)
+            }),
         Kind::Passphrase(passphrase) => {
             sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase), terms)
         }

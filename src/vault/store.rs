@@ -207,9 +207,8 @@ impl<'a> Vault<'a> {
     /// True if the key of this recipient was among those that opened it. Nobody but a plugin knows
     /// the recipient of a plugin's key.
     pub fn opened_with(&self, recipient: &str) -> bool {
-        let Some(Material { kind: Kind::Identity(text), label, .. }) = &self.key else {
-            return false;
-        };
+        let Some(Material { kind, label, .. }) = &self.key else { return false };
+        let (Kind::Identity(text) | Kind::LockedKey(text, _)) = kind else { return false };
         let identities = sealed::parse_identities(text, label).unwrap_or_default();
         let mut recipients = identities.iter().filter_map(sealed::Identity::recipient);
         recipients.any(|known| known.to_string() == recipient)

@@ -261,6 +261,21 @@ fn a_passphrase_slot_is_shown_with_its_cost() {
 // What opens it.
 
 #[test]
+fn a_key_under_a_passphrase_is_a_note_where_a_terminal_is_there_to_ask_on() {
+    use crate::unlock::own::{ED25519, ED25519_PUB};
+    let test = Test::new().file("key", ED25519, 0o600);
+    test.command(["init", "-r", ED25519_PUB]).run();
+    let test = test.env("AWS_VAULT_AGE_KEY_FILE", "key");
+    let what = "no key opens this vault: the ssh key in key has a passphrase of its own";
+    doctor(&test).has("unlock.open", "problem", what);
+    let (pty, pipes) = test.command(["doctor"]).any_status().pty_with_pipes();
+    let screen = pty.screen();
+    let output = test.command(["doctor"]).any_status().finish(pty, pipes);
+    assert_eq!(screen, "");
+    assert!(output.stdout.contains(&format!("{what}, asked for on the terminal; not tried")));
+}
+
+#[test]
 fn the_first_line_with_anything_in_it_wins() {
     let (_standin, test) = usual();
     let test = test.env("AWS_VAULT_PASSPHRASE", PASSPHRASE).env("SOPS_AGE_KEY", AGE_KEY);

@@ -27,6 +27,7 @@ use crate::support::child::spawn;
 use crate::support::pty::Pty;
 use crate::support::standin::identity::Provider;
 use crate::support::standin::{Fault, Role, StandIn, User, World};
+use crate::unlock::own;
 
 const ED25519: &str = include_str!("../../fixtures/ssh/test_ed25519");
 const ED25519_PUB: &str = include_str!("../../fixtures/ssh/test_ed25519.pub");
@@ -341,6 +342,31 @@ fn no_secret_is_left_when_the_passphrase_was_typed() {
     secrets.add("what was typed wrong", wrong);
     assert_nothing(&[("typed".to_owned(), scene.search(&stopped.memory(), secrets, false))]);
     stopped.kill();
+}
+
+#[test]
+fn no_secret_is_left_when_a_keys_own_passphrase_was_typed() {
+    const ED25519: &str = include_str!("../../fixtures/ssh/locked_ed25519");
+    const RSA: &str = include_str!("../../fixtures/ssh/locked_rsa");
+    const WORD: &str = "seven-wooden-ladders-2931";
+    let scene = Scene::new();
+    let file = own::identity_file(&scene.identity, WORD, 4, false);
+    let test = scene.test.clone().file("file", file, 0o600);
+    let test = test.file("locked-ed25519", ED25519, 0o600).file("locked-rsa", RSA, 0o600);
+    for key in ["locked-ed25519", "locked-rsa", "file"] {
+        let mut command = test.command(["-i", key]).args(PLAIN).program(binary()).ready();
+        traced(&mut command);
+        let mut pty = Pty::spawn(command, scene.test.place());
+        let mut stopped = Stopped::at_start(pty.child());
+        let wrong = random_text(20);
+        pty.press(&format!("{wrong}\n{WORD}\n"));
+        stopped.run_to(execve);
+        let mut secrets = scene.with_seed(scene.secrets());
+        secrets.add("what was typed wrong", wrong);
+        secrets.add("what was typed", WORD);
+        assert_nothing(&[(key.to_owned(), scene.search(&stopped.memory(), secrets, false))]);
+        stopped.kill();
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! reader in Python on the file. `.ci/run` installs them, pinned, and puts them first in PATH.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::support::builder::Test;
 use crate::support::moto::Moto;
@@ -224,6 +225,45 @@ fn age_opens_a_vault_for_an_ssh_key() {
         test.command(["-q", "-N", "", "-t", kind, "-f", "key"]).program("ssh-keygen").run();
         let public = String::from_utf8(test.read("key.pub")).expect("a public key");
         assert_plaintext(&age(&vault_for(test, &["-r", public.trim()]), "key"));
+    }
+}
+
+#[test]
+#[ignore = "needs age and ssh-keygen (see .ci/run)"]
+fn the_passphrases_of_age_and_ssh_keygen_open_a_vault() {
+    let soon = Duration::from_secs(60);
+    let word = "correct horse";
+    let test = vault_for(Test::new(), &["--generate-identity", "key"]);
+    for flags in [&["-p", "-o", "own", "key"][..], &["-p", "-a", "-o", "own", "key"]] {
+        let mut pty = test.command(flags).program("age").pty();
+        for question in ["Enter passphrase", "Confirm passphrase"] {
+            pty.expect(question, soon);
+            pty.send(word);
+        }
+        assert_eq!(pty.end(soon).0, 0);
+        let test = test.clone().file("own", test.read("own"), 0o600);
+        let mut pty = test.command(["-i", "own", "list", "--credentials"]).pty();
+        pty.expect("Enter passphrase for the identity file own: ", soon);
+        pty.send(word);
+        let (status, screen) = pty.end(soon);
+        assert!(status == 0 && screen.ends_with("\ndemo\n"), "{status}: {screen}");
+        std::fs::remove_file(test.home().join("own")).expect("to remove the file");
+    }
+    // What ssh-keygen writes where nothing is said, and the ciphers that it can be told to use.
+    let ciphers =
+        ["", "aes256-ctr", "aes128-ctr", "aes192-ctr", "aes256-cbc", "aes256-gcm@openssh.com"];
+    for (kind, cipher) in ciphers.iter().map(|cipher| ("ed25519", *cipher)).chain([("rsa", "")]) {
+        let test = Test::new();
+        let keygen =
+            test.command(["-q", "-t", kind, "-f", "key", "-N", word]).program("ssh-keygen");
+        if cipher.is_empty() { keygen } else { keygen.args(["-Z", cipher]) }.run();
+        let public = String::from_utf8(test.read("key.pub")).expect("a public key");
+        test.command(["init", "-r", public.trim()]).run();
+        let mut pty = test.command(["-i", "key", "pin"]).pty();
+        pty.expect("Enter passphrase for the ssh key in key: ", soon);
+        pty.send(word);
+        let (status, screen) = pty.end(soon);
+        assert!(status == 0 && screen.contains("\nSHA256:"), "{kind}, {cipher}: {screen}");
     }
 }
 

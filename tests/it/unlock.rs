@@ -3,6 +3,7 @@
 mod asking;
 mod files;
 pub mod kinds;
+pub mod own;
 mod owners;
 
 use std::time::Duration;

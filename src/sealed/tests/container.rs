@@ -120,7 +120,8 @@ fn what_does_not_open_says_which_kind_of_key_was_tried() {
     assert_eq!(what(&[], &["wrong"]), "the passphrase does not open this vault");
     assert_eq!(what(&stranger, &["wrong"]), "neither a key nor the passphrase opens this vault");
     assert_eq!(what(&[], &[]), "no key and no passphrase was given for this vault");
-    assert!(what(&identities(SSH_ENCRYPTED), &[]).contains("a passphrase of its own"));
+    // It is for another vault, and nobody is told to look for its passphrase.
+    assert_eq!(what(&identities(SSH_ENCRYPTED), &[]), "no key opens this vault");
 
     let sealed = seal(PLAINTEXT, &[recipient], &[], false).unwrap();
     let error = reopen(&sealed.bytes, &[], &["p"]).unwrap_err();
@@ -138,6 +139,21 @@ fn a_key_that_cannot_be_used_stops_no_other() {
     let slots = [slot("p")];
     let sealed = seal(PLAINTEXT, &recipients, &slots, false).unwrap();
     assert!(reopen(&sealed.bytes, &all[..1], &["p"]).is_ok());
+    let error = reopen(&sealed.bytes, &all[..1], &[]).unwrap_err();
+    assert_eq!(
+        (error.class, &*error.what),
+        (
+            Class::Locked,
+            "no key opens this vault: the ssh key in the key has a passphrase of its own"
+        )
+    );
+    let scanned = scan(&sealed.bytes).unwrap();
+    let by = |word: &str| {
+        open_by_locked_key(&scanned, &all, &secret(word), Terms::unasked()).map_err(|e| e.class)
+    };
+    assert_eq!(*by("test").unwrap().plaintext, PLAINTEXT);
+    assert_eq!(by("Test").unwrap_err(), Class::Locked);
+    assert_eq!(by("").unwrap_err(), Class::Locked);
 }
 
 #[test]

@@ -9,9 +9,6 @@ use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, SECRET_ACCESS_KEY};
 
 pub const ED25519: &str = include_str!("../../../fixtures/ssh/test_ed25519");
 pub const ED25519_PUB: &str = include_str!("../../../fixtures/ssh/test_ed25519.pub");
-const ED25519_ENCRYPTED: &str = include_str!("../../../fixtures/ssh/test_ed25519_encrypted");
-const ED25519_ENCRYPTED_PUB: &str =
-    include_str!("../../../fixtures/ssh/test_ed25519_encrypted.pub");
 pub const RSA: &str = include_str!("../../../fixtures/ssh/test_rsa");
 pub const RSA_PUB: &str = include_str!("../../../fixtures/ssh/test_rsa.pub");
 
@@ -174,18 +171,6 @@ fn ssh_keys_open_the_vault() {
         let wrong = "vault: error: no key opens this vault\nvault: hint: tried other\n";
         locked(&other, &["-i", "other"], wrong);
     }
-}
-
-#[test]
-fn an_ssh_key_with_a_passphrase_of_its_own_opens_nothing_and_says_so() {
-    let test = Test::new().file("key", ED25519_ENCRYPTED, 0o600);
-    test.command(["init", "-r", ED25519_ENCRYPTED_PUB]).run();
-    locked(
-        &test,
-        &["-i", "key"],
-        "vault: error: no key opens this vault: the ssh key in key has a passphrase of its own\n\
-         vault: hint: decrypt that key (ssh-keygen -p) or use another one\n",
-    );
 }
 
 /// A plugin that wraps the file key in nothing at all, and writes down what it is asked for.
