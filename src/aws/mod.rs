@@ -23,5 +23,5 @@ pub use iam::{Iam, LastUse, ListedKey, NewDevice};
 pub use identity::Identity;
 pub use signin::SigninService;
 pub use sso::{NotGiven, Portal};
-pub use sso_oidc::{DeviceCode, NoToken, Oidc, Registration, Tokens};
+pub use sso_oidc::{DeviceCode, NoToken, NotRefreshed, Oidc, Registration, Tokens};
 pub use sts::Sts;

@@ -25,6 +25,8 @@ use crate::secret::Secret;
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// RFC 6749, section 6.
 const REFRESH_TOKEN: &str = "refresh_token";
+/// `slow_down` (RFC 8628, section 3.5) in AWS's names.
+const SLOW_DOWN: &str = "SlowDownException";
 /// RFC 8628, section 3.2: what counts where the server names no interval.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// A code that lives longer than AWS's ten minutes is waited for so long at most.
@@ -95,7 +97,7 @@ pub enum NoToken {
 impl From<StsError> for NoToken {
     fn from(error: StsError) -> Self {
         match &error {
-            StsError::Throttled { code } if code == "SlowDownException" => Self::SlowDown,
+            StsError::Throttled { code } if code == SLOW_DOWN => Self::SlowDown,
             StsError::Denied { code, .. } => match code.as_str() {
                 "AuthorizationPendingException" => Self::Pending,
                 "ExpiredTokenException" => Self::Expired,
@@ -107,6 +109,35 @@ impl From<StsError> for NoToken {
             },
             _ => Self::Failed(error),
         }
+    }
+}
+
+/// Why a refresh token gave nothing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotRefreshed {
+    /// `invalid_grant`, `expired_token`, `invalid_client`, `unauthorized_client` (RFC 6749, section
+    /// 5.2): the token, or the client that it belongs to, is worth nothing any more.
+    Over,
+    /// No answer, or one that says nothing of the token: it may be good later.
+    Failed(StsError),
+}
+
+impl From<StsError> for NotRefreshed {
+    fn from(error: StsError) -> Self {
+        const OVER: [&str; 4] = [
+            "InvalidGrantException",
+            "ExpiredTokenException",
+            "InvalidClientException",
+            "UnauthorizedClientException",
+        ];
+        if OVER.iter().any(|code| error.is(code)) { Self::Over } else { Self::Failed(error) }
+    }
+}
+
+impl NotRefreshed {
+    /// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
+    pub fn is_slow_down(&self) -> bool {
+        matches!(self, Self::Failed(StsError::Throttled { code }) if code == SLOW_DOWN)
     }
 }
 
@@ -215,7 +246,7 @@ impl Oidc {
         client_id: &str,
         client_secret: &Secret,
         refresh: &Secret,
-    ) -> Result<Tokens, NoToken> {
+    ) -> Result<Tokens, NotRefreshed> {
         let secrets = [client_secret, refresh];
         let answer = self.connection.unsigned("CreateToken", &secrets, true, |sdk, retry| {
             sdk.create_token()
@@ -281,6 +312,38 @@ mod tests {
         assert_eq!(NoToken::from(throttled("SlowDownException")), NoToken::SlowDown);
         let other = throttled("TooManyRequestsException");
         assert!(matches!(NoToken::from(other), NoToken::Failed(_)));
+    }
+
+    #[test]
+    fn only_a_word_of_the_token_ends_it() {
+        let denied = |code: &str| {
+            let code = code.to_owned();
+            StsError::Denied { operation: "CreateToken", code, message: String::new(), skew: None }
+        };
+        for code in [
+            "InvalidGrantException",
+            "ExpiredTokenException",
+            "InvalidClientException",
+            "UnauthorizedClientException",
+        ] {
+            assert_eq!(NotRefreshed::from(denied(code)), NotRefreshed::Over, "{code}");
+        }
+        let slow_down = StsError::Throttled { code: "SlowDownException".to_owned() };
+        assert!(NotRefreshed::from(slow_down).is_slow_down());
+        let place = "oidc.example:443".to_owned();
+        for other in [
+            denied("AccessDeniedException"),
+            denied("AuthorizationPendingException"),
+            denied("InvalidRequestException"),
+            StsError::Throttled { code: "TooManyRequestsException".to_owned() },
+            StsError::Unavailable { service: "x", status: 500, code: String::new() },
+            StsError::Timeout { place },
+            StsError::Unreachable { why: String::new(), hint: None, lost: true },
+            nothing("no token in it"),
+        ] {
+            let kept = NotRefreshed::from(other);
+            assert!(matches!(kept, NotRefreshed::Failed(_)) && !kept.is_slow_down(), "{kept:?}");
+        }
     }
 
     #[test]

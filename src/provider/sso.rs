@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Provider;
 use super::base::Start;
 use super::device::{invitation, wait_for_a_person};
-use crate::aws::{NoToken, NotGiven, Oidc, Portal, StsError};
+use crate::aws::{NotGiven, NotRefreshed, Oidc, Portal, StsError, Tokens};
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -27,6 +27,8 @@ const DEADLINE: Duration = Duration::from_secs(50);
 const REFRESH_BEFORE: i64 = 5 * 60;
 /// A refresh that could be done without takes so long at most.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Before each further try of a refresh that AWS answers with `slow_down`, in seconds.
+const SLOW_DOWN_PAUSES: [u64; 2] = [1, 3];
 
 /// One place where people log in, seen from one profile.
 pub struct IdentityCenter<'a> {
@@ -190,19 +192,19 @@ impl IdentityCenter<'_> {
         };
         let login = place.load().ok_or(NoCredentials::LoggedOut)?;
         let Some(refresh) = login.refresh_token(now()).filter(|_| !good(&login)) else {
-            return if valid(&login) {
-                Ok(login.access)
-            } else {
+            if valid(&login) {
+                return Ok(login.access);
+            }
+            // Over by our clock is no word of AWS's.
+            if is_refused(&login) {
                 keep(&lock, &login.ended(), self.say);
-                Err(NoCredentials::LoggedOut)
-            };
+            }
+            return Err(NoCredentials::LoggedOut);
         };
         // One that still lasts is used if the next is not to be had soon.
         let soon = Instant::now() + PATIENCE;
         let deadline = if valid(&login) { deadline.min(soon) } else { deadline };
-        let oidc = self.oidc(deadline)?;
-        let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
-        match answer {
+        match self.refresh(&login, refresh, deadline, valid(&login))? {
             Ok(tokens) => {
                 let refresh =
                     tokens.refresh.or_else(|| login.refresh.as_ref().map(Secret::duplicate));
@@ -212,16 +214,37 @@ impl IdentityCenter<'_> {
                 keep(&lock, &login, self.say);
                 Ok(login.access)
             }
-            Err(NoToken::Failed(_)) if valid(&login) => Ok(login.access),
-            Err(NoToken::Failed(error)) => Err(NoCredentials::Ours(error.into_error())),
-            Err(_) if valid(&login) => {
+            Err(NotRefreshed::Failed(_)) if valid(&login) => Ok(login.access),
+            Err(NotRefreshed::Failed(error)) => Err(NoCredentials::Ours(error.into_error())),
+            Err(NotRefreshed::Over) if valid(&login) => {
                 let login = Login { refresh: None, ..login };
                 keep(&lock, &login, self.say);
                 Ok(login.access)
             }
-            Err(_) => {
+            Err(NotRefreshed::Over) => {
                 keep(&lock, &login.ended(), self.say);
                 Err(NoCredentials::LoggedOut)
+            }
+        }
+    }
+
+    /// Asks for new tokens; where AWS wants it slower, again after a pause, unless the present one
+    /// `lasts`.
+    fn refresh(
+        &self,
+        login: &Login,
+        refresh: &Secret,
+        deadline: Instant,
+        lasts: bool,
+    ) -> Result<std::result::Result<Tokens, NotRefreshed>> {
+        let oidc = self.oidc(deadline)?;
+        let mut pauses = SLOW_DOWN_PAUSES.into_iter().map(Duration::from_secs);
+        loop {
+            let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
+            let again = answer.as_ref().is_err_and(NotRefreshed::is_slow_down) && !lasts;
+            match pauses.next().filter(|pause| again && Instant::now() + *pause < deadline) {
+                Some(pause) => std::thread::sleep(pause),
+                None => return Ok(answer),
             }
         }
     }

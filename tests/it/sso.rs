@@ -472,6 +472,107 @@ fn a_refresh_that_fails_for_a_while_is_no_end() {
     assert!(calls.ends_with(end), "{calls}");
 }
 
+/// A login whose access token AWS no longer takes, and whose refreshes get this answer.
+fn no_refresh(status: u16, exception: &'static str) -> (StandIn, Test) {
+    let (standin, test) = logged_in();
+    standin.change(|world| {
+        world.sso.granted[0].expires = 0;
+        world.sso.no_refresh = Some((status, exception));
+    });
+    (standin, test)
+}
+
+#[test]
+fn a_refresh_token_that_aws_has_no_time_for_is_kept() {
+    let throttled = |code: &str| {
+        format!(
+            "vault: error: AWS is throttling requests ({code})\n\
+             vault: hint: wait a while, or let fewer jobs ask at once\n"
+        )
+    };
+    let failed = |status: u16, code: &str| {
+        format!(
+            "vault: error: IAM Identity Center failed (HTTP {status}, {code})\n\
+             vault: hint: try again later\n"
+        )
+    };
+    let refused = |code: &str| format!("vault: error: AWS refused CreateToken: {code}\n");
+    let answers = [
+        (400, "SlowDownException", throttled("SlowDownException")),
+        (429, "TooManyRequestsException", throttled("TooManyRequestsException")),
+        (400, "ThrottlingException", throttled("ThrottlingException")),
+        (429, "Whatever", throttled("Whatever")),
+        (500, "InternalServerException", failed(500, "InternalServerException")),
+        (503, "ServiceUnavailable", failed(503, "ServiceUnavailable")),
+        // Odd for a refresh, and no word of the token.
+        (400, "AuthorizationPendingException", refused("AuthorizationPendingException")),
+        (400, "AccessDeniedException", refused("AccessDeniedException")),
+        (400, "InvalidScopeException", refused("InvalidScopeException")),
+    ];
+    std::thread::scope(|scope| {
+        for (status, exception, said) in answers {
+            scope.spawn(move || {
+                let (standin, test) = no_refresh(status, exception);
+                json(&test, "dev").expect_error(9, &said).run();
+                // It is tried again as soon as it is asked for again.
+                json(&test, "ops").expect_error(9, &said).run();
+                standin.change(|world| world.sso.no_refresh = None);
+                json(&test, "dev").expect_stderr("").run();
+                let end = "CreateToken by refresh token 1: ok\n\
+                           GetRoleCredentials by access token 2 role=ReadOnly in 123456789012: ok\n";
+                assert!(log(&standin).ends_with(end), "{exception}: {}", log(&standin));
+            });
+        }
+    });
+}
+
+#[test]
+fn a_refresh_token_is_kept_where_the_access_token_lasts() {
+    for exception in ["SlowDownException", "AccessDeniedException"] {
+        let (standin, test) = scene();
+        tokens_last(&standin, 60);
+        login(&test).run();
+        standin.change(|world| world.sso.no_refresh = Some((400, exception)));
+        json(&test, "dev").expect_stderr("").run();
+        standin.change(|world| world.sso.no_refresh = None);
+        json(&test, "ops").expect_stderr("").run();
+        let end = "CreateToken by refresh token 1: ok\n\
+                   GetRoleCredentials by access token 2 role=Admin in 123456789012: ok\n";
+        assert!(log(&standin).ends_with(end), "{exception}: {}", log(&standin));
+    }
+}
+
+#[test]
+fn a_refresh_whose_answer_is_lost_is_tried_again() {
+    for fault in [Fault::DropBefore, Fault::Html(200), Fault::Empty(502)] {
+        let (standin, test) = logged_in();
+        standin.change(|world| world.sso.granted[0].expires = 0);
+        standin.pass_next(1);
+        for _ in 0..3 {
+            standin.fail_next(fault);
+        }
+        json(&test, "dev").any_status().run();
+        standin.obey_no_more();
+        json(&test, "dev").expect_stderr("").run();
+    }
+}
+
+#[test]
+fn a_refresh_token_that_aws_says_is_bad_is_thrown_away() {
+    for (status, exception) in [
+        (400, "InvalidGrantException"),
+        (401, "InvalidClientException"),
+        (400, "UnauthorizedClientException"),
+        (400, "ExpiredTokenException"),
+    ] {
+        let (standin, test) = no_refresh(status, exception);
+        json(&test, "dev").expect_error(9, NOBODY).run();
+        let calls = log(&standin);
+        json(&test, "dev").expect_error(9, NOBODY).run();
+        assert_same(exception, &calls, &log(&standin));
+    }
+}
+
 #[test]
 fn a_login_without_a_refresh_token_lasts_until_its_end() {
     let (standin, test) = scene();

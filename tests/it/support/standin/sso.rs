@@ -66,6 +66,8 @@ pub struct Sso {
     pub credentials_last: i64,
     /// Whether refresh tokens are given.
     pub refreshes: bool,
+    /// Status and exception that each refresh gets instead.
+    pub no_refresh: Option<(u16, &'static str)>,
     /// Account and name of the roles that everybody has.
     pub roles: BTreeSet<(String, String)>,
     pub granted: Vec<Granted>,
@@ -88,6 +90,7 @@ impl Default for Sso {
             client_lasts: 90 * 24 * 3600,
             credentials_last: 3600,
             refreshes: true,
+            no_refresh: None,
             roles: BTreeSet::from([
                 role("123456789012", "ReadOnly"),
                 role("123456789012", "Admin"),
@@ -267,6 +270,9 @@ impl Sso {
                 self.granted.iter().position(|granted| granted.refresh.as_deref() == Some(token));
             let at = at.ok_or(BAD_GRANT)?;
             call.subject = Some(format!("refresh token {}", at + 1));
+            if let Some((status, exception)) = self.no_refresh {
+                return Err(Refused(status, exception, "ordered"));
+            }
             let granted = &mut self.granted[at];
             if granted.over || granted.spent || granted.client != client {
                 return Err(BAD_GRANT);
