@@ -36,6 +36,9 @@ const PROOF: Duration = Duration::from_secs(900);
 /// code, and six in three minutes are the most that are sent.
 const PROOF_PAUSES: [u64; 6] = [0, 8, 7, 5, 5, 5];
 
+/// The same where there is no place for a ledger, so that one code is all that is sent.
+const ONE_PROOF_PAUSE: [u64; 1] = [15];
+
 /// Before each further try of a call to IAM, which needs some seconds to know everywhere what it did.
 const IAM_PAUSES: [u64; 4] = [1, 2, 4, 8];
 
@@ -73,7 +76,7 @@ impl Enroll<'_, '_> {
     ///
     /// # Errors
     /// No key for the profile (3); a key that is no IAM user's, or a device of that name that is not
-    /// ours (6); what AWS refuses (9); what saving the vault ends with (7, 8, 10).
+    /// ours (6); what AWS refuses, or no way to record codes (9); what saving the vault ends with (7, 8, 10).
     pub fn run(mut self) -> Result<Enrolled> {
         let key = self.vault.payload().credential(self.profile).ok_or_else(|| {
             Error::not_found(format!("no key for profile {:?} in the vault", self.profile))
@@ -82,6 +85,8 @@ impl Enroll<'_, '_> {
         let user = User::of(&self.sts.caller_identity(&key)?)?;
         let device = self.device_name(&user)?;
         let serial = format!("{}:mfa/{device}", user.account);
+        // Before a device is made whose codes could not be used.
+        self.cache.ledger(&serial).can_record(self.deadline)?;
         let fresh = self.vault.payload().totp(&serial).is_none();
         if fresh {
             self.create(&key, &device, &serial)?;
@@ -267,11 +272,15 @@ impl Enroll<'_, '_> {
 
     /// GetSessionToken with a code, until STS knows the device.
     fn prove(&mut self, key: &Credentials, serial: &str, seed: &Seed) -> Result<()> {
-        for pause in PROOF_PAUSES {
-            if !self.pause(Some(pause)) {
+        let ledger = self.cache.ledger(serial);
+        let pauses: &[u64] = match ledger.can_record(self.deadline)? {
+            true => &PROOF_PAUSES,
+            false => &ONE_PROOF_PAUSE,
+        };
+        for pause in pauses {
+            if !self.pause(Some(*pause)) {
                 break;
             }
-            let ledger = self.cache.ledger(serial);
             let claim = ledger.claim(seed.period(), self.now(), self.deadline)?;
             if !self.pause(Some(claim.wait.as_secs())) {
                 break;

@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 pub use append::{Appendix, open_to_append};
 pub use descriptor::{Descriptor, descriptor, withdraw};
 pub use lock::{
-    Holder, Lock, LockError, Planted, is_locked, lock, lock_holder, planted_at, remove_idle_lock,
+    Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_holder, planted_at,
+    remove_idle_lock,
 };
 pub use read::{Meta, ReadError, read_fd, read_regular, read_stream};
 pub use replace::{

@@ -148,7 +148,8 @@ pub fn planted_at(path: &Path) -> Option<Planted> {
     planted(&name, &about, path).ok().flatten()
 }
 
-fn lock_file(path: &Path) -> PathBuf {
+/// The lock file of a path: `<path>.lock`.
+pub fn lock_file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)

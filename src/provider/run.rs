@@ -1,5 +1,7 @@
 //! Running a plan: each session out of the cache, or made once for all; each MFA code sent once.
 
+mod codes;
+
 use std::cell::{Cell, OnceCell};
 use std::time::{Duration, Instant};
 
@@ -11,15 +13,9 @@ use crate::aws::{Sts, StsError};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::profile::{Base, Mfa, Plan, Step};
-use crate::random;
+use crate::profile::{Base, Plan, Step};
 use crate::secret::Secret;
 use crate::session::{Cache, Kind, Obtained, Wanted};
-use crate::totp::Seed;
-
-/// Nine verifications in three minutes lock a device, and hosts that share no ledger share the budget:
-/// one process sends three codes at most.
-const CODES: u32 = 3;
 
 /// A role may demand that the code is not older than this (`aws:MultiFactorAuthAge`); nothing says so
 /// but its refusal.
@@ -192,66 +188,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Sends codes of a seed until one is taken. Each is claimed before it is sent, so no other process
-    /// sends it; what became of a code that got no answer is unknown, so it is spent.
-    fn send_with(
-        &self,
-        step: &Step,
-        from: &Credentials,
-        mfa: &Mfa,
-        seed: &Seed,
-    ) -> std::result::Result<Credentials, Failed> {
-        let ledger = self.cache.ledger(&mfa.serial);
-        let mut sent = 0;
-        let mut refused = false;
-        loop {
-            let sts = self.sts()?;
-            let now = Timestamp(self.provider.clock.now().0 + sts.clock_offset().unwrap_or(0));
-            let deadline = self.deadline.get();
-            // Hosts that share no ledger would all begin with the present step.
-            let claim = if refused {
-                let last = sent + 1 == CODES;
-                ledger.claim_after_refusal(seed.period(), now, deadline, last)?
-            } else {
-                ledger.claim_random(seed.period(), now, deadline)?
-            };
-            if !claim.wait.is_zero() {
-                let wait = claim.wait.as_secs();
-                self.provider.say.debug(format!("waiting {wait} s for the next MFA code"));
-                std::thread::sleep(claim.wait);
-            }
-            let code = seed.code(claim.step);
-            sent += 1;
-            let failure = match self.send(step, from, Some((&mfa.serial, &code))) {
-                Ok(made) => return Ok(made),
-                Err(failure) => failure,
-            };
-            // With the offset known, another code can be right; without, or after an answer that
-            // names the device, no code is.
-            refused = match &failure {
-                StsError::MfaInvalid { skew: Some(_) } => true,
-                StsError::Throttled { .. }
-                | StsError::Unavailable { .. }
-                | StsError::Timeout { .. }
-                | StsError::Unreachable { lost: true, .. } => false,
-                StsError::Unreachable { lost: false, .. } => {
-                    ledger.give_back(&claim, deadline);
-                    return Err(failure.into());
-                }
-                _ => return Err(failure.into()),
-            };
-            let pause = if refused { random_pause()? } else { Duration::from_secs(1) };
-            if sent >= CODES || Instant::now() + pause >= deadline {
-                return Err(match failure {
-                    StsError::MfaInvalid { .. } => Failed::Ours(refused_again()),
-                    failure => failure.into(),
-                });
-            }
-            self.provider.say.debug("the MFA code was not taken, trying the next one");
-            std::thread::sleep(pause);
-        }
-    }
-
     fn send(
         &self,
         step: &Step,
@@ -336,17 +272,4 @@ fn without_mfa(error: Error, plan: &Plan) -> Error {
         )),
         _ => error,
     }
-}
-
-/// The clock is known by now and the codes are ours alone on this host.
-fn refused_again() -> Error {
-    Error::aws("AWS refused the MFA codes of the device's seed").hint(
-        "other hosts use this device at the same time: try again in three minutes; or the seed is another device's",
-    )
-}
-
-/// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
-fn random_pause() -> Result<Duration> {
-    let random = u16::from_le_bytes(*random::bytes()?);
-    Ok(Duration::from_millis(1000 + u64::from(random) % 4000))
 }

@@ -165,16 +165,30 @@ impl Cache {
         }
     }
 
-    /// The decrypted content of a file; none if it is missing or, which is said once, damaged.
+    /// The decrypted content of a file; none if it is missing or, which is said once, damaged or out of
+    /// reach.
     pub(super) fn read(&self, kind: &str, name: &str) -> Option<Zeroizing<Vec<u8>>> {
-        match file::read_regular(&self.path(kind, name)?, FILE_LIMIT) {
-            Ok((bytes, _)) => self.keys.open(kind, name, bytes).or_else(|| self.damaged()),
-            Err(ReadError::NotFound) => None,
-            Err(ReadError::NotRegular | ReadError::TooLarge) => self.damaged(),
-            Err(ReadError::Io(error)) => {
-                self.unusable(&error);
-                None
-            }
+        self.try_read(kind, name).unwrap_or_else(|error| {
+            self.unusable(&error);
+            None
+        })
+    }
+
+    /// The same where it matters whether there is nothing or it cannot be read.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn try_read(
+        &self,
+        kind: &str,
+        name: &str,
+    ) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+        let Some(path) = self.path(kind, name) else { return Ok(None) };
+        match file::read_regular(&path, FILE_LIMIT) {
+            Ok((bytes, _)) => Ok(self.keys.open(kind, name, bytes).or_else(|| self.damaged())),
+            Err(ReadError::NotFound) => Ok(None),
+            Err(ReadError::NotRegular | ReadError::TooLarge) => Ok(self.damaged()),
+            Err(ReadError::Io(error)) => Err(error),
         }
     }
 

@@ -1,13 +1,21 @@
 //! The ledger of an MFA device: its book in an encrypted file, under a lock that is taken last and held
 //! only to read and write, never over a call or a wait.
+//!
+//! A claim that cannot be written down is none: on a full disk (ENOSPC, EDQUOT), on one that fails (EIO),
+//! without locks (ENOLCK), over a limit (EFBIG), or where the ledger is there and cannot be read or
+//! written, every process would send the codes of all the others. Only where nothing of a ledger is there
+//! and its directory or lock cannot be made (EROFS, EACCES, ENOENT and the like) is there no place for
+//! one; what is claimed then, only this process knows, and [`Claim::recorded`] says so.
 
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::book::{Book, Claimed, Now, Pick};
 use super::cache::Cache;
 use super::envelope::LEDGER;
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, os_text};
 use crate::file::{self, Lock, LockError, Planted};
 use crate::random;
 
@@ -23,6 +31,9 @@ pub struct Claim {
     pub step: u64,
     /// How long to wait before it is sent: AWS does not take it earlier, or not so many at a time.
     pub wait: Duration,
+    /// False where there is no place for a ledger: other processes may have sent the step's code, or
+    /// will, so few are to be sent.
+    pub recorded: bool,
     claimed: Claimed,
 }
 
@@ -43,12 +54,12 @@ impl<'a> Ledger<'a> {
     /// Claims the next free step of `period` seconds: the present one if it can be had, else another
     /// that AWS takes now, else the next to come. `now` is the time as AWS's `Date` corrected it.
     ///
-    /// Where no ledger can be kept, only what this process itself claimed is avoided.
+    /// Where there is no place for a ledger, only what this process itself claimed is avoided.
     ///
     /// # Errors
     /// Class 9 if no step is free, or the six codes of a three-minute window are used up, until too
-    /// close to `deadline`: it says when to come again, and nothing is claimed. Busy (8) if the ledger
-    /// stays locked.
+    /// close to `deadline`: it says when to come again, and nothing is claimed. Class 9 as well if the
+    /// claim cannot be written down. Busy (8) if the ledger stays locked.
     pub fn claim(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
         self.take(period, now, deadline, Pick::Nearest)
     }
@@ -85,8 +96,18 @@ impl<'a> Ledger<'a> {
     pub fn left(&self, period: u64, now: Timestamp) -> (usize, Timestamp) {
         let period = i64::try_from(period).unwrap_or(i64::MAX);
         let now = Now { corrected: now.0, local: self.cache.clock.now().0 };
-        let (left, next) = self.book().left(period, now);
+        let plain = self.cache.read(LEDGER, &self.name);
+        let book = plain.and_then(|plain| Book::decode(&plain)).unwrap_or_default();
+        let (left, next) = book.left(period, now);
         (left, Timestamp(next))
+    }
+
+    /// True if claims can be written down; false where there is no place for a ledger.
+    ///
+    /// # Errors
+    /// Class 9 if there is a place, and the ledger in it cannot be locked. Busy (8) if it stays locked.
+    pub fn can_record(&self, deadline: Instant) -> Result<bool> {
+        Ok(self.lock(deadline)?.is_some())
     }
 
     /// Takes a claim back whose code was surely not sent, because there was no connection: a network
@@ -94,51 +115,61 @@ impl<'a> Ledger<'a> {
     /// the step stays spent, which does no harm.
     pub fn give_back(&self, claim: &Claim, deadline: Instant) {
         let Ok(lock) = self.lock(deadline) else { return };
+        let Ok(mut book) = self.book(lock.as_ref()) else { return };
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
         own.entry(self.name.clone()).or_default().strike(claim.claimed);
-        let mut book = self.book();
         book.strike(claim.claimed);
-        self.save(lock.as_ref(), &book);
+        let _ = self.save(lock.as_ref(), &book);
     }
 
     /// Marks steps whose codes go elsewhere than to STS, so that nobody else's code is one of them.
     ///
     /// # Errors
-    /// Busy (8) if the ledger stays locked.
+    /// Class 9 if they cannot be written down; busy (8) if the ledger stays locked.
     pub fn spend(&self, steps: &[u64], now: Timestamp, deadline: Instant) -> Result<()> {
         let lock = self.lock(deadline)?;
-        let mut book = self.book();
+        let mut book = self.book(lock.as_ref())?;
+        let claims = steps.iter().map(|step| {
+            let step = i64::try_from(*step).unwrap_or(i64::MAX);
+            Claimed { step, at: now.0, local: self.cache.clock.now().0 }
+        });
+        let claims: Vec<_> = claims.collect();
+        claims.iter().for_each(|claimed| book.note(*claimed));
+        self.save(lock.as_ref(), &book)?;
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
         let own = own.entry(self.name.clone()).or_default();
-        for step in steps {
-            let step = i64::try_from(*step).unwrap_or(i64::MAX);
-            let claimed = Claimed { step, at: now.0, local: self.cache.clock.now().0 };
-            book.note(claimed);
-            own.note(claimed);
-        }
-        self.save(lock.as_ref(), &book);
+        claims.iter().for_each(|claimed| own.note(*claimed));
         Ok(())
     }
 
-    fn book(&self) -> Book {
-        let plain = self.cache.read(LEDGER, &self.name);
-        plain.and_then(|plain| Book::decode(&plain)).unwrap_or_default()
+    /// What is in the file; under the lock, what cannot be read is not taken for empty. A torn one is:
+    /// a ledger is replaced without a sync, and after a power cut its claims are old.
+    fn book(&self, lock: Option<&Lock>) -> Result<Book> {
+        if lock.is_none() {
+            return Ok(Book::default());
+        }
+        let plain = self.cache.try_read(LEDGER, &self.name);
+        let plain = plain.map_err(|error| self.unrecorded(self.path(), &error))?;
+        Ok(plain.and_then(|plain| Book::decode(&plain)).unwrap_or_default())
     }
 
-    fn save(&self, lock: Option<&Lock>, book: &Book) {
-        if lock.is_some()
-            && let Err(error) = self.cache.write(LEDGER, &self.name, &book.encode())
-        {
-            self.cache.unusable(&error);
+    fn save(&self, lock: Option<&Lock>, book: &Book) -> Result<()> {
+        if lock.is_none() {
+            return Ok(());
         }
+        let saved = self.cache.write(LEDGER, &self.name, &book.encode());
+        saved.map_err(|error| self.unrecorded(self.path(), &error))
     }
 
     fn take(&self, period: u64, now: Timestamp, deadline: Instant, pick: Pick) -> Result<Claim> {
         let period = i64::try_from(period).unwrap_or(i64::MAX);
-        let now = Now { corrected: now.0, local: self.cache.clock.now().0 };
+        let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
-        let mut book = self.book();
-        // Ours count also where the file is lost or could not be written.
+        // Whoever waited for the lock claims from now on, not from then.
+        let local = self.cache.clock.now().0;
+        let now = Now { corrected: local.saturating_add(offset), local };
+        let mut book = self.book(lock.as_ref())?;
+        // Ours count also where the file is lost.
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
         let own = own.entry(self.name.clone()).or_default();
         book.add(own);
@@ -151,15 +182,18 @@ impl<'a> Ledger<'a> {
             return Err(self.used_up(Timestamp(claimed.at)));
         }
         book.note(claimed);
+        self.save(lock.as_ref(), &book)?;
         own.note(claimed);
         own.keep_latest(OWN);
-        self.save(lock.as_ref(), &book);
-        Ok(Claim { step: claimed.step.unsigned_abs(), wait, claimed })
+        Ok(Claim { step: claimed.step.unsigned_abs(), wait, recorded: lock.is_some(), claimed })
     }
 
     /// The ledger's lock; none where there is no place for one.
     fn lock(&self, deadline: Instant) -> Result<Option<Lock>> {
-        let Some(path) = self.cache.path(LEDGER, &self.name) else { return Ok(None) };
+        let Some(path) = self.path() else {
+            self.cache.nowhere();
+            return Ok(None);
+        };
         let wait = deadline.saturating_duration_since(Instant::now());
         let locked = file::make_parents(&path)
             .map_err(LockError::from)
@@ -170,10 +204,11 @@ impl<'a> Ledger<'a> {
             Err(LockError::Planted(planted)) => {
                 Err(Error::refused(format!("no MFA code is sent: {planted}")).hint(Planted::HINT))
             }
-            Err(LockError::Io(error)) => {
+            Err(LockError::Io(error)) if is_no_place(&path, &error) => {
                 self.cache.unusable(&error);
                 Ok(None)
             }
+            Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
             Err(LockError::Busy { pid }) => {
                 let who = pid
                     .map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
@@ -181,6 +216,22 @@ impl<'a> Ledger<'a> {
                     .hint("try again; if that process hangs, end it"))
             }
         }
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.cache.path(LEDGER, &self.name)
+    }
+
+    fn unrecorded(&self, path: Option<PathBuf>, why: &io::Error) -> Error {
+        let path = path.unwrap_or_default();
+        Error::aws(format!(
+            "cannot record the use of an MFA code in {}: {}",
+            path.display(),
+            os_text(why)
+        ))
+        .hint(
+            "no code was used; see to that file and its disk, or name another directory by --cache-dir",
+        )
     }
 
     fn used_up(&self, again: Timestamp) -> Error {
@@ -194,6 +245,26 @@ impl<'a> Ledger<'a> {
             "a cache directory that all jobs share, or a device for each runner, needs fewer codes",
         )
     }
+}
+
+/// True if no ledger is there, nor its lock, and none can be made: this is no place for one.
+fn is_no_place(path: &Path, error: &io::Error) -> bool {
+    let none = matches!(
+        error.kind(),
+        ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::PermissionDenied
+            | ErrorKind::ReadOnlyFilesystem
+    );
+    let is_there = |path: &Path| match path.symlink_metadata() {
+        Ok(_) => true,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            false
+        }
+        // The directory is closed to us, so there may be one.
+        Err(_) => path.parent().is_some_and(|directory| directory.symlink_metadata().is_ok()),
+    };
+    none && !is_there(path) && !is_there(&file::lock_file(path))
 }
 
 fn number() -> Result<u64> {

@@ -2,6 +2,7 @@
 //! witness.
 
 mod hosts;
+mod ledger;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -141,16 +142,6 @@ fn without_a_session_the_first_role_gets_the_code() {
          AssumeRole by session 1 role=role/audit name=vault-mfa-hops duration=3600: ok\n",
         &log(&standin),
     );
-}
-
-#[test]
-fn without_a_place_for_a_ledger_codes_are_sent_all_the_same() {
-    let (standin, test) = usual();
-    let test = test.env("AWS_VAULT_CACHE_DIR", "/proc/none");
-    standin.fail_next(Fault::DropAfter);
-    let output = json(&test, "mfa").run();
-    assert_eq!(output.stderr.matches("vault: ").count(), 1, "{}", output.stderr);
-    assert_eq!(steps(&standin).len(), 2);
 }
 
 // Jobs that share a cache.

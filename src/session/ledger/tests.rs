@@ -102,6 +102,45 @@ fn where_no_ledger_can_be_kept_a_process_knows_its_own_claims() {
 }
 
 #[test]
+fn where_there_is_a_place_every_claim_is_recorded_or_is_none() {
+    let d = Directory::new();
+    let claims = |dir: Option<&Path>| {
+        let cache = cache_of(dir, [1; 16], 10);
+        let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long());
+        claim.map(|claim| (claim.step.cast_signed() - NOON / 30, claim.recorded))
+    };
+    let here = Some(d.path.as_path());
+    assert_eq!(claims(None).unwrap(), (0, false));
+    assert_eq!(claims(Some(Path::new("/proc/none"))).unwrap(), (0, false));
+    assert_eq!(claims(here).unwrap(), (0, true));
+    let (file, lock) = (file(&d), file(&d).with_extension("lock"));
+    // Neither as root nor as anybody else can these be written.
+    for (path, shown) in [(&file, &file), (&lock, &lock)] {
+        let before = fs::read(path).unwrap();
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+        let error = claims(here).unwrap_err();
+        assert_eq!(error.class, Class::Aws);
+        let what = "cannot record the use of an MFA code in";
+        assert_eq!(error.what, format!("{what} {}: is a directory", shown.display()));
+        let cache = cache(&d.path, 10);
+        let ledger = cache.ledger(DEVICE);
+        assert_eq!(ledger.spend(&[1], Timestamp(NOON), long()).unwrap_err(), error);
+        let locked = ledger.can_record(long());
+        assert_eq!(locked.is_ok(), path == &file, "{locked:?}");
+        fs::remove_dir(path).unwrap();
+        fs::write(path, before).unwrap();
+    }
+    // A lock without a ledger is somebody's too, and a link that leads nowhere is no lock.
+    fs::remove_file(&file).unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("nowhere", &lock).unwrap();
+    assert_eq!(claims(here).unwrap_err().class, Class::Aws);
+    fs::remove_file(&lock).unwrap();
+    assert_eq!(claims(here).unwrap(), (0, true), "nothing was claimed in vain");
+}
+
+#[test]
 fn a_torn_ledger_is_an_empty_one_but_for_what_the_process_claimed_itself() {
     let d = Directory::new();
     let cache = cache(&d.path, 10);

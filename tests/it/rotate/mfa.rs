@@ -74,6 +74,34 @@ fn another_code_is_sent_where_a_session_ends_with_its_key() {
 }
 
 #[test]
+fn a_code_that_cannot_be_recorded_is_not_sent_and_the_key_stays() {
+    let standin = demanding(false);
+    let test = with_seed(&standin);
+    test.command(["totp", "code", MFA_SERIAL]).run();
+    let ledgers = test.home().join(".cache/vault/ledger");
+    let entries = std::fs::read_dir(ledgers).unwrap().map(|entry| entry.unwrap().path());
+    let lock = entries.into_iter().find(|path| path.extension().is_some()).unwrap();
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let shown = lock.display().to_string().replace(&test.home().display().to_string(), "[HOME]");
+    rotate(&test)
+        .expect_error(
+            9,
+            &format!(
+                "vault: error: cannot record the use of an MFA code in {shown}: is a directory\n\
+                 vault: hint: no code was used; see to that file and its disk, or name another \
+                 directory by --cache-dir\n"
+            ),
+        )
+        .run();
+    assert_codes(&standin, 0);
+    assert_works(&test, &standin);
+    std::fs::remove_dir(&lock).unwrap();
+    rotate(&test).run();
+    assert_rotated(&test, &standin);
+}
+
+#[test]
 fn codes_of_jobs_beside_it_are_not_sent_again() {
     let standin = demanding(false);
     let test = with_seed(&standin);

@@ -1,0 +1,128 @@
+//! Codes of a seed: which is sent when, and how often.
+
+use std::time::{Duration, Instant};
+
+use super::{Failed, Run};
+use crate::aws::StsError;
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::profile::{Mfa, Step};
+use crate::random;
+use crate::session::{Claim, Ledger};
+use crate::totp::Seed;
+
+/// Nine verifications in three minutes lock a device, and hosts that share no ledger share the budget:
+/// one process sends three codes at most.
+const CODES: u32 = 3;
+
+impl Run<'_> {
+    /// Sends codes of a seed until one is taken. Each is claimed before it is sent, so no other process
+    /// sends it; what became of a code that got no answer is unknown, so it is spent.
+    ///
+    /// Where there is no place for a ledger one code is sent, since other processes send theirs; and one
+    /// more only if the refusal shows that the clock was to blame.
+    pub(super) fn send_with(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        mfa: &Mfa,
+        seed: &Seed,
+    ) -> std::result::Result<Credentials, Failed> {
+        let ledger = self.cache.ledger(&mfa.serial);
+        let mut sent = 0;
+        let mut refused = false;
+        loop {
+            let offset = self.sts()?.clock_offset().unwrap_or(0);
+            let last = sent + 1 == CODES;
+            let claim = self.claim(&ledger, seed.period(), offset, refused.then_some(last))?;
+            let deadline = self.deadline.get();
+            let code = seed.code(claim.step);
+            sent += 1;
+            let failure = match self.send(step, from, Some((&mfa.serial, &code))) {
+                Ok(made) => return Ok(made),
+                Err(failure) => failure,
+            };
+            // With the offset known, another code can be right; without, or after an answer that
+            // names the device, no code is.
+            refused = match &failure {
+                StsError::MfaInvalid { skew: Some(_) } => true,
+                StsError::Throttled { .. }
+                | StsError::Unavailable { .. }
+                | StsError::Timeout { .. }
+                | StsError::Unreachable { lost: true, .. } => false,
+                StsError::Unreachable { lost: false, .. } => {
+                    ledger.give_back(&claim, deadline);
+                    return Err(failure.into());
+                }
+                _ => return Err(failure.into()),
+            };
+            if !claim.recorded && (sent > 1 || !clock_was_off(&failure, offset, seed.period())) {
+                return Err(match failure {
+                    StsError::MfaInvalid { .. } => Failed::Ours(refused_unrecorded()),
+                    failure => failure.into(),
+                });
+            }
+            let pause = if refused { random_pause()? } else { Duration::from_secs(1) };
+            if sent >= CODES || Instant::now() + pause >= deadline {
+                return Err(match failure {
+                    StsError::MfaInvalid { .. } => Failed::Ours(refused_again()),
+                    failure => failure.into(),
+                });
+            }
+            self.provider.say.debug("the MFA code was not taken, trying the next one");
+            std::thread::sleep(pause);
+        }
+    }
+
+    /// Claims a step, and waits until its code can be sent. `refused`: the code before it was, and
+    /// whether this one is the last.
+    fn claim(
+        &self,
+        ledger: &Ledger<'_>,
+        period: u64,
+        offset: i64,
+        refused: Option<bool>,
+    ) -> Result<Claim> {
+        let now = Timestamp(self.provider.clock.now().0.saturating_add(offset));
+        let deadline = self.deadline.get();
+        let claim = match refused {
+            Some(last) => ledger.claim_after_refusal(period, now, deadline, last)?,
+            // Hosts that share no ledger would all begin with the present step.
+            None => ledger.claim_random(period, now, deadline)?,
+        };
+        if !claim.wait.is_zero() {
+            let wait = claim.wait.as_secs();
+            self.provider.say.debug(format!("waiting {wait} s for the next MFA code"));
+            std::thread::sleep(claim.wait);
+        }
+        Ok(claim)
+    }
+}
+
+/// True if AWS refused a code that was right by a clock that is off by more than a step. `offset` is what
+/// the code was made with.
+fn clock_was_off(failure: &StsError, offset: i64, period: u64) -> bool {
+    let StsError::MfaInvalid { skew: Some(skew) } = failure else { return false };
+    skew.saturating_sub(offset).unsigned_abs() > period
+}
+
+/// Nobody on this host knows which codes the others have used.
+fn refused_unrecorded() -> Error {
+    Error::aws("AWS refused the MFA code of the device's seed").hint(
+        "another process may have used it: name a cache directory that all jobs share by --cache-dir",
+    )
+}
+
+/// The clock is known by now and the codes are ours alone on this host.
+fn refused_again() -> Error {
+    Error::aws("AWS refused the MFA codes of the device's seed").hint(
+        "other hosts use this device at the same time: try again in three minutes; or the seed is another device's",
+    )
+}
+
+/// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
+fn random_pause() -> Result<Duration> {
+    let random = u16::from_le_bytes(*random::bytes()?);
+    Ok(Duration::from_millis(1000 + u64::from(random) % 4000))
+}
