@@ -10,16 +10,25 @@ use crate::secret::Secret;
 use crate::totp::Seed;
 
 impl Provider<'_> {
-    /// An MFA code, or the seed that gives them: the flag's, the vault's, the mfa_process's, or a
-    /// person's.
-    pub(super) fn code(&self, profile: &str, mfa: &Mfa, deadline: Instant) -> Result<Code> {
+    /// Where a device's code comes from: the flag, the vault, or whoever is asked. Nobody is asked yet.
+    pub(super) fn code(&self, mfa: &Mfa) -> Result<Code> {
         if let Some(code) = &self.mfa_token {
             let code = six_digits(code.expose(), "--mfa-token: an MFA code is six digits")?;
-            return Ok(Code::Once(code));
+            return Ok(Code::Given(code));
         }
         if let Some(seed) = self.seed(&mfa.serial) {
             return Ok(Code::Seed(seed));
         }
+        if mfa.process.is_none() && !self.prompt.available() {
+            return Err(Error::aws(format!("no MFA code to be had for {}", mfa.serial)).hint(
+                "give it by --mfa-token, name a program by mfa_process in the AWS config, or run this on a terminal",
+            ));
+        }
+        Ok(Code::Asked)
+    }
+
+    /// Asks the mfa_process, or a person. Both may take long, so nobody who calls this holds a lock.
+    pub(super) fn ask(&self, profile: &str, mfa: &Mfa, deadline: Instant) -> Result<Secret> {
         if let Some(command) = &mfa.process {
             self.say.debug("running the mfa_process");
             let output = self
@@ -27,16 +36,10 @@ impl Provider<'_> {
                 .map_err(|failure| failed("the mfa_process", &failure).into_mfa())?;
             let text = std::str::from_utf8(&output).unwrap_or_default();
             return six_digits(text, "the mfa_process printed no MFA code, which is six digits")
-                .map(Code::Once)
                 .map_err(Error::into_mfa);
         }
-        if !self.prompt.available() {
-            return Err(Error::aws(format!("no MFA code to be had for {}", mfa.serial)).hint(
-                "give it by --mfa-token, name a program by mfa_process in the AWS config, or run this on a terminal",
-            ));
-        }
         let code = self.prompt.line(&format!("Enter MFA code for {}: ", mfa.serial))?;
-        six_digits(&code, "an MFA code is six digits").map(Code::Once)
+        six_digits(&code, "an MFA code is six digits")
     }
 
     /// True if a code can be had again and again, and nobody is asked.
@@ -51,10 +54,12 @@ impl Provider<'_> {
 
 /// Where codes come from.
 pub(super) enum Code {
-    /// There is this one.
-    Once(Secret),
-    /// As many as AWS takes.
+    /// This one was given.
+    Given(Secret),
+    /// The seed has as many as AWS takes.
     Seed(Seed),
+    /// Somebody has to be asked: [`Provider::ask`].
+    Asked,
 }
 
 impl Error {

@@ -105,7 +105,7 @@ impl Provider<'_> {
             Start::Credentials(credentials) if plan.steps.is_empty() => return Ok(credentials),
             base => base,
         };
-        // Its parent may hold the lock of the very session that this would wait for.
+        // Its parent waits for it, and it would wait for its parent's turn.
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
             self.refuse_to_come_back("mfa_process", &plan.profile)?;
         }

@@ -2,7 +2,7 @@
 
 mod codes;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
 use super::base::Start;
@@ -13,13 +13,27 @@ use crate::aws::{Sts, StsError};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::profile::{Base, Plan, Step};
+use crate::profile::{Base, Mfa, Plan, Step};
 use crate::secret::Secret;
-use crate::session::{Cache, Kind, Obtained, Wanted};
+use crate::session::{Cache, Kind, NotMade, Obtained, Wanted};
+
+/// A code that waited longer than this for a lock is not sent: AWS takes it for a step or two beyond its
+/// own of 30 s, and nobody knows how old it was when it was given.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// So long others wait for a process that runs the mfa_process. Then they run it themselves: it may be
+/// waiting for a person whom they cannot see.
+const TURN: Duration = Duration::from_secs(20);
 
 /// A role may demand that the code is not older than this (`aws:MultiFactorAuthAge`); nothing says so
 /// but its refusal.
 const OLD_CODE: Duration = Duration::from_secs(15 * 60);
+
+/// A code that somebody gave.
+struct InHand {
+    code: Secret,
+    since: Instant,
+}
 
 /// One run of one plan.
 pub(super) struct Run<'a> {
@@ -29,8 +43,13 @@ pub(super) struct Run<'a> {
     cache: &'a Cache,
     /// Made at the first call: a hit needs none.
     sts: OnceCell<Sts>,
+    started: Instant,
     /// For locks, waits and calls together.
     deadline: Cell<Instant>,
+    /// What asking for a code gave, until it is used.
+    asked: RefCell<Option<Result<InHand>>>,
+    /// Sessions made by a code before this do not count: a role was refused over one.
+    newer: Cell<Option<Timestamp>>,
     /// True once only a person could help, by logging in.
     pub logged_out: Cell<bool>,
     /// Under `--refresh`, sessions made before this run do not count.
@@ -54,7 +73,10 @@ impl<'a> Run<'a> {
             base,
             cache,
             sts: OnceCell::new(),
+            started: Instant::now(),
             deadline: Cell::new(deadline),
+            asked: RefCell::default(),
+            newer: Cell::default(),
             logged_out: Cell::new(false),
             not_before,
         }
@@ -65,16 +87,51 @@ impl<'a> Run<'a> {
         let Some(last) = self.plan.steps.len().checked_sub(1) else {
             return Err(Error::other("a plan without steps has nothing to run"));
         };
-        let made = self.session(last, self.not_before)?;
+        let mut turn = None;
+        let made = loop {
+            match self.session(last, self.not_before) {
+                Ok(made) => break made,
+                Err(NotMade::Failed(error)) => return Err(error),
+                Err(NotMade::Unasked) => {}
+            }
+            let Some((at, mfa)) = self.device() else {
+                return Err(Error::other("a plan without MFA wants a code"));
+            };
+            if mfa.process.is_some() && turn.is_none() {
+                // Whoever had it before may have made the session.
+                let left = self.deadline.get().saturating_duration_since(Instant::now());
+                turn = Some(self.cache.turn(&self.key(at), TURN.min(left)));
+                continue;
+            }
+            self.ask(mfa);
+        };
         if let Some(warning) = self.sts.get().and_then(Sts::clock_warning) {
             self.provider.say.warn(warning);
         }
         Ok(made.credentials)
     }
 
+    /// The device whose code the plan wants, and for which step: there is one at most.
+    fn device(&self) -> Option<(usize, &Mfa)> {
+        let mut steps = self.plan.steps.iter().enumerate();
+        steps.find_map(|(at, step)| Some((at, step.mfa()?)))
+    }
+
+    /// Asks for a code, while no lock is held. If that fails, the session fails with it, or an old one is
+    /// served.
+    fn ask(&self, mfa: &Mfa) {
+        let asked = self.provider.ask(&self.plan.profile, mfa, self.deadline.get());
+        let now = Instant::now();
+        if !self.provider.prompt.is_timed() {
+            // A person may have taken long; only machines hold a stopwatch.
+            self.deadline.set(now + DEADLINE);
+        }
+        self.asked.replace(Some(asked.map(|code| InHand { code, since: now })));
+    }
+
     /// What a step gives. Its lock is taken before that of the step it builds on: from the profile
     /// towards its base, so that nobody waits in a circle.
-    fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained> {
+    fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained, NotMade> {
         let key = self.key(at);
         let wanted = Wanted {
             profile: &self.plan.profile,
@@ -88,7 +145,7 @@ impl<'a> Run<'a> {
             min_left: self.provider.min_left,
         };
         self.cache.obtain(&wanted, self.deadline.get(), &mut || {
-            self.make(at, not_before).map_err(|failed| failed.into_error(self.plan))
+            self.make(at, not_before).map_err(|failed| failed.into_not_made(self.plan))
         })
     }
 
@@ -105,10 +162,13 @@ impl<'a> Run<'a> {
                 Start::Login(_) => self.by_login(at),
             };
         };
-        let from = self.session(before, not_before)?;
+        let by_code = self.plan.steps.get(before).and_then(Step::mfa).is_some();
+        let newer = self.newer.get().filter(|_| by_code);
+        let from = self.session(before, not_before.max(newer))?;
         match self.call(at, &from.credentials) {
             Err(error) if self.wants_a_newer_code(at, &error, from.made) => {
                 let after = from.made.plus(Duration::from_secs(1));
+                self.newer.set(Some(after));
                 let fresh = self.session(before, Some(after))?;
                 self.call(at, &fresh.credentials)
             }
@@ -176,15 +236,19 @@ impl<'a> Run<'a> {
     fn call(&self, at: usize, from: &Credentials) -> std::result::Result<Credentials, Failed> {
         let step = &self.plan.steps[at];
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
-        match self.provider.code(&self.plan.profile, mfa, self.deadline.get())? {
-            Code::Once(code) => {
-                if !self.provider.prompt.is_timed() {
-                    // A person may have taken long; only machines hold a stopwatch.
-                    self.deadline.set(Instant::now() + DEADLINE);
-                }
-                Ok(self.send(step, from, Some((&mfa.serial, &code)))?)
-            }
-            Code::Seed(seed) => self.send_with(step, from, mfa, &seed),
+        let (code, again) = match self.provider.code(mfa)? {
+            Code::Seed(seed) => return self.send_with(step, from, mfa, &seed),
+            Code::Given(code) => (InHand { code, since: self.started }, false),
+            // A machine waits for what a person typed, and not for a second time.
+            Code::Asked => (
+                self.asked.take().ok_or(NotMade::Unasked)??,
+                mfa.process.is_some() || !self.provider.prompt.is_timed(),
+            ),
+        };
+        match code.since.elapsed() > FRESH {
+            false => Ok(self.send(step, from, Some((&mfa.serial, &code.code)))?),
+            true if again => Err(NotMade::Unasked.into()),
+            true => Err(too_old().into()),
         }
     }
 
@@ -241,6 +305,8 @@ enum Failed {
     Aws(StsError),
     /// No code to be had, or no time left.
     Ours(Error),
+    /// Somebody has to be asked for a code first.
+    Unasked,
 }
 
 impl From<StsError> for Failed {
@@ -255,11 +321,21 @@ impl From<Error> for Failed {
     }
 }
 
+impl From<NotMade> for Failed {
+    fn from(not_made: NotMade) -> Self {
+        match not_made {
+            NotMade::Unasked => Self::Unasked,
+            NotMade::Failed(error) => Self::Ours(error),
+        }
+    }
+}
+
 impl Failed {
-    fn into_error(self, plan: &Plan) -> Error {
+    fn into_not_made(self, plan: &Plan) -> NotMade {
         match self {
-            Self::Aws(error) => without_mfa(error.into_error(), plan),
-            Self::Ours(error) => error,
+            Self::Aws(error) => NotMade::Failed(without_mfa(error.into_error(), plan)),
+            Self::Ours(error) => NotMade::Failed(error),
+            Self::Unasked => NotMade::Unasked,
         }
     }
 }
@@ -272,4 +348,9 @@ fn without_mfa(error: Error, plan: &Plan) -> Error {
         )),
         _ => error,
     }
+}
+
+fn too_old() -> Error {
+    Error::busy("the MFA code became too old while another process was making the same session")
+        .hint("it was not sent; try again with a new one")
 }

@@ -30,6 +30,8 @@ const TAG: usize = 16;
 pub(super) const LEDGER: &str = "ledger";
 /// The kind of a login's file.
 pub(super) const LOGIN: &str = "login";
+/// The kind of a lock without a file: whose turn it is to run a program that gives a code.
+pub(super) const TURN: &str = "turn";
 
 /// What one vault's cache is encrypted and named with.
 pub(super) struct Keys {

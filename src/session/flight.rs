@@ -3,11 +3,15 @@
 //! A hit is one open, one read and one decryption: no lock, no look round, no write. On a miss the
 //! session's lock is taken, the cache is looked at again, and then the session is made under the lock.
 //! A holder that dies frees the lock by dying, and the next one makes the session.
+//!
+//! A person is not waited for under a lock. What needs one says so ([`NotMade::Unasked`]), all locks are
+//! let go, and whoever has the answer comes again: by then somebody else may have made the session.
 
 use std::time::{Duration, Instant};
 
 use super::Kind;
 use super::cache::Cache;
+use super::envelope::TURN;
 use super::record::{Record, Standing};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -49,6 +53,21 @@ impl From<Record> for Obtained {
     }
 }
 
+/// Why a session was not made.
+#[derive(Debug)]
+pub enum NotMade {
+    /// Somebody has to be asked first, which may take long: to be done without a lock.
+    Unasked,
+    /// This went wrong.
+    Failed(Error),
+}
+
+impl From<Error> for NotMade {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// What the cache has to say.
 enum Found {
     /// This, without further ado.
@@ -69,13 +88,14 @@ impl Cache {
     ///
     /// # Errors
     /// `mint`'s, if there is no valid session to serve instead; busy (8) if another process that makes
-    /// the same session did not finish within 45 s, or before `deadline`.
+    /// the same session did not finish within 45 s, or before `deadline`. [`NotMade::Unasked`] if that is
+    /// what `mint` says: nothing has failed, and the lock is free again.
     pub fn obtain(
         &self,
         wanted: &Wanted<'_>,
         deadline: Instant,
-        mint: &mut dyn FnMut() -> Result<Credentials>,
-    ) -> Result<Obtained> {
+        mint: &mut dyn FnMut() -> Result<Credentials, NotMade>,
+    ) -> Result<Obtained, NotMade> {
         let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
         let (mut old, seen) = match self.look(wanted, &name) {
             Found::Serve(session) => return Ok(session),
@@ -112,11 +132,11 @@ impl Cache {
                 Some(lock)
             }
             (Err(_), Some(record)) => return Ok(record.into()),
-            (Err(busy), None) => return Err(busy),
+            (Err(busy), None) => return Err(busy.into()),
         };
         match (mint(), old) {
             (Ok(made), _) => Ok(self.keep(wanted, &name, made, lock.is_some())),
-            (Err(error), Some(mut record)) if record.ends > self.clock.now() => {
+            (Err(NotMade::Failed(error)), Some(mut record)) if record.ends > self.clock.now() => {
                 self.say.warn(format!(
                     "the session for {} could not be renewed, it lasts until {}: {}",
                     wanted.profile,
@@ -129,8 +149,16 @@ impl Cache {
                 }
                 Ok(record.into())
             }
-            (Err(error), _) => Err(error),
+            (Err(not_made), _) => Err(not_made),
         }
+    }
+
+    /// The turn to run a program that gives a code for the session of this key, so that of many
+    /// processes that start at once one runs it. None if another process keeps it for longer than
+    /// `wait`, or where there is no place for locks: then it is run all the same.
+    pub fn turn(&self, key: &[String], wait: Duration) -> Option<Lock> {
+        let name = self.keys.name(TURN, key.iter().map(String::as_str));
+        self.lock(TURN, &name, wait).ok().flatten()
     }
 
     fn look(&self, wanted: &Wanted<'_>, name: &str) -> Found {

@@ -1,6 +1,7 @@
 //! MFA with nobody there: codes from a seed in the vault, each sent once. The stand-in's log is the
 //! witness.
 
+mod asked;
 mod hosts;
 mod ledger;
 

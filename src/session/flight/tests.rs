@@ -33,7 +33,23 @@ fn token(credentials: &Credentials) -> &str {
 /// Obtains the session `a`, an hour long from when it is made; tells its token, or the failure.
 fn obtain(cache: &Cache, mint: &mut dyn FnMut() -> Result<Credentials>) -> Result<String> {
     let key = key("a");
-    cache.obtain(&wanted(&key), long(), mint).map(|made| token(&made.credentials).to_owned())
+    cache.made(&wanted(&key), long(), mint).map(|made| token(&made.credentials).to_owned())
+}
+
+impl Cache {
+    /// A session that takes nobody to be asked.
+    fn made(
+        &self,
+        wanted: &Wanted<'_>,
+        deadline: Instant,
+        mint: &mut dyn FnMut() -> Result<Credentials>,
+    ) -> Result<Obtained> {
+        let made = self.obtain(wanted, deadline, &mut || mint().map_err(NotMade::Failed));
+        made.map_err(|not_made| match not_made {
+            NotMade::Failed(error) => error,
+            NotMade::Unasked => panic!("nobody is to be asked here"),
+        })
+    }
 }
 
 fn never() -> Result<Credentials> {
@@ -104,14 +120,14 @@ fn whatever_shapes_the_answer_makes_another_session() {
         Wanted { not_before: Some(Timestamp(i64::MAX)), ..wanted(&a) },
     ] {
         let before = count.get();
-        cache.obtain(&wanted, long(), &mut mint).unwrap();
+        cache.made(&wanted, long(), &mut mint).unwrap();
         assert_eq!(count.get(), before + 1, "{wanted:?}");
     }
     let other = Wanted { profile: "the same for another profile", ..wanted(&a) };
-    cache.obtain(&other, long(), &mut mint).unwrap();
+    cache.made(&other, long(), &mut mint).unwrap();
     assert_eq!(count.get(), 4);
     let other_vault = cache_of(Some(&d.path), [7; 16], 0);
-    other_vault.obtain(&wanted(&a), long(), &mut mint).unwrap();
+    other_vault.made(&wanted(&a), long(), &mut mint).unwrap();
     assert_eq!(count.get(), 5);
 }
 
@@ -196,11 +212,11 @@ fn a_holder_that_is_killed_frees_the_lock_though_its_child_lives_on() {
 
     let (same, other) = (key("a"), key("b"));
     let cache = cache(&d.path, 0);
-    let busy = cache.obtain(&wanted(&same), Instant::now(), &mut never).unwrap_err();
+    let busy = cache.made(&wanted(&same), Instant::now(), &mut never).unwrap_err();
     assert_eq!(busy.class, Class::Busy);
     let expected = format!("process {} is making the same session, waited 0 s", holder.id());
     assert_eq!(busy.what, expected);
-    cache.obtain(&wanted(&other), Instant::now(), &mut || Ok(session("b", HOUR))).unwrap();
+    cache.made(&wanted(&other), Instant::now(), &mut || Ok(session("b", HOUR))).unwrap();
 
     let open_pipe = holder.stdin.take();
     holder.kill().unwrap();
@@ -254,15 +270,50 @@ fn after_a_failed_try_everybody_gets_the_old_one_for_a_minute() {
 }
 
 #[test]
+fn while_somebody_is_asked_the_lock_is_free_and_nothing_has_failed() {
+    let d = Directory::new();
+    let key = key("a");
+    let unasked = |time, old: bool| {
+        let cache = cache(&d.path, time);
+        let asks = cache.obtain(&wanted(&key), long(), &mut || Err(NotMade::Unasked));
+        assert!(matches!(asks, Err(NotMade::Unasked)), "{asks:?}");
+        assert_eq!(cache.list().len(), usize::from(old));
+    };
+    unasked(0, false);
+    assert_eq!(obtain(&cache(&d.path, 0), &mut || Ok(session("old", HOUR))).unwrap(), "old");
+    // Who comes back with the answer finds what was made meanwhile.
+    assert_eq!(obtain(&cache(&d.path, 1), &mut never).unwrap(), "old");
+    let due = HOUR - 10;
+    unasked(due, true);
+    // The one who renews does so at once: nothing has failed within the last minute.
+    let renew = &mut || Ok(session("new", due + HOUR));
+    assert_eq!(obtain(&cache(&d.path, due), renew).unwrap(), "new");
+}
+
+#[test]
+fn one_has_the_turn_and_others_wait_for_a_while_only() {
+    let d = Directory::new();
+    let (one, two) = (cache(&d.path, 0), cache(&d.path, 0));
+    let held = one.turn(&key("a"), Duration::ZERO).unwrap();
+    assert!(two.turn(&key("a"), Duration::from_millis(1)).is_none());
+    assert!(two.turn(&key("b"), Duration::ZERO).is_some());
+    // It is no session's lock.
+    assert_eq!(obtain(&two, &mut || Ok(session("one", HOUR))).unwrap(), "one");
+    drop(held);
+    assert!(two.turn(&key("a"), Duration::from_secs(45)).is_some());
+    assert!(cache_of(None, [1; 16], 0).turn(&key("a"), Duration::ZERO).is_none());
+}
+
+#[test]
 fn refreshing_serves_nothing_old_and_fails_with_the_reason() {
     let d = Directory::new();
     let cache = cache(&d.path, 0);
     obtain(&cache, &mut || Ok(session("old", HOUR))).unwrap();
     let key = key("a");
     let refresh = Wanted { not_before: Some(Timestamp(i64::MAX)), ..wanted(&key) };
-    assert_eq!(cache.obtain(&refresh, long(), &mut refused).unwrap_err().what, "AWS refused");
+    assert_eq!(cache.made(&refresh, long(), &mut refused).unwrap_err().what, "AWS refused");
     assert_eq!(obtain(&cache, &mut never).unwrap(), "old");
-    cache.obtain(&refresh, long(), &mut || Ok(session("new", HOUR))).unwrap();
+    cache.made(&refresh, long(), &mut || Ok(session("new", HOUR))).unwrap();
     assert_eq!(obtain(&cache, &mut never).unwrap(), "new");
 }
 
@@ -272,9 +323,9 @@ fn the_least_time_left_can_be_asked_for() {
     obtain(&cache(&d.path, 0), &mut || Ok(session("old", HOUR))).unwrap();
     let key = key("a");
     let least = Wanted { min_left: Some(Duration::from_secs(3000)), ..wanted(&key) };
-    cache(&d.path, 600).obtain(&least, long(), &mut never).unwrap();
+    cache(&d.path, 600).made(&least, long(), &mut never).unwrap();
     let made =
-        cache(&d.path, 601).obtain(&least, long(), &mut || Ok(session("new", 601 + HOUR))).unwrap();
+        cache(&d.path, 601).made(&least, long(), &mut || Ok(session("new", 601 + HOUR))).unwrap();
     assert_eq!(token(&made.credentials), "new");
 }
 
@@ -287,7 +338,7 @@ fn a_damaged_file_is_a_miss() {
     let whole = fs::read(&path).unwrap();
     let other = {
         let key = key("b");
-        cache.obtain(&wanted(&key), long(), &mut || Ok(session("b", HOUR))).unwrap();
+        cache.made(&wanted(&key), long(), &mut || Ok(session("b", HOUR))).unwrap();
         let folder = fs::read_dir(d.path.join("sessions")).unwrap();
         let mut paths = folder.map(|entry| entry.unwrap().path());
         fs::read(paths.find(|p| *p != path && p.extension().is_none()).unwrap()).unwrap()
@@ -333,8 +384,8 @@ fn a_base_session_is_obtained_while_a_role_is_made() {
     let cache = cache(&d.path, 0);
     let (role, base) = (key("role"), key("base"));
     let base = Wanted { kind: Kind::Session, ..wanted(&base) };
-    let made = cache.obtain(&wanted(&role), long(), &mut || {
-        let base = cache.obtain(&base, long(), &mut || Ok(session("base", HOUR)))?;
+    let made = cache.made(&wanted(&role), long(), &mut || {
+        let base = cache.made(&base, long(), &mut || Ok(session("base", HOUR)))?;
         Ok(session(&format!("role of {}", token(&base.credentials)), HOUR))
     });
     assert_eq!(token(&made.unwrap().credentials), "role of base");
@@ -349,7 +400,7 @@ fn credentials_that_do_not_end_are_not_kept() {
         let long_term = Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
         let mut made = Some(Credentials::long_term("AKIAIOSFODNN7EXAMPLE".to_owned(), long_term));
         let key = key("a");
-        cache.obtain(&wanted(&key), long(), &mut || Ok(made.take().unwrap())).unwrap();
+        cache.made(&wanted(&key), long(), &mut || Ok(made.take().unwrap())).unwrap();
     }
     assert_eq!(cache.list(), []);
 }
@@ -366,7 +417,7 @@ fn sessions_are_listed_and_cleared_by_profile() {
     ] {
         let key = key(part);
         let wanted = Wanted { profile, kind, ..wanted(&key) };
-        vault.obtain(&wanted, long(), &mut || Ok(session(part, ends))).unwrap();
+        vault.made(&wanted, long(), &mut || Ok(session(part, ends))).unwrap();
     }
     let stranger = cache_of(Some(&d.path), [7; 16], 0);
     obtain(&stranger, &mut || Ok(session("another vault's", HOUR))).unwrap();
@@ -450,7 +501,7 @@ fn saving_a_session_removes_those_that_are_over_and_nothing_else() {
     assert!(over.iter().chain(&kept).all(|path| path.exists()));
     let other = key("another");
     let cache = cache(&d.path, 0);
-    cache.obtain(&wanted(&other), long(), &mut || Ok(session("second", HOUR))).unwrap();
+    cache.made(&wanted(&other), long(), &mut || Ok(session("second", HOUR))).unwrap();
     assert!(over.iter().all(|path| !path.exists()));
     for path in &kept {
         assert!(path.exists(), "{}", path.display());
