@@ -1,8 +1,10 @@
-//! Time as a value: a point in time, RFC 3339 text for it, and the clock that is passed down.
+//! Time as a value: a point in time, RFC 3339 text for it, and the clocks that are passed down.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_types::date_time::{DateTime, Format};
+
+use crate::os;
 
 /// A point in time, in whole seconds since 1970-01-01 UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +35,15 @@ impl Timestamp {
     }
 }
 
+/// A point in time by a clock that nobody can set, of this start of this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steady {
+    /// Tells this start from others; 0 where /proc does not say.
+    pub boot: i64,
+    /// Seconds since then, without the time that the host slept.
+    pub seconds: i64,
+}
+
 /// The clock. Code that needs the time is handed one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock {
@@ -58,11 +69,35 @@ impl Clock {
             Timestamp(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
         })
     }
+
+    /// Now, by the clock that nobody can set. One that stands still goes by its own time.
+    pub fn steady(&self) -> Steady {
+        match self.fixed {
+            Some(at) => Steady { boot: 0, seconds: at.0 },
+            None => Steady { boot: boot().unwrap_or_default(), seconds: os::monotonic_seconds() },
+        }
+    }
+}
+
+/// The first 8 bytes of random(4)'s boot_id.
+fn boot() -> Option<i64> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    u64::from_str_radix(&digits, 16).ok().map(u64::cast_signed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_steady_clock_goes_on_and_knows_its_start() {
+        let (first, second) = (Clock::system().steady(), Clock::system().steady());
+        assert!(first.seconds > 0 && second.seconds >= first.seconds);
+        assert_eq!(first.boot, second.boot);
+        assert_ne!(first.boot, 0);
+        assert_eq!(Clock::fixed(Timestamp(7)).steady(), Steady { boot: 0, seconds: 7 });
+    }
 
     #[test]
     fn rfc3339_round_trip_and_offsets() {

@@ -4,6 +4,7 @@
 
 mod acl;
 mod children;
+mod clock;
 mod environment;
 mod exec;
 mod files;
@@ -19,6 +20,7 @@ mod tty;
 
 pub use acl::{acl, lets_group_write, only_writers, set_acl};
 pub use children::{kill_children_of, kill_tree, reap_children_of_this_thread, thread_id};
+pub use clock::monotonic_seconds;
 pub use environment::take_environment;
 pub use exec::{default_sigpipe, execve, ignore_sigpipe, restore_in_child};
 pub use files::{

@@ -5,6 +5,14 @@
 //! UTC-aligned window of three minutes, good and bad; then it refuses even good ones until the window
 //! ends. So no step is used twice, and six codes are sent per window. What was claimed counts as sent:
 //! nobody knows what became of a process that died.
+//!
+//! Where AWS's windows lie is known only as well as the host's clock is. With one that is wrong, or is
+//! set while codes are sent, two windows of six may lie in one of AWS's; so there are never more than nine
+//! in three minutes and a bit, by the clock that nobody can set ([`Steady`]). That holds whatever the
+//! other clock does, for all who share the book and the start of the host; of claims from elsewhere, only
+//! the wall clock tells how long ago they were.
+
+use crate::clock::Steady;
 
 /// AWS's window in seconds.
 const WINDOW: i64 = 180;
@@ -17,6 +25,8 @@ const LATE: i64 = 10;
 /// Nobody waits longer than this (seconds) for a code: what lies further ahead is from a clock that
 /// was wrong.
 const AHEAD: i64 = 60;
+/// The form of an encoded book. An earlier one had no number, and began with a step, in the millions.
+const FORM: i64 = 2;
 /// The claims that are remembered: more than ten windows' worth, whatever the clock did meanwhile.
 const REMEMBERED: usize = 64;
 /// Who has another code left lets those go first who have none: so many seconds.
@@ -33,18 +43,45 @@ pub(super) struct Claimed {
     pub step: i64,
     /// When it is sent, in seconds, by the clock as AWS corrected it.
     pub at: i64,
-    /// The same by this host's own clock. A process may not know yet how wrong that is, so `at` may be
-    /// in the wrong window; but distances are right.
+    /// The same by this host's own clock, which may be wrong, and set at any time.
     pub local: i64,
+    /// The same by the clock that nobody can set.
+    pub steady: Steady,
 }
 
-/// Now, in seconds since 1970.
+impl Claimed {
+    /// The same so many seconds later.
+    fn later(self, seconds: i64) -> Self {
+        let Self { step, at, local, steady: Steady { boot, seconds: since } } = self;
+        let (at, local) = (at.saturating_add(seconds), local.saturating_add(seconds));
+        let steady = Steady { boot, seconds: since.saturating_add(seconds) };
+        Self { step, at, local, steady }
+    }
+}
+
+/// Now, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
-    /// As AWS corrected it, as far as that is known.
+    /// Since 1970, as AWS corrected it, as far as that is known.
     pub corrected: i64,
-    /// By this host's own clock.
+    /// Since 1970, by this host's own clock.
     pub local: i64,
+    /// By the clock that nobody can set.
+    pub steady: Steady,
+}
+
+impl Now {
+    /// Within what the program's times go to.
+    fn clamped(self) -> Self {
+        let (corrected, local) = (self.corrected.clamp(0, LAST), self.local.clamp(0, LAST));
+        Self { corrected, local, ..self }
+    }
+
+    /// A claim of a step that is sent at `at`, as AWS corrected it.
+    fn claim(self, step: i64, at: i64) -> Claimed {
+        let Self { corrected, local, steady } = self;
+        Claimed { step, at: corrected, local, steady }.later(at - corrected)
+    }
 }
 
 /// Which of several free steps.
@@ -85,24 +122,22 @@ impl Book {
     pub(super) fn next(&self, period: i64, now: Now, pick: Pick) -> Claimed {
         // Numbers that no clock shows would run into the edge of what can be counted.
         let period = period.clamp(1, 86_400);
-        let (start, own) = (now.corrected.clamp(0, LAST), now.local.clamp(0, LAST));
-        let counted = self.counted(own);
+        let now = now.clamped();
+        let counted = self.counted(now);
         if let Pick::AfterRefusal { last, reach, random } = pick {
-            let coming = self.coming(&counted, period, start, own, reach.clamp(0, WINDOW));
+            let coming = self.coming(&counted, period, now, reach.clamp(0, WINDOW));
             let number = random / 3;
             let claimed = match &coming[..] {
-                [first, _, ..] if !last && !random.is_multiple_of(3) => {
-                    Some(Claimed { at: first.at + BEHIND, local: first.local + BEHIND, ..*first })
-                }
+                [first, _, ..] if !last && !random.is_multiple_of(3) => Some(first.later(BEHIND)),
                 _ if last => one_of(&coming, number).copied(),
                 _ => None,
             };
             return claimed.unwrap_or_else(|| self.next(period, now, Pick::Random(number)));
         }
-        let mut at = start;
+        let mut at = now.corrected;
         // Finite: the book is, and beyond its last claim every step and window is free.
         loop {
-            let local = own + (at - start);
+            let local = now.local + (at - now.corrected);
             let full = full_until(&counted, at).or_else(|| crowded_until(&counted, at, local));
             if let Some(later) = full {
                 at = later;
@@ -114,7 +149,7 @@ impl Book {
                 Pick::Nearest | Pick::AfterRefusal { .. } => free.first(),
             };
             match chosen {
-                Some(step) => return Claimed { step: *step, at, local },
+                Some(step) => return now.claim(*step, at),
                 None => at = next_beginning(period, at),
             }
         }
@@ -123,9 +158,9 @@ impl Book {
     /// How many codes may still be sent in the present window, and when the next one (seconds, as AWS's
     /// clock was corrected).
     pub(super) fn left(&self, period: i64, now: Now) -> (usize, i64) {
-        let at = now.corrected.clamp(0, LAST);
-        let window = at.div_euclid(WINDOW);
-        let counted = self.counted(now.local.clamp(0, LAST));
+        let now = now.clamped();
+        let window = now.corrected.div_euclid(WINDOW);
+        let counted = self.counted(now);
         let sent = counted.iter().filter(|c| c.at.div_euclid(WINDOW) == window).count();
         (PER_WINDOW.saturating_sub(sent), self.next(period, now, Pick::Nearest).at)
     }
@@ -157,21 +192,26 @@ impl Book {
         self.claims.drain(..surplus);
     }
 
-    /// Three numbers a claim, 8 bytes each, big-endian.
+    /// The form's number and five numbers a claim, 8 bytes each, big-endian.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let numbers = self.claims.iter().flat_map(|c| [c.step, c.at, c.local]);
-        numbers.flat_map(i64::to_be_bytes).collect()
+        let claims = self.claims.iter();
+        let numbers = claims.flat_map(|c| [c.step, c.at, c.local, c.steady.boot, c.steady.seconds]);
+        std::iter::once(FORM).chain(numbers).flat_map(i64::to_be_bytes).collect()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (numbers, rest) = bytes.as_chunks::<8>();
         let numbers: Vec<i64> = numbers.iter().map(|bytes| i64::from_be_bytes(*bytes)).collect();
-        let (claims, odd) = numbers.as_chunks::<3>();
+        let (claims, odd) = numbers.strip_prefix(&[FORM])?.as_chunks::<5>();
         if !rest.is_empty() || !odd.is_empty() || claims.len() > REMEMBERED {
             return None;
         }
-        let claims =
-            claims.iter().map(|[step, at, local]| Claimed { step: *step, at: *at, local: *local });
+        let claims = claims.iter().map(|&[step, at, local, boot, seconds]| Claimed {
+            step,
+            at,
+            local,
+            steady: Steady { boot, seconds },
+        });
         Some(Self { claims: claims.collect() })
     }
 
@@ -189,22 +229,12 @@ impl Book {
 
     /// The unclaimed steps that AWS does not take yet but will within `reach` seconds, and when, as far
     /// as the budget allows.
-    fn coming(
-        &self,
-        counted: &[Claimed],
-        period: i64,
-        start: i64,
-        own: i64,
-        reach: i64,
-    ) -> Vec<Claimed> {
-        let beginnings = std::iter::successors(Some(next_beginning(period, start)), |at| {
-            Some(next_beginning(period, *at))
-        });
-        let claims = beginnings.take_while(|at| at - start <= reach).map(|at| Claimed {
-            step: at.div_euclid(period) + EITHER_SIDE,
-            at,
-            local: own + (at - start),
-        });
+    fn coming(&self, counted: &[Claimed], period: i64, now: Now, reach: i64) -> Vec<Claimed> {
+        let first = next_beginning(period, now.corrected);
+        let beginnings = std::iter::successors(Some(first), |at| Some(next_beginning(period, *at)));
+        let claims = beginnings
+            .take_while(|at| at - now.corrected <= reach)
+            .map(|at| now.claim(at.div_euclid(period) + EITHER_SIDE, at));
         claims
             .filter(|new| self.claims.iter().all(|claimed| claimed.step != new.step))
             .filter(|new| full_until(counted, new.at).is_none())
@@ -212,11 +242,22 @@ impl Book {
             .collect()
     }
 
-    /// The claims that count against the budget, now or later. One that lies far ahead by our own clock
-    /// was made before that clock was set back: when it really was sent nobody knows.
-    fn counted(&self, own: i64) -> Vec<Claimed> {
-        let recent = own.saturating_sub(WINDOW + LATE)..=own.saturating_add(AHEAD);
-        self.claims.iter().filter(|c| recent.contains(&c.local)).copied().collect()
+    /// The claims that count against the budget, now or later, in the present's terms: of a claim of this
+    /// start of the host it is known how long ago it was, whatever its clock showed then. Of another, the
+    /// wall clocks have to tell; one that lies far ahead by ours was made before that was set back, and
+    /// when it really was sent nobody knows.
+    fn counted(&self, now: Now) -> Vec<Claimed> {
+        let counts = |ago: &i64| (-AHEAD..=WINDOW + LATE).contains(ago);
+        let claims = self.claims.iter().filter_map(|claimed| {
+            let since = now.steady.seconds.saturating_sub(claimed.steady.seconds);
+            if claimed.steady.boot == now.steady.boot && since >= -AHEAD {
+                let present = now.claim(claimed.step, now.corrected);
+                return Some(since).filter(counts).map(|since| present.later(-since));
+            }
+            let ago = now.local.saturating_sub(claimed.local);
+            Some(ago).filter(counts).map(|_| *claimed)
+        });
+        claims.collect()
     }
 }
 
@@ -273,5 +314,7 @@ fn margin(period: i64) -> i64 {
 
 #[cfg(test)]
 mod hosts;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tests;

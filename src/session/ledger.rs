@@ -95,7 +95,7 @@ impl<'a> Ledger<'a> {
     /// without the lock, and nothing is claimed.
     pub fn left(&self, period: u64, now: Timestamp) -> (usize, Timestamp) {
         let period = i64::try_from(period).unwrap_or(i64::MAX);
-        let now = Now { corrected: now.0, local: self.cache.clock.now().0 };
+        let now = self.now(now.seconds_since(self.cache.clock.now()));
         let plain = self.cache.read(LEDGER, &self.name);
         let book = plain.and_then(|plain| Book::decode(&plain)).unwrap_or_default();
         let (left, next) = book.left(period, now);
@@ -127,11 +127,13 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// Class 9 if they cannot be written down; busy (8) if the ledger stays locked.
     pub fn spend(&self, steps: &[u64], now: Timestamp, deadline: Instant) -> Result<()> {
+        let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
         let mut book = self.book(lock.as_ref())?;
         let claims = steps.iter().map(|step| {
             let step = i64::try_from(*step).unwrap_or(i64::MAX);
-            Claimed { step, at: now.0, local: self.cache.clock.now().0 }
+            let Now { corrected, local, steady } = self.now(offset);
+            Claimed { step, at: corrected, local, steady }
         });
         let claims: Vec<_> = claims.collect();
         claims.iter().for_each(|claimed| book.note(*claimed));
@@ -166,8 +168,7 @@ impl<'a> Ledger<'a> {
         let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
         // Whoever waited for the lock claims from now on, not from then.
-        let local = self.cache.clock.now().0;
-        let now = Now { corrected: local.saturating_add(offset), local };
+        let now = self.now(offset);
         let mut book = self.book(lock.as_ref())?;
         // Ours count also where the file is lost.
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
@@ -216,6 +217,12 @@ impl<'a> Ledger<'a> {
                     .hint("try again; if that process hangs, end it"))
             }
         }
+    }
+
+    /// Now, with AWS's clock so many seconds ahead of ours.
+    fn now(&self, offset: i64) -> Now {
+        let (local, steady) = (self.cache.clock.now().0, self.cache.clock.steady());
+        Now { corrected: local.saturating_add(offset), local, steady }
     }
 
     fn path(&self) -> Option<PathBuf> {

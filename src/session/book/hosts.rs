@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::tests::{Device, Random};
+use super::simulation::{Device, Random};
+use super::tests::NOON;
 use super::*;
 
-/// 2026-01-31T12:00:00Z: the start of a window and of a step.
-const NOON: i64 = 1_769_860_800;
 /// Codes that one process sends, and for how long it may wait for the time of one (seconds).
 const CODES: u32 = 3;
 const REACH: i64 = 45;
@@ -22,7 +21,8 @@ impl Host {
     /// Its next code: the step, and when it is sent.
     fn claims(&mut self, time: i64, random: &mut Random) -> Option<(i64, i64)> {
         let seconds = NOON + time.div_euclid(1000);
-        let now = Now { corrected: seconds, local: seconds };
+        let steady = Steady { boot: 1, seconds };
+        let now = Now { corrected: seconds, local: seconds, steady };
         let random = random.next();
         let left = self.started / 1000 + REACH - time / 1000;
         self.sent += 1;

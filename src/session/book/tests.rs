@@ -1,12 +1,17 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::*;
 
 /// 2026-01-31T12:00:00Z: the start of a window and of a step.
-const NOON: i64 = 1_769_860_800;
+pub(super) const NOON: i64 = 1_769_860_800;
 
 fn at(seconds: i64) -> Now {
-    Now { corrected: NOON + seconds, local: NOON + seconds }
+    Now { corrected: NOON + seconds, local: NOON + seconds, steady: since_start(seconds) }
+}
+
+/// A host that was started a week before noon.
+pub(super) fn since_start(seconds: i64) -> Steady {
+    Steady { boot: 1, seconds: 7 * 86_400 + seconds }
 }
 
 /// Claims at a time after noon: the step as seen from noon's, and the wait.
@@ -91,10 +96,11 @@ fn the_last_code_is_of_a_step_that_nobody_can_have_sent() {
     assert_eq!(steps(&book, 10), BTreeSet::from([(3, 35)]));
     assert_eq!(steps(&book, 4), BTreeSet::from([(2, 5), (3, 35)]));
     assert_eq!(steps(&book, 20), BTreeSet::from([(3, 35), (4, 65)]));
-    book.note(Claimed { step: NOON / 30 + 3, at: NOON, local: NOON });
+    let noon = since_start(0);
+    book.note(Claimed { step: NOON / 30 + 3, at: NOON, local: NOON, steady: noon });
     assert_eq!(steps(&book, 20), BTreeSet::from([(4, 65)]));
     // None can be waited for: any that AWS takes now, or what can be had at all.
-    book.note(Claimed { step: NOON / 30, at: NOON, local: NOON });
+    book.note(Claimed { step: NOON / 30, at: NOON, local: NOON, steady: noon });
     let now = steps(&book, 10);
     assert_eq!(now, BTreeSet::from([-2, -1, 1, 2].map(|step| (step, 10))));
     for _ in 0..4 {
@@ -128,7 +134,9 @@ fn odd_periods_and_odd_times_end_too() {
                         1 => Pick::Random(n),
                         _ => Pick::AfterRefusal { last: n > 5, reach: i64::MAX, random: n },
                     };
-                    let claimed = book.next(period, Now { corrected: time, local }, pick);
+                    let steady = Steady { boot: 1, seconds: local };
+                    let now = Now { corrected: time, local, steady };
+                    let claimed = book.next(period, now, pick);
                     assert!(claimed.step >= 0 && claimed.at >= 0);
                     assert!(book.claims.iter().all(|c| c.step != claimed.step));
                     book.note(claimed);
@@ -142,7 +150,8 @@ fn odd_periods_and_odd_times_end_too() {
 fn a_book_comes_back_as_it_went_and_forgets_the_oldest() {
     let mut book = Book::default();
     for number in 0..REMEMBERED as i64 + 3 {
-        book.note(Claimed { step: number, at: number * 30, local: -number });
+        let steady = Steady { boot: number % 2, seconds: number };
+        book.note(Claimed { step: number, at: number * 30, local: -number, steady });
     }
     assert_eq!(book.claims.len(), REMEMBERED);
     assert_eq!(book.claims[0].step, 3);
@@ -150,257 +159,48 @@ fn a_book_comes_back_as_it_went_and_forgets_the_oldest() {
     assert_eq!(Book::decode(&bytes), Some(book));
     assert_eq!(Book::decode(&bytes[1..]), None);
     assert_eq!(Book::decode(&bytes[8..]), None);
-    assert_eq!(Book::decode(&[0; 24 * 65]), None);
-    assert_eq!(Book::decode(&[]), Some(Book::default()));
+    assert_eq!(Book::decode(&[0; 24 * 5]), None, "the form without a number");
+    assert_eq!(Book::decode(&[]), None);
+    let empty = Book::default().encode();
+    assert_eq!(Book::decode(&empty), Some(Book::default()));
+    assert_eq!(Book::decode(&[empty, vec![0; 40 * 65]].concat()), None);
 }
 
-/// splitmix64: the same sequences at every run.
-pub(super) struct Random(pub u64);
-
-impl Random {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: i64) -> i64 {
-        (self.next() % bound.unsigned_abs()).cast_signed()
-    }
-
-    fn one_in(&mut self, bound: i64) -> bool {
-        self.below(bound) == 0
-    }
-}
-
-/// The device as AWS keeps it.
-#[derive(Default)]
-pub(super) struct Device {
-    used: BTreeSet<i64>,
-    verified: BTreeMap<i64, usize>,
-}
-
-impl Device {
-    pub(super) fn takes(&mut self, step: i64, time: i64) -> bool {
-        let verified = self.verified.entry(time.div_euclid(180)).or_default();
-        *verified += 1;
-        *verified <= 9 && (step - time.div_euclid(30)).abs() <= 2 && self.used.insert(step)
-    }
-
-    /// True if its codes of this window are used up.
-    pub(super) fn is_locked(&self, time: i64) -> bool {
-        self.verified.get(&time.div_euclid(180)).is_some_and(|verified| *verified > 9)
-    }
-}
-
-/// A process that wants one code taken, and sends three at most.
-struct Process {
-    /// The clock's error, once an answer of AWS told it.
-    known_error: Option<i64>,
-    codes: u32,
-    doing: Doing,
-}
-
-enum Doing {
-    /// It claims as soon as it comes to it.
-    Claims,
-    /// It has a step, and sends its code at that time.
-    Waits(i64, i64),
-    /// The code is under way, arrives at that time, and its answer may get lost.
-    Flies(i64, i64, bool),
-}
-
-/// One host with one ledger, and what happens on it.
-struct World {
-    random: Random,
-    time: i64,
-    /// The host's clock minus the true time.
-    error: i64,
-    stepped: Vec<i64>,
-    book: Book,
-    device: Device,
-    sent: BTreeSet<i64>,
-    processes: Vec<Process>,
-    taken: usize,
-}
-
-impl World {
-    fn new(seed: u64, error: i64) -> Self {
-        let mut random = Random(seed);
-        let time = NOON + random.below(86_400);
-        Self {
-            random,
-            time,
-            error,
-            stepped: Vec::new(),
-            book: Book::default(),
-            device: Device::default(),
-            sent: BTreeSet::new(),
-            processes: Vec::new(),
-            taken: 0,
-        }
-    }
-
-    /// Claims with a deadline of 50 s, or tells how long to stay away.
-    fn claim(&mut self, known_error: Option<i64>, codes: u32) -> Result<(i64, i64), i64> {
-        let local = self.time + self.error;
-        let now = Now { corrected: local - known_error.unwrap_or(0), local };
-        let pick = match (codes, self.random.one_in(2)) {
-            (1, true) => Pick::Nearest,
-            (2 | 3, true) => {
-                Pick::AfterRefusal { last: codes == 3, reach: 45, random: self.random.next() }
-            }
-            _ => Pick::Random(self.random.next()),
-        };
-        let claimed = self.book.next(30, now, pick);
-        let wait = claimed.at - now.corrected;
-        assert!((0..=1920).contains(&wait), "wait {wait}");
-        if wait > 45 {
-            return Err(wait);
-        }
-        self.book.note(claimed);
-        Ok((claimed.step, self.time + wait))
-    }
-
-    fn send(&mut self, step: i64) {
-        assert!(self.sent.insert(step), "the code of step {step} was sent twice");
-    }
-
-    /// One second of one process; false when it has ended.
-    fn go_on(&mut self, process: &mut Process) -> bool {
-        if let Doing::Claims = process.doing {
-            if process.codes == 3 {
-                return false;
-            }
-            process.codes += 1;
-            match self.claim(process.known_error, process.codes) {
-                Ok((step, at)) => process.doing = Doing::Waits(step, at),
-                Err(_) => return false,
+#[test]
+fn what_was_claimed_before_the_clock_was_set_still_counts() {
+    for set in [-86_400, -250, -61, 61, 250, 86_400] {
+        let mut book = Book::default();
+        let mut times = Vec::new();
+        for second in 0..400 {
+            let (steady, local) = (since_start(second), NOON + second + set * (second / 20));
+            let now = Now { corrected: local, local, steady };
+            let claimed = book.next(30, now, Pick::Nearest);
+            if claimed.at == local {
+                book.note(claimed);
+                times.push(second);
             }
         }
-        if let Doing::Waits(step, at) = process.doing
-            && at <= self.time
-        {
-            self.send(step);
-            let arrives = self.time + self.random.below(5);
-            process.doing = Doing::Flies(step, arrives, self.random.one_in(8));
+        for (at, ninth) in times.iter().zip(times.iter().skip(AT_AWS)) {
+            assert!(ninth - at >= WINDOW + LATE, "{set}: {times:?}");
         }
-        if let Doing::Flies(step, arrives, lost) = process.doing
-            && arrives <= self.time
-        {
-            let taken = self.device.takes(step, self.time);
-            self.taken += usize::from(taken);
-            if self.error == 0 && self.stepped.is_empty() {
-                assert!(
-                    taken,
-                    "a code was refused although all share a ledger and the clock is right"
-                );
-            }
-            if taken && !lost {
-                return false;
-            }
-            if !lost {
-                process.known_error = Some(self.error);
-            }
-            process.doing = Doing::Claims;
-        }
-        true
-    }
-
-    /// Minutes of starts, crashes and answers, and steps of the clock.
-    fn live(&mut self, seconds: i64, clock_steps: bool) {
-        let often = 2 + self.random.below(40);
-        for _ in 0..seconds {
-            self.time += 1;
-            if self.random.one_in(often) {
-                for _ in 0..1 + self.random.below(6) {
-                    let doing = Doing::Claims;
-                    self.processes.push(Process { known_error: None, codes: 0, doing });
-                }
-            }
-            if self.random.one_in(40) && !self.processes.is_empty() {
-                let crashed = self.random.below(self.processes.len() as i64);
-                self.processes.swap_remove(crashed as usize);
-            }
-            if clock_steps && self.random.one_in(300) {
-                let range = [20, 300, 10_000][self.random.below(3) as usize];
-                self.error = self.random.below(2 * range) - range;
-                self.stepped.push(self.time);
-            }
-            let mut processes = std::mem::take(&mut self.processes);
-            processes.retain_mut(|process| self.go_on(process));
-            self.processes = processes;
-        }
-    }
-
-    /// After a while one process comes alone, and comes again when it is told to.
-    fn somebody_gets_through(&mut self) {
-        self.processes.clear();
-        self.time += self.random.below(300);
-        let from = self.time;
-        let mut known_error = None;
-        let mut codes = 0;
-        while self.time < from + 1200 {
-            match self.claim(known_error, codes % 3 + 1) {
-                Err(wait) => self.time += wait,
-                Ok((step, at)) => {
-                    self.time = at;
-                    self.send(step);
-                    codes += 1;
-                    if self.device.takes(step, self.time) {
-                        return;
-                    }
-                    known_error = Some(self.error);
-                    self.time += 1 + self.random.below(5);
-                }
-            }
-        }
-        panic!("nobody got through in twenty minutes, with {codes} codes");
-    }
-
-    /// The most codes that the device got in one of its windows. Where the clock was set in the window
-    /// or while codes for it waited, nobody can know how many were sent before.
-    fn most_in_a_window(&self) -> usize {
-        let verified = self.device.verified.iter().filter(|(window, _)| {
-            let known = **window * 180 - 60..**window * 180 + 180;
-            !self.stepped.iter().any(|time| known.contains(time))
-        });
-        verified.map(|(_, count)| *count).max().unwrap_or(0)
+        assert!(times.len() >= AT_AWS, "{set}: {times:?}");
     }
 }
 
 #[test]
-fn with_a_right_clock_every_code_is_taken_and_six_are_sent_in_a_window() {
-    let mut taken = 0;
-    for seed in 0..1000 {
-        let mut world = World::new(seed, 0);
-        world.live(500, false);
-        assert!(world.most_in_a_window() <= PER_WINDOW, "seed {seed}");
-        world.somebody_gets_through();
-        taken += world.taken;
+fn a_claim_of_another_start_of_the_host_counts_by_the_wall_clock() {
+    let mut book = Book::default();
+    for _ in 0..6 {
+        claim(&mut book, 20);
     }
-    assert!(taken > 10_000, "{taken}: not much happened");
-}
-
-#[test]
-fn with_a_wrong_clock_the_device_is_never_locked_and_no_code_sent_twice() {
-    for seed in 0..1000 {
-        let mut world = World::new(seed, 0);
-        world.error = world.random.below(1200) - 600;
-        world.live(500, false);
-        assert!(world.most_in_a_window() <= AT_AWS, "seed {seed}");
-        world.somebody_gets_through();
+    // After a start, and on another host, seconds are counted from elsewhere.
+    for steady in [Steady { boot: 2, seconds: 5 }, Steady { boot: 2, seconds: 7 * 86_400 + 5000 }] {
+        let now = |seconds| Now { steady, ..at(seconds) };
+        assert_eq!(book.left(30, now(30)).0, 0);
+        assert_eq!(book.next(30, now(30), Pick::Nearest).at, NOON + 180);
+        assert_eq!(book.next(30, now(300), Pick::Nearest).at, NOON + 300);
     }
-}
-
-#[test]
-fn with_a_clock_that_is_set_again_and_again_no_code_is_sent_twice_and_somebody_gets_through() {
-    for seed in 0..1000 {
-        let mut world = World::new(seed, 0);
-        world.live(1000, true);
-        assert!(world.most_in_a_window() <= AT_AWS, "seed {seed}");
-        world.somebody_gets_through();
-    }
+    // A start whose number nobody knows, and that began later.
+    let now = Now { steady: Steady { boot: 1, seconds: 3 }, ..at(30) };
+    assert_eq!(book.next(30, now, Pick::Nearest).at, NOON + 180);
 }
