@@ -10,7 +10,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials as SdkCredentials;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -26,10 +26,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::runtime::Runtime;
 
 use super::failure::{StsError, classify};
-use super::http::{self, CONNECT_TIMEOUT, Path, Place};
+use super::http::{self, Path, Place};
 use super::proxy::Proxies;
 use super::roots::Sources;
 use super::unreachable::unreachable;
+use super::wire::Wire;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -39,7 +40,7 @@ use crate::profile::Target;
 use crate::say::Say;
 use crate::secret::Secret;
 
-/// For one try, from the look-up of the name to the last byte.
+/// For one try, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Tries for a call that may be repeated.
@@ -78,6 +79,7 @@ struct Live<S> {
     /// Always there until `drop` takes it.
     runtime: Option<Runtime>,
     client: S,
+    wire: Wire,
     path: Path,
 }
 
@@ -178,7 +180,7 @@ impl<S: Service> Connection<S> {
         } else {
             RetryConfig::standard().with_max_attempts(ATTEMPTS)
         };
-        let timeout = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
+        let timeout = TimeoutConfig::builder();
         let timeout = if once {
             timeout.disable_operation_attempt_timeout()
         } else {
@@ -230,14 +232,16 @@ impl<S: Service> Connection<S> {
         };
         self.say.debug(format!("{operation} at {}", live.path.place));
         let outcome = runtime.block_on(async {
-            tokio::time::timeout_at(self.deadline.into(), send(&live.client)).await
+            let whole = async {
+                // It may take longer than a try may.
+                live.wire.look_up().await.map_err(|e| unreachable(&e, &live.path, S::NAME))?;
+                let sent = send(&live.client).await;
+                let why = (S::NAME, operation);
+                sent.map_err(|e| classify(&e, why, &live.path, self.clock_offset(), secrets))
+            };
+            tokio::time::timeout_at(self.deadline.into(), whole).await
         });
-        let error = match outcome {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => error,
-            Err(_) => return Err(late()),
-        };
-        Err(classify(&error, (S::NAME, operation), &live.path, self.clock_offset(), secrets))
+        outcome.map_err(|_| late())?
     }
 
     /// By how many seconds AWS's clock is ahead of ours, from the answer to one request that asks for
@@ -261,7 +265,7 @@ impl<S: Service> Connection<S> {
         });
         match answer {
             Err(_) => Err(StsError::Timeout { place: path.place.to_string() }),
-            Ok(Err(error)) => Err(unreachable(&error, &path)),
+            Ok(Err(error)) => Err(unreachable(&error, &path, S::NAME)),
             Ok(Ok(answer)) => {
                 let now = Clock::system().now();
                 let date = answer.headers().get("date").and_then(seconds_of);
@@ -288,22 +292,21 @@ impl<S: Service> Connection<S> {
     fn start(&self) -> Result<Live<S>, Error> {
         let runtime = event_loop()?;
         let place = self.place(&runtime)?;
-        let (http_client, path) = http::client(place, &self.proxies, &self.roots, self.say)?;
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
+        let (wire, path) = http::connector(place, &self.proxies, &self.roots, self.say)?;
+        // The SDK's own way would be one connector for each set of time limits.
+        let connector = SharedHttpConnector::new(wire.clone());
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(S::signing_region(&self.target.region, &runtime)))
-            .http_client(http_client)
+            .http_client(http_client_fn(move |_, _| connector.clone()))
             .sleep_impl(TokioSleep::new())
             .timeout_config(timeouts)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.target.endpoint.clone());
         let date = DateReader { offset: self.offset.clone(), clock: Clock::system() };
         let client = S::client(&config.build(), date);
-        Ok(Live { runtime: Some(runtime), client, path })
+        Ok(Live { runtime: Some(runtime), client, wire, path })
     }
 
     /// Where the calls go: the endpoint that is named, else the one that the SDK's rules give for

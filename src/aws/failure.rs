@@ -8,7 +8,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::http::Path;
-use super::unreachable::{lost, unconnected, unreachable};
+use super::unreachable::{lost, unreachable};
 use crate::error::Error;
 
 /// A call that gave no credentials.
@@ -34,6 +34,8 @@ pub enum StsError {
     Unreachable { why: String, hint: Option<String>, lost: bool },
     /// An answer that is not the service's. The media type is empty if there was none.
     BadAnswer { service: &'static str, status: u16, media_type: String },
+    /// An answer without an end, or longer than any of the service's. `who` sent it, and its `host:port`.
+    TooMuch { who: &'static str, place: String },
     /// The call could not be prepared: endpoint, proxy, TLS roots. Nothing was sent.
     Setup(Error),
 }
@@ -61,6 +63,7 @@ impl StsError {
             Self::Unavailable { .. }
                 | Self::Timeout { .. }
                 | Self::BadAnswer { .. }
+                | Self::TooMuch { .. }
                 | Self::Unreachable { lost: true, .. }
         )
     }
@@ -97,12 +100,19 @@ impl StsError {
             Self::BadAnswer { service, status, media_type } => {
                 let kind = if media_type.is_empty() { "no content type" } else { &media_type };
                 Error::aws(format!("{service} answered with something that is not {service} (HTTP {status}, {kind})"))
-                    .hint("is endpoint_url right, and is there a proxy or a login page in between?")
+                    .hint(MISLED)
             }
+            Self::TooMuch { who, place } => Error::aws(format!(
+                "{who} at {place} sent too much: an answer may have 256 KiB, and 100 headers of 64 KiB in all"
+            ))
+            .hint(MISLED),
             Self::Setup(error) => error,
         }
     }
 }
+
+/// What to look for where it is not the service that answers.
+const MISLED: &str = "is endpoint_url right, and is there a proxy or a login page in between?";
 
 impl From<StsError> for Error {
     fn from(error: StsError) -> Self {
@@ -210,9 +220,8 @@ pub fn classify<E: ProvideErrorMetadata>(
 ) -> StsError {
     match error {
         SdkError::TimeoutError(_) => StsError::Timeout { place: path.place.to_string() },
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => unconnected(path),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(error) => unreachable(error, path),
+            Some(error) => unreachable(error, path, service),
             None => lost(path),
         },
         SdkError::ResponseError(_) => lost(path),

@@ -3,25 +3,24 @@
 //!
 //! aws-config has providers for both. They read the process's own environment and AWS config instead of
 //! what they are given, build requests from an instance's answer in a way that panics on a bad one,
-//! take an answer of any length, and give out credentials that have ended with an end of their own
+//! and give out credentials that have ended with an end of their own
 //! making. So the three requests are made here, over the connector that STS's are made over.
 
 use std::time::{Duration, Instant};
 
-use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::connection::event_loop;
-use super::failure::{clean_code, clean_message};
+use super::failure::{StsError, clean_code, clean_message};
 use super::http::{self, Path, Place};
 use super::proxy::Proxies;
 use super::roots::Sources;
 use super::unreachable::unreachable;
+use super::wire::Wire;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -36,8 +35,6 @@ const ANSWER: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 3;
 /// The pause after the first try is between this and twice as much, and doubles.
 const PAUSE: Duration = Duration::from_millis(200);
-/// More than any answer has, in bytes.
-const ANSWER_LIMIT: usize = 64 * 1024;
 /// Seconds that an instance's token is good for, which is used at once.
 const TOKEN_LIFE: &str = "60";
 /// Where an instance names its role, and gives that role's credentials.
@@ -133,7 +130,7 @@ pub fn instance(endpoint: &str, env: &Env, deadline: Instant, say: Say) -> Resul
 /// The way to one agent, until one deadline.
 struct Line {
     agent: Agent,
-    connector: SharedHttpConnector,
+    connector: Wire,
     path: Path,
     runtime: Option<Runtime>,
     deadline: Instant,
@@ -213,25 +210,21 @@ impl Line {
         };
         self.say.debug(format!("asking {} at {}", self.agent.name(), self.path.place));
         let answer = runtime.block_on(async {
-            let whole = async {
-                let answer = self.connector.call(request).await.map_err(Lost::Request)?;
-                let status = answer.status().as_u16();
-                let body = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await;
-                Ok((status, body.map_err(|_| Lost::Body)?.to_bytes()))
-            };
-            tokio::time::timeout_at(end.into(), whole).await
+            tokio::time::timeout_at(end.into(), self.connector.call(request)).await
         });
-        match answer {
-            Err(_) => Err(self.silent()),
-            Ok(Ok((status, body))) => Ok(Answer { status, body: Zeroizing::new(body.to_vec()) }),
-            Ok(Err(Lost::Body)) => Err(self.no_answer("an answer of any use")),
-            Ok(Err(Lost::Request(error))) => {
-                let Error { class, what, hint } = unreachable(&error, &self.path).into_error();
-                let what = format!("cannot ask {}: {what}", self.agent.name());
-                let hint = hint.unwrap_or_else(|| self.agent.absent().to_owned());
-                Err(Error::new(class, what).hint(hint))
-            }
-        }
+        let answer = answer.map_err(|_| self.silent())?.map_err(|error| {
+            let Error { class, what, hint } =
+                match unreachable(&error, &self.path, self.agent.name()) {
+                    too_much @ StsError::TooMuch { .. } => {
+                        return too_much.into_error().hint(self.agent.absent());
+                    }
+                    error => error.into_error(),
+                };
+            let what = format!("cannot ask {}: {what}", self.agent.name());
+            Error::new(class, what).hint(hint.unwrap_or_else(|| self.agent.absent().to_owned()))
+        })?;
+        let body = answer.body().bytes().unwrap_or_default().to_vec();
+        Ok(Answer { status: answer.status().as_u16(), body: Zeroizing::new(body) })
     }
 
     /// The credentials in an answer (AWS SDKs, "Container credential provider"; EC2, "Retrieve
@@ -283,10 +276,4 @@ impl Line {
         let (agent, place) = (self.agent.name(), &self.path.place);
         Error::aws(format!("{agent} at {place} gives something that is not {what}"))
     }
-}
-
-/// Where an exchange broke off.
-enum Lost {
-    Request(ConnectorError),
-    Body,
 }

@@ -1,29 +1,21 @@
 //! The connection to AWS: where it goes, through which proxy, and with which roots.
 
 use std::fmt;
-use std::time::Duration;
+use std::sync::Arc;
 
-use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_runtime_api::client::http::{
-    HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
-};
+use hyper::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls_pki_types::CertificateDer;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use super::proxy::Proxies;
+use super::dial::Host;
+use super::proxy::{self, Proxies, Proxy};
 use super::roots::Sources;
+use super::wire::{Via, Way, Wire};
 use crate::error::{Error, Result};
 use crate::say::Say;
-
-/// For name look-up, TCP, a proxy's tunnel and TLS together.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A connection that was idle for longer is not used again. Between the hops of a chain it is; but the
-/// server may have closed it while a person was asked for a code, and the call with the code, which
-/// is never repeated, would be lost on it.
-const IDLE: Duration = Duration::from_secs(5);
 
 /// A server's scheme, host and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,71 +91,56 @@ pub struct Path {
     pub roots: String,
 }
 
-/// Chooses the proxy, reads the roots if TLS is spoken anywhere on the way, and builds a client of
-/// one connector (the SDK's own would build one more per set of time limits).
+/// Chooses the proxy, and reads the roots if TLS is spoken anywhere on the way. Nothing is opened yet.
 ///
 /// # Errors
 /// A proxy or a CA bundle that cannot be used, as [`Proxies::choose`] and [`Sources::load`] say it.
-pub fn client(
-    place: Place,
-    proxies: &Proxies,
-    roots: &Sources,
-    say: Say,
-) -> Result<(SharedHttpClient, Path)> {
-    let (connector, path) = connector(place, proxies, roots, say)?;
-    Ok((http_client_fn(move |_, _| connector.clone()), path))
-}
-
-/// The connector alone.
-///
-/// # Errors
-/// As [`client`].
 pub fn connector(
     place: Place,
     proxies: &Proxies,
     roots: &Sources,
     say: Say,
-) -> Result<(SharedHttpConnector, Path)> {
-    let proxy = proxies.choose(&place)?;
-    let mut path = Path { place, proxy: None, roots: String::new() };
-    let mut store = TrustStore::empty();
-    if path.place.https || proxy.as_ref().is_some_and(|p| p.place.https) {
+) -> Result<(Wire, Path)> {
+    let mut path = Path { place: place.clone(), proxy: None, roots: String::new() };
+    let mut via = None;
+    if let Some(proxy) = proxies.choose(&place)? {
+        say.debug(format!("through the proxy {} ({})", proxy.place, proxy.variable));
+        path.proxy = Some((proxy.place.clone(), proxy.variable));
+        via = Some(self::via(proxy)?);
+    }
+    let mut tls = None;
+    if place.https || via.as_ref().is_some_and(|via| via.place.https) {
         let roots = roots.load()?;
         say.debug(format!("TLS roots from {}", roots.source));
         if roots.skipped > 0 {
             say.debug(format!("{} of its certificates cannot be used", roots.skipped));
         }
-        store.add_pem_certificate(roots.pem);
         path.roots = roots.source;
+        tls = Some(trusting(roots.certificates)?);
     }
-    let tls = TlsContext::builder()
-        .with_trust_store(store)
-        .build()
-        .map_err(|_| Error::other("TLS cannot be set up"))?;
-    let proxy_config = match proxy {
-        None => ProxyConfig::disabled(),
-        Some(proxy) => {
-            say.debug(format!("through the proxy {} ({})", proxy.place, proxy.variable));
-            let unusable =
-                |_| Error::usage(format!("{} is not the address of an HTTP proxy", proxy.variable));
-            let config = ProxyConfig::all(proxy.url.as_str()).map_err(unusable)?;
-            path.proxy = Some((proxy.place, proxy.variable));
-            config
-        }
-    };
-    let connector = SharedHttpConnector::new(
-        Connector::builder()
-            .connector_settings(
-                HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build(),
-            )
-            .sleep_impl(TokioSleep::new())
-            .pool_idle_timeout(Some(IDLE))
-            .proxy_config(proxy_config)
-            .tls_provider(Provider::Rustls(CryptoMode::Ring))
-            .tls_context(tls)
-            .build(),
-    );
-    Ok((connector, path))
+    let first = via.as_ref().map_or(&place, |via| &via.place);
+    let hop = Host::new(&first.host, first.port);
+    Ok((Wire::new(Way { hop, place, proxy: via, tls }), path))
+}
+
+fn via(proxy: Proxy) -> Result<Via> {
+    let all = Matcher::builder().all(proxy.url.as_str()).build();
+    let any = Uri::from_static("http://any.invalid");
+    let intercept = all.intercept(&any).ok_or_else(|| proxy::unusable(proxy.variable))?;
+    let authorization = intercept.basic_auth().cloned();
+    Ok(Via { place: proxy.place, uri: intercept.uri().clone(), authorization })
+}
+
+/// TLS 1.2 or 1.3 with ring, which trusts these roots alone.
+fn trusting(certificates: Vec<CertificateDer<'static>>) -> Result<TlsConnector> {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(certificates);
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|_| Error::other("TLS cannot be set up"))?
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
 }
 
 #[cfg(test)]
@@ -204,10 +181,10 @@ mod tests {
         let sources = Sources { bundle: Some("/nonexistent".into()), ssl_cert_file: None };
         let none = Proxies::from_env(&crate::env::Env::default());
         let plain = Place::parse("http://127.0.0.1:1").unwrap();
-        let (_, path) = client(plain, &none, &sources, Say::default()).unwrap();
+        let (_, path) = connector(plain, &none, &sources, Say::default()).unwrap();
         assert_eq!(path.roots, "");
         let tls = Place::parse("https://127.0.0.1:1").unwrap();
-        let error = client(tls, &none, &sources, Say::default()).err().unwrap();
+        let error = connector(tls, &none, &sources, Say::default()).err().unwrap();
         assert_eq!(error.what, "CA bundle /nonexistent: no such file or directory");
     }
 }

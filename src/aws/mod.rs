@@ -5,6 +5,7 @@
 //! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
 
 mod connection;
+mod dial;
 mod failure;
 pub mod host;
 mod http;
@@ -17,6 +18,7 @@ mod sso;
 mod sso_oidc;
 mod sts;
 mod unreachable;
+mod wire;
 
 pub use failure::StsError;
 pub use iam::{Iam, LastUse, ListedKey, NewDevice};

@@ -77,7 +77,8 @@ impl Proxies {
     }
 }
 
-fn unusable(variable: &str) -> Error {
+/// The error for a variable whose value no proxy can have.
+pub(super) fn unusable(variable: &str) -> Error {
     Error::usage(format!("{variable} is not the address of an HTTP proxy"))
         .hint("it looks like http://proxy.example:3128")
 }

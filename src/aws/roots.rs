@@ -2,13 +2,11 @@
 //!
 //! The first of these that there is: the bundle that was asked for, `SSL_CERT_FILE`, the system's
 //! own, else Mozilla's set built into the program, so that the bare binary works in an image without
-//! /etc/ssl. All are parsed and checked here, because the SDK's connector panics over a bad one.
+//! /etc/ssl. All are parsed and checked here, so that a bad one has an error that names its file.
 
 use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
@@ -31,8 +29,8 @@ const LIMIT: u64 = 8 * 1024 * 1024;
 
 /// Checked roots.
 pub struct Roots {
-    /// The certificates, each one PEM section. The TLS library takes them without fail.
-    pub pem: Vec<u8>,
+    /// The certificates. The TLS library takes each of them.
+    pub certificates: Vec<CertificateDer<'static>>,
     /// Where they come from, for a person.
     pub source: String,
     /// How many of the source's certificates could not be used and were left out.
@@ -102,17 +100,19 @@ fn parse(path: &Path, text: &[u8], named: Named) -> Result<Roots> {
         Error::other(format!("CA bundle {}: {what}", path.display()))
             .hint("it must be a file of PEM certificates (-----BEGIN CERTIFICATE-----)")
     };
-    let (mut pem, mut used, mut skipped) = (Vec::new(), 0usize, 0usize);
+    let (mut certificates, mut skipped) = (Vec::new(), 0usize);
     for certificate in CertificateDer::pem_slice_iter(text) {
         match certificate {
             Ok(certificate) if webpki::anchor_from_trusted_cert(&certificate).is_ok() => {
-                append(&mut pem, &certificate);
-                used += 1;
+                certificates.push(certificate);
             }
             Ok(_) => skipped += 1,
             // After damage in the armor nothing says where the next section starts.
             Err(_) if named == Named::ByHand => {
-                return Err(bad(format!("damaged after certificate {}", used + skipped)));
+                return Err(bad(format!(
+                    "damaged after certificate {}",
+                    certificates.len() + skipped
+                )));
             }
             Err(_) => {
                 skipped += 1;
@@ -120,33 +120,24 @@ fn parse(path: &Path, text: &[u8], named: Named) -> Result<Roots> {
             }
         }
     }
-    if used == 0 {
+    if certificates.is_empty() {
         return Err(bad("no certificate in it that can be used".to_owned()));
     }
-    Ok(Roots { pem, source: path.display().to_string(), skipped })
+    Ok(Roots { certificates, source: path.display().to_string(), skipped })
 }
 
 fn built_in() -> Roots {
-    let mut pem = Vec::new();
-    for certificate in webpki_root_certs::TLS_SERVER_ROOT_CERTS {
-        if webpki::anchor_from_trusted_cert(certificate).is_ok() {
-            append(&mut pem, certificate);
-        }
-    }
-    Roots { pem, source: "this program (built in)".to_owned(), skipped: 0 }
-}
-
-fn append(pem: &mut Vec<u8>, certificate: &CertificateDer<'_>) {
-    pem.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
-    for line in STANDARD.encode(certificate).as_bytes().chunks(64) {
-        pem.extend_from_slice(line);
-        pem.push(b'\n');
-    }
-    pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
+    let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter();
+    let usable = all.filter(|it| webpki::anchor_from_trusted_cert(it).is_ok());
+    let certificates = usable.cloned().collect();
+    Roots { certificates, source: "this program (built in)".to_owned(), skipped: 0 }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::error::Class;
 
@@ -175,6 +166,15 @@ mod tests {
         }
     }
 
+    fn append(pem: &mut Vec<u8>, certificate: &CertificateDer<'_>) {
+        pem.extend_from_slice(b"-----BEGIN CERTIFICATE-----\n");
+        for line in STANDARD.encode(certificate).as_bytes().chunks(64) {
+            pem.extend_from_slice(line);
+            pem.push(b'\n');
+        }
+        pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
+    }
+
     /// The first `n` of the built-in roots as PEM.
     fn pem(n: usize) -> Vec<u8> {
         let mut pem = Vec::new();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn count(roots: &Roots) -> usize {
-        CertificateDer::pem_slice_iter(&roots.pem).filter(|c| c.is_ok()).count()
+        roots.certificates.len()
     }
 
     fn load(bundle: Option<&Path>, file: Option<&Path>, system: &[&Path]) -> Result<Roots> {

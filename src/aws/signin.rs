@@ -4,24 +4,20 @@
 use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::client::http::HttpConnector;
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use http_body_util::{BodyExt, Limited};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
 use super::connection::event_loop;
 use super::failure::{StsError, bad_answer};
 use super::http::{self, Place};
 use super::proxy::Proxies;
 use super::roots::Sources;
-use super::unreachable::{lost, unreachable};
+use super::unreachable::unreachable;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::profile::Signin;
 use crate::say::Say;
 use crate::secret::Secret;
-
-/// Longer is no answer of the service, in bytes; a token has some thousand.
-const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// The sign-in service, at one place.
 pub struct SigninService {
@@ -95,22 +91,18 @@ impl SigninService {
         let asked = runtime.block_on(async {
             let (connector, path) =
                 http::connector(self.place.clone(), &self.proxies, &self.roots, self.say)?;
-            let answer = async {
-                let answer = connector.call(request).await;
-                let answer = answer.map_err(|error| unreachable(&error, &path))?;
-                let (status, kind) = (answer.status().as_u16(), bad_answer("sign-in", &answer));
-                let body = read(answer).await.map_err(|()| lost(&path))?;
-                Ok::<_, StsError>((status, kind, body))
-            };
-            match tokio::time::timeout_at(deadline.into(), answer).await {
+            match tokio::time::timeout_at(deadline.into(), connector.call(request)).await {
                 Err(_) => Err(StsError::Timeout { place: path.place.to_string() }.into_error()),
-                Ok(answer) => answer.map_err(StsError::into_error),
+                Ok(answer) => answer.map_err(|error| {
+                    unreachable(&error, &path, "AWS's sign-in service").into_error()
+                }),
             }
         });
         // A name look-up that hangs sits in a thread that nothing can interrupt.
         runtime.shutdown_background();
-        let (status, kind, body) = asked?;
-        understood(status, &kind, &body)
+        let answer = asked?;
+        let body = answer.body().bytes().unwrap_or_default();
+        understood(answer.status().as_u16(), &bad_answer("sign-in", &answer), body)
     }
 
     /// The address that opens a page of the console for whoever has it, once, within 15 minutes.
@@ -124,17 +116,8 @@ impl SigninService {
     }
 }
 
-/// The whole body; `None` if it is too long.
-async fn read(answer: HttpResponse) -> std::result::Result<Option<Vec<u8>>, ()> {
-    match Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await {
-        Ok(body) => Ok(Some(body.to_bytes().to_vec())),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Ok(None),
-        Err(_) => Err(()),
-    }
-}
-
 /// The token in an answer. Nothing of the body is passed on: it may quote the request.
-fn understood(status: u16, kind: &StsError, body: &Option<Vec<u8>>) -> Result<Secret> {
+fn understood(status: u16, kind: &StsError, body: &[u8]) -> Result<Secret> {
     match status {
         200 => (),
         429 => {
@@ -154,7 +137,7 @@ fn understood(status: u16, kind: &StsError, body: &Option<Vec<u8>>) -> Result<Se
         _ => (),
     }
     let json: Option<serde_json::Value> =
-        body.as_ref().filter(|_| status == 200).and_then(|body| serde_json::from_slice(body).ok());
+        Some(body).filter(|_| status == 200).and_then(|body| serde_json::from_slice(body).ok());
     json.as_ref()
         .and_then(|json| json.get("SigninToken")?.as_str())
         .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
@@ -213,7 +196,7 @@ mod tests {
     #[test]
     fn an_answer_is_a_token_or_an_error_that_quotes_nothing() {
         let kind = StsError::BadAnswer { service: "sign-in", status: 0, media_type: String::new() };
-        let answer = |status, body: &str| understood(status, &kind, &Some(body.into()));
+        let answer = |status, body: &str| understood(status, &kind, body.as_bytes());
         assert_eq!(answer(200, r#"{"SigninToken":"a-b_"}"#).unwrap().expose(), "a-b_");
         let none =
             "AWS's sign-in service answered without a sign-in token (HTTP 200, no content type)";
@@ -228,7 +211,7 @@ mod tests {
         ] {
             assert_eq!(answer(200, body).unwrap_err().what, none, "{body}");
         }
-        assert_eq!(understood(200, &kind, &None).unwrap_err().what, none);
+        assert_eq!(understood(200, &kind, b"").unwrap_err().what, none);
         for (status, what) in [
             (
                 302,

@@ -4,8 +4,10 @@
 use std::error::Error as StdError;
 use std::io;
 
+use super::dial::LOOK_UP_TIMEOUT;
 use super::failure::StsError;
-use super::http::{CONNECT_TIMEOUT, Path};
+use super::http::Path;
+use super::wire::{CONNECT_TIMEOUT, Failed, chain};
 use crate::error::os_text;
 
 /// The connection broke when the request was, or may have been, sent.
@@ -24,66 +26,65 @@ fn first_hop(path: &Path) -> (String, Option<String>) {
     }
 }
 
-/// The time for a connection is over.
-pub fn unconnected(path: &Path) -> StsError {
-    let (hop, hint) = first_hop(path);
-    let why = format!("no connection to {hop} within {} s", CONNECT_TIMEOUT.as_secs());
-    StsError::Unreachable { why, hint, lost: false }
-}
-
-/// Reads the reasons below the SDK's error. The libraries' types are not part of anyone's interface,
-/// so their (stable) words are looked for, and never passed on.
-pub fn unreachable(error: &(dyn StdError + 'static), path: &Path) -> StsError {
-    let mut words = String::new();
-    let mut system: Option<(io::ErrorKind, String)> = None;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        words.push_str(&error.to_string());
-        words.push('\n');
-        next = match error.downcast_ref::<io::Error>() {
-            Some(io) => {
-                system = Some((io.kind(), os_text(io)));
-                // An io::Error's `source` skips what it wraps.
-                io.get_ref().map(|inner| inner as &(dyn StdError + 'static))
-            }
-            None => error.source(),
-        };
-    }
+/// Reads the reasons below the SDK's error; `who` was asked. The libraries' types are not part of
+/// anyone's interface, so their (stable) words are looked for, and never passed on.
+pub fn unreachable(error: &(dyn StdError + 'static), path: &Path, who: &'static str) -> StsError {
+    let words: String = chain(error).map(|error| format!("{error}\n")).collect();
     let (hop, hop_hint) = first_hop(path);
     let said = |why: String, hint: Option<String>| StsError::Unreachable { why, hint, lost: false };
     let has = |word: &str| words.contains(word);
-
-    if has("proxy authorization required") {
-        let hint = "write it as http://USER:PASSWORD@HOST:PORT in the proxy variable";
-        return said(format!("{hop} asks for a user name and password"), Some(hint.to_owned()));
+    // hyper's limits on headers, and on what may stand between and after chunks.
+    if ["message head is too large", "over limit", "count overflow"].iter().any(|it| has(it)) {
+        return too_much(path, who);
     }
-    if has("tunnel error: ") && !has("failed to create underlying connection") {
-        return said(format!("{hop} does not connect to {}", path.place), hop_hint);
-    }
-    if has("invalid peer certificate") {
-        return said_of_certificate(&words, path);
-    }
-    if has("dns error") {
-        let host = match &path.proxy {
-            Some((proxy, _)) => format!("the proxy {}", proxy.host),
-            None => path.place.host.clone(),
-        };
-        let hint =
-            hop_hint.or_else(|| Some("check region, endpoint_url and this host's DNS".into()));
-        return said(format!("no address found for {host}"), hint);
-    }
-    match system {
-        Some((io::ErrorKind::ConnectionRefused, _)) => {
+    match chain(error).find_map(|error| error.downcast_ref::<Failed>()) {
+        Some(Failed::TooMuch) => too_much(path, who),
+        Some(Failed::NoAddress) => {
+            let (host, hint) = looked_up(path, "check region, endpoint_url and this host's DNS");
+            said(format!("no address found for {host}"), hint)
+        }
+        Some(Failed::NoResolver) => {
+            let (host, hint) = looked_up(path, "check the name servers in /etc/resolv.conf");
+            let limit = LOOK_UP_TIMEOUT.as_secs();
+            said(format!("no answer from DNS for {host} within {limit} s"), hint)
+        }
+        Some(Failed::Late) => {
+            let limit = CONNECT_TIMEOUT.as_secs();
+            said(format!("no connection to {hop} within {limit} s"), hop_hint)
+        }
+        Some(Failed::Tcp(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
             said(format!("{hop} refused the connection"), hop_hint)
         }
-        Some((_, why)) if has("tcp connect error") || has("tcp open error") => {
-            said(format!("cannot reach {hop}: {why}"), hop_hint)
+        Some(Failed::Tcp(error)) => {
+            said(format!("cannot reach {hop}: {}", os_text(error)), hop_hint)
         }
-        _ if has("TLS handshake failed") || has("tls handshake") => said(
+        Some(Failed::Tls(_)) if has("invalid peer certificate") => {
+            said_of_certificate(&words, path)
+        }
+        Some(Failed::Tls(_)) => said(
             format!("no TLS connection to {}", path.place),
             Some("is that port an HTTPS one, and nothing in between?".to_owned()),
         ),
-        _ => lost(path),
+        None if has("proxy authorization required") => {
+            let hint = "write it as http://USER:PASSWORD@HOST:PORT in the proxy variable";
+            said(format!("{hop} asks for a user name and password"), Some(hint.to_owned()))
+        }
+        None if has("tunnel error: ") => {
+            said(format!("{hop} does not connect to {}", path.place), hop_hint)
+        }
+        None => lost(path),
+    }
+}
+
+fn too_much(path: &Path, who: &'static str) -> StsError {
+    StsError::TooMuch { who, place: path.place.to_string() }
+}
+
+/// Whose name was looked up, and what to do where that fails.
+fn looked_up(path: &Path, hint: &str) -> (String, Option<String>) {
+    match &path.proxy {
+        Some((proxy, _)) => (format!("the proxy {}", proxy.host), first_hop(path).1),
+        None => (path.place.host.clone(), Some(hint.to_owned())),
     }
 }
 
@@ -129,72 +130,58 @@ mod tests {
         }
     }
 
-    /// An error that says `.0`, caused by `.1`.
-    #[derive(Debug)]
-    struct Layer(&'static str, Option<Box<dyn StdError + Send + Sync>>);
-    impl std::fmt::Display for Layer {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str(self.0)
-        }
-    }
-    impl StdError for Layer {
-        fn source(&self) -> Option<&(dyn StdError + 'static)> {
-            self.1.as_ref().map(|e| &**e as &(dyn StdError + 'static))
-        }
-    }
-
-    fn why(words: &'static str, cause: Option<io::Error>, proxy: bool) -> String {
-        let cause = cause.map(|e| Box::new(e) as Box<dyn StdError + Send + Sync>);
-        unreachable(&Layer(words, cause), &path(proxy)).into_error().what
+    fn why(error: impl Into<Box<dyn StdError + Send + Sync>>, proxy: bool) -> String {
+        unreachable(&*error.into(), &path(proxy), "STS").into_error().what
     }
 
     #[test]
     fn broken_connections_get_one_sentence_with_host_and_port() {
-        let refused = || Some(io::Error::from_raw_os_error(111));
+        let refused = |number| Failed::Tcp(io::Error::from_raw_os_error(number));
         let certificate = |what: &str| {
-            Some(io::Error::other(io::Error::other(format!("invalid peer certificate: {what}"))))
+            let what = io::Error::other(format!("invalid peer certificate: {what}"));
+            Failed::Tls(io::Error::other(what))
         };
         let cases = [
-            (why("tcp connect error", refused(), false), "sts.example:443 refused the connection"),
+            (why(refused(111), false), "sts.example:443 refused the connection"),
+            (why(refused(111), true), "the proxy proxy.example:3128 refused the connection"),
+            (why(refused(101), false), "cannot reach sts.example:443: network is unreachable"),
+            (why(Failed::NoAddress, false), "no address found for sts.example"),
+            (why(Failed::NoAddress, true), "no address found for the proxy proxy.example"),
+            (why(Failed::NoResolver, false), "no answer from DNS for sts.example within 20 s"),
+            (why(Failed::Late, false), "no connection to sts.example:443 within 5 s"),
             (
-                why("tcp connect error", refused(), true),
-                "the proxy proxy.example:3128 refused the connection",
-            ),
-            (
-                why("tcp connect error", Some(io::Error::from_raw_os_error(101)), false),
-                "cannot reach sts.example:443: network is unreachable",
-            ),
-            (why("dns error", None, false), "no address found for sts.example"),
-            (why("dns error", None, true), "no address found for the proxy proxy.example"),
-            (
-                why("TLS handshake failed", certificate("UnknownIssuer"), false),
+                why(certificate("UnknownIssuer"), false),
                 "the certificate of sts.example:443 is signed by none of the roots in \
                  /etc/ssl/cert.pem",
             ),
             (
-                why(
-                    "TLS handshake failed",
-                    certificate("certificate expired: verification"),
-                    false,
-                ),
+                why(certificate("certificate expired: verification"), false),
                 "the certificate of sts.example:443 is not valid at this time",
             ),
             (
-                why("TLS handshake failed", certificate("certificate not valid for name"), false),
+                why(certificate("certificate not valid for name"), false),
                 "the certificate of sts.example:443 is for another name",
             ),
-            (why("TLS handshake failed", None, false), "no TLS connection to sts.example:443"),
             (
-                why("tunnel error: unsuccessful", None, true),
+                why(Failed::Tls(io::ErrorKind::UnexpectedEof.into()), false),
+                "no TLS connection to sts.example:443",
+            ),
+            (
+                why("tunnel error: unsuccessful", true),
                 "the proxy proxy.example:3128 does not connect to sts.example:443",
             ),
             (
-                why("tunnel error: proxy authorization required", None, true),
+                why("tunnel error: proxy authorization required", true),
                 "the proxy proxy.example:3128 asks for a user name and password",
             ),
             (
-                why("connection closed before message completed", None, false),
+                why("connection closed before message completed", false),
                 "sts.example:443 closed the connection without a whole answer",
+            ),
+            (
+                why(io::Error::other(Failed::TooMuch), false),
+                "STS at sts.example:443 sent too much: an answer may have 256 KiB, and 100 headers of \
+                 64 KiB in all",
             ),
         ];
         for (said, expected) in cases {

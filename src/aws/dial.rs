@@ -1,0 +1,210 @@
+//! From a host's name to a TCP connection, as RFC 8305 ("Happy Eyeballs") has it: neither an address
+//! family that gets no answer from the resolver, nor an address that does not connect, holds up
+//! another one that would.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::wire::Failed;
+use crate::os::{self, Family};
+
+/// For the look-up of a name. A resolver of resolv.conf(5) has 5 s before the next is asked.
+pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long both families are waited for before each is asked for alone.
+const TOGETHER: Duration = Duration::from_millis(250);
+/// How long one family's addresses wait for the other's (RFC 8305, section 3, "Resolution Delay").
+const OTHER_FAMILY: Duration = Duration::from_millis(50);
+/// After how long the next address is tried beside those before it (section 5, "Connection Attempt
+/// Delay").
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// A server or proxy to connect to.
+pub(super) struct Host {
+    name: String,
+    port: u16,
+    found: OnceLock<Vec<SocketAddr>>,
+}
+
+impl Host {
+    /// Looks nothing up yet. `name`: a name, or an address without brackets.
+    pub fn new(name: &str, port: u16) -> Self {
+        Self { name: name.to_owned(), port, found: OnceLock::new() }
+    }
+
+    /// Its addresses, in the order to try them. What was found is kept.
+    ///
+    /// # Errors
+    /// There are none, or none that the resolver has named within [`LOOK_UP_TIMEOUT`].
+    pub async fn look_up(&self) -> Result<&[SocketAddr], Failed> {
+        if let Some(found) = self.found.get() {
+            return Ok(found);
+        }
+        let mut found = match self.name.parse::<IpAddr>() {
+            Ok(address) => vec![SocketAddr::new(address, self.port)],
+            Err(_) => {
+                let asked = timeout(LOOK_UP_TIMEOUT, addresses(&self.name)).await;
+                asked.map_err(|_| Failed::NoResolver)?
+            }
+        };
+        if found.is_empty() {
+            return Err(Failed::NoAddress);
+        }
+        found.iter_mut().for_each(|address| address.set_port(self.port));
+        Ok(self.found.get_or_init(|| alternating(found)))
+    }
+}
+
+/// What getaddrinfo(3) finds. It is asked for both families at once, so that its own order and
+/// /etc/hosts count; but it gives nothing before both have their answers or are given up, and nothing
+/// at all where one fails. So where that takes long or is in vain, each family is asked for alone.
+///
+/// A look-up sits in a thread that nothing interrupts, and is left behind where another is first.
+async fn addresses(name: &str) -> Vec<SocketAddr> {
+    let mut asked = JoinSet::new();
+    let ask = |asked: &mut JoinSet<_>, family| {
+        let name = name.to_owned();
+        asked.spawn_blocking(move || (family, os::addresses(&name, family)));
+    };
+    ask(&mut asked, Family::Any);
+    if let Ok(Some(Ok((_, both)))) = timeout(TOGETHER, asked.join_next()).await
+        && !both.is_empty()
+    {
+        return both;
+    }
+    ask(&mut asked, Family::V4);
+    ask(&mut asked, Family::V6);
+    let (mut v4, mut v6) = (None, None);
+    let mut end: Option<Instant> = None;
+    while v4.is_none() || v6.is_none() {
+        let next = asked.join_next();
+        let next = match end {
+            Some(end) => timeout_at(end, next).await.unwrap_or(None),
+            None => next.await,
+        };
+        match next {
+            Some(Ok((Family::Any, both))) if !both.is_empty() => return both,
+            Some(Ok((Family::Any, _))) => continue,
+            Some(Ok((Family::V4, found))) => v4 = Some(found),
+            Some(Ok((Family::V6, found))) => v6 = Some(found),
+            Some(Err(_)) | None => break,
+        }
+        if [&v4, &v6].into_iter().flatten().any(|found| !found.is_empty()) {
+            end = Some(Instant::now() + OTHER_FAMILY);
+        }
+    }
+    // IPv6 first, as getaddrinfo has it where both can be reached.
+    [v6, v4].into_iter().flatten().flatten().collect()
+}
+
+/// The families by turns, the first address's family first (RFC 8305, section 4).
+fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
+    let (first, second): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut turns = Vec::new();
+    loop {
+        let before = turns.len();
+        turns.extend(first.next());
+        turns.extend(second.next());
+        if turns.len() == before {
+            return turns;
+        }
+    }
+}
+
+/// The first connection that comes about.
+///
+/// # Errors
+/// None does. A refusal says more than an address that this host has no way to.
+pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut tries = JoinSet::new();
+    let mut left = addresses.iter();
+    let mut why: Option<io::Error> = None;
+    loop {
+        let next = left.next();
+        if let Some(address) = next {
+            tries.spawn(TcpStream::connect(*address));
+        }
+        let wait = if left.len() > 0 { NEXT_ADDRESS } else { Duration::MAX };
+        match timeout(wait, tries.join_next()).await {
+            Ok(Some(Ok(Ok(stream)))) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Ok(Some(Ok(Err(error)))) => {
+                if why.is_none() || error.kind() == io::ErrorKind::ConnectionRefused {
+                    why = Some(error);
+                }
+            }
+            Ok(None) if next.is_none() => {
+                return Err(why.unwrap_or_else(|| io::ErrorKind::NotConnected.into()));
+            }
+            Ok(None | Some(Err(_))) | Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(work)
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let order = |found: &[&str]| {
+            let found = found.iter().map(|address| address.parse().unwrap()).collect();
+            alternating(found).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            order(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"]),
+            ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"]
+        );
+        assert_eq!(order(&["1.1.1.1:1", "2.2.2.2:1"]), ["1.1.1.1:1", "2.2.2.2:1"]);
+        assert!(order(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_address_is_not_looked_up() {
+        for (name, socket) in [("192.0.2.1", "192.0.2.1:443"), ("fd00::1", "[fd00::1]:443")] {
+            let host = Host::new(name, 443);
+            let found = run(host.look_up()).unwrap();
+            assert_eq!(found, [socket.parse().unwrap()]);
+        }
+    }
+
+    #[test]
+    fn the_next_address_is_tried_after_one_that_refuses() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = listener.local_addr().unwrap();
+        let closed = {
+            let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            gone.local_addr().unwrap()
+        };
+        let stream = run(connect(&[closed, open])).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        let error = run(connect(&[closed, "0.0.0.0:0".parse().unwrap()])).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(run(connect(&[])).is_err());
+    }
+
+    #[test]
+    fn the_next_address_is_tried_beside_one_that_does_not_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let open = listener.local_addr().unwrap();
+        // TEST-NET-1 (RFC 5737): nobody is there, or there is no way to it.
+        let silent = "192.0.2.1:9".parse().unwrap();
+        let stream = run(connect(&[silent, open])).unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+    }
+}

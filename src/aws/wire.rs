@@ -1,0 +1,324 @@
+//! HTTP/1.1 on a connection of its own making, for the SDK's calls and for ours.
+//!
+//! The SDK's own client has no limit on what it reads, counts the look-up of a name into the time for
+//! connecting, and tries a name's second address only where the first refuses. So hyper and rustls
+//! are put together here. Every request of this room goes through here, so that none has no limit.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::ErrorKind;
+use http_body_util::BodyExt;
+use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
+use hyper::{Response, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::proxy::Tunnel;
+use hyper_util::client::legacy::connect::{Connected, Connection};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::TlsConnector;
+use tower_service::Service;
+
+use super::dial::{self, Host};
+use super::http::Place;
+
+/// For TCP, a proxy's tunnel and TLS together. The look-up of the name has a time of its own.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most that is read for one request, in bytes: headers, body, and what chunks and interim answers
+/// (1xx) add to them. AWS's answers to what is asked here have a few thousand.
+const ANSWER_LIMIT: usize = 256 * 1024;
+/// The most of it that may be header lines: their number, and bytes.
+const HEADERS: usize = 100;
+const HEADER_LIMIT: usize = 64 * 1024;
+
+/// A connection that was idle for longer is not used again. Between the hops of a chain it is; but the
+/// server may have closed it while a person was asked for a code, and the call with the code, which
+/// is never repeated, would be lost on it.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// How a connection, or what was to come over it, failed. `unreachable` has the words.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// No such name, or it has no address.
+    NoAddress,
+    /// The resolver does not answer.
+    NoResolver,
+    /// No connection within [`CONNECT_TIMEOUT`].
+    Late,
+    /// No address could be connected to.
+    Tcp(io::Error),
+    /// The TLS handshake failed.
+    Tls(io::Error),
+    /// More came than [`ANSWER_LIMIT`] or the limits on headers allow.
+    TooMuch,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl StdError for Failed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Tcp(error) | Self::Tls(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The way to one server.
+pub(super) struct Way {
+    /// Where requests go.
+    pub place: Place,
+    /// Where connections go: to the server, or to a proxy.
+    pub hop: Host,
+    /// The proxy, if there is one.
+    pub proxy: Option<Via>,
+    /// TLS with the roots to trust; needed if TLS is spoken with the server or the proxy.
+    pub tls: Option<TlsConnector>,
+}
+
+/// A proxy on the way.
+pub(super) struct Via {
+    pub place: Place,
+    pub uri: Uri,
+    /// User and password, as a header has them.
+    pub authorization: Option<HeaderValue>,
+}
+
+impl Way {
+    /// A connection that leads to the server, or to a proxy that forwards plain HTTP.
+    async fn connect(&self, uri: Uri) -> Result<TokioIo<Line>, BoxError> {
+        let addresses = self.hop.look_up().await?;
+        let line = tokio::time::timeout(CONNECT_TIMEOUT, self.through(addresses, uri)).await;
+        line.map_err(|_| Failed::Late)?
+    }
+
+    async fn through(
+        &self,
+        addresses: &[std::net::SocketAddr],
+        uri: Uri,
+    ) -> Result<TokioIo<Line>, BoxError> {
+        let tcp = dial::connect(addresses).await.map_err(Failed::Tcp)?;
+        let mut stream: Box<dyn Stream> = Box::new(tcp);
+        if let Some(proxy) = &self.proxy {
+            if proxy.place.https {
+                stream = self.secure(&proxy.place, stream).await?;
+            }
+            if self.place.https {
+                let mut tunnel = Tunnel::new(proxy.uri.clone(), Open(Some(TokioIo::new(stream))));
+                if let Some(authorization) = &proxy.authorization {
+                    tunnel = tunnel.with_auth(authorization.clone());
+                }
+                stream = tunnel.call(uri).await?.into_inner();
+            }
+        }
+        if self.place.https {
+            stream = self.secure(&self.place, stream).await?;
+        }
+        Ok(TokioIo::new(Line { stream, left: ANSWER_LIMIT, forwarded: self.is_forwarded() }))
+    }
+
+    async fn secure(
+        &self,
+        place: &Place,
+        stream: Box<dyn Stream>,
+    ) -> Result<Box<dyn Stream>, BoxError> {
+        let tls = self.tls.as_ref().ok_or_else(|| Failed::Tls(io::ErrorKind::Other.into()))?;
+        let name = ServerName::try_from(place.host.clone())
+            .map_err(|error| Failed::Tls(io::Error::other(error)))?;
+        let stream = tls.connect(name, stream).await.map_err(Failed::Tls)?;
+        Ok(Box::new(stream))
+    }
+
+    /// Whether a proxy is given whole requests, since they are not encrypted.
+    fn is_forwarded(&self) -> bool {
+        self.proxy.is_some() && !self.place.https
+    }
+}
+
+/// What hyper asks for connections.
+#[derive(Clone)]
+struct Connect(Arc<Way>);
+
+impl Service<Uri> for Connect {
+    type Response = TokioIo<Line>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let way = Arc::clone(&self.0);
+        Box::pin(async move { way.connect(uri).await })
+    }
+}
+
+/// An open connection to a proxy, for [`Tunnel`], which would open one.
+struct Open(Option<TokioIo<Box<dyn Stream>>>);
+
+impl Service<Uri> for Open {
+    type Response = TokioIo<Box<dyn Stream>>;
+    type Error = io::Error;
+    type Future = Ready<io::Result<Self::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        ready(self.0.take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
+    }
+}
+
+/// TCP, or TLS over it, or TLS over TLS.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// A connection that gives [`ANSWER_LIMIT`] bytes and no more after each request.
+struct Line {
+    stream: Box<dyn Stream>,
+    left: usize,
+    forwarded: bool,
+}
+
+impl Connection for Line {
+    fn connected(&self) -> Connected {
+        Connected::new().proxy(self.forwarded)
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let line = self.get_mut();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut line.stream).poll_read(context, buffer);
+        match line.left.checked_sub(buffer.filled().len() - before) {
+            Some(left) => line.left = left,
+            None => return Poll::Ready(Err(io::Error::other(Failed::TooMuch))),
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let line = self.get_mut();
+        line.left = ANSWER_LIMIT;
+        Pin::new(&mut line.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
+}
+
+/// Sends requests to one server. Connections are kept between them.
+#[derive(Clone)]
+pub struct Wire {
+    way: Arc<Way>,
+    client: Client<Connect, SdkBody>,
+}
+
+impl fmt::Debug for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wire").finish_non_exhaustive()
+    }
+}
+
+impl Wire {
+    pub(super) fn new(way: Way) -> Self {
+        let way = Arc::new(way);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .http1_max_headers(HEADERS)
+            .http1_max_buf_size(HEADER_LIMIT)
+            .build(Connect(Arc::clone(&way)));
+        Self { way, client }
+    }
+
+    /// Looks the name up that connections go to, for a caller whose time for a request shall not
+    /// contain that. It is done once.
+    ///
+    /// # Errors
+    /// There is no address, or no answer from the resolver.
+    pub async fn look_up(&self) -> Result<(), ConnectorError> {
+        self.way.hop.look_up().await.map(drop).map_err(|error| sorted(error.into()))
+    }
+}
+
+impl HttpConnector for Wire {
+    /// The answer is read to its end here: what breaks off or grows too long is an error, whoever
+    /// called.
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (way, client) = (Arc::clone(&self.way), self.client.clone());
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x();
+            let mut request = request.map_err(|error| ConnectorError::user(error.into()))?;
+            let authorization = way.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
+            if let Some(authorization) = authorization.filter(|_| way.is_forwarded()) {
+                request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
+            }
+            let answer = client.request(request).await.map_err(|error| sorted(error.into()))?;
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.map_err(|error| sorted(error.into()))?.to_bytes();
+            HttpResponse::try_from(Response::from_parts(head, SdkBody::from(body)))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// The errors below an error, itself first.
+pub(super) fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        // An io::Error's `source` skips what it wraps.
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
+}
+
+/// For the SDK, which repeats a request that failed for a reason that may pass.
+fn sorted(error: BoxError) -> ConnectorError {
+    let failed = chain(&*error).find_map(|error| error.downcast_ref::<Failed>());
+    match failed {
+        Some(Failed::TooMuch | Failed::NoAddress | Failed::NoResolver) => {
+            ConnectorError::other(error, None)
+        }
+        Some(Failed::Late) => ConnectorError::timeout(error),
+        Some(Failed::Tcp(_) | Failed::Tls(_)) => ConnectorError::io(error),
+        None => ConnectorError::other(error, Some(ErrorKind::TransientError)),
+    }
+}
