@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::host;
 use super::read::{Profiles, no_such_profile};
-use super::settings::{Settings, looped, variable};
+use super::settings::{Settings, fits, looped, variable};
 use super::sso::{self, SignOn};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -113,8 +113,8 @@ pub(super) struct Chain<'a> {
 /// the SDKs; they are enough for `default`, which then need not stand in any file.
 ///
 /// # Errors
-/// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a
-/// `credential_source` that AWS does not know.
+/// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a chain that is too
+/// long, a `credential_source` that AWS does not know.
 pub(super) fn walk<'a>(
     profiles: &'a Profiles,
     env: &Env,
@@ -152,6 +152,7 @@ pub(super) fn walk<'a>(
         }
         links.push(Settings::of(profiles, source)?);
         names.push(source);
+        fits("source_profile", &names)?;
         at = source;
         if in_vault.is_none() && stored.contains(at) {
             in_vault = Some(links.len());

@@ -1,26 +1,27 @@
 //! The MFA device that a profile names, for commands that are about the device.
 
 use super::read::Profiles;
-use super::settings::Settings;
+use super::settings::{Settings, fits};
 use crate::error::Result;
 
 /// `mfa_serial` of the profile (with its includes and `[default]`), else of the nearest profile that
 /// it sources.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes.
+/// [`crate::error::Class::Usage`]: a loop of includes, or a chain that is too long.
 pub fn mfa_serial(profiles: &Profiles, profile: &str) -> Result<Option<String>> {
-    let mut seen: Vec<String> = Vec::new();
-    let mut next = Some(profile.to_owned());
+    let mut seen: Vec<&str> = Vec::new();
+    let mut next = Some(profile);
     while let Some(at) = next.take()
         && !seen.contains(&at)
     {
-        let settings = Settings::of(profiles, &at)?;
+        seen.push(at);
+        fits("source_profile", &seen)?;
+        let settings = Settings::of(profiles, at)?;
         if let Some(serial) = settings.any("mfa_serial") {
             return Ok(Some(serial.to_owned()));
         }
-        next = settings.own("source_profile").map(str::to_owned);
-        seen.push(at);
+        next = settings.own("source_profile");
     }
     Ok(None)
 }

@@ -47,7 +47,7 @@ impl<'a> Settings<'a> {
     /// Follows the includes of a profile. The profile itself need not be in a file.
     ///
     /// # Errors
-    /// [`crate::error::Class::Usage`]: a loop of includes, shown.
+    /// [`crate::error::Class::Usage`]: a loop of includes, shown; or more than [`HOPS`] of them.
     pub fn of(profiles: &'a Profiles, name: &'a str) -> Result<Self> {
         let mut this = Self {
             profiles,
@@ -63,6 +63,7 @@ impl<'a> Settings<'a> {
                 return Err(looped("include_profile", &this.own));
             }
             this.own.push(at);
+            fits("include_profile", &this.own)?;
             next = profiles.get(at, "include_profile");
             if let Some(included) = next
                 && !profiles.has(included)
@@ -78,6 +79,7 @@ impl<'a> Settings<'a> {
             && !this.lent.contains(&at)
         {
             this.lent.push(at);
+            fits("include_profile", &this.lent)?;
             next = profiles.get(at, "include_profile");
         }
         Ok(this)
@@ -112,6 +114,24 @@ impl<'a> Settings<'a> {
         self.any("services")
             .and_then(|section| self.profiles.service(section, service, "endpoint_url"))
             .or_else(|| self.any("endpoint_url"))
+    }
+}
+
+/// How often one profile of a chain may name the next. Each is a call to AWS, a lock and a step of a
+/// recursion, and nobody has more than a few.
+const HOPS: usize = 32;
+
+/// Checks the length of a chain of profiles.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: more than [`HOPS`] follow the first.
+pub(super) fn fits(key: &str, chain: &[&str]) -> Result<()> {
+    match chain {
+        [first, rest @ ..] if rest.len() > HOPS => Err(Error::usage(format!(
+            "the {key} chain of profile \"{}\" has more than {HOPS} steps",
+            plain(first)
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::plan::Step;
 use super::read::{Profiles, no_such_profile, plain};
-use super::settings::{Settings, looped};
+use super::settings::{Settings, fits, looped};
 use super::sts::{Target, ca_bundle, endpoint};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -71,7 +71,7 @@ pub(super) fn role(end: &Settings) -> Result<Step> {
 /// Where to log in for a profile: its own word, or that of the end of its `source_profile` chain.
 ///
 /// # Errors
-/// Not found: a profile. Usage: a loop, a profile without SSO, and an `[sso-session]` or a key that is
+/// Not found: a profile. Usage: a loop, a chain that is too long, a profile without SSO, and an `[sso-session]` or a key that is
 /// missing, or cannot be right.
 pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String, SignOn)> {
     let mut chain: Vec<&str> = Vec::new();
@@ -85,6 +85,7 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
             return Err(no_such_profile(profiles, [].into_iter(), at, chain.last().copied()));
         }
         chain.push(at);
+        fits("source_profile", &chain)?;
         let settings = Settings::of(profiles, at)?;
         if KEYS.iter().any(|key| settings.own(key).is_some()) {
             return Ok((at.to_owned(), of(profiles, env, &settings)?));

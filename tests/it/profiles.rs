@@ -3,6 +3,7 @@
 use crate::support::builder::Test;
 use crate::support::diff::assert_same;
 use crate::support::scene::{self, log};
+use crate::support::standin::{Role, StandIn, World};
 use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
 /// What `--json` prints for the example key as it is.
@@ -87,6 +88,49 @@ source_profile = other
              vault: hint: vault add bare; [default] does not lend its credential_process\n",
         )
         .run();
+}
+
+/// `count` profiles, each of which names the next by this key and has a role; the last is `end`.
+fn chain(key: &str, count: usize) -> String {
+    let profile = |at: usize| {
+        let next = if at + 1 < count { format!("p{}", at + 1) } else { "end".to_owned() };
+        format!(
+            "[profile p{at}]\n{key} = {next}\nrole_arn = arn:aws:iam::123456789012:role/p{at}\n"
+        )
+    };
+    (0..count).map(profile).collect::<String>() + "[profile end]\n"
+}
+
+#[test]
+fn a_chain_has_a_limit_and_is_as_long_as_that() {
+    let roles = (0..32).map(|at| Role::new(&format!("p{at}")));
+    let standin = StandIn::start(roles.fold(World::demo(), World::role));
+    let test = Test::new().vault_with("end").standin(&standin);
+    let exec = |test: &Test| test.command(["exec", "--json", "p0"]);
+    let said = "vault: note: the roles";
+    let run = exec(&test.clone().config(&chain("source_profile", 32))).run();
+    assert!(run.stderr.is_empty() || run.stderr.starts_with(said), "{}", run.stderr);
+    assert_eq!(standin.calls().iter().filter(|call| call.action == "AssumeRole").count(), 32);
+
+    for key in ["source_profile", "include_profile"] {
+        let stderr =
+            format!("vault: error: the {key} chain of profile \"p0\" has more than 32 steps\n");
+        for count in [33, 34, 2000, 9000] {
+            let test = test.clone().config(&chain(key, count));
+            exec(&test).expect_error(2, &stderr).run();
+            for words in [["explain", "p0", ""], ["sso", "login", "p0"], ["totp", "code", "p0"]] {
+                let words = words.into_iter().filter(|word| !word.is_empty());
+                test.command(words).expect_error(2, &stderr).run();
+            }
+            // None of its profiles is in the way of another.
+            test.command(["exec", "--json", "-n", "end"]).expect_stderr("").run();
+        }
+    }
+    // What [default] includes counts for all.
+    let lent = chain("include_profile", 2000) + "[default]\ninclude_profile = p0\n";
+    let stderr =
+        "vault: error: the include_profile chain of profile \"default\" has more than 32 steps\n";
+    test.config(&lent).command(["exec", "--json", "end"]).expect_error(2, stderr).run();
 }
 
 #[test]
