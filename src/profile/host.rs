@@ -1,5 +1,6 @@
-//! Where what runs this program hands out credentials: by `credential_source` alone, and from nowhere
-//! else than the address that AWS has for it, or this host.
+//! Where what runs this program hands out credentials, by `credential_source` alone. A container's
+//! agent without TLS is at an address that AWS has for it, or on this host. The metadata service is
+//! where the user says, on any host, as for AWS's SDKs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -54,7 +55,8 @@ pub fn container(env: &Env) -> Result<Option<String>> {
     Ok(Some(format!("http://{host}{port}{path}")))
 }
 
-/// Where the instance metadata service is; none if `AWS_EC2_METADATA_DISABLED` says that it is not to be
+/// Where the instance metadata service is: AWS's own address, else the URL that the user names, http or
+/// https, whatever its host (AWS SDKs, "IMDS credential provider"). None if `AWS_EC2_METADATA_DISABLED` says that it is not to be
 /// asked.
 ///
 /// # Errors

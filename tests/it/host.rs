@@ -182,6 +182,48 @@ fn an_agent_that_gives_nothing_is_said() {
     }
 }
 
+/// Not even looked up: what a name leads to may change between a look-up and a connection.
+#[test]
+fn a_container_s_agent_elsewhere_is_never_asked() {
+    let (_, issued) = host();
+    let agent = Agent::container("Basic abc", &issued);
+    let test = task(&agent);
+    let stderr = "vault: error: AWS_CONTAINER_CREDENTIALS_FULL_URI: without https it may name this host, \
+                  169.254.170.2, 169.254.170.23 or fd00:ec2::23\n";
+    let port = agent.port();
+    for host in [
+        "0.0.0.0",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "localhost.",
+        "ip6-localhost",
+        "127.0.0.1.example.com",
+        "169.254.169.254",
+        "169.254.170.3",
+        "[fd00:ec2::254]",
+    ] {
+        let url = format!("http://{host}:{port}/creds");
+        let test = test.clone().env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
+        test.command(["exec", "--json", "task"]).expect_error(2, stderr).run();
+    }
+    assert!(agent.log().is_empty());
+}
+
+#[test]
+fn no_redirect_is_followed() {
+    let (_, issued) = host();
+    let elsewhere = Agent::instance(&issued);
+    let location = elsewhere.url("/latest/meta-data/iam/security-credentials/web");
+    let agent = Agent::redirecting(&location);
+    let said = |who: &str| format!("vault: error: {who} gives no credentials: HTTP 302\n");
+    run(&task(&agent), "task").expect_error(9, &said("the container's credentials agent")).run();
+    run(&machine(&agent), "web").expect_error(9, &said("the instance metadata service")).run();
+    assert_eq!(elsewhere.log().len(), 0);
+}
+
 #[test]
 fn an_agent_that_is_not_there_is_said_at_once() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

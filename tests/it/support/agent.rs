@@ -12,6 +12,8 @@ use super::standin::{Issued, time};
 pub enum Said {
     /// This status and body, of this media type.
     Answer(u16, &'static str, String),
+    /// A redirect to this URL.
+    Elsewhere(String),
     /// Nothing, ever.
     Nothing,
     /// It closes the connection.
@@ -64,6 +66,12 @@ impl Agent {
     pub fn instance(issued: &Issued) -> Self {
         let body = credentials(issued);
         Self::start(move |request, _| instance(request, &body))
+    }
+
+    /// It sends everybody elsewhere.
+    pub fn redirecting(location: &str) -> Self {
+        let location = location.to_owned();
+        Self::start(move |_, _| Said::Elsewhere(location.clone()))
     }
 
     pub fn port(&self) -> u16 {
@@ -137,6 +145,11 @@ fn serve(
     match answer(&request, earlier) {
         Said::Answer(status, content_type, body) => {
             let response = Response { status, content_type, body, headers: Vec::new() };
+            let _ = http::write(stream, &response, &time::http(0), "0");
+        }
+        Said::Elsewhere(location) => {
+            let headers = vec![("location", location)];
+            let response = Response { status: 302, content_type: "", body: String::new(), headers };
             let _ = http::write(stream, &response, &time::http(0), "0");
         }
         Said::Nothing => std::thread::sleep(Duration::from_secs(3600)),
