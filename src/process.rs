@@ -1,5 +1,8 @@
-//! Helper programs: credential_process, mfa_process and pass. They get no stdin and a bounded time, and
-//! what they print is taken as a secret.
+//! Helper programs: credential_process, mfa_process and pass, which get no stdin; and plugins of age,
+//! which are talked with. They have a bounded time, and what they print is taken as a secret and has a
+//! limit.
+
+mod talk;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind, Read};
@@ -12,6 +15,8 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::os::{self, Interest};
+
+pub use talk::Talk;
 
 /// The most that a helper may print, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024;
@@ -101,14 +106,19 @@ fn start(
             Err(Failure::Status(status.code().or(signal).unwrap_or(1)))
         }
         Err(failure) => {
-            if let Ok(pid) = i32::try_from(child.id()) {
-                os::kill_tree(pid);
-            }
-            let _ = child.kill();
-            let _ = wait(&mut child, Instant::now() + REAP);
+            kill(&mut child);
             Err(failure)
         }
     }
+}
+
+/// Ends a child and what it has started, and waits for that.
+fn kill(child: &mut Child) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        os::kill_tree(pid);
+    }
+    let _ = child.kill();
+    let _ = wait(child, Instant::now() + REAP);
 }
 
 /// Reads to the end, the limit or the deadline.

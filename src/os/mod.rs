@@ -19,7 +19,7 @@ pub mod testing;
 mod tty;
 
 pub use acl::{acl, lets_group_write, only_writers, set_acl};
-pub use children::{kill_children_of, kill_tree, reap_children_of_this_thread, thread_id};
+pub use children::kill_tree;
 pub use clock::monotonic_seconds;
 pub use environment::take_environment;
 pub use exec::{default_sigpipe, execve, ignore_sigpipe, restore_in_child};

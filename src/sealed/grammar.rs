@@ -15,13 +15,13 @@ const MAGIC: &[u8] = b"age-encryption.org/";
 /// The one version there is.
 const VERSION: &[u8] = b"v1";
 /// What begins a stanza.
-const STANZA: &[u8] = b"-> ";
+pub(super) const STANZA: &[u8] = b"-> ";
 /// What begins the last line of the header.
 const MAC: &[u8] = b"--- ";
 /// The header's HMAC-SHA256, 32 bytes in base64.
 const MAC_COLUMNS: usize = 43;
 /// Base64 characters in a full body line; the last line of a body is shorter, perhaps empty.
-const COLUMNS: usize = 64;
+pub(super) const COLUMNS: usize = 64;
 /// A payload has a nonce and at least one chunk, which has at least its tag.
 pub(super) const PAYLOAD_MIN: usize = 16 + 16;
 /// age's own passphrase encryption, whose cost is not ours to bound and whose stanza stands alone.
@@ -190,7 +190,7 @@ impl<'a> Lines<'a> {
 }
 
 /// One or more of `VCHAR`: an "arbitrary string" of the specification.
-fn vchars(text: &[u8]) -> bool {
+pub(super) fn vchars(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|b| matches!(b, 0x21..=0x7e))
 }
 

@@ -1,26 +1,31 @@
 //! age plugins: programs that hold a key (a TPM, a YubiKey) and speak age's protocol on a pipe.
 //!
-//! <https://c2sp.org/age-plugin>. age starts the program and talks to it; here is the time limit,
-//! and the words for what went wrong. Nobody may be near, so a plugin that asks gets no answer.
-//! This is the one place of the room that starts a thread, and only where a plugin is named.
+//! <https://c2sp.org/age-plugin>, version 1, our side of both state machines. age has one too, but it
+//! reads whatever a plugin prints into memory, without an end and without a time limit. Nobody may be
+//! near, so a plugin that asks gets no answer.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::io::ErrorKind;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use age::plugin::{IdentityPluginV1, RecipientPluginV1};
-use age::{DecryptError, EncryptError, Identity as _, NoCallbacks, Recipient as _};
 use age_core::format::{FileKey, Stanza};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use secrecy::ExposeSecret;
+use zeroize::Zeroizing;
 
+use super::grammar::{COLUMNS, STANZA, canonical_base64, vchars};
 use crate::error::{Error, Result, os_text};
-use crate::os;
+use crate::process::{Failure, OUTPUT_LIMIT, Talk};
 
 /// How long a plugin may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long a plugin may take to end after its answer.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// Characters of a plugin's own message that are passed on.
 const MESSAGE: usize = 200;
+
+/// What went wrong, in words that fit behind the program's name.
+type Outcome<T> = std::result::Result<T, String>;
 
 /// The program of a plugin.
 pub(super) fn program(name: &str) -> String {
@@ -31,24 +36,17 @@ pub(super) fn program(name: &str) -> String {
 pub(super) fn wrap(
     recipient: &age::plugin::Recipient,
     brief: &str,
-    file_key: FileKey,
+    file_key: &FileKey,
 ) -> Result<(Vec<Stanza>, HashSet<String>)> {
     let program = program(recipient.plugin());
-    let failed =
-        |why: String| Error::not_saved(format!("{program} cannot write for {brief}: {why}"));
-    let plugin = RecipientPluginV1::new(
-        recipient.plugin(),
-        std::slice::from_ref(recipient),
-        &[],
-        NoCallbacks,
-    )
-    .map_err(|_| {
-        Error::not_saved(format!("the program {program} is missing; it is needed for {brief}"))
-            .hint("install it where PATH finds it, or remove the recipient")
-    })?;
-    let answer =
-        within(PATIENCE, move || plugin.wrap_file_key(&file_key).map_err(|e| encrypt_text(&e)));
-    answer.and_then(|wrapped| wrapped).map_err(failed)
+    let failed = |why| Error::not_saved(format!("{program} cannot write for {brief}: {why}"));
+    let Some(started) = Plugin::start(&program, "recipient-v1") else {
+        let what = format!("the program {program} is missing; it is needed for {brief}");
+        return Err(
+            Error::not_saved(what).hint("install it where PATH finds it, or remove the recipient")
+        );
+    };
+    started.and_then(|plugin| plugin.wrapped(&recipient.to_string(), file_key)).map_err(failed)
 }
 
 /// Offers the stanzas to the plugins, one program after the other. `Err` says of each why it gave
@@ -57,108 +55,211 @@ pub(super) fn unwrap(
     identities: &[&age::plugin::Identity],
     stanzas: &[Stanza],
 ) -> std::result::Result<FileKey, Vec<String>> {
-    let mut programs: BTreeMap<&str, Vec<age::plugin::Identity>> = BTreeMap::new();
+    let mut programs: BTreeMap<&str, Vec<Zeroizing<String>>> = BTreeMap::new();
     for identity in identities {
-        programs.entry(identity.plugin()).or_default().push((*identity).clone());
+        programs.entry(identity.plugin()).or_default().push(Zeroizing::new(identity.to_string()));
     }
     let mut reasons = Vec::new();
     for (name, identities) in programs {
         let program = program(name);
-        let Ok(plugin) = IdentityPluginV1::new(name, &identities, NoCallbacks) else {
+        let Some(started) = Plugin::start(&program, "identity-v1") else {
             reasons.push(format!("the program {program} is missing"));
             continue;
         };
-        let stanzas: Vec<Stanza> = stanzas.iter().map(copy).collect();
-        let answer = within(PATIENCE, move || {
-            plugin.unwrap_stanzas(&stanzas).map(|key| key.map_err(|e| decrypt_text(&e)))
-        });
-        match answer {
-            Ok(Some(Ok(file_key))) => return Ok(file_key),
-            Ok(Some(Err(why))) | Err(why) => reasons.push(format!("{program}: {why}")),
-            Ok(None) => reasons.push(format!("{program} gave no key, or did not start")),
+        match started.and_then(|plugin| plugin.unwrapped(&identities, stanzas)) {
+            Ok(file_key) => return Ok(file_key),
+            Err(why) => reasons.push(format!("{program}: {why}")),
         }
     }
     Err(reasons)
 }
 
-/// Runs the work on a thread of its own and waits for it, but not for ever: then the plugin is killed,
-/// with what it started. age hides its number, but it is the one child of that thread. A thread that
-/// does not answer even then is left behind; its pipes close when this process ends or becomes another.
-fn within<T: Send + 'static>(
-    patience: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> std::result::Result<T, String> {
-    let (send, receive) = mpsc::channel();
-    // The thread, as long as its children may be killed: not yet waited for, their numbers are theirs.
-    let working = Arc::new(Mutex::new(None));
-    std::thread::Builder::new()
-        .name("plugin".to_owned())
-        .spawn({
-            let working = Arc::clone(&working);
-            move || {
-                *lock(&working) = Some(os::thread_id());
-                let answer = work();
-                *lock(&working) = None;
-                // age closes the plugin's pipes and goes on; the plugin ends a moment later.
-                os::reap_children_of_this_thread(Instant::now() + FAREWELL);
-                // The receiver may have gone: then nobody wants the answer.
-                drop(send.send(answer));
+/// A plugin that runs.
+struct Plugin(Talk);
+
+impl Plugin {
+    /// Starts it; `None` if there is no such program. It runs where nothing of ours lies.
+    fn start(program: &str, state_machine: &str) -> Option<Outcome<Self>> {
+        let mut command = Command::new(program);
+        command.arg(format!("--age-plugin={state_machine}")).current_dir("/");
+        match Talk::start(command, Instant::now() + PATIENCE) {
+            Ok(talk) => Some(Ok(Self(talk))),
+            Err(Failure::NotStarted(error))
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+            {
+                None
             }
-        })
-        .map_err(|error| os_text(&error))?;
-    match receive.recv_timeout(patience) {
-        Ok(answer) => Ok(answer),
-        Err(mpsc::RecvTimeoutError::Timeout) => {
-            if let Some(thread) = *lock(&working) {
-                os::kill_children_of(thread);
-            }
-            // Time to wait for the dead. An answer that comes now comes too late.
-            drop(receive.recv_timeout(FAREWELL));
-            Err(format!("no answer within {} s", patience.as_secs()))
+            Err(failure) => Some(Err(words(&failure))),
         }
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err("it failed".to_owned()),
+    }
+
+    /// The state machine `recipient-v1`, for one recipient and one file key.
+    fn wrapped(
+        mut self,
+        recipient: &str,
+        file_key: &FileKey,
+    ) -> Outcome<(Vec<Stanza>, HashSet<String>)> {
+        self.send("add-recipient", &[recipient], &[])?;
+        self.send("extension-labels", &[], &[])?;
+        self.send("wrap-file-key", &[], file_key.expose_secret())?;
+        self.send("done", &[], &[])?;
+        let (mut stanzas, mut labels) = (Vec::new(), None);
+        let error = self.answer(|command| {
+            match command.tag.as_str() {
+                // The one file there is.
+                "recipient-stanza" => match command.args.as_slice() {
+                    [file, tag, args @ ..] if file == "0" => stanzas.push(Stanza {
+                        tag: tag.clone(),
+                        args: args.to_vec(),
+                        body: command.body,
+                    }),
+                    _ => return Err(FOREIGN.to_owned()),
+                },
+                "labels" => {
+                    let count = command.args.len();
+                    let set: HashSet<String> = command.args.into_iter().collect();
+                    if set.len() != count || labels.replace(set).is_some() {
+                        return Err(FOREIGN.to_owned());
+                    }
+                }
+                _ => return Ok("unsupported"),
+            }
+            Ok("ok")
+        })?;
+        match error {
+            Some(error) => Err(error),
+            None if stanzas.is_empty() => Err("it gave no stanza".to_owned()),
+            None => Ok((stanzas, labels.unwrap_or_default())),
+        }
+    }
+
+    /// The state machine `identity-v1`, for one file.
+    fn unwrapped(
+        mut self,
+        identities: &[Zeroizing<String>],
+        stanzas: &[Stanza],
+    ) -> Outcome<FileKey> {
+        for identity in identities {
+            self.send("add-identity", &[identity.as_str()], &[])?;
+        }
+        for stanza in stanzas {
+            let args = stanza.args.iter().map(String::as_str);
+            let args: Vec<_> = ["0", stanza.tag.as_str()].into_iter().chain(args).collect();
+            self.send("recipient-stanza", &args, &stanza.body)?;
+        }
+        self.send("done", &[], &[])?;
+        let mut file_key = None;
+        let error = self.answer(|command| {
+            if command.tag != "file-key" {
+                return Ok("unsupported");
+            }
+            let body = Zeroizing::new(command.body);
+            if command.args != ["0"] || file_key.is_some() {
+                return Ok("fail");
+            }
+            file_key = Some(FileKey::try_init_with_mut(|key| match body.len() == key.len() {
+                true => {
+                    key.copy_from_slice(&body);
+                    Ok(())
+                }
+                false => Err(FOREIGN.to_owned()),
+            })?);
+            Ok("ok")
+        })?;
+        file_key.ok_or_else(|| error.unwrap_or_else(|| "it gave no key".to_owned()))
+    }
+
+    /// Answers the plugin's commands until it is done: `known` says what, of those that belong to one
+    /// state machine. The first error that it reports.
+    fn answer(
+        &mut self,
+        mut known: impl FnMut(Stanza) -> Outcome<&'static str>,
+    ) -> Outcome<Option<String>> {
+        let mut error = None;
+        loop {
+            let command = self.receive()?;
+            let answer = match command.tag.as_str() {
+                "done" => return Ok(error),
+                "msg" => "ok",
+                // There is nobody who could answer.
+                "confirm" | "request-public" | "request-secret" => "fail",
+                "error" => {
+                    error.get_or_insert_with(|| message(&command.body));
+                    "ok"
+                }
+                _ => known(command)?,
+            };
+            self.send(answer, &[], &[])?;
+        }
+    }
+
+    fn send(&mut self, command: &str, args: &[&str], body: &[u8]) -> Outcome<()> {
+        let mut text = Zeroizing::new(String::from("-> "));
+        text.push_str(command);
+        for arg in args {
+            text.push(' ');
+            text.push_str(arg);
+        }
+        text.push('\n');
+        let body = Zeroizing::new(STANDARD_NO_PAD.encode(body));
+        // A last line that is not full, perhaps empty, ends the body.
+        let mut rest = body.as_str();
+        while let Some((line, more)) = rest.split_at_checked(COLUMNS) {
+            text.push_str(line);
+            text.push('\n');
+            rest = more;
+        }
+        text.push_str(rest);
+        text.push('\n');
+        self.0.say(text.as_bytes()).map_err(|failure| words(&failure))
+    }
+
+    fn receive(&mut self) -> Outcome<Stanza> {
+        let foreign = || FOREIGN.to_owned();
+        let first = self.line()?;
+        let words = first.strip_prefix(STANZA).ok_or_else(foreign)?;
+        if !words.split(|&byte| byte == b' ').all(vchars) {
+            return Err(foreign());
+        }
+        let words = std::str::from_utf8(words).map_err(|_| foreign())?;
+        let mut words = words.split(' ').map(str::to_owned);
+        let tag = words.next().unwrap_or_default();
+        let mut body = Zeroizing::new(Vec::with_capacity(OUTPUT_LIMIT));
+        loop {
+            let line = self.line()?;
+            if line.len() > COLUMNS || !canonical_base64(&line) {
+                return Err(foreign());
+            }
+            body.extend_from_slice(&line);
+            if line.len() < COLUMNS {
+                break;
+            }
+        }
+        let body = STANDARD_NO_PAD.decode(&*body).map_err(|_| foreign())?;
+        Ok(Stanza { tag, args: words.collect(), body })
+    }
+
+    fn line(&mut self) -> Outcome<Zeroizing<Vec<u8>>> {
+        let line = self.0.line().map_err(|failure| words(&failure))?;
+        line.ok_or_else(|| "it ended without an answer".to_owned())
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+const FOREIGN: &str = "its answer does not follow age's plugin protocol";
 
-/// A stanza once more: age's type cannot be cloned.
-fn copy(stanza: &Stanza) -> Stanza {
-    Stanza { tag: stanza.tag.clone(), args: stanza.args.clone(), body: stanza.body.clone() }
-}
-
-fn encrypt_text(error: &EncryptError) -> String {
-    match error {
-        EncryptError::Plugin(errors) => plugin_text(errors),
-        EncryptError::Io(error) => io_text(error),
-        _ => "it failed".to_owned(),
+fn words(failure: &Failure) -> String {
+    match failure {
+        Failure::NotStarted(error) => os_text(error),
+        Failure::TimedOut => format!("no answer within {} s", PATIENCE.as_secs()),
+        Failure::TooMuch => format!("it printed more than {} KiB", OUTPUT_LIMIT / 1024),
+        Failure::Status(status) => format!("it failed with exit status {status}"),
     }
 }
 
-fn decrypt_text(error: &DecryptError) -> String {
-    match error {
-        DecryptError::Plugin(errors) => plugin_text(errors),
-        DecryptError::Io(error) => io_text(error),
-        _ => "it failed".to_owned(),
-    }
-}
-
-/// The system's errors have words of their own; age's, made up on the way, are many lines long.
-fn io_text(error: &std::io::Error) -> String {
-    if error.raw_os_error().is_some() {
-        format!("{} (a plugin needs a writable TMPDIR)", os_text(error))
-    } else {
-        "it ended without an answer".to_owned()
-    }
-}
-
-/// The first thing that a plugin says of itself, on one line and without what could move a
-/// terminal's cursor or turn its text around.
-fn plugin_text(errors: &[impl std::fmt::Display]) -> String {
-    let message = errors.first().map(ToString::to_string).unwrap_or_default();
-    let clean: String = message
+/// What a plugin says of itself, on one line and without what could move a terminal's cursor or turn
+/// its text around.
+fn message(body: &[u8]) -> String {
+    let clean: String = String::from_utf8_lossy(body)
         .chars()
         .filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -166,39 +267,4 @@ fn plugin_text(errors: &[impl std::fmt::Display]) -> String {
         .collect();
     let clean = clean.trim();
     if clean.is_empty() { "it refused".to_owned() } else { clean.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Read;
-    use std::process::{Command, Stdio};
-
-    use super::*;
-
-    #[test]
-    fn a_plugin_that_never_answers_is_not_waited_for() {
-        let (held, never) = mpsc::channel::<()>();
-        let answer = within(Duration::from_millis(1), move || never.recv().is_ok());
-        assert_eq!(answer, Err("no answer within 0 s".to_owned()));
-        drop(held);
-        assert_eq!(within(PATIENCE, || 7), Ok(7));
-    }
-
-    #[test]
-    #[allow(clippy::zombie_processes)] // as age starts them
-    fn a_plugin_that_never_answers_is_killed() {
-        let (send, receive) = mpsc::channel();
-        let answer = within(Duration::from_millis(100), move || {
-            let script = ["-c", "sleep 600; true"];
-            let child =
-                Command::new("/bin/sh").args(script).stdout(Stdio::piped()).spawn().unwrap();
-            let pid = child.id();
-            let said = child.stdout.unwrap().read_to_end(&mut Vec::new()).is_ok();
-            send.send((pid, said)).unwrap();
-        });
-        assert_eq!(answer, Err("no answer within 0 s".to_owned()));
-        // The shell and its sleep have closed the pipe.
-        let (pid, said) = receive.recv_timeout(Duration::from_secs(60)).expect("an end");
-        assert!(said && os::testing::is_over(pid));
-    }
 }

@@ -168,7 +168,7 @@ fn wrap_one(recipient: &Recipient, file_key: &AgeKey) -> Result<(Vec<Stanza>, Ha
         Kind::Ssh(key) => key.wrap_file_key(file_key),
         Kind::Tag(key) => key.wrap_file_key(file_key),
         Kind::TagPq(key) => key.wrap_file_key(file_key),
-        Kind::Plugin(key) => return plugin::wrap(key, &recipient.brief(), copy_key(file_key)),
+        Kind::Plugin(key) => return plugin::wrap(key, &recipient.brief(), file_key),
     };
     wrapped.map_err(|_| Error::not_saved(format!("cannot write for {}", recipient.brief())))
 }

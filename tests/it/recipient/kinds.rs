@@ -100,6 +100,46 @@ fn without_a_plugins_program_nobody_is_dropped_but_the_plugins_key_can_be_remove
     test.command(["recipient", "add", &recipient]).expect_error(7, &missing).run();
 }
 
+/// Plugins that print without an end, or what no plugin prints; with 32 MiB for all that vault writes
+/// to in memory.
+#[test]
+fn what_a_plugin_prints_has_a_limit_and_follows_the_protocol() {
+    let (recipient, identity) = plugin();
+    let test = with_plugin(vault()).file("key", identity, 0o600);
+    test.command(["recipient", "add", &recipient]).run();
+    let before = test.read(test.vault_file());
+    let too_much = "it printed more than 64 KiB";
+    let foreign = "its answer does not follow age's plugin protocol";
+    let line = "A".repeat(64);
+    for (script, why) in [
+        ("exec tr '\\0' A </dev/zero", too_much),
+        ("printf -- '-> error '; exec tr '\\0' A </dev/zero", too_much),
+        (&*format!("printf -- '-> error internal\\n'; exec yes {line}"), too_much),
+        ("while :; do printf -- '-> msg\\n\\n'; done", too_much),
+        ("while :; do printf -- '-> recipient-stanza 0 x\\n\\n'; done", too_much),
+        ("exec yes", foreign),
+        ("echo '-> error internal'; echo '?'; cat", foreign),
+        ("printf -- '->  x\\n\\n'; cat", foreign),
+        ("printf -- '-> error internal\\nbm8ga2V5G1szMW0\\n-> done\\n\\n'; cat", "no key [31m"),
+        ("printf -- '-> error internal\\n\\n-> done\\n\\n'; cat", "it refused"),
+        ("printf -- '-> error internal\\n'", "it ended without an answer"),
+        ("exit 0", "it ended without an answer"),
+    ] {
+        let script = format!("#!/bin/sh\n{script}\n");
+        let test = test.clone().file("plugins/age-plugin-plain", script, 0o755);
+        let little = |run: Test| run.under("prlimit", ["--data=33554432"]);
+        let stderr = format!(
+            "vault: error: no key opens this vault: age-plugin-plain: {why}\nvault: hint: tried key\n"
+        );
+        let list = test.command(["-i", "key", "list"]).env_remove("AWS_VAULT_AGE_KEY");
+        little(list.expect_error(4, &stderr)).run();
+        let stderr =
+            format!("vault: error: age-plugin-plain cannot write for {recipient}: {why}\n");
+        little(test.command(["rekey"]).expect_error(7, &stderr)).run();
+    }
+    assert_eq!(test.read(test.vault_file()), before);
+}
+
 /// One that says nothing, and has started something.
 const SILENT: &str = "#!/bin/sh\nsleep 600 &\necho $$ $! >\"$HOME/plugin\"\nwait\n";
 
