@@ -128,6 +128,26 @@ fn a_proxy_gets_its_password_and_nobody_else_does() {
     assert!(asked.contains("proxy-authorization: basic ywxpy2u6ahvudgvymg=="), "{asked}");
 }
 
+/// What is not encrypted is handed to the proxy, which looks the name up.
+#[test]
+fn plain_http_goes_to_the_proxy_as_a_whole_request() {
+    let (place, asked) = proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    stage()
+        .env("HTTP_PROXY", format!("http://alice:hunter2@{place}"))
+        .env("AWS_ENDPOINT_URL_STS", "http://sts.invalid")
+        .command(["exec", "--json", "demo"])
+        .expect_error(
+            9,
+            "vault: error: STS answered with something that is not STS (HTTP 403, no content type)\n\
+             vault: hint: is endpoint_url right, and is there a proxy or a login page in between?\n",
+        )
+        .run();
+    let asked = asked.recv().expect("a request").to_ascii_lowercase();
+    assert!(asked.starts_with("post http://sts.invalid/ http/1.1\r\n"), "{asked}");
+    assert!(asked.contains("host: sts.invalid\r\n"), "{asked}");
+    assert!(asked.contains("proxy-authorization: basic ywxpy2u6ahvudgvymg==\r\n"), "{asked}");
+}
+
 #[test]
 fn no_proxy_goes_round_it() {
     let (standin, test) = scene::usual();

@@ -17,8 +17,10 @@ enum Answer {
     Drop,
     /// Keeps the connection open and says nothing.
     Hang,
+    /// Begins an answer, and goes on a byte at a time.
+    Trickle,
 }
-use Answer::{Drop, Hang, Say as Reply};
+use Answer::{Drop, Hang, Say as Reply, Trickle};
 
 /// A server on loopback that gives each request, each on its own connection, the next answer.
 struct Server {
@@ -48,6 +50,14 @@ impl Server {
                     }
                     Drop => {}
                     Hang => held.push(stream),
+                    Trickle => {
+                        std::thread::spawn(move || {
+                            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+                            while stream.write_all(b"<").is_ok() {
+                                std::thread::sleep(Duration::from_millis(10));
+                            }
+                        });
+                    }
                 }
             }
             // Whoever holds a connection is gone when this ends: with the process.
@@ -290,8 +300,14 @@ fn what_is_not_sts_is_named_by_status_and_type() {
 }
 
 #[test]
-fn a_server_that_hangs_is_left_at_the_deadline() {
-    let server = Server::start(vec![Hang]);
+fn a_server_that_hangs_or_never_ends_is_left_at_the_deadline() {
+    for answer in [Hang, Trickle] {
+        is_left_at_the_deadline(answer);
+    }
+}
+
+fn is_left_at_the_deadline(answer: Answer) {
+    let server = Server::start(vec![answer]);
     let started = Instant::now();
     let endpoint = format!("http://{}", server.address);
     let deadline = within(Duration::from_millis(300));
