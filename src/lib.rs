@@ -69,6 +69,7 @@ fn start() -> u8 {
     let limits = os::harden();
     os::end_also_as_process_1();
     os::fail_at_file_size_limit();
+    os::keep_status_of_children();
     // A panic's message may quote what was being worked on; its place may not.
     std::panic::set_hook(Box::new(|info| {
         let place = info

@@ -45,6 +45,7 @@ pub fn become_command(
 
     os::restore(saved);
     os::default_sigpipe();
+    os::ignore_children_again();
     let never: Result<Infallible, ExecError> = search(program, path_of(vars), &mut |file| {
         let Some(c_file) = c_string(file.as_os_str().as_bytes()) else {
             return Err(io::Error::from_raw_os_error(libc::ENOENT));

@@ -32,7 +32,10 @@ pub use limits::{
 };
 pub use memory::Blocks;
 pub use names::{Family, addresses, configure_name_service};
-pub use signals::{Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit};
+pub use signals::{
+    Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit, ignore_children_again,
+    keep_status_of_children,
+};
 pub use supervise::{
     ChildEvent, is_in_our_group, next_child_event, real_time_signals, signal_child, stop_self,
 };

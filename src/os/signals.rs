@@ -3,7 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Signals that, while this lives, are noted instead of acted upon. Dropping it gives them their old
@@ -36,8 +36,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 impl Signals {
     /// Notes these signals from now on, except those that the process ignores (under nohup, SIGHUP):
-    /// they must not start to count. SIGCHLD does: while it is ignored, the kernel throws the status of
-    /// children away (wait(2)).
+    /// they must not start to count.
     ///
     /// # Errors
     /// No descriptor left.
@@ -54,9 +53,7 @@ impl Signals {
         let mut watched = Self { old: Vec::new(), pipe, _alone: alone };
         while watched.take().is_some() {}
         for signal in signals {
-            let counts = |old: &libc::sigaction| {
-                old.sa_sigaction != libc::SIG_IGN || *signal == libc::SIGCHLD
-            };
+            let counts = |old: &libc::sigaction| old.sa_sigaction != libc::SIG_IGN;
             if let Some(old) = disposition(*signal).filter(counts) {
                 watched.old.push((*signal, old));
                 note_it(*signal);
@@ -140,6 +137,27 @@ pub fn fail_at_file_size_limit() {
     if disposition(libc::SIGXFSZ).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
         // SAFETY: the handler does nothing at all.
         unsafe { libc::signal(libc::SIGXFSZ, nothing as *const () as libc::sighandler_t) };
+    }
+}
+
+/// True if SIGCHLD was ignored when vault was started.
+static CHILDREN_IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// Gives SIGCHLD its default where vault was started with it ignored: the kernel would throw the status
+/// of every helper away (wait(2)). For the command [`ignore_children_again`] undoes it.
+pub fn keep_status_of_children() {
+    if disposition(libc::SIGCHLD).is_some_and(|old| old.sa_sigaction == libc::SIG_IGN) {
+        CHILDREN_IGNORED.store(true, Ordering::SeqCst);
+        // SAFETY: a valid signal and disposition.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    }
+}
+
+/// Before execve: the command finds SIGCHLD ignored if vault was started so.
+pub fn ignore_children_again() {
+    if CHILDREN_IGNORED.load(Ordering::SeqCst) {
+        // SAFETY: a valid signal and disposition.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
     }
 }
 

@@ -319,6 +319,24 @@ fn core_limit_is_restored_for_the_command() {
 }
 
 #[test]
+fn helpers_are_heard_where_sigchld_was_ignored() {
+    let standin = crate::support::scene::sts();
+    let test = everybody_looks(&standin, "true").file("digits", standin.totp_now(MFA_SEED), 0o600);
+    let ignored = |words: &[&str]| {
+        let python = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n\
+                      os.execvp('vault', ['vault'] + sys.argv[1:])";
+        test.clone().on_path("vault").command(["-c", python]).args(words).program("python3")
+    };
+    // Mask and all: the command finds it as vault did.
+    let look = ["--", "sed", "-n", "s/^SigIgn:.//p", "/proc/self/status"];
+    for profile in ["process", "code"] {
+        let run = ignored(&[&["exec", "-n", profile], &look[..]].concat()).expect_stderr("").run();
+        let mask = u64::from_str_radix(run.stdout.trim(), 16).expect("a mask");
+        assert_ne!(mask & 1 << (libc::SIGCHLD - 1), 0, "{profile}: {mask:x}");
+    }
+}
+
+#[test]
 fn nobody_looks_into_vault_and_the_command_is_as_open_as_any() {
     let test = script(Test::new().vault_with("demo"), "print-key", PRINT_KEY);
     let look = "if cat /proc/$PPID/environ >/dev/null 2>&1; then echo open; else echo closed; fi";
