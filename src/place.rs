@@ -3,7 +3,7 @@
 //! Everything is decided from the environment and the text of `/etc/passwd`. Only what nobody named
 //! depends on the home as it is: a home that may not be entered, as under `docker run -u 1000` with
 //! `HOME=/root`, has no default files; one that takes no files has neither cache nor state; and nothing is
-//! made in another user's.
+//! made in another user's, nor is one made that does not exist.
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, OpenOptions};
@@ -98,12 +98,12 @@ impl Places {
         below_home.then(|| file::closed_directory(path))?
     }
 
-    /// Where pins and generations are remembered. None where it would lie in another user's home, or
-    /// where nobody named a place, and the home is missing, or `/` or not writable and nothing was
-    /// remembered in it before.
+    /// Where pins and generations are remembered. None where it would lie in another user's home or in
+    /// one that does not exist, or where nobody named a place, and the home is `/` or not writable and
+    /// nothing was remembered in it before.
     pub fn state_dir(&self) -> Option<&Path> {
         let usable = |dir: &&Path| self.state_by.is_some() || self.home_takes_state(dir);
-        let ours = |dir: &&Path| self.owner_of_home_with(dir).is_none();
+        let ours = |dir: &&Path| self.shut_home_with(dir).is_none();
         self.state.as_deref().filter(ours).filter(usable)
     }
 
@@ -133,8 +133,9 @@ impl Places {
 
     /// The directory of the cache: the flag, `AWS_VAULT_CACHE_DIR`, systemd's, XDG's, `~/.cache/vault`.
     /// Where none is named and the home is missing, `/`, not writable or another user's, and where a
-    /// variable names a place in such a home, it is the first of `$XDG_RUNTIME_DIR/vault`, `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be a 0700 directory
-    /// of this user's alone; it is made. None: there is no such place.
+    /// variable names a place in such a home, it is the first of `$XDG_RUNTIME_DIR/vault`,
+    /// `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be a 0700 directory of this user's alone; it
+    /// is made. None: there is no such place.
     ///
     /// # Errors
     /// [`crate::error::Class::Usage`] for an `AWS_VAULT_CACHE_DIR` that is set but empty; as
@@ -158,7 +159,7 @@ impl Places {
             }
             return Ok(Some((path.to_path_buf(), "--cache-dir")));
         }
-        let ours = |dir: &Path| self.owner_of_home_with(dir).is_none();
+        let ours = |dir: &Path| self.shut_home_with(dir).is_none();
         let variable = env.get_os("AWS_VAULT_CACHE_DIR").map(PathBuf::from);
         if let Some(path) = variable.filter(|dir| ours(dir)) {
             return Ok(Some((path, "AWS_VAULT_CACHE_DIR")));
@@ -202,32 +203,49 @@ impl Places {
     }
 
     /// Nothing is made in the home of another user, least of all by root: what `sudo` with that user's
-    /// HOME makes there shuts its owner out.
+    /// HOME makes there shuts its owner out. Nor is a home made that does not exist.
     ///
     /// # Errors
-    /// [`crate::error::Class::Refused`] for a path in such a home.
+    /// [`crate::error::Class::Refused`] for a path in another user's home,
+    /// [`crate::error::Class::NotFound`] for one in a home that does not exist.
     pub fn may_make(&self, path: &Path) -> Result<()> {
-        let Some(uid) = self.owner_of_home_with(path) else { return Ok(()) };
-        Err(Error::refused(format!(
-            "{} is not made: it lies in the home of another user (uid {uid})",
-            path.display()
-        ))
-        .hint(format!(
-            "run this as that user (sudo -u '#{uid}'), or with a HOME of your own (sudo -H)"
-        )))
+        let shown = path.display();
+        let Some(home) = self.shut_home_with(path) else { return Ok(()) };
+        Err(match home {
+            Shut::Missing(home) => Error::not_found(format!(
+                "{shown} is not made: the home directory {} does not exist",
+                home.display()
+            ))
+            .hint("make it, or set HOME to a directory of this user's own"),
+            Shut::Of(uid) => Error::refused(format!(
+                "{shown} is not made: it lies in the home of another user (uid {uid})"
+            ))
+            .hint(format!(
+                "run this as that user (sudo -u '#{uid}'), or with a HOME of your own (sudo -H)"
+            )),
+        })
     }
 
-    /// The owner of the home, if the path lies in it, as it is written or in fact, and it belongs to
-    /// another user. Root's own (`/` in a container) is nobody's who could be shut out.
-    fn owner_of_home_with(&self, path: &Path) -> Option<u32> {
+    /// The home, if the path lies in it, as it is written or in fact, and nothing is made in it. Root's
+    /// own (`/` in a container) is nobody's who could be shut out.
+    fn shut_home_with(&self, path: &Path) -> Option<Shut<'_>> {
         let home = self.home.as_deref()?;
-        let uid = home.metadata().ok()?.uid();
+        let path = std::path::absolute(path).ok()?;
+        let uid = match home.metadata() {
+            Ok(about) if about.is_dir() => about.uid(),
+            Err(error)
+                if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return None;
+            }
+            _ => return path.starts_with(home).then_some(Shut::Missing(home)),
+        };
         if uid == self.uid || uid == 0 {
             return None;
         }
-        let path = std::path::absolute(path).ok()?;
         let real = path.ancestors().find_map(|above| above.canonicalize().ok())?;
-        (path.starts_with(home) || real.starts_with(home.canonicalize().ok()?)).then_some(uid)
+        let inside = path.starts_with(home) || real.starts_with(home.canonicalize().ok()?);
+        inside.then_some(Shut::Of(uid))
     }
 
     /// The vault file: the flag, `AWS_VAULT_FILE`, or the default under the data directory. The flag
@@ -264,6 +282,14 @@ impl Places {
                 .hint("name the vault by --vault or AWS_VAULT_FILE")),
         }
     }
+}
+
+/// A home in which nothing is made.
+enum Shut<'a> {
+    /// Another user's.
+    Of(u32),
+    /// There is no such directory.
+    Missing(&'a Path),
 }
 
 /// True if `~/.cache/vault` is writable, or can be made.

@@ -1,6 +1,5 @@
 //! Changes to the AWS config and credentials files, for the commands that make some.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Conte
             .warn(format!("{why}, so no AWS config file that the profile could be added to"));
         return Ok(());
     };
-    if path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    if path.symlink_metadata().is_err()
         && let Err(refused) = context.places.may_make(&path)
     {
         context.say.warn(format!("the profile is in no AWS config file: {}", refused.what));

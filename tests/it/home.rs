@@ -1,7 +1,7 @@
 //! Homes that may not be entered, as under `docker run -u 1000 -e HOME=/root` or `sudo -E -u`: what lies
 //! there by default counts as missing, and what was named stays an error.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::support::builder::Test;
@@ -193,6 +193,60 @@ fn doctor_tells_of_a_closed_home() {
     let line =
         "vault: debug: [HOME]/closed may not be entered: default files in it count as missing";
     assert!(said.lines().any(|said| said == line), "{said}");
+}
+
+#[test]
+fn a_home_that_does_not_exist_is_not_made() {
+    let test = Test::new().vault_with("demo");
+    let vault = test.read(".local/share/vault/vault.age");
+    let test =
+        test.file("vault.age", vault, 0o600).file("key", AGE_KEY, 0o600).file("file", "", 0o600);
+    let runtime = test.home().join("runtime");
+    std::fs::create_dir(&runtime).expect("a directory");
+    std::fs::set_permissions(&runtime, mode(0o700)).expect("its mode");
+    symlink("none", test.home().join("dangling")).expect("a link");
+    let test = test.env("XDG_RUNTIME_DIR", &runtime);
+    for home in ["none", "none/below", "dangling", "file"] {
+        let path = test.home().join(home);
+        let test = test.clone().env("HOME", &path);
+        let not_made = |what: &str| {
+            format!(
+                "[HOME]/{home}/{what} is not made: the home directory [HOME]/{home} does not exist\n"
+            )
+        };
+        let refused = |what: &str| {
+            let hint = "vault: hint: make it, or set HOME to a directory of this user's own\n";
+            format!("vault: error: {}{hint}", not_made(what))
+        };
+        let key = path.join(".config/vault/identity.txt");
+        let key = key.to_str().expect("text");
+        let elsewhere = ["init", "--vault", "second.age", "--generate-identity", key];
+        let error = refused(".config/vault/identity.txt");
+        test.command(elsewhere).expect_error(3, &error).run();
+        let init = test.command(["init", "-r", crate::support::AGE_RECIPIENT]);
+        init.expect_error(3, &refused(".local/share/vault/vault.age")).run();
+        // Where a variable names a place in it, another one serves as well.
+        let named = test
+            .clone()
+            .env("XDG_CACHE_HOME", path.join(".cache"))
+            .env("XDG_STATE_HOME", path.join(".local/state"));
+        for test in [&test, &named] {
+            let list = ["list", "--credentials", "--vault", "vault.age", "-i", "key"];
+            test.command(list).expect_stdout("demo\n").expect_stderr("").run();
+            assert!(holds_a_file(&runtime.join("vault/state/pins")));
+            std::fs::remove_dir_all(runtime.join("vault")).expect("removed");
+        }
+        let csv = format!("Access key ID,Secret access key\n{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}\n");
+        let warning = format!(
+            "vault: warning: the profile is in no AWS config file: {}",
+            not_made(".aws/config")
+        );
+        let add = ["add", "--stdin", "demo", "--vault", "vault.age", "-i", "key"];
+        test.command(add).stdin(csv).expect_status(0).expect_stderr(&warning).run();
+    }
+    for none in ["none", "second.age"] {
+        assert!(!test.home().join(none).exists(), "{none}");
+    }
 }
 
 #[test]
