@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 pub use append::{Appendix, open_to_append};
 pub use descriptor::{Descriptor, descriptor, withdraw};
 pub use lock::{
-    Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_holder, planted_at,
-    remove_idle_lock,
+    Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_hint, lock_holder,
+    planted_at, remove_idle_lock,
 };
 pub use read::{Meta, ReadError, read_fd, read_regular, read_stream};
 pub use replace::{
-    Existing, ReplaceError, create_new, hint, is_unsafe_directory, replace, replace_quickly,
+    Existing, ReplaceError, create_new, is_unsafe_directory, replace, replace_quickly,
     replace_quickly_as,
 };
 

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::replace::remove_temporaries;
+use super::replace::{hint, remove_temporaries};
 pub use owner::Planted;
 use owner::{may_take_over, planted, share, share_again};
 
@@ -153,6 +153,19 @@ pub fn lock_file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
+}
+
+/// What to do about a lock that cannot be had. One that is there and may not be opened is for those who
+/// may write the guarded file.
+pub fn lock_hint(path: &Path, error: &io::Error) -> Option<String> {
+    match lock_file(path).symlink_metadata() {
+        Ok(about) if error.kind() == ErrorKind::PermissionDenied => Some(format!(
+            "the lock file belongs to uid {}: have that user or root remove it, or make {} writable for you",
+            about.uid(),
+            path.display()
+        )),
+        _ => hint(error).map(str::to_owned),
+    }
 }
 
 /// Somebody who holds a lock.

@@ -213,7 +213,7 @@ pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> ReplaceError {
 }
 
 /// What to do about a directory in which nothing can be replaced.
-pub fn hint(error: &io::Error) -> Option<&'static str> {
+pub(super) fn hint(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error()? {
         libc::EBUSY | libc::EROFS | libc::EXDEV => Some("mount the directory, not the file"),
         libc::EACCES => Some(

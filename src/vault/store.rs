@@ -424,7 +424,7 @@ fn lock(real: &Path) -> Result<file::Lock> {
                 real.display(),
                 os_text(&error)
             ));
-            match file::hint(&error) {
+            match file::lock_hint(real, &error) {
                 Some(hint) => saved.hint(hint),
                 None => saved,
             }

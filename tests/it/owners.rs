@@ -98,10 +98,12 @@ fn a_lock_from_before_the_vault_was_shared_is_taken_over() {
     by(OWNER, "5000", &test, &["init", "-r", AGE_RECIPIENT]).run();
     assert_eq!(about(&lock(&test)).2, 0o600);
     set_mode(&directory(&test), 0o2775);
-    let denied = "vault: error: the vault was not saved: cannot lock [HOME]/team/vault.age.lock: \
-                  permission denied\nvault: hint: the directory must be writable: the file is not \
-                  overwritten but replaced by a new one\n";
-    let refused = by(MEMBER, "5000", &test, &ADD).stdin(CSV).expect_error(7, denied);
+    let denied = format!(
+        "vault: error: the vault was not saved: cannot lock [HOME]/team/vault.age.lock: permission \
+         denied\nvault: hint: the lock file belongs to uid {OWNER}: have that user or root remove it, \
+         or make [HOME]/team/vault.age writable for you\n"
+    );
+    let refused = by(MEMBER, "5000", &test, &ADD).stdin(CSV).expect_error(7, &denied);
     // A vault that the member may read only; and something else that has the lock's name.
     chown(vault(&test), None, Some(TEAM)).unwrap();
     set_mode(&vault(&test), 0o640);
