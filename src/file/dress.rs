@@ -53,10 +53,11 @@ fn keep_owner(file: &File, old: &Meta, shared: bool) -> Result<(), ReplaceError>
     if uid.is_none() && gid.is_none() {
         return Ok(());
     }
+    // EINVAL: an owner whom the user namespace does not know, so nobody in it may give the file away.
+    let is_for_others =
+        |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL));
     match fchown(file, uid, gid) {
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) && uid.is_some() && shared => {
-            fchown(file, None, gid)
-        }
+        Err(error) if is_for_others(&error) && uid.is_some() && shared => fchown(file, None, gid),
         done => done,
     }
     .map_err(failed("owner and group of the old file cannot be kept"))

@@ -93,6 +93,23 @@ fn a_writer_of_the_group_becomes_the_owner() {
 
 #[test]
 #[ignore = "needs root, to become other users"]
+fn so_does_one_whose_user_namespace_does_not_know_the_owner() {
+    let test = team(OWNER, 0o2775);
+    by(OWNER, "5000", &test, &["init", "-r", AGE_RECIPIENT]).run();
+    set_mode(&vault(&test), 0o660);
+    // Nobody but this user and this group is in there.
+    let ids = [format!("--reuid={MEMBER}"), format!("--regid={TEAM}"), "--clear-groups".to_owned()];
+    for map in ["--map-current-user", "--map-root-user"] {
+        chown(vault(&test), Some(OWNER), None).unwrap();
+        let add = test.command(["add", map.trim_start_matches('-'), "--stdin", "--no-add-config"]);
+        let inside = add.under("unshare", ["--user", map]);
+        inside.under("setpriv", ids.iter().map(String::as_str)).stdin(CSV).expect_stderr("").run();
+        assert_eq!(about(&vault(&test)), (MEMBER, TEAM, 0o660));
+    }
+}
+
+#[test]
+#[ignore = "needs root, to become other users"]
 fn a_lock_from_before_the_vault_was_shared_is_taken_over() {
     let test = team(OWNER, 0o755);
     by(OWNER, "5000", &test, &["init", "-r", AGE_RECIPIENT]).run();
