@@ -93,9 +93,13 @@ impl Places {
         closed.map(Path::to_owned).collect()
     }
 
-    fn closed_above<'a>(&self, path: &'a Path) -> Option<&'a Path> {
-        let below_home = self.home.as_ref().is_some_and(|home| path.starts_with(home));
-        below_home.then(|| file::closed_directory(path))?
+    /// Nor is a home entered that is no directory, such as /dev/null.
+    fn closed_above<'a>(&'a self, path: &'a Path) -> Option<&'a Path> {
+        let home = self.home.as_deref().filter(|home| path.starts_with(home))?;
+        match home.metadata() {
+            Ok(about) if !about.is_dir() => Some(home),
+            _ => file::closed_directory(path),
+        }
     }
 
     /// Where pins and generations are remembered. None where it would lie in another user's home or in

@@ -56,6 +56,10 @@ const NO_VAULT: &str = "vault: error: no vault at [HOME]/closed/.local/share/vau
     vault: hint: set HOME to a directory of this user's own, or name the vault by --vault or \
     AWS_VAULT_FILE\n";
 
+const NO_KEY: &str = "vault: error: no key to open the vault with\n\
+    vault: hint: give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, or put it into \
+    ~/.config/vault/identity.txt\n";
+
 #[test]
 fn default_files_in_a_closed_home_count_as_missing() {
     let closed = Closed::new();
@@ -66,15 +70,7 @@ fn default_files_in_a_closed_home_count_as_missing() {
     let run = closed.run(&exec).arg("AWS_REGION").expect_status(1).expect_stderr("");
     run.expect_stdout("").run();
     // The default key is none.
-    closed
-        .run(&["list", "--vault", "vault.age"])
-        .expect_error(
-            4,
-            "vault: error: no key to open the vault with\n\
-             vault: hint: give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, or put \
-             it into ~/.config/vault/identity.txt\n",
-        )
-        .run();
+    closed.run(&["list", "--vault", "vault.age"]).expect_error(4, NO_KEY).run();
     for words in [&["list"][..], &["init", "-r", crate::support::AGE_RECIPIENT], &["pin"]] {
         closed.run(words).expect_error(3, NO_VAULT).run();
     }
@@ -223,8 +219,15 @@ fn a_home_that_does_not_exist_is_not_made() {
         let elsewhere = ["init", "--vault", "second.age", "--generate-identity", key];
         let error = refused(".config/vault/identity.txt");
         test.command(elsewhere).expect_error(3, &error).run();
+        let error = match home {
+            "file" => NO_VAULT.replace("closed", home),
+            _ => refused(".local/share/vault/vault.age"),
+        };
         let init = test.command(["init", "-r", crate::support::AGE_RECIPIENT]);
-        init.expect_error(3, &refused(".local/share/vault/vault.age")).run();
+        init.expect_error(3, &error).run();
+        let list = test.clone().env_remove("AWS_VAULT_AGE_KEY");
+        let list = list.command(["list", "--vault", "vault.age"]);
+        list.expect_error(4, NO_KEY).run();
         // Where a variable names a place in it, another one serves as well.
         let named = test
             .clone()
