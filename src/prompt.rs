@@ -27,22 +27,31 @@ use crate::error::{Error, Result, one_line, os_text};
 use crate::os;
 use crate::secret::Secret;
 
+/// What an answer leaves for the calls that it is for.
+const CALLS: Duration = Duration::from_secs(5);
+
 /// Whether and how long a person is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Prompt {
     allowed: bool,
-    timeout: Option<Duration>,
+    deadline: Option<Instant>,
 }
 
 impl Prompt {
-    /// With `no_input` nobody is ever asked; `timeout` is for each question.
-    pub fn new(no_input: bool, timeout: Option<Duration>) -> Self {
-        Self { allowed: !no_input, timeout }
+    /// With `no_input` nobody is ever asked. `deadline`: a machine waits for what comes of the answers,
+    /// until then; the last answer counts 5 s before.
+    pub fn new(no_input: bool, deadline: Option<Instant>) -> Self {
+        Self { allowed: !no_input, deadline }
+    }
+
+    /// When a machine that waits will wait no longer; none where a person does.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// True if a machine waits for what comes of the answers.
     pub fn is_timed(&self) -> bool {
-        self.timeout.is_some()
+        self.deadline.is_some()
     }
 
     /// True if there is a terminal and we are in its foreground.
@@ -97,14 +106,15 @@ impl Prompt {
 
     fn ask(&self, text: &str, echo: bool) -> Result<Zeroizing<Vec<u8>>> {
         let tty = self.terminal().ok_or_else(|| Error::other("no terminal to ask on"))?;
-        let deadline = self.timeout.map(|t| Instant::now() + t);
-        match ask(&tty, text, echo, deadline) {
+        let start = Instant::now();
+        let left = self.deadline.map(|end| end.saturating_duration_since(start + CALLS));
+        match ask(&tty, text, echo, left.map(|left| start + left)) {
             Ok(answer) => Ok(answer),
             Err(Ended::Signal(signal)) => os::die_of(signal),
             Err(Ended::Nothing) => Err(Error::usage("nothing was entered")),
             Err(Ended::TooLong) => Err(Error::usage("the line that was entered is too long")),
             Err(Ended::TimedOut) => {
-                let seconds = self.timeout.unwrap_or_default().as_secs();
+                let seconds = left.unwrap_or_default().as_secs_f64().round();
                 Err(Error::busy(format!("nobody answered within {seconds} s")))
             }
             Err(Ended::Io(error)) => {
@@ -151,13 +161,13 @@ mod tests {
 
     /// The part of the process that asks on /dev/tty.
     fn play(part: &str) {
-        let prompt = Prompt::new(false, Some(Duration::from_secs(60)));
+        let prompt = Prompt::new(false, Some(Instant::now() + Duration::from_secs(60)));
         assert!(prompt.available());
         match part {
             "hidden" => println!("got {}", prompt.hidden("Passphrase:").unwrap().expose()),
             "confirm" => println!("sure {}", prompt.confirm("Really?").unwrap()),
             _ => {
-                let prompt = Prompt::new(false, Some(Duration::ZERO));
+                let prompt = Prompt::new(false, Some(Instant::now()));
                 println!("said {:?}", prompt.line("Name:").unwrap_err());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cli::{Global, Making};
 use crate::clock::Clock;
@@ -21,9 +21,6 @@ use crate::secret::Secret;
 use crate::session::Cache;
 use crate::unlock::{self, Named};
 use crate::vault::{Access, Payload, Pin, Vault};
-
-/// Under `--json` somebody's SDK waits, and kills after 60 s.
-pub const MACHINE_PROMPT: Duration = Duration::from_secs(45);
 
 /// What `--stdin` takes at most, in bytes.
 pub const STDIN_LIMIT: u64 = 64 * 1024;
@@ -66,9 +63,9 @@ impl<'a> Context<'a> {
         Ok(Self { env, global, named, places, say, clock: Clock::system(), limits })
     }
 
-    /// How questions are asked; `timeout` where a machine waits for the answer.
-    pub fn prompt(&self, timeout: Option<Duration>) -> Prompt {
-        Prompt::new(self.global.no_input, timeout)
+    /// How questions are asked; `deadline` where a machine waits for what comes of the answers.
+    pub fn prompt(&self, deadline: Option<Instant>) -> Prompt {
+        Prompt::new(self.global.no_input, deadline)
     }
 
     /// Where the vault is and what may open it.
@@ -84,8 +81,7 @@ impl<'a> Context<'a> {
             slot_memory: self.state()?.map(|(dir, _)| dir),
             state: self.state()?,
             max_passphrase_memory: self.max_passphrase_memory()?,
-            // Where a machine waits, it shows or swallows what is said on stderr.
-            turns: Turns::new(|| self.places.host_dir(), self.say, !prompt.is_timed()),
+            turns: Turns::new(|| self.places.host_dir(), self.say, prompt.deadline()),
             prompt,
             spare: &|| false,
             say: self.say,

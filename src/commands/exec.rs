@@ -3,14 +3,16 @@
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Instant;
 
-use super::context::{Context, MACHINE_PROMPT, requested_duration};
+use super::context::{Context, requested_duration};
 use super::serving;
 use crate::cli::Exec;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result, os_text};
 use crate::exec::{self, Child, ExecError, Given};
 use crate::export;
+use crate::provider;
 use crate::report;
 use crate::server::Server;
 
@@ -63,7 +65,7 @@ struct Made {
 fn make(args: &Exec, words: &[OsString], context: &Context) -> Result<Made> {
     refuse_nesting(args, words, context)?;
     let profile = context.profile_name(args.profile.as_deref())?;
-    let prompt = context.prompt(args.json.then_some(MACHINE_PROMPT));
+    let prompt = context.prompt(args.json.then(|| Instant::now() + provider::DEADLINE));
     context
         .planned(&profile, &args.making, &prompt, |provider, plan| {
             Ok(Made {

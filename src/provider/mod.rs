@@ -28,9 +28,10 @@ use crate::secret::Secret;
 use crate::session::Cache;
 use crate::vault::Vault;
 
-/// Helper programs and calls together, where a machine waits: SDKs kill a credential_process after
-/// 60 s. A person may take long over a code, so without a machine each of the three has it for itself.
-const DEADLINE: Duration = Duration::from_secs(50);
+/// Where a machine waits, for everything from the start on: SDKs kill a credential_process after 60 s.
+/// A person may take long to open the vault, or over a code; then helper programs, and the calls after
+/// each answer, have it for themselves.
+pub const DEADLINE: Duration = Duration::from_secs(50);
 
 /// The shortest session that AWS gives.
 const SHORT: Duration = Duration::from_secs(900);
@@ -89,8 +90,7 @@ impl Provider<'_> {
     /// # Errors
     /// What the base credentials' source, the MFA code or AWS refuse; busy (8) past the deadline.
     pub fn run(&self, plan: Plan) -> Result<Credentials> {
-        let start = Instant::now();
-        let base = self.base(&plan.base, start + DEADLINE)?;
+        let base = self.base(&plan.base, self.deadline())?;
         // Only a run tells what a credential_process gives.
         let plan = match &base {
             Start::Credentials(credentials) if credentials.is_temporary() => {
@@ -109,18 +109,17 @@ impl Provider<'_> {
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
             self.refuse_to_come_back("mfa_process", &plan.profile)?;
         }
-        let start = if self.prompt.is_timed() { start } else { Instant::now() };
         // A code is more than the secret: what it bought is not for who has only that.
         let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
         let own = base.secret().and_then(|secret| self.cache.with_secret(secret));
         let own = own.filter(|_| !with_code);
         let cache = own.as_ref().unwrap_or(self.cache);
-        let run = Run::new(self, &plan, &base, cache, start + DEADLINE);
+        let run = Run::new(self, &plan, &base, cache, self.deadline());
         let done = run.credentials();
         match &plan.base {
             Base::Sso { profile, sign_on } if done.is_err() && run.logged_out.get() => {
                 let Some(base) = self.log_in_again(profile, sign_on)? else { return done };
-                Run::new(self, &plan, &base, cache, Instant::now() + DEADLINE).credentials()
+                Run::new(self, &plan, &base, cache, self.deadline()).credentials()
             }
             _ => done,
         }
@@ -169,7 +168,12 @@ impl Provider<'_> {
         };
         let secret = Secret::new(key.secret_access_key.expose().to_owned());
         let base = Start::Credentials(Credentials::long_term(key.access_key_id.clone(), secret));
-        Run::new(self, &plan, &base, self.cache, Instant::now() + DEADLINE).credentials()
+        Run::new(self, &plan, &base, self.cache, self.deadline()).credentials()
+    }
+
+    /// When what begins now has to be done.
+    fn deadline(&self) -> Instant {
+        self.prompt.deadline().unwrap_or_else(|| Instant::now() + DEADLINE)
     }
 
     /// A device whose codes only a person can give, if the plan has one.

@@ -5,10 +5,10 @@ mod codes;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
+use super::Provider;
 use super::base::Start;
 use super::code::Code;
 use super::sso::NoCredentials;
-use super::{DEADLINE, Provider};
 use crate::aws::{Sts, StsError};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -121,12 +121,9 @@ impl<'a> Run<'a> {
     /// served.
     fn ask(&self, mfa: &Mfa) {
         let asked = self.provider.ask(&self.plan.profile, mfa, self.deadline.get());
-        let now = Instant::now();
-        if !self.provider.prompt.is_timed() {
-            // A person may have taken long; only machines hold a stopwatch.
-            self.deadline.set(now + DEADLINE);
-        }
-        self.asked.replace(Some(asked.map(|code| InHand { code, since: now })));
+        // A person may have taken long; only machines hold a stopwatch.
+        self.deadline.set(self.provider.deadline());
+        self.asked.replace(Some(asked.map(|code| InHand { code, since: Instant::now() })));
     }
 
     /// What a step gives. Its lock is taken before that of the step it builds on: from the profile

@@ -32,33 +32,38 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub struct Turns<'a> {
     place: Option<Box<dyn Fn() -> Option<PathBuf> + Sync + 'a>>,
     say: Say,
-    aloud: bool,
+    deadline: Option<Instant>,
     longest: Duration,
 }
 
 impl std::fmt::Debug for Turns<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Turns").field("aloud", &self.aloud).finish_non_exhaustive()
+        f.debug_struct("Turns").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }
 
 impl Turns<'static> {
     /// Waits for nobody.
     pub const fn nobody() -> Self {
-        Self { place: None, say: Say { quiet: true, debug: false }, aloud: false, longest: WAIT }
+        Self { place: None, say: Say { quiet: true, debug: false }, deadline: None, longest: WAIT }
     }
 }
 
 impl<'a> Turns<'a> {
     /// `place` finds a directory that nobody but this user can write, and is asked only where a key is
-    /// to be derived. A long wait is said on stderr, but only under `--debug` unless `aloud`.
-    pub fn new(place: impl Fn() -> Option<PathBuf> + Sync + 'a, say: Say, aloud: bool) -> Self {
-        Self { place: Some(Box::new(place)), say, aloud, longest: WAIT }
+    /// to be derived. A long wait is said on stderr. With a `deadline` a machine waits, which shows or
+    /// swallows what is said: then only under `--debug`, and nobody waits beyond it.
+    pub fn new(
+        place: impl Fn() -> Option<PathBuf> + Sync + 'a,
+        say: Say,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self { place: Some(Box::new(place)), say, deadline, longest: WAIT }
     }
 
     /// Waits for the turn, which lasts until the lock is dropped. `None`: there is no place for locks.
     ///
-    /// Errors: class 8 after 45 s.
+    /// Errors: class 8 after 45 s, or at the deadline.
     pub(super) fn wait(&self) -> Result<Option<Lock>> {
         let Some(place) = self.place.as_ref().and_then(|place| place()) else {
             return Ok(None);
@@ -68,29 +73,32 @@ impl<'a> Turns<'a> {
             self.say.debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
             Ok(None)
         };
-        match self.wait_in(&place.join("passphrase")) {
+        let start = Instant::now();
+        let left = self.deadline.map(|end| end.saturating_duration_since(start));
+        let longest = left.unwrap_or(WAIT).min(self.longest);
+        match self.wait_in(&place.join("passphrase"), longest) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Io(error)) => without(os_text(&error)),
             Err(LockError::Planted(planted)) => without(planted.to_string()),
             Err(LockError::Busy { .. }) => Err(Error::busy(format!(
                 "other processes of this user try a passphrase, waited {} s",
-                self.longest.as_secs()
+                longest.as_secs()
             ))
             .hint("start fewer at a time, or open the vault by a key, or by vault unlock before")),
         }
     }
 
-    fn wait_in(&self, place: &Path) -> Result<Lock, LockError> {
+    fn wait_in(&self, place: &Path, longest: Duration) -> Result<Lock, LockError> {
         let start = Instant::now();
         let queue = place.join("queue");
         file::make_parents(&queue)?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         let mut said = false;
-        let _next = match file::lock(&queue, SAID.min(self.longest)) {
+        let _next = match file::lock(&queue, SAID.min(longest)) {
             Err(LockError::Busy { .. }) => {
                 self.say_that_it_waits();
                 said = true;
-                file::lock(&queue, self.longest.saturating_sub(start.elapsed()))?
+                file::lock(&queue, longest.saturating_sub(start.elapsed()))?
             }
             locked => locked?,
         };
@@ -101,7 +109,7 @@ impl<'a> Turns<'a> {
                     taken => return taken,
                 }
             }
-            if start.elapsed() >= self.longest {
+            if start.elapsed() >= longest {
                 return Err(LockError::Busy { pid: None });
             }
             if !said && start.elapsed() >= SAID {
@@ -114,9 +122,9 @@ impl<'a> Turns<'a> {
 
     fn say_that_it_waits(&self) {
         let text = "waiting for other processes of this user that try a passphrase";
-        match self.aloud {
-            true => self.say.note(format!("vault: {text}")),
-            false => self.say.debug(text),
+        match self.deadline {
+            None => self.say.note(format!("vault: {text}")),
+            Some(_) => self.say.debug(text),
         }
     }
 }
@@ -134,7 +142,7 @@ mod tests {
     }
 
     fn turns(place: &Path) -> Turns<'_> {
-        let turns = Turns::new(|| Some(place.to_owned()), Say::default(), false);
+        let turns = Turns::new(|| Some(place.to_owned()), Say::default(), None);
         Turns { longest: Duration::from_millis(20), ..turns }
     }
 
@@ -171,9 +179,20 @@ mod tests {
     }
 
     #[test]
+    fn nobody_waits_beyond_the_deadline() {
+        let d = Directory::new();
+        let turns = Turns { deadline: Some(Instant::now()), longest: WAIT, ..turns(&d.path) };
+        let held: Vec<_> = (0..cores()).map(|_| turns.wait().unwrap().unwrap()).collect();
+        let error = turns.wait().unwrap_err();
+        assert_eq!(error.what, "other processes of this user try a passphrase, waited 0 s");
+        drop(held);
+        assert!(turns.wait().unwrap().is_some());
+    }
+
+    #[test]
     fn where_there_is_no_place_for_a_lock_nobody_waits() {
         assert!(Turns::nobody().wait().unwrap().is_none());
-        assert!(Turns::new(|| None, Say::default(), true).wait().unwrap().is_none());
+        assert!(Turns::new(|| None, Say::default(), None).wait().unwrap().is_none());
         let d = Directory::new();
         std::fs::write(d.path.join("passphrase"), "a file").unwrap();
         assert!(turns(&d.path).wait().unwrap().is_none());

@@ -8,6 +8,8 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::support::builder::{Test, WAITS};
+use crate::support::scene;
+use crate::support::standin::Fault;
 
 const SOON: Duration = Duration::from_secs(60);
 const LIST: [&str; 2] = ["list", "--credentials"];
@@ -170,6 +172,28 @@ fn who_waits_says_so_and_waits_45_s() {
         drop(locks);
         assert_eq!(waiting.join().unwrap().raw_stderr, WAITS.as_bytes());
     });
+}
+
+#[test]
+#[ignore = "needs root, to be a user of its own, and 50 s"]
+fn where_a_machine_waits_all_waits_together_end_after_50_s() {
+    let user = User::new(47_614);
+    let standin = scene::sts();
+    standin.fail_always(Some(Fault::HangForever));
+    let locks = user.lock(&(0..cores()).map(|core| core.to_string()).collect::<Vec<_>>());
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let run = user.command(&["exec", "--json", "demo"]).env("AWS_REGION", "us-east-1");
+        let run = run.env("AWS_ENDPOINT_URL_STS", standin.endpoint()).any_status();
+        let running = scope.spawn(move || run.run());
+        std::thread::sleep(Duration::from_secs(25));
+        drop(locks);
+        let output = running.join().unwrap();
+        assert_eq!((output.status, output.stdout.as_str()), (8, ""), "{}", output.stderr);
+    });
+    assert!(!standin.calls().is_empty());
+    // An SDK kills it after 60.
+    assert!(start.elapsed() < Duration::from_secs(58), "{:?}", start.elapsed());
 }
 
 #[test]

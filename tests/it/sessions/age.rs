@@ -1,14 +1,14 @@
 //! A role that demands a recent code (`aws:MultiFactorAuthAge`), over a session whose code is old.
 //! The program has no clock that tests can set, so its parts are run here.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use vault::clock::{Clock, Timestamp};
 use vault::env::Env;
 use vault::error::{Class, Error, Result};
 use vault::profile::{self, Ask, Files};
 use vault::prompt::Prompt;
-use vault::provider::Provider;
+use vault::provider::{DEADLINE, Provider};
 use vault::say::Say;
 use vault::session::Cache;
 
@@ -50,7 +50,7 @@ fn run(test: &Test, standin: &StandIn, profile: &str, behind: i64) -> Result<()>
         profiles: &profiles,
         env: &env,
         vault: Err(Error::not_found("no vault")),
-        prompt: &Prompt::new(true, Some(Duration::from_secs(1))),
+        prompt: &Prompt::new(true, Some(Instant::now() + DEADLINE)),
         mfa_token: None,
         cache: &Cache::open(Some(dir), &[1; 16], &[2; 32], clock, say),
         refresh: false,

@@ -2,13 +2,13 @@
 //! program has no clock that tests can set, so a part of it, run here by a clock that is behind, makes
 //! the session that the program then finds in its cache.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use vault::clock::{Clock, Timestamp};
 use vault::env::Env;
 use vault::profile::{self, Ask, Files};
 use vault::prompt::Prompt;
-use vault::provider::Provider;
+use vault::provider::{DEADLINE, Provider};
 use vault::say::Say;
 use vault::sealed::{self, Turns};
 use vault::session::Cache;
