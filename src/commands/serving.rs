@@ -13,6 +13,11 @@ use crate::profile::{Plan, Step};
 use crate::prompt::Prompt;
 use crate::server::{Event, Log, Source};
 
+/// A cached session with this much left is served at first, and renewed behind the back of who asks: to
+/// renew it before would let each profile whose source hangs hold up the start of all others. Where a
+/// person gives the code it is renewed before, since nobody is asked later.
+const ENOUGH_TO_START: Duration = Duration::from_secs(60);
+
 /// What is ready to be served.
 pub struct Served<'a> {
     /// In the order of the profiles.
@@ -45,12 +50,15 @@ pub fn served<T>(
     let opened_by_sops = {
         let vault = vault.as_ref().map_err(Error::clone);
         let payload = vault.as_ref().ok().map(|vault| vault.payload());
-        let provider = context.provider(&profiles, vault.clone(), &prompt, &cache, making)?;
+        let mut provider = context.provider(&profiles, vault.clone(), &prompt, &cache, making)?;
+        let least = provider.min_left;
         for name in names {
             let plan = provider.plan(&context.ask(name, making, payload)?)?;
+            let asked = provider.asks_a_person(&plan);
+            provider.min_left = least.or(asked.is_none().then_some(ENOUGH_TO_START));
             let first = provider.run(plan.clone())?;
             refuse_endless(who, &plan, &first, making)?;
-            if let Some(device) = provider.asks_a_person(&plan) {
+            if let Some(device) = asked {
                 context.say.warn(format!(
                     "the codes of {device} come from a person, so the credentials of profile {name} end with their MFA session"
                 ));

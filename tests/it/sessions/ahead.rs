@@ -19,6 +19,7 @@ use super::{CACHE, json, only_session, quiet, wait_for_calls};
 use crate::support::AGE_KEY;
 use crate::support::builder::Test;
 use crate::support::scene::{self, log};
+use crate::support::served::Served;
 use crate::support::standin::{Fault, StandIn};
 
 /// The session of the profile `role`, made so many seconds ago and good for so many more.
@@ -27,7 +28,7 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
         [("AWS_ENDPOINT_URL_STS", standin.endpoint()), ("AWS_VAULT_AGE_KEY", AGE_KEY.to_owned())];
     let env = Env::from_raw(vars.map(|(name, value)| (name.into(), value.into_bytes())));
     let say = Say { quiet: true, debug: false };
-    let prompt = Prompt::new(true, Some(Duration::from_secs(1)));
+    let prompt = Prompt::new(true, Some(Instant::now() + DEADLINE));
     let access = Access {
         path: test.vault_file(),
         env: &env,
@@ -106,4 +107,26 @@ fn a_session_is_renewed_at_fifteen_minutes_or_a_quarter_whichever_is_less() {
         let calls = 1 + usize::from(due);
         assert_eq!(standin.calls().len(), calls, "{ago} {left}: {}", log(&standin));
     }
+}
+
+#[test]
+fn a_server_starts_with_what_still_lasts_and_renews_it_behind_the_back_of_who_asks() {
+    let (standin, test) = scene::usual();
+    made_ago(&test, &standin, 3000, 600);
+    standin.fail_next(Fault::HangForever);
+    let served = Served::start(&test, &["--profile", "role"]);
+    wait_for_calls(&standin, 2);
+    let old = &standin.issued()[0].session_token;
+    assert!(served.get("/credentials/role").body.contains(old), "{}", log(&standin));
+    drop(served);
+    let mut served = Served::start(&test, &["--profile", "role"]);
+    served.expect("vault: renewed role, which now lasts until ");
+    assert!(!served.get("/credentials/role").body.contains(old), "{}", log(&standin));
+
+    // What is nearly over is renewed first.
+    let (standin, test) = scene::usual();
+    made_ago(&test, &standin, 3000, 50);
+    let served = Served::start(&test, &["--profile", "role"]);
+    let new = &standin.issued()[1].session_token;
+    assert!(served.get("/credentials/role").body.contains(new), "{}", log(&standin));
 }
