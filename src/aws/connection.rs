@@ -3,7 +3,7 @@
 
 use std::cell::OnceCell;
 use std::future::Future;
-use std::sync::{Arc, Mutex, Once};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -35,7 +35,6 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
-use crate::os;
 use crate::profile::Target;
 use crate::say::Say;
 use crate::secret::Secret;
@@ -325,9 +324,6 @@ impl<S: Service> Connection<S> {
 
 /// What calls run on: one thread, this one.
 pub(super) fn event_loop() -> Result<Runtime, Error> {
-    // Before any look-up of a name: it may run in another thread.
-    static NAMES: Once = Once::new();
-    NAMES.call_once(os::configure_name_service);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -68,8 +69,19 @@ impl Host {
 async fn addresses(name: &str) -> Vec<SocketAddr> {
     let mut asked = JoinSet::new();
     let ask = |asked: &mut JoinSet<_>, family| {
-        let name = name.to_owned();
-        asked.spawn_blocking(move || (family, os::addresses(&name, family)));
+        let (send, found) = oneshot::channel();
+        let name_there = name.to_owned();
+        let work = move || {
+            // Nobody may be there any more who wants to know.
+            let _ = send.send(os::addresses(&name_there, family));
+        };
+        if std::thread::Builder::new().spawn(work).is_err() {
+            // No thread to be had (RLIMIT_NPROC, a cgroup): then here, though nothing calls that off.
+            let found = os::addresses(name, family);
+            asked.spawn(async move { (family, found) });
+        } else {
+            asked.spawn(async move { (family, found.await.unwrap_or_default()) });
+        }
     };
     ask(&mut asked, Family::Any);
     if let Ok(Some(Ok((_, both)))) = timeout(TOGETHER, asked.join_next()).await

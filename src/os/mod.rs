@@ -31,7 +31,7 @@ pub use limits::{
     Refused, SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore,
 };
 pub use memory::Blocks;
-pub use names::{Family, addresses, configure_name_service};
+pub use names::{Family, addresses};
 pub use signals::{
     Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit, ignore_children_again,
     keep_status_of_children,

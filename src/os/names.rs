@@ -15,9 +15,8 @@ const SERVICES: &CStr = c"files dns";
 
 /// Makes host look-ups use /etc/hosts and DNS only, whatever nsswitch.conf says. A static glibc would
 /// load the host's NSS modules (`resolve`, `myhostname`) of another glibc, and die of SIGFPE in them.
-/// Call it before the first look-up.
-pub fn configure_name_service() {
-    // glibc's table has no lock, and several threads call this, also while others look names up.
+fn configure_name_service() {
+    // glibc's table has no lock, and several threads look names up.
     static ONCE: Once = Once::new();
     // SAFETY: two valid constant strings; glibc parses the second into its own copy.
     ONCE.call_once(|| unsafe {
@@ -40,6 +39,7 @@ pub enum Family {
 /// or fails. It waits for as long as resolv.conf(5) says, 5 s twice for each name server.
 pub fn addresses(name: &str, family: Family) -> Vec<SocketAddr> {
     let Ok(name) = CString::new(name) else { return Vec::new() };
+    configure_name_service();
     // SAFETY: all zero is a valid addrinfo: numbers and null pointers.
     let mut hints: libc::addrinfo = unsafe { std::mem::zeroed() };
     hints.ai_family = match family {
@@ -92,7 +92,6 @@ mod tests {
 
     #[test]
     fn names_and_addresses_are_found_by_family() {
-        configure_name_service();
         assert!(addresses("localhost", Family::V4).contains(&"127.0.0.1:0".parse().unwrap()));
         let of = |name, family| addresses(name, family);
         assert_eq!(of("192.0.2.1", Family::Any), ["192.0.2.1:0".parse().unwrap()]);

@@ -10,7 +10,6 @@ use crate::aws::host;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::os;
 use crate::profile::Base;
 use crate::secret::Secret;
 
@@ -68,13 +67,11 @@ impl Provider<'_> {
             Base::Environment => self.environment()?,
             Base::Container { url } => {
                 let authorization = self.authorization()?;
-                os::configure_name_service();
                 let given =
                     host::container(url, authorization.as_ref(), self.env, deadline, self.say)?;
                 self.lasting(given, "the container's credentials agent")?
             }
             Base::Instance { endpoint } => {
-                os::configure_name_service();
                 let given = host::instance(endpoint, self.env, deadline, self.say)?;
                 self.lasting(given, "the instance metadata service")?
             }

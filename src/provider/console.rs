@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use super::{DEADLINE, Provider};
+use super::Provider;
 use crate::aws::{SigninService, Sts};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::os;
 use crate::profile::{self, Ask, Console, Federation, Step};
 use crate::secret::Secret;
 
@@ -39,9 +38,7 @@ impl Provider<'_> {
         };
         let handed_out = plan.steps.is_empty();
         let credentials = fresh.run(plan)?;
-        let deadline = Instant::now() + DEADLINE;
-        // Before any look-up of a name: it may run in another thread.
-        os::configure_name_service();
+        let deadline = self.deadline();
         let credentials = if credentials.is_temporary() {
             if handed_out && federation.asked {
                 self.say

@@ -13,7 +13,6 @@ use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::os;
 use crate::profile::{Base, Plan, SignOn};
 use crate::prompt::Prompt;
 use crate::random;
@@ -264,13 +263,10 @@ impl IdentityCenter<'_> {
     }
 
     fn oidc(&self, deadline: Instant) -> Result<Oidc> {
-        // Before any look-up of a name: it may run in another thread.
-        os::configure_name_service();
         Oidc::connect(&self.sign_on.oidc, self.env, deadline, self.say)
     }
 
     fn portal(&self, deadline: Instant) -> Result<Portal> {
-        os::configure_name_service();
         Portal::connect(&self.sign_on.portal, self.env, deadline, self.say)
     }
 }

@@ -1,5 +1,6 @@
 //! The look-up of names, against resolvers that answer half or late, and what is done with more than
-//! one address. Each test has a network of its own with nothing but loopback, and name servers there.
+//! one address. All tests but the last have a network of their own with nothing but loopback, and name
+//! servers there.
 
 use std::net::{IpAddr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -251,4 +252,13 @@ fn addresses_are_not_looked_up() {
             has_a_session(&standin, &test);
         }
     });
+}
+
+#[test]
+fn without_threads_a_name_is_looked_up_all_the_same() {
+    let (standin, test) = scene::usual();
+    let place = standin.endpoint().replace("127.0.0.1", "localhost");
+    let run = test.env("AWS_ENDPOINT_URL_STS", place).command(["exec", "--json", "demo"]);
+    run.refuse(&[libc::SYS_clone, libc::SYS_clone3], libc::EAGAIN).expect_stderr("").run();
+    assert_eq!(standin.calls().len(), 1);
 }
