@@ -47,6 +47,8 @@ pub(super) enum Unsupported {
     PostQuantum,
     /// An ssh key of a kind that age does not take, such as ecdsa or a security key's.
     SshKind,
+    /// An RSA key under a passphrase that is shorter or longer than age takes.
+    Size,
     /// An ssh key under a passphrase, by a cipher that age does not know.
     Cipher,
     /// An ssh key whose passphrase takes too many rounds of bcrypt.

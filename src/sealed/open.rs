@@ -340,6 +340,9 @@ fn unsupported(tried: &str, why: Unsupported, label: &str) -> Error {
         Unsupported::SshKind => error(&format!(
             "of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in {label} is neither"
         )),
+        Unsupported::Size => error(&format!(
+            "age takes ssh-rsa keys of 2048 to 4096 bits, and the one in {label} has another size"
+        )),
         Unsupported::Cipher => error(&format!(
             "the ssh key in {label} is encrypted by a cipher that age does not know"
         ))

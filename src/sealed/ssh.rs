@@ -108,7 +108,11 @@ impl Encrypted {
         if rounds > ROUNDS_LIMIT {
             return Some(Key::Unsupported(Unsupported::Rounds));
         }
-        let recipient = parse_public(&format!("{kind} {}", STANDARD.encode(public))).ok()?;
+        let line = format!("{kind} {}", STANDARD.encode(public));
+        if is_of_another_kind(&line) {
+            return Some(Key::Unsupported(Unsupported::Size));
+        }
+        let recipient = parse_public(&line).ok()?;
         let tag = STANDARD_NO_PAD.encode(Sha256::digest(public).get(..4)?);
         let stanza = format!("{kind} {tag}");
         Some(Key::SshEncrypted(Box::new(Self { key, recipient, stanza })))
@@ -227,6 +231,27 @@ mod tests {
             let pem = format!("{OPENSSH_BEGIN}{}\n{OPENSSH_END}", STANDARD.encode(blob));
             assert!(parse_private(&pem).is_none());
         }
+    }
+
+    #[test]
+    fn an_encrypted_rsa_key_of_a_size_that_age_does_not_take_is_not_supported() {
+        let with = |bytes: usize| {
+            let modulus = [&[0][..], &vec![0xd5; bytes]].concat();
+            let public = wire(&[RSA, &[1, 0, 1], &modulus]);
+            let options = [&wire(&[&[7; 16]])[..], &[0, 0, 0, 1]].concat();
+            let mut blob = b"openssh-key-v1\0".to_vec();
+            blob.extend(wire(&[b"aes256-ctr", b"bcrypt", &options]));
+            blob.extend([0, 0, 0, 1]);
+            blob.extend(wire(&[&public, &[0; 64]]));
+            parse_private(&format!("{OPENSSH_BEGIN}{}\n{OPENSSH_END}", STANDARD.encode(blob)))
+        };
+        for bytes in [256, 384, 512] {
+            assert!(matches!(with(bytes), Some(Key::SshEncrypted(_))), "{bytes}");
+        }
+        for bytes in [1, 128, 513, 1024] {
+            assert!(matches!(with(bytes), Some(Key::Unsupported(Unsupported::Size))), "{bytes}");
+        }
+        assert!(with(0).is_none());
     }
 
     #[test]
