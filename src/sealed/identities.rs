@@ -10,6 +10,7 @@ use super::encrypted_file::EncryptedFile;
 use super::grammar::Scanned;
 use super::keys::{Kind, Recipient};
 use super::text::{self, Carried, Piece, Pieces, begins};
+use super::turns::Turns;
 use super::{armor, ssh};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -116,10 +117,14 @@ impl Identity {
 
     /// The identity file that stands in a file under a passphrase, or `None` if it has another, or none.
     ///
-    /// Errors: class 4 if the file is damaged, class 1 if there is not enough memory.
-    pub fn decrypt_file(&self, passphrase: &Secret) -> Result<Option<Secret>> {
+    /// Errors: class 4 if the file is damaged, class 8 if the turn to try did not come, class 1 if there
+    /// is not enough memory.
+    pub fn decrypt_file(&self, passphrase: &Secret, turns: &Turns) -> Result<Option<Secret>> {
         match &self.key {
-            Key::File(file) => file.open(passphrase, &self.label),
+            Key::File(file) => {
+                let _turn = turns.wait()?;
+                file.open(passphrase, &self.label)
+            }
             _ => Ok(None),
         }
     }

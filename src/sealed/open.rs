@@ -52,15 +52,18 @@ pub fn open(
 
 /// Opens the file by an ssh key under this passphrase of its own.
 ///
-/// Errors: class 4 if it is the passphrase of none of them that may open the file; else as [`open`].
+/// Errors: class 4 if it is the passphrase of none of them that may open the file; class 8 if its turn
+/// did not come; else as [`open`].
 pub fn open_by_locked_key(
     scanned: &Scanned,
     identities: &[Identity],
     passphrase: &Secret,
     terms: Terms,
 ) -> Result<Opened> {
+    let turn = terms.turns.wait()?;
     let asking = identities.iter().filter(|identity| identity.asks(scanned));
     let unlocked: Vec<_> = asking.filter_map(|identity| identity.unlock(passphrase)).collect();
+    drop(turn);
     if unlocked.is_empty() {
         return Err(Error::locked("the passphrase is not that of the ssh key"));
     }

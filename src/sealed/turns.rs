@@ -1,6 +1,6 @@
 //! Whose turn it is to derive a key from a passphrase.
 //!
-//! A derivation takes 64 MiB and a core. Of a hundred processes that start together, each would take
+//! A derivation takes 64 MiB and a core, be it for the vault's own passphrase or for a key's. Of a hundred processes that start together, each would take
 //! its 64 MiB at once. So there are never more processes of a user that derive on a host than it has
 //! cores for them; the others wait, and are served in the order in which they came. In a directory of
 //! that user alone:
@@ -133,9 +133,11 @@ impl<'a> Turns<'a> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
+    use super::super::{Terms, open_by_locked_key, parse_identities, parse_recipient, scan, seal};
     use super::*;
     use crate::error::Class;
     use crate::file::testing::Directory;
+    use crate::secret::Secret;
 
     fn cores() -> usize {
         thread::available_parallelism().unwrap().get()
@@ -187,6 +189,40 @@ mod tests {
         assert_eq!(error.what, "other processes of this user try a passphrase, waited 0 s");
         drop(held);
         assert!(turns.wait().unwrap().is_some());
+    }
+
+    #[test]
+    fn the_passphrase_of_a_key_takes_a_turn_too() {
+        use age::armor::{ArmoredWriter, Format};
+
+        let d = Directory::new();
+        let turns = turns(&d.path);
+        let word = Secret::new("test".to_owned());
+        let parse = |text: &str| parse_identities(&Secret::new(text.to_owned()), "key").unwrap();
+
+        let mut recipient = age::scrypt::Recipient::new("test".to_owned().into());
+        recipient.set_work_factor(4);
+        let to = std::iter::once(&recipient as &dyn age::Recipient);
+        let mut file = Vec::new();
+        let armor = ArmoredWriter::wrap_output(&mut file, Format::AsciiArmor).unwrap();
+        let writer = age::Encryptor::with_recipients(to).unwrap().wrap_output(armor).unwrap();
+        writer.finish().and_then(ArmoredWriter::finish).unwrap();
+        let file = parse(std::str::from_utf8(&file).unwrap());
+
+        let public = include_str!("../../fixtures/ssh/test_ed25519_encrypted.pub");
+        let sealed = seal(b"", &[parse_recipient(public).unwrap()], &[], false).unwrap();
+        let scanned = scan(&sealed.bytes).unwrap();
+        let ssh = parse(include_str!("../../fixtures/ssh/test_ed25519_encrypted"));
+        let terms = Terms { turns: &turns, ..Terms::unasked() };
+
+        let held: Vec<_> = (0..cores()).map(|_| turns.wait().unwrap().unwrap()).collect();
+        let error = file[0].decrypt_file(&word, &turns).unwrap_err();
+        assert_eq!(error.class, Class::Busy);
+        let error = open_by_locked_key(&scanned, &ssh, &word, terms).unwrap_err();
+        assert_eq!(error.class, Class::Busy);
+        drop(held);
+        assert!(file[0].decrypt_file(&word, &turns).unwrap().is_some());
+        assert!(open_by_locked_key(&scanned, &ssh, &word, terms).is_ok());
     }
 
     #[test]

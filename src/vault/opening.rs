@@ -134,7 +134,9 @@ fn ask_for_key<T>(
                 continue 'keys;
             }
             let kind = if identity.is_file() {
-                let Some(text) = identity.decrypt_file(&passphrase)? else { continue };
+                let Some(text) = identity.decrypt_file(&passphrase, &access.turns)? else {
+                    continue;
+                };
                 Kind::Identity(text)
             } else {
                 Kind::LockedKey(text.duplicate(), passphrase)
