@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::encrypted_file::EncryptedFile;
 use super::grammar::Scanned;
-use super::keys::{Kind, Recipient};
+use super::keys::{Kind, Recipient, holds_secret};
 use super::text::{self, Carried, Piece, Pieces, begins};
 use super::turns::Turns;
 use super::{armor, ssh};
@@ -21,6 +21,12 @@ const X25519: &str = "AGE-SECRET-KEY-1";
 const POST_QUANTUM: &str = "AGE-SECRET-KEY-PQ-1";
 /// What begins a recipient, or an ssh public key.
 const PUBLIC: [&str; 4] = ["AGE1", "SSH-", "ECDSA-", "SK-"];
+
+/// What is said of a word that is no key of any kind.
+const NOT_A_KEY: &str = "is not an age identity";
+/// What to do about it where there is a key as well.
+const BESIDE: &str =
+    "there is a key in it, too: take away what stands beside it, such as NAME= before it";
 
 /// One key that may open a vault, and the name of the place that it came from.
 pub struct Identity {
@@ -155,7 +161,10 @@ pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
     for (line, piece) in pieces.by_ref() {
         let wrong = |what: &str| Error::locked(format!("{label}: line {line}{place} {what}"));
         let key = match piece {
-            Piece::Word(word) => of_word(word).map_err(wrong)?,
+            Piece::Word(word) => of_word(word).map_err(|what| match what {
+                NOT_A_KEY if holds_secret(&text) => wrong(what).hint(BESIDE),
+                _ => wrong(what),
+            })?,
             Piece::Pem(kind @ "AGE ENCRYPTED FILE", body) => {
                 let file = armor::decode(text::pem(kind, body).as_bytes());
                 identities.push(of_file(file.unwrap_or_default(), label)?);
@@ -201,7 +210,7 @@ fn of_word(word: &str) -> Result<Key, &'static str> {
     } else if upper.starts_with(text::PLUGIN) {
         Ok(Key::Plugin(upper.parse().map_err(|_| "is not a whole plugin identity")?))
     } else {
-        Err("is not an age identity")
+        Err(NOT_A_KEY)
     }
 }
 

@@ -124,7 +124,7 @@ pub fn parse_recipient(text: &str) -> Result<Recipient> {
 }
 
 /// True for a private key in PEM, and for any secret key in base64.
-fn holds_secret(text: &str) -> bool {
+pub(super) fn holds_secret(text: &str) -> bool {
     let secret = |text: &str| {
         text.contains(PEM_BEGIN)
             || Zeroizing::new(text.to_ascii_uppercase()).contains("AGE-SECRET-KEY-")

@@ -45,21 +45,25 @@ pub(super) enum Carried {
 
 /// Takes off what the way has put around an identity file.
 pub(super) fn carried(given: &str) -> Carried {
-    let text = lines(given);
-    if text.starts_with(AGE_FILE) {
-        return Carried::AgeFile(text.as_bytes().to_vec());
+    let (mut text, mut decoded) = (lines(given), false);
+    // Twice: in a Kubernetes manifest people encode what is encoded already.
+    for _ in 0..2 {
+        if text.starts_with(AGE_FILE) {
+            return Carried::AgeFile(text.as_bytes().to_vec());
+        }
+        let Some(bytes) = decode(&text) else { break };
+        if bytes.starts_with(AGE_FILE.as_bytes()) {
+            return Carried::AgeFile(bytes.to_vec());
+        }
+        if bytes.starts_with(OPENSSH) {
+            return Carried::Text(pem("OPENSSH PRIVATE KEY", &text), false);
+        }
+        match Secret::from_text(&bytes).map(|inner| lines(inner.expose())) {
+            Some(inner) if !inner.is_empty() => (text, decoded) = (inner, true),
+            _ => break,
+        }
     }
-    let Some(bytes) = decode(&text) else { return Carried::Text(text, false) };
-    if bytes.starts_with(AGE_FILE.as_bytes()) {
-        return Carried::AgeFile(bytes.to_vec());
-    }
-    if bytes.starts_with(OPENSSH) {
-        return Carried::Text(pem("OPENSSH PRIVATE KEY", &text), false);
-    }
-    match Secret::from_text(&bytes).map(|inner| lines(inner.expose())) {
-        Some(inner) if !inner.is_empty() => Carried::Text(inner, true),
-        _ => Carried::Text(text, false),
-    }
+    Carried::Text(text, decoded)
 }
 
 /// The text without what surrounds it, its newlines restored where they were written in another way.
@@ -74,8 +78,11 @@ fn lines(given: &str) -> Zeroizing<String> {
     while let Some(c) = chars.next() {
         if c == '\\' {
             while chars.next_if_eq(&'\\').is_some() {}
-            if chars.next_if(|c| matches!(c, 'n' | 'r')).is_some() {
+            if chars.next_if(|c| matches!(c, 'n' | 'r' | 't')).is_some() {
                 lines.push('\n');
+                continue;
+            }
+            if matches!(chars.peek(), None | Some('"' | '\'')) {
                 continue;
             }
         }
@@ -124,9 +131,12 @@ pub(super) fn pem(label: &str, body: &str) -> Zeroizing<String> {
     pem
 }
 
-/// What stands between keys, and around them.
+/// What stands between keys, and around them: blanks, quotes of any kind, and what does not show.
 fn is_separator(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '\0' | '\u{feff}')
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, ',' | ';' | '"' | '\'' | '`' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2018}'..='\u{201f}' | '\u{2060}')
 }
 
 /// True if the text begins with this mark, in capitals or not.

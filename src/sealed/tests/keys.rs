@@ -44,8 +44,11 @@ fn one_line_of_base64_stands_for_the_file() {
             assert_eq!(identities(&format!("{encoded}\n")).len(), 1);
         }
     }
-    let twice = STANDARD.encode(STANDARD.encode(text.expose()));
-    assert!(refusal(&twice).what.contains("is not an age identity"));
+    let twice = STANDARD.encode(STANDARD.encode(&file));
+    assert_eq!(identities(&twice).len(), 1);
+    let thrice = STANDARD.encode(twice);
+    let error = refusal(&thrice);
+    assert_eq!(error.what, "KEY: line 1 of what its base64 holds is not an age identity");
 }
 
 /// GNU base64, which wraps its lines.
@@ -86,6 +89,12 @@ fn what_a_variable_does_to_a_key_is_undone() {
         (format!("\"{one}\""), 1),
         (format!("'{file}'\n"), 1),
         (format!("\"{one}"), 1),
+        (format!("\\\"{one}\\\""), 1),
+        (format!("\\\"{}\\\"", file.replace('\n', "\\n")), 1),
+        (format!("\u{201c}{one}\u{201d}"), 1),
+        (format!("`{one}`\u{200b}"), 1),
+        (format!("\u{200b}{file}").replace('\n', "\u{200b}\r\n"), 1),
+        (format!("{one}\\t{two}"), 2),
         (format!("\u{feff}\u{feff}{file}\u{feff}{two}\0"), 2),
         (one.to_lowercase(), 1),
         (file.to_lowercase().replace('\n', "\u{a0}"), 1),
@@ -246,6 +255,31 @@ fn what_is_no_identity_is_named_by_line_and_never_shown() {
             assert!(!format!("{error:?}").contains(word) || says.contains(word));
         }
     }
+}
+
+#[test]
+fn what_stands_beside_a_key_is_told() {
+    let (text, _) = generate_identity();
+    let good = text.expose();
+    for bad in [
+        format!("AGE_KEY={good}"),
+        format!("{{\"key\": \"{good}\"}}"),
+        format!("{good}\nEOF"),
+        STANDARD.encode(format!("key: {good}")),
+        format!("key: {SSH_ED25519}"),
+    ] {
+        let error = refusal(&bad);
+        assert!(error.what.ends_with("is not an age identity"), "{}", error.what);
+        let hint = error.hint.as_deref();
+        assert_eq!(
+            hint,
+            Some(
+                "there is a key in it, too: take away what stands beside it, such as NAME= before it"
+            ),
+            "{bad}"
+        );
+    }
+    assert_eq!(refusal("open sesame").hint, None);
 }
 
 #[test]
