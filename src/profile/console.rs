@@ -171,14 +171,7 @@ fn whole(
 /// The sign-in service and the console of a plan's partition: that of its last role, else that of its
 /// region.
 fn places(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
-    let region = plan.region.as_deref().unwrap_or_default();
-    let by_region = match region {
-        _ if region.starts_with("cn-") => "aws-cn",
-        _ if region.starts_with("us-gov-") => "aws-us-gov",
-        _ if region.contains("-iso") => "aws-iso",
-        _ if region.starts_with("eusc-") => "aws-eusc",
-        _ => "aws",
-    };
+    let by_region = sts::partition(plan.region.as_deref().unwrap_or_default());
     let partition = arn(&plan.steps).and_then(name::arn_partition).unwrap_or(by_region);
     let Some((_, signin, console)) = PLACES.iter().find(|(name, _, _)| *name == partition) else {
         return Err(Error::usage(format!(

@@ -58,7 +58,7 @@ impl Plan {
         for (index, step) in self.steps.iter().enumerate() {
             let label = format!("step {}", index + 1);
             match step {
-                Step::Session { duration, mfa } => {
+                Step::Session { duration, mfa, .. } => {
                     line(&label, &format!("GetSessionToken for {}", show_duration(*duration)));
                     mfa_lines(&mut line, mfa.as_ref());
                 }
@@ -147,7 +147,7 @@ impl Plan {
             .steps
             .iter()
             .map(|step| match step {
-                Step::Session { duration, mfa: with } => json!({
+                Step::Session { duration, mfa: with, .. } => json!({
                     "call": "GetSessionToken",
                     "duration_seconds": duration.as_secs(),
                     "mfa": mfa(with),

@@ -78,6 +78,8 @@ pub enum Step {
     Session {
         /// How long the session lasts.
         duration: Duration,
+        /// By a flag or variable: one that a code bought for a shorter time will not do.
+        asked: bool,
         /// The device whose code goes with it.
         mfa: Option<Mfa>,
     },
@@ -204,7 +206,7 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
             _ => durations.session(),
         };
         let duration = asked.within("a session", SESSION_RANGE)?;
-        steps.push(Step::Session { duration, mfa: mfa.take() });
+        steps.push(Step::Session { duration, asked: asked.is_asked_for(), mfa: mfa.take() });
     }
     if roles.is_empty() && ask.duration.is_some() && (ask.no_session || chain.temporary) {
         notes.push("--duration has no effect: the credentials are handed out as they are".into());

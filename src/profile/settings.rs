@@ -159,6 +159,9 @@ pub(super) struct Asked {
     by: String,
 }
 
+/// What asks where nobody does.
+const DEFAULT: &str = "the default";
+
 /// One hour: what AWS allows for a role from another role or session, and aws-vault's default.
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -173,6 +176,11 @@ pub(super) const SESSION_RANGE: (Duration, Duration) =
 impl Asked {
     pub fn new(duration: Duration, by: &str) -> Self {
         Self { duration, by: by.to_owned() }
+    }
+
+    /// True unless nobody asked and this is the default.
+    pub fn is_asked_for(&self) -> bool {
+        self.by != DEFAULT
     }
 
     /// The duration, if AWS would take it.
@@ -219,12 +227,12 @@ impl Durations {
 
     /// For a session of a profile's own key: aws-vault's default is an hour.
     pub fn session(&self) -> Asked {
-        self.session.clone().unwrap_or_else(|| Asked::new(HOUR, "the default"))
+        self.session.clone().unwrap_or_else(|| Asked::new(HOUR, DEFAULT))
     }
 
     /// For a session that several profiles may share: aws-vault's default is 8 hours.
     pub fn chained(&self) -> Asked {
-        self.chained.clone().unwrap_or_else(|| Asked::new(HOUR * 8, "the default"))
+        self.chained.clone().unwrap_or_else(|| Asked::new(HOUR * 8, DEFAULT))
     }
 
     /// For a role: the variable, then the profile's `duration_seconds`, then an hour.
@@ -236,7 +244,7 @@ impl Durations {
             return Ok(asked.clone());
         }
         let Some(text) = settings.any("duration_seconds") else {
-            return Ok(Asked::new(HOUR, "the default"));
+            return Ok(Asked::new(HOUR, DEFAULT));
         };
         let by = format!("duration_seconds of profile \"{}\"", settings.name);
         // Digits alone: Rust's own parse would take a sign.

@@ -19,6 +19,24 @@ pub struct Target {
     pub ca_bundle: Option<PathBuf>,
 }
 
+/// STS's global endpoint, for the partition `aws`.
+const GLOBAL: &str = "https://sts.amazonaws.com";
+
+impl Target {
+    /// What AWS tells sessions apart by: the partition, and the class of the endpoint. A session from one
+    /// region's endpoint is valid in all regions of its partition; one from the global endpoint is not
+    /// valid in regions that have to be enabled first (IAM User Guide, "Manage AWS STS in an AWS
+    /// Region"). What an endpoint that was named gives, is known to itself only.
+    pub fn realm(&self) -> [&str; 2] {
+        let class = match &self.endpoint {
+            Some(url) => url,
+            None if self.region == "aws-global" => GLOBAL,
+            None => "regional",
+        };
+        [partition(&self.region), class]
+    }
+}
+
 /// The regions for which `sts_regional_endpoints = legacy` means the global endpoint (AWS SDKs and
 /// Tools reference, "AWS STS Regional endpoints").
 const LEGACY: [&str; 16] = [
@@ -92,7 +110,7 @@ pub(super) fn target(
         }
         // The global endpoint is signed for as us-east-1.
         Some(("legacy", _)) if endpoint.is_none() && LEGACY.contains(&region.as_str()) => {
-            endpoint = Some("https://sts.amazonaws.com".to_owned());
+            endpoint = Some(GLOBAL.to_owned());
             region = "us-east-1".to_owned();
         }
         _ => {}
@@ -143,6 +161,20 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
     Ok(settings.endpoint(service).map(str::to_owned))
 }
 
+/// The partition of a region, or of what stands for all of its regions (`aws-cn-global`).
+pub(super) fn partition(region: &str) -> &'static str {
+    match region.strip_prefix("aws-").unwrap_or(region) {
+        of if of.starts_with("cn-") => "aws-cn",
+        of if of.starts_with("us-gov-") => "aws-us-gov",
+        of if of.starts_with("eusc-") => "aws-eusc",
+        of if of.starts_with("us-isob-") || of.starts_with("iso-b-") => "aws-iso-b",
+        of if of.starts_with("eu-isoe-") || of.starts_with("iso-e-") => "aws-iso-e",
+        of if of.starts_with("us-isof-") || of.starts_with("iso-f-") => "aws-iso-f",
+        of if of.contains("-iso") || of.starts_with("iso-") => "aws-iso",
+        _ => "aws",
+    }
+}
+
 /// A region of an ARN's partition; without one, of `aws`.
 fn partition_region(arn: Option<&str>) -> &'static str {
     match arn.and_then(name::arn_partition) {
@@ -154,5 +186,61 @@ fn partition_region(arn: Option<&str>) -> &'static str {
         Some("aws-iso-f") => "us-isof-south-1",
         Some("aws-eusc") => "eusc-de-east-1",
         _ => "us-east-1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(region: &str, endpoint: Option<&str>) -> Target {
+        Target { region: region.to_owned(), endpoint: endpoint.map(str::to_owned), ca_bundle: None }
+    }
+
+    #[test]
+    fn sessions_are_told_apart_by_partition_and_class_of_endpoint() {
+        for (region, endpoint, realm) in [
+            ("us-east-1", None, ["aws", "regional"]),
+            ("eu-central-1", None, ["aws", "regional"]),
+            ("me-south-1", None, ["aws", "regional"]),
+            ("aws-global", None, ["aws", GLOBAL]),
+            // What `legacy` comes to.
+            ("us-east-1", Some(GLOBAL), ["aws", GLOBAL]),
+            ("us-east-1", Some("http://[::1]:1"), ["aws", "http://[::1]:1"]),
+            ("eu-west-1", Some("http://[::1]:1"), ["aws", "http://[::1]:1"]),
+            ("cn-north-1", Some("http://[::1]:1"), ["aws-cn", "http://[::1]:1"]),
+            ("cn-northwest-1", None, ["aws-cn", "regional"]),
+            ("us-gov-east-1", None, ["aws-us-gov", "regional"]),
+            ("aws-us-gov-global", None, ["aws-us-gov", "regional"]),
+            ("us-iso-east-1", None, ["aws-iso", "regional"]),
+            ("aws-iso-global", None, ["aws-iso", "regional"]),
+            ("us-isob-east-1", None, ["aws-iso-b", "regional"]),
+            ("eu-isoe-west-1", None, ["aws-iso-e", "regional"]),
+            ("us-isof-south-1", None, ["aws-iso-f", "regional"]),
+            ("eusc-de-east-1", None, ["aws-eusc", "regional"]),
+        ] {
+            assert_eq!(target(region, endpoint).realm(), realm, "{region} {endpoint:?}");
+        }
+    }
+
+    #[test]
+    fn legacy_is_the_global_endpoint_but_in_regions_that_have_to_be_enabled() {
+        let legacy = [("AWS_STS_REGIONAL_ENDPOINTS".into(), b"legacy".to_vec())];
+        let env = Env::from_raw(legacy);
+        let profiles = Profiles::parse(
+            &super::super::Files { config: None, credentials: None },
+            "[default]",
+            "",
+        );
+        let profiles = profiles.unwrap();
+        let settings = Settings::of(&profiles, "default").unwrap();
+        let realm = |region| {
+            let target = super::target(Some(region), None, &env, &settings).unwrap();
+            target.realm().map(str::to_owned)
+        };
+        assert_eq!(realm("eu-west-1"), ["aws", GLOBAL]);
+        assert_eq!(realm("aws-global"), ["aws", GLOBAL]);
+        assert_eq!(realm("me-south-1"), ["aws", "regional"]);
+        assert_eq!(realm("cn-north-1"), ["aws-cn", "regional"]);
     }
 }

@@ -162,7 +162,7 @@ impl Provider<'_> {
             region: None,
             base: Base::Vault { profile: profile.to_owned() },
             sts: Some(sts.clone()),
-            steps: vec![Step::Session { duration: SHORT, mfa: Some(mfa.clone()) }],
+            steps: vec![Step::Session { duration: SHORT, asked: false, mfa: Some(mfa.clone()) }],
             mfa_left_out: None,
             notes: Vec::new(),
         };

@@ -13,9 +13,9 @@ use crate::aws::{Sts, StsError};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::profile::{Base, Mfa, Plan, Step};
+use crate::profile::{Base, Mfa, Plan, Step, Target};
 use crate::secret::Secret;
-use crate::session::{Cache, Kind, NotMade, Obtained, Wanted};
+use crate::session::{Cache, Kind, Length, NotMade, Obtained, Wanted};
 
 /// A code that waited longer than this for a lock is not sent: AWS takes it for a step or two beyond its
 /// own of 30 s, and nobody knows how old it was when it was given.
@@ -138,23 +138,35 @@ impl<'a> Run<'a> {
                 Step::SsoRole { .. } => Kind::Sso,
             },
             key: &key,
+            length: match self.plan.steps[at] {
+                Step::Session { duration, asked, mfa: Some(_) } => Some(Length {
+                    wanted: duration,
+                    least: if asked { duration } else { Duration::ZERO },
+                }),
+                _ => None,
+            },
             not_before,
             min_left: self.provider.min_left,
         };
-        self.cache.obtain(&wanted, self.deadline.get(), &mut || {
-            self.make(at, not_before).map_err(|failed| failed.into_not_made(self.plan))
+        self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
+            self.make(at, length, not_before).map_err(|failed| failed.into_not_made(self.plan))
         })
     }
 
-    /// Makes what a step gives, from what the step before it gives.
+    /// Makes what a step gives, from what the step before it gives; a session for as long as is said.
     fn make(
         &self,
         at: usize,
+        length: Option<Duration>,
         not_before: Option<Timestamp>,
     ) -> std::result::Result<Credentials, Failed> {
+        let mut step = self.plan.steps[at].clone();
+        if let (Step::Session { duration, .. }, Some(length)) = (&mut step, length) {
+            *duration = length;
+        }
         let Some(before) = at.checked_sub(1) else {
             return match self.base {
-                Start::Credentials(base) => self.call(at, base),
+                Start::Credentials(base) => self.call(&step, base),
                 Start::Token(token) => self.exchange(at, token),
                 Start::Login(_) => self.by_login(at),
             };
@@ -162,12 +174,12 @@ impl<'a> Run<'a> {
         let by_code = self.plan.steps.get(before).and_then(Step::mfa).is_some();
         let newer = self.newer.get().filter(|_| by_code);
         let from = self.session(before, not_before.max(newer))?;
-        match self.call(at, &from.credentials) {
+        match self.call(&step, &from.credentials) {
             Err(error) if self.wants_a_newer_code(at, &error, from.made) => {
                 let after = from.made.plus(Duration::from_secs(1));
                 self.newer.set(Some(after));
                 let fresh = self.session(before, Some(after))?;
-                self.call(at, &fresh.credentials)
+                self.call(&step, &fresh.credentials)
             }
             done => done,
         }
@@ -179,17 +191,14 @@ impl<'a> Run<'a> {
         // Where roles are assumed from there is nothing to IAM Identity Center.
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
-        let mut key = vec![
-            self.base.identity(),
-            sts.map_or_else(String::new, |sts| sts.region.clone()),
-            sts.and_then(|sts| sts.endpoint.clone()).unwrap_or_default(),
-        ];
+        let mut key = vec![self.base.identity()];
+        key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
         // `Debug` names every field, and a field that a step gets later is in it by itself.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
-            // Which program gives the code does not change what AWS makes of it.
-            Step::Session { duration, mfa } => {
-                format!("session {} {:?}", duration.as_secs(), mfa.as_ref().map(|mfa| &mfa.serial))
-            }
+            // Which program gives the code does not change what AWS makes of it. The session that a
+            // code buys serves whoever wants no more than its length.
+            Step::Session { mfa: Some(mfa), .. } => format!("session with {}", mfa.serial),
+            Step::Session { duration, mfa: None, .. } => format!("session {}", duration.as_secs()),
             Step::Role { .. } => {
                 let mut step = step.clone();
                 if let Step::Role { mfa: Some(mfa), .. } = &mut step {
@@ -230,8 +239,7 @@ impl<'a> Run<'a> {
     }
 
     /// Makes what a step gives, with its code if it wants one.
-    fn call(&self, at: usize, from: &Credentials) -> std::result::Result<Credentials, Failed> {
-        let step = &self.plan.steps[at];
+    fn call(&self, step: &Step, from: &Credentials) -> std::result::Result<Credentials, Failed> {
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
         let (code, again) = match self.provider.code(mfa)? {
             Code::Seed(seed) => return self.send_with(step, from, mfa, &seed),

@@ -28,14 +28,26 @@ pub struct Wanted<'a> {
     pub profile: &'a str,
     /// What makes it.
     pub kind: Kind,
-    /// All that shapes the answer: base key id, roles with their parameters, MFA serial, duration,
-    /// endpoint. Sessions with different keys are different sessions.
+    /// All that shapes the answer: base key id, roles with their parameters, MFA serial, partition, class
+    /// of endpoint, and the duration where `length` is none. Sessions with different keys are different
+    /// sessions.
     pub key: &'a [String],
+    /// Where sessions of several lengths are one session, the longest of which serves all.
+    pub length: Option<Length>,
     /// Sessions made before this do not count: under `--refresh` those from before the process, and
     /// where a role wants a newer MFA code, the one that it was refused over.
     pub not_before: Option<Timestamp>,
     /// `AWS_MIN_TTL`: renew when less than this is left, instead of the refresh rule.
     pub min_left: Option<Duration>,
+}
+
+/// How long a session is to be, from when it is made until it ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Length {
+    /// What is asked of AWS, if one has to be made; unless the one whose place it takes was longer.
+    pub wanted: Duration,
+    /// What is asked of AWS must have been this at least.
+    pub least: Duration,
 }
 
 /// A session that was had.
@@ -76,11 +88,25 @@ enum Found {
     Renew(Record),
     /// Something valid that was made before the time from which sessions count.
     Before(Record),
+    /// Something valid that is made for others, who want less.
+    Short,
     Nothing,
+}
+
+impl Found {
+    /// The length to be made: what is asked for, or that of the session whose place it takes.
+    fn length(&self, wanted: &Wanted<'_>) -> Option<Duration> {
+        let length = wanted.length.map(|length| length.wanted);
+        match self {
+            Self::Renew(record) | Self::Before(record) => length.max(record.length),
+            Self::Serve(_) | Self::Short | Self::Nothing => length,
+        }
+    }
 }
 
 impl Cache {
     /// One session: served from the cache, or made by `mint` under its lock, once for all processes.
+    /// `mint` is told the length, where there is one to tell.
     ///
     /// While the old one is valid, one process renews it, and the others get it at once; if that fails,
     /// it is said, and everybody gets the old one for a minute. Where nothing can be written, `mint`
@@ -94,17 +120,19 @@ impl Cache {
         &self,
         wanted: &Wanted<'_>,
         deadline: Instant,
-        mint: &mut dyn FnMut() -> Result<Credentials, NotMade>,
+        mint: &mut dyn FnMut(Option<Duration>) -> Result<Credentials, NotMade>,
     ) -> Result<Obtained, NotMade> {
         let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
-        let (mut old, seen) = match self.look(wanted, &name) {
+        let found = self.look(wanted, &name);
+        let mut length = found.length(wanted);
+        let (mut old, seen) = match found {
             Found::Serve(session) => return Ok(session),
             Found::Renew(record) => {
                 let seen = Some(record.credentials.access_key_id.clone());
                 (Some(record), seen)
             }
             Found::Before(record) => (None, Some(record.credentials.access_key_id)),
-            Found::Nothing => (None, None),
+            Found::Short | Found::Nothing => (None, None),
         };
         let wait = match old {
             Some(_) => Duration::ZERO,
@@ -117,7 +145,9 @@ impl Cache {
             }
             (Ok(Some(lock)), _) => {
                 // Made or tried by another process meanwhile, or cleared.
-                old = match self.look(wanted, &name) {
+                let found = self.look(wanted, &name);
+                length = found.length(wanted);
+                old = match found {
                     Found::Serve(session) => return Ok(session),
                     // Made while this one waited: newer than what it would not have, and AWS gives
                     // none that lasts longer. Those behind in the queue would all ask again.
@@ -127,15 +157,15 @@ impl Cache {
                         return Ok(record.into());
                     }
                     Found::Renew(record) => Some(record),
-                    Found::Before(_) | Found::Nothing => None,
+                    Found::Before(_) | Found::Short | Found::Nothing => None,
                 };
                 Some(lock)
             }
             (Err(_), Some(record)) => return Ok(record.into()),
             (Err(busy), None) => return Err(busy.into()),
         };
-        match (mint(), old) {
-            (Ok(made), _) => Ok(self.keep(wanted, &name, made, lock.is_some())),
+        match (mint(length), old) {
+            (Ok(made), _) => Ok(self.keep(wanted, &name, made, length, lock.is_some())),
             (Err(NotMade::Failed(error)), Some(mut record)) if record.ends > self.clock.now() => {
                 self.say.warn(format!(
                     "the session for {} could not be renewed, it lasts until {}: {}",
@@ -166,6 +196,9 @@ impl Cache {
         let before = wanted.not_before.is_some_and(|time| record.made < time);
         match record.standing(self.clock.now(), wanted.min_left) {
             Standing::Over => Found::Nothing,
+            _ if wanted.length.is_some_and(|length| record.is_shorter(length.least)) => {
+                Found::Short
+            }
             _ if before => Found::Before(record),
             Standing::Fresh => Found::Serve(record.into()),
             Standing::Due => Found::Renew(record),
@@ -209,6 +242,7 @@ impl Cache {
         wanted: &Wanted<'_>,
         name: &str,
         credentials: Credentials,
+        length: Option<Duration>,
         locked: bool,
     ) -> Obtained {
         let made = self.clock.now();
@@ -216,11 +250,13 @@ impl Cache {
             return Obtained { credentials, made };
         };
         let profile = wanted.profile.to_owned();
-        let record = Record { profile, credentials, made, ends, failed: None };
+        let record = Record { profile, credentials, made, ends, failed: None, length };
         self.store(wanted.kind, name, &record);
         record.into()
     }
 }
 
+#[cfg(test)]
+mod lengths;
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,7 @@ impl Login {
             &self.client_id,
             self.client_secret.expose(),
         ];
-        encode(&[self.expires, self.client_expires], &texts)
+        encode(&[self.expires, self.client_expires], &texts, &[])
     }
 
     fn decode(mut bytes: &[u8]) -> Option<Self> {

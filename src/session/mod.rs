@@ -26,7 +26,7 @@ mod record;
 mod testing;
 
 pub use cache::{Cache, Listed, clear_all, locks_held};
-pub use flight::{NotMade, Obtained, Wanted};
+pub use flight::{Length, NotMade, Obtained, Wanted};
 pub use ledger::{Claim, Ledger};
 pub use login::{Login, LoginLock, LoginPlace, Standing};
 

@@ -2,7 +2,8 @@
 //!
 //! Three numbers (8 bytes each, big-endian): made, ends, last failed try to renew; then five texts,
 //! each with its length before it (4 bytes): profile, access key id, secret, token, account; then zeros
-//! up to a multiple of 1 KiB, so that the file's length does not tell the profile's name.
+//! up to a multiple of 1 KiB, so that the file's length does not tell the profile's name. Right behind
+//! the texts, where earlier versions have zeros or nothing, stands the length asked for, in seconds.
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(super) struct Record {
     pub ends: Timestamp,
     /// When renewing them was last tried in vain.
     pub failed: Option<Timestamp>,
+    /// The length that AWS was asked for, where sessions of one name differ in it.
+    pub length: Option<Duration>,
 }
 
 /// What a cached session is good for.
@@ -65,6 +68,11 @@ impl Record {
         }
     }
 
+    /// True if AWS was asked for less than this, or for what an earlier version did not write down.
+    pub(super) fn is_shorter(&self, least: Duration) -> bool {
+        self.length.unwrap_or_default() < least
+    }
+
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
         let texts = [
             self.profile.as_str(),
@@ -73,7 +81,8 @@ impl Record {
             self.credentials.session_token.as_ref().map_or("", Secret::expose),
             self.credentials.account_id.as_deref().unwrap_or_default(),
         ];
-        encode(&[self.made, self.ends, self.failed.unwrap_or(NEVER)], &texts)
+        let length = self.length.map_or(0, |length| length.as_secs());
+        encode(&[self.made, self.ends, self.failed.unwrap_or(NEVER)], &texts, &length.to_be_bytes())
     }
 
     pub(super) fn decode(mut bytes: &[u8]) -> Option<Self> {
@@ -85,6 +94,7 @@ impl Record {
         let secret_access_key = Secret::new(text()?);
         let session_token = Some(text()?).filter(|text| !text.is_empty()).map(Secret::new);
         let account_id = Some(text()?).filter(|text| !text.is_empty());
+        let length = split(bytes).map_or(0, |seconds| u64::from_be_bytes(*seconds));
         Some(Self {
             profile,
             credentials: Credentials {
@@ -97,15 +107,17 @@ impl Record {
             made,
             ends,
             failed: Some(failed).filter(|failed| *failed != NEVER),
+            length: (length > 0).then(|| Duration::from_secs(length)),
         })
     }
 }
 
 const NEVER: Timestamp = Timestamp(i64::MIN);
 
-/// Numbers and texts in the form of a file's content.
-pub(super) fn encode(times: &[Timestamp], texts: &[&str]) -> Zeroizing<Vec<u8>> {
-    let length = times.len() * 8 + texts.iter().map(|text| 4 + text.len()).sum::<usize>();
+/// Numbers, texts, and what follows them, in the form of a file's content.
+pub(super) fn encode(times: &[Timestamp], texts: &[&str], more: &[u8]) -> Zeroizing<Vec<u8>> {
+    let texts_length = texts.iter().map(|text| 4 + text.len()).sum::<usize>();
+    let length = times.len() * 8 + texts_length + more.len();
     let padded = length.next_multiple_of(STEP);
     let mut bytes = Zeroizing::new(Vec::with_capacity(padded));
     for time in times {
@@ -117,6 +129,7 @@ pub(super) fn encode(times: &[Timestamp], texts: &[&str]) -> Zeroizing<Vec<u8>> 
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(text.as_bytes());
     }
+    bytes.extend_from_slice(more);
     bytes.resize(padded, 0);
     bytes
 }
@@ -159,6 +172,7 @@ mod tests {
             made: Timestamp(made),
             ends: Timestamp(ends),
             failed: None,
+            length: None,
         }
     }
 
@@ -168,12 +182,13 @@ mod tests {
             let mut record = record(1000, 4600);
             record.credentials.account_id = account.map(str::to_owned);
             record.failed = failed;
+            record.length = failed.map(|_| Duration::from_secs(28_800));
             let bytes = record.encode();
             assert_eq!(bytes.len() % STEP, 0);
             let back = Record::decode(&bytes).unwrap();
             assert_eq!(back.profile, "prod");
             assert_eq!((back.made, back.ends), (Timestamp(1000), Timestamp(4600)));
-            assert_eq!(back.failed, failed);
+            assert_eq!((back.failed, back.length), (failed, record.length));
             let (a, b) = (&record.credentials, &back.credentials);
             assert_eq!((&a.access_key_id, &a.account_id), (&b.access_key_id, &b.account_id));
             assert_eq!(a.secret_access_key.expose(), b.secret_access_key.expose());
@@ -193,6 +208,16 @@ mod tests {
         let mut long = bytes.to_vec();
         long[24] = 0xff;
         assert!(Record::decode(&long).is_none());
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_version_has_no_length() {
+        // Behind its texts were zeros, or nothing where they ended with a step.
+        let old = record(1000, 4600).encode();
+        let texts = old.iter().rposition(|b| *b != 0).unwrap() + 5;
+        for bytes in [&old[..], &old[..texts], &old[..texts + 7]] {
+            assert_eq!(Record::decode(bytes).unwrap().length, None);
+        }
     }
 
     #[test]

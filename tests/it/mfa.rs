@@ -4,6 +4,7 @@
 mod asked;
 mod hosts;
 mod ledger;
+mod once;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

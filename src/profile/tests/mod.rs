@@ -116,7 +116,7 @@ fn shown(plan: &Plan) -> String {
     };
     for step in steps {
         lines.push(match step {
-            Step::Session { duration, mfa } => {
+            Step::Session { duration, mfa, .. } => {
                 format!("session {}{}", show_duration(*duration), with(mfa))
             }
             Step::WebIdentity { role_arn, session_name, duration } => {

@@ -19,7 +19,14 @@ use crate::session::{Listed, clear_all};
 const HOUR: i64 = 3600;
 
 fn wanted(key: &[String]) -> Wanted<'_> {
-    Wanted { profile: "prod", kind: Kind::Role, key, not_before: None, min_left: None }
+    Wanted {
+        profile: "prod",
+        kind: Kind::Role,
+        key,
+        length: None,
+        not_before: None,
+        min_left: None,
+    }
 }
 
 fn key(text: &str) -> Vec<String> {
@@ -44,7 +51,7 @@ impl Cache {
         deadline: Instant,
         mint: &mut dyn FnMut() -> Result<Credentials>,
     ) -> Result<Obtained> {
-        let made = self.obtain(wanted, deadline, &mut || mint().map_err(NotMade::Failed));
+        let made = self.obtain(wanted, deadline, &mut |_| mint().map_err(NotMade::Failed));
         made.map_err(|not_made| match not_made {
             NotMade::Failed(error) => error,
             NotMade::Unasked => panic!("nobody is to be asked here"),
@@ -275,7 +282,7 @@ fn while_somebody_is_asked_the_lock_is_free_and_nothing_has_failed() {
     let key = key("a");
     let unasked = |time, old: bool| {
         let cache = cache(&d.path, time);
-        let asks = cache.obtain(&wanted(&key), long(), &mut || Err(NotMade::Unasked));
+        let asks = cache.obtain(&wanted(&key), long(), &mut |_| Err(NotMade::Unasked));
         assert!(matches!(asks, Err(NotMade::Unasked)), "{asks:?}");
         assert_eq!(cache.list().len(), usize::from(old));
     };

@@ -3,12 +3,18 @@
 use super::{json, quiet, sts};
 use crate::support::builder::Test;
 use crate::support::scene::{self, log};
-use crate::support::standin::{StandIn, User, World, totp};
+use crate::support::standin::{Role, StandIn, User, World, totp};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// Another of AWS's documented keys.
 const OTHER_ID: &str = "AKIAI44QH8DHBEXAMPLE";
 const OTHER_SECRET: &str = "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY";
+
+/// STS that answers for every region.
+fn sts_of_any_region() -> StandIn {
+    let role = |name: &str| Role::new(name).max_duration(43_200);
+    StandIn::start(World::demo().role(role("deploy")).role(role("audit")).any_region())
+}
 
 #[test]
 fn whatever_shapes_the_answer_makes_another_session() {
@@ -62,18 +68,45 @@ fn another_endpoint_another_session() {
 }
 
 #[test]
-fn another_region_another_session() {
-    let standin = StandIn::start(World::demo().any_region());
+fn another_region_the_same_session() {
+    let standin = sts_of_any_region();
+    let test = scene::with(&standin, scene::PROFILES);
+    let given = ["demo", "role", "hops"].map(|profile| quiet(&test, profile).raw_stdout);
+    for region in ["eu-central-1", "me-south-1"] {
+        let there = test.clone().env("AWS_REGION", region);
+        let served = ["demo", "role", "hops"].map(|profile| quiet(&there, profile).raw_stdout);
+        assert_eq!(served, given, "{region}");
+    }
+    assert_eq!(standin.calls().len(), 3, "{}", log(&standin));
+}
+
+#[test]
+fn another_partition_another_session() {
+    let standin = sts_of_any_region();
     let test = scene::with(&standin, scene::PROFILES);
     for _ in 0..2 {
-        for region in ["us-east-1", "eu-central-1"] {
+        for region in ["us-east-1", "cn-north-1", "us-gov-west-1"] {
             quiet(&test.clone().env("AWS_REGION", region), "demo");
         }
     }
     assert_eq!(
         log(&standin),
         "GetSessionToken by key duration=3600: ok\n\
-         GetSessionToken by key in eu-central-1 duration=3600: ok\n"
+         GetSessionToken by key in cn-north-1 duration=3600: ok\n\
+         GetSessionToken by key in us-gov-west-1 duration=3600: ok\n"
+    );
+}
+
+#[test]
+fn without_mfa_another_duration_another_session() {
+    let (standin, test) = scene::usual();
+    let ask = |duration: &str| json(&test, "demo").args(["-d", duration]).run().raw_stdout;
+    let given = ["8h", "15m"].map(ask);
+    assert_eq!(["8h", "15m"].map(ask), given);
+    assert_eq!(
+        log(&standin),
+        "GetSessionToken by key duration=28800: ok\n\
+         GetSessionToken by key duration=900: ok\n"
     );
 }
 
