@@ -40,6 +40,21 @@ impl Start {
         }
     }
 
+    /// Whose it is where a program gives other temporary keys each time, so that they do not tell: what
+    /// is known is the program, of which profile, and the account that it names. Not which of the
+    /// account's users and roles is logged in to it: only AWS could say. Nothing without an account, or
+    /// without an end, after which a program has to be asked again.
+    pub(super) fn owner(&self, base: &Base) -> Option<Vec<String>> {
+        let (Self::Credentials(given), Base::Process { profile, command }) = (self, base) else {
+            return None;
+        };
+        let passing = given.is_temporary() && given.expiration.is_some();
+        let account = given.account_id.as_ref().filter(|account| {
+            passing && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())
+        })?;
+        Some(vec!["process".to_owned(), profile.clone(), command.clone(), account.clone()])
+    }
+
     /// The part of it that nobody else has, where that is at hand.
     pub(super) fn secret(&self) -> Option<&Secret> {
         match self {

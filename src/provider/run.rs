@@ -191,7 +191,9 @@ impl<'a> Run<'a> {
         // Where roles are assumed from there is nothing to IAM Identity Center.
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
-        let mut key = vec![self.base.identity()];
+        // Without a vault the secret of this very base is the cache's key.
+        let owner = self.base.owner(&self.plan.base).filter(|_| self.provider.vault.is_ok());
+        let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
         key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
         // `Debug` names every field, and a field that a step gets later is in it by itself.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {

@@ -6,6 +6,7 @@ mod ahead;
 mod caching;
 mod death;
 mod keys;
+mod minted;
 mod outage;
 mod places;
 pub mod together;
