@@ -4,6 +4,7 @@ mod append;
 mod descriptor;
 mod dress;
 mod lock;
+mod meta;
 mod mount;
 mod read;
 mod replace;
@@ -19,7 +20,8 @@ pub use lock::{
     Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_hint, lock_holder,
     planted_at, remove_idle_lock,
 };
-pub use read::{Meta, ReadError, read_fd, read_regular, read_stream};
+pub use meta::Meta;
+pub use read::{ReadError, read_fd, read_regular, read_stream};
 pub use replace::{
     Existing, ReplaceError, create_new, is_unsafe_directory, replace, replace_quickly,
     replace_quickly_as,

@@ -26,7 +26,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::runtime::Runtime;
 
 use super::failure::{StsError, classify};
-use super::http::{self, Path, Place};
+use super::http;
+use super::place::{Path, Place};
 use super::proxy::Proxies;
 use super::roots::Sources;
 use super::unreachable::unreachable;

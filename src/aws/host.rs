@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::connection::event_loop;
 use super::failure::{StsError, clean_code, clean_message};
-use super::http::{self, Path, Place};
+use super::http;
+use super::place::{Path, Place};
 use super::proxy::Proxies;
 use super::roots::Sources;
 use super::unreachable::unreachable;

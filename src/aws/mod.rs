@@ -6,11 +6,13 @@
 
 mod connection;
 mod dial;
+mod failed;
 mod failure;
 pub mod host;
 mod http;
 mod iam;
 mod identity;
+mod place;
 mod proxy;
 mod roots;
 mod signin;

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::http::Place;
+use super::place::Place;
 use crate::env::Env;
 use crate::error::{Error, Result};
 

@@ -8,7 +8,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
 use super::connection::event_loop;
 use super::failure::{StsError, bad_answer};
-use super::http::{self, Place};
+use super::http;
+use super::place::Place;
 use super::proxy::Proxies;
 use super::roots::Sources;
 use super::unreachable::unreachable;

@@ -5,9 +5,9 @@ use std::error::Error as StdError;
 use std::io;
 
 use super::dial::LOOK_UP_TIMEOUT;
+use super::failed::{CONNECT_TIMEOUT, Failed, chain};
 use super::failure::StsError;
-use super::http::Path;
-use super::wire::{CONNECT_TIMEOUT, Failed, chain};
+use super::place::Path;
 use crate::error::os_text;
 
 /// The connection broke when the request was, or may have been, sent.
@@ -119,7 +119,7 @@ fn said_of_certificate(words: &str, path: &Path) -> StsError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::http::Place;
+    use crate::aws::place::Place;
 
     fn path(proxy: bool) -> Path {
         Path {

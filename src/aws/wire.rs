@@ -4,7 +4,6 @@
 //! connecting, and tries a name's second address only where the first refuses. So hyper and rustls
 //! are put together here. Every request of this room goes through here, so that none has no limit.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::io;
@@ -32,10 +31,8 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::dial::{self, Host};
-use super::http::Place;
-
-/// For TCP, a proxy's tunnel and TLS together. The look-up of the name has a time of its own.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use super::failed::{CONNECT_TIMEOUT, Failed, chain};
+use super::place::Place;
 
 /// The most that is read for one request, in bytes: headers, body, and what chunks and interim answers
 /// (1xx) add to them. AWS's answers to what is asked here have a few thousand.
@@ -48,38 +45,6 @@ const HEADER_LIMIT: usize = 64 * 1024;
 /// server may have closed it while a person was asked for a code, and the call with the code, which
 /// is never repeated, would be lost on it.
 const IDLE: Duration = Duration::from_secs(5);
-
-/// How a connection, or what was to come over it, failed. `unreachable` has the words.
-#[derive(Debug)]
-pub(super) enum Failed {
-    /// No such name, or it has no address.
-    NoAddress,
-    /// The resolver does not answer.
-    NoResolver,
-    /// No connection within [`CONNECT_TIMEOUT`].
-    Late,
-    /// No address could be connected to.
-    Tcp(io::Error),
-    /// The TLS handshake failed.
-    Tls(io::Error),
-    /// More came than [`ANSWER_LIMIT`] or the limits on headers allow.
-    TooMuch,
-}
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
-}
-
-impl StdError for Failed {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::Tcp(error) | Self::Tls(error) => Some(error),
-            _ => None,
-        }
-    }
-}
 
 /// The way to one server.
 pub(super) struct Way {
@@ -297,17 +262,6 @@ impl HttpConnector for Wire {
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
-}
-
-/// The errors below an error, itself first.
-pub(super) fn chain<'a>(
-    error: &'a (dyn StdError + 'static),
-) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
-        // An io::Error's `source` skips what it wraps.
-        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
-        None => error.source(),
-    })
 }
 
 /// For the SDK, which repeats a request that failed for a reason that may pass.

@@ -6,7 +6,7 @@ use std::io::IsTerminal;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path};
 
-use super::read::{Meta, object_of};
+use super::meta::{Meta, object_of};
 use super::{LINKS, directory_of};
 use crate::os;
 

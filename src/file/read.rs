@@ -1,38 +1,20 @@
 //! Reading: opened once, looked at through the descriptor, and never more than a limit.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use super::descriptor::{Descriptor, descriptor};
-use super::mount::is_for_secrets;
+use super::meta::{Meta, meta_of};
 use crate::os::{self, Interest};
 
 /// How long a named pipe or a device may keep silent before it is given up.
 const PATIENCE: Duration = Duration::from_secs(45);
-
-/// What is known about an open file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Meta {
-    /// The permission bits, set-id and sticky bits included (`0o7777`).
-    pub mode: u32,
-    /// The owner.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-    /// True where container secrets are mounted 0444: see [`super::mount::is_for_secrets`].
-    pub for_secrets: bool,
-    /// The length in bytes; 0 for what is no regular file.
-    pub len: u64,
-    /// Which file, pipe or socket it is: device and inode number. None for anything else, such as
-    /// devices and epoll, where one inode stands for many.
-    pub object: Option<(u64, u64)>,
-}
 
 /// Why a file was not read.
 #[derive(Debug)]
@@ -150,24 +132,6 @@ fn read_some(mut file: &File, buffer: &mut [u8], wait: Wait) -> Result<usize, Re
             (Err(error), _) => return Err(error.into()),
         }
     }
-}
-
-fn meta_of(file: &File, about: &Metadata) -> Meta {
-    Meta {
-        mode: about.mode() & 0o7777,
-        uid: about.uid(),
-        gid: about.gid(),
-        for_secrets: is_for_secrets(file, about),
-        len: if about.is_file() { about.len() } else { 0 },
-        object: object_of(about),
-    }
-}
-
-/// See [`Meta::object`].
-pub(super) fn object_of(about: &Metadata) -> Option<(u64, u64)> {
-    let kind = about.file_type();
-    let single = kind.is_file() || kind.is_fifo() || kind.is_socket();
-    single.then(|| (about.dev(), about.ino()))
 }
 
 /// Reads to the end. The buffer grows by moving to a new one, and the old is wiped.

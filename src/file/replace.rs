@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use super::dress::{dress, set_mode};
 use super::lock::Lock;
-use super::read::{Meta, read_regular};
+use super::meta::Meta;
+use super::read::read_regular;
 use super::{ReadError, directory_of};
 use crate::error::os_text;
 

@@ -18,7 +18,7 @@ use crate::error::{Class, Error, Result};
 use crate::say::Say;
 use crate::secret::Secret;
 
-use source::Purpose;
+use table::Purpose;
 
 pub use keyring::SlotSecret;
 pub use survey::{Presence, Source, survey};

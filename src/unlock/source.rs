@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::owner::{self, Ids};
-use super::table::{At, Place};
+use super::table::{At, Place, Purpose};
 use super::{KEY_LIMIT, Kind, Material, ci, keyring};
 use crate::env::Env;
 use crate::error::{Error, Result, os_text};
@@ -16,35 +16,6 @@ use crate::file::{self, Descriptor, Meta, ReadError};
 use crate::os;
 use crate::say::Say;
 use crate::secret::Secret;
-
-/// What a file is read for: its name in errors, and how else it can be handed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Key,
-    Passphrase,
-    NewPassphrase,
-    SourcePassphrase,
-}
-
-impl Purpose {
-    fn name(self) -> &'static str {
-        match self {
-            Purpose::Key => "key file",
-            Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
-                "passphrase file"
-            }
-        }
-    }
-
-    pub(super) fn flag(self) -> &'static str {
-        match self {
-            Purpose::Key => "-i",
-            Purpose::Passphrase => "--passphrase-file",
-            Purpose::NewPassphrase => "--new-passphrase-file",
-            Purpose::SourcePassphrase => "--source-passphrase-file",
-        }
-    }
-}
 
 /// Whether a pipe is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,13 +4,41 @@
 use std::path::{Path, PathBuf};
 
 use super::Named;
-use super::source::Purpose;
 use crate::env::Env;
 
 /// The last line of what is named; what comes after it lies around.
 pub(super) const LAST_NAMED: u8 = 3;
 /// The line of sops's variables.
 const SOPS: u8 = 6;
+
+/// What a file is read for: its name in errors, and how else it can be handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Key,
+    Passphrase,
+    NewPassphrase,
+    SourcePassphrase,
+}
+
+impl Purpose {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Purpose::Key => "key file",
+            Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
+                "passphrase file"
+            }
+        }
+    }
+
+    pub(super) fn flag(self) -> &'static str {
+        match self {
+            Purpose::Key => "-i",
+            Purpose::Passphrase => "--passphrase-file",
+            Purpose::NewPassphrase => "--new-passphrase-file",
+            Purpose::SourcePassphrase => "--source-passphrase-file",
+        }
+    }
+}
 
 /// A place where something may be that opens the vault.
 #[derive(Debug)]

@@ -1,0 +1,52 @@
+//! How a connection fails, below HTTP.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// For TCP, a proxy's tunnel and TLS together. The look-up of the name has a time of its own.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How a connection, or what was to come over it, failed. `unreachable` has the words.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// No such name, or it has no address.
+    NoAddress,
+    /// The resolver does not answer.
+    NoResolver,
+    /// No connection within [`CONNECT_TIMEOUT`].
+    Late,
+    /// No address could be connected to.
+    Tcp(io::Error),
+    /// The TLS handshake failed.
+    Tls(io::Error),
+    /// More came than [`ANSWER_LIMIT`] or the limits on headers allow.
+    TooMuch,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl StdError for Failed {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Tcp(error) | Self::Tls(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The errors below an error, itself first.
+pub(super) fn chain<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>() {
+        // An io::Error's `source` skips what it wraps.
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
+}
