@@ -25,7 +25,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::runtime::Runtime;
 
-use super::failure::{StsError, classify};
+use super::classify::classify;
+use super::failure::StsError;
 use super::http;
 use super::place::{Path, Place};
 use super::proxy::Proxies;

@@ -4,11 +4,7 @@
 //! of the SDK's or the TLS library's text is, and no secret that AWS may echo.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::place::Path;
-use super::unreachable::{lost, unreachable};
 use crate::error::Error;
 
 /// A call that gave no credentials.
@@ -207,42 +203,8 @@ pub fn clock_words(skew: Option<i64>) -> Option<String> {
     Some(format!("this machine's clock is {} s {way} AWS's", skew.unsigned_abs()))
 }
 
-/// Sorts what the SDK returned.
-///
-/// `secrets` are cut out of AWS's message: it echoes parameters that it finds malformed, MFA codes
-/// included.
-pub fn classify<E: ProvideErrorMetadata>(
-    error: &SdkError<E, HttpResponse>,
-    (service, operation): (&'static str, &'static str),
-    path: &Path,
-    skew: Option<i64>,
-    secrets: &[&str],
-) -> StsError {
-    match error {
-        SdkError::TimeoutError(_) => StsError::Timeout { place: path.place.to_string() },
-        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(error) => unreachable(error, path, service),
-            None => lost(path),
-        },
-        SdkError::ResponseError(_) => lost(path),
-        SdkError::ServiceError(answer) => {
-            let status = answer.raw().status().as_u16();
-            match answer.err().code() {
-                Some(code) => refused(
-                    status,
-                    clean_code(code),
-                    clean_message(answer.err().message().unwrap_or_default(), secrets),
-                    (service, operation),
-                    skew,
-                ),
-                None => bad_answer(service, answer.raw()),
-            }
-        }
-        _ => StsError::Setup(Error::other(format!("the request for {operation} cannot be built"))),
-    }
-}
-
-fn refused(
+/// What AWS's own code and message come to.
+pub(super) fn refused(
     status: u16,
     code: String,
     message: String,

@@ -4,6 +4,7 @@
 //! The only room (with a later server) that knows async: a runtime, TLS roots and sockets come up
 //! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
 
+mod classify;
 mod connection;
 mod dial;
 mod failed;

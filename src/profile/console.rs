@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::base::Base;
-use super::plan::{Ask, Plan, Step, arn, plan};
+use super::plan::{Ask, Plan, arn, plan};
 use super::read::Profiles;
 use super::settings::{Asked, HOUR, SESSION_RANGE, Settings, variable};
+use super::step::Step;
 use super::sts::{self, Target};
 use crate::env::Env;
 use crate::error::{Error, Result};

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::base::{Base, Token};
 use super::host::origin;
-use super::plan::{Mfa, Plan, Step};
+use super::plan::Plan;
 use super::role::Role;
+use super::step::{Mfa, Step};
 use crate::error::one_line;
 use crate::name::show_duration;
 

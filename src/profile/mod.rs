@@ -12,6 +12,7 @@
 //! | `sts` | region and endpoint, for IAM too |
 //! | `sso` | IAM Identity Center: where people log in, and for which role |
 //! | `device` | the MFA device that a profile names |
+//! | `step` | one call of a plan |
 //! | `plan` | the calls to make |
 //! | `outrank` | what an SDK takes before a server's credentials |
 //! | `explain` | a plan for a person or a program |
@@ -30,6 +31,7 @@ mod read;
 mod role;
 mod settings;
 mod sso;
+mod step;
 mod sts;
 #[cfg(test)]
 mod tests;
@@ -39,8 +41,9 @@ pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::mfa_serial;
 pub use edit::ACCESS_KEY;
 pub use host::{container, origin};
-pub use plan::{Ask, Mfa, Plan, Step, plan};
+pub use plan::{Ask, Plan, plan};
 pub use read::{FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;
 pub use sso::{SignOn, sign_on, sign_ons};
+pub use step::{Mfa, Step};
 pub use sts::{Target, places};

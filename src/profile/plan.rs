@@ -29,6 +29,7 @@ use super::read::{Profiles, plain};
 use super::role::{self, Role};
 use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, variable};
 use super::sso;
+use super::step::{Mfa, Step};
 use super::sts::{self, Target};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -69,72 +70,6 @@ pub struct Plan {
     pub mfa_left_out: Option<String>,
     /// Warnings, to be said when the plan is run.
     pub notes: Vec<String>,
-}
-
-/// One call to STS, or to IAM Identity Center.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// GetSessionToken.
-    Session {
-        /// How long the session lasts.
-        duration: Duration,
-        /// By a flag or variable: one that a code bought for a shorter time will not do.
-        asked: bool,
-        /// The device whose code goes with it.
-        mfa: Option<Mfa>,
-    },
-    /// AssumeRole.
-    Role {
-        /// What is asked for.
-        role: Role,
-        /// The device whose code goes with it.
-        mfa: Option<Mfa>,
-    },
-    /// AssumeRoleWithWebIdentity, by the token that the plan starts from; so it is the first.
-    WebIdentity {
-        /// The role that trusts who signed the token.
-        role_arn: String,
-        /// What CloudTrail calls the session: 2 to 64 of `[\w+=,.@-]`.
-        session_name: String,
-        /// 900 s to the role's maximum.
-        duration: Duration,
-    },
-    /// IAM Identity Center's GetRoleCredentials, by the login that the plan starts from; so it is the
-    /// first. How long the credentials last is said there.
-    SsoRole {
-        /// The account: twelve digits.
-        account: String,
-        /// The permission set.
-        name: String,
-    },
-}
-
-impl Step {
-    /// The device whose code goes with this call.
-    pub fn mfa(&self) -> Option<&Mfa> {
-        match self {
-            Step::Session { mfa, .. } | Step::Role { mfa, .. } => mfa.as_ref(),
-            Step::WebIdentity { .. } | Step::SsoRole { .. } => None,
-        }
-    }
-
-    /// How long what it gives lasts, where it is us who say so.
-    pub fn duration(&self) -> Option<Duration> {
-        match self {
-            Step::Session { duration, .. } | Step::WebIdentity { duration, .. } => Some(*duration),
-            Step::Role { role, .. } => Some(role.duration),
-            Step::SsoRole { .. } => None,
-        }
-    }
-}
-
-/// An MFA device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mfa {
-    /// Its ARN, or a hardware device's serial number.
-    pub serial: String,
-    /// `mfa_process`, a command that prints a code.
-    pub process: Option<String>,
 }
 
 /// Plans. Pure: files, environment and vault are values. `stored` are the profiles that have a key

@@ -12,7 +12,6 @@ use zeroize::Zeroizing;
 
 use super::book::Book;
 use super::envelope::{Keys, is_name};
-use super::ledger::Ledger;
 use super::record::Record;
 use super::{Kind, envelope};
 use crate::clock::{Clock, Timestamp};
@@ -124,11 +123,6 @@ impl Cache {
             removed.count(std::fs::remove_file(sessions(dir).join(name)));
         }
         removed.result(dir)
-    }
-
-    /// The ledger of an MFA device, named by its serial.
-    pub fn ledger(&self, device: &str) -> Ledger<'_> {
-        Ledger::new(self, device)
     }
 
     /// Where a session or ledger of this name lies, if there is a place.

@@ -45,12 +45,15 @@ pub struct Ledger<'a> {
     name: String,
 }
 
-impl<'a> Ledger<'a> {
-    pub(super) fn new(cache: &'a Cache, device: &str) -> Self {
-        let name = cache.keys.name(LEDGER, [device]);
-        Self { cache, device: device.to_owned(), name }
+impl Cache {
+    /// The ledger of an MFA device, named by its serial.
+    pub fn ledger(&self, device: &str) -> Ledger<'_> {
+        let name = self.keys.name(LEDGER, [device]);
+        Ledger { cache: self, device: device.to_owned(), name }
     }
+}
 
+impl Ledger<'_> {
     /// Claims the next free step of `period` seconds: the present one if it can be had, else another
     /// that AWS takes now, else the next to come. `now` is the time as AWS's `Date` corrected it.
     ///

@@ -1,5 +1,6 @@
 //! The vault: its payload, its fingerprint, and the file that holds both.
 
+mod access;
 pub mod memory;
 mod opening;
 pub mod payload;
@@ -8,6 +9,7 @@ mod slot_memory;
 mod store;
 mod trust;
 
+pub use access::Access;
 pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry, Rotation};
 pub use pin::Pin;
-pub use store::{Access, Vault, create, slot_names};
+pub use store::{Vault, create, slot_names};

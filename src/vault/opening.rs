@@ -4,7 +4,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::store::Access;
+use super::access::Access;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Meta, ReadError};
 use crate::sealed::{self, Opened, Scanned, Slot};

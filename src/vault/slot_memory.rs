@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::access::Access;
 use super::payload::{PassphraseEntry, Payload};
-use super::store::Access;
 use crate::error::{Result, os_text};
 use crate::file;
 use crate::sealed::{self, Slot, Terms};

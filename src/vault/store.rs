@@ -1,70 +1,23 @@
 //! Opening a vault, changing it, and making a new one.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::access::Access;
 use super::memory::{Memory, Recalled};
 use super::opening::{Content, no_vault, passphrases_only, read, try_key, try_slots, unlock_with};
 use super::payload::Payload;
 use super::pin::Pin;
-use crate::env::Env;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
 use crate::os;
-use crate::prompt::Prompt;
-use crate::say::Say;
-use crate::sealed::{self, Scanned, Slot, Turns};
+use crate::sealed::{self, Scanned, Slot};
 use crate::secret::Secret;
-use crate::unlock::{self, Keys, Kind, Material, Named, SlotSecret};
+use crate::unlock::{self, Keys, Kind, Material, SlotSecret};
 
 /// How long a writer waits for another one before it gives up (8).
 const LOCK_WAIT: Duration = Duration::from_secs(45);
-
-/// All that decides whether and how a vault is opened.
-pub struct Access<'a> {
-    /// The vault's path, as it was named.
-    pub path: PathBuf,
-    /// The environment, with the unlock variables.
-    pub env: &'a Env,
-    /// The unlocking flags.
-    pub named: &'a Named,
-    /// The identity file that may lie around.
-    pub identity_file: Option<PathBuf>,
-    /// Explicit pins; empty if none was given.
-    pub pins: Vec<Pin>,
-    /// The lowest generation that is taken, where one was given.
-    pub min_generation: Option<u64>,
-    /// Where this machine remembers pins, generations and slots, and whether that place was named.
-    pub state: Option<(PathBuf, bool)>,
-    /// The same place, to look up slots in, also for who remembers nothing.
-    pub slot_memory: Option<PathBuf>,
-    /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
-    pub max_passphrase_memory: u32,
-    /// Who else tries a passphrase at this time.
-    pub turns: Turns<'a>,
-    /// How to ask for a passphrase.
-    pub prompt: &'a Prompt,
-    /// True if the caller can do without the vault, so that nobody is asked. It is looked at only where
-    /// nothing opens it.
-    pub spare: &'a (dyn Fn() -> bool + Sync),
-    /// Where warnings go.
-    pub say: Say,
-}
-
-impl Access<'_> {
-    /// What remembers the vault, where this machine has a place for it.
-    fn memory(&self, real: &Path) -> Option<Memory> {
-        self.state.as_ref().map(|(dir, _)| Memory::of(dir, &self.path, real))
-    }
-}
-
-impl fmt::Debug for Access<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("path", &self.path).finish_non_exhaustive()
-    }
-}
 
 /// The source that opened a vault; no secret.
 #[derive(Debug)]

@@ -1,0 +1,45 @@
+//! From what the SDK returned to what went wrong.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::failure::{StsError, bad_answer, clean_code, clean_message, refused};
+use super::place::Path;
+use super::unreachable::{lost, unreachable};
+use crate::error::Error;
+
+/// Sorts what the SDK returned.
+///
+/// `secrets` are cut out of AWS's message: it echoes parameters that it finds malformed, MFA codes
+/// included.
+pub fn classify<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+    (service, operation): (&'static str, &'static str),
+    path: &Path,
+    skew: Option<i64>,
+    secrets: &[&str],
+) -> StsError {
+    match error {
+        SdkError::TimeoutError(_) => StsError::Timeout { place: path.place.to_string() },
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => unreachable(error, path, service),
+            None => lost(path),
+        },
+        SdkError::ResponseError(_) => lost(path),
+        SdkError::ServiceError(answer) => {
+            let status = answer.raw().status().as_u16();
+            match answer.err().code() {
+                Some(code) => refused(
+                    status,
+                    clean_code(code),
+                    clean_message(answer.err().message().unwrap_or_default(), secrets),
+                    (service, operation),
+                    skew,
+                ),
+                None => bad_answer(service, answer.raw()),
+            }
+        }
+        _ => StsError::Setup(Error::other(format!("the request for {operation} cannot be built"))),
+    }
+}

@@ -1,0 +1,56 @@
+//! What a command says of the vault that it wants, and how it may be opened.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::memory::Memory;
+use super::pin::Pin;
+use crate::env::Env;
+use crate::prompt::Prompt;
+use crate::say::Say;
+use crate::sealed::Turns;
+use crate::unlock::Named;
+
+/// All that decides whether and how a vault is opened.
+pub struct Access<'a> {
+    /// The vault's path, as it was named.
+    pub path: PathBuf,
+    /// The environment, with the unlock variables.
+    pub env: &'a Env,
+    /// The unlocking flags.
+    pub named: &'a Named,
+    /// The identity file that may lie around.
+    pub identity_file: Option<PathBuf>,
+    /// Explicit pins; empty if none was given.
+    pub pins: Vec<Pin>,
+    /// The lowest generation that is taken, where one was given.
+    pub min_generation: Option<u64>,
+    /// Where this machine remembers pins, generations and slots, and whether that place was named.
+    pub state: Option<(PathBuf, bool)>,
+    /// The same place, to look up slots in, also for who remembers nothing.
+    pub slot_memory: Option<PathBuf>,
+    /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
+    pub max_passphrase_memory: u32,
+    /// Who else tries a passphrase at this time.
+    pub turns: Turns<'a>,
+    /// How to ask for a passphrase.
+    pub prompt: &'a Prompt,
+    /// True if the caller can do without the vault, so that nobody is asked. It is looked at only where
+    /// nothing opens it.
+    pub spare: &'a (dyn Fn() -> bool + Sync),
+    /// Where warnings go.
+    pub say: Say,
+}
+
+impl Access<'_> {
+    /// What remembers the vault, where this machine has a place for it.
+    pub(super) fn memory(&self, real: &Path) -> Option<Memory> {
+        self.state.as_ref().map(|(dir, _)| Memory::of(dir, &self.path, real))
+    }
+}
+
+impl fmt::Debug for Access<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("path", &self.path).finish_non_exhaustive()
+    }
+}
