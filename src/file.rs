@@ -8,6 +8,8 @@ mod meta;
 mod mount;
 mod read;
 mod replace;
+mod replace_error;
+mod temporary;
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -16,16 +18,15 @@ use std::path::{Path, PathBuf};
 
 pub use append::{Appendix, open_to_append};
 pub use descriptor::{Descriptor, descriptor, withdraw};
+pub use dress::Existing;
 pub use lock::{
     Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_hint, lock_holder,
     planted_at, remove_idle_lock,
 };
 pub use meta::Meta;
 pub use read::{ReadError, read_fd, read_regular, read_stream};
-pub use replace::{
-    Existing, ReplaceError, create_new, is_unsafe_directory, replace, replace_quickly,
-    replace_quickly_as,
-};
+pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly, replace_quickly_as};
+pub use replace_error::ReplaceError;
 
 /// As many symlinks as Linux itself follows in one path.
 const LINKS: usize = 40;

@@ -6,9 +6,23 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
-use super::Meta;
-use super::replace::{Existing, ReplaceError, failed};
+use super::meta::Meta;
+use super::replace_error::{ReplaceError, failed};
 use crate::os;
+
+/// What stands at the target.
+#[derive(Clone, Copy, Debug)]
+pub enum Existing<'a> {
+    /// Nothing: the new file gets exactly this mode, whatever the umask.
+    New {
+        /// The permission bits.
+        mode: u32,
+    },
+    /// The file that was read: its mode, group and access control list are kept, and its owner where
+    /// this process may give files away. Else the writer becomes the owner, if the group may write the
+    /// file.
+    Keep(&'a Meta),
+}
 
 /// Gives the new file what the old one had, or the mode that it must have.
 ///

@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use super::replace::{hint, remove_temporaries};
+use super::replace_error::hint;
+use super::temporary::remove_temporaries;
 pub use owner::Planted;
 use owner::{may_take_over, planted, share, share_again};
 

@@ -1,44 +1,17 @@
 //! Replacing a file so that at every moment either the old or the new one stands whole.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::dress::{dress, set_mode};
+use super::directory_of;
+use super::dress::{Existing, dress, set_mode};
 use super::lock::Lock;
-use super::meta::Meta;
-use super::read::read_regular;
-use super::{ReadError, directory_of};
+use super::read::{ReadError, read_regular};
+use super::replace_error::{ReplaceError, failed, not_saved};
+use super::temporary::{Temporary, remove_temporaries};
 use crate::error::os_text;
-
-/// What stands at the target.
-#[derive(Clone, Copy, Debug)]
-pub enum Existing<'a> {
-    /// Nothing: the new file gets exactly this mode, whatever the umask.
-    New {
-        /// The permission bits.
-        mode: u32,
-    },
-    /// The file that was read: its mode, group and access control list are kept, and its owner where
-    /// this process may give files away. Else the writer becomes the owner, if the group may write the
-    /// file.
-    Keep(&'a Meta),
-}
-
-/// Why a file was not replaced, or not surely so.
-#[derive(Debug, PartialEq, Eq)]
-pub enum ReplaceError {
-    /// Nothing has changed: what happened, and what to do about it.
-    NotSaved(String, Option<&'static str>),
-    /// The new file is in place, but the directory's fsync failed, so a power cut may undo it.
-    NotDurable(String),
-    /// Nothing was tried: everybody may rename files in this directory (world-writable, no sticky
-    /// bit).
-    UnsafeDirectory,
-}
 
 /// Puts `bytes` in the place of `target`, a resolved path whose lock the caller holds.
 ///
@@ -150,80 +123,6 @@ pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that removes itself unless it has got its place.
-struct Temporary {
-    path: PathBuf,
-    file: File,
-    kept: bool,
-}
-
-impl Temporary {
-    fn create(directory: &Path, name: &OsStr) -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom::getrandom(&mut random)?;
-        let random = u64::from_le_bytes(random);
-        let mut own = prefix(name);
-        own.push(format!("{}-{random:016x}", std::process::id()));
-        let path = directory.join(own);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)?;
-        Ok(Self { path, file, kept: false })
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        if !self.kept {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// `.NAME.tmp-`, which a PID and a random number follow.
-fn prefix(name: &OsStr) -> OsString {
-    let mut prefix = OsString::from(".");
-    prefix.push(name);
-    prefix.push(".tmp-");
-    prefix
-}
-
-/// Removes what killed writers left behind. Whoever holds the lock is the only writer, so none of
-/// these is in use.
-pub(super) fn remove_temporaries(target: &Path) {
-    let Some(prefix) = target.file_name().map(prefix) else { return };
-    let Ok(entries) = std::fs::read_dir(directory_of(target)) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let rest = name.as_bytes().strip_prefix(prefix.as_bytes());
-        if rest.is_some_and(|r| r.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-')) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
-
-fn not_saved(what: &str) -> ReplaceError {
-    ReplaceError::NotSaved(what.to_owned(), None)
-}
-
-pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> ReplaceError {
-    move |error| ReplaceError::NotSaved(format!("{what}: {}", os_text(&error)), hint(&error))
-}
-
-/// What to do about a directory in which nothing can be replaced.
-pub(super) fn hint(error: &io::Error) -> Option<&'static str> {
-    match error.raw_os_error()? {
-        libc::EBUSY | libc::EROFS | libc::EXDEV => Some("mount the directory, not the file"),
-        libc::EACCES => Some(
-            "the directory must be writable: the file is not overwritten but replaced by a new one",
-        ),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
@@ -231,6 +130,7 @@ mod tests {
 
     use std::time::Duration;
 
+    use super::super::Meta;
     use super::super::testing::Directory;
     use super::*;
 

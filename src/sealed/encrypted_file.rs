@@ -5,8 +5,8 @@
 
 use age::DecryptError;
 
-use super::grammar::{PAYLOAD_MIN, canonical_base64};
-use super::open::decrypt;
+use super::decrypt::decrypt;
+use super::stanza::{PAYLOAD_MIN, canonical_base64};
 use crate::error::{Error, Result};
 use crate::os::Blocks;
 use crate::secret::Secret;

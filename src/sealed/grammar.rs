@@ -7,6 +7,7 @@
 //! stands in the file.
 
 use super::slot::{self, Slot};
+use super::stanza::{COLUMNS, PAYLOAD_MIN, STANZA, canonical_base64, vchars};
 use super::{FILE_LIMIT, HEADER_LIMIT, STANZA_LIMIT, armor};
 use crate::error::{Error, Result};
 
@@ -14,16 +15,10 @@ use crate::error::{Error, Result};
 const MAGIC: &[u8] = b"age-encryption.org/";
 /// The one version there is.
 const VERSION: &[u8] = b"v1";
-/// What begins a stanza.
-pub(super) const STANZA: &[u8] = b"-> ";
 /// What begins the last line of the header.
 const MAC: &[u8] = b"--- ";
 /// The header's HMAC-SHA256, 32 bytes in base64.
 const MAC_COLUMNS: usize = 43;
-/// Base64 characters in a full body line; the last line of a body is shorter, perhaps empty.
-pub(super) const COLUMNS: usize = 64;
-/// A payload has a nonce and at least one chunk, which has at least its tag.
-pub(super) const PAYLOAD_MIN: usize = 16 + 16;
 /// age's own passphrase encryption, whose cost is not ours to bound and whose stanza stands alone.
 const SCRYPT: &str = "scrypt";
 /// The stanzas of age's own keys.
@@ -189,11 +184,6 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// One or more of `VCHAR`: an "arbitrary string" of the specification.
-pub(super) fn vchars(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|b| matches!(b, 0x21..=0x7e))
-}
-
 /// One share and one wrapped file key, also where no key that is tried wants this stanza: whether a file
 /// is whole must not depend on who asks.
 fn is_x25519(arguments: &str, body: &[u8]) -> bool {
@@ -201,30 +191,6 @@ fn is_x25519(arguments: &str, body: &[u8]) -> bool {
     body.len() == SHARE_COLUMNS
         && share
             .is_some_and(|share| share.len() == SHARE_COLUMNS && canonical_base64(share.as_bytes()))
-}
-
-/// The six bits of a character of standard base64.
-fn sextet(byte: u8) -> Option<u8> {
-    match byte {
-        b'A'..=b'Z' => Some(byte - b'A'),
-        b'a'..=b'z' => Some(byte - b'a' + 26),
-        b'0'..=b'9' => Some(byte - b'0' + 52),
-        b'+' => Some(62),
-        b'/' => Some(63),
-        _ => None,
-    }
-}
-
-/// Standard base64 without padding, whose last character has no bits that would be dropped.
-pub(super) fn canonical_base64(text: &[u8]) -> bool {
-    let unused = match text.len() % 4 {
-        0 => 0,
-        2 => 0b1111,
-        3 => 0b11,
-        _ => return false,
-    };
-    let last = text.last().and_then(|&b| sextet(b)).unwrap_or(0);
-    text.iter().all(|&b| sextet(b).is_some()) && last & unused == 0
 }
 
 fn foreign() -> Error {

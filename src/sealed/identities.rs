@@ -11,6 +11,7 @@ use super::grammar::Scanned;
 use super::keys::{Kind, Recipient, holds_secret};
 use super::text::{self, Carried, Piece, Pieces, begins};
 use super::turns::Turns;
+use super::unsupported::Unsupported;
 use super::{armor, ssh};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -47,21 +48,14 @@ pub(super) enum Key {
     Unsupported(Unsupported),
 }
 
-/// Why a key that may be sound cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unsupported {
-    /// An age identity of a later kind.
-    PostQuantum,
-    /// An ssh key of a kind that age does not take, such as ecdsa or a security key's.
-    SshKind,
-    /// An RSA key under a passphrase that is shorter or longer than age takes.
-    Size,
-    /// An ssh key under a passphrase, by a cipher that age does not know.
-    Cipher,
-    /// An ssh key whose passphrase takes too many rounds of bcrypt.
-    Rounds,
-    /// A private key in a form that is not OpenSSH's own: PKCS#8, PuTTY's, PEM under a passphrase.
-    Form,
+impl From<ssh::Private> for Key {
+    fn from(key: ssh::Private) -> Self {
+        match key {
+            ssh::Private::Open(key) => Key::Ssh(key),
+            ssh::Private::Encrypted(key) => Key::SshEncrypted(key),
+            ssh::Private::Unsupported(why) => Key::Unsupported(why),
+        }
+    }
 }
 
 impl std::fmt::Debug for Identity {
@@ -219,6 +213,7 @@ fn of_pem(kind: &str, body: &str) -> Result<Key, &'static str> {
         // Headers, of which PEM has only those of its own encryption.
         "RSA PRIVATE KEY" if body.contains(':') => Ok(Key::Unsupported(Unsupported::Form)),
         "OPENSSH PRIVATE KEY" | "RSA PRIVATE KEY" => ssh::parse_private(&text::pem(kind, body))
+            .map(Key::from)
             .ok_or("begins a private key that is not an ssh key or is damaged"),
         "EC PRIVATE KEY" | "DSA PRIVATE KEY" => Ok(Key::Unsupported(Unsupported::SshKind)),
         _ if kind.contains("PRIVATE KEY") => Ok(Key::Unsupported(Unsupported::Form)),

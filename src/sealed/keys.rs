@@ -4,7 +4,6 @@
 //! ever repeated in an error.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::text::{BASE64, PEM_BEGIN, PLUGIN};
@@ -181,11 +180,4 @@ pub fn parse_recipients_file(
         return Err(Error::usage(nothing));
     }
     Ok(recipients)
-}
-
-/// Decodes the base64 lines of a PEM body.
-pub(super) fn pem_body(lines: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let mut joined = Zeroizing::new(String::with_capacity(lines.len()));
-    lines.lines().for_each(|line| joined.push_str(line));
-    STANDARD.decode(joined.as_bytes()).ok().map(Zeroizing::new)
 }

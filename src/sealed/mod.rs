@@ -5,6 +5,7 @@
 //! plaintext means is not known here.
 
 mod armor;
+mod decrypt;
 mod encrypted_file;
 mod grammar;
 mod identities;
@@ -14,11 +15,13 @@ mod plugin;
 mod seal;
 mod slot;
 mod ssh;
+mod stanza;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod text;
 mod turns;
+mod unsupported;
 
 use age::secrecy::ExposeSecret;
 

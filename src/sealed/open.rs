@@ -1,16 +1,17 @@
 //! Opening: keys against stanzas, passphrases against slots, and what to say if nothing fits.
 
 use std::cell::RefCell;
-use std::io::Read;
 
-use age::{DecryptError, Decryptor, Identity as _};
+use age::{DecryptError, Identity as _};
 use age_core::format::{FileKey as AgeKey, Stanza};
 use zeroize::Zeroizing;
 
+use super::decrypt::decrypt;
 use super::grammar::Scanned;
-use super::identities::{Identity, Key, Unsupported};
+use super::identities::{Identity, Key};
 use super::slot::{Slot, SlotKey};
 use super::terms::Terms;
+use super::unsupported::Unsupported;
 use super::{FileKey, copy_key, plugin};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -98,18 +99,6 @@ fn open_by(scanned: &Scanned, ring: &Ring) -> Result<Opened> {
         }
         _ => Err(Error::damaged("the vault's header is damaged")),
     }
-}
-
-/// Decrypts a file that [`super::scan`] has passed.
-pub(super) fn decrypt(
-    binary: &[u8],
-    identity: &dyn age::Identity,
-) -> std::result::Result<Zeroizing<Vec<u8>>, DecryptError> {
-    let mut reader = Decryptor::new_buffered(binary)?.decrypt(std::iter::once(identity))?;
-    // As long as the file, which the content is not: it is never moved while it grows.
-    let mut plaintext = Zeroizing::new(Vec::with_capacity(binary.len()));
-    reader.read_to_end(&mut plaintext)?;
-    Ok(plaintext)
 }
 
 /// All keys as one identity: age stops at the first identity that errs, and keeps the file key.

@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
-use super::grammar::{COLUMNS, STANZA, canonical_base64, vchars};
+use super::stanza::{COLUMNS, STANZA, canonical_base64, vchars};
 use crate::error::{Error, Result, os_text};
 use crate::process::{Failure, OUTPUT_LIMIT, Talk};
 

@@ -8,8 +8,8 @@ use age::{DecryptError, EncryptError, Encryptor, Recipient as _};
 use age_core::format::{FileKey as AgeKey, Stanza};
 use sha2::{Digest, Sha256};
 
+use super::decrypt::decrypt;
 use super::keys::{Kind, Recipient};
-use super::open::decrypt;
 use super::slot::{self, Slot};
 use super::{FILE_LIMIT, FileKey, STANZA_LIMIT, armor, copy_key, plugin, scan};
 use crate::error::{Class, Error, Result};

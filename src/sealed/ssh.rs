@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use super::identities::{Key, Unsupported};
-use super::keys::pem_body;
+use super::text::pem_body;
+use super::unsupported::Unsupported;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -66,8 +66,16 @@ pub(super) fn is_of_another_kind(text: &str) -> bool {
     }
 }
 
+/// A private key.
+pub(super) enum Private {
+    Open(Box<age::ssh::Identity>),
+    /// Under a passphrase of its own.
+    Encrypted(Box<Encrypted>),
+    Unsupported(Unsupported),
+}
+
 /// Reads a private key in PEM whose lines end with LF.
-pub(super) fn parse_private(pem: &str) -> Option<Key> {
+pub(super) fn parse_private(pem: &str) -> Option<Private> {
     let mut blob = None;
     if let Some(inner) = pem.strip_prefix(OPENSSH_BEGIN) {
         let inner = pem_body(inner.strip_suffix(OPENSSH_END)?)?;
@@ -81,12 +89,12 @@ pub(super) fn parse_private(pem: &str) -> Option<Key> {
     use age::ssh::{Identity, UnsupportedKey};
     let key = Identity::from_buffer(pem.as_bytes(), None).ok()?;
     Some(match key {
-        Identity::Unencrypted(_) => Key::Ssh(Box::new(key)),
+        Identity::Unencrypted(_) => Private::Open(Box::new(key)),
         Identity::Encrypted(key) => Encrypted::of(key, &blob?)?,
         Identity::Unsupported(UnsupportedKey::EncryptedSsh(_)) => {
-            Key::Unsupported(Unsupported::Cipher)
+            Private::Unsupported(Unsupported::Cipher)
         }
-        Identity::Unsupported(_) => Key::Unsupported(Unsupported::SshKind),
+        Identity::Unsupported(_) => Private::Unsupported(Unsupported::SshKind),
     })
 }
 
@@ -99,23 +107,23 @@ pub(super) struct Encrypted {
 
 impl Encrypted {
     /// `blob` is the key's file, which [`private_is_sound`] has passed.
-    fn of(key: age::ssh::EncryptedKey, blob: &[u8]) -> Option<Key> {
+    fn of(key: age::ssh::EncryptedKey, blob: &[u8]) -> Option<Private> {
         let (public, rounds) = in_clear(blob)?;
         let kind = std::str::from_utf8(Wire(public).string()?).ok()?;
         if !matches!(kind, "ssh-ed25519" | "ssh-rsa") {
-            return Some(Key::Unsupported(Unsupported::SshKind));
+            return Some(Private::Unsupported(Unsupported::SshKind));
         }
         if rounds > ROUNDS_LIMIT {
-            return Some(Key::Unsupported(Unsupported::Rounds));
+            return Some(Private::Unsupported(Unsupported::Rounds));
         }
         let line = format!("{kind} {}", STANDARD.encode(public));
         if is_of_another_kind(&line) {
-            return Some(Key::Unsupported(Unsupported::Size));
+            return Some(Private::Unsupported(Unsupported::Size));
         }
         let recipient = parse_public(&line).ok()?;
         let tag = STANDARD_NO_PAD.encode(Sha256::digest(public).get(..4)?);
         let stanza = format!("{kind} {tag}");
-        Some(Key::SshEncrypted(Box::new(Self { key, recipient, stanza })))
+        Some(Private::Encrypted(Box::new(Self { key, recipient, stanza })))
     }
 
     /// For whom a vault is written that it opens.
@@ -246,10 +254,13 @@ mod tests {
             parse_private(&format!("{OPENSSH_BEGIN}{}\n{OPENSSH_END}", STANDARD.encode(blob)))
         };
         for bytes in [256, 384, 512] {
-            assert!(matches!(with(bytes), Some(Key::SshEncrypted(_))), "{bytes}");
+            assert!(matches!(with(bytes), Some(Private::Encrypted(_))), "{bytes}");
         }
         for bytes in [1, 128, 513, 1024] {
-            assert!(matches!(with(bytes), Some(Key::Unsupported(Unsupported::Size))), "{bytes}");
+            assert!(
+                matches!(with(bytes), Some(Private::Unsupported(Unsupported::Size))),
+                "{bytes}"
+            );
         }
         assert!(with(0).is_none());
     }
@@ -268,9 +279,9 @@ mod tests {
             let pem = format!("{OPENSSH_BEGIN}{}\n{OPENSSH_END}", STANDARD.encode(&*blob));
             parse_private(&pem)
         };
-        assert!(matches!(with(ROUNDS_LIMIT), Some(Key::SshEncrypted(_))));
+        assert!(matches!(with(ROUNDS_LIMIT), Some(Private::Encrypted(_))));
         for rounds in [ROUNDS_LIMIT + 1, u32::MAX] {
-            assert!(matches!(with(rounds), Some(Key::Unsupported(Unsupported::Rounds))));
+            assert!(matches!(with(rounds), Some(Private::Unsupported(Unsupported::Rounds))));
         }
         assert!(with(0).is_none());
     }
@@ -282,7 +293,7 @@ mod tests {
             include_str!("../../fixtures/ssh/test_rsa"),
             include_str!("../../fixtures/ssh/test_ed25519_encrypted"),
         ] {
-            assert!(matches!(parse_private(pem), Some(Key::Ssh(_) | Key::SshEncrypted(_))));
+            assert!(matches!(parse_private(pem), Some(Private::Open(_) | Private::Encrypted(_))));
             let inner = pem.strip_prefix(OPENSSH_BEGIN).unwrap().strip_suffix(OPENSSH_END).unwrap();
             let blob = pem_body(inner).unwrap();
             // The structure lies in the first bytes; beyond it is key material.

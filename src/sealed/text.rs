@@ -8,7 +8,7 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use zeroize::Zeroizing;
 
 use crate::secret::Secret;
@@ -259,4 +259,11 @@ impl<'a> Iterator for Pieces<'a> {
             Some((line, Piece::Word(self.take(self.word()))))
         }
     }
+}
+
+/// Decodes the base64 lines of a PEM body.
+pub(super) fn pem_body(lines: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut joined = Zeroizing::new(String::with_capacity(lines.len()));
+    lines.lines().for_each(|line| joined.push_str(line));
+    STANDARD.decode(joined.as_bytes()).ok().map(Zeroizing::new)
 }

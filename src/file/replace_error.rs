@@ -1,0 +1,36 @@
+//! Why a file was not replaced.
+
+use std::io;
+
+use crate::error::os_text;
+
+/// Why a file was not replaced, or not surely so.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ReplaceError {
+    /// Nothing has changed: what happened, and what to do about it.
+    NotSaved(String, Option<&'static str>),
+    /// The new file is in place, but the directory's fsync failed, so a power cut may undo it.
+    NotDurable(String),
+    /// Nothing was tried: everybody may rename files in this directory (world-writable, no sticky
+    /// bit).
+    UnsafeDirectory,
+}
+
+pub(super) fn not_saved(what: &str) -> ReplaceError {
+    ReplaceError::NotSaved(what.to_owned(), None)
+}
+
+pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> ReplaceError {
+    move |error| ReplaceError::NotSaved(format!("{what}: {}", os_text(&error)), hint(&error))
+}
+
+/// What to do about a directory in which nothing can be replaced.
+pub(super) fn hint(error: &io::Error) -> Option<&'static str> {
+    match error.raw_os_error()? {
+        libc::EBUSY | libc::EROFS | libc::EXDEV => Some("mount the directory, not the file"),
+        libc::EACCES => Some(
+            "the directory must be writable: the file is not overwritten but replaced by a new one",
+        ),
+        _ => None,
+    }
+}

@@ -1,0 +1,67 @@
+//! Temporary files beside the one that they are to replace.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use super::directory_of;
+
+/// A file that removes itself unless it has got its place.
+pub(super) struct Temporary {
+    pub path: PathBuf,
+    pub file: File,
+    /// True once it has its place.
+    pub kept: bool,
+}
+
+impl Temporary {
+    /// A new file, the owner's alone, beside the one of this name.
+    pub fn create(directory: &Path, name: &OsStr) -> io::Result<Self> {
+        let mut random = [0; 8];
+        getrandom::getrandom(&mut random)?;
+        let random = u64::from_le_bytes(random);
+        let mut own = prefix(name);
+        own.push(format!("{}-{random:016x}", std::process::id()));
+        let path = directory.join(own);
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&path)?;
+        Ok(Self { path, file, kept: false })
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// `.NAME.tmp-`, which a PID and a random number follow.
+fn prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".tmp-");
+    prefix
+}
+
+/// Removes what killed writers left behind. Whoever holds the lock is the only writer, so none of
+/// these is in use.
+pub(super) fn remove_temporaries(target: &Path) {
+    let Some(prefix) = target.file_name().map(prefix) else { return };
+    let Ok(entries) = std::fs::read_dir(directory_of(target)) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let rest = name.as_bytes().strip_prefix(prefix.as_bytes());
+        if rest.is_some_and(|r| r.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-')) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
