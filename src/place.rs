@@ -127,7 +127,7 @@ impl Places {
 
     /// True if the state directory was named by a variable: then it is said when it cannot be used.
     pub fn state_is_named(&self) -> bool {
-        self.state_by().is_some()
+        self.state_by.is_some()
     }
 
     /// The variable that named the state directory.
