@@ -158,7 +158,7 @@ fn a_plugin_that_never_answers_is_ended_with_all_that_it_started() {
             ),
         )
         .run();
-    assert!((30..40).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!((30..55).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     assert_eq!(test.read(test.vault_file()), before);
     let started = String::from_utf8(test.read("plugin")).expect("text");
     let started: Vec<&str> = started.split_whitespace().collect();
