@@ -27,7 +27,7 @@ use crate::error::Result;
 use crate::os;
 use crate::place::Places;
 use crate::prompt::Prompt;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::sealed::Turns;
 use crate::unlock::Named;
 use crate::vault::{Access, Pin};
@@ -36,7 +36,7 @@ pub use report::{Finding, Mark, Report};
 pub use vault::DEFAULT;
 
 /// Checks say what they find in the report, and nothing else says anything.
-const SILENT: Say = Say { quiet: true, debug: false };
+const SILENT: Reporter = Reporter { quiet: true, debug: false };
 
 /// What a command line and its environment come to.
 pub struct Host<'a> {
@@ -128,6 +128,6 @@ fn access<'a>(
         turns: Turns::nobody(),
         prompt: nobody,
         spare: &|| false,
-        say: SILENT,
+        reporter: SILENT,
     })
 }

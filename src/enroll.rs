@@ -17,14 +17,14 @@ mod answers;
 
 use std::time::{Duration, Instant};
 
-use answers::{User, denied, taken};
+use answers::{User, denied, name_is_taken};
 
-use crate::aws::{Iam, NewDevice, Sts, StsError};
+use crate::aws::{Iam, NewDevice, ServiceError, Sts};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::random;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::session::Cache;
 use crate::totp::Seed;
 use crate::vault::{Enrolment, Vault};
@@ -56,7 +56,7 @@ pub struct Enroll<'a, 'v> {
     /// When the calls end; no pause goes beyond it.
     pub deadline: Instant,
     pub clock: Clock,
-    pub say: Say,
+    pub reporter: Reporter,
 }
 
 /// A device that is enabled and proven.
@@ -107,7 +107,7 @@ impl Enroll<'_, '_> {
         let name = match (self.device, started) {
             (Some(given), started) => {
                 if let Some(started) = started.filter(|started| started.device != given) {
-                    self.say.warn(format!(
+                    self.reporter.warn(format!(
                         "the enrolment of the device {:?} has not come to its end; finish it by \
                          vault mfa enroll {} --device {0}",
                         started.device, self.profile
@@ -146,7 +146,7 @@ impl Enroll<'_, '_> {
             Ok(before)
         })?;
         if started_before {
-            self.say.note(format!("Going on with the enrolment of the device {device:?}"));
+            self.reporter.note(format!("Going on with the enrolment of the device {device:?}"));
         }
         let new = match self.make(key, device, serial, started_before) {
             Ok(new) => new,
@@ -197,7 +197,7 @@ impl Enroll<'_, '_> {
             };
             let exists = error.is("EntityAlreadyExists");
             if exists && !ours {
-                let error = taken(device, serial);
+                let error = name_is_taken(device, serial);
                 return Err(NotMade { error, nothing_there: true });
             }
             if exists {
@@ -205,7 +205,7 @@ impl Enroll<'_, '_> {
                     Ok(()) => {}
                     Err(error) if error.is("NoSuchEntity") => {}
                     Err(_) => {
-                        let error = taken(device, serial);
+                        let error = name_is_taken(device, serial);
                         return Err(NotMade { error, nothing_there: false });
                     }
                 }
@@ -240,7 +240,7 @@ impl Enroll<'_, '_> {
             let error = match self.iam.enable_mfa_device(key, &user.name, serial, [first, second]) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is("EntityAlreadyExists") => {
-                    self.say.debug(format!("{serial} is enabled already"));
+                    self.reporter.debug(format!("{serial} is enabled already"));
                     return Ok(());
                 }
                 Err(error) => error,
@@ -290,11 +290,11 @@ impl Enroll<'_, '_> {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
-            let soon = matches!(error, StsError::MfaUnable | StsError::MfaInvalid { .. });
+            let soon = matches!(error, ServiceError::MfaUnable | ServiceError::MfaInvalid { .. });
             if !soon && !error.may_pass() {
                 return Err(error.into_error());
             }
-            self.say.debug(format!("not proven yet: {}", error.into_error().what));
+            self.reporter.debug(format!("not proven yet: {}", error.into_error().what));
         }
         Err(Error::aws(format!("{serial} is enabled, but STS has not taken a code of it yet"))
             .hint("in three minutes, run the same command again: it goes on where this stopped"))

@@ -10,7 +10,7 @@
 //! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `enroll`: a new MFA device; `rotate`: a new access key; `doctor/`: what is wrong on this host |
 //! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS and IAM; `exec/`: the child; `server/`: credentials over HTTP |
 //! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes |
-//! | 1 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `say` |
+//! | 1 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
 #![deny(unsafe_code)]
 
@@ -36,8 +36,8 @@ pub mod prompt;
 pub mod provider;
 pub mod random;
 pub mod report;
+pub mod reporter;
 pub mod rotate;
-pub mod say;
 pub mod sealed;
 pub mod secret;
 pub mod server;

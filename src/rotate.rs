@@ -23,21 +23,21 @@
 //! the old one is there, the next run goes back to the old one. Each run begins with a write, so what an
 //! earlier one saved without the disk's word for it is on the disk before AWS is asked for anything.
 
-mod hand;
 mod keys;
-mod would;
+mod mfa_session;
+mod preview;
 
 use std::time::{Duration, Instant};
 
 use keys::denied;
-pub use would::Would;
+pub use preview::RotationPreview;
 
-use crate::aws::{Iam, Identity, Sts, StsError};
+use crate::aws::{Iam, Identity, ServiceError, Sts};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::random;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::session::Cache;
 use crate::vault::{Payload, Rotation, Vault};
 
@@ -66,7 +66,7 @@ pub struct Rotate<'a, 'v> {
     /// How it waits.
     pub pause: &'a dyn Fn(Duration),
     pub clock: Clock,
-    pub say: Say,
+    pub reporter: Reporter,
 }
 
 /// See [`Rotate::mfa`].
@@ -108,7 +108,7 @@ impl User {
 struct Run<'a, 'v> {
     with: Rotate<'a, 'v>,
     /// The MFA session that calls to IAM are made by, once one was wanted.
-    session: Option<hand::Session>,
+    session: Option<mfa_session::Session>,
 }
 
 impl<'a, 'v> Rotate<'a, 'v> {
@@ -164,7 +164,9 @@ impl Run<'_, '_> {
 
     /// Goes on with a rotation, as the latest content of the vault has it.
     fn take_over(&mut self, started: &Rotation) -> Result<Rotation> {
-        self.with.say.debug(format!("going on with the rotation of {}", started.old.access_key_id));
+        self.with
+            .reporter
+            .debug(format!("going on with the rotation of {}", started.old.access_key_id));
         let run = random::name()?;
         self.with.vault.change(|payload| {
             let rotation = payload.rotation_of(&started.old.access_key_id).ok_or_else(finished)?;
@@ -280,7 +282,7 @@ impl Run<'_, '_> {
                 Ok(arn) if arn == user.arn => return Ok(()),
                 Ok(_) => return Err(Error::aws("AWS says that the new key is somebody else's")),
                 Err(error) if error.is_of_an_unknown_key() || error.may_pass() => {
-                    self.with.say.debug("the new key is not proven yet");
+                    self.with.reporter.debug("the new key is not proven yet");
                     last = Some(error);
                 }
                 Err(error) => return Err(error.into()),
@@ -356,7 +358,7 @@ impl Run<'_, '_> {
     /// Where the policies refuse it, somebody who may has perhaps deleted the key.
     fn done_or_gone(
         &mut self,
-        done: std::result::Result<(), StsError>,
+        done: std::result::Result<(), ServiceError>,
         new: &Credentials,
         id: &str,
         user: &User,
@@ -375,7 +377,7 @@ impl Run<'_, '_> {
     fn end(&mut self, new: &Credentials, old: &Credentials) -> Result<()> {
         for profile in self.with.sessions_of {
             if let Err(error) = self.with.cache.clear(profile) {
-                self.with.say.warn(error.what);
+                self.with.reporter.warn(error.what);
             }
         }
         let now = self.with.clock.now();
@@ -435,7 +437,7 @@ fn in_use(payload: &Payload, new: &Credentials) -> Result<Vec<String>> {
     }
 }
 
-fn gone_is_well(done: std::result::Result<(), StsError>) -> Result<()> {
+fn gone_is_well(done: std::result::Result<(), ServiceError>) -> Result<()> {
     match done {
         Err(error) if !error.is("NoSuchEntity") => Err(denied(error)),
         _ => Ok(()),
@@ -461,8 +463,8 @@ fn taken(user: &User) -> Error {
 ///
 /// # Errors
 /// What saving the vault ends with (7, 8, 10).
-pub fn abandon(vault: &mut Vault, say: Say) -> Result<bool> {
-    let adrift = |payload: &Payload| -> Vec<Rotation> {
+pub fn abandon(vault: &mut Vault, reporter: Reporter) -> Result<bool> {
+    let orphaned = |payload: &Payload| -> Vec<Rotation> {
         let unused = |id: &str| payload.profiles_of(id).is_empty();
         let rotations = payload.rotations();
         rotations
@@ -473,11 +475,11 @@ pub fn abandon(vault: &mut Vault, say: Say) -> Result<bool> {
             })
             .collect()
     };
-    if adrift(vault.payload()).is_empty() {
+    if orphaned(vault.payload()).is_empty() {
         return Ok(false);
     }
     let gone = vault.change(|payload| {
-        let gone = adrift(payload);
+        let gone = orphaned(payload);
         for rotation in &gone {
             payload.end_rotation(&rotation.old.access_key_id);
         }
@@ -485,7 +487,7 @@ pub fn abandon(vault: &mut Vault, say: Say) -> Result<bool> {
     })?;
     for Rotation { profile, user, old, new, .. } in gone {
         let new = new.map_or_else(String::new, |new| format!(" or {}", new.access_key_id));
-        say.warn(format!(
+        reporter.warn(format!(
             "the key of profile {profile:?} was replaced or removed by hand before its rotation came \
              to its end; {user} may still have {}{new} at AWS",
             old.access_key_id

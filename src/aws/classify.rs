@@ -4,8 +4,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::failure::{StsError, bad_answer, clean_code, clean_message, refused};
-use super::place::Path;
+use super::origin::Path;
+use super::service_error::{ServiceError, bad_answer, clean_code, clean_message, refused};
 use super::unreachable::{lost, unreachable};
 use crate::error::Error;
 
@@ -19,9 +19,9 @@ pub fn classify<E: ProvideErrorMetadata>(
     path: &Path,
     skew: Option<i64>,
     secrets: &[&str],
-) -> StsError {
+) -> ServiceError {
     match error {
-        SdkError::TimeoutError(_) => StsError::Timeout { place: path.place.to_string() },
+        SdkError::TimeoutError(_) => ServiceError::Timeout { origin: path.origin.to_string() },
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
             Some(error) => unreachable(error, path, service),
             None => lost(path),
@@ -40,6 +40,8 @@ pub fn classify<E: ProvideErrorMetadata>(
                 None => bad_answer(service, answer.raw()),
             }
         }
-        _ => StsError::Setup(Error::other(format!("the request for {operation} cannot be built"))),
+        _ => ServiceError::Setup(Error::other(format!(
+            "the request for {operation} cannot be built"
+        ))),
     }
 }

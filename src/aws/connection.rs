@@ -26,11 +26,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::runtime::Runtime;
 
 use super::classify::classify;
-use super::failure::StsError;
 use super::http;
-use super::place::{Path, Place};
+use super::origin::{Origin, Path};
 use super::proxy::Proxies;
 use super::roots::Sources;
+use super::service_error::ServiceError;
 use super::unreachable::unreachable;
 use super::wire::Wire;
 use crate::clock::{Clock, Timestamp};
@@ -38,7 +38,7 @@ use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
 use crate::profile::Target;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// For one try, from the connection to the last byte.
@@ -70,7 +70,7 @@ pub struct Connection<S> {
     proxies: Proxies,
     roots: Sources,
     deadline: Instant,
-    say: Say,
+    reporter: Reporter,
     live: OnceCell<Live<S>>,
     offset: Arc<Mutex<Option<i64>>>,
 }
@@ -123,7 +123,12 @@ impl<S: Service> Connection<S> {
     ///
     /// # Errors
     /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn new(target: &Target, env: &Env, deadline: Instant, say: Say) -> Result<Self, Error> {
+    pub fn new(
+        target: &Target,
+        env: &Env,
+        deadline: Instant,
+        reporter: Reporter,
+    ) -> Result<Self, Error> {
         let service = S::NAME;
         // It becomes part of a host name.
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -131,7 +136,7 @@ impl<S: Service> Connection<S> {
             return Err(Error::usage(format!("the region for {service} is not an AWS region"))
                 .hint("it looks like eu-central-1"));
         }
-        if target.endpoint.as_deref().is_some_and(|url| Place::parse(url).is_none()) {
+        if target.endpoint.as_deref().is_some_and(|url| Origin::parse(url).is_none()) {
             return Err(Error::usage(format!(
                 "the endpoint URL for {service} is not an http or https URL"
             ))
@@ -146,7 +151,7 @@ impl<S: Service> Connection<S> {
             proxies: Proxies::from_env(env),
             roots,
             deadline,
-            say,
+            reporter,
             live: OnceCell::new(),
             offset: Arc::default(),
         })
@@ -163,7 +168,7 @@ impl<S: Service> Connection<S> {
         &self,
         call: &Call,
         send: impl FnOnce(&S, Offered) -> F,
-    ) -> Result<T, StsError>
+    ) -> Result<T, ServiceError>
     where
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -172,7 +177,7 @@ impl<S: Service> Connection<S> {
         // The SDK would only say that it could not send.
         let token = base.session_token.as_ref().map(Secret::expose).unwrap_or_default();
         if !fits_header(&base.access_key_id) || !fits_header(token) {
-            return Err(StsError::Setup(Error::other(
+            return Err(ServiceError::Setup(Error::other(
                 "the access key ID or session token has characters that AWS never uses",
             )));
         }
@@ -201,7 +206,7 @@ impl<S: Service> Connection<S> {
         secrets: &[&Secret],
         repeat: bool,
         send: impl FnOnce(&S, RetryConfig) -> F,
-    ) -> Result<T, StsError>
+    ) -> Result<T, ServiceError>
     where
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -220,18 +225,18 @@ impl<S: Service> Connection<S> {
         operation: &'static str,
         secrets: &[&str],
         send: impl FnOnce(&S) -> F,
-    ) -> Result<T, StsError>
+    ) -> Result<T, ServiceError>
     where
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
         let live = self.live()?;
-        let late = || StsError::Timeout { place: live.path.place.to_string() };
+        let late = || ServiceError::Timeout { origin: live.path.origin.to_string() };
         // A future that is late from the start would still be polled once, and send.
         let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < self.deadline) else {
             return Err(late());
         };
-        self.say.debug(format!("{operation} at {}", live.path.place));
+        self.reporter.debug(format!("{operation} at {}", live.path.origin));
         let outcome = runtime.block_on(async {
             let whole = async {
                 // It may take longer than a try may.
@@ -247,30 +252,30 @@ impl<S: Service> Connection<S> {
 
     /// By how many seconds AWS's clock is ahead of ours, from the answer to one request that asks for
     /// nothing and is not signed.
-    pub fn ask_the_time(&self) -> Result<i64, StsError> {
-        let runtime = event_loop().map_err(StsError::Setup)?;
+    pub fn ask_the_time(&self) -> Result<i64, ServiceError> {
+        let runtime = event_loop().map_err(ServiceError::Setup)?;
         let asked = self.ask_the_time_on(&runtime);
         runtime.shutdown_background();
         asked
     }
 
-    fn ask_the_time_on(&self, runtime: &Runtime) -> Result<i64, StsError> {
-        let place = self.place(runtime).map_err(StsError::Setup)?;
-        let url = format!("{}://{place}/", if place.https { "https" } else { "http" });
+    fn ask_the_time_on(&self, runtime: &Runtime) -> Result<i64, ServiceError> {
+        let origin = self.origin(runtime).map_err(ServiceError::Setup)?;
+        let url = format!("{}://{origin}/", if origin.https { "https" } else { "http" });
         let request =
-            HttpRequest::get(url).map_err(|_| StsError::Setup(Error::other("no such URL")))?;
-        let (connector, path) = http::connector(place, &self.proxies, &self.roots, self.say)
-            .map_err(StsError::Setup)?;
+            HttpRequest::get(url).map_err(|_| ServiceError::Setup(Error::other("no such URL")))?;
+        let (connector, path) = http::connector(origin, &self.proxies, &self.roots, self.reporter)
+            .map_err(ServiceError::Setup)?;
         let answer = runtime.block_on(async {
             tokio::time::timeout_at(self.deadline.into(), connector.call(request)).await
         });
         match answer {
-            Err(_) => Err(StsError::Timeout { place: path.place.to_string() }),
+            Err(_) => Err(ServiceError::Timeout { origin: path.origin.to_string() }),
             Ok(Err(error)) => Err(unreachable(&error, &path, S::NAME)),
             Ok(Ok(answer)) => {
                 let now = Clock::system().now();
                 let date = answer.headers().get("date").and_then(seconds_of);
-                let none = || StsError::Setup(Error::other("the answer has no date"));
+                let none = || ServiceError::Setup(Error::other("the answer has no date"));
                 date.map(|date| date.seconds_since(now)).ok_or_else(none)
             }
         }
@@ -282,18 +287,18 @@ impl<S: Service> Connection<S> {
         self.live.get().is_none()
     }
 
-    fn live(&self) -> Result<&Live<S>, StsError> {
+    fn live(&self) -> Result<&Live<S>, ServiceError> {
         if let Some(live) = self.live.get() {
             return Ok(live);
         }
-        let live = self.start().map_err(StsError::Setup)?;
+        let live = self.start().map_err(ServiceError::Setup)?;
         Ok(self.live.get_or_init(|| live))
     }
 
     fn start(&self) -> Result<Live<S>, Error> {
         let runtime = event_loop()?;
-        let place = self.place(&runtime)?;
-        let (wire, path) = http::connector(place, &self.proxies, &self.roots, self.say)?;
+        let origin = self.origin(&runtime)?;
+        let (wire, path) = http::connector(origin, &self.proxies, &self.roots, self.reporter)?;
         // The SDK's own way would be one connector for each set of time limits.
         let connector = SharedHttpConnector::new(wire.clone());
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
@@ -312,15 +317,15 @@ impl<S: Service> Connection<S> {
 
     /// Where the calls go: the endpoint that is named, else the one that the SDK's rules give for
     /// the region.
-    fn place(&self, runtime: &Runtime) -> Result<Place, Error> {
+    fn origin(&self, runtime: &Runtime) -> Result<Origin, Error> {
         let region = &self.target.region;
         let unknown =
             || Error::usage(format!("no {} endpoint is known for the region {region}", S::NAME));
         if let Some(url) = &self.target.endpoint {
-            return Place::parse(url).ok_or_else(unknown);
+            return Origin::parse(url).ok_or_else(unknown);
         }
         let endpoint = S::endpoint(region, runtime).ok_or_else(unknown)?;
-        Place::parse(endpoint.url()).ok_or_else(unknown)
+        Origin::parse(endpoint.url()).ok_or_else(unknown)
     }
 }
 

@@ -15,11 +15,11 @@ use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 use super::connection::event_loop;
-use super::failure::{StsError, clean_code, clean_message};
 use super::http;
-use super::place::{Path, Place};
+use super::origin::{Origin, Path};
 use super::proxy::Proxies;
 use super::roots::Sources;
+use super::service_error::{ServiceError, clean_code, clean_message};
 use super::unreachable::unreachable;
 use super::wire::Wire;
 use crate::clock::Timestamp;
@@ -27,7 +27,7 @@ use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::random;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// For one request. It is next door, and botocore gives it no longer.
@@ -78,9 +78,9 @@ pub fn container(
     authorization: Option<&Secret>,
     env: &Env,
     deadline: Instant,
-    say: Say,
+    reporter: Reporter,
 ) -> Result<Credentials> {
-    let line = Line::to(Agent::Container, url, env, deadline, say)?;
+    let line = AgentClient::to(Agent::Container, url, env, deadline, reporter)?;
     let headers: Vec<_> =
         authorization.map(|it| ("authorization", it.expose())).into_iter().collect();
     let secrets: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
@@ -97,8 +97,13 @@ pub fn container(
 /// # Errors
 /// Class 9: it does not answer within a few seconds, refuses, has no role, or answers with something
 /// else.
-pub fn instance(endpoint: &str, env: &Env, deadline: Instant, say: Say) -> Result<Credentials> {
-    let line = Line::to(Agent::Instance, endpoint, env, deadline, say)?;
+pub fn instance(
+    endpoint: &str,
+    env: &Env,
+    deadline: Instant,
+    reporter: Reporter,
+) -> Result<Credentials> {
+    let line = AgentClient::to(Agent::Instance, endpoint, env, deadline, reporter)?;
     let life = ("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE);
     let answer = line.ask("PUT", &format!("{endpoint}/latest/api/token"), &[life])?;
     let token = match answer.status {
@@ -129,13 +134,13 @@ pub fn instance(endpoint: &str, env: &Env, deadline: Instant, say: Say) -> Resul
 }
 
 /// The way to one agent, until one deadline.
-struct Line {
+struct AgentClient {
     agent: Agent,
     connector: Wire,
     path: Path,
     runtime: Option<Runtime>,
     deadline: Instant,
-    say: Say,
+    reporter: Reporter,
 }
 
 /// What came back.
@@ -153,7 +158,7 @@ impl Answer {
     }
 }
 
-impl Drop for Line {
+impl Drop for AgentClient {
     /// Without waiting, as for STS.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
@@ -162,20 +167,26 @@ impl Drop for Line {
     }
 }
 
-impl Line {
-    fn to(agent: Agent, url: &str, env: &Env, deadline: Instant, say: Say) -> Result<Self> {
-        let place = Place::parse(url).ok_or_else(|| {
+impl AgentClient {
+    fn to(
+        agent: Agent,
+        url: &str,
+        env: &Env,
+        deadline: Instant,
+        reporter: Reporter,
+    ) -> Result<Self> {
+        let origin = Origin::parse(url).ok_or_else(|| {
             Error::usage(format!("no http or https URL leads to {}", agent.name()))
         })?;
         // What is next door is reached by no proxy, and a proxy must not see what it says.
         let nothing = Env::default();
-        let proxies = Proxies::from_env(if place.https { env } else { &nothing });
+        let proxies = Proxies::from_env(if origin.https { env } else { &nothing });
         let roots = Sources {
             bundle: env.get_os("AWS_CA_BUNDLE").map(Into::into),
             ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
         };
-        let (connector, path) = http::connector(place, &proxies, &roots, say)?;
-        Ok(Self { agent, connector, path, runtime: Some(event_loop()?), deadline, say })
+        let (connector, path) = http::connector(origin, &proxies, &roots, reporter)?;
+        Ok(Self { agent, connector, path, runtime: Some(event_loop()?), deadline, reporter })
     }
 
     /// One request, tried again where nothing came of it, or the agent says that it cannot now.
@@ -192,7 +203,7 @@ impl Line {
             if !again || attempt == ATTEMPTS || Instant::now() + wait >= self.deadline {
                 return done;
             }
-            self.say.debug(format!("asking {} again", self.agent.name()));
+            self.reporter.debug(format!("asking {} again", self.agent.name()));
             std::thread::sleep(wait);
             (pause, attempt) = (pause * 2, attempt + 1);
         }
@@ -209,14 +220,14 @@ impl Line {
         let Some(runtime) = self.runtime.as_ref().filter(|_| Instant::now() < end) else {
             return Err(self.silent());
         };
-        self.say.debug(format!("asking {} at {}", self.agent.name(), self.path.place));
+        self.reporter.debug(format!("asking {} at {}", self.agent.name(), self.path.origin));
         let answer = runtime.block_on(async {
             tokio::time::timeout_at(end.into(), self.connector.call(request)).await
         });
         let answer = answer.map_err(|_| self.silent())?.map_err(|error| {
             let Error { class, what, hint } =
                 match unreachable(&error, &self.path, self.agent.name()) {
-                    too_much @ StsError::TooMuch { .. } => {
+                    too_much @ ServiceError::TooMuch { .. } => {
                         return too_much.into_error().hint(self.agent.absent());
                     }
                     error => error.into_error(),
@@ -268,13 +279,13 @@ impl Line {
     }
 
     fn silent(&self) -> Error {
-        let (agent, place) = (self.agent.name(), &self.path.place);
-        Error::aws(format!("{agent} at {place} does not answer")).hint(self.agent.absent())
+        let (agent, origin) = (self.agent.name(), &self.path.origin);
+        Error::aws(format!("{agent} at {origin} does not answer")).hint(self.agent.absent())
     }
 
     /// It answers, but not with that.
     fn no_answer(&self, what: &str) -> Error {
-        let (agent, place) = (self.agent.name(), &self.path.place);
-        Error::aws(format!("{agent} at {place} gives something that is not {what}"))
+        let (agent, origin) = (self.agent.name(), &self.path.origin);
+        Error::aws(format!("{agent} at {origin} gives something that is not {what}"))
     }
 }

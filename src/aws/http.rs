@@ -10,51 +10,51 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::dial::Host;
-use super::place::{Path, Place};
+use super::origin::{Origin, Path};
 use super::proxy::{self, Proxies, Proxy};
 use super::roots::Sources;
-use super::wire::{Via, Way, Wire};
+use super::wire::{ProxyHop, Route, Wire};
 use crate::error::{Error, Result};
-use crate::say::Say;
+use crate::reporter::Reporter;
 
 /// Chooses the proxy, and reads the roots if TLS is spoken anywhere on the way. Nothing is opened yet.
 ///
 /// # Errors
 /// A proxy or a CA bundle that cannot be used, as [`Proxies::choose`] and [`Sources::load`] say it.
 pub fn connector(
-    place: Place,
+    origin: Origin,
     proxies: &Proxies,
     roots: &Sources,
-    say: Say,
+    reporter: Reporter,
 ) -> Result<(Wire, Path)> {
-    let mut path = Path { place: place.clone(), proxy: None, roots: String::new() };
+    let mut path = Path { origin: origin.clone(), proxy: None, roots: String::new() };
     let mut via = None;
-    if let Some(proxy) = proxies.choose(&place)? {
-        say.debug(format!("through the proxy {} ({})", proxy.place, proxy.variable));
-        path.proxy = Some((proxy.place.clone(), proxy.variable));
+    if let Some(proxy) = proxies.choose(&origin)? {
+        reporter.debug(format!("through the proxy {} ({})", proxy.origin, proxy.variable));
+        path.proxy = Some((proxy.origin.clone(), proxy.variable));
         via = Some(self::via(proxy)?);
     }
     let mut tls = None;
-    if place.https || via.as_ref().is_some_and(|via| via.place.https) {
+    if origin.https || via.as_ref().is_some_and(|via| via.origin.https) {
         let roots = roots.load()?;
-        say.debug(format!("TLS roots from {}", roots.source));
+        reporter.debug(format!("TLS roots from {}", roots.source));
         if roots.skipped > 0 {
-            say.debug(format!("{} of its certificates cannot be used", roots.skipped));
+            reporter.debug(format!("{} of its certificates cannot be used", roots.skipped));
         }
         path.roots = roots.source;
         tls = Some(trusting(roots.certificates)?);
     }
-    let first = via.as_ref().map_or(&place, |via| &via.place);
+    let first = via.as_ref().map_or(&origin, |via| &via.origin);
     let hop = Host::new(&first.host, first.port);
-    Ok((Wire::new(Way { hop, place, proxy: via, tls }), path))
+    Ok((Wire::new(Route { hop, origin, proxy: via, tls }), path))
 }
 
-fn via(proxy: Proxy) -> Result<Via> {
+fn via(proxy: Proxy) -> Result<ProxyHop> {
     let all = Matcher::builder().all(proxy.url.as_str()).build();
     let any = Uri::from_static("http://any.invalid");
     let intercept = all.intercept(&any).ok_or_else(|| proxy::unusable(proxy.variable))?;
     let authorization = intercept.basic_auth().cloned();
-    Ok(Via { place: proxy.place, uri: intercept.uri().clone(), authorization })
+    Ok(ProxyHop { origin: proxy.origin, uri: intercept.uri().clone(), authorization })
 }
 
 /// TLS 1.2 or 1.3 with ring, which trusts these roots alone.
@@ -77,11 +77,11 @@ mod tests {
     fn a_plain_place_reads_no_roots() {
         let sources = Sources { bundle: Some("/nonexistent".into()), ssl_cert_file: None };
         let none = Proxies::from_env(&crate::env::Env::default());
-        let plain = Place::parse("http://127.0.0.1:1").unwrap();
-        let (_, path) = connector(plain, &none, &sources, Say::default()).unwrap();
+        let plain = Origin::parse("http://127.0.0.1:1").unwrap();
+        let (_, path) = connector(plain, &none, &sources, Reporter::default()).unwrap();
         assert_eq!(path.roots, "");
-        let tls = Place::parse("https://127.0.0.1:1").unwrap();
-        let error = connector(tls, &none, &sources, Say::default()).err().unwrap();
+        let tls = Origin::parse("https://127.0.0.1:1").unwrap();
+        let error = connector(tls, &none, &sources, Reporter::default()).err().unwrap();
         assert_eq!(error.what, "CA bundle /nonexistent: no such file or directory");
     }
 }

@@ -16,12 +16,12 @@ use aws_smithy_types::endpoint::Endpoint;
 use tokio::runtime::Runtime;
 
 use super::connection::{Call, Connection, DateReader, Offered, Service};
-use super::failure::StsError;
+use super::service_error::ServiceError;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
 use crate::profile::Target;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 pub use keys::{LastUse, ListedKey};
@@ -69,8 +69,13 @@ impl Iam {
     ///
     /// # Errors
     /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn connect(target: &Target, env: &Env, deadline: Instant, say: Say) -> Result<Iam, Error> {
-        Ok(Iam { connection: Connection::new(target, env, deadline, say)? })
+    pub fn connect(
+        target: &Target,
+        env: &Env,
+        deadline: Instant,
+        reporter: Reporter,
+    ) -> Result<Iam, Error> {
+        Ok(Iam { connection: Connection::new(target, env, deadline, reporter)? })
     }
 
     /// CreateVirtualMFADevice, once.
@@ -79,7 +84,7 @@ impl Iam {
         &self,
         base: &Credentials,
         name: &str,
-    ) -> Result<NewDevice, StsError> {
+    ) -> Result<NewDevice, ServiceError> {
         let call = Call { operation: "CreateVirtualMFADevice", base, codes: &[], once: true };
         let answer = self.connection.call(&call, |client, offered| {
             client
@@ -96,7 +101,7 @@ impl Iam {
             Some(NewDevice { serial: device.serial_number, seed })
         });
         seed.filter(|device| !device.serial.is_empty() && !device.seed.is_empty()).ok_or_else(
-            || StsError::BadAnswer {
+            || ServiceError::BadAnswer {
                 service: Client::NAME,
                 status: 200,
                 media_type: "no seed in it".to_owned(),
@@ -112,7 +117,7 @@ impl Iam {
         user: &str,
         serial: &str,
         codes: [&Secret; 2],
-    ) -> Result<(), StsError> {
+    ) -> Result<(), ServiceError> {
         let call = Call { operation: "EnableMFADevice", base, codes: &codes, once: true };
         let [first, second] = codes;
         self.connection.call(&call, |client, offered| {
@@ -135,7 +140,7 @@ impl Iam {
         &self,
         base: &Credentials,
         serial: &str,
-    ) -> Result<(), StsError> {
+    ) -> Result<(), ServiceError> {
         let call = Call { operation: "DeleteVirtualMFADevice", base, codes: &[], once: false };
         self.connection.call(&call, |client, offered| {
             client

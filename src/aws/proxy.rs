@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use super::place::Place;
+use super::origin::Origin;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -15,7 +15,7 @@ pub struct Proxy {
     /// The whole URL, with user and password if it has them, and always with a scheme.
     pub url: String,
     /// Where it is.
-    pub place: Place,
+    pub origin: Origin,
     /// The variable that named it.
     pub variable: &'static str,
 }
@@ -54,10 +54,10 @@ impl Proxies {
     /// # Errors
     /// Usage (2), naming the variable and never its value, if a proxy is named that cannot be used:
     /// going round it in silence would be worse.
-    pub fn choose(&self, place: &Place) -> Result<Option<Proxy>> {
-        let named = if place.https { &self.https } else { &self.http };
+    pub fn choose(&self, origin: &Origin) -> Result<Option<Proxy>> {
+        let named = if origin.https { &self.https } else { &self.http };
         let Some((variable, value)) = named else { return Ok(None) };
-        if is_loopback(&place.host) || bypassed(&self.no_proxy, place) {
+        if is_loopback(&origin.host) || bypassed(&self.no_proxy, origin) {
             return Ok(None);
         }
         let url = match value.split_once("://") {
@@ -68,12 +68,12 @@ impl Proxies {
                 return Err(Error::usage(format!(
                     "{variable} names a SOCKS proxy, which is not supported"
                 ))
-                .hint(format!("set HTTPS_PROXY to an HTTP proxy, or NO_PROXY={}", place.host)));
+                .hint(format!("set HTTPS_PROXY to an HTTP proxy, or NO_PROXY={}", origin.host)));
             }
             Some(_) => return Err(unusable(variable)),
         };
-        let place = Place::of_proxy(&url).ok_or_else(|| unusable(variable))?;
-        Ok(Some(Proxy { url, place, variable }))
+        let origin = Origin::of_proxy(&url).ok_or_else(|| unusable(variable))?;
+        Ok(Some(Proxy { url, origin, variable }))
     }
 }
 
@@ -90,15 +90,15 @@ fn is_loopback(host: &str) -> bool {
 
 /// `NO_PROXY`'s rules, in the union of what curl, Go and Python read: names (with their subdomains; a
 /// leading `.` or `*.` is decoration), addresses, networks, each with an optional port, and `*`.
-fn bypassed(rules: &str, place: &Place) -> bool {
-    let host = place.host.trim_end_matches('.').to_ascii_lowercase();
+fn bypassed(rules: &str, origin: &Origin) -> bool {
+    let host = origin.host.trim_end_matches('.').to_ascii_lowercase();
     let address = host.parse::<IpAddr>().ok();
     rules.split([',', ' ', '\t']).filter(|rule| !rule.is_empty()).any(|rule| {
         if rule == "*" {
             return true;
         }
         let (rule, port) = split_port(rule);
-        if port.is_some_and(|port| port != place.port) {
+        if port.is_some_and(|port| port != origin.port) {
             return false;
         }
         if let Some(address) = address {
@@ -148,14 +148,14 @@ fn in_network(address: IpAddr, net: IpAddr, bits: u32) -> bool {
 mod tests {
     use super::*;
 
-    fn place(url: &str) -> Place {
-        Place::parse(url).unwrap()
+    fn origin(url: &str) -> Origin {
+        Origin::parse(url).unwrap()
     }
 
     /// The variable that decides, and the proxy's place.
     fn choice(vars: &[(&str, &str)], url: &str) -> Option<(&'static str, String)> {
-        let proxy = Proxies::from_env(&Env::of(vars)).choose(&place(url)).unwrap()?;
-        Some((proxy.variable, proxy.place.to_string()))
+        let proxy = Proxies::from_env(&Env::of(vars)).choose(&origin(url)).unwrap()?;
+        Some((proxy.variable, proxy.origin.to_string()))
     }
 
     const STS: &str = "https://sts.eu-central-1.amazonaws.com";
@@ -226,12 +226,12 @@ mod tests {
     fn a_proxy_that_cannot_be_used_is_an_error_without_its_value() {
         for bad in ["socks5h://u:hunter2@p:1", "ftp://hunter2@p", "http://", "http://p:hunter2"] {
             let env = Env::of(&[("ALL_PROXY", bad)]);
-            let error = Proxies::from_env(&env).choose(&place(STS)).err().unwrap();
+            let error = Proxies::from_env(&env).choose(&origin(STS)).err().unwrap();
             assert!(error.what.contains("ALL_PROXY"), "{bad}");
             assert!(!format!("{error:?}").contains("hunter2"), "{bad}");
             // Unless the place needs no proxy.
             let env = Env::of(&[("ALL_PROXY", bad), ("NO_PROXY", "amazonaws.com")]);
-            assert!(Proxies::from_env(&env).choose(&place(STS)).is_ok_and(|p| p.is_none()));
+            assert!(Proxies::from_env(&env).choose(&origin(STS)).is_ok_and(|p| p.is_none()));
         }
     }
 }

@@ -7,27 +7,27 @@ use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
 use super::connection::event_loop;
-use super::failure::{StsError, bad_answer};
 use super::http;
-use super::place::Place;
+use super::origin::Origin;
 use super::proxy::Proxies;
 use super::roots::Sources;
+use super::service_error::{ServiceError, bad_answer};
 use super::unreachable::unreachable;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::profile::Signin;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// The sign-in service, at one place.
 pub struct SigninService {
     /// `…/federation`
     url: String,
-    place: Place,
+    origin: Origin,
     proxies: Proxies,
     roots: Sources,
-    say: Say,
+    reporter: Reporter,
 }
 
 impl SigninService {
@@ -35,25 +35,25 @@ impl SigninService {
     ///
     /// # Errors
     /// Usage (2): the URL is none, or would carry credentials over a network in the clear.
-    pub fn connect(at: &Signin, env: &Env, say: Say) -> Result<Self> {
-        let place = Place::parse(&at.url).ok_or_else(|| {
+    pub fn connect(at: &Signin, env: &Env, reporter: Reporter) -> Result<Self> {
+        let origin = Origin::parse(&at.url).ok_or_else(|| {
             Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
                 .hint("it looks like https://signin.aws.amazon.com")
         })?;
-        if !place.https && !is_this_host(&place.host) {
+        if !origin.https && !is_this_host(&origin.host) {
             return Err(Error::usage(
                 "AWS_ENDPOINT_URL_SIGNIN: credentials go there, so it must be https, or http to this host",
             ));
         }
         Ok(Self {
             url: format!("{}/federation", at.url),
-            place,
+            origin,
             proxies: Proxies::from_env(env),
             roots: Sources {
                 bundle: at.ca_bundle.clone(),
                 ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
             },
-            say,
+            reporter,
         })
     }
 
@@ -87,13 +87,15 @@ impl SigninService {
         );
         let request = HttpRequest::get(url)
             .map_err(|_| Error::other("the request for a sign-in token cannot be built"))?;
-        self.say.debug(format!("getSigninToken at {}", self.place));
+        self.reporter.debug(format!("getSigninToken at {}", self.origin));
         let runtime = event_loop()?;
         let asked = runtime.block_on(async {
             let (connector, path) =
-                http::connector(self.place.clone(), &self.proxies, &self.roots, self.say)?;
+                http::connector(self.origin.clone(), &self.proxies, &self.roots, self.reporter)?;
             match tokio::time::timeout_at(deadline.into(), connector.call(request)).await {
-                Err(_) => Err(StsError::Timeout { place: path.place.to_string() }.into_error()),
+                Err(_) => {
+                    Err(ServiceError::Timeout { origin: path.origin.to_string() }.into_error())
+                }
                 Ok(answer) => answer.map_err(|error| {
                     unreachable(&error, &path, "AWS's sign-in service").into_error()
                 }),
@@ -118,7 +120,7 @@ impl SigninService {
 }
 
 /// The token in an answer. Nothing of the body is passed on: it may quote the request.
-fn understood(status: u16, kind: &StsError, body: &[u8]) -> Result<Secret> {
+fn understood(status: u16, kind: &ServiceError, body: &[u8]) -> Result<Secret> {
     match status {
         200 => (),
         429 => {
@@ -145,7 +147,7 @@ fn understood(status: u16, kind: &StsError, body: &[u8]) -> Result<Secret> {
         .map(|token| Secret::new(token.to_owned()))
         .ok_or_else(|| {
             let media_type = match kind {
-                StsError::BadAnswer { media_type, .. } if !media_type.is_empty() => media_type,
+                ServiceError::BadAnswer { media_type, .. } if !media_type.is_empty() => media_type,
                 _ => "no content type",
             };
             Error::aws(format!(
@@ -196,7 +198,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_token_or_an_error_that_quotes_nothing() {
-        let kind = StsError::BadAnswer { service: "sign-in", status: 0, media_type: String::new() };
+        let kind =
+            ServiceError::BadAnswer { service: "sign-in", status: 0, media_type: String::new() };
         let answer = |status, body: &str| understood(status, &kind, body.as_bytes());
         assert_eq!(answer(200, r#"{"SigninToken":"a-b_"}"#).unwrap().expose(), "a-b_");
         let none =
@@ -231,7 +234,7 @@ mod tests {
     #[test]
     fn a_key_that_does_not_end_is_never_sent() {
         let at = Signin { url: "http://127.0.0.1:1".to_owned(), ca_bundle: None };
-        let service = SigninService::connect(&at, &Env::default(), Say::default()).unwrap();
+        let service = SigninService::connect(&at, &Env::default(), Reporter::default()).unwrap();
         let key = Credentials::long_term("AKIA".to_owned(), Secret::new("x".to_owned()));
         let error = service.token(&key, None, Instant::now()).unwrap_err();
         assert_eq!(error.what, "a key that does not end is not sent to the sign-in service");
@@ -241,7 +244,7 @@ mod tests {
     fn credentials_go_over_tls_or_stay_on_this_host() {
         let connect = |url: &str| {
             let at = Signin { url: url.to_owned(), ca_bundle: None };
-            SigninService::connect(&at, &Env::default(), Say::default()).map(|_| ())
+            SigninService::connect(&at, &Env::default(), Reporter::default()).map(|_| ())
         };
         for url in [
             "https://signin.aws.amazon.com",

@@ -12,13 +12,13 @@ use aws_smithy_types::endpoint::Endpoint;
 use tokio::runtime::Runtime;
 
 use super::connection::{Connection, DateReader, Service};
-use super::failure::StsError;
+use super::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
 use crate::profile::Target;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// The portal of one region, until one deadline.
@@ -34,13 +34,13 @@ pub enum NotGiven {
     /// The person has no such role in that account.
     NoSuchRole,
     /// No answer, or another one.
-    Failed(StsError),
+    Failed(ServiceError),
 }
 
-impl From<StsError> for NotGiven {
-    fn from(error: StsError) -> Self {
+impl From<ServiceError> for NotGiven {
+    fn from(error: ServiceError) -> Self {
         match &error {
-            StsError::Denied { code, .. } => match code.as_str() {
+            ServiceError::Denied { code, .. } => match code.as_str() {
                 "UnauthorizedException" => Self::LoggedOut,
                 "ForbiddenException" | "ResourceNotFoundException" => Self::NoSuchRole,
                 _ => Self::Failed(error),
@@ -74,9 +74,9 @@ impl Portal {
         target: &Target,
         env: &Env,
         deadline: Instant,
-        say: Say,
+        reporter: Reporter,
     ) -> Result<Portal, Error> {
-        Ok(Portal { connection: Connection::new(target, env, deadline, say)? })
+        Ok(Portal { connection: Connection::new(target, env, deadline, reporter)? })
     }
 
     /// GetRoleCredentials.
@@ -98,10 +98,14 @@ impl Portal {
                     .config_override(Config::builder().retry_config(retry))
                     .send()
             })?;
-        let credentials = answer.role_credentials.and_then(|given| taken(given, account));
+        let credentials = answer.role_credentials.and_then(|given| credentials_in(given, account));
         credentials.ok_or_else(|| {
             let media_type = "no credentials in it".to_owned();
-            NotGiven::Failed(StsError::BadAnswer { service: Client::NAME, status: 200, media_type })
+            NotGiven::Failed(ServiceError::BadAnswer {
+                service: Client::NAME,
+                status: 200,
+                media_type,
+            })
         })
     }
 
@@ -122,7 +126,7 @@ impl Portal {
 
 /// An answer's credentials, moved. None if a part is missing, or has a control character in it: a line
 /// break would start another setting in what export writes.
-fn taken(given: RoleCredentials, account: &str) -> Option<Credentials> {
+fn credentials_in(given: RoleCredentials, account: &str) -> Option<Credentials> {
     let fits = |text: &String| !text.is_empty() && !text.contains(char::is_control);
     let secret = given.secret_access_key.filter(fits).map(Secret::new);
     let token = given.session_token.filter(fits).map(Secret::new);
@@ -153,10 +157,10 @@ mod tests {
                 .session_token("token")
                 .expiration(1_769_860_800_999)
         };
-        let taken = |builder: aws_sdk_sso::types::builders::RoleCredentialsBuilder| {
-            taken(builder.build(), "123456789012")
+        let given = |builder: aws_sdk_sso::types::builders::RoleCredentialsBuilder| {
+            credentials_in(builder.build(), "123456789012")
         };
-        let credentials = taken(whole()).unwrap();
+        let credentials = given(whole()).unwrap();
         assert_eq!(credentials.expiration, Some(Timestamp(1_769_860_800)));
         assert_eq!(credentials.account_id.as_deref(), Some("123456789012"));
         for half in [
@@ -167,7 +171,7 @@ mod tests {
             whole().expiration(0),
             whole().expiration(-1),
         ] {
-            assert!(taken(half).is_none());
+            assert!(given(half).is_none());
         }
     }
 
@@ -175,7 +179,7 @@ mod tests {
     fn the_portal_s_refusals_are_told_apart() {
         let denied = |code: &str| {
             let (operation, code) = ("GetRoleCredentials", code.to_owned());
-            StsError::Denied { operation, code, message: String::new(), skew: None }
+            ServiceError::Denied { operation, code, message: String::new(), skew: None }
         };
         assert_eq!(NotGiven::from(denied("UnauthorizedException")), NotGiven::LoggedOut);
         assert_eq!(NotGiven::from(denied("ForbiddenException")), NotGiven::NoSuchRole);

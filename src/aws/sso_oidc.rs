@@ -13,12 +13,12 @@ use aws_smithy_types::endpoint::Endpoint;
 use tokio::runtime::Runtime;
 
 use super::connection::{Connection, DateReader, Service};
-use super::failure::StsError;
+use super::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::Error;
 use crate::profile::Target;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// RFC 8628, section 3.4.
@@ -91,14 +91,14 @@ pub enum NoToken {
     /// any more.
     Over,
     /// No answer, or another one.
-    Failed(StsError),
+    Failed(ServiceError),
 }
 
-impl From<StsError> for NoToken {
-    fn from(error: StsError) -> Self {
+impl From<ServiceError> for NoToken {
+    fn from(error: ServiceError) -> Self {
         match &error {
-            StsError::Throttled { code } if code == SLOW_DOWN => Self::SlowDown,
-            StsError::Denied { code, .. } => match code.as_str() {
+            ServiceError::Throttled { code } if code == SLOW_DOWN => Self::SlowDown,
+            ServiceError::Denied { code, .. } => match code.as_str() {
                 "AuthorizationPendingException" => Self::Pending,
                 "ExpiredTokenException" => Self::Expired,
                 "AccessDeniedException" => Self::Denied,
@@ -119,11 +119,11 @@ pub enum NotRefreshed {
     /// 5.2): the token, or the client that it belongs to, is worth nothing any more.
     Over,
     /// No answer, or one that says nothing of the token: it may be good later.
-    Failed(StsError),
+    Failed(ServiceError),
 }
 
-impl From<StsError> for NotRefreshed {
-    fn from(error: StsError) -> Self {
+impl From<ServiceError> for NotRefreshed {
+    fn from(error: ServiceError) -> Self {
         const OVER: [&str; 4] = [
             "InvalidGrantException",
             "ExpiredTokenException",
@@ -137,7 +137,7 @@ impl From<StsError> for NotRefreshed {
 impl NotRefreshed {
     /// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
     pub fn is_slow_down(&self) -> bool {
-        matches!(self, Self::Failed(StsError::Throttled { code }) if code == SLOW_DOWN)
+        matches!(self, Self::Failed(ServiceError::Throttled { code }) if code == SLOW_DOWN)
     }
 }
 
@@ -161,13 +161,18 @@ impl Oidc {
     ///
     /// # Errors
     /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn connect(target: &Target, env: &Env, deadline: Instant, say: Say) -> Result<Oidc, Error> {
-        Ok(Oidc { connection: Connection::new(target, env, deadline, say)? })
+    pub fn connect(
+        target: &Target,
+        env: &Env,
+        deadline: Instant,
+        reporter: Reporter,
+    ) -> Result<Oidc, Error> {
+        Ok(Oidc { connection: Connection::new(target, env, deadline, reporter)? })
     }
 
     /// RegisterClient: a public client for the two grants that are used here.
     /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_RegisterClient.html>
-    pub fn register(&self, scopes: &[String]) -> Result<Registration, StsError> {
+    pub fn register(&self, scopes: &[String]) -> Result<Registration, ServiceError> {
         let answer = self.connection.unsigned("RegisterClient", &[], true, |client, retry| {
             client
                 .register_client()
@@ -194,7 +199,11 @@ impl Oidc {
 
     /// StartDeviceAuthorization, for the people of a start URL.
     /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_StartDeviceAuthorization.html>
-    pub fn start(&self, client: &Registration, start_url: &str) -> Result<DeviceCode, StsError> {
+    pub fn start(
+        &self,
+        client: &Registration,
+        start_url: &str,
+    ) -> Result<DeviceCode, ServiceError> {
         let secrets = [&client.secret];
         let operation = "StartDeviceAuthorization";
         let answer = self.connection.unsigned(operation, &secrets, true, |sdk, retry| {
@@ -236,7 +245,7 @@ impl Oidc {
                 .config_override(Config::builder().retry_config(retry))
                 .send()
         })?;
-        Ok(taken(answer)?)
+        Ok(tokens_in(answer)?)
     }
 
     /// CreateToken with a refresh token. A new refresh token may come with the access token; then the
@@ -258,11 +267,11 @@ impl Oidc {
                 .config_override(Config::builder().retry_config(retry))
                 .send()
         })?;
-        Ok(taken(answer)?)
+        Ok(tokens_in(answer)?)
     }
 }
 
-fn taken(answer: CreateTokenOutput) -> Result<Tokens, StsError> {
+fn tokens_in(answer: CreateTokenOutput) -> Result<Tokens, ServiceError> {
     let access = answer.access_token.filter(whole).map(Secret::new);
     let refresh = answer.refresh_token.filter(whole).map(Secret::new);
     match (access, seconds(answer.expires_in)) {
@@ -283,8 +292,8 @@ fn whole(text: &String) -> bool {
 }
 
 /// A 200 in the service's own JSON, with nothing in it.
-fn nothing(what: &str) -> StsError {
-    StsError::BadAnswer { service: Client::NAME, status: 200, media_type: what.to_owned() }
+fn nothing(what: &str) -> ServiceError {
+    ServiceError::BadAnswer { service: Client::NAME, status: 200, media_type: what.to_owned() }
 }
 
 #[cfg(test)]
@@ -295,7 +304,12 @@ mod tests {
     fn the_errors_of_the_rfc_are_told_apart() {
         let denied = |code: &str| {
             let code = code.to_owned();
-            StsError::Denied { operation: "CreateToken", code, message: String::new(), skew: None }
+            ServiceError::Denied {
+                operation: "CreateToken",
+                code,
+                message: String::new(),
+                skew: None,
+            }
         };
         for (code, expected) in [
             ("AuthorizationPendingException", NoToken::Pending),
@@ -308,7 +322,7 @@ mod tests {
         ] {
             assert_eq!(NoToken::from(denied(code)), expected, "{code}");
         }
-        let throttled = |code: &str| StsError::Throttled { code: code.to_owned() };
+        let throttled = |code: &str| ServiceError::Throttled { code: code.to_owned() };
         assert_eq!(NoToken::from(throttled("SlowDownException")), NoToken::SlowDown);
         let other = throttled("TooManyRequestsException");
         assert!(matches!(NoToken::from(other), NoToken::Failed(_)));
@@ -318,7 +332,12 @@ mod tests {
     fn only_a_word_of_the_token_ends_it() {
         let denied = |code: &str| {
             let code = code.to_owned();
-            StsError::Denied { operation: "CreateToken", code, message: String::new(), skew: None }
+            ServiceError::Denied {
+                operation: "CreateToken",
+                code,
+                message: String::new(),
+                skew: None,
+            }
         };
         for code in [
             "InvalidGrantException",
@@ -328,17 +347,17 @@ mod tests {
         ] {
             assert_eq!(NotRefreshed::from(denied(code)), NotRefreshed::Over, "{code}");
         }
-        let slow_down = StsError::Throttled { code: "SlowDownException".to_owned() };
+        let slow_down = ServiceError::Throttled { code: "SlowDownException".to_owned() };
         assert!(NotRefreshed::from(slow_down).is_slow_down());
-        let place = "oidc.example:443".to_owned();
+        let origin = "oidc.example:443".to_owned();
         for other in [
             denied("AccessDeniedException"),
             denied("AuthorizationPendingException"),
             denied("InvalidRequestException"),
-            StsError::Throttled { code: "TooManyRequestsException".to_owned() },
-            StsError::Unavailable { service: "x", status: 500, code: String::new() },
-            StsError::Timeout { place },
-            StsError::Unreachable { why: String::new(), hint: None, lost: true },
+            ServiceError::Throttled { code: "TooManyRequestsException".to_owned() },
+            ServiceError::Unavailable { service: "x", status: 500, code: String::new() },
+            ServiceError::Timeout { origin },
+            ServiceError::Unreachable { why: String::new(), hint: None, lost: true },
             nothing("no token in it"),
         ] {
             let kept = NotRefreshed::from(other);

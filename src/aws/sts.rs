@@ -11,13 +11,13 @@ use aws_smithy_types::endpoint::Endpoint;
 use tokio::runtime::Runtime;
 
 use super::connection::{Call, Connection, DateReader, Offered, Service};
-use super::failure::{StsError, clock_words};
+use super::service_error::{ServiceError, clock_words};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
 use crate::profile::{Role, Target};
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// A session policy that takes nothing away.
@@ -50,8 +50,13 @@ impl Sts {
     ///
     /// # Errors
     /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn connect(target: &Target, env: &Env, deadline: Instant, say: Say) -> Result<Sts, Error> {
-        Ok(Sts { connection: Connection::new(target, env, deadline, say)? })
+    pub fn connect(
+        target: &Target,
+        env: &Env,
+        deadline: Instant,
+        reporter: Reporter,
+    ) -> Result<Sts, Error> {
+        Ok(Sts { connection: Connection::new(target, env, deadline, reporter)? })
     }
 
     /// GetSessionToken with the long-term key `base`; `mfa` is the device's serial and a code. With a
@@ -62,7 +67,7 @@ impl Sts {
         base: &Credentials,
         duration: Duration,
         mfa: Option<(&str, &Secret)>,
-    ) -> Result<Credentials, StsError> {
+    ) -> Result<Credentials, ServiceError> {
         let code = mfa.map(|(_, code)| code);
         let call = Call {
             operation: "GetSessionToken",
@@ -81,7 +86,7 @@ impl Sts {
                 .send()
         })?;
         let account = base.account_id.clone();
-        answer.credentials.and_then(|c| taken(c, account)).ok_or_else(not_sts)
+        answer.credentials.and_then(|c| credentials_in(c, account)).ok_or_else(not_sts)
     }
 
     /// AssumeRole with `base`, long-term or temporary. With a code it is sent once only.
@@ -91,7 +96,7 @@ impl Sts {
         base: &Credentials,
         role: &Role,
         mfa: Option<(&str, &Secret)>,
-    ) -> Result<Credentials, StsError> {
+    ) -> Result<Credentials, ServiceError> {
         let code = mfa.map(|(_, code)| code);
         let tags =
             role.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
@@ -118,7 +123,7 @@ impl Sts {
                 .send()
         })?;
         let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
-        answer.credentials.and_then(|c| taken(c, account_of(&arn))).ok_or_else(not_sts)
+        answer.credentials.and_then(|c| credentials_in(c, account_of(&arn))).ok_or_else(not_sts)
     }
 
     /// AssumeRoleWithWebIdentity: what a token, signed by an identity provider that the role trusts, is
@@ -130,7 +135,7 @@ impl Sts {
         role_arn: &str,
         session_name: &str,
         duration: Duration,
-    ) -> Result<Credentials, StsError> {
+    ) -> Result<Credentials, ServiceError> {
         // The SDK signs this call with nobody's key.
         let nobody = Credentials::long_term(String::new(), Secret::new(String::new()));
         let call = Call {
@@ -151,7 +156,7 @@ impl Sts {
                 .send()
         })?;
         let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
-        answer.credentials.and_then(|c| taken(c, account_of(&arn))).ok_or_else(not_sts)
+        answer.credentials.and_then(|c| credentials_in(c, account_of(&arn))).ok_or_else(not_sts)
     }
 
     /// GetFederationToken with the long-term key `base`: a session with all that its user may do, but
@@ -162,7 +167,7 @@ impl Sts {
         base: &Credentials,
         name: &str,
         duration: Duration,
-    ) -> Result<Credentials, StsError> {
+    ) -> Result<Credentials, ServiceError> {
         let call = Call { operation: "GetFederationToken", base, codes: &[], once: false };
         let answer = self.connection.call(&call, |client, offered| {
             client
@@ -176,12 +181,12 @@ impl Sts {
                 .send()
         })?;
         let arn = answer.federated_user.map(|user| user.arn).unwrap_or_default();
-        answer.credentials.and_then(|c| taken(c, account_of(&arn))).ok_or_else(not_sts)
+        answer.credentials.and_then(|c| credentials_in(c, account_of(&arn))).ok_or_else(not_sts)
     }
 
     /// GetCallerIdentity: the ARN of whoever `base` belongs to. Needs no permission.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
-    pub fn caller_identity(&self, base: &Credentials) -> Result<String, StsError> {
+    pub fn caller_identity(&self, base: &Credentials) -> Result<String, ServiceError> {
         let call = Call { operation: "GetCallerIdentity", base, codes: &[], once: false };
         let answer = self.connection.call(&call, |client, offered| {
             client.get_caller_identity().customize().config_override(with(offered)).send()
@@ -197,7 +202,7 @@ impl Sts {
 
     /// By how many seconds AWS's clock is ahead of ours, from one request that is not signed and asks
     /// for nothing.
-    pub fn ask_the_time(&self) -> Result<i64, StsError> {
+    pub fn ask_the_time(&self) -> Result<i64, ServiceError> {
         self.connection.ask_the_time()
     }
 
@@ -220,7 +225,7 @@ fn seconds(duration: Duration) -> i32 {
 
 /// An answer's credentials, moved. None if a part is missing, which the SDK fills with nothing, or
 /// has a control character in it: a line break would start another setting in what export writes.
-fn taken(answer: Answered, account_id: Option<String>) -> Option<Credentials> {
+fn credentials_in(answer: Answered, account_id: Option<String>) -> Option<Credentials> {
     let expiration = Timestamp(answer.expiration.secs());
     let credentials = Credentials {
         access_key_id: answer.access_key_id,
@@ -238,9 +243,9 @@ fn taken(answer: Answered, account_id: Option<String>) -> Option<Credentials> {
 }
 
 /// A 200 in STS's own XML, with nothing in it.
-fn not_sts() -> StsError {
+fn not_sts() -> ServiceError {
     let media_type = "no credentials in it".to_owned();
-    StsError::BadAnswer { service: Client::NAME, status: 200, media_type }
+    ServiceError::BadAnswer { service: Client::NAME, status: 200, media_type }
 }
 
 /// `arn:aws:sts::123456789012:assumed-role/…`.

@@ -6,14 +6,14 @@ use std::io;
 
 use super::dial::LOOK_UP_TIMEOUT;
 use super::failed::{CONNECT_TIMEOUT, Failed, chain};
-use super::failure::StsError;
-use super::place::Path;
+use super::origin::Path;
+use super::service_error::ServiceError;
 use crate::error::os_text;
 
 /// The connection broke when the request was, or may have been, sent.
-pub fn lost(path: &Path) -> StsError {
-    let why = format!("{} closed the connection without a whole answer", path.place);
-    StsError::Unreachable { why, hint: Some("try again".to_owned()), lost: true }
+pub fn lost(path: &Path) -> ServiceError {
+    let why = format!("{} closed the connection without a whole answer", path.origin);
+    ServiceError::Unreachable { why, hint: Some("try again".to_owned()), lost: true }
 }
 
 /// Whom we speak to first: the proxy, where there is one.
@@ -22,16 +22,21 @@ fn first_hop(path: &Path) -> (String, Option<String>) {
         Some((proxy, variable)) => {
             (format!("the proxy {proxy}"), Some(format!("the proxy was named by {variable}")))
         }
-        None => (path.place.to_string(), None),
+        None => (path.origin.to_string(), None),
     }
 }
 
 /// Reads the reasons below the SDK's error; `who` was asked. The libraries' types are not part of
 /// anyone's interface, so their (stable) words are looked for, and never passed on.
-pub fn unreachable(error: &(dyn StdError + 'static), path: &Path, who: &'static str) -> StsError {
+pub fn unreachable(
+    error: &(dyn StdError + 'static),
+    path: &Path,
+    who: &'static str,
+) -> ServiceError {
     let words: String = chain(error).map(|error| format!("{error}\n")).collect();
     let (hop, hop_hint) = first_hop(path);
-    let said = |why: String, hint: Option<String>| StsError::Unreachable { why, hint, lost: false };
+    let said =
+        |why: String, hint: Option<String>| ServiceError::Unreachable { why, hint, lost: false };
     let has = |word: &str| words.contains(word);
     // hyper's limits on headers, and on what may stand between and after chunks.
     if ["message head is too large", "over limit", "count overflow"].iter().any(|it| has(it)) {
@@ -62,7 +67,7 @@ pub fn unreachable(error: &(dyn StdError + 'static), path: &Path, who: &'static 
             said_of_certificate(&words, path)
         }
         Some(Failed::Tls(_)) => said(
-            format!("no TLS connection to {}", path.place),
+            format!("no TLS connection to {}", path.origin),
             Some("is that port an HTTPS one, and nothing in between?".to_owned()),
         ),
         None if has("proxy authorization required") => {
@@ -70,62 +75,62 @@ pub fn unreachable(error: &(dyn StdError + 'static), path: &Path, who: &'static 
             said(format!("{hop} asks for a user name and password"), Some(hint.to_owned()))
         }
         None if has("tunnel error: ") => {
-            said(format!("{hop} does not connect to {}", path.place), hop_hint)
+            said(format!("{hop} does not connect to {}", path.origin), hop_hint)
         }
         None => lost(path),
     }
 }
 
-fn too_much(path: &Path, who: &'static str) -> StsError {
-    StsError::TooMuch { who, place: path.place.to_string() }
+fn too_much(path: &Path, who: &'static str) -> ServiceError {
+    ServiceError::TooMuch { who, origin: path.origin.to_string() }
 }
 
 /// Whose name was looked up, and what to do where that fails.
 fn looked_up(path: &Path, hint: &str) -> (String, Option<String>) {
     match &path.proxy {
         Some((proxy, _)) => (format!("the proxy {}", proxy.host), first_hop(path).1),
-        None => (path.place.host.clone(), Some(hint.to_owned())),
+        None => (path.origin.host.clone(), Some(hint.to_owned())),
     }
 }
 
-fn said_of_certificate(words: &str, path: &Path) -> StsError {
-    let place = &path.place;
+fn said_of_certificate(words: &str, path: &Path) -> ServiceError {
+    let origin = &path.origin;
     let (why, hint) = if words.contains("UnknownIssuer") {
         (
-            format!("the certificate of {place} is signed by none of the roots in {}", path.roots),
+            format!("the certificate of {origin} is signed by none of the roots in {}", path.roots),
             "if your network inspects TLS, name a bundle with its root certificate in AWS_CA_BUNDLE",
         )
     } else if words.contains("certificate expired") || words.contains("not valid yet") {
         (
-            format!("the certificate of {place} is not valid at this time"),
+            format!("the certificate of {origin} is not valid at this time"),
             "check this machine's clock",
         )
     } else if words.contains("not valid for") || words.contains("NotValidForName") {
-        (format!("the certificate of {place} is for another name"), "check endpoint_url")
+        (format!("the certificate of {origin} is for another name"), "check endpoint_url")
     } else if words.contains("CaUsedAsEndEntity") {
         (
-            format!("the certificate of {place} is an authority's, which no server may use"),
+            format!("the certificate of {origin} is an authority's, which no server may use"),
             "give the server one with basicConstraints CA:FALSE",
         )
     } else {
         (
-            format!("the certificate of {place} cannot be verified"),
+            format!("the certificate of {origin} cannot be verified"),
             "check endpoint_url and AWS_CA_BUNDLE",
         )
     };
-    StsError::Unreachable { why, hint: Some(hint.to_owned()), lost: false }
+    ServiceError::Unreachable { why, hint: Some(hint.to_owned()), lost: false }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::place::Place;
+    use crate::aws::origin::Origin;
 
     fn path(proxy: bool) -> Path {
         Path {
-            place: Place::parse("https://sts.example").unwrap(),
+            origin: Origin::parse("https://sts.example").unwrap(),
             proxy: proxy
-                .then(|| (Place::parse("http://proxy.example:3128").unwrap(), "HTTPS_PROXY")),
+                .then(|| (Origin::parse("http://proxy.example:3128").unwrap(), "HTTPS_PROXY")),
             roots: "/etc/ssl/cert.pem".to_owned(),
         }
     }

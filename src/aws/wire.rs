@@ -32,7 +32,7 @@ use tower_service::Service;
 
 use super::dial::{self, Host};
 use super::failed::{CONNECT_TIMEOUT, Failed, chain};
-use super::place::Place;
+use super::origin::Origin;
 
 /// The most that is read for one request, in bytes: headers, body, and what chunks and interim answers
 /// (1xx) add to them. AWS's answers to what is asked here have a few thousand.
@@ -47,28 +47,28 @@ const HEADER_LIMIT: usize = 64 * 1024;
 const IDLE: Duration = Duration::from_secs(5);
 
 /// The way to one server.
-pub(super) struct Way {
+pub(super) struct Route {
     /// Where requests go.
-    pub place: Place,
+    pub origin: Origin,
     /// Where connections go: to the server, or to a proxy.
     pub hop: Host,
     /// The proxy, if there is one.
-    pub proxy: Option<Via>,
+    pub proxy: Option<ProxyHop>,
     /// TLS with the roots to trust; needed if TLS is spoken with the server or the proxy.
     pub tls: Option<TlsConnector>,
 }
 
 /// A proxy on the way.
-pub(super) struct Via {
-    pub place: Place,
+pub(super) struct ProxyHop {
+    pub origin: Origin,
     pub uri: Uri,
     /// User and password, as a header has them.
     pub authorization: Option<HeaderValue>,
 }
 
-impl Way {
+impl Route {
     /// A connection that leads to the server, or to a proxy that forwards plain HTTP.
-    async fn connect(&self, uri: Uri) -> Result<TokioIo<Line>, BoxError> {
+    async fn connect(&self, uri: Uri) -> Result<TokioIo<LimitedStream>, BoxError> {
         let addresses = self.hop.look_up().await?;
         let line = tokio::time::timeout(CONNECT_TIMEOUT, self.through(addresses, uri)).await;
         line.map_err(|_| Failed::Late)?
@@ -78,14 +78,14 @@ impl Way {
         &self,
         addresses: &[std::net::SocketAddr],
         uri: Uri,
-    ) -> Result<TokioIo<Line>, BoxError> {
+    ) -> Result<TokioIo<LimitedStream>, BoxError> {
         let tcp = dial::connect(addresses).await.map_err(Failed::Tcp)?;
         let mut stream: Box<dyn Stream> = Box::new(tcp);
         if let Some(proxy) = &self.proxy {
-            if proxy.place.https {
-                stream = self.secure(&proxy.place, stream).await?;
+            if proxy.origin.https {
+                stream = self.secure(&proxy.origin, stream).await?;
             }
-            if self.place.https {
+            if self.origin.https {
                 let mut tunnel = Tunnel::new(proxy.uri.clone(), Open(Some(TokioIo::new(stream))));
                 if let Some(authorization) = &proxy.authorization {
                     tunnel = tunnel.with_auth(authorization.clone());
@@ -93,19 +93,23 @@ impl Way {
                 stream = tunnel.call(uri).await?.into_inner();
             }
         }
-        if self.place.https {
-            stream = self.secure(&self.place, stream).await?;
+        if self.origin.https {
+            stream = self.secure(&self.origin, stream).await?;
         }
-        Ok(TokioIo::new(Line { stream, left: ANSWER_LIMIT, forwarded: self.is_forwarded() }))
+        Ok(TokioIo::new(LimitedStream {
+            stream,
+            left: ANSWER_LIMIT,
+            forwarded: self.is_forwarded(),
+        }))
     }
 
     async fn secure(
         &self,
-        place: &Place,
+        origin: &Origin,
         stream: Box<dyn Stream>,
     ) -> Result<Box<dyn Stream>, BoxError> {
         let tls = self.tls.as_ref().ok_or_else(|| Failed::Tls(io::ErrorKind::Other.into()))?;
-        let name = ServerName::try_from(place.host.clone())
+        let name = ServerName::try_from(origin.host.clone())
             .map_err(|error| Failed::Tls(io::Error::other(error)))?;
         let stream = tls.connect(name, stream).await.map_err(Failed::Tls)?;
         Ok(Box::new(stream))
@@ -113,16 +117,16 @@ impl Way {
 
     /// Whether a proxy is given whole requests, since they are not encrypted.
     fn is_forwarded(&self) -> bool {
-        self.proxy.is_some() && !self.place.https
+        self.proxy.is_some() && !self.origin.https
     }
 }
 
 /// What hyper asks for connections.
 #[derive(Clone)]
-struct Connect(Arc<Way>);
+struct Connect(Arc<Route>);
 
 impl Service<Uri> for Connect {
-    type Response = TokioIo<Line>;
+    type Response = TokioIo<LimitedStream>;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
@@ -159,19 +163,19 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A connection that gives [`ANSWER_LIMIT`] bytes and no more after each request.
-struct Line {
+struct LimitedStream {
     stream: Box<dyn Stream>,
     left: usize,
     forwarded: bool,
 }
 
-impl Connection for Line {
+impl Connection for LimitedStream {
     fn connected(&self) -> Connected {
         Connected::new().proxy(self.forwarded)
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for LimitedStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -188,7 +192,7 @@ impl AsyncRead for Line {
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for LimitedStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -211,7 +215,7 @@ impl AsyncWrite for Line {
 /// Sends requests to one server. Connections are kept between them.
 #[derive(Clone)]
 pub struct Wire {
-    way: Arc<Way>,
+    way: Arc<Route>,
     client: Client<Connect, SdkBody>,
 }
 
@@ -222,7 +226,7 @@ impl fmt::Debug for Wire {
 }
 
 impl Wire {
-    pub(super) fn new(way: Way) -> Self {
+    pub(super) fn new(way: Route) -> Self {
         let way = Arc::new(way);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

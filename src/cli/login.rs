@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{Global, Making};
+use super::{CredentialOptions, Global};
 
 /// Print an address that opens AWS's console
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub struct Login {
     #[arg(long, value_name = "PATH", overrides_with = "path")]
     pub path: Option<String>,
     #[command(flatten)]
-    pub making: Making,
+    pub options: CredentialOptions,
     // aws-vault opens a browser without it.
     #[arg(short, hide = true)]
     pub s: bool,

@@ -2,6 +2,7 @@
 
 pub mod complete;
 pub mod import;
+pub mod key_slots;
 pub mod login;
 pub mod man;
 mod parse;
@@ -9,7 +10,6 @@ pub mod rotate;
 pub mod serve;
 pub mod sso;
 pub mod totp;
-pub mod ways;
 
 use std::path::PathBuf;
 
@@ -71,7 +71,7 @@ pub struct Global {
     /// No warnings
     #[arg(long, overrides_with = "quiet")]
     pub quiet: bool,
-    /// Say which files, keys and calls were chosen (never a secret)
+    /// Reporter which files, keys and calls were chosen (never a secret)
     #[arg(long, overrides_with = "debug")]
     pub debug: bool,
 
@@ -115,12 +115,12 @@ pub enum Command {
     Mfa(totp::MfaArgs),
     Rotate(rotate::Rotate),
     Sso(sso::SsoArgs),
-    Recipient(ways::RecipientArgs),
-    Passphrase(ways::PassphraseArgs),
-    Unlock(ways::Unlock),
-    Lock(ways::Lock),
-    Rekey(ways::Rekey),
-    Pin(ways::PinArgs),
+    Recipient(key_slots::RecipientArgs),
+    Passphrase(key_slots::PassphraseArgs),
+    Unlock(key_slots::Unlock),
+    Lock(key_slots::Lock),
+    Rekey(key_slots::Rekey),
+    Pin(key_slots::PinArgs),
     Completions(complete::Completions),
     Man(man::Man),
     #[command(name = "__complete", hide = true)]
@@ -228,7 +228,7 @@ pub struct Clear {
 
 /// Flags that `exec`, `serve`, `export` and `explain` share: how credentials are made.
 #[derive(Debug, Args)]
-pub struct Making {
+pub struct CredentialOptions {
     /// Use the key itself: no GetSessionToken
     #[arg(short, long)]
     pub no_session: bool,
@@ -274,7 +274,7 @@ pub struct Exec {
     #[arg(short, long)]
     pub json: bool,
     #[command(flatten)]
-    pub making: Making,
+    pub options: CredentialOptions,
     /// Hand credentials out by a local server, renewed for as long as the command runs, and stand by
     /// the command, with no keys in its environment
     #[arg(short, long, visible_alias = "ecs-server", conflicts_with = "json")]
@@ -299,7 +299,7 @@ pub struct Export {
     #[arg(long, value_enum, default_value_t = Format::Env)]
     pub format: Format,
     #[command(flatten)]
-    pub making: Making,
+    pub options: CredentialOptions,
     #[command(flatten)]
     pub global: Global,
 }
@@ -337,12 +337,12 @@ pub struct Explain {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    pub making: Making,
+    pub options: CredentialOptions,
     #[command(flatten)]
     pub global: Global,
 }
 
-/// Say what is wrong on this host; nothing is changed, and nobody asked
+/// Reporter what is wrong on this host; nothing is changed, and nobody asked
 #[derive(Debug, Args)]
 #[command(after_help = "Ends with 0 if there is nothing to mend, else with 1.\n\n\
     Examples:\n  vault doctor\n  vault doctor --json")]

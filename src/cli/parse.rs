@@ -69,7 +69,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     Ok(Answer::Run(Box::new(Parsed { global, command, words: words.to_vec() })))
 }
 
-/// The definition with `exec` as its only command. Making all of them takes longer than opening a
+/// The definition with `exec` as its only command. CredentialOptions all of them takes longer than opening a
 /// vault, and an SDK starts this one many times.
 fn exec_alone() -> clap::Command {
     let exec = Exec::augment_args(clap::Command::new("exec"));

@@ -20,7 +20,7 @@ pub struct Rotate {
     /// Only finish what an earlier run began
     #[arg(long)]
     pub resume: bool,
-    /// Say what would be done; no code is spent, and nothing is changed
+    /// Reporter what would be done; no code is spent, and nothing is changed
     #[arg(long)]
     pub dry_run: bool,
     /// Delete the user's other key, if there is one, to make room (AWS allows two)

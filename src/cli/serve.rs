@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Global, Making};
+use super::{CredentialOptions, Global};
 
 /// Serve credentials over HTTP to a container or pod, renewed for as long as it runs
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ pub struct Serve {
     #[arg(long, overrides_with = "check")]
     pub check: bool,
     #[command(flatten)]
-    pub making: Making,
+    pub options: CredentialOptions,
     #[command(flatten)]
     pub global: Global,
 }

@@ -2,7 +2,7 @@
 
 use super::config;
 use super::context::{Context, stdin_text};
-use super::ways;
+use super::key_slots;
 use crate::cli::Add;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
@@ -57,7 +57,7 @@ fn make_vault_with(
     prompt: &Prompt,
 ) -> Result<()> {
     context.places.may_make(&access.path)?;
-    let (mut payload, _) = ways::first_vault(access, prompt, context.say)?;
+    let (mut payload, _) = key_slots::first_vault(access, prompt, context.reporter)?;
     let key = read_key(args, context, prompt)?;
     payload.set_credential(profile.as_str(), &key, context.clock.now());
     vault::create(access, payload, false)

@@ -22,14 +22,14 @@ pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Conte
             None => "there is no home directory".to_owned(),
         };
         context
-            .say
+            .reporter
             .warn(format!("{why}, so no AWS config file that the profile could be added to"));
         return Ok(());
     };
     if path.symlink_metadata().is_err()
         && let Err(refused) = context.places.may_make(&path)
     {
-        context.say.warn(format!("the profile is in no AWS config file: {}", refused.what));
+        context.reporter.warn(format!("the profile is in no AWS config file: {}", refused.what));
         return Ok(());
     }
     let set = |old: &str| profile::edit::set_profile(old, profile, settings);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Global, Making};
+use crate::cli::{CredentialOptions, Global};
 use crate::clock::Clock;
 use crate::env::Env;
 use crate::error::{Class, Error, Result, os_text};
@@ -15,7 +15,7 @@ use crate::place::Places;
 use crate::profile::{self, Ask, Base, Plan, Profiles, Step};
 use crate::prompt::Prompt;
 use crate::provider::Provider;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::sealed::{self, Turns};
 use crate::secret::Secret;
 use crate::session::Cache;
@@ -31,18 +31,18 @@ pub struct Context<'a> {
     pub global: Global,
     pub named: Named,
     pub places: Places,
-    pub say: Say,
+    pub reporter: Reporter,
     pub clock: Clock,
     pub limits: &'a os::SavedLimit,
 }
 
 impl<'a> Context<'a> {
     pub fn new(mut global: Global, env: &'a Env, limits: &'a os::SavedLimit) -> Result<Self> {
-        let say = Say { quiet: global.quiet, debug: global.debug };
+        let reporter = Reporter { quiet: global.quiet, debug: global.debug };
         refuse_other_prompts(&global)?;
         for refused in limits.refused() {
             let os::Refused { call, error, effect } = refused;
-            say.debug(format!("{call} failed: {}; {effect}", os_text(&error)));
+            reporter.debug(format!("{call} failed: {}; {effect}", os_text(&error)));
         }
         let theirs = THEIR_VARIABLES.into_iter().filter(|name| env.is_set(name));
         for name in global.ignored().into_iter().chain(theirs) {
@@ -53,14 +53,14 @@ impl<'a> Context<'a> {
                 true => "counts for import only",
                 false => "has no effect here",
             };
-            say.debug(format!("{name} is aws-vault's and {effect}"));
+            reporter.debug(format!("{name} is aws-vault's and {effect}"));
         }
         let named = Named {
             identities: std::mem::take(&mut global.identity),
             passphrase_file: global.passphrase_file.take(),
         };
         let places = Places::new(env, os::effective_uid(), &|| std::fs::read("/etc/passwd").ok());
-        Ok(Self { env, global, named, places, say, clock: Clock::system(), limits })
+        Ok(Self { env, global, named, places, reporter, clock: Clock::system(), limits })
     }
 
     /// How questions are asked; `deadline` where a machine waits for what comes of the answers.
@@ -81,10 +81,10 @@ impl<'a> Context<'a> {
             slot_memory: self.state()?.map(|(dir, _)| dir),
             state: self.state()?,
             max_passphrase_memory: self.max_passphrase_memory()?,
-            turns: Turns::new(|| self.places.host_dir(), self.say, prompt.deadline()),
+            turns: Turns::new(|| self.places.host_dir(), self.reporter, prompt.deadline()),
             prompt,
             spare: &|| false,
-            say: self.say,
+            reporter: self.reporter,
         })
     }
 
@@ -112,10 +112,10 @@ impl<'a> Context<'a> {
     pub fn cache(&self, payload: Option<&Payload>) -> Result<Cache> {
         let dir = self.cache_dir()?;
         let Some(payload) = payload else {
-            return Ok(Cache::without_vault(dir, self.clock, self.say));
+            return Ok(Cache::without_vault(dir, self.clock, self.reporter));
         };
         let (id, key) = payload.cache_seed();
-        Ok(Cache::open(dir, &id, &key, self.clock, self.say))
+        Ok(Cache::open(dir, &id, &key, self.clock, self.reporter))
     }
 
     /// Where sessions are kept, if there is a place.
@@ -185,10 +185,10 @@ impl<'a> Context<'a> {
     /// The AWS config and credentials files.
     pub fn profiles(&self) -> Result<Profiles> {
         // Six looks at the disk, which a cached answer does without.
-        let closed = if self.say.debug { self.places.closed() } else { BTreeSet::new() };
+        let closed = if self.reporter.debug { self.places.closed() } else { BTreeSet::new() };
         for closed in closed {
             let shown = closed.display();
-            self.say
+            self.reporter
                 .debug(format!("{shown} may not be entered: default files in it count as missing"));
         }
         profile::read(&profile::locate(self.env, self.places.home()))
@@ -217,41 +217,41 @@ impl<'a> Context<'a> {
     pub fn planned<T>(
         &self,
         profile: &ProfileName,
-        making: &Making,
+        options: &CredentialOptions,
         prompt: &Prompt,
         then: impl FnOnce(&Provider, Plan) -> Result<T>,
     ) -> Result<T> {
-        self.planned_by(profile, making, prompt, |provider, ask| provider.plan(ask), then)
+        self.planned_by(profile, options, prompt, |provider, ask| provider.plan(ask), then)
     }
 
     /// The same with a plan of another kind, which `plan` makes of what was asked.
     pub fn planned_by<P: AsRef<Plan>, T>(
         &self,
         profile: &ProfileName,
-        making: &Making,
+        options: &CredentialOptions,
         prompt: &Prompt,
         plan: impl FnOnce(&Provider, &Ask) -> Result<P>,
         then: impl FnOnce(&Provider, P) -> Result<T>,
     ) -> Result<T> {
         os::on_wiped_stack(|| {
             let profiles = self.profiles()?;
-            let spare = || self.can_do_without(&profiles, std::slice::from_ref(profile), making);
+            let spare = || self.can_do_without(&profiles, std::slice::from_ref(profile), options);
             let access = self.access_or_spare(prompt, &spare);
             // To run the plan may take long, and what that does not need is gone by then.
             let (vault, cache, plan) = os::on_wiped_stack(|| {
                 let mut vault = self.vault(&access)?;
                 let opened = vault.as_ref().map_err(Error::clone);
                 let payload = opened.as_ref().ok().map(|vault| vault.payload());
-                let ask = self.ask(profile, making, payload)?;
+                let ask = self.ask(profile, options, payload)?;
                 let cache = self.cache(payload)?;
-                let plan = plan(&self.provider(&profiles, opened, prompt, &cache, making)?, &ask)?;
+                let plan = plan(&self.provider(&profiles, opened, prompt, &cache, options)?, &ask)?;
                 if let Ok(vault) = &mut vault {
                     keep_what_is_needed(vault, [plan.as_ref()]);
                 }
                 Ok::<_, Error>((vault, cache, plan))
             })?;
             let vault = vault.as_ref().map_err(Error::clone);
-            let provider = self.provider(&profiles, vault, prompt, &cache, making)?;
+            let provider = self.provider(&profiles, vault, prompt, &cache, options)?;
             self.env.forget_unlock(!provider.opened_by_sops());
             then(&provider, plan)
         })
@@ -265,10 +265,10 @@ impl<'a> Context<'a> {
         &self,
         profiles: &Profiles,
         names: &[ProfileName],
-        making: &Making,
+        options: &CredentialOptions,
     ) -> bool {
         names.iter().all(|name| {
-            self.ask(name, making, None)
+            self.ask(name, options, None)
                 .and_then(|ask| profile::plan(profiles, self.env, &BTreeSet::new(), &ask))
                 .is_ok_and(|plan| plan.needs_no_vault())
         })
@@ -293,7 +293,7 @@ impl<'a> Context<'a> {
             if pinned || !(missing && !vault_named || shut && spare()) {
                 return Err(error.clone());
             }
-            self.say.debug(format!("going on without a vault: {}", error.what));
+            self.reporter.debug(format!("going on without a vault: {}", error.what));
         }
         Ok(vault)
     }
@@ -302,15 +302,15 @@ impl<'a> Context<'a> {
     pub fn ask(
         &self,
         profile: &ProfileName,
-        making: &Making,
+        options: &CredentialOptions,
         payload: Option<&Payload>,
     ) -> Result<Ask> {
         Ok(Ask {
             profile: profile.as_str().to_owned(),
-            no_session: making.no_session,
-            duration: requested_duration(making)?,
-            region: making.region.clone(),
-            mfa_token_given: making.mfa_token.is_some(),
+            no_session: options.no_session,
+            duration: requested_duration(options)?,
+            region: options.region.clone(),
+            mfa_token_given: options.mfa_token.is_some(),
             seeds: payload.into_iter().flat_map(Payload::totp_serials).map(str::to_owned).collect(),
         })
     }
@@ -322,19 +322,19 @@ impl<'a> Context<'a> {
         vault: std::result::Result<&'b Vault<'b>, Error>,
         prompt: &'b Prompt,
         cache: &'b Cache,
-        making: &Making,
+        options: &CredentialOptions,
     ) -> Result<Provider<'b>> {
         Ok(Provider {
             profiles,
             env: self.env,
             vault,
             prompt,
-            mfa_token: making.mfa_token.clone().map(Secret::new),
+            mfa_token: options.mfa_token.clone().map(Secret::new),
             cache,
-            refresh: making.refresh,
+            refresh: options.refresh,
             min_left: self.min_left()?,
             clock: self.clock,
-            say: self.say,
+            reporter: self.reporter,
         })
     }
 }
@@ -363,8 +363,8 @@ pub fn stdin_text(what: &str) -> Result<Secret> {
 }
 
 /// `--duration`, checked for what no call of AWS would take: 15 minutes to 36 hours.
-pub fn requested_duration(making: &Making) -> Result<Option<Duration>> {
-    let Some(text) = &making.duration else { return Ok(None) };
+pub fn requested_duration(options: &CredentialOptions) -> Result<Option<Duration>> {
+    let Some(text) = &options.duration else { return Ok(None) };
     let duration = name::duration(text, "--duration")?;
     if !(900..=129_600).contains(&duration.as_secs()) {
         return Err(Error::usage("--duration: AWS takes 15m to 36h, and 12h at most for a role"));

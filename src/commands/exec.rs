@@ -21,7 +21,7 @@ const NOT_STARTED: u8 = 125;
 
 pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
     // What the words themselves say is judged first: these are usage errors, 2.
-    requested_duration(&args.making)?;
+    requested_duration(&args.options)?;
     context.profile_name(args.profile.as_deref())?;
     if args.ec2_server {
         return Err(Error::usage("--ec2-server is not to be had: it stands in for the metadata service of a whole machine")
@@ -67,7 +67,7 @@ fn make(args: &Exec, words: &[OsString], context: &Context) -> Result<Made> {
     let profile = context.profile_name(args.profile.as_deref())?;
     let prompt = context.prompt(args.json.then(|| Instant::now() + provider::DEADLINE));
     context
-        .planned(&profile, &args.making, &prompt, |provider, plan| {
+        .planned(&profile, &args.options, &prompt, |provider, plan| {
             Ok(Made {
                 profile: profile.to_string(),
                 region: plan.region.clone(),
@@ -92,12 +92,12 @@ fn stand_by<T>(args: &Exec, words: &[OsString], context: &Context) -> Result<T> 
     refuse_nesting(args, words, context)?;
     let profile = context.profile_name(args.profile.as_deref())?;
     let names = std::slice::from_ref(&profile);
-    serving::served("--server", names, &args.making, context, |served| {
+    serving::served("--server", names, &args.options, context, |served| {
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let server = Server::bind(local)
             .map_err(|error| Error::other(format!("cannot listen: {}", os_text(&error))))?;
         if served.outranked {
-            context.say.warn(
+            context.reporter.warn(
                 "profile default says where credentials come from, which would outrank the server: \
                  the command sees no AWS config and credentials file",
             );
@@ -163,7 +163,7 @@ fn not_started(failure: ExecError) -> (Error, u8) {
 
 fn subshell(context: &Context) -> OsString {
     let shell = context.env.get_os("SHELL").unwrap_or("/bin/sh".as_ref()).to_owned();
-    context.say.note(format!(
+    context.reporter.note(format!(
         "Starting subshell {}, use `exit` to exit the subshell",
         shell.to_string_lossy()
     ));

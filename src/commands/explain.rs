@@ -6,40 +6,40 @@ use super::context::Context;
 use crate::cli::Explain;
 use crate::error::{Result, one_line};
 use crate::report;
-use crate::session::Standing;
+use crate::session::LoginState;
 
 pub fn run(args: Explain, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
     let prompt = context.prompt(None);
-    context.planned(&profile, &args.making, &prompt, |provider, plan| {
+    context.planned(&profile, &args.options, &prompt, |provider, plan| {
         let login = provider.login_of(&plan);
         report::result(&if args.json {
             let mut plan = plan.to_json();
-            if let Some((_, standing)) = login {
-                plan["login"] = json(standing);
+            if let Some((_, state)) = login {
+                plan["login"] = json(state);
             }
             format!("{plan}\n")
         } else {
-            let login = login.map(|(owner, standing)| text(owner, standing));
+            let login = login.map(|(owner, state)| text(owner, state));
             plan.to_text() + &login.unwrap_or_default()
         })
     })
 }
 
-fn text(profile: &str, standing: Standing) -> String {
-    let state = match standing {
-        Standing::None => format!("none; vault sso login {profile}"),
-        Standing::Refreshed => "there, and refreshed by itself".to_owned(),
-        Standing::Until(end) => format!("there until {}", end.to_rfc3339()),
+fn text(profile: &str, state: LoginState) -> String {
+    let state = match state {
+        LoginState::None => format!("none; vault sso login {profile}"),
+        LoginState::Refreshed => "there, and refreshed by itself".to_owned(),
+        LoginState::Until(end) => format!("there until {}", end.to_rfc3339()),
     };
     format!("{:<10}{}\n", "login", one_line(&state))
 }
 
-fn json(standing: Standing) -> Value {
-    match standing {
-        Standing::None => json!({ "logged_in": false }),
-        Standing::Refreshed => json!({ "logged_in": true, "refreshed": true }),
-        Standing::Until(end) => {
+fn json(state: LoginState) -> Value {
+    match state {
+        LoginState::None => json!({ "logged_in": false }),
+        LoginState::Refreshed => json!({ "logged_in": true, "refreshed": true }),
+        LoginState::Until(end) => {
             json!({ "logged_in": true, "refreshed": false, "until": end.to_rfc3339() })
         }
     }

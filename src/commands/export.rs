@@ -16,7 +16,7 @@ pub fn run(args: Export, context: &Context) -> Result<()> {
     let github = (args.format == Format::Github).then(|| github_env(context)).transpose()?;
     let prompt = context.prompt(None);
     let (region, credentials) =
-        context.planned(&profile, &args.making, &prompt, |provider, plan| {
+        context.planned(&profile, &args.options, &prompt, |provider, plan| {
             Ok((plan.region.clone(), provider.run(plan)?))
         })?;
     let region = region.as_deref();
@@ -58,7 +58,7 @@ fn github_env(context: &Context) -> Result<(PathBuf, Appendix)> {
         }
     })?;
     if file.world_writable {
-        context.say.warn(format!("everybody may write {shown}"));
+        context.reporter.warn(format!("everybody may write {shown}"));
     }
     Ok((path, file))
 }

@@ -4,7 +4,7 @@ mod after;
 mod source;
 
 use super::context::Context;
-use super::ways;
+use super::key_slots;
 use crate::cli::import::{Import, Source};
 use crate::error::{Class, Error, Result};
 use crate::import::plan::{self, Step, plan};
@@ -36,7 +36,7 @@ pub fn run(args: &Import, context: &Context) -> Result<()> {
     };
     report::result(&plan::table(&steps))?;
     if args.dry_run {
-        context.say.note("Nothing was changed");
+        context.reporter.note("Nothing was changed");
     } else {
         after::tell(args, &steps, removed, context)?;
     }
@@ -116,7 +116,8 @@ fn save<'i, 'a>(
     }
     let Some(vault) = vault else {
         context.places.may_make(&access.path)?;
-        let (mut payload, passphrase) = ways::first_vault(access, access.prompt, context.say)?;
+        let (mut payload, passphrase) =
+            key_slots::first_vault(access, access.prompt, context.reporter)?;
         plan::apply(&steps, &mut payload, now);
         vault::create(access, payload, false)?;
         if args.remove_source {

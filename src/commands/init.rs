@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::context::Context;
-use super::ways;
+use super::key_slots;
 use crate::cli::Init;
 use crate::error::{Error, Result, os_text};
 use crate::file;
@@ -15,7 +15,7 @@ use crate::vault::{self, Payload, RecipientEntry};
 pub fn run(args: &Init, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
-    let mut recipients = ways::recipients(&args.recipient, &args.recipients_file, context)?;
+    let mut recipients = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
     if recipients.is_empty() && !args.passphrase && args.generate_identity.is_none() {
         return Err(Error::usage("nobody could open this vault: no recipient and no passphrase").hint(
             "vault init --generate-identity ~/.config/vault/identity.txt, or -r age1…, or --passphrase",
@@ -40,15 +40,16 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
 
     let mut passphrases = Vec::new();
     if args.passphrase {
-        ways::warn_of_cost(args.passphrase_memory, context.say);
-        let passphrase = match unlock::new_passphrase(&context.named, context.env, context.say)? {
-            Some(passphrase) => passphrase,
-            None => ways::ask_new_passphrase(
-                &prompt,
-                "give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
-            )?,
-        };
-        passphrases.push(ways::slot(&passphrase, args.passphrase_memory, &access)?);
+        key_slots::warn_of_cost(args.passphrase_memory, context.reporter);
+        let passphrase =
+            match unlock::new_passphrase(&context.named, context.env, context.reporter)? {
+                Some(passphrase) => passphrase,
+                None => key_slots::ask_new_passphrase(
+                    &prompt,
+                    "give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
+                )?,
+            };
+        passphrases.push(key_slots::slot(&passphrase, args.passphrase_memory, &access)?);
     }
 
     let mut public_key = None;
@@ -71,9 +72,11 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         || public_key.is_some()
             && saved.as_ref().is_err_and(|e| e.class == crate::error::Class::NotDurable)
     {
-        context.say.note(format!("Made the vault {}, fingerprint {pin}", access.path.display()));
+        context
+            .reporter
+            .note(format!("Made the vault {}, fingerprint {pin}", access.path.display()));
         if only_passphrase {
-            context.say.note(
+            context.reporter.note(
                 "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
                  vault init --passphrase --generate-identity FILE",
             );

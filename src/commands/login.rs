@@ -22,7 +22,7 @@ fn for_profile(args: &Login, context: &Context) -> Result<Secret> {
     let prompt = context.prompt(None);
     context.planned_by(
         &profile,
-        &args.making,
+        &args.options,
         &prompt,
         |provider, ask| provider.plan_console(ask, args.path.as_deref()),
         |provider, console| provider.console_address(console),
@@ -37,8 +37,8 @@ fn for_environment(args: &Login, context: &Context) -> Result<Secret> {
     let cache = context.cache(None)?;
     let unneeded = Err(Error::not_found("the environment has the credentials"));
     context.env.forget_unlock(true);
-    let ask = context.ask(&profile, &args.making, None)?;
+    let ask = context.ask(&profile, &args.options, None)?;
     let path = args.path.as_deref();
     let console = profile::console_of_environment(&profiles, context.env, &ask, path)?;
-    context.provider(&profiles, unneeded, &prompt, &cache, &args.making)?.console_address(console)
+    context.provider(&profiles, unneeded, &prompt, &cache, &args.options)?.console_address(console)
 }

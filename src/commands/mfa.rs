@@ -29,12 +29,12 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     let done = Enroll {
         profile: profile.as_str(),
         device: args.device.as_deref(),
-        sts: &Sts::connect(&sts, context.env, deadline, context.say)?,
-        iam: &Iam::connect(&iam, context.env, deadline, context.say)?,
+        sts: &Sts::connect(&sts, context.env, deadline, context.reporter)?,
+        iam: &Iam::connect(&iam, context.env, deadline, context.reporter)?,
         cache: &context.cache(Some(vault.payload()))?,
         deadline,
         clock: context.clock,
-        say: context.say,
+        reporter: context.reporter,
         vault: &mut vault,
     }
     .run();
@@ -53,12 +53,12 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     if let Some(before) = profiles.get(profile.as_str(), "mfa_serial")
         && before != done.serial
     {
-        context.say.note(format!("Profile \"{profile}\" named the device {before} until now"));
+        context.reporter.note(format!("Profile \"{profile}\" named the device {before} until now"));
     }
     let safe = format!("{} is enabled", done.serial);
     config::set(profile.as_str(), &[("mfa_serial", &done.serial)], &safe, context)?;
     enroll::end(&mut vault, profile.as_str(), &done.device)?;
-    context.say.note(format!(
+    context.reporter.note(format!(
         "Enabled and proven for the user {}; profile \"{profile}\" names it from now on",
         done.user
     ));

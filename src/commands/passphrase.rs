@@ -1,8 +1,8 @@
 //! `passphrase`: the passphrase that opens the vault.
 
 use super::context::Context;
-use super::ways;
-use crate::cli::ways::{PassphraseRemove, PassphraseSet};
+use super::key_slots;
+use crate::cli::key_slots::{PassphraseRemove, PassphraseSet};
 use crate::error::{Error, Result};
 use crate::report;
 use crate::unlock;
@@ -17,32 +17,32 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         ));
     }
     if args.new_passphrase_file.is_none() {
-        ways::may_ask_new_passphrase(&prompt, ANOTHER_WAY)?;
+        key_slots::may_ask_new_passphrase(&prompt, ANOTHER_WAY)?;
     }
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
-    ways::warn_of_cost(args.passphrase_memory, context.say);
+    key_slots::warn_of_cost(args.passphrase_memory, context.reporter);
     let passphrase = match &args.new_passphrase_file {
-        Some(path) => unlock::new_passphrase_file(path, context.env, context.say)?,
-        None => ways::ask_new_passphrase(&prompt, ANOTHER_WAY)?,
+        Some(path) => unlock::new_passphrase_file(path, context.env, context.reporter)?,
+        None => key_slots::ask_new_passphrase(&prompt, ANOTHER_WAY)?,
     };
-    let slot = ways::slot(&passphrase, args.passphrase_memory, &access)?;
+    let slot = key_slots::slot(&passphrase, args.passphrase_memory, &access)?;
     let (mut replaced, mut before) = (false, Vec::new());
     let saved = vault.change(|payload| {
         (replaced, before) = (has_one(payload), payload.slot_names());
         payload.set_passphrase(Some(&slot));
         if replaced { payload.renew_keys() } else { Ok(()) }
     });
-    ways::told(saved, || {
+    key_slots::told(saved, || {
         lock(&before, context);
         if replaced {
-            context.say.note(
+            context.reporter.note(
                 "The new passphrase opens the vault now, the old one no longer. Old copies of the \
                  vault stay readable with the old one.",
             );
-            ways::tell_new_keys(vault.payload(), true, context.say);
+            key_slots::tell_new_keys(vault.payload(), true, context.reporter);
         } else {
-            context.say.note("The passphrase opens the vault now");
+            context.reporter.note("The passphrase opens the vault now");
         }
     })?;
     match replaced {
@@ -55,7 +55,7 @@ const ANOTHER_WAY: &str = "give it by --new-passphrase-file FILE; - is stdin";
 
 pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    ways::may_ask(args.force, &prompt)?;
+    key_slots::may_ask(args.force, &prompt)?;
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
     check_removable(vault.payload())?;
@@ -74,10 +74,12 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
         payload.set_passphrase(None);
         payload.renew_keys()
     });
-    ways::told(saved, || {
+    key_slots::told(saved, || {
         lock(&before, context);
-        context.say.note("Removed the passphrase. Old copies of the vault stay readable with it.");
-        ways::tell_new_keys(vault.payload(), true, context.say);
+        context
+            .reporter
+            .note("Removed the passphrase. Old copies of the vault stay readable with it.");
+        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
     })?;
     report::result(&format!("{}\n", vault.payload().pin()))
 }
@@ -85,7 +87,7 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
 /// What an old passphrase opened is of no use to the new vault, but it is to old copies.
 fn lock(slots: &[String], context: &Context) {
     if let Err(error) = unlock::keyring::forget(slots.iter().map(String::as_str)) {
-        context.say.debug(error.what);
+        context.reporter.debug(error.what);
     }
 }
 
@@ -97,5 +99,5 @@ fn check_removable(payload: &Payload) -> Result<()> {
     if !has_one(payload) {
         return Err(Error::not_found("the vault has no passphrase"));
     }
-    if payload.recipients().is_empty() { Err(ways::last_way()) } else { Ok(()) }
+    if payload.recipients().is_empty() { Err(key_slots::last_way()) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! `pin`: the vault's fingerprint.
 
 use super::context::Context;
-use crate::cli::ways::PinArgs;
+use crate::cli::key_slots::PinArgs;
 use crate::error::Result;
 use crate::report;
 use crate::vault::{Pin, Vault};

@@ -1,15 +1,15 @@
 //! `recipient`: who may open the vault with a key.
 
 use super::context::Context;
-use super::ways;
-use crate::cli::ways::{RecipientAdd, RecipientList, RecipientRemove};
+use super::key_slots;
+use crate::cli::key_slots::{RecipientAdd, RecipientList, RecipientRemove};
 use crate::error::{Error, Result};
 use crate::report;
 use crate::sealed::{self, Slot};
 use crate::vault::{Payload, RecipientEntry, Vault};
 
 pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
-    let mut given = ways::recipients(&args.recipient, &args.recipients_file, context)?;
+    let mut given = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
     if given.is_empty() {
         return Err(Error::usage("no recipient is given")
             .hint("vault recipient add age1…, or an ssh public key, or -R FILE"));
@@ -27,17 +27,17 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
     let before = vault.payload().recipients();
     let new = news(&given, vault.payload())?;
     if new.is_empty() {
-        context.say.note("The vault opens for all of them already; nothing was changed");
+        context.reporter.note("The vault opens for all of them already; nothing was changed");
         return Ok(());
     }
     let saved = vault.change(|payload| {
         news(&given, payload)?.iter().for_each(|entry| payload.set_recipient(entry));
         Ok(())
     });
-    ways::told(saved, || {
+    key_slots::told(saved, || {
         for entry in &new {
             let was_there = before.iter().any(|old| old.recipient == entry.recipient);
-            context.say.note(match &entry.name {
+            context.reporter.note(match &entry.name {
                 Some(name) if was_there => {
                     format!("{} is called {name} now", sealed::brief(&entry.recipient))
                 }
@@ -92,14 +92,14 @@ fn check_name(name: &str) -> Result<()> {
 
 pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    ways::may_ask(args.force, &prompt)?;
+    key_slots::may_ask(args.force, &prompt)?;
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
     let entry = find(&args.recipient, vault.payload())?;
     let meant = canonical(&entry.recipient);
     let rest = vault.payload().recipients().iter().any(|e| canonical(&e.recipient) != meant);
     if !rest && vault.payload().passphrases().is_empty() {
-        return Err(ways::last_way());
+        return Err(key_slots::last_way());
     }
     let opened = vault.opened_with(&meant);
     let question = match opened {
@@ -114,19 +114,19 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         find(&entry.recipient, payload)?;
         payload.remove_recipients(|recipient| canonical(recipient) == meant);
         if payload.recipients().is_empty() && payload.passphrases().is_empty() {
-            return Err(ways::last_way());
+            return Err(key_slots::last_way());
         }
         payload.renew_keys()
     });
-    ways::told(saved, || {
+    key_slots::told(saved, || {
         if args.force && opened {
-            context.say.warn("the key that opened the vault just now opens it no longer");
+            context.reporter.warn("the key that opened the vault just now opens it no longer");
         }
-        context.say.note(format!(
+        context.reporter.note(format!(
             "Removed {}. Old copies of the vault stay readable to it.",
             shown(&entry)
         ));
-        ways::tell_new_keys(vault.payload(), true, context.say);
+        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
     })?;
     report::result(&format!("{}\n", vault.payload().pin()))
 }

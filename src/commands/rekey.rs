@@ -1,7 +1,7 @@
 //! `rekey`: the vault's own keys anew, for the same recipients.
 
 use super::context::Context;
-use super::ways;
+use super::key_slots;
 use crate::error::Result;
 use crate::report;
 use crate::vault::{Payload, Vault};
@@ -12,9 +12,9 @@ pub fn run(context: &Context) -> Result<()> {
     let mut vault = Vault::open(&access)?;
     // The file's key is new at every write.
     let saved = vault.change(Payload::renew_keys);
-    ways::told(saved, || {
-        context.say.note("The vault's own keys are new. It opens as before.");
-        ways::tell_new_keys(vault.payload(), false, context.say);
+    key_slots::told(saved, || {
+        context.reporter.note("The vault's own keys are new. It opens as before.");
+        key_slots::tell_new_keys(vault.payload(), false, context.reporter);
     })?;
     report::result(&format!("{}\n", vault.payload().pin()))
 }

@@ -17,7 +17,7 @@ use crate::profile::{self, Ask, Base, Mfa, Plan, Profiles, Step};
 use crate::prompt::Prompt;
 use crate::provider::Provider;
 use crate::report;
-use crate::rotate::{self, Rotate, Rotated, Would};
+use crate::rotate::{self, Rotate, Rotated, RotationPreview};
 use crate::secret::Secret;
 use crate::vault::{Payload, Vault};
 
@@ -39,7 +39,7 @@ struct Job {
 /// What came of one.
 enum Done {
     Rotated(Rotated),
-    Would(Would),
+    RotationPreview(RotationPreview),
     Nothing,
 }
 
@@ -56,8 +56,8 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
         prompt: &prompt,
         token: RefCell::new(args.mfa_token.clone().map(Secret::new)),
     };
-    let adrift = !args.dry_run && rotate::abandon(&mut vault, context.say)?;
-    let Some(asked) = asked else { return with.many(&mut vault, adrift) };
+    let orphaned = !args.dry_run && rotate::abandon(&mut vault, context.reporter)?;
+    let Some(asked) = asked else { return with.many(&mut vault, orphaned) };
     let job = with.job(asked.as_str(), vault.payload())?;
     let done = with.one(&job, &mut vault)?;
     report::result(&match args.json {
@@ -92,8 +92,8 @@ impl With<'_> {
         Ok(Job { profile: profile.clone(), mfa })
     }
 
-    /// `--all`, and `--resume` without a profile. `adrift`: something else was ended already.
-    fn many(&self, vault: &mut Vault, adrift: bool) -> Result<()> {
+    /// `--all`, and `--resume` without a profile. `orphaned`: something else was ended already.
+    fn many(&self, vault: &mut Vault, orphaned: bool) -> Result<()> {
         let mut seen = BTreeSet::new();
         let payload = vault.payload();
         let mut jobs: Vec<(Vec<String>, Result<Job>)> = Vec::new();
@@ -109,7 +109,7 @@ impl With<'_> {
         if jobs.is_empty() {
             let nothing = match (self.args.json, self.args.resume) {
                 (true, _) => "[]\n",
-                (false, true) if adrift => "",
+                (false, true) if orphaned => "",
                 (false, true) => "Nothing to finish.\n",
                 (false, false) => "No key in the vault.\n",
             };
@@ -152,7 +152,7 @@ impl With<'_> {
     }
 
     fn one(&self, job: &Job, vault: &mut Vault) -> Result<Done> {
-        let Context { env, clock, say, .. } = *self.context;
+        let Context { env, clock, reporter, .. } = *self.context;
         let profile = job.profile.as_str();
         let payload = vault.payload();
         let begun = |payload: &Payload| is_begun(profile, payload);
@@ -183,7 +183,7 @@ impl With<'_> {
                     refresh: true,
                     min_left: None,
                     clock,
-                    say,
+                    reporter,
                 };
                 provider.mfa_session(key, profile, mfa, &sts)
             }
@@ -191,19 +191,19 @@ impl With<'_> {
         let rotate = Rotate {
             profile,
             delete_other: self.args.delete_other,
-            sts: &Sts::connect(&sts, env, deadline, say)?,
-            iam: &Iam::connect(&iam, env, deadline, say)?,
+            sts: &Sts::connect(&sts, env, deadline, reporter)?,
+            iam: &Iam::connect(&iam, env, deadline, reporter)?,
             mfa: session.as_ref().map(|session| session as &rotate::MakeSession),
             cache: &cache,
             sessions_of: &sessions_of,
             deadline,
             pause: &std::thread::sleep,
             clock,
-            say,
+            reporter,
             vault: &mut *vault,
         };
         if self.args.dry_run {
-            return rotate.would().map(Done::Would);
+            return rotate.preview().map(Done::RotationPreview);
         }
         let done = rotate.run().map(Done::Rotated);
         done.map_err(|error| match error.hint {
@@ -268,13 +268,13 @@ impl Done {
                 done.new,
                 done.user
             ),
-            Self::Would(would) if would.finish => format!(
+            Self::RotationPreview(would) if would.finish => format!(
                 "{}: would finish replacing {}, for the user {}",
                 would.profiles.join(", "),
                 would.old,
                 would.user
             ),
-            Self::Would(would) => {
+            Self::RotationPreview(would) => {
                 let made = would.created.map(|at| format!(", made {},", at.to_rfc3339()));
                 let other = would.other.as_ref().map(|other| format!(", after deleting {other}"));
                 format!(
@@ -299,7 +299,7 @@ impl Done {
                 "old": done.old,
                 "new": done.new,
             }),
-            Self::Would(would) => json!({
+            Self::RotationPreview(would) => json!({
                 "profiles": would.profiles,
                 "state": if would.finish { "would-finish" } else { "would-rotate" },
                 "user": would.user,

@@ -46,13 +46,13 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
     if let Some(path) = &args.health_socket {
         bind_local(&mut server, path)?;
     }
-    let ended = serving::served("serve", &names, &args.making, context, |served| {
+    let ended = serving::served("serve", &names, &args.options, context, |served| {
         let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
         let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
         write_token(token_file, &server, mode)?;
         let written = identity(token_file);
         if !address.ip().is_loopback() {
-            context.say.warn(format!(
+            context.reporter.warn(format!(
                 "{} can be reached by others: the token alone guards the credentials, and both \
                  cross that network in the clear",
                 server.address()
@@ -60,7 +60,7 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
         }
         for source in &served.sources {
             let url = server.url(&source.name);
-            context.say.note(format!("vault: serving {} at {url}", source.name));
+            context.reporter.note(format!("vault: serving {} at {url}", source.name));
         }
         let remove_token = || {
             // A server that was started meanwhile may have put its own there.

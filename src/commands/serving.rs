@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::{Context, keep_what_is_needed};
-use crate::cli::Making;
+use crate::cli::CredentialOptions;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
@@ -35,13 +35,13 @@ pub struct Served<'a> {
 pub fn served<T>(
     who: &str,
     names: &[ProfileName],
-    making: &Making,
+    options: &CredentialOptions,
     context: &Context,
     then: impl FnOnce(Served<'_>) -> Result<T>,
 ) -> Result<T> {
     let profiles = context.profiles()?;
     let prompt = context.prompt(None);
-    let spare = || context.can_do_without(&profiles, names, making);
+    let spare = || context.can_do_without(&profiles, names, options);
     let access = context.access_or_spare(&prompt, &spare);
     let mut vault = context.vault(&access)?;
     let cache = context.cache(vault.as_ref().ok().map(|vault| vault.payload()))?;
@@ -50,16 +50,16 @@ pub fn served<T>(
     let opened_by_sops = {
         let vault = vault.as_ref().map_err(Error::clone);
         let payload = vault.as_ref().ok().map(|vault| vault.payload());
-        let mut provider = context.provider(&profiles, vault.clone(), &prompt, &cache, making)?;
+        let mut provider = context.provider(&profiles, vault.clone(), &prompt, &cache, options)?;
         let least = provider.min_left;
         for name in names {
-            let plan = provider.plan(&context.ask(name, making, payload)?)?;
+            let plan = provider.plan(&context.ask(name, options, payload)?)?;
             let asked = provider.asks_a_person(&plan);
             provider.min_left = least.or(asked.is_none().then_some(ENOUGH_TO_START));
             let first = provider.run(plan.clone())?;
-            refuse_endless(who, &plan, &first, making)?;
+            refuse_endless(who, &plan, &first, options)?;
             if let Some(device) = asked {
-                context.say.warn(format!(
+                context.reporter.warn(format!(
                     "the codes of {device} come from a person, so the credentials of profile {name} end with their MFA session"
                 ));
             }
@@ -74,7 +74,7 @@ pub fn served<T>(
     context.env.forget_unlock(!opened_by_sops);
     let nobody = Prompt::new(true, None);
     let vault = vault.as_ref().map_err(Error::clone);
-    let provider = &context.provider(&profiles, vault, &nobody, &cache, making)?;
+    let provider = &context.provider(&profiles, vault, &nobody, &cache, options)?;
     let region = made.first().and_then(|(plan, _)| plan.region.clone());
     let sources = made.into_iter().map(|(plan, first)| Source {
         name: plan.profile.clone(),
@@ -91,14 +91,19 @@ pub fn served<T>(
 }
 
 /// A key that does not end cannot be renewed, and an SDK would not take it from a server.
-fn refuse_endless(who: &str, plan: &Plan, first: &Credentials, making: &Making) -> Result<()> {
+fn refuse_endless(
+    who: &str,
+    plan: &Plan,
+    first: &Credentials,
+    options: &CredentialOptions,
+) -> Result<()> {
     if first.expiration.is_some() && first.is_temporary() {
         return Ok(());
     }
     let profile = &plan.profile;
     let what =
         format!("{who} hands out sessions, and profile {profile} gives a key that does not end");
-    Err(match making.no_session {
+    Err(match options.no_session {
         true => Error::usage(what).hint("leave out --no-session"),
         false => Error::usage(what).hint("let the profile assume a role"),
     })
@@ -115,21 +120,23 @@ fn length(plan: &Plan, first: &Credentials, context: &Context) -> Duration {
 
 /// What a server has to say, on stderr. `quiet` about what goes well, where stderr is a command's.
 pub fn log(context: &Context, quiet: bool) -> Log {
-    let say = context.say;
+    let reporter = context.reporter;
     Arc::new(move |event| match event {
         Event::Renewed { name, ends } => {
             let ends = ends.to_rfc3339();
             match quiet {
-                true => say.debug(format!("renewed {name}, which now lasts until {ends}")),
-                false => say.note(format!("vault: renewed {name}, which now lasts until {ends}")),
+                true => reporter.debug(format!("renewed {name}, which now lasts until {ends}")),
+                false => {
+                    reporter.note(format!("vault: renewed {name}, which now lasts until {ends}"))
+                }
             }
         }
         Event::Failed { name, error } => {
-            say.warn(format!("no new credentials for {name}: {}", error.what));
+            reporter.warn(format!("no new credentials for {name}: {}", error.what));
         }
-        Event::Refused { why, others: 0 } => say.warn(format!("a request was refused: {why}")),
+        Event::Refused { why, others: 0 } => reporter.warn(format!("a request was refused: {why}")),
         Event::Refused { why, others } => {
-            say.warn(format!("a request was refused: {why} (and {others} others before it)"));
+            reporter.warn(format!("a request was refused: {why} (and {others} others before it)"));
         }
     })
 }

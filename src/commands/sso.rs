@@ -15,7 +15,7 @@ pub fn login(args: &SsoLogin, context: &Context) -> Result<()> {
     at_the_place(args.profile.as_deref(), context, |center, _| {
         let login = center.log_in()?;
         let until = login.expires.to_rfc3339();
-        context.say.note(match login.refresh {
+        context.reporter.note(match login.refresh {
             Some(_) => "Logged in; refreshed by itself for as long as AWS allows it".to_owned(),
             None => format!("Logged in until {until}"),
         });
@@ -52,7 +52,7 @@ fn at_the_place<T>(
         cache: &cache,
         prompt: &prompt,
         clock: context.clock,
-        say: context.say,
+        reporter: context.reporter,
     };
     then(&center, &profiles)
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::context::{Context, stdin_text};
-use crate::aws::{Sts, StsError};
+use crate::aws::{ServiceError, Sts};
 use crate::cli::totp::{TotpAdd, TotpCode, TotpList, TotpRemove};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -32,11 +32,11 @@ pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
     let serial = serial_of(&args.device, &profiles, vault.payload())?;
     let (seed, warnings) = Seed::parse(&read_seed(args, &serial, &prompt)?)?;
     for warning in warnings {
-        context.say.warn(warning);
+        context.reporter.warn(warning);
     }
     if serial.starts_with("arn:") && !seed.is_like_aws() {
         context
-            .say
+            .reporter
             .warn("AWS's own devices have SHA1, 6 digits and 30 s, and this seed has others");
     }
     let other = |payload: &Payload| match payload.totp(&serial) {
@@ -202,7 +202,7 @@ fn verify(
         .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))?;
     let (target, _) = profile::places(profiles, context.env, profile)?;
     let deadline = Instant::now() + DEADLINE;
-    let sts = Sts::connect(&target, context.env, deadline, context.say)?;
+    let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
     // Also tells the offset of AWS's clock, without a code.
     sts.caller_identity(&key)?;
     let cache = context.cache(Some(payload))?;
@@ -216,11 +216,11 @@ fn verify(
         match sts.session_token(&key, PROOF, Some((serial, &code))) {
             Ok(_) => return Ok(()),
             // Where claims are recorded nowhere, one code is all that is sent.
-            Err(StsError::MfaInvalid { .. }) if last || !claim.recorded => {
+            Err(ServiceError::MfaInvalid { .. }) if last || !claim.recorded => {
                 return Err(Error::aws(format!("AWS refused the codes of this seed for {serial}"))
                     .hint("it is another device's seed, or was copied wrong; nothing was stored"));
             }
-            Err(StsError::MfaInvalid { .. }) => {}
+            Err(ServiceError::MfaInvalid { .. }) => {}
             Err(error) => return Err(error.into_error()),
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::context::Context;
-use crate::cli::ways::Unlock;
+use crate::cli::key_slots::Unlock;
 use crate::error::{Error, Result};
 use crate::name;
 use crate::os;

@@ -10,7 +10,7 @@ use crate::aws::Sts;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::profile::{self, Profiles};
-use crate::session::{Cache, Standing};
+use crate::session::{Cache, LoginState};
 use crate::vault::Vault;
 
 /// Whoever has no network is not kept waiting.
@@ -94,20 +94,20 @@ pub fn logins(
                 continue;
             }
         };
-        let standing = Standing::of(cache.login(&place.key()).load().as_ref(), now);
+        let state = LoginState::of(cache.login(&place.key()).load().as_ref(), now);
         let url = &place.start_url;
-        let (finding, until) = match standing {
-            Standing::None => {
+        let (finding, until) = match state {
+            LoginState::None => {
                 let advice = format!("vault sso login {profile}");
                 (
                     report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice),
                     None,
                 )
             }
-            Standing::Refreshed => {
+            LoginState::Refreshed => {
                 (report.ok("sso.login", format!("{url}: logged in, and refreshed by itself")), None)
             }
-            Standing::Until(end) => {
+            LoginState::Until(end) => {
                 let end = end.to_rfc3339();
                 (report.ok("sso.login", format!("{url}: logged in until {end}")), Some(end))
             }
@@ -115,7 +115,7 @@ pub fn logins(
         finding.with(json!({
             "profile": profile,
             "start_url": url,
-            "logged_in": standing != Standing::None,
+            "logged_in": state != LoginState::None,
             "until": until,
         }));
     }

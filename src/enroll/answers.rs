@@ -1,6 +1,6 @@
 //! What AWS's answers mean for an enrolment.
 
-use crate::aws::{Identity, StsError};
+use crate::aws::{Identity, ServiceError};
 use crate::error::{Error, Result};
 
 /// Whose key it is.
@@ -29,7 +29,7 @@ impl User {
 }
 
 /// The name is another device's.
-pub fn taken(device: &str, serial: &str) -> Error {
+pub fn name_is_taken(device: &str, serial: &str) -> Error {
     Error::refused(format!("there is a device {device:?} at AWS, and its seed is not in the vault"))
         .hint(format!(
             "choose another name by --device, or, if nobody uses it: aws iam delete-virtual-mfa-device --serial-number {serial}"
@@ -37,7 +37,7 @@ pub fn taken(device: &str, serial: &str) -> Error {
 }
 
 /// AWS's refusal, with what it most often comes from.
-pub fn denied(error: StsError) -> Error {
+pub fn denied(error: ServiceError) -> Error {
     let policies = error.is("AccessDenied");
     let error = error.into_error();
     if policies && error.hint.is_none() {

@@ -164,11 +164,12 @@ mod tests {
     #[test]
     fn one_that_neither_listens_nor_answers_is_left_at_the_deadline_and_killed() {
         let soon = Duration::from_millis(50);
-        for (script, say) in [("sleep 600; true", &b""[..]), ("sleep 600; true", &[b'x'; 200_000])]
+        for (script, reporter) in
+            [("sleep 600; true", &b""[..]), ("sleep 600; true", &[b'x'; 200_000])]
         {
             let mut talk = talk(script, soon);
             let pid = talk.child.id();
-            let failure = talk.say(say).and_then(|()| talk.line().map(drop)).unwrap_err();
+            let failure = talk.say(reporter).and_then(|()| talk.line().map(drop)).unwrap_err();
             assert!(matches!(failure, Failure::TimedOut));
             drop(talk);
             assert!(os::testing::is_over(pid));

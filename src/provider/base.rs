@@ -82,12 +82,17 @@ impl Provider<'_> {
             Base::Environment => self.environment()?,
             Base::Container { url } => {
                 let authorization = self.authorization()?;
-                let given =
-                    host::container(url, authorization.as_ref(), self.env, deadline, self.say)?;
+                let given = host::container(
+                    url,
+                    authorization.as_ref(),
+                    self.env,
+                    deadline,
+                    self.reporter,
+                )?;
                 self.lasting(given, "the container's credentials agent")?
             }
             Base::Instance { endpoint } => {
-                let given = host::instance(endpoint, self.env, deadline, self.say)?;
+                let given = host::instance(endpoint, self.env, deadline, self.reporter)?;
                 self.lasting(given, "the instance metadata service")?
             }
             Base::WebIdentity(token) => return self.token(token, deadline).map(Start::Token),
@@ -156,7 +161,7 @@ impl Provider<'_> {
         deadline: Instant,
     ) -> Result<Credentials> {
         let name = format!("the credential_process of profile {profile:?}");
-        self.say.debug(format!("running {name}"));
+        self.reporter.debug(format!("running {name}"));
         let output = self
             .helper("credential_process", profile, command, deadline)?
             .map_err(|failure| failed(&name, &failure))?;

@@ -30,7 +30,7 @@ impl Provider<'_> {
     /// Asks the mfa_process, or a person. Both may take long, so nobody who calls this holds a lock.
     pub(super) fn ask(&self, profile: &str, mfa: &Mfa, deadline: Instant) -> Result<Secret> {
         if let Some(command) = &mfa.process {
-            self.say.debug("running the mfa_process");
+            self.reporter.debug("running the mfa_process");
             let output = self
                 .helper("mfa_process", profile, command, deadline)?
                 .map_err(|failure| failed("the mfa_process", &failure).into_mfa())?;

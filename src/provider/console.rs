@@ -26,7 +26,7 @@ impl Provider<'_> {
     pub fn console_address(&self, console: Console) -> Result<Secret> {
         let Console { plan, federation, session, signin, destination } = console;
         // What is wrong with its address is said before a code is spent.
-        let service = SigninService::connect(&signin, self.env, self.say)?;
+        let service = SigninService::connect(&signin, self.env, self.reporter)?;
         // Whose console ends with a role that is nearly over has to come again at once: a cached one
         // has to have most of its time left.
         let least = plan.steps.last().and_then(Step::duration).map(|whole| whole / 4 * 3);
@@ -41,7 +41,7 @@ impl Provider<'_> {
         let deadline = self.deadline();
         let credentials = if credentials.is_temporary() {
             if handed_out && federation.asked {
-                self.say
+                self.reporter
                     .warn("--duration has no effect: the credentials are handed out as they are");
             }
             credentials
@@ -60,16 +60,16 @@ impl Provider<'_> {
         deadline: Instant,
     ) -> Result<Credentials> {
         if federation.without_mfa {
-            self.say.warn(
+            self.reporter.warn(
                 "a user's own key opens the console without MFA: what demands it there will refuse",
             );
         }
-        let sts = Sts::connect(&federation.sts, self.env, deadline, self.say)?;
+        let sts = Sts::connect(&federation.sts, self.env, deadline, self.reporter)?;
         let name = session_name(&sts.caller_identity(key)?);
-        self.say.debug(format!("calling GetFederationToken for {name}"));
+        self.reporter.debug(format!("calling GetFederationToken for {name}"));
         let made = sts.federation_token(key, &name, federation.duration);
         if let Some(warning) = sts.clock_warning() {
-            self.say.warn(warning);
+            self.reporter.warn(warning);
         }
         made.map_err(|error| {
             let error = Error::from(error);

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::aws::{DeviceCode, NoToken, StsError, Tokens};
+use crate::aws::{DeviceCode, NoToken, ServiceError, Tokens};
 use crate::error::{Error, Result};
 use crate::name::show_duration;
-use crate::say::Say;
+use crate::reporter::Reporter;
 
 /// What `slow_down` adds to the interval, from then on (RFC 8628, section 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
@@ -28,7 +28,7 @@ pub(super) fn invitation(device: &DeviceCode) -> [String; 3] {
 pub(super) fn wait_for_a_person(
     device: &DeviceCode,
     ends: Instant,
-    say: Say,
+    reporter: Reporter,
     ask: &dyn Fn() -> Result<Tokens, NoToken>,
 ) -> Result<Tokens> {
     let mut pace = Pace { interval: device.interval };
@@ -46,7 +46,7 @@ pub(super) fn wait_for_a_person(
             && !said
         {
             said = true;
-            say.warn(format!("{}; trying again", error.into_error().what));
+            reporter.warn(format!("{}; trying again", error.into_error().what));
         }
         std::thread::sleep(pause);
     }
@@ -66,10 +66,10 @@ impl Pace {
             // "On encountering a connection timeout, clients MUST unilaterally reduce their polling
             // frequency"; doubling is what the RFC names.
             NoToken::Failed(
-                StsError::Timeout { .. }
-                | StsError::Unreachable { .. }
-                | StsError::Unavailable { .. }
-                | StsError::Throttled { .. },
+                ServiceError::Timeout { .. }
+                | ServiceError::Unreachable { .. }
+                | ServiceError::Unavailable { .. }
+                | ServiceError::Throttled { .. },
             ) => self.interval = self.interval.saturating_mul(2),
             NoToken::Expired | NoToken::Denied | NoToken::Over | NoToken::Failed(_) => return None,
         }
@@ -107,7 +107,7 @@ mod tests {
     }
 
     fn timeout() -> NoToken {
-        NoToken::Failed(StsError::Timeout { place: "oidc.example:443".to_owned() })
+        NoToken::Failed(ServiceError::Timeout { origin: "oidc.example:443".to_owned() })
     }
 
     #[test]
@@ -124,7 +124,7 @@ mod tests {
             (NoToken::Expired, None),
             (NoToken::Denied, None),
             (NoToken::Over, None),
-            (NoToken::Failed(StsError::MfaMissing), None),
+            (NoToken::Failed(ServiceError::MfaMissing), None),
         ] {
             assert_eq!(pace.after(&answer), seconds.map(Duration::from_secs), "{answer:?}");
         }
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_end_has_its_words() {
-        let quiet = Say { quiet: true, debug: false };
+        let quiet = Reporter { quiet: true, debug: false };
         let end = |no: fn() -> NoToken| {
             let ends = Instant::now() + Duration::from_secs(1);
             wait_for_a_person(&device(), ends, quiet, &|| Err(no())).unwrap_err().what

@@ -23,7 +23,7 @@ use crate::error::{Class, Error, Result};
 
 use crate::profile::{self, Ask, Base, Mfa, Plan, Profiles, Step, Target};
 use crate::prompt::Prompt;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 use crate::session::Cache;
 use crate::vault::Vault;
@@ -57,7 +57,7 @@ pub struct Provider<'a> {
     /// Time.
     pub clock: Clock,
     /// Where warnings go.
-    pub say: Say,
+    pub reporter: Reporter,
 }
 
 impl Provider<'_> {
@@ -99,7 +99,7 @@ impl Provider<'_> {
             _ => plan,
         };
         for note in &plan.notes {
-            self.say.warn(note);
+            self.reporter.warn(note);
         }
         let base = match base {
             Start::Credentials(credentials) if plan.steps.is_empty() => return Ok(credentials),

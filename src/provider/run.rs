@@ -9,13 +9,13 @@ use super::Provider;
 use super::base::Start;
 use super::code::Code;
 use super::sso::NoCredentials;
-use crate::aws::{Sts, StsError};
+use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::profile::{Base, Mfa, Plan, Step, Target};
 use crate::secret::Secret;
-use crate::session::{Cache, Kind, Length, NotMade, Obtained, Wanted};
+use crate::session::{Cache, Length, NotMade, Obtained, SessionKind, Wanted};
 
 /// A code that waited longer than this for a lock is not sent: AWS takes it for a step or two beyond its
 /// own of 30 s, and nobody knows how old it was when it was given.
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
             self.ask(mfa);
         };
         if let Some(warning) = self.sts.get().and_then(Sts::clock_warning) {
-            self.provider.say.warn(warning);
+            self.provider.reporter.warn(warning);
         }
         Ok(made.credentials)
     }
@@ -133,9 +133,9 @@ impl<'a> Run<'a> {
         let wanted = Wanted {
             profile: &self.plan.profile,
             kind: match self.plan.steps[at] {
-                Step::Session { .. } => Kind::Session,
-                Step::Role { .. } | Step::WebIdentity { .. } => Kind::Role,
-                Step::SsoRole { .. } => Kind::Sso,
+                Step::Session { .. } => SessionKind::Session,
+                Step::Role { .. } | Step::WebIdentity { .. } => SessionKind::Role,
+                Step::SsoRole { .. } => SessionKind::Sso,
             },
             key: &key,
             length: match self.plan.steps[at] {
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
         let Step::WebIdentity { role_arn, session_name, duration } = &self.plan.steps[at] else {
             return Err(Failed::Ours(Error::other("a plan has no use for its token")));
         };
-        self.provider.say.debug(format!("calling AssumeRoleWithWebIdentity for {role_arn}"));
+        self.provider.reporter.debug(format!("calling AssumeRoleWithWebIdentity for {role_arn}"));
         let sts = self.sts()?;
         Ok(sts.assume_role_with_web_identity(token, role_arn, session_name, *duration)?)
     }
@@ -264,19 +264,19 @@ impl<'a> Run<'a> {
         step: &Step,
         from: &Credentials,
         mfa: Option<(&str, &Secret)>,
-    ) -> std::result::Result<Credentials, StsError> {
-        let sts = self.sts().map_err(StsError::Setup)?;
+    ) -> std::result::Result<Credentials, ServiceError> {
+        let sts = self.sts().map_err(ServiceError::Setup)?;
         match step {
             Step::Session { duration, .. } => {
-                self.provider.say.debug("calling GetSessionToken");
+                self.provider.reporter.debug("calling GetSessionToken");
                 sts.session_token(from, *duration, mfa)
             }
             Step::Role { role, .. } => {
-                self.provider.say.debug(format!("calling AssumeRole for {}", role.arn));
+                self.provider.reporter.debug(format!("calling AssumeRole for {}", role.arn));
                 sts.assume_role(from, role, mfa)
             }
             Step::WebIdentity { .. } | Step::SsoRole { .. } => {
-                Err(StsError::Setup(Error::other("a plan wants a token and has credentials")))
+                Err(ServiceError::Setup(Error::other("a plan wants a token and has credentials")))
             }
         }
     }
@@ -285,19 +285,18 @@ impl<'a> Run<'a> {
         if let Some(sts) = self.sts.get() {
             return Ok(sts);
         }
-        let Provider { env, say, .. } = self.provider;
+        let Provider { env, reporter, .. } = self.provider;
         let Some(target) = &self.plan.sts else {
             return Err(Error::other("a plan with steps names no STS"));
         };
-        let sts = Sts::connect(target, env, self.deadline.get(), *say)?;
+        let sts = Sts::connect(target, env, self.deadline.get(), *reporter)?;
         Ok(self.sts.get_or_init(|| sts))
     }
 
     /// True if a role was refused over a session whose code is old, and nobody has to be asked for a
     /// new one.
     fn wants_a_newer_code(&self, at: usize, error: &Failed, made: Timestamp) -> bool {
-        let denied =
-            matches!(error, Failed::Aws(StsError::Denied { code, .. }) if code == "AccessDenied");
+        let denied = matches!(error, Failed::Aws(ServiceError::Denied { code, .. }) if code == "AccessDenied");
         let age = self.provider.clock.now().seconds_since(made);
         let old = u64::try_from(age).is_ok_and(|age| age > OLD_CODE.as_secs());
         let before = at.checked_sub(1).and_then(|before| self.plan.steps.get(before));
@@ -309,15 +308,15 @@ impl<'a> Run<'a> {
 /// Why a step gave nothing.
 enum Failed {
     /// AWS's word, or its silence.
-    Aws(StsError),
+    Aws(ServiceError),
     /// No code to be had, or no time left.
     Ours(Error),
     /// Somebody has to be asked for a code first.
     Unasked,
 }
 
-impl From<StsError> for Failed {
-    fn from(error: StsError) -> Self {
+impl From<ServiceError> for Failed {
+    fn from(error: ServiceError) -> Self {
         Self::Aws(error)
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::Provider;
 use super::base::Start;
 use super::device::{invitation, wait_for_a_person};
-use crate::aws::{NotGiven, NotRefreshed, Oidc, Portal, StsError, Tokens};
+use crate::aws::{NotGiven, NotRefreshed, Oidc, Portal, ServiceError, Tokens};
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::profile::{Base, Plan, SignOn};
 use crate::prompt::Prompt;
 use crate::random;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
-use crate::session::{Cache, Login, LoginLock, LoginPlace, Standing};
+use crate::session::{Cache, Login, LoginLock, LoginPlace, LoginState};
 
 /// For each of: the calls before a person is asked, a refresh, a logout.
 const DEADLINE: Duration = Duration::from_secs(50);
@@ -44,7 +44,7 @@ pub struct IdentityCenter<'a> {
     /// Time.
     pub clock: Clock,
     /// Where warnings go.
-    pub say: Say,
+    pub reporter: Reporter,
 }
 
 /// Why a role gives no credentials.
@@ -74,14 +74,15 @@ impl IdentityCenter<'_> {
                 .hint("name one by --cache-dir"));
         }
         let oidc = self.oidc(Instant::now() + DEADLINE)?;
-        let client = oidc.register(&self.sign_on.scopes).map_err(StsError::into_error)?;
-        let device = oidc.start(&client, &self.sign_on.start_url).map_err(StsError::into_error)?;
+        let client = oidc.register(&self.sign_on.scopes).map_err(ServiceError::into_error)?;
+        let device =
+            oidc.start(&client, &self.sign_on.start_url).map_err(ServiceError::into_error)?;
         let ends = Instant::now() + device.expires_in;
         self.prompt.show(&invitation(&device));
 
         let oidc = self.oidc(ends)?;
         let ask = || oidc.token(&client, &device);
-        let tokens = wait_for_a_person(&device, ends, self.say, &ask)?;
+        let tokens = wait_for_a_person(&device, ends, self.reporter, &ask)?;
         let login = Login {
             id: format!("{:032x}", u128::from_ne_bytes(*random::bytes()?)),
             expires: self.clock.now().plus(tokens.expires_in),
@@ -196,7 +197,7 @@ impl IdentityCenter<'_> {
             }
             // Over by our clock is no word of AWS's.
             if is_refused(&login) {
-                keep(&lock, &login.ended(), self.say);
+                keep(&lock, &login.ended(), self.reporter);
             }
             return Err(NoCredentials::LoggedOut);
         };
@@ -210,18 +211,18 @@ impl IdentityCenter<'_> {
                 let expires = now().plus(tokens.expires_in);
                 let login = Login { access: tokens.access, expires, refresh, ..login };
                 // The old refresh token may be worth nothing by now, so this comes first.
-                keep(&lock, &login, self.say);
+                keep(&lock, &login, self.reporter);
                 Ok(login.access)
             }
             Err(NotRefreshed::Failed(_)) if valid(&login) => Ok(login.access),
             Err(NotRefreshed::Failed(error)) => Err(NoCredentials::Ours(error.into_error())),
             Err(NotRefreshed::Over) if valid(&login) => {
                 let login = Login { refresh: None, ..login };
-                keep(&lock, &login, self.say);
+                keep(&lock, &login, self.reporter);
                 Ok(login.access)
             }
             Err(NotRefreshed::Over) => {
-                keep(&lock, &login.ended(), self.say);
+                keep(&lock, &login.ended(), self.reporter);
                 Err(NoCredentials::LoggedOut)
             }
         }
@@ -253,7 +254,7 @@ impl IdentityCenter<'_> {
         let place = self.place();
         let lock = place.lock(deadline)?;
         if let Some(login) = place.load().filter(|login| is_of(token, login)) {
-            keep(&lock, &login.ended(), self.say);
+            keep(&lock, &login.ended(), self.reporter);
         }
         Ok(())
     }
@@ -263,21 +264,21 @@ impl IdentityCenter<'_> {
     }
 
     fn oidc(&self, deadline: Instant) -> Result<Oidc> {
-        Oidc::connect(&self.sign_on.oidc, self.env, deadline, self.say)
+        Oidc::connect(&self.sign_on.oidc, self.env, deadline, self.reporter)
     }
 
     fn portal(&self, deadline: Instant) -> Result<Portal> {
-        Portal::connect(&self.sign_on.portal, self.env, deadline, self.say)
+        Portal::connect(&self.sign_on.portal, self.env, deadline, self.reporter)
     }
 }
 
 impl Provider<'_> {
     /// What is left of the login that a plan starts from, if it starts from one: with the profile to log
     /// in for.
-    pub fn login_of<'p>(&self, plan: &'p Plan) -> Option<(&'p str, Standing)> {
+    pub fn login_of<'p>(&self, plan: &'p Plan) -> Option<(&'p str, LoginState)> {
         let Base::Sso { profile, sign_on } = &plan.base else { return None };
         let login = self.cache.login(&sign_on.key()).load();
-        Some((profile, Standing::of(login.as_ref(), self.clock.now())))
+        Some((profile, LoginState::of(login.as_ref(), self.clock.now())))
     }
 
     /// Where a profile logs in.
@@ -286,8 +287,8 @@ impl Provider<'_> {
         profile: &'b str,
         sign_on: &'b SignOn,
     ) -> IdentityCenter<'b> {
-        let Provider { env, cache, prompt, clock, say, .. } = *self;
-        IdentityCenter { sign_on, profile, env, cache, prompt, clock, say }
+        let Provider { env, cache, prompt, clock, reporter, .. } = *self;
+        IdentityCenter { sign_on, profile, env, cache, prompt, clock, reporter }
     }
 
     /// The login that there is, or the one that a person makes now.
@@ -324,8 +325,8 @@ fn is_of(token: &Secret, login: &Login) -> bool {
 }
 
 /// Keeps what a refresh gave. Where that cannot be, this process still has it.
-fn keep(lock: &LoginLock, login: &Login, say: Say) {
+fn keep(lock: &LoginLock, login: &Login, reporter: Reporter) {
     if let Err(error) = lock.keep(login) {
-        say.warn(error.what);
+        reporter.warn(error.what);
     }
 }

@@ -37,7 +37,7 @@ impl Provider<'_> {
             Token::Process { profile, command } => {
                 let kind = "web_identity_token_process";
                 let name = format!("the {kind} of profile {profile:?}");
-                self.say.debug(format!("running {name}"));
+                self.reporter.debug(format!("running {name}"));
                 let mut output = self
                     .helper(kind, profile, command, deadline)?
                     .map_err(|failure| failed(&name, &failure))?;

@@ -1,7 +1,7 @@
 //! The keys of the user that are neither the old nor the new one.
 
 use super::{Run, User};
-use crate::aws::{LastUse, ListedKey, StsError};
+use crate::aws::{LastUse, ListedKey, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::vault::Rotation;
@@ -18,7 +18,7 @@ impl Run<'_, '_> {
             self.refuse_other(user, &other, used.as_ref())?;
             // Only for a vault that can take the new key.
             self.with.vault.change(|_| Ok(()))?;
-            self.with.say.note(format!("Deleting {}", in_words(&other, used.as_ref())));
+            self.with.reporter.note(format!("Deleting {}", in_words(&other, used.as_ref())));
             self.delete(old, user, &other.id)?;
         }
         Ok(())
@@ -36,9 +36,9 @@ impl Run<'_, '_> {
             let in_vault = !self.with.vault.payload().profiles_of(&other.id).is_empty();
             if !in_time || in_vault || used.as_ref().is_some_and(|used| used.at.is_some()) {
                 self.refuse_other(user, &other, used.as_ref())?;
-                self.with.say.note(format!("Deleting {}", in_words(&other, used.as_ref())));
+                self.with.reporter.note(format!("Deleting {}", in_words(&other, used.as_ref())));
             }
-            self.with.say.debug(format!("deleting {}, whose secret is lost", other.id));
+            self.with.reporter.debug(format!("deleting {}, whose secret is lost", other.id));
             self.delete(old, user, &other.id)?;
         }
         Ok(())
@@ -97,7 +97,7 @@ pub(super) fn in_words(key: &ListedKey, used: Option<&LastUse>) -> String {
 }
 
 /// AWS's refusal, with what it most often comes from.
-pub(super) fn denied(error: StsError) -> Error {
+pub(super) fn denied(error: ServiceError) -> Error {
     let policies = error.is("AccessDenied");
     let error = error.into_error();
     if policies && error.hint.is_none() {

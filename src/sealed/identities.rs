@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::encrypted_file::EncryptedFile;
 use super::grammar::Scanned;
-use super::keys::{Kind, Recipient, holds_secret};
+use super::keys::{Recipient, RecipientKind, holds_secret};
 use super::text::{self, Carried, Piece, Pieces, begins};
 use super::turns::Turns;
 use super::unsupported::Unsupported;
@@ -77,10 +77,10 @@ impl Identity {
             Key::X25519(key) => Some(Recipient::from_x25519(key.to_public())),
             Key::Ssh(key) => {
                 let key = age::ssh::Recipient::try_from((**key).clone()).ok()?;
-                Some(Recipient { kind: Kind::Ssh(Box::new(key)) })
+                Some(Recipient { kind: RecipientKind::Ssh(Box::new(key)) })
             }
             Key::SshEncrypted(key) => {
-                Some(Recipient { kind: Kind::Ssh(Box::new(key.recipient())) })
+                Some(Recipient { kind: RecipientKind::Ssh(Box::new(key.recipient())) })
             }
             Key::File(_) | Key::Plugin(_) | Key::Unsupported(_) => None,
         }

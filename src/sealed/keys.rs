@@ -13,12 +13,12 @@ use crate::error::{Error, Result};
 /// Whom a vault is written for. Displayed as it is written, comments left out.
 #[derive(Clone)]
 pub struct Recipient {
-    pub(super) kind: Kind,
+    pub(super) kind: RecipientKind,
 }
 
 /// The kinds of recipient.
 #[derive(Clone)]
-pub(super) enum Kind {
+pub(super) enum RecipientKind {
     X25519(Box<age::x25519::Recipient>),
     Ssh(Box<age::ssh::Recipient>),
     Tag(Box<age::tag::Recipient>),
@@ -29,11 +29,11 @@ pub(super) enum Kind {
 impl std::fmt::Display for Recipient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.kind {
-            Kind::X25519(key) => key.fmt(f),
-            Kind::Ssh(key) => key.fmt(f),
-            Kind::Tag(key) => key.fmt(f),
-            Kind::TagPq(key) => key.fmt(f),
-            Kind::Plugin(key) => key.fmt(f),
+            RecipientKind::X25519(key) => key.fmt(f),
+            RecipientKind::Ssh(key) => key.fmt(f),
+            RecipientKind::Tag(key) => key.fmt(f),
+            RecipientKind::TagPq(key) => key.fmt(f),
+            RecipientKind::Plugin(key) => key.fmt(f),
         }
     }
 }
@@ -54,17 +54,17 @@ impl Eq for Recipient {}
 
 impl Recipient {
     pub(super) fn from_x25519(key: age::x25519::Recipient) -> Self {
-        Self { kind: Kind::X25519(Box::new(key)) }
+        Self { kind: RecipientKind::X25519(Box::new(key)) }
     }
 
     pub(super) fn is_x25519(&self) -> bool {
-        matches!(self.kind, Kind::X25519(_))
+        matches!(self.kind, RecipientKind::X25519(_))
     }
 
     /// The program that must be there at each write, for a plugin's recipient.
     pub fn program(&self) -> Option<String> {
         match &self.kind {
-            Kind::Plugin(key) => Some(plugin::program(key.plugin())),
+            RecipientKind::Plugin(key) => Some(plugin::program(key.plugin())),
             _ => None,
         }
     }
@@ -105,7 +105,7 @@ pub fn parse_recipient(text: &str) -> Result<Recipient> {
         return Err(Error::usage("a recipient is one line"));
     }
     let kind = if text.starts_with("ssh-") {
-        Kind::Ssh(Box::new(ssh::parse_public(text)?))
+        RecipientKind::Ssh(Box::new(ssh::parse_public(text)?))
     } else if text.starts_with("age1") {
         parse_age(text).ok_or_else(|| {
             // Only what a terminal shows as it is.
@@ -135,17 +135,17 @@ pub(super) fn holds_secret(text: &str) -> bool {
             .is_ok_and(|decoded| std::str::from_utf8(&decoded).is_ok_and(secret))
 }
 
-fn parse_age(text: &str) -> Option<Kind> {
+fn parse_age(text: &str) -> Option<RecipientKind> {
     if let Ok(key) = text.parse() {
-        return Some(Kind::X25519(Box::new(key)));
+        return Some(RecipientKind::X25519(Box::new(key)));
     }
     if text.starts_with("age1tag1") {
-        return text.parse().ok().map(|key| Kind::Tag(Box::new(key)));
+        return text.parse().ok().map(|key| RecipientKind::Tag(Box::new(key)));
     }
     if text.starts_with("age1tagpq1") {
-        return text.parse().ok().map(|key| Kind::TagPq(Box::new(key)));
+        return text.parse().ok().map(|key| RecipientKind::TagPq(Box::new(key)));
     }
-    text.parse().ok().map(Kind::Plugin)
+    text.parse().ok().map(RecipientKind::Plugin)
 }
 
 /// Reads a recipients file: one recipient in a line, blank lines and `#` comments between. As in

@@ -9,7 +9,7 @@ use age_core::format::{FileKey as AgeKey, Stanza};
 use sha2::{Digest, Sha256};
 
 use super::decrypt::decrypt;
-use super::keys::{Kind, Recipient};
+use super::keys::{Recipient, RecipientKind};
 use super::slot::{self, Slot};
 use super::{FILE_LIMIT, FileKey, STANZA_LIMIT, armor, copy_key, plugin, scan};
 use crate::error::{Class, Error, Result};
@@ -164,11 +164,11 @@ impl All<'_> {
 /// The stanzas for one recipient, and the labels that others must share to stand beside it.
 fn wrap_one(recipient: &Recipient, file_key: &AgeKey) -> Result<(Vec<Stanza>, HashSet<String>)> {
     let wrapped = match &recipient.kind {
-        Kind::X25519(key) => key.wrap_file_key(file_key),
-        Kind::Ssh(key) => key.wrap_file_key(file_key),
-        Kind::Tag(key) => key.wrap_file_key(file_key),
-        Kind::TagPq(key) => key.wrap_file_key(file_key),
-        Kind::Plugin(key) => return plugin::wrap(key, &recipient.brief(), file_key),
+        RecipientKind::X25519(key) => key.wrap_file_key(file_key),
+        RecipientKind::Ssh(key) => key.wrap_file_key(file_key),
+        RecipientKind::Tag(key) => key.wrap_file_key(file_key),
+        RecipientKind::TagPq(key) => key.wrap_file_key(file_key),
+        RecipientKind::Plugin(key) => return plugin::wrap(key, &recipient.brief(), file_key),
     };
     wrapped.map_err(|_| Error::not_saved(format!("cannot write for {}", recipient.brief())))
 }

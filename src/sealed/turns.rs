@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Lock, LockError};
-use crate::say::Say;
+use crate::reporter::Reporter;
 
 /// The longest wait.
 const WAIT: Duration = Duration::from_secs(45);
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Gives the turn to derive a key.
 pub struct Turns<'a> {
     place: Option<Box<dyn Fn() -> Option<PathBuf> + Sync + 'a>>,
-    say: Say,
+    reporter: Reporter,
     deadline: Option<Instant>,
     longest: Duration,
 }
@@ -45,7 +45,12 @@ impl std::fmt::Debug for Turns<'_> {
 impl Turns<'static> {
     /// Waits for nobody.
     pub const fn nobody() -> Self {
-        Self { place: None, say: Say { quiet: true, debug: false }, deadline: None, longest: WAIT }
+        Self {
+            place: None,
+            reporter: Reporter { quiet: true, debug: false },
+            deadline: None,
+            longest: WAIT,
+        }
     }
 }
 
@@ -55,10 +60,10 @@ impl<'a> Turns<'a> {
     /// swallows what is said: then only under `--debug`, and nobody waits beyond it.
     pub fn new(
         place: impl Fn() -> Option<PathBuf> + Sync + 'a,
-        say: Say,
+        reporter: Reporter,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { place: Some(Box::new(place)), say, deadline, longest: WAIT }
+        Self { place: Some(Box::new(place)), reporter, deadline, longest: WAIT }
     }
 
     /// Waits for the turn, which lasts until the lock is dropped. `None`: there is no place for locks.
@@ -70,7 +75,8 @@ impl<'a> Turns<'a> {
         };
         let without = |why: String| {
             let shown = place.display();
-            self.say.debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
+            self.reporter
+                .debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
             Ok(None)
         };
         let start = Instant::now();
@@ -123,8 +129,8 @@ impl<'a> Turns<'a> {
     fn say_that_it_waits(&self) {
         let text = "waiting for other processes of this user that try a passphrase";
         match self.deadline {
-            None => self.say.note(format!("vault: {text}")),
-            Some(_) => self.say.debug(text),
+            None => self.reporter.note(format!("vault: {text}")),
+            Some(_) => self.reporter.debug(text),
         }
     }
 }
@@ -144,7 +150,7 @@ mod tests {
     }
 
     fn turns(place: &Path) -> Turns<'_> {
-        let turns = Turns::new(|| Some(place.to_owned()), Say::default(), None);
+        let turns = Turns::new(|| Some(place.to_owned()), Reporter::default(), None);
         Turns { longest: Duration::from_millis(20), ..turns }
     }
 
@@ -228,7 +234,7 @@ mod tests {
     #[test]
     fn where_there_is_no_place_for_a_lock_nobody_waits() {
         assert!(Turns::nobody().wait().unwrap().is_none());
-        assert!(Turns::new(|| None, Say::default(), None).wait().unwrap().is_none());
+        assert!(Turns::new(|| None, Reporter::default(), None).wait().unwrap().is_none());
         let d = Directory::new();
         std::fs::write(d.path.join("passphrase"), "a file").unwrap();
         assert!(turns(&d.path).wait().unwrap().is_none());

@@ -49,7 +49,7 @@ pub(super) struct Sockets {
 }
 
 /// All that a request is answered from.
-struct Desk {
+struct ServerState {
     answers: Arc<Answers>,
     rules: Rules,
     clock: Clock,
@@ -84,24 +84,24 @@ impl Sockets {
     pub(super) fn serve(self, answers: Arc<Answers>, rules: Rules, clock: Clock, log: Log) {
         let connections = Connections::new(capacity(os::open_files()));
         let refused = Refused::default();
-        let desk = Arc::new(Desk { answers, rules, clock, connections, refused, log });
+        let state = Arc::new(ServerState { answers, rules, clock, connections, refused, log });
         let Self { runtime, tcp, local } = self;
         if let Some(local) = local {
-            runtime.spawn(accept_local(Arc::clone(&desk), local));
+            runtime.spawn(accept_local(Arc::clone(&state), local));
         }
         // A task among the others: what block_on polls itself comes round oftener than they do.
-        let accepting = runtime.spawn(accept(desk, tcp));
+        let accepting = runtime.spawn(accept(state, tcp));
         let _ = runtime.block_on(accepting);
     }
 }
 
-async fn accept(desk: Arc<Desk>, listener: TcpListener) {
+async fn accept(state: Arc<ServerState>, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // An answer is one small write; nobody has to wait for a fuller packet.
                 let _ = stream.set_nodelay(true);
-                enter(&desk, stream, false).await;
+                enter(&state, stream, false).await;
                 // Those who are in come before those at the door.
                 tokio::task::yield_now().await;
             }
@@ -110,13 +110,13 @@ async fn accept(desk: Arc<Desk>, listener: TcpListener) {
     }
 }
 
-async fn accept_local(desk: Arc<Desk>, listener: UnixListener) {
+async fn accept_local(state: Arc<ServerState>, listener: UnixListener) {
     let own = os::effective_uid();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 if stream.peer_cred().is_ok_and(|peer| [0, own].contains(&peer.uid())) {
-                    enter(&desk, stream, true).await;
+                    enter(&state, stream, true).await;
                 }
             }
             Err(error) => rest_after(&error).await,
@@ -133,12 +133,12 @@ async fn rest_after(error: &io::Error) {
 }
 
 /// Takes a connection in; another one may have to go.
-async fn enter<S>(desk: &Arc<Desk>, stream: S, local: bool)
+async fn enter<S>(state: &Arc<ServerState>, stream: S, local: bool)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (number, mark, gone) = loop {
-        match desk.connections.enter(Instant::now()) {
+        match state.connections.enter(Instant::now()) {
             Ok(entered) => break entered,
             Err(wait) => tokio::time::sleep(wait).await,
         }
@@ -146,22 +146,27 @@ where
     for gone in gone {
         gone.abort();
     }
-    let own = Arc::clone(desk);
+    let own = Arc::clone(state);
     let task = tokio::spawn(async move {
         let served = converse(&own, stream, &mark, local);
         // How a connection ends is the other side's affair.
         let _ = tokio::time::timeout(LIFE, served).await;
         own.connections.leave(number);
     });
-    desk.connections.ends_by(number, task.abort_handle());
+    state.connections.ends_by(number, task.abort_handle());
 }
 
-async fn converse<S>(desk: &Arc<Desk>, stream: S, mark: &Mark, local: bool) -> hyper::Result<()>
+async fn converse<S>(
+    state: &Arc<ServerState>,
+    stream: S,
+    mark: &Mark,
+    local: bool,
+) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(desk.answer(&request, mark, local)))
+        std::future::ready(Ok::<_, Infallible>(state.answer(&request, mark, local)))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -173,7 +178,7 @@ where
         .await
 }
 
-impl Desk {
+impl ServerState {
     fn answer(
         &self,
         request: &Request<Incoming>,

@@ -10,14 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use zeroize::Zeroizing;
 
-use super::book::Book;
 use super::envelope::{Keys, is_name};
 use super::record::Record;
-use super::{Kind, envelope};
+use super::totp_claims::TotpClaims;
+use super::{SessionKind, envelope};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Holder, ReadError};
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// More than any session or ledger has.
@@ -38,11 +38,11 @@ pub struct Cache {
     keyed: bool,
     pub(super) keys: Keys,
     pub(super) clock: Clock,
-    pub(super) say: Say,
+    pub(super) reporter: Reporter,
     /// The first trouble with the place has been said; there is one warning, not one a file.
     said: AtomicBool,
     /// What this process claimed itself, by ledger: it holds also where nothing can be written.
-    pub(super) claimed: Mutex<BTreeMap<String, Book>>,
+    pub(super) claimed: Mutex<BTreeMap<String, TotpClaims>>,
 }
 
 /// A cached session as it is shown.
@@ -51,7 +51,7 @@ pub struct Listed {
     /// The profile that it was made for. Others with the same source may use it too.
     pub profile: String,
     /// What made it.
-    pub kind: Kind,
+    pub kind: SessionKind,
     /// When it ends.
     pub expiration: Timestamp,
 }
@@ -64,14 +64,14 @@ impl Cache {
         vault_id: &[u8; 16],
         cache_key: &[u8; 32],
         clock: Clock,
-        say: Say,
+        reporter: Reporter,
     ) -> Self {
         Self {
             dir,
             keyed: true,
             keys: Keys::new(vault_id, cache_key),
             clock,
-            say,
+            reporter,
             said: AtomicBool::new(false),
             claimed: Mutex::default(),
         }
@@ -79,8 +79,8 @@ impl Cache {
 
     /// A cache of this process alone, for who has no vault: there is no key to keep one with, and so no
     /// word is said about the place. With a secret, [`Cache::with_secret`] is one in that directory.
-    pub fn without_vault(dir: Option<PathBuf>, clock: Clock, say: Say) -> Self {
-        let cache = Self::open(dir, &[0; 16], &[0; 32], clock, say);
+    pub fn without_vault(dir: Option<PathBuf>, clock: Clock, reporter: Reporter) -> Self {
+        let cache = Self::open(dir, &[0; 16], &[0; 32], clock, reporter);
         Self { keyed: false, said: AtomicBool::new(true), ..cache }
     }
 
@@ -89,7 +89,7 @@ impl Cache {
     pub fn with_secret(&self, secret: &Secret) -> Option<Self> {
         let open = || {
             let key = envelope::key_of_secret(secret);
-            Self::open(self.dir.clone(), &[0; 16], &key, self.clock, self.say)
+            Self::open(self.dir.clone(), &[0; 16], &key, self.clock, self.reporter)
         };
         (!self.keyed).then(open)
     }
@@ -137,13 +137,13 @@ impl Cache {
     }
 
     /// One session: an open, a read and a decryption. Whatever is wrong with it is a miss.
-    pub(super) fn load(&self, kind: Kind, name: &str) -> Option<Record> {
+    pub(super) fn load(&self, kind: SessionKind, name: &str) -> Option<Record> {
         let plain = self.read(kind.as_str(), name)?;
         Record::decode(&plain).or_else(|| self.damaged())
     }
 
     /// Keeps a session, and removes old ones. Where it cannot be kept, that is said once.
-    pub(super) fn store(&self, kind: Kind, name: &str, record: &Record) {
+    pub(super) fn store(&self, kind: SessionKind, name: &str, record: &Record) {
         if let Err(error) = self.write(kind.as_str(), name, &record.encode()) {
             self.unusable(&error);
         }
@@ -216,21 +216,21 @@ impl Cache {
 
     fn warn_once(&self, text: &str) {
         if self.said.swap(true, Ordering::Relaxed) {
-            self.say.debug(text);
+            self.reporter.debug(text);
         } else {
-            self.say.warn(text);
+            self.reporter.warn(text);
         }
     }
 
     /// All sessions that open: of this vault, and whole.
-    fn all(&self) -> Vec<(String, Kind, Record)> {
+    fn all(&self) -> Vec<(String, SessionKind, Record)> {
         let Some(dir) = self.dir.as_deref() else { return Vec::new() };
         let mut all = Vec::new();
         for name in names(&sessions(dir)).into_iter().filter(|name| is_name(name)) {
             let Ok((bytes, _)) = file::read_regular(&sessions(dir).join(&name), FILE_LIMIT) else {
                 continue;
             };
-            for kind in Kind::ALL {
+            for kind in SessionKind::ALL {
                 let plain = self.keys.open(kind.as_str(), &name, bytes.clone());
                 if let Some(record) = plain.and_then(|plain| Record::decode(&plain)) {
                     all.push((name, kind, record));

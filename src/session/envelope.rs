@@ -26,7 +26,7 @@ const VERSION: u8 = 1;
 const NONCE: usize = 24;
 const TAG: usize = 16;
 
-/// The kind of a ledger's file; sessions have [`super::Kind`]'s.
+/// The kind of a ledger's file; sessions have [`super::SessionKind`]'s.
 pub(super) const LEDGER: &str = "ledger";
 /// The kind of a login's file.
 pub(super) const LOGIN: &str = "login";

@@ -9,10 +9,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::Kind;
+use super::SessionKind;
 use super::cache::Cache;
 use super::envelope::TURN;
-use super::record::{Record, Standing};
+use super::record::{Freshness, Record};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ pub struct Wanted<'a> {
     /// The profile, kept inside for `list` and `clear`; it does not tell sessions apart.
     pub profile: &'a str,
     /// What makes it.
-    pub kind: Kind,
+    pub kind: SessionKind,
     /// All that shapes the answer: base key id, roles with their parameters, MFA serial, partition, class
     /// of endpoint, and the duration where `length` is none. Sessions with different keys are different
     /// sessions.
@@ -81,7 +81,7 @@ impl From<Error> for NotMade {
 }
 
 /// What the cache has to say.
-enum Found {
+enum Cached {
     /// This, without further ado.
     Serve(Obtained),
     /// Something valid that one process should renew.
@@ -93,7 +93,7 @@ enum Found {
     Nothing,
 }
 
-impl Found {
+impl Cached {
     /// The length to be made: what is asked for, or that of the session whose place it takes.
     fn length(&self, wanted: &Wanted<'_>) -> Option<Duration> {
         let length = wanted.length.map(|length| length.wanted);
@@ -126,13 +126,13 @@ impl Cache {
         let found = self.look(wanted, &name);
         let mut length = found.length(wanted);
         let (mut old, seen) = match found {
-            Found::Serve(session) => return Ok(session),
-            Found::Renew(record) => {
+            Cached::Serve(session) => return Ok(session),
+            Cached::Renew(record) => {
                 let seen = Some(record.credentials.access_key_id.clone());
                 (Some(record), seen)
             }
-            Found::Before(record) => (None, Some(record.credentials.access_key_id)),
-            Found::Short | Found::Nothing => (None, None),
+            Cached::Before(record) => (None, Some(record.credentials.access_key_id)),
+            Cached::Short | Cached::Nothing => (None, None),
         };
         let wait = match old {
             Some(_) => Duration::ZERO,
@@ -148,16 +148,16 @@ impl Cache {
                 let found = self.look(wanted, &name);
                 length = found.length(wanted);
                 old = match found {
-                    Found::Serve(session) => return Ok(session),
+                    Cached::Serve(session) => return Ok(session),
                     // Made while this one waited: newer than what it would not have, and AWS gives
                     // none that lasts longer. Those behind in the queue would all ask again.
-                    Found::Renew(record) | Found::Before(record)
+                    Cached::Renew(record) | Cached::Before(record)
                         if seen.as_ref() != Some(&record.credentials.access_key_id) =>
                     {
                         return Ok(record.into());
                     }
-                    Found::Renew(record) => Some(record),
-                    Found::Before(_) | Found::Short | Found::Nothing => None,
+                    Cached::Renew(record) => Some(record),
+                    Cached::Before(_) | Cached::Short | Cached::Nothing => None,
                 };
                 Some(lock)
             }
@@ -167,7 +167,7 @@ impl Cache {
         match (mint(length), old) {
             (Ok(made), _) => Ok(self.keep(wanted, &name, made, length, lock.is_some())),
             (Err(NotMade::Failed(error)), Some(mut record)) if record.ends > self.clock.now() => {
-                self.say.warn(format!(
+                self.reporter.warn(format!(
                     "the session for {} could not be renewed, it lasts until {}: {}",
                     wanted.profile,
                     record.ends.to_rfc3339(),
@@ -191,17 +191,17 @@ impl Cache {
         self.lock(TURN, &name, wait).ok().flatten()
     }
 
-    fn look(&self, wanted: &Wanted<'_>, name: &str) -> Found {
-        let Some(record) = self.load(wanted.kind, name) else { return Found::Nothing };
+    fn look(&self, wanted: &Wanted<'_>, name: &str) -> Cached {
+        let Some(record) = self.load(wanted.kind, name) else { return Cached::Nothing };
         let before = wanted.not_before.is_some_and(|time| record.made < time);
-        match record.standing(self.clock.now(), wanted.min_left) {
-            Standing::Over => Found::Nothing,
+        match record.freshness(self.clock.now(), wanted.min_left) {
+            Freshness::Over => Cached::Nothing,
             _ if wanted.length.is_some_and(|length| record.is_shorter(length.least)) => {
-                Found::Short
+                Cached::Short
             }
-            _ if before => Found::Before(record),
-            Standing::Fresh => Found::Serve(record.into()),
-            Standing::Due => Found::Renew(record),
+            _ if before => Cached::Before(record),
+            Freshness::Fresh => Cached::Serve(record.into()),
+            Freshness::Due => Cached::Renew(record),
         }
     }
 

@@ -11,9 +11,9 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::book::{Book, Claimed, Now, Pick};
 use super::cache::Cache;
 use super::envelope::LEDGER;
+use super::totp_claims::{Claimed, Now, Pick, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Lock, LockError, Planted};
@@ -100,7 +100,7 @@ impl Ledger<'_> {
         let period = i64::try_from(period).unwrap_or(i64::MAX);
         let now = self.now(now.seconds_since(self.cache.clock.now()));
         let plain = self.cache.read(LEDGER, &self.name);
-        let book = plain.and_then(|plain| Book::decode(&plain)).unwrap_or_default();
+        let book = plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default();
         let (left, next) = book.left(period, now);
         (left, Timestamp(next))
     }
@@ -149,16 +149,16 @@ impl Ledger<'_> {
 
     /// What is in the file; under the lock, what cannot be read is not taken for empty. A torn one is:
     /// a ledger is replaced without a sync, and after a power cut its claims are old.
-    fn book(&self, lock: Option<&Lock>) -> Result<Book> {
+    fn book(&self, lock: Option<&Lock>) -> Result<TotpClaims> {
         if lock.is_none() {
-            return Ok(Book::default());
+            return Ok(TotpClaims::default());
         }
         let plain = self.cache.try_read(LEDGER, &self.name);
         let plain = plain.map_err(|error| self.unrecorded(self.path(), &error))?;
-        Ok(plain.and_then(|plain| Book::decode(&plain)).unwrap_or_default())
+        Ok(plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default())
     }
 
-    fn save(&self, lock: Option<&Lock>, book: &Book) -> Result<()> {
+    fn save(&self, lock: Option<&Lock>, book: &TotpClaims) -> Result<()> {
         if lock.is_none() {
             return Ok(());
         }

@@ -91,7 +91,7 @@ impl Login {
 
 /// What a login is still good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum LoginState {
     /// Nothing, or there is none.
     None,
     /// It can be refreshed without a person, until AWS says otherwise.
@@ -100,7 +100,7 @@ pub enum Standing {
     Until(Timestamp),
 }
 
-impl Standing {
+impl LoginState {
     /// What a login, or none, is good for at a time.
     pub fn of(login: Option<&Login>, now: Timestamp) -> Self {
         match login {
@@ -252,19 +252,19 @@ mod tests {
     fn a_login_stands_while_it_lasts_or_can_be_refreshed() {
         let at = |seconds: i64| Timestamp(NOON + seconds);
         for (refresh, now, expected) in [
-            (false, 59, Standing::Until(at(60))),
-            (false, 60, Standing::None),
-            (true, 60, Standing::Refreshed),
-            (true, 999, Standing::Refreshed),
+            (false, 59, LoginState::Until(at(60))),
+            (false, 60, LoginState::None),
+            (true, 60, LoginState::Refreshed),
+            (true, 999, LoginState::Refreshed),
             // The client is forgotten.
-            (true, 1000, Standing::None),
+            (true, 1000, LoginState::None),
         ] {
             let login = login(60, refresh);
-            assert_eq!(Standing::of(Some(&login), at(now)), expected, "{refresh} {now}");
+            assert_eq!(LoginState::of(Some(&login), at(now)), expected, "{refresh} {now}");
         }
         let ended = login(60, true).ended();
-        assert_eq!(Standing::of(Some(&ended), at(0)), Standing::None);
-        assert_eq!(Standing::of(None, at(0)), Standing::None);
+        assert_eq!(LoginState::of(Some(&ended), at(0)), LoginState::None);
+        assert_eq!(LoginState::of(None, at(0)), LoginState::None);
         assert!(ended.access.is_empty() && ended.client_secret.is_empty());
         assert_eq!(ended.id, login(60, true).id);
     }

@@ -15,7 +15,6 @@
 //! `NAME.lock`, which goes only when nobody has taken it for as long as what it guards lasts. A lock
 //! guards making and writing; a reader takes none.
 
-mod book;
 mod cache;
 mod envelope;
 mod flight;
@@ -24,15 +23,16 @@ mod login;
 mod record;
 #[cfg(test)]
 mod testing;
+mod totp_claims;
 
 pub use cache::{Cache, Listed, clear_all, locks_held};
 pub use flight::{Length, NotMade, Obtained, Wanted};
 pub use ledger::{Claim, Ledger};
-pub use login::{Login, LoginLock, LoginPlace, Standing};
+pub use login::{Login, LoginLock, LoginPlace, LoginState};
 
 /// What a session was made by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum SessionKind {
     /// GetSessionToken.
     Session,
     /// AssumeRole.
@@ -41,7 +41,7 @@ pub enum Kind {
     Sso,
 }
 
-impl Kind {
+impl SessionKind {
     const ALL: [Self; 3] = [Self::Session, Self::Role, Self::Sso];
 
     /// `session`, `role` or `sso`.

@@ -38,7 +38,7 @@ pub(super) struct Record {
 
 /// What a cached session is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Freshness {
     /// It is served.
     Fresh,
     /// It is valid, but one process should renew it.
@@ -51,7 +51,7 @@ impl Record {
     /// The refresh rule: less than 15 minutes or a quarter of its length left, whichever is less;
     /// `min_left` (`AWS_MIN_TTL`) overrides. A try that failed within the last minute counts as
     /// enough for now.
-    pub(super) fn standing(&self, now: Timestamp, min_left: Option<Duration>) -> Standing {
+    pub(super) fn freshness(&self, now: Timestamp, min_left: Option<Duration>) -> Freshness {
         let left = self.ends.seconds_since(now);
         let length = self.ends.seconds_since(self.made).max(0);
         let wanted = match min_left {
@@ -60,11 +60,11 @@ impl Record {
         };
         let tried = self.failed.map(|failed| now.seconds_since(failed));
         if left <= 0 {
-            Standing::Over
+            Freshness::Over
         } else if left >= wanted || tried.is_some_and(|ago| (0..REST).contains(&ago)) {
-            Standing::Fresh
+            Freshness::Fresh
         } else {
-            Standing::Due
+            Freshness::Due
         }
     }
 
@@ -223,23 +223,23 @@ mod tests {
     #[test]
     fn a_session_is_due_at_fifteen_minutes_or_a_quarter() {
         let standing = |length: i64, left: i64, min_left: Option<u64>| {
-            record(0, length).standing(Timestamp(length - left), min_left.map(Duration::from_secs))
+            record(0, length).freshness(Timestamp(length - left), min_left.map(Duration::from_secs))
         };
         for (length, left, min_left, expected) in [
-            (28_800, 28_800, None, Standing::Fresh),
-            (28_800, 900, None, Standing::Fresh),
-            (28_800, 899, None, Standing::Due),
-            (28_800, 1, None, Standing::Due),
-            (28_800, 0, None, Standing::Over),
-            (28_800, -5, None, Standing::Over),
-            (900, 225, None, Standing::Fresh),
-            (900, 224, None, Standing::Due),
-            (3600, 600, Some(600), Standing::Fresh),
-            (3600, 599, Some(600), Standing::Due),
-            (3600, 1800, Some(3000), Standing::Due),
-            (3600, 1, Some(0), Standing::Fresh),
-            (3600, 0, Some(0), Standing::Over),
-            (3600, 3600, Some(u64::MAX), Standing::Due),
+            (28_800, 28_800, None, Freshness::Fresh),
+            (28_800, 900, None, Freshness::Fresh),
+            (28_800, 899, None, Freshness::Due),
+            (28_800, 1, None, Freshness::Due),
+            (28_800, 0, None, Freshness::Over),
+            (28_800, -5, None, Freshness::Over),
+            (900, 225, None, Freshness::Fresh),
+            (900, 224, None, Freshness::Due),
+            (3600, 600, Some(600), Freshness::Fresh),
+            (3600, 599, Some(600), Freshness::Due),
+            (3600, 1800, Some(3000), Freshness::Due),
+            (3600, 1, Some(0), Freshness::Fresh),
+            (3600, 0, Some(0), Freshness::Over),
+            (3600, 3600, Some(u64::MAX), Freshness::Due),
         ] {
             assert_eq!(standing(length, left, min_left), expected, "{length} {left} {min_left:?}");
         }
@@ -250,23 +250,23 @@ mod tests {
         let mut record = record(0, 3600);
         record.failed = Some(Timestamp(3000));
         for (now, expected) in [
-            (2999, Standing::Due),
-            (3000, Standing::Fresh),
-            (3059, Standing::Fresh),
-            (3060, Standing::Due),
-            (3600, Standing::Over),
+            (2999, Freshness::Due),
+            (3000, Freshness::Fresh),
+            (3059, Freshness::Fresh),
+            (3060, Freshness::Due),
+            (3600, Freshness::Over),
         ] {
-            assert_eq!(record.standing(Timestamp(now), None), expected, "{now}");
+            assert_eq!(record.freshness(Timestamp(now), None), expected, "{now}");
         }
         record.failed = Some(Timestamp(3599));
-        assert_eq!(record.standing(Timestamp(3600), None), Standing::Over);
+        assert_eq!(record.freshness(Timestamp(3600), None), Freshness::Over);
     }
 
     #[test]
     fn numbers_at_the_edge_do_no_harm() {
         for (made, ends) in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN)] {
             for now in [i64::MIN, 0, i64::MAX] {
-                let _ = record(made, ends).standing(Timestamp(now), None);
+                let _ = record(made, ends).freshness(Timestamp(now), None);
             }
         }
     }

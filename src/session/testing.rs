@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Cache;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// 2026-01-31T12:00:00Z.
@@ -20,8 +20,8 @@ pub fn cache(dir: &Path, seconds: i64) -> Cache {
 /// The same for another vault, or nowhere.
 pub fn cache_of(dir: Option<&Path>, vault_id: [u8; 16], seconds: i64) -> Cache {
     let clock = Clock::fixed(Timestamp(NOON + seconds));
-    let say = Say { quiet: true, debug: false };
-    Cache::open(dir.map(Path::to_owned), &vault_id, &[vault_id[0] + 1; 32], clock, say)
+    let reporter = Reporter { quiet: true, debug: false };
+    Cache::open(dir.map(Path::to_owned), &vault_id, &[vault_id[0] + 1; 32], clock, reporter)
 }
 
 /// Time enough for whatever a test waits for.

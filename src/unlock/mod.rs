@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 use table::Purpose;
@@ -37,7 +37,7 @@ pub struct Named {
 
 /// What one source holds.
 #[derive(Debug)]
-pub enum Kind {
+pub enum SecretKind {
     /// The text of an identity file, or its base64.
     Identity(Secret),
     /// The same, with the passphrase of an ssh key in it.
@@ -54,7 +54,7 @@ pub struct Material {
     /// The source's name as the user knows it: a variable, a flag or a path.
     pub label: String,
     /// What it holds.
-    pub kind: Kind,
+    pub kind: SecretKind,
     /// True if it came by sops's variables, which are taken from the child only if they opened the
     /// vault.
     pub sops: bool,
@@ -97,11 +97,11 @@ pub fn gather(
     env: &Env,
     identity_file: Option<&Path>,
     slots: &[String],
-    say: Say,
+    reporter: Reporter,
 ) -> Result<Keys> {
-    let reader = source::Reader::new(env, say, slots);
+    let reader = source::Reader::new(env, reporter, slots);
     let places = table::places(named, env, identity_file);
-    let counts = |place: &&table::Place| place.concerns(!slots.is_empty());
+    let counts = |place: &&table::KeySource| place.concerns(!slots.is_empty());
     let (by_name, around): (Vec<_>, Vec<_>) =
         places.iter().filter(counts).partition(|place| place.line <= table::LAST_NAMED);
 
@@ -129,8 +129,8 @@ pub fn gather(
 ///
 /// # Errors
 /// As [`gather`].
-pub fn new_passphrase(named: &Named, env: &Env, say: Say) -> Result<Option<Secret>> {
-    let reader = source::Reader::new(env, say, &[]);
+pub fn new_passphrase(named: &Named, env: &Env, reporter: Reporter) -> Result<Option<Secret>> {
+    let reader = source::Reader::new(env, reporter, &[]);
     let passphrase = if let Some(path) = &named.passphrase_file {
         Some(reader.passphrase_file(path, Purpose::Passphrase, "--passphrase-file")?)
     } else if let Some(path) = reader.path_variable("AWS_VAULT_PASSPHRASE_FILE")? {
@@ -148,21 +148,21 @@ pub fn new_passphrase(named: &Named, env: &Env, say: Say) -> Result<Option<Secre
 /// # Errors
 /// [`Class::Usage`] for a file that is missing, empty or unreadable; [`Class::Refused`] for one that
 /// others can write or read.
-pub fn new_passphrase_file(path: &Path, env: &Env, say: Say) -> Result<Secret> {
-    passphrase_file(path, Purpose::NewPassphrase, env, say)
+pub fn new_passphrase_file(path: &Path, env: &Env, reporter: Reporter) -> Result<Secret> {
+    passphrase_file(path, Purpose::NewPassphrase, env, reporter)
 }
 
 /// The passphrase of what is imported, from the file of `--source-passphrase-file`.
 ///
 /// # Errors
 /// As [`new_passphrase_file`].
-pub fn source_passphrase_file(path: &Path, env: &Env, say: Say) -> Result<Secret> {
-    passphrase_file(path, Purpose::SourcePassphrase, env, say)
+pub fn source_passphrase_file(path: &Path, env: &Env, reporter: Reporter) -> Result<Secret> {
+    passphrase_file(path, Purpose::SourcePassphrase, env, reporter)
 }
 
 /// A file that opens no vault, so one that cannot be used is no vault that stays shut (4).
-fn passphrase_file(path: &Path, purpose: Purpose, env: &Env, say: Say) -> Result<Secret> {
-    let reader = source::Reader::new(env, say, &[]);
+fn passphrase_file(path: &Path, purpose: Purpose, env: &Env, reporter: Reporter) -> Result<Secret> {
+    let reader = source::Reader::new(env, reporter, &[]);
     reader.passphrase_file(path, purpose, purpose.flag()).map_err(|error| match error.class {
         Class::Locked => Error { class: Class::Usage, ..error },
         _ => error,

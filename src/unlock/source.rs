@@ -8,13 +8,13 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::owner::{self, Ids};
-use super::table::{At, Place, Purpose};
-use super::{KEY_LIMIT, Kind, Material, ci, keyring};
+use super::table::{At, KeySource, Purpose};
+use super::{KEY_LIMIT, Material, SecretKind, ci, keyring};
 use crate::env::Env;
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Descriptor, Meta, ReadError};
 use crate::os;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// Whether a pipe is waited for.
@@ -29,18 +29,18 @@ enum Wait {
 /// Reads sources.
 pub struct Reader<'a> {
     pub(super) env: &'a Env,
-    say: Say,
+    reporter: Reporter,
     slots: &'a [String],
 }
 
 impl<'a> Reader<'a> {
     /// `slots` are the names of the vault's passphrase slots, of which the keyring may hold something.
-    pub fn new(env: &'a Env, say: Say, slots: &'a [String]) -> Self {
-        Self { env, say, slots }
+    pub fn new(env: &'a Env, reporter: Reporter, slots: &'a [String]) -> Self {
+        Self { env, reporter, slots }
     }
 
     /// What is there; nothing, where a source need not be there.
-    pub(super) fn read(&self, place: &Place) -> Result<Vec<Material>> {
+    pub(super) fn read(&self, place: &KeySource) -> Result<Vec<Material>> {
         let purpose = place.purpose;
         let mut found = match &place.at {
             At::Keyring => return Ok(self.keyring()),
@@ -74,12 +74,12 @@ impl<'a> Reader<'a> {
     /// no reason to speak: nobody has named it.
     fn keyring(&self) -> Vec<Material> {
         let found = keyring::find(self.slots).unwrap_or_else(|why| {
-            self.say.debug(format!("{} is not to be had: {why}", keyring::NAME));
+            self.reporter.debug(format!("{} is not to be had: {why}", keyring::NAME));
             Vec::new()
         });
         let material = |(secret, _)| Material {
             label: keyring::NAME.to_owned(),
-            kind: Kind::Slot(secret),
+            kind: SecretKind::Slot(secret),
             sops: false,
         };
         found.into_iter().map(material).collect()
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
         let what = format!("the {name} {shown} is not private: {who} (mode {mode:04o})");
         let under_run = || fs::canonicalize(path).is_ok_and(|real| real.starts_with("/run"));
         if meta.for_secrets || under_run() || ci::is_job(self.env) {
-            self.say.warn(what);
+            self.reporter.warn(what);
             return Ok(());
         }
         let remedy = owner::remedy(meta, &ids, &shown.to_string());
@@ -196,9 +196,9 @@ fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<
 
 fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
     let kind = match purpose {
-        Purpose::Key => Kind::Identity(secret),
+        Purpose::Key => SecretKind::Identity(secret),
         Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
-            Kind::Passphrase(passphrase(label, secret)?)
+            SecretKind::Passphrase(passphrase(label, secret)?)
         }
     };
     Ok(Material { label: label.to_owned(), kind, sops: false })

@@ -4,13 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use super::source::Reader;
-use super::table::{At, LAST_NAMED, Place, places};
+use super::table::{At, KeySource, LAST_NAMED, places};
 use super::{Material, Named, keyring};
 use crate::clock::Timestamp;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::say::Say;
+use crate::reporter::Reporter;
 
 /// A source, as the order of unlocking (README, "What opens the vault") numbers its lines.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ pub fn survey(
 ) -> Vec<Source> {
     let has_slot = slots.is_none_or(|slots| !slots.is_empty());
     let slots = slots.unwrap_or_default();
-    let reader = Reader::new(env, Say { quiet: true, debug: false }, slots);
+    let reader = Reader::new(env, Reporter { quiet: true, debug: false }, slots);
     let mut first = None;
     let places = places(named, env, identity_file.as_deref()).into_iter();
     let mut all: Vec<(Source, bool)> = places
@@ -77,7 +77,7 @@ pub fn survey(
     all.into_iter().map(|(source, _)| source).collect()
 }
 
-fn look(reader: &Reader, place: &Place, slots: &[String]) -> Presence {
+fn look(reader: &Reader, place: &KeySource, slots: &[String]) -> Presence {
     let waits = match &place.at {
         At::File(path, _) => may_wait(path),
         At::FileOf(name) => {

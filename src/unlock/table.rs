@@ -42,7 +42,7 @@ impl Purpose {
 
 /// A place where something may be that opens the vault.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct KeySource {
     /// Its line in the table: 1 to 8.
     pub line: u8,
     /// Its name as the user knows it: a flag, a variable, a path.
@@ -70,7 +70,7 @@ pub(super) enum At {
     Keyring,
 }
 
-impl Place {
+impl KeySource {
     /// True where sops's key comes from: it is taken from the child only if it opened the vault.
     pub fn is_sops(&self) -> bool {
         self.line == SOPS
@@ -84,11 +84,11 @@ impl Place {
 }
 
 /// All places, in the order in which they are tried. `identity_file` is the default one.
-pub(super) fn places(named: &Named, env: &Env, identity_file: Option<&Path>) -> Vec<Place> {
+pub(super) fn places(named: &Named, env: &Env, identity_file: Option<&Path>) -> Vec<KeySource> {
     use {At::*, Purpose::*};
     let mut all = Vec::new();
     let mut add = |line, name: &str, purpose, at| {
-        all.push(Place { line, name: name.to_owned(), purpose, at });
+        all.push(KeySource { line, name: name.to_owned(), purpose, at });
     };
     for path in &named.identities {
         add(1, "--identity", Key, File(path.clone(), "--identity"));

@@ -2,17 +2,17 @@ use super::*;
 use crate::error::Class;
 use std::os::unix::fs::PermissionsExt;
 
-const QUIET: Say = Say { quiet: true, debug: false };
+const QUIET: Reporter = Reporter { quiet: true, debug: false };
 
 /// What was gathered, as `label: kind`.
 fn shown(keys: &Keys) -> Vec<String> {
     keys.materials
         .iter()
         .map(|m| match &m.kind {
-            Kind::Identity(s) => format!("{}: identity {}", m.label, s.expose()),
-            Kind::LockedKey(..) => format!("{}: locked key", m.label),
-            Kind::Passphrase(s) => format!("{}: passphrase {}", m.label, s.expose()),
-            Kind::Slot(s) => format!("{}: slot {}", m.label, s.slot),
+            SecretKind::Identity(s) => format!("{}: identity {}", m.label, s.expose()),
+            SecretKind::LockedKey(..) => format!("{}: locked key", m.label),
+            SecretKind::Passphrase(s) => format!("{}: passphrase {}", m.label, s.expose()),
+            SecretKind::Slot(s) => format!("{}: slot {}", m.label, s.slot),
         })
         .collect()
 }

@@ -7,7 +7,7 @@ use super::memory::Memory;
 use super::pin::Pin;
 use crate::env::Env;
 use crate::prompt::Prompt;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::sealed::Turns;
 use crate::unlock::Named;
 
@@ -39,7 +39,7 @@ pub struct Access<'a> {
     /// nothing opens it.
     pub spare: &'a (dyn Fn() -> bool + Sync),
     /// Where warnings go.
-    pub say: Say,
+    pub reporter: Reporter,
 }
 
 impl Access<'_> {

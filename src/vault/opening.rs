@@ -9,7 +9,7 @@ use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Meta, ReadError};
 use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
-use crate::unlock::{self, Keys, Kind, Material, SlotSecret};
+use crate::unlock::{self, Keys, Material, SecretKind, SlotSecret};
 
 /// What is said after a wrong answer, before the question.
 const AGAIN: &str = "Wrong passphrase, try again. ";
@@ -58,12 +58,12 @@ pub(super) fn unlock_with<T>(
     let mut locked = Vec::new();
     let mut failures = Vec::new();
     let mut tried = Vec::new();
-    let passphrase_tried = materials.iter().any(|m| matches!(m.kind, Kind::Passphrase(_)));
+    let passphrase_tried = materials.iter().any(|m| matches!(m.kind, SecretKind::Passphrase(_)));
     for material in materials {
         match attempt(&material) {
             Ok(opened) => return Ok((opened, material)),
             Err(error) if matches!(error.class, Class::Locked | Class::Refused) => {
-                access.say.debug(format!("{}: {}", material.label, error.what));
+                access.reporter.debug(format!("{}: {}", material.label, error.what));
                 tried.push(material.label.clone());
                 failures.push(error);
                 locked.push(material);
@@ -123,7 +123,7 @@ fn ask_for_key<T>(
     access: &Access,
     attempt: impl Fn(&Material) -> Result<T>,
 ) -> Result<Option<(T, Material)>> {
-    let Kind::Identity(text) = &material.kind else { return Ok(None) };
+    let SecretKind::Identity(text) = &material.kind else { return Ok(None) };
     let identities = sealed::parse_identities(text, &material.label).unwrap_or_default();
     let mut failure = None;
     'keys: for identity in identities.iter().filter(|identity| identity.asks(scanned)) {
@@ -137,9 +137,9 @@ fn ask_for_key<T>(
                 let Some(text) = identity.decrypt_file(&passphrase, &access.turns)? else {
                     continue;
                 };
-                Kind::Identity(text)
+                SecretKind::Identity(text)
             } else {
-                Kind::LockedKey(text.duplicate(), passphrase)
+                SecretKind::LockedKey(text.duplicate(), passphrase)
             };
             let material = Material { label: material.label.clone(), kind, sops: material.sops };
             match attempt(&material) {
@@ -168,7 +168,7 @@ fn ask<T>(access: &Access, attempt: impl Fn(&Material) -> Result<T>) -> Result<(
         let passphrase = access.prompt.hidden(&question)?;
         let material = Material {
             label: "the prompt".to_owned(),
-            kind: Kind::Passphrase(passphrase),
+            kind: SecretKind::Passphrase(passphrase),
             sops: false,
         };
         tries += 1;
@@ -195,16 +195,16 @@ pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -
 
 fn open(scanned: &Scanned, material: &Material, access: &Access) -> Result<Opened> {
     access.with_terms(|terms| match &material.kind {
-        Kind::Identity(text) => sealed::parse_identities(text, &material.label)
+        SecretKind::Identity(text) => sealed::parse_identities(text, &material.label)
             .and_then(|identities| sealed::open(scanned, &identities, &[], terms)),
-        Kind::LockedKey(text, passphrase) => sealed::parse_identities(text, &material.label)
+        SecretKind::LockedKey(text, passphrase) => sealed::parse_identities(text, &material.label)
             .and_then(|identities| {
                 sealed::open_by_locked_key(scanned, &identities, passphrase, terms)
             }),
-        Kind::Passphrase(passphrase) => {
+        SecretKind::Passphrase(passphrase) => {
             sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase), terms)
         }
-        Kind::Slot(secret) => sealed::SlotKey::from_bytes(&secret.slot, &secret.bytes)
+        SecretKind::Slot(secret) => sealed::SlotKey::from_bytes(&secret.slot, &secret.bytes)
             .ok_or_else(|| Error::damaged(format!("{} holds no key", material.label)))
             .and_then(|key| sealed::open_by_slot_key(scanned, &key)),
     })
@@ -222,9 +222,9 @@ pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Acces
             .hint("only keys open it, and that takes a millisecond each time"));
     };
     unlock::keyring::check(&slot.name())?;
-    let key = keys.materials.iter().position(|m| !matches!(m.kind, Kind::Passphrase(_)));
+    let key = keys.materials.iter().position(|m| !matches!(m.kind, SecretKind::Passphrase(_)));
     let key = key.map(|at| keys.materials[at].label.clone());
-    keys.materials.retain(|material| matches!(material.kind, Kind::Passphrase(_)));
+    keys.materials.retain(|material| matches!(material.kind, SecretKind::Passphrase(_)));
     if !keys.materials.is_empty() {
         return Ok(keys);
     }

@@ -3,9 +3,9 @@
 
 mod depth;
 mod journal;
+mod key_slots;
 mod rotation;
 mod totp;
-mod ways;
 
 use std::collections::BTreeSet;
 
@@ -72,9 +72,9 @@ impl Payload {
         doc.insert("generation".into(), Value::Integer(0));
         doc.insert("auth_key".into(), random::<32>()?);
         doc.insert("cache_key".into(), random::<32>()?);
-        let recipients = recipients.iter().map(ways::recipient).collect();
+        let recipients = recipients.iter().map(key_slots::recipient).collect();
         doc.insert("recipients".into(), Value::Array(recipients));
-        let passphrases = passphrases.iter().map(ways::passphrase).collect();
+        let passphrases = passphrases.iter().map(key_slots::passphrase).collect();
         doc.insert("passphrases".into(), Value::Array(passphrases));
         Self::check(doc)
     }

@@ -71,8 +71,8 @@ impl Access<'_> {
                     dir.display()
                 );
                 match named {
-                    true => self.say.warn(text),
-                    false => self.say.debug(text),
+                    true => self.reporter.warn(text),
+                    false => self.reporter.debug(text),
                 }
             }
             _ => {}

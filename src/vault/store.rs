@@ -14,7 +14,7 @@ use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
 use crate::os;
 use crate::sealed::{self, Scanned, Slot};
 use crate::secret::Secret;
-use crate::unlock::{self, Keys, Kind, Material, SlotSecret};
+use crate::unlock::{self, Keys, Material, SecretKind, SlotSecret};
 
 /// How long a writer waits for another one before it gives up (8).
 const LOCK_WAIT: Duration = Duration::from_secs(45);
@@ -29,7 +29,7 @@ struct Opener {
 
 impl Opener {
     fn of(key: &Material) -> Self {
-        let is_passphrase = matches!(key.kind, Kind::Passphrase(_) | Kind::Slot(_));
+        let is_passphrase = matches!(key.kind, SecretKind::Passphrase(_) | SecretKind::Slot(_));
         Self { label: key.label.clone(), sops: key.sops, is_passphrase }
     }
 }
@@ -91,7 +91,7 @@ impl<'a> Vault<'a> {
     /// As [`Vault::open`].
     pub fn open_with(access: &'a Access<'a>, passphrase: Secret) -> Result<Self> {
         let label = "the prompt".to_owned();
-        let material = Material { label, kind: Kind::Passphrase(passphrase), sops: false };
+        let material = Material { label, kind: SecretKind::Passphrase(passphrase), sops: false };
         let open = |scanned: &Scanned, _| Ok((try_key(scanned, &material, access)?, (), material));
         Ok(Self::open_by(access, open)?.0)
     }
@@ -108,13 +108,14 @@ impl<'a> Vault<'a> {
         let (mut file, meta) = read(&real, &access.path)?;
         let scanned = sealed::scan(&file)?;
         let (identity_file, slots) = (access.identity_file.as_deref(), scanned.slot_names());
-        let keys = unlock::gather(access.named, access.env, identity_file, &slots, access.say)?;
+        let keys =
+            unlock::gather(access.named, access.env, identity_file, &slots, access.reporter)?;
         let open = || -> Result<(Payload, Option<Slot>, T, Material)> {
             let (Content { plaintext, slot }, more, key) = open(&scanned, keys)?;
             Ok((Payload::parse(&plaintext)?, slot, more, key))
         };
         let (payload, slot, more, key) = os::on_wiped_stack(open)?;
-        access.say.debug(format!("{} opened by {}", real.display(), key.label));
+        access.reporter.debug(format!("{} opened by {}", real.display(), key.label));
         let armored = scanned.armored;
         let mut vault = Self {
             access,
@@ -161,7 +162,9 @@ impl<'a> Vault<'a> {
     /// the recipient of a plugin's key.
     pub fn opened_with(&self, recipient: &str) -> bool {
         let Some(Material { kind, label, .. }) = &self.key else { return false };
-        let (Kind::Identity(text) | Kind::LockedKey(text, _)) = kind else { return false };
+        let (SecretKind::Identity(text) | SecretKind::LockedKey(text, _)) = kind else {
+            return false;
+        };
         let identities = sealed::parse_identities(text, label).unwrap_or_default();
         let mut recipients = identities.iter().filter_map(sealed::Identity::recipient);
         recipients.any(|known| known.to_string() == recipient)
@@ -257,14 +260,14 @@ impl<'a> Vault<'a> {
     /// Modes only warn on reading: age and the pin guard the content.
     fn warn_of_modes(&self) {
         if self.meta.mode & 0o002 != 0 {
-            self.access.say.warn(format!(
+            self.access.reporter.warn(format!(
                 "everybody can write the vault {} (mode {:04o})",
                 self.access.path.display(),
                 self.meta.mode & 0o7777
             ));
         }
         if let Some(dir) = self.real.parent().filter(|dir| file::is_unsafe_directory(dir)) {
-            self.access.say.warn(format!(
+            self.access.reporter.warn(format!(
                 "everybody can replace the vault: the directory {} is world-writable without the sticky bit",
                 dir.display()
             ));
@@ -313,7 +316,7 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
     if let Some(memory) = access.memory(&real)
         && let Err(why) = memory.remember(payload.pin(), payload.generation())
     {
-        access.say.debug(format!("the fingerprint cannot be remembered: {why}"));
+        access.reporter.debug(format!("the fingerprint cannot be remembered: {why}"));
     }
     saved
 }

@@ -86,9 +86,9 @@ impl Vault<'_> {
             let text =
                 format!("the vault's fingerprint cannot be remembered in {}: {why}", dir.display());
             if *named {
-                self.access.say.warn(text)
+                self.access.reporter.warn(text)
             } else {
-                self.access.say.debug(text)
+                self.access.reporter.debug(text)
             }
             self.no_memory = true;
         }
@@ -131,7 +131,7 @@ impl Vault<'_> {
         let seen = known.generation(here);
         if seen > generation {
             self.rolled_back = true;
-            self.access.say.warn(format!(
+            self.access.reporter.warn(format!(
                 "the vault {path} is older than this machine has seen it (write {generation} of it, \
                  seen was {seen})"
             ));

@@ -5,7 +5,7 @@ use std::path::Path;
 use vault::env::Env;
 use vault::error::Class;
 use vault::prompt::Prompt;
-use vault::say::Say;
+use vault::reporter::Reporter;
 use vault::sealed::{self, Cost, Slot, Terms, Turns};
 use vault::secret::Secret;
 use vault::unlock::Named;
@@ -76,7 +76,7 @@ fn what_was_forgotten_in_part_is_not_written() {
         turns: Turns::nobody(),
         prompt: &Prompt::new(true, None),
         spare: &|| false,
-        say: Say { quiet: true, debug: false },
+        reporter: Reporter { quiet: true, debug: false },
     };
     let mut vault = Vault::open(&access).expect("the vault");
     vault.keep_only(&["demo"].into(), &[].into());

@@ -12,7 +12,7 @@ use vault::clock::Timestamp;
 use vault::env::Env;
 use vault::error::Class;
 use vault::prompt::Prompt;
-use vault::say::Say;
+use vault::reporter::Reporter;
 use vault::sealed::{self, Turns};
 use vault::unlock::Named;
 use vault::vault::{Access, Payload, Vault};
@@ -473,7 +473,7 @@ fn a_change_that_was_not_saved_is_not_in_memory_either() {
         turns: Turns::nobody(),
         prompt: &prompt,
         spare: &|| panic!("a vault that opens is not spared"),
-        say: Say::default(),
+        reporter: Reporter::default(),
     };
     let mut vault = Vault::open(&access).unwrap();
     let key = vault.payload().credential("demo").unwrap();

@@ -5,7 +5,7 @@ use aws_sdk_iam::types::StatusType;
 
 use super::{Iam, with};
 use crate::aws::connection::{Call, Service};
-use crate::aws::failure::StsError;
+use crate::aws::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::secret::Secret;
@@ -39,7 +39,7 @@ impl Iam {
         &self,
         base: &Credentials,
         user: &str,
-    ) -> Result<Vec<ListedKey>, StsError> {
+    ) -> Result<Vec<ListedKey>, ServiceError> {
         let call = Call { operation: "ListAccessKeys", base, codes: &[], once: false };
         // A user has two at most, and a page a hundred.
         let answer = self.connection.call(&call, |client, offered| {
@@ -66,7 +66,7 @@ impl Iam {
         &self,
         base: &Credentials,
         user: &str,
-    ) -> Result<Credentials, StsError> {
+    ) -> Result<Credentials, ServiceError> {
         let call = Call { operation: "CreateAccessKey", base, codes: &[], once: true };
         let answer = self.connection.call(&call, |client, offered| {
             client
@@ -81,7 +81,7 @@ impl Iam {
         });
         let fits = |text: &str| !text.is_empty() && !text.contains(char::is_control);
         key.filter(|key| is_word(&key.access_key_id) && fits(key.secret_access_key.expose()))
-            .ok_or_else(|| StsError::BadAnswer {
+            .ok_or_else(|| ServiceError::BadAnswer {
                 service: Client::NAME,
                 status: 200,
                 media_type: "no key in it".to_owned(),
@@ -95,7 +95,7 @@ impl Iam {
         base: &Credentials,
         user: &str,
         id: &str,
-    ) -> Result<(), StsError> {
+    ) -> Result<(), ServiceError> {
         let call = Call { operation: "UpdateAccessKey", base, codes: &[], once: false };
         self.connection.call(&call, |client, offered| {
             client
@@ -117,7 +117,7 @@ impl Iam {
         base: &Credentials,
         user: &str,
         id: &str,
-    ) -> Result<(), StsError> {
+    ) -> Result<(), ServiceError> {
         let call = Call { operation: "DeleteAccessKey", base, codes: &[], once: false };
         self.connection.call(&call, |client, offered| {
             client
@@ -133,7 +133,11 @@ impl Iam {
 
     /// GetAccessKeyLastUsed.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html>
-    pub fn access_key_last_used(&self, base: &Credentials, id: &str) -> Result<LastUse, StsError> {
+    pub fn access_key_last_used(
+        &self,
+        base: &Credentials,
+        id: &str,
+    ) -> Result<LastUse, ServiceError> {
         let call = Call { operation: "GetAccessKeyLastUsed", base, codes: &[], once: false };
         let answer = self.connection.call(&call, |client, offered| {
             client

@@ -12,7 +12,7 @@ use crate::error::Class;
 
 enum Answer {
     /// Status line and headers, without the length, and body.
-    Say(&'static str, String),
+    Reporter(&'static str, String),
     /// Closes the connection once the request is read.
     Drop,
     /// Keeps the connection open and says nothing.
@@ -20,7 +20,7 @@ enum Answer {
     /// Begins an answer, and goes on a byte at a time.
     Trickle,
 }
-use Answer::{Drop, Hang, Say as Reply, Trickle};
+use Answer::{Drop, Hang, Reporter as Reply, Trickle};
 
 /// A server on loopback that gives each request, each on its own connection, the next answer.
 struct Server {
@@ -136,7 +136,7 @@ fn within(time: Duration) -> Instant {
 
 fn sts_at(endpoint: &str, vars: &[(&str, &str)]) -> Sts {
     let deadline = within(Duration::from_secs(30));
-    Sts::connect(&target(endpoint), &Env::of(vars), deadline, Say::default()).unwrap()
+    Sts::connect(&target(endpoint), &Env::of(vars), deadline, Reporter::default()).unwrap()
 }
 
 fn sts(server: &Server) -> Sts {
@@ -146,7 +146,7 @@ fn sts(server: &Server) -> Sts {
 const HOUR: Duration = Duration::from_secs(3600);
 const SERIAL: &str = "arn:aws:iam::111122223333:mfa/ci";
 
-fn with_code(sts: &Sts) -> StsError {
+fn with_code(sts: &Sts) -> ServiceError {
     let code = Secret::new("123456".to_owned());
     sts.session_token(&key(), HOUR, Some((SERIAL, &code))).unwrap_err()
 }
@@ -214,7 +214,7 @@ fn nothing_is_started_or_read_before_the_first_call() {
     let mut target = target("https://127.0.0.1:1");
     target.ca_bundle = Some("/nonexistent/bundle.pem".into());
     let deadline = within(Duration::from_secs(30));
-    let sts = Sts::connect(&target, &Env::default(), deadline, Say::default()).unwrap();
+    let sts = Sts::connect(&target, &Env::default(), deadline, Reporter::default()).unwrap();
     assert!(sts.connection.is_idle());
     let error = sts.session_token(&key(), HOUR, None).unwrap_err().into_error();
     assert_eq!(error.what, "CA bundle /nonexistent/bundle.pem: no such file or directory");
@@ -230,7 +230,7 @@ fn a_refused_code_is_told_from_other_refusals() {
         Reply(head, error_xml("AccessDenied", "User: x is not authorized. Value 123456.")),
     ]);
     let sts = sts(&server);
-    assert_eq!(with_code(&sts), StsError::MfaInvalid { skew: None });
+    assert_eq!(with_code(&sts), ServiceError::MfaInvalid { skew: None });
     assert_eq!(
         with_code(&sts).into_error().what,
         "AWS refused GetSessionToken: AccessDenied: User: x is not authorized. Value …"
@@ -251,7 +251,7 @@ fn a_failure_of_aws_is_tried_again_only_without_a_code() {
     let error = with_code(&sts(&server));
     assert_eq!(
         error,
-        StsError::Unavailable {
+        ServiceError::Unavailable {
             service: "STS",
             status: 503,
             code: "ServiceUnavailable".to_owned()
@@ -264,12 +264,12 @@ fn a_failure_of_aws_is_tried_again_only_without_a_code() {
 fn throttling_and_a_lost_answer_do_not_send_a_code_twice_either() {
     let xml = error_xml("Throttling", "Rate exceeded");
     let server = Server::start(vec![Reply("HTTP/1.1 400 Bad", xml), Reply(OK, session_xml())]);
-    assert_eq!(with_code(&sts(&server)), StsError::Throttled { code: "Throttling".to_owned() });
+    assert_eq!(with_code(&sts(&server)), ServiceError::Throttled { code: "Throttling".to_owned() });
     assert_eq!(server.requests().len(), 1);
 
     let server = Server::start(vec![Drop, Reply(OK, session_xml())]);
     let error = with_code(&sts(&server));
-    assert!(matches!(&error, StsError::Unreachable { lost: true, .. }), "{error:?}");
+    assert!(matches!(&error, ServiceError::Unreachable { lost: true, .. }), "{error:?}");
     assert_eq!(error.into_error().class, Class::Aws);
     assert_eq!(server.requests().len(), 1);
 }
@@ -296,7 +296,7 @@ fn what_is_not_sts_is_named_by_status_and_type() {
             format!("{said} (HTTP 200, no credentials in it)")
         );
     }
-    assert!(matches!(with_code(&sts), StsError::BadAnswer { status: 200, .. }));
+    assert!(matches!(with_code(&sts), ServiceError::BadAnswer { status: 200, .. }));
 }
 
 #[test]
@@ -311,12 +311,13 @@ fn is_left_at_the_deadline(answer: Answer) {
     let started = Instant::now();
     let endpoint = format!("http://{}", server.address);
     let deadline = within(Duration::from_millis(300));
-    let sts = Sts::connect(&target(&endpoint), &Env::default(), deadline, Say::default()).unwrap();
+    let sts =
+        Sts::connect(&target(&endpoint), &Env::default(), deadline, Reporter::default()).unwrap();
     let error = with_code(&sts);
-    assert_eq!(error, StsError::Timeout { place: server.address.clone() });
+    assert_eq!(error, ServiceError::Timeout { origin: server.address.clone() });
     assert_eq!(error.into_error().class, Class::Busy);
     // The time is up for all calls, and nothing more is sent.
-    assert!(matches!(with_code(&sts), StsError::Timeout { .. }));
+    assert!(matches!(with_code(&sts), ServiceError::Timeout { .. }));
     assert_eq!(server.requests().len(), 1);
     drop(sts);
     assert!(started.elapsed() < Duration::from_secs(10));
@@ -396,7 +397,7 @@ fn credentials_that_fit_in_no_header_are_an_error_and_send_nothing() {
     bases[1].access_key_id = "AKIA\r\nX: y".to_owned();
     for base in &bases {
         let error = sts.session_token(base, HOUR, None).unwrap_err();
-        assert!(matches!(error, StsError::Setup(_)), "{error:?}");
+        assert!(matches!(error, ServiceError::Setup(_)), "{error:?}");
     }
     assert!(server.requests().is_empty());
 }
@@ -406,10 +407,10 @@ fn regions_and_endpoints_that_cannot_be_are_usage_errors() {
     let now = Instant::now();
     for region in ["", "eu central", "evil.example/", "EU-CENTRAL-1"] {
         let target = Target { region: region.to_owned(), endpoint: None, ca_bundle: None };
-        let error = Sts::connect(&target, &Env::default(), now, Say::default()).err().unwrap();
+        let error = Sts::connect(&target, &Env::default(), now, Reporter::default()).err().unwrap();
         assert_eq!(error.class, Class::Usage);
     }
-    let error = Sts::connect(&target("moto:5000"), &Env::default(), now, Say::default());
+    let error = Sts::connect(&target("moto:5000"), &Env::default(), now, Reporter::default());
     assert_eq!(error.err().unwrap().class, Class::Usage);
 }
 
@@ -418,9 +419,10 @@ fn the_region_gives_the_endpoint_of_its_partition() {
     let place = |region: &str| {
         let target = Target { region: region.to_owned(), endpoint: None, ca_bundle: None };
         // A time that is up, so that the call starts all and sends nothing.
-        let sts = Sts::connect(&target, &Env::default(), Instant::now(), Say::default()).unwrap();
+        let sts =
+            Sts::connect(&target, &Env::default(), Instant::now(), Reporter::default()).unwrap();
         match with_code(&sts) {
-            StsError::Timeout { place } => place,
+            ServiceError::Timeout { origin } => origin,
             other => panic!("{other:?}"),
         }
     };

@@ -53,7 +53,7 @@ pub fn tell(
     removed: Option<Removed>,
     context: &Context,
 ) -> Result<()> {
-    let say = context.say;
+    let reporter = context.reporter;
     let stored: Vec<&str> = steps
         .iter()
         .filter(|step| matches!(step.act, Act::New | Act::Same | Act::Replaced))
@@ -62,7 +62,7 @@ pub fn tell(
     let kept: Vec<&str> =
         steps.iter().filter(|step| step.act == Act::Kept).map(|step| step.profile).collect();
     if args.remove_source && !kept.is_empty() {
-        say.warn(format!(
+        reporter.warn(format!(
             "the vault has other keys, so these stay in {}: {}",
             source::credentials_file(context)?.display(),
             kept.join(", ")
@@ -74,21 +74,21 @@ pub fn tell(
     config_lines(&stored, context);
     match args.from {
         Source::AwsVault | Source::Pass => {
-            say.note(
+            reporter.note(
                 "For aws-vault's command lines: ln -s vault aws-vault, in the directory of vault",
             );
-            say.note(format!(
+            reporter.note(format!(
                 "aws-vault's own copies are as they were. When all works, {ROTATE} and remove them"
             ));
         }
         Source::Csv | Source::Json => {
-            say.note("If that came from a file, the keys stand in it in the clear: remove it");
+            reporter.note("If that came from a file, the keys stand in it in the clear: remove it");
         }
         Source::Credentials => {
             let path = source::credentials_file(context)?;
             match removed {
                 Some(removed) => tell_of_removal(&path, &removed, context),
-                None => say.note(format!(
+                None => reporter.note(format!(
                     "The keys still stand in the clear in {}: --remove-source takes them out",
                     path.display()
                 )),
@@ -99,20 +99,20 @@ pub fn tell(
 }
 
 fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {
-    let (say, shown) = (context.say, path.display());
+    let (reporter, shown) = (context.reporter, path.display());
     for profile in &removed.left {
-        say.warn(format!(
+        reporter.warn(format!(
             "the key of {profile} stands in {shown} more than once or over several lines, and was left there: \
              take it out in an editor"
         ));
     }
     if !removed.taken.is_empty() {
-        say.note(format!("Took the keys of {} out of {shown}", removed.taken.join(", ")));
-        say.note(
+        reporter.note(format!("Took the keys of {} out of {shown}", removed.taken.join(", ")));
+        reporter.note(
             "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config: \
              credential_process = /usr/local/bin/vault exec --json PROFILE",
         );
-        say.note(format!(
+        reporter.note(format!(
             "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still \
              have them: {ROTATE}"
         ));
@@ -130,8 +130,8 @@ fn config_lines(stored: &[&str], context: &Context) {
     let Some(path) = profiles.files().config.as_deref().filter(|_| !lacking.is_empty()) else {
         return;
     };
-    context.say.note(format!("Add to {}, each with its region:", path.display()));
+    context.reporter.note(format!("Add to {}, each with its region:", path.display()));
     for section in lacking {
-        context.say.note(format!("  {}", section.trim_end()));
+        context.reporter.note(format!("  {}", section.trim_end()));
     }
 }

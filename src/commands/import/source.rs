@@ -51,7 +51,7 @@ fn files<'a>(
     let dir = directory(named, &["AWS_VAULT_FILE_DIR"], ".awsvault/keys", context)?;
     let mut listing = aws_vault::list(&dir)?;
     if listing.left_out > 0 {
-        context.say.note(format!(
+        context.reporter.note(format!(
             "Left out, since they end by themselves: {} sessions and tokens of aws-vault's",
             listing.left_out
         ));
@@ -59,7 +59,9 @@ fn files<'a>(
     listing.items.retain(|(name, _)| profile.is_none_or(|profile| name == profile));
     Ok(Box::new(move || {
         let passphrase = match &args.source_passphrase_file {
-            Some(path) => Some(unlock::source_passphrase_file(path, context.env, context.say)?),
+            Some(path) => {
+                Some(unlock::source_passphrase_file(path, context.env, context.reporter)?)
+            }
             // aws-vault's own: an empty one means nothing there, so it means nothing here.
             None => context
                 .env
@@ -100,7 +102,7 @@ fn entries<'a>(
         None => !store.prefix.is_empty() || profiles.has(name),
     });
     if profile.is_none() && names.len() < found {
-        context.say.note(format!(
+        context.reporter.note(format!(
             "Left out, since no profile in the AWS config is called so: {} entries",
             found - names.len()
         ));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Failed, Run};
-use crate::aws::StsError;
+use crate::aws::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -46,12 +46,12 @@ impl Run<'_> {
             // With the offset known, another code can be right; without, or after an answer that
             // names the device, no code is.
             refused = match &failure {
-                StsError::MfaInvalid { skew: Some(_) } => true,
-                StsError::Throttled { .. }
-                | StsError::Unavailable { .. }
-                | StsError::Timeout { .. }
-                | StsError::Unreachable { lost: true, .. } => false,
-                StsError::Unreachable { lost: false, .. } => {
+                ServiceError::MfaInvalid { skew: Some(_) } => true,
+                ServiceError::Throttled { .. }
+                | ServiceError::Unavailable { .. }
+                | ServiceError::Timeout { .. }
+                | ServiceError::Unreachable { lost: true, .. } => false,
+                ServiceError::Unreachable { lost: false, .. } => {
                     ledger.give_back(&claim, deadline);
                     return Err(failure.into());
                 }
@@ -59,18 +59,18 @@ impl Run<'_> {
             };
             if !claim.recorded && (sent > 1 || !clock_was_off(&failure, offset, seed.period())) {
                 return Err(match failure {
-                    StsError::MfaInvalid { .. } => Failed::Ours(refused_unrecorded()),
+                    ServiceError::MfaInvalid { .. } => Failed::Ours(refused_unrecorded()),
                     failure => failure.into(),
                 });
             }
             let pause = if refused { random_pause()? } else { Duration::from_secs(1) };
             if sent >= CODES || Instant::now() + pause >= deadline {
                 return Err(match failure {
-                    StsError::MfaInvalid { .. } => Failed::Ours(refused_again()),
+                    ServiceError::MfaInvalid { .. } => Failed::Ours(refused_again()),
                     failure => failure.into(),
                 });
             }
-            self.provider.say.debug("the MFA code was not taken, trying the next one");
+            self.provider.reporter.debug("the MFA code was not taken, trying the next one");
             std::thread::sleep(pause);
         }
     }
@@ -93,7 +93,7 @@ impl Run<'_> {
         };
         if !claim.wait.is_zero() {
             let wait = claim.wait.as_secs();
-            self.provider.say.debug(format!("waiting {wait} s for the next MFA code"));
+            self.provider.reporter.debug(format!("waiting {wait} s for the next MFA code"));
             std::thread::sleep(claim.wait);
         }
         Ok(claim)
@@ -102,8 +102,8 @@ impl Run<'_> {
 
 /// True if AWS refused a code that was right by a clock that is off by more than a step. `offset` is what
 /// the code was made with.
-fn clock_was_off(failure: &StsError, offset: i64, period: u64) -> bool {
-    let StsError::MfaInvalid { skew: Some(skew) } = failure else { return false };
+fn clock_was_off(failure: &ServiceError, offset: i64, period: u64) -> bool {
+    let ServiceError::MfaInvalid { skew: Some(skew) } = failure else { return false };
     skew.saturating_sub(offset).unsigned_abs() > period
 }
 

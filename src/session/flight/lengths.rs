@@ -18,7 +18,7 @@ fn wanted(key: &[String], count: i64, asked: bool) -> Wanted<'_> {
     let wanted = hours(count);
     Wanted {
         profile: "prod",
-        kind: Kind::Session,
+        kind: SessionKind::Session,
         key,
         length: Some(Length { wanted, least: if asked { wanted } else { Duration::ZERO } }),
         not_before: None,

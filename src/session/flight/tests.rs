@@ -21,7 +21,7 @@ const HOUR: i64 = 3600;
 fn wanted(key: &[String]) -> Wanted<'_> {
     Wanted {
         profile: "prod",
-        kind: Kind::Role,
+        kind: SessionKind::Role,
         key,
         length: None,
         not_before: None,
@@ -123,7 +123,7 @@ fn whatever_shapes_the_answer_makes_another_session() {
     for wanted in [
         wanted(&a),
         wanted(&b),
-        Wanted { kind: Kind::Session, ..wanted(&a) },
+        Wanted { kind: SessionKind::Session, ..wanted(&a) },
         Wanted { not_before: Some(Timestamp(i64::MAX)), ..wanted(&a) },
     ] {
         let before = count.get();
@@ -390,7 +390,7 @@ fn a_base_session_is_obtained_while_a_role_is_made() {
     let d = Directory::new();
     let cache = cache(&d.path, 0);
     let (role, base) = (key("role"), key("base"));
-    let base = Wanted { kind: Kind::Session, ..wanted(&base) };
+    let base = Wanted { kind: SessionKind::Session, ..wanted(&base) };
     let made = cache.made(&wanted(&role), long(), &mut || {
         let base = cache.made(&base, long(), &mut || Ok(session("base", HOUR)))?;
         Ok(session(&format!("role of {}", token(&base.credentials)), HOUR))
@@ -418,9 +418,9 @@ fn sessions_are_listed_and_cleared_by_profile() {
     let vault = cache(&d.path, 0);
     assert_eq!((vault.list(), vault.clear("prod").unwrap()), (Vec::new(), 0));
     for (profile, kind, part, ends) in [
-        ("prod", Kind::Role, "1", HOUR),
-        ("prod", Kind::Session, "2", 2 * HOUR),
-        ("dev", Kind::Role, "3", 3 * HOUR),
+        ("prod", SessionKind::Role, "1", HOUR),
+        ("prod", SessionKind::Session, "2", 2 * HOUR),
+        ("dev", SessionKind::Role, "3", 3 * HOUR),
     ] {
         let key = key(part);
         let wanted = Wanted { profile, kind, ..wanted(&key) };
@@ -435,21 +435,21 @@ fn sessions_are_listed_and_cleared_by_profile() {
         fs::write(folder.join(garbage), "garbage").unwrap();
     }
 
-    let shown = |listed: Vec<Listed>| -> Vec<(String, Kind, i64)> {
+    let shown = |listed: Vec<Listed>| -> Vec<(String, SessionKind, i64)> {
         listed.into_iter().map(|l| (l.profile, l.kind, l.expiration.0 - NOON)).collect()
     };
     assert_eq!(
         shown(vault.list()),
         [
-            ("dev".to_owned(), Kind::Role, 3 * HOUR),
-            ("prod".to_owned(), Kind::Session, 2 * HOUR),
-            ("prod".to_owned(), Kind::Role, HOUR),
+            ("dev".to_owned(), SessionKind::Role, 3 * HOUR),
+            ("prod".to_owned(), SessionKind::Session, 2 * HOUR),
+            ("prod".to_owned(), SessionKind::Role, HOUR),
         ]
     );
     assert_eq!(shown(cache(&d.path, HOUR).list()).len(), 2, "one has ended");
     assert_eq!(vault.clear("nobody").unwrap(), 0);
     assert_eq!(vault.clear("prod").unwrap(), 2);
-    assert_eq!(shown(vault.list()), [("dev".to_owned(), Kind::Role, 3 * HOUR)]);
+    assert_eq!(shown(vault.list()), [("dev".to_owned(), SessionKind::Role, 3 * HOUR)]);
     assert!(folder.join(&left_behind).exists());
     // Without a key all of them go: dev's, the stranger's, and what only has the name of one.
     // What cannot be removed keeps nothing else, and is told.

@@ -10,8 +10,8 @@ use vault::env::Env;
 use vault::error::{Class, Error};
 use vault::profile::Target;
 use vault::prompt::Prompt;
+use vault::reporter::Reporter;
 use vault::rotate::{Rotate, Rotated};
-use vault::say::Say;
 use vault::sealed::{self, Turns};
 use vault::session::Cache;
 use vault::unlock::Named;
@@ -36,7 +36,7 @@ fn rotate_while(
 ) -> (Result<Rotated, Error>, u64) {
     let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
     let (named, prompt) = (Named::default(), Prompt::new(true, None));
-    let say = Say { quiet: true, debug: false };
+    let reporter = Reporter { quiet: true, debug: false };
     let access = Access {
         path: test.vault_file(),
         env: &env,
@@ -50,7 +50,7 @@ fn rotate_while(
         turns: Turns::nobody(),
         prompt: &prompt,
         spare: &|| false,
-        say,
+        reporter,
     };
     let mut vault = Vault::open(&access).unwrap();
     opened();
@@ -70,15 +70,15 @@ fn rotate_while(
         vault: &mut vault,
         profile: "ci",
         delete_other: false,
-        sts: &Sts::connect(&target, &env, deadline, say).unwrap(),
-        iam: &Iam::connect(&target, &env, deadline, say).unwrap(),
+        sts: &Sts::connect(&target, &env, deadline, reporter).unwrap(),
+        iam: &Iam::connect(&target, &env, deadline, reporter).unwrap(),
         mfa: None,
-        cache: &Cache::without_vault(None, Clock::system(), say),
+        cache: &Cache::without_vault(None, Clock::system(), reporter),
         sessions_of: &[],
         deadline,
         pause: &pause,
         clock: Clock::system(),
-        say,
+        reporter,
     };
     (rotate.run(), paused.get())
 }

@@ -9,7 +9,7 @@ use vault::error::{Class, Error, Result};
 use vault::profile::{self, Ask, Files};
 use vault::prompt::Prompt;
 use vault::provider::{DEADLINE, Provider};
-use vault::say::Say;
+use vault::reporter::Reporter;
 use vault::session::Cache;
 
 use crate::support::builder::Test;
@@ -43,7 +43,7 @@ fn run(test: &Test, standin: &StandIn, profile: &str, behind: i64) -> Result<()>
     let env = Env::from_raw(vars.map(|(name, value)| (name.into(), value.into_bytes())));
     let config = Some(test.home().join(".aws/config"));
     let profiles = profile::read(&Files { config, credentials: None })?;
-    let say = Say { quiet: true, debug: false };
+    let reporter = Reporter { quiet: true, debug: false };
     let clock = Clock::fixed(Timestamp(Clock::system().now().0 - behind));
     let dir = test.home().join("cache");
     let provider = Provider {
@@ -52,11 +52,11 @@ fn run(test: &Test, standin: &StandIn, profile: &str, behind: i64) -> Result<()>
         vault: Err(Error::not_found("no vault")),
         prompt: &Prompt::new(true, Some(Instant::now() + DEADLINE)),
         mfa_token: None,
-        cache: &Cache::open(Some(dir), &[1; 16], &[2; 32], clock, say),
+        cache: &Cache::open(Some(dir), &[1; 16], &[2; 32], clock, reporter),
         refresh: false,
         min_left: None,
         clock,
-        say,
+        reporter,
     };
     let plan = provider.plan(&Ask { profile: profile.to_owned(), ..Ask::default() })?;
     provider.run(plan).map(|_| ())

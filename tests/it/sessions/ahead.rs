@@ -9,7 +9,7 @@ use vault::env::Env;
 use vault::profile::{self, Ask, Files};
 use vault::prompt::Prompt;
 use vault::provider::{DEADLINE, Provider};
-use vault::say::Say;
+use vault::reporter::Reporter;
 use vault::sealed::{self, Turns};
 use vault::session::Cache;
 use vault::unlock::Named;
@@ -27,7 +27,7 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
     let vars =
         [("AWS_ENDPOINT_URL_STS", standin.endpoint()), ("AWS_VAULT_AGE_KEY", AGE_KEY.to_owned())];
     let env = Env::from_raw(vars.map(|(name, value)| (name.into(), value.into_bytes())));
-    let say = Say { quiet: true, debug: false };
+    let reporter = Reporter { quiet: true, debug: false };
     let prompt = Prompt::new(true, Some(Instant::now() + DEADLINE));
     let access = Access {
         path: test.vault_file(),
@@ -42,7 +42,7 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
         turns: Turns::nobody(),
         prompt: &prompt,
         spare: &|| false,
-        say,
+        reporter,
     };
     let vault = Vault::open(&access).expect("the vault");
     let config = Some(test.home().join(".aws/config"));
@@ -55,11 +55,11 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
         vault: Ok(&vault),
         prompt: &prompt,
         mfa_token: None,
-        cache: &Cache::open(Some(test.home().join(CACHE)), &id, &key, clock, say),
+        cache: &Cache::open(Some(test.home().join(CACHE)), &id, &key, clock, reporter),
         refresh: true,
         min_left: None,
         clock,
-        say,
+        reporter,
     };
     standin.change(|world| world.session_limit = Some(left));
     let plan = provider.plan(&Ask { profile: "role".to_owned(), ..Ask::default() });

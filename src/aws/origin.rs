@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// A server's scheme, host and port.
+/// A server: scheme, host and port (an origin, RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Origin {
     /// TLS or not.
     pub https: bool,
     /// Name or address; an IPv6 address without its brackets.
@@ -13,13 +13,13 @@ pub struct Place {
     pub port: u16,
 }
 
-impl Place {
-    /// The place that an `http://` or `https://` URL names, without user or password in it.
+impl Origin {
+    /// The origin that an `http://` or `https://` URL names, without user or password in it.
     pub fn parse(url: &str) -> Option<Self> {
         Self::of(url).filter(|_| !url.contains('@'))
     }
 
-    /// The place of a proxy, whose URL may have user and password.
+    /// The origin of a proxy, whose URL may have user and password.
     pub fn of_proxy(url: &str) -> Option<Self> {
         Self::of(url)
     }
@@ -55,7 +55,7 @@ impl Place {
 }
 
 /// `host:port`.
-impl fmt::Display for Place {
+impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
@@ -69,9 +69,9 @@ impl fmt::Display for Place {
 #[derive(Clone, Debug)]
 pub struct Path {
     /// The server.
-    pub place: Place,
+    pub origin: Origin,
     /// The proxy on the way, with the variable that named it.
-    pub proxy: Option<(Place, &'static str)>,
+    pub proxy: Option<(Origin, &'static str)>,
     /// Where the TLS roots come from; empty without TLS.
     pub roots: String,
 }
@@ -81,8 +81,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_read_from_urls() {
-        let text = |url| Place::parse(url).map(|p| format!("{} {p}", p.https));
+    fn origins_are_read_from_urls() {
+        let text = |url| Origin::parse(url).map(|p| format!("{} {p}", p.https));
         assert_eq!(text("https://sts.amazonaws.com").unwrap(), "true sts.amazonaws.com:443");
         assert_eq!(text("HTTP://moto/path?x").unwrap(), "false moto:80");
         assert_eq!(text("http://127.0.0.1:5000/").unwrap(), "false 127.0.0.1:5000");
@@ -106,6 +106,6 @@ mod tests {
         ] {
             assert_eq!(text(bad), None, "{bad:?}");
         }
-        assert_eq!(Place::of_proxy("http://u:p@a:1").unwrap().to_string(), "a:1");
+        assert_eq!(Origin::of_proxy("http://u:p@a:1").unwrap().to_string(), "a:1");
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Class, Error, Result, os_text};
 use crate::file;
 use crate::os;
 use crate::prompt::Prompt;
-use crate::say::Say;
+use crate::reporter::Reporter;
 use crate::sealed::{self, Cost, MEMORY_UNASKED, Slot};
 use crate::secret::Secret;
 use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry};
@@ -52,7 +52,7 @@ pub fn recipients(
             .map_err(|_| Error::usage(format!("the recipients file {shown} is not text")))?;
         let mut left_out = |line: usize, why: &str| {
             context
-                .say
+                .reporter
                 .warn(format!("line {line} of the recipients file {shown} is left out: {why}"));
         };
         recipients.extend(sealed::parse_recipients_file(text, &mut left_out)?);
@@ -75,8 +75,12 @@ pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<Passphr
 }
 
 /// The content of the vault that a person gets who has none yet, and its new passphrase.
-pub fn first_vault(access: &Access, prompt: &Prompt, say: Say) -> Result<(Payload, Secret)> {
-    say.note(format!("There is no vault yet; making {}", access.path.display()));
+pub fn first_vault(
+    access: &Access,
+    prompt: &Prompt,
+    reporter: Reporter,
+) -> Result<(Payload, Secret)> {
+    reporter.note(format!("There is no vault yet; making {}", access.path.display()));
     let passphrase = ask_new_passphrase(prompt, "make one with vault init")?;
     let slot = slot(&passphrase, DEFAULT_MEMORY, access)?;
     let recipients = match &access.identity_file {
@@ -108,14 +112,14 @@ fn recipients_of(identity_file: &Path) -> Result<Vec<RecipientEntry>> {
         .collect())
 }
 
-pub fn warn_of_cost(memory: u32, say: Say) {
+pub fn warn_of_cost(memory: u32, reporter: Reporter) {
     if memory > DEFAULT_MEMORY {
-        say.warn(format!(
+        reporter.warn(format!(
             "each unlocking by passphrase takes {memory} MiB: a container with less memory is killed while it tries"
         ));
     }
     if memory > MEMORY_UNASKED {
-        say.warn(format!(
+        reporter.warn(format!(
             "more than {MEMORY_UNASKED} MiB are not accepted unasked: other machines open the vault by this \
              passphrase with --max-passphrase-memory {memory} or \
              AWS_VAULT_MAX_PASSPHRASE_MEMORY={memory}, the first time at least"
@@ -171,7 +175,7 @@ pub fn told(saved: Result<()>, tell: impl FnOnce()) -> Result<()> {
 
 /// What is to be done elsewhere after the vault's keys were drawn anew; `leaked`: somebody keeps
 /// what was in it.
-pub fn tell_new_keys(payload: &Payload, leaked: bool, say: Say) {
+pub fn tell_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
     // Of those that no profile has, the profiles' own lines say nothing.
     let unfinished = payload.rotations().flat_map(|rotation| {
         let ids = [Some(rotation.old), rotation.new].into_iter().flatten();
@@ -188,10 +192,10 @@ pub fn tell_new_keys(payload: &Payload, leaked: bool, say: Say) {
         .chain(payload.totp_serials().map(|serial| format!("  MFA device {serial}")))
         .collect();
     if leaked && !keys.is_empty() {
-        say.note("To be rotated at AWS, since they were in it (keys: vault rotate --all):");
-        keys.iter().for_each(|line| say.note(line));
+        reporter.note("To be rotated at AWS, since they were in it (keys: vault rotate --all):");
+        keys.iter().for_each(|line| reporter.note(line));
     }
-    say.note(format!(
+    reporter.note(format!(
         "The fingerprint is new: AWS_VAULT_PIN wants {pin}, other machines vault pin --accept {pin}",
         pin = payload.pin()
     ));

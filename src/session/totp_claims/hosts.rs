@@ -12,7 +12,7 @@ const REACH: i64 = 45;
 
 /// A host in milliseconds since noon.
 struct Host {
-    book: Book,
+    book: TotpClaims,
     started: i64,
     sent: u32,
 }
@@ -42,7 +42,7 @@ fn at_once(count: usize, random: &mut Random) -> (usize, u32) {
     let begin = random.below(180_000);
     let mut device = Device::default();
     let mut hosts: Vec<Host> = (0..count)
-        .map(|_| Host { book: Book::default(), started: begin + random.below(500), sent: 0 })
+        .map(|_| Host { book: TotpClaims::default(), started: begin + random.below(500), sent: 0 })
         .collect();
     // What happens when: a host claims, or a code of its comes to AWS, after 50 to 400 ms.
     let mut events: BTreeMap<(i64, usize), Option<i64>> =

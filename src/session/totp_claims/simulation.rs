@@ -89,7 +89,7 @@ struct World {
     /// The host's clock minus the true time.
     error: i64,
     was_set: bool,
-    book: Book,
+    book: TotpClaims,
     device: Device,
     sent: BTreeSet<i64>,
     processes: Vec<Process>,
@@ -105,7 +105,7 @@ impl World {
             time,
             error,
             was_set: false,
-            book: Book::default(),
+            book: TotpClaims::default(),
             device: Device::default(),
             sent: BTreeSet::new(),
             processes: Vec::new(),

@@ -9,7 +9,7 @@ use crate::error::Error;
 
 /// A call that gave no credentials.
 #[derive(Debug, PartialEq, Eq)]
-pub enum StsError {
+pub enum ServiceError {
     /// AWS said no: its code and message. `skew` is the clock's offset as in
     /// [`Sts::clock_offset`](super::Sts::clock_offset).
     Denied { operation: &'static str, code: String, message: String, skew: Option<i64> },
@@ -24,19 +24,19 @@ pub enum StsError {
     /// AWS itself failed (5xx). `service` is its name for people: STS, IAM.
     Unavailable { service: &'static str, status: u16, code: String },
     /// No answer in time. What was sent may have arrived. The server's `host:port`.
-    Timeout { place: String },
+    Timeout { origin: String },
     /// No connection, or it broke before an answer came: why, and what to do. What was sent may have
     /// arrived only if `lost`.
     Unreachable { why: String, hint: Option<String>, lost: bool },
     /// An answer that is not the service's. The media type is empty if there was none.
     BadAnswer { service: &'static str, status: u16, media_type: String },
     /// An answer without an end, or longer than any of the service's. `who` sent it, and its `host:port`.
-    TooMuch { who: &'static str, place: String },
+    TooMuch { who: &'static str, origin: String },
     /// The call could not be prepared: endpoint, proxy, TLS roots. Nothing was sent.
     Setup(Error),
 }
 
-impl StsError {
+impl ServiceError {
     /// True if AWS said no with this code.
     pub fn is(&self, wanted: &str) -> bool {
         matches!(self, Self::Denied { code, .. } if code == wanted)
@@ -83,8 +83,8 @@ impl StsError {
             Self::Unavailable { service, status, code } => {
                 Error::aws(format!("{service} failed (HTTP {status}, {code})")).hint("try again later")
             }
-            Self::Timeout { place } => {
-                Error::busy(format!("out of time: no answer from {place}"))
+            Self::Timeout { origin } => {
+                Error::busy(format!("out of time: no answer from {origin}"))
             }
             Self::Unreachable { why, hint, .. } => {
                 let error = Error::aws(why);
@@ -98,8 +98,8 @@ impl StsError {
                 Error::aws(format!("{service} answered with something that is not {service} (HTTP {status}, {kind})"))
                     .hint(MISLED)
             }
-            Self::TooMuch { who, place } => Error::aws(format!(
-                "{who} at {place} sent too much: an answer may have 256 KiB, and 100 headers of 64 KiB in all"
+            Self::TooMuch { who, origin } => Error::aws(format!(
+                "{who} at {origin} sent too much: an answer may have 256 KiB, and 100 headers of 64 KiB in all"
             ))
             .hint(MISLED),
             Self::Setup(error) => error,
@@ -110,8 +110,8 @@ impl StsError {
 /// What to look for where it is not the service that answers.
 const MISLED: &str = "is endpoint_url right, and is there a proxy or a login page in between?";
 
-impl From<StsError> for Error {
-    fn from(error: StsError) -> Self {
+impl From<ServiceError> for Error {
+    fn from(error: ServiceError) -> Self {
         error.into_error()
     }
 }
@@ -210,31 +210,31 @@ pub(super) fn refused(
     message: String,
     (service, operation): (&'static str, &'static str),
     skew: Option<i64>,
-) -> StsError {
+) -> ServiceError {
     let throttling = ["Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown"];
     if status == 429 || throttling.iter().any(|t| code.starts_with(t)) || code == "RequestThrottled"
     {
-        return StsError::Throttled { code };
+        return ServiceError::Throttled { code };
     }
     if status >= 500 {
-        return StsError::Unavailable { service, status, code };
+        return ServiceError::Unavailable { service, status, code };
     }
     if code == "AccessDenied" && message.starts_with("MultiFactorAuthentication failed") {
         if message.contains("invalid MFA one time pass code") {
-            return StsError::MfaInvalid { skew };
+            return ServiceError::MfaInvalid { skew };
         }
         if message.contains("unable to validate MFA code") {
-            return StsError::MfaUnable;
+            return ServiceError::MfaUnable;
         }
         if message.contains("must provide both MFA serial number and one time pass code") {
-            return StsError::MfaMissing;
+            return ServiceError::MfaMissing;
         }
     }
-    StsError::Denied { operation, code, message, skew }
+    ServiceError::Denied { operation, code, message, skew }
 }
 
 /// The error for an answer of `response`'s status and type that has no meaning for us.
-pub fn bad_answer(service: &'static str, response: &HttpResponse) -> StsError {
+pub fn bad_answer(service: &'static str, response: &HttpResponse) -> ServiceError {
     let kind = response.headers().get("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     let media_type = kind
@@ -242,7 +242,7 @@ pub fn bad_answer(service: &'static str, response: &HttpResponse) -> StsError {
         .filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c))
         .take(60)
         .collect();
-    StsError::BadAnswer { service, status: response.status().as_u16(), media_type }
+    ServiceError::BadAnswer { service, status: response.status().as_u16(), media_type }
 }
 
 /// A code of AWS's, fit for an error.
@@ -311,24 +311,24 @@ mod tests {
             refused(403, "AccessDenied".to_owned(), text, ("STS", "AssumeRole"), skew)
         };
         let invalid = mfa(" with invalid MFA one time pass code.", Some(-90));
-        assert_eq!(invalid, StsError::MfaInvalid { skew: Some(-90) });
+        assert_eq!(invalid, ServiceError::MfaInvalid { skew: Some(-90) });
         assert_eq!(
             invalid.into_error().hint.unwrap(),
             "it is wrong, was used before, or this machine's clock is 90 s ahead of AWS's"
         );
         let unable =
             mfa(", unable to validate MFA code. Please verify your MFA serial number", None);
-        assert_eq!(unable, StsError::MfaUnable);
+        assert_eq!(unable, ServiceError::MfaUnable);
         let missing = mfa(", must provide both MFA serial number and one time pass code.", None);
-        assert_eq!(missing, StsError::MfaMissing);
+        assert_eq!(missing, ServiceError::MfaMissing);
     }
 
     #[test]
     fn a_connection_that_was_never_made_leaves_nothing_behind() {
-        let unreachable = |lost| StsError::Unreachable { why: String::new(), hint: None, lost };
+        let unreachable = |lost| ServiceError::Unreachable { why: String::new(), hint: None, lost };
         assert!(unreachable(true).may_have_arrived());
         assert!(!unreachable(false).may_have_arrived());
-        assert!(StsError::Throttled { code: String::new() }.may_pass());
+        assert!(ServiceError::Throttled { code: String::new() }.may_pass());
     }
 
     #[test]
@@ -373,10 +373,10 @@ mod tests {
     fn throttling_and_aws_s_own_failures_have_variants() {
         let kind =
             |status, code: &str| refused(status, code.into(), String::new(), ("IAM", "X"), None);
-        assert_eq!(kind(400, "Throttling"), StsError::Throttled { code: "Throttling".into() });
+        assert_eq!(kind(400, "Throttling"), ServiceError::Throttled { code: "Throttling".into() });
         assert_eq!(kind(400, "ThrottlingException").into_error().class, Class::Aws);
-        assert!(matches!(kind(429, "Foo"), StsError::Throttled { .. }));
-        assert!(matches!(kind(503, "ServiceUnavailable"), StsError::Unavailable { .. }));
+        assert!(matches!(kind(429, "Foo"), ServiceError::Throttled { .. }));
+        assert!(matches!(kind(503, "ServiceUnavailable"), ServiceError::Unavailable { .. }));
         assert_eq!(kind(403, "Nope").into_error().what, "AWS refused X: Nope");
     }
 }

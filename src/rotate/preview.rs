@@ -6,7 +6,7 @@ use crate::error::Result;
 
 /// What a rotation would do.
 #[derive(Debug)]
-pub struct Would {
+pub struct RotationPreview {
     /// The profiles that would have the new key.
     pub profiles: Vec<String>,
     /// The IAM user's name.
@@ -26,14 +26,14 @@ impl Rotate<'_, '_> {
     ///
     /// # Errors
     /// As [`Rotate::run`], as far as it is known before.
-    pub fn would(self) -> Result<Would> {
+    pub fn preview(self) -> Result<RotationPreview> {
         let run = Run { with: Rotate { mfa: None, ..self }, session: None };
         if let Some(started) = run.started() {
             let new = started.new.as_ref().map(|new| new.access_key_id.as_str());
             let ids = [Some(started.old.access_key_id.as_str()), new];
             let payload = run.with.vault.payload();
             let has = |id: &str| ids.contains(&payload.access_key_id(id));
-            return Ok(Would {
+            return Ok(RotationPreview {
                 profiles: payload
                     .credential_names()
                     .filter(|p| has(p))
@@ -66,7 +66,7 @@ impl Rotate<'_, '_> {
             None => None,
         };
         let own = keys.iter().find(|own| own.id == key.access_key_id);
-        Ok(Would {
+        Ok(RotationPreview {
             profiles,
             user: user.name,
             created: own.and_then(|own| own.created),

@@ -112,11 +112,11 @@ pub(super) enum Pick {
 
 /// The latest claims on one device, in the order in which they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Book {
+pub(super) struct TotpClaims {
     claims: Vec<Claimed>,
 }
 
-impl Book {
+impl TotpClaims {
     /// The first step that may be sent, and when: now, if there is a free one in AWS's window and the
     /// budget allows it.
     pub(super) fn next(&self, period: i64, now: Now, pick: Pick) -> Claimed {
@@ -178,7 +178,7 @@ impl Book {
     }
 
     /// Adds what stands only in the other book.
-    pub(super) fn add(&mut self, other: &Book) {
+    pub(super) fn add(&mut self, other: &TotpClaims) {
         for claimed in &other.claims {
             if !self.claims.contains(claimed) {
                 self.note(*claimed);

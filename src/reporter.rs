@@ -4,14 +4,14 @@ use std::io::Write;
 
 /// How much is said. A value that is passed down, so that tests and `--quiet` decide.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Say {
+pub struct Reporter {
     /// `--quiet`: no warnings and notes; errors are still reported.
     pub quiet: bool,
     /// `--debug`: which sources, files and calls were chosen.
     pub debug: bool,
 }
 
-impl Say {
+impl Reporter {
     /// Something that the user should mend: `vault: warning: …`.
     pub fn warn(&self, text: impl AsRef<str>) {
         if !self.quiet {

@@ -1,7 +1,7 @@
 //! By whose hand IAM is called: the key itself, or an MFA session of it where the policies want one.
 
 use super::{IAM_PAUSES, Run};
-use crate::aws::{Iam, StsError};
+use crate::aws::{Iam, ServiceError};
 use crate::credential::Credentials;
 
 /// An MFA session, and the key that it was made of.
@@ -16,8 +16,8 @@ impl Run<'_, '_> {
     pub(super) fn iam<T>(
         &mut self,
         key: &Credentials,
-        call: impl Fn(&Iam, &Credentials) -> Result<T, StsError>,
-    ) -> Result<T, StsError> {
+        call: impl Fn(&Iam, &Credentials) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
         loop {
             let hand = self.session.as_ref().map_or(key, |session| &session.credentials);
             let error = match call(self.with.iam, hand) {
@@ -27,8 +27,8 @@ impl Run<'_, '_> {
             let denied = error.is("AccessDenied");
             match (&self.session, self.with.mfa) {
                 (None, Some(make)) if denied => {
-                    self.with.say.debug("refused without MFA, so by an MFA session");
-                    let made = make(self.with.vault, key).map_err(StsError::Setup)?;
+                    self.with.reporter.debug("refused without MFA, so by an MFA session");
+                    let made = make(self.with.vault, key).map_err(ServiceError::Setup)?;
                     let of = key.access_key_id.clone();
                     self.session = Some(Session { of, credentials: made });
                 }
@@ -48,8 +48,8 @@ impl Run<'_, '_> {
     pub(super) fn iam_steadily<T>(
         &mut self,
         key: &Credentials,
-        call: impl Fn(&Iam, &Credentials) -> Result<T, StsError>,
-    ) -> Result<T, StsError> {
+        call: impl Fn(&Iam, &Credentials) -> Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
             match self.iam(key, &call) {

@@ -15,7 +15,7 @@ pub(super) fn since_start(seconds: i64) -> Steady {
 }
 
 /// Claims at a time after noon: the step as seen from noon's, and the wait.
-fn claim(book: &mut Book, seconds: i64) -> (i64, i64) {
+fn claim(book: &mut TotpClaims, seconds: i64) -> (i64, i64) {
     let claimed = book.next(30, at(seconds), Pick::Nearest);
     book.note(claimed);
     (claimed.step - NOON / 30, claimed.at - NOON - seconds)
@@ -23,7 +23,7 @@ fn claim(book: &mut Book, seconds: i64) -> (i64, i64) {
 
 #[test]
 fn the_present_step_comes_first_then_the_others_that_aws_takes_then_those_to_come() {
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     let claims: Vec<_> = (0..6).map(|_| claim(&mut book, 10)).collect();
     assert_eq!(claims, [(0, 0), (-1, 0), (1, 0), (-2, 0), (2, 0), (3, 25)]);
 }
@@ -32,17 +32,17 @@ fn the_present_step_comes_first_then_the_others_that_aws_takes_then_those_to_com
 fn the_edges_of_what_aws_takes_are_left_alone() {
     // In the last seconds of a step the oldest one may be too old on arrival, in the first the newest
     // may come too early.
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     let claims: Vec<_> = (0..4).map(|_| claim(&mut book, 57)).collect();
     assert_eq!(claims, [(1, 0), (0, 0), (2, 0), (3, 0)]);
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     let claims: Vec<_> = (0..5).map(|_| claim(&mut book, 31)).collect();
     assert_eq!(claims, [(1, 0), (0, 0), (2, 0), (-1, 0), (3, 4)]);
 }
 
 #[test]
 fn six_codes_are_sent_in_a_window_and_the_seventh_in_the_next() {
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     for _ in 0..6 {
         claim(&mut book, 20);
     }
@@ -53,7 +53,7 @@ fn six_codes_are_sent_in_a_window_and_the_seventh_in_the_next() {
 
 #[test]
 fn a_code_that_may_arrive_in_the_next_window_counts_there_too() {
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     for _ in 0..4 {
         assert_eq!(claim(&mut book, 175).1, 0);
     }
@@ -65,7 +65,7 @@ fn a_code_that_may_arrive_in_the_next_window_counts_there_too() {
 
 #[test]
 fn a_random_step_is_free_and_taken_now() {
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     claim(&mut book, 10);
     let steps: BTreeSet<i64> = (0..40)
         .map(|number| book.next(30, at(11), Pick::Random(number)))
@@ -81,7 +81,7 @@ fn a_random_step_is_free_and_taken_now() {
 }
 
 /// After a refusal so many seconds after noon: the step as seen from noon's, and when it is sent.
-fn after_refusal(book: &Book, seconds: i64, last: bool, random: u64) -> (i64, i64) {
+fn after_refusal(book: &TotpClaims, seconds: i64, last: bool, random: u64) -> (i64, i64) {
     let pick = Pick::AfterRefusal { last, reach: 45, random };
     let claimed = book.next(30, at(seconds), pick);
     (claimed.step - NOON / 30, claimed.at - NOON)
@@ -89,10 +89,10 @@ fn after_refusal(book: &Book, seconds: i64, last: bool, random: u64) -> (i64, i6
 
 #[test]
 fn the_last_code_is_of_a_step_that_nobody_can_have_sent() {
-    let steps = |book: &Book, seconds| -> BTreeSet<_> {
+    let steps = |book: &TotpClaims, seconds| -> BTreeSet<_> {
         (0..60).map(|random| after_refusal(book, seconds, true, random)).collect()
     };
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     assert_eq!(steps(&book, 10), BTreeSet::from([(3, 35)]));
     assert_eq!(steps(&book, 4), BTreeSet::from([(2, 5), (3, 35)]));
     assert_eq!(steps(&book, 20), BTreeSet::from([(3, 35), (4, 65)]));
@@ -111,7 +111,7 @@ fn the_last_code_is_of_a_step_that_nobody_can_have_sent() {
 
 #[test]
 fn a_code_that_another_may_follow_waits_only_where_two_steps_are_to_come() {
-    let book = Book::default();
+    let book = TotpClaims::default();
     for random in 0..60 {
         assert_eq!(after_refusal(&book, 10, false, random).1, 10);
         let (step, at) = after_refusal(&book, 20, false, random);
@@ -127,7 +127,7 @@ fn odd_periods_and_odd_times_end_too() {
     for period in [i64::MIN, 0, 1, 5, 60, 3600, i64::MAX] {
         for time in [i64::MIN, -1, 0, 1, NOON, i64::MAX] {
             for local in [i64::MIN, 0, i64::MAX] {
-                let mut book = Book::default();
+                let mut book = TotpClaims::default();
                 for n in 0..12 {
                     let pick = match n % 3 {
                         0 => Pick::Nearest,
@@ -148,7 +148,7 @@ fn odd_periods_and_odd_times_end_too() {
 
 #[test]
 fn a_book_comes_back_as_it_went_and_forgets_the_oldest() {
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     for number in 0..REMEMBERED as i64 + 3 {
         let steady = Steady { boot: number % 2, seconds: number };
         book.note(Claimed { step: number, at: number * 30, local: -number, steady });
@@ -156,20 +156,20 @@ fn a_book_comes_back_as_it_went_and_forgets_the_oldest() {
     assert_eq!(book.claims.len(), REMEMBERED);
     assert_eq!(book.claims[0].step, 3);
     let bytes = book.encode();
-    assert_eq!(Book::decode(&bytes), Some(book));
-    assert_eq!(Book::decode(&bytes[1..]), None);
-    assert_eq!(Book::decode(&bytes[8..]), None);
-    assert_eq!(Book::decode(&[0; 24 * 5]), None, "the form without a number");
-    assert_eq!(Book::decode(&[]), None);
-    let empty = Book::default().encode();
-    assert_eq!(Book::decode(&empty), Some(Book::default()));
-    assert_eq!(Book::decode(&[empty, vec![0; 40 * 65]].concat()), None);
+    assert_eq!(TotpClaims::decode(&bytes), Some(book));
+    assert_eq!(TotpClaims::decode(&bytes[1..]), None);
+    assert_eq!(TotpClaims::decode(&bytes[8..]), None);
+    assert_eq!(TotpClaims::decode(&[0; 24 * 5]), None, "the form without a number");
+    assert_eq!(TotpClaims::decode(&[]), None);
+    let empty = TotpClaims::default().encode();
+    assert_eq!(TotpClaims::decode(&empty), Some(TotpClaims::default()));
+    assert_eq!(TotpClaims::decode(&[empty, vec![0; 40 * 65]].concat()), None);
 }
 
 #[test]
 fn what_was_claimed_before_the_clock_was_set_still_counts() {
     for set in [-86_400, -250, -61, 61, 250, 86_400] {
-        let mut book = Book::default();
+        let mut book = TotpClaims::default();
         let mut times = Vec::new();
         for second in 0..400 {
             let (steady, local) = (since_start(second), NOON + second + set * (second / 20));
@@ -189,7 +189,7 @@ fn what_was_claimed_before_the_clock_was_set_still_counts() {
 
 #[test]
 fn a_claim_of_another_start_of_the_host_counts_by_the_wall_clock() {
-    let mut book = Book::default();
+    let mut book = TotpClaims::default();
     for _ in 0..6 {
         claim(&mut book, 20);
     }
