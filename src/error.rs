@@ -46,6 +46,19 @@ impl Class {
     }
 }
 
+/// Why something failed, where more depends on it than the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// No file and no vault has a profile of this name. The hint may name one that is meant.
+    NoSuchProfile { guessed: bool },
+    /// The command line is wrong, which may be found late.
+    CommandLine,
+    /// What is in a source of keys is no key. The message names the source.
+    BadSource,
+    /// A key wants a passphrase of its own.
+    KeyPassphrase,
+}
+
 /// A failure as the user will read it: lowercase, no full stop, no secret, no Rust in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -55,6 +68,8 @@ pub struct Error {
     pub what: String,
     /// What to do about it, where there is something to do.
     pub hint: Option<String>,
+    /// Why, where a caller decides by it.
+    pub reason: Option<Reason>,
 }
 
 /// What every room returns.
@@ -63,7 +78,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure of the given class.
     pub fn new(class: Class, what: impl Into<String>) -> Self {
-        Self { class, what: what.into(), hint: None }
+        Self { class, what: what.into(), hint: None, reason: None }
     }
 
     /// Class 1.
@@ -109,6 +124,13 @@ impl Error {
     /// Class 9.
     pub fn aws(what: impl Into<String>) -> Self {
         Self::new(Class::Aws, what)
+    }
+
+    /// The same failure with the reason for those who decide by it.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
     }
 
     /// The same failure with advice. One hint at most: a second call replaces the first.

@@ -225,7 +225,7 @@ impl AgentClient {
             tokio::time::timeout_at(end.into(), self.connector.call(request)).await
         });
         let answer = answer.map_err(|_| self.silent())?.map_err(|error| {
-            let Error { class, what, hint } =
+            let Error { class, what, hint, .. } =
                 match unreachable(&error, &self.path, self.agent.name()) {
                     too_much @ ServiceError::TooMuch { .. } => {
                         return too_much.into_error().hint(self.agent.absent());

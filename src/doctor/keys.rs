@@ -5,8 +5,7 @@ use serde_json::json;
 use super::vault::File;
 use super::{Host, Report};
 use crate::clock::Timestamp;
-use crate::error::Class;
-use crate::sealed;
+use crate::error::{Class, Reason};
 use crate::unlock::{self, Presence, Source};
 use crate::vault::{Access, Vault};
 
@@ -15,7 +14,7 @@ pub fn check<'a>(
     host: &Host,
     file: &File,
     access: &'a Access<'a>,
-    spare: bool,
+    optional: bool,
     report: &mut Report,
 ) -> Option<Vault<'a>> {
     let slots = file.scanned.slot_names();
@@ -39,7 +38,7 @@ pub fn check<'a>(
                 .with(json!({ "by": vault.opened_by() }));
             Some(vault)
         }
-        Err(error) if host.has_terminal && error.what.ends_with(sealed::OWN_PASSPHRASE) => {
+        Err(error) if host.has_terminal && error.reason == Some(Reason::KeyPassphrase) => {
             report.note(
                 "unlock.open",
                 format!("{}, asked for on the terminal; not tried", error.what),
@@ -48,13 +47,18 @@ pub fn check<'a>(
         }
         // What lay around was tried in vain, or there was nothing: then a person is asked.
         Err(_)
-            if !spare && !slots.is_empty() && host.has_terminal && counting.all(|s| s.line > 3) =>
+            if !optional
+                && !slots.is_empty()
+                && host.has_terminal
+                && counting.all(|s| s.line > 3) =>
         {
             report.note("unlock.open", "a passphrase will be asked for on the terminal; not tried");
             None
         }
         Err(error)
-            if spare && error.class == Class::Locked && !unlock::is_named(host.named, host.env) =>
+            if optional
+                && error.class == Class::Locked
+                && !unlock::is_named(host.named, host.env) =>
         {
             report.note("unlock.open", format!("{}, and the profile needs none", error.what));
             None

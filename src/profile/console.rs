@@ -149,7 +149,7 @@ fn whole(
     settings: &Settings,
 ) -> Result<Console> {
     let duration = match (ask.duration, variable(env, "AWS_FEDERATION_TOKEN_TTL")?) {
-        (Some(asked), _) => Asked::new(asked, "--duration"),
+        (Some(asked), _) => Asked::by_flag(asked),
         (None, Some(text)) => {
             let by = "AWS_FEDERATION_TOKEN_TTL";
             Asked::new(name::duration(text, by)?, by)

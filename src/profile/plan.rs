@@ -85,7 +85,7 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     };
     let mut notes = notes(profiles, &chain);
     let durations = Durations::of(env)?;
-    let asked = ask.duration.map(|duration| Asked::new(duration, "--duration"));
+    let asked = ask.duration.map(Asked::by_flag);
 
     // The roles, from the base's end. The last is what the plan ends with, on whichever profile.
     let mut with_role = Vec::new();

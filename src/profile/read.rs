@@ -19,7 +19,7 @@ use aws_runtime::env_config::property::PropertiesKey;
 
 use super::lines::{Header, is_identifier};
 use crate::env::Env;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Reason, Result, os_text};
 use crate::file::{self, ReadError};
 
 /// The most bytes that a config or credentials file may have.
@@ -355,6 +355,7 @@ pub(super) fn no_such_profile<'a>(
         .map(|name| (distance(&name.to_lowercase(), &profile.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= slips)
         .min();
+    let mut guessed = true;
     let hint = if let Some(ignored) = profiles.ignored_about(&profile) {
         ignored.to_owned()
     } else if let Some((_, near)) = near {
@@ -366,11 +367,12 @@ pub(super) fn no_such_profile<'a>(
             [] => "there is no HOME to look for .aws/config in, set AWS_CONFIG_FILE".to_owned(),
             places => {
                 let places: Vec<_> = places.iter().map(|p| p.display().to_string()).collect();
+                guessed = false;
                 format!("looked in {} and the vault", places.join(", "))
             }
         }
     };
-    Error::not_found(what).hint(hint)
+    Error::not_found(what).because(Reason::NoSuchProfile { guessed }).hint(hint)
 }
 
 /// Edits between two names (Levenshtein), for "did you mean".

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::read::{Profiles, plain};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::name;
 
 /// The keys that `[default]` lends. The rest stays with the profile that names it.
@@ -157,6 +157,7 @@ pub(super) fn variable<'a>(env: &'a Env, name: &str) -> Result<Option<&'a str>> 
 pub(super) struct Asked {
     pub duration: Duration,
     by: String,
+    by_flag: bool,
 }
 
 /// What asks where nobody does.
@@ -175,7 +176,12 @@ pub(super) const SESSION_RANGE: (Duration, Duration) =
 
 impl Asked {
     pub fn new(duration: Duration, by: &str) -> Self {
-        Self { duration, by: by.to_owned() }
+        Self { duration, by: by.to_owned(), by_flag: false }
+    }
+
+    /// What `--duration` asks for.
+    pub fn by_flag(duration: Duration) -> Self {
+        Self { by_flag: true, ..Self::new(duration, "--duration") }
     }
 
     /// True unless nobody asked and this is the default.
@@ -191,10 +197,11 @@ impl Asked {
         if self.duration < range.0 || self.duration > range.1 {
             let (by, least, most) =
                 (&self.by, name::show_duration(range.0), name::show_duration(range.1));
-            return Err(Error::usage(format!(
+            let error = Error::usage(format!(
                 "{by}: AWS gives {what} for {least} to {most}, not for {}",
                 name::show_duration(self.duration)
-            )));
+            ));
+            return Err(if self.by_flag { error.because(Reason::CommandLine) } else { error });
         }
         Ok(self.duration)
     }
@@ -250,7 +257,7 @@ impl Durations {
         // Digits alone: Rust's own parse would take a sign.
         match text.parse::<u64>() {
             Ok(seconds) if seconds > 0 && text.bytes().all(|b| b.is_ascii_digit()) => {
-                Ok(Asked { duration: Duration::from_secs(seconds), by })
+                Ok(Asked { duration: Duration::from_secs(seconds), by, by_flag: false })
             }
             _ => Err(Error::usage(format!("{by}: not a number of seconds"))),
         }

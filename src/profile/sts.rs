@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::read::Profiles;
 use super::settings::{Settings, variable};
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::name;
 
 /// The STS that a plan's calls go to, or the IAM beside it.
@@ -82,7 +82,8 @@ pub(super) fn region(
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !fits {
-        return Err(Error::usage(format!("{by}: not the name of a region")));
+        let error = Error::usage(format!("{by}: not the name of a region"));
+        return Err(if asked.is_some() { error.because(Reason::CommandLine) } else { error });
     }
     Ok(Some(region.to_owned()))
 }

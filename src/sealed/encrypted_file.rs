@@ -7,7 +7,7 @@ use age::DecryptError;
 
 use super::decrypt::decrypt;
 use super::stanza::{PAYLOAD_MIN, canonical_base64};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::os::Blocks;
 use crate::secret::Secret;
 
@@ -79,7 +79,10 @@ impl EncryptedFile {
         let mut identity =
             age::scrypt::Identity::new(age::secrecy::SecretString::from(passphrase.expose()));
         identity.set_max_work_factor(WORK_LIMIT);
-        let damaged = || Error::locked(format!("{label} is an age file that is damaged"));
+        let damaged = || {
+            Error::locked(format!("{label} is an age file that is damaged"))
+                .because(Reason::BadSource)
+        };
         match decrypt(&self.file, &identity) {
             Ok(plain) => Secret::from_text(&plain).map(Some).ok_or_else(damaged),
             Err(DecryptError::DecryptionFailed) => Ok(None),

@@ -13,7 +13,7 @@ use super::text::{self, Carried, Piece, Pieces, begins};
 use super::turns::Turns;
 use super::unsupported::Unsupported;
 use super::{armor, ssh};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::secret::Secret;
 
 /// age's own secret keys.
@@ -153,7 +153,9 @@ pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
     let mut identities = Vec::new();
     let mut pieces = Pieces::of(&text);
     for (line, piece) in pieces.by_ref() {
-        let wrong = |what: &str| Error::locked(format!("{label}: line {line}{place} {what}"));
+        let wrong = |what: &str| {
+            Error::locked(format!("{label}: line {line}{place} {what}")).because(Reason::BadSource)
+        };
         let key = match piece {
             Piece::Word(word) => of_word(word).map_err(|what| match what {
                 NOT_A_KEY if holds_secret(&text) => wrong(what).hint(BESIDE),
@@ -173,7 +175,7 @@ pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
     if !identities.is_empty() {
         return Ok(identities);
     }
-    let nothing = Error::locked(format!("{label} holds no identity"));
+    let nothing = Error::locked(format!("{label} holds no identity")).because(Reason::BadSource);
     Err(match pieces.commented {
         true => nothing.hint("the key in it stands in a comment, behind a #"),
         false => nothing,
@@ -181,8 +183,8 @@ pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
 }
 
 fn of_file(file: Vec<u8>, label: &str) -> Result<Identity> {
-    let file =
-        EncryptedFile::parse(file).map_err(|what| Error::locked(format!("{label} {what}")))?;
+    let file = EncryptedFile::parse(file)
+        .map_err(|what| Error::locked(format!("{label} {what}")).because(Reason::BadSource))?;
     Ok(Identity { label: label.to_owned(), key: Key::File(Box::new(file)) })
 }
 

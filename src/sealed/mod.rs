@@ -28,7 +28,7 @@ use age::secrecy::ExposeSecret;
 pub use grammar::{Scanned, scan};
 pub use identities::{Identity, generate_identity, parse_identities};
 pub use keys::{Recipient, brief, parse_recipient, parse_recipients_file};
-pub use open::{OWN_PASSPHRASE, Opened, open, open_by_locked_key, open_by_slot_key};
+pub use open::{Opened, open, open_by_locked_key, open_by_slot_key};
 pub use seal::{Sealed, seal};
 pub use slot::{Cost, Slot, SlotKey};
 pub use terms::{MEMORY_UNASKED, Terms, is_accepted_unasked};

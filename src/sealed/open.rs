@@ -13,11 +13,8 @@ use super::slot::{Slot, SlotKey};
 use super::terms::Terms;
 use super::unsupported::Unsupported;
 use super::{FileKey, copy_key, plugin};
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::secret::Secret;
-
-/// What ends the error for a vault that a key under a passphrase of its own may open.
-pub const OWN_PASSPHRASE: &str = "has a passphrase of its own";
 
 /// An opened vault.
 pub struct Opened {
@@ -309,9 +306,11 @@ impl Reasons {
                 true => "age -d takes it off a copy",
                 false => "ssh-keygen -p takes it off a copy",
             };
-            return Error::locked(format!("{tried}: {shown} {OWN_PASSPHRASE}")).hint(format!(
-                "on a terminal it is asked for; elsewhere use a key without one ({how})"
-            ));
+            return Error::locked(format!("{tried}: {shown} has a passphrase of its own"))
+                .because(Reason::KeyPassphrase)
+                .hint(format!(
+                    "on a terminal it is asked for; elsewhere use a key without one ({how})"
+                ));
         }
         if !self.plugins.is_empty() {
             return Error::locked(format!("{tried}: {}", self.plugins.join("; ")));
