@@ -71,12 +71,11 @@ pub struct Host<'a> {
 /// Looks at everything, in the order in which a job would come across it.
 pub fn examine(host: &Host) -> Report {
     let mut report = Report::default();
-    let spare = config::needs_no_vault(host);
-    let file = vault::file(host, spare, &mut report);
-    let nobody = Prompt::new(true, None);
-    let access = file.as_ref().and_then(|file| access(host, &file.path, &nobody, &mut report));
+    let optional = config::needs_no_vault(host);
+    let file = vault::file(host, optional, &mut report);
+    let access = file.as_ref().and_then(|file| access(host, &file.path, &mut report));
     let vault = match (&file, &access) {
-        (Some(file), Some(access)) => keys::check(host, file, access, spare, &mut report),
+        (Some(file), Some(access)) => keys::check(host, file, access, optional, &mut report),
         _ => {
             keys::sources(host, &mut report);
             None
@@ -105,12 +104,7 @@ pub fn examine(host: &Host) -> Report {
 }
 
 /// How the vault is opened here: by nobody's hand, and without remembering it.
-fn access<'a>(
-    host: &'a Host,
-    path: &Path,
-    nobody: &'a Prompt,
-    report: &mut Report,
-) -> Option<Access<'a>> {
+fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access<'a>> {
     let pins = report.unless("vault.pins", host.pins.clone());
     let min_generation = report.unless("vault.generation", host.min_generation.clone());
     let max_memory = report.unless("vault.cost", host.max_passphrase_memory.clone());
@@ -126,8 +120,7 @@ fn access<'a>(
         slot_memory: state.map(|(dir, _)| dir.clone()),
         max_passphrase_memory: max_memory?,
         turns: Turns::nobody(),
-        prompt: nobody,
-        spare: &|| false,
+        prompt: Prompt::new(true, None),
         reporter: SILENT,
     })
 }

@@ -20,12 +20,11 @@ use std::time::{Duration, Instant};
 use answers::{User, denied, name_is_taken};
 
 use crate::aws::{Iam, NewDevice, ServiceError, Sts};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
+use crate::provider::CredentialSession;
 use crate::random;
-use crate::reporter::Reporter;
-use crate::session::Cache;
 use crate::totp::Seed;
 use crate::vault::{Enrolment, Vault};
 
@@ -44,19 +43,16 @@ const IAM_PAUSES: [u64; 4] = [1, 2, 4, 8];
 
 /// All that an enrolment needs.
 pub struct Enroll<'a, 'v> {
-    pub vault: &'a mut Vault<'v>,
+    /// With an open vault.
+    pub session: &'a mut CredentialSession<'v>,
     /// The profile whose key's user gets the device.
     pub profile: &'a str,
     /// The device's name; without one the unfinished enrolment's, or the user's.
     pub device: Option<&'a str>,
     pub sts: &'a Sts,
     pub iam: &'a Iam,
-    /// Who says which codes may be sent.
-    pub cache: &'a Cache,
     /// When the calls end; no pause goes beyond it.
     pub deadline: Instant,
-    pub clock: Clock,
-    pub reporter: Reporter,
 }
 
 /// A device that is enabled and proven.
@@ -78,7 +74,7 @@ impl Enroll<'_, '_> {
     /// No key for the profile (3); a key that is no IAM user's, or a device of that name that is not
     /// ours (6); what AWS refuses, or no way to record codes (9); what saving the vault ends with (7, 8, 10).
     pub fn run(mut self) -> Result<Enrolled> {
-        let key = self.vault.payload().credential(self.profile).ok_or_else(|| {
+        let key = self.vault()?.payload().credential(self.profile).ok_or_else(|| {
             Error::not_found(format!("no key for profile {:?} in the vault", self.profile))
                 .hint("an MFA device belongs to a key's user: name the profile that has the key")
         })?;
@@ -86,15 +82,15 @@ impl Enroll<'_, '_> {
         let device = self.device_name(&user)?;
         let serial = format!("{}:mfa/{device}", user.account);
         // Before a device is made whose codes could not be used.
-        self.cache.ledger(&serial).can_record(self.deadline)?;
-        let fresh = self.vault.payload().totp(&serial).is_none();
+        self.session.cache().ledger(&serial).can_record(self.deadline)?;
+        let fresh = self.vault()?.payload().totp(&serial).is_none();
         if fresh {
             self.create(&key, &device, &serial)?;
         }
-        let seed = self.vault.payload().totp(&serial).ok_or_else(|| {
+        let seed = self.vault()?.payload().totp(&serial).ok_or_else(|| {
             Error::other("the seed that was just stored is not in the vault any more")
         })?;
-        let known = fresh || unfinished(self.vault, self.profile, &device);
+        let known = fresh || unfinished(self.vault()?, self.profile, &device);
         self.enable(&key, &user, &serial, &seed, known)?;
         self.prove(&key, &serial, &seed)?;
         Ok(Enrolled { serial, device, user: user.name })
@@ -103,11 +99,11 @@ impl Enroll<'_, '_> {
     /// The name that was given, that of an enrolment which has not come to its end, or the user's own:
     /// AWS's older policies allow a user only the device that is called as they are.
     fn device_name(&self, user: &User) -> Result<String> {
-        let started = self.vault.payload().enrolments().find(|e| e.profile == self.profile);
+        let started = self.vault()?.payload().enrolments().find(|e| e.profile == self.profile);
         let name = match (self.device, started) {
             (Some(given), started) => {
                 if let Some(started) = started.filter(|started| started.device != given) {
-                    self.reporter.warn(format!(
+                    self.session.reporter().warn(format!(
                         "the enrolment of the device {:?} has not come to its end; finish it by \
                          vault mfa enroll {} --device {0}",
                         started.device, self.profile
@@ -134,7 +130,7 @@ impl Enroll<'_, '_> {
             run: random::name()?,
         };
         // A vault that cannot be written is found here, before AWS is asked for anything.
-        let started_before = self.vault.change(|payload| {
+        let started_before = self.session.vault_mut()?.change(|payload| {
             if payload.totp(serial).is_some() {
                 return Err(Error::busy("another process has just enrolled this device")
                     .hint("run the same command again to enable and prove it"));
@@ -146,7 +142,9 @@ impl Enroll<'_, '_> {
             Ok(before)
         })?;
         if started_before {
-            self.reporter.note(format!("Going on with the enrolment of the device {device:?}"));
+            self.session
+                .reporter()
+                .note(format!("Going on with the enrolment of the device {device:?}"));
         }
         let new = match self.make(key, device, serial, started_before) {
             Ok(new) => new,
@@ -159,8 +157,8 @@ impl Enroll<'_, '_> {
         };
         let (seed, _) = Seed::parse(&new.seed)
             .map_err(|_| Error::aws("IAM answered with a seed that is not base32"))?;
-        let now = self.clock.now();
-        let saved = self.vault.change(|payload| {
+        let now = self.session.clock().now();
+        let saved = self.session.vault_mut()?.change(|payload| {
             if !payload.enrolments().any(|e| e == entry) {
                 return Err(Error::busy("another process has taken over this enrolment"));
             }
@@ -234,13 +232,13 @@ impl Enroll<'_, '_> {
             let step = seed.step_at(self.now());
             let steps = [step.saturating_sub(2), step.saturating_sub(1)];
             // AWS takes them again elsewhere, but nobody else's code is to be one of them.
-            self.cache.ledger(serial).spend(&steps, self.now(), self.deadline)?;
+            self.session.cache().ledger(serial).spend(&steps, self.now(), self.deadline)?;
             let codes = steps.map(|step| seed.code(step));
             let [first, second] = &codes;
             let error = match self.iam.enable_mfa_device(key, &user.name, serial, [first, second]) {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is("EntityAlreadyExists") => {
-                    self.reporter.debug(format!("{serial} is enabled already"));
+                    self.session.reporter().debug(format!("{serial} is enabled already"));
                     return Ok(());
                 }
                 Err(error) => error,
@@ -272,7 +270,7 @@ impl Enroll<'_, '_> {
 
     /// GetSessionToken with a code, until STS knows the device.
     fn prove(&mut self, key: &Credentials, serial: &str, seed: &Seed) -> Result<()> {
-        let ledger = self.cache.ledger(serial);
+        let ledger = self.session.cache().ledger(serial);
         let pauses: &[u64] = match ledger.can_record(self.deadline)? {
             true => &PROOF_PAUSES,
             false => &ONE_PROOF_PAUSE,
@@ -294,7 +292,7 @@ impl Enroll<'_, '_> {
             if !soon && !error.may_pass() {
                 return Err(error.into_error());
             }
-            self.reporter.debug(format!("not proven yet: {}", error.into_error().what));
+            self.session.reporter().debug(format!("not proven yet: {}", error.into_error().what));
         }
         Err(Error::aws(format!("{serial} is enabled, but STS has not taken a code of it yet"))
             .hint("in three minutes, run the same command again: it goes on where this stopped"))
@@ -303,7 +301,7 @@ impl Enroll<'_, '_> {
     /// Now, by AWS's clock.
     fn now(&self) -> Timestamp {
         let offset = self.iam.clock_offset().or_else(|| self.sts.clock_offset()).unwrap_or(0);
-        Timestamp(self.clock.now().0.saturating_add(offset))
+        Timestamp(self.session.clock().now().0.saturating_add(offset))
     }
 
     /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.
@@ -316,9 +314,14 @@ impl Enroll<'_, '_> {
         true
     }
 
+    fn vault(&self) -> Result<&Vault<'_>> {
+        self.session.vault()
+    }
+
     /// Nothing was made, so nothing is to be finished. If this cannot be saved, the next run finds out.
     fn forget(&mut self, entry: &Enrolment) {
-        let _ = self.vault.change(|payload| {
+        let Ok(vault) = self.session.vault_mut() else { return };
+        let _ = vault.change(|payload| {
             if payload.enrolments().any(|e| e == *entry) {
                 payload.end_enrolment(&entry.profile, &entry.device);
             }

@@ -6,8 +6,8 @@
 //! | floor | rooms |
 //! | --- | --- |
 //! | 6 | `commands/`: one file per command, the order of events and nothing else |
-//! | 5 | `cli/`: clap types; `report`: errors to text and codes |
-//! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `enroll`: a new MFA device; `rotate`: a new access key; `doctor/`: what is wrong on this host |
+//! | 5 | `cli/`: clap types; `report`: errors to text and codes; `enroll`: a new MFA device; `rotate`: a new access key |
+//! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
 //! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS and IAM; `exec/`: the child; `server/`: credentials over HTTP |
 //! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes |
 //! | 1 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |

@@ -30,15 +30,16 @@ mod preview;
 use std::time::{Duration, Instant};
 
 use keys::denied;
+pub use mfa_session::MfaDevice;
 pub use preview::RotationPreview;
 
 use crate::aws::{Iam, Identity, ServiceError, Sts};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
+use crate::provider::CredentialSession;
 use crate::random;
 use crate::reporter::Reporter;
-use crate::session::Cache;
 use crate::vault::{Payload, Rotation, Vault};
 
 /// Before each try of the new key, in seconds. It works after 3 to 15 s (measured), so a minute is long.
@@ -49,28 +50,23 @@ const IAM_PAUSES: [u64; 5] = [1, 2, 4, 8, 8];
 
 /// All that a rotation needs.
 pub struct Rotate<'a, 'v> {
-    pub vault: &'a mut Vault<'v>,
+    /// With an open vault.
+    pub session: &'a mut CredentialSession<'v>,
     /// A profile that has the key. All others that have it get the new one, too.
     pub profile: &'a str,
     /// Delete the user's other key, if there is one.
     pub delete_other: bool,
     pub sts: &'a Sts,
     pub iam: &'a Iam,
-    /// Makes an MFA session of a key, which need not be a profile's; none without a device.
-    pub mfa: Option<&'a MakeSession<'a>>,
-    pub cache: &'a Cache,
+    /// The user's MFA device, if one is named.
+    pub mfa: Option<MfaDevice<'a>>,
     /// The profiles whose sessions start from the key.
     pub sessions_of: &'a [String],
     /// When the calls end; no pause goes beyond it.
     pub deadline: Instant,
     /// How it waits.
     pub pause: &'a dyn Fn(Duration),
-    pub clock: Clock,
-    pub reporter: Reporter,
 }
-
-/// See [`Rotate::mfa`].
-pub type MakeSession<'a> = dyn Fn(&Vault<'_>, &Credentials) -> Result<Credentials> + 'a;
 
 /// A key that was replaced.
 #[derive(Debug)]
@@ -149,15 +145,13 @@ impl<'a, 'v> Rotate<'a, 'v> {
 impl Run<'_, '_> {
     /// The rotation of the profile's key that has not come to its end.
     fn started(&self) -> Option<Rotation> {
-        let payload = self.with.vault.payload();
+        let payload = self.payload().ok()?;
         payload.rotation_of(payload.access_key_id(self.with.profile)?)
     }
 
     fn key(&self) -> Result<Credentials> {
         let profile = self.with.profile;
-        self.with
-            .vault
-            .payload()
+        self.payload()?
             .credential(profile)
             .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))
     }
@@ -165,10 +159,11 @@ impl Run<'_, '_> {
     /// Goes on with a rotation, as the latest content of the vault has it.
     fn take_over(&mut self, started: &Rotation) -> Result<Rotation> {
         self.with
-            .reporter
+            .session
+            .reporter()
             .debug(format!("going on with the rotation of {}", started.old.access_key_id));
         let run = random::name()?;
-        self.with.vault.change(|payload| {
+        self.change(|payload| {
             let rotation = payload.rotation_of(&started.old.access_key_id).ok_or_else(finished)?;
             let rotation = Rotation { run, ..rotation };
             payload.set_rotation(&rotation);
@@ -186,7 +181,7 @@ impl Run<'_, '_> {
         let (at, run) = (Some(self.now()), random::name()?);
         let rotation =
             Rotation { profile: profile.to_owned(), user: user.arn, at, old, new: None, run };
-        self.with.vault.change(|payload| {
+        self.change(|payload| {
             let id = rotation.old.access_key_id.as_str();
             if payload.access_key_id(profile) != Some(id) || payload.rotation_of(id).is_some() {
                 return Err(Error::busy("another process has just begun to replace this key")
@@ -206,7 +201,7 @@ impl Run<'_, '_> {
             // Before the time of this try stands in the place of the earlier one's.
             self.delete_lost(&rotation, user)?;
             rotation.at = Some(self.now());
-            self.with.vault.change(|payload| {
+            self.change(|payload| {
                 current(payload, &rotation)?;
                 payload.set_rotation(&rotation);
                 Ok(())
@@ -217,7 +212,7 @@ impl Run<'_, '_> {
             Err(NotMade { error, nothing_there }) => {
                 if nothing_there {
                     // If this cannot be saved, the next run finds out.
-                    let _ = self.with.vault.change(|payload| {
+                    let _ = self.change(|payload| {
                         current(payload, &rotation)?;
                         payload.end_rotation(&rotation.old.access_key_id);
                         Ok(())
@@ -228,7 +223,7 @@ impl Run<'_, '_> {
         };
         let id = new.access_key_id.clone();
         let rotation = Rotation { new: Some(new), ..rotation };
-        let saved = self.with.vault.change(|payload| {
+        let saved = self.change(|payload| {
             current(payload, &rotation)?;
             payload.set_rotation(&rotation);
             Ok(())
@@ -282,7 +277,7 @@ impl Run<'_, '_> {
                 Ok(arn) if arn == user.arn => return Ok(()),
                 Ok(_) => return Err(Error::aws("AWS says that the new key is somebody else's")),
                 Err(error) if error.is_of_an_unknown_key() || error.may_pass() => {
-                    self.with.reporter.debug("the new key is not proven yet");
+                    self.with.session.reporter().debug("the new key is not proven yet");
                     last = Some(error);
                 }
                 Err(error) => return Err(error.into()),
@@ -311,8 +306,8 @@ impl Run<'_, '_> {
                 .hint("make it active there, or delete it, and run the same command again")),
             };
         }
-        let now = self.with.clock.now();
-        self.with.vault.change(|payload| {
+        let now = self.with.session.clock().now();
+        self.change(|payload| {
             let rotation = payload.rotation_of(old_id).ok_or_else(finished)?;
             payload.replace_key(new_id, old, now);
             payload.set_rotation(&Rotation { new: None, ..rotation });
@@ -325,12 +320,12 @@ impl Run<'_, '_> {
     /// All profiles with the old key get the new one, in one write; their names.
     fn take_into_use(&mut self, new: &Credentials, old: &Credentials) -> Result<Vec<String>> {
         let (new_id, old_id) = (&new.access_key_id, &old.access_key_id);
-        let payload = self.with.vault.payload();
+        let payload = self.payload()?;
         if payload.profiles_of(old_id).is_empty() {
             return Ok(payload.profiles_of(new_id));
         }
-        let now = self.with.clock.now();
-        self.with.vault.change(|payload| {
+        let now = self.with.session.clock().now();
+        self.change(|payload| {
             let known = payload.rotation_of(old_id).and_then(|rotation| rotation.new);
             if known.is_none_or(|known| known.access_key_id != *new_id) {
                 return Err(taken_over());
@@ -345,12 +340,12 @@ impl Run<'_, '_> {
     /// use: somebody may have put an earlier copy in its place.
     fn retire(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let id = &old.access_key_id;
-        in_use(self.with.vault.read_back()?, new)?;
+        in_use(self.with.session.vault_mut()?.read_back()?, new)?;
         let inactive =
             self.iam_steadily(new, |iam, by| iam.deactivate_access_key(by, &user.name, id));
         self.done_or_gone(inactive, new, id, user)?;
         self.prove(new, old, user)?;
-        in_use(self.with.vault.read_back()?, new)?;
+        in_use(self.with.session.vault_mut()?.read_back()?, new)?;
         let deleted = self.iam_steadily(new, |iam, by| iam.delete_access_key(by, &user.name, id));
         self.done_or_gone(deleted, new, id, user)
     }
@@ -376,12 +371,12 @@ impl Run<'_, '_> {
     /// old key meanwhile gets the new one.
     fn end(&mut self, new: &Credentials, old: &Credentials) -> Result<()> {
         for profile in self.with.sessions_of {
-            if let Err(error) = self.with.cache.clear(profile) {
-                self.with.reporter.warn(error.what);
+            if let Err(error) = self.with.session.cache().clear(profile) {
+                self.with.session.reporter().warn(error.what);
             }
         }
-        let now = self.with.clock.now();
-        self.with.vault.change(|payload| {
+        let now = self.with.session.clock().now();
+        self.change(|payload| {
             payload.replace_key(&old.access_key_id, new, now);
             in_use(payload, new)?;
             payload.end_rotation(&old.access_key_id);
@@ -393,10 +388,18 @@ impl Run<'_, '_> {
         gone_is_well(self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id)))
     }
 
+    fn payload(&self) -> Result<&Payload> {
+        Ok(self.with.session.vault()?.payload())
+    }
+
+    fn change<T>(&mut self, change: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
+        self.with.session.vault_mut()?.change(change)
+    }
+
     /// AWS's time, as far as its last answer tells.
     fn now(&self) -> Timestamp {
         let offset = self.with.iam.clock_offset().unwrap_or_default();
-        Timestamp(self.with.clock.now().0.saturating_add(offset))
+        Timestamp(self.with.session.clock().now().0.saturating_add(offset))
     }
 
     /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.

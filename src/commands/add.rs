@@ -1,8 +1,9 @@
 //! `add`: stores the access key of a profile.
 
 use super::config;
-use super::context::{Context, stdin_text};
+use super::context::Context;
 use super::key_slots;
+use super::stdin::stdin_text;
 use crate::cli::Add;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};

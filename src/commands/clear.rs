@@ -24,7 +24,7 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
             let access = context.access(&prompt)?;
             match Vault::open(&access) {
                 Ok(vault) => {
-                    let cache = context.cache(Some(vault.payload()))?;
+                    let cache = context.cache(vault.payload())?;
                     cache.clear(profile.as_str())? + forget_login(&profile, &cache, context)?
                 }
                 Err(error) if error.class == Class::NotFound => 0,

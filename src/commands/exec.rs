@@ -5,13 +5,14 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use super::context::{Context, requested_duration};
-use super::serving;
+use super::context::Context;
+use super::credentials::requested_duration;
+use super::serving::{self, Serving};
 use crate::cli::Exec;
-use crate::credential::Credentials;
-use crate::error::{Class, Error, Result, os_text};
+use crate::error::{Error, Reason, Result, os_text};
 use crate::exec::{self, Child, ExecError, Given};
 use crate::export;
+use crate::name::ProfileName;
 use crate::provider;
 use crate::report;
 use crate::server::Server;
@@ -22,7 +23,7 @@ const NOT_STARTED: u8 = 125;
 pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
     // What the words themselves say is judged first: these are usage errors, 2.
     requested_duration(&args.options)?;
-    context.profile_name(args.profile.as_deref())?;
+    let profile = context.profile_name(args.profile.as_deref())?;
     if args.ec2_server {
         return Err(Error::usage("--ec2-server is not to be had: it stands in for the metadata service of a whole machine")
             .hint("let the command's credential_process be vault exec --json PROFILE"));
@@ -33,123 +34,109 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
                 "--json prints credentials and runs nothing, so it takes no command",
             ));
         }
-        let made = make(&args, &words, context)?;
-        report::result(&export::json(&made.credentials))?;
-        return Ok(0);
+        return print(&args, &profile, context);
     }
     // From here on the exit codes are the command's, so ours keep out of their way.
     let failure = match args.server {
-        true => stand_by(&args, &words, context),
-        false => make(&args, &words, context).map(|made| become_it(words, &made, context)),
+        true => stand_by(&args, &profile, &words, context),
+        false => become_it(&args, &profile, &words, context),
     };
     let (error, code) = match failure {
         Ok(failure) => failure,
         // A flag that cannot be right is the command line's fault, found late: still 2.
-        Err(error) if error.class == Class::Usage && error.what.starts_with("--") => {
-            return Err(error);
-        }
-        Err(error) => (error, NOT_STARTED),
+        Err(error) if error.reason == Some(Reason::CommandLine) => return Err(error),
+        Err(error) => (meant_as_a_command(error, &args, &words), NOT_STARTED),
     };
     report::say(&error);
     Ok(code)
 }
 
-/// What the child gets.
-struct Made {
-    profile: String,
-    region: Option<String>,
-    credentials: Credentials,
-    opened_by_sops: bool,
+/// Prints the credentials for an SDK, which waits.
+fn print(args: &Exec, profile: &ProfileName, context: &Context) -> Result<u8> {
+    let prompt = context.prompt(Some(Instant::now() + provider::DEADLINE));
+    let (session, plan) = context.planned(profile, &args.options, prompt)?;
+    report::result(&export::json(&session.into_credentials(&plan)?))?;
+    Ok(0)
 }
 
-fn make(args: &Exec, words: &[OsString], context: &Context) -> Result<Made> {
-    refuse_nesting(args, words, context)?;
-    let profile = context.profile_name(args.profile.as_deref())?;
-    let prompt = context.prompt(args.json.then(|| Instant::now() + provider::DEADLINE));
-    context
-        .planned(&profile, &args.options, &prompt, |provider, plan| {
-            Ok(Made {
-                profile: profile.to_string(),
-                region: plan.region.clone(),
-                credentials: provider.run(plan)?,
-                opened_by_sops: provider.opened_by_sops(),
-            })
+/// Becomes the command; comes back only with why it did not.
+fn become_it(
+    args: &Exec,
+    profile: &ProfileName,
+    words: &[OsString],
+    context: &Context,
+) -> Result<(Error, u8)> {
+    refuse_nesting(words, context)?;
+    let (session, plan) = context.planned(profile, &args.options, context.prompt(None))?;
+    let drop_sops = session.opened_by_sops();
+    let credentials = session.into_credentials(&plan)?;
+    let child = Child {
+        profile: Some(profile.as_str()),
+        given: Given::Keys(&credentials),
+        region: plan.region.as_deref(),
+        drop_sops,
+    };
+    let vars = exec::environment(context.env, &child);
+    Ok(not_started(exec::become_command(&command(words, context), &vars, context.limits)))
+}
+
+/// Starts a server and the command, and ends as the command does; comes back only with an error from
+/// before that.
+fn stand_by(
+    args: &Exec,
+    profile: &ProfileName,
+    words: &[OsString],
+    context: &Context,
+) -> Result<(Error, u8)> {
+    refuse_nesting(words, context)?;
+    let names = std::slice::from_ref(profile);
+    let (serving, first) = Serving::start("--server", names, &args.options, context)?;
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let server = Server::bind(local)
+        .map_err(|error| Error::other(format!("cannot listen: {}", os_text(&error))))?;
+    let without_files = serving.is_outranked();
+    if without_files {
+        context.reporter.warn(
+            "profile default says where credentials come from, which would outrank the server: \
+             the command sees no AWS config and credentials file",
+        );
+    }
+    let words = command(words, context);
+    let url = server.url(profile.as_str());
+    let child = Child {
+        profile: Some(profile.as_str()),
+        given: Given::Server { url: &url, token: server.token(), without_files },
+        region: serving.region(),
+        drop_sops: serving.opened_by_sops(),
+    };
+    let vars = exec::environment(context.env, &child);
+    let supervisor = exec::Supervisor::new();
+    let log = serving::log(context, true);
+    match server.run(serving.sources(first), context.clock, &log, || {
+        let ended = supervisor.and_then(|by| by.run(&words, &vars));
+        ended.unwrap_or_else(|failure| {
+            let (error, code) = not_started(failure);
+            report::say(&error);
+            code
         })
-        .map_err(|error| meant_as_a_command(error, args, words))
+    })? {}
 }
 
-fn refuse_nesting(args: &Exec, words: &[OsString], context: &Context) -> Result<()> {
-    if !args.json && words.is_empty() && context.env.get("AWS_VAULT").is_some() {
+fn refuse_nesting(words: &[OsString], context: &Context) -> Result<()> {
+    if words.is_empty() && context.env.get("AWS_VAULT").is_some() {
         return Err(Error::refused("running in an existing vault subshell")
             .hint("exit from the subshell, or unset AWS_VAULT to force"));
     }
     Ok(())
 }
 
-/// Starts a server and the command, and ends as the command does; comes back only with an error from
-/// before that.
-fn stand_by<T>(args: &Exec, words: &[OsString], context: &Context) -> Result<T> {
-    refuse_nesting(args, words, context)?;
-    let profile = context.profile_name(args.profile.as_deref())?;
-    let names = std::slice::from_ref(&profile);
-    serving::served("--server", names, &args.options, context, |served| {
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let server = Server::bind(local)
-            .map_err(|error| Error::other(format!("cannot listen: {}", os_text(&error))))?;
-        if served.outranked {
-            context.reporter.warn(
-                "profile default says where credentials come from, which would outrank the server: \
-                 the command sees no AWS config and credentials file",
-            );
-        }
-        let words = if words.is_empty() { vec![subshell(context)] } else { words.to_vec() };
-        let given = Given::Server {
-            url: &server.url(profile.as_str()),
-            token: server.token(),
-            without_files: served.outranked,
-        };
-        let child = Child {
-            profile: Some(profile.as_str()),
-            given,
-            region: served.region.as_deref(),
-            drop_sops: served.opened_by_sops,
-        };
-        let vars = exec::environment(context.env, &child);
-        let log = serving::log(context, true);
-        let supervisor = exec::Supervisor::new();
-        let never = server.run(served.sources, context.clock, &log, || {
-            let ended = supervisor.and_then(|by| by.run(&words, &vars));
-            ended.unwrap_or_else(|failure| {
-                let (error, code) = not_started(failure);
-                report::say(&error);
-                code
-            })
-        })?;
-        match never {}
-    })
-    .map_err(|error| meant_as_a_command(error, args, words))
-}
-
 /// `vault exec terraform apply`: the first word was meant as the command. A better guess stands.
 fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString]) -> Error {
-    let no_profile = error.class == Class::NotFound && error.what.starts_with("no profile");
-    let guessed = error.hint.as_deref().is_some_and(|hint| !hint.starts_with("looked in"));
-    if no_profile && !guessed && args.profile.is_some() && !words.is_empty() {
+    let no_profile = error.reason == Some(Reason::NoSuchProfile { guessed: false });
+    if no_profile && args.profile.is_some() && !words.is_empty() {
         return error.hint("to run a command with the default profile: vault exec -- COMMAND");
     }
     error
-}
-
-fn become_it(words: Vec<OsString>, made: &Made, context: &Context) -> (Error, u8) {
-    let words = if words.is_empty() { vec![subshell(context)] } else { words };
-    let child = Child {
-        profile: Some(&made.profile),
-        given: Given::Keys(&made.credentials),
-        region: made.region.as_deref(),
-        drop_sops: made.opened_by_sops,
-    };
-    let vars = exec::environment(context.env, &child);
-    not_started(exec::become_command(&words, &vars, context.limits))
 }
 
 /// As env(1) and timeout(1) say it.
@@ -161,11 +148,15 @@ fn not_started(failure: ExecError) -> (Error, u8) {
     }
 }
 
-fn subshell(context: &Context) -> OsString {
+/// The command, or a shell where there is none.
+fn command(words: &[OsString], context: &Context) -> Vec<OsString> {
+    if !words.is_empty() {
+        return words.to_vec();
+    }
     let shell = context.env.get_os("SHELL").unwrap_or("/bin/sh".as_ref()).to_owned();
     context.reporter.note(format!(
         "Starting subshell {}, use `exit` to exit the subshell",
         shell.to_string_lossy()
     ));
-    shell
+    vec![shell]
 }

@@ -10,19 +10,17 @@ use crate::session::LoginState;
 
 pub fn run(args: Explain, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
-    let prompt = context.prompt(None);
-    context.planned(&profile, &args.options, &prompt, |provider, plan| {
-        let login = provider.login_of(&plan);
-        report::result(&if args.json {
-            let mut plan = plan.to_json();
-            if let Some((_, state)) = login {
-                plan["login"] = json(state);
-            }
-            format!("{plan}\n")
-        } else {
-            let login = login.map(|(owner, state)| text(owner, state));
-            plan.to_text() + &login.unwrap_or_default()
-        })
+    let (session, plan) = context.planned(&profile, &args.options, context.prompt(None))?;
+    let login = session.login_of(&plan);
+    report::result(&if args.json {
+        let mut plan = plan.to_json();
+        if let Some((_, state)) = login {
+            plan["login"] = json(state);
+        }
+        format!("{plan}\n")
+    } else {
+        let login = login.map(|(owner, state)| text(owner, state));
+        plan.to_text() + &login.unwrap_or_default()
     })
 }
 

@@ -14,12 +14,9 @@ pub fn run(args: Export, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
     // Looked at first: no code is spent on credentials that have nowhere to go.
     let github = (args.format == Format::Github).then(|| github_env(context)).transpose()?;
-    let prompt = context.prompt(None);
-    let (region, credentials) =
-        context.planned(&profile, &args.options, &prompt, |provider, plan| {
-            Ok((plan.region.clone(), provider.run(plan)?))
-        })?;
-    let region = region.as_deref();
+    let (session, plan) = context.planned(&profile, &args.options, context.prompt(None))?;
+    let credentials = session.into_credentials(&plan)?;
+    let region = plan.region.as_deref();
     let variables = export::variables(&credentials, region);
     let text = match args.format {
         Format::Env => export::env(&variables),

@@ -117,7 +117,7 @@ fn save<'i, 'a>(
     let Some(vault) = vault else {
         context.places.may_make(&access.path)?;
         let (mut payload, passphrase) =
-            key_slots::first_vault(access, access.prompt, context.reporter)?;
+            key_slots::first_vault(access, &access.prompt, context.reporter)?;
         plan::apply(&steps, &mut payload, now);
         vault::create(access, payload, false)?;
         if args.remove_source {

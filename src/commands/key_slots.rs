@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, STDIN_LIMIT};
+use super::context::Context;
+use super::stdin::STDIN_LIMIT;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file;
 use crate::os;

@@ -18,7 +18,7 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
     let access = context.access(&prompt)?;
     let vault = Vault::open(&access)?;
     let payload = vault.payload();
-    let sessions = context.cache(Some(payload))?.list();
+    let sessions = context.cache(payload)?.list();
     let now = context.clock.now();
     let configured = profiles.names();
     let names: BTreeSet<&str> =

@@ -2,8 +2,8 @@
 
 use super::context::Context;
 use crate::cli::login::Login;
-use crate::error::{Error, Result};
-use crate::profile;
+use crate::error::Result;
+use crate::provider::Need;
 use crate::report;
 use crate::secret::Secret;
 
@@ -19,26 +19,19 @@ pub fn run(args: &Login, context: &Context) -> Result<()> {
 
 fn for_profile(args: &Login, context: &Context) -> Result<Secret> {
     let profile = context.profile_name(args.profile.as_deref())?;
-    let prompt = context.prompt(None);
-    context.planned_by(
-        &profile,
-        &args.options,
-        &prompt,
-        |provider, ask| provider.plan_console(ask, args.path.as_deref()),
-        |provider, console| provider.console_address(console),
-    )
+    let need = Need::Profiles(std::slice::from_ref(&profile));
+    let (profiles, options) = (context.profiles()?, context.options(&args.options)?);
+    let session = context.session(profiles, need, options, context.prompt(None))?;
+    let console = session.plan_console(profile.as_str(), args.path.as_deref())?;
+    session.keep_only([&console.plan]).console_address(console)
 }
 
 /// As aws-vault does without a profile. The vault has no part in it.
 fn for_environment(args: &Login, context: &Context) -> Result<Secret> {
     let profile = context.profile_name(None)?;
-    let profiles = context.profiles()?;
-    let prompt = context.prompt(None);
-    let cache = context.cache(None)?;
-    let unneeded = Err(Error::not_found("the environment has the credentials"));
-    context.env.forget_unlock(true);
-    let ask = context.ask(&profile, &args.options, None)?;
-    let path = args.path.as_deref();
-    let console = profile::console_of_environment(&profiles, context.env, &ask, path)?;
-    context.provider(&profiles, unneeded, &prompt, &cache, &args.options)?.console_address(console)
+    let (profiles, options) = (context.profiles()?, context.options(&args.options)?);
+    let session = context.session(profiles, Need::Nothing, options, context.prompt(None))?;
+    let session = session.keep_only([]);
+    let console = session.plan_console_of_environment(profile.as_str(), args.path.as_deref())?;
+    session.console_address(console)
 }

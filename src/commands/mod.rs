@@ -1,10 +1,12 @@
 //! One file per command: the order of events, nothing else.
 
+mod access;
 mod add;
 mod clear;
 mod completions;
 mod config;
 mod context;
+mod credentials;
 mod doctor;
 mod exec;
 mod explain;
@@ -25,6 +27,7 @@ mod rotate;
 mod serve;
 mod serving;
 mod sso;
+mod stdin;
 mod totp;
 mod unlock;
 

@@ -1,6 +1,5 @@
 //! `rotate`: new access keys in the place of old ones.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -9,17 +8,14 @@ use serde_json::{Value, json};
 use super::context::Context;
 use crate::aws::{Iam, Sts};
 use crate::cli;
-use crate::credential::Credentials;
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
-use crate::profile::{self, Ask, Base, Mfa, Plan, Profiles, Step};
-use crate::prompt::Prompt;
-use crate::provider::Provider;
+use crate::profile::{self, Base, Mfa, Plan, Step};
+use crate::provider::{CredentialSession, Need, Options};
 use crate::report;
-use crate::rotate::{self, Rotate, Rotated, RotationPreview};
+use crate::rotate::{self, MfaDevice, Rotate, Rotated, RotationPreview};
 use crate::secret::Secret;
-use crate::vault::{Payload, Vault};
+use crate::vault::Payload;
 
 /// For the calls and pauses of one key. No SDK waits for this command, and a person may have to look
 /// for a phone.
@@ -45,21 +41,16 @@ enum Done {
 
 pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
     let asked = args.profile.as_deref().map(ProfileName::new).transpose()?;
-    let prompt = context.prompt(None);
-    let files = context.profiles()?;
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
-    let with = With {
-        args,
-        context,
-        files: &files,
-        prompt: &prompt,
-        token: RefCell::new(args.mfa_token.clone().map(Secret::new)),
-    };
-    let orphaned = !args.dry_run && rotate::abandon(&mut vault, context.reporter)?;
-    let Some(asked) = asked else { return with.many(&mut vault, orphaned) };
-    let job = with.job(asked.as_str(), vault.payload())?;
-    let done = with.one(&job, &mut vault)?;
+    let token = args.mfa_token.clone().map(Secret::new);
+    let options =
+        Options { mfa_token: token.as_ref().map(Secret::duplicate), ..Options::default() };
+    let (profiles, prompt) = (context.profiles()?, context.prompt(None));
+    let session = context.session(profiles, Need::Vault, options, prompt)?;
+    let mut all = All { args, context, session, token };
+    let orphaned = !args.dry_run && rotate::abandon(all.session.vault_mut()?, context.reporter)?;
+    let Some(asked) = asked else { return all.many(orphaned) };
+    let job = all.job(asked.as_str())?;
+    let done = all.one(&job)?;
     report::result(&match args.json {
         true => format!("{}\n", done.to_json(&[asked.as_str().to_owned()])),
         false => format!("{}\n", done.to_text(asked.as_str())),
@@ -67,35 +58,37 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
 }
 
 /// What all jobs have in common.
-struct With<'a> {
+struct All<'a> {
     args: &'a cli::rotate::Rotate,
     context: &'a Context<'a>,
-    files: &'a Profiles,
-    prompt: &'a Prompt,
+    session: CredentialSession<'a>,
     /// `--mfa-token`, until it is used.
-    token: RefCell<Option<Secret>>,
+    token: Option<Secret>,
 }
 
-impl With<'_> {
+impl All<'_> {
+    fn payload(&self) -> Result<&Payload> {
+        Ok(self.session.vault()?.payload())
+    }
+
     /// The key at the end of a profile's chain.
-    fn job(&self, asked: &str, payload: &Payload) -> Result<Job> {
-        let given = self.args.mfa_token.is_some();
-        let plan = plan(self.files, self.context.env, payload, asked, given)?;
+    fn job(&self, asked: &str) -> Result<Job> {
+        let plan = self.session.plan(asked)?;
         let Base::Vault { profile } = &plan.base else {
             return Err(Error::not_found(format!(
                 "the credentials of profile {asked:?} do not come from a key in the vault"
             ))
             .hint("only a key that the vault has can be rotated"));
         };
-        let own = || self::plan(self.files, self.context.env, payload, profile, given).ok();
+        let own = || self.session.plan(profile).ok();
         let mfa = device(&plan).or_else(|| own().as_ref().and_then(device));
         Ok(Job { profile: profile.clone(), mfa })
     }
 
     /// `--all`, and `--resume` without a profile. `orphaned`: something else was ended already.
-    fn many(&self, vault: &mut Vault, orphaned: bool) -> Result<()> {
+    fn many(&mut self, orphaned: bool) -> Result<()> {
         let mut seen = BTreeSet::new();
-        let payload = vault.payload();
+        let payload = self.payload()?;
         let mut jobs: Vec<(Vec<String>, Result<Job>)> = Vec::new();
         for profile in payload.credential_names() {
             let id = payload.access_key_id(profile).unwrap_or_default();
@@ -103,7 +96,7 @@ impl With<'_> {
             if seen.insert(id.to_owned()) && (begun || !self.args.resume) {
                 let same = |name: &&str| payload.access_key_id(name) == Some(id);
                 let names = payload.credential_names().filter(same).map(str::to_owned);
-                jobs.push((names.collect(), self.job(profile, payload)));
+                jobs.push((names.collect(), self.job(profile)));
             }
         }
         if jobs.is_empty() {
@@ -117,7 +110,7 @@ impl With<'_> {
         }
         let done: Vec<(Vec<String>, Result<Done>)> = jobs
             .into_iter()
-            .map(|(profiles, job)| (profiles, job.and_then(|job| self.one(&job, vault))))
+            .map(|(profiles, job)| (profiles, job.and_then(|job| self.one(&job))))
             .collect();
         let shown = |(profiles, done): &(Vec<String>, Result<Done>)| match done {
             Ok(done) => done.to_text(&profiles.join(", ")),
@@ -144,98 +137,63 @@ impl With<'_> {
             Some(first) => {
                 let what = format!("{} of {count} keys could not be rotated", errors.len());
                 let error = Error::new(first.class, what);
-                let payload = vault.payload();
+                let payload = self.payload()?;
                 let begun = payload.credential_names().any(|name| is_begun(name, payload));
                 Err(if begun && !self.args.dry_run { error.hint(GOES_ON) } else { error })
             }
         }
     }
 
-    fn one(&self, job: &Job, vault: &mut Vault) -> Result<Done> {
-        let Context { env, clock, reporter, .. } = *self.context;
+    fn one(&mut self, job: &Job) -> Result<Done> {
+        let Context { env, reporter, .. } = *self.context;
         let profile = job.profile.as_str();
-        let payload = vault.payload();
-        let begun = |payload: &Payload| is_begun(profile, payload);
-        if self.args.resume && !begun(payload) {
+        if self.args.resume && !is_begun(profile, self.payload()?) {
             return Ok(Done::Nothing);
         }
-        let (sts, iam) = profile::places(self.files, env, profile)?;
+        let (sts, iam) = profile::places(self.session.profiles(), env, profile)?;
         let deadline = Instant::now() + DEADLINE;
-        let cache = self.context.cache(Some(payload))?;
-        let sessions_of = self.sessions_of(profile, payload);
-        let made = Cell::new(false);
+        let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);
-        let session = mfa.map(|mfa| {
-            |vault: &Vault<'_>, key: &Credentials| {
-                // The program may print the code once more that was sent just now.
-                let has_seed = vault.payload().totp(&mfa.serial).is_some();
-                if made.replace(true) && mfa.process.is_some() && !has_seed {
-                    return Err(Error::aws("the policies want one more MFA code for the new key")
-                        .hint(format!("in half a minute, run vault rotate {profile} again")));
-                }
-                let provider = Provider {
-                    profiles: self.files,
-                    env,
-                    vault: Ok(vault),
-                    prompt: self.prompt,
-                    mfa_token: self.token.take(),
-                    cache: &cache,
-                    refresh: true,
-                    min_left: None,
-                    clock,
-                    reporter,
-                };
-                provider.mfa_session(key, profile, mfa, &sts)
-            }
-        });
         let rotate = Rotate {
+            session: &mut self.session,
             profile,
             delete_other: self.args.delete_other,
             sts: &Sts::connect(&sts, env, deadline, reporter)?,
             iam: &Iam::connect(&iam, env, deadline, reporter)?,
-            mfa: session.as_ref().map(|session| session as &rotate::MakeSession),
-            cache: &cache,
+            mfa: mfa.map(|device| MfaDevice {
+                device,
+                sts: &sts,
+                token: &mut self.token,
+                used: false,
+            }),
             sessions_of: &sessions_of,
             deadline,
             pause: &std::thread::sleep,
-            clock,
-            reporter,
-            vault: &mut *vault,
         };
         if self.args.dry_run {
             return rotate.preview().map(Done::RotationPreview);
         }
         let done = rotate.run().map(Done::Rotated);
+        let begun = self.payload().is_ok_and(|payload| is_begun(profile, payload));
         done.map_err(|error| match error.hint {
-            None if begun(vault.payload()) => error.hint(GOES_ON),
+            None if begun => error.hint(GOES_ON),
             _ => error,
         })
     }
 
     /// The profiles whose sessions start from the key of this one.
-    fn sessions_of(&self, profile: &str, payload: &Payload) -> Vec<String> {
+    fn sessions_of(&self, profile: &str) -> Result<Vec<String>> {
+        let payload = self.payload()?;
         let id = payload.access_key_id(profile);
-        let configured = self.files.names();
+        let configured = self.session.profiles().names();
         let names = configured.iter().map(String::as_str).chain(payload.credential_names());
         let names: BTreeSet<&str> = names.collect();
         let starts_there = |name: &&str| {
-            let plan = plan(self.files, self.context.env, payload, name, false);
-            let base = plan.map(|plan| plan.base);
+            let base = self.session.plan(name).map(|plan| plan.base);
             matches!(&base, Ok(Base::Vault { profile }) if payload.access_key_id(profile) == id)
         };
-        names.into_iter().filter(starts_there).map(str::to_owned).collect()
+        Ok(names.into_iter().filter(starts_there).map(str::to_owned).collect())
     }
-}
-
-fn plan(files: &Profiles, env: &Env, payload: &Payload, name: &str, token: bool) -> Result<Plan> {
-    let stored = payload.credential_names().map(str::to_owned).collect();
-    let ask = Ask {
-        profile: name.to_owned(),
-        mfa_token_given: token,
-        seeds: payload.totp_serials().map(str::to_owned).collect(),
-        ..Ask::default()
-    };
-    profile::plan(files, env, &stored, &ask)
 }
 
 /// True if the journal has the key of this profile.

@@ -6,11 +6,12 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::context::Context;
-use super::serving;
+use super::serving::{self, Serving};
 use crate::cli::serve::Serve;
 use crate::error::{Error, Result, os_text};
 use crate::exec;
 use crate::file;
+use crate::name::ProfileName;
 use crate::report;
 use crate::server::{self, Server};
 
@@ -46,50 +47,62 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
     if let Some(path) = &args.health_socket {
         bind_local(&mut server, path)?;
     }
-    let ended = serving::served("serve", &names, &args.options, context, |served| {
-        let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
-        let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
-        write_token(token_file, &server, mode)?;
-        let written = identity(token_file);
-        if !address.ip().is_loopback() {
-            context.reporter.warn(format!(
-                "{} can be reached by others: the token alone guards the credentials, and both \
-                 cross that network in the clear",
-                server.address()
-            ));
-        }
-        for source in &served.sources {
-            let url = server.url(&source.name);
-            context.reporter.note(format!("vault: serving {} at {url}", source.name));
-        }
-        let remove_token = || {
-            // A server that was started meanwhile may have put its own there.
-            if written.is_some() && identity(token_file) == written {
-                let _ = std::fs::remove_file(token_file);
-            }
-        };
-        let log = serving::log(context, false);
-        let served = server.run(served.sources, context.clock, &log, || {
-            let code = match ending.wait() {
-                Ok(()) => 0,
-                Err(error) => {
-                    report::say(&Error::other(cannot(error)));
-                    1
-                }
-            };
-            remove_token();
-            if let Some(path) = &args.health_socket {
-                let _ = std::fs::remove_file(path);
-            }
-            code
-        });
-        remove_token();
-        match served? {}
-    });
+    let ended = serve(args, &names, server, token_file, mode, context);
     if let Some(path) = &args.health_socket {
         let _ = std::fs::remove_file(path);
     }
     ended
+}
+
+/// Serves until a signal ends it; comes back only with an error.
+fn serve(
+    args: &Serve,
+    names: &[ProfileName],
+    server: Server,
+    token_file: &Path,
+    mode: u32,
+    context: &Context,
+) -> Result<u8> {
+    let (serving, first) = Serving::start("serve", names, &args.options, context)?;
+    let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
+    let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
+    write_token(token_file, &server, mode)?;
+    let written = identity(token_file);
+    if !address(args, context)?.ip().is_loopback() {
+        context.reporter.warn(format!(
+            "{} can be reached by others: the token alone guards the credentials, and both \
+             cross that network in the clear",
+            server.address()
+        ));
+    }
+    let sources = serving.sources(first);
+    for source in &sources {
+        let url = server.url(&source.name);
+        context.reporter.note(format!("vault: serving {} at {url}", source.name));
+    }
+    let remove_token = || {
+        // A server that was started meanwhile may have put its own there.
+        if written.is_some() && identity(token_file) == written {
+            let _ = std::fs::remove_file(token_file);
+        }
+    };
+    let log = serving::log(context, false);
+    let served = server.run(sources, context.clock, &log, || {
+        let code = match ending.wait() {
+            Ok(()) => 0,
+            Err(error) => {
+                report::say(&Error::other(cannot(error)));
+                1
+            }
+        };
+        remove_token();
+        if let Some(path) = &args.health_socket {
+            let _ = std::fs::remove_file(path);
+        }
+        code
+    });
+    remove_token();
+    match served? {}
 }
 
 fn address(args: &Serve, context: &Context) -> Result<SocketAddr> {

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::context::{Context, keep_what_is_needed};
+use super::context::Context;
 use crate::cli::CredentialOptions;
+use crate::clock::Clock;
 use crate::credential::Credentials;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::name::ProfileName;
 use crate::profile::{Plan, Step};
-use crate::prompt::Prompt;
+use crate::provider::{CredentialSession, Need};
 use crate::server::{Event, Log, Source};
 
 /// A cached session with this much left is served at first, and renewed behind the back of who asks: to
@@ -18,76 +19,82 @@ use crate::server::{Event, Log, Source};
 /// person gives the code it is renewed before, since nobody is asked later.
 const ENOUGH_TO_START: Duration = Duration::from_secs(60);
 
-/// What is ready to be served.
-pub struct Served<'a> {
-    /// In the order of the profiles.
-    pub sources: Vec<Source<'a>>,
-    /// The first profile's region.
-    pub region: Option<String>,
-    /// True if sops's variable opened the vault.
-    pub opened_by_sops: bool,
-    /// True if the AWS files would outrank a server for who names no profile.
-    pub outranked: bool,
+/// What makes credentials again and again: a plan for each profile, in their order, and the session that
+/// runs them.
+pub struct Serving<'a> {
+    session: CredentialSession<'a>,
+    plans: Vec<Plan>,
+    clock: Clock,
 }
 
-/// Makes the first credentials of each profile, forgets what is not needed to make more, and hands on
-/// what can. `who` serves: a flag or a command, for the errors.
-pub fn served<T>(
+impl<'a> Serving<'a> {
+    /// Makes the first credentials of each profile, which are for [`Serving::sources`]. What is not needed
+    /// to make some is forgotten before. `who` serves: a flag or a command, for the errors.
+    pub fn start(
+        who: &str,
+        names: &[ProfileName],
+        options: &CredentialOptions,
+        context: &'a Context,
+    ) -> Result<(Self, Vec<Credentials>)> {
+        let (need, prompt) = (Need::Profiles(names), context.prompt(None));
+        let wanted = context.options(options)?;
+        let session = context.session(context.profiles()?, need, wanted, prompt)?;
+        let plans = names.iter().map(|name| session.plan(name.as_str()));
+        let plans: Vec<Plan> = plans.collect::<Result<_>>()?;
+        let session = session.keep_only(&plans);
+        let first = plans.iter().map(|plan| first(who, plan, &session, options, context));
+        let first = first.collect::<Result<_>>()?;
+        Ok((Self { session: session.unattended(), plans, clock: context.clock }, first))
+    }
+
+    /// What the server gives out at first, and how it gets more.
+    pub fn sources(&self, first: Vec<Credentials>) -> Vec<Source<'_>> {
+        let sources = self.plans.iter().zip(first).map(|(plan, first)| Source {
+            name: plan.profile.clone(),
+            length: length(plan, &first, self.clock),
+            first,
+            fetch: Box::new(move |least| self.session.renew(plan, least)),
+        });
+        sources.collect()
+    }
+
+    /// The first profile's region.
+    pub fn region(&self) -> Option<&str> {
+        self.plans.first()?.region.as_deref()
+    }
+
+    /// True if sops's variable opened the vault.
+    pub fn opened_by_sops(&self) -> bool {
+        self.session.opened_by_sops()
+    }
+
+    /// True if the AWS files would outrank a server for who names no profile.
+    pub fn is_outranked(&self) -> bool {
+        self.session.profiles().outrank_a_server()
+    }
+}
+
+/// The first credentials of a plan, with a person's help if need be.
+fn first(
     who: &str,
-    names: &[ProfileName],
+    plan: &Plan,
+    session: &CredentialSession,
     options: &CredentialOptions,
     context: &Context,
-    then: impl FnOnce(Served<'_>) -> Result<T>,
-) -> Result<T> {
-    let profiles = context.profiles()?;
-    let prompt = context.prompt(None);
-    let spare = || context.can_do_without(&profiles, names, options);
-    let access = context.access_or_spare(&prompt, &spare);
-    let mut vault = context.vault(&access)?;
-    let cache = context.cache(vault.as_ref().ok().map(|vault| vault.payload()))?;
-
-    let mut made: Vec<(Plan, Credentials)> = Vec::new();
-    let opened_by_sops = {
-        let vault = vault.as_ref().map_err(Error::clone);
-        let payload = vault.as_ref().ok().map(|vault| vault.payload());
-        let mut provider = context.provider(&profiles, vault.clone(), &prompt, &cache, options)?;
-        let least = provider.min_left;
-        for name in names {
-            let plan = provider.plan(&context.ask(name, options, payload)?)?;
-            let asked = provider.asks_a_person(&plan);
-            provider.min_left = least.or(asked.is_none().then_some(ENOUGH_TO_START));
-            let first = provider.run(plan.clone())?;
-            refuse_endless(who, &plan, &first, options)?;
-            if let Some(device) = asked {
-                context.reporter.warn(format!(
-                    "the codes of {device} come from a person, so the credentials of profile {name} end with their MFA session"
-                ));
-            }
-            made.push((plan, first));
-        }
-        provider.opened_by_sops()
+) -> Result<Credentials> {
+    let asked = session.asks_a_person(plan);
+    let first = match asked {
+        Some(_) => session.run(plan)?,
+        None => session.run_for(plan, ENOUGH_TO_START)?,
     };
-
-    if let Ok(vault) = &mut vault {
-        keep_what_is_needed(vault, made.iter().map(|(plan, _)| plan));
+    refuse_endless(who, plan, &first, options)?;
+    if let Some(device) = asked {
+        context.reporter.warn(format!(
+            "the codes of {device} come from a person, so the credentials of profile {} end with their MFA session",
+            plan.profile
+        ));
     }
-    context.env.forget_unlock(!opened_by_sops);
-    let nobody = Prompt::new(true, None);
-    let vault = vault.as_ref().map_err(Error::clone);
-    let provider = &context.provider(&profiles, vault, &nobody, &cache, options)?;
-    let region = made.first().and_then(|(plan, _)| plan.region.clone());
-    let sources = made.into_iter().map(|(plan, first)| Source {
-        name: plan.profile.clone(),
-        length: length(&plan, &first, context),
-        first,
-        fetch: Box::new(move |least| provider.renew(&plan, least)),
-    });
-    then(Served {
-        sources: sources.collect(),
-        region,
-        opened_by_sops,
-        outranked: profiles.outrank_a_server(),
-    })
+    Ok(first)
 }
 
 /// A key that does not end cannot be renewed, and an SDK would not take it from a server.
@@ -103,16 +110,16 @@ fn refuse_endless(
     let profile = &plan.profile;
     let what =
         format!("{who} hands out sessions, and profile {profile} gives a key that does not end");
-    Err(match options.no_session {
-        true => Error::usage(what).hint("leave out --no-session"),
-        false => Error::usage(what).hint("let the profile assume a role"),
-    })
+    Err(Error::usage(what).because(Reason::CommandLine).hint(match options.no_session {
+        true => "leave out --no-session",
+        false => "let the profile assume a role",
+    }))
 }
 
 /// How long new credentials last: as long as is asked for; those of a program perhaps as long as these.
-fn length(plan: &Plan, first: &Credentials, context: &Context) -> Duration {
+fn length(plan: &Plan, first: &Credentials, clock: Clock) -> Duration {
     let left = || {
-        let seconds = first.expiration.map_or(0, |end| end.seconds_since(context.clock.now()));
+        let seconds = first.expiration.map_or(0, |end| end.seconds_since(clock.now()));
         Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
     };
     plan.steps.last().and_then(Step::duration).unwrap_or_else(left)

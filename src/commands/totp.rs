@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::context::{Context, stdin_text};
+use super::context::Context;
+use super::stdin::stdin_text;
 use crate::aws::{ServiceError, Sts};
 use crate::cli::totp::{TotpAdd, TotpCode, TotpList, TotpRemove};
 use crate::clock::Timestamp;
@@ -65,7 +66,7 @@ pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
     let vault = Vault::open(&access)?;
     let serial = serial_of(&args.device, &profiles, vault.payload())?;
     let seed = vault.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
-    let code = next_code(&serial, &seed, &context.cache(Some(vault.payload()))?, context)?;
+    let code = next_code(&serial, &seed, &context.cache(vault.payload())?, context)?;
     report::result(&format!("{}\n", code.expose()))
 }
 
@@ -205,7 +206,7 @@ fn verify(
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
     // Also tells the offset of AWS's clock, without a code.
     sts.caller_identity(&key)?;
-    let cache = context.cache(Some(payload))?;
+    let cache = context.cache(payload)?;
     let ledger = cache.ledger(serial);
     // Somebody may have used the first code this very moment.
     for last in [false, true] {

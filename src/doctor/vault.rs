@@ -24,11 +24,11 @@ pub struct File {
     known: Recalled,
 }
 
-/// The file as anybody sees it who cannot open it. With `spare` it need not be there.
-pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
+/// The file as anybody sees it who cannot open it. If it is `optional`, it need not be there.
+pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
     let (path, by) = match host.vault.clone() {
         // There is no place for a default vault.
-        Err(error) if spare && error.class == Class::NotFound => {
+        Err(error) if optional && error.class == Class::NotFound => {
             report.note("vault.file", format!("{}, and the profile needs none", error.what));
             return None;
         }
@@ -38,7 +38,7 @@ pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
     let real = match file::resolve(&path) {
         Ok(real) => real,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return none(&path, spare && by == DEFAULT, report);
+            return none(&path, optional && by == DEFAULT, report);
         }
         Err(error) => {
             report.problem("vault.file", format!("cannot read {shown}: {}", os_text(&error)));
@@ -47,7 +47,7 @@ pub fn file(host: &Host, spare: bool, report: &mut Report) -> Option<File> {
     };
     let (bytes, meta) = match file::read_regular(&real, sealed::FILE_LIMIT) {
         Ok(read) => read,
-        Err(ReadError::NotFound) => return none(&path, spare && by == DEFAULT, report),
+        Err(ReadError::NotFound) => return none(&path, optional && by == DEFAULT, report),
         Err(error) => {
             let why = match error {
                 ReadError::Io(error) => os_text(&error),
@@ -114,9 +114,9 @@ fn lock(real: &Path, report: &mut Report) {
     }
 }
 
-fn none<T>(path: &Path, spare: bool, report: &mut Report) -> Option<T> {
+fn none<T>(path: &Path, optional: bool, report: &mut Report) -> Option<T> {
     let what = format!("no vault at {}", path.display());
-    let finding = if spare {
+    let finding = if optional {
         report.note("vault.file", format!("{what}, and the profile needs none"))
     } else {
         report

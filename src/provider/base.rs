@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::program::failed;
-use super::{Provider, token};
+use super::session::CredentialSession;
+use super::token;
 use crate::aws::host;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -65,14 +66,12 @@ impl Start {
     }
 }
 
-impl Provider<'_> {
+impl CredentialSession<'_> {
     /// What the plan starts from.
     pub(super) fn base(&self, base: &Base, deadline: Instant) -> Result<Start> {
         let credentials = match base {
             Base::Vault { profile } => self
-                .vault
-                .as_ref()
-                .ok()
+                .open_vault()
                 .and_then(|vault| vault.payload().credential(profile))
                 .ok_or_else(|| Error::not_found(format!("no key for {profile} in the vault")))?,
             Base::Process { profile, command } => {

@@ -2,18 +2,20 @@
 
 use std::time::Instant;
 
-use super::Provider;
 use super::program::failed;
-use crate::error::{Class, Error, Result};
+use super::session::CredentialSession;
+use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Mfa;
 use crate::secret::Secret;
 use crate::totp::Seed;
 
-impl Provider<'_> {
-    /// Where a device's code comes from: the flag, the vault, or whoever is asked. Nobody is asked yet.
-    pub(super) fn code(&self, mfa: &Mfa) -> Result<Code> {
-        if let Some(code) = &self.mfa_token {
-            let code = six_digits(code.expose(), "--mfa-token: an MFA code is six digits")?;
+impl CredentialSession<'_> {
+    /// Where a device's code comes from: the one that was given, the vault, or whoever is asked. Nobody is
+    /// asked yet.
+    pub(super) fn code(&self, mfa: &Mfa, given: Option<&Secret>) -> Result<Code> {
+        if let Some(code) = given {
+            let code = six_digits(code.expose(), "--mfa-token: an MFA code is six digits")
+                .map_err(|error| error.because(Reason::CommandLine))?;
             return Ok(Code::Given(code));
         }
         if let Some(seed) = self.seed(&mfa.serial) {
@@ -28,7 +30,12 @@ impl Provider<'_> {
     }
 
     /// Asks the mfa_process, or a person. Both may take long, so nobody who calls this holds a lock.
-    pub(super) fn ask(&self, profile: &str, mfa: &Mfa, deadline: Instant) -> Result<Secret> {
+    pub(super) fn ask_for_code(
+        &self,
+        profile: &str,
+        mfa: &Mfa,
+        deadline: Instant,
+    ) -> Result<Secret> {
         if let Some(command) = &mfa.process {
             self.reporter.debug("running the mfa_process");
             let output = self
@@ -48,7 +55,7 @@ impl Provider<'_> {
     }
 
     fn seed(&self, serial: &str) -> Option<Seed> {
-        self.vault.as_ref().ok()?.payload().totp(serial)
+        self.open_vault()?.payload().totp(serial)
     }
 }
 
@@ -58,7 +65,7 @@ pub(super) enum Code {
     Given(Secret),
     /// The seed has as many as AWS takes.
     Seed(Seed),
-    /// Somebody has to be asked: [`Provider::ask`].
+    /// Somebody has to be asked: [`CredentialSession::ask_for_code`].
     Asked,
 }
 

@@ -2,42 +2,32 @@
 
 use std::time::Instant;
 
-use super::Provider;
+use super::session::CredentialSession;
 use crate::aws::{SigninService, Sts};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::profile::{self, Ask, Console, Federation, Step};
+use crate::os;
+use crate::profile::{Console, Federation, Step};
 use crate::secret::Secret;
 
-impl Provider<'_> {
-    /// The way into the console for a profile, as pure data.
-    ///
-    /// # Errors
-    /// As [`Provider::plan`], and as [`profile::console`].
-    pub fn plan_console(&self, ask: &Ask, path: Option<&str>) -> Result<Console> {
-        let planned = profile::console(self.profiles, self.env, &self.stored(), ask, path);
-        self.or_why_no_vault(planned)
-    }
-
+impl CredentialSession<'_> {
     /// The address that opens the console for whoever has it, for 15 minutes.
     ///
     /// # Errors
-    /// As [`Provider::run`]; AWS (9) where the sign-in service gives no token.
-    pub fn console_address(&self, console: Console) -> Result<Secret> {
+    /// As [`CredentialSession::run`]; AWS (9) where the sign-in service gives no token.
+    pub fn console_address(self, console: Console) -> Result<Secret> {
+        os::on_wiped_stack(|| self.address(console))
+    }
+
+    fn address(&self, console: Console) -> Result<Secret> {
         let Console { plan, federation, session, signin, destination } = console;
         // What is wrong with its address is said before a code is spent.
         let service = SigninService::connect(&signin, self.env, self.reporter)?;
         // Whose console ends with a role that is nearly over has to come again at once: a cached one
         // has to have most of its time left.
         let least = plan.steps.last().and_then(Step::duration).map(|whole| whole / 4 * 3);
-        let fresh = Provider {
-            vault: self.vault.clone(),
-            mfa_token: self.mfa_token.as_ref().map(Secret::duplicate),
-            min_left: self.min_left.max(least),
-            ..*self
-        };
         let handed_out = plan.steps.is_empty();
-        let credentials = fresh.run(plan)?;
+        let credentials = self.run_with(&plan, self.options.min_left.max(least))?;
         let deadline = self.deadline();
         let credentials = if credentials.is_temporary() {
             if handed_out && federation.asked {

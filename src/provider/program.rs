@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use zeroize::Zeroizing;
 
-use super::Provider;
+use super::session::CredentialSession;
 use crate::error::{Error, Result, os_text};
 use crate::exec;
 use crate::process::{self, Failure};
@@ -14,7 +14,7 @@ use crate::process::{self, Failure};
 /// credential_process that comes back to its own profile is found.
 const UNDER_WAY: &str = "AWS_VAULT_UNDER_WAY";
 
-impl Provider<'_> {
+impl CredentialSession<'_> {
     /// Runs a helper program for a profile; the outer error is that of starting itself without end.
     ///
     /// # Errors

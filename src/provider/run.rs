@@ -5,9 +5,9 @@ mod codes;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
-use super::Provider;
 use super::base::Start;
 use super::code::Code;
+use super::session::CredentialSession;
 use super::sso::NoCredentials;
 use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
@@ -35,9 +35,20 @@ struct InHand {
     since: Instant,
 }
 
+/// What is wanted of one run.
+pub(super) struct Request<'a> {
+    /// A code that was given.
+    pub mfa_token: Option<&'a Secret>,
+    /// No session from before this run.
+    pub refresh: bool,
+    /// The least time that a cached session must have left.
+    pub min_left: Option<Duration>,
+}
+
 /// One run of one plan.
 pub(super) struct Run<'a> {
-    provider: &'a Provider<'a>,
+    with: &'a CredentialSession<'a>,
+    request: &'a Request<'a>,
     plan: &'a Plan,
     base: &'a Start,
     cache: &'a Cache,
@@ -52,23 +63,24 @@ pub(super) struct Run<'a> {
     newer: Cell<Option<Timestamp>>,
     /// True once only a person could help, by logging in.
     pub logged_out: Cell<bool>,
-    /// Under `--refresh`, sessions made before this run do not count.
+    /// With [`Request::refresh`], sessions made before this run do not count.
     not_before: Option<Timestamp>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        provider: &'a Provider<'a>,
+        with: &'a CredentialSession<'a>,
+        request: &'a Request<'a>,
         plan: &'a Plan,
         base: &'a Start,
         cache: &'a Cache,
         deadline: Instant,
     ) -> Self {
         // A session of this very second may be older than the process.
-        let not_before =
-            provider.refresh.then(|| provider.clock.now().plus(Duration::from_secs(1)));
+        let not_before = request.refresh.then(|| with.clock.now().plus(Duration::from_secs(1)));
         Self {
-            provider,
+            with,
+            request,
             plan,
             base,
             cache,
@@ -106,7 +118,7 @@ impl<'a> Run<'a> {
             self.ask(mfa);
         };
         if let Some(warning) = self.sts.get().and_then(Sts::clock_warning) {
-            self.provider.reporter.warn(warning);
+            self.with.reporter.warn(warning);
         }
         Ok(made.credentials)
     }
@@ -120,9 +132,9 @@ impl<'a> Run<'a> {
     /// Asks for a code, while no lock is held. If that fails, the session fails with it, or an old one is
     /// served.
     fn ask(&self, mfa: &Mfa) {
-        let asked = self.provider.ask(&self.plan.profile, mfa, self.deadline.get());
+        let asked = self.with.ask_for_code(&self.plan.profile, mfa, self.deadline.get());
         // A person may have taken long; only machines hold a stopwatch.
-        self.deadline.set(self.provider.deadline());
+        self.deadline.set(self.with.deadline());
         self.asked.replace(Some(asked.map(|code| InHand { code, since: Instant::now() })));
     }
 
@@ -146,7 +158,7 @@ impl<'a> Run<'a> {
                 _ => None,
             },
             not_before,
-            min_left: self.provider.min_left,
+            min_left: self.request.min_left,
         };
         self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
             self.make(at, length, not_before).map_err(|failed| failed.into_not_made(self.plan))
@@ -192,7 +204,7 @@ impl<'a> Run<'a> {
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
         // Without a vault the secret of this very base is the cache's key.
-        let owner = self.base.owner(&self.plan.base).filter(|_| self.provider.vault.is_ok());
+        let owner = self.base.owner(&self.plan.base).filter(|_| self.with.open_vault().is_some());
         let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
         key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
         // `Debug` names every field, and a field that a step gets later is in it by itself.
@@ -218,7 +230,7 @@ impl<'a> Run<'a> {
         let Step::WebIdentity { role_arn, session_name, duration } = &self.plan.steps[at] else {
             return Err(Failed::Ours(Error::other("a plan has no use for its token")));
         };
-        self.provider.reporter.debug(format!("calling AssumeRoleWithWebIdentity for {role_arn}"));
+        self.with.reporter.debug(format!("calling AssumeRoleWithWebIdentity for {role_arn}"));
         let sts = self.sts()?;
         Ok(sts.assume_role_with_web_identity(token, role_arn, session_name, *duration)?)
     }
@@ -230,7 +242,7 @@ impl<'a> Run<'a> {
         else {
             return Err(Failed::Ours(Error::other("a plan has no use for its login")));
         };
-        let center = self.provider.identity_center(profile, sign_on);
+        let center = self.with.identity_center(profile, sign_on);
         center.credentials(account, name, self.deadline.get()).map_err(|failed| match failed {
             NoCredentials::LoggedOut => {
                 self.logged_out.set(true);
@@ -243,13 +255,13 @@ impl<'a> Run<'a> {
     /// Makes what a step gives, with its code if it wants one.
     fn call(&self, step: &Step, from: &Credentials) -> std::result::Result<Credentials, Failed> {
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
-        let (code, again) = match self.provider.code(mfa)? {
+        let (code, again) = match self.with.code(mfa, self.request.mfa_token)? {
             Code::Seed(seed) => return self.send_with(step, from, mfa, &seed),
             Code::Given(code) => (InHand { code, since: self.started }, false),
             // A machine waits for what a person typed, and not for a second time.
             Code::Asked => (
                 self.asked.take().ok_or(NotMade::Unasked)??,
-                mfa.process.is_some() || !self.provider.prompt.is_timed(),
+                mfa.process.is_some() || !self.with.prompt.is_timed(),
             ),
         };
         match code.since.elapsed() > FRESH {
@@ -268,11 +280,11 @@ impl<'a> Run<'a> {
         let sts = self.sts().map_err(ServiceError::Setup)?;
         match step {
             Step::Session { duration, .. } => {
-                self.provider.reporter.debug("calling GetSessionToken");
+                self.with.reporter.debug("calling GetSessionToken");
                 sts.session_token(from, *duration, mfa)
             }
             Step::Role { role, .. } => {
-                self.provider.reporter.debug(format!("calling AssumeRole for {}", role.arn));
+                self.with.reporter.debug(format!("calling AssumeRole for {}", role.arn));
                 sts.assume_role(from, role, mfa)
             }
             Step::WebIdentity { .. } | Step::SsoRole { .. } => {
@@ -285,7 +297,7 @@ impl<'a> Run<'a> {
         if let Some(sts) = self.sts.get() {
             return Ok(sts);
         }
-        let Provider { env, reporter, .. } = self.provider;
+        let CredentialSession { env, reporter, .. } = self.with;
         let Some(target) = &self.plan.sts else {
             return Err(Error::other("a plan with steps names no STS"));
         };
@@ -297,11 +309,11 @@ impl<'a> Run<'a> {
     /// new one.
     fn wants_a_newer_code(&self, at: usize, error: &Failed, made: Timestamp) -> bool {
         let denied = matches!(error, Failed::Aws(ServiceError::Denied { code, .. }) if code == "AccessDenied");
-        let age = self.provider.clock.now().seconds_since(made);
+        let age = self.with.clock.now().seconds_since(made);
         let old = u64::try_from(age).is_ok_and(|age| age > OLD_CODE.as_secs());
         let before = at.checked_sub(1).and_then(|before| self.plan.steps.get(before));
         let mfa = before.and_then(Step::mfa);
-        denied && old && mfa.is_some_and(|mfa| self.provider.has_codes_without_a_person(mfa))
+        denied && old && mfa.is_some_and(|mfa| self.with.has_codes_without_a_person(mfa))
     }
 }
 

@@ -5,20 +5,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::Provider;
 use super::base::Start;
 use super::device::{invitation, wait_for_a_person};
+use super::session::{CredentialSession, VaultState};
 use crate::aws::{NotGiven, NotRefreshed, Oidc, Portal, ServiceError, Tokens};
-use crate::clock::Clock;
 use crate::credential::Credentials;
-use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::profile::{Base, Plan, SignOn};
-use crate::prompt::Prompt;
+use crate::profile::{self, Base, Plan, SignOn};
 use crate::random;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
-use crate::session::{Cache, Login, LoginLock, LoginPlace, LoginState};
+use crate::session::{Login, LoginLock, LoginPlace, LoginState};
 
 /// For each of: the calls before a person is asked, a refresh, a logout.
 const DEADLINE: Duration = Duration::from_secs(50);
@@ -32,19 +29,10 @@ const SLOW_DOWN_PAUSES: [u64; 2] = [1, 3];
 /// One place where people log in, seen from one profile.
 pub struct IdentityCenter<'a> {
     /// The place.
-    pub sign_on: &'a SignOn,
+    sign_on: &'a SignOn,
     /// The profile, for what is said.
-    pub profile: &'a str,
-    /// The environment.
-    pub env: &'a Env,
-    /// Where logins are kept.
-    pub cache: &'a Cache,
-    /// How a person is shown where to log in.
-    pub prompt: &'a Prompt,
-    /// Time.
-    pub clock: Clock,
-    /// Where warnings go.
-    pub reporter: Reporter,
+    profile: &'a str,
+    session: &'a CredentialSession<'a>,
 }
 
 /// Why a role gives no credentials.
@@ -78,14 +66,14 @@ impl IdentityCenter<'_> {
         let device =
             oidc.start(&client, &self.sign_on.start_url).map_err(ServiceError::into_error)?;
         let ends = Instant::now() + device.expires_in;
-        self.prompt.show(&invitation(&device));
+        self.session.prompt.show(&invitation(&device));
 
         let oidc = self.oidc(ends)?;
         let ask = || oidc.token(&client, &device);
-        let tokens = wait_for_a_person(&device, ends, self.reporter, &ask)?;
+        let tokens = wait_for_a_person(&device, ends, self.session.reporter, &ask)?;
         let login = Login {
             id: format!("{:032x}", u128::from_ne_bytes(*random::bytes()?)),
-            expires: self.clock.now().plus(tokens.expires_in),
+            expires: self.session.clock.now().plus(tokens.expires_in),
             access: tokens.access,
             refresh: tokens.refresh,
             client_id: client.id,
@@ -109,7 +97,7 @@ impl IdentityCenter<'_> {
             login
         };
         let Some(login) = login else { return Ok(false) };
-        if login.left(self.clock.now()) <= 0 {
+        if login.left(self.session.clock.now()) <= 0 {
             return Ok(true);
         }
         match self.portal(Instant::now() + DEADLINE)?.log_out(&login.access) {
@@ -122,6 +110,21 @@ impl IdentityCenter<'_> {
                     .hint("it ends by itself; an administrator can end it now"))
             }
         }
+    }
+
+    /// Forgets the sessions of every profile that logs in there, through whichever chain.
+    ///
+    /// # Errors
+    /// Not saved (7).
+    pub fn clear_sessions(&self) -> Result<()> {
+        let CredentialSession { profiles, env, cache, .. } = self.session;
+        for name in profiles.names() {
+            let place = profile::sign_on(profiles, env, &name);
+            if place.is_ok_and(|(_, other)| other.key() == self.sign_on.key()) {
+                cache.clear(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// The login as it is kept, whatever it is still good for.
@@ -175,7 +178,7 @@ impl IdentityCenter<'_> {
         refused: Option<&Secret>,
     ) -> std::result::Result<Secret, NoCredentials> {
         let place = self.place();
-        let now = || self.clock.now();
+        let now = || self.session.clock.now();
         let is_refused = |login: &Login| refused.is_some_and(|token| is_of(token, login));
         let good = |login: &Login| login.left(now()) >= REFRESH_BEFORE && !is_refused(login);
         let valid = |login: &Login| login.left(now()) > 0 && !is_refused(login);
@@ -197,7 +200,7 @@ impl IdentityCenter<'_> {
             }
             // Over by our clock is no word of AWS's.
             if is_refused(&login) {
-                keep(&lock, &login.ended(), self.reporter);
+                keep(&lock, &login.ended(), self.session.reporter);
             }
             return Err(NoCredentials::LoggedOut);
         };
@@ -211,18 +214,18 @@ impl IdentityCenter<'_> {
                 let expires = now().plus(tokens.expires_in);
                 let login = Login { access: tokens.access, expires, refresh, ..login };
                 // The old refresh token may be worth nothing by now, so this comes first.
-                keep(&lock, &login, self.reporter);
+                keep(&lock, &login, self.session.reporter);
                 Ok(login.access)
             }
             Err(NotRefreshed::Failed(_)) if valid(&login) => Ok(login.access),
             Err(NotRefreshed::Failed(error)) => Err(NoCredentials::Ours(error.into_error())),
             Err(NotRefreshed::Over) if valid(&login) => {
                 let login = Login { refresh: None, ..login };
-                keep(&lock, &login, self.reporter);
+                keep(&lock, &login, self.session.reporter);
                 Ok(login.access)
             }
             Err(NotRefreshed::Over) => {
-                keep(&lock, &login.ended(), self.reporter);
+                keep(&lock, &login.ended(), self.session.reporter);
                 Err(NoCredentials::LoggedOut)
             }
         }
@@ -254,25 +257,25 @@ impl IdentityCenter<'_> {
         let place = self.place();
         let lock = place.lock(deadline)?;
         if let Some(login) = place.load().filter(|login| is_of(token, login)) {
-            keep(&lock, &login.ended(), self.reporter);
+            keep(&lock, &login.ended(), self.session.reporter);
         }
         Ok(())
     }
 
     fn place(&self) -> LoginPlace<'_> {
-        self.cache.login(&self.sign_on.key())
+        self.session.cache.login(&self.sign_on.key())
     }
 
     fn oidc(&self, deadline: Instant) -> Result<Oidc> {
-        Oidc::connect(&self.sign_on.oidc, self.env, deadline, self.reporter)
+        Oidc::connect(&self.sign_on.oidc, self.session.env, deadline, self.session.reporter)
     }
 
     fn portal(&self, deadline: Instant) -> Result<Portal> {
-        Portal::connect(&self.sign_on.portal, self.env, deadline, self.reporter)
+        Portal::connect(&self.sign_on.portal, self.session.env, deadline, self.session.reporter)
     }
 }
 
-impl Provider<'_> {
+impl CredentialSession<'_> {
     /// What is left of the login that a plan starts from, if it starts from one: with the profile to log
     /// in for.
     pub fn login_of<'p>(&self, plan: &'p Plan) -> Option<(&'p str, LoginState)> {
@@ -282,20 +285,19 @@ impl Provider<'_> {
     }
 
     /// Where a profile logs in.
-    pub(super) fn identity_center<'b>(
+    pub fn identity_center<'b>(
         &'b self,
         profile: &'b str,
         sign_on: &'b SignOn,
     ) -> IdentityCenter<'b> {
-        let Provider { env, cache, prompt, clock, reporter, .. } = *self;
-        IdentityCenter { sign_on, profile, env, cache, prompt, clock, reporter }
+        IdentityCenter { sign_on, profile, session: self }
     }
 
     /// The login that there is, or the one that a person makes now.
     pub(super) fn login(&self, profile: &str, sign_on: &SignOn) -> Result<Start> {
         // A login is kept in the vault's own cache.
-        if let Err(no_vault) = &self.vault {
-            return Err(no_vault.clone());
+        if let VaultState::Missing(why) = &self.vault {
+            return Err(why.clone());
         }
         let center = self.identity_center(profile, sign_on);
         match center.login() {

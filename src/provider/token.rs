@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::Provider;
 use super::program::failed;
+use super::session::CredentialSession;
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, ReadError};
 use crate::profile::Token;
@@ -22,7 +22,7 @@ const FILE_LIMIT: u64 = 32 * 1024;
 /// What differs between two tokens of one identity (RFC 7519, 4.1; OpenID Connect Core, 2).
 const PASSING: [&str; 6] = ["exp", "iat", "nbf", "jti", "auth_time", "nonce"];
 
-impl Provider<'_> {
+impl CredentialSession<'_> {
     /// The token as it is now: whoever issues it replaces it long before it ends.
     pub(super) fn token(&self, token: &Token, deadline: Instant) -> Result<Secret> {
         match token {

@@ -17,8 +17,11 @@ impl Run<'_, '_> {
             let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
             self.refuse_other(user, &other, used.as_ref())?;
             // Only for a vault that can take the new key.
-            self.with.vault.change(|_| Ok(()))?;
-            self.with.reporter.note(format!("Deleting {}", in_words(&other, used.as_ref())));
+            self.change(|_| Ok(()))?;
+            self.with
+                .session
+                .reporter()
+                .note(format!("Deleting {}", in_words(&other, used.as_ref())));
             self.delete(old, user, &other.id)?;
         }
         Ok(())
@@ -33,12 +36,18 @@ impl Run<'_, '_> {
             let in_time =
                 times.is_some_and(|(at, made)| made.seconds_since(at).unsigned_abs() <= TRY);
             let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
-            let in_vault = !self.with.vault.payload().profiles_of(&other.id).is_empty();
+            let in_vault = !self.payload()?.profiles_of(&other.id).is_empty();
             if !in_time || in_vault || used.as_ref().is_some_and(|used| used.at.is_some()) {
                 self.refuse_other(user, &other, used.as_ref())?;
-                self.with.reporter.note(format!("Deleting {}", in_words(&other, used.as_ref())));
+                self.with
+                    .session
+                    .reporter()
+                    .note(format!("Deleting {}", in_words(&other, used.as_ref())));
             }
-            self.with.reporter.debug(format!("deleting {}, whose secret is lost", other.id));
+            self.with
+                .session
+                .reporter()
+                .debug(format!("deleting {}, whose secret is lost", other.id));
             self.delete(old, user, &other.id)?;
         }
         Ok(())
@@ -65,7 +74,7 @@ impl Run<'_, '_> {
             user.name,
             in_words(other, used)
         );
-        if let [profile, ..] = &self.with.vault.payload().profiles_of(&other.id)[..] {
+        if let [profile, ..] = &self.payload()?.profiles_of(&other.id)[..] {
             return Err(Error::refused(what).hint(format!(
                 "it is the key of profile {profile:?}; let both profiles have the same key, by \
                  vault remove {profile} and source_profile = {}",

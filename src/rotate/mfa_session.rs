@@ -1,8 +1,22 @@
 //! By whose hand IAM is called: the key itself, or an MFA session of it where the policies want one.
 
-use super::{IAM_PAUSES, Run};
+use super::{IAM_PAUSES, Rotate, Run};
 use crate::aws::{Iam, ServiceError};
 use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::profile::{Mfa, Target};
+use crate::secret::Secret;
+
+/// The device of the key's user, and what its codes come from beside the vault.
+pub struct MfaDevice<'a> {
+    pub device: &'a Mfa,
+    /// Where sessions are made.
+    pub sts: &'a Target,
+    /// A code that was given, until it is used.
+    pub token: &'a mut Option<Secret>,
+    /// True once a session was made.
+    pub used: bool,
+}
 
 /// An MFA session, and the key that it was made of.
 pub struct Session {
@@ -25,14 +39,14 @@ impl Run<'_, '_> {
                 Err(error) => error,
             };
             let denied = error.is("AccessDenied");
-            match (&self.session, self.with.mfa) {
-                (None, Some(make)) if denied => {
-                    self.with.reporter.debug("refused without MFA, so by an MFA session");
-                    let made = make(self.with.vault, key).map_err(ServiceError::Setup)?;
+            match &self.session {
+                None if denied && self.with.mfa.is_some() => {
+                    self.with.session.reporter().debug("refused without MFA, so by an MFA session");
+                    let credentials = self.make_session(key).map_err(ServiceError::Setup)?;
                     let of = key.access_key_id.clone();
-                    self.session = Some(Session { of, credentials: made });
+                    self.session = Some(Session { of, credentials });
                 }
-                (Some(session), _)
+                Some(session)
                     if session.of != key.access_key_id
                         && (denied || error.is_of_an_unknown_key() || error.is("ExpiredToken")) =>
                 {
@@ -41,6 +55,20 @@ impl Run<'_, '_> {
                 _ => return Err(error),
             }
         }
+    }
+
+    fn make_session(&mut self, key: &Credentials) -> Result<Credentials> {
+        let Rotate { session, profile, mfa: Some(mfa), .. } = &mut self.with else {
+            return Err(Error::other("no MFA device is named"));
+        };
+        // The program may print the code once more that was sent just now.
+        let has_seed = session.vault()?.payload().totp(&mfa.device.serial).is_some();
+        if std::mem::replace(&mut mfa.used, true) && mfa.device.process.is_some() && !has_seed {
+            return Err(Error::aws("the policies want one more MFA code for the new key")
+                .hint(format!("in half a minute, run vault rotate {profile} again")));
+        }
+        let token = mfa.token.take();
+        session.mfa_session(key, profile, mfa.device, mfa.sts, token.as_ref())
     }
 
     /// The same for a key that is new, and for what does no harm if it is done twice: tried again for a

@@ -31,7 +31,7 @@ impl Rotate<'_, '_> {
         if let Some(started) = run.started() {
             let new = started.new.as_ref().map(|new| new.access_key_id.as_str());
             let ids = [Some(started.old.access_key_id.as_str()), new];
-            let payload = run.with.vault.payload();
+            let payload = run.payload()?;
             let has = |id: &str| ids.contains(&payload.access_key_id(id));
             return Ok(RotationPreview {
                 profiles: payload
@@ -48,7 +48,7 @@ impl Rotate<'_, '_> {
         }
         let key = run.key()?;
         let user = User::of(run.with.sts.caller_identity(&key)?)?;
-        let profiles = run.with.vault.payload().profiles_of(&key.access_key_id);
+        let profiles = run.payload()?.profiles_of(&key.access_key_id);
         let keys = run.with.iam.list_access_keys(&key, &user.name);
         let keys = match keys {
             Ok(keys) => keys,

@@ -14,6 +14,7 @@
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,9 +29,13 @@ const SAID: Duration = Duration::from_secs(2);
 /// How often who is next looks for a free core.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Finds the directory of the locks.
+type FindPlace<'a> = dyn Fn() -> Option<PathBuf> + Send + Sync + 'a;
+
 /// Gives the turn to derive a key.
+#[derive(Clone)]
 pub struct Turns<'a> {
-    place: Option<Box<dyn Fn() -> Option<PathBuf> + Sync + 'a>>,
+    place: Option<Arc<FindPlace<'a>>>,
     reporter: Reporter,
     deadline: Option<Instant>,
     longest: Duration,
@@ -59,11 +64,11 @@ impl<'a> Turns<'a> {
     /// to be derived. A long wait is said on stderr. With a `deadline` a machine waits, which shows or
     /// swallows what is said: then only under `--debug`, and nobody waits beyond it.
     pub fn new(
-        place: impl Fn() -> Option<PathBuf> + Sync + 'a,
+        place: impl Fn() -> Option<PathBuf> + Send + Sync + 'a,
         reporter: Reporter,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { place: Some(Box::new(place)), reporter, deadline, longest: WAIT }
+        Self { place: Some(Arc::new(place)), reporter, deadline, longest: WAIT }
     }
 
     /// Waits for the turn, which lasts until the lock is dropped. `None`: there is no place for locks.

@@ -12,6 +12,7 @@ use crate::sealed::Turns;
 use crate::unlock::Named;
 
 /// All that decides whether and how a vault is opened.
+#[derive(Clone)]
 pub struct Access<'a> {
     /// The vault's path, as it was named.
     pub path: PathBuf,
@@ -34,10 +35,7 @@ pub struct Access<'a> {
     /// Who else tries a passphrase at this time.
     pub turns: Turns<'a>,
     /// How to ask for a passphrase.
-    pub prompt: &'a Prompt,
-    /// True if the caller can do without the vault, so that nobody is asked. It is looked at only where
-    /// nothing opens it.
-    pub spare: &'a (dyn Fn() -> bool + Sync),
+    pub prompt: Prompt,
     /// Where warnings go.
     pub reporter: Reporter,
 }

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod memory;
+mod open;
 mod opening;
 pub mod payload;
 pub mod pin;
@@ -10,6 +11,7 @@ mod store;
 mod trust;
 
 pub use access::Access;
+pub use open::{LockedVault, Opening};
 pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry, Rotation};
 pub use pin::Pin;
 pub use store::{Vault, create, slot_names};

@@ -1,11 +1,14 @@
-//! From the file to its plaintext: reading it, and trying the keys that were gathered.
+//! From the file to its content: reading it, trying the keys that were gathered, and asking for
+//! passphrases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
 use super::access::Access;
-use crate::error::{Class, Error, Result, os_text};
+use super::memory::{Memory, Recalled};
+use super::payload::Payload;
+use crate::error::{Class, Error, Reason, Result, os_text};
 use crate::file::{self, Meta, ReadError};
 use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
@@ -13,6 +16,48 @@ use crate::unlock::{self, Keys, Material, SecretKind, SlotSecret};
 
 /// What is said after a wrong answer, before the question.
 const AGAIN: &str = "Wrong passphrase, try again. ";
+
+/// A vault's file as it was read, before any key is tried.
+#[derive(Debug)]
+pub(super) struct VaultFile<'a> {
+    pub access: Access<'a>,
+    /// Symlinks resolved.
+    pub real: PathBuf,
+    /// What remembers it.
+    pub memory: Option<Memory>,
+    /// What this machine remembered of it before it was read.
+    pub known: Result<Recalled>,
+    pub bytes: Zeroizing<Vec<u8>>,
+    pub meta: Meta,
+    pub scanned: Scanned,
+}
+
+impl<'a> VaultFile<'a> {
+    /// Reads the file, and what is remembered of it.
+    ///
+    /// # Errors
+    /// No vault (3), damaged (5), refused (6).
+    pub fn read(access: &Access<'a>) -> Result<Self> {
+        let real = file::resolve(&access.path).map_err(|error| no_vault(&access.path, &error))?;
+        // Before the file: a writer remembers after its rename, so a file that is read afterwards is as
+        // new as what is remembered here, or it was put back.
+        let memory = access.memory(&real);
+        let known = memory.as_ref().map_or_else(|| Ok(Recalled::default()), Memory::recall);
+        let (bytes, meta) = read(&real, &access.path)?;
+        let scanned = sealed::scan(&bytes)?;
+        Ok(Self { access: access.clone(), real, memory, known, bytes, meta, scanned })
+    }
+
+    /// The keys that are at hand.
+    ///
+    /// # Errors
+    /// As [`unlock::gather`].
+    pub fn keys(&self) -> Result<Keys> {
+        let Access { named, env, reporter, .. } = self.access;
+        let identity_file = self.access.identity_file.as_deref();
+        unlock::gather(named, env, identity_file, &self.scanned.slot_names(), reporter)
+    }
+}
 
 pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Meta)> {
     let shown = named.display();
@@ -41,88 +86,118 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// Tries what was gathered, then asks for the passphrases of keys that have one, and for the vault's, if
-/// that can be done and makes sense. What opened it, and what `attempt` got of that.
+/// What a key opened.
+pub(super) struct Content {
+    pub payload: Payload,
+    /// The slot, if it was a passphrase, and what that got out of it.
+    pub slot: Option<(Slot, SlotSecret)>,
+}
+
+/// What became of the keys that were at hand.
+pub(super) enum Tried {
+    /// This one opened the vault.
+    Opened(Content, Material),
+    /// None did.
+    Unopened(Unopened),
+}
+
+/// Keys that were at hand and did not open the vault. A person may know more.
+#[derive(Debug)]
+pub(super) struct Unopened {
+    /// True if the user named them.
+    pub named: bool,
+    /// What was tried, in order.
+    tried: Vec<Material>,
+    /// Why each did not open it.
+    failures: Vec<Error>,
+    /// Sources that were not named and could not be used.
+    problems: Vec<Error>,
+}
+
+/// Tries what was gathered, and asks nobody. What that leaves on the stack is for the caller to overwrite.
 ///
 /// # Errors
-/// Locked (4), with what was tried; damaged (5); refused (6), also for a passphrase that costs more
-/// than is accepted, if nothing else opens the vault.
-pub(super) fn unlock_with<T>(
-    scanned: &Scanned,
-    keys: Keys,
-    access: &Access,
-    attempt: impl Fn(&Material) -> Result<T>,
-) -> Result<(T, Material)> {
+/// What is wrong with the vault, and not with a key: damaged (5).
+pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result<Tried> {
     let Keys { materials, named, problems } = keys;
-    let has_slot = !scanned.slots.is_empty();
-    let mut locked = Vec::new();
-    let mut failures = Vec::new();
-    let mut tried = Vec::new();
-    let passphrase_tried = materials.iter().any(|m| matches!(m.kind, SecretKind::Passphrase(_)));
+    let mut rest = Unopened { named, tried: Vec::new(), failures: Vec::new(), problems };
     for material in materials {
-        match attempt(&material) {
-            Ok(opened) => return Ok((opened, material)),
+        match try_key(scanned, &material, access) {
+            Ok(content) => return Ok(Tried::Opened(content, material)),
             Err(error) if matches!(error.class, Class::Locked | Class::Refused) => {
                 access.reporter.debug(format!("{}: {}", material.label, error.what));
-                tried.push(material.label.clone());
-                failures.push(error);
-                locked.push(material);
+                rest.failures.push(error);
+                rest.tried.push(material);
             }
             Err(error) => return Err(error),
         }
     }
-    if access.prompt.available() && (named || !(access.spare)()) {
-        for material in &locked {
-            match ask_for_key(scanned, material, access, &attempt) {
+    Ok(Tried::Unopened(rest))
+}
+
+impl Unopened {
+    /// Asks for the passphrases of keys that have one, and for the vault's, if that can be done and makes
+    /// sense: what opened it. What that leaves on the stack is for the caller to overwrite.
+    ///
+    /// # Errors
+    /// As [`Unopened::into_error`]; refused (6) for a passphrase that costs more than is accepted.
+    pub fn ask(mut self, scanned: &Scanned, access: &Access) -> Result<(Content, Material)> {
+        let terminal = access.prompt.available();
+        for material in self.tried.iter().filter(|_| terminal) {
+            match ask_for_key(scanned, material, access) {
                 Ok(None) => {}
                 Ok(Some(opened)) => return Ok(opened),
                 Err(error) if error.class == Class::Locked => {
-                    failures.retain(|failure| failure.class == Class::Refused);
-                    failures.insert(0, error);
+                    self.failures.retain(|failure| failure.class == Class::Refused);
+                    self.failures.insert(0, error);
                 }
                 Err(error) => return Err(error),
             }
         }
-    }
-    if let Some(at) = failures.iter().position(|error| error.class == Class::Refused) {
-        return Err(failures.swap_remove(at));
-    }
-    if !named && has_slot && access.prompt.available() && !(access.spare)() {
-        access.check_cost(&scanned.slots)?;
-        return ask(access, attempt);
-    }
-    // A file that could not even be used is the likelier reason than a key that did not fit.
-    match problems.into_iter().chain(failures).next() {
-        None => Err(unlock::nothing_to_open_with(access.env, has_slot)),
-        // What is wrong with one source begins with its name.
-        Some(error)
-            if error.hint.is_some()
-                || tried.is_empty()
-                || tried.iter().any(|label| error.what.starts_with(label)) =>
-        {
-            Err(error)
+        let refused = self.failures.iter().any(|error| error.class == Class::Refused);
+        if refused || self.named || scanned.slots.is_empty() || !terminal {
+            return Err(self.into_error(scanned, access));
         }
-        Some(error) => {
-            let not_given = !named && has_slot && !passphrase_tried;
-            let and = match tried.as_slice() {
-                // Who comes from aws-vault has it set for another purpose.
-                [only] if only == "AWS_VAULT_FILE_PASSPHRASE" => "; unset it, if it is aws-vault's",
-                _ if not_given => "; its passphrase would open it, too",
-                _ => "",
-            };
-            Err(error.hint(format!("tried {}{and}", tried.join(", "))))
+        access.check_cost(&scanned.slots)?;
+        ask(scanned, access)
+    }
+
+    /// Why the vault stays locked.
+    ///
+    /// Locked (4), with what was tried; refused (6) for a passphrase that costs more than is accepted.
+    pub fn into_error(mut self, scanned: &Scanned, access: &Access) -> Error {
+        if let Some(at) = self.failures.iter().position(|error| error.class == Class::Refused) {
+            return self.failures.swap_remove(at);
+        }
+        let has_slot = !scanned.slots.is_empty();
+        // A file that could not even be used is the likelier reason than a key that did not fit.
+        match self.problems.into_iter().chain(self.failures).next() {
+            None => unlock::nothing_to_open_with(access.env, has_slot),
+            Some(error) if error.hint.is_some() || self.tried.is_empty() => error,
+            Some(error) if error.reason == Some(Reason::BadSource) => error,
+            Some(error) => {
+                let is_passphrase = |key: &Material| matches!(key.kind, SecretKind::Passphrase(_));
+                let not_given = !self.named && has_slot && !self.tried.iter().any(is_passphrase);
+                let tried: Vec<_> = self.tried.iter().map(|key| key.label.as_str()).collect();
+                let and = match tried.as_slice() {
+                    // Who comes from aws-vault has it set for another purpose.
+                    ["AWS_VAULT_FILE_PASSPHRASE"] => "; unset it, if it is aws-vault's",
+                    _ if not_given => "; its passphrase would open it, too",
+                    _ => "",
+                };
+                error.hint(format!("tried {}{and}", tried.join(", ")))
+            }
         }
     }
 }
 
 /// Asks for the passphrases of the keys in one source that may open the vault; nothing where there are
 /// none, or no answer is given. Three tries for each, and an empty line for none, as ssh has it.
-fn ask_for_key<T>(
+fn ask_for_key(
     scanned: &Scanned,
     material: &Material,
     access: &Access,
-    attempt: impl Fn(&Material) -> Result<T>,
-) -> Result<Option<(T, Material)>> {
+) -> Result<Option<(Content, Material)>> {
     let SecretKind::Identity(text) = &material.kind else { return Ok(None) };
     let identities = sealed::parse_identities(text, &material.label).unwrap_or_default();
     let mut failure = None;
@@ -142,7 +217,7 @@ fn ask_for_key<T>(
                 SecretKind::LockedKey(text.duplicate(), passphrase)
             };
             let material = Material { label: material.label.clone(), kind, sops: material.sops };
-            match attempt(&material) {
+            match try_key(scanned, &material, access) {
                 Ok(opened) => return Ok(Some((opened, material))),
                 // What is in the file was tried; of an ssh key, only its passphrase can be wrong.
                 Err(error) if error.class == Class::Locked && identity.is_file() => {
@@ -158,21 +233,16 @@ fn ask_for_key<T>(
     failure.map_or(Ok(None), Err)
 }
 
-/// Three tries, as ssh and sudo give.
-fn ask<T>(access: &Access, attempt: impl Fn(&Material) -> Result<T>) -> Result<(T, Material)> {
+/// Asks for the vault's passphrase. Three tries, as ssh and sudo give.
+fn ask(scanned: &Scanned, access: &Access) -> Result<(Content, Material)> {
     let mut tries = 0;
     loop {
         // On the terminal, like the question: an SDK keeps stderr to itself.
         let again = if tries == 0 { "" } else { AGAIN };
         let question = format!("{again}Enter passphrase for {}: ", access.path.display());
-        let passphrase = access.prompt.hidden(&question)?;
-        let material = Material {
-            label: "the prompt".to_owned(),
-            kind: SecretKind::Passphrase(passphrase),
-            sops: false,
-        };
+        let material = entered(access.prompt.hidden(&question)?);
         tries += 1;
-        match attempt(&material) {
+        match try_key(scanned, &material, access) {
             Ok(opened) => return Ok((opened, material)),
             Err(error) if error.class == Class::Locked && tries < 3 => {}
             Err(error) => return Err(error),
@@ -180,21 +250,15 @@ fn ask<T>(access: &Access, attempt: impl Fn(&Material) -> Result<T>) -> Result<(
     }
 }
 
-/// What a key opened.
-pub(super) struct Content {
-    pub plaintext: Zeroizing<Vec<u8>>,
-    /// The slot, if it was a passphrase.
-    pub slot: Option<Slot>,
+/// A passphrase that a person has entered.
+pub(super) fn entered(passphrase: Secret) -> Material {
+    let label = "the prompt".to_owned();
+    Material { label, kind: SecretKind::Passphrase(passphrase), sops: false }
 }
 
 /// Tries one source. What it leaves on the stack is for the caller to overwrite.
 pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -> Result<Content> {
-    let Opened { plaintext, by_slot, .. } = open(scanned, material, access)?;
-    Ok(Content { plaintext, slot: by_slot.map(|(slot, _)| slot) })
-}
-
-fn open(scanned: &Scanned, material: &Material, access: &Access) -> Result<Opened> {
-    access.with_terms(|terms| match &material.kind {
+    let opened = access.with_terms(|terms| match &material.kind {
         SecretKind::Identity(text) => sealed::parse_identities(text, &material.label)
             .and_then(|identities| sealed::open(scanned, &identities, &[], terms)),
         SecretKind::LockedKey(text, passphrase) => sealed::parse_identities(text, &material.label)
@@ -207,7 +271,14 @@ fn open(scanned: &Scanned, material: &Material, access: &Access) -> Result<Opene
         SecretKind::Slot(secret) => sealed::SlotKey::from_bytes(&secret.slot, &secret.bytes)
             .ok_or_else(|| Error::damaged(format!("{} holds no key", material.label)))
             .and_then(|key| sealed::open_by_slot_key(scanned, &key)),
-    })
+    });
+    let Opened { plaintext, by_slot, .. } = opened?;
+    let slot = by_slot.map(|(slot, key)| {
+        let bytes = Zeroizing::new(key.as_bytes().to_vec());
+        let secret = SlotSecret { slot: slot.name(), bytes };
+        (slot, secret)
+    });
+    Ok(Content { payload: Payload::parse(&plaintext)?, slot })
 }
 
 /// Of what was gathered, what `vault unlock` can use: a passphrase. It asks for one where a key lies
@@ -242,19 +313,4 @@ pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Acces
         )),
         _ => Ok(keys),
     }
-}
-
-/// Opens the vault by a passphrase; what that got out of its slot, too. What it leaves on the stack is
-/// for the caller to overwrite.
-pub(super) fn try_slots(
-    scanned: &Scanned,
-    material: &Material,
-    access: &Access,
-) -> Result<(Content, SlotSecret)> {
-    let Opened { plaintext, by_slot, .. } = open(scanned, material, access)?;
-    let (slot, key) =
-        by_slot.ok_or_else(|| Error::locked("the passphrase does not open this vault"))?;
-    let bytes = Zeroizing::new(key.as_bytes().to_vec());
-    let secret = SlotSecret { slot: slot.name(), bytes };
-    Ok((Content { plaintext, slot: Some(slot) }, secret))
 }

@@ -1,20 +1,19 @@
-//! Opening a vault, changing it, and making a new one.
+//! An open vault: what is in it, changing it, and making a new one.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::Access;
-use super::memory::{Memory, Recalled};
-use super::opening::{Content, no_vault, passphrases_only, read, try_key, try_slots, unlock_with};
+use super::memory::Memory;
+use super::opening::{Content, VaultFile, no_vault, read, try_key};
 use super::payload::Payload;
 use super::pin::Pin;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
 use crate::os;
-use crate::sealed::{self, Scanned, Slot};
-use crate::secret::Secret;
-use crate::unlock::{self, Keys, Material, SecretKind, SlotSecret};
+use crate::sealed;
+use crate::unlock::{Material, SecretKind};
 
 /// How long a writer waits for another one before it gives up (8).
 const LOCK_WAIT: Duration = Duration::from_secs(45);
@@ -37,7 +36,7 @@ impl Opener {
 /// An open vault.
 #[derive(Debug)]
 pub struct Vault<'a> {
-    pub(super) access: &'a Access<'a>,
+    pub(super) access: Access<'a>,
     /// The file itself, symlinks resolved.
     pub(super) real: PathBuf,
     /// What remembers it.
@@ -57,85 +56,22 @@ pub struct Vault<'a> {
 }
 
 impl<'a> Vault<'a> {
-    /// Reads, unlocks and checks the vault.
-    ///
-    /// # Errors
-    /// No vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
-    /// pin (6).
-    pub fn open(access: &'a Access<'a>) -> Result<Self> {
-        let (vault, ()) = Self::open_by(access, |scanned, keys| {
-            let attempt = |material: &Material| try_key(scanned, material, access);
-            let (content, key) = unlock_with(scanned, keys, access, attempt)?;
-            Ok((content, (), key))
-        })?;
-        Ok(vault)
-    }
-
-    /// The same by a passphrase and by nothing else, for `vault unlock`: what it got out of its slot,
-    /// too.
-    ///
-    /// # Errors
-    /// As [`Vault::open`]; no passphrase slot (3); a key that was named (2); no keyring (6).
-    pub fn open_by_passphrase(access: &'a Access<'a>) -> Result<(Self, SlotSecret)> {
-        Self::open_by(access, |scanned, keys| {
-            let keys = passphrases_only(scanned, keys, access)?;
-            let attempt = |material: &Material| try_slots(scanned, material, access);
-            let ((content, secret), key) = unlock_with(scanned, keys, access, attempt)?;
-            Ok((content, secret, key))
-        })
-    }
-
-    /// The same by a passphrase that was entered just now.
-    ///
-    /// # Errors
-    /// As [`Vault::open`].
-    pub fn open_with(access: &'a Access<'a>, passphrase: Secret) -> Result<Self> {
-        let label = "the prompt".to_owned();
-        let material = Material { label, kind: SecretKind::Passphrase(passphrase), sops: false };
-        let open = |scanned: &Scanned, _| Ok((try_key(scanned, &material, access)?, (), material));
-        Ok(Self::open_by(access, open)?.0)
-    }
-
-    fn open_by<T>(
-        access: &'a Access<'a>,
-        open: impl FnOnce(&Scanned, Keys) -> Result<(Content, T, Material)>,
-    ) -> Result<(Self, T)> {
-        let real = file::resolve(&access.path).map_err(|error| no_vault(&access.path, &error))?;
-        // Before the file: a writer remembers after its rename, so a file that is read afterwards is as
-        // new as what is remembered here, or it was put back.
-        let memory = access.memory(&real);
-        let known = memory.as_ref().map_or_else(|| Ok(Recalled::default()), Memory::recall);
-        let (mut file, meta) = read(&real, &access.path)?;
-        let scanned = sealed::scan(&file)?;
-        let (identity_file, slots) = (access.identity_file.as_deref(), scanned.slot_names());
-        let keys =
-            unlock::gather(access.named, access.env, identity_file, &slots, access.reporter)?;
-        let open = || -> Result<(Payload, Option<Slot>, T, Material)> {
-            let (Content { plaintext, slot }, more, key) = open(&scanned, keys)?;
-            Ok((Payload::parse(&plaintext)?, slot, more, key))
-        };
-        let (payload, slot, more, key) = os::on_wiped_stack(open)?;
-        access.reporter.debug(format!("{} opened by {}", real.display(), key.label));
-        let armored = scanned.armored;
-        let mut vault = Self {
+    /// A file that a key has opened. Nothing is checked yet.
+    pub(super) fn new(file: VaultFile<'a>, payload: Payload, key: Material) -> Self {
+        let VaultFile { access, real, memory, mut bytes, meta, scanned, .. } = file;
+        Self {
             access,
             real,
             memory,
-            file: std::mem::take(&mut *file),
+            file: std::mem::take(&mut *bytes),
             meta,
-            armored,
+            armored: scanned.armored,
             payload,
             opener: Opener::of(&key),
             key: Some(key),
             rolled_back: false,
             no_memory: false,
-        };
-        vault.warn_of_modes();
-        vault.check_pin(known)?;
-        if let Some(slot) = slot {
-            access.remember_opened(&slot, &scanned.slots);
         }
-        Ok((vault, more))
     }
 
     /// What is in it.
@@ -247,8 +183,8 @@ impl<'a> Vault<'a> {
             return Ok(());
         }
         let scanned = sealed::scan(&file)?;
-        let payload =
-            os::on_wiped_stack(|| Payload::parse(&try_key(&scanned, key, self.access)?.plaintext))?;
+        let opened = os::on_wiped_stack(|| try_key(&scanned, key, &self.access));
+        let Content { payload, .. } = opened?;
         self.check_successor(&payload)?;
         self.armored = scanned.armored;
         self.file = std::mem::take(&mut *file);
@@ -258,7 +194,7 @@ impl<'a> Vault<'a> {
     }
 
     /// Modes only warn on reading: age and the pin guard the content.
-    fn warn_of_modes(&self) {
+    pub(super) fn warn_of_modes(&self) {
         if self.meta.mode & 0o002 != 0 {
             self.access.reporter.warn(format!(
                 "everybody can write the vault {} (mode {:04o})",

@@ -5,13 +5,12 @@ use std::path::Path;
 use vault::env::Env;
 use vault::error::Class;
 use vault::prompt::Prompt;
-use vault::reporter::Reporter;
-use vault::sealed::{self, Cost, Slot, Terms, Turns};
+use vault::sealed::{self, Cost, Slot, Terms};
 use vault::secret::Secret;
-use vault::unlock::Named;
-use vault::vault::{Access, Payload, Vault};
+use vault::vault::{Payload, Vault};
 
 use crate::support::builder::Test;
+use crate::support::inside;
 use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_ACCESS_KEY};
 
 /// Opens a vault for [`AGE_KEY`] without the program.
@@ -63,21 +62,7 @@ fn what_was_forgotten_in_part_is_not_written() {
     let test = Test::new().vault_with("demo").vault_with("second");
     let before = test.read(test.vault_file());
     let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
-    let access = Access {
-        path: test.vault_file(),
-        env: &env,
-        named: &Named::default(),
-        identity_file: None,
-        pins: Vec::new(),
-        min_generation: None,
-        state: None,
-        slot_memory: None,
-        max_passphrase_memory: sealed::MEMORY_UNASKED,
-        turns: Turns::nobody(),
-        prompt: &Prompt::new(true, None),
-        spare: &|| false,
-        reporter: Reporter { quiet: true, debug: false },
-    };
+    let access = inside::access(test.vault_file(), &env, Prompt::new(true, None));
     let mut vault = Vault::open(&access).expect("the vault");
     vault.keep_only(&["demo"].into(), &[].into());
     assert_eq!((vault.opened_by(), vault.opened_by_passphrase()), ("AWS_VAULT_AGE_KEY", false));

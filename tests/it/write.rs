@@ -12,14 +12,12 @@ use vault::clock::Timestamp;
 use vault::env::Env;
 use vault::error::Class;
 use vault::prompt::Prompt;
-use vault::reporter::Reporter;
-use vault::sealed::{self, Turns};
-use vault::unlock::Named;
-use vault::vault::{Access, Payload, Vault};
+use vault::vault::{Payload, Vault};
 
 use crate::pin::while_it_asks;
 use crate::recipient::OTHER;
 use crate::support::builder::Test;
+use crate::support::inside;
 use crate::support::{AGE_KEY, AGE_RECIPIENT};
 use crate::vault_file::payload_of;
 
@@ -459,22 +457,7 @@ fn a_second_init_changes_nothing() {
 fn a_change_that_was_not_saved_is_not_in_memory_either() {
     let test = Test::new().vault_with("demo");
     let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
-    let (named, prompt) = (Named::default(), Prompt::new(true, None));
-    let access = Access {
-        path: test.vault_file(),
-        env: &env,
-        named: &named,
-        identity_file: None,
-        pins: Vec::new(),
-        min_generation: None,
-        state: None,
-        slot_memory: None,
-        max_passphrase_memory: sealed::MEMORY_UNASKED,
-        turns: Turns::nobody(),
-        prompt: &prompt,
-        spare: &|| panic!("a vault that opens is not spared"),
-        reporter: Reporter::default(),
-    };
+    let access = inside::access(test.vault_file(), &env, Prompt::new(true, None));
     let mut vault = Vault::open(&access).unwrap();
     let key = vault.payload().credential("demo").unwrap();
     let dir = test.vault_file().parent().unwrap().to_owned();

@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::super::context::{Context, stdin_text};
+use super::super::context::Context;
+use super::super::stdin::stdin_text;
 use crate::cli::import::{Import, Source};
 use crate::error::{Error, Result, os_text};
 use crate::exec;

@@ -70,7 +70,7 @@ impl Run<'_> {
                     failure => failure.into(),
                 });
             }
-            self.provider.reporter.debug("the MFA code was not taken, trying the next one");
+            self.with.reporter.debug("the MFA code was not taken, trying the next one");
             std::thread::sleep(pause);
         }
     }
@@ -84,7 +84,7 @@ impl Run<'_> {
         offset: i64,
         refused: Option<bool>,
     ) -> Result<Claim> {
-        let now = Timestamp(self.provider.clock.now().0.saturating_add(offset));
+        let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
         let deadline = self.deadline.get();
         let claim = match refused {
             Some(last) => ledger.claim_after_refusal(period, now, deadline, last)?,
@@ -93,7 +93,7 @@ impl Run<'_> {
         };
         if !claim.wait.is_zero() {
             let wait = claim.wait.as_secs();
-            self.provider.reporter.debug(format!("waiting {wait} s for the next MFA code"));
+            self.with.reporter.debug(format!("waiting {wait} s for the next MFA code"));
             std::thread::sleep(claim.wait);
         }
         Ok(claim)

@@ -10,15 +10,12 @@ use vault::env::Env;
 use vault::error::{Class, Error};
 use vault::profile::Target;
 use vault::prompt::Prompt;
-use vault::reporter::Reporter;
+use vault::provider::{CredentialSession, Need};
 use vault::rotate::{Rotate, Rotated};
-use vault::sealed::{self, Turns};
-use vault::session::Cache;
-use vault::unlock::Named;
-use vault::vault::{Access, Vault};
 
 use super::{assert_rotated, assert_works, log, place, plaintext, world};
 use crate::support::builder::Test;
+use crate::support::inside;
 use crate::support::standin::{Fault, StandIn, User};
 use crate::support::{ACCESS_KEY_ID, AGE_KEY};
 
@@ -35,24 +32,9 @@ fn rotate_while(
     meanwhile: impl Fn(),
 ) -> (Result<Rotated, Error>, u64) {
     let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
-    let (named, prompt) = (Named::default(), Prompt::new(true, None));
-    let reporter = Reporter { quiet: true, debug: false };
-    let access = Access {
-        path: test.vault_file(),
-        env: &env,
-        named: &named,
-        identity_file: None,
-        pins: Vec::new(),
-        min_generation: None,
-        state: None,
-        slot_memory: None,
-        max_passphrase_memory: sealed::MEMORY_UNASKED,
-        turns: Turns::nobody(),
-        prompt: &prompt,
-        spare: &|| false,
-        reporter,
-    };
-    let mut vault = Vault::open(&access).unwrap();
+    let (prompt, clock) = (Prompt::new(true, None), Clock::system());
+    let parts = inside::parts(test.vault_file(), None, &env, prompt, clock);
+    let mut session = CredentialSession::open(parts, Need::Vault).unwrap();
     opened();
     let target = Target {
         region: "us-east-1".to_owned(),
@@ -67,18 +49,15 @@ fn rotate_while(
         meanwhile();
     };
     let rotate = Rotate {
-        vault: &mut vault,
+        session: &mut session,
         profile: "ci",
         delete_other: false,
-        sts: &Sts::connect(&target, &env, deadline, reporter).unwrap(),
-        iam: &Iam::connect(&target, &env, deadline, reporter).unwrap(),
+        sts: &Sts::connect(&target, &env, deadline, inside::SILENT).unwrap(),
+        iam: &Iam::connect(&target, &env, deadline, inside::SILENT).unwrap(),
         mfa: None,
-        cache: &Cache::without_vault(None, Clock::system(), reporter),
         sessions_of: &[],
         deadline,
         pause: &pause,
-        clock: Clock::system(),
-        reporter,
     };
     (rotate.run(), paused.get())
 }

@@ -5,17 +5,15 @@ use std::time::Instant;
 
 use vault::clock::{Clock, Timestamp};
 use vault::env::Env;
-use vault::error::{Class, Error, Result};
-use vault::profile::{self, Ask, Files};
+use vault::error::{Class, Result};
 use vault::prompt::Prompt;
-use vault::provider::{DEADLINE, Provider};
-use vault::reporter::Reporter;
-use vault::session::Cache;
+use vault::provider::{CredentialSession, DEADLINE, Need, Parts};
 
 use crate::support::builder::Test;
+use crate::support::inside;
 use crate::support::scene::log;
 use crate::support::standin::{Role, StandIn, World};
-use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// A role that takes no code older than a minute.
 fn strict_sts() -> StandIn {
@@ -24,7 +22,7 @@ fn strict_sts() -> StandIn {
 
 /// The profiles `mfa` and `strict`, around a key in the config; a program gives the codes.
 fn place() -> Test {
-    let test = Test::new();
+    let test = Test::new().vault_with("other");
     let code = test.home().join("code");
     let mfa = format!("mfa_serial = {MFA_SERIAL}\nmfa_process = cat '{}'\n", code.display());
     test.config(&format!(
@@ -39,27 +37,21 @@ fn place() -> Test {
 /// Runs the plan of a profile by a clock that is so many seconds behind.
 fn run(test: &Test, standin: &StandIn, profile: &str, behind: i64) -> Result<()> {
     std::fs::write(test.home().join("code"), standin.totp_now(MFA_SEED)).expect("the code");
-    let vars = [("AWS_ENDPOINT_URL_STS", standin.endpoint()), ("AWS_REGION", "us-east-1".into())];
+    let vars = [
+        ("AWS_ENDPOINT_URL_STS", standin.endpoint()),
+        ("AWS_REGION", "us-east-1".into()),
+        ("AWS_VAULT_AGE_KEY", AGE_KEY.into()),
+    ];
     let env = Env::from_raw(vars.map(|(name, value)| (name.into(), value.into_bytes())));
     let config = Some(test.home().join(".aws/config"));
-    let profiles = profile::read(&Files { config, credentials: None })?;
-    let reporter = Reporter { quiet: true, debug: false };
+    let prompt = Prompt::new(true, Some(Instant::now() + DEADLINE));
     let clock = Clock::fixed(Timestamp(Clock::system().now().0 - behind));
-    let dir = test.home().join("cache");
-    let provider = Provider {
-        profiles: &profiles,
-        env: &env,
-        vault: Err(Error::not_found("no vault")),
-        prompt: &Prompt::new(true, Some(Instant::now() + DEADLINE)),
-        mfa_token: None,
-        cache: &Cache::open(Some(dir), &[1; 16], &[2; 32], clock, reporter),
-        refresh: false,
-        min_left: None,
-        clock,
-        reporter,
+    let parts = Parts {
+        cache_dir: Some(test.home().join("cache")),
+        ..inside::parts(test.vault_file(), config, &env, prompt, clock)
     };
-    let plan = provider.plan(&Ask { profile: profile.to_owned(), ..Ask::default() })?;
-    provider.run(plan).map(|_| ())
+    let session = CredentialSession::open(parts, Need::Vault)?;
+    session.run(&session.plan(profile)?).map(|_| ())
 }
 
 const FIRST: &str = "GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n";

@@ -6,18 +6,13 @@ use std::time::Instant;
 
 use vault::clock::{Clock, Timestamp};
 use vault::env::Env;
-use vault::profile::{self, Ask, Files};
 use vault::prompt::Prompt;
-use vault::provider::{DEADLINE, Provider};
-use vault::reporter::Reporter;
-use vault::sealed::{self, Turns};
-use vault::session::Cache;
-use vault::unlock::Named;
-use vault::vault::{Access, Vault};
+use vault::provider::{CredentialSession, DEADLINE, Need, Options, Parts};
 
 use super::{CACHE, json, only_session, quiet, wait_for_calls};
 use crate::support::AGE_KEY;
 use crate::support::builder::Test;
+use crate::support::inside;
 use crate::support::scene::{self, log};
 use crate::support::served::Served;
 use crate::support::standin::{Fault, StandIn};
@@ -27,43 +22,18 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
     let vars =
         [("AWS_ENDPOINT_URL_STS", standin.endpoint()), ("AWS_VAULT_AGE_KEY", AGE_KEY.to_owned())];
     let env = Env::from_raw(vars.map(|(name, value)| (name.into(), value.into_bytes())));
-    let reporter = Reporter { quiet: true, debug: false };
     let prompt = Prompt::new(true, Some(Instant::now() + DEADLINE));
-    let access = Access {
-        path: test.vault_file(),
-        env: &env,
-        named: &Named::default(),
-        identity_file: None,
-        pins: Vec::new(),
-        min_generation: None,
-        state: None,
-        slot_memory: None,
-        max_passphrase_memory: sealed::MEMORY_UNASKED,
-        turns: Turns::nobody(),
-        prompt: &prompt,
-        spare: &|| false,
-        reporter,
-    };
-    let vault = Vault::open(&access).expect("the vault");
     let config = Some(test.home().join(".aws/config"));
-    let profiles = profile::read(&Files { config, credentials: None }).expect("the profiles");
     let clock = Clock::fixed(Timestamp(Clock::system().now().0 - ago));
-    let (id, key) = vault.payload().cache_seed();
-    let provider = Provider {
-        profiles: &profiles,
-        env: &env,
-        vault: Ok(&vault),
-        prompt: &prompt,
-        mfa_token: None,
-        cache: &Cache::open(Some(test.home().join(CACHE)), &id, &key, clock, reporter),
-        refresh: true,
-        min_left: None,
-        clock,
-        reporter,
+    let parts = Parts {
+        cache_dir: Some(test.home().join(CACHE)),
+        options: Options { refresh: true, ..Options::default() },
+        ..inside::parts(test.vault_file(), config, &env, prompt, clock)
     };
+    let session = CredentialSession::open(parts, Need::Vault).expect("the vault");
     standin.change(|world| world.session_limit = Some(left));
-    let plan = provider.plan(&Ask { profile: "role".to_owned(), ..Ask::default() });
-    provider.run(plan.expect("a plan")).map(|_| ()).expect("the session");
+    let plan = session.plan("role").expect("a plan");
+    session.run(&plan).map(|_| ()).expect("the session");
     standin.change(|world| world.session_limit = None);
 }
 

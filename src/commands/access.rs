@@ -1,0 +1,105 @@
+//! The vault that the flags and variables name, and what they say of opening it.
+
+use std::path::PathBuf;
+
+use super::context::Context;
+use crate::error::{Error, Result};
+use crate::prompt::Prompt;
+use crate::sealed::{self, Turns};
+use crate::session::Cache;
+use crate::vault::{Access, Payload, Pin};
+
+impl Context<'_> {
+    /// Where the vault is and what may open it.
+    pub fn access(&self, prompt: &Prompt) -> Result<Access<'_>> {
+        let (path, _) = self.vault_file()?;
+        let places = &self.places;
+        let (pins, min_generation, state) = (self.pins()?, self.min_generation()?, self.state()?);
+        Ok(Access {
+            path,
+            env: self.env,
+            named: &self.named,
+            identity_file: places.identity_file(),
+            pins,
+            min_generation,
+            slot_memory: state.as_ref().map(|(dir, _)| dir.clone()),
+            state,
+            max_passphrase_memory: self.max_passphrase_memory()?,
+            turns: Turns::new(|| places.host_dir(), self.reporter, prompt.deadline()),
+            prompt: *prompt,
+            reporter: self.reporter,
+        })
+    }
+
+    /// The vault's path, and whether it is the default one.
+    pub fn vault_file(&self) -> Result<(PathBuf, bool)> {
+        let find = || self.places.vault_file(self.global.vault.as_deref(), self.env);
+        self.found.vault.get_or_init(find).clone()
+    }
+
+    /// Where sessions are kept, if there is a place.
+    pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
+        let find = || self.places.cache_dir(self.global.cache_dir.as_deref(), self.env);
+        self.found.cache.get_or_init(find).clone()
+    }
+
+    /// The open vault's cache of sessions and ledger of codes.
+    pub fn cache(&self, payload: &Payload) -> Result<Cache> {
+        let (id, key) = payload.cache_seed();
+        Ok(Cache::open(self.cache_dir()?, &id, &key, self.clock, self.reporter))
+    }
+
+    /// Where pins and generations are remembered, and whether that place was named; without a home
+    /// beside the cache.
+    pub fn state(&self) -> Result<Option<(PathBuf, bool)>> {
+        if let Some(dir) = self.places.state_dir() {
+            return Ok(Some((dir.to_path_buf(), self.places.state_is_named())));
+        }
+        Ok(self.cache_dir()?.map(|dir| (dir.join("state"), false)))
+    }
+
+    /// `--pin` outranks the variable. An empty variable must not quietly switch the check off.
+    pub fn pins(&self) -> Result<Vec<Pin>> {
+        let mut pins = Vec::new();
+        for list in &self.global.pin {
+            pins.extend(Pin::parse_list(list)?);
+        }
+        if pins.is_empty() && self.env.is_set("AWS_VAULT_PIN") {
+            let list = self.env.get("AWS_VAULT_PIN").ok_or_else(|| {
+                Error::usage("AWS_VAULT_PIN is set but empty")
+                    .hint("give it the fingerprint that vault pin prints, or unset it")
+            })?;
+            pins = Pin::parse_list(list)?;
+        }
+        Ok(pins)
+    }
+
+    /// `--min-generation` outranks the variable. An empty one must not quietly switch the check off.
+    pub fn min_generation(&self) -> Result<Option<u64>> {
+        if self.global.min_generation.is_some() || !self.env.is_set("AWS_VAULT_MIN_GENERATION") {
+            return Ok(self.global.min_generation);
+        }
+        let number = self.env.get("AWS_VAULT_MIN_GENERATION").and_then(|text| text.parse().ok());
+        number.map(Some).ok_or_else(|| {
+            Error::usage("AWS_VAULT_MIN_GENERATION is not a number")
+                .hint("give it the generation that vault pin --json prints, or unset it")
+        })
+    }
+
+    /// `--max-passphrase-memory`, in MiB, outranks the variable. An empty one must not quietly mean the
+    /// default.
+    pub fn max_passphrase_memory(&self) -> Result<u32> {
+        const NAME: &str = "AWS_VAULT_MAX_PASSPHRASE_MEMORY";
+        if let Some(mib) = self.global.max_passphrase_memory {
+            return Ok(mib);
+        }
+        if !self.env.is_set(NAME) {
+            return Ok(sealed::MEMORY_UNASKED);
+        }
+        let mib = self.env.get(NAME).and_then(|text| text.parse().ok());
+        mib.filter(|mib| (64..=1024).contains(mib)).ok_or_else(|| {
+            Error::usage(format!("{NAME} is not a number from 64 to 1024"))
+                .hint("give it the MiB that the passphrase may cost, or unset it")
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! From the command line to a session that makes credentials, for every command that needs some.
+
+use std::time::Duration;
+
+use super::context::Context;
+use crate::cli::CredentialOptions;
+use crate::error::{Error, Reason, Result};
+use crate::name::{self, ProfileName};
+use crate::profile::{Plan, Profiles};
+use crate::prompt::Prompt;
+use crate::provider::{CredentialSession, Need, Options, Parts};
+use crate::secret::Secret;
+
+impl Context<'_> {
+    /// Opens what is needed. A profile with credentials of its own needs no vault, so it is no error
+    /// that there is none; but one that was named has to be there.
+    pub fn session(
+        &self,
+        profiles: Profiles,
+        need: Need,
+        options: Options,
+        prompt: Prompt,
+    ) -> Result<CredentialSession<'_>> {
+        let access = match need {
+            Need::Nothing => Err(Error::not_found("no vault is needed")),
+            Need::Vault | Need::Profiles(_) => self.access(&prompt),
+        };
+        let parts = Parts {
+            profiles,
+            access,
+            vault_is_named: self.vault_file().is_ok_and(|(_, default)| !default),
+            vault_is_pinned: self.pins().is_ok_and(|pins| !pins.is_empty())
+                || self.min_generation().is_ok_and(|least| least.is_some()),
+            cache_dir: self.cache_dir()?,
+            env: self.env,
+            options,
+            prompt,
+            clock: self.clock,
+            reporter: self.reporter,
+        };
+        CredentialSession::open(parts, need)
+    }
+
+    /// The plan for one profile, and a session that has kept what the plan needs.
+    pub fn planned(
+        &self,
+        profile: &ProfileName,
+        options: &CredentialOptions,
+        prompt: Prompt,
+    ) -> Result<(CredentialSession<'_>, Plan)> {
+        let need = Need::Profiles(std::slice::from_ref(profile));
+        let session = self.session(self.profiles()?, need, self.options(options)?, prompt)?;
+        let plan = session.plan(profile.as_str())?;
+        Ok((session.keep_only([&plan]), plan))
+    }
+
+    /// What the flags and variables ask for.
+    pub fn options(&self, flags: &CredentialOptions) -> Result<Options> {
+        // aws-vault's variable.
+        let least = self.env.get("AWS_MIN_TTL");
+        Ok(Options {
+            no_session: flags.no_session,
+            duration: requested_duration(flags)?,
+            region: flags.region.clone(),
+            mfa_token: flags.mfa_token.clone().map(Secret::new),
+            refresh: flags.refresh,
+            min_left: least.map(|text| name::duration(text, "AWS_MIN_TTL")).transpose()?,
+        })
+    }
+}
+
+/// `--duration`, checked for what no call of AWS would take: 15 minutes to 36 hours.
+pub fn requested_duration(options: &CredentialOptions) -> Result<Option<Duration>> {
+    let Some(text) = &options.duration else { return Ok(None) };
+    let duration = name::duration(text, "--duration")?;
+    if !(900..=129_600).contains(&duration.as_secs()) {
+        let error = Error::usage("--duration: AWS takes 15m to 36h, and 12h at most for a role");
+        return Err(error.because(Reason::CommandLine));
+    }
+    Ok(Some(duration))
+}

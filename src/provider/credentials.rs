@@ -1,0 +1,141 @@
+//! A plan in, credentials out.
+
+use std::time::{Duration, Instant};
+
+use super::base::Start;
+use super::run::{Request, Run};
+use super::session::CredentialSession;
+use crate::credential::Credentials;
+use crate::error::Result;
+use crate::os;
+use crate::profile::{Base, Mfa, Plan, Step, Target};
+use crate::secret::Secret;
+
+/// Where a machine waits, for everything from the start on: SDKs kill a credential_process after 60 s.
+/// A person may take long to open the vault, or over a code; then helper programs, and the calls after
+/// each answer, have it for themselves.
+pub const DEADLINE: Duration = Duration::from_secs(50);
+
+/// The shortest session that AWS gives.
+const SHORT: Duration = Duration::from_secs(900);
+
+impl CredentialSession<'_> {
+    /// Runs a plan. What that leaves on the stack is overwritten.
+    ///
+    /// # Errors
+    /// What the base credentials' source, the MFA code or AWS refuse; busy (8) past the deadline.
+    pub fn run(&self, plan: &Plan) -> Result<Credentials> {
+        self.run_with(plan, self.options.min_left)
+    }
+
+    /// The same for who wants nothing more of this session: all that it holds is forgotten.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::run`].
+    pub fn into_credentials(self, plan: &Plan) -> Result<Credentials> {
+        self.run(plan)
+    }
+
+    /// The same as [`CredentialSession::run`], for credentials that last at least so long, unless `AWS_MIN_TTL` says how long.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::run`].
+    pub fn run_for(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
+        self.run_with(plan, self.options.min_left.or(Some(least)))
+    }
+
+    /// Runs a plan once more, for credentials that last at least so long.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::run`].
+    pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
+        // The notes were said the first time.
+        let plan = Plan { notes: Vec::new(), ..plan.clone() };
+        let request = Request { mfa_token: None, refresh: false, min_left: Some(least) };
+        os::on_wiped_stack(|| self.make(plan, &request))
+    }
+
+    pub(super) fn run_with(&self, plan: &Plan, min_left: Option<Duration>) -> Result<Credentials> {
+        let (mfa_token, refresh) = (self.options.mfa_token.as_ref(), self.options.refresh);
+        let request = Request { mfa_token, refresh, min_left };
+        os::on_wiped_stack(|| self.make(plan.clone(), &request))
+    }
+
+    fn make(&self, plan: Plan, request: &Request) -> Result<Credentials> {
+        let base = self.base(&plan.base, self.deadline())?;
+        // Only a run tells what a credential_process gives.
+        let plan = match &base {
+            Start::Credentials(credentials) if credentials.is_temporary() => {
+                plan.for_temporary_base()
+            }
+            _ => plan,
+        };
+        for note in &plan.notes {
+            self.reporter.warn(note);
+        }
+        let base = match base {
+            Start::Credentials(credentials) if plan.steps.is_empty() => return Ok(credentials),
+            base => base,
+        };
+        // Its parent waits for it, and it would wait for its parent's turn.
+        if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
+            self.refuse_to_come_back("mfa_process", &plan.profile)?;
+        }
+        // A code is more than the secret: what it bought is not for who has only that.
+        let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
+        let own = base.secret().and_then(|secret| self.cache.with_secret(secret));
+        let own = own.filter(|_| !with_code);
+        let cache = own.as_ref().unwrap_or(&self.cache);
+        let run = Run::new(self, request, &plan, &base, cache, self.deadline());
+        let done = run.credentials();
+        match &plan.base {
+            Base::Sso { profile, sign_on } if done.is_err() && run.logged_out.get() => {
+                let Some(base) = self.log_in_again(profile, sign_on)? else { return done };
+                Run::new(self, request, &plan, &base, cache, self.deadline()).credentials()
+            }
+            _ => done,
+        }
+    }
+
+    /// A short session on a key with a code of this device: for what the policies allow nobody without
+    /// MFA. The key need not be the profile's, or not yet. The code may be one that was given.
+    ///
+    /// # Errors
+    /// No code to be had, or what AWS refuses (9); busy (8) past the deadline.
+    pub fn mfa_session(
+        &self,
+        key: &Credentials,
+        profile: &str,
+        mfa: &Mfa,
+        sts: &Target,
+        mfa_token: Option<&Secret>,
+    ) -> Result<Credentials> {
+        if mfa.process.is_some() {
+            self.refuse_to_come_back("mfa_process", profile)?;
+        }
+        let plan = Plan {
+            profile: profile.to_owned(),
+            region: None,
+            base: Base::Vault { profile: profile.to_owned() },
+            sts: Some(sts.clone()),
+            steps: vec![Step::Session { duration: SHORT, asked: false, mfa: Some(mfa.clone()) }],
+            mfa_left_out: None,
+            notes: Vec::new(),
+        };
+        let secret = Secret::new(key.secret_access_key.expose().to_owned());
+        let base = Start::Credentials(Credentials::long_term(key.access_key_id.clone(), secret));
+        let request = Request { mfa_token, refresh: true, min_left: None };
+        Run::new(self, &request, &plan, &base, &self.cache, self.deadline()).credentials()
+    }
+
+    /// When what begins now has to be done.
+    pub(super) fn deadline(&self) -> Instant {
+        self.prompt.deadline().unwrap_or_else(|| Instant::now() + DEADLINE)
+    }
+
+    /// A device whose codes only a person can give, if the plan has one.
+    pub fn asks_a_person<'p>(&self, plan: &'p Plan) -> Option<&'p str> {
+        let mut devices = plan.steps.iter().filter_map(|step| step.mfa());
+        devices.find(|mfa| !self.has_codes_without_a_person(mfa)).map(|mfa| mfa.serial.as_str())
+    }
+}

@@ -1,0 +1,315 @@
+//! The value that a command makes, asks for credentials, and drops: the AWS files, the vault as far as it
+//! is open, the cache, and what the command line asks for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::env::Env;
+use crate::error::{Class, Error, Result};
+use crate::name::ProfileName;
+use crate::os;
+use crate::profile::{self, Ask, Base, Console, Plan, Profiles, Step};
+use crate::prompt::Prompt;
+use crate::reporter::Reporter;
+use crate::secret::Secret;
+use crate::session::Cache;
+use crate::unlock;
+use crate::vault::{Access, Opening, Vault};
+
+/// What the command line asks for, of every profile.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// `--no-session`.
+    pub no_session: bool,
+    /// `--duration`.
+    pub duration: Option<Duration>,
+    /// `--region`.
+    pub region: Option<String>,
+    /// `--mfa-token`.
+    pub mfa_token: Option<Secret>,
+    /// `--refresh`: no session from before this process.
+    pub refresh: bool,
+    /// `AWS_MIN_TTL`: the least time that a cached session must have left.
+    pub min_left: Option<Duration>,
+}
+
+/// What a session is made of.
+pub struct Parts<'a> {
+    /// The AWS config and credentials files.
+    pub profiles: Profiles,
+    /// Where the vault is and what may open it, or why there is no place for one.
+    pub access: Result<Access<'a>>,
+    /// True if the user said where the vault is.
+    pub vault_is_named: bool,
+    /// True if the user said which vault it has to be, by a pin or a generation.
+    pub vault_is_pinned: bool,
+    /// Where sessions are kept, if there is a place.
+    pub cache_dir: Option<PathBuf>,
+    /// The environment.
+    pub env: &'a Env,
+    /// What is asked for.
+    pub options: Options,
+    /// How a person is asked.
+    pub prompt: Prompt,
+    /// Time.
+    pub clock: Clock,
+    /// Where warnings go.
+    pub reporter: Reporter,
+}
+
+/// Who needs the vault.
+#[derive(Clone, Copy, Debug)]
+pub enum Need<'n> {
+    /// The command itself.
+    Vault,
+    /// Whichever of these profiles takes something from it.
+    Profiles(&'n [ProfileName]),
+    /// Nobody.
+    Nothing,
+}
+
+/// What there is of the vault.
+#[derive(Debug)]
+pub enum VaultState<'a> {
+    /// It is open.
+    Open(Box<Vault<'a>>),
+    /// Nobody needs it.
+    NotNeeded,
+    /// There is none, or no key at hand opens it, and no profile that was asked for needs it.
+    Missing(Error),
+}
+
+impl<'a> VaultState<'a> {
+    /// A vault that may be missing, and left locked, if none of the profiles needs it: then nobody is
+    /// asked for a passphrase. What was named has to hold: a vault's path, a key, a pin.
+    fn optional(parts: &Parts<'a>, profiles: &[ProfileName]) -> Result<Self> {
+        let Parts { access, env, reporter, .. } = parts;
+        let missing = match access.as_ref().map_err(Error::clone).and_then(Vault::open_unasked) {
+            Ok(Opening::Open(vault)) => return Ok(Self::Open(vault)),
+            Ok(Opening::Locked(locked)) => {
+                if locked.is_named() || !need_no_vault(parts, profiles) {
+                    return locked.ask().map(|vault| Self::Open(Box::new(vault)));
+                }
+                let named = access.as_ref().is_ok_and(|it| unlock::is_named(it.named, env));
+                let error = locked.into_error();
+                if error.class != Class::Locked || named {
+                    return Err(error);
+                }
+                error
+            }
+            Err(error) if error.class == Class::NotFound && !parts.vault_is_named => error,
+            Err(error) => return Err(error),
+        };
+        // Who says which vault it has to be wants that one: another, which nothing opens, must not
+        // quietly make it another identity.
+        if parts.vault_is_pinned {
+            return Err(missing);
+        }
+        reporter.debug(format!("going on without a vault: {}", missing.what));
+        Ok(Self::Missing(missing))
+    }
+}
+
+/// True if none of these profiles takes anything from a vault, unless there is a key for it in there,
+/// which comes first.
+fn need_no_vault(parts: &Parts, profiles: &[ProfileName]) -> bool {
+    profiles.iter().all(|name| {
+        let ask = ask(&parts.options, name.as_str(), BTreeSet::new());
+        profile::plan(&parts.profiles, parts.env, &BTreeSet::new(), &ask)
+            .is_ok_and(|plan| plan.needs_no_vault())
+    })
+}
+
+fn ask(options: &Options, profile: &str, seeds: BTreeSet<String>) -> Ask {
+    Ask {
+        profile: profile.to_owned(),
+        no_session: options.no_session,
+        duration: options.duration,
+        region: options.region.clone(),
+        mfa_token_given: options.mfa_token.is_some(),
+        seeds,
+    }
+}
+
+/// Makes credentials.
+pub struct CredentialSession<'a> {
+    pub(super) profiles: Profiles,
+    pub(super) env: &'a Env,
+    pub(super) vault: VaultState<'a>,
+    /// On the heap, since whatever moves leaves a copy on the stack, and there are keys in it.
+    pub(super) cache: Box<Cache>,
+    pub(super) options: Options,
+    pub(super) prompt: Prompt,
+    pub(super) clock: Clock,
+    pub(super) reporter: Reporter,
+}
+
+impl<'a> CredentialSession<'a> {
+    /// Opens the vault, as far as it is needed. What that leaves on the stack is overwritten.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]: of a vault that is needed, and of one that was named.
+    pub fn open(parts: Parts<'a>, need: Need) -> Result<Self> {
+        os::on_wiped_stack(|| {
+            let vault = match need {
+                Need::Nothing => VaultState::NotNeeded,
+                Need::Profiles(profiles) => VaultState::optional(&parts, profiles)?,
+                Need::Vault => {
+                    let access = parts.access.as_ref().map_err(Error::clone)?;
+                    VaultState::Open(Box::new(Vault::open(access)?))
+                }
+            };
+            let Parts { profiles, cache_dir, env, options, prompt, clock, reporter, .. } = parts;
+            let cache = match &vault {
+                VaultState::Open(vault) => {
+                    let (id, key) = vault.payload().cache_seed();
+                    Cache::open(cache_dir, &id, &key, clock, reporter)
+                }
+                _ => Cache::without_vault(cache_dir, clock, reporter),
+            };
+            let cache = Box::new(cache);
+            Ok(Self { profiles, env, vault, cache, options, prompt, clock, reporter })
+        })
+    }
+
+    /// The plan for a profile, as pure data.
+    ///
+    /// # Errors
+    /// No such profile, no credentials for it, or no vault (3); usage (2); a loop (1).
+    pub fn plan(&self, profile: &str) -> Result<Plan> {
+        let ask = self.ask(profile);
+        self.or_why_no_vault(profile::plan(&self.profiles, self.env, &self.stored(), &ask))
+    }
+
+    /// The plan for the console of a profile, as pure data. `path`: the page.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::plan`], and as [`profile::console`].
+    pub fn plan_console(&self, profile: &str, path: Option<&str>) -> Result<Console> {
+        let ask = self.ask(profile);
+        let planned = profile::console(&self.profiles, self.env, &self.stored(), &ask, path);
+        self.or_why_no_vault(planned)
+    }
+
+    /// The same for the keys in the environment's variables, with the settings of a profile.
+    ///
+    /// # Errors
+    /// As [`profile::console_of_environment`].
+    pub fn plan_console_of_environment(
+        &self,
+        profile: &str,
+        path: Option<&str>,
+    ) -> Result<Console> {
+        profile::console_of_environment(&self.profiles, self.env, &self.ask(profile), path)
+    }
+
+    fn ask(&self, profile: &str) -> Ask {
+        let payload = self.open_vault().map(Vault::payload);
+        let seeds = payload.into_iter().flat_map(|payload| payload.totp_serials());
+        ask(&self.options, profile, seeds.map(str::to_owned).collect())
+    }
+
+    /// The profiles that have a key in the vault.
+    fn stored(&self) -> BTreeSet<String> {
+        let payload = self.open_vault().map(Vault::payload);
+        let names = payload.into_iter().flat_map(|payload| payload.credential_names());
+        names.map(str::to_owned).collect()
+    }
+
+    /// A key that was looked for in a vault that is missing: that is the reason to give.
+    fn or_why_no_vault<T>(&self, planned: Result<T>) -> Result<T> {
+        match (planned, &self.vault) {
+            (Err(error), VaultState::Missing(why)) if error.class == Class::NotFound => {
+                Err(why.clone())
+            }
+            (planned, _) => planned,
+        }
+    }
+
+    /// Forgets what opened the vault, and all that is in it but the keys and seeds of these plans.
+    #[must_use]
+    pub fn keep_only<'p>(mut self, plans: impl IntoIterator<Item = &'p Plan>) -> Self {
+        let (mut keys, mut devices) = (BTreeSet::new(), BTreeSet::new());
+        for plan in plans {
+            if let Base::Vault { profile } = &plan.base {
+                keys.insert(profile.as_str());
+            }
+            devices.extend(plan.steps.iter().filter_map(Step::mfa).map(|mfa| mfa.serial.as_str()));
+        }
+        if let VaultState::Open(vault) = &mut self.vault {
+            vault.keep_only(&keys, &devices);
+        }
+        self.env.forget_unlock(!self.opened_by_sops());
+        self
+    }
+
+    /// From now on nobody is asked, and a code that was given is used up.
+    #[must_use]
+    pub fn unattended(mut self) -> Self {
+        self.options.mfa_token = None;
+        self.prompt = Prompt::new(true, None);
+        self
+    }
+
+    /// The AWS config and credentials files.
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    /// True if sops's variable opened the vault, so that it is no child's business.
+    pub fn opened_by_sops(&self) -> bool {
+        self.open_vault().is_some_and(Vault::opened_by_sops)
+    }
+
+    /// The open vault, for who cannot do without.
+    ///
+    /// # Errors
+    /// Why it is not open.
+    pub fn vault(&self) -> Result<&Vault<'a>> {
+        match &self.vault {
+            VaultState::Open(vault) => Ok(vault),
+            VaultState::NotNeeded => Err(not_opened()),
+            VaultState::Missing(why) => Err(why.clone()),
+        }
+    }
+
+    /// The same, to change it.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::vault`].
+    pub fn vault_mut(&mut self) -> Result<&mut Vault<'a>> {
+        match &mut self.vault {
+            VaultState::Open(vault) => Ok(vault),
+            VaultState::NotNeeded => Err(not_opened()),
+            VaultState::Missing(why) => Err(why.clone()),
+        }
+    }
+
+    /// Sessions, and the codes that were used.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Time.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Where warnings go.
+    pub fn reporter(&self) -> Reporter {
+        self.reporter
+    }
+
+    pub(super) fn open_vault(&self) -> Option<&Vault<'a>> {
+        match &self.vault {
+            VaultState::Open(vault) => Some(vault),
+            VaultState::NotNeeded | VaultState::Missing(_) => None,
+        }
+    }
+}
+
+fn not_opened() -> Error {
+    Error::other("the vault was not opened, since nobody needs it")
+}

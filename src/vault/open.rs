@@ -1,0 +1,140 @@
+//! Opening a vault in two steps: by the keys that are at hand, which asks nobody, and by what a person
+//! knows. Who can go on without the vault leaves the second one out.
+
+use super::access::Access;
+use super::opening::{
+    Content, Tried, Unopened, VaultFile, entered, passphrases_only, try_key, try_keys,
+};
+use super::store::Vault;
+use crate::error::{Error, Result};
+use crate::os;
+use crate::secret::Secret;
+use crate::unlock::{Keys, Material, SlotSecret};
+
+/// What the keys at hand made of a vault.
+#[derive(Debug)]
+pub enum Opening<'a> {
+    /// One of them opened it.
+    Open(Box<Vault<'a>>),
+    /// None did; a person can be asked, or the vault left locked.
+    Locked(Box<LockedVault<'a>>),
+}
+
+/// A vault that no key at hand opens.
+#[derive(Debug)]
+pub struct LockedVault<'a> {
+    file: VaultFile<'a>,
+    keys: Unopened,
+}
+
+impl<'a> LockedVault<'a> {
+    /// True if the user named the keys that do not open it.
+    pub fn is_named(&self) -> bool {
+        self.keys.named
+    }
+
+    /// Why it stays locked, if nobody is asked: class 4 or 6.
+    pub fn into_error(self) -> Error {
+        self.keys.into_error(&self.file.scanned, &self.file.access)
+    }
+
+    /// Opens it by what a person enters, where there is one and that can help.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn ask(self) -> Result<Vault<'a>> {
+        Ok(self.ask_for_slot()?.0)
+    }
+
+    fn ask_for_slot(self) -> Result<(Vault<'a>, Option<SlotSecret>)> {
+        let Self { file, keys } = self;
+        let (content, key) = os::on_wiped_stack(|| keys.ask(&file.scanned, &file.access))?;
+        checked(file, content, key)
+    }
+}
+
+impl<'a> Vault<'a> {
+    /// Reads, unlocks and checks the vault.
+    ///
+    /// # Errors
+    /// No vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
+    /// pin (6).
+    pub fn open(access: &Access<'a>) -> Result<Self> {
+        match Self::open_unasked(access)? {
+            Opening::Open(vault) => Ok(*vault),
+            Opening::Locked(locked) => locked.ask(),
+        }
+    }
+
+    /// The same without a question to a person.
+    ///
+    /// # Errors
+    /// As [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to decide.
+    pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
+        let file = VaultFile::read(access)?;
+        let keys = file.keys()?;
+        Ok(match try_all(file, keys)? {
+            Attempt::Open(vault, _) => Opening::Open(vault),
+            Attempt::Locked(locked) => Opening::Locked(locked),
+        })
+    }
+
+    /// The same by a passphrase and by nothing else, for `vault unlock`: what it got out of its slot,
+    /// too.
+    ///
+    /// # Errors
+    /// As [`Vault::open`]; no passphrase slot (3); a key that was named (2); no keyring (6).
+    pub fn open_by_passphrase(access: &Access<'a>) -> Result<(Self, SlotSecret)> {
+        let file = VaultFile::read(access)?;
+        let keys = passphrases_only(&file.scanned, file.keys()?, access)?;
+        let (vault, secret) = match try_all(file, keys)? {
+            Attempt::Open(vault, secret) => (*vault, secret),
+            Attempt::Locked(locked) => locked.ask_for_slot()?,
+        };
+        let secret = secret.ok_or_else(|| Error::locked("the passphrase does not open this vault"));
+        Ok((vault, secret?))
+    }
+
+    /// The same by a passphrase that was entered just now.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_with(access: &Access<'a>, passphrase: Secret) -> Result<Self> {
+        let (file, key) = (VaultFile::read(access)?, entered(passphrase));
+        let content = os::on_wiped_stack(|| try_key(&file.scanned, &key, access))?;
+        Ok(checked(file, content, key)?.0)
+    }
+}
+
+/// An [`Opening`], with what a passphrase got out of its slot.
+enum Attempt<'a> {
+    Open(Box<Vault<'a>>, Option<SlotSecret>),
+    Locked(Box<LockedVault<'a>>),
+}
+
+fn try_all(file: VaultFile<'_>, keys: Keys) -> Result<Attempt<'_>> {
+    match os::on_wiped_stack(|| try_keys(&file.scanned, keys, &file.access))? {
+        Tried::Opened(content, key) => {
+            let (vault, secret) = checked(file, content, key)?;
+            Ok(Attempt::Open(Box::new(vault), secret))
+        }
+        Tried::Unopened(keys) => Ok(Attempt::Locked(Box::new(LockedVault { file, keys }))),
+    }
+}
+
+/// What was opened is the vault that is meant, and the latest of it.
+fn checked<'a>(
+    file: VaultFile<'a>,
+    content: Content,
+    key: Material,
+) -> Result<(Vault<'a>, Option<SlotSecret>)> {
+    let Content { payload, slot } = content;
+    file.access.reporter.debug(format!("{} opened by {}", file.real.display(), key.label));
+    let (known, slots) = (file.known.clone(), file.scanned.slots.clone());
+    let mut vault = Vault::new(file, payload, key);
+    vault.warn_of_modes();
+    vault.check_pin(known)?;
+    let Some((slot, secret)) = slot else { return Ok((vault, None)) };
+    vault.access.remember_opened(&slot, &slots);
+    Ok((vault, Some(secret)))
+}

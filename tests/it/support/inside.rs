@@ -1,0 +1,60 @@
+//! For tests that drive a part of the program themselves: how a vault is opened here, by a key in the
+//! environment and by nobody's hand, and what a session of credentials is made of.
+
+use std::path::PathBuf;
+
+use vault::clock::Clock;
+use vault::env::Env;
+use vault::profile::{self, Files};
+use vault::prompt::Prompt;
+use vault::provider::{Options, Parts};
+use vault::reporter::Reporter;
+use vault::sealed::{self, Turns};
+use vault::unlock::Named;
+use vault::vault::Access;
+
+/// Says nothing.
+pub const SILENT: Reporter = Reporter { quiet: true, debug: false };
+
+/// No flag names a key.
+static NO_FLAGS: Named = Named { identities: Vec::new(), passphrase_file: None };
+
+/// A vault that nothing pins or remembers.
+pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
+    Access {
+        path,
+        env,
+        named: &NO_FLAGS,
+        identity_file: None,
+        pins: Vec::new(),
+        min_generation: None,
+        state: None,
+        slot_memory: None,
+        max_passphrase_memory: sealed::MEMORY_UNASKED,
+        turns: Turns::nobody(),
+        prompt,
+        reporter: SILENT,
+    }
+}
+
+/// The parts of a session with that vault, this config file and no cache.
+pub fn parts(
+    vault: PathBuf,
+    config: Option<PathBuf>,
+    env: &Env,
+    prompt: Prompt,
+    clock: Clock,
+) -> Parts<'_> {
+    Parts {
+        profiles: profile::read(&Files { config, credentials: None }).expect("the profiles"),
+        access: Ok(access(vault, env, prompt)),
+        vault_is_named: true,
+        vault_is_pinned: false,
+        cache_dir: None,
+        env,
+        options: Options::default(),
+        prompt,
+        clock,
+        reporter: SILENT,
+    }
+}
