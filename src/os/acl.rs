@@ -1,13 +1,14 @@
 //! POSIX access control lists (acl(5)), in the form in which the kernel keeps them: an extended
 //! attribute of a header and entries of eight bytes (linux/posix_acl_xattr.h).
 
-use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-const NAME: &CStr = c"system.posix_acl_access";
+use rustix::fs::{XattrFlags, fremovexattr, fsetxattr, lgetxattr};
+use rustix::io::Errno;
+
+const NAME: &str = "system.posix_acl_access";
 /// XATTR_SIZE_MAX of linux/limits.h, in bytes.
 const LARGEST: usize = 65536;
 /// The version, four bytes.
@@ -27,18 +28,13 @@ const WRITE: u8 = 0o2;
 /// # Errors
 /// What lgetxattr(2) says.
 pub fn acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
     let mut list = vec![0; LARGEST];
-    // SAFETY: two strings that end in NUL, and as much room as we say.
-    let length = unsafe {
-        libc::lgetxattr(path.as_ptr(), NAME.as_ptr(), list.as_mut_ptr().cast(), list.len())
-    };
-    match usize::try_from(length) {
+    match lgetxattr(path, NAME, &mut list[..]) {
         Ok(length) => {
             list.truncate(length);
             Ok(Some(list))
         }
-        Err(_) => unless_none(io::Error::last_os_error()).map(|()| None),
+        Err(error) => unless_none(error).map(|()| None),
     }
 }
 
@@ -48,27 +44,17 @@ pub fn acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
 /// # Errors
 /// What fsetxattr(2) and fremovexattr(2) say; not that there was none to take away.
 pub fn set_acl(file: BorrowedFd<'_>, list: Option<&[u8]>) -> io::Result<()> {
-    let fd = file.as_raw_fd();
     match list {
-        Some(list) => {
-            // SAFETY: a string that ends in NUL, and bytes that are as many as we say.
-            let done =
-                unsafe { libc::fsetxattr(fd, NAME.as_ptr(), list.as_ptr().cast(), list.len(), 0) };
-            if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-        }
-        None => {
-            // SAFETY: a string that ends in NUL.
-            let done = unsafe { libc::fremovexattr(fd, NAME.as_ptr()) };
-            if done == 0 { Ok(()) } else { unless_none(io::Error::last_os_error()) }
-        }
+        Some(list) => Ok(fsetxattr(file, NAME, list, XattrFlags::empty())?),
+        None => fremovexattr(file, NAME).or_else(unless_none),
     }
 }
 
 /// No error where there is no list, or no such thing as a list.
-fn unless_none(error: io::Error) -> io::Result<()> {
-    match error.raw_os_error() {
-        Some(libc::ENODATA | libc::ENOTSUP | libc::ENOSYS) => Ok(()),
-        _ => Err(error),
+fn unless_none(error: Errno) -> io::Result<()> {
+    match error {
+        Errno::NODATA | Errno::NOTSUP | Errno::NOSYS => Ok(()),
+        _ => Err(error.into()),
     }
 }
 

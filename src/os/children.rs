@@ -32,7 +32,8 @@ fn numbers(list: &str) -> impl Iterator<Item = i32> {
     list.split_ascii_whitespace().filter_map(|word| word.parse().ok()).filter(|pid| *pid > 1)
 }
 
-fn send(pid: i32, signal: i32) {
+/// Not by rustix, whose signals are those that have a name.
+pub(super) fn send(pid: i32, signal: i32) {
     // SAFETY: no pointers. The number is one process's, never 0 or negative (a group's).
     unsafe { libc::kill(pid, signal) };
 }

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use super::signals::set_handler;
+
 /// Becomes the program at `path`; returns only if it cannot.
 pub fn execve(path: &CStr, argv: &[CString], envp: &[CString]) -> io::Error {
     let argv = pointers(argv);
@@ -24,14 +26,12 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 /// Whether it was ignored when we were started can no longer be known: the runtime does not say. A
 /// shell's default is the safer guess.
 pub fn default_sigpipe() {
-    // SAFETY: a valid signal and disposition.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    set_handler(libc::SIGPIPE, libc::SIG_DFL);
 }
 
 /// Ignores SIGPIPE as Rust's runtime does: after a failed execve, so that the error can be reported.
 pub fn ignore_sigpipe() {
-    // SAFETY: a valid signal and disposition.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+    set_handler(libc::SIGPIPE, libc::SIG_IGN);
 }
 
 /// Lets the child have the core limit that this process was started with. SIGPIPE and the signal

@@ -1,12 +1,17 @@
 //! Descriptors, file systems and ids.
 
-use std::ffi::CString;
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{
+    Access, AtFlags, CWD, PROC_SUPER_MAGIC, StatVfsMountFlags, accessat, fstatfs, fstatvfs, statfs,
+};
+use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
+use rustix::process::{getegid, geteuid, getgroups};
+use rustix::stdio::dup2_stdin;
 
 /// What to wait for on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,42 +31,29 @@ pub fn wait_until_ready(
     what: &[(BorrowedFd<'_>, Interest)],
     deadline: Option<Instant>,
 ) -> io::Result<Vec<bool>> {
-    let mut fds: Vec<libc::pollfd> = what
+    let mut fds: Vec<PollFd<'_>> = what
         .iter()
-        .map(|(fd, interest)| libc::pollfd {
-            fd: fd.as_raw_fd(),
-            events: match interest {
-                Interest::Read => libc::POLLIN,
-                Interest::Write => libc::POLLOUT,
-            },
-            revents: 0,
+        .map(|(fd, interest)| match interest {
+            Interest::Read => PollFd::from_borrowed_fd(*fd, PollFlags::IN),
+            Interest::Write => PollFd::from_borrowed_fd(*fd, PollFlags::OUT),
         })
         .collect();
-    let count = libc::nfds_t::try_from(fds.len()).unwrap_or_default();
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
-        let timeout = match left {
-            None => -1,
-            // Rounded up: a rest of half a millisecond must not become a busy loop.
-            Some(left) => i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX),
-        };
-        // SAFETY: the array is as long as we say, and its descriptors are borrowed, so open.
-        let ready = unsafe { libc::poll(fds.as_mut_ptr(), count, timeout) };
-        if ready >= 0 {
-            return Ok(fds.iter().map(|fd| fd.revents != 0).collect());
-        }
-        let error = io::Error::last_os_error();
-        if error.kind() != io::ErrorKind::Interrupted {
-            return Err(error);
+        let timeout = left.map(Timespec::try_from).transpose().map_err(|_| Errno::INVAL)?;
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) => return Ok(fds.iter().map(|fd| !fd.revents().is_empty()).collect()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
 /// Standard input as a descriptor: std's own has a buffer that is never freed, so never wiped.
 pub fn stdin_fd() -> BorrowedFd<'static> {
-    // SAFETY: Rust's runtime opens /dev/null on 0, 1 and 2 where they are closed at start, and
-    // nothing here closes them: `null_onto_stdin` replaces in one step.
-    unsafe { BorrowedFd::borrow_raw(0) }
+    // Rust's runtime opens /dev/null on 0, 1 and 2 where they are closed at start, and nothing here
+    // closes them: `null_onto_stdin` replaces in one step.
+    rustix::stdio::stdin()
 }
 
 /// Makes standard input /dev/null, for the command that follows: it held a key. Where there is no
@@ -70,17 +62,11 @@ pub fn stdin_fd() -> BorrowedFd<'static> {
 /// # Errors
 /// No descriptor left.
 pub fn null_onto_stdin() -> io::Result<()> {
-    let put = |fd: RawFd| {
-        // SAFETY: dup2 replaces descriptor 0 in one step. `fd` is open, held by the caller.
-        if unsafe { libc::dup2(fd, 0) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-    };
     match std::fs::File::open("/dev/null") {
-        Ok(null) => put(null.as_raw_fd()),
-        Err(_) => {
-            let (empty, _writer) = io::pipe()?;
-            put(empty.as_raw_fd())
-        }
+        Ok(null) => dup2_stdin(null)?,
+        Err(_) => dup2_stdin(io::pipe()?.0)?,
     }
+    Ok(())
 }
 
 /// A copy of a descriptor that we inherited, closed on exec.
@@ -88,24 +74,19 @@ pub fn null_onto_stdin() -> io::Result<()> {
 /// # Errors
 /// EBADF for one that is not open or is our own; what fcntl(2) says.
 pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
-    if !is_inherited(fd) {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
-    }
-    // SAFETY: gives a new descriptor, and takes the old one's number for what it is worth.
-    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) };
-    if copy < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: it was made just now, and nothing else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+    Ok(fcntl_dupfd_cloexec(handed_down(fd)?, 3)?)
 }
 
-/// True for a descriptor that was handed down: everything that we open is closed on exec, and nothing
-/// that came through an exec is.
-fn is_inherited(fd: RawFd) -> bool {
-    // SAFETY: asks for a number's flags; a number that is not open is an error.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-    flags >= 0 && flags & libc::FD_CLOEXEC == 0
+/// A descriptor that was handed down: everything that we open is closed on exec, and nothing that came
+/// through an exec is. EBADF for any other number.
+fn handed_down(fd: RawFd) -> io::Result<BorrowedFd<'static>> {
+    if fd < 0 {
+        return Err(Errno::BADF.into());
+    }
+    // SAFETY: nothing but its flags is asked for before they say that it is open, and the kernel
+    // answers EBADF where it is not; once handed down, it is closed by `close` alone.
+    let it = unsafe { BorrowedFd::borrow_raw(fd) };
+    if fcntl_getfd(it)?.contains(FdFlags::CLOEXEC) { Err(Errno::BADF.into()) } else { Ok(it) }
 }
 
 /// The descriptors that were handed down and are open, 0 to 2 included. Without /proc those below 65536
@@ -119,7 +100,7 @@ pub fn inherited() -> Vec<RawFd> {
         }
         Err(_) => (0..i32::try_from(super::open_files().min(1 << 16)).unwrap_or(0)).collect(),
     };
-    all.into_iter().filter(|fd| is_inherited(*fd)).collect()
+    all.into_iter().filter(|fd| handed_down(*fd).is_ok()).collect()
 }
 
 /// Closes a descriptor that we inherited and took a key from (`/dev/fd/N`), so that the command does
@@ -128,45 +109,28 @@ pub fn inherited() -> Vec<RawFd> {
 /// # Errors
 /// EBADF for one that is not open, is 0, 1 or 2, or is our own.
 pub fn close(fd: RawFd) -> io::Result<()> {
-    if fd <= 2 || !is_inherited(fd) {
-        return Err(io::Error::from_raw_os_error(libc::EBADF));
+    if fd <= 2 {
+        return Err(Errno::BADF.into());
     }
-    // SAFETY: the descriptor was inherited, so no value of this program owns it.
-    if unsafe { libc::close(fd) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    handed_down(fd)?;
+    // SAFETY: it is open, and was handed down, so no value of this program owns it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(())
 }
 
 /// True for a directory of procfs.
 pub fn is_procfs(directory: &Path) -> bool {
-    let mut about = MaybeUninit::<libc::statfs>::zeroed();
-    let Ok(path) = CString::new(directory.as_os_str().as_bytes()) else { return false };
-    // SAFETY: a string that ends in NUL, and a valid out-pointer; all-zero is a valid struct.
-    unsafe {
-        libc::statfs(path.as_ptr(), about.as_mut_ptr()) == 0
-            && about.assume_init().f_type == libc::PROC_SUPER_MAGIC
-    }
+    statfs(directory).is_ok_and(|about| about.f_type == PROC_SUPER_MAGIC)
 }
 
 /// The type of the file system that a file lies on, as statfs(2) numbers them.
 pub fn file_system(file: BorrowedFd<'_>) -> Option<i64> {
-    let mut about = MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: a valid out-pointer; all-zero is a valid struct.
-    unsafe {
-        let known = libc::fstatfs(file.as_raw_fd(), about.as_mut_ptr()) == 0;
-        known.then(|| about.assume_init().f_type)
-    }
+    fstatfs(file).ok().map(|about| about.f_type)
 }
 
 /// True for a file on a file system that is mounted read-only.
 pub fn is_read_only(file: BorrowedFd<'_>) -> bool {
-    let mut about = MaybeUninit::<libc::statvfs>::zeroed();
-    // SAFETY: a valid out-pointer; all-zero is a valid struct.
-    unsafe {
-        libc::fstatvfs(file.as_raw_fd(), about.as_mut_ptr()) == 0
-            && about.assume_init().f_flag & libc::ST_RDONLY != 0
-    }
+    fstatvfs(file).is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 /// Asks whether the process could make files in this directory (access(2): by the real ids, which are
@@ -175,7 +139,7 @@ pub fn is_read_only(file: BorrowedFd<'_>) -> bool {
 /// # Errors
 /// Why not; `NotFound` if nothing is there.
 pub fn may_write(directory: &Path) -> io::Result<()> {
-    access(directory, libc::W_OK | libc::X_OK)
+    Ok(accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())?)
 }
 
 /// Asks the same of a file: whether its mode and its access control list let the process write it.
@@ -183,42 +147,24 @@ pub fn may_write(directory: &Path) -> io::Result<()> {
 /// # Errors
 /// Why not.
 pub fn may_write_file(file: &Path) -> io::Result<()> {
-    access(file, libc::W_OK)
-}
-
-fn access(path: &Path, how: libc::c_int) -> io::Result<()> {
-    let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: a string that ends in NUL and lives until the call is over.
-    match unsafe { libc::access(path.as_ptr(), how) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    Ok(accessat(CWD, file, Access::WRITE_OK, AtFlags::empty())?)
 }
 
 /// The groups whose rights the process has: the effective one and the supplementary ones.
 pub fn groups() -> Vec<u32> {
-    // SAFETY: always succeeds, no pointers.
-    let effective = unsafe { libc::getegid() };
-    // SAFETY: a size of 0 asks for the number and writes nothing.
-    let count = unsafe { libc::getgroups(0, std::ptr::null_mut()) };
-    let mut groups = vec![0; usize::try_from(count).unwrap_or_default()];
-    // SAFETY: the array has room for as many groups as we say.
-    let count = unsafe { libc::getgroups(count.max(0), groups.as_mut_ptr()) };
-    groups.truncate(usize::try_from(count).unwrap_or_default());
-    groups.push(effective);
-    groups
+    let supplementary = getgroups().unwrap_or_default();
+    supplementary.into_iter().chain([getegid()]).map(|group| group.as_raw()).collect()
 }
 
 /// The user whose rights the process has.
 pub fn effective_uid() -> u32 {
-    // SAFETY: always succeeds, no pointers.
-    unsafe { libc::geteuid() }
+    geteuid().as_raw()
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
+    use std::os::fd::{AsFd, AsRawFd};
     use std::time::Duration;
 
     use super::*;
@@ -268,8 +214,7 @@ mod tests {
 
     #[test]
     fn the_effective_group_is_among_the_groups() {
-        // SAFETY: always succeeds, no pointers.
-        assert!(groups().contains(&unsafe { libc::getegid() }));
+        assert!(groups().contains(&getegid().as_raw()));
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::io;
 use std::sync::OnceLock;
 use std::thread;
 
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
 /// The RLIMIT_CORE that the process was started with, for its children, and what of [`harden`] the
 /// system refused. The default one restores nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,19 +56,14 @@ static AT_START: OnceLock<SavedLimit> = OnceLock::new();
 /// What cannot be set is left as it is, and told by [`SavedLimit::refused`]: hardening is no reason to
 /// fail.
 pub fn harden() -> SavedLimit {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a valid out-pointer.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) } == 0;
-    let core_refused = if known && set(0, limit.rlim_max) { None } else { errno() };
-    // SAFETY: no pointers are passed.
-    let dumpable = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) } == 0;
-    let dumpable_refused = if dumpable { None } else { errno() };
-    let core = known.then_some((limit.rlim_cur, limit.rlim_max));
+    let core = limit(libc::RLIMIT_CORE);
+    let core_refused = match core {
+        Some((_, hard)) if set(0, hard) => None,
+        _ => io::Error::last_os_error().raw_os_error(),
+    };
+    let dumpable_refused = set_dumpable_behavior(DumpableBehavior::NotDumpable).err();
+    let dumpable_refused = dumpable_refused.map(Errno::raw_os_error);
     *AT_START.get_or_init(|| SavedLimit { core, core_refused, dumpable_refused })
-}
-
-fn errno() -> Option<i32> {
-    io::Error::last_os_error().raw_os_error()
 }
 
 /// Gives RLIMIT_CORE back as it was at start: before execve, and in children.
@@ -80,6 +78,14 @@ pub(super) fn at_start() -> Option<SavedLimit> {
     AT_START.get().copied()
 }
 
+/// A soft limit and its hard one. Not by rustix, which takes it for granted that the system tells.
+fn limit(resource: libc::__rlimit_resource_t) -> Option<(libc::rlim_t, libc::rlim_t)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid out-pointer.
+    let known = unsafe { libc::getrlimit(resource, &raw mut limit) } == 0;
+    known.then_some((limit.rlim_cur, limit.rlim_max))
+}
+
 /// True if it was set. Async-signal-safe: it runs between fork and exec too.
 fn set(soft: libc::rlim_t, hard: libc::rlim_t) -> bool {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
@@ -89,11 +95,9 @@ fn set(soft: libc::rlim_t, hard: libc::rlim_t) -> bool {
 
 /// How many descriptors the process may have open: its soft RLIMIT_NOFILE.
 pub fn open_files() -> usize {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a valid out-pointer.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
     // What every Linux gives at least.
-    if known { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { 1024 }
+    let (soft, _) = limit(libc::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
 /// The stack that the program wants, in bytes: that of Rust's own threads, and several times what it
@@ -107,16 +111,14 @@ const ENOUGH: u64 = 2 * 1024 * 1024;
 /// # Errors
 /// The limit in KiB, and why there is no such thread.
 pub fn on_enough_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, (u64, io::Error)> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a valid out-pointer.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) } == 0;
-    if !known || limit.rlim_cur >= ENOUGH {
-        return Ok(work());
-    }
+    let soft = match limit(libc::RLIMIT_STACK) {
+        Some((soft, _)) if soft < ENOUGH => soft,
+        _ => return Ok(work()),
+    };
     let size = usize::try_from(ENOUGH).unwrap_or(usize::MAX);
     thread::scope(|scope| match thread::Builder::new().stack_size(size).spawn_scoped(scope, work) {
         Ok(working) => Ok(working.join().unwrap_or_else(|why| std::panic::resume_unwind(why))),
-        Err(why) => Err((limit.rlim_cur / 1024, why)),
+        Err(why) => Err((soft / 1024, why)),
     })
 }
 
@@ -151,28 +153,24 @@ fn wipe_stack() {
 
 #[cfg(test)]
 mod tests {
+    use rustix::process::dumpable_behavior;
+
     use super::*;
     use crate::os::testing;
 
     fn soft_core() -> libc::rlim_t {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: a valid out-pointer.
-        assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) }, 0);
-        limit.rlim_cur
+        limit(libc::RLIMIT_CORE).unwrap().0
     }
 
     #[test]
     fn hardening_lowers_the_soft_limit_and_restoring_gives_it_back() {
         if testing::role().as_deref() == Some("harden") {
-            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            // SAFETY: a valid out-pointer.
-            unsafe { libc::getrlimit(libc::RLIMIT_CORE, &mut limit) };
-            let before = limit.rlim_max.min(4096);
-            set(before, limit.rlim_max);
+            let (_, hard) = limit(libc::RLIMIT_CORE).unwrap();
+            let before = hard.min(4096);
+            set(before, hard);
             let saved = harden();
             assert_eq!(soft_core(), 0);
-            // SAFETY: no pointers are passed.
-            assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE) }, 0);
+            assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
             let mut child = std::process::Command::new("/bin/sh");
             child.args(["-c", "ulimit -S -c"]);
             crate::os::restore_in_child(&mut child);

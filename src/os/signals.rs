@@ -2,9 +2,11 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use rustix::pipe::{PipeFlags, pipe_with};
 
 /// Signals that, while this lives, are noted instead of acted upon. Dropping it gives them their old
 /// dispositions back.
@@ -45,7 +47,8 @@ impl Signals {
         let pipe = match PIPE.get() {
             Some(pipe) => pipe,
             None => {
-                let ends = silent_pipe()?;
+                // A pipe that never blocks, for reading and for writing.
+                let ends = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
                 PIPE.get_or_init(|| ends)
             }
         };
@@ -70,11 +73,10 @@ impl Signals {
     /// The same, and who sent it.
     pub fn take_with_sender(&self) -> Option<(i32, Sender)> {
         let mut note = [0u8; 2];
-        // SAFETY: two bytes of room, as we say. The descriptor is open for ever; what is written to
-        // the pipe at once is read at once.
-        let read = unsafe { libc::read(self.pipe.0.as_raw_fd(), note.as_mut_ptr().cast(), 2) };
+        // What is written to the pipe at once is read at once.
+        let read = rustix::io::read(&self.pipe.0, &mut note);
         let sender = if note[1] == 0 { Sender::Process } else { Sender::Kernel };
-        (read == 2).then_some((i32::from(note[0]), sender))
+        (read == Ok(2)).then_some((i32::from(note[0]), sender))
     }
 
     /// Lets a signal that was noted act after all, and notes it again from then on. For SIGTSTP it
@@ -107,8 +109,7 @@ impl Drop for Signals {
 /// Ends the process by this signal, so that its parent sees what it would have seen (128+n in a
 /// shell).
 pub fn die_of(signal: i32) -> ! {
-    // SAFETY: SIG_DFL is a valid disposition; a failure leaves the old one, and `_exit` follows.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    set_handler(signal, libc::SIG_DFL);
     raise_unblocked(signal);
     // Only where the signal's default is not to end the process.
     // SAFETY: ends the process; nothing runs after it.
@@ -124,8 +125,7 @@ pub fn end_also_as_process_1() {
     }
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
         if disposition(signal).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
-            // SAFETY: the handler does nothing but to end the process.
-            unsafe { libc::signal(signal, end as *const () as libc::sighandler_t) };
+            set_handler(signal, end as *const () as libc::sighandler_t);
         }
     }
 }
@@ -135,8 +135,7 @@ pub fn end_also_as_process_1() {
 /// every helper the default again; a signal that is ignored stays ignored, for them too.
 pub fn fail_at_file_size_limit() {
     if disposition(libc::SIGXFSZ).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
-        // SAFETY: the handler does nothing at all.
-        unsafe { libc::signal(libc::SIGXFSZ, nothing as *const () as libc::sighandler_t) };
+        set_handler(libc::SIGXFSZ, nothing as *const () as libc::sighandler_t);
     }
 }
 
@@ -148,16 +147,14 @@ static CHILDREN_IGNORED: AtomicBool = AtomicBool::new(false);
 pub fn keep_status_of_children() {
     if disposition(libc::SIGCHLD).is_some_and(|old| old.sa_sigaction == libc::SIG_IGN) {
         CHILDREN_IGNORED.store(true, Ordering::SeqCst);
-        // SAFETY: a valid signal and disposition.
-        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+        set_handler(libc::SIGCHLD, libc::SIG_DFL);
     }
 }
 
 /// Before execve: the command finds SIGCHLD ignored if vault was started so.
 pub fn ignore_children_again() {
     if CHILDREN_IGNORED.load(Ordering::SeqCst) {
-        // SAFETY: a valid signal and disposition.
-        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
+        set_handler(libc::SIGCHLD, libc::SIG_IGN);
     }
 }
 
@@ -168,17 +165,6 @@ extern "C" fn nothing(_: libc::c_int) {}
 extern "C" fn end(signal: libc::c_int) {
     // SAFETY: ends the process; nothing runs after it.
     unsafe { libc::_exit(128 + signal) }
-}
-
-/// A pipe that never blocks, for reading and for writing.
-fn silent_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let mut ends = [-1; 2];
-    // SAFETY: room for two descriptors.
-    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC | libc::O_NONBLOCK) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: both were just opened and belong to nobody else.
-    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
 }
 
 /// The handler. Only what is async-signal-safe: an atomic, write(2), errno kept.
@@ -194,6 +180,12 @@ extern "C" fn note(signal: libc::c_int, info: *const libc::siginfo_t, _: *const 
         libc::write(WRITE_END.load(Ordering::SeqCst), note.as_ptr().cast(), note.len());
         *errno = before;
     }
+}
+
+/// Sets a disposition: SIG_DFL, SIG_IGN, or a handler of this file, all of which are async-signal-safe.
+pub(super) fn set_handler(signal: i32, handler: libc::sighandler_t) {
+    // SAFETY: a valid disposition; a failure leaves the old one.
+    unsafe { libc::signal(signal, handler) };
 }
 
 fn note_it(signal: i32) {

@@ -1,6 +1,9 @@
 //! The children of a supervisor: what became of them, and signals for them.
 
-use std::io;
+use rustix::io::Errno;
+use rustix::process::{Signal, WaitOptions, getpid, kill_process, wait};
+
+use super::children::send;
 
 /// What became of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,46 +20,41 @@ pub enum ChildEvent {
 /// the first of its pid namespace and this is its main thread. Who has ended is waited for, so no
 /// zombie stays. Children of other threads are theirs. None: nothing new, or no children; never waits.
 pub fn next_child_event() -> Option<(i32, ChildEvent)> {
-    let flags = libc::WNOHANG | libc::WUNTRACED | libc::__WNOTHREAD;
-    loop {
-        let mut status = 0;
-        // SAFETY: a valid out-pointer.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, flags) };
-        if pid == -1 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {
-            continue;
+    let no_thread = WaitOptions::from_bits_retain(libc::__WNOTHREAD.cast_unsigned());
+    let (pid, status) = loop {
+        match wait(WaitOptions::NOHANG | WaitOptions::UNTRACED | no_thread) {
+            Err(Errno::INTR) => {}
+            event => break event.ok()??,
         }
-        if pid <= 0 {
-            return None;
-        }
-        let event = if libc::WIFEXITED(status) {
-            ChildEvent::Exited(libc::WEXITSTATUS(status))
-        } else if libc::WIFSTOPPED(status) {
-            ChildEvent::Stopped(libc::WSTOPSIG(status))
-        } else {
-            ChildEvent::Killed(libc::WTERMSIG(status))
-        };
-        return Some((pid, event));
-    }
+    };
+    let event = if let Some(code) = status.exit_status() {
+        ChildEvent::Exited(code)
+    } else if let Some(signal) = status.stopping_signal() {
+        ChildEvent::Stopped(signal)
+    } else {
+        ChildEvent::Killed(status.terminating_signal()?)
+    };
+    Some((pid.as_raw_nonzero().get(), event))
 }
 
-/// Sends a child a signal. One that cannot be sent has nobody to arrive at.
+/// Sends a signal to a child that was not waited for, so that the number is still its. One that cannot
+/// be sent has nobody to arrive at.
 pub fn signal_child(pid: i32, signal: i32) {
     if pid > 0 {
-        // SAFETY: no pointers. The caller has not waited for the child, so the number is still its.
-        unsafe { libc::kill(pid, signal) };
+        send(pid, signal);
     }
 }
 
 /// True if the child is in this process's group, so that what a terminal sends reaches it too.
 pub fn is_in_our_group(pid: i32) -> bool {
+    // Not rustix: a group of an outer pid namespace is 0, and a `Pid` is never 0.
     // SAFETY: no pointers.
     unsafe { libc::getpgid(pid) == libc::getpgrp() }
 }
 
 /// Stops this process until it is continued. The first process of a pid namespace is not stopped.
 pub fn stop_self() {
-    // SAFETY: no pointers.
-    unsafe { libc::raise(libc::SIGSTOP) };
+    let _ = kill_process(getpid(), Signal::STOP);
 }
 
 /// The signals beyond the named ones: container engines stop some programs by them.

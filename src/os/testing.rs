@@ -2,11 +2,16 @@
 //! what it tries (limits, signals, the environment block) belongs to the whole process.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::dup;
+use rustix::process::{ioctl_tiocsctty, setsid};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 
 const ROLE: &str = "VAULT_TEST_ROLE";
 
@@ -33,51 +38,35 @@ pub fn passed(output: &Output) {
 
 /// A pseudo-terminal: the side that a person sits at, and the side that a program sees.
 pub fn pty() -> (File, OwnedFd) {
-    let (mut person, mut program) = (-1, -1);
-    // SAFETY: two valid out-pointers; name, termios and size may be null (openpty(3)).
-    let result = unsafe {
-        libc::openpty(
-            &mut person,
-            &mut program,
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-            std::ptr::null_mut(),
-        )
-    };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
-    for fd in [person, program] {
-        // SAFETY: a descriptor that was just opened; other tests start children meanwhile.
-        unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
-    }
-    // SAFETY: both were just opened and belong to nobody else.
-    unsafe { (File::from_raw_fd(person), OwnedFd::from_raw_fd(program)) }
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let program = open(name, flags, Mode::empty()).unwrap();
+    (person.into(), program)
 }
 
 /// Makes the child the leader of a session of its own, on this terminal.
 pub fn on_terminal(command: &mut Command, program: &OwnedFd) {
-    let fd = program.as_raw_fd();
+    let program = program.try_clone().unwrap();
     // SAFETY: setsid and ioctl are async-signal-safe, and the descriptor is open until exec.
     unsafe {
         command.pre_exec(move || {
-            if libc::setsid() < 0 || libc::ioctl(fd, libc::TIOCSCTTY, 0) < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(())
+            setsid()?;
+            Ok(ioctl_tiocsctty(&program)?)
         });
     }
 }
 
 /// True if the terminal echoes.
 pub fn echoes(terminal: impl AsFd) -> bool {
-    super::tty::attributes(terminal.as_fd()).unwrap().c_lflag & libc::ECHO != 0
+    tcgetattr(terminal).unwrap().local_modes.contains(LocalModes::ECHO)
 }
 
 /// A copy of a descriptor as a child would have inherited it: it stays open on exec.
 pub fn without_close_on_exec(fd: impl AsFd) -> i32 {
-    // SAFETY: gives a new descriptor for one that is open.
-    let copy = unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_DUPFD, 3) };
-    assert!(copy > 2, "{}", io::Error::last_os_error());
-    copy
+    dup(fd).unwrap().into_raw_fd()
 }
 
 /// True once a process has ended, waited for or not, within a minute: a signal takes its time.

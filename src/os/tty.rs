@@ -2,12 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
+};
+
 /// How a terminal was set before [`echo_off`].
-pub struct TerminalState(libc::termios);
+pub struct TerminalState(Termios);
 
 /// Opens the controlling terminal, as a description of our own: that it does not block is nobody
 /// else's concern.
@@ -24,6 +27,7 @@ pub fn open_terminal() -> io::Result<File> {
 
 /// True if this process may talk on the terminal: a background job would be stopped.
 pub fn in_foreground(tty: BorrowedFd<'_>) -> bool {
+    // Not rustix: the group is 0 where it belongs to an outer pid namespace, and a `Pid` is never 0.
     // SAFETY: no pointers are passed.
     let (front, own) = unsafe { (libc::tcgetpgrp(tty.as_raw_fd()), libc::getpgrp()) };
     front == own
@@ -37,43 +41,24 @@ pub fn in_foreground(tty: BorrowedFd<'_>) -> bool {
 /// # Errors
 /// ENOTTY for what is no terminal.
 pub fn echo_off(tty: BorrowedFd<'_>) -> io::Result<TerminalState> {
-    let before = attributes(tty)?;
-    let mut silent = before;
+    let before = tcgetattr(tty)?;
+    let mut silent = before.clone();
     // ECHONL would echo the newline alone; the prompt writes one itself on every way out.
-    silent.c_lflag &= !(libc::ECHO | libc::ECHONL);
-    set_attributes(tty, &silent)?;
+    silent.local_modes -= LocalModes::ECHO | LocalModes::ECHONL;
+    tcsetattr(tty, OptionalActions::Now, &silent)?;
     Ok(TerminalState(before))
 }
 
 impl TerminalState {
     /// Sets the terminal as it was. A terminal that has gone away needs no restoring.
     pub fn restore(&self, tty: BorrowedFd<'_>) {
-        let _ = set_attributes(tty, &self.0);
+        let _ = tcsetattr(tty, OptionalActions::Now, &self.0);
     }
 }
 
 /// Throws away what was typed and not yet read: half a passphrase must not end up in the shell.
 pub fn discard_input(tty: BorrowedFd<'_>) {
-    // SAFETY: no pointers are passed.
-    unsafe { libc::tcflush(tty.as_raw_fd(), libc::TCIFLUSH) };
-}
-
-pub(super) fn attributes(tty: BorrowedFd<'_>) -> io::Result<libc::termios> {
-    let mut state = MaybeUninit::<libc::termios>::zeroed();
-    // SAFETY: a valid out-pointer; all-zero is a valid struct.
-    if unsafe { libc::tcgetattr(tty.as_raw_fd(), state.as_mut_ptr()) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: written by tcgetattr.
-    Ok(unsafe { state.assume_init() })
-}
-
-fn set_attributes(tty: BorrowedFd<'_>, state: &libc::termios) -> io::Result<()> {
-    // SAFETY: a valid pointer to an initialised struct.
-    if unsafe { libc::tcsetattr(tty.as_raw_fd(), libc::TCSANOW, state) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    let _ = tcflush(tty, QueueSelector::IFlush);
 }
 
 #[cfg(test)]
