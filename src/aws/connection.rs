@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::Document;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::date_time::{DateTime, Format};
 use aws_smithy_types::endpoint::Endpoint;
@@ -55,10 +56,14 @@ pub trait Service: Sized {
     const EXAMPLE: &'static str;
     /// The endpoint that the SDK's rules give for a region.
     fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint>;
-    /// The region that its requests are signed for: the one that was asked for, unless the service is
-    /// one for a whole partition.
-    fn signing_region(region: &str, _: &Runtime) -> String {
-        region.to_owned()
+    /// The region that its requests are signed for. Of a service that is one for a whole partition
+    /// (IAM) the SDK's rules say which, but not for an endpoint of ours, for which it would sign with
+    /// the profile's region.
+    fn signing_region(region: &str, runtime: &Runtime) -> String {
+        let endpoint = Self::endpoint(region, runtime);
+        let schemes = endpoint.as_ref().map(Endpoint::auth_schemes).unwrap_or_default();
+        let named = schemes.iter().find_map(|scheme| scheme.get("signingRegion"));
+        named.and_then(Document::as_string).unwrap_or(region).to_owned()
     }
     /// The client itself.
     fn client(config: &SdkConfig, date: DateReader) -> Self;

@@ -7,15 +7,10 @@ mod keys;
 
 use std::time::Instant;
 
-use aws_config::SdkConfig;
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use aws_sdk_iam::config::{Builder, Config, IdentityCache};
-use aws_smithy_types::Document;
-use aws_smithy_types::endpoint::Endpoint;
-use tokio::runtime::Runtime;
+use aws_sdk_iam::config::{Builder, Config};
 
-use super::connection::{Call, Connection, DateReader, Offered, Service};
+use super::connection::{Call, Connection, Offered, Service};
 use super::service_error::ServiceError;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -38,30 +33,6 @@ pub struct NewDevice {
     pub serial: String,
     /// Its seed in base32. AWS says it this once.
     pub seed: Secret,
-}
-
-impl Service for Client {
-    const NAME: &'static str = "IAM";
-    const EXAMPLE: &'static str = "https://iam.amazonaws.com";
-
-    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
-        let params = Params::builder().region(region).build().ok()?;
-        runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
-    }
-
-    /// There is one IAM for a partition, signed for as one region of it. The SDK's rules say which,
-    /// but not for an endpoint of ours, for which it would sign with the profile's region.
-    fn signing_region(region: &str, runtime: &Runtime) -> String {
-        let endpoint = Self::endpoint(region, runtime);
-        let schemes = endpoint.as_ref().map(Endpoint::auth_schemes).unwrap_or_default();
-        let named = schemes.iter().find_map(|scheme| scheme.get("signingRegion"));
-        named.and_then(Document::as_string).unwrap_or(region).to_owned()
-    }
-
-    fn client(config: &SdkConfig, date: DateReader) -> Self {
-        let config = Builder::from(config).identity_cache(IdentityCache::no_cache());
-        Client::from_conf(config.interceptor(date).build())
-    }
 }
 
 impl Iam {

@@ -5,6 +5,7 @@
 //! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
 
 mod classify;
+mod clients;
 mod connection;
 mod dial;
 mod failed;

@@ -3,15 +3,11 @@
 
 use std::time::Instant;
 
-use aws_config::SdkConfig;
 use aws_sdk_sso::Client;
-use aws_sdk_sso::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use aws_sdk_sso::config::{Builder, Config, IdentityCache};
+use aws_sdk_sso::config::Config;
 use aws_sdk_sso::types::RoleCredentials;
-use aws_smithy_types::endpoint::Endpoint;
-use tokio::runtime::Runtime;
 
-use super::connection::{Connection, DateReader, Service};
+use super::connection::{Connection, Service};
 use super::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -47,21 +43,6 @@ impl From<ServiceError> for NotGiven {
             },
             _ => Self::Failed(error),
         }
-    }
-}
-
-impl Service for Client {
-    const NAME: &'static str = "IAM Identity Center";
-    const EXAMPLE: &'static str = "https://portal.sso.eu-central-1.amazonaws.com";
-
-    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
-        let params = Params::builder().region(region).build().ok()?;
-        runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
-    }
-
-    fn client(config: &SdkConfig, date: DateReader) -> Self {
-        let config = Builder::from(config).identity_cache(IdentityCache::no_cache());
-        Client::from_conf(config.interceptor(date).build())
     }
 }
 

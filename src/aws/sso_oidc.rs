@@ -4,15 +4,11 @@
 
 use std::time::{Duration, Instant};
 
-use aws_config::SdkConfig;
 use aws_sdk_ssooidc::Client;
-use aws_sdk_ssooidc::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use aws_sdk_ssooidc::config::{Builder, Config, IdentityCache};
+use aws_sdk_ssooidc::config::Config;
 use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
-use aws_smithy_types::endpoint::Endpoint;
-use tokio::runtime::Runtime;
 
-use super::connection::{Connection, DateReader, Service};
+use super::connection::{Connection, Service};
 use super::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::env::Env;
@@ -138,21 +134,6 @@ impl NotRefreshed {
     /// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
     pub fn is_slow_down(&self) -> bool {
         matches!(self, Self::Failed(ServiceError::Throttled { code }) if code == SLOW_DOWN)
-    }
-}
-
-impl Service for Client {
-    const NAME: &'static str = "IAM Identity Center";
-    const EXAMPLE: &'static str = "https://oidc.eu-central-1.amazonaws.com";
-
-    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
-        let params = Params::builder().region(region).build().ok()?;
-        runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
-    }
-
-    fn client(config: &SdkConfig, date: DateReader) -> Self {
-        let config = Builder::from(config).identity_cache(IdentityCache::no_cache());
-        Client::from_conf(config.interceptor(date).build())
     }
 }
 

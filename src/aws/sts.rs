@@ -2,15 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use aws_config::SdkConfig;
 use aws_sdk_sts::Client;
-use aws_sdk_sts::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use aws_sdk_sts::config::{Builder, Config, IdentityCache};
+use aws_sdk_sts::config::{Builder, Config};
 use aws_sdk_sts::types::{Credentials as Answered, Tag};
-use aws_smithy_types::endpoint::Endpoint;
-use tokio::runtime::Runtime;
 
-use super::connection::{Call, Connection, DateReader, Offered, Service};
+use super::connection::{Call, Connection, Offered, Service};
 use super::service_error::{ServiceError, clock_words};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -27,21 +23,6 @@ const EVERYTHING: &str =
 /// STS, at one place, until one deadline. Connections are kept between calls.
 pub struct Sts {
     connection: Connection<Client>,
-}
-
-impl Service for Client {
-    const NAME: &'static str = "STS";
-    const EXAMPLE: &'static str = "https://sts.eu-central-1.amazonaws.com";
-
-    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
-        let params = Params::builder().region(region).build().ok()?;
-        runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
-    }
-
-    fn client(config: &SdkConfig, date: DateReader) -> Self {
-        let config = Builder::from(config).identity_cache(IdentityCache::no_cache());
-        Client::from_conf(config.interceptor(date).build())
-    }
 }
 
 impl Sts {

@@ -1,0 +1,34 @@
+//! The SDK's clients of the services, which are of one shape and of no common trait.
+
+use aws_config::SdkConfig;
+use aws_smithy_types::endpoint::Endpoint;
+use tokio::runtime::Runtime;
+
+use super::connection::{DateReader, Service};
+
+macro_rules! service {
+    ($sdk:ident, $name:literal, $example:literal) => {
+        impl Service for $sdk::Client {
+            const NAME: &'static str = $name;
+            const EXAMPLE: &'static str = $example;
+
+            fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
+                use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
+                let params = Params::builder().region(region).build().ok()?;
+                runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
+            }
+
+            fn client(config: &SdkConfig, date: DateReader) -> Self {
+                let config = $sdk::config::Builder::from(config)
+                    .identity_cache($sdk::config::IdentityCache::no_cache())
+                    .interceptor(date);
+                Self::from_conf(config.build())
+            }
+        }
+    };
+}
+
+service!(aws_sdk_iam, "IAM", "https://iam.amazonaws.com");
+service!(aws_sdk_sso, "IAM Identity Center", "https://portal.sso.eu-central-1.amazonaws.com");
+service!(aws_sdk_ssooidc, "IAM Identity Center", "https://oidc.eu-central-1.amazonaws.com");
+service!(aws_sdk_sts, "STS", "https://sts.eu-central-1.amazonaws.com");
