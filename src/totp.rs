@@ -46,7 +46,7 @@ impl Seed {
     /// # Errors
     /// As [`Seed::parse`].
     pub fn of(base32: &str, algorithm: &str, digits: u8, period: u64) -> Result<Self> {
-        let bytes = decode(base32)?;
+        let secret = decode(base32)?;
         let algorithm = algorithm
             .parse::<Algorithm>()
             .map_err(|_| Error::usage("the seed's algorithm is none of SHA1, SHA256, SHA512"))?;
@@ -62,7 +62,7 @@ impl Seed {
         }
         // totp-rs's strict way refuses seeds under 128 bits, which services do hand out.
         let totp = Builder::new()
-            .with_secret(bytes.into_boxed_slice())
+            .with_secret(secret)
             .with_algorithm(algorithm)
             .with_digits(digits)
             .with_step_duration(period)
@@ -131,43 +131,32 @@ fn bad_seed(why: &str) -> Error {
 
 /// RFC 4648 base32, as people copy it. The bits that are left over at the end are dropped, as
 /// authenticator apps do; a length that no bytes lead to means that something is missing.
-fn decode(text: &str) -> Result<Vec<u8>> {
+fn decode(text: &str) -> Result<totp_rs::Secret> {
     let text = text.trim_end_matches(|c: char| c == '=' || c.is_whitespace());
-    let (mut held, mut bits, mut digits) = (0_u32, 0, 0_usize);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
-    for c in text.chars() {
-        let value = match c {
-            'A'..='Z' => u32::from(c) - u32::from('A'),
-            'a'..='z' => u32::from(c) - u32::from('a'),
-            '2'..='7' => u32::from(c) - u32::from('2') + 26,
-            '-' => continue,
-            c if c.is_whitespace() => continue,
-            '0' | '1' | '8' | '9' => return Err(bad_seed("it has no digits but 2 to 7")),
-            _ => return Err(bad_seed("it has characters that are neither letters nor digits")),
-        };
-        held = (held << 5 | value) & 0xfff;
-        bits += 5;
-        digits += 1;
-        if bits >= 8 {
-            bits -= 8;
-            bytes.push(u8::try_from(held >> bits & 0xff).unwrap_or_default());
-        }
+    let digits = text.chars().filter(|c| *c != '-' && !c.is_whitespace());
+    let digits: Zeroizing<String> = Zeroizing::new(digits.collect());
+    if digits.contains(['0', '1', '8', '9']) {
+        return Err(bad_seed("it has no digits but 2 to 7"));
     }
-    if bytes.is_empty() {
+    let upper = Zeroizing::new(digits.to_ascii_uppercase());
+    let seed = totp_rs::Secret::try_from_base32(upper.as_str())
+        .map_err(|_| bad_seed("it has characters that are neither letters nor digits"))?;
+    if seed.as_bytes().is_empty() {
         return Err(bad_seed("there is nothing of it"));
     }
-    if matches!(digits % 8, 1 | 3 | 6) {
+    if matches!(digits.len() % 8, 1 | 3 | 6) {
         return Err(bad_seed("a character is missing, or one is too many"));
     }
-    if bytes.len() > LONGEST {
+    if seed.as_bytes().len() > LONGEST {
         return Err(bad_seed("it is too long"));
     }
-    Ok(std::mem::take(&mut *bytes))
+    Ok(seed)
 }
 
 /// `otpauth://totp/LABEL?secret=…&algorithm=…&digits=…&period=…`
-/// (<https://github.com/google/google-authenticator/wiki/Key-Uri-Format>). By hand: of a whole URL
-/// library only this line would be used, and its errors quote what they choke on.
+/// (<https://github.com/google/google-authenticator/wiki/Key-Uri-Format>). By hand: totp-rs refuses the short
+/// seeds and the parameters in other letters that services hand out, and its errors quote what they
+/// choke on.
 fn from_uri(uri: &str) -> Result<Seed> {
     let bad = |what: &str| Error::usage(format!("the otpauth URI {what}"));
     let (scheme, rest) = uri.split_once("://").ok_or_else(|| bad("has no ://"))?;
@@ -218,20 +207,10 @@ fn from_uri(uri: &str) -> Result<Seed> {
 
 /// Takes off percent-encoding. None if it is none, or not UTF-8.
 fn unescape(text: &str) -> Option<Zeroizing<String>> {
-    let mut bytes = text.bytes();
-    let mut out = Zeroizing::new(Vec::with_capacity(text.len()));
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                let (high, low) = (digit()?, digit()?);
-                u8::try_from(high * 16 + low).ok()?
-            }
-            b'+' => b' ',
-            other => other,
-        });
-    }
-    String::from_utf8(std::mem::take(&mut *out)).ok().map(Zeroizing::new)
+    let text = Zeroizing::new(text.replace('+', " "));
+    let plain = Zeroizing::new(urlencoding::decode(&text).ok()?.into_owned());
+    // A `%` that encodes nothing is left as it is; and none of the values has one of its own.
+    (!plain.contains('%')).then_some(plain)
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! Where a request goes, and what is on the way there.
 
 use std::fmt;
+use std::net::Ipv6Addr;
+
+use hyper::Uri;
 
 /// A server: scheme, host and port (an origin, RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,32 +28,29 @@ impl Origin {
     }
 
     fn of(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let https = match scheme.to_ascii_lowercase().as_str() {
+        let uri = url.parse::<Uri>().ok()?;
+        let https = match uri.scheme_str()? {
             "https" => true,
             "http" => false,
             _ => return None,
         };
-        let authority = rest.split(['/', '?', '#']).next()?;
-        let authority = authority.rsplit_once('@').map_or(authority, |(_, a)| a);
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(inner) => {
-                let (host, rest) = inner.split_once(']')?;
-                host.parse::<std::net::Ipv6Addr>().ok()?;
-                (host, rest.strip_prefix(':').or(rest.is_empty().then_some(""))?)
-            }
-            None => authority.split_once(':').unwrap_or((authority, "")),
+        let authority = uri.authority()?;
+        let host = authority.host();
+        let port = match authority.as_str().rsplit('@').next()?.strip_prefix(host)? {
+            "" | ":" if https => 443,
+            "" | ":" => 80,
+            _ => authority.port_u16().filter(|port| *port != 0)?,
         };
-        let port = match port {
-            "" if https => 443,
-            "" => 80,
-            port => port.parse().ok().filter(|p| *p != 0)?,
+        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let fits = match inner {
+            Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+            None => host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
         };
-        let fits = |c: char| c.is_ascii_alphanumeric() || "-._:".contains(c);
-        if host.is_empty() || !host.chars().all(fits) {
-            return None;
-        }
-        Some(Self { https, host: host.to_owned(), port })
+        (fits && !host.is_empty()).then(|| Self {
+            https,
+            host: inner.unwrap_or(host).to_owned(),
+            port,
+        })
     }
 }
 

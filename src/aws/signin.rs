@@ -83,7 +83,7 @@ impl SigninService {
             "{}?Action=getSigninToken{}&Session={}",
             self.url,
             length.unwrap_or_default(),
-            encoded(&document.to_string())
+            urlencoding::encode(&document.to_string())
         );
         let request = HttpRequest::get(url)
             .map_err(|_| Error::other("the request for a sign-in token cannot be built"))?;
@@ -113,8 +113,8 @@ impl SigninService {
         Secret::new(format!(
             "{}?Action=login&Issuer=vault&Destination={}&SigninToken={}",
             self.url,
-            encoded(destination),
-            encoded(token.expose())
+            urlencoding::encode(destination),
+            urlencoding::encode(token.expose())
         ))
     }
 }
@@ -163,27 +163,6 @@ fn is_this_host(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// As a value in a query: everything but RFC 3986's unreserved characters is a `%XX`.
-fn encoded(text: &str) -> String {
-    let mut query = String::with_capacity(text.len() * 2);
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                query.push(char::from(byte));
-            }
-            _ => {
-                const HEX: [char; 16] = [
-                    '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F',
-                ];
-                query.push('%');
-                query.push(HEX[usize::from(byte >> 4)]);
-                query.push(HEX[usize::from(byte & 15)]);
-            }
-        }
-    }
-    query
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,7 +170,7 @@ mod tests {
     #[test]
     fn a_query_is_encoded_to_the_byte() {
         assert_eq!(
-            encoded("{\"a\":\"x/y+z=\"} ~é"),
+            urlencoding::encode("{\"a\":\"x/y+z=\"} ~é"),
             "%7B%22a%22%3A%22x%2Fy%2Bz%3D%22%7D%20~%C3%A9"
         );
     }

@@ -2,6 +2,7 @@
 //! `%` percent-encoded; in it a JWE (see [`super::jwe`]), and in that the item as JSON, whose `Data` is
 //! again JSON. Long-term keys, sessions and tokens lie side by side.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -83,23 +84,7 @@ pub fn list(dir: &Path) -> Result<Listing> {
 
 /// What a file's name stands for. A `%` that encodes nothing is one: old versions did not encode.
 fn item_name(file: &str) -> String {
-    let mut name = Vec::with_capacity(file.len());
-    let mut rest = file.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|code| std::str::from_utf8(code).ok());
-        let code = code.filter(|code| code.bytes().all(|b| b.is_ascii_hexdigit()));
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(code) if *byte == b'%' => {
-                name.push(code);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                name.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(name).unwrap_or_else(|_| file.to_owned())
+    urlencoding::decode(file).map_or_else(|_| file.to_owned(), Cow::into_owned)
 }
 
 /// True for the names of sessions and of tokens of IAM Identity Center.

@@ -1,7 +1,6 @@
 //! Which requests get anything at all. Browsers, proxies and other hosts must not come near the
 //! credentials, whatever they know; who has the token still has to ask exactly.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
@@ -13,16 +12,7 @@ use crate::secret::Secret;
 
 /// The path of one name's credentials.
 pub fn path(name: &str) -> String {
-    let mut path = "/credentials/".to_owned();
-    for byte in name.bytes() {
-        // RFC 3986, "Unreserved Characters".
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
+    format!("/credentials/{}", urlencoding::encode(name))
 }
 
 /// What a request must have.
