@@ -165,7 +165,7 @@ fn wait(child: &mut Child, deadline: Instant) -> Result<ExitStatus, Failure> {
 }
 
 fn by_words(command: &str) -> Option<Command> {
-    let words = split(command)?;
+    let words = words(command)?;
     let (program, arguments) = words.split_first()?;
     let mut command = Command::new(program);
     command.args(arguments);
@@ -174,7 +174,9 @@ fn by_words(command: &str) -> Option<Command> {
 
 /// Splits a line into words as a POSIX shell would ("Quoting", 2.2), without expansions. None: a
 /// quote is left open, or a backslash ends the line.
-fn split(line: &str) -> Option<Vec<String>> {
+///
+/// Not by the shlex crate: to it a `#` begins a comment, and to the AWS CLI it does not.
+pub fn words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars();
@@ -279,9 +281,9 @@ mod tests {
             ("'open", None),
             ("end\\", None),
         ];
-        for (line, words) in cases {
-            let got = split(line);
-            assert_eq!(got.as_deref().map(|w| w.to_vec()), words.map(strings), "{line}");
+        for (line, expected) in cases {
+            let got = words(line);
+            assert_eq!(got.as_deref().map(|w| w.to_vec()), expected.map(strings), "{line}");
         }
         assert!(by_words(" ").is_none());
     }

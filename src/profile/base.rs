@@ -9,6 +9,7 @@ use super::settings::{Settings, fits, looped, variable};
 use super::sso::{self, SignOn};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::process;
 
 /// The credentials that a plan starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,7 +277,7 @@ fn token_by_variables(env: &Env) -> Option<Token> {
 /// `aws-vault exec --no-session --json caktus`. What is hidden deeper, in a script, is caught when it
 /// runs, by the variable with the profiles under way.
 pub(super) fn starts_ourselves(command: &str, profile: &str) -> bool {
-    let words = words(command);
+    let words = process::words(command).unwrap_or_default();
     let mut words = words.iter().map(String::as_str);
     let program = words.next().and_then(|word| word.rsplit('/').next());
     if !matches!(program, Some("vault" | "aws-vault")) {
@@ -326,25 +327,3 @@ const TAKES_VALUE: [&str; 21] = [
     "--secret-service-collection",
     "--vault",
 ];
-
-/// A command line's words: blanks, quotes and backslashes as in a shell, nothing expanded.
-fn words(command: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut chars = command.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(q), c) if c == q => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '\\') => word.get_or_insert_default().extend(chars.next()),
-            (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (_, c) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
