@@ -1,10 +1,12 @@
-//! The process becomes the command, found as execvp finds it.
+//! The process becomes the command, found and started as execvp(3) does it. That says too little of what
+//! went wrong, so a failure looks along PATH once more.
 
-use std::convert::Infallible;
-use std::ffi::{CString, OsStr, OsString};
-use std::io;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::error::os_text;
 use crate::os;
@@ -31,49 +33,41 @@ pub fn become_command(
     vars: &[(OsString, OsString)],
     saved: &os::SavedLimit,
 ) -> ExecError {
-    let Some(program) = argv.first() else {
-        return ExecError::Other("no command is given".to_owned());
+    let mut command = match command(argv, vars) {
+        Ok(command) => command,
+        Err(error) => return error,
     };
-    let arguments: Option<Vec<_>> = argv.iter().map(|a| c_string(a.as_bytes())).collect();
-    let environment: Option<Vec<_>> = vars
-        .iter()
-        .map(|(name, value)| c_string(&[name.as_bytes(), b"=", value.as_bytes()].concat()))
-        .collect();
-    let (Some(arguments), Some(environment)) = (arguments, environment) else {
-        return ExecError::Other("an argument or a variable has a null byte in it".to_owned());
-    };
-
     os::restore(saved);
-    os::default_sigpipe();
     os::ignore_children_again();
-    let never: Result<Infallible, ExecError> = search(program, path_of(vars), &mut |file| {
-        let Some(c_file) = c_string(file.as_os_str().as_bytes()) else {
-            return Err(io::Error::from_raw_os_error(libc::ENOENT));
-        };
-        let error = os::execve(&c_file, &arguments, &environment);
-        if error.raw_os_error() != Some(libc::ENOEXEC) {
-            return Err(error);
-        }
-        // A script without `#!`: execvp gives it to the shell.
-        let rest = arguments.iter().skip(1).cloned();
-        let script: Vec<_> = [c"/bin/sh".to_owned(), c_file].into_iter().chain(rest).collect();
-        os::execve(c"/bin/sh", &script, &environment);
-        Err(error)
-    });
-    let Err(error) = never;
+    let error = command.exec();
     // Back to what suits a program that will report an error and exit.
     os::ignore_sigpipe();
     os::harden();
-    error
+    not_started(argv, vars, &error)
+}
+
+/// The command with these variables and no others. std gives it SIGPIPE's default.
+pub(super) fn command(
+    argv: &[OsString],
+    vars: &[(OsString, OsString)],
+) -> Result<Command, ExecError> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(ExecError::Other("no command is given".to_owned()));
+    };
+    // execvp(3) has its own default for a PATH that is not set, without /usr/local/bin.
+    let mut found = None;
+    if path_of(vars).is_none() {
+        found = candidates(program, None).into_iter().find(|file| file.exists());
+    }
+    let mut command = Command::new(found.as_deref().map_or(program.as_os_str(), Path::as_os_str));
+    command.arg0(program).args(arguments).env_clear();
+    command.envs(vars.iter().map(|(name, value)| (name, value)));
+    Ok(command)
 }
 
 /// The PATH that the command will have.
-pub(super) fn path_of(vars: &[(OsString, OsString)]) -> Option<&OsStr> {
+fn path_of(vars: &[(OsString, OsString)]) -> Option<&OsStr> {
     vars.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
-}
-
-fn c_string(bytes: &[u8]) -> Option<CString> {
-    CString::new(bytes).ok()
 }
 
 /// The files that a name may mean, in their order: a name with a `/` means itself; any other is
@@ -93,52 +87,48 @@ fn candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Tries one candidate after the other, and tells what is wrong if none starts. The first that is
-/// there and cannot be executed is what the user hears of.
-pub(super) fn search<T>(
-    program: &OsStr,
-    path: Option<&OsStr>,
-    start: &mut dyn FnMut(&Path) -> io::Result<T>,
-) -> Result<T, ExecError> {
-    let name = program.display();
-    let mut refusal = None;
-    for file in candidates(program, path) {
-        let error = match start(&file) {
-            Ok(started) => return Ok(started),
-            Err(error) => error,
-        };
-        match error.raw_os_error() {
-            // The file is there all the same: what its first line names is not.
-            Some(libc::ENOENT) if file.exists() => {
-                refusal
-                    .get_or_insert_with(|| "the interpreter that it names is missing".to_owned());
-            }
-            Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ESTALE) => {}
-            Some(libc::EACCES) => {
-                // Also what a directory on the way says that may not be searched: not "found", then.
-                if file.symlink_metadata().is_ok() || program.as_bytes().contains(&b'/') {
-                    refusal.get_or_insert_with(|| os_text(&error));
-                }
-            }
-            Some(
-                libc::EPERM
-                | libc::ENOEXEC
-                | libc::EISDIR
-                | libc::ELIBBAD
-                | libc::ETXTBSY
-                | libc::ELOOP
-                | libc::EINVAL,
-            ) => {
-                refusal.get_or_insert_with(|| os_text(&error));
-                break;
-            }
-            _ => return Err(ExecError::Other(format!("cannot start {name}: {}", os_text(&error)))),
-        }
+/// What went wrong, of a command that was not started.
+pub(super) fn not_started(
+    argv: &[OsString],
+    vars: &[(OsString, OsString)],
+    error: &io::Error,
+) -> ExecError {
+    let program = argv.first().map(OsString::as_os_str).unwrap_or_default();
+    if error.kind() == ErrorKind::InvalidInput && error.raw_os_error().is_none() {
+        return ExecError::Other("an argument or a variable has a null byte in it".to_owned());
     }
-    Err(match refusal {
+    why(program, path_of(vars), error)
+}
+
+fn why(program: &OsStr, path: Option<&OsStr>, error: &io::Error) -> ExecError {
+    let name = program.display();
+    let why = match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ESTALE) => {
+            // The file is there all the same: what its first line names is not.
+            let is_there = candidates(program, path).iter().any(|file| file.exists());
+            is_there.then(|| "the interpreter that it names is missing".to_owned())
+        }
+        // Also what a directory on the way says that may not be searched: not "found", then.
+        Some(libc::EACCES) => {
+            let is_there = |file: &PathBuf| file.symlink_metadata().is_ok();
+            let named = program.as_bytes().contains(&b'/');
+            (named || candidates(program, path).iter().any(is_there)).then(|| os_text(error))
+        }
+        Some(
+            libc::EPERM
+            | libc::ENOEXEC
+            | libc::EISDIR
+            | libc::ELIBBAD
+            | libc::ETXTBSY
+            | libc::ELOOP
+            | libc::EINVAL,
+        ) => Some(os_text(error)),
+        _ => return ExecError::Other(format!("cannot start {name}: {}", os_text(error))),
+    };
+    match why {
         Some(why) => ExecError::NotExecutable(format!("cannot execute {name}: {why}")),
         None => ExecError::NotFound(format!("command not found: {name}")),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -156,10 +146,8 @@ mod tests {
     }
 
     fn found(program: &str, path: &str, number: i32) -> ExecError {
-        search::<()>(OsStr::new(program), Some(OsStr::new(path)), &mut |_| {
-            Err(io::Error::from_raw_os_error(number))
-        })
-        .unwrap_err()
+        let error = io::Error::from_raw_os_error(number);
+        why(OsStr::new(program), Some(OsStr::new(path)), &error)
     }
 
     #[test]

@@ -13,11 +13,8 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
 
-use super::become_command::{ExecError, path_of, search};
+use super::become_command::{ExecError, command, not_started};
 use crate::error::os_text;
 use crate::os::{self, ChildEvent, Interest, Sender, Signals};
 
@@ -152,27 +149,11 @@ impl Ending {
 }
 
 fn start(argv: &[OsString], vars: &[(OsString, OsString)]) -> Result<i32, ExecError> {
-    let Some((program, arguments)) = argv.split_first() else {
-        return Err(ExecError::Other("no command is given".to_owned()));
-    };
-    let spawn = |file: &Path, name: &OsString, arguments: &[OsString]| {
-        let mut command = Command::new(file);
-        command.arg0(name).args(arguments);
-        command.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
-        os::restore_in_child(&mut command);
-        command.spawn().map(|child| child.id())
-    };
-    let pid = search(program, path_of(vars), &mut |file| match spawn(file, program, arguments) {
-        Err(error) if error.raw_os_error() == Some(libc::ENOEXEC) => {
-            // A script without `#!`: execvp gives it to the shell.
-            let shell = OsString::from("/bin/sh");
-            let script: Vec<_> =
-                std::iter::once(file.into()).chain(arguments.iter().cloned()).collect();
-            spawn(Path::new(&shell), &shell, &script).map_err(|_| error)
-        }
-        started => started,
-    })?;
-    i32::try_from(pid).map_err(|_| ExecError::Other("the command has no process id".to_owned()))
+    let mut command = command(argv, vars)?;
+    os::restore_in_child(&mut command);
+    let child = command.spawn().map_err(|error| not_started(argv, vars, &error))?;
+    i32::try_from(child.id())
+        .map_err(|_| ExecError::Other("the command has no process id".to_owned()))
 }
 
 fn cannot_wait(error: &io::Error) -> String {

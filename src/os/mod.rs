@@ -22,7 +22,7 @@ pub use acl::{acl, lets_group_write, only_writers, set_acl};
 pub use children::kill_tree;
 pub use clock::monotonic_seconds;
 pub use environment::take_environment;
-pub use exec::{default_sigpipe, execve, ignore_sigpipe, restore_in_child};
+pub use exec::{ignore_sigpipe, restore_in_child};
 pub use files::{
     Interest, close, duplicate, effective_uid, file_system, groups, inherited, is_procfs,
     is_read_only, may_write, may_write_file, null_onto_stdin, stdin_fd, wait_until_ready,

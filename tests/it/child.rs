@@ -337,6 +337,20 @@ fn helpers_are_heard_where_sigchld_was_ignored() {
 }
 
 #[test]
+fn the_command_finds_the_signal_mask_that_vault_was_started_with() {
+    let standin = crate::support::scene::sts();
+    let test = everybody_looks(&standin, "true");
+    let python = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])\n\
+                  os.execvp('vault', ['vault'] + sys.argv[1:])";
+    let look = ["demo", "--", "sed", "-n", "s/^SigBlk:.//p", "/proc/self/status"];
+    for how in [&["exec"][..], &["exec", "--server"]] {
+        let words = [&["-c", python][..], how, &look].concat();
+        let run = test.clone().on_path("vault").command(words).program("python3");
+        run.expect_stdout(format!("{:016x}\n", 1 << (libc::SIGUSR1 - 1))).run();
+    }
+}
+
+#[test]
 fn nobody_looks_into_vault_and_the_command_is_as_open_as_any() {
     let test = script(Test::new().vault_with("demo"), "print-key", PRINT_KEY);
     let look = "if cat /proc/$PPID/environ >/dev/null 2>&1; then echo open; else echo closed; fi";
