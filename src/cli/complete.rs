@@ -7,11 +7,10 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use clap::{Arg, Args, Command, CommandFactory, ValueHint};
+use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 
-use super::Cli;
-use super::parse::takes_the_next_word;
+use super::parse::{definition, takes_the_next_word};
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -26,16 +25,11 @@ use super::parse::takes_the_next_word;
 pub struct Completions {
     /// The shell
     pub shell: Shell,
-    #[command(flatten)]
-    pub global: super::Global,
 }
 
 /// What the scripts ask.
 #[derive(Debug, Args)]
-pub struct Complete {
-    #[command(flatten)]
-    pub global: super::Global,
-}
+pub struct Complete {}
 
 /// What may stand at a place of a command line.
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +45,7 @@ pub enum Expected {
 /// What may stand in the place of the last of these words, which may be empty. The program's name is
 /// not among them.
 pub fn expected(words: &[OsString]) -> Expected {
-    let clap = Cli::command();
+    let clap = definition();
     let Some((current, before)) = words.split_last() else { return Expected::Other };
     let mut level = &clap;
     let mut flag = None;
@@ -66,7 +60,7 @@ pub fn expected(words: &[OsString]) -> Expected {
             return if is_exec(level) { Expected::Command(at + 1) } else { Expected::Other };
         }
         if bytes.starts_with(b"-") && bytes.len() > 1 {
-            flag = takes_the_next_word(level, bytes).then_some(word);
+            flag = takes_the_next_word(&[level, &clap], bytes).then_some(word);
             continue;
         }
         match word.to_str().and_then(|name| level.find_subcommand(name)) {
@@ -101,7 +95,7 @@ fn is_profile(arg: &Arg) -> bool {
 
 /// The script for a shell.
 pub fn script(shell: Shell) -> String {
-    let mut clap = shown(&Cli::command());
+    let mut clap = shown(&definition());
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut clap, "vault", &mut text);
     let text = String::from_utf8_lossy(&text);

@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Global;
-
 /// Take access keys over from aws-vault, pass, the AWS credentials file, CSV or JSON
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -43,8 +41,6 @@ pub struct Import {
     /// Take the keys out of the credentials file, once they have been read back from the vault
     #[arg(long)]
     pub remove_source: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Where `import` takes keys from.

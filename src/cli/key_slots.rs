@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::Global;
-
 /// Who may open the vault with a key
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault recipient list\n  \
@@ -14,8 +12,6 @@ use super::Global;
 pub struct RecipientArgs {
     #[command(subcommand)]
     pub command: RecipientCommand,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// What can be done with recipients.
@@ -43,8 +39,6 @@ pub struct RecipientAdd {
     /// What to call it (of one recipient only); given to one that is there already, renames it
     #[arg(long, value_name = "NAME", overrides_with = "name")]
     pub name: Option<String>,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Show who may open the vault
@@ -54,8 +48,6 @@ pub struct RecipientList {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Let somebody no longer open the vault, and print its new fingerprint
@@ -70,8 +62,6 @@ pub struct RecipientRemove {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// The passphrase that opens the vault
@@ -80,8 +70,6 @@ pub struct RecipientRemove {
 pub struct PassphraseArgs {
     #[command(subcommand)]
     pub command: PassphraseCommand,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// What can be done with the passphrase.
@@ -105,8 +93,6 @@ pub struct PassphraseSet {
     #[arg(long, value_name = "MIB", default_value_t = 64,
           value_parser = clap::value_parser!(u32).range(64..=1024))]
     pub passphrase_memory: u32,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Let no passphrase open the vault, and print its new fingerprint
@@ -116,8 +102,6 @@ pub struct PassphraseRemove {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Let a vault with a passphrase open without it for a time
@@ -135,27 +119,19 @@ pub struct Unlock {
         allow_hyphen_values = true
     )]
     pub time: String,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// End what `vault unlock` began; needs no key
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault lock")]
-pub struct Lock {
-    #[command(flatten)]
-    pub global: Global,
-}
+pub struct Lock {}
 
 /// Renew the vault's own keys for the same recipients, and print its new fingerprint
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault rekey\n\n\
     For a vault that was forged or copied: the file's key, the key behind the fingerprint and the\n\
     cache's key are new, and sessions are made anew. AWS keys, seeds, recipients and the passphrase stay.")]
-pub struct Rekey {
-    #[command(flatten)]
-    pub global: Global,
-}
+pub struct Rekey {}
 
 /// Show the vault's fingerprint, or accept a changed one
 #[derive(Debug, Args)]
@@ -173,29 +149,4 @@ pub struct PinArgs {
     /// As JSON, with the generation: how often the vault was written
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub global: Global,
-}
-
-impl RecipientArgs {
-    /// Takes the global flags that stood after the words.
-    pub(super) fn take_global(&mut self) -> Global {
-        let inner = match &mut self.command {
-            RecipientCommand::Add(c) => &mut c.global,
-            RecipientCommand::List(c) => &mut c.global,
-            RecipientCommand::Remove(c) => &mut c.global,
-        };
-        std::mem::take(&mut self.global).and(std::mem::take(inner))
-    }
-}
-
-impl PassphraseArgs {
-    /// Takes the global flags that stood after the words.
-    pub(super) fn take_global(&mut self) -> Global {
-        let inner = match &mut self.command {
-            PassphraseCommand::Set(c) => &mut c.global,
-            PassphraseCommand::Remove(c) => &mut c.global,
-        };
-        std::mem::take(&mut self.global).and(std::mem::take(inner))
-    }
 }

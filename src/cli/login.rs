@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{CredentialOptions, Global};
+use super::CredentialOptions;
 
 /// Print an address that opens AWS's console
 #[derive(Debug, Args)]
@@ -26,6 +26,4 @@ pub struct Login {
     // aws-vault opens a browser without it.
     #[arg(short, hide = true)]
     pub s: bool,
-    #[command(flatten)]
-    pub global: Global,
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 
-use super::Cli;
+use super::parse::definition;
 use crate::error::{Error, Result};
 
 /// Print a manual page, or write all of them
@@ -19,8 +19,6 @@ pub struct Man {
     /// Write vault.1, vault-exec.1 and all others into DIR
     #[arg(long, value_name = "DIR", overrides_with = "dir")]
     pub dir: Option<PathBuf>,
-    #[command(flatten)]
-    pub global: super::Global,
 }
 
 /// What the exit codes mean; README.md has the same table.
@@ -100,7 +98,7 @@ pub fn pages() -> Vec<(String, String)> {
 }
 
 fn built() -> Command {
-    let mut clap = Cli::command();
+    let mut clap = definition();
     clap.build();
     clap
 }

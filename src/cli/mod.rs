@@ -152,8 +152,6 @@ pub struct Init {
     /// Write the vault as text
     #[arg(long)]
     pub armor: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Store the access key of a profile
@@ -179,8 +177,6 @@ pub struct Add {
     /// aws-vault's spelling of the default
     #[arg(long, hide = true, conflicts_with = "no_add_config")]
     pub add_config: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Show profiles, credentials and sessions
@@ -199,8 +195,6 @@ pub struct List {
     /// Only sessions
     #[arg(long)]
     pub sessions: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Remove the access key of a profile
@@ -212,8 +206,6 @@ pub struct Remove {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Forget cached sessions and logins
@@ -222,8 +214,6 @@ pub struct Remove {
 pub struct Clear {
     /// Only this profile's
     pub profile: Option<String>,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Flags that `exec`, `serve`, `export` and `explain` share: how credentials are made.
@@ -281,8 +271,6 @@ pub struct Exec {
     pub server: bool,
     #[arg(long, hide = true)]
     pub ec2_server: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Print credentials
@@ -300,8 +288,6 @@ pub struct Export {
     pub format: Format,
     #[command(flatten)]
     pub options: CredentialOptions,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// What `export` writes.
@@ -338,8 +324,6 @@ pub struct Explain {
     pub json: bool,
     #[command(flatten)]
     pub options: CredentialOptions,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Reporter what is wrong on this host; nothing is changed, and nobody asked
@@ -350,41 +334,9 @@ pub struct Doctor {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 impl Global {
-    /// Flags from before the subcommand and from after it: lists add up, of single ones the later
-    /// counts.
-    #[must_use]
-    pub fn and(mut self, later: Global) -> Self {
-        self.identity.extend(later.identity);
-        self.pin.extend(later.pin);
-        Self {
-            vault: later.vault.or(self.vault),
-            identity: self.identity,
-            passphrase_file: later.passphrase_file.or(self.passphrase_file),
-            pin: self.pin,
-            min_generation: later.min_generation.or(self.min_generation),
-            max_passphrase_memory: later.max_passphrase_memory.or(self.max_passphrase_memory),
-            cache_dir: later.cache_dir.or(self.cache_dir),
-            no_input: self.no_input | later.no_input,
-            quiet: self.quiet | later.quiet,
-            debug: self.debug | later.debug,
-            backend: later.backend.or(self.backend),
-            prompt: later.prompt.or(self.prompt),
-            file_dir: later.file_dir.or(self.file_dir),
-            keychain: later.keychain.or(self.keychain),
-            secret_service_collection: later
-                .secret_service_collection
-                .or(self.secret_service_collection),
-            pass_dir: later.pass_dir.or(self.pass_dir),
-            pass_cmd: later.pass_cmd.or(self.pass_cmd),
-            pass_prefix: later.pass_prefix.or(self.pass_prefix),
-        }
-    }
-
     /// aws-vault's backend flags that were given: accepted, without effect.
     pub fn ignored(&self) -> Vec<&'static str> {
         [
@@ -399,39 +351,5 @@ impl Global {
         .into_iter()
         .filter_map(|(given, flag)| given.then_some(flag))
         .collect()
-    }
-}
-
-impl Command {
-    /// Takes the global flags that stood after the subcommand.
-    pub fn take_global(&mut self) -> Global {
-        let global = match self {
-            Command::Init(c) => &mut c.global,
-            Command::Add(c) => &mut c.global,
-            Command::Import(c) => &mut c.global,
-            Command::List(c) => &mut c.global,
-            Command::Remove(c) => &mut c.global,
-            Command::Clear(c) => &mut c.global,
-            Command::Exec(c) => &mut c.global,
-            Command::Serve(c) => &mut c.global,
-            Command::Export(c) => &mut c.global,
-            Command::Login(c) => &mut c.global,
-            Command::Explain(c) => &mut c.global,
-            Command::Doctor(c) => &mut c.global,
-            Command::Recipient(c) => return c.take_global(),
-            Command::Passphrase(c) => return c.take_global(),
-            Command::Unlock(c) => &mut c.global,
-            Command::Lock(c) => &mut c.global,
-            Command::Rekey(c) => &mut c.global,
-            Command::Totp(c) => return c.take_global(),
-            Command::Mfa(c) => return c.take_global(),
-            Command::Rotate(c) => &mut c.global,
-            Command::Sso(c) => return c.take_global(),
-            Command::Pin(c) => &mut c.global,
-            Command::Completions(c) => &mut c.global,
-            Command::Man(c) => &mut c.global,
-            Command::Complete(c) => &mut c.global,
-        };
-        std::mem::take(global)
     }
 }

@@ -47,9 +47,10 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     let helped = help_word(argv);
     let argv = helped.as_deref().unwrap_or(argv);
     let hot = exec_alone();
-    let clap = if names_exec(&hot, argv) { hot } else { Cli::command() };
+    let clap = if names_exec(&hot, argv) { hot } else { definition() };
     let (ours, words) = split(&clap, argv);
     refuse_secrets(ours)?;
+    let ours = globals_last(&clap, ours);
     let matches = match clap.try_get_matches_from(ours) {
         Ok(matches) => matches,
         Err(error)
@@ -60,8 +61,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         Err(error) => return Err(usage_error(&error)),
     };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
-    let Cli { global, mut command } = cli;
-    let global = global.and(command.take_global());
+    let Cli { global, command } = cli;
     let takes_words = matches!(command, Command::Exec(_) | Command::Complete(_));
     if !words.is_empty() && !takes_words {
         return Err(Error::usage("this command takes nothing after --"));
@@ -73,7 +73,52 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
 /// vault, and an SDK starts this one many times.
 fn exec_alone() -> clap::Command {
     let exec = Exec::augment_args(clap::Command::new("exec"));
-    Global::augment_args(clap::Command::new("vault")).subcommand(exec)
+    global(Global::augment_args(clap::Command::new("vault"))).subcommand(exec)
+}
+
+/// The definition of the whole command line.
+pub(super) fn definition() -> clap::Command {
+    global(Cli::command())
+}
+
+/// The flags of the top level are those of every command.
+fn global(clap: clap::Command) -> clap::Command {
+    clap.mut_args(|arg| arg.global(true))
+}
+
+/// The same words, the global flags behind the names of the commands: clap takes the values of one place
+/// only, and repeated flags add up wherever they stand.
+fn globals_last(clap: &clap::Command, words: &[OsString]) -> Vec<OsString> {
+    let Some((program, mut rest)) = words.split_first() else { return Vec::new() };
+    let (mut names, mut flags) = (vec![program.clone()], Vec::new());
+    let mut level = clap;
+    while let Some(word) = rest.first() {
+        let mut length = 1;
+        if word.len() > 1 && word.as_bytes().starts_with(b"-") {
+            if !clap.get_arguments().any(|arg| is_flag(arg, word)) {
+                break;
+            }
+            length += usize::from(takes_the_next_word(&[clap], word.as_bytes()));
+            flags.extend(rest.iter().take(length).cloned());
+        } else {
+            let Some(found) = word.to_str().and_then(|name| level.find_subcommand(name)) else {
+                break;
+            };
+            level = found;
+            names.push(word.clone());
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    names.into_iter().chain(flags).chain(rest.iter().cloned()).collect()
+}
+
+/// True for `--flag`, `--flag=VALUE`, `-f` and `-fVALUE`.
+fn is_flag(arg: &clap::Arg, word: &OsStr) -> bool {
+    let Some(word) = word.to_str() else { return false };
+    match word.strip_prefix("--") {
+        Some(long) => long.split('=').next() == arg.get_long(),
+        None => arg.get_short().is_some() && word.chars().nth(1) == arg.get_short(),
+    }
 }
 
 /// True if `exec` is the first bare word, and no question for help or version stands before it.
@@ -89,7 +134,7 @@ fn names_exec(clap: &clap::Command, argv: &[OsString]) -> bool {
             {
                 return false;
             }
-            [b'-', _, ..] => at += if takes_the_next_word(clap, word) { 2 } else { 1 },
+            [b'-', _, ..] => at += if takes_the_next_word(&[clap], word) { 2 } else { 1 },
             _ => return false,
         }
     }
@@ -112,7 +157,6 @@ fn help_word(argv: &[OsString]) -> Option<Vec<OsString>> {
 fn split<'a>(clap: &clap::Command, argv: &'a [OsString]) -> (&'a [OsString], &'a [OsString]) {
     let mut bare_words = 0;
     let mut at = 1;
-    // Flags are looked up where they stand: before the subcommand in the top level.
     let mut level = clap;
     while let Some(word) = argv.get(at) {
         let bytes = word.as_bytes();
@@ -120,7 +164,7 @@ fn split<'a>(clap: &clap::Command, argv: &'a [OsString]) -> (&'a [OsString], &'a
             return (&argv[..at], &argv[at + 1..]);
         }
         if bytes.starts_with(b"-") && bytes.len() > 1 {
-            at += if takes_the_next_word(level, bytes) { 2 } else { 1 };
+            at += if takes_the_next_word(&[level, clap], bytes) { 2 } else { 1 };
             continue;
         }
         match (word.to_str(), std::ptr::eq(level, clap)) {
@@ -142,17 +186,19 @@ fn split<'a>(clap: &clap::Command, argv: &'a [OsString]) -> (&'a [OsString], &'a
     }
 }
 
-/// True for `--flag` and `-f` of a flag that takes a value, where the value is not in the same word.
-pub(super) fn takes_the_next_word(level: &clap::Command, word: &[u8]) -> bool {
+/// True for `--flag` and `-f` of a flag of one of these commands that takes a value, where the value is
+/// not in the same word.
+pub(super) fn takes_the_next_word(levels: &[&clap::Command], word: &[u8]) -> bool {
+    let arguments = || levels.iter().flat_map(|level| level.get_arguments());
     let takes = |arg: &clap::Arg| arg.get_action().takes_values();
     let Ok(text) = std::str::from_utf8(word) else { return false };
     if let Some(long) = text.strip_prefix("--") {
-        return level.get_arguments().any(|arg| arg.get_long() == Some(long) && takes(arg));
+        return arguments().any(|arg| arg.get_long() == Some(long) && takes(arg));
     }
     // `-nd 1h`: the first short flag with a value takes the rest of the word, or the next word.
     let mut letters = text[1..].chars();
     while let Some(letter) = letters.next() {
-        if level.get_arguments().any(|arg| arg.get_short() == Some(letter) && takes(arg)) {
+        if arguments().any(|arg| arg.get_short() == Some(letter) && takes(arg)) {
             return letters.as_str().is_empty();
         }
     }

@@ -2,8 +2,6 @@
 
 use clap::Args;
 
-use super::Global;
-
 /// Replace a profile's access key at AWS and in the vault
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault rotate prod\n  vault rotate --all --json\n  \
@@ -41,6 +39,4 @@ pub struct Rotate {
         conflicts_with = "all"
     )]
     pub mfa_token: Option<String>,
-    #[command(flatten)]
-    pub global: Global,
 }

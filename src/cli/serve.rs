@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{CredentialOptions, Global};
+use super::CredentialOptions;
 
 /// Serve credentials over HTTP to a container or pod, renewed for as long as it runs
 #[derive(Debug, Args)]
@@ -41,6 +41,4 @@ pub struct Serve {
     pub check: bool,
     #[command(flatten)]
     pub options: CredentialOptions,
-    #[command(flatten)]
-    pub global: Global,
 }

@@ -2,8 +2,6 @@
 
 use clap::{Args, Subcommand};
 
-use super::Global;
-
 /// Log in to IAM Identity Center (SSO), with a browser on any machine
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault sso login prod\n  vault sso logout prod\n\n\
@@ -12,8 +10,6 @@ use super::Global;
 pub struct SsoArgs {
     #[command(subcommand)]
     pub command: SsoCommand,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// What can be done with logins.
@@ -31,8 +27,6 @@ pub enum SsoCommand {
 pub struct SsoLogin {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
     pub profile: Option<String>,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Let AWS end the login, and forget it and the sessions that were made by it
@@ -42,17 +36,4 @@ pub struct SsoLogin {
 pub struct SsoLogout {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
     pub profile: Option<String>,
-    #[command(flatten)]
-    pub global: Global,
-}
-
-impl SsoArgs {
-    /// Takes the global flags that stood after the words.
-    pub(super) fn take_global(&mut self) -> Global {
-        let inner = match &mut self.command {
-            SsoCommand::Login(c) => &mut c.global,
-            SsoCommand::Logout(c) => &mut c.global,
-        };
-        std::mem::take(&mut self.global).and(std::mem::take(inner))
-    }
 }

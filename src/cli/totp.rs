@@ -2,8 +2,6 @@
 
 use clap::{Args, Subcommand};
 
-use super::Global;
-
 /// Keep TOTP seeds, for MFA without a person
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault totp add prod\n  vault totp code prod\n\n\
@@ -12,8 +10,6 @@ use super::Global;
 pub struct TotpArgs {
     #[command(subcommand)]
     pub command: TotpCommand,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// What can be done with seeds.
@@ -40,8 +36,6 @@ pub struct TotpAdd {
     /// Ask AWS whether it takes a code of this seed before storing it
     #[arg(long)]
     pub verify: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Print a code
@@ -50,8 +44,6 @@ pub struct TotpAdd {
 pub struct TotpCode {
     /// The MFA serial, or a profile that names it
     pub device: String,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Show which devices have a seed here
@@ -61,8 +53,6 @@ pub struct TotpList {
     /// As JSON
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// Remove the seed of a device
@@ -74,8 +64,6 @@ pub struct TotpRemove {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// MFA devices at AWS
@@ -84,8 +72,6 @@ pub struct TotpRemove {
 pub struct MfaArgs {
     #[command(subcommand)]
     pub command: MfaCommand,
-    #[command(flatten)]
-    pub global: Global,
 }
 
 /// What can be done with devices.
@@ -107,27 +93,4 @@ pub struct MfaEnroll {
     /// The device's name at AWS [default: the user's name]
     #[arg(long, value_name = "NAME", overrides_with = "device")]
     pub device: Option<String>,
-    #[command(flatten)]
-    pub global: Global,
-}
-
-impl TotpArgs {
-    /// Takes the global flags that stood after the words.
-    pub(super) fn take_global(&mut self) -> Global {
-        let inner = match &mut self.command {
-            TotpCommand::Add(c) => &mut c.global,
-            TotpCommand::Code(c) => &mut c.global,
-            TotpCommand::List(c) => &mut c.global,
-            TotpCommand::Remove(c) => &mut c.global,
-        };
-        std::mem::take(&mut self.global).and(std::mem::take(inner))
-    }
-}
-
-impl MfaArgs {
-    /// Takes the global flags that stood after the words.
-    pub(super) fn take_global(&mut self) -> Global {
-        let MfaCommand::Enroll(inner) = &mut self.command;
-        std::mem::take(&mut self.global).and(std::mem::take(&mut inner.global))
-    }
 }

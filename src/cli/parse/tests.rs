@@ -27,7 +27,7 @@ fn of(profile: &str, command: &str) -> (Option<String>, Vec<String>) {
 
 #[test]
 fn the_clap_definition_holds() {
-    Cli::command().debug_assert();
+    definition().debug_assert();
 }
 
 #[test]
@@ -145,6 +145,6 @@ fn exec_alone_reads_a_line_as_the_whole_definition_does() {
         Answer::Run(parsed) => panic!("{parsed:?}"),
     };
     assert!(help("vault -hh exec").contains("Commands:"));
-    let whole = Cli::command().try_get_matches_from(words("vault exec --help")).unwrap_err();
+    let whole = definition().try_get_matches_from(words("vault exec --help")).unwrap_err();
     assert_eq!(help("vault exec --help"), whole.render().to_string());
 }
