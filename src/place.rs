@@ -5,10 +5,11 @@
 //! `HOME=/root`, has no default files; one that takes no files has neither cache nor state; and nothing is
 //! made in another user's, nor is one made that does not exist.
 
+mod cache;
+
 use std::collections::BTreeSet;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::env::Env;
@@ -135,77 +136,6 @@ impl Places {
         self.state_by.filter(|_| self.state_dir().is_some())
     }
 
-    /// The directory of the cache: the flag, `AWS_VAULT_CACHE_DIR`, systemd's, XDG's, `~/.cache/vault`.
-    /// Where none is named and the home is missing, `/`, not writable or another user's, and where a
-    /// variable names a place in such a home, it is the first of `$XDG_RUNTIME_DIR/vault`,
-    /// `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be a 0700 directory of this user's alone; it
-    /// is made. None: there is no such place.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`] for an `AWS_VAULT_CACHE_DIR` that is set but empty; as
-    /// [`Places::may_make`] for a flag.
-    pub fn cache_dir(&self, flag: Option<&Path>, env: &Env) -> Result<Option<PathBuf>> {
-        Ok(self.cache_dir_by(flag, env)?.map(|(path, _)| path))
-    }
-
-    /// The same, and what chose it: a flag, a variable, or a rule in words.
-    ///
-    /// # Errors
-    /// As [`Places::cache_dir`].
-    pub fn cache_dir_by(
-        &self,
-        flag: Option<&Path>,
-        env: &Env,
-    ) -> Result<Option<(PathBuf, &'static str)>> {
-        if let Some(path) = flag {
-            if path.metadata().is_err() {
-                self.may_make(path)?;
-            }
-            return Ok(Some((path.to_path_buf(), "--cache-dir")));
-        }
-        let ours = |dir: &Path| self.shut_home_with(dir).is_none();
-        let variable = env.get_os("AWS_VAULT_CACHE_DIR").map(PathBuf::from);
-        if let Some(path) = variable.filter(|dir| ours(dir)) {
-            return Ok(Some((path, "AWS_VAULT_CACHE_DIR")));
-        }
-        if env.is_set("AWS_VAULT_CACHE_DIR") && env.get_os("AWS_VAULT_CACHE_DIR").is_none() {
-            return Err(Error::usage("AWS_VAULT_CACHE_DIR is set but empty")
-                .hint("give it the directory of the cache, or unset it"));
-        }
-        if let Some(named) = self.cache.as_ref().filter(|(dir, _)| ours(dir)) {
-            return Ok(Some(named.clone()));
-        }
-        let home = self.home.as_deref().filter(|home| ours(home) && home_takes_a_cache(home));
-        if let Some(home) = home {
-            return Ok(Some((home.join(".cache/vault"), "the default")));
-        }
-        let found = self.own_places().into_iter().flatten().find(|path| self.is_own(path));
-        Ok(found.map(|path| (path, "no writable home")))
-    }
-
-    /// A directory that is this user's alone and lies on this host, whatever home and cache are, for
-    /// locks that concern the host: the first of `/dev/shm/vault-UID`, `/tmp/vault-UID` and
-    /// `$XDG_RUNTIME_DIR/vault` that can be one; it is made. The variable comes last, since only some
-    /// of a user's processes have it.
-    pub fn host_dir(&self) -> Option<PathBuf> {
-        let [runtime, shared, temporary] = self.own_places();
-        [shared, temporary, runtime].into_iter().flatten().find(|path| self.is_own(path))
-    }
-
-    /// Places that need no home.
-    fn own_places(&self) -> [Option<PathBuf>; 3] {
-        let own = format!("vault-{}", self.uid);
-        [
-            self.runtime.as_ref().map(|dir| dir.join("vault")),
-            Some(Path::new("/dev/shm").join(&own)),
-            Some(Path::new("/tmp").join(&own)),
-        ]
-    }
-
-    fn is_own(&self, path: &Path) -> bool {
-        private(path, self.uid).is_ok()
-    }
-
     /// Nothing is made in the home of another user, least of all by root: what `sudo` with that user's
     /// HOME makes there shuts its owner out. Nor is a home made that does not exist.
     ///
@@ -296,46 +226,6 @@ enum Shut<'a> {
     Missing(&'a Path),
 }
 
-/// True if `~/.cache/vault` is writable, or can be made.
-fn home_takes_a_cache(home: &Path) -> bool {
-    home.parent().is_some()
-        && [".cache/vault", ".cache", ""]
-            .iter()
-            .map(|below| os::may_write(&home.join(below)))
-            .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound))
-            .is_some_and(|known| known.is_ok())
-}
-
-/// A directory among strangers: made if it is missing, and then looked at through a descriptor that
-/// follows no symlink. It must be this user's, closed to all others, and nobody else may be able to
-/// put another one in its place.
-fn private(path: &Path, uid: u32) -> io::Result<()> {
-    let refused = || io::Error::from(ErrorKind::PermissionDenied);
-    let parent = path.parent().ok_or_else(refused)?;
-    let owner = parent.metadata()?.uid();
-    if (owner != uid && owner != 0) || file::is_unsafe_directory(parent) {
-        return Err(refused());
-    }
-    let open = || {
-        let flags = libc::O_DIRECTORY | libc::O_NOFOLLOW;
-        OpenOptions::new().read(true).custom_flags(flags).open(path)?.metadata()
-    };
-    let about = match open() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            match DirBuilder::new().mode(0o700).create(path) {
-                // Another process of ours may have been faster.
-                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-                _ => open()?,
-            }
-        }
-        known => known?,
-    };
-    if about.uid() != uid || about.mode() & 0o7777 != 0o700 {
-        return Err(refused());
-    }
-    os::may_write(path)
-}
-
 /// The sixth field of the line whose third is `uid` (passwd(5)).
 fn home_in_passwd(passwd: &[u8], uid: u32) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
@@ -350,8 +240,6 @@ fn home_in_passwd(passwd: &[u8], uid: u32) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
     use super::*;
     use crate::file::testing::Directory;
 
@@ -423,97 +311,5 @@ mod tests {
         let p = places(&[("HOME", "/h"), ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], 7);
         assert_eq!(p.state_dir().unwrap(), Path::new("/var/lib/a"));
         assert!(p.state_is_named());
-    }
-
-    fn cache(vars: &[(&str, &str)], flag: Option<&str>) -> Result<Option<PathBuf>> {
-        places(vars, 7).cache_dir(flag.map(Path::new), &Env::of(vars))
-    }
-
-    #[test]
-    fn a_cache_that_is_named_is_not_looked_at() {
-        let mut vars = vec![
-            ("AWS_VAULT_CACHE_DIR", "ours"),
-            ("CACHE_DIRECTORY", "/var/cache/a:/var/cache/b"),
-            ("XDG_CACHE_HOME", "/xdg"),
-            ("HOME", "/"),
-        ];
-        assert_eq!(cache(&vars, Some("flag")).unwrap().unwrap(), Path::new("flag"));
-        for expected in ["ours", "/var/cache/a", "/xdg/vault"] {
-            assert_eq!(cache(&vars, None).unwrap().unwrap(), Path::new(expected));
-            vars.remove(0);
-        }
-        let error = cache(&[("AWS_VAULT_CACHE_DIR", "")], None).unwrap_err();
-        assert_eq!(error.class, crate::error::Class::Usage);
-    }
-
-    #[test]
-    fn the_default_cache_lies_in_a_home_that_takes_it() {
-        let d = Directory::new();
-        assert!(home_takes_a_cache(&d.path));
-        let home = d.path.to_str().unwrap();
-        let expected = d.path.join(".cache/vault");
-        assert_eq!(cache(&[("HOME", home)], None).unwrap().unwrap(), expected);
-        assert!(d.names().is_empty(), "asking makes nothing");
-        std::fs::create_dir_all(&expected).unwrap();
-        assert!(home_takes_a_cache(&d.path));
-        for bad in ["/", "/nonexistent"] {
-            assert!(!home_takes_a_cache(Path::new(bad)), "{bad}");
-        }
-        std::fs::write(d.path.join("file"), "x").unwrap();
-        assert!(!home_takes_a_cache(&d.path.join("file")));
-    }
-
-    #[test]
-    fn without_a_home_the_runtime_directory_serves() {
-        let d = Directory::new();
-        let runtime = d.path.to_str().unwrap();
-        let uid = os::effective_uid();
-        for home in ["/", "/nonexistent"] {
-            let vars = [("HOME", home), ("XDG_RUNTIME_DIR", runtime)];
-            let found = places(&vars, uid).cache_dir(None, &Env::of(&vars)).unwrap();
-            assert_eq!(found, Some(d.path.join("vault")));
-        }
-        let mode = d.path.join("vault").metadata().unwrap().mode();
-        assert_eq!(mode & 0o7777, 0o700);
-    }
-
-    #[test]
-    fn locks_of_the_host_lie_where_no_variable_leads() {
-        let d = Directory::new();
-        let uid = os::effective_uid();
-        let here = d.path.to_str().unwrap();
-        let [one, two] = [vec![("HOME", "/")], vec![("HOME", here), ("XDG_RUNTIME_DIR", here)]]
-            .map(|vars| places(&vars, uid).host_dir().unwrap());
-        assert_eq!(one, two);
-        assert_eq!(one.file_name().unwrap().to_str().unwrap(), format!("vault-{uid}"));
-        assert_eq!(one.metadata().unwrap().mode() & 0o7777, 0o700);
-        assert!(d.names().is_empty());
-    }
-
-    #[test]
-    fn a_place_among_strangers_must_be_ours_alone() {
-        let d = Directory::new();
-        let uid = os::effective_uid();
-        let own = d.path.join("own");
-        private(&own, uid).unwrap();
-        private(&own, uid).unwrap();
-        let mode = |path: &Path, mode: u32| {
-            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-        };
-        for loose in [0o755, 0o770, 0o701, 0o1777, 0o600] {
-            mode(&own, loose);
-            assert!(private(&own, uid).is_err(), "{loose:o}");
-        }
-        mode(&own, 0o700);
-        symlink(&own, d.path.join("link")).unwrap();
-        assert!(private(&d.path.join("link"), uid).is_err());
-        std::fs::write(d.path.join("file"), "x").unwrap();
-        assert!(private(&d.path.join("file"), uid).is_err());
-        assert!(private(&own, uid + 1).is_err(), "somebody else's");
-        assert!(private(&d.path.join("none/below"), uid).is_err());
-        mode(&d.path, 0o777);
-        assert!(private(&own, uid).is_err(), "everybody may rename it away");
-        mode(&d.path, 0o1777);
-        private(&own, uid).unwrap();
     }
 }
