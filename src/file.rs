@@ -1,4 +1,4 @@
-//! Files: read with checks, locked, and replaced so that nothing is ever lost.
+//! Files: checked reads, locks, and replacement that never loses the old content.
 
 mod append;
 mod descriptor;
@@ -17,26 +17,26 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use append::{Appendix, open_to_append};
-pub use descriptor::{Descriptor, descriptor, withdraw};
+pub use descriptor::{Descriptor, close_inherited, descriptor};
 pub use dress::Existing;
 pub use lock::{
     Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_hint, lock_holder,
-    planted_at, remove_idle_lock,
+    lock_with_parents, planted_at, remove_idle_lock,
 };
 pub use meta::Meta;
 pub use read::{ReadError, read_fd, read_regular, read_stream};
 pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly, replace_quickly_as};
 pub use replace_error::ReplaceError;
 
-/// As many symlinks as Linux itself follows in one path.
+/// The most symlinks that Linux follows in one path (path_resolution(7)).
 const LINKS: usize = 40;
 
-/// The real path, all symlinks resolved once, so that lock, temporary file and rename are beside the
-/// file that is meant. The file itself need not exist (a dangling symlink leads to where it would be);
-/// its directory must.
+/// Resolves all symlinks once, so that the lock and the temporary file are beside the real file. The
+/// file need not exist (a dangling symlink is resolved to its target); its directory must.
 ///
 /// # Errors
-/// What the system says: no such directory, a loop of links; `InvalidInput` for a path without a name.
+/// The system's error, such as a missing directory or a loop of links; `InvalidInput` for a path without
+/// a file name.
 pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -48,7 +48,7 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
         let directory = directory_of(&path).canonicalize()?;
         path = match std::fs::read_link(&path) {
             Ok(target) => directory.join(target),
-            // No symlink, or nothing at all. Anything else, EIO above all, says neither.
+            // Not a symlink, or no such file. Any other error, such as EIO, does not tell.
             Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::NotFound) => {
                 return Ok(directory.join(name));
             }
@@ -58,8 +58,8 @@ pub fn resolve(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
-/// The directory on the way to a path that this user may not enter, so that nobody can say whether
-/// anything is there. A file that is there and cannot be opened is another matter.
+/// The directory of a path that this user may not search, so that whether the file exists is unknown.
+/// `None` for a file that exists and cannot be opened.
 pub fn closed_directory(path: &Path) -> Option<&Path> {
     let denied = |path: &Path| {
         path.metadata().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
@@ -67,12 +67,11 @@ pub fn closed_directory(path: &Path) -> Option<&Path> {
     denied(path).then(|| path.ancestors().skip(1).find(|above| !denied(above)))?
 }
 
-/// Makes the directories that a file is to lie in, where they are missing, for the owner alone (0700),
-/// and syncs those that they are made in: what lies in a directory that a power cut takes is gone too.
+/// Makes the missing parent directories of a file with mode 0700, and syncs the directory above each new
+/// one: a power cut that loses a directory loses the files in it.
 ///
 /// # Errors
-/// What mkdir(2) or fsync(2) says, but ENOTDIR where a file stands in the directory's place: "file
-/// exists" would sound as if it were the one to be made.
+/// The error of mkdir(2) or fsync(2); ENOTDIR, not EEXIST, if a parent is a file.
 pub fn make_parents(path: &Path) -> io::Result<()> {
     make_directory(directory_of(path)).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => io::Error::from_raw_os_error(libc::ENOTDIR),
@@ -83,7 +82,7 @@ pub fn make_parents(path: &Path) -> io::Result<()> {
 fn make_directory(path: &Path) -> io::Result<()> {
     let make = || match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => match path.metadata() {
-            // It is there, or somebody made it meanwhile.
+            // It exists, or another process has just made it.
             Ok(about) if about.is_dir() => Ok(false),
             Err(unseen) if unseen.kind() != ErrorKind::NotFound => Err(unseen),
             _ => Err(error),
@@ -100,7 +99,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     if made { File::open(directory_of(path))?.sync_all() } else { Ok(()) }
 }
 
-/// The directory that a path's last name lies in.
+/// The directory of a path: its parent, or `.`.
 fn directory_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn symlinks_are_resolved_also_to_what_does_not_exist_yet() {
+    fn symlinks_are_resolved_also_to_files_that_do_not_exist() {
         let d = Directory::new();
         let real = d.path.join("real");
         std::fs::create_dir(&real).unwrap();
@@ -135,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_are_made_for_the_owner_alone() {
+    fn parents_are_made_with_mode_0700() {
         let d = Directory::new();
         make_parents(&d.path.join("a/b/vault.age")).unwrap();
         for made in ["a", "a/b"] {

@@ -38,9 +38,8 @@ pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
         None => None,
     };
     for (what, path, holder) in cache.iter().flat_map(|dir| session::locks_held(dir)) {
-        let pid = holder.pid.map_or("a process".to_owned(), |pid| format!("process {pid}"));
         report
-            .note("cache.lock", format!("{pid} holds the lock of {what}"))
+            .note("cache.lock", format!("{holder} holds the lock of {what}"))
             .with(json!({ "path": path, "pid": holder.pid }));
     }
     match report.unless("state.directory", host.state.clone()) {

@@ -49,11 +49,7 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
         Ok(read) => read,
         Err(ReadError::NotFound) => return none(&path, optional && by == DEFAULT, report),
         Err(error) => {
-            let why = match error {
-                ReadError::Io(error) => os_text(&error),
-                ReadError::TooLarge => "larger than 2 MiB".to_owned(),
-                ReadError::NotRegular | ReadError::NotFound => "not a regular file".to_owned(),
-            };
+            let why = error.text(sealed::FILE_LIMIT);
             report.problem("vault.file", format!("cannot read {shown}: {why}"));
             return None;
         }
@@ -99,12 +95,11 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
 
 /// Who is writing the vault.
 fn lock(real: &Path, report: &mut Report) {
-    match file::lock_holder(&real.with_file_name(lock_name(real))) {
+    match file::lock_holder(&file::lock_file(real)) {
         Ok(None) => {}
         Ok(Some(holder)) => {
-            let pid = holder.pid.map_or("a process".to_owned(), |pid| format!("process {pid}"));
             report
-                .note("vault.lock", format!("{pid} is writing the vault"))
+                .note("vault.lock", format!("{holder} is writing the vault"))
                 .with(json!({ "pid": holder.pid }));
         }
         Err(error) => {
@@ -125,12 +120,6 @@ fn none<T>(path: &Path, optional: bool, report: &mut Report) -> Option<T> {
     };
     finding.with(json!({ "path": path }));
     None
-}
-
-fn lock_name(real: &Path) -> std::ffi::OsString {
-    let mut name = real.file_name().unwrap_or_default().to_owned();
-    name.push(".lock");
-    name
 }
 
 fn header(scanned: &Scanned, report: &mut Report) {

@@ -1,4 +1,4 @@
-//! Adding to a file of another program's.
+//! Appending to a file that belongs to another program.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -7,20 +7,20 @@ use std::path::Path;
 
 use super::ReadError;
 
-/// A file that is there already, open for adding to it.
+/// An existing file, open for appending.
 #[derive(Debug)]
 pub struct Appendix {
     file: File,
-    /// True if everybody may write the file.
+    /// True if all users can write the file.
     pub world_writable: bool,
 }
 
-/// Opens a file to add to it. It is not made where it is missing, and its last name is no symlink.
+/// Opens an existing file for appending. It is not created, and a symlink is not followed.
 ///
 /// # Errors
 /// [`ReadError`]; a symlink is [`ReadError::NotRegular`].
 pub fn open_to_append(path: &Path) -> Result<Appendix, ReadError> {
-    // Readable as well, to see how the last line ends.
+    // For reading too: the last byte tells whether the last line is complete.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let opened = OpenOptions::new().read(true).append(true).custom_flags(flags).open(path);
     let file = opened.map_err(|error| match error.raw_os_error() {
@@ -35,10 +35,10 @@ pub fn open_to_append(path: &Path) -> Result<Appendix, ReadError> {
 }
 
 impl Appendix {
-    /// Adds whole lines in one write, on a line of their own whatever the file ended with.
+    /// Appends whole lines in one write, after a newline if the file does not end with one.
     ///
     /// # Errors
-    /// What write(2) says.
+    /// The error of write(2).
     pub fn add(&self, lines: &str) -> io::Result<()> {
         let end = self.file.metadata()?.len();
         let mut last = [b'\n'];
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_added_after_what_is_there() {
+    fn lines_are_appended_to_the_content() {
         let d = Directory::new();
         let path = d.path.join("f");
         for (before, after) in [("", "b\n"), ("a\n", "a\nb\n"), ("a", "a\nb\n")] {
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_regular_file_that_is_there_is_added_to() {
+    fn only_an_existing_regular_file_is_opened() {
         let d = Directory::new();
         let (file, link, fifo) = (d.path.join("f"), d.path.join("l"), d.path.join("fifo"));
         assert!(matches!(open_to_append(&file), Err(ReadError::NotFound)));

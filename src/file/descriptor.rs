@@ -1,5 +1,5 @@
-//! Paths that name an open descriptor: `-`, `/dev/stdin`, `/dev/fd/N`, and everything else that leads
-//! into one of procfs's directories of descriptors (proc_pid_fd(5)).
+//! Paths that name an open file descriptor: `-`, `/dev/stdin`, `/dev/fd/N`, and every other path that
+//! resolves to an entry of a `fd` directory in procfs (proc_pid_fd(5)).
 
 use std::fs::File;
 use std::io::IsTerminal;
@@ -10,21 +10,21 @@ use super::meta::{Meta, object_of};
 use super::{LINKS, directory_of};
 use crate::os;
 
-/// What such a path names.
+/// The descriptor that a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Descriptor {
-    /// A descriptor that this process has, or had, by this number.
+    /// A descriptor of this process, by its number. It may be closed already.
     Own(i32),
-    /// Another process's, which is not this one's of the same number. It can be opened by its path, and
-    /// this process may all the same have inherited a descriptor for the same file or pipe.
+    /// A descriptor of another process. It is opened by its path; this process may have inherited a
+    /// descriptor for the same file or pipe.
     Foreign,
 }
 
-/// The descriptor that a path names; `None` for the path of a file.
+/// The descriptor that a path names; `None` for any other path.
 ///
-/// The usual names count as they stand, since they have to work without /proc. Any other path counts by
-/// where it leads: links are followed, and a link in procfs whose name is a number is a descriptor's,
-/// wherever procfs is mounted.
+/// The usual names are recognised by their spelling, so that they work without /proc. Of any other path
+/// the symlinks are followed: a link in procfs whose name is a number is a descriptor, wherever procfs
+/// is mounted.
 pub fn descriptor(path: &Path) -> Option<Descriptor> {
     if path.as_os_str() == "-" {
         return Some(Descriptor::Own(0));
@@ -52,8 +52,8 @@ pub fn descriptor(path: &Path) -> Option<Descriptor> {
     None
 }
 
-/// `/dev/stdin`, and `/dev/fd/N`, `/proc/self/fd/N` or `/proc/thread-self/fd/N` however many
-/// slashes there are.
+/// The number in `/dev/stdin`, `/dev/fd/N`, `/proc/self/fd/N` or `/proc/thread-self/fd/N`, repeated
+/// slashes allowed.
 fn usual_name(path: &Path) -> Option<i32> {
     let mut parts = path.components();
     if parts.next() != Some(Component::RootDir) {
@@ -77,10 +77,10 @@ fn open_file(number: i32) -> Option<File> {
     os::duplicate(number).ok().map(File::from)
 }
 
-/// Closes the descriptor that a key was read from, and every other inherited one for the same file, pipe
-/// or socket, so that no child reads the key again; stdin becomes /dev/null. Stdout, stderr and
-/// terminals stay: a terminal holds nothing any more that was read from it.
-pub fn withdraw(from: Descriptor, read: &Meta) {
+/// Closes the descriptor from which a key was read, and every other inherited descriptor for the same
+/// file, pipe or socket, so that no child reads the key; stdin becomes /dev/null. Stdout, stderr and
+/// terminals stay open: a terminal does not keep what was read from it.
+pub fn close_inherited(from: Descriptor, read: &Meta) {
     for number in os::inherited() {
         let Some(file) = open_file(number) else { continue };
         let same = || {
@@ -90,7 +90,7 @@ pub fn withdraw(from: Descriptor, read: &Meta) {
         if file.is_terminal() || !(from == Descriptor::Own(number) || same()) {
             continue;
         }
-        // What cannot be closed was never ours to close.
+        // An error means that the descriptor is closed already.
         let _ = if number == 0 { os::null_onto_stdin() } else { os::close(number) };
     }
 }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_leads_to_a_descriptor_is_one() {
+    fn a_path_that_resolves_to_a_descriptor_is_one() {
         let d = Directory::new();
         let (reader, _writer) = io::pipe().unwrap();
         let n = os::testing::without_close_on_exec(&reader);

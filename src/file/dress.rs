@@ -10,24 +10,24 @@ use super::meta::Meta;
 use super::replace_error::{ReplaceError, failed};
 use crate::os;
 
-/// What stands at the target.
+/// The file at the target, whose attributes are kept.
 #[derive(Clone, Copy, Debug)]
 pub enum Existing<'a> {
-    /// Nothing: the new file gets exactly this mode, whatever the umask.
+    /// None: the new file gets exactly this mode, whatever the umask.
     New {
         /// The permission bits.
         mode: u32,
     },
-    /// The file that was read: its mode, group and access control list are kept, and its owner where
-    /// this process may give files away. Else the writer becomes the owner, if the group may write the
+    /// The file that was read: its mode, group and access control list are kept, and its owner if this
+    /// process may change owners. Otherwise the writer becomes the owner, if the group may write the
     /// file.
     Keep(&'a Meta),
 }
 
-/// Gives the new file what the old one had, or the mode that it must have.
+/// Gives the new file the attributes of the old one, or the mode of a new one.
 ///
-/// The order counts. To set a list sets the mode's group bits too, which are its mask (acl(5)), and to
-/// change the owner drops set-id bits, so the mode comes last.
+/// The order matters: setting an access control list also sets the group bits of the mode, which are its
+/// mask (acl(5)), and changing the owner clears set-id bits, so the mode is set last.
 pub(super) fn dress(
     file: &File,
     target: &Path,
@@ -58,8 +58,8 @@ pub(super) fn dress(
     set_mode(file, old.mode).map_err(failed("the mode of the file cannot be set"))
 }
 
-/// The group is kept, and the owner too by whoever may give files away: root. Others own what they
-/// write, where the old file's group may write it, and so the former owner still may.
+/// Keeps the group, and the owner if this process may change owners (root). Other writers become the
+/// owner if the old file's group may write it, so that the former owner still can.
 fn keep_owner(file: &File, old: &Meta, shared: bool) -> Result<(), ReplaceError> {
     let own = file.metadata().map_err(failed("the new file cannot be looked at"))?;
     let uid = (own.uid() != old.uid).then_some(old.uid);
@@ -67,7 +67,7 @@ fn keep_owner(file: &File, old: &Meta, shared: bool) -> Result<(), ReplaceError>
     if uid.is_none() && gid.is_none() {
         return Ok(());
     }
-    // EINVAL: an owner whom the user namespace does not know, so nobody in it may give the file away.
+    // EINVAL: the user namespace does not map the owner, so no process in it may set it.
     let is_for_others =
         |error: &io::Error| matches!(error.raw_os_error(), Some(libc::EPERM | libc::EINVAL));
     match fchown(file, uid, gid) {
@@ -77,8 +77,8 @@ fn keep_owner(file: &File, old: &Meta, shared: bool) -> Result<(), ReplaceError>
     .map_err(failed("owner and group of the old file cannot be kept"))
 }
 
-/// Gives a file exactly this mode: a list that it has by its directory's default one would let others in
-/// as soon as the mode has group bits.
+/// Gives a file exactly this mode, without the access control list that it may have from the default list
+/// of its directory: that would let others in as soon as the mode has group bits.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     os::set_acl(file.as_fd(), None)?;
     file.set_permissions(Permissions::from_mode(mode))

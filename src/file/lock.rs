@@ -1,11 +1,12 @@
-//! The writers' lock: a file of its own beside the one that is guarded.
+//! The writers' lock: flock(2) on a separate file beside the guarded one.
 //!
-//! A lock on the vault itself would be a lock on a file that the next rename replaces; 538 of 800
-//! updates were lost that way. So the lock file is not replaced, and a vault's is not removed, but by a
-//! writer who may not open it: see [`may_take_over`].
+//! A lock on the vault itself would be on a file that the next rename replaces; 538 of 800 updates were
+//! lost that way. So the lock file is never replaced, and a vault's is removed only by a writer that may
+//! not open it: see [`may_take_over`].
 
 mod owner;
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -14,32 +15,33 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use super::make_parents;
 use super::replace_error::hint;
 use super::temporary::remove_temporaries;
 pub use owner::Planted;
 use owner::{may_take_over, planted, share, share_again};
 
-/// The lock, held until it is dropped, or until the process ends in any way.
+/// A lock that is held until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
     /// The lock file's path.
     name: PathBuf,
-    /// False if somebody else's content is in the file.
-    ours: bool,
+    /// True if the file holds nothing but our process id.
+    holds_pid: bool,
 }
 
 /// Why there is no lock.
 #[derive(Debug)]
 pub enum LockError {
-    /// Somebody else holds it, and did so until the end of the wait.
+    /// Another process held it until the end of the wait.
     Busy {
-        /// The holder, where it could be read: a number of its own pid namespace.
+        /// The holder's process id in its own pid namespace, if it could be read.
         pid: Option<u32>,
     },
-    /// Another user's file stands in the lock file's place: it is not waited for.
+    /// Another user's file is in the lock file's place. It is not waited for.
     Planted(Planted),
-    /// The lock file cannot be made, opened or locked.
+    /// The lock file cannot be created, opened or locked.
     Io(io::Error),
 }
 
@@ -49,15 +51,15 @@ impl From<io::Error> for LockError {
     }
 }
 
-/// The threads of this process that stand in queues.
-static QUEUED: AtomicUsize = AtomicUsize::new(0);
-/// A server that tries again and again, while somebody sleeps on a lock, leaves one behind each time.
-/// With so many there, whoever comes tries once, at the end of the wait.
-const MOST_QUEUED: usize = 64;
+/// The threads of this process that wait for a lock.
+static WAITING: AtomicUsize = AtomicUsize::new(0);
+/// The most of them. Each timeout leaves a thread behind, so a server that retries while a lock is held
+/// would collect them; beyond this number, a caller sleeps and tries once.
+const WAITING_LIMIT: usize = 64;
 
-/// Takes the exclusive lock on `<path>.lock`, waiting for it at most so long. The lock file is made if
-/// it is missing, for those who may write the guarded file (0600 while there is none), and holds the
-/// holder's pid for those who wait in vain.
+/// Takes the exclusive lock on `<path>.lock` within `wait`. A missing lock file is created, open to those
+/// who may write the guarded file (mode 0600 if there is none). It holds the process id of the holder,
+/// for the messages of others.
 ///
 /// # Errors
 /// [`LockError`].
@@ -66,8 +68,8 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
     let name = lock_file(path);
     let (mut file, mut taken_over) = open(&name, path)?;
     wait_for(&file, deadline)?;
-    // Else it was removed meanwhile: the lock would guard nothing.
-    while !is_at(&file, &name)? {
+    // A lock file that was removed meanwhile guards nothing.
+    while !is_same_file(&file, &name)? {
         let (again, taken) = open(&name, path)?;
         (file, taken_over) = (again, taken_over || taken);
         wait_for(&file, deadline)?;
@@ -75,35 +77,44 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
     if taken_over {
         remove_temporaries(path);
     }
-    // The pid is for people; a full disk must not stop a writer here. Who has called something else
-    // NAME.lock keeps it: it locks as well as an empty file.
-    let ours = holds_a_pid_at_most(&file);
-    if ours {
+    // The process id is for messages only, so a full disk does not stop a writer here. Another file of
+    // the name NAME.lock keeps its content: it can be locked as well as an empty one.
+    let holds_pid = is_empty_or_pid(&file);
+    if holds_pid {
         share_again(&file, &name, path);
         let _ = file.set_len(0);
         let _ = file.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0);
     }
-    Ok(Lock { file, name, ours })
+    Ok(Lock { file, name, holds_pid })
+}
+
+/// As [`lock`], after creating the missing directories of `path` ([`make_parents`]).
+///
+/// # Errors
+/// [`LockError`].
+pub fn lock_with_parents(path: &Path, wait: Duration) -> Result<Lock, LockError> {
+    make_parents(path)?;
+    lock(path, wait)
 }
 
 impl Lock {
-    /// True as long as nobody has taken the lock over: it is still the one in its place.
+    /// True if no other writer has taken the lock over: the locked file is still in its place.
     ///
     /// # Errors
-    /// The lock file cannot be looked at.
+    /// The error of stat(2) on the lock file.
     pub(super) fn counts(&self) -> io::Result<bool> {
-        is_at(&self.file, &self.name)
+        is_same_file(&self.file, &self.name)
     }
 }
 
-/// Waits in the kernel's queue, so that who came first is served first: of many who try again and again,
-/// one may wait for ever. The queue knows no deadline, so a thread stands in it. If the deadline comes
-/// first, the thread is left there; it lets go of the lock as soon as it gets it.
+/// Waits in the kernel's queue, which serves in the order of arrival; a process that polls may never get
+/// its turn. flock(2) has no timeout, so a thread waits. At the deadline the thread is left behind; it
+/// releases the lock as soon as it gets it.
 fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
     match file.try_lock() {
         Ok(()) => return Ok(()),
         Err(TryLockError::WouldBlock) => {}
-        // A signal, where the lock is asked for over a network.
+        // A signal, on a network file system.
         Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
         Err(TryLockError::Error(error)) => return Err(error.into()),
     }
@@ -111,23 +122,23 @@ fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
     if left.is_zero() {
         return Err(LockError::Busy { pid: holder(file) });
     }
-    if QUEUED.load(Ordering::Relaxed) >= MOST_QUEUED {
+    if WAITING.load(Ordering::Relaxed) >= WAITING_LIMIT {
         std::thread::sleep(left);
         return file.try_lock().map_err(|_| LockError::Busy { pid: holder(file) });
     }
     let queued = file.try_clone()?;
     let (send, receive) = mpsc::channel();
     std::thread::Builder::new().name("lock".to_owned()).spawn(move || {
-        QUEUED.fetch_add(1, Ordering::Relaxed);
+        WAITING.fetch_add(1, Ordering::Relaxed);
         let locked = loop {
             match queued.lock() {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 locked => break locked,
             }
         };
-        QUEUED.fetch_sub(1, Ordering::Relaxed);
+        WAITING.fetch_sub(1, Ordering::Relaxed);
         if send.send(locked).is_err() {
-            // Said aloud, as where a lock is dropped.
+            // Explicitly, as in `Lock::drop`.
             let _ = queued.unlock();
         }
     })?;
@@ -137,12 +148,12 @@ fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
     }
 }
 
-/// True if somebody holds the lock on `path` now, and may. False as well where that cannot be known.
+/// True if a process that may hold the lock on `path` holds it now. False if that cannot be known.
 pub fn is_locked(path: &Path) -> bool {
     lock_holder(&lock_file(path)).is_ok_and(|holder| holder.is_some()) && planted_at(path).is_none()
 }
 
-/// What another user has put where the lock file of `path` belongs, if anybody has.
+/// Another user's file in the place of the lock file of `path`, if there is one.
 pub fn planted_at(path: &Path) -> Option<Planted> {
     let name = lock_file(path);
     let about = name.symlink_metadata().ok()?;
@@ -156,8 +167,8 @@ pub fn lock_file(path: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What to do about a lock that cannot be had. One that is there and may not be opened is for those who
-/// may write the guarded file.
+/// What to do about an error of [`lock`]. A lock file that may not be opened is for those who may write
+/// the guarded file.
 pub fn lock_hint(path: &Path, error: &io::Error) -> Option<String> {
     match lock_file(path).symlink_metadata() {
         Ok(about) if error.kind() == ErrorKind::PermissionDenied => Some(format!(
@@ -169,26 +180,34 @@ pub fn lock_hint(path: &Path, error: &io::Error) -> Option<String> {
     }
 }
 
-/// Somebody who holds a lock.
+/// The holder of a lock. Displayed as `process PID` or `another process`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Where it could be read: a number of its own pid namespace.
+    /// Its process id in its own pid namespace, if it could be read.
     pub pid: Option<u32>,
 }
 
-/// Who holds the lock that this lock file gives, if anybody does and there is such a file. Nothing is
-/// made, and nobody is waited for; who tries for the lock in the blink of an eye that this takes has to
-/// try once more.
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}"),
+            None => f.write_str("another process"),
+        }
+    }
+}
+
+/// The holder of this lock file's lock, if there is one. Nothing is created and nothing is waited for. A
+/// process that tries for the lock at the same instant may find it busy.
 ///
 /// # Errors
-/// What the system says of the file.
+/// The system's error for the file.
 pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(lock_file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
-    // A shared lock, so that those who ask do not see each other.
+    // A shared lock, so that two callers do not see each other as holders.
     match file.try_lock_shared() {
         Ok(()) => file.unlock().map(|()| None),
         Err(TryLockError::WouldBlock) => Ok(Some(Holder { pid: holder(&file) })),
@@ -196,9 +215,10 @@ pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
     }
 }
 
-/// Removes a lock file that was last taken before this (seconds since 1970), if it holds nothing but a
-/// pid and nobody holds the lock: for locks whose names come and go. It is removed under the lock, and
-/// whoever has opened it meanwhile notices ([`lock`]). Not for a vault, whose directory others share.
+/// Removes a lock file that was last taken before this time (seconds since 1970), if it holds nothing but
+/// a process id and its lock is free: for locks with short-lived names. It is removed under the lock, and
+/// a process that has opened it meanwhile notices ([`lock`]). Not for a vault's lock, whose directory may
+/// be shared with other users.
 pub fn remove_idle_lock(lock_file: &Path, before: i64) {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(lock_file) else {
@@ -208,7 +228,7 @@ pub fn remove_idle_lock(lock_file: &Path, before: i64) {
         return;
     }
     let idle = file.metadata().is_ok_and(|about| about.is_file() && about.mtime() < before);
-    if idle && holds_a_pid_at_most(&file) && is_at(&file, lock_file).unwrap_or(false) {
+    if idle && is_empty_or_pid(&file) && is_same_file(&file, lock_file).unwrap_or(false) {
         let _ = std::fs::remove_file(lock_file);
     }
     let _ = file.unlock();
@@ -216,17 +236,17 @@ pub fn remove_idle_lock(lock_file: &Path, before: i64) {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        if self.ours {
+        if self.holds_pid {
             let _ = self.file.set_len(0);
         }
-        // Said aloud: a child of ours between fork and exec still holds a copy of the descriptor.
+        // Explicitly: a child between fork and exec still has a copy of the descriptor.
         let _ = self.file.unlock();
     }
 }
 
-/// Opens the lock file, and makes it first where it is missing. Made exclusively, then opened without
-/// O_CREAT: in a sticky directory the kernel refuses O_CREAT on another user's file. True if it was taken
-/// over from somebody who may hold it.
+/// Opens the lock file, and creates it first if it is missing: with O_EXCL, then opened without O_CREAT,
+/// since in a sticky directory the kernel refuses O_CREAT on another user's file. True if a file that may
+/// be locked was replaced.
 fn open(name: &Path, guarded: &Path) -> Result<(File, bool), LockError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -241,7 +261,7 @@ fn open(name: &Path, guarded: &Path) -> Result<(File, bool), LockError> {
             Err(_) => {}
         }
         let opened = options.open(name);
-        // What was opened is what counts; what cannot be opened is looked at where it stands.
+        // The opened file is what is checked; a file that cannot be opened is checked by its path.
         let about = match &opened {
             Ok(file) => file.metadata(),
             Err(_) => name.symlink_metadata(),
@@ -269,7 +289,7 @@ fn open(name: &Path, guarded: &Path) -> Result<(File, bool), LockError> {
     }
 }
 
-fn is_at(file: &File, name: &Path) -> io::Result<bool> {
+fn is_same_file(file: &File, name: &Path) -> io::Result<bool> {
     let held = file.metadata()?;
     match name.symlink_metadata() {
         Ok(there) => Ok((held.dev(), held.ino()) == (there.dev(), there.ino())),
@@ -278,9 +298,9 @@ fn is_at(file: &File, name: &Path) -> io::Result<bool> {
     }
 }
 
-/// A file with a second name is somebody else's, whatever is in it: in a directory of many users, the
-/// other name may be one that matters.
-fn holds_a_pid_at_most(file: &File) -> bool {
+/// True for a file whose content may be replaced. Not one with another hard link, whatever is in it: in a
+/// directory of many users, the other name may be one that matters.
+fn is_empty_or_pid(file: &File) -> bool {
     let Ok(about) = file.metadata() else { return false };
     let alone = about.nlink() <= 1;
     alone && (about.len() == 0 || holder(file).is_some())
@@ -320,7 +340,7 @@ mod tests {
         let pid = Some(std::process::id());
         assert_eq!(lock_holder(&file).unwrap(), Some(Holder { pid }));
         assert_eq!(lock_holder(&d.path.join("none.lock")).unwrap(), None);
-        // Who gave up stays in the queue, and lets go as soon as it is served.
+        // The thread that timed out stays in the queue, and releases the lock as soon as it gets it.
         until_so_many_wait(&file, 1);
         drop(held);
         drop(lock(&vault, Duration::from_secs(45)).unwrap());
@@ -357,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn who_came_first_is_served_first() {
+    fn waiting_writers_are_served_in_order() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         let held = lock(&vault, Duration::ZERO).unwrap();
@@ -377,8 +397,8 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_again_and_again_leaves_no_crowd() {
-        let test = "file::lock::tests::who_gives_up_again_and_again_leaves_no_crowd";
+    fn repeated_timeouts_leave_a_limited_number_of_threads() {
+        let test = "file::lock::tests::repeated_timeouts_leave_a_limited_number_of_threads";
         if os::testing::role().is_none() {
             // The threads are counted for the whole process.
             return os::testing::passed(&os::testing::again(test, "alone").output().unwrap());
@@ -386,13 +406,13 @@ mod tests {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         let held = lock(&vault, Duration::ZERO).unwrap();
-        for _ in 0..2 * MOST_QUEUED {
+        for _ in 0..2 * WAITING_LIMIT {
             let busy = lock(&vault, Duration::from_millis(1));
             assert!(matches!(busy, Err(LockError::Busy { .. })));
         }
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
         // The harness has some of its own; and one that has yet to begin is not counted.
-        assert!((MOST_QUEUED..MOST_QUEUED + 32).contains(&threads()), "{}", threads());
+        assert!((WAITING_LIMIT..WAITING_LIMIT + 32).contains(&threads()), "{}", threads());
         drop(held);
         let deadline = Instant::now() + Duration::from_secs(45);
         while threads() > 8 {
@@ -402,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_write_the_vault_may_lock_it_and_nobody_else() {
+    fn those_who_may_write_the_vault_may_lock_it_and_nobody_else() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         std::fs::write(&vault, "x").unwrap();
@@ -416,7 +436,7 @@ mod tests {
 
     #[test]
     #[ignore = "needs root, to give files away"]
-    fn a_lock_that_root_makes_is_the_owners() {
+    fn a_lock_file_that_root_creates_belongs_to_the_vaults_owner() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         std::fs::write(&vault, "x").unwrap();
@@ -440,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_only_happens_to_have_the_locks_name_keeps_its_content() {
+    fn another_file_of_the_locks_name_keeps_its_content() {
         let d = Directory::new();
         let vault = d.path.join("Cargo");
         for (content, after) in [("# ours\n", "# ours\n"), ("4711\n", ""), ("", "")] {
@@ -457,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_nobody_has_taken_for_long_can_be_removed_and_no_other() {
+    fn only_an_idle_lock_file_is_removed() {
         let d = Directory::new();
         let (path, file) = (d.path.join("s"), d.path.join("s.lock"));
         let (past, future) = (0, i64::MAX);

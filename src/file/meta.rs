@@ -1,25 +1,26 @@
-//! What is known about an open file.
+//! The metadata of an open file that this program uses.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
 use super::mount::is_for_secrets;
 
-/// What is known about an open file.
+/// The metadata of an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// The permission bits, set-id and sticky bits included (`0o7777`).
     pub mode: u32,
-    /// The owner.
+    /// The owner's user id.
     pub uid: u32,
-    /// The group.
+    /// The group id.
     pub gid: u32,
-    /// True where container secrets are mounted 0444: see [`super::mount::is_for_secrets`].
+    /// True on a file system where container secrets are mounted with mode 0444: see
+    /// [`super::mount::is_for_secrets`].
     pub for_secrets: bool,
-    /// The length in bytes; 0 for what is no regular file.
+    /// The length in bytes; 0 if it is not a regular file.
     pub len: u64,
-    /// Which file, pipe or socket it is: device and inode number. None for anything else, such as
-    /// devices and epoll, where one inode stands for many.
+    /// Device and inode number of a file, pipe or socket. `None` for anything else, such as devices and
+    /// epoll, where one inode is shared by many.
     pub object: Option<(u64, u64)>,
 }
 

@@ -1,5 +1,4 @@
-//! Where containers get their secrets: file systems that hold nothing else than what somebody put there
-//! for this machine.
+//! The file systems on which containers get their secrets.
 
 use std::fs::{File, Metadata};
 use std::os::fd::AsFd;
@@ -7,20 +6,20 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::os;
 
-/// Numbers in statfs(2) that libc does not have.
+/// Magic numbers of statfs(2) that the libc crate lacks.
 const RAMFS_MAGIC: i64 = 0x8584_58f6;
 const V9FS_MAGIC: i64 = 0x0102_1997;
 
-/// True for a file on tmpfs or ramfs, and on what gVisor (9p) and Kata (virtiofs) show a container in
-/// place of a tmpfs of the host, mounted read-only. Elsewhere these two are ordinary shares, with the
-/// modes that somebody gave their files.
+/// True for a file on tmpfs or ramfs, and on a read-only 9p (gVisor) or virtiofs (Kata), which these
+/// show in place of the host's tmpfs. A writable one of these two is an ordinary share, whose file modes
+/// somebody chose.
 pub(super) fn is_for_secrets(file: &File, about: &Metadata) -> bool {
     let mountinfo = || std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let read_only = || os::is_read_only(file.as_fd());
     match os::file_system(file.as_fd()) {
         Some(libc::TMPFS_MAGIC | RAMFS_MAGIC) => true,
         Some(V9FS_MAGIC) => read_only(),
-        // Virtiofs has FUSE's number, as sshfs has, whose files are anybody's.
+        // Virtiofs shares the magic number of FUSE with others, such as sshfs.
         Some(libc::FUSE_SUPER_MAGIC) => {
             read_only() && type_of(&mountinfo(), about.dev()).is_some_and(|kind| kind == "virtiofs")
         }

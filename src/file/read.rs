@@ -1,4 +1,4 @@
-//! Reading: opened once, looked at through the descriptor, and never more than a limit.
+//! Reading: a file is opened once, checked through its descriptor, and read up to a limit.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -11,37 +11,55 @@ use zeroize::Zeroizing;
 
 use super::descriptor::{Descriptor, descriptor};
 use super::meta::{Meta, meta_of};
+use crate::error::os_text;
 use crate::os::{self, Interest};
 
-/// How long a named pipe or a device may keep silent before it is given up.
+/// How long a named pipe or a device is waited for.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Why a file was not read.
+/// Why a file was not read. [`ReadError::text`] gives the words for a message.
 #[derive(Debug)]
 pub enum ReadError {
-    /// ENOENT and nothing else: only this means that there is no such file.
+    /// ENOENT, and no other error: only this means that there is no such file.
     NotFound,
-    /// A directory, device, socket or pipe where a file was wanted.
+    /// A directory, device, socket or pipe instead of a regular file.
     NotRegular,
     /// Longer than the limit.
     TooLarge,
-    /// The system's word for anything else; a pipe or device of which no end came in 45 s.
+    /// Any other error of the system; `TimedOut` for a pipe or device that did not end within 45 s.
     Io(io::Error),
+}
+
+impl ReadError {
+    /// The reason in words that follow a file's name and a colon. `limit` is the one that it was read
+    /// with, in bytes.
+    pub fn text(&self, limit: u64) -> String {
+        match self {
+            Self::NotFound => "no such file or directory".to_owned(),
+            Self::NotRegular => "not a regular file".to_owned(),
+            Self::TooLarge if limit.is_multiple_of(1 << 20) => {
+                format!("larger than {} MiB", limit >> 20)
+            }
+            Self::TooLarge => format!("larger than {} KiB", limit >> 10),
+            Self::Io(error) => os_text(error),
+        }
+    }
 }
 
 impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::ENOENT) => Self::NotFound,
-            // A socket, or a device that is not there; a directory.
+            // A socket, a device without a driver, a directory.
             Some(libc::ENXIO | libc::ENODEV | libc::EISDIR) => Self::NotRegular,
             _ => Self::Io(error),
         }
     }
 }
 
-/// Reads a regular file whole, at most `limit` bytes. It is opened once and looked at through the
-/// descriptor, so that what was checked is what is read; opening a pipe or device does not wait.
+/// Reads a whole regular file of at most `limit` bytes. It is opened once and checked through the
+/// descriptor, so that the file that is checked is the one that is read. A pipe or device is not waited
+/// for.
 ///
 /// # Errors
 /// [`ReadError`].
@@ -59,9 +77,9 @@ pub fn read_regular(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta
     Ok((bytes, meta_of(&file, &about)))
 }
 
-/// Reads anything that can be read, at most `limit` bytes: files, pipes, `/dev/fd/N`. What is opened
-/// by its name may be a pipe to which nobody ever writes: it is waited for 45 s. What was handed down
-/// is read to its end, as by any program.
+/// Reads a file, pipe, device or inherited descriptor (`/dev/fd/N`) to its end, at most `limit` bytes. A
+/// pipe that is opened by its name is waited for 45 s at most; an inherited descriptor without a limit,
+/// as in any program.
 ///
 /// # Errors
 /// [`ReadError`]; a directory is [`ReadError::NotRegular`].
@@ -75,21 +93,21 @@ fn read_stream_within(
     patience: Duration,
 ) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
     if let Some(Descriptor::Own(number)) = descriptor(path) {
-        // Not opened anew: opening a pipe whose writer is gone waits for another one, for ever.
+        // Duplicated, not opened: to open a pipe whose writer is gone waits for the next writer.
         let file = os::duplicate(number).map_err(|_| ReadError::NotFound)?;
-        return read_open(&File::from(file), limit, Wait::ForEver);
+        return read_open(&File::from(file), limit, Wait::Forever);
     }
     let file =
         OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     read_open(&file, limit, Wait::Until(Instant::now() + patience))
 }
 
-/// The same from a descriptor that is already open; it stays open. For [`os::stdin_fd`].
+/// As [`read_stream`], from an open descriptor, which stays open: for [`os::stdin_fd`].
 ///
 /// # Errors
 /// [`ReadError`].
 pub fn read_fd(fd: BorrowedFd<'_>, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
-    read_open(&File::from(fd.try_clone_to_owned()?), limit, Wait::ForEver)
+    read_open(&File::from(fd.try_clone_to_owned()?), limit, Wait::Forever)
 }
 
 fn read_open(file: &File, limit: u64, wait: Wait) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
@@ -97,60 +115,60 @@ fn read_open(file: &File, limit: u64, wait: Wait) -> Result<(Zeroizing<Vec<u8>>,
     Ok((read_to_limit(file, meta.len, limit, wait)?, meta))
 }
 
-/// How long to wait for more to read.
+/// How long to wait for data.
 #[derive(Clone, Copy)]
 enum Wait {
     Never,
     Until(Instant),
-    ForEver,
+    Forever,
 }
 
-fn silent() -> ReadError {
+fn timed_out() -> ReadError {
     io::Error::new(io::ErrorKind::TimedOut, "nobody wrote to it for 45 s").into()
 }
 
-/// Some more bytes; 0 at the end.
+/// Reads once; 0 at the end of the file.
 fn read_some(mut file: &File, buffer: &mut [u8], wait: Wait) -> Result<usize, ReadError> {
     loop {
-        // Before the first try as well: a pipe to which nobody has written yet reads as empty.
+        // Also before the first read: a pipe without a writer reads as empty.
         let ready = |deadline| os::wait_until_ready(&[(file.as_fd(), Interest::Read)], deadline);
         match wait {
             Wait::Never => {}
-            Wait::Until(end) if ready(Some(end))? != [true] => return Err(silent()),
+            Wait::Until(end) if ready(Some(end))? != [true] => return Err(timed_out()),
             Wait::Until(_) => {}
-            Wait::ForEver => drop(ready(None)?),
+            Wait::Forever => drop(ready(None)?),
         }
         match (file.read(buffer), wait) {
             (Ok(read), _) => return Ok(read),
             (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {}
             (Err(error), wait) if error.kind() == io::ErrorKind::WouldBlock => match wait {
-                // It says that it is a file, and is waited for like a pipe: /proc/kmsg.
+                // A regular file that blocks, such as /proc/kmsg.
                 Wait::Never => return Err(ReadError::NotRegular),
-                Wait::Until(end) if Instant::now() >= end => return Err(silent()),
-                Wait::Until(_) | Wait::ForEver => {}
+                Wait::Until(end) if Instant::now() >= end => return Err(timed_out()),
+                Wait::Until(_) | Wait::Forever => {}
             },
             (Err(error), _) => return Err(error.into()),
         }
     }
 }
 
-/// Reads to the end. The buffer grows by moving to a new one, and the old is wiped.
+/// Reads to the end. A buffer that is full is copied to a larger one and wiped.
 fn read_to_limit(
     file: &File,
     expected: u64,
     limit: u64,
     wait: Wait,
 ) -> Result<Zeroizing<Vec<u8>>, ReadError> {
-    // One byte more than is expected, so that the end shows without growing.
-    let room = |n: u64| usize::try_from(n.min(limit).saturating_add(1)).unwrap_or(usize::MAX);
-    let mut buffer = Zeroizing::new(vec![0; room(expected.max(4096))]);
+    // One byte more than expected, so that the end is seen without another buffer.
+    let size = |n: u64| usize::try_from(n.min(limit).saturating_add(1)).unwrap_or(usize::MAX);
+    let mut buffer = Zeroizing::new(vec![0; size(expected.max(4096))]);
     let mut filled = 0;
     loop {
         if filled == buffer.len() {
             if filled as u64 > limit {
                 return Err(ReadError::TooLarge);
             }
-            let mut larger = Zeroizing::new(vec![0; room(filled as u64 * 2)]);
+            let mut larger = Zeroizing::new(vec![0; size(filled as u64 * 2)]);
             larger[..filled].copy_from_slice(&buffer);
             buffer = larger;
         }
@@ -197,8 +215,21 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_says_it_is_empty_is_read_all_the_same() {
+    fn a_file_of_length_zero_is_read_to_its_end() {
         assert!(!read_regular(Path::new("/proc/self/status"), 1 << 20).unwrap().0.is_empty());
+    }
+
+    #[test]
+    fn the_reason_is_the_same_in_every_message() {
+        for (error, limit, text) in [
+            (ReadError::NotFound, 9, "no such file or directory"),
+            (ReadError::NotRegular, 9, "not a regular file"),
+            (ReadError::TooLarge, 64 << 10, "larger than 64 KiB"),
+            (ReadError::TooLarge, 2 << 20, "larger than 2 MiB"),
+            (io::Error::from_raw_os_error(libc::EACCES).into(), 9, "permission denied"),
+        ] {
+            assert_eq!(error.text(limit), text);
+        }
     }
 
     #[test]
@@ -212,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_regular_file_is_refused_without_waiting() {
+    fn a_file_that_is_not_regular_is_refused_without_waiting() {
         let d = Directory::new();
         let _listener = UnixListener::bind(d.path.join("socket")).unwrap();
         let made = std::process::Command::new("mkfifo").arg(d.path.join("fifo")).status();
@@ -226,16 +257,16 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_nobody_writes_to_is_given_up() {
+    fn a_pipe_without_data_times_out() {
         let d = Directory::new();
         let fifo = d.path.join("fifo");
         assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let read = |patience| read_stream_within(&fifo, 100, patience).map(|(bytes, _)| bytes);
-        let silent = |result| match result {
+        let timed_out = |result| match result {
             Err(ReadError::Io(error)) => error.kind() == io::ErrorKind::TimedOut,
             _ => false,
         };
-        assert!(silent(read(Duration::from_millis(1))));
+        assert!(timed_out(read(Duration::from_millis(1))));
         std::thread::scope(|scope| {
             let reading = scope.spawn(|| read(Duration::from_secs(45)));
             // Opening waits for the reader.
@@ -248,7 +279,7 @@ mod tests {
         // Something, and then no end of it.
         let mut both = OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
         both.write_all(b"AGE-").unwrap();
-        assert!(silent(read(Duration::from_millis(1))));
+        assert!(timed_out(read(Duration::from_millis(1))));
     }
 
     #[test]

@@ -1,18 +1,18 @@
-//! Why a file was not replaced.
+//! The errors of replacing a file.
 
 use std::io;
 
 use crate::error::os_text;
 
-/// Why a file was not replaced, or not surely so.
+/// Why a file was not replaced, or not durably.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ReplaceError {
     /// Nothing has changed: what happened, and what to do about it.
     NotSaved(String, Option<&'static str>),
-    /// The new file is in place, but the directory's fsync failed, so a power cut may undo it.
+    /// The new file is in place, but fsync(2) of the directory failed, so a power cut may undo it.
     NotDurable(String),
-    /// Nothing was tried: everybody may rename files in this directory (world-writable, no sticky
-    /// bit).
+    /// Nothing was tried: all users can rename files in this directory, which is world-writable and has
+    /// no sticky bit.
     UnsafeDirectory,
 }
 

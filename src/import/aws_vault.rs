@@ -189,11 +189,13 @@ fn sealed(name: &str, path: &Path) -> std::result::Result<(Zeroizing<Vec<u8>>, u
     if ProfileName::new(name).is_err() {
         return Err(failed(Class::Usage, "no profile can have this name"));
     }
-    let (file, _) = file::read_regular(path, jwe::LIMIT).map_err(|error| match error {
-        ReadError::NotFound => failed(Class::NotFound, "it is not there any more"),
-        ReadError::NotRegular => failed(Class::Damaged, "it is not a file"),
-        ReadError::TooLarge => failed(Class::Damaged, "it is too large"),
-        ReadError::Io(error) => failed(Class::Other, &os_text(&error)),
+    let (file, _) = file::read_regular(path, jwe::LIMIT).map_err(|error| {
+        let class = match error {
+            ReadError::NotFound => Class::NotFound,
+            ReadError::NotRegular | ReadError::TooLarge => Class::Damaged,
+            ReadError::Io(_) => Class::Other,
+        };
+        failed(class, &error.text(jwe::LIMIT))
     })?;
     match Jwe::parse(&file).map(|jwe| jwe.rounds) {
         Ok(rounds) => Ok((file, rounds)),

@@ -16,7 +16,7 @@ use super::record::{Freshness, Record};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::file::{self, Lock, LockError};
+use crate::file::{self, Holder, Lock, LockError};
 
 /// The longest wait for another process, out of the 50 s that all calls together have.
 pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
@@ -211,10 +211,7 @@ impl Cache {
             self.nowhere();
             return Ok(None);
         };
-        let locked = file::make_parents(&path)
-            .map_err(LockError::from)
-            .and_then(|()| file::lock(&path, wait));
-        match locked {
+        match file::lock_with_parents(&path, wait) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Planted(planted)) => {
                 self.unusable(&std::io::Error::other(planted.to_string()));
@@ -224,15 +221,12 @@ impl Cache {
                 self.unusable(&error);
                 Ok(None)
             }
-            Err(LockError::Busy { pid }) => {
-                let who = pid
-                    .map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                Err(Error::busy(format!(
-                    "{who} is making the same session, waited {} s",
-                    wait.as_secs()
-                ))
-                .hint("try again; if that process hangs, end it"))
-            }
+            Err(LockError::Busy { pid }) => Err(Error::busy(format!(
+                "{} is making the same session, waited {} s",
+                Holder { pid },
+                wait.as_secs()
+            ))
+            .hint("try again; if that process hangs, end it")),
         }
     }
 

@@ -16,7 +16,7 @@ use super::envelope::LEDGER;
 use super::totp_claims::{Claimed, Now, Pick, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Lock, LockError, Planted};
+use crate::file::{self, Holder, Lock, LockError, Planted};
 use crate::random;
 
 /// What a call needs after its code is due.
@@ -199,10 +199,7 @@ impl Ledger<'_> {
             return Ok(None);
         };
         let wait = deadline.saturating_duration_since(Instant::now());
-        let locked = file::make_parents(&path)
-            .map_err(LockError::from)
-            .and_then(|()| file::lock(&path, wait));
-        match locked {
+        match file::lock_with_parents(&path, wait) {
             Ok(lock) => Ok(Some(lock)),
             // Codes that nobody writes down would lock the device.
             Err(LockError::Planted(planted)) => {
@@ -213,12 +210,11 @@ impl Ledger<'_> {
                 Ok(None)
             }
             Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
-            Err(LockError::Busy { pid }) => {
-                let who = pid
-                    .map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                Err(Error::busy(format!("{who} holds the ledger of MFA codes and does not let go"))
-                    .hint("try again; if that process hangs, end it"))
-            }
+            Err(LockError::Busy { pid }) => Err(Error::busy(format!(
+                "{} holds the ledger of MFA codes and does not let go",
+                Holder { pid }
+            ))
+            .hint("try again; if that process hangs, end it")),
         }
     }
 

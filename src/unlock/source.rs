@@ -11,7 +11,7 @@ use super::owner::{self, Ids};
 use super::table::{At, KeySource, Purpose};
 use super::{KEY_LIMIT, Material, SecretKind, ci, keyring};
 use crate::env::Env;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result};
 use crate::file::{self, Descriptor, Meta, ReadError};
 use crate::os;
 use crate::reporter::Reporter;
@@ -146,17 +146,12 @@ impl<'a> Reader<'a> {
             Ok(read) => read,
             Err(ReadError::NotFound) => return Ok(None),
             Err(error) => {
-                let what = match error {
-                    ReadError::TooLarge => format!("it is over {KEY_LIMIT} bytes"),
-                    ReadError::Io(error) => os_text(&error),
-                    ReadError::NotRegular | ReadError::NotFound => "it is not a file".to_owned(),
-                };
-                let name = purpose.name();
-                return Err(Error::locked(format!("cannot read the {name} {label}: {what}")));
+                let (name, why) = (purpose.name(), error.text(KEY_LIMIT));
+                return Err(Error::locked(format!("cannot read the {name} {label}: {why}")));
             }
         };
         if let Some(descriptor) = descriptor {
-            file::withdraw(descriptor, &meta);
+            file::close_inherited(descriptor, &meta);
         }
         if !matches!(descriptor, Some(Descriptor::Own(_))) {
             self.check_who_else(path, purpose, &meta)?;

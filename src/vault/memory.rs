@@ -221,8 +221,7 @@ impl Memory {
     /// path before.
     fn lock(&self) -> Result<Locks, String> {
         let lock = |entry: &Entry| {
-            file::make_parents(&entry.file).map_err(|error| os_text(&error))?;
-            file::lock(&entry.file, LOCK_WAIT).map_err(|error| match error {
+            file::lock_with_parents(&entry.file, LOCK_WAIT).map_err(|error| match error {
                 LockError::Busy { .. } => "another process is writing there".to_owned(),
                 LockError::Planted(planted) => planted.to_string(),
                 LockError::Io(error) => os_text(&error),

@@ -1,4 +1,4 @@
-//! Whose lock files count, and who may open ours.
+//! Whose lock files are used, and who may open ours.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -11,24 +11,24 @@ use super::super::directory_of;
 use super::super::dress::set_mode;
 use crate::os;
 
-/// What another user has put where a lock file belongs, in a directory where everybody may make files.
-/// Whose file it is could hold the lock for ever, or put another file in its place.
+/// Another user's file in the place of a lock file, in a sticky directory. That user could hold the lock
+/// without end, or replace the file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Planted {
-    /// Where it stands.
+    /// Its path.
     path: PathBuf,
-    /// Whose it is.
+    /// Its owner.
     uid: u32,
-    /// What it is.
+    /// Its kind.
     what: What,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum What {
-    /// A lock file, a symbolic link and so on, of another user's.
+    /// A file of this kind that belongs to another user.
     Theirs(&'static str),
-    /// Another name of a file of ours, root's and so on. Who gave it that name may read the file, and
-    /// that is enough to lock it.
+    /// A hard link to a file of ours, of root and so on. The user who made the link may read the file,
+    /// which is enough to lock it.
     HardLink,
 }
 
@@ -50,15 +50,15 @@ impl fmt::Display for Planted {
     }
 }
 
-/// Looks at what stands in a lock file's place. In a sticky directory, where who may make files may not
-/// remove those of others, it must belong to this user, root, the directory's owner or the owner of the
-/// guarded file; or to one of the guarded file's group, if that may write it.
+/// Checks the file in a lock file's place. In a sticky directory, where users cannot remove each other's
+/// files, it must belong to this user, root, the directory's owner or the guarded file's owner; or to a
+/// member of the guarded file's group, if the group may write that file.
 ///
-/// The group of a file shows that its owner is in that group (chown(2)), but not in a set-group-id
-/// directory that everybody can write: there every new file gets the directory's group.
+/// The group of a file shows that its owner is a member (chown(2)), except in a world-writable
+/// set-group-id directory, where every new file gets the directory's group.
 ///
 /// # Errors
-/// The directory cannot be looked at.
+/// The error of stat(2) on the directory.
 pub(super) fn planted(name: &Path, lock: &Metadata, guarded: &Path) -> io::Result<Option<Planted>> {
     let directory = directory_of(name).metadata()?;
     if directory.mode() & 0o1000 == 0 {
@@ -90,13 +90,13 @@ fn kind(about: &Metadata) -> &'static str {
     }
 }
 
-/// Whoever may write the guarded file must be able to lock it, and nobody else: to lock a file one need
-/// only read it, so a reader of the vault could stop every writer. A group that may replace files in the
-/// directory may write it too, in effect. If that cannot be had, the lock stays its owner's, and the
-/// others are told "permission denied".
+/// Lets those who may write the guarded file open its lock file, and nobody else: read access is enough
+/// to lock a file, so a reader of the vault could block every writer. A group that may replace files in
+/// the directory can write it in effect. If the permissions cannot be set, the lock file stays its
+/// owner's, and the others get "permission denied".
 pub(super) fn share(file: &File, name: &Path, guarded: &Path) {
     let (Ok(own), guard) = (file.metadata(), guarded.metadata().ok()) else { return };
-    // Root's lock would shut the owner out.
+    // A lock file that stays root's would lock the owner out.
     if let Some(about) = guard.as_ref().filter(|about| about.uid() != own.uid()) {
         let _ = fchown(file, Some(about.uid()), None);
     }
@@ -121,8 +121,8 @@ pub(super) fn share(file: &File, name: &Path, guarded: &Path) {
     };
 }
 
-/// The same for a lock file that is there, if it is this user's: the guarded file may be shared with
-/// others since, or no longer.
+/// As [`share`] for an existing lock file of this user: the permissions of the guarded file may have
+/// changed.
 pub(super) fn share_again(file: &File, name: &Path, guarded: &Path) {
     let uid = os::effective_uid();
     let ours = |about: io::Result<Metadata>| about.map_or(true, |about| about.uid() == uid);
@@ -131,16 +131,16 @@ pub(super) fn share_again(file: &File, name: &Path, guarded: &Path) {
     }
 }
 
-/// True for a lock file that this user may not open, though the guarded file may be written: it was made
-/// when the file was its owner's alone. It may be removed, in a directory where this user could replace
-/// the guarded file itself. An update is lost by that no more than by any other writer. Whoever held it
-/// looks, after making its temporary file and before the rename, whether its lock still [counts]; and
-/// whoever took it over removes temporary files before reading. So if the rename is yet to come, then
-/// either the former has noticed, or there is nothing left to rename.
+/// True for a lock file that this user may not open although it may write the guarded file: the lock file
+/// was created while only its owner could write that. It may be removed in a directory where this user can
+/// replace the guarded file itself. No update is lost by that. The former holder checks, after creating its
+/// temporary file and before the rename, that its lock still [counts]; and the process that takes over
+/// removes temporary files before it reads. So a former holder that has not renamed yet either notices,
+/// or has no temporary file left to rename.
 ///
 /// [counts]: super::Lock::counts
 pub(super) fn may_take_over(lock: &Metadata, guarded: &Path) -> bool {
-    // A process id at most: what else has the lock's name is somebody's file.
+    // At most a process id: a longer file of this name is not a lock file.
     let a_lock = lock.is_file() && lock.nlink() == 1 && lock.len() <= 11;
     let directory = directory_of(guarded);
     let sticky = directory.metadata().map_or(true, |about| about.mode() & 0o1000 != 0);

@@ -116,7 +116,7 @@ fn every_flag_and_variable_that_names_a_descriptor_closes_it() {
     }
     // Only a pipe that was named is waited for.
     let script = "ln -s /dev/fd/9 .config/vault/identity.txt; mkfifo fifo; \
-                  vault list 9<>fifo 2>said; echo $?; grep -c 'it is not a file' said";
+                  vault list 9<>fifo 2>said; echo $?; grep -c 'not a regular file' said";
     from_a_shell(&test, script).expect_stdout("4\n1\n").run();
 }
 

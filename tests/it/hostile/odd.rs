@@ -41,8 +41,8 @@ const READERS: [Reader; 5] = [
         variable: None,
         status: 4,
         error: "cannot read the key file odd: {}",
-        not_a_file: "it is not a file",
-        too_large: "it is over 65536 bytes",
+        not_a_file: "not a regular file",
+        too_large: "larger than 64 KiB",
         missing: (4, "the key file odd (--identity) is not there"),
     },
     Reader {
@@ -50,8 +50,8 @@ const READERS: [Reader; 5] = [
         variable: None,
         status: 4,
         error: "cannot read the passphrase file odd: {}",
-        not_a_file: "it is not a file",
-        too_large: "it is over 65536 bytes",
+        not_a_file: "not a regular file",
+        too_large: "larger than 64 KiB",
         missing: (4, "the passphrase file odd (--passphrase-file) is not there"),
     },
     Reader {

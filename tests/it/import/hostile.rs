@@ -42,7 +42,7 @@ fn a_hostile_file_is_refused_fast_and_the_rest_is_imported() {
         ("zip", with_header("{", "{\"zip\":\"DEF\","), "its header has what aws-vault's have not"),
         ("cut", prod()[..prod().len() - 1].to_owned(), "it is not a file of aws-vault's"),
         ("empty", String::new(), "it is not a file of aws-vault's"),
-        ("large", "x".repeat(70_000), "it is too large"),
+        ("large", "x".repeat(70_000), "larger than 64 KiB"),
         ("text", "hello".to_owned(), "it is not a file of aws-vault's"),
         // Another's file in its place.
         ("swapped", prod(), "it holds an item of another name"),
@@ -103,9 +103,9 @@ fn what_is_no_file_is_refused_and_not_waited_for() {
     assert_eq!(unsafe { libc::mkfifo(pipe.as_ptr(), 0o600) }, 0);
     std::os::unix::fs::symlink("/dev/zero", keys.join("zero")).expect("a symlink");
     std::fs::create_dir(keys.join("directory")).expect("a directory");
-    let table = "pipe  -                     failed: it is not a file\n\
+    let table = "pipe  -                     failed: not a regular file\n\
                  prod  AKIAIOSFODNN7EXAMPLE  new\n\
-                 zero  -                     failed: it is not a file\n";
+                 zero  -                     failed: not a regular file\n";
     let import = test.command(["import", "--from", "aws-vault", "--dir", "keys"]);
     import.expect_status(5).expect_stdout(table).run();
 }

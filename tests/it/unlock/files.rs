@@ -37,7 +37,7 @@ fn a_named_file_that_is_not_there_is_an_error_that_says_who_named_it() {
         let error = format!("vault: error: the {what} nowhere ({name}) is not there\n");
         locked(&test.clone().env(name, "nowhere"), &[], &error);
     }
-    let error = "vault: error: cannot read the key file .config: it is not a file\n";
+    let error = "vault: error: cannot read the key file .config: not a regular file\n";
     locked(&test, &["-i", ".config"], error);
 }
 
@@ -188,7 +188,11 @@ fn what_lies_around_and_is_no_file_is_not_waited_for() {
         test.command(["-c", &make]).program("sh").run();
         let output = test.command(["list"]).any_status().run();
         assert_eq!(output.status, 4, "{}", output.stderr);
-        assert!(output.stderr.contains(&format!("{path}: it is not a file")), "{}", output.stderr);
+        assert!(
+            output.stderr.contains(&format!("{path}: not a regular file")),
+            "{}",
+            output.stderr
+        );
         std::fs::remove_file(test.home().join(path)).unwrap();
     }
 }
