@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::stdin::STDIN_LIMIT;
-use crate::error::{Class, Error, Result, os_text};
+use crate::error::{Class, Error, Result};
 use crate::file;
 use crate::os;
 use crate::prompt::Prompt;
@@ -41,13 +41,8 @@ pub fn recipients(
             false => file::read_stream(path, RECIPIENTS_LIMIT),
         };
         let (bytes, _) = read.map_err(|error| {
-            let what = match error {
-                file::ReadError::NotFound => "it is not there".to_owned(),
-                file::ReadError::TooLarge => "it is over 64 KiB".to_owned(),
-                file::ReadError::NotRegular => "it is not a file".to_owned(),
-                file::ReadError::Io(error) => os_text(&error),
-            };
-            Error::usage(format!("cannot read the recipients file {shown}: {what}"))
+            let why = error.text(RECIPIENTS_LIMIT);
+            Error::usage(format!("cannot read the recipients file {shown}: {why}"))
         })?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| Error::usage(format!("the recipients file {shown} is not text")))?;

@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::program::failed;
 use super::session::CredentialSession;
-use crate::error::{Error, Result, os_text};
-use crate::file::{self, ReadError};
+use crate::error::{Error, Result};
+use crate::file;
 use crate::profile::Token;
 use crate::secret::Secret;
 
@@ -53,10 +53,7 @@ impl CredentialSession<'_> {
 pub(super) fn read(path: &Path, what: &str, by: &str) -> Result<Vec<u8>> {
     let why = match file::read_stream(path, FILE_LIMIT) {
         Ok((mut bytes, _)) => return Ok(std::mem::take(&mut *bytes)),
-        Err(ReadError::NotFound) => "no such file or directory".to_owned(),
-        Err(ReadError::NotRegular) => "not a file".to_owned(),
-        Err(ReadError::TooLarge) => "larger than any token".to_owned(),
-        Err(ReadError::Io(error)) => os_text(&error),
+        Err(error) => error.text(FILE_LIMIT),
     };
     Err(Error::other(format!("cannot read {what} {} ({by}): {why}", path.display())))
 }

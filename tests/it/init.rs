@@ -205,8 +205,11 @@ fn init_refuses_what_nobody_or_nothing_could_open() {
             &format!("line 2 of the recipients file: that is not a recipient\n{kinds}"),
         ),
         (&["init", "-R", "binary"], "the recipients file binary is not text\n"),
-        (&["init", "-R", "nowhere"], "cannot read the recipients file nowhere: it is not there\n"),
-        (&["init", "-R", "."], "cannot read the recipients file .: it is not a file\n"),
+        (
+            &["init", "-R", "nowhere"],
+            "cannot read the recipients file nowhere: no such file or directory\n",
+        ),
+        (&["init", "-R", "."], "cannot read the recipients file .: not a regular file\n"),
         (
             &["init", "--passphrase"],
             "a new passphrase is wanted, and there is no terminal to ask on\n\

@@ -272,7 +272,7 @@ fn a_token_that_cannot_be_had_is_said() {
         (
             &"x".repeat(40_000),
             "cannot read the web identity token [HOME]/token (web_identity_token_file of profile \
-             \"ci\"): larger than any token",
+             \"ci\"): larger than 32 KiB",
         ),
     ] {
         let test = test.clone().file("token", token, 0o600);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::context::Context;
 use super::super::stdin::stdin_text;
 use crate::cli::import::{Import, Source};
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result};
 use crate::exec;
 use crate::file::{self, ReadError};
 use crate::import::pass::Store;
@@ -146,15 +146,10 @@ pub fn credentials_file(context: &Context) -> Result<PathBuf> {
 fn credentials_text(path: &Path) -> Result<zeroize::Zeroizing<String>> {
     let shown = path.display();
     let (mut bytes, _) = file::read_regular(path, profile::FILE_LIMIT).map_err(|error| {
-        let why = match error {
-            ReadError::NotFound => {
-                return Error::not_found(format!("there is no credentials file {shown}"));
-            }
-            ReadError::NotRegular => "not a regular file".to_owned(),
-            ReadError::TooLarge => "larger than 1 MiB".to_owned(),
-            ReadError::Io(error) => os_text(&error),
-        };
-        Error::other(format!("cannot read {shown}: {why}"))
+        if matches!(error, ReadError::NotFound) {
+            return Error::not_found(format!("there is no credentials file {shown}"));
+        }
+        Error::other(format!("cannot read {shown}: {}", error.text(profile::FILE_LIMIT)))
     })?;
     String::from_utf8(std::mem::take(&mut *bytes)).map(Into::into).map_err(|error| {
         zeroize::Zeroize::zeroize(&mut error.into_bytes());

@@ -59,9 +59,9 @@ const READERS: [Reader; 5] = [
         variable: None,
         status: 2,
         error: "cannot read the recipients file odd: {}",
-        not_a_file: "it is not a file",
-        too_large: "it is over 64 KiB",
-        missing: (2, "cannot read the recipients file odd: it is not there"),
+        not_a_file: "not a regular file",
+        too_large: "larger than 64 KiB",
+        missing: (2, "cannot read the recipients file odd: no such file or directory"),
     },
     Reader {
         words: &["list", "--profiles"],
