@@ -28,7 +28,7 @@ use crate::os;
 use crate::place::Places;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
-use crate::sealed::Turns;
+use crate::sealed::DerivationQueue;
 use crate::unlock::Named;
 use crate::vault::{Access, Pin};
 
@@ -119,7 +119,7 @@ fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access
         state: None,
         slot_memory: state.map(|(dir, _)| dir.clone()),
         max_passphrase_memory: max_memory?,
-        turns: Turns::nobody(),
+        turns: DerivationQueue::none(),
         prompt: Prompt::new(true, None),
         reporter: SILENT,
     })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::context::Context;
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
-use crate::sealed::{self, Turns};
+use crate::sealed::{self, DerivationQueue};
 use crate::session::Cache;
 use crate::vault::{Access, Payload, Pin};
 
@@ -25,7 +25,7 @@ impl Context<'_> {
             slot_memory: state.as_ref().map(|(dir, _)| dir.clone()),
             state,
             max_passphrase_memory: self.max_passphrase_memory()?,
-            turns: Turns::new(|| places.host_dir(), self.reporter, prompt.deadline()),
+            turns: DerivationQueue::new(|| places.host_dir(), self.reporter, prompt.deadline()),
             prompt: *prompt,
             reporter: self.reporter,
         })
@@ -94,7 +94,7 @@ impl Context<'_> {
             return Ok(mib);
         }
         if !self.env.is_set(NAME) {
-            return Ok(sealed::MEMORY_UNASKED);
+            return Ok(sealed::DEFAULT_MAX_MEMORY);
         }
         let mib = self.env.get(NAME).and_then(|text| text.parse().ok());
         mib.filter(|mib| (64..=1024).contains(mib)).ok_or_else(|| {

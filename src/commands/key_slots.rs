@@ -9,7 +9,7 @@ use crate::file;
 use crate::os;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
-use crate::sealed::{self, Cost, MEMORY_UNASKED, Slot};
+use crate::sealed::{self, Cost, DEFAULT_MAX_MEMORY, Slot};
 use crate::secret::Secret;
 use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry};
 
@@ -114,9 +114,9 @@ pub fn warn_of_cost(memory: u32, reporter: Reporter) {
             "each unlocking by passphrase takes {memory} MiB: a container with less memory is killed while it tries"
         ));
     }
-    if memory > MEMORY_UNASKED {
+    if memory > DEFAULT_MAX_MEMORY {
         reporter.warn(format!(
-            "more than {MEMORY_UNASKED} MiB are not accepted unasked: other machines open the vault by this \
+            "more than {DEFAULT_MAX_MEMORY} MiB are not accepted unasked: other machines open the vault by this \
              passphrase with --max-passphrase-memory {memory} or \
              AWS_VAULT_MAX_PASSPHRASE_MEMORY={memory}, the first time at least"
         ));

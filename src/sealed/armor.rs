@@ -1,8 +1,8 @@
-//! The armor: base64 between two marker lines, for those who want the vault as text.
+//! ASCII armor: the vault as base64 between two marker lines (<https://c2sp.org/age#ascii-armor>).
 //!
-//! <https://c2sp.org/age#ascii-armor>. Armor exists to be carried as text, so what a transport does to
-//! the ends of lines is allowed, as in age(1): each may be LF or CRLF, the last may be missing, and
-//! white space may follow. All else must be what [`encode`] would write.
+//! Text transports change line endings, so these are accepted as in age(1): a line may end with LF or
+//! CRLF, the last one with nothing, and white space may follow. Everything else must be exactly what
+//! [`encode`] writes.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,21 +11,21 @@ use base64::engine::general_purpose::STANDARD;
 const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----\n";
 /// The last line.
 const END: &str = "-----END AGE ENCRYPTED FILE-----\n";
-/// How every armored file starts, whatever ends its first line.
+/// The first line without its line ending.
 const MARK: &[u8] = b"-----BEGIN AGE ENCRYPTED FILE-----";
 /// Base64 characters in a line; only the last line may have fewer.
 const COLUMNS: usize = 64;
-/// The most bytes of white space that age(1) takes after the last line.
+/// The most bytes of white space that age(1) accepts after the last line.
 const AFTER_LIMIT: usize = 1023;
-/// That white space.
+/// The bytes that count as white space there.
 const WHITE_SPACE: &[u8] = b" \t\n\x0b\x0c\r";
 
-/// True if the file means to be armored; whether it is, [`decode`] says.
+/// True if the file begins as an armored one; [`decode`] tells whether it is valid.
 pub(super) fn is_armored(file: &[u8]) -> bool {
     file.trim_ascii_start().starts_with(MARK)
 }
 
-/// The binary file as text.
+/// The armored form of a binary file.
 pub(super) fn encode(binary: &[u8]) -> Vec<u8> {
     let encoded = STANDARD.encode(binary);
     let lines = encoded.len().div_ceil(COLUMNS);
@@ -39,15 +39,15 @@ pub(super) fn encode(binary: &[u8]) -> Vec<u8> {
     text
 }
 
-/// The binary file of an armored one, if the text is what [`encode`] writes for it, but for the ends of
-/// its lines and what follows the last one.
+/// The binary form of an armored file; `None` if the text differs from what [`encode`] writes by more
+/// than its line endings and the white space after it.
 pub(super) fn decode(file: &[u8]) -> Option<Vec<u8>> {
     let length = file.iter().rposition(|b| !WHITE_SPACE.contains(b))? + 1;
     let (armor, after) = file.split_at(length);
     let after = match after {
         [] | [b'\r'] => &[],
         [b'\n', after @ ..] | [b'\r', b'\n', after @ ..] => after,
-        // A blank in the last line itself.
+        // White space within the last line.
         _ => return None,
     };
     if after.len() > AFTER_LIMIT {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_length_comes_back_and_is_spelled_as_age_spells_it() {
+    fn every_length_is_encoded_as_by_age_and_decoded() {
         for len in 0..200usize {
             let binary: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
             let text = encode(&binary);
@@ -88,13 +88,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_transport_does_to_the_ends_of_lines_is_allowed() {
+    fn other_line_endings_are_accepted() {
         let text = String::from_utf8(encode(&[7u8; 100])).unwrap();
         let crlf = text.replace('\n', "\r\n");
         for carried in [
             text.clone(),
             crlf.clone(),
-            // As a program does that ends each line that it changes in its own way.
+            // Mixed line endings.
             text.replacen('\n', "\r\n", 2),
             text.trim_end().to_owned(),
             crlf.trim_end().to_owned(),

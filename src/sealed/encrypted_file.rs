@@ -1,7 +1,7 @@
-//! Identity files under a passphrase, as `age -p` makes them: an age file that holds identities.
+//! Passphrase-protected identity files, as `age -p` writes them: an age file that contains identities.
 //!
-//! <https://c2sp.org/age#scrypt-recipient-type>. Its header has one stanza, so its form is checked here
-//! in a few lines before any parser of age sees it.
+//! <https://c2sp.org/age#scrypt-recipient-type>. The header has exactly one stanza, so a few lines check
+//! it here before age's parser reads it.
 
 use age::DecryptError;
 
@@ -11,22 +11,22 @@ use crate::error::{Error, Reason, Result};
 use crate::os::Blocks;
 use crate::secret::Secret;
 
-/// The most work that is done for a passphrase, as the binary logarithm of scrypt's N: age(1)'s limit.
-/// `age -p` writes 18. N KiB of memory are taken.
+/// The largest work factor, the binary logarithm of scrypt's N: age(1)'s limit. `age -p` writes 18. scrypt
+/// needs N KiB of memory.
 const WORK_LIMIT: u8 = 22;
 /// Base64 characters of 16 and of 32 bytes.
 const SALT_COLUMNS: usize = 22;
 const COLUMNS: usize = 43;
 
-/// The file; nothing in it is secret without its passphrase.
+/// A passphrase-protected identity file. Nothing in it is secret without the passphrase.
 pub(super) struct EncryptedFile {
     file: Vec<u8>,
     work: u8,
 }
 
 impl EncryptedFile {
-    /// Takes an age file that is encrypted by a passphrase and has the form of one. What is wrong is
-    /// said in words that fit behind the file's name.
+    /// Reads an age file that is encrypted with a passphrase. The error is text that follows the file's
+    /// name.
     pub(super) fn parse(file: Vec<u8>) -> Result<Self, String> {
         let mut lines = file.splitn(5, |&b| b == b'\n');
         let (version, stanza) = (lines.next(), lines.next().unwrap_or_default());
@@ -34,9 +34,11 @@ impl EncryptedFile {
             return Err("is an age file of another version, or damaged".to_owned());
         }
         let Some(arguments) = stanza.strip_prefix(b"-> scrypt ") else {
-            return Err("is an age file, and not one with a passphrase; an identity file holds \
-                        AGE-SECRET-KEY-1…"
-                .to_owned());
+            return Err(
+                "is an age file that is not encrypted with a passphrase; an identity file \
+                        holds AGE-SECRET-KEY-1…"
+                    .to_owned(),
+            );
         };
         let is_base64 = |text: &[u8], columns| text.len() == columns && canonical_base64(text);
         let whole = |line: Option<&[u8]>, mark: &[u8]| {
@@ -59,17 +61,17 @@ impl EncryptedFile {
         };
         if work > WORK_LIMIT {
             return Err(format!(
-                "wants too much work for its passphrase: 2^{work}, where age allows 2^{WORK_LIMIT}"
+                "has a work factor of {work} for its passphrase; age allows {WORK_LIMIT} at most"
             ));
         }
         Ok(Self { file, work })
     }
 
-    /// What is in it, or `None` if this is not the passphrase.
+    /// Decrypts the file; `None` if the passphrase is wrong.
     ///
-    /// Errors: class 4, naming `label`, if it is damaged; class 1 if there is not enough memory.
+    /// Errors: class 4, naming `label`, if the file is damaged; class 1 if there is not enough memory.
     pub(super) fn open(&self, passphrase: &Secret, label: &str) -> Result<Option<Secret>> {
-        // age would end the process where there is no memory.
+        // age aborts the process if an allocation fails.
         let kib = 1usize << self.work;
         if Blocks::new(kib).is_none() {
             return Err(Error::other(format!(

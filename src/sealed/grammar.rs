@@ -1,10 +1,10 @@
 //! The grammar of an age v1 file, checked before any parser of age sees the file.
 //!
-//! <https://c2sp.org/age>, "Encrypted file format". Three reasons to do it ourselves: age 0.12 parses
-//! a header in quadratic time (300 KB took 41 s); it forgives a missing empty last line, which age
-//! for Go does not; and a slot's cost must be known before anybody works for it. One pass over the
-//! header, which is at most 16 KiB whatever the file's length; nothing is allocated by a number that
-//! stands in the file.
+//! <https://c2sp.org/age>, "Encrypted file format". There are three reasons for a check of our own: age
+//! 0.12 parses a header in quadratic time (300 KB took 41 s); it accepts a stanza whose empty last line is
+//! missing, which age for Go refuses; and the cost of a slot must be known before a key is derived. The
+//! check is one pass over the header, at most 16 KiB whatever the file's length, and allocates nothing by
+//! a number in the file.
 
 use super::slot::{self, Slot};
 use super::stanza::{COLUMNS, PAYLOAD_MIN, STANZA, canonical_base64, vchars};
@@ -13,28 +13,28 @@ use crate::error::{Error, Result};
 
 /// The first line up to the version.
 const MAGIC: &[u8] = b"age-encryption.org/";
-/// The one version there is.
+/// The only version.
 const VERSION: &[u8] = b"v1";
-/// What begins the last line of the header.
+/// The prefix of the header's last line.
 const MAC: &[u8] = b"--- ";
 /// The header's HMAC-SHA256, 32 bytes in base64.
 const MAC_COLUMNS: usize = 43;
-/// age's own passphrase encryption, whose cost is not ours to bound and whose stanza stands alone.
+/// age's passphrase encryption: the stanza stands alone in a header, and its cost is not limited here.
 const SCRYPT: &str = "scrypt";
-/// The stanzas of age's own keys.
+/// The stanza type of age's native keys.
 const X25519: &str = "X25519";
-/// Base64 characters of 32 bytes: a share, and a wrapped file key with its tag.
+/// Base64 characters of 32 bytes: an ephemeral share, or a wrapped file key with its tag.
 const SHARE_COLUMNS: usize = 43;
 
-/// A file that follows the grammar and keeps the limits. Nothing in it is authenticated yet.
+/// A file that follows the grammar and is within the limits. Nothing in it is authenticated yet.
 pub struct Scanned {
-    /// True if the file was text.
+    /// True if the file was armored.
     pub armored: bool,
     /// The passphrase slots, in the order of the header. Their costs are within the limits.
     pub slots: Vec<Slot>,
     /// The type names of all stanzas, in the order of the header.
     pub stanzas: Vec<String>,
-    /// The types of the ssh keys that it is for, each with its tag, as in the header.
+    /// Type and tag of each ssh stanza, as in the header.
     pub(super) ssh: Vec<String>,
     /// The binary age file.
     pub(super) body: Vec<u8>,
@@ -59,8 +59,8 @@ impl std::fmt::Debug for Scanned {
 
 /// Checks the whole file against the C2SP age v1 grammar and the limits.
 ///
-/// Errors: class 5 for what is no age file, is cut, or holds a malformed passphrase slot; class 6 for
-/// a file, header, number of stanzas or slot cost over the limits.
+/// Errors: class 5 if it is not an age file, is cut short, or has a malformed passphrase slot; class 6 if
+/// the file, its header, the number of stanzas or the cost of a slot is over the limits.
 pub fn scan(file: &[u8]) -> Result<Scanned> {
     if file.len() as u64 > FILE_LIMIT {
         return Err(Error::refused("the vault file is larger than 2 MiB"));
@@ -71,8 +71,8 @@ pub fn scan(file: &[u8]) -> Result<Scanned> {
     let armored = armor::is_armored(file);
     let body = if armored {
         armor::decode(file).ok_or_else(|| {
-            Error::damaged("the vault file's armor is not as it was written")
-                .hint("text or blanks before it, in its lines or after it do that; restore a copy")
+            Error::damaged("the vault file's armor is damaged")
+                .hint("text or blanks were added before, in or after it; restore a copy")
         })?
     } else {
         file.to_vec()
@@ -81,27 +81,27 @@ pub fn scan(file: &[u8]) -> Result<Scanned> {
     Ok(Scanned { armored, slots, stanzas, ssh, body })
 }
 
-/// What the header says.
+/// The parts of the header that are used.
 struct Header {
     slots: Vec<Slot>,
     stanzas: Vec<String>,
     ssh: Vec<String>,
 }
 
-/// Walks over the header, line by line.
+/// Checks the header, line by line.
 fn header(file: &[u8]) -> Result<Header> {
     let mut lines = Lines { rest: file, left: HEADER_LIMIT };
 
     if !file.starts_with(MAGIC) {
-        // A file that was cut within its first words was an age file once.
-        return Err(if MAGIC.starts_with(file) { cut() } else { foreign() });
+        // A file that ends within the first words is an age file that was cut short.
+        return Err(if MAGIC.starts_with(file) { truncated() } else { not_age() });
     }
     match lines.next()?.strip_prefix(MAGIC) {
         Some(VERSION) => {}
         Some(version) if vchars(version) => {
-            return Err(Error::damaged("the file is of another version of age than v1"));
+            return Err(Error::damaged("the file has another version of the age format than v1"));
         }
-        _ => return Err(foreign()),
+        _ => return Err(not_age()),
     }
 
     let mut slots = Vec::new();
@@ -139,7 +139,7 @@ fn header(file: &[u8]) -> Result<Header> {
         let kind = arguments.split(' ').next().unwrap_or_default();
         if kind == SCRYPT {
             return Err(Error::damaged(
-                "the file is encrypted by age's own passphrase, not a vault",
+                "the file is encrypted with a passphrase by age itself, so it is not a vault",
             ));
         }
         if kind == X25519 && !is_x25519(arguments, &body) {
@@ -156,7 +156,7 @@ fn header(file: &[u8]) -> Result<Header> {
     slot::check_together(&slots)?;
 
     if lines.rest.len() < PAYLOAD_MIN {
-        return Err(cut());
+        return Err(truncated());
     }
     Ok(Header { slots, stanzas, ssh })
 }
@@ -174,7 +174,7 @@ impl<'a> Lines<'a> {
             return Err(if self.rest.len() > self.left {
                 Error::refused("the vault's header is larger than 16 KiB")
             } else {
-                cut()
+                truncated()
             });
         };
         let (line, rest) = self.rest.split_at(end);
@@ -184,8 +184,8 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// One share and one wrapped file key, also where no key that is tried wants this stanza: whether a file
-/// is whole must not depend on who asks.
+/// True for one share and one wrapped file key. Every stanza is checked, also those that no key is tried
+/// on: whether a file is valid must not depend on the key.
 fn is_x25519(arguments: &str, body: &[u8]) -> bool {
     let share = arguments.strip_prefix(X25519).and_then(|rest| rest.strip_prefix(' '));
     body.len() == SHARE_COLUMNS
@@ -193,15 +193,15 @@ fn is_x25519(arguments: &str, body: &[u8]) -> bool {
             .is_some_and(|share| share.len() == SHARE_COLUMNS && canonical_base64(share.as_bytes()))
 }
 
-fn foreign() -> Error {
-    Error::damaged("the file is not a vault: it is no age file")
+fn not_age() -> Error {
+    Error::damaged("the file is not a vault: it is not an age file")
 }
 
 fn malformed() -> Error {
     Error::damaged("the vault's header is damaged")
 }
 
-fn cut() -> Error {
+fn truncated() -> Error {
     Error::damaged("the vault file is cut short")
 }
 
@@ -210,7 +210,7 @@ mod tests {
     use super::*;
     use crate::error::Class;
 
-    /// A file of these header lines; the MAC is wrong, which the grammar does not see.
+    /// A file of these header lines. The MAC is wrong, which the grammar does not check.
     fn file(stanzas: &str) -> Vec<u8> {
         let mut file = format!("age-encryption.org/v1\n{stanzas}--- {}\n", "A".repeat(43));
         file.push_str(&"p".repeat(PAYLOAD_MIN));
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_grammar_passes() {
+    fn a_file_that_follows_the_grammar_is_accepted() {
         let full = "a".repeat(64);
         let scanned = scan(&file(&format!("-> a\n\n-> b ~ !\n{full}\n\n-> c\nAA\n"))).unwrap();
         assert_eq!(scanned.stanzas, ["a", "b", "c"]);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_in_the_grammar_is_damaged() {
+    fn a_file_that_breaks_the_grammar_is_damaged() {
         let full = "a".repeat(64);
         for bad in [
             String::new(),
@@ -263,8 +263,8 @@ mod tests {
     }
 
     #[test]
-    fn foreign_files_other_versions_and_cut_files_are_told_apart() {
-        assert!(scan(b"hello\n").unwrap_err().what.contains("no age file"));
+    fn other_files_other_versions_and_truncated_files_have_their_own_errors() {
+        assert!(scan(b"hello\n").unwrap_err().what.contains("not an age file"));
         assert!(scan(b"age-encryption.org/v2\n").unwrap_err().what.contains("version"));
         assert!(scan(b"age-enc").unwrap_err().what.contains("cut"));
         assert!(scan(b"").unwrap_err().what.contains("empty"));
@@ -294,8 +294,8 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_header_costs_nothing() {
-        // 2 MiB of stanzas: the pass ends at its limits, long before the file does.
+    fn a_header_over_the_limits_is_refused_quickly() {
+        // 2 MiB of stanzas: the check ends at the limits, long before the end of the file.
         let hostile = file(&"-> a\nAA\n".repeat(200_000));
         let started = std::time::Instant::now();
         assert_eq!(class(&hostile), Class::Refused);

@@ -1,4 +1,4 @@
-//! Opening: keys against stanzas, passphrases against slots, and what to say if nothing fits.
+//! Opening: identities are tried on stanzas and passphrases on slots, with one error if nothing opens.
 
 use std::cell::RefCell;
 
@@ -9,20 +9,20 @@ use zeroize::Zeroizing;
 use super::decrypt::decrypt;
 use super::grammar::Scanned;
 use super::identities::{Identity, Key};
+use super::passphrase_policy::PassphrasePolicy;
 use super::slot::{Slot, SlotKey};
-use super::terms::Terms;
 use super::unsupported::Unsupported;
-use super::{FileKey, copy_key, plugin};
+use super::{FileKey, copy_key, plugin, ssh};
 use crate::error::{Error, Reason, Result};
 use crate::secret::Secret;
 
 /// An opened vault.
 pub struct Opened {
-    /// The content, wiped when dropped.
+    /// The plaintext, wiped when dropped.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// The key that opened the content.
     pub file_key: FileKey,
-    /// The slot that a passphrase opened, and what was in it.
+    /// The slot that a passphrase opened, and its key.
     pub by_slot: Option<(Slot, SlotKey)>,
 }
 
@@ -32,61 +32,64 @@ impl std::fmt::Debug for Opened {
     }
 }
 
-/// Opens the file: the identities are tried against all stanzas, then the passphrases against the
-/// slots, under these terms, then the plugins, which may want a touch. The first that fits opens, and
-/// one that fails stops no other.
+/// Opens the file: the identities are tried on all stanzas, then the passphrases on the slots under this
+/// policy, then the plugins, which may need a touch. The first that fits opens the file; a failure of one
+/// does not stop the others.
 ///
-/// Errors: class 4 if nothing opens; class 5 if the header is not authentic, a slot opens while no
-/// X25519 stanza does, or the content is damaged or cut; class 6 if a passphrase was not tried because
-/// that costs too much; class 8 if its turn did not come; class 1 if there is no memory to try it.
+/// Errors: class 4 if nothing opens the file; class 5 if the header is not authentic, if a slot opens and
+/// no X25519 stanza does, or if the content is damaged or cut short; class 6 if a passphrase was not tried
+/// because of its cost; class 8 if the wait in the queue timed out; class 1 if there is not enough memory.
 pub fn open(
     scanned: &Scanned,
     identities: &[Identity],
     passphrases: &[Secret],
-    terms: Terms,
+    policy: PassphrasePolicy,
 ) -> Result<Opened> {
-    open_by(scanned, &Ring { identities, passphrases, terms, ..Ring::of(scanned) })
+    open_by(
+        scanned,
+        &AllIdentities { identities, passphrases, policy, ..AllIdentities::of(scanned) },
+    )
 }
 
-/// Opens the file by an ssh key under this passphrase of its own.
+/// Opens the file by a passphrase-protected ssh key, with the key's passphrase.
 ///
-/// Errors: class 4 if it is the passphrase of none of them that may open the file; class 8 if its turn
-/// did not come; else as [`open`].
+/// Errors: class 4 if it is not the passphrase of any ssh key that may open the file; class 8 if the wait
+/// in the queue timed out; otherwise as [`open`].
 pub fn open_by_locked_key(
     scanned: &Scanned,
     identities: &[Identity],
     passphrase: &Secret,
-    terms: Terms,
+    policy: PassphrasePolicy,
 ) -> Result<Opened> {
-    let turn = terms.turns.wait()?;
-    let asking = identities.iter().filter(|identity| identity.asks(scanned));
-    let unlocked: Vec<_> = asking.filter_map(|identity| identity.unlock(passphrase)).collect();
+    let turn = policy.queue.wait()?;
+    let locked = identities.iter().filter(|identity| identity.needs_passphrase(scanned));
+    let unlocked: Vec<_> = locked.filter_map(|identity| identity.unlock(passphrase)).collect();
     drop(turn);
     if unlocked.is_empty() {
-        return Err(Error::locked("the passphrase is not that of the ssh key"));
+        return Err(Error::locked("the passphrase does not unlock the ssh key"));
     }
-    open(scanned, &unlocked, &[], terms)
+    open(scanned, &unlocked, &[], policy)
 }
 
-/// Opens the file by what a passphrase got out of one of its slots before.
+/// Opens the file by the key of one of its slots, which a passphrase opened before.
 ///
-/// Errors: class 4 if the file has no such slot any more; else as [`open`].
+/// Errors: class 4 if the file no longer has that slot; otherwise as [`open`].
 pub fn open_by_slot_key(scanned: &Scanned, key: &SlotKey) -> Result<Opened> {
     if scanned.slots.iter().all(|slot| slot.name() != key.slot()) {
-        return Err(Error::locked("the vault's passphrase is another one than was unlocked"));
+        return Err(Error::locked("the vault's passphrase was changed after it was unlocked"));
     }
-    open_by(scanned, &Ring { slot_key: Some(key), ..Ring::of(scanned) })
+    open_by(scanned, &AllIdentities { slot_key: Some(key), ..AllIdentities::of(scanned) })
 }
 
-fn open_by(scanned: &Scanned, ring: &Ring) -> Result<Opened> {
-    let Ring { identities, passphrases, .. } = ring;
-    match (decrypt(&scanned.body, ring), ring.found.take()) {
+fn open_by(scanned: &Scanned, all: &AllIdentities) -> Result<Opened> {
+    let AllIdentities { identities, passphrases, .. } = all;
+    match (decrypt(&scanned.body, all), all.found.take()) {
         (Ok(plaintext), Some(key)) => {
-            let by_slot = ring.reasons.take().opened;
+            let by_slot = all.reasons.take().opened;
             Ok(Opened { plaintext, file_key: FileKey(key), by_slot })
         }
         (Err(DecryptError::NoMatchingKeys), _) => {
-            Err(ring.reasons.take().into_error(identities, passphrases, &scanned.slots))
+            Err(all.reasons.take().into_error(identities, passphrases, &scanned.slots))
         }
         (Err(DecryptError::InvalidMac), _) => {
             Err(Error::damaged("the vault's header is damaged: it is not authentic"))
@@ -98,34 +101,34 @@ fn open_by(scanned: &Scanned, ring: &Ring) -> Result<Opened> {
     }
 }
 
-/// All keys as one identity: age stops at the first identity that errs, and keeps the file key.
-struct Ring<'a> {
+/// All keys as one identity, since age stops at the first identity that fails and keeps the file key.
+struct AllIdentities<'a> {
     slot_key: Option<&'a SlotKey>,
     identities: &'a [Identity],
     passphrases: &'a [Secret],
     scanned: &'a Scanned,
-    terms: Terms<'a>,
+    policy: PassphrasePolicy<'a>,
     found: RefCell<Option<AgeKey>>,
     reasons: RefCell<Reasons>,
 }
 
-impl<'a> Ring<'a> {
-    /// With no key on it.
+impl<'a> AllIdentities<'a> {
+    /// Without keys.
     fn of(scanned: &'a Scanned) -> Self {
         Self {
             slot_key: None,
             identities: &[],
             passphrases: &[],
             scanned,
-            terms: Terms::unasked(),
+            policy: PassphrasePolicy::default_limits(),
             found: RefCell::default(),
             reasons: RefCell::default(),
         }
     }
 }
 
-impl age::Identity for Ring<'_> {
-    /// Never called by age, which asks about all stanzas at once.
+impl age::Identity for AllIdentities<'_> {
+    /// Not called by age, which passes all stanzas at once.
     fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<AgeKey, DecryptError>> {
         let stanza = Stanza {
             tag: stanza.tag.clone(),
@@ -144,7 +147,7 @@ impl age::Identity for Ring<'_> {
             .try_identities(self.identities, self.scanned, stanzas)
             .or_else(|| self.slot_key.and_then(|key| reasons.try_slot_key(key, stanzas)))
             .or_else(|| {
-                reasons.try_passphrases(self.passphrases, &self.scanned.slots, self.terms, stanzas)
+                reasons.try_passphrases(self.passphrases, &self.scanned.slots, self.policy, stanzas)
             })
             .or_else(|| reasons.try_plugins(self.identities, stanzas));
         if let Some(Ok(key)) = &unwrapped {
@@ -154,25 +157,25 @@ impl age::Identity for Ring<'_> {
     }
 }
 
-/// What one way of unwrapping came to: nothing, a key, or a header that no key may open.
+/// The result of one kind of key: none fits, the file key, or an invalid header.
 type Unwrapped = Option<std::result::Result<AgeKey, DecryptError>>;
 
-/// Why keys did not open, kept until it is sure that no other one does.
+/// Why keys did not open the file, kept until all have been tried.
 #[derive(Default)]
 struct Reasons {
-    /// The slot that opened, and an X25519 stanza by what was in it.
+    /// The slot that opened the file, and its key.
     opened: Option<(Slot, SlotKey)>,
-    /// A slot opened, and no X25519 stanza was for its key.
+    /// True if a slot opened and no X25519 stanza was for its key.
     orphan: bool,
-    /// A passphrase could not be tried: no memory, no turn, or it costs too much.
+    /// Why a passphrase was not tried: no memory, a timeout in the queue, or the cost.
     failure: Option<Error>,
-    /// The sources of ssh keys whose stanza is there and does not open.
+    /// The sources of ssh keys whose stanza is present and does not open.
     mismatched: Vec<String>,
-    /// What has a passphrase of its own and may open the vault; true for an identity file.
+    /// Passphrase-protected keys that may open the vault; true for an identity file.
     encrypted: Vec<(String, bool)>,
-    /// Keys that are not supported, and their sources.
+    /// Unsupported keys, with their sources.
     unsupported: Vec<(Unsupported, String)>,
-    /// What plugins had to say.
+    /// The errors of plugins.
     plugins: Vec<String>,
 }
 
@@ -189,8 +192,8 @@ impl Reasons {
                 Key::X25519(key) => key.unwrap_stanzas(stanzas),
                 Key::Ssh(key) => key.unwrap_stanzas(stanzas),
                 Key::SshEncrypted(_) | Key::File(_) => {
-                    if identity.asks(scanned) {
-                        self.encrypted.push((identity.shown(), identity.is_file()));
+                    if identity.needs_passphrase(scanned) {
+                        self.encrypted.push((identity.description(), identity.is_file()));
                     }
                     None
                 }
@@ -201,9 +204,9 @@ impl Reasons {
                 Key::Plugin(_) => None,
             };
             match unwrapped {
-                // A malformed stanza is the file's fault, whichever key came upon it.
+                // A malformed stanza is damage, whichever key was tried on it.
                 Some(Ok(_) | Err(DecryptError::InvalidHeader)) => return unwrapped,
-                // The key's tag is on the stanza, and the stanza is not for the key.
+                // The stanza has the tag of the key, and the key does not open it.
                 Some(Err(_)) => self.mismatched.push(label()),
                 None => {}
             }
@@ -215,18 +218,18 @@ impl Reasons {
         &mut self,
         passphrases: &[Secret],
         slots: &[Slot],
-        terms: Terms,
+        policy: PassphrasePolicy,
         stanzas: &[Stanza],
     ) -> Unwrapped {
         if passphrases.is_empty() || slots.is_empty() {
             return None;
         }
-        let (slots, refusal) = terms.select(slots);
+        let (slots, refusal) = policy.select(slots);
         self.failure = refusal;
         if slots.is_empty() {
             return None;
         }
-        let _turn = match terms.turns.wait() {
+        let _turn = match policy.queue.wait() {
             Ok(turn) => turn,
             Err(error) => {
                 self.failure = Some(error);
@@ -277,7 +280,7 @@ impl Reasons {
         }
     }
 
-    /// The one error for a vault that nothing opened, with the most telling reason.
+    /// The error for a vault that nothing opened, with the most specific reason.
     fn into_error(self, identities: &[Identity], passphrases: &[Secret], slots: &[Slot]) -> Error {
         if self.orphan {
             return Error::damaged(
@@ -293,9 +296,9 @@ impl Reasons {
             ));
         }
         let tried = match (identities, passphrases) {
-            ([], []) => return Error::locked("no key and no passphrase was given for this vault"),
+            ([], []) => return Error::locked("no key or passphrase was given for this vault"),
             ([], _) if slots.is_empty() => {
-                return Error::locked("this vault has no passphrase, only keys open it");
+                return Error::locked("this vault has no passphrase; only keys open it");
             }
             ([], _) => "the passphrase does not open this vault",
             (_, []) => "no key opens this vault",
@@ -303,13 +306,13 @@ impl Reasons {
         };
         if let Some((shown, is_file)) = self.encrypted.first() {
             let how = match is_file {
-                true => "age -d takes it off a copy",
-                false => "ssh-keygen -p takes it off a copy",
+                true => "age -d decrypts a copy",
+                false => "ssh-keygen -p removes it from a copy",
             };
             return Error::locked(format!("{tried}: {shown} has a passphrase of its own"))
                 .because(Reason::KeyPassphrase)
                 .hint(format!(
-                    "on a terminal it is asked for; elsewhere use a key without one ({how})"
+                    "a terminal prompts for it; elsewhere use a key without a passphrase ({how})"
                 ));
         }
         if !self.plugins.is_empty() {
@@ -325,26 +328,26 @@ impl Reasons {
 fn unsupported(tried: &str, why: Unsupported, label: &str) -> Error {
     let error = |what: &str| Error::locked(format!("{tried}: {what}"));
     match why {
-        Unsupported::PostQuantum => error(&format!(
-            "the identity in {label} is post-quantum, which is not supported yet"
-        )),
-        Unsupported::SshKind => error(&format!(
-            "of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in {label} is neither"
-        )),
+        Unsupported::PostQuantum => {
+            error(&format!("the identity in {label} is post-quantum, which is not supported yet"))
+        }
+        Unsupported::SshKind => {
+            error(&format!("{}, and the one in {label} is neither", ssh::UNSUPPORTED_TYPE))
+        }
         Unsupported::Size => error(&format!(
-            "age takes ssh-rsa keys of 2048 to 4096 bits, and the one in {label} has another size"
+            "age supports ssh-rsa keys of 2048 to 4096 bits, and the one in {label} has another size"
         )),
         Unsupported::Cipher => error(&format!(
-            "the ssh key in {label} is encrypted by a cipher that age does not know"
+            "the ssh key in {label} is encrypted with a cipher that age does not support"
         ))
-        .hint("ssh-keygen -p -Z aes256-ctr -f FILE encrypts it by another"),
-        Unsupported::Rounds => error(&format!(
-            "the ssh key in {label} wants too many rounds of bcrypt for its passphrase"
+        .hint("ssh-keygen -p -Z aes256-ctr -f FILE changes the cipher"),
+        Unsupported::Rounds => {
+            error(&format!("the ssh key in {label} has too many bcrypt rounds for its passphrase"))
+                .hint("ssh-keygen -p -a 100 -f FILE sets fewer")
+        }
+        Unsupported::Format => error(&format!(
+            "the private key in {label} is not in OpenSSH's format, which age requires"
         ))
-        .hint("ssh-keygen -p -a 100 -f FILE gives it fewer"),
-        Unsupported::Form => error(&format!(
-            "the private key in {label} is not in OpenSSH's own form, which age wants"
-        ))
-        .hint("ssh-keygen -p -f FILE writes it anew in that form; of PuTTY's, puttygen -O private-openssh-new"),
+        .hint("ssh-keygen -p -f FILE converts it; for PuTTY's, puttygen -O private-openssh-new"),
     }
 }

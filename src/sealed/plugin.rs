@@ -1,8 +1,8 @@
 //! age plugins: programs that hold a key (a TPM, a YubiKey) and speak age's protocol on a pipe.
 //!
-//! <https://c2sp.org/age-plugin>, version 1, our side of both state machines. age has one too, but it
-//! reads whatever a plugin prints into memory, without an end and without a time limit. Nobody may be
-//! near, so a plugin that asks gets no answer.
+//! <https://c2sp.org/age-plugin>, version 1, the client side of both state machines. The age crate has an
+//! implementation too, but it reads a plugin's output without a size limit and without a timeout. A job
+//! may have no user, so a plugin that asks a question gets no answer.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::ErrorKind;
@@ -19,12 +19,12 @@ use super::stanza::{COLUMNS, STANZA, canonical_base64, vchars};
 use crate::error::{Error, Result, os_text};
 use crate::process::{Failure, OUTPUT_LIMIT, Talk};
 
-/// How long a plugin may take.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Characters of a plugin's own message that are passed on.
-const MESSAGE: usize = 200;
+/// The longest run of a plugin.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// The most characters of a plugin's own message that an error quotes.
+const MESSAGE_LIMIT: usize = 200;
 
-/// What went wrong, in words that fit behind the program's name.
+/// A result whose error is text that follows the program's name.
 type Outcome<T> = std::result::Result<T, String>;
 
 /// The program of a plugin.
@@ -39,18 +39,17 @@ pub(super) fn wrap(
     file_key: &FileKey,
 ) -> Result<(Vec<Stanza>, HashSet<String>)> {
     let program = program(recipient.plugin());
-    let failed = |why| Error::not_saved(format!("{program} cannot write for {brief}: {why}"));
+    let failed = |why| Error::not_saved(format!("{program} cannot encrypt to {brief}: {why}"));
     let Some(started) = Plugin::start(&program, "recipient-v1") else {
         let what = format!("the program {program} is missing; it is needed for {brief}");
-        return Err(
-            Error::not_saved(what).hint("install it where PATH finds it, or remove the recipient")
-        );
+        return Err(Error::not_saved(what)
+            .hint("install it in a directory of PATH, or remove the recipient"));
     };
     started.and_then(|plugin| plugin.wrapped(&recipient.to_string(), file_key)).map_err(failed)
 }
 
-/// Offers the stanzas to the plugins, one program after the other. `Err` says of each why it gave
-/// no file key, in words that fit behind the program's name.
+/// Passes the stanzas to the plugins, one program after the other. `Err` has the reason of each program
+/// that returned no file key.
 pub(super) fn unwrap(
     identities: &[&age::plugin::Identity],
     stanzas: &[Stanza],
@@ -74,22 +73,22 @@ pub(super) fn unwrap(
     Err(reasons)
 }
 
-/// A plugin that runs.
+/// A running plugin.
 struct Plugin(Talk);
 
 impl Plugin {
-    /// Starts it; `None` if there is no such program. It runs where nothing of ours lies.
+    /// Starts the program, with `/` as its working directory; `None` if it does not exist.
     fn start(program: &str, state_machine: &str) -> Option<Outcome<Self>> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={state_machine}")).current_dir("/");
-        match Talk::start(command, Instant::now() + PATIENCE) {
+        match Talk::start(command, Instant::now() + TIMEOUT) {
             Ok(talk) => Some(Ok(Self(talk))),
             Err(Failure::NotStarted(error))
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
             {
                 None
             }
-            Err(failure) => Some(Err(words(&failure))),
+            Err(failure) => Some(Err(failure_text(&failure))),
         }
     }
 
@@ -106,20 +105,20 @@ impl Plugin {
         let (mut stanzas, mut labels) = (Vec::new(), None);
         let error = self.answer(|command| {
             match command.tag.as_str() {
-                // The one file there is.
+                // The only file.
                 "recipient-stanza" => match command.args.as_slice() {
                     [file, tag, args @ ..] if file == "0" => stanzas.push(Stanza {
                         tag: tag.clone(),
                         args: args.to_vec(),
                         body: command.body,
                     }),
-                    _ => return Err(FOREIGN.to_owned()),
+                    _ => return Err(PROTOCOL_ERROR.to_owned()),
                 },
                 "labels" => {
                     let count = command.args.len();
                     let set: HashSet<String> = command.args.into_iter().collect();
                     if set.len() != count || labels.replace(set).is_some() {
-                        return Err(FOREIGN.to_owned());
+                        return Err(PROTOCOL_ERROR.to_owned());
                     }
                 }
                 _ => return Ok("unsupported"),
@@ -128,7 +127,7 @@ impl Plugin {
         })?;
         match error {
             Some(error) => Err(error),
-            None if stanzas.is_empty() => Err("it gave no stanza".to_owned()),
+            None if stanzas.is_empty() => Err("it returned no stanza".to_owned()),
             None => Ok((stanzas, labels.unwrap_or_default())),
         }
     }
@@ -162,18 +161,18 @@ impl Plugin {
                     key.copy_from_slice(&body);
                     Ok(())
                 }
-                false => Err(FOREIGN.to_owned()),
+                false => Err(PROTOCOL_ERROR.to_owned()),
             })?);
             Ok("ok")
         })?;
-        file_key.ok_or_else(|| error.unwrap_or_else(|| "it gave no key".to_owned()))
+        file_key.ok_or_else(|| error.unwrap_or_else(|| "it returned no key".to_owned()))
     }
 
-    /// Answers the plugin's commands until it is done: `known` says what, of those that belong to one
-    /// state machine. The first error that it reports.
+    /// Answers the plugin's commands until it is done; `answer_to` answers those of one state machine. Returns
+    /// the first error that the plugin reports.
     fn answer(
         &mut self,
-        mut known: impl FnMut(Stanza) -> Outcome<&'static str>,
+        mut answer_to: impl FnMut(Stanza) -> Outcome<&'static str>,
     ) -> Outcome<Option<String>> {
         let mut error = None;
         loop {
@@ -181,13 +180,13 @@ impl Plugin {
             let answer = match command.tag.as_str() {
                 "done" => return Ok(error),
                 "msg" => "ok",
-                // There is nobody who could answer.
+                // There is no user to answer.
                 "confirm" | "request-public" | "request-secret" => "fail",
                 "error" => {
                     error.get_or_insert_with(|| message(&command.body));
                     "ok"
                 }
-                _ => known(command)?,
+                _ => answer_to(command)?,
             };
             self.send(answer, &[], &[])?;
         }
@@ -202,7 +201,7 @@ impl Plugin {
         }
         text.push('\n');
         let body = Zeroizing::new(STANDARD_NO_PAD.encode(body));
-        // A last line that is not full, perhaps empty, ends the body.
+        // A line that is not full, perhaps empty, ends the body.
         let mut rest = body.as_str();
         while let Some((line, more)) = rest.split_at_checked(COLUMNS) {
             text.push_str(line);
@@ -211,59 +210,59 @@ impl Plugin {
         }
         text.push_str(rest);
         text.push('\n');
-        self.0.say(text.as_bytes()).map_err(|failure| words(&failure))
+        self.0.say(text.as_bytes()).map_err(|failure| failure_text(&failure))
     }
 
     fn receive(&mut self) -> Outcome<Stanza> {
-        let foreign = || FOREIGN.to_owned();
+        let protocol_error = || PROTOCOL_ERROR.to_owned();
         let first = self.line()?;
-        let words = first.strip_prefix(STANZA).ok_or_else(foreign)?;
+        let words = first.strip_prefix(STANZA).ok_or_else(protocol_error)?;
         if !words.split(|&byte| byte == b' ').all(vchars) {
-            return Err(foreign());
+            return Err(protocol_error());
         }
-        let words = std::str::from_utf8(words).map_err(|_| foreign())?;
+        let words = std::str::from_utf8(words).map_err(|_| protocol_error())?;
         let mut words = words.split(' ').map(str::to_owned);
         let tag = words.next().unwrap_or_default();
         let mut body = Zeroizing::new(Vec::with_capacity(OUTPUT_LIMIT));
         loop {
             let line = self.line()?;
             if line.len() > COLUMNS || !canonical_base64(&line) {
-                return Err(foreign());
+                return Err(protocol_error());
             }
             body.extend_from_slice(&line);
             if line.len() < COLUMNS {
                 break;
             }
         }
-        let body = STANDARD_NO_PAD.decode(&*body).map_err(|_| foreign())?;
+        let body = STANDARD_NO_PAD.decode(&*body).map_err(|_| protocol_error())?;
         Ok(Stanza { tag, args: words.collect(), body })
     }
 
     fn line(&mut self) -> Outcome<Zeroizing<Vec<u8>>> {
-        let line = self.0.line().map_err(|failure| words(&failure))?;
-        line.ok_or_else(|| "it ended without an answer".to_owned())
+        let line = self.0.line().map_err(|failure| failure_text(&failure))?;
+        line.ok_or_else(|| "it exited without an answer".to_owned())
     }
 }
 
-const FOREIGN: &str = "its answer does not follow age's plugin protocol";
+const PROTOCOL_ERROR: &str = "its answer does not follow age's plugin protocol";
 
-fn words(failure: &Failure) -> String {
+fn failure_text(failure: &Failure) -> String {
     match failure {
         Failure::NotStarted(error) => os_text(error),
-        Failure::TimedOut => format!("no answer within {} s", PATIENCE.as_secs()),
+        Failure::TimedOut => format!("no answer within {} s", TIMEOUT.as_secs()),
         Failure::TooMuch => format!("it printed more than {} KiB", OUTPUT_LIMIT / 1024),
         Failure::Status(status) => format!("it failed with exit status {status}"),
     }
 }
 
-/// What a plugin says of itself, on one line and without what could move a terminal's cursor or turn
-/// its text around.
+/// A plugin's message on one line, without control characters and without the characters that change the
+/// direction of text.
 fn message(body: &[u8]) -> String {
     let clean: String = String::from_utf8_lossy(body)
         .chars()
         .filter(|c| !matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
         .map(|c| if c.is_control() { ' ' } else { c })
-        .take(MESSAGE)
+        .take(MESSAGE_LIMIT)
         .collect();
     let clean = clean.trim();
     if clean.is_empty() { "it refused".to_owned() } else { clean.to_owned() }

@@ -1,4 +1,4 @@
-//! Sealing: one new file for every recipient and every slot, or none.
+//! Sealing: one new file for every recipient and every slot, or an error.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -9,19 +9,19 @@ use age_core::format::{FileKey as AgeKey, Stanza};
 use sha2::{Digest, Sha256};
 
 use super::decrypt::decrypt;
-use super::keys::{Recipient, RecipientKind};
+use super::recipients::{Recipient, RecipientKind};
 use super::slot::{self, Slot};
 use super::{FILE_LIMIT, FileKey, STANZA_LIMIT, armor, copy_key, plugin, scan};
 use crate::error::{Class, Error, Result};
 
-/// The label of recipients that withstand a quantum computer, <https://c2sp.org/age>.
+/// The label of post-quantum recipients (<https://c2sp.org/age>).
 const POST_QUANTUM: &str = "postquantum";
 
-/// A sealed file, and what it takes to prove a copy of it.
+/// A sealed file, with what is needed to verify a copy of it.
 pub struct Sealed {
     /// The file.
     pub bytes: Vec<u8>,
-    /// The key of its content.
+    /// The file key.
     pub file_key: FileKey,
     digest: [u8; 32],
 }
@@ -33,32 +33,32 @@ impl std::fmt::Debug for Sealed {
 }
 
 impl Sealed {
-    /// True if what was read back is a vault that every reader takes, that the kept file key opens,
-    /// and that holds the plaintext.
+    /// True if the file that was read back passes [`scan`], is opened by the kept file key, and contains
+    /// the plaintext.
     pub fn verify(&self, read_back: &[u8]) -> bool {
         scan(read_back).is_ok_and(|scanned| {
-            decrypt(&scanned.body, &Kept(&self.file_key)).is_ok_and(|plaintext| {
+            decrypt(&scanned.body, &KnownFileKey(&self.file_key)).is_ok_and(|plaintext| {
                 <[u8; 32]>::from(Sha256::digest(plaintext.as_slice())) == self.digest
             })
         })
     }
 }
 
-/// The file key in an identity's place: neither a touch nor a passphrase is asked for again.
-struct Kept<'a>(&'a FileKey);
+/// The file key as an identity, so that verification needs neither a touch nor a passphrase.
+struct KnownFileKey<'a>(&'a FileKey);
 
-impl age::Identity for Kept<'_> {
+impl age::Identity for KnownFileKey<'_> {
     fn unwrap_stanza(&self, _: &Stanza) -> Option<std::result::Result<AgeKey, DecryptError>> {
         Some(Ok(copy_key(&self.0.0)))
     }
 }
 
-/// Seals the plaintext under a fresh file key for every recipient and, for every slot, in an X25519
-/// stanza for the slot's public key with the slot's stanza verbatim right after it.
+/// Encrypts the plaintext with a new file key to every recipient and every slot: for a slot, an X25519
+/// stanza for the slot's public key, followed by the slot's stanza unchanged.
 ///
-/// It is all of them or none: the first that cannot be written for is the error. Errors: class 2 if
-/// nobody could open the file; class 6 if the file would break the reader's limits or the recipients
-/// cannot stand together; class 7 if a recipient cannot be wrapped for, naming it and its program.
+/// Errors: class 2 without a recipient and a slot; class 6 if the file would exceed the reader's limits or
+/// the recipients cannot be combined; class 7, naming recipient and program, at the first recipient that
+/// the file cannot be encrypted to.
 pub fn seal(
     plaintext: &[u8],
     recipients: &[Recipient],
@@ -69,26 +69,31 @@ pub fn seal(
         return Err(Error::usage("a vault needs a recipient or a passphrase"));
     }
     if slots.iter().any(|(recipient, _)| !recipient.is_x25519()) {
-        return Err(Error::usage("a passphrase slot's own recipient is always age1…"));
+        return Err(Error::usage("the recipient of a passphrase slot is always age1…"));
     }
-    // Before a plugin is asked, and so before anybody is asked for a touch. age adds one stanza.
+    // Before a plugin runs, which may need a touch. age adds one stanza.
     if recipients.len() + 2 * slots.len() + 1 > STANZA_LIMIT {
         return Err(Error::refused("the vault would have more than 32 stanzas in its header")
-            .hint("a recipient takes one, a passphrase two, and age adds one"));
+            .hint("a recipient needs one, a passphrase two, and age adds one"));
     }
     if plaintext.len() as u64 > FILE_LIMIT {
         return Err(Error::refused("the vault would be larger than 2 MiB"));
     }
     slot::check_together(slots.iter().map(|(_, slot)| slot))?;
 
-    let all = All { recipients, slots, wrapped: RefCell::default(), failure: RefCell::default() };
+    let all = AllRecipients {
+        recipients,
+        slots,
+        wrapped: RefCell::default(),
+        failure: RefCell::default(),
+    };
     let encryptor = Encryptor::with_recipients(std::iter::once(&all as &dyn age::Recipient));
-    let All { wrapped, failure, .. } = all;
+    let AllRecipients { wrapped, failure, .. } = all;
     if let Some(failure) = failure.into_inner() {
         return Err(failure);
     }
     let (Ok(encryptor), Some(file_key)) = (encryptor, wrapped.into_inner()) else {
-        return Err(Error::not_saved("the vault cannot be written for these recipients together"));
+        return Err(Error::not_saved("the vault cannot be encrypted to these recipients together"));
     };
 
     let broken = |_| Error::not_saved("the vault cannot be encrypted");
@@ -100,9 +105,9 @@ pub fn seal(
         bytes = armor::encode(&bytes);
     }
 
-    // The reader's own eyes: a plugin may have returned anything.
+    // As a reader would: a plugin may have returned anything.
     let scanned = scan(&bytes).map_err(|error| match error.class {
-        Class::Refused => Error::refused(format!("not written, since then {}", error.what)),
+        Class::Refused => Error::refused(format!("not written: otherwise {}", error.what)),
         _ => Error::not_saved("the vault would not be readable with these recipients"),
     })?;
     if !scanned.slots.iter().eq(slots.iter().map(|(_, slot)| slot)) {
@@ -112,16 +117,16 @@ pub fn seal(
     Ok(Sealed { bytes, file_key: FileKey(file_key), digest })
 }
 
-/// All recipients and slots as one recipient, so that age writes their stanzas in our order, and the
-/// file key can be kept.
-struct All<'a> {
+/// All recipients and slots as one recipient, so that age writes their stanzas in this order and the file
+/// key can be kept.
+struct AllRecipients<'a> {
     recipients: &'a [Recipient],
     slots: &'a [(Recipient, Slot)],
     wrapped: RefCell<Option<AgeKey>>,
     failure: RefCell<Option<Error>>,
 }
 
-impl age::Recipient for All<'_> {
+impl age::Recipient for AllRecipients<'_> {
     fn wrap_file_key(
         &self,
         file_key: &AgeKey,
@@ -132,7 +137,7 @@ impl age::Recipient for All<'_> {
                 Ok(stanzas)
             }
             Err(error) => {
-                // age's error types have no place for ours; any of them ends the encryption.
+                // age's error types cannot carry ours; any of them ends the encryption.
                 self.failure.replace(Some(error));
                 Err(EncryptError::MissingRecipients)
             }
@@ -140,7 +145,7 @@ impl age::Recipient for All<'_> {
     }
 }
 
-impl All<'_> {
+impl AllRecipients<'_> {
     fn wrap(&self, file_key: &AgeKey) -> Result<(Vec<Stanza>, HashSet<String>)> {
         let mut stanzas = Vec::new();
         let mut common: Option<HashSet<String>> = None;
@@ -152,7 +157,7 @@ impl All<'_> {
             stanzas.extend(slot.map(Slot::stanza));
             match &common {
                 Some(common) if *common != labels => {
-                    return Err(apart(recipient, common, &labels));
+                    return Err(incompatible(recipient, common, &labels));
                 }
                 _ => common = Some(labels),
             }
@@ -161,7 +166,7 @@ impl All<'_> {
     }
 }
 
-/// The stanzas for one recipient, and the labels that others must share to stand beside it.
+/// The stanzas for one recipient, and the labels that all recipients must share.
 fn wrap_one(recipient: &Recipient, file_key: &AgeKey) -> Result<(Vec<Stanza>, HashSet<String>)> {
     let wrapped = match &recipient.kind {
         RecipientKind::X25519(key) => key.wrap_file_key(file_key),
@@ -170,14 +175,18 @@ fn wrap_one(recipient: &Recipient, file_key: &AgeKey) -> Result<(Vec<Stanza>, Ha
         RecipientKind::TagPq(key) => key.wrap_file_key(file_key),
         RecipientKind::Plugin(key) => return plugin::wrap(key, &recipient.brief(), file_key),
     };
-    wrapped.map_err(|_| Error::not_saved(format!("cannot write for {}", recipient.brief())))
+    wrapped.map_err(|_| Error::not_saved(format!("cannot encrypt to {}", recipient.brief())))
 }
 
-/// Why two recipients cannot stand together: the weaker one would open what the stronger one guards.
-fn apart(recipient: &Recipient, common: &HashSet<String>, labels: &HashSet<String>) -> Error {
+/// The error for recipients that cannot be combined: the weaker one would make the stronger one useless.
+fn incompatible(
+    recipient: &Recipient,
+    common: &HashSet<String>,
+    labels: &HashSet<String>,
+) -> Error {
     if common.contains(POST_QUANTUM) || labels.contains(POST_QUANTUM) {
-        return Error::refused("post-quantum recipients cannot stand beside others")
-            .hint("use post-quantum recipients alone, without a passphrase, or none of them");
+        return Error::refused("post-quantum recipients cannot be combined with others")
+            .hint("use only post-quantum recipients and no passphrase, or none of them");
     }
-    Error::refused(format!("{} cannot stand beside the other recipients", recipient.brief()))
+    Error::refused(format!("{} cannot be combined with the other recipients", recipient.brief()))
 }

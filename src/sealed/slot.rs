@@ -1,20 +1,19 @@
-//! The passphrase slot: an X25519 secret of its own, wrapped by a passphrase.
+//! The passphrase slot: a dedicated X25519 secret, wrapped by a passphrase.
 //!
-//! age makes a fresh file key at every write, and a CI job that writes has no passphrase. So the
-//! passphrase does not wrap the file key. It wraps a dedicated X25519 secret, and every writer wraps
-//! the file key for that secret's public key in an ordinary X25519 stanza, with this one, byte for
-//! byte the same, right after it:
+//! age generates a new file key at every write, and a CI job that writes has no passphrase. So the
+//! passphrase does not wrap the file key. It wraps an X25519 secret; every writer wraps the file key for
+//! that secret's public key in an ordinary X25519 stanza, and copies this stanza unchanged after it:
 //!
 //! ```text
 //! -> vault-argon2id-x25519 SALT M T P
 //! BODY (48 bytes: one full line)
-//!      (and the empty line that the grammar asks for)
+//!      (and the empty line that the grammar requires)
 //! ```
 //!
-//! SALT is 16 random bytes, new with each passphrase, in canonical unpadded base64. M (KiB), T and P
-//! are decimal without sign or leading zero. The key is argon2id v1.3 (RFC 9106) of the passphrase;
-//! BODY is ChaCha20-Poly1305 (RFC 8439) of the secret under a zero nonce, which is safe because each
-//! key is used once, with the line after `-> ` as associated data.
+//! SALT is 16 random bytes, new for each passphrase, in canonical unpadded base64. M (KiB), T and P are
+//! decimal without sign or leading zero. The key is argon2id v1.3 (RFC 9106) of the passphrase. BODY is
+//! the secret, encrypted by ChaCha20-Poly1305 (RFC 8439) with a zero nonce, which is safe since each key
+//! is used once; the associated data is the line after `-> `.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
@@ -23,8 +22,8 @@ use chacha20poly1305::aead::AeadInPlace;
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit, Nonce, Tag};
 use zeroize::Zeroizing;
 
-use super::keys::Recipient;
-use super::turns::Turns;
+use super::derivation_queue::DerivationQueue;
+use super::recipients::Recipient;
 use crate::error::{Error, Result};
 use crate::os::Blocks;
 use crate::random;
@@ -34,26 +33,26 @@ use crate::secret::Secret;
 pub(super) const KIND: &str = "vault-argon2id-x25519";
 /// Bytes of salt.
 const SALT: usize = 16;
-/// Bytes of the wrapped secret, and of the key that wraps it.
+/// Bytes of the secret, and of the key that wraps it.
 const SECRET: usize = 32;
 /// Bytes of the tag.
 const TAG: usize = 16;
 /// Base64 characters of a body: exactly one full line.
 const BODY_COLUMNS: usize = 64;
 
-/// The most digits of a number: what has more is no number, and what has as many may be over a limit.
+/// The most digits of a number that is checked against the limits; a longer one is malformed.
 const DIGITS: usize = 10;
 
-/// The most memory that a slot may ask for, in KiB: 1 GiB.
+/// The most memory of a slot, in KiB: 1 GiB.
 const MEMORY_LIMIT: u32 = 1 << 20;
 /// The most passes.
 const PASSES_LIMIT: u32 = 16;
 /// The most lanes.
 const LANES_LIMIT: u32 = 4;
-/// The most work of all slots together, in KiB times passes: 4 GiB once, or 1 GiB four times.
+/// The most work of all slots together, in KiB times passes: one pass over 4 GiB, or four over 1 GiB.
 const WORK_LIMIT: u64 = 4 << 20;
 
-/// What one try of a passphrase costs. The lanes are computed one after the other.
+/// The cost of trying a passphrase on a slot. The lanes are computed one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost {
     /// Memory in KiB, at least eight times the lanes and at most 1 GiB.
@@ -72,8 +71,8 @@ impl Default for Cost {
 }
 
 impl Cost {
-    /// True if argon2id is defined for it: at least one lane, one pass, and 8 KiB for each lane.
-    fn is_sound(self) -> bool {
+    /// True if argon2id is defined for it: at least one lane, one pass, and 8 KiB per lane.
+    fn is_valid(self) -> bool {
         self.lanes > 0 && self.passes > 0 && u64::from(self.memory_kib) >= 8 * u64::from(self.lanes)
     }
 
@@ -82,7 +81,7 @@ impl Cost {
         u64::from(self.memory_kib) * u64::from(self.passes)
     }
 
-    /// Class 6 if it is over the limits of one slot.
+    /// Errors: class 6 if it is over the limits of one slot.
     fn check(self) -> Result<()> {
         if self.memory_kib > MEMORY_LIMIT
             || self.passes > PASSES_LIMIT
@@ -95,7 +94,7 @@ impl Cost {
     }
 }
 
-/// Class 6 if the slots, each within its limits, cost too much together.
+/// Checks each slot, and all together. Errors: class 6 if the cost is over the limits.
 pub(super) fn check_together<'a>(slots: impl IntoIterator<Item = &'a Slot>) -> Result<()> {
     let mut work = 0u64;
     for slot in slots {
@@ -107,7 +106,7 @@ pub(super) fn check_together<'a>(slots: impl IntoIterator<Item = &'a Slot>) -> R
 
 fn too_costly() -> Error {
     Error::refused(
-        "the vault's passphrase slots cost more than is allowed: each 1 GiB, 16 passes and 4 lanes, \
+        "the cost of the vault's passphrase slots is over the limits: each 1 GiB, 16 passes and 4 lanes, \
          and together 4 GiB times passes",
     )
 }
@@ -116,7 +115,7 @@ fn malformed() -> Error {
     Error::damaged("a passphrase slot of the vault is damaged")
 }
 
-/// A passphrase slot as it stands in the header and in the payload. All of it is public.
+/// A passphrase slot, as in the header and in the payload. All of it is public.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slot {
     salt: [u8; SALT],
@@ -124,7 +123,7 @@ pub struct Slot {
     body: [u8; SECRET + TAG],
 }
 
-/// The X25519 secret that a slot held.
+/// The X25519 secret of a slot.
 pub struct SlotKey {
     slot: String,
     secret: Zeroizing<[u8; SECRET]>,
@@ -137,8 +136,7 @@ impl std::fmt::Debug for SlotKey {
 }
 
 impl SlotKey {
-    /// The secret that the slot of this name ([`Slot::name`]) once gave; `None` if these are not 32
-    /// bytes.
+    /// The secret of the slot with this name ([`Slot::name`]); `None` if these are not 32 bytes.
     pub fn from_bytes(slot: &str, bytes: &[u8]) -> Option<Self> {
         let mut secret = Zeroizing::new([0; SECRET]);
         if bytes.len() != SECRET {
@@ -148,7 +146,7 @@ impl SlotKey {
         Some(Self { slot: slot.to_owned(), secret })
     }
 
-    /// The name of the slot that held it.
+    /// The name of its slot.
     pub fn slot(&self) -> &str {
         &self.slot
     }
@@ -158,19 +156,19 @@ impl SlotKey {
         self.secret.as_slice()
     }
 
-    /// The secret as age writes it, `AGE-SECRET-KEY-1…`: with it `age -d` opens the vault.
+    /// The secret as an age identity, `AGE-SECRET-KEY-1…`, with which `age -d` opens the vault.
     ///
-    /// Errors: class 1, which a secret of 32 bytes never meets.
+    /// Errors: class 1, which does not happen for 32 bytes.
     pub fn to_age_key(&self) -> Result<Secret> {
-        let hrp = bech32::Hrp::parse("age-secret-key-").map_err(|_| no_text())?;
-        // Longer than the text will be, so that it is never moved while it grows.
+        let hrp = bech32::Hrp::parse("age-secret-key-").map_err(|_| not_encodable())?;
+        // Longer than the text, so that the buffer is never reallocated.
         let mut text = Zeroizing::new(String::with_capacity(128));
         bech32::encode_upper_to_fmt::<bech32::Bech32, _>(&mut *text, hrp, self.as_bytes())
-            .map_err(|_| no_text())?;
+            .map_err(|_| not_encodable())?;
         Ok(Secret::new(text.as_str().to_owned()))
     }
 
-    /// The recipient that writers wrap the file key for, beside the slot.
+    /// The recipient to which writers encrypt, beside the slot.
     ///
     /// Errors: as [`SlotKey::to_age_key`].
     pub fn recipient(&self) -> Result<Recipient> {
@@ -178,25 +176,29 @@ impl SlotKey {
     }
 
     pub(super) fn identity(&self) -> Result<age::x25519::Identity> {
-        self.to_age_key()?.expose().parse().map_err(|_| no_text())
+        self.to_age_key()?.expose().parse().map_err(|_| not_encodable())
     }
 }
 
-fn no_text() -> Error {
+fn not_encodable() -> Error {
     Error::other("a passphrase slot's key cannot be written as an age key")
 }
 
 impl Slot {
-    /// A new secret under this passphrase, with the public key that writers wrap the file key for.
+    /// A new slot with a random secret, and the recipient to which writers encrypt.
     ///
-    /// Errors: class 2 for an empty passphrase or a cost that argon2id does not know, class 6 for a
-    /// cost over the limits, class 1 if there is no memory or no randomness to be had, class 8 if the
-    /// turn to derive a key does not come.
-    pub fn create(passphrase: &Secret, cost: Cost, turns: &Turns) -> Result<(Slot, String)> {
+    /// Errors: class 2 for an empty passphrase or a cost for which argon2id is not defined, class 6 for a
+    /// cost over the limits, class 1 without enough memory or without random numbers, class 8 if the wait
+    /// in the queue times out.
+    pub fn create(
+        passphrase: &Secret,
+        cost: Cost,
+        queue: &DerivationQueue,
+    ) -> Result<(Slot, String)> {
         if passphrase.is_empty() {
             return Err(Error::usage("the passphrase is empty"));
         }
-        if !cost.is_sound() {
+        if !cost.is_valid() {
             return Err(Error::usage(
                 "the passphrase cost needs a pass, a lane, and 8 KiB of memory for each lane",
             ));
@@ -205,7 +207,7 @@ impl Slot {
 
         let mut slot = Slot { salt: *random::bytes()?, cost, body: [0; SECRET + TAG] };
         let key = SlotKey { slot: slot.name(), secret: random::bytes()? };
-        let turn = turns.wait()?;
+        let turn = queue.wait()?;
         let derived = slot.derive(passphrase)?;
         drop(turn);
         let mut secret = Zeroizing::new(*key.secret);
@@ -223,8 +225,8 @@ impl Slot {
         Ok((slot, recipient))
     }
 
-    /// Reads what [`Slot::to_text`] wrote; any other spelling is class 5, a cost over the limits
-    /// class 6.
+    /// Reads the text of [`Slot::to_text`]. Errors: class 5 for any other text, class 6 for a cost over the
+    /// limits.
     pub fn parse(text: &str) -> Result<Slot> {
         let (arguments, body) = text
             .strip_prefix("-> ")
@@ -257,19 +259,19 @@ impl Slot {
             cost,
             body: body.try_into().map_err(|_| malformed())?,
         };
-        if !cost.is_sound() {
+        if !cost.is_valid() {
             return Err(malformed());
         }
         cost.check()?;
-        // One slot has one spelling; whatever the decoders above may forgive ends here.
+        // A slot has one encoding; whatever else the decoders accept is refused here.
         if slot.arguments() != arguments {
             return Err(malformed());
         }
         Ok(slot)
     }
 
-    /// The stanza's exact bytes, as they stand in the header: argument line, full body line, empty
-    /// body line, each ended by LF.
+    /// The stanza's exact bytes in the header: argument line, full body line, empty body line, each ended
+    /// by LF.
     pub fn to_text(&self) -> String {
         format!("-> {}\n{}\n\n", self.arguments(), STANDARD_NO_PAD.encode(self.body))
     }
@@ -287,18 +289,17 @@ impl Slot {
         age_core::format::Stanza { tag: KIND.to_owned(), args, body: self.body.to_vec() }
     }
 
-    /// Its salt, as it stands in the header: no two slots have the same, and a new passphrase has a
-    /// new one.
+    /// Its salt, as in the header: unique for each slot and each new passphrase.
     pub fn name(&self) -> String {
         STANDARD_NO_PAD.encode(self.salt)
     }
 
-    /// What one try costs.
+    /// The cost of trying a passphrase.
     pub fn cost(&self) -> Cost {
         self.cost
     }
 
-    /// The secret, or `None` if this is not the passphrase. It is the caller's turn to derive a key.
+    /// The secret; `None` if the passphrase is wrong. The caller holds a place in the derivation queue.
     ///
     /// Errors: class 1 if there is not enough memory, class 6 if the cost is over the limits.
     pub(super) fn open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
@@ -316,8 +317,8 @@ impl Slot {
         Ok(opened.is_ok().then_some(key))
     }
 
-    /// argon2id. The memory is asked for before it is used, since a small container may not have it,
-    /// and gone after: its last block gives the key.
+    /// argon2id. The memory is allocated first, since a small container may not have it, and wiped
+    /// afterwards: its last block yields the key.
     fn derive(&self, passphrase: &Secret) -> Result<Zeroizing<[u8; SECRET]>> {
         self.cost.check()?;
         let Cost { memory_kib, passes, lanes } = self.cost;

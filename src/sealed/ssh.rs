@@ -1,23 +1,26 @@
-//! ssh keys on their way to age's parser.
+//! ssh keys, checked before age parses them.
 //!
-//! age 0.12 panics on an integer whose bytes are all zero (`while non_zero_bytes[0] == 0`), and a
-//! vault's recipients and a host's key files are not always written by ssh-keygen. So the integers
-//! of RSA keys are looked at first: canonical, and positive. RFC 4251 section 5 has the types,
-//! OpenSSH's PROTOCOL.key the private file.
+//! age 0.12 panics on an integer whose bytes are all zero (`while non_zero_bytes[0] == 0`), and a vault's
+//! recipients and a host's key files are not always written by ssh-keygen. So the integers of RSA keys
+//! are checked first: they must be canonical and positive. RFC 4251, section 5, defines the types,
+//! OpenSSH's PROTOCOL.key the private key file.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use super::text::pem_body;
+use super::identity_text::pem_body;
 use super::unsupported::Unsupported;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
+/// The error for a key of another type.
+pub(super) const UNSUPPORTED_TYPE: &str = "of ssh keys, age supports only ssh-ed25519 and ssh-rsa";
+
 const RSA: &[u8] = b"ssh-rsa";
 const OPENSSH_BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
 const OPENSSH_END: &str = "-----END OPENSSH PRIVATE KEY-----\n";
-/// The most rounds of bcrypt that are done for a passphrase: half a minute. ssh-keygen writes 24 or less.
+/// The most bcrypt rounds for a passphrase: half a minute. ssh-keygen writes 24 or fewer.
 const ROUNDS_LIMIT: u32 = 2048;
 const PKCS1_BEGIN: &str = "-----BEGIN RSA PRIVATE KEY-----\n";
 
@@ -27,7 +30,7 @@ pub(super) fn parse_public(text: &str) -> Result<age::ssh::Recipient> {
     let mut words = text.split_ascii_whitespace();
     let (kind, base64) = words.next().zip(words.next()).ok_or_else(damaged)?;
     let blob = STANDARD.decode(base64).map_err(|_| damaged())?;
-    if !public_is_sound(&blob) {
+    if !is_valid_public(&blob) {
         return Err(damaged());
     }
     let line = format!("{kind} {base64}");
@@ -35,17 +38,15 @@ pub(super) fn parse_public(text: &str) -> Result<age::ssh::Recipient> {
     let key: age::ssh::Recipient = line.parse().map_err(|error| match error {
         Parse::RsaModulusTooLarge => Error::usage("the ssh-rsa key has more than 4096 bits"),
         Parse::RsaModulusTooSmall => Error::usage("the ssh-rsa key has less than 2048 bits"),
-        Parse::Unsupported(_) => {
-            Error::usage("of ssh keys, age knows only ssh-ed25519 and ssh-rsa")
-        }
+        Parse::Unsupported(_) => Error::usage(UNSUPPORTED_TYPE),
         _ => damaged(),
     })?;
-    // age stops reading where the key ends; what it read must be what was written.
+    // age ignores what follows the key, so its form of the key must equal the input.
     if key.to_string() == line { Ok(key) } else { Err(damaged()) }
 }
 
-/// True for a whole public key line that [`parse_public`] refuses for its kind, or an RSA key's for its
-/// size.
+/// True for a valid public key line that [`parse_public`] refuses for its type, or for the size of an RSA
+/// key.
 pub(super) fn is_of_another_kind(text: &str) -> bool {
     let mut words = text.split_ascii_whitespace();
     let (Some(kind), Some(base64)) = (words.next(), words.next()) else { return false };
@@ -57,7 +58,7 @@ pub(super) fn is_of_another_kind(text: &str) -> bool {
     match kind {
         "ssh-ed25519" => false,
         "ssh-rsa" => wire.positive(2) && wire.0.is_empty(),
-        // A certificate has other fields than strings.
+        // A certificate has fields that are not strings.
         _ if kind.contains("-cert-") => true,
         _ => {
             while wire.string().is_some() {}
@@ -69,7 +70,7 @@ pub(super) fn is_of_another_kind(text: &str) -> bool {
 /// A private key.
 pub(super) enum Private {
     Open(Box<age::ssh::Identity>),
-    /// Under a passphrase of its own.
+    /// Protected by a passphrase.
     Encrypted(Box<Encrypted>),
     Unsupported(Unsupported),
 }
@@ -79,7 +80,7 @@ pub(super) fn parse_private(pem: &str) -> Option<Private> {
     let mut blob = None;
     if let Some(inner) = pem.strip_prefix(OPENSSH_BEGIN) {
         let inner = pem_body(inner.strip_suffix(OPENSSH_END)?)?;
-        if !private_is_sound(&inner) {
+        if !is_valid_private(&inner) {
             return None;
         }
         blob = Some(inner);
@@ -98,7 +99,7 @@ pub(super) fn parse_private(pem: &str) -> Option<Private> {
     })
 }
 
-/// A private key under a passphrase of its own. Whose key it is stands in clear.
+/// A passphrase-protected private key. Its public key is not encrypted.
 pub(super) struct Encrypted {
     key: age::ssh::EncryptedKey,
     recipient: age::ssh::Recipient,
@@ -106,7 +107,7 @@ pub(super) struct Encrypted {
 }
 
 impl Encrypted {
-    /// `blob` is the key's file, which [`private_is_sound`] has passed.
+    /// `blob` is the key file, which [`is_valid_private`] has accepted.
     fn of(key: age::ssh::EncryptedKey, blob: &[u8]) -> Option<Private> {
         let (public, rounds) = in_clear(blob)?;
         let kind = std::str::from_utf8(Wire(public).string()?).ok()?;
@@ -126,24 +127,25 @@ impl Encrypted {
         Some(Private::Encrypted(Box::new(Self { key, recipient, stanza })))
     }
 
-    /// For whom a vault is written that it opens.
+    /// Its recipient.
     pub(super) fn recipient(&self) -> age::ssh::Recipient {
         self.recipient.clone()
     }
 
-    /// The type and the tag of the stanza that it opens.
+    /// Type and tag of the stanza that it opens.
     pub(super) fn stanza(&self) -> &str {
         &self.stanza
     }
 
-    /// The key, or `None` if this is not its passphrase.
+    /// The decrypted key; `None` if the passphrase is wrong.
     pub(super) fn unlock(&self, passphrase: &Secret) -> Option<age::ssh::Identity> {
         let passphrase = age::secrecy::SecretString::from(passphrase.expose());
         self.key.decrypt(passphrase).ok().map(age::ssh::Identity::from)
     }
 }
 
-/// Of an encrypted OpenSSH private key, what anybody can read: the public key, and the rounds of bcrypt.
+/// The parts of an encrypted OpenSSH private key that are not encrypted: the public key and the number of
+/// bcrypt rounds.
 fn in_clear(blob: &[u8]) -> Option<(&[u8], u32)> {
     let mut wire = Wire(blob.strip_prefix(b"openssh-key-v1\0")?);
     let (_cipher, _kdf) = (wire.string()?, wire.string()?);
@@ -169,7 +171,7 @@ impl<'a> Wire<'a> {
         self.take(usize::try_from(length).ok()?)
     }
 
-    /// True if `count` positive integers in their canonical form come next.
+    /// True if the next `count` fields are positive integers in canonical form.
     fn positive(&mut self, count: usize) -> bool {
         (0..count).all(|_| match self.string() {
             Some([0, second, ..]) => *second >= 0x80,
@@ -179,8 +181,8 @@ impl<'a> Wire<'a> {
     }
 }
 
-/// A public key blob: its type, and for RSA the exponent and the modulus.
-fn public_is_sound(blob: &[u8]) -> bool {
+/// Checks a public key blob: its type, and for RSA the exponent and the modulus.
+fn is_valid_public(blob: &[u8]) -> bool {
     let mut wire = Wire(blob);
     match wire.string() {
         Some(RSA) => wire.positive(2),
@@ -189,14 +191,14 @@ fn public_is_sound(blob: &[u8]) -> bool {
     }
 }
 
-/// An OpenSSH private key: for an RSA key in clear, its six integers as well.
-fn private_is_sound(blob: &[u8]) -> bool {
+/// Checks an OpenSSH private key: also the six integers of an RSA key that is not encrypted.
+fn is_valid_private(blob: &[u8]) -> bool {
     let inner = || -> Option<bool> {
         let mut wire = Wire(blob.strip_prefix(b"openssh-key-v1\0")?);
         let cipher = wire.string()?;
         let (_kdf, _options) = (wire.string()?, wire.string()?);
         let _keys = wire.take(4)?;
-        if !public_is_sound(wire.string()?) {
+        if !is_valid_public(wire.string()?) {
             return Some(false);
         }
         if cipher != b"none" {
@@ -242,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_rsa_key_of_a_size_that_age_does_not_take_is_not_supported() {
+    fn an_encrypted_rsa_key_of_another_size_is_not_supported() {
         let with = |bytes: usize| {
             let modulus = [&[0][..], &vec![0xd5; bytes]].concat();
             let public = wire(&[RSA, &[1, 0, 1], &modulus]);
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encrypted_key_that_wants_too_much_work_is_not_supported() {
+    fn an_encrypted_key_with_too_many_rounds_is_not_supported() {
         let pem = include_str!("../../fixtures/ssh/test_ed25519_encrypted");
         let inner = pem.strip_prefix(OPENSSH_BEGIN).unwrap().strip_suffix(OPENSSH_END).unwrap();
         let blob = pem_body(inner).unwrap();
@@ -296,7 +298,7 @@ mod tests {
             assert!(matches!(parse_private(pem), Some(Private::Open(_) | Private::Encrypted(_))));
             let inner = pem.strip_prefix(OPENSSH_BEGIN).unwrap().strip_suffix(OPENSSH_END).unwrap();
             let blob = pem_body(inner).unwrap();
-            // The structure lies in the first bytes; beyond it is key material.
+            // The structure is in the first bytes; the rest is key material.
             for at in 0..blob.len().min(120) {
                 for changed in [blob[at] ^ 1, blob[at] ^ 0x80, 0] {
                     let mut blob = blob.clone();

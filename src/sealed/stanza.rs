@@ -1,19 +1,19 @@
-//! The small parts of age's grammar (<https://c2sp.org/age>), which the header, a plugin's answers and a file
-//! under a passphrase have in common.
+//! Parts of age's grammar (<https://c2sp.org/age>) that the header, the plugin protocol and
+//! passphrase-protected files share.
 
-/// What begins a stanza.
+/// The prefix of a stanza.
 pub(super) const STANZA: &[u8] = b"-> ";
 /// Base64 characters in a full body line; the last line of a body is shorter, perhaps empty.
 pub(super) const COLUMNS: usize = 64;
-/// A payload has a nonce and at least one chunk, which has at least its tag.
+/// The least bytes of a payload: a nonce and the tag of one chunk.
 pub(super) const PAYLOAD_MIN: usize = 16 + 16;
 
-/// One or more of `VCHAR`: an "arbitrary string" of the specification.
+/// One or more `VCHAR`: an "arbitrary string" of the specification.
 pub(super) fn vchars(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().all(|b| matches!(b, 0x21..=0x7e))
 }
 
-/// The six bits of a character of standard base64.
+/// The value of a character of standard base64.
 fn sextet(byte: u8) -> Option<u8> {
     match byte {
         b'A'..=b'Z' => Some(byte - b'A'),
@@ -25,7 +25,7 @@ fn sextet(byte: u8) -> Option<u8> {
     }
 }
 
-/// Standard base64 without padding, whose last character has no bits that would be dropped.
+/// True for standard base64 without padding, whose unused trailing bits are zero.
 pub(super) fn canonical_base64(text: &[u8]) -> bool {
     let unused = match text.len() % 4 {
         0 => 0,

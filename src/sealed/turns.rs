@@ -34,20 +34,20 @@ type FindPlace<'a> = dyn Fn() -> Option<PathBuf> + Send + Sync + 'a;
 
 /// Gives the turn to derive a key.
 #[derive(Clone)]
-pub struct Turns<'a> {
+pub struct DerivationQueue<'a> {
     place: Option<Arc<FindPlace<'a>>>,
     reporter: Reporter,
     deadline: Option<Instant>,
     longest: Duration,
 }
 
-impl std::fmt::Debug for Turns<'_> {
+impl std::fmt::Debug for DerivationQueue<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Turns").field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }
 
-impl Turns<'static> {
+impl DerivationQueue<'static> {
     /// Waits for nobody.
     pub const fn nobody() -> Self {
         Self {
@@ -59,7 +59,7 @@ impl Turns<'static> {
     }
 }
 
-impl<'a> Turns<'a> {
+impl<'a> DerivationQueue<'a> {
     /// `place` finds a directory that nobody but this user can write, and is asked only where a key is
     /// to be derived. A long wait is said on stderr. With a `deadline` a machine waits, which shows or
     /// swallows what is said: then only under `--debug`, and nobody waits beyond it.
@@ -144,7 +144,7 @@ impl<'a> Turns<'a> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
-    use super::super::{Terms, open_by_locked_key, parse_identities, parse_recipient, scan, seal};
+    use super::super::{PassphrasePolicy, open_by_locked_key, parse_identities, parse_recipient, scan, seal};
     use super::*;
     use crate::error::Class;
     use crate::file::testing::Directory;
@@ -154,15 +154,15 @@ mod tests {
         thread::available_parallelism().unwrap().get()
     }
 
-    fn turns(place: &Path) -> Turns<'_> {
-        let turns = Turns::new(|| Some(place.to_owned()), Reporter::default(), None);
-        Turns { longest: Duration::from_millis(20), ..turns }
+    fn turns(place: &Path) -> DerivationQueue<'_> {
+        let turns = DerivationQueue::new(|| Some(place.to_owned()), Reporter::default(), None);
+        DerivationQueue { longest: Duration::from_millis(20), ..turns }
     }
 
     #[test]
     fn as_many_have_their_turn_at_once_as_there_are_cores() {
         let d = Directory::new();
-        let turns = Turns { longest: WAIT, ..turns(&d.path) };
+        let turns = DerivationQueue { longest: WAIT, ..turns(&d.path) };
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..4 * cores() {
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn nobody_waits_beyond_the_deadline() {
         let d = Directory::new();
-        let turns = Turns { deadline: Some(Instant::now()), longest: WAIT, ..turns(&d.path) };
+        let turns = DerivationQueue { deadline: Some(Instant::now()), longest: WAIT, ..turns(&d.path) };
         let held: Vec<_> = (0..cores()).map(|_| turns.wait().unwrap().unwrap()).collect();
         let error = turns.wait().unwrap_err();
         assert_eq!(error.what, "other processes of this user try a passphrase, waited 0 s");
@@ -224,7 +224,7 @@ mod tests {
         let sealed = seal(b"", &[parse_recipient(public).unwrap()], &[], false).unwrap();
         let scanned = scan(&sealed.bytes).unwrap();
         let ssh = parse(include_str!("../../fixtures/ssh/test_ed25519_encrypted"));
-        let terms = Terms { turns: &turns, ..Terms::unasked() };
+        let terms = PassphrasePolicy { turns: &turns, ..PassphrasePolicy::unasked() };
 
         let held: Vec<_> = (0..cores()).map(|_| turns.wait().unwrap().unwrap()).collect();
         let error = file[0].decrypt_file(&word, &turns).unwrap_err();
@@ -238,8 +238,8 @@ mod tests {
 
     #[test]
     fn where_there_is_no_place_for_a_lock_nobody_waits() {
-        assert!(Turns::nobody().wait().unwrap().is_none());
-        assert!(Turns::new(|| None, Reporter::default(), None).wait().unwrap().is_none());
+        assert!(DerivationQueue::none().wait().unwrap().is_none());
+        assert!(DerivationQueue::new(|| None, Reporter::default(), None).wait().unwrap().is_none());
         let d = Directory::new();
         std::fs::write(d.path.join("passphrase"), "a file").unwrap();
         assert!(turns(&d.path).wait().unwrap().is_none());

@@ -1,18 +1,18 @@
-//! Kinds of keys that are known and of no use.
+//! Keys that are recognised and not supported.
 
-/// Why a key that may be sound cannot be used.
+/// Why a key that may be valid is not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsupported {
-    /// An age identity of a later kind.
+    /// A post-quantum age identity.
     PostQuantum,
-    /// An ssh key of a kind that age does not take, such as ecdsa or a security key's.
+    /// An ssh key type that age does not support, such as ecdsa or a security key.
     SshKind,
-    /// An RSA key under a passphrase that is shorter or longer than age takes.
+    /// A passphrase-protected RSA key of a size that age does not support.
     Size,
-    /// An ssh key under a passphrase, by a cipher that age does not know.
+    /// A passphrase-protected ssh key with a cipher that age does not support.
     Cipher,
-    /// An ssh key whose passphrase takes too many rounds of bcrypt.
+    /// A passphrase-protected ssh key with too many bcrypt rounds.
     Rounds,
-    /// A private key in a form that is not OpenSSH's own: PKCS#8, PuTTY's, PEM under a passphrase.
-    Form,
+    /// A private key that is not in OpenSSH's format: PKCS#8, PuTTY's, encrypted PEM.
+    Format,
 }

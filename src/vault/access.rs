@@ -8,7 +8,7 @@ use super::pin::Pin;
 use crate::env::Env;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
-use crate::sealed::Turns;
+use crate::sealed::DerivationQueue;
 use crate::unlock::Named;
 
 /// All that decides whether and how a vault is opened.
@@ -33,7 +33,7 @@ pub struct Access<'a> {
     /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
     pub max_passphrase_memory: u32,
     /// Who else tries a passphrase at this time.
-    pub turns: Turns<'a>,
+    pub turns: DerivationQueue<'a>,
     /// How to ask for a passphrase.
     pub prompt: Prompt,
     /// Where warnings go.

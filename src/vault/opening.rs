@@ -201,9 +201,9 @@ fn ask_for_key(
     let SecretKind::Identity(text) = &material.kind else { return Ok(None) };
     let identities = sealed::parse_identities(text, &material.label).unwrap_or_default();
     let mut failure = None;
-    'keys: for identity in identities.iter().filter(|identity| identity.asks(scanned)) {
+    'keys: for identity in identities.iter().filter(|identity| identity.needs_passphrase(scanned)) {
         for again in ["", AGAIN, AGAIN] {
-            let question = format!("{again}Enter passphrase for {}: ", identity.shown());
+            let question = format!("{again}Enter passphrase for {}: ", identity.description());
             let passphrase = access.prompt.hidden(&question)?;
             if passphrase.is_empty() {
                 continue 'keys;
@@ -228,7 +228,8 @@ fn ask_for_key(
                 Err(error) => return Err(error),
             }
         }
-        failure = Some(Error::locked(format!("the passphrase does not open {}", identity.shown())));
+        failure =
+            Some(Error::locked(format!("the passphrase does not open {}", identity.description())));
     }
     failure.map_or(Ok(None), Err)
 }
@@ -258,15 +259,15 @@ pub(super) fn entered(passphrase: Secret) -> Material {
 
 /// Tries one source. What it leaves on the stack is for the caller to overwrite.
 pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -> Result<Content> {
-    let opened = access.with_terms(|terms| match &material.kind {
+    let opened = access.with_policy(|policy| match &material.kind {
         SecretKind::Identity(text) => sealed::parse_identities(text, &material.label)
-            .and_then(|identities| sealed::open(scanned, &identities, &[], terms)),
+            .and_then(|identities| sealed::open(scanned, &identities, &[], policy)),
         SecretKind::LockedKey(text, passphrase) => sealed::parse_identities(text, &material.label)
             .and_then(|identities| {
-                sealed::open_by_locked_key(scanned, &identities, passphrase, terms)
+                sealed::open_by_locked_key(scanned, &identities, passphrase, policy)
             }),
         SecretKind::Passphrase(passphrase) => {
-            sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase), terms)
+            sealed::open(scanned, &[], std::slice::from_ref::<Secret>(passphrase), policy)
         }
         SecretKind::Slot(secret) => sealed::SlotKey::from_bytes(&secret.slot, &secret.bytes)
             .ok_or_else(|| Error::damaged(format!("{} holds no key", material.label)))

@@ -13,7 +13,7 @@ use super::access::Access;
 use super::payload::{PassphraseEntry, Payload};
 use crate::error::{Result, os_text};
 use crate::file;
-use crate::sealed::{self, Slot, Terms};
+use crate::sealed::{self, PassphrasePolicy, Slot};
 
 fn file_of(state_dir: &Path, slot: &Slot) -> PathBuf {
     let hash = Sha256::digest(slot.to_text());
@@ -31,9 +31,13 @@ fn is_known(state_dir: &Path, slot: &Slot) -> bool {
 
 impl Access<'_> {
     /// Does something under the terms on which a passphrase is tried here.
-    pub(super) fn with_terms<T>(&self, then: impl FnOnce(Terms) -> T) -> T {
+    pub(super) fn with_policy<T>(&self, then: impl FnOnce(PassphrasePolicy) -> T) -> T {
         let known = |slot: &Slot| self.slot_memory.as_ref().is_some_and(|dir| is_known(dir, slot));
-        then(Terms { max_memory: self.max_passphrase_memory, known: &known, turns: &self.turns })
+        then(PassphrasePolicy {
+            max_memory: self.max_passphrase_memory,
+            known: &known,
+            queue: &self.turns,
+        })
     }
 
     /// Says whether a passphrase is tried on any of these slots.
@@ -41,12 +45,12 @@ impl Access<'_> {
     /// # Errors
     /// [`crate::error::Class::Refused`], with what to do about it.
     pub fn check_cost(&self, slots: &[Slot]) -> Result<()> {
-        self.with_terms(|terms| terms.check(slots))
+        self.with_policy(|policy| policy.check(slots))
     }
 
     /// Remembers a slot of this header that a passphrase has opened, if it takes that to open it again.
     pub(super) fn remember_opened(&self, slot: &Slot, header: &[Slot]) {
-        if !sealed::is_accepted_unasked(header) {
+        if !sealed::within_default_limits(header) {
             self.remember_slot(slot);
         }
     }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use vault::sealed::{self, Terms};
+use vault::sealed::{self, PassphrasePolicy};
 use vault::secret::Secret;
 
 use crate::support::builder::Test;
@@ -33,7 +33,8 @@ fn plaintext(test: &Test) -> String {
     let file = std::fs::read(test.vault_file()).unwrap();
     let scanned = sealed::scan(&file).unwrap();
     let identities = sealed::parse_identities(&Secret::new(AGE_KEY.to_owned()), "key").unwrap();
-    let opened = sealed::open(&scanned, &identities, &[], Terms::unasked()).unwrap();
+    let opened =
+        sealed::open(&scanned, &identities, &[], PassphrasePolicy::default_limits()).unwrap();
     String::from_utf8(opened.plaintext.to_vec()).unwrap()
 }
 

@@ -54,7 +54,7 @@ fn a_file_that_is_no_vault_or_no_whole_one_is_damaged() {
     };
     let header = DEMO_VAULT.windows(4).position(|four| four == b"--- ").expect("a MAC");
     let (no_age, cut) =
-        ("the file is not a vault: it is no age file", "the vault file is cut short");
+        ("the file is not a vault: it is not an age file", "the vault file is cut short");
     let content = "the vault's content is damaged or cut short";
     for (file, what) in [
         (Vec::new(), "the vault file is empty"),
@@ -68,7 +68,7 @@ fn a_file_that_is_no_vault_or_no_whole_one_is_damaged() {
         (flipped(DEMO_VAULT.len() - 1), content),
         (flipped(header + 100), content),
         (flipped(header + 10), "the vault's header is damaged: it is not authentic"),
-        (flipped(20), "the file is of another version of age than v1"),
+        (flipped(20), "the file has another version of the age format than v1"),
     ] {
         fails(&demo(file), "list", 5, &format!("vault: error: {what}\n"));
     }
@@ -101,7 +101,7 @@ fn what_does_not_open_the_vault_is_said_as_what_it_is() {
     let wrong = "vault: error: the passphrase does not open this vault\n\
                  vault: hint: tried AWS_VAULT_PASSPHRASE\n";
     fails(&by_passphrase.clone().env("AWS_VAULT_PASSPHRASE", "wrong"), "list", 4, wrong);
-    let none = "vault: error: this vault has no passphrase, only keys open it\n\
+    let none = "vault: error: this vault has no passphrase; only keys open it\n\
                 vault: hint: tried AWS_VAULT_PASSPHRASE\n";
     let test = by_key.env_remove("AWS_VAULT_AGE_KEY").env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
     fails(&test, "list", 4, none);

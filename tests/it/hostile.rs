@@ -78,14 +78,14 @@ fn a_hostile_vault_costs_neither_time_nor_memory() {
     let stanzas = file_of(&"-> a\n\n".repeat(10_000));
     let mib = "[HOME]/hostile.age is over 2 MiB, so not a vault";
     let header = "the vault's header is larger than 16 KiB";
-    let costly = "the vault's passphrase slots cost more than is allowed: each 1 GiB, 16 passes and 4 \
+    let costly = "the cost of the vault's passphrase slots is over the limits: each 1 GiB, 16 passes and 4 \
                   lanes, and together 4 GiB times passes";
     let cases: [(&str, Vec<u8>, i32, &str); 13] = [
         ("a header of 20 MB", file_of(&fill("-> a\n\n", 20_000_000)), 6, mib),
         ("10,000 stanzas", stanzas, 6, "the vault's header has more than 32 stanzas"),
         ("one stanza of 2 MB", file_of(&format!("-> a\n{}", fill(&full, limit - 999))), 6, header),
         ("one line of 2 MB", file_of(&format!("-> {}\n\n", "a".repeat(limit - 999))), 6, header),
-        ("no line at all", vec![b'a'; limit], 5, "the file is not a vault: it is no age file"),
+        ("no line at all", vec![b'a'; limit], 5, "the file is not a vault: it is not an age file"),
         ("argon2 at 4 GiB", file_of(&slot(4 << 20, 1, 4)), 6, costly),
         ("argon2 at 9 TiB", file_of(&slot(9_999_999_999, 1, 4)), 6, costly),
         ("15 slots of 1 GiB", file_of(&slot(1 << 20, 1, 4).repeat(15)), 6, costly),
@@ -98,13 +98,13 @@ fn a_hostile_vault_costs_neither_time_nor_memory() {
             ]
             .concat(),
             5,
-            "the vault file's armor is not as it was written",
+            "the vault file's armor is damaged",
         ),
         (
             "armor without an end",
             format!("-----BEGIN AGE ENCRYPTED FILE-----\n{}", fill(&full, limit - 99)).into_bytes(),
             5,
-            "the vault file's armor is not as it was written",
+            "the vault file's armor is damaged",
         ),
         ("blanks", [fill(" ", limit - 99).into_bytes(), stanzas_in_armor()].concat(), 5, "armor"),
         ("a payload of 2 MB", [file_of("-> a\n\n"), vec![0; limit - 999]].concat(), 4, "no key"),
@@ -142,9 +142,9 @@ fn a_forged_cost_is_refused_before_a_key_is_derived() {
     ] {
         std::fs::write(&file, file_of(&stanzas)).unwrap();
         let stderr = format!(
-            "vault: error: the vault's passphrase costs more than is accepted: {cost} passes in all, \
+            "vault: error: the cost of the vault's passphrase is over the limit: {cost} passes in all, \
              instead of 256 and 1024\n\
-             vault: hint: if the vault was made so, give --max-passphrase-memory {needed} or \
+             vault: hint: if the vault was created with it, give --max-passphrase-memory {needed} or \
              AWS_VAULT_MAX_PASSPHRASE_MEMORY={needed}; if not, its header is forged\n"
         );
         for by in ["AWS_VAULT_PASSPHRASE", "AWS_VAULT_FILE_PASSPHRASE"] {

@@ -197,7 +197,7 @@ fn init_refuses_what_nobody_or_nothing_could_open() {
         (&["init", "-r", "ssh-rsa AAAA"], "not an ssh public key, or mistyped\n"),
         (
             &["init", "-r", "ecdsa-sha2-nistp256 AAAA"],
-            "of ssh keys, age knows only ssh-ed25519 and ssh-rsa\n",
+            "of ssh keys, age supports only ssh-ed25519 and ssh-rsa\n",
         ),
         (&["init", "-R", "none"], "the recipients file holds no recipient\n"),
         (
@@ -232,7 +232,7 @@ fn a_recipient_of_a_kind_that_is_not_supported_is_left_out_with_a_warning() {
     let warning = |line| {
         format!(
             "vault: warning: line {line} of the recipients file team is left out: of ssh keys, age \
-             knows only ssh-ed25519 and ssh-rsa\n"
+             supports only ssh-ed25519 and ssh-rsa\n"
         )
     };
     let test = file("team", format!("# team\n{ECDSA}{AGE_RECIPIENT}\n{ECDSA}"));
@@ -252,7 +252,7 @@ fn a_recipient_of_a_kind_that_is_not_supported_is_left_out_with_a_warning() {
     init.expect_error(2, &format!("{}{none}", warning(1))).run();
     let cut = &ECDSA[..60];
     let test = file("team", format!("{AGE_RECIPIENT}\n{cut}\n"));
-    let malformed = "vault: error: line 2 of the recipients file: of ssh keys, age knows only \
+    let malformed = "vault: error: line 2 of the recipients file: of ssh keys, age supports only \
                      ssh-ed25519 and ssh-rsa\n";
     test.command(["init", "-R", "team"]).expect_error(2, malformed).run();
     assert!(!test.vault_file().exists());

@@ -323,8 +323,8 @@ fn a_post_quantum_recipient_cannot_stand_beside_others() {
     test.command(["recipient", "add", &pq])
         .expect_error(
             6,
-            "vault: error: post-quantum recipients cannot stand beside others\n\
-             vault: hint: use post-quantum recipients alone, without a passphrase, or none of them\n",
+            "vault: error: post-quantum recipients cannot be combined with others\n\
+             vault: hint: use only post-quantum recipients and no passphrase, or none of them\n",
         )
         .run();
     assert_eq!(test.read(test.vault_file()), before);

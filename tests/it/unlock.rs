@@ -370,7 +370,7 @@ fn aws_vaults_passphrase_means_nothing_to_a_vault_without_a_passphrase() {
     opened_by(&test, &[], "[HOME]/.config/vault/identity.txt");
     // One that is meant for us is an error.
     let test = test.env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
-    let why = "vault: error: this vault has no passphrase, only keys open it\n\
+    let why = "vault: error: this vault has no passphrase; only keys open it\n\
                vault: hint: tried AWS_VAULT_PASSPHRASE\n";
     locked(&test, &[], why);
 }

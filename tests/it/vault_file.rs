@@ -5,7 +5,7 @@ use std::path::Path;
 use vault::env::Env;
 use vault::error::Class;
 use vault::prompt::Prompt;
-use vault::sealed::{self, Cost, Slot, Terms};
+use vault::sealed::{self, Cost, PassphrasePolicy, Slot};
 use vault::secret::Secret;
 use vault::vault::{Payload, Vault};
 
@@ -16,7 +16,9 @@ use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_A
 /// Opens a vault for [`AGE_KEY`] without the program.
 pub fn plaintext_of(file: &[u8]) -> vault::error::Result<Vec<u8>> {
     let key = sealed::parse_identities(&Secret::new(AGE_KEY.to_owned()), "the key")?;
-    Ok(sealed::open(&sealed::scan(file)?, &key, &[], Terms::unasked())?.plaintext.to_vec())
+    Ok(sealed::open(&sealed::scan(file)?, &key, &[], PassphrasePolicy::default_limits())?
+        .plaintext
+        .to_vec())
 }
 
 /// The payload of a vault for [`AGE_KEY`].
@@ -92,7 +94,9 @@ fn every_flipped_bit_is_noticed() {
     let text = small_text();
     let key = sealed::parse_identities(&Secret::new(AGE_KEY.to_owned()), "the key").unwrap();
     let opens = |file: &[u8]| {
-        sealed::scan(file).and_then(|scanned| sealed::open(&scanned, &key, &[], Terms::unasked()))
+        sealed::scan(file).and_then(|scanned| {
+            sealed::open(&scanned, &key, &[], PassphrasePolicy::default_limits())
+        })
     };
     for armor in [false, true] {
         let file = seal(&text, armor);
@@ -138,7 +142,7 @@ fn a_damaged_vault_is_one_error_and_no_output() {
     *flipped.last_mut().unwrap() ^= 1;
     for (content, what) in [
         (Vec::new(), "the vault file is empty"),
-        (b"hello\n".to_vec(), "the file is not a vault: it is no age file"),
+        (b"hello\n".to_vec(), "the file is not a vault: it is not an age file"),
         (file[..60].to_vec(), "the vault file is cut short"),
         (file[..file.len() - 1].to_vec(), "the vault's content is damaged or cut short"),
         (flipped, "the vault's content is damaged or cut short"),
@@ -181,7 +185,7 @@ fn limits_are_checked_before_any_work() {
     let large = "[HOME]/.local/share/vault/vault.age is over 2 MiB, so not a vault";
     let header = "the vault's header is larger than 16 KiB";
     let many = "the vault's header has more than 32 stanzas";
-    let costly = "the vault's passphrase slots cost more than is allowed: each 1 GiB, 16 passes and 4 \
+    let costly = "the cost of the vault's passphrase slots is over the limits: each 1 GiB, 16 passes and 4 \
                   lanes, and together 4 GiB times passes";
     for (file, what) in [
         (vec![0; (2 << 20) + 1], large),
@@ -286,8 +290,8 @@ fn an_armored_vault_whose_line_ends_were_changed_opens_and_the_next_write_mends_
         test.command(["remove", "-f", "ci"]).run();
     }
     let good = text();
-    let damaged = "vault: error: the vault file's armor is not as it was written\n\
-                   vault: hint: text or blanks before it, in its lines or after it do that; restore a copy\n";
+    let damaged = "vault: error: the vault file's armor is damaged\n\
+                   vault: hint: text or blanks were added before, in or after it; restore a copy\n";
     for changed in [
         format!("\n{good}"),
         format!("{}more\n", good),

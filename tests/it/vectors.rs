@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 use vault::error::{Class, Error};
-use vault::sealed::{self, Terms};
+use vault::sealed::{self, PassphrasePolicy};
 use vault::secret::Secret;
 use vault::vault::Payload;
 
@@ -86,10 +86,10 @@ fn open(file: &[u8], key: &Key) -> Result<(Vec<u8>, Payload), Refusal> {
     })?;
     let secret = Secret::new(key.secret.clone());
     let opened = if key.variable == "AWS_VAULT_PASSPHRASE" {
-        sealed::open(&scanned, &[], &[secret], Terms::unasked())
+        sealed::open(&scanned, &[], &[secret], PassphrasePolicy::default_limits())
     } else {
         let identities = sealed::parse_identities(&secret, "the key").expect("an identity");
-        sealed::open(&scanned, &identities, &[], Terms::unasked())
+        sealed::open(&scanned, &identities, &[], PassphrasePolicy::default_limits())
     };
     let plaintext = opened.map_err(|error| match error.class {
         Class::Locked => ("match", error),
@@ -120,7 +120,7 @@ fn problem(vector: &Vector, key: &Key) -> Option<String> {
 }
 
 #[test]
-fn every_vector_comes_to_what_it_expects() {
+fn every_vector_has_the_expected_outcome() {
     let mut tally: BTreeMap<String, usize> = BTreeMap::new();
     let mut problems = Vec::new();
     for vector in vectors() {

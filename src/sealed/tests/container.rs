@@ -69,7 +69,7 @@ fn age_itself_opens_a_vault_by_key_and_by_the_slots_age_key() {
 }
 
 #[test]
-fn a_slots_stanza_stands_byte_for_byte_in_every_file() {
+fn a_slots_stanza_is_the_same_in_every_file() {
     let slots = [slot("a passphrase")];
     let text = slots[0].1.to_text();
     let first = seal(PLAINTEXT, &[], &slots, false).unwrap();
@@ -92,7 +92,7 @@ fn contents_of_every_size_around_a_chunk_come_back() {
 }
 
 #[test]
-fn verify_believes_only_a_file_that_holds_the_plaintext() {
+fn verify_accepts_only_a_file_with_the_plaintext() {
     let (_, recipient) = key();
     let recipients = [recipient];
     let sealed = seal(PLAINTEXT, &recipients, &[slot("p")], false).unwrap();
@@ -107,7 +107,7 @@ fn verify_believes_only_a_file_that_holds_the_plaintext() {
 }
 
 #[test]
-fn what_does_not_open_says_which_kind_of_key_was_tried() {
+fn the_error_names_the_kind_of_key_that_was_tried() {
     let (_, recipient) = key();
     let (stranger, _) = key();
     let sealed = seal(PLAINTEXT, std::slice::from_ref(&recipient), &[slot("p")], false).unwrap();
@@ -119,7 +119,7 @@ fn what_does_not_open_says_which_kind_of_key_was_tried() {
     assert_eq!(what(&stranger, &[]), "no key opens this vault");
     assert_eq!(what(&[], &["wrong"]), "the passphrase does not open this vault");
     assert_eq!(what(&stranger, &["wrong"]), "neither a key nor the passphrase opens this vault");
-    assert_eq!(what(&[], &[]), "no key and no passphrase was given for this vault");
+    assert_eq!(what(&[], &[]), "no key or passphrase was given for this vault");
     // It is for another vault, and nobody is told to look for its passphrase.
     assert_eq!(what(&identities(SSH_ENCRYPTED), &[]), "no key opens this vault");
 
@@ -149,7 +149,8 @@ fn a_key_that_cannot_be_used_stops_no_other() {
     );
     let scanned = scan(&sealed.bytes).unwrap();
     let by = |word: &str| {
-        open_by_locked_key(&scanned, &all, &secret(word), Terms::unasked()).map_err(|e| e.class)
+        open_by_locked_key(&scanned, &all, &secret(word), PassphrasePolicy::default_limits())
+            .map_err(|e| e.class)
     };
     assert_eq!(*by("test").unwrap().plaintext, PLAINTEXT);
     assert_eq!(by("Test").unwrap_err(), Class::Locked);
@@ -191,7 +192,7 @@ fn post_quantum_recipients_stand_alone() {
     ];
     for error in refused.map(Result::unwrap_err) {
         assert_eq!(error.class, Class::Refused);
-        assert!(error.what.contains("post-quantum recipients cannot stand beside others"));
+        assert!(error.what.contains("post-quantum recipients cannot be combined with others"));
     }
 
     let tag = "age1tag1qt8lw0ual6avlwmwatk888yqnmdamm7xfd0wak53ut6elz5c4swx2yqdj4e";
@@ -232,7 +233,7 @@ fn a_slots_recipient_is_x25519() {
 }
 
 #[test]
-fn debug_says_nothing_that_is_secret() {
+fn debug_output_has_no_secret() {
     let (text, recipient) = generate_identity();
     let keys = identities(text.expose());
     let slots = [slot("a passphrase")];

@@ -13,7 +13,7 @@ fn refusal(text: &str) -> Error {
 }
 
 #[test]
-fn an_identity_file_may_look_as_people_leave_it() {
+fn an_identity_file_is_read_as_people_write_it() {
     let (one, recipient) = generate_identity();
     let (two, _) = generate_identity();
     let (one, two) = (one.expose(), two.expose());
@@ -48,7 +48,7 @@ fn one_line_of_base64_stands_for_the_file() {
     assert_eq!(identities(&twice).len(), 1);
     let thrice = STANDARD.encode(twice);
     let error = refusal(&thrice);
-    assert_eq!(error.what, "KEY: line 1 of what its base64 holds is not an age identity");
+    assert_eq!(error.what, "KEY: line 1 of its decoded base64 is not an age identity");
 }
 
 /// GNU base64, which wraps its lines.
@@ -64,7 +64,7 @@ fn utf_16(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_variable_does_to_a_key_is_undone() {
+fn the_changes_that_variables_make_to_a_key_are_undone() {
     let (one, recipient) = generate_identity();
     let (two, _) = generate_identity();
     let (one, two) = (one.expose(), two.expose());
@@ -146,7 +146,7 @@ fn a_key_in_a_comment_opens_nothing() {
         let error = refusal(&text);
         assert_eq!(error.what, "KEY holds no identity", "{text}");
         let hint = error.hint.as_deref();
-        assert_eq!(hint, Some("the key in it stands in a comment, behind a #"), "{text}");
+        assert_eq!(hint, Some("the key in it is commented out with a #"), "{text}");
     }
     for text in [
         format!("# {one}\n{two}"),
@@ -165,15 +165,15 @@ fn pem(label: &str) -> String {
     format!("-----BEGIN {label}-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END {label}-----\n")
 }
 
-/// Entries that are not supported, and what is said of each if nothing else opens.
+/// Entries that are not supported, each with its error if nothing else opens the vault.
 fn unsupported() -> Vec<(String, &'static str)> {
     let old = format!(
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n\
          {}\n-----END RSA PRIVATE KEY-----\n",
         "A".repeat(64)
     );
-    let form = "the private key in the key is not in OpenSSH's own form";
-    let kind = "of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in the key is";
+    let form = "the private key in the key is not in OpenSSH's format";
+    let kind = "of ssh keys, age supports only ssh-ed25519 and ssh-rsa, and the one in the key is";
     vec![
         ("AGE-SECRET-KEY-PQ-1QQQ\n".to_owned(), "the identity in the key is post-quantum"),
         (SSH_ECDSA.to_owned(), kind),
@@ -186,7 +186,7 @@ fn unsupported() -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn an_entry_that_is_not_supported_spoils_nothing_and_is_named_if_nothing_opens() {
+fn an_unsupported_entry_is_named_only_if_nothing_opens() {
     let (text, recipient) = generate_identity();
     let recipients = [parse_recipient(&recipient).unwrap()];
     let sealed = seal(PLAINTEXT, &recipients, &[], false).unwrap();
@@ -210,7 +210,7 @@ fn an_entry_that_is_not_supported_spoils_nothing_and_is_named_if_nothing_opens()
 }
 
 #[test]
-fn what_is_no_identity_is_named_by_line_and_never_shown() {
+fn a_word_that_is_not_an_identity_is_named_by_line_and_never_shown() {
     let (text, recipient) = generate_identity();
     let good = text.expose();
     let typo = format!("{}{}", &good[..20], good[20..].replace(['2', '3', '4', '5', 'S'], "Q"));
@@ -222,26 +222,26 @@ fn what_is_no_identity_is_named_by_line_and_never_shown() {
         (good[..40].to_owned(), "KEY: line 1 is not a whole age identity"),
         (
             format!("{}{}", &good[..30], good[30..].to_lowercase()),
-            "KEY: line 1 is an age identity in capitals and small letters",
+            "KEY: line 1 is an age identity in mixed case",
         ),
         (format!("{good}\n{good}X"), "KEY: line 2 is not a whole age identity"),
         (good.replace("SECRET-KEY-1", "SECRET-KEY-9"), "KEY: line 1 is not an age identity"),
         (recipient.to_uppercase(), "KEY: line 1 is a recipient"),
         (format!("# mine\n{recipient}\n"), "KEY: line 2 is a recipient"),
-        (STANDARD.encode(&recipient), "KEY: line 1 of what its base64 holds is a recipient"),
+        (STANDARD.encode(&recipient), "KEY: line 1 of its decoded base64 is a recipient"),
         ("ecdsa-sha2-nistp256 AAAA".to_owned(), "KEY: line 1 is a recipient"),
         (
             STANDARD.encode(good)[..61].to_owned(),
-            "KEY: line 1 of what its base64 holds is not a whole age identity",
+            "KEY: line 1 of its decoded base64 is not a whole age identity",
         ),
         (format!("AGE_KEY={good}"), "KEY: line 1 is not an age identity"),
-        (pem("CERTIFICATE"), "KEY: line 1 begins something in PEM that is no private key"),
+        (pem("CERTIFICATE"), "KEY: line 1 begins a PEM block that is not a private key"),
         (recipient, "KEY: line 1 is a recipient"),
         (SSH_ED25519_PUB.to_owned(), "KEY: line 1 is a recipient"),
         ("AGE-PLUGIN-TPM-1QQQ".to_owned(), "not a whole plugin identity"),
         (SSH_ED25519[..200].to_owned(), "private key that does not end"),
-        (SSH_ED25519.replace("b3Bl", "AAAA"), "is not an ssh key or is damaged"),
-        (SSH_ED25519.replace("OPENSSH", "RSA"), "is not an ssh key or is damaged"),
+        (SSH_ED25519.replace("b3Bl", "AAAA"), "is damaged or not an ssh key"),
+        (SSH_ED25519.replace("OPENSSH", "RSA"), "is damaged or not an ssh key"),
         (
             "age-encryption.org/v1\n-> scrypt a 18\n".to_owned(),
             "KEY is an age file that is damaged",
@@ -258,7 +258,7 @@ fn what_is_no_identity_is_named_by_line_and_never_shown() {
 }
 
 #[test]
-fn what_stands_beside_a_key_is_told() {
+fn text_beside_a_key_is_reported() {
     let (text, _) = generate_identity();
     let good = text.expose();
     for bad in [
@@ -273,9 +273,7 @@ fn what_stands_beside_a_key_is_told() {
         let hint = error.hint.as_deref();
         assert_eq!(
             hint,
-            Some(
-                "there is a key in it, too: take away what stands beside it, such as NAME= before it"
-            ),
+            Some("it also holds a key: remove the text beside it, such as NAME= before it"),
             "{bad}"
         );
     }
@@ -314,7 +312,7 @@ fn an_ssh_identity_knows_its_recipient() {
         let known = identities(private)[0].recipient().unwrap();
         assert_eq!(known, parse_recipient(public).unwrap());
     }
-    // What anybody can read of it.
+    // Its public key is not encrypted.
     let known = identities(SSH_ENCRYPTED)[0].recipient().unwrap();
     assert_eq!(known, parse_recipient(SSH_ENCRYPTED_PUB).unwrap());
 }
@@ -342,7 +340,7 @@ fn a_secret_in_a_recipients_place_is_refused_and_not_repeated() {
 }
 
 #[test]
-fn what_is_no_recipient_is_a_usage_error() {
+fn text_that_is_not_a_recipient_is_a_usage_error() {
     let (_, recipient) = generate_identity();
     let cut = SSH_ED25519_PUB.split(' ').next().unwrap();
     for bad in [
@@ -367,7 +365,7 @@ fn what_is_no_recipient_is_a_usage_error() {
 }
 
 #[test]
-fn a_recipients_file_names_the_line_it_chokes_on() {
+fn an_error_in_a_recipients_file_has_the_line_number() {
     let read = |text: &str| parse_recipients_file(text, &mut |line, why| panic!("{line}: {why}"));
     let (_, recipient) = generate_identity();
     let text = format!("# team\r\n\r\n{recipient}\r\n{SSH_RSA_PUB}");
@@ -389,7 +387,7 @@ fn a_recipient_of_a_kind_that_is_not_supported_is_left_out_and_a_malformed_one_i
         let kind = std::str::from_utf8(fields[0]).unwrap();
         format!("{kind} {}", STANDARD.encode(blob))
     };
-    let kinds = "of ssh keys, age knows only ssh-ed25519 and ssh-rsa";
+    let kinds = "of ssh keys, age supports only ssh-ed25519 and ssh-rsa";
     let rsa = |bytes: usize| line(&[b"ssh-rsa", &[1, 0, 1], &vec![0x55; bytes]]);
     for (other, why) in [
         (line(&[b"ecdsa-sha2-nistp256", b"nistp256", &[4; 65]]), kinds),

@@ -1,4 +1,4 @@
-//! Tests of the room as a whole; what concerns one file alone is tested there.
+//! Tests of the whole room; each file has its own tests too.
 
 mod cctv;
 mod container;
@@ -12,7 +12,7 @@ use super::*;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// Quick enough to be tried hundreds of times.
+/// The least cost, for tests that try many times.
 const TINY: Cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
 const PLAINTEXT: &[u8] = b"aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -41,7 +41,8 @@ fn key() -> (Vec<Identity>, Recipient) {
 
 /// A new slot of the least cost, beside its recipient.
 fn slot(passphrase: &str) -> (Recipient, Slot) {
-    let (slot, recipient) = Slot::create(&secret(passphrase), TINY, &Turns::nobody()).unwrap();
+    let (slot, recipient) =
+        Slot::create(&secret(passphrase), TINY, &DerivationQueue::none()).unwrap();
     (parse_recipient(&recipient).unwrap(), slot)
 }
 
@@ -52,5 +53,5 @@ fn reopen(
     passphrases: &[&str],
 ) -> std::result::Result<Opened, Error> {
     let passphrases: Vec<Secret> = passphrases.iter().copied().map(secret).collect();
-    open(&scan(file)?, identities, &passphrases, Terms::unasked())
+    open(&scan(file)?, identities, &passphrases, PassphrasePolicy::default_limits())
 }

@@ -12,7 +12,8 @@ const SALT: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 #[test]
 fn a_slot_opens_by_its_passphrase_alone() {
-    let (slot, recipient) = Slot::create(&secret("correct horse"), TINY, &Turns::nobody()).unwrap();
+    let (slot, recipient) =
+        Slot::create(&secret("correct horse"), TINY, &DerivationQueue::none()).unwrap();
     let key = slot.open(&secret("correct horse")).unwrap().unwrap();
     assert_eq!(key.recipient().unwrap().to_string(), recipient);
     for wrong in ["", "correct hors", "correct horse ", "Correct horse"] {
@@ -23,14 +24,14 @@ fn a_slot_opens_by_its_passphrase_alone() {
 
 #[test]
 fn two_slots_of_one_passphrase_share_nothing() {
-    let (one, first) = Slot::create(&secret("p"), TINY, &Turns::nobody()).unwrap();
-    let (two, second) = Slot::create(&secret("p"), TINY, &Turns::nobody()).unwrap();
+    let (one, first) = Slot::create(&secret("p"), TINY, &DerivationQueue::none()).unwrap();
+    let (two, second) = Slot::create(&secret("p"), TINY, &DerivationQueue::none()).unwrap();
     assert_ne!(first, second);
     assert_ne!(one.to_text(), two.to_text());
 }
 
 #[test]
-fn what_a_slot_gave_opens_without_the_passphrase_as_long_as_the_slot_is_there() {
+fn a_slots_key_opens_the_file_as_long_as_the_slot_is_there() {
     let (recipient, first) = slot("p");
     let key = first.open(&secret("p")).unwrap().unwrap();
     assert_eq!((key.slot(), key.as_bytes().len()), (&*first.name(), 32));
@@ -40,10 +41,10 @@ fn what_a_slot_gave_opens_without_the_passphrase_as_long_as_the_slot_is_there() 
     let file = with((recipient.clone(), first.clone()));
     assert_eq!(open_by_slot_key(&file, &kept).unwrap().plaintext.as_slice(), PLAINTEXT);
 
-    // The same passphrase anew is another slot.
+    // A new slot of the same passphrase.
     let error = open_by_slot_key(&with(slot("p")), &kept).unwrap_err();
-    assert_eq!((error.class, error.what.contains("another one")), (Class::Locked, true));
-    // The slot is there, and no stanza for its key, or for this one.
+    assert_eq!((error.class, error.what.contains("was changed")), (Class::Locked, true));
+    // The slot without a stanza for its key, and another key under the slot's name.
     let orphan = with((key_of_nobody(), first.clone()));
     assert_eq!(open_by_slot_key(&orphan, &kept).unwrap_err().class, Class::Damaged);
     let other = SlotKey::from_bytes(&first.name(), &[7; 32]).unwrap();
@@ -153,7 +154,7 @@ fn the_costs_of_all_slots_are_counted_together() {
 fn a_new_slot_of_an_impossible_cost_is_refused() {
     let class = |memory_kib, passes, lanes| {
         let cost = Cost { memory_kib, passes, lanes };
-        Slot::create(&secret("p"), cost, &Turns::nobody()).err().map(|error| error.class)
+        Slot::create(&secret("p"), cost, &DerivationQueue::none()).err().map(|error| error.class)
     };
     assert_eq!(class(8, 1, 1), None);
     assert_eq!(class(8, 1, 2), Some(Class::Usage));
@@ -161,12 +162,15 @@ fn a_new_slot_of_an_impossible_cost_is_refused() {
     assert_eq!(class(0, 0, 0), Some(Class::Usage));
     assert_eq!(class(1 << 21, 1, 1), Some(Class::Refused));
     assert_eq!(class(64, 17, 1), Some(Class::Refused));
-    assert_eq!(Slot::create(&secret(""), TINY, &Turns::nobody()).unwrap_err().class, Class::Usage);
+    assert_eq!(
+        Slot::create(&secret(""), TINY, &DerivationQueue::none()).unwrap_err().class,
+        Class::Usage
+    );
 }
 
 #[test]
 fn the_default_cost_opens_too() {
-    let (slot, _) = Slot::create(&secret("p"), Cost::default(), &Turns::nobody()).unwrap();
+    let (slot, _) = Slot::create(&secret("p"), Cost::default(), &DerivationQueue::none()).unwrap();
     assert!(slot.to_text().contains(" 65536 3 4\n"));
     assert!(slot.open(&secret("p")).unwrap().is_some());
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use vault::sealed::{self, Terms};
+use vault::sealed::{self, PassphrasePolicy};
 use vault::secret::Secret;
 use vault::vault::{Payload, Pin};
 
@@ -198,8 +198,9 @@ impl<'a> Scene<'a> {
             );
         };
         let key = Secret::from_utf8(key.clone()).ok_or("the key is no text")?;
-        let opened = sealed::parse_identities(&key, "the key")
-            .and_then(|key| sealed::open(&sealed::scan(vault)?, &key, &[], Terms::unasked()));
+        let opened = sealed::parse_identities(&key, "the key").and_then(|key| {
+            sealed::open(&sealed::scan(vault)?, &key, &[], PassphrasePolicy::default_limits())
+        });
         opened.map(drop).map_err(|error| format!("the key does not open the vault: {error:?}"))
     }
 

@@ -4,7 +4,7 @@
 use std::io::Read;
 
 use vault::error::{Class, Result};
-use vault::sealed::{self, Cost, Identity, Slot, Terms, Turns};
+use vault::sealed::{self, Cost, DerivationQueue, Identity, PassphrasePolicy, Slot};
 use vault::secret::Secret;
 
 use crate::support::{AGE_KEY, AGE_RECIPIENT, PASSPHRASE};
@@ -19,8 +19,13 @@ struct Sealed {
 
 impl Sealed {
     fn open(&self, file: &[u8]) -> Result<()> {
-        sealed::open(&sealed::scan(file)?, &self.identities, &self.passphrases, Terms::unasked())
-            .map(drop)
+        sealed::open(
+            &sealed::scan(file)?,
+            &self.identities,
+            &self.passphrases,
+            PassphrasePolicy::default_limits(),
+        )
+        .map(drop)
     }
 
     /// The change is noticed, and called what it is.
@@ -62,7 +67,7 @@ fn vaults() -> Vec<Sealed> {
             recipients.push(sealed::parse_recipient(AGE_RECIPIENT).unwrap());
         } else {
             let (slot, public) =
-                Slot::create(&secret(PASSPHRASE), cheap, &Turns::nobody()).unwrap();
+                Slot::create(&secret(PASSPHRASE), cheap, &DerivationQueue::none()).unwrap();
             slots.push((sealed::parse_recipient(&public).unwrap(), slot));
         }
         let file = sealed::seal(b"version = 1\n", &recipients, &slots, armor).unwrap().bytes;

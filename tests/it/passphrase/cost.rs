@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use vault::sealed::{self, Cost, Slot, Turns};
+use vault::sealed::{self, Cost, DerivationQueue, Slot};
 use vault::secret::Secret;
 
 use crate::support::builder::Test;
@@ -17,9 +17,9 @@ const COSTS: &str = "vault: warning: each unlocking by passphrase takes 257 MiB:
     vault: warning: more than 256 MiB are not accepted unasked: other machines open the vault by this \
     passphrase with --max-passphrase-memory 257 or AWS_VAULT_MAX_PASSPHRASE_MEMORY=257, the first time \
     at least\n";
-const REFUSED: &str = "vault: error: the vault's passphrase costs more than is accepted: 257 MiB, and \
+const REFUSED: &str = "vault: error: the cost of the vault's passphrase is over the limit: 257 MiB, and \
     771 MiB times passes in all, instead of 256 and 1024\n\
-    vault: hint: if the vault was made so, give --max-passphrase-memory 257 or \
+    vault: hint: if the vault was created with it, give --max-passphrase-memory 257 or \
     AWS_VAULT_MAX_PASSPHRASE_MEMORY=257; if not, its header is forged\n";
 
 /// A vault with `demo` for a passphrase of 257 MiB, which is given, and for [`AGE_KEY`], which is not.
@@ -216,7 +216,7 @@ fn of_slots(count: u8) -> Test {
     let test = Test::new().vault_with("demo");
     let plaintext = plaintext_of(&test.read(test.vault_file())).unwrap();
     let word = Secret::new(PASSPHRASE.to_owned());
-    let (last, public) = Slot::create(&word, Cost::default(), &Turns::nobody()).unwrap();
+    let (last, public) = Slot::create(&word, Cost::default(), &DerivationQueue::none()).unwrap();
     let public = sealed::parse_recipient(&public).unwrap();
     let mut slots = Vec::new();
     for letter in b'B'..b'B' + count - 1 {

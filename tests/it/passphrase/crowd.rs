@@ -134,8 +134,8 @@ impl Drop for User {
     }
 }
 
-const IN_VAIN: &str = "vault: error: other processes of this user try a passphrase, waited 45 s\n\
-    vault: hint: start fewer at a time, or open the vault by a key, or by vault unlock before\n";
+const IN_VAIN: &str = "vault: error: other processes of this user are trying a passphrase, waited 45 s\n\
+    vault: hint: start fewer at a time, use a key, or run vault unlock before\n";
 
 #[test]
 #[ignore = "needs root, to be a user of its own, and 45 s"]

@@ -76,7 +76,7 @@ fn without_program() -> (Test, String, String) {
     with_plugin(test.clone()).command(["recipient", "add", &recipient]).run();
     let missing = format!(
         "vault: error: the program age-plugin-plain is missing; it is needed for {recipient}\n\
-         vault: hint: install it where PATH finds it, or remove the recipient\n"
+         vault: hint: install it in a directory of PATH, or remove the recipient\n"
     );
     (test, recipient, missing)
 }
@@ -122,8 +122,8 @@ fn what_a_plugin_prints_has_a_limit_and_follows_the_protocol() {
         ("printf -- '->  x\\n\\n'; cat", foreign),
         ("printf -- '-> error internal\\nbm8ga2V5G1szMW0\\n-> done\\n\\n'; cat", "no key [31m"),
         ("printf -- '-> error internal\\n\\n-> done\\n\\n'; cat", "it refused"),
-        ("printf -- '-> error internal\\n'", "it ended without an answer"),
-        ("exit 0", "it ended without an answer"),
+        ("printf -- '-> error internal\\n'", "it exited without an answer"),
+        ("exit 0", "it exited without an answer"),
     ] {
         let script = format!("#!/bin/sh\n{script}\n");
         let test = test.clone().file("plugins/age-plugin-plain", script, 0o755);
@@ -134,7 +134,7 @@ fn what_a_plugin_prints_has_a_limit_and_follows_the_protocol() {
         let list = test.command(["-i", "key", "list"]).env_remove("AWS_VAULT_AGE_KEY");
         little(list.expect_error(4, &stderr)).run();
         let stderr =
-            format!("vault: error: age-plugin-plain cannot write for {recipient}: {why}\n");
+            format!("vault: error: age-plugin-plain cannot encrypt to {recipient}: {why}\n");
         little(test.command(["rekey"]).expect_error(7, &stderr)).run();
     }
     assert_eq!(test.read(test.vault_file()), before);
@@ -154,7 +154,7 @@ fn a_plugin_that_never_answers_is_ended_with_all_that_it_started() {
         .expect_error(
             7,
             &format!(
-                "vault: error: age-plugin-plain cannot write for {recipient}: no answer within 30 s\n"
+                "vault: error: age-plugin-plain cannot encrypt to {recipient}: no answer within 30 s\n"
             ),
         )
         .run();

@@ -34,7 +34,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 const OTHERS: Duration = Duration::from_secs(300);
 
 /// What a run may say where others try a passphrase at the same time.
-pub const WAITS: &str = "vault: waiting for other processes of this user that try a passphrase\n";
+pub const WAITS: &str =
+    "vault: waiting for other processes of this user that are trying a passphrase\n";
 
 /// Stands for every status.
 const ANY: i32 = i32::MIN;

@@ -9,7 +9,7 @@ use vault::profile::{self, Files};
 use vault::prompt::Prompt;
 use vault::provider::{Options, Parts};
 use vault::reporter::Reporter;
-use vault::sealed::{self, Turns};
+use vault::sealed::{self, DerivationQueue};
 use vault::unlock::Named;
 use vault::vault::Access;
 
@@ -30,8 +30,8 @@ pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
         min_generation: None,
         state: None,
         slot_memory: None,
-        max_passphrase_memory: sealed::MEMORY_UNASKED,
-        turns: Turns::nobody(),
+        max_passphrase_memory: sealed::DEFAULT_MAX_MEMORY,
+        turns: DerivationQueue::none(),
         prompt,
         reporter: SILENT,
     }

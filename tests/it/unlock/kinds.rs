@@ -79,13 +79,13 @@ fn an_entry_that_is_not_supported_is_named_only_if_nothing_else_opens() {
         ),
         (
             ECDSA,
-            "of ssh keys, age knows only ssh-ed25519 and ssh-rsa, and the one in keys is neither\n\
+            "of ssh keys, age supports only ssh-ed25519 and ssh-rsa, and the one in keys is neither\n\
              vault: hint: tried keys\n",
         ),
         (
             pkcs8,
-            "the private key in keys is not in OpenSSH's own form, which age wants\n\
-             vault: hint: ssh-keygen -p -f FILE writes it anew in that form; of PuTTY's, puttygen -O \
+            "the private key in keys is not in OpenSSH's format, which age requires\n\
+             vault: hint: ssh-keygen -p -f FILE converts it; for PuTTY's, puttygen -O \
              private-openssh-new\n",
         ),
     ] {
@@ -111,7 +111,7 @@ fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
         ),
         (
             STANDARD.encode(format!("# one\n{}", &AGE_KEY[..60])),
-            "AWS_VAULT_AGE_KEY: line 2 of what its base64 holds is not a whole age identity",
+            "AWS_VAULT_AGE_KEY: line 2 of its decoded base64 is not a whole age identity",
         ),
         (
             AGE_RECIPIENT.to_owned(),
@@ -122,11 +122,11 @@ fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
         (
             format!("# {AGE_KEY}\n"),
             "AWS_VAULT_AGE_KEY holds no identity\n\
-             vault: hint: the key in it stands in a comment, behind a #",
+             vault: hint: the key in it is commented out with a #",
         ),
         (
             format!("{}{}", &AGE_KEY[..40], AGE_KEY[40..].to_lowercase()),
-            "AWS_VAULT_AGE_KEY: line 1 is an age identity in capitals and small letters: it is \
+            "AWS_VAULT_AGE_KEY: line 1 is an age identity in mixed case: it is \
              written in capitals",
         ),
         (" ".to_owned(), "AWS_VAULT_AGE_KEY holds no identity"),
@@ -232,7 +232,7 @@ fn a_plugin_whose_program_is_missing_is_named_at_writing_and_reading() {
     let test = Test::new().file("key", &identity, 0o600);
     let missing = format!(
         "vault: error: the program age-plugin-plain is missing; it is needed for {recipient}\n\
-         vault: hint: install it where PATH finds it, or remove the recipient\n"
+         vault: hint: install it in a directory of PATH, or remove the recipient\n"
     );
     test.command(["init", "-r", &recipient]).expect_error(7, &missing).run();
     assert!(!test.vault_file().exists());

@@ -77,8 +77,8 @@ fn an_ssh_keys_passphrase_is_asked_for_on_a_terminal() {
 
 /// Without a terminal, and where none is wanted.
 const ON_A_TERMINAL: &str = "vault: error: no key opens this vault: the ssh key in key has a \
-    passphrase of its own\nvault: hint: on a terminal it is asked for; elsewhere use a key without \
-    one (ssh-keygen -p takes it off a copy)\n";
+    passphrase of its own\nvault: hint: a terminal prompts for it; elsewhere use a key without \
+    a passphrase (ssh-keygen -p removes it from a copy)\n";
 
 #[test]
 fn nobody_is_asked_without_a_terminal_or_in_vain() {
@@ -146,8 +146,8 @@ fn the_passphrase_of_an_identity_file_is_asked_for_on_a_terminal() {
         let wrong = [(FILE, "wrong"), (&again, "Test"), (&again, "test ")];
         asked(&test, &["-i", "key"], &wrong, 4, refusal);
         let no_terminal = "vault: error: no key opens this vault: the identity file key has a \
-                           passphrase of its own\nvault: hint: on a terminal it is asked for; \
-                           elsewhere use a key without one (age -d takes it off a copy)\n";
+                           passphrase of its own\nvault: hint: a terminal prompts for it; \
+                           elsewhere use a key without a passphrase (age -d decrypts a copy)\n";
         locked(&test, &["-i", "key"], no_terminal);
         asked(&test, &["--no-input", "-i", "key"], &[], 4, no_terminal);
 
@@ -189,7 +189,7 @@ fn an_age_file_that_is_no_identity_file_is_named_and_costs_nothing() {
         (header("-> scrypt", "-> scrypt "), damaged),
         (
             header(" 4\n", " 23\n"),
-            "wants too much work for its passphrase: 2^23, where age allows 2^22",
+            "has a work factor of 23 for its passphrase; age allows 22 at most",
         ),
         (header("org/v1", "org/v2"), "is an age file of another version, or damaged"),
     ] {
@@ -202,7 +202,6 @@ fn an_age_file_that_is_no_identity_file_is_named_and_costs_nothing() {
     let test = vault();
     let own = test.read(test.vault_file());
     let test = test.file("key", &own, 0o600);
-    let what =
-        "is an age file, and not one with a passphrase; an identity file holds AGE-SECRET-KEY-1…";
+    let what = "is an age file that is not encrypted with a passphrase; an identity file holds AGE-SECRET-KEY-1…";
     asked(&test, &["-i", "key"], &[], 4, &format!("vault: error: key {what}\n"));
 }

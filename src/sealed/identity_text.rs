@@ -1,9 +1,9 @@
-//! Identity files as they arrive: what CI systems, env files, editors and shells do to the text.
+//! The text of an identity file: the changes that CI systems, env files, editors and shells make to it
+//! are undone, and its entries are told apart.
 //!
-//! A key is carried in a variable or a form field as often as in a file, and on the way its newlines
-//! become blanks or `\n`, its base64 is wrapped, its encoding changes. No key has a blank, a quote, a
-//! comma or a backslash in it, and each kind begins with a mark of its own, so where one begins and ends
-//! is not in doubt.
+//! Keys are stored in variables and form fields as often as in files. There newlines become blanks or
+//! `\n`, base64 is wrapped, the encoding changes. No key contains a blank, a quote, a comma or a backslash,
+//! and each kind has its own prefix, so where a key begins and ends is not ambiguous.
 
 use base64::Engine;
 use base64::alphabet;
@@ -13,21 +13,21 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// What begins a key of age's own, of any kind.
+/// The prefix of age's native secret keys.
 pub(super) const SECRET_KEY: &str = "AGE-SECRET-KEY-";
-/// What begins a plugin's identity.
+/// The prefix of a plugin's identity.
 pub(super) const PLUGIN: &str = "AGE-PLUGIN-";
-/// What begins a key in PEM.
+/// The prefix of a PEM block.
 pub(super) const PEM_BEGIN: &str = "-----BEGIN ";
-/// What begins what is no base64, though it may have the letters of it.
+/// Prefixes of text that is not base64, although it may consist of the same characters.
 const PLAIN: [&str; 5] = ["AGE-", "AGE1", "SSH-", "ECDSA-", "SK-"];
-/// What begins an age file.
+/// The prefix of an age file.
 pub(super) const AGE_FILE: &str = "age-encryption.org/";
-/// What begins the binary form of an OpenSSH key.
+/// The prefix of the binary form of an OpenSSH private key.
 const OPENSSH: &[u8] = b"openssh-key-v1\0";
 /// Characters in a line of PEM.
 const COLUMNS: usize = 64;
-/// Standard base64, padded or not: CI systems and people strip the padding.
+/// Standard base64 with or without padding, which CI systems and people strip.
 pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -35,38 +35,38 @@ pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// What was carried.
-pub(super) enum Carried {
-    /// An identity file; the second is true if it came in base64.
+/// An identity file as it was meant.
+pub(super) enum Normalized {
+    /// The text of the file; true if it was in base64.
     Text(Zeroizing<String>, bool),
-    /// An age file, in which there may be one.
+    /// A passphrase-protected file, which may hold one.
     AgeFile(Vec<u8>),
 }
 
-/// Takes off what the way has put around an identity file.
-pub(super) fn carried(given: &str) -> Carried {
+/// Undoes the changes that transports make to an identity file.
+pub(super) fn normalize(given: &str) -> Normalized {
     let (mut text, mut decoded) = (lines(given), false);
-    // Twice: in a Kubernetes manifest people encode what is encoded already.
+    // Twice: in Kubernetes manifests, people encode text that is base64 already.
     for _ in 0..2 {
         if text.starts_with(AGE_FILE) {
-            return Carried::AgeFile(text.as_bytes().to_vec());
+            return Normalized::AgeFile(text.as_bytes().to_vec());
         }
         let Some(bytes) = decode(&text) else { break };
         if bytes.starts_with(AGE_FILE.as_bytes()) {
-            return Carried::AgeFile(bytes.to_vec());
+            return Normalized::AgeFile(bytes.to_vec());
         }
         if bytes.starts_with(OPENSSH) {
-            return Carried::Text(pem("OPENSSH PRIVATE KEY", &text), false);
+            return Normalized::Text(pem("OPENSSH PRIVATE KEY", &text), false);
         }
         match Secret::from_text(&bytes).map(|inner| lines(inner.expose())) {
             Some(inner) if !inner.is_empty() => (text, decoded) = (inner, true),
             _ => break,
         }
     }
-    Carried::Text(text, decoded)
+    Normalized::Text(text, decoded)
 }
 
-/// The text without what surrounds it, its newlines restored where they were written in another way.
+/// The trimmed text, with newlines in place of `\n` and carriage returns if it is one line.
 fn lines(given: &str) -> Zeroizing<String> {
     let text = given.trim_matches(is_separator);
     let mut lines = Zeroizing::new(String::with_capacity(text.len()));
@@ -91,10 +91,10 @@ fn lines(given: &str) -> Zeroizing<String> {
     lines
 }
 
-/// The bytes, if the text is base64 of either alphabet, wrapped in any way; several of them are taken
-/// for as many lines. Of one that was cut, what is left.
+/// The decoded bytes, if the text is base64 of either alphabet, wrapped in any way. Several padded texts
+/// become as many lines; of a truncated one, the whole bytes are decoded.
 fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    if PLAIN.iter().any(|mark| begins(text, mark)) {
+    if PLAIN.iter().any(|prefix| begins(text, prefix)) {
         return None;
     }
     let mut packed = Zeroizing::new(String::with_capacity(text.len()));
@@ -117,7 +117,7 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
-/// A key in PEM as ssh-keygen and age write it.
+/// A PEM block with the line length that ssh-keygen and age use.
 pub(super) fn pem(label: &str, body: &str) -> Zeroizing<String> {
     let mut pem = Zeroizing::new(String::with_capacity(2 * body.len() + 128));
     pem.push_str(&format!("{PEM_BEGIN}{label}-----\n"));
@@ -131,7 +131,7 @@ pub(super) fn pem(label: &str, body: &str) -> Zeroizing<String> {
     pem
 }
 
-/// What stands between keys, and around them: blanks, quotes of any kind, and what does not show.
+/// The characters between and around keys: blanks, quotes, and invisible characters.
 fn is_separator(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()
@@ -139,36 +139,36 @@ fn is_separator(c: char) -> bool {
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2018}'..='\u{201f}' | '\u{2060}')
 }
 
-/// True if the text begins with this mark, in capitals or not.
-pub(super) fn begins(text: &str, mark: &str) -> bool {
-    text.get(..mark.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(mark))
+/// True if the text begins with this prefix, in either case.
+pub(super) fn begins(text: &str, prefix: &str) -> bool {
+    text.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
 }
 
-/// A part of an identity file that is no comment.
-pub(super) enum Piece<'a> {
-    /// What stands between blanks: a key, or something else.
+/// An entry of an identity file.
+pub(super) enum Entry<'a> {
+    /// A word between separators: a key, or anything else.
     Word(&'a str),
-    /// A key in PEM: its label and what is in it.
+    /// A PEM block: its label and its body.
     Pem(&'a str, &'a str),
-    /// The beginning of one that does not end.
-    Cut,
-    /// A key of PuTTY's, to the end of the text.
+    /// A PEM block without an end.
+    Truncated,
+    /// A PuTTY key, which extends to the end of the text.
     Putty,
 }
 
-/// The parts of an identity file, each with the number of its line.
+/// The entries of an identity file, each with its line number; comments are skipped.
 ///
-/// A comment goes to the end of its line. Where the whole file has come to stand in one line, it goes to
-/// the next key; but a key right behind the `#` was put out of use.
-pub(super) struct Pieces<'a> {
+/// A comment ends with its line. If the whole file has become one line, a comment ends at the next key;
+/// but a key directly after the `#` is commented out.
+pub(super) struct Entries<'a> {
     rest: &'a str,
     line: usize,
     in_one_line: bool,
-    /// True once a key was met that is part of a comment.
+    /// True if a key was found in a comment.
     pub(super) commented: bool,
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> Entries<'a> {
     pub(super) fn of(text: &'a str) -> Self {
         Self { rest: text, line: 1, in_one_line: !text.contains('\n'), commented: false }
     }
@@ -184,7 +184,7 @@ impl<'a> Pieces<'a> {
         self.take(self.rest.find(|c| !is_skipped(c)).unwrap_or(self.rest.len()));
     }
 
-    /// The length of what comes next, to a separator, a comment or the next key.
+    /// The length of the next word: to a separator, a comment or the next key.
     fn word(&self) -> usize {
         let ends = |c| c == '#' || is_separator(c);
         let end = self.rest.find(ends).unwrap_or(self.rest.len());
@@ -193,7 +193,7 @@ impl<'a> Pieces<'a> {
 
     fn is_key(&self, at: usize) -> bool {
         let rest = self.rest.get(at..).unwrap_or_default();
-        [SECRET_KEY, PLUGIN, PEM_BEGIN].iter().any(|mark| begins(rest, mark))
+        [SECRET_KEY, PLUGIN, PEM_BEGIN].iter().any(|prefix| begins(rest, prefix))
     }
 
     fn skip_comment(&mut self) {
@@ -217,7 +217,7 @@ impl<'a> Pieces<'a> {
         }
     }
 
-    fn pem(&mut self) -> Piece<'a> {
+    fn pem(&mut self) -> Entry<'a> {
         let inner = self.rest.get(PEM_BEGIN.len()..).unwrap_or_default();
         let is_label = |label: &&str| {
             label.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b' ')
@@ -229,15 +229,15 @@ impl<'a> Pieces<'a> {
         });
         let Some((label, body, left)) = found else {
             self.take(self.rest.len());
-            return Piece::Cut;
+            return Entry::Truncated;
         };
         self.take(self.rest.len() - left);
-        Piece::Pem(label, body)
+        Entry::Pem(label, body)
     }
 }
 
-impl<'a> Iterator for Pieces<'a> {
-    type Item = (usize, Piece<'a>);
+impl<'a> Iterator for Entries<'a> {
+    type Item = (usize, Entry<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -254,9 +254,9 @@ impl<'a> Iterator for Pieces<'a> {
             Some((line, self.pem()))
         } else if self.rest.starts_with("PuTTY-User-Key-File-") {
             self.take(self.rest.len());
-            Some((line, Piece::Putty))
+            Some((line, Entry::Putty))
         } else {
-            Some((line, Piece::Word(self.take(self.word()))))
+            Some((line, Entry::Word(self.take(self.word()))))
         }
     }
 }

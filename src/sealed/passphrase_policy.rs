@@ -1,48 +1,50 @@
-//! What a passphrase may cost before anything proves that the header is genuine.
+//! The limits on the cost of trying a passphrase, before the header is authenticated.
 //!
-//! argon2id runs before the header's MAC can be checked, so whoever can write the file chooses the
-//! work. The limits of the format are for those who chose a strong passphrase; unasked, a quarter of
-//! them is accepted (FORMAT.md, section 2.2).
+//! argon2id runs before the header's MAC can be checked, so whoever can write the file chooses the work.
+//! By default a quarter of the format's limits is accepted; the limits themselves only on request
+//! (FORMAT.md, section 2.2).
 
+use super::derivation_queue::DerivationQueue;
 use super::slot::Slot;
-use super::turns::Turns;
 use crate::error::{Error, Result};
 
-/// The most memory of a slot that is accepted unasked, in MiB.
-pub const MEMORY_UNASKED: u32 = 256;
+/// The most memory of a slot that is accepted by default, in MiB.
+pub const DEFAULT_MAX_MEMORY: u32 = 256;
 
-/// What all slots together may cost, in KiB times passes, for each KiB that one may take: 1 GiB times
-/// passes unasked, which is five slots of the default cost; the format's own 4 GiB for its 1 GiB.
+/// The most work of all slots together, in KiB times passes, for each KiB that one slot may use: by default
+/// 1 GiB times passes, which is five slots of the default cost; 4 GiB times passes for the format's 1 GiB.
 const WORK_PER_MEMORY: u64 = 4;
 
-static NOBODY: Turns<'static> = Turns::nobody();
+static NO_QUEUE: DerivationQueue<'static> = DerivationQueue::none();
 
-/// Under which terms passphrases are tried.
+/// How passphrases are tried.
 #[derive(Clone, Copy)]
-pub struct Terms<'a> {
+pub struct PassphrasePolicy<'a> {
     /// The most memory of a slot, in MiB.
     pub max_memory: u32,
-    /// True for a slot that this machine has opened before: it may cost what the format allows.
+    /// True for a slot that this machine has opened before, which may cost as much as the format allows.
     pub known: &'a dyn Fn(&Slot) -> bool,
-    /// Who else tries a passphrase at this time.
-    pub turns: &'a Turns<'a>,
+    /// The queue of this user's processes that try a passphrase.
+    pub queue: &'a DerivationQueue<'a>,
 }
 
-impl std::fmt::Debug for Terms<'_> {
+impl std::fmt::Debug for PassphrasePolicy<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Terms").field("max_memory", &self.max_memory).finish_non_exhaustive()
+        f.debug_struct("PassphrasePolicy")
+            .field("max_memory", &self.max_memory)
+            .finish_non_exhaustive()
     }
 }
 
-impl Terms<'_> {
-    /// What is accepted unasked where nothing was opened before; waits for nobody.
-    pub fn unasked() -> Terms<'static> {
-        Terms { max_memory: MEMORY_UNASKED, known: &|_| false, turns: &NOBODY }
+impl PassphrasePolicy<'_> {
+    /// The default limits, without known slots and without a queue.
+    pub fn default_limits() -> PassphrasePolicy<'static> {
+        PassphrasePolicy { max_memory: DEFAULT_MAX_MEMORY, known: &|_| false, queue: &NO_QUEUE }
     }
 
-    /// Says whether a passphrase can be tried on any of these slots, before a person is asked for it.
+    /// Checks, before the prompt for a passphrase, that it can be tried on one of these slots.
     ///
-    /// Errors: class 6 if they cost too much, with what to do about it.
+    /// Errors: class 6 if they cost too much.
     pub fn check(&self, slots: &[Slot]) -> Result<()> {
         match self.select(slots) {
             (known, Some(refusal)) if known.is_empty() => Err(refusal),
@@ -50,8 +52,8 @@ impl Terms<'_> {
         }
     }
 
-    /// The slots to try, and the refusal if there are others that cost too much. Those that are known
-    /// come first then, each once: a header may repeat what this machine has opened.
+    /// The slots to try, and the error if others cost too much. In that case the known ones come first, each
+    /// once, since a header may repeat a slot that this machine has opened.
     pub(super) fn select<'s>(&self, slots: &'s [Slot]) -> (Vec<&'s Slot>, Option<Error>) {
         if self.accept(slots).is_ok() {
             return (slots.iter().collect(), None);
@@ -83,20 +85,20 @@ impl Terms<'_> {
         }
         let needed = u64::from(memory).max(work.div_ceil(WORK_PER_MEMORY));
         Err(Error::refused(format!(
-            "the vault's passphrase costs more than is accepted: {memory} MiB, and {work} MiB times \
+            "the cost of the vault's passphrase is over the limit: {memory} MiB, and {work} MiB times \
              passes in all, instead of {} and {most}",
             self.max_memory
         ))
         .hint(format!(
-            "if the vault was made so, give --max-passphrase-memory {needed} or \
+            "if the vault was created with it, give --max-passphrase-memory {needed} or \
              AWS_VAULT_MAX_PASSPHRASE_MEMORY={needed}; if not, its header is forged"
         )))
     }
 }
 
-/// True if a passphrase is tried on these slots unasked, also where none of them was opened before.
-pub fn is_accepted_unasked(slots: &[Slot]) -> bool {
-    Terms::unasked().accept(slots).is_ok()
+/// True if a passphrase is tried on these slots by default, even if none of them was opened before.
+pub fn within_default_limits(slots: &[Slot]) -> bool {
+    PassphrasePolicy::default_limits().accept(slots).is_ok()
 }
 
 #[cfg(test)]
@@ -113,47 +115,48 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_the_format_is_accepted_unasked() {
+    fn a_quarter_of_the_formats_limits_is_accepted_by_default() {
         let most = slot('B', 256 << 10, 4);
         let default = || slot('C', 64 << 10, 3);
-        assert!(is_accepted_unasked(&[]));
-        assert!(is_accepted_unasked(std::slice::from_ref(&most)));
-        assert!(is_accepted_unasked(&[default(), default(), default(), default(), default()]));
+        assert!(within_default_limits(&[]));
+        assert!(within_default_limits(std::slice::from_ref(&most)));
+        assert!(within_default_limits(&[default(), default(), default(), default(), default()]));
         for over in [
             vec![slot('B', (256 << 10) + 1, 1)],
             vec![slot('B', 64 << 10, 16), slot('C', 8, 1)],
             vec![most, slot('C', 8, 1)],
             vec![default(); 6],
         ] {
-            assert!(!is_accepted_unasked(&over), "{over:?}");
+            assert!(!within_default_limits(&over), "{over:?}");
         }
     }
 
     #[test]
-    fn what_is_named_is_what_it_takes() {
+    fn the_error_names_the_limit_that_is_needed() {
         for (slots, needed) in [
             (vec![slot('B', (256 << 10) + 1, 1)], 257),
             (vec![slot('B', 1 << 20, 4)], 1024),
             (vec![slot('B', 64 << 10, 16), slot('C', 8, 1)], 257),
         ] {
-            let error = Terms::unasked().check(&slots).unwrap_err();
+            let error = PassphrasePolicy::default_limits().check(&slots).unwrap_err();
             assert_eq!(error.class, Class::Refused);
             assert!(error.hint.unwrap().contains(&format!("--max-passphrase-memory {needed} or")));
-            let terms = |max_memory| Terms { max_memory, ..Terms::unasked() };
+            let policy =
+                |max_memory| PassphrasePolicy { max_memory, ..PassphrasePolicy::default_limits() };
             assert!(
-                terms(needed).check(&slots).is_ok() && terms(needed - 1).check(&slots).is_err()
+                policy(needed).check(&slots).is_ok() && policy(needed - 1).check(&slots).is_err()
             );
         }
     }
 
     #[test]
-    fn what_is_known_is_tried_first_and_once_and_the_rest_if_it_is_accepted() {
+    fn known_slots_are_tried_first_and_once() {
         let (known, cheap, dear) =
             (slot('B', 1 << 20, 1), slot('C', 64 << 10, 3), slot('D', 1 << 19, 3));
         let is_known = |slot: &Slot| slot.name().starts_with('B');
-        let terms = Terms { known: &is_known, ..Terms::unasked() };
+        let policy = PassphrasePolicy { known: &is_known, ..PassphrasePolicy::default_limits() };
         let select = |slots: &[Slot]| {
-            let (slots, refusal) = terms.select(slots);
+            let (slots, refusal) = policy.select(slots);
             let letter = |slot: &&Slot| slot.name().chars().next().unwrap();
             (slots.iter().map(letter).collect::<String>(), refusal.is_some())
         };
@@ -162,7 +165,7 @@ mod tests {
         assert_eq!(select(&[cheap.clone(), known.clone()]), ("BC".to_owned(), false));
         assert_eq!(select(&[cheap.clone(), dear.clone(), known]), ("B".to_owned(), true));
         assert_eq!(select(&[cheap, dear]), (String::new(), true));
-        // Where all of it is accepted, the order is the header's.
+        // If all slots are accepted, they are tried in the order of the header.
         assert_eq!(select(&[slot('C', 8, 1), slot('B', 8, 1)]), ("CB".to_owned(), false));
     }
 }

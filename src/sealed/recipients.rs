@@ -1,16 +1,15 @@
-//! Recipients: whom a vault is written for, in words.
+//! Recipients: the public keys that a vault is encrypted to.
 //!
-//! What people put where is not always what belongs there, so nothing that is not plainly public is
-//! ever repeated in an error.
+//! People paste the wrong thing, so an error never repeats text that is not known to be public.
 
 use base64::Engine;
 use zeroize::Zeroizing;
 
-use super::text::{BASE64, PEM_BEGIN, PLUGIN};
+use super::identity_text::{BASE64, PEM_BEGIN, PLUGIN};
 use super::{plugin, ssh};
 use crate::error::{Error, Result};
 
-/// Whom a vault is written for. Displayed as it is written, comments left out.
+/// A recipient. Displayed as its text form, without a comment.
 #[derive(Clone)]
 pub struct Recipient {
     pub(super) kind: RecipientKind,
@@ -61,7 +60,7 @@ impl Recipient {
         matches!(self.kind, RecipientKind::X25519(_))
     }
 
-    /// The program that must be there at each write, for a plugin's recipient.
+    /// The program that each write needs, for a plugin's recipient.
     pub fn program(&self) -> Option<String> {
         match &self.kind {
             RecipientKind::Plugin(key) => Some(plugin::program(key.plugin())),
@@ -69,13 +68,13 @@ impl Recipient {
         }
     }
 
-    /// The recipient for a line of an error: ssh-rsa and post-quantum ones fill a screen.
+    /// The recipient, shortened for an error: ssh-rsa and post-quantum ones fill a screen.
     pub(super) fn brief(&self) -> String {
         brief(&self.to_string())
     }
 }
 
-/// The beginning of a long public text, and all of a short one.
+/// A public text, shortened if it is long.
 pub fn brief(text: &str) -> String {
     const SHORT: usize = 80;
     if text.chars().count() <= SHORT {
@@ -88,14 +87,14 @@ pub fn brief(text: &str) -> String {
 
 /// Reads one recipient: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`, or a plugin's `age1NAME1…`.
 ///
-/// Errors: class 2. A secret key in this place is refused and not repeated.
+/// Errors: class 2. A secret key is refused and not repeated.
 pub fn parse_recipient(text: &str) -> Result<Recipient> {
     let text = text.trim();
     let upper = text.get(..PLUGIN.len().max(PEM_BEGIN.len())).unwrap_or(text).to_ascii_uppercase();
     if upper.starts_with("AGE-SECRET") || upper.starts_with("AGE-PLUGIN") || holds_secret(text) {
         return Err(Error::usage("that is a secret key, not a recipient").hint(
-            "give its public half, age1… or the line of the .pub file; what was typed here may \
-             stand in the shell's history",
+            "give its public key, age1… or the line of the .pub file; the secret key may be in \
+             the shell's history now",
         ));
     }
     if text.is_empty() {
@@ -108,21 +107,21 @@ pub fn parse_recipient(text: &str) -> Result<Recipient> {
         RecipientKind::Ssh(Box::new(ssh::parse_public(text)?))
     } else if text.starts_with("age1") {
         parse_age(text).ok_or_else(|| {
-            // Only what a terminal shows as it is.
+            // Only text that a terminal shows unchanged.
             let shown = if text.is_ascii() { brief(text) } else { "age1…".to_owned() };
             Error::usage(format!("not a recipient, or mistyped: {shown}"))
         })?
     } else if text.starts_with("ecdsa-") || text.starts_with("sk-") {
-        return Err(Error::usage("of ssh keys, age knows only ssh-ed25519 and ssh-rsa"));
+        return Err(Error::usage(ssh::UNSUPPORTED_TYPE));
     } else {
-        // Whatever it is, it may be a secret.
+        // It may be a secret.
         return Err(Error::usage("that is not a recipient")
             .hint("a recipient is age1…, ssh-ed25519 … or ssh-rsa …"));
     };
     Ok(Recipient { kind })
 }
 
-/// True for a private key in PEM, and for any secret key in base64.
+/// True if the text, or the text that it encodes in base64, contains a secret key or a PEM block.
 pub(super) fn holds_secret(text: &str) -> bool {
     let secret = |text: &str| {
         text.contains(PEM_BEGIN)
@@ -148,11 +147,10 @@ fn parse_age(text: &str) -> Option<RecipientKind> {
     text.parse().ok().map(RecipientKind::Plugin)
 }
 
-/// Reads a recipients file: one recipient in a line, blank lines and `#` comments between. As in
-/// age(1), an ssh key of a kind that is not supported is left out: `left_out` gets its line's number and
-/// why.
+/// Reads a recipients file: one recipient per line, with blank lines and `#` comments. As in age(1), an
+/// ssh key of a type that is not supported is left out: `left_out` gets its line number and the reason.
 ///
-/// Errors: class 2, with the line's number, and where nothing is left.
+/// Errors: class 2, with the line number; also if no recipient remains.
 pub fn parse_recipients_file(
     text: &str,
     left_out: &mut dyn FnMut(usize, &str),
