@@ -89,7 +89,7 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
         let (state, finding) = match presence {
             Presence::Absent => ("absent", report.ok("unlock.source", shown("absent"))),
             Presence::Unavailable(why) => {
-                let text = shown(&format!("not to be had here: {why}"));
+                let text = shown(&format!("not available: {why}"));
                 ("unavailable", report.ok("unlock.source", text))
             }
             Presence::Present { until, .. } => {

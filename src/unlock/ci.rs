@@ -1,13 +1,13 @@
-//! Whether this is a job of a CI system, by its environment.
+//! Detection of CI jobs by their environment.
 //!
-//! The crates that know this (is_ci, ci_info) ask the process's own environment, which is a value here:
-//! with them a unit test would answer for the machine that it runs on. They also take `CI=false` and
-//! empty variables for a yes, and none of them has all of the variables below.
+//! The crates for this (is_ci, ci_info) read the process's environment, so a unit test would depend on the
+//! machine that it runs on. They also treat `CI=false` and empty variables as a yes, and none of them has
+//! all of the variables below.
 
 use crate::env::Env;
 
-/// What CI systems set in each job, by their own documentation. Most set `CI` as well; Azure Pipelines,
-/// CodeBuild, Jenkins, TeamCity, Bamboo and GoCD do not.
+/// Variables that CI systems document to set in each job. Most set `CI` too; Azure Pipelines, CodeBuild,
+/// Jenkins, TeamCity, Bamboo and GoCD do not.
 const SYSTEMS: [&str; 44] = [
     "AC_APPCIRCLE",
     "AGOLA_GIT_REF",
@@ -55,8 +55,8 @@ const SYSTEMS: [&str; 44] = [
     "bamboo_planKey",
 ];
 
-/// True in a job: `CI` says so, or, where it is unset or empty, a variable that a CI system sets. `CI`
-/// with a no in it (`false`, `0`, `no`, `off`) is a no whatever else is set.
+/// True if `CI` is set, or, if it is unset or empty, one of [`SYSTEMS`]. The values `false`, `0`, `no` and
+/// `off` mean no; in `CI` they do so whatever else is set.
 pub(super) fn is_job(env: &Env) -> bool {
     match env.get("CI") {
         Some(value) => !is_no(value),
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_known_by_what_its_system_sets() {
+    fn a_job_is_detected_by_the_variables_of_its_system() {
         for vars in [
             &[("CI", "true")][..],
             &[("CI", "1")],

@@ -1,9 +1,9 @@
-//! Unlock once: the secret of an opened passphrase slot, in the kernel's keyring for a time.
+//! Unlock once: the secret of an opened passphrase slot in the kernel's keyring, with a timeout.
 //!
-//! Nothing is there unless `vault unlock` put it there. The key's description is `vault:` and the
-//! slot's name (its salt, which anybody reads in the vault's header), so that another vault, or another
-//! passphrase, finds nothing. What it holds is the slot's 32-byte secret and the end of its time in
-//! seconds since 1970, a 64-bit number, big-endian; the passphrase is not in it.
+//! Only `vault unlock` stores a key there. The key's description is `vault:` and the slot's name (its salt,
+//! which is public in the vault's header), so that another vault or another passphrase does not match. The
+//! payload is the slot's 32-byte secret and the expiry in seconds since 1970, a 64-bit big-endian number;
+//! the passphrase is not stored.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,10 +19,10 @@ pub(super) const NAME: &str = "the kernel's keyring";
 
 /// Bytes of a slot's secret.
 const SECRET: usize = 32;
-/// Bytes of the time that stands after it.
+/// Bytes of the expiry after it.
 const TIME: usize = 8;
 
-/// The secret that a passphrase slot held: with it the vault opens without the passphrase.
+/// The secret of a passphrase slot, which opens the vault without the passphrase.
 pub struct SlotSecret {
     /// The slot's name.
     pub slot: String,
@@ -36,21 +36,21 @@ impl fmt::Debug for SlotSecret {
     }
 }
 
-/// Keeps it for so long, in the place of what is there of this slot; until when.
+/// Stores the secret for `duration`, replacing the slot's earlier one. Returns the expiry.
 ///
 /// # Errors
-/// [`crate::error::Class::Refused`]: the keyring is full, forbidden or not there.
-pub fn keep(secret: &SlotSecret, wait: Duration, now: Timestamp) -> Result<Timestamp> {
-    let until = now.plus(wait);
+/// [`crate::error::Class::Refused`]: the keyring is full, forbidden or missing.
+pub fn keep(secret: &SlotSecret, duration: Duration, now: Timestamp) -> Result<Timestamp> {
+    let until = now.plus(duration);
     let mut payload = Zeroizing::new(Vec::with_capacity(SECRET + TIME));
     payload.extend_from_slice(&secret.bytes);
     payload.extend_from_slice(&until.0.to_be_bytes());
-    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
+    let seconds = u32::try_from(duration.as_secs()).unwrap_or(u32::MAX);
     keyring::keep(&description(&secret.slot), &payload, seconds).map_err(refused)?;
     Ok(until)
 }
 
-/// Wipes what is there of these slots; true if anything was.
+/// Removes the secrets of these slots; true if there was one.
 ///
 /// # Errors
 /// As [`keep`].
@@ -62,7 +62,7 @@ pub fn forget<'s>(slots: impl IntoIterator<Item = &'s str>) -> Result<bool> {
     Ok(any)
 }
 
-/// Says whether there is a keyring, before anybody is asked for a passphrase in vain.
+/// Checks that the keyring can be used, before the prompt for a passphrase.
 ///
 /// # Errors
 /// As [`keep`].
@@ -70,12 +70,11 @@ pub fn check(slot: &str) -> Result<()> {
     keyring::find(&description(slot), SECRET + TIME).map(drop).map_err(refused)
 }
 
-/// What is there of these slots, each with the end of its time; or why the keyring cannot be looked
-/// into.
+/// The stored secrets of these slots, each with its expiry; or why the keyring cannot be searched.
 pub(super) fn find(slots: &[String]) -> Result<Vec<(SlotSecret, Timestamp)>, String> {
     let mut all = Vec::new();
     for slot in slots {
-        let found = keyring::find(&description(slot), SECRET + TIME).map_err(|why| told(&why))?;
+        let found = keyring::find(&description(slot), SECRET + TIME).map_err(|why| reason(&why))?;
         let Some(mut bytes) = found else { continue };
         let until = bytes[SECRET..].try_into().map(i64::from_be_bytes).unwrap_or_default();
         bytes.truncate(SECRET);
@@ -88,7 +87,7 @@ fn description(slot: &str) -> String {
     format!("vault:{slot}")
 }
 
-fn told(error: &KeyringError) -> String {
+fn reason(error: &KeyringError) -> String {
     match error {
         KeyringError::Full => "it is full".to_owned(),
         KeyringError::Unavailable(why) => os_text(why),
@@ -100,9 +99,9 @@ fn refused(error: KeyringError) -> Error {
         KeyringError::Full => Error::refused("the kernel's keyring has no room left for this user")
             .hint("keyctl show @u lists what is in it; its limits are in /proc/sys/kernel/keys"),
         KeyringError::Unavailable(_) => {
-            let why = told(&error);
-            Error::refused(format!("the kernel's keyring is not to be had here: {why}")).hint(
-                "containers' seccomp profiles forbid it: give a key or the passphrase to each run",
+            let why = reason(&error);
+            Error::refused(format!("the kernel's keyring is not available: {why}")).hint(
+                "seccomp profiles of containers forbid it; give the key or the passphrase to each run",
             )
         }
     }

@@ -1,8 +1,8 @@
-//! Where the keys that open a vault come from, without a person where that can be.
+//! The sources of the keys that open a vault.
 //!
-//! What is named is used: the first of flags, key variables and passphrase variables in which
-//! anything is present, and all of it. Where nothing is named, what lies around is tried, all of it.
-//! This room only gathers the material; whether it opens the vault is for `vault/` to find out.
+//! Named sources come first: of flags, key variables and passphrase variables, the first group in which
+//! anything is set is used, all of it. If none is named, all default sources are tried. This room only
+//! gathers key material; `vault/` finds out which of them opens the vault.
 
 mod ci;
 pub mod keyring;
@@ -23,7 +23,7 @@ use table::Purpose;
 pub use keyring::SlotSecret;
 pub use survey::{Presence, Source, survey};
 
-/// A key file or passphrase file is read up to this many bytes.
+/// The most bytes of a key file or passphrase file.
 const KEY_LIMIT: u64 = 64 * 1024;
 
 /// The unlocking flags of the command line.
@@ -35,43 +35,43 @@ pub struct Named {
     pub passphrase_file: Option<PathBuf>,
 }
 
-/// What one source holds.
+/// The content of a source.
 #[derive(Debug)]
 pub enum SecretKind {
-    /// The text of an identity file, or its base64.
+    /// The text of an identity file, plain or in base64.
     Identity(Secret),
-    /// The same, with the passphrase of an ssh key in it.
+    /// The text of an identity file, with the passphrase of an ssh key in it.
     LockedKey(Secret, Secret),
-    /// A passphrase, its one trailing newline dropped.
+    /// A passphrase without its trailing newline.
     Passphrase(Secret),
-    /// What a passphrase got out of its slot, kept by `vault unlock`.
+    /// The key of a passphrase slot, stored by `vault unlock`.
     Slot(SlotSecret),
 }
 
-/// Something to try on the vault.
+/// Key material to try on the vault.
 #[derive(Debug)]
 pub struct Material {
     /// The source's name as the user knows it: a variable, a flag or a path.
     pub label: String,
-    /// What it holds.
+    /// Its content.
     pub kind: SecretKind,
-    /// True if it came by sops's variables, which are taken from the child only if they opened the
-    /// vault.
+    /// True if it came from a variable of sops, which is removed from the child's environment only if it
+    /// opened the vault.
     pub sops: bool,
 }
 
-/// All that was found, in the order in which it is tried.
+/// The key material that was found, in the order in which it is tried.
 #[derive(Debug, Default)]
 pub struct Keys {
     /// What to try.
     pub materials: Vec<Material>,
-    /// True if the user named these sources; false if they lay around.
+    /// True if the user named the sources; false for default sources.
     pub named: bool,
-    /// Sources that lay around and could not be used: they matter only if nothing else opens.
+    /// Errors of default sources, which are reported only if nothing else opens the vault.
     pub problems: Vec<Error>,
 }
 
-/// True if the user named a source: then it is an error for everyone if that does not open the vault.
+/// True if the user named a source: then it is an error if that does not open the vault.
 pub fn is_named(named: &Named, env: &Env) -> bool {
     let ours = [
         "AWS_VAULT_AGE_KEY",
@@ -84,9 +84,9 @@ pub fn is_named(named: &Named, env: &Env) -> bool {
     flags || theirs || ours.iter().any(|name| env.unlock(name).is_some())
 }
 
-/// Gathers the keys. `slots` are the names of the vault's passphrase slots: aws-vault's variable
-/// counts only if there is one, and the kernel's keyring is looked into for them alone.
-/// `identity_file` is the default one.
+/// Gathers the key material. `slots` are the names of the vault's passphrase slots: aws-vault's variable is
+/// used only if there is one, and the kernel's keyring is searched only for these. `identity_file` is the
+/// default identity file.
 ///
 /// # Errors
 /// [`crate::error::Class::Locked`] for a named source that is missing, empty or unreadable;
@@ -100,23 +100,23 @@ pub fn gather(
     reporter: Reporter,
 ) -> Result<Keys> {
     let reader = source::Reader::new(env, reporter, slots);
-    let places = table::places(named, env, identity_file);
-    let counts = |place: &&table::KeySource| place.concerns(!slots.is_empty());
-    let (by_name, around): (Vec<_>, Vec<_>) =
-        places.iter().filter(counts).partition(|place| place.line <= table::LAST_NAMED);
+    let sources = table::sources(named, env, identity_file);
+    let applies = |source: &&table::KeySource| source.applies(!slots.is_empty());
+    let (named, defaults): (Vec<_>, Vec<_>) =
+        sources.iter().filter(applies).partition(|source| source.line <= table::LAST_NAMED);
 
     let mut keys = Keys { named: true, ..Keys::default() };
-    for line in by_name.chunk_by(|one, next| one.line == next.line) {
-        for place in line {
-            keys.materials.extend(reader.read(place)?);
+    for line in named.chunk_by(|one, next| one.line == next.line) {
+        for source in line {
+            keys.materials.extend(reader.read(source)?);
         }
         if !keys.materials.is_empty() {
             return Ok(keys);
         }
     }
     keys.named = false;
-    for place in around {
-        match reader.read(place) {
+    for source in defaults {
+        match reader.read(source) {
             Ok(found) => keys.materials.extend(found),
             Err(error) => keys.problems.push(error),
         }
@@ -124,8 +124,8 @@ pub fn gather(
     Ok(keys)
 }
 
-/// A passphrase for a new slot, where one was given without a person: `--passphrase-file`,
-/// `AWS_VAULT_PASSPHRASE_FILE`, `AWS_VAULT_PASSPHRASE`.
+/// The passphrase for a new slot from `--passphrase-file`, `AWS_VAULT_PASSPHRASE_FILE` or
+/// `AWS_VAULT_PASSPHRASE`, if one is given.
 ///
 /// # Errors
 /// As [`gather`].
@@ -142,8 +142,8 @@ pub fn new_passphrase(named: &Named, env: &Env, reporter: Reporter) -> Result<Op
     Ok(passphrase)
 }
 
-/// A passphrase for a new slot from the file of `--new-passphrase-file`, where every other source
-/// says what opens the vault now.
+/// The passphrase for a new slot from the file of `--new-passphrase-file`, for commands in which every
+/// other source opens the present vault.
 ///
 /// # Errors
 /// [`Class::Usage`] for a file that is missing, empty or unreadable; [`Class::Refused`] for one that
@@ -152,7 +152,7 @@ pub fn new_passphrase_file(path: &Path, env: &Env, reporter: Reporter) -> Result
     passphrase_file(path, Purpose::NewPassphrase, env, reporter)
 }
 
-/// The passphrase of what is imported, from the file of `--source-passphrase-file`.
+/// The passphrase of the import source, from the file of `--source-passphrase-file`.
 ///
 /// # Errors
 /// As [`new_passphrase_file`].
@@ -160,7 +160,7 @@ pub fn source_passphrase_file(path: &Path, env: &Env, reporter: Reporter) -> Res
     passphrase_file(path, Purpose::SourcePassphrase, env, reporter)
 }
 
-/// A file that opens no vault, so one that cannot be used is no vault that stays shut (4).
+/// This file does not open the vault, so its errors are usage errors (2), not a locked vault (4).
 fn passphrase_file(path: &Path, purpose: Purpose, env: &Env, reporter: Reporter) -> Result<Secret> {
     let reader = source::Reader::new(env, reporter, &[]);
     reader.passphrase_file(path, purpose, purpose.flag()).map_err(|error| match error.class {
@@ -169,26 +169,26 @@ fn passphrase_file(path: &Path, purpose: Purpose, env: &Env, reporter: Reporter)
     })
 }
 
-/// The error for a vault that nothing opens because there is nothing: it lists the ways, at once.
+/// The error if there is no key material. The hint lists the sources.
 pub fn nothing_to_open_with(env: &Env, has_slot: bool) -> Error {
-    let ways = if env.is_set("AWS_VAULT") {
-        // Someone inside `vault exec PROFILE`'s subshell wonders where the variable went.
+    let hint = if env.is_set("AWS_VAULT") {
+        // In the subshell of `vault exec PROFILE`, where the variables are removed.
         if has_slot {
-            "unlock variables do not pass into a vault subshell; use -i FILE, --passphrase-file \
+            "unlock variables are not passed to a vault subshell; use -i FILE, --passphrase-file \
              FILE, ~/.config/vault/identity.txt or vault unlock"
         } else {
-            "unlock variables do not pass into a vault subshell; use -i FILE or \
+            "unlock variables are not passed to a vault subshell; use -i FILE or \
              ~/.config/vault/identity.txt"
         }
     } else if has_slot {
         "give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, a passphrase by \
          --passphrase-file FILE, AWS_VAULT_PASSPHRASE or AWS_VAULT_PASSPHRASE_FILE, put the key \
-         into ~/.config/vault/identity.txt, run vault unlock before this, or this on a terminal"
+         into ~/.config/vault/identity.txt, run vault unlock first, or run this on a terminal"
     } else {
         "give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, or put it into \
          ~/.config/vault/identity.txt"
     };
-    Error::locked("no key to open the vault with").hint(ways)
+    Error::locked("no key to open the vault with").hint(hint)
 }
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! Who else can read or change a file with a key, by its owner and its mode.
+//! Whether other users can read or change a key file, by its owner and mode.
 
 use crate::file::Meta;
 use crate::os;
 
-/// The ids that decide what a file's owner and mode mean to this process.
+/// The ids of this process to which a file's owner and mode are compared.
 #[derive(Debug)]
 pub(super) struct Ids {
     uid: u32,
     /// The effective group and the supplementary ones.
     groups: Vec<u32>,
-    /// The owner that the kernel shows in place of one that this user namespace does not know.
+    /// The uid that the kernel shows for an owner that this user namespace does not map.
     unknown: Option<u32>,
 }
 
@@ -26,9 +26,9 @@ impl Ids {
     }
 }
 
-/// The overflow uid (proc_sys_kernel(5)), where there are owners that `uid_map` (user_namespaces(7))
-/// does not map; 65534 where the kernel does not say. None outside of a user namespace, where that uid
-/// is a user like any other, and where nothing is known.
+/// The overflow uid (proc_sys_kernel(5)), if `uid_map` (user_namespaces(7)) does not map all uids; 65534 if
+/// the kernel does not show it. `None` outside of a user namespace, where that uid is an ordinary user,
+/// and if nothing is known.
 fn unknown(uid_map: &str, overflow: &str) -> Option<u32> {
     let count = |line: &str| line.split_whitespace().nth(2)?.parse::<u64>().ok();
     let mapped: u64 = uid_map.lines().filter_map(count).sum();
@@ -36,14 +36,14 @@ fn unknown(uid_map: &str, overflow: &str) -> Option<u32> {
     is_some_unmapped.then(|| overflow.trim().parse().unwrap_or(65_534))
 }
 
-/// Who else than this user can read or change the file, in words.
+/// Which other users can read or change the file, in words.
 ///
-/// As ssh has it for its keys (sshkey_perm_ok in OpenSSH's authfile.c), a file of our own is for nobody
-/// else; where an access list names others, the group's bits show it (acl(5)). What root, or an owner
-/// from outside of the user namespace, has put there is meant for whom it lets read: one of our groups,
-/// or by an access list, as systemd's credentials are, this user beside root's own group. Another
-/// user's file is that user's, except for root.
-pub(super) fn who_else(meta: &Meta, ids: &Ids) -> Option<String> {
+/// As for ssh's keys (sshkey_perm_ok in OpenSSH's authfile.c), a file of this user must not be accessible to
+/// others; the group bits also show an access control list that names others (acl(5)). A file of root, or
+/// of an owner outside the user namespace, may be readable for one of our groups, or for root's group if an
+/// access control list names this user, as systemd's credentials do. Another user's file is refused, unless
+/// this process is root.
+pub(super) fn others_with_access(meta: &Meta, ids: &Ids) -> Option<String> {
     let ours = meta.uid == ids.uid;
     let provided = !ours && (meta.uid == 0 || ids.unknown == Some(meta.uid));
     let for_us = provided && (meta.gid == 0 || ids.groups.contains(&meta.gid));
@@ -65,7 +65,7 @@ pub(super) fn who_else(meta: &Meta, ids: &Ids) -> Option<String> {
     Some(who.to_owned())
 }
 
-/// What makes the file private: words for a hint.
+/// The command that makes the file private, for a hint.
 pub(super) fn remedy(meta: &Meta, ids: &Ids, shown: &str) -> String {
     match meta.uid == ids.uid || ids.uid == 0 {
         true => format!("chmod 600 {shown}"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn who_else_can_read_is_known_by_owner_group_and_mode() {
+    fn access_of_others_follows_from_owner_group_and_mode() {
         let user = Ids { uid: 1000, groups: vec![1000, 50], unknown: None };
         let root = Ids { uid: 0, groups: vec![0], unknown: None };
         let inside = Ids { uid: 1000, groups: vec![1000], unknown: Some(65_534) };
@@ -102,19 +102,19 @@ mod tests {
             (&user, 1000, 1000, 0o620, GROUP_WRITES),
             (&user, 1000, 1000, 0o604, ALL),
             (&user, 1000, 1000, 0o602, ALL_WRITE),
-            // Root's, for a group.
+            // Root's file, for a group.
             (&user, 0, 1000, 0o640, None),
             (&user, 0, 50, 0o440, None),
             (&user, 0, 0, 0o440, None),
             (&user, 0, 51, 0o640, GROUP),
             (&user, 0, 50, 0o660, GROUP_WRITES),
             (&user, 0, 50, 0o644, ALL),
-            // Another user's.
+            // Another user's file.
             (&user, 7, 1000, 0o640, OWNER),
             (&user, 7, 1000, 0o600, OWNER),
             (&user, 7, 7, 0o666, OWNER),
             (&user, 65_534, 1000, 0o600, NOBODY),
-            // Root looks.
+            // As root.
             (&root, 0, 0, 0o600, None),
             (&root, 0, 0, 0o640, GROUP),
             (&root, 7, 7, 0o600, None),
@@ -128,13 +128,13 @@ mod tests {
             (&inside, 7, 1000, 0o600, OWNER),
             (&root_inside, 65_534, 65_534, 0o600, None),
         ] {
-            let found = who_else(&meta(owner, group, mode), ids);
+            let found = others_with_access(&meta(owner, group, mode), ids);
             assert_eq!(found.as_deref(), expected, "{ids:?} {owner}:{group} {mode:o}");
         }
     }
 
     #[test]
-    fn owners_are_unknown_only_where_some_are_not_mapped() {
+    fn owners_are_unknown_only_if_some_are_not_mapped() {
         let (whole, some) = ("         0          0 4294967295\n", "0 1000 1\n1 100000 65536\n");
         assert_eq!(unknown(whole, "65534\n"), None);
         assert_eq!(unknown(some, "65534\n"), Some(65_534));

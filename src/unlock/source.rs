@@ -1,4 +1,4 @@
-//! Reading one source: a variable, a file, stdin or a descriptor; and who else can read it.
+//! Reading one source: a variable, a file, stdin or a descriptor, with the check that it is private.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::owner::{self, Ids};
-use super::table::{At, KeySource, Purpose};
+use super::table::{KeySource, Location, Purpose};
 use super::{KEY_LIMIT, Material, SecretKind, ci, keyring};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -20,9 +20,9 @@ use crate::secret::Secret;
 /// Whether a pipe is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wait {
-    /// What was named, as any program does.
+    /// For named sources, as any program does.
     ForWriter,
-    /// What lies around is a file: nobody asked for it, and nothing may hang on it.
+    /// For default sources, which are files: the user did not ask for them, so they must not block.
     Never,
 }
 
@@ -34,47 +34,49 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// `slots` are the names of the vault's passphrase slots, of which the keyring may hold something.
+    /// `slots` are the names of the vault's passphrase slots, for which the keyring is searched.
     pub fn new(env: &'a Env, reporter: Reporter, slots: &'a [String]) -> Self {
         Self { env, reporter, slots }
     }
 
-    /// What is there; nothing, where a source need not be there.
-    pub(super) fn read(&self, place: &KeySource) -> Result<Vec<Material>> {
-        let purpose = place.purpose;
-        let mut found = match &place.at {
-            At::Keyring => return Ok(self.keyring()),
-            At::File(path, by) => self.named_file(path, purpose, by).map(Some),
-            At::FileOf(name) => match self.path_variable(name)? {
+    /// The key material of a source; none if an optional source is missing.
+    pub(super) fn read(&self, source: &KeySource) -> Result<Vec<Material>> {
+        let purpose = source.purpose;
+        let mut found = match &source.location {
+            Location::Keyring => return Ok(self.keyring()),
+            Location::File(path, by) => self.named_file(path, purpose, by).map(Some),
+            Location::FileOf(name) => match self.path_variable(name)? {
                 Some(path) => self.named_file(&path, purpose, name).map(Some),
                 None => Ok(None),
             },
-            At::Theirs(name) if self.env.unlock(name).is_none_or(|value| value.is_empty()) => {
+            Location::OtherVariable(name)
+                if self.env.unlock(name).is_none_or(|value| value.is_empty()) =>
+            {
                 Ok(None)
             }
-            At::Variable(name) | At::Theirs(name) => {
+            Location::Variable(name) | Location::OtherVariable(name) => {
                 self.variable(name)?.map(|secret| material(name, purpose, secret)).transpose()
             }
-            At::Around(path) => self.file_if_there(path, purpose, Wait::Never),
-            At::AroundOf(name) => match self.env.get_os(name).map(Path::new) {
+            Location::DefaultFile(path) => self.optional_file(path, purpose, Wait::Never),
+            Location::OtherFileOf(name) => match self.env.get_os(name).map(Path::new) {
                 Some(path) => {
                     let wait = file::descriptor(path).map_or(Wait::Never, |_| Wait::ForWriter);
-                    self.file_if_there(path, purpose, wait)
+                    self.optional_file(path, purpose, wait)
                 }
                 None => Ok(None),
             },
         }?;
         if let Some(material) = &mut found {
-            material.sops = place.is_sops();
+            material.sops = source.is_sops();
         }
         Ok(found.into_iter().collect())
     }
 
-    /// What `vault unlock` has put into the kernel's keyring. That there is none, as in a container, is
-    /// no reason to speak: nobody has named it.
+    /// The secrets that `vault unlock` has stored in the kernel's keyring. Without a keyring, as in a
+    /// container, only a debug message is printed, since the user did not name it.
     fn keyring(&self) -> Vec<Material> {
         let found = keyring::find(self.slots).unwrap_or_else(|why| {
-            self.reporter.debug(format!("{} is not to be had: {why}", keyring::NAME));
+            self.reporter.debug(format!("{} is not available: {why}", keyring::NAME));
             Vec::new()
         });
         let material = |(secret, _)| Material {
@@ -85,12 +87,12 @@ impl<'a> Reader<'a> {
         found.into_iter().map(material).collect()
     }
 
-    /// A variable that holds a new slot's passphrase, if it is set.
+    /// The passphrase in a variable, for a new slot.
     pub fn passphrase_variable(&self, name: &'static str) -> Result<Option<Secret>> {
         self.variable(name)?.map(|secret| passphrase(name, secret)).transpose()
     }
 
-    /// A variable that names a file, if it is set.
+    /// The path in a variable.
     pub fn path_variable(&self, name: &'static str) -> Result<Option<PathBuf>> {
         Ok(self.variable(name)?.map(|secret| PathBuf::from(secret.expose())))
     }
@@ -98,7 +100,7 @@ impl<'a> Reader<'a> {
     fn variable(&self, name: &'static str) -> Result<Option<Secret>> {
         match self.env.unlock(name) {
             Some(value) if value.is_empty() => Err(Error::locked(format!("{name} is set but empty"))
-                .hint("a CI variable that is protected or not defined arrives empty; unset it if it is not meant")),
+                .hint("a CI variable that is protected or not defined is empty; unset it if it is not needed")),
             Some(value) => Ok(Some(value.duplicate())),
             None => Ok(None),
         }
@@ -110,7 +112,7 @@ impl<'a> Reader<'a> {
         material(&label, purpose, secret)
     }
 
-    /// A file with a passphrase that opens no vault yet, or none at all, which `by` names.
+    /// A passphrase file that does not open the vault. `by` is the flag or variable that names it.
     pub fn passphrase_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Secret> {
         let (label, secret) = self.named_text(path, purpose, by)?;
         passphrase(&label, secret)
@@ -121,13 +123,13 @@ impl<'a> Reader<'a> {
         self.read_file(path, purpose, Wait::ForWriter)?.ok_or_else(|| missing(path, purpose, by))
     }
 
-    /// A file that may lie around.
-    fn file_if_there(&self, path: &Path, purpose: Purpose, wait: Wait) -> Result<Option<Material>> {
+    /// A default file, which may be missing.
+    fn optional_file(&self, path: &Path, purpose: Purpose, wait: Wait) -> Result<Option<Material>> {
         let found = self.read_file(path, purpose, wait)?;
         found.map(|(label, secret)| material(&label, purpose, secret)).transpose()
     }
 
-    /// The file's text; `None` where there is no such file.
+    /// The label and text of a file; `None` if it does not exist.
     fn read_file(
         &self,
         path: &Path,
@@ -154,16 +156,16 @@ impl<'a> Reader<'a> {
             file::close_inherited(descriptor, &meta);
         }
         if !matches!(descriptor, Some(Descriptor::Own(_))) {
-            self.check_who_else(path, purpose, &meta)?;
+            self.check_private(path, purpose, &meta)?;
         }
         text(&label, purpose, bytes).map(|secret| Some((label, secret)))
     }
 
-    /// Refuses a key file that others can read or write, unless it lies where a container's secrets are
-    /// mounted (0444) or in a CI job (GitLab writes file variables 0666).
-    fn check_who_else(&self, path: &Path, purpose: Purpose, meta: &Meta) -> Result<()> {
+    /// Refuses a file that others can read or write. In a CI job (GitLab writes file variables with mode
+    /// 0666) and where container secrets are mounted (mode 0444), it is a warning.
+    fn check_private(&self, path: &Path, purpose: Purpose, meta: &Meta) -> Result<()> {
         let ids = Ids::current();
-        let Some(who) = owner::who_else(meta, &ids) else { return Ok(()) };
+        let Some(who) = owner::others_with_access(meta, &ids) else { return Ok(()) };
         let shown = path.display();
         let (name, flag, mode) = (purpose.name(), purpose.flag(), meta.mode & 0o7777);
         let what = format!("the {name} {shown} is not private: {who} (mode {mode:04o})");
@@ -173,20 +175,20 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let remedy = owner::remedy(meta, &ids, &shown.to_string());
-        Err(Error::refused(what).hint(format!("{remedy}, or hand it over by {flag} - <{shown}")))
+        Err(Error::refused(what).hint(format!("{remedy}, or give it by {flag} - <{shown}")))
     }
 }
 
 fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {
     let text = match purpose {
-        // An identity file under a passphrase, as `age -p` writes it: bytes, for which base64 stands.
+        // A passphrase-protected identity file, as `age -p` writes it: binary, so it is kept in base64.
         Purpose::Key if bytes.starts_with(b"age-encryption.org/") => {
             Some(Secret::new(STANDARD.encode(&bytes)))
         }
         Purpose::Key => Secret::from_text(&bytes),
         _ => Secret::from_utf8(std::mem::take(&mut *bytes)),
     };
-    text.ok_or_else(|| Error::locked(format!("{label} holds no text, so no key")))
+    text.ok_or_else(|| Error::locked(format!("{label} is not text, so it holds no key")))
 }
 
 fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
@@ -199,7 +201,7 @@ fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
     Ok(Material { label: label.to_owned(), kind, sops: false })
 }
 
-/// One trailing newline is the editor's, not the passphrase's.
+/// Drops one trailing newline, which editors add.
 fn passphrase(label: &str, secret: Secret) -> Result<Secret> {
     let text = secret.expose();
     let bare = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text);
@@ -210,10 +212,10 @@ fn passphrase(label: &str, secret: Secret) -> Result<Secret> {
 }
 
 fn missing(path: &Path, purpose: Purpose, by: &str) -> Error {
-    Error::locked(format!("the {} {} ({by}) is not there", purpose.name(), path.display()))
+    Error::locked(format!("the {} {} ({by}) does not exist", purpose.name(), path.display()))
 }
 
-/// A key pasted where its file's name belongs is refused and not echoed.
+/// Refuses a key in source of its file's name, and does not echo it.
 fn refuse_secret_in_place_of_path(path: &Path, by: &str) -> Result<()> {
     let text = path.to_string_lossy();
     let upper = text.trim_start().to_ascii_uppercase();
@@ -221,10 +223,8 @@ fn refuse_secret_in_place_of_path(path: &Path, by: &str) -> Result<()> {
         || text.trim_start().starts_with("AGE-PLUGIN-")
         || text.contains('\n')
     {
-        return Err(Error::usage(format!("{by} wants the name of a file, and this is a key"))
-            .hint(
-                "put it into a file of mode 0600, or hand it over by AWS_VAULT_AGE_KEY or -i -",
-            ));
+        return Err(Error::usage(format!("{by} needs the name of a file, and this is a key"))
+            .hint("put it into a file of mode 0600, or give it by AWS_VAULT_AGE_KEY or -i -"));
     }
     Ok(())
 }

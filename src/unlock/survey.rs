@@ -1,10 +1,10 @@
-//! Which sources of keys there are, for a person who asks why the vault does not open. Nothing is tried
-//! on a vault here, and nothing that could wait is read.
+//! The state of all key sources, for diagnosis. No key is tried on a vault here, and nothing that could
+//! block is read.
 
 use std::path::{Path, PathBuf};
 
 use super::source::Reader;
-use super::table::{At, KeySource, LAST_NAMED, places};
+use super::table::{KeySource, LAST_NAMED, Location, sources};
 use super::{Material, Named, keyring};
 use crate::clock::Timestamp;
 use crate::env::Env;
@@ -12,42 +12,42 @@ use crate::error::{Error, Result};
 use crate::file;
 use crate::reporter::Reporter;
 
-/// A source, as the order of unlocking (README, "What opens the vault") numbers its lines.
+/// A source, with its line in the order of unlocking (README, "What opens the vault").
 #[derive(Clone, Debug)]
 pub struct Source {
     /// 1 to 8.
     pub line: u8,
     /// Its name as the user knows it: a flag, a variable, a path.
     pub name: String,
-    /// What is there.
+    /// Its state.
     pub presence: Presence,
-    /// True if it is there and is tried: of what is named the first line, else all that lies around.
+    /// True if it is tried: the first line of the named ones that is present, otherwise all default ones.
     pub counts: bool,
 }
 
 /// Whether a source is there.
 #[derive(Clone, Debug)]
 pub enum Presence {
-    /// Nothing is there.
+    /// It is missing.
     Absent,
-    /// There is something to try.
+    /// It can be tried.
     Present {
-        /// The name that whoever tries it gives it.
+        /// The label of the material.
         label: String,
-        /// When it ends by itself.
+        /// When it expires.
         until: Option<Timestamp>,
     },
-    /// It is there and cannot be used.
+    /// It is present and cannot be used.
     Unusable(Error),
-    /// Nothing can be there, and why.
+    /// It cannot exist here, for this reason.
     Unavailable(String),
-    /// A pipe or descriptor, which is not read just to look: whoever reads it may have to wait, and
-    /// takes it from the one it is for.
+    /// A pipe or descriptor, which is not read for a diagnosis: reading may block, and takes the key from
+    /// the process that needs it.
     Unread,
 }
 
-/// The sources of lines 1 to 8, in their order. What holds a key or passphrase is read and forgotten.
-/// `slots` are the names of the vault's passphrase slots, where there is a vault.
+/// The sources of lines 1 to 8, in order. Keys and passphrases that are read are wiped again. `slots` are
+/// the names of the vault's passphrase slots, if there is a vault.
 pub fn survey(
     named: &Named,
     env: &Env,
@@ -58,16 +58,16 @@ pub fn survey(
     let slots = slots.unwrap_or_default();
     let reader = Reader::new(env, Reporter { quiet: true, debug: false }, slots);
     let mut first = None;
-    let places = places(named, env, identity_file.as_deref()).into_iter();
-    let mut all: Vec<(Source, bool)> = places
-        .map(|place| {
-            let presence = look(&reader, &place, slots);
+    let sources = sources(named, env, identity_file.as_deref()).into_iter();
+    let mut all: Vec<(Source, bool)> = sources
+        .map(|source| {
+            let presence = look(&reader, &source, slots);
             let nothing = matches!(presence, Presence::Absent | Presence::Unavailable(_));
-            let there = !nothing && place.concerns(has_slot);
-            if there && place.line <= LAST_NAMED {
-                first.get_or_insert(place.line);
+            let there = !nothing && source.applies(has_slot);
+            if there && source.line <= LAST_NAMED {
+                first.get_or_insert(source.line);
             }
-            (Source { line: place.line, name: place.name, presence, counts: false }, there)
+            (Source { line: source.line, name: source.name, presence, counts: false }, there)
         })
         .collect();
     for (source, there) in &mut all {
@@ -77,21 +77,21 @@ pub fn survey(
     all.into_iter().map(|(source, _)| source).collect()
 }
 
-fn look(reader: &Reader, place: &KeySource, slots: &[String]) -> Presence {
-    let waits = match &place.at {
-        At::File(path, _) => may_wait(path),
-        At::FileOf(name) => {
+fn look(reader: &Reader, source: &KeySource, slots: &[String]) -> Presence {
+    let waits = match &source.location {
+        Location::File(path, _) => may_wait(path),
+        Location::FileOf(name) => {
             reader.path_variable(name).is_ok_and(|path| path.is_some_and(|path| may_wait(&path)))
         }
-        // What leads to a descriptor is closed once it is read, and whoever opens the vault needs it.
-        At::Around(path) => file::descriptor(path).is_some(),
-        At::AroundOf(name) => {
+        // Reading a descriptor closes it, and opening the vault needs it.
+        Location::DefaultFile(path) => file::descriptor(path).is_some(),
+        Location::OtherFileOf(name) => {
             reader.env.get_os(name).is_some_and(|path| file::descriptor(Path::new(path)).is_some())
         }
-        At::Keyring => return in_keyring(slots),
+        Location::Keyring => return in_keyring(slots),
         _ => false,
     };
-    if waits { Presence::Unread } else { presence(reader.read(place)) }
+    if waits { Presence::Unread } else { presence(reader.read(source)) }
 }
 
 fn in_keyring(slots: &[String]) -> Presence {
@@ -112,7 +112,7 @@ fn presence(found: Result<Vec<Material>>) -> Presence {
     }
 }
 
-/// True for an inherited descriptor, and for what is there and no regular file.
+/// True for an inherited descriptor, and for an existing file that is not regular.
 fn may_wait(path: &Path) -> bool {
     file::descriptor(path).is_some() || path.metadata().is_ok_and(|about| !about.is_file())
 }

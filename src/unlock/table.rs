@@ -1,17 +1,17 @@
-//! The order of unlocking, as one table: README, "What opens the vault". Everything that looks for
-//! keys goes by it.
+//! The order of unlocking as one table (README, "What opens the vault"), which every search for keys
+//! uses.
 
 use std::path::{Path, PathBuf};
 
 use super::Named;
 use crate::env::Env;
 
-/// The last line of what is named; what comes after it lies around.
+/// The last line of the named sources; the lines after it are default sources.
 pub(super) const LAST_NAMED: u8 = 3;
 /// The line of sops's variables.
 const SOPS: u8 = 6;
 
-/// What a file is read for: its name in errors, and how else it can be handed over.
+/// The purpose of a file: its name in errors, and the flag that reads it from stdin instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Key,
@@ -40,7 +40,7 @@ impl Purpose {
     }
 }
 
-/// A place where something may be that opens the vault.
+/// A source of keys that may open the vault.
 #[derive(Debug)]
 pub(super) struct KeySource {
     /// Its line in the table: 1 to 8.
@@ -48,47 +48,51 @@ pub(super) struct KeySource {
     /// Its name as the user knows it: a flag, a variable, a path.
     pub name: String,
     pub purpose: Purpose,
-    pub at: At,
+    pub location: Location,
 }
 
-/// How it is looked for.
+/// Where a source is.
 #[derive(Debug)]
-pub(super) enum At {
-    /// A file that this flag names: it has to be there.
+pub(super) enum Location {
+    /// A file that this flag names. It must exist.
     File(PathBuf, &'static str),
-    /// A variable of ours: an empty one is an error.
+    /// A variable of vault's. An empty one is an error.
     Variable(&'static str),
-    /// A variable of ours that names a file, which has to be there.
+    /// A variable of vault's that names a file, which must exist.
     FileOf(&'static str),
-    /// Another tool's variable: an empty one means nothing there, so it means nothing here.
-    Theirs(&'static str),
-    /// A file that may lie around.
-    Around(PathBuf),
-    /// Another tool's variable that names a file, which may be there.
-    AroundOf(&'static str),
-    /// The kernel's keyring, where `vault unlock` puts what a passphrase opened.
+    /// Another tool's variable. An empty one counts as unset, as in that tool.
+    OtherVariable(&'static str),
+    /// A default file, which may be missing.
+    DefaultFile(PathBuf),
+    /// Another tool's variable that names a file, which may be missing.
+    OtherFileOf(&'static str),
+    /// The kernel's keyring, in which `vault unlock` stores the key of a passphrase slot.
     Keyring,
 }
 
 impl KeySource {
-    /// True where sops's key comes from: it is taken from the child only if it opened the vault.
+    /// True for sops's variables, which are removed from the child only if they opened the vault.
     pub fn is_sops(&self) -> bool {
         self.line == SOPS
     }
 
-    /// True if it says anything of this vault: aws-vault's passphrase does so only of one that has a
-    /// passphrase, while ours, given for one that has none, is a mistake to be told of.
-    pub fn concerns(&self, has_slot: bool) -> bool {
-        has_slot || !matches!((self.purpose, &self.at), (Purpose::Passphrase, At::Theirs(_)))
+    /// True if the source applies to this vault. aws-vault's passphrase does so only if the vault has a
+    /// passphrase slot; vault's own variables always do, so that an unusable passphrase is reported.
+    pub fn applies(&self, has_slot: bool) -> bool {
+        has_slot
+            || !matches!(
+                (self.purpose, &self.location),
+                (Purpose::Passphrase, Location::OtherVariable(_))
+            )
     }
 }
 
-/// All places, in the order in which they are tried. `identity_file` is the default one.
-pub(super) fn places(named: &Named, env: &Env, identity_file: Option<&Path>) -> Vec<KeySource> {
-    use {At::*, Purpose::*};
+/// All sources, in the order in which they are tried. `identity_file` is the default one.
+pub(super) fn sources(named: &Named, env: &Env, identity_file: Option<&Path>) -> Vec<KeySource> {
+    use {Location::*, Purpose::*};
     let mut all = Vec::new();
-    let mut add = |line, name: &str, purpose, at| {
-        all.push(KeySource { line, name: name.to_owned(), purpose, at });
+    let mut add = |line, name: &str, purpose, location| {
+        all.push(KeySource { line, name: name.to_owned(), purpose, location });
     };
     for path in &named.identities {
         add(1, "--identity", Key, File(path.clone(), "--identity"));
@@ -100,19 +104,19 @@ pub(super) fn places(named: &Named, env: &Env, identity_file: Option<&Path>) -> 
     add(2, "AWS_VAULT_AGE_KEY_FILE", Key, FileOf("AWS_VAULT_AGE_KEY_FILE"));
     add(3, "AWS_VAULT_PASSPHRASE_FILE", Passphrase, FileOf("AWS_VAULT_PASSPHRASE_FILE"));
     add(3, "AWS_VAULT_PASSPHRASE", Passphrase, Variable("AWS_VAULT_PASSPHRASE"));
-    add(3, "AWS_VAULT_FILE_PASSPHRASE", Passphrase, Theirs("AWS_VAULT_FILE_PASSPHRASE"));
+    add(3, "AWS_VAULT_FILE_PASSPHRASE", Passphrase, OtherVariable("AWS_VAULT_FILE_PASSPHRASE"));
 
     let systemd = env.get_os("CREDENTIALS_DIRECTORY").map(|dir| (4, PathBuf::from(dir)));
     for (line, dir) in systemd.into_iter().chain([(5, PathBuf::from("/run/secrets"))]) {
         for (file, purpose) in [("vault.age-key", Key), ("vault.passphrase", Passphrase)] {
             let path = dir.join(file);
-            add(line, &path.display().to_string(), purpose, Around(path));
+            add(line, &path.display().to_string(), purpose, DefaultFile(path));
         }
     }
-    add(SOPS, "SOPS_AGE_KEY", Key, Theirs("SOPS_AGE_KEY"));
-    add(SOPS, "SOPS_AGE_KEY_FILE", Key, AroundOf("SOPS_AGE_KEY_FILE"));
+    add(SOPS, "SOPS_AGE_KEY", Key, OtherVariable("SOPS_AGE_KEY"));
+    add(SOPS, "SOPS_AGE_KEY_FILE", Key, OtherFileOf("SOPS_AGE_KEY_FILE"));
     if let Some(path) = identity_file {
-        add(7, &path.display().to_string(), Key, Around(path.to_owned()));
+        add(7, &path.display().to_string(), Key, DefaultFile(path.to_owned()));
     }
     add(8, super::keyring::NAME, Key, Keyring);
     all

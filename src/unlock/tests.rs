@@ -68,7 +68,7 @@ fn aws_vaults_passphrase_counts_only_where_there_is_a_slot() {
 }
 
 #[test]
-fn what_lies_around_is_tried_in_order() {
+fn default_sources_are_tried_in_order() {
     let identity = file("identity.txt", "I", 0o600);
     let sops = file("sops.txt", "S", 0o600);
     let vars = [("SOPS_AGE_KEY", "K"), ("SOPS_AGE_KEY_FILE", sops.to_str().unwrap())];
@@ -99,7 +99,7 @@ fn a_named_key_file_that_others_can_read_is_refused() {
             let shown = path.display();
             assert_eq!(
                 error.hint.unwrap(),
-                format!("chmod 600 {shown}, or hand it over by -i - <{shown}")
+                format!("chmod 600 {shown}, or give it by -i - <{shown}")
             );
             let ci = gather(&named, &Env::of(&[("CI", "true")]), None, &[], QUIET);
             assert!(ci.is_ok(), "a CI job's file variables are 0666");
@@ -108,7 +108,7 @@ fn a_named_key_file_that_others_can_read_is_refused() {
 }
 
 #[test]
-fn a_loose_file_that_lies_around_is_a_problem_not_an_end() {
+fn a_default_file_that_is_not_private_is_a_problem_and_not_an_error() {
     let loose = file("loose", "K", 0o644);
     let keys =
         gather(&Named::default(), &Env::of(&[("SOPS_AGE_KEY", "K")]), Some(&loose), &[], QUIET)
@@ -126,11 +126,11 @@ fn a_key_in_place_of_a_file_name_is_not_echoed() {
 }
 
 #[test]
-fn nothing_there_lists_the_ways() {
+fn without_a_source_the_hint_lists_them() {
     assert!(
         nothing_to_open_with(&Env::of(&[]), true).hint.unwrap().contains("AWS_VAULT_PASSPHRASE")
     );
     assert!(!nothing_to_open_with(&Env::of(&[]), false).hint.unwrap().contains("PASSPHRASE"));
     let inside = nothing_to_open_with(&Env::of(&[("AWS_VAULT", "prod")]), true);
-    assert!(inside.hint.unwrap().starts_with("unlock variables do not pass"));
+    assert!(inside.hint.unwrap().starts_with("unlock variables are not passed"));
 }

@@ -96,7 +96,7 @@ fn a_key_comes_into_an_empty_root_by_file_and_by_descriptor() {
     ] {
         let error = format!(
             "vault: error: the key file /key is not private: {what} (mode {mode:04o})\n\
-             vault: hint: {remedy}, or hand it over by -i - </key\n"
+             vault: hint: {remedy}, or give it by -i - </key\n"
         );
         in_container(&key(mode, owner), &[], &exec("/key")).expect_error(6, &error).run();
     }
@@ -108,7 +108,7 @@ fn a_key_comes_into_an_empty_root_by_file_and_by_descriptor() {
         let words = ["exec", "--vault", "/by-key.age", "-i", from, "--no-session", "demo", "--"];
         let inner = in_container(&image, &[], &[&words[..], &again].concat());
         let run = inner.under("sh", ["-c", "exec 9<key 8<&9; exec \"$@\"", "sh"]);
-        let error = "vault: error: the key file /dev/fd/9 (--identity) is not there\n";
+        let error = "vault: error: the key file /dev/fd/9 (--identity) does not exist\n";
         run.clone().expect_error(4, error).run();
     }
     // Nor is there /dev/null for a stdin that held a key.

@@ -298,7 +298,7 @@ fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
     let error = format!("vault: error: there is a word too many\n{SEE_HELP}");
     test.command(words).expect_error(2, &error).run();
     // A plugin's file is no secret.
-    let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) is not there\n";
+    let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n";
     fails(&test, "list -i age-plugin-yubikey.txt", 4, missing);
     // The command's words are the command's.
     test.command(["exec", "-n", "demo", "--", "echo", AGE_KEY])

@@ -161,8 +161,8 @@ fn the_engine_forbids_the_keyring_and_the_vault_opens_all_the_same() {
     options.push(format!("-v{vault}:/vault.age:ro"));
     options.push("-eAWS_VAULT_FILE=/vault.age".to_owned());
     options.push(format!("-eAWS_VAULT_PASSPHRASE={PASSPHRASE}"));
-    let error = "vault: error: the kernel's keyring is not to be had here: operation not permitted\n\
-                 vault: hint: containers' seccomp profiles forbid it: give a key or the passphrase \
+    let error = "vault: error: the kernel's keyring is not available: operation not permitted\n\
+                 vault: hint: seccomp profiles of containers forbid it; give the key or the passphrase \
                  to each run\n";
     for command in ["unlock", "lock"] {
         let left = engine.run(&options, VAULT, &[command]);

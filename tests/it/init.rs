@@ -219,7 +219,7 @@ fn init_refuses_what_nobody_or_nothing_could_open() {
         test.command(words).expect_error(2, &format!("vault: error: {what}")).run();
     }
     let empty = "vault: error: AWS_VAULT_PASSPHRASE is set but empty\nvault: hint: a CI variable \
-                 that is protected or not defined arrives empty; unset it if it is not meant\n";
+                 that is protected or not defined is empty; unset it if it is not needed\n";
     let with_empty = test.clone().env("AWS_VAULT_PASSPHRASE", "");
     with_empty.command(["init", "--passphrase"]).expect_error(4, empty).run();
     assert!(!test.vault_file().exists());

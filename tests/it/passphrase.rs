@@ -113,14 +113,14 @@ fn a_new_one_comes_from_a_file_of_its_own_or_from_stdin() {
         set(&["--new-passphrase-file", "-", flag, "-"]).expect_error(2, both).run();
     }
     let missing =
-        "vault: error: the passphrase file nowhere (--new-passphrase-file) is not there\n";
+        "vault: error: the passphrase file nowhere (--new-passphrase-file) does not exist\n";
     set(&["--new-passphrase-file", "nowhere"]).expect_error(2, missing).run();
     let empty = "vault: error: the passphrase in stdin is empty\n";
     set(&["--new-passphrase-file", "-"]).stdin("\n").expect_error(2, empty).run();
     let test = test.file("open", "seen by all", 0o644);
     let open = "vault: error: the passphrase file open is not private: everybody can read it (mode \
                 0644)\n\
-                vault: hint: chmod 600 open, or hand it over by --new-passphrase-file - <open\n";
+                vault: hint: chmod 600 open, or give it by --new-passphrase-file - <open\n";
     test.command(["passphrase", "set", "--new-passphrase-file", "open"])
         .expect_error(6, open)
         .run();

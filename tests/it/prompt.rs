@@ -127,7 +127,7 @@ fn no_answer_is_a_usage_error() {
 const NO_KEY: &str = "vault: error: no key to open the vault with\n\
     vault: hint: give a key by -i FILE, AWS_VAULT_AGE_KEY or AWS_VAULT_AGE_KEY_FILE, a passphrase by \
     --passphrase-file FILE, AWS_VAULT_PASSPHRASE or AWS_VAULT_PASSPHRASE_FILE, put the key into \
-    ~/.config/vault/identity.txt, run vault unlock before this, or this on a terminal\n";
+    ~/.config/vault/identity.txt, run vault unlock first, or run this on a terminal\n";
 
 #[test]
 fn without_a_terminal_nobody_is_asked() {

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(30);
 pub const WAYS: &str = "vault: hint: give a key by -i FILE, AWS_VAULT_AGE_KEY or \
     AWS_VAULT_AGE_KEY_FILE, a passphrase by --passphrase-file FILE, AWS_VAULT_PASSPHRASE or \
     AWS_VAULT_PASSPHRASE_FILE, put the key into ~/.config/vault/identity.txt, run vault unlock \
-    before this, or this on a terminal\n";
+    first, or run this on a terminal\n";
 
 /// A vault that the key and the passphrase open, and nothing in the environment that does.
 /// `key`, `passphrase` and `other` are files with them.
@@ -330,7 +330,7 @@ fn no_key_and_no_terminal_is_one_error_at_once() {
 #[test]
 fn inside_a_vault_subshell_the_hint_says_that_variables_do_not_pass() {
     let hint = "vault: error: no key to open the vault with\n\
-                vault: hint: unlock variables do not pass into a vault subshell; use -i FILE, \
+                vault: hint: unlock variables are not passed to a vault subshell; use -i FILE, \
                 --passphrase-file FILE, ~/.config/vault/identity.txt or vault unlock\n";
     locked(&vault().env("AWS_VAULT", "demo"), &[], hint);
     let test = vault().on_path("vault").env("AWS_VAULT_AGE_KEY", AGE_KEY);
@@ -339,8 +339,8 @@ fn inside_a_vault_subshell_the_hint_says_that_variables_do_not_pass() {
 
 #[test]
 fn an_unlock_variable_that_is_set_but_empty_is_an_error() {
-    let hint = "vault: hint: a CI variable that is protected or not defined arrives empty; unset \
-                it if it is not meant\n";
+    let hint = "vault: hint: a CI variable that is protected or not defined is empty; unset \
+                it if it is not needed\n";
     let test = vault().file(".config/vault/identity.txt", AGE_KEY, 0o600);
     for name in [
         "AWS_VAULT_AGE_KEY",

@@ -405,8 +405,8 @@ fn where_the_keyring_is_forbidden_it_says_so_and_the_rest_works() {
     {
         let test = vault().refuse(&CALLS, errno);
         let error = format!(
-            "vault: error: the kernel's keyring is not to be had here: {why}\n\
-             vault: hint: containers' seccomp profiles forbid it: give a key or the passphrase to \
+            "vault: error: the kernel's keyring is not available: {why}\n\
+             vault: hint: seccomp profiles of containers forbid it; give the key or the passphrase to \
              each run\n"
         );
         for words in [&["unlock", "--passphrase-file", "passphrase"][..], &["lock"]] {
@@ -427,10 +427,10 @@ fn where_the_keyring_is_forbidden_it_says_so_and_the_rest_works() {
         pty.send(PASSPHRASE);
         pty.expect("demo\n", SOON);
         assert_eq!(pty.end(SOON).0, 0);
-        let said = format!("vault: debug: the kernel's keyring is not to be had: {why}\n");
+        let said = format!("vault: debug: the kernel's keyring is not available: {why}\n");
         let run = test.command(["--debug", "list"]);
         run.expect_error(4, &format!("{said}{NOTHING}{WAYS}")).run();
-        let line = format!("ok       unlock  8 the kernel's keyring: not to be had here: {why}\n");
+        let line = format!("ok       unlock  8 the kernel's keyring: not available: {why}\n");
         let output = test.command(["doctor"]).any_status().run();
         assert!(output.stdout.contains(&line), "{}", output.stdout);
     }

@@ -43,7 +43,7 @@ const READERS: [Reader; 5] = [
         error: "cannot read the key file odd: {}",
         not_a_file: "not a regular file",
         too_large: "larger than 64 KiB",
-        missing: (4, "the key file odd (--identity) is not there"),
+        missing: (4, "the key file odd (--identity) does not exist"),
     },
     Reader {
         words: &["--passphrase-file", "odd", "list"],
@@ -52,7 +52,7 @@ const READERS: [Reader; 5] = [
         error: "cannot read the passphrase file odd: {}",
         not_a_file: "not a regular file",
         too_large: "larger than 64 KiB",
-        missing: (4, "the passphrase file odd (--passphrase-file) is not there"),
+        missing: (4, "the passphrase file odd (--passphrase-file) does not exist"),
     },
     Reader {
         words: &["--vault", "new.age", "init", "-R", "odd"],

@@ -153,13 +153,13 @@ fn without_a_passphrase_and_a_terminal_it_is_one_error_at_once() {
     }
     let import = ["import", "--from", "aws-vault", "--source-passphrase-file"];
     let missing = format!(
-        "{LEFT_OUT}vault: error: the passphrase file none (--source-passphrase-file) is not there\n"
+        "{LEFT_OUT}vault: error: the passphrase file none (--source-passphrase-file) does not exist\n"
     );
     test.command(import).arg("none").expect_error(2, &missing).run();
     let loose = test.file("loose", THEIRS, 0o644);
     let error = format!(
         "{LEFT_OUT}vault: error: the passphrase file loose is not private: everybody can read it (mode 0644)\n\
-         vault: hint: chmod 600 loose, or hand it over by --source-passphrase-file - <loose\n"
+         vault: hint: chmod 600 loose, or give it by --source-passphrase-file - <loose\n"
     );
     loose.command(import).arg("loose").expect_error(6, &error).run();
     let piped = loose.command(import).args(["-", "prod"]).stdin(THEIRS);

@@ -29,12 +29,12 @@ fn a_named_file_that_is_not_there_is_an_error_that_says_who_named_it() {
         (&["-i", "nowhere"][..], "the key file nowhere (--identity)"),
         (&["--passphrase-file", "nowhere"], "the passphrase file nowhere (--passphrase-file)"),
     ] {
-        locked(&test, flags, &format!("vault: error: {what} is not there\n"));
+        locked(&test, flags, &format!("vault: error: {what} does not exist\n"));
     }
     for (name, what) in
         [("AWS_VAULT_AGE_KEY_FILE", "key file"), ("AWS_VAULT_PASSPHRASE_FILE", "passphrase file")]
     {
-        let error = format!("vault: error: the {what} nowhere ({name}) is not there\n");
+        let error = format!("vault: error: the {what} nowhere ({name}) does not exist\n");
         locked(&test.clone().env(name, "nowhere"), &[], &error);
     }
     let error = "vault: error: cannot read the key file .config: not a regular file\n";
@@ -65,8 +65,7 @@ fn a_key_file_that_others_can_read_is_refused() {
             let path = test.home().join(file);
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("mode");
             let what = loose(what, file, who, mode);
-            let hint =
-                format!("vault: hint: chmod 600 {file}, or hand it over by {flag} - <{file}\n");
+            let hint = format!("vault: hint: chmod 600 {file}, or give it by {flag} - <{file}\n");
             let refused = format!("vault: error: {what}{hint}");
             test.command(["list", flag, file]).expect_error(6, &refused).run();
             // GitLab writes file variables 0666.
@@ -105,7 +104,7 @@ fn a_ci_job_is_known_by_the_variables_of_its_system() {
         job.expect_stdout("demo\n").expect_stderr(format!("vault: warning: {what}")).run();
     }
     let refused =
-        format!("vault: error: {what}vault: hint: chmod 600 key, or hand it over by -i - <key\n");
+        format!("vault: error: {what}vault: hint: chmod 600 key, or give it by -i - <key\n");
     for vars in [
         &[("CI", "")][..],
         &[("CI", "false")],
@@ -171,9 +170,8 @@ fn a_loose_key_file_that_lies_around_stops_no_other_and_is_the_reason_if_none_op
     let test = vault().file(".config/vault/identity.txt", AGE_KEY, 0o644);
     let path = "[HOME]/.config/vault/identity.txt";
     let what = loose("key file", path, "everybody can read it", 0o644);
-    let refused = format!(
-        "vault: error: {what}vault: hint: chmod 600 {path}, or hand it over by -i - <{path}\n"
-    );
+    let refused =
+        format!("vault: error: {what}vault: hint: chmod 600 {path}, or give it by -i - <{path}\n");
     test.command(["list"]).expect_error(6, &refused).run();
     opened_by(&test.env("SOPS_AGE_KEY", AGE_KEY), &[], "SOPS_AGE_KEY");
 }

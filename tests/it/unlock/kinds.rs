@@ -139,7 +139,7 @@ fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
         locked(&test, &[], &format!("vault: error: {error}\n"));
     }
     let test = vault().file("typed", [0xff, 0xfe, 0], 0o600);
-    locked(&test, &["-i", "typed"], "vault: error: typed holds no text, so no key\n");
+    locked(&test, &["-i", "typed"], "vault: error: typed is not text, so it holds no key\n");
     let test = vault().file("typed", "#".repeat(65 * 1024), 0o600);
     let error = "vault: error: cannot read the key file typed: larger than 64 KiB\n";
     locked(&test, &["-i", "typed"], error);
