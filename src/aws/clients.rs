@@ -5,6 +5,7 @@ use aws_smithy_types::endpoint::Endpoint;
 use tokio::runtime::Runtime;
 
 use super::connection::{DateReader, Service};
+use crate::profile::EndpointVariant;
 
 macro_rules! service {
     ($sdk:ident, $name:literal, $example:literal) => {
@@ -12,9 +13,14 @@ macro_rules! service {
             const NAME: &'static str = $name;
             const EXAMPLE: &'static str = $example;
 
-            fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint> {
+            fn endpoint(
+                region: &str,
+                variant: EndpointVariant,
+                runtime: &Runtime,
+            ) -> Option<Endpoint> {
                 use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-                let params = Params::builder().region(region).build().ok()?;
+                let params = Params::builder().region(region).use_fips(variant.is_fips());
+                let params = params.use_dual_stack(variant.is_dual_stack()).build().ok()?;
                 runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
             }
 

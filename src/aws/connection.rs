@@ -38,7 +38,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
-use crate::profile::Target;
+use crate::profile::{EndpointVariant, Target};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
@@ -54,13 +54,13 @@ pub trait Service: Sized {
     const NAME: &'static str;
     /// An endpoint URL, as an example.
     const EXAMPLE: &'static str;
-    /// The endpoint that the SDK's rules give for a region.
-    fn endpoint(region: &str, runtime: &Runtime) -> Option<Endpoint>;
+    /// The endpoint of a variant that the SDK's rules give for a region.
+    fn endpoint(region: &str, variant: EndpointVariant, runtime: &Runtime) -> Option<Endpoint>;
     /// The region that its requests are signed for. Of a service that is one for a whole partition
     /// (IAM) the SDK's rules say which, but not for an endpoint of ours, for which it would sign with
     /// the profile's region.
     fn signing_region(region: &str, runtime: &Runtime) -> String {
-        let endpoint = Self::endpoint(region, runtime);
+        let endpoint = Self::endpoint(region, EndpointVariant::default(), runtime);
         let schemes = endpoint.as_ref().map(Endpoint::auth_schemes).unwrap_or_default();
         let named = schemes.iter().find_map(|scheme| scheme.get("signingRegion"));
         named.and_then(Document::as_string).unwrap_or(region).to_owned()
@@ -269,8 +269,10 @@ impl<S: Service> Connection<S> {
         let url = format!("{}://{origin}/", if origin.https { "https" } else { "http" });
         let request =
             HttpRequest::get(url).map_err(|_| ServiceError::Setup(Error::other("no such URL")))?;
-        let (connector, path) = http::connector(origin, &self.proxies, &self.roots, self.reporter)
-            .map_err(ServiceError::Setup)?;
+        let (connector, mut path) =
+            http::connector(origin, &self.proxies, &self.roots, self.reporter)
+                .map_err(ServiceError::Setup)?;
+        path.variant = self.variant();
         let answer = runtime.block_on(async {
             tokio::time::timeout_at(self.deadline.into(), connector.call(request)).await
         });
@@ -303,7 +305,9 @@ impl<S: Service> Connection<S> {
     fn start(&self) -> Result<Live<S>, Error> {
         let runtime = event_loop()?;
         let origin = self.origin(&runtime)?;
-        let (wire, path) = http::connector(origin, &self.proxies, &self.roots, self.reporter)?;
+        let (wire, mut path) = http::connector(origin, &self.proxies, &self.roots, self.reporter)?;
+        let variant = self.variant();
+        path.variant = variant;
         // The SDK's own way would be one connector for each set of time limits.
         let connector = SharedHttpConnector::new(wire.clone());
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
@@ -313,6 +317,8 @@ impl<S: Service> Connection<S> {
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .sleep_impl(TokioSleep::new())
             .timeout_config(timeouts)
+            .use_fips(variant.is_fips())
+            .use_dual_stack(variant.is_dual_stack())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.target.endpoint.clone());
         let date = DateReader { offset: self.offset.clone(), clock: Clock::system() };
@@ -329,8 +335,26 @@ impl<S: Service> Connection<S> {
         if let Some(url) = &self.target.endpoint {
             return Origin::parse(url).ok_or_else(unknown);
         }
-        let endpoint = S::endpoint(region, runtime).ok_or_else(unknown)?;
+        let endpoint = S::endpoint(region, self.variant(), runtime).ok_or_else(unknown)?;
         Origin::parse(endpoint.url()).ok_or_else(unknown)
+    }
+
+    /// The variant of AWS's endpoints that is asked; none of them where an endpoint is named, beside
+    /// which the SDK would refuse one.
+    fn variant(&self) -> EndpointVariant {
+        match self.target.endpoint {
+            Some(_) => EndpointVariant::default(),
+            None => self.target.variant,
+        }
+    }
+
+    /// Host and port that calls go to. Nothing is opened.
+    ///
+    /// # Errors
+    /// Usage (2): the region has no such endpoint.
+    pub fn place(&self) -> Result<String, Error> {
+        let runtime = event_loop()?;
+        Ok(self.origin(&runtime)?.to_string())
     }
 }
 

@@ -15,6 +15,7 @@ use super::proxy::{self, Proxies, Proxy};
 use super::roots::Sources;
 use super::wire::{ProxyHop, Route, Wire};
 use crate::error::{Error, Result};
+use crate::profile::EndpointVariant;
 use crate::reporter::Reporter;
 
 /// Chooses the proxy, and reads the roots if TLS is spoken anywhere on the way. Nothing is opened yet.
@@ -27,7 +28,8 @@ pub fn connector(
     roots: &Sources,
     reporter: Reporter,
 ) -> Result<(Wire, Path)> {
-    let mut path = Path { origin: origin.clone(), proxy: None, roots: String::new() };
+    let variant = EndpointVariant::default();
+    let mut path = Path { origin: origin.clone(), proxy: None, roots: String::new(), variant };
     let mut via = None;
     if let Some(proxy) = proxies.choose(&origin)? {
         reporter.debug(format!("through the proxy {} ({})", proxy.origin, proxy.variable));

@@ -140,17 +140,37 @@ fn with(offered: Offered) -> Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::EndpointVariant;
 
     #[test]
     fn iam_is_one_for_a_partition() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let at = |region: &str| {
-            let url = Client::endpoint(region, &runtime).unwrap().url().to_owned();
+            let url = Client::endpoint(region, EndpointVariant::default(), &runtime)
+                .unwrap()
+                .url()
+                .to_owned();
             (url, Client::signing_region(region, &runtime))
         };
         let pair = |url: &str, region: &str| (url.to_owned(), region.to_owned());
         assert_eq!(at("eu-central-1"), pair("https://iam.amazonaws.com", "us-east-1"));
         assert_eq!(at("cn-northwest-1").1, "cn-north-1");
         assert_eq!(at("us-gov-east-1"), pair("https://iam.us-gov.amazonaws.com", "us-gov-west-1"));
+    }
+
+    #[test]
+    fn fips_and_dual_stack_have_names_of_their_own() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (yes, no) = (Some(true), None);
+        for (region, fips, dual_stack, url) in [
+            ("eu-central-1", yes, no, "https://iam-fips.amazonaws.com"),
+            ("eu-central-1", no, yes, "https://iam.global.api.aws"),
+            ("eu-central-1", yes, yes, "https://iam-fips.global.api.aws"),
+            ("us-gov-west-1", yes, no, "https://iam.us-gov.amazonaws.com"),
+        ] {
+            let variant = EndpointVariant { fips, dual_stack };
+            let endpoint = Client::endpoint(region, variant, &runtime).unwrap();
+            assert_eq!(endpoint.url(), url, "{region} {variant:?}");
+        }
     }
 }

@@ -5,6 +5,8 @@ use std::net::Ipv6Addr;
 
 use hyper::Uri;
 
+use crate::profile::EndpointVariant;
+
 /// A server: scheme, host and port (an origin, RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
@@ -74,6 +76,8 @@ pub struct Path {
     pub proxy: Option<(Origin, &'static str)>,
     /// Where the TLS roots come from; empty without TLS.
     pub roots: String,
+    /// The variant of AWS's endpoints that the server is one of.
+    pub variant: EndpointVariant,
 }
 
 #[cfg(test)]

@@ -60,6 +60,14 @@ impl Portal {
         Ok(Portal { connection: Connection::new(target, env, deadline, reporter)? })
     }
 
+    /// Host and port that calls go to. Nothing is opened.
+    ///
+    /// # Errors
+    /// Usage (2): the region has no such endpoint.
+    pub fn place(&self) -> Result<String, Error> {
+        self.connection.place()
+    }
+
     /// GetRoleCredentials.
     /// <https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html>
     pub fn role_credentials(
@@ -128,6 +136,7 @@ fn credentials_in(given: RoleCredentials, account: &str) -> Option<Credentials> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::EndpointVariant;
 
     #[test]
     fn half_an_answer_is_none() {
@@ -172,7 +181,8 @@ mod tests {
     #[test]
     fn endpoints_are_those_of_the_region() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let url = |region| Client::endpoint(region, &runtime).unwrap().url().to_owned();
+        let none = EndpointVariant::default();
+        let url = |region| Client::endpoint(region, none, &runtime).unwrap().url().to_owned();
         assert_eq!(url("eu-central-1"), "https://portal.sso.eu-central-1.amazonaws.com");
     }
 }

@@ -151,6 +151,14 @@ impl Oidc {
         Ok(Oidc { connection: Connection::new(target, env, deadline, reporter)? })
     }
 
+    /// Host and port that calls go to. Nothing is opened.
+    ///
+    /// # Errors
+    /// Usage (2): the region has no such endpoint.
+    pub fn place(&self) -> Result<String, Error> {
+        self.connection.place()
+    }
+
     /// RegisterClient: a public client for the two grants that are used here.
     /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_RegisterClient.html>
     pub fn register(&self, scopes: &[String]) -> Result<Registration, ServiceError> {
@@ -280,6 +288,7 @@ fn nothing(what: &str) -> ServiceError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::EndpointVariant;
 
     #[test]
     fn the_errors_of_the_rfc_are_told_apart() {
@@ -349,7 +358,8 @@ mod tests {
     #[test]
     fn endpoints_are_those_of_the_region() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let url = |region| Client::endpoint(region, &runtime).unwrap().url().to_owned();
+        let none = EndpointVariant::default();
+        let url = |region| Client::endpoint(region, none, &runtime).unwrap().url().to_owned();
         assert_eq!(url("eu-central-1"), "https://oidc.eu-central-1.amazonaws.com");
         assert_eq!(url("cn-north-1"), "https://oidc.cn-north-1.amazonaws.com.cn");
     }

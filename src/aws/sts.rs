@@ -40,6 +40,14 @@ impl Sts {
         Ok(Sts { connection: Connection::new(target, env, deadline, reporter)? })
     }
 
+    /// Host and port that calls go to. Nothing is opened.
+    ///
+    /// # Errors
+    /// Usage (2): the region has no such endpoint.
+    pub fn place(&self) -> Result<String, Error> {
+        self.connection.place()
+    }
+
     /// GetSessionToken with the long-term key `base`; `mfa` is the device's serial and a code. With a
     /// code it is sent once only.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html>

@@ -46,7 +46,9 @@ pub fn unreachable(
         Some(Failed::TooMuch) => too_much(path, who),
         Some(Failed::NoAddress) => {
             let (host, hint) = looked_up(path, "check region, endpoint_url and this host's DNS");
-            said(format!("no address found for {host}"), hint)
+            // The name of a proxy says nothing of AWS.
+            let variant = variant_hint(path, who).filter(|_| path.proxy.is_none());
+            said(format!("no address found for {host}"), variant.or(hint))
         }
         Some(Failed::NoResolver) => {
             let (host, hint) = looked_up(path, "check the name servers in /etc/resolv.conf");
@@ -75,10 +77,18 @@ pub fn unreachable(
             said(format!("{hop} asks for a user name and password"), Some(hint.to_owned()))
         }
         None if has("tunnel error: ") => {
-            said(format!("{hop} does not connect to {}", path.origin), hop_hint)
+            let hint = variant_hint(path, who).or(hop_hint);
+            said(format!("{hop} does not connect to {}", path.origin), hint)
         }
         None => lost(path),
     }
+}
+
+/// A service may lack an endpoint that the SDK's rules have a name for.
+fn variant_hint(path: &Path, who: &'static str) -> Option<String> {
+    let name = path.variant.name()?;
+    let keys = path.variant.keys();
+    Some(format!("{who} may have no {name} endpoint in this region; it is asked for by {keys}"))
 }
 
 fn too_much(path: &Path, who: &'static str) -> ServiceError {
@@ -125,6 +135,7 @@ fn said_of_certificate(words: &str, path: &Path) -> ServiceError {
 mod tests {
     use super::*;
     use crate::aws::origin::Origin;
+    use crate::profile::EndpointVariant;
 
     fn path(proxy: bool) -> Path {
         Path {
@@ -132,11 +143,35 @@ mod tests {
             proxy: proxy
                 .then(|| (Origin::parse("http://proxy.example:3128").unwrap(), "HTTPS_PROXY")),
             roots: "/etc/ssl/cert.pem".to_owned(),
+            variant: EndpointVariant::default(),
         }
     }
 
     fn why(error: impl Into<Box<dyn StdError + Send + Sync>>, proxy: bool) -> String {
         unreachable(&*error.into(), &path(proxy), "STS").into_error().what
+    }
+
+    #[test]
+    fn a_name_that_only_a_variant_has_is_said_to_be_one() {
+        let variant = EndpointVariant { fips: Some(true), dual_stack: None };
+        let said = |error: Box<dyn StdError + Send + Sync>, proxy| {
+            let error = unreachable(&*error, &Path { variant, ..path(proxy) }, "STS").into_error();
+            (error.what, error.hint.unwrap())
+        };
+        let hint =
+            "STS may have no FIPS endpoint in this region; it is asked for by use_fips_endpoint";
+        for (error, proxy, what) in [
+            (Failed::NoAddress.into(), false, "no address found for sts.example"),
+            (
+                "tunnel error: unsuccessful".into(),
+                true,
+                "the proxy proxy.example:3128 does not connect to sts.example:443",
+            ),
+        ] {
+            assert_eq!(said(error, proxy), (what.to_owned(), hint.to_owned()));
+        }
+        let (_, hint) = said(Failed::NoAddress.into(), true);
+        assert_eq!(hint, "the proxy was named by HTTPS_PROXY");
     }
 
     #[test]

@@ -51,7 +51,7 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 /// The variables of AWS and aws-vault that no flag stands for.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 9] = [
     ("AWS_PROFILE, AWS_DEFAULT_PROFILE", "the profile, where none is named"),
     ("AWS_REGION, AWS_DEFAULT_REGION", "the region, if --region names none"),
     ("AWS_MFA_SERIAL", "the MFA device, whatever the profile says"),
@@ -63,6 +63,10 @@ const ENVIRONMENT: [(&str, &str); 8] = [
     (
         "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL_SIGNIN",
         "where AWS is asked",
+    ),
+    (
+        "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT",
+        "true for AWS's endpoints with FIPS 140 cryptography, or with IPv6",
     ),
     ("AWS_CA_BUNDLE, SSL_CERT_FILE", "the certificates that AWS is checked against"),
     ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the way there"),

@@ -74,6 +74,7 @@ fn become_it(
         profile: Some(profile.as_str()),
         given: Given::Keys(&credentials),
         region: plan.region.as_deref(),
+        variant: plan.variant,
         drop_sops,
     };
     let vars = exec::environment(context.env, &child);
@@ -107,6 +108,7 @@ fn stand_by(
         profile: Some(profile.as_str()),
         given: Given::Server { url: &url, token: server.token(), without_files },
         region: serving.region(),
+        variant: serving.variant(),
         drop_sops: serving.opened_by_sops(),
     };
     let vars = exec::environment(context.env, &child);

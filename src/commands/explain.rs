@@ -12,15 +12,25 @@ pub fn run(args: Explain, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
     let (session, plan) = context.planned(&profile, &args.options, context.prompt(None))?;
     let login = session.login_of(&plan);
+    // The SDK's rules give the names, and these are seldom asked for.
+    let variant = plan.variant.name();
+    let places = variant.map(|_| session.places(&plan)).transpose()?.unwrap_or_default();
     report::result(&if args.json {
         let mut plan = plan.to_json();
         if let Some((_, state)) = login {
             plan["login"] = json(state);
         }
+        if variant.is_some() {
+            plan["hosts"] = places.into_iter().map(|(name, at)| (name, Value::from(at))).collect();
+        }
         format!("{plan}\n")
     } else {
         let login = login.map(|(owner, state)| text(owner, state));
-        plan.to_text() + &login.unwrap_or_default()
+        let hosts = places.iter().enumerate().map(|(number, (name, at))| {
+            let label = if number == 0 { "hosts" } else { "" };
+            format!("{label:<10}{name} {at}, {}\n", variant.unwrap_or_default())
+        });
+        plan.to_text() + &hosts.collect::<String>() + &login.unwrap_or_default()
     })
 }
 

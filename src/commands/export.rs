@@ -17,12 +17,12 @@ pub fn run(args: Export, context: &Context) -> Result<()> {
     let (session, plan) = context.planned(&profile, &args.options, context.prompt(None))?;
     let credentials = session.into_credentials(&plan)?;
     let region = plan.region.as_deref();
-    let variables = export::variables(&credentials, region);
+    let variables = export::variables(&credentials, region, plan.variant.variables());
     let text = match args.format {
         Format::Env => export::env(&variables),
         Format::ExportEnv => export::export_env(&variables),
         Format::Json => export::json(&credentials),
-        Format::Ini => export::ini(profile.as_str(), &credentials, region),
+        Format::Ini => export::ini(profile.as_str(), &credentials, region, plan.variant.settings()),
         Format::Dotenv => export::dotenv(&variables)?,
         Format::Fish => export::fish(&variables),
         Format::Powershell => export::powershell(&variables),

@@ -22,6 +22,9 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     profile::edit::add_profile("", profile.as_str(), &[])?;
     let (profiles, prompt) = (context.profiles()?, context.prompt(None));
     let (sts, iam) = profile::places(&profiles, context.env, profile.as_str())?;
+    if let Some(warning) = sts.overridden().or_else(|| iam.overridden()) {
+        context.reporter.warn(warning);
+    }
     let mut session = context.session(profiles, Need::Vault, Options::default(), prompt)?;
     let deadline = Instant::now() + DEADLINE;
     let done = Enroll {

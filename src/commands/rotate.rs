@@ -151,6 +151,9 @@ impl All<'_> {
             return Ok(Done::Nothing);
         }
         let (sts, iam) = profile::places(self.session.profiles(), env, profile)?;
+        if let Some(warning) = sts.overridden().or_else(|| iam.overridden()) {
+            reporter.warn(warning);
+        }
         let deadline = Instant::now() + DEADLINE;
         let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);

@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::error::{Error, Reason, Result};
 use crate::name::ProfileName;
-use crate::profile::{Plan, Step};
+use crate::profile::{EndpointVariant, Plan, Step};
 use crate::provider::{CredentialSession, Need};
 use crate::server::{Event, Log, Source};
 
@@ -61,6 +61,11 @@ impl<'a> Serving<'a> {
     /// The first profile's region.
     pub fn region(&self) -> Option<&str> {
         self.plans.first()?.region.as_deref()
+    }
+
+    /// Which of AWS's endpoints it asks for.
+    pub fn variant(&self) -> EndpointVariant {
+        self.plans.first().map(|plan| plan.variant).unwrap_or_default()
     }
 
     /// True if sops's variable opened the vault.

@@ -202,6 +202,9 @@ fn verify(
         .credential(profile)
         .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))?;
     let (target, _) = profile::places(profiles, context.env, profile)?;
+    if let Some(warning) = target.overridden() {
+        context.reporter.warn(warning);
+    }
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
     // Also tells the offset of AWS's clock, without a code.

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::credential::Credentials;
 use crate::env::Env;
+use crate::profile::EndpointVariant;
 use crate::secret::Secret;
 
 /// What the command is given.
@@ -17,6 +18,8 @@ pub struct Child<'a> {
     pub given: Given<'a>,
     /// The region, where one is known. Without, the child's own region variables are left alone.
     pub region: Option<&'a str>,
+    /// Which of AWS's endpoints the profile asks for, which the command may not see.
+    pub variant: EndpointVariant,
     /// True if `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE` opened the vault: then the child gets neither.
     pub drop_sops: bool,
 }
@@ -108,6 +111,9 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
         set("AWS_REGION", region);
         set("AWS_DEFAULT_REGION", region);
     }
+    for (name, value) in child.variant.variables() {
+        set(name, value);
+    }
     vars.into_iter().collect()
 }
 
@@ -158,7 +164,8 @@ mod tests {
 
     fn child(credentials: &Credentials) -> Child<'_> {
         let given = Given::Keys(credentials);
-        Child { profile: Some("prod"), given, region: None, drop_sops: false }
+        let variant = EndpointVariant::default();
+        Child { profile: Some("prod"), given, region: None, variant, drop_sops: false }
     }
 
     fn text(vars: Vec<(OsString, OsString)>) -> Vec<String> {
@@ -214,7 +221,9 @@ mod tests {
         let token = Secret::new("token".to_owned());
         let given =
             Given::Server { url: "http://127.0.0.1:1/x", token: &token, without_files: true };
-        let child = Child { profile: Some("prod"), given, region: Some("r"), drop_sops: false };
+        let variant = EndpointVariant { fips: Some(true), dual_stack: None };
+        let (profile, region) = (Some("prod"), Some("r"));
+        let child = Child { profile, given, region, variant, drop_sops: false };
         let stale: Vec<_> = REMOVED.iter().map(|name| (*name, "stale")).collect();
         let mut expected = vec![
             "AWS_CONFIG_FILE=/dev/null",
@@ -223,6 +232,7 @@ mod tests {
             "AWS_DEFAULT_REGION=r",
             "AWS_REGION=r",
             "AWS_SHARED_CREDENTIALS_FILE=/dev/null",
+            "AWS_USE_FIPS_ENDPOINT=true",
             "AWS_VAULT=prod",
         ];
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);

@@ -66,8 +66,13 @@ pub fn docker(variables: &[Variable<'_>]) -> Result<String> {
     Ok(text)
 }
 
-/// A section of a credentials file.
-pub fn ini(profile: &str, credentials: &Credentials, region: Option<&str>) -> String {
+/// A section of a credentials file. `endpoints` are the keys that say which of AWS's endpoints are asked.
+pub fn ini(
+    profile: &str,
+    credentials: &Credentials,
+    region: Option<&str>,
+    endpoints: impl Iterator<Item = (&'static str, &'static str)>,
+) -> String {
     let mut text = format!("[{profile}]\n");
     let mut put = |name: &str, value: &str| {
         let _ = writeln!(text, "{name}={value}");
@@ -82,6 +87,9 @@ pub fn ini(profile: &str, credentials: &Credentials, region: Option<&str>) -> St
     }
     if let Some(region) = region {
         put("region", region);
+    }
+    for (name, value) in endpoints {
+        put(name, value);
     }
     text
 }

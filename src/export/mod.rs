@@ -18,8 +18,13 @@ use crate::credential::Credentials;
 /// A variable of the environment: its name and its value.
 pub type Variable<'a> = (&'static str, Cow<'a, str>);
 
-/// The variables that AWS's tools read credentials from, in the order in which they are written.
-pub fn variables<'a>(credentials: &'a Credentials, region: Option<&'a str>) -> Vec<Variable<'a>> {
+/// The variables that AWS's tools read credentials from, in the order in which they are written;
+/// `endpoints` say which of AWS's endpoints are asked.
+pub fn variables<'a>(
+    credentials: &'a Credentials,
+    region: Option<&'a str>,
+    endpoints: impl Iterator<Item = (&'static str, &'static str)>,
+) -> Vec<Variable<'a>> {
     let mut variables: Vec<Variable<'a>> = vec![
         ("AWS_ACCESS_KEY_ID", Cow::from(&credentials.access_key_id)),
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose().into()),
@@ -34,6 +39,7 @@ pub fn variables<'a>(credentials: &'a Credentials, region: Option<&'a str>) -> V
         variables.push(("AWS_REGION", region.into()));
         variables.push(("AWS_DEFAULT_REGION", region.into()));
     }
+    variables.extend(endpoints.map(|(name, value)| (name, value.into())));
     variables
 }
 
@@ -94,15 +100,16 @@ mod tests {
     #[test]
     fn what_is_not_there_has_no_variable() {
         let key = Credentials::long_term("AKIAIOSFODNN7EXAMPLE".into(), Secret::new("s".into()));
-        let names: Vec<_> = variables(&key, None).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> =
+            variables(&key, None, [].into_iter()).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
-        assert_eq!(variables(&temporary(), Some("eu-west-1")).len(), 6);
+        assert_eq!(variables(&temporary(), Some("eu-west-1"), [].into_iter()).len(), 6);
     }
 
     #[test]
     fn ini_is_a_section() {
         assert_eq!(
-            ini("prod", &temporary(), Some("eu-west-1")),
+            ini("prod", &temporary(), Some("eu-west-1"), [].into_iter()),
             "[prod]\naws_access_key_id=ASIAIOSFODNN7EXAMPLE\n\
              aws_secret_access_key=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n\
              aws_session_token=to+ken/==\naws_credential_expiration=1970-01-01T00:00:00Z\n\

@@ -22,6 +22,7 @@ use super::read::Profiles;
 use super::settings::{Asked, HOUR, SESSION_RANGE, Settings, variable};
 use super::step::Step;
 use super::sts::{self, Target};
+use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name;
@@ -132,6 +133,7 @@ pub fn console_of_environment(
         region: sts::region(ask.region.as_deref(), env, &settings)?,
         base: Base::Environment,
         sts: None,
+        variant: EndpointVariant::of(env, &settings)?,
         steps: Vec::new(),
         mfa_left_out: None,
         notes: Vec::new(),
@@ -140,7 +142,7 @@ pub fn console_of_environment(
 }
 
 fn whole(
-    plan: Plan,
+    mut plan: Plan,
     session: Option<Duration>,
     with_mfa: bool,
     ask: &Ask,
@@ -157,6 +159,10 @@ fn whole(
         (None, None) => Asked::new(HOUR, "the default"),
     };
     let (signin, console) = places(&plan, env)?;
+    if plan.variant.is_dual_stack() && env.get("AWS_ENDPOINT_URL_SIGNIN").is_none() {
+        plan.notes
+            .push("use_dualstack_endpoint does not count for AWS's sign-in service".to_owned());
+    }
     let region = plan.region.as_deref();
     let federation = Federation {
         sts: sts::target(region, arn(&plan.steps), env, settings)?,
@@ -165,6 +171,9 @@ fn whole(
         without_mfa: with_mfa,
     };
     let destination = destination(console, path, region)?;
+    if plan.sts.is_none() {
+        plan.notes.extend(federation.sts.overridden());
+    }
     let signin = Signin { url: signin, ca_bundle: sts::ca_bundle(env, settings) };
     Ok(Console { plan, federation, session, signin, destination })
 }
@@ -183,6 +192,12 @@ fn places(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
     if named.is_some_and(|url| url.contains(['?', '#', '@']) || url.contains(char::is_whitespace)) {
         return Err(Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
             .hint("it looks like https://signin.aws.amazon.com"));
+    }
+    if named.is_none() && plan.variant.is_fips() {
+        return Err(Error::usage(
+            "AWS's sign-in service has no FIPS endpoint that opens the console",
+        )
+        .hint("use_fips_endpoint asks for one; AWS_USE_FIPS_ENDPOINT=false goes without"));
     }
     Ok((named.unwrap_or(signin).trim_end_matches('/').to_owned(), console))
 }

@@ -10,6 +10,7 @@
 //! | `host` | where a container's agent and the instance metadata service are |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
+//! | `variant` | which of AWS's endpoints are asked: FIPS, dual-stack |
 //! | `sso` | IAM Identity Center: where people log in, and for which role |
 //! | `device` | the MFA device that a profile names |
 //! | `step` | one call of a plan |
@@ -35,6 +36,7 @@ mod step;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod variant;
 
 pub use base::{Base, Token};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
@@ -47,3 +49,4 @@ pub use role::Role;
 pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, places};
+pub use variant::EndpointVariant;

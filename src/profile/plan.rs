@@ -31,6 +31,7 @@ use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Setting
 use super::sso;
 use super::step::{Mfa, Step};
 use super::sts::{self, Target};
+use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name::show_duration;
@@ -63,6 +64,8 @@ pub struct Plan {
     pub base: Base,
     /// Where the steps to STS are asked for; `None` if there are none.
     pub sts: Option<Target>,
+    /// Which of AWS's endpoints are asked, here and by the child.
+    pub variant: EndpointVariant,
     /// The calls, in order. None at all: the base itself is what is handed out.
     pub steps: Vec<Step>,
     /// An MFA device that only a source profile names, left out as nothing but a person could give
@@ -79,7 +82,7 @@ pub struct Plan {
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
 /// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that cannot be read.
 pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
-    let chain = walk(profiles, env, stored, &ask.profile)?;
+    let mut chain = walk(profiles, env, stored, &ask.profile)?;
     let Some(asked_for) = chain.links.first() else {
         return Err(Error::not_found(format!("no profile \"{}\"", ask.profile)));
     };
@@ -170,15 +173,21 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     }
 
     let region = sts::region(ask.region.as_deref(), env, asked_for)?;
+    let variant = EndpointVariant::of(env, asked_for)?;
     let (sts, mfa_left_out) = if steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
         (None, None)
     } else {
         (Some(sts::target(region.as_deref(), arn(&steps), env, asked_for)?), mfa_left_out)
     };
+    if let Base::Sso { sign_on, .. } = &mut chain.base {
+        sign_on.ask_for(variant);
+    }
+    notes.extend(targets(&chain.base, sts.as_ref()).find_map(Target::overridden));
     let plan = Plan {
         profile: ask.profile.clone(),
         region,
         sts,
+        variant,
         steps,
         mfa_left_out,
         notes,
@@ -255,6 +264,15 @@ fn left_out(role: &Role, link: &Settings) -> Option<String> {
             "{keys} of profile \"{name}\" left out: a web identity's token says such things itself"
         )
     })
+}
+
+/// Everything of AWS's that a plan asks.
+fn targets<'a>(base: &'a Base, sts: Option<&'a Target>) -> impl Iterator<Item = &'a Target> {
+    let sign_on = match base {
+        Base::Sso { sign_on, .. } => Some([&sign_on.oidc, &sign_on.portal]),
+        _ => None,
+    };
+    sts.into_iter().chain(sign_on.into_iter().flatten())
 }
 
 /// The ARN that tells a plan's partition.

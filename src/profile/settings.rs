@@ -14,12 +14,14 @@ use crate::error::{Error, Reason, Result};
 use crate::name;
 
 /// The keys that `[default]` lends. The rest stays with the profile that names it.
-const LENT: [&str; 13] = [
+const LENT: [&str; 15] = [
     "region",
     "mfa_serial",
     "mfa_process",
     "duration_seconds",
     "sts_regional_endpoints",
+    "use_fips_endpoint",
+    "use_dualstack_endpoint",
     "endpoint_url",
     "ignore_configured_endpoint_urls",
     "services",

@@ -5,6 +5,7 @@ use super::read::{Profiles, no_such_profile, plain};
 use super::settings::{Settings, fits, looped};
 use super::step::Step;
 use super::sts::{Target, ca_bundle, endpoint};
+use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -29,6 +30,13 @@ const KEYS: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_
 const SCOPE: &str = "sso:account:access";
 
 impl SignOn {
+    /// The variant of AWS's endpoints that the profile asked for wants; that of who logs in stands where
+    /// it says nothing.
+    pub(super) fn ask_for(&mut self, variant: EndpointVariant) {
+        self.oidc.variant = variant.or(self.oidc.variant);
+        self.portal.variant = variant.or(self.portal.variant);
+    }
+
     /// What tells this login from others.
     pub fn key(&self) -> Vec<String> {
         let endpoint = self.oidc.endpoint.clone().unwrap_or_default();
@@ -88,7 +96,9 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
         fits("source_profile", &chain)?;
         let settings = Settings::of(profiles, at)?;
         if KEYS.iter().any(|key| settings.own(key).is_some()) {
-            return Ok((at.to_owned(), of(profiles, env, &settings)?));
+            let mut sign_on = of(profiles, env, &settings)?;
+            sign_on.ask_for(EndpointVariant::of(env, &Settings::of(profiles, profile)?)?);
+            return Ok((at.to_owned(), sign_on));
         }
         next = settings.own("source_profile").filter(|source| *source != at);
     }
@@ -160,6 +170,7 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
         Ok(Target {
             region: region.to_owned(),
             endpoint: endpoint(env, settings, service)?,
+            variant: EndpointVariant::of(env, settings)?,
             ca_bundle: ca_bundle(env, settings),
         })
     };

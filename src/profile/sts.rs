@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::read::Profiles;
 use super::settings::{Settings, variable};
+use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;
@@ -15,6 +16,8 @@ pub struct Target {
     pub region: String,
     /// An endpoint that was named, or the global one for `sts_regional_endpoints = legacy`.
     pub endpoint: Option<String>,
+    /// Which of AWS's endpoints are asked; a named one outranks it.
+    pub variant: EndpointVariant,
     /// `AWS_CA_BUNDLE` or `ca_bundle`.
     pub ca_bundle: Option<PathBuf>,
 }
@@ -23,14 +26,23 @@ pub struct Target {
 const GLOBAL: &str = "https://sts.amazonaws.com";
 
 impl Target {
+    /// The warning where an endpoint is named, so that the variant that is asked for counts for nothing.
+    pub fn overridden(&self) -> Option<String> {
+        let url = self.endpoint.as_ref()?;
+        let name = self.variant.name()?;
+        let keys = self.variant.keys();
+        Some(format!("the named endpoint {url} outranks {keys}: it may be no {name} endpoint"))
+    }
+
     /// What AWS tells sessions apart by: the partition, and the class of the endpoint. A session from one
     /// region's endpoint is valid in all regions of its partition; one from the global endpoint is not
     /// valid in regions that have to be enabled first (IAM User Guide, "Manage AWS STS in an AWS
-    /// Region"). What an endpoint that was named gives, is known to itself only.
+    /// Region"). FIPS and dual-stack endpoints are other ways to a region's STS: their sessions are no
+    /// others. What an endpoint that was named gives, is known to itself only.
     pub fn realm(&self) -> [&str; 2] {
         let class = match &self.endpoint {
             Some(url) => url,
-            None if self.region == "aws-global" => GLOBAL,
+            None if self.region == "aws-global" && self.variant.name().is_none() => GLOBAL,
             None => "regional",
         };
         [partition(&self.region), class]
@@ -101,6 +113,7 @@ pub(super) fn target(
 ) -> Result<Target> {
     let mut region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
     let mut endpoint = endpoint(env, settings, "sts")?;
+    let variant = EndpointVariant::of(env, settings)?;
     let legacy = match variable(env, "AWS_STS_REGIONAL_ENDPOINTS")? {
         Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS")),
         None => settings.any("sts_regional_endpoints").map(|v| (v, "sts_regional_endpoints")),
@@ -109,14 +122,18 @@ pub(super) fn target(
         Some((value, by)) if !["legacy", "regional"].contains(&value) => {
             return Err(Error::usage(format!("{by}: neither legacy nor regional")));
         }
-        // The global endpoint is signed for as us-east-1.
-        Some(("legacy", _)) if endpoint.is_none() && LEGACY.contains(&region.as_str()) => {
+        // The global endpoint is signed for as us-east-1. It has no variants, so the SDKs leave it then.
+        Some(("legacy", _))
+            if endpoint.is_none()
+                && variant.name().is_none()
+                && LEGACY.contains(&region.as_str()) =>
+        {
             endpoint = Some(GLOBAL.to_owned());
             region = "us-east-1".to_owned();
         }
         _ => {}
     }
-    Ok(Target { region, endpoint, ca_bundle: ca_bundle(env, settings) })
+    Ok(Target { region, endpoint, variant, ca_bundle: ca_bundle(env, settings) })
 }
 
 /// Where the user of a profile's own key is managed: STS, and IAM, which is one for a partition.
@@ -131,6 +148,7 @@ pub fn places(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, 
     let iam = Target {
         region: region.unwrap_or_else(|| partition_region(arn).to_owned()),
         endpoint: endpoint(env, &settings, "iam")?,
+        variant: sts.variant,
         ca_bundle: ca_bundle(env, &settings),
     };
     Ok((sts, iam))
@@ -195,7 +213,12 @@ mod tests {
     use super::*;
 
     fn target(region: &str, endpoint: Option<&str>) -> Target {
-        Target { region: region.to_owned(), endpoint: endpoint.map(str::to_owned), ca_bundle: None }
+        Target {
+            region: region.to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            variant: EndpointVariant::default(),
+            ca_bundle: None,
+        }
     }
 
     #[test]
@@ -221,6 +244,24 @@ mod tests {
             ("eusc-de-east-1", None, ["aws-eusc", "regional"]),
         ] {
             assert_eq!(target(region, endpoint).realm(), realm, "{region} {endpoint:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_of_a_fips_or_dual_stack_endpoint_is_a_region_s() {
+        let fips = EndpointVariant { fips: Some(true), dual_stack: None };
+        let both = EndpointVariant { fips: Some(true), dual_stack: Some(true) };
+        let off = EndpointVariant { fips: Some(false), dual_stack: Some(false) };
+        for (region, variant, realm) in [
+            ("us-east-1", fips, ["aws", "regional"]),
+            ("us-east-1", both, ["aws", "regional"]),
+            ("us-gov-west-1", fips, ["aws-us-gov", "regional"]),
+            // The SDKs have no global endpoint with a variant.
+            ("aws-global", fips, ["aws", "regional"]),
+            ("aws-global", off, ["aws", GLOBAL]),
+        ] {
+            let target = Target { variant, ..target(region, None) };
+            assert_eq!(target.realm(), realm, "{region} {variant:?}");
         }
     }
 

@@ -118,6 +118,7 @@ impl CredentialSession<'_> {
             region: None,
             base: Base::Vault { profile: profile.to_owned() },
             sts: Some(sts.clone()),
+            variant: sts.variant,
             steps: vec![Step::Session { duration: SHORT, asked: false, mfa: Some(mfa.clone()) }],
             mfa_left_out: None,
             notes: Vec::new(),

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::aws::{Oidc, Portal, Sts};
 use crate::clock::Clock;
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
@@ -172,6 +173,25 @@ impl<'a> CredentialSession<'a> {
             let cache = Box::new(cache);
             Ok(Self { profiles, env, vault, cache, options, prompt, clock, reporter })
         })
+    }
+
+    /// Where the calls of a plan go to, with the service's name in AWS's settings. Nothing is asked.
+    ///
+    /// # Errors
+    /// Usage (2): a region has no such endpoint.
+    pub fn places(&self, plan: &Plan) -> Result<Vec<(&'static str, String)>> {
+        let (env, now, reporter) = (self.env, Instant::now(), self.reporter);
+        let mut places = Vec::new();
+        if let Base::Sso { sign_on, .. } = &plan.base {
+            let oidc = Oidc::connect(&sign_on.oidc, env, now, reporter)?;
+            places.push(("sso_oidc", oidc.place()?));
+            let portal = Portal::connect(&sign_on.portal, env, now, reporter)?;
+            places.push(("sso", portal.place()?));
+        }
+        if let Some(sts) = &plan.sts {
+            places.push(("sts", Sts::connect(sts, env, now, reporter)?.place()?));
+        }
+        Ok(places)
     }
 
     /// The plan for a profile, as pure data.

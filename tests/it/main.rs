@@ -12,6 +12,7 @@ mod exec;
 mod explain;
 mod export;
 mod faults;
+mod fips;
 mod hangup;
 mod help;
 mod home;

@@ -60,7 +60,7 @@ fn a_bundle_that_cannot_be_read_is_an_error() {
 // Through a proxy.
 
 /// A proxy that answers every request with this; and the heads of the requests.
-fn proxy(answer: &'static str) -> (String, Receiver<String>) {
+pub fn proxy(answer: &'static str) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let place = listener.local_addr().expect("its address").to_string();
     let (send, receive) = channel();

@@ -9,6 +9,7 @@ use aws_smithy_types::date_time::{DateTime, Format};
 use super::*;
 use crate::clock::Clock;
 use crate::error::Class;
+use crate::profile::EndpointVariant;
 
 enum Answer {
     /// Status line and headers, without the length, and body.
@@ -126,6 +127,7 @@ fn target(endpoint: &str) -> Target {
     Target {
         region: "eu-central-1".to_owned(),
         endpoint: Some(endpoint.to_owned()),
+        variant: EndpointVariant::default(),
         ca_bundle: None,
     }
 }
@@ -406,7 +408,7 @@ fn credentials_that_fit_in_no_header_are_an_error_and_send_nothing() {
 fn regions_and_endpoints_that_cannot_be_are_usage_errors() {
     let now = Instant::now();
     for region in ["", "eu central", "evil.example/", "EU-CENTRAL-1"] {
-        let target = Target { region: region.to_owned(), endpoint: None, ca_bundle: None };
+        let target = Target { endpoint: None, region: region.to_owned(), ..target("") };
         let error = Sts::connect(&target, &Env::default(), now, Reporter::default()).err().unwrap();
         assert_eq!(error.class, Class::Usage);
     }
@@ -417,7 +419,7 @@ fn regions_and_endpoints_that_cannot_be_are_usage_errors() {
 #[test]
 fn the_region_gives_the_endpoint_of_its_partition() {
     let place = |region: &str| {
-        let target = Target { region: region.to_owned(), endpoint: None, ca_bundle: None };
+        let target = Target { endpoint: None, region: region.to_owned(), ..target("") };
         // A time that is up, so that the call starts all and sends nothing.
         let sts =
             Sts::connect(&target, &Env::default(), Instant::now(), Reporter::default()).unwrap();

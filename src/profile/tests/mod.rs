@@ -84,7 +84,7 @@ fn asked(line: &str) -> Ask {
 
 /// Every field of a plan. Destructured in full, so that a new field cannot be forgotten here.
 fn shown(plan: &Plan) -> String {
-    let Plan { profile: _, region, base, sts, steps, mfa_left_out, notes } = plan;
+    let Plan { profile: _, region, base, sts, variant, steps, mfa_left_out, notes } = plan;
     let mut lines = vec![match base {
         Base::Vault { profile } => format!("vault {profile}"),
         Base::Process { profile, command } => format!("process {profile}: {command}"),
@@ -101,7 +101,7 @@ fn shown(plan: &Plan) -> String {
         Base::Sso { profile, sign_on } => {
             let SignOn { start_url, scopes, oidc, portal } = sign_on;
             let mut line = format!("login {start_url} {} by {profile}", scopes.join(" "));
-            for Target { region, endpoint, ca_bundle } in [oidc, portal] {
+            for Target { region, endpoint, variant: _, ca_bundle } in [oidc, portal] {
                 let more = [endpoint.clone(), ca_bundle.as_ref().map(|b| b.display().to_string())];
                 line += &format!(", {region}");
                 more.iter().flatten().for_each(|more| line += &format!(" {more}"));
@@ -145,11 +145,12 @@ fn shown(plan: &Plan) -> String {
         });
     }
     lines.extend(region.as_ref().map(|region| format!("region {region}")));
-    lines.extend(sts.as_ref().map(|Target { region, endpoint, ca_bundle }| {
+    lines.extend(sts.as_ref().map(|Target { region, endpoint, variant: _, ca_bundle }| {
         let endpoint = endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
         let bundle = ca_bundle.as_ref().map(|b| format!(" ca {}", b.display())).unwrap_or_default();
         format!("sts {region}{endpoint}{bundle}")
     }));
+    lines.extend(variant.variables().map(|(name, value)| format!("{name}={value}")));
     lines.extend(mfa_left_out.as_ref().map(|serial| format!("left out {serial}")));
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")

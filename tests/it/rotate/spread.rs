@@ -8,7 +8,7 @@ use vault::aws::{Iam, Sts};
 use vault::clock::Clock;
 use vault::env::Env;
 use vault::error::{Class, Error};
-use vault::profile::Target;
+use vault::profile::{EndpointVariant, Target};
 use vault::prompt::Prompt;
 use vault::provider::{CredentialSession, Need};
 use vault::rotate::{Rotate, Rotated};
@@ -39,6 +39,7 @@ fn rotate_while(
     let target = Target {
         region: "us-east-1".to_owned(),
         endpoint: Some(standin.endpoint()),
+        variant: EndpointVariant::default(),
         ca_bundle: None,
     };
     let deadline = Instant::now() + Duration::from_secs(300);

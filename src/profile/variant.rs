@@ -1,0 +1,91 @@
+//! Which of AWS's endpoints are asked: those with cryptography that is validated by FIPS 140, and those
+//! that have IPv6 addresses too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
+
+use super::settings::{Settings, variable};
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// The variants of AWS's endpoints that are asked for. `None`: nothing says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointVariant {
+    /// `AWS_USE_FIPS_ENDPOINT` or `use_fips_endpoint`.
+    pub fips: Option<bool>,
+    /// `AWS_USE_DUALSTACK_ENDPOINT` or `use_dualstack_endpoint`.
+    pub dual_stack: Option<bool>,
+}
+
+/// Variable and key of each.
+const FIPS: (&str, &str) = ("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+const DUAL_STACK: (&str, &str) = ("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+
+impl EndpointVariant {
+    /// What the environment, else the profile, asks for.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`], naming the variable or key: neither `true` nor `false`.
+    pub(super) fn of(env: &Env, settings: &Settings) -> Result<Self> {
+        let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
+            let (value, by) = match (variable(env, name)?, settings.any(key)) {
+                (Some(value), _) => (value, name.to_owned()),
+                (None, Some(value)) => (value, format!("{key} of profile \"{}\"", settings.name)),
+                (None, None) => return Ok(None),
+            };
+            match value.to_ascii_lowercase().as_str() {
+                "true" => Ok(Some(true)),
+                "false" => Ok(Some(false)),
+                // To take it for a no could break a rule that somebody must keep.
+                _ => Err(Error::usage(format!("{by}: neither true nor false"))),
+            }
+        };
+        Ok(Self { fips: read(FIPS)?, dual_stack: read(DUAL_STACK)? })
+    }
+
+    /// These, and where they say nothing, what `other` says.
+    #[must_use]
+    pub(super) fn or(self, other: Self) -> Self {
+        Self { fips: self.fips.or(other.fips), dual_stack: self.dual_stack.or(other.dual_stack) }
+    }
+
+    /// True if endpoints with FIPS 140 validated cryptography are asked for.
+    pub fn is_fips(self) -> bool {
+        self.fips == Some(true)
+    }
+
+    /// True if endpoints with IPv6 addresses are asked for.
+    pub fn is_dual_stack(self) -> bool {
+        self.dual_stack == Some(true)
+    }
+
+    /// What people call the endpoints; none for those that everybody has.
+    pub fn name(self) -> Option<&'static str> {
+        match (self.is_fips(), self.is_dual_stack()) {
+            (true, true) => Some("FIPS dual-stack"),
+            (true, false) => Some("FIPS"),
+            (false, true) => Some("dual-stack"),
+            (false, false) => None,
+        }
+    }
+
+    /// The keys that ask for it, in the words of an error.
+    pub fn keys(self) -> &'static str {
+        match (self.is_fips(), self.is_dual_stack()) {
+            (true, true) => "use_fips_endpoint and use_dualstack_endpoint",
+            (false, true) => "use_dualstack_endpoint",
+            _ => "use_fips_endpoint",
+        }
+    }
+
+    /// The variables that ask for the same, for a program that does not see the profile.
+    pub fn variables(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let text = |on| if on { "true" } else { "false" };
+        [(FIPS.0, self.fips), (DUAL_STACK.0, self.dual_stack)]
+            .into_iter()
+            .filter_map(move |(name, on)| Some((name, text(on?))))
+    }
+
+    /// The keys that ask for the same, in a section of an AWS file.
+    pub fn settings(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let of = |name| if name == FIPS.0 { FIPS.1 } else { DUAL_STACK.1 };
+        self.variables().map(move |(name, value)| (of(name), value))
+    }
+}

@@ -1,0 +1,187 @@
+//! `use_fips_endpoint`, `use_dualstack_endpoint` and their variables: where AWS is asked, and what a command
+//! learns of it. The names are those of the SDK's own rules.
+
+use crate::support::builder::Test;
+use crate::support::scene::log;
+use crate::support::standin::StandIn;
+use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+
+const CONFIG: &str = "\
+[profile demo]
+region = eu-central-1
+[profile fips]
+source_profile = demo
+region = us-west-2
+use_fips_endpoint = true
+[profile gov]
+source_profile = demo
+region = us-gov-west-1
+use_fips_endpoint = TRUE
+[profile dual]
+source_profile = demo
+region = eu-central-1
+use_dualstack_endpoint = true
+[profile both]
+source_profile = dual
+region = us-east-2
+use_fips_endpoint = true
+use_dualstack_endpoint = true
+[profile legacy]
+source_profile = demo
+region = us-east-1
+sts_regional_endpoints = legacy
+use_fips_endpoint = true
+[profile off]
+source_profile = demo
+region = us-west-2
+use_fips_endpoint = false
+[profile person]
+sso_start_url = https://example.awsapps.com/start
+sso_region = us-east-1
+sso_account_id = 123456789012
+sso_role_name = ReadOnly
+region = us-east-1
+[profile officer]
+source_profile = person
+role_arn = arn:aws:iam::123456789012:role/officer
+use_fips_endpoint = true
+region = us-east-1
+";
+
+fn test() -> Test {
+    Test::new().vault_with("demo").config(CONFIG)
+}
+
+/// What `explain` says of hosts.
+fn hosts(test: &Test, profile: &str) -> String {
+    let output = test.command(["explain", profile]).expect_stderr("").run();
+    let lines = output.stdout.lines().skip_while(|line| !line.starts_with("hosts "));
+    let lines = lines.take_while(|line| line.starts_with("hosts ") || line.starts_with(' '));
+    lines.map(|line| format!("{}\n", line.trim_start_matches("hosts").trim())).collect()
+}
+
+#[test]
+fn explain_shows_the_hosts_that_are_asked() {
+    let test = test();
+    for (profile, expected) in [
+        ("demo", ""),
+        ("off", ""),
+        ("fips", "sts sts-fips.us-west-2.amazonaws.com:443, FIPS\n"),
+        ("gov", "sts sts.us-gov-west-1.amazonaws.com:443, FIPS\n"),
+        ("dual", "sts sts.eu-central-1.api.aws:443, dual-stack\n"),
+        ("both", "sts sts-fips.us-east-2.api.aws:443, FIPS dual-stack\n"),
+        // The global endpoint has none.
+        ("legacy", "sts sts-fips.us-east-1.amazonaws.com:443, FIPS\n"),
+        // What logs in for a profile follows that profile, as in the AWS CLI.
+        (
+            "officer",
+            "sso_oidc oidc-fips.us-east-1.amazonaws.com:443, FIPS\n\
+             sso portal.sso-fips.us-east-1.amazonaws.com:443, FIPS\n\
+             sts sts-fips.us-east-1.amazonaws.com:443, FIPS\n",
+        ),
+    ] {
+        assert_eq!(hosts(&test, profile), expected, "{profile}");
+    }
+    let output = test.command(["explain", "--json", "both"]).expect_stderr("").run();
+    let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(json["hosts"], serde_json::json!({"sts": "sts-fips.us-east-2.api.aws:443"}));
+}
+
+#[test]
+fn the_variables_outrank_the_profile() {
+    let test = test();
+    let fips = test.clone().env("AWS_USE_FIPS_ENDPOINT", "True");
+    assert_eq!(hosts(&fips, "off"), "sts sts-fips.us-west-2.amazonaws.com:443, FIPS\n");
+    let plain = test.clone().env("AWS_USE_FIPS_ENDPOINT", "false");
+    assert_eq!(hosts(&plain, "fips"), "");
+    assert_eq!(hosts(&plain, "both"), "sts sts.us-east-2.api.aws:443, dual-stack\n");
+    let dual = test.env("AWS_USE_DUALSTACK_ENDPOINT", "true");
+    assert_eq!(hosts(&dual, "demo"), "sts sts.eu-central-1.api.aws:443, dual-stack\n");
+}
+
+#[test]
+fn what_is_neither_true_nor_false_is_an_error() {
+    let test = test();
+    for (name, value) in [("AWS_USE_FIPS_ENDPOINT", "1"), ("AWS_USE_DUALSTACK_ENDPOINT", "yes")] {
+        let stderr = format!("vault: error: {name}: neither true nor false\n");
+        let test = test.clone().env(name, value);
+        test.command(["exec", "--json", "demo"]).expect_error(2, &stderr).run();
+    }
+    let config = "[profile demo]\nregion = eu-central-1\nuse_fips_endpoint = on\n";
+    let stderr = "vault: error: use_fips_endpoint of profile \"demo\": neither true nor false\n";
+    test.config(config).command(["exec", "--json", "demo"]).expect_error(2, stderr).run();
+}
+
+/// Here the proxy looks the name up; `aws::unreachable` has the test for this host's own look-up.
+#[test]
+fn a_host_that_cannot_be_reached_by_its_name_is_said_to_be_a_fips_one() {
+    let (proxy, asked) = crate::tls::proxy("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
+    test()
+        .env("HTTPS_PROXY", format!("http://{proxy}"))
+        .command(["exec", "--json", "fips"])
+        .expect_error(
+            9,
+            &format!(
+                "vault: error: the proxy {proxy} does not connect to \
+                 sts-fips.us-west-2.amazonaws.com:443\n\
+                 vault: hint: STS may have no FIPS endpoint in this region; it is asked for by \
+                 use_fips_endpoint\n"
+            ),
+        )
+        .run();
+    let asked = asked.recv().expect("a request").to_lowercase();
+    assert!(asked.starts_with("connect sts-fips.us-west-2.amazonaws.com:443 "), "{asked}");
+}
+
+#[test]
+fn a_named_endpoint_wins_and_that_is_said_once() {
+    let standin = StandIn::demo();
+    let test = test().standin(&standin).env("AWS_USE_DUALSTACK_ENDPOINT", "true");
+    let said = "vault: warning: the named endpoint http://127.0.0.1:[PORT] outranks use_fips_endpoint \
+                and use_dualstack_endpoint: it may be no FIPS dual-stack endpoint\n";
+    test.command(["exec", "--json", "fips"]).expect_stderr(said).run();
+    assert_eq!(log(&standin), "GetSessionToken by key duration=28800: ok\n");
+    let output = test.command(["explain", "fips"]).expect_stderr("").run();
+    assert_eq!(output.stdout.matches("outranks").count(), 1, "{}", output.stdout);
+}
+
+#[test]
+fn a_command_and_an_export_are_told() {
+    let test = test();
+    let seen = "echo $AWS_USE_FIPS_ENDPOINT $AWS_USE_DUALSTACK_ENDPOINT";
+    for (profile, expected) in
+        [("fips", "true\n"), ("both", "true true\n"), ("off", "false\n"), ("demo", "\n")]
+    {
+        let words = ["exec", "-n", profile, "sh", "-c", seen];
+        test.command(words).expect_stdout(expected).expect_stderr("").run();
+    }
+    let env = test.clone().env("AWS_USE_FIPS_ENDPOINT", "false");
+    let words = ["exec", "-n", "both", "sh", "-c", seen];
+    env.command(words).expect_stdout("false true\n").expect_stderr("").run();
+
+    let key = format!(
+        "AWS_ACCESS_KEY_ID={ACCESS_KEY_ID}\nAWS_SECRET_ACCESS_KEY={SECRET_ACCESS_KEY}\n\
+         AWS_REGION=us-east-2\nAWS_DEFAULT_REGION=us-east-2\n"
+    );
+    let variables = "AWS_USE_FIPS_ENDPOINT=true\nAWS_USE_DUALSTACK_ENDPOINT=true\n";
+    let export = test.command(["export", "-n", "--format", "env", "both"]);
+    export.expect_stdout(key + variables).expect_stderr("").run();
+    let section = format!(
+        "[both]\naws_access_key_id={ACCESS_KEY_ID}\naws_secret_access_key={SECRET_ACCESS_KEY}\n\
+         region=us-east-2\nuse_fips_endpoint=true\nuse_dualstack_endpoint=true\n"
+    );
+    let export = test.command(["export", "-n", "--format", "ini", "both"]);
+    export.expect_stdout(section).expect_stderr("").run();
+}
+
+#[test]
+fn the_console_has_no_fips_endpoint() {
+    test()
+        .command(["login", "fips"])
+        .expect_error(
+            2,
+            "vault: error: AWS's sign-in service has no FIPS endpoint that opens the console\n\
+             vault: hint: use_fips_endpoint asks for one; AWS_USE_FIPS_ENDPOINT=false goes without\n",
+        )
+        .run();
+}
