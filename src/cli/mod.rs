@@ -158,7 +158,9 @@ pub struct Init {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault add prod\n  \
     aws iam create-access-key --user-name ci | vault add ci --stdin\n\n\
-    With no vault yet, on a terminal, at the default path: asks for a new passphrase and makes one.")]
+    With no vault yet, on a terminal, at the default path: asks for a new passphrase and makes one.\n\
+    Another key that the vault has for the profile is replaced only after a yes on the terminal, or\n\
+    with --overwrite.")]
 pub struct Add {
     /// The profile
     pub profile: String,
@@ -174,9 +176,15 @@ pub struct Add {
     /// Leave the AWS config file alone
     #[arg(long)]
     pub no_add_config: bool,
+    /// Put the key in the place of another one that the vault has for the profile
+    #[arg(long)]
+    pub overwrite: bool,
     /// aws-vault's spelling of the default
     #[arg(long, hide = true, conflicts_with = "no_add_config")]
     pub add_config: bool,
+    /// Called as aws-vault, which asks nobody
+    #[arg(skip)]
+    pub as_aws_vault: bool,
 }
 
 /// Show profiles, credentials and sessions

@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches};
@@ -61,7 +62,11 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         Err(error) => return Err(usage_error(&error)),
     };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
-    let Cli { global, command } = cli;
+    let Cli { global, mut command } = cli;
+    if let Command::Add(add) = &mut command {
+        let name = argv.first().map(|name| Path::new(name).file_name());
+        add.as_aws_vault = name == Some(Some(OsStr::new("aws-vault")));
+    }
     let takes_words = matches!(command, Command::Exec(_) | Command::Complete(_));
     if !words.is_empty() && !takes_words {
         return Err(Error::usage("this command takes nothing after --"));

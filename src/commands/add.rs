@@ -8,6 +8,7 @@ use crate::cli::Add;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::import;
+use crate::import::plan::is_same;
 use crate::name::ProfileName;
 use crate::profile;
 use crate::prompt::Prompt;
@@ -31,7 +32,15 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     match Vault::open(&access) {
         Ok(mut vault) => {
             let key = read_key(args, context, &prompt)?;
+            let asked = Asked { args, profile: &profile, key: &key };
+            let seen = vault.payload().credential(profile.as_str());
+            asked.may_replace(seen.as_ref(), context, &prompt)?;
             vault.change(|payload| {
+                // Somebody may have put in another one meanwhile.
+                let now = payload.credential(profile.as_str());
+                if !same(now.as_ref(), seen.as_ref()) && !args.as_aws_vault {
+                    asked.refuse(now.as_ref())?;
+                }
                 payload.set_credential(profile.as_str(), &key, context.clock.now());
                 Ok(())
             })?;
@@ -46,6 +55,77 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
         config::set(profile.as_str(), &settings, "the key is in the vault", context)?;
     }
     report::result(&format!("Added credentials to profile \"{profile}\" in vault\n"))
+}
+
+/// A key that is to be stored.
+struct Asked<'a> {
+    args: &'a Add,
+    profile: &'a ProfileName,
+    key: &'a Credentials,
+}
+
+impl Asked<'_> {
+    /// Asks before another key of the profile is replaced, which may be the only copy: not for one that
+    /// is the same, secret included.
+    ///
+    /// # Errors
+    /// Refused (6) where nobody is asked; other (1) for a no.
+    fn may_replace(
+        &self,
+        old: Option<&Credentials>,
+        context: &Context,
+        prompt: &Prompt,
+    ) -> Result<()> {
+        let Some(what) = self.conflict(old) else { return Ok(()) };
+        if self.args.overwrite {
+            return Ok(());
+        }
+        if self.args.as_aws_vault {
+            context
+                .reporter
+                .warn(format!("{what}, which is gone now: as aws-vault, nobody is asked"));
+            return Ok(());
+        }
+        if self.args.env || self.args.stdin {
+            return self.refuse(old);
+        }
+        let what = what.replacen("the vault", "The vault", 1);
+        match prompt.confirm(&format!("{what}. Replace it?"))? {
+            true => Ok(()),
+            false => Err(Error::other("nothing was changed")),
+        }
+    }
+
+    /// # Errors
+    /// Refused (6), naming both keys, unless there is none, the same one, or an order to overwrite it.
+    fn refuse(&self, old: Option<&Credentials>) -> Result<()> {
+        match self.conflict(old) {
+            Some(what) if !self.args.overwrite => {
+                Err(Error::refused(what).hint("--overwrite replaces it, and it is gone then"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What stands in the way, by ids, which are no secrets.
+    fn conflict(&self, old: Option<&Credentials>) -> Option<String> {
+        let old = old.filter(|old| !is_same(old, self.key))?;
+        let (profile, new) = (self.profile, import::shown_id(&self.key.access_key_id));
+        Some(if old.access_key_id == self.key.access_key_id {
+            format!("the vault has another secret for the key {new} of profile \"{profile}\"")
+        } else {
+            let old = import::shown_id(&old.access_key_id);
+            format!("the vault has another key for profile \"{profile}\": {old}, not {new}")
+        })
+    }
+}
+
+/// True if both are the same key, or there is none.
+fn same(one: Option<&Credentials>, other: Option<&Credentials>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => is_same(one, other),
+        (one, other) => one.is_none() && other.is_none(),
+    }
 }
 
 /// The first `add` of a person who knows aws-vault: no vault yet, so a new passphrase is asked for,
@@ -69,8 +149,17 @@ fn settings(mfa_serial: Option<&str>) -> Vec<(&str, &str)> {
     mfa_serial.map(|serial| ("mfa_serial", serial)).into_iter().collect()
 }
 
-/// The key: from stdin, the environment, or a person.
+/// The key, with a warning if it does not look like one of AWS's.
 fn read_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentials> {
+    let key = given_key(args, context, prompt)?;
+    if let Some(doubt) = import::doubt(&key) {
+        context.reporter.warn(doubt);
+    }
+    Ok(key)
+}
+
+/// The key: from stdin, the environment, or a person.
+fn given_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentials> {
     if args.stdin {
         return import::access_key(&stdin_text("access key")?);
     }

@@ -105,17 +105,20 @@ fn a_key_that_was_not_given_whole_changes_nothing() {
     let json = "vault: hint: wanted is the JSON that aws iam create-access-key prints\n";
     let any = "vault: hint: wanted is the JSON that aws iam create-access-key prints, or the CSV \
                file that the console gives\n";
-    let id = "that is not an access key id: 16 to 128 letters and digits, such as AKIA…\n";
+    let id = "that is not an access key id: 1 to 128 printable characters without blanks, such as \
+              AKIA…\n";
     for (text, what) in [
         ("".to_owned(), format!("stdin: it is empty\n{any}")),
         ("hello".to_owned(), format!("stdin: neither JSON nor the console's CSV\n{any}")),
         ("{".to_owned(), format!("stdin: not JSON (line 1)\n{json}")),
         ("{}".to_owned(), format!("stdin: no AccessKeyId in the JSON\n{json}")),
         (format!("a,b\n{ACCESS_KEY_ID},x"), format!("stdin: no column \"Access key ID\" in the CSV\n{any}")),
-        ("Access key ID,Secret access key\nshort,x".to_owned(), id.to_owned()),
+        ("Access key ID,Secret access key\na b,x".to_owned(), id.to_owned()),
         (
-            format!("Access key ID,Secret access key\n{ACCESS_KEY_ID},x"),
-            "that is not a secret access key: 40 characters without blanks\n".to_owned(),
+            format!("Access key ID,Secret access key\n{ACCESS_KEY_ID},a b"),
+            "that is not a secret access key: printable characters without blanks, 40 of them in \
+             AWS's\n"
+                .to_owned(),
         ),
         (
             format!("Access key ID,Secret access key\nASIAIOSFODNN7EXAMPLE,{SECRET_ACCESS_KEY}"),
@@ -132,14 +135,114 @@ fn a_key_that_was_not_given_whole_changes_nothing() {
     assert!(!test.home().join(".aws").exists());
 }
 
+const OTHER_ID: &str = "AKIAI44QH8DHBEXAMPLE";
+const OTHER_SECRET: &str = "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY";
+const TWO_IDS: &str =
+    "he vault has another key for profile \"prod\": AKIAI44QH8DHBEXAMPLE, not AKIAIOSFODNN7EXAMPLE";
+
 #[test]
-fn a_second_key_replaces_the_first() {
-    let test =
-        vault().stored("prod", "AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY");
-    stored(&test, "AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY");
-    let test = test.stored("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
-    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+fn another_key_is_replaced_only_by_order() {
+    let test = vault().stored("prod", OTHER_ID, OTHER_SECRET);
+    let refused = format!(
+        "vault: error: t{TWO_IDS}\nvault: hint: --overwrite replaces it, and it is gone then\n"
+    );
+    let test = test
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    let stdin = test.command(["add", "prod", "--stdin"]).stdin(json());
+    let env = test.command(["add", "prod", "--env"]);
+    for add in [&stdin, &env] {
+        add.clone().expect_error(6, &refused).run();
+    }
+    // Nor on a terminal: a job's may be there by chance.
+    let (status, screen) = env.pty().end(SOON);
+    assert_eq!((status, screen), (6, refused));
+    assert!(!test.home().join(".aws").exists());
+    stored(&test, OTHER_ID, OTHER_SECRET);
+
+    for add in [stdin, env] {
+        add.arg("--overwrite").expect_stdout(ADDED).expect_stderr("").run();
+        stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+        test.clone().stored("prod", OTHER_ID, OTHER_SECRET);
+    }
     test.command(["list", "--credentials"]).expect_stdout("prod\n").run();
+}
+
+#[test]
+fn the_same_key_again_is_no_question_and_its_other_secret_is_one() {
+    let test = vault().stored("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let add = test.command(["add", "prod", "--stdin"]);
+    add.clone().stdin(json()).expect_stdout(ADDED).expect_stderr("").run();
+    let other = json().replace(SECRET_ACCESS_KEY, OTHER_SECRET);
+    let refused = format!(
+        "vault: error: the vault has another secret for the key {ACCESS_KEY_ID} of profile \"prod\"\n\
+         vault: hint: --overwrite replaces it, and it is gone then\n"
+    );
+    add.stdin(other).expect_error(6, &refused).run();
+    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+#[test]
+fn on_a_terminal_a_person_is_asked_before_another_key_is_replaced() {
+    let test = vault().stored("prod", OTHER_ID, OTHER_SECRET);
+    for (answer, status, end) in [("", 1, "vault: error: nothing was changed\n"), ("y", 0, ADDED)] {
+        let mut pty = test.command(["add", "prod"]).pty();
+        pty.expect("Enter Access Key ID: ", SOON);
+        pty.send(ACCESS_KEY_ID);
+        pty.expect("Enter Secret Access Key: ", SOON);
+        pty.send(SECRET_ACCESS_KEY);
+        pty.expect("Replace it? (y|N) ", SOON);
+        pty.send(answer);
+        let (ended, screen) = pty.end(SOON);
+        let expected = format!(
+            "Enter Access Key ID: {ACCESS_KEY_ID}\nEnter Secret Access Key: \n\
+             T{TWO_IDS}. Replace it? (y|N) {answer}\n{end}"
+        );
+        assert_eq!((ended, screen), (status, expected));
+        let key = [(OTHER_ID, OTHER_SECRET), (ACCESS_KEY_ID, SECRET_ACCESS_KEY)];
+        let (id, secret) = key[usize::from(status == 0)];
+        stored(&test, id, secret);
+    }
+}
+
+#[test]
+fn as_aws_vault_another_key_is_replaced_with_a_warning() {
+    let test = vault().stored("prod", OTHER_ID, OTHER_SECRET).on_path("aws-vault");
+    let add = test.command(["add", "prod", "--env"]).program("aws-vault");
+    let said =
+        format!("vault: warning: t{TWO_IDS}, which is gone now: as aws-vault, nobody is asked\n");
+    add.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+        .expect_stdout(ADDED)
+        .expect_stderr(said)
+        .run();
+    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+}
+
+/// LocalStack takes `test` as id and secret.
+#[test]
+fn a_key_that_does_not_look_like_aws_s_is_taken_with_a_warning() {
+    let test = vault();
+    let swapped = "the secret access key looks like an access key ID: were the two swapped?";
+    let id = "the access key ID does not look like one of AWS's: AKIA and 16 letters and digits";
+    for (given, secret, doubt) in [
+        ("test", "test", id),
+        ("AKID+/=", SECRET_ACCESS_KEY, id),
+        (ACCESS_KEY_ID, "short", "the secret access key has 5 characters, and AWS's have 40"),
+        (SECRET_ACCESS_KEY, ACCESS_KEY_ID, swapped),
+    ] {
+        let add = test.command(["add", "prod", "--env", "--overwrite"]);
+        add.env("AWS_ACCESS_KEY_ID", given)
+            .env("AWS_SECRET_ACCESS_KEY", secret)
+            .expect_stdout(ADDED)
+            .expect_stderr(format!("vault: warning: {doubt}\n"))
+            .run();
+        stored(&test, given, secret);
+    }
+    // What may be a secret in the wrong place is not shown.
+    let output = test.command(["add", "prod", "--stdin"]).stdin(json()).expect_status(6).run();
+    assert!(!output.stderr.contains(SECRET_ACCESS_KEY), "{}", output.stderr);
+    assert!(output.stderr.contains("an ID that is not shown"), "{}", output.stderr);
 }
 
 /// `vault add prod --stdin` and these flags; the config afterwards.

@@ -251,13 +251,14 @@ impl Test {
         )
     }
 
-    /// Stores an access key in the vault, as `aws iam create-access-key` prints it.
+    /// Stores an access key in the vault, in the place of another one, as `aws iam create-access-key` prints it.
     pub fn stored(self, profile: &str, id: &str, secret: &str) -> Self {
         let json = format!(
             r#"{{"AccessKey": {{"UserName": "demo", "AccessKeyId": "{id}", "Status": "Active",
                 "SecretAccessKey": "{secret}", "CreateDate": "2026-01-31T12:00:00+00:00"}}}}"#
         );
-        self.command(["add", profile, "--stdin", "--no-add-config"]).stdin(json).run();
+        let words = ["add", profile, "--stdin", "--no-add-config", "--overwrite"];
+        self.command(words).stdin(json).run();
         self
     }
 
