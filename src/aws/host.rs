@@ -41,6 +41,15 @@ const TOKEN_LIFE: &str = "60";
 /// Where an instance names its role, and gives that role's credentials.
 const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 
+/// What an answer with status 200 has to be: AWS's SDKs ask again where it is not.
+#[derive(Clone, Copy)]
+enum Wanted {
+    /// One word.
+    Word,
+    /// Credentials, or the reason why there are none.
+    Credentials,
+}
+
 /// Who is asked, for the words of an error.
 #[derive(Clone, Copy)]
 enum Agent {
@@ -84,7 +93,7 @@ pub fn container(
     let headers: Vec<_> =
         authorization.map(|it| ("authorization", it.expose())).into_iter().collect();
     let secrets: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
-    let answer = line.ask("GET", url, &headers)?;
+    let answer = line.ask("GET", url, &headers, Wanted::Credentials)?;
     if answer.status != 200 {
         return Err(line.refused(&answer, &secrets));
     }
@@ -105,14 +114,14 @@ pub fn instance(
 ) -> Result<Credentials> {
     let line = AgentClient::to(Agent::Instance, endpoint, env, deadline, reporter)?;
     let life = ("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE);
-    let answer = line.ask("PUT", &format!("{endpoint}/latest/api/token"), &[life])?;
+    let answer = line.ask("PUT", &format!("{endpoint}/latest/api/token"), &[life], Wanted::Word)?;
     let token = match answer.status {
         200 => answer.word().ok_or_else(|| line.no_answer("a token"))?,
         403 => return Err(line.refused(&answer, &[]).hint("it is switched off for this instance")),
         _ => return Err(line.refused(&answer, &[])),
     };
     let header = ("x-aws-ec2-metadata-token", token);
-    let answer = line.ask("GET", &format!("{endpoint}{ROLE}"), &[header])?;
+    let answer = line.ask("GET", &format!("{endpoint}{ROLE}"), &[header], Wanted::Word)?;
     let none = || {
         let what = format!("{} has no role for this instance", line.agent.name());
         Error::aws(what).hint("attach an instance profile, or run vault add")
@@ -126,7 +135,8 @@ pub fn instance(
     if !role.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b)) {
         return Err(line.no_answer("a role's name"));
     }
-    let answer = line.ask("GET", &format!("{endpoint}{ROLE}{role}"), &[header])?;
+    let url = format!("{endpoint}{ROLE}{role}");
+    let answer = line.ask("GET", &url, &[header], Wanted::Credentials)?;
     if answer.status != 200 {
         return Err(line.refused(&answer, &[token]));
     }
@@ -156,6 +166,37 @@ impl Answer {
         let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         fits.then_some(text)
     }
+
+    fn is(&self, wanted: Wanted) -> bool {
+        match wanted {
+            Wanted::Word => self.word().is_some(),
+            Wanted::Credentials => self.is_refusal() || self.credentials().is_some(),
+        }
+    }
+
+    /// An instance says 200 also where its role cannot be assumed.
+    fn is_refusal(&self) -> bool {
+        let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
+        text_in(&json, "Code").is_some_and(|code| code != "Success")
+    }
+
+    fn credentials(&self) -> Option<Credentials> {
+        let json: Value = serde_json::from_slice(&self.body).ok()?;
+        let text = |name: &str| text_in(&json, name).map(str::to_owned);
+        Some(Credentials {
+            access_key_id: text("AccessKeyId")?,
+            secret_access_key: Secret::new(text("SecretAccessKey")?),
+            session_token: Some(Secret::new(text("Token")?)),
+            expiration: Some(Timestamp::parse(&text("Expiration")?)?),
+            account_id: text("AccountId"),
+        })
+    }
+}
+
+/// A text in an answer, in one line.
+fn text_in<'a>(json: &'a Value, name: &str) -> Option<&'a str> {
+    let text = json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    text.filter(|text| !text.contains(char::is_control))
 }
 
 impl Drop for AgentClient {
@@ -189,12 +230,20 @@ impl AgentClient {
         Ok(Self { agent, connector, path, runtime: Some(event_loop()?), deadline, reporter })
     }
 
-    /// One request, tried again where nothing came of it, or the agent says that it cannot now.
-    fn ask(&self, method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<Answer> {
+    /// One request, tried again where nothing came of it, where the agent says that it cannot now, and
+    /// where what it says is not what is wanted.
+    fn ask(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(&'static str, &str)],
+        wanted: Wanted,
+    ) -> Result<Answer> {
         let (mut pause, mut attempt) = (PAUSE, 1);
         loop {
             let done = self.once(method, url, headers);
             let again = match &done {
+                Ok(answer) if answer.status == 200 => !answer.is(wanted),
                 Ok(answer) => answer.status == 429 || answer.status >= 500,
                 Err(error) => error.class == Class::Aws,
             };
@@ -242,26 +291,10 @@ impl AgentClient {
     /// The credentials in an answer (AWS SDKs, "Container credential provider"; EC2, "Retrieve
     /// security credentials from instance metadata").
     fn credentials(&self, answer: &Answer, secrets: &[&str]) -> Result<Credentials> {
-        let none = || self.no_answer("credentials");
-        let json: Value = serde_json::from_slice(&answer.body).map_err(|_| none())?;
-        let text = |name: &str| {
-            let text = json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-            text.filter(|text| !text.contains(char::is_control)).map(str::to_owned)
-        };
-        // An instance says 200 also where its role cannot be assumed.
-        if text("Code").is_some_and(|code| code != "Success") {
+        if answer.is_refusal() {
             return Err(self.refused(answer, secrets));
         }
-        let credentials = || {
-            Some(Credentials {
-                access_key_id: text("AccessKeyId")?,
-                secret_access_key: Secret::new(text("SecretAccessKey")?),
-                session_token: Some(Secret::new(text("Token")?)),
-                expiration: Some(Timestamp::parse(&text("Expiration")?)?),
-                account_id: text("AccountId"),
-            })
-        };
-        credentials().ok_or_else(none)
+        answer.credentials().ok_or_else(|| self.no_answer("credentials"))
     }
 
     /// A refusal, with the agent's own words where it has some, and without what was sent to it.

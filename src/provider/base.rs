@@ -2,7 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Instant;
+use std::sync::Once;
+use std::time::{Duration, Instant};
 
 use super::program::failed;
 use super::session::CredentialSession;
@@ -18,6 +19,12 @@ use crate::secret::Secret;
 /// provider").
 const AUTHORIZATION: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+
+/// How long an instance's credentials that have ended are used before others are asked for; botocore takes
+/// 12 to 20 minutes.
+const EXTENSION: Duration = Duration::from_secs(15 * 60);
+/// That they are is said once, however often a server asks for them.
+static SAID_EXPIRED: Once = Once::new();
 
 /// What a plan starts from, once it is at hand.
 #[derive(Debug)]
@@ -92,7 +99,7 @@ impl CredentialSession<'_> {
             }
             Base::Instance { endpoint } => {
                 let given = host::instance(endpoint, self.env, deadline, self.reporter)?;
-                self.lasting(given, "the instance metadata service")?
+                self.stable(given)
             }
             Base::WebIdentity(token) => return self.token(token, deadline).map(Start::Token),
             Base::Sso { profile, sign_on } => {
@@ -108,6 +115,22 @@ impl CredentialSession<'_> {
             return Err(Error::aws(format!("{giver} gives credentials that have expired")));
         }
         Ok(given)
+    }
+
+    /// An instance's credentials, as they are or, where they have ended, with a later end: the metadata
+    /// service could get no others, and AWS may take these for longer then (AWS SDKs and Tools reference, "IMDS
+    /// credential provider", static stability). It is asked again by then.
+    fn stable(&self, given: Credentials) -> Credentials {
+        let now = self.clock.now();
+        let Some(ended) = given.expiration.filter(|end| *end <= now) else { return given };
+        SAID_EXPIRED.call_once(|| {
+            self.reporter.warn(format!(
+                "the instance metadata service gives credentials that expired at {}; they are used, as \
+                 by AWS's SDKs, until it gives others",
+                ended.to_rfc3339()
+            ));
+        });
+        Credentials { expiration: Some(now.plus(EXTENSION)), ..given }
     }
 
     /// What a container's agent wants to see: the file's content, which is replaced from time to time,

@@ -8,6 +8,7 @@ use crate::support::builder::Test;
 use crate::support::moto::Moto;
 use crate::support::scene::log;
 use crate::support::standin::client::Client;
+use crate::support::standin::time;
 use crate::support::standin::{Issued, Role, StandIn, World};
 
 const PROFILES: &str = "\
@@ -146,6 +147,29 @@ fn a_busy_agent_is_asked_again() {
 }
 
 #[test]
+fn an_empty_or_torn_answer_is_asked_for_again() {
+    let (standin, issued) = host();
+    let good = credentials(&issued);
+    let half = good[..good.len() / 2].to_owned();
+    for bad in ["", "{}", "<html>", &*half] {
+        let (body, torn) = (good.clone(), bad.to_owned());
+        let agent = Agent::start(move |_, earlier| {
+            json(200, if earlier < 2 { torn.clone() } else { body.clone() })
+        });
+        assert_eq!(run(&task(&agent), "task").run().hide(&standin.issued()), GIVEN);
+        assert_eq!(agent.log().len(), 3, "{bad:?}");
+    }
+    // Each of an instance's three answers.
+    let body = good.clone();
+    let agent = Agent::start(move |request, earlier| match earlier % 2 {
+        0 => Said::Answer(200, "text/plain", String::new()),
+        _ => instance(request, &body),
+    });
+    assert_eq!(run(&machine(&agent), "web").run().hide(&standin.issued()), GIVEN);
+    assert_eq!(agent.log().len(), 6);
+}
+
+#[test]
 fn an_agent_that_gives_nothing_is_said() {
     let (_, issued) = host();
     let ended = Issued { expiration: 1_000_000_000, ..issued.clone() };
@@ -258,6 +282,24 @@ fn an_instance_gives_its_role_by_imdsv2() {
     let test = test.standin(&standin);
     run(&test, "deploy").run();
     run(&test, "deploy").run();
+    assert_eq!(standin.calls().len(), 2, "{}", log(&standin));
+}
+
+/// Static stability: where the service cannot get others, AWS's SDKs go on with them.
+#[test]
+fn an_instance_s_credentials_that_have_expired_are_used_and_that_is_said() {
+    let (standin, issued) = host();
+    let agent = Agent::instance(&Issued { expiration: 1_000_000_000, ..issued.clone() });
+    let said = "vault: warning: the instance metadata service gives credentials that expired at \
+                2001-09-09T01:46:40Z; they are used, as by AWS's SDKs, until it gives others\n";
+    let output = machine(&agent).command(["exec", "--json", "web"]).expect_stderr(said).run();
+    let json: serde_json::Value = serde_json::from_slice(&output.raw_stdout).expect("JSON");
+    assert_eq!(json["AccessKeyId"], *issued.access_key_id);
+    let end = json["Expiration"].as_str().expect("an end");
+    assert!(end > "2026" && *end < *time::rfc3339(standin.now() + 16 * 60), "{end}");
+    // A role of them.
+    let test = machine(&agent).standin(&standin);
+    test.command(["exec", "--json", "deploy"]).expect_stderr(said).run();
     assert_eq!(standin.calls().len(), 2, "{}", log(&standin));
 }
 
