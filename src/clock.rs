@@ -17,6 +17,24 @@ impl Timestamp {
         DateTime::from_str(text, Format::DateTimeWithOffset).ok().map(|t| Self(t.secs()))
     }
 
+    /// Reads what [`Timestamp::parse`] reads, and what programs for the AWS CLI print, which takes much more:
+    /// a blank for the `T`, and `UTC`, `+0000` or `+00` for the offset. One without an offset is none that
+    /// the AWS CLI could compare with its clock.
+    pub fn parse_as_aws_cli(text: &str) -> Option<Self> {
+        let text = text.trim().to_ascii_uppercase();
+        let (day, time) = text.split_once(['T', ' '])?;
+        let time = time.replace(' ', "");
+        let end = time.find(|c: char| !(c.is_ascii_digit() || ":.".contains(c)))?;
+        let (time, offset) = time.split_at(end);
+        let offset = match (offset, offset.len()) {
+            ("Z" | "UTC" | "GMT", _) => "Z".to_owned(),
+            (offset, 3) => format!("{offset}:00"),
+            (offset, 5) => format!("{}:{}", offset.get(..3)?, offset.get(3..)?),
+            (offset, _) => offset.to_owned(),
+        };
+        Self::parse(&format!("{day}T{time}{offset}"))
+    }
+
     /// RFC 3339 in UTC, `2026-01-31T12:00:00Z`: what credential_process and AWS's tools read.
     pub fn to_rfc3339(self) -> String {
         // Out of range only beyond the year 9999.
@@ -97,6 +115,35 @@ mod tests {
         assert_eq!(first.boot, second.boot);
         assert_ne!(first.boot, 0);
         assert_eq!(Clock::fixed(Timestamp(7)).steady(), Steady { boot: 0, seconds: 7 });
+    }
+
+    #[test]
+    fn what_the_aws_cli_takes_is_taken() {
+        let noon = Timestamp::parse("2026-01-31T12:00:00Z");
+        for text in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31T12:00:00+0000",
+            "2026-01-31T12:00:00UTC",
+            "2026-01-31 12:00:00Z",
+            "2026-01-31 12:00:00 UTC",
+            "2026-01-31 12:00:00.123456+00:00",
+            "2026-01-31 14:00:00 +0200",
+            "2026-01-31T07:30:00-0430",
+            "2026-01-31t12:00:00z",
+            " 2026-01-31T13:00:00+01\n",
+        ] {
+            assert_eq!(Timestamp::parse_as_aws_cli(text), noon, "{text}");
+        }
+        for text in [
+            "",
+            "2026-01-31",
+            "2026-01-31T12:00:00",
+            "tomorrow at 12:00Z",
+            "2026-01-31T12:00:00 CET",
+            "2026-01-31T12:00:00+é1",
+        ] {
+            assert_eq!(Timestamp::parse_as_aws_cli(text), None, "{text}");
+        }
     }
 
     #[test]

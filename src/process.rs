@@ -1,10 +1,12 @@
-//! Helper programs: credential_process, mfa_process and pass, which get no stdin; and plugins of age,
+//! Helper programs: credential_process and pass, which get no stdin, mfa_process, which gets a terminal where
+//! there is one; and plugins of age,
 //! which are talked with. They have a bounded time, and what they print is taken as a secret and has a
 //! limit.
 
 mod talk;
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
@@ -39,7 +41,7 @@ pub enum Failure {
 
 /// Runs `command` and gives what it printed on stdout. /bin/sh runs it where there is one, else it is
 /// split into words, with quotes and backslashes as in a shell and without any expansion. stdin is
-/// /dev/null, stderr is ours, the environment is exactly `vars`.
+/// the terminal that is given, else /dev/null; stderr is ours, the environment is exactly `vars`.
 ///
 /// It stays in our process group, so that it may ask on the terminal and ^C reaches it. At the
 /// deadline it is killed and reaped, and so is what it started itself, as far as that is still found:
@@ -50,6 +52,7 @@ pub enum Failure {
 pub fn run(
     command: &str,
     vars: &[(OsString, OsString)],
+    terminal: Option<File>,
     timeout: Duration,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let shell = Path::new("/bin/sh");
@@ -60,7 +63,8 @@ pub fn run(
     } else {
         by_words(command).ok_or_else(|| Failure::NotStarted(ErrorKind::InvalidInput.into()))?
     };
-    start(program, vars, timeout)
+    let stdin = terminal.map_or_else(Stdio::null, Stdio::from);
+    start(program, stdin, vars, timeout)
 }
 
 /// The same for a program and its arguments, which no shell sees. It is looked for in the `PATH` of
@@ -76,17 +80,18 @@ pub fn run_program(
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut command = Command::new(program);
     command.args(arguments);
-    start(command, vars, timeout)
+    start(command, Stdio::null(), vars, timeout)
 }
 
 fn start(
     mut program: Command,
+    stdin: Stdio,
     vars: &[(OsString, OsString)],
     timeout: Duration,
 ) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let deadline = Instant::now() + timeout;
     program.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
-    program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    program.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::inherit());
     os::restore_in_child(&mut program);
     let mut child = program.spawn().map_err(Failure::NotStarted)?;
 
@@ -225,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_helper_gives_its_output_and_sees_only_its_variables() {
-        let text = run("printf '%s' \"$SEEN\"; cat; env", &vars(), LONG).unwrap();
+        let text = run("printf '%s' \"$SEEN\"; cat; env", &vars(), None, LONG).unwrap();
         let text = String::from_utf8(text.to_vec()).unwrap();
         assert!(text.starts_with("yes"), "{text}");
         assert!(!text.contains("CARGO"), "{text}");
@@ -233,18 +238,18 @@ mod tests {
 
     #[test]
     fn a_status_is_passed_on_and_the_output_dropped() {
-        assert!(matches!(run("echo half; exit 3", &vars(), LONG), Err(Failure::Status(3))));
-        assert!(matches!(run("kill -TERM $$", &vars(), LONG), Err(Failure::Status(143))));
-        assert!(matches!(run("/nonexistent", &vars(), LONG), Err(Failure::Status(127))));
+        assert!(matches!(run("echo half; exit 3", &vars(), None, LONG), Err(Failure::Status(3))));
+        assert!(matches!(run("kill -TERM $$", &vars(), None, LONG), Err(Failure::Status(143))));
+        assert!(matches!(run("/nonexistent", &vars(), None, LONG), Err(Failure::Status(127))));
     }
 
     #[test]
     fn a_helper_is_killed_at_the_deadline_also_after_it_closed_its_output() {
         let soon = Duration::from_millis(30);
-        assert!(matches!(run("exec sleep 600", &vars(), soon), Err(Failure::TimedOut)));
-        let closed = run("exec >&-; exec sleep 600", &vars(), soon);
+        assert!(matches!(run("exec sleep 600", &vars(), None, soon), Err(Failure::TimedOut)));
+        let closed = run("exec >&-; exec sleep 600", &vars(), None, soon);
         assert!(matches!(closed, Err(Failure::TimedOut)));
-        let endless = run("while :; do :; done", &vars(), soon);
+        let endless = run("while :; do :; done", &vars(), None, soon);
         assert!(matches!(endless, Err(Failure::TimedOut)));
     }
 
@@ -253,7 +258,7 @@ mod tests {
         let note = std::env::temp_dir().join(format!("vault-helper-{}", std::process::id()));
         let inner = format!("sleep 600 & echo $! >{}; exec cat /dev/zero", note.display());
         let command = format!("sh -c '{inner}'; true");
-        assert!(matches!(run(&command, &vars(), LONG), Err(Failure::TooMuch)));
+        assert!(matches!(run(&command, &vars(), None, LONG), Err(Failure::TooMuch)));
         let pid: u32 = std::fs::read_to_string(&note).unwrap().trim().parse().unwrap();
         std::fs::remove_file(&note).unwrap();
         assert!(os::testing::is_over(pid));
@@ -261,10 +266,10 @@ mod tests {
 
     #[test]
     fn too_much_output_ends_it() {
-        assert!(matches!(run("exec cat /dev/zero", &vars(), LONG), Err(Failure::TooMuch)));
-        let just = run("head -c 65536 /dev/zero", &vars(), LONG).unwrap();
+        assert!(matches!(run("exec cat /dev/zero", &vars(), None, LONG), Err(Failure::TooMuch)));
+        let just = run("head -c 65536 /dev/zero", &vars(), None, LONG).unwrap();
         assert_eq!(just.len(), OUTPUT_LIMIT);
-        let over = run("head -c 65537 /dev/zero", &vars(), LONG);
+        let over = run("head -c 65537 /dev/zero", &vars(), None, LONG);
         assert!(matches!(over, Err(Failure::TooMuch)));
     }
 

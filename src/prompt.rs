@@ -97,7 +97,8 @@ impl Prompt {
         };
     }
 
-    fn terminal(&self) -> Option<File> {
+    /// The terminal, where a person may be asked on it and we are in its foreground.
+    pub fn terminal(&self) -> Option<File> {
         if !self.allowed {
             return None;
         }

@@ -12,7 +12,7 @@ use crate::aws::host;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::profile::Base;
+use crate::profile::{Base, Plan, Step};
 use crate::secret::Secret;
 
 /// The variables of a container's token. The file comes first (AWS SDKs, "Container credential
@@ -155,6 +155,30 @@ impl CredentialSession<'_> {
         token.map(Some).ok_or_else(|| Error::other(format!("{by} holds no authorization token")))
     }
 
+    /// The account of a base that the plan hands out itself or as a session, where only the files or the
+    /// environment say it (`aws_account_id`, `AWS_ACCOUNT_ID`). A role's ARN says its own.
+    pub(super) fn with_account(&self, given: Credentials, plan: &Plan) -> Credentials {
+        let own = plan.steps.iter().all(|step| matches!(step, Step::Session { .. }));
+        if !own || given.account_id.is_some() {
+            return given;
+        }
+        let (account, by) = match &plan.base {
+            Base::Environment => (self.env.get("AWS_ACCOUNT_ID"), "AWS_ACCOUNT_ID".to_owned()),
+            Base::Vault { profile }
+            | Base::Process { profile, .. }
+            | Base::Plaintext { profile } => (
+                self.profiles.get(profile, "aws_account_id"),
+                format!("aws_account_id of profile \"{profile}\""),
+            ),
+            _ => return given,
+        };
+        let is_account = |id: &&str| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
+        if account.is_some() && account.filter(is_account).is_none() {
+            self.reporter.warn(format!("{by} is left out: it is not an account's twelve digits"));
+        }
+        Credentials { account_id: account.filter(is_account).map(str::to_owned), ..given }
+    }
+
     fn plaintext(&self, profile: &str) -> Result<Credentials> {
         let get = |key| self.profiles.get(profile, key).map(str::to_owned);
         key(
@@ -202,7 +226,7 @@ impl CredentialSession<'_> {
         let mut credentials =
             key(text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken"), &name)?;
         if let Some(expiration) = text("Expiration") {
-            let expiration = Timestamp::parse(&expiration)
+            let expiration = Timestamp::parse_as_aws_cli(&expiration)
                 .ok_or_else(|| bad("an Expiration that is no RFC 3339 time"))?;
             if expiration <= self.clock.now() {
                 return Err(bad("credentials that have expired"));

@@ -74,7 +74,9 @@ impl CredentialSession<'_> {
             self.reporter.warn(note);
         }
         let base = match base {
-            Start::Credentials(credentials) if plan.steps.is_empty() => return Ok(credentials),
+            Start::Credentials(credentials) if plan.steps.is_empty() => {
+                return Ok(self.with_account(credentials, &plan));
+            }
             base => base,
         };
         // Its parent waits for it, and it would wait for its parent's turn.
@@ -93,7 +95,7 @@ impl CredentialSession<'_> {
                 let Some(base) = self.log_in_again(profile, sign_on)? else { return done };
                 Run::new(self, request, &plan, &base, cache, self.deadline()).credentials()
             }
-            _ => done,
+            _ => done.map(|made| self.with_account(made, &plan)),
         }
     }
 

@@ -28,7 +28,9 @@ impl CredentialSession<'_> {
     ) -> Result<std::result::Result<Zeroizing<Vec<u8>>, Failure>> {
         let vars = self.helper_environment(kind, profile)?;
         let left = deadline.saturating_duration_since(Instant::now());
-        Ok(process::run(command, &vars, left))
+        // Only an mfa_process has something to ask: the others answer a machine.
+        let terminal = (kind == "mfa_process").then(|| self.prompt.terminal()).flatten();
+        Ok(process::run(command, &vars, terminal, left))
     }
 
     /// Refuses what would start itself without end, or wait for itself.

@@ -35,6 +35,7 @@ mod passphrase;
 mod peers;
 mod pin;
 mod profiles;
+mod programs;
 mod prompt;
 mod quiet;
 mod readme;
