@@ -9,6 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -37,6 +38,36 @@ pub enum Failure {
     TimedOut,
     /// It printed more than [`OUTPUT_LIMIT`], and was killed.
     TooMuch,
+}
+
+/// What a shell would start for a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The very file that runs here: the same device and inode.
+    Ourselves,
+    /// Another file.
+    Other,
+    /// Nothing.
+    Missing,
+}
+
+/// Looks for a program as a shell does with this `PATH`. Nothing is started.
+pub fn find(word: &str, path: Option<&OsStr>) -> Program {
+    let file = |path: &Path| {
+        let about = path.metadata().ok()?;
+        (about.is_file() && about.mode() & 0o111 != 0).then(|| (about.dev(), about.ino()))
+    };
+    let found = match word.contains('/') {
+        true => file(Path::new(word)),
+        false => std::env::split_paths(path.unwrap_or_default())
+            .find_map(|directory| file(&directory.join(word))),
+    };
+    match found {
+        None => Program::Missing,
+        // The link leads to the file that runs, also where another has taken its name.
+        found if found == file(Path::new("/proc/self/exe")) => Program::Ourselves,
+        Some(_) => Program::Other,
+    }
 }
 
 /// Runs `command` and gives what it printed on stdout. /bin/sh runs it where there is one, else it is
@@ -234,6 +265,19 @@ mod tests {
         let text = String::from_utf8(text.to_vec()).unwrap();
         assert!(text.starts_with("yes"), "{text}");
         assert!(!text.contains("CARGO"), "{text}");
+    }
+
+    #[test]
+    fn a_program_is_ours_by_its_file_and_not_by_its_name() {
+        let exe = std::env::current_exe().unwrap();
+        let (directory, name) = (exe.parent().unwrap(), exe.file_name().unwrap().to_str().unwrap());
+        let path = std::env::join_paths([Path::new("/nonexistent"), directory]).unwrap();
+        assert_eq!(find(exe.to_str().unwrap(), None), Program::Ourselves);
+        assert_eq!(find(name, Some(&path)), Program::Ourselves);
+        assert_eq!(find("/bin/sh", Some(&path)), Program::Other);
+        for missing in [name, "/nonexistent/vault", "/etc/passwd", "/"] {
+            assert_eq!(find(missing, None), Program::Missing, "{missing}");
+        }
     }
 
     #[test]

@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::host;
+use super::own_command;
 use super::read::{Profiles, no_such_profile};
 use super::settings::{Settings, fits, looped, variable};
 use super::sso::{self, SignOn};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::process;
 
 /// The credentials that a plan starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,7 +206,7 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
     }
     if let Some(command) = end.own("credential_process")
         // It would ask the vault for a key that the vault does not have.
-        && !starts_ourselves(command, end.name)
+        && !own_command::is_for(command, end.name, env)
     {
         let (profile, command) = (end.name.to_owned(), command.to_owned());
         return Ok((Base::Process { profile, command }, false));
@@ -272,58 +272,3 @@ fn token_by_variables(env: &Env) -> Option<Token> {
     env.get_os(ROLE)?;
     Some(Token::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
 }
-
-/// True for a `credential_process` that is this program (or aws-vault) for the same profile, as in
-/// `aws-vault exec --no-session --json caktus`. What is hidden deeper, in a script, is caught when it
-/// runs, by the variable with the profiles under way.
-pub(super) fn starts_ourselves(command: &str, profile: &str) -> bool {
-    let words = process::words(command).unwrap_or_default();
-    let mut words = words.iter().map(String::as_str);
-    let program = words.next().and_then(|word| word.rsplit('/').next());
-    if !matches!(program, Some("vault" | "aws-vault")) {
-        return false;
-    }
-    let mut command = false;
-    while let Some(word) = words.next() {
-        if word == "--" {
-            return false;
-        }
-        if word.starts_with('-') && word != "-" {
-            if TAKES_VALUE.contains(&word) {
-                words.next();
-            }
-        } else if command {
-            return word == profile;
-        } else if matches!(word, "exec" | "export") {
-            command = true;
-        } else {
-            return false;
-        }
-    }
-    false
-}
-
-/// Flags of ours and of aws-vault's whose value is the next word.
-const TAKES_VALUE: [&str; 21] = [
-    "-d",
-    "-i",
-    "-t",
-    "--backend",
-    "--cache-dir",
-    "--duration",
-    "--file-dir",
-    "--format",
-    "--identity",
-    "--keychain",
-    "--mfa-serial",
-    "--mfa-token",
-    "--pass-cmd",
-    "--pass-dir",
-    "--pass-prefix",
-    "--passphrase-file",
-    "--pin",
-    "--prompt",
-    "--region",
-    "--secret-service-collection",
-    "--vault",
-];

@@ -132,6 +132,8 @@ pub fn console_of_environment(
         profile: ask.profile.clone(),
         region: sts::region(ask.region.as_deref(), env, &settings)?,
         base: Base::Environment,
+        inside: None,
+        within: Vec::new(),
         sts: None,
         variant: EndpointVariant::of(env, &settings)?,
         steps: Vec::new(),

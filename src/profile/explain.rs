@@ -56,6 +56,10 @@ impl Plan {
                 ),
             },
         );
+        if let Some(inside) = &self.inside {
+            line("", "which is this program: it is not started, and its plan is");
+            inside.to_text().lines().for_each(|inner| line("", &format!("  {inner}")));
+        }
         for (index, step) in self.steps.iter().enumerate() {
             let label = format!("step {}", index + 1);
             match step {
@@ -118,7 +122,7 @@ impl Plan {
 
     /// The plan as JSON: the fields of [`Plan`], durations in seconds, what is not there `null`.
     pub fn to_json(&self) -> Value {
-        let base = match &self.base {
+        let mut base = match &self.base {
             Base::Vault { profile } => json!({"kind": "vault", "profile": profile}),
             Base::Process { profile, command } => {
                 json!({"kind": "credential_process", "profile": profile, "command": command})
@@ -141,6 +145,9 @@ impl Plan {
                 "scopes": sign_on.scopes,
             }),
         };
+        if let Some(inside) = &self.inside {
+            base["plan"] = inside.to_json();
+        }
         let mfa = |mfa: &Option<Mfa>| {
             mfa.as_ref().map(|mfa| json!({"serial": mfa.serial, "process": mfa.process}))
         };

@@ -7,6 +7,7 @@
 //! | `read` | the files, parsed by `aws-config` |
 //! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
 //! | `base` | which credentials a chain of profiles starts from |
+//! | `own_command` | a `credential_process` that is this program |
 //! | `host` | where a container's agent and the instance metadata service are |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
@@ -27,6 +28,7 @@ mod explain;
 mod host;
 mod lines;
 mod outrank;
+mod own_command;
 mod plan;
 mod read;
 mod role;
@@ -43,6 +45,7 @@ pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::mfa_serial;
 pub use edit::ACCESS_KEY;
 pub use host::{container, origin};
+pub use own_command::comes_back;
 pub use plan::{Ask, Plan, plan};
 pub use read::{FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;

@@ -25,9 +25,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::base::{Base, Chain, Token, walk};
+use super::own_command::{self, comes_back};
 use super::read::{Profiles, plain};
 use super::role::{self, Role};
-use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, variable};
+use super::settings::{
+    Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits, variable,
+};
 use super::sso;
 use super::step::{Mfa, Step};
 use super::sts::{self, Target};
@@ -62,6 +65,10 @@ pub struct Plan {
     pub region: Option<String>,
     /// What it starts from.
     pub base: Base,
+    /// What the base's `credential_process` would do: it is this program, so it is not started.
+    pub inside: Option<Box<Plan>>,
+    /// The profiles whose `credential_process` led here, from the outside in.
+    pub within: Vec<String>,
     /// Where the steps to STS are asked for; `None` if there are none.
     pub sts: Option<Target>,
     /// Which of AWS's endpoints are asked, here and by the child.
@@ -75,14 +82,28 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
-/// Plans. Pure: files, environment and vault are values. `stored` are the profiles that have a key
+/// Plans. Pure: files, environment and vault are values; only of a `credential_process` it is looked
+/// whether it is this program. `stored` are the profiles that have a key
 /// in the vault.
 ///
 /// # Errors
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
 /// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that cannot be read.
 pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
+    plan_within(profiles, env, stored, ask, &[])
+}
+
+/// The same, for what the `credential_process` of the last of these profiles would do.
+fn plan_within(
+    profiles: &Profiles,
+    env: &Env,
+    stored: &BTreeSet<String>,
+    ask: &Ask,
+    within: &[String],
+) -> Result<Plan> {
     let mut chain = walk(profiles, env, stored, &ask.profile)?;
+    let inside = inside(profiles, env, stored, ask, within, &chain.base)?;
+    chain.temporary |= inside.as_ref().is_some_and(|inside| !inside.steps.is_empty());
     let Some(asked_for) = chain.links.first() else {
         return Err(Error::not_found(format!("no profile \"{}\"", ask.profile)));
     };
@@ -186,6 +207,8 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
     let plan = Plan {
         profile: ask.profile.clone(),
         region,
+        inside: inside.map(Box::new),
+        within: within.to_vec(),
         sts,
         variant,
         steps,
@@ -194,6 +217,36 @@ pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask
         base: chain.base,
     };
     Ok(if chain.temporary { plan.for_temporary_base() } else { plan })
+}
+
+/// The plan of a base that is this program for another profile.
+fn inside(
+    profiles: &Profiles,
+    env: &Env,
+    stored: &BTreeSet<String>,
+    ask: &Ask,
+    within: &[String],
+    base: &Base,
+) -> Result<Option<Plan>> {
+    let Base::Process { profile, command } = base else { return Ok(None) };
+    let Some(own) = own_command::of_other(command, env)? else { return Ok(None) };
+    let mut names: Vec<&str> = within.iter().map(String::as_str).collect();
+    let again = names.contains(&profile.as_str());
+    names.push(profile);
+    if again {
+        return Err(comes_back("credential_process", &names));
+    }
+    fits("credential_process", &names)?;
+    let inner = Ask {
+        profile: own.profile,
+        no_session: own.no_session,
+        duration: own.duration,
+        region: own.region,
+        mfa_token_given: false,
+        seeds: ask.seeds.clone(),
+    };
+    let within: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    plan_within(profiles, env, stored, &inner, &within).map(Some)
 }
 
 impl AsRef<Plan> for Plan {
@@ -228,10 +281,19 @@ impl Plan {
         self
     }
 
+    /// This plan, and those that run inside of it.
+    pub fn all(&self) -> impl Iterator<Item = &Plan> {
+        std::iter::successors(Some(self), |plan| plan.inside.as_deref())
+    }
+
     /// True if nothing of it is for a vault to give: it starts from what the profile itself says or the
     /// host gives, and asks for no code. Not so a login, which is kept in the vault's own cache, and keys
     /// in the clear: whoever has a vault has moved his into it, and the old ones may lie there still.
     pub fn needs_no_vault(&self) -> bool {
+        self.all().all(Self::itself_needs_no_vault)
+    }
+
+    fn itself_needs_no_vault(&self) -> bool {
         let elsewhere = match &self.base {
             Base::Vault { .. } | Base::Plaintext { .. } | Base::Sso { .. } => false,
             Base::Process { .. }

@@ -6,6 +6,7 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use super::program::failed;
+use super::run::Request;
 use super::session::CredentialSession;
 use super::token;
 use crate::aws::host;
@@ -75,15 +76,16 @@ impl Start {
 
 impl CredentialSession<'_> {
     /// What the plan starts from.
-    pub(super) fn base(&self, base: &Base, deadline: Instant) -> Result<Start> {
-        let credentials = match base {
+    pub(super) fn base(&self, plan: &Plan, request: &Request, deadline: Instant) -> Result<Start> {
+        let credentials = match &plan.base {
             Base::Vault { profile } => self
                 .open_vault()
                 .and_then(|vault| vault.payload().credential(profile))
                 .ok_or_else(|| Error::not_found(format!("no key for {profile} in the vault")))?,
-            Base::Process { profile, command } => {
-                self.credential_process(profile, command, deadline)?
-            }
+            Base::Process { profile, command } => match &plan.inside {
+                Some(inside) => self.inside(profile, plan, inside, request)?,
+                None => self.credential_process(profile, command, &plan.within, deadline)?,
+            },
             Base::Plaintext { profile } => self.plaintext(profile)?,
             Base::Environment => self.environment()?,
             Base::Container { url } => {
@@ -101,12 +103,29 @@ impl CredentialSession<'_> {
                 let given = host::instance(endpoint, self.env, deadline, self.reporter)?;
                 self.stable(given)
             }
-            Base::WebIdentity(token) => return self.token(token, deadline).map(Start::Token),
+            Base::WebIdentity(token) => {
+                return self.token(token, &plan.within, deadline).map(Start::Token);
+            }
             Base::Sso { profile, sign_on } => {
                 return self.login(profile, sign_on);
             }
         };
         Ok(Start::Credentials(credentials))
+    }
+
+    /// What this program would print, if it were started as a profile's credential_process: without the
+    /// code that this one was given.
+    fn inside(
+        &self,
+        profile: &str,
+        plan: &Plan,
+        inside: &Plan,
+        request: &Request,
+    ) -> Result<Credentials> {
+        self.refuse_to_come_back("credential_process", profile, &plan.within)?;
+        self.reporter
+            .debug(format!("the credential_process of profile {profile:?} is vault itself"));
+        self.make(inside.clone(), &Request { mfa_token: None, ..*request })
     }
 
     /// The credentials, unless they have ended: their giver could get no others in time.
@@ -204,12 +223,13 @@ impl CredentialSession<'_> {
         &self,
         profile: &str,
         command: &str,
+        within: &[String],
         deadline: Instant,
     ) -> Result<Credentials> {
         let name = format!("the credential_process of profile {profile:?}");
         self.reporter.debug(format!("running {name}"));
         let output = self
-            .helper("credential_process", profile, command, deadline)?
+            .helper("credential_process", profile, command, within, deadline)?
             .map_err(|failure| failed(&name, &failure))?;
         let bad = |what: &str| Error::other(format!("{name} printed {what}"));
         let json: serde_json::Value =

@@ -34,12 +34,13 @@ impl CredentialSession<'_> {
         &self,
         profile: &str,
         mfa: &Mfa,
+        within: &[String],
         deadline: Instant,
     ) -> Result<Secret> {
         if let Some(command) = &mfa.process {
             self.reporter.debug("running the mfa_process");
             let output = self
-                .helper("mfa_process", profile, command, deadline)?
+                .helper("mfa_process", profile, command, within, deadline)?
                 .map_err(|failure| failed("the mfa_process", &failure).into_mfa())?;
             let text = std::str::from_utf8(&output).unwrap_or_default();
             return six_digits(text, "the mfa_process printed no MFA code, which is six digits")

@@ -50,7 +50,7 @@ impl CredentialSession<'_> {
     /// As [`CredentialSession::run`].
     pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
         // The notes were said the first time.
-        let plan = Plan { notes: Vec::new(), ..plan.clone() };
+        let plan = without_notes(plan.clone());
         let request = Request { mfa_token: None, refresh: false, min_left: Some(least) };
         os::on_wiped_stack(|| self.make(plan, &request))
     }
@@ -61,8 +61,8 @@ impl CredentialSession<'_> {
         os::on_wiped_stack(|| self.make(plan.clone(), &request))
     }
 
-    fn make(&self, plan: Plan, request: &Request) -> Result<Credentials> {
-        let base = self.base(&plan.base, self.deadline())?;
+    pub(super) fn make(&self, plan: Plan, request: &Request) -> Result<Credentials> {
+        let base = self.base(&plan, request, self.deadline())?;
         // Only a run tells what a credential_process gives.
         let plan = match &base {
             Start::Credentials(credentials) if credentials.is_temporary() => {
@@ -81,7 +81,7 @@ impl CredentialSession<'_> {
         };
         // Its parent waits for it, and it would wait for its parent's turn.
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
-            self.refuse_to_come_back("mfa_process", &plan.profile)?;
+            self.refuse_to_come_back("mfa_process", &plan.profile, &plan.within)?;
         }
         // A code is more than the secret: what it bought is not for who has only that.
         let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
@@ -113,12 +113,14 @@ impl CredentialSession<'_> {
         mfa_token: Option<&Secret>,
     ) -> Result<Credentials> {
         if mfa.process.is_some() {
-            self.refuse_to_come_back("mfa_process", profile)?;
+            self.refuse_to_come_back("mfa_process", profile, &[])?;
         }
         let plan = Plan {
             profile: profile.to_owned(),
             region: None,
             base: Base::Vault { profile: profile.to_owned() },
+            inside: None,
+            within: Vec::new(),
             sts: Some(sts.clone()),
             variant: sts.variant,
             steps: vec![Step::Session { duration: SHORT, asked: false, mfa: Some(mfa.clone()) }],
@@ -138,7 +140,13 @@ impl CredentialSession<'_> {
 
     /// A device whose codes only a person can give, if the plan has one.
     pub fn asks_a_person<'p>(&self, plan: &'p Plan) -> Option<&'p str> {
-        let mut devices = plan.steps.iter().filter_map(|step| step.mfa());
+        let mut devices = plan.all().flat_map(|plan| &plan.steps).filter_map(|step| step.mfa());
         devices.find(|mfa| !self.has_codes_without_a_person(mfa)).map(|mfa| mfa.serial.as_str())
     }
+}
+
+fn without_notes(mut plan: Plan) -> Plan {
+    plan.notes.clear();
+    plan.inside = plan.inside.map(|inside| Box::new(without_notes(*inside)));
+    plan
 }

@@ -9,6 +9,7 @@ use super::session::CredentialSession;
 use crate::error::{Error, Result, os_text};
 use crate::exec;
 use crate::process::{self, Failure};
+use crate::profile::comes_back;
 
 /// Carries the profiles whose credentials are being made through helper programs, so that a
 /// credential_process that comes back to its own profile is found.
@@ -24,9 +25,10 @@ impl CredentialSession<'_> {
         kind: &str,
         profile: &str,
         command: &str,
+        within: &[String],
         deadline: Instant,
     ) -> Result<std::result::Result<Zeroizing<Vec<u8>>, Failure>> {
-        let vars = self.helper_environment(kind, profile)?;
+        let vars = self.helper_environment(kind, profile, within)?;
         let left = deadline.saturating_duration_since(Instant::now());
         // Only an mfa_process has something to ask: the others answer a machine.
         let terminal = (kind == "mfa_process").then(|| self.prompt.terminal()).flatten();
@@ -37,21 +39,24 @@ impl CredentialSession<'_> {
     ///
     /// # Errors
     /// Other (1), with the chain, if a helper for this profile is under way already.
-    pub(super) fn refuse_to_come_back(&self, kind: &str, profile: &str) -> Result<()> {
-        if self.under_way().all(|name| name != profile) {
+    pub(super) fn refuse_to_come_back(
+        &self,
+        kind: &str,
+        profile: &str,
+        within: &[String],
+    ) -> Result<()> {
+        let mut chain: Vec<_> = self.under_way(within).collect();
+        if !chain.contains(&profile) {
             return Ok(());
         }
-        let hint = match kind {
-            "mfa_process" => "let it use --no-session, which needs no code",
-            _ => "make it name a profile that has a key in the vault",
-        };
-        let chain: Vec<_> = self.under_way().chain([profile]).collect();
-        let chain = chain.join(" -> ");
-        Err(Error::other(format!("{kind} comes back to its own profile: {chain}")).hint(hint))
+        chain.push(profile);
+        Err(comes_back(kind, &chain))
     }
 
-    fn under_way(&self) -> impl Iterator<Item = &str> {
-        self.env.get(UNDER_WAY).unwrap_or_default().split('\n').filter(|name| !name.is_empty())
+    /// The profiles whose programs are under way: in processes that started this one, and in this one.
+    fn under_way<'b>(&'b self, within: &'b [String]) -> impl Iterator<Item = &'b str> {
+        let processes = self.env.get(UNDER_WAY).unwrap_or_default().split('\n');
+        processes.filter(|name| !name.is_empty()).chain(within.iter().map(String::as_str))
     }
 
     /// What a helper program sees: our environment without unlock variables, and for which profiles
@@ -59,9 +64,14 @@ impl CredentialSession<'_> {
     ///
     /// # Errors
     /// Other (1), with the chain, if this profile's is: it would start itself without end.
-    fn helper_environment(&self, kind: &str, profile: &str) -> Result<Vec<(OsString, OsString)>> {
-        self.refuse_to_come_back(kind, profile)?;
-        let chain: Vec<_> = self.under_way().chain([profile]).collect();
+    fn helper_environment(
+        &self,
+        kind: &str,
+        profile: &str,
+        within: &[String],
+    ) -> Result<Vec<(OsString, OsString)>> {
+        self.refuse_to_come_back(kind, profile, within)?;
+        let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
         let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
         vars.retain(|(name, _)| name != UNDER_WAY);
         vars.push((UNDER_WAY.into(), chain.join("\n").into()));

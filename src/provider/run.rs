@@ -132,7 +132,8 @@ impl<'a> Run<'a> {
     /// Asks for a code, while no lock is held. If that fails, the session fails with it, or an old one is
     /// served.
     fn ask(&self, mfa: &Mfa) {
-        let asked = self.with.ask_for_code(&self.plan.profile, mfa, self.deadline.get());
+        let (profile, within) = (&self.plan.profile, &self.plan.within);
+        let asked = self.with.ask_for_code(profile, mfa, within, self.deadline.get());
         // A person may have taken long; only machines hold a stopwatch.
         self.deadline.set(self.with.deadline());
         self.asked.replace(Some(asked.map(|code| InHand { code, since: Instant::now() })));

@@ -252,7 +252,7 @@ impl<'a> CredentialSession<'a> {
     #[must_use]
     pub fn keep_only<'p>(mut self, plans: impl IntoIterator<Item = &'p Plan>) -> Self {
         let (mut keys, mut devices) = (BTreeSet::new(), BTreeSet::new());
-        for plan in plans {
+        for plan in plans.into_iter().flat_map(Plan::all) {
             if let Base::Vault { profile } = &plan.base {
                 keys.insert(profile.as_str());
             }

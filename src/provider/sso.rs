@@ -279,7 +279,10 @@ impl CredentialSession<'_> {
     /// What is left of the login that a plan starts from, if it starts from one: with the profile to log
     /// in for.
     pub fn login_of<'p>(&self, plan: &'p Plan) -> Option<(&'p str, LoginState)> {
-        let Base::Sso { profile, sign_on } = &plan.base else { return None };
+        let (profile, sign_on) = plan.all().find_map(|plan| match &plan.base {
+            Base::Sso { profile, sign_on } => Some((profile, sign_on)),
+            _ => None,
+        })?;
         let login = self.cache.login(&sign_on.key()).load();
         Some((profile, LoginState::of(login.as_ref(), self.clock.now())))
     }

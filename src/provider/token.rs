@@ -24,7 +24,12 @@ const PASSING: [&str; 6] = ["exp", "iat", "nbf", "jti", "auth_time", "nonce"];
 
 impl CredentialSession<'_> {
     /// The token as it is now: whoever issues it replaces it long before it ends.
-    pub(super) fn token(&self, token: &Token, deadline: Instant) -> Result<Secret> {
+    pub(super) fn token(
+        &self,
+        token: &Token,
+        within: &[String],
+        deadline: Instant,
+    ) -> Result<Secret> {
         match token {
             Token::File { path, profile } => {
                 let by = match profile {
@@ -39,7 +44,7 @@ impl CredentialSession<'_> {
                 let name = format!("the {kind} of profile {profile:?}");
                 self.reporter.debug(format!("running {name}"));
                 let mut output = self
-                    .helper(kind, profile, command, deadline)?
+                    .helper(kind, profile, command, within, deadline)?
                     .map_err(|failure| failed(&name, &failure))?;
                 checked(std::mem::take(&mut *output))
                     .ok_or_else(|| Error::other(format!("{name} printed no token")))

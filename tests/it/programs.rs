@@ -1,4 +1,5 @@
-//! What programs of profiles give and are given: `credential_process`, `mfa_process`.
+//! What programs of profiles give and are given: `credential_process`, also where it is vault itself, and
+//! `mfa_process`.
 
 use std::time::Duration;
 
@@ -105,4 +106,162 @@ fn an_mfa_process_may_ask_on_the_terminal() {
     let (status, screen) =
         test.command(["exec", "--json", "--refresh", "--no-input", "m"]).pty().end(SOON);
     assert_eq!((status, screen), (9, none.to_owned()));
+}
+
+// A credential_process that is this program.
+
+/// `outer` starts us by `command`, and `role` takes a role from there.
+fn outer(command: &str) -> String {
+    format!(
+        "{PROFILES}[profile outer]\ncredential_process = {command}\n\
+         [profile over]\nsource_profile = outer\nrole_arn = arn:aws:iam::{ACCOUNT}:role/audit\n"
+    )
+}
+
+const AS_PROCESS: &str = "GetSessionToken by key duration=3600: ok\n";
+
+/// The vault opens by a variable that no child sees, so that a process could not open it.
+#[test]
+fn for_another_profile_it_is_planned_here_since_the_vault_is_open() {
+    let link = "'[HOME]/bin/vault' exec \"demo\" -j";
+    for command in ["vault exec --json demo", "vault exec -n=0 --json demo", link] {
+        let standin = scene::sts();
+        let test = scene::with(&standin, "").on_path("vault");
+        let command = command.replace("[HOME]", &test.home().display().to_string());
+        let test = test.config(&outer(&command));
+        let run = test.command(["exec", "--json", "outer"]);
+        if command.contains("-n=0") {
+            // A flag that is not known here: a process, with what it says of that.
+            run.expect_status(1).run();
+            continue;
+        }
+        run.clone().expect_stderr("").run();
+        run.expect_stderr("").run();
+        assert_eq!(log(&standin), AS_PROCESS, "{command}");
+    }
+}
+
+#[test]
+fn its_flags_count_as_given() {
+    let standin = scene::sts();
+    let test = scene::with(&standin, "").on_path("vault");
+    let run = |command: &str, words: &[&str]| {
+        let test = test.clone().config(&outer(command)).env_remove("AWS_REGION");
+        test.command(["exec", "--json", "--refresh"]).args(words).expect_stderr("").run();
+    };
+    run("vault exec --json -n demo", &["-n", "outer"]);
+    assert_eq!(log(&standin), "");
+    run("vault exec --json -d 30m --region us-east-1 demo", &["outer"]);
+    assert_eq!(log(&standin), "GetSessionToken by key duration=1800: ok\n");
+    run("vault exec --json --duration=45m --region=us-east-1 demo", &["outer"]);
+    assert!(log(&standin).ends_with("GetSessionToken by key duration=2700: ok\n"));
+    // A role from a key is no role from a session.
+    run("vault exec --json -n demo", &["-d", "2h", "--region", "us-east-1", "over"]);
+    assert!(log(&standin).contains("AssumeRole by key role=role/audit"), "{}", log(&standin));
+    run("vault exec --json demo", &["--region", "us-east-1", "over"]);
+    assert!(log(&standin).contains("AssumeRole by session"), "{}", log(&standin));
+}
+
+#[test]
+fn a_code_from_the_command_line_is_not_for_it() {
+    let standin = scene::sts();
+    let test = scene::with(&standin, &outer("vault exec --json mfa")).on_path("vault");
+    let run = test.command(["exec", "--json", "outer", "-t", &code(&standin)]);
+    let output = run.expect_status(9).run();
+    assert!(output.stderr.contains("no MFA code to be had for"), "{}", output.stderr);
+    // Its own terminal, and a seed in the vault, are.
+    let run = test.command(["exec", "--json", "outer"]).expect_stderr("");
+    let (mut pty, pipes) = run.pty_with_pipes();
+    pty.expect("Enter MFA code for ", SOON);
+    pty.send(&code(&standin));
+    run.finish(pty, pipes);
+    assert_eq!(log(&standin), "GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n");
+}
+
+#[test]
+fn explain_shows_the_plan_inside() {
+    let test = Test::new().vault_with("demo").on_path("vault").config(
+        "[profile outer]\nregion = eu-west-1\ncredential_process = vault exec -n --json demo\n",
+    );
+    test.command(["explain", "-n", "outer"])
+        .expect_stdout(
+            "profile   outer\n\
+             from      credential_process of profile outer: vault exec -n --json demo\n          \
+             which is this program: it is not started, and its plan is\n            \
+             profile   demo\n            \
+             from      the key of profile demo in the vault\n            \
+             steps     none, the credentials are handed out as they are\n            \
+             region    none, the command's variables are left alone\n\
+             steps     none, the credentials are handed out as they are\n\
+             region    eu-west-1\n",
+        )
+        .expect_stderr("")
+        .run();
+    let output = test.command(["explain", "--json", "-n", "outer"]).expect_stderr("").run();
+    let json: serde_json::Value = serde_json::from_slice(&output.raw_stdout).expect("JSON");
+    assert_eq!(json["base"]["plan"]["base"]["kind"], "vault");
+}
+
+/// HashiCorp's vault has the same name.
+#[test]
+fn another_program_of_our_name_is_started() {
+    let other = format!("#!/bin/sh\necho '{}'\n", answer(""));
+    let test = Test::new().file("hashicorp/vault", other, 0o755);
+    let program = test.home().join("hashicorp/vault").display().to_string();
+    for command in [format!("{program} exec --json p"), format!("{program} exec --json other")] {
+        let test = test.clone().config(&format!("[profile p]\ncredential_process = {command}\n"));
+        assert_eq!(field(&test, &["-n", "p"], "AccessKeyId"), ACCESS_KEY_ID);
+    }
+}
+
+/// Words that a shell would make more of, other flags, and what is no `exec --json`.
+#[test]
+fn what_is_not_known_to_be_the_same_is_started() {
+    let test = Test::new().vault_with("demo").on_path("vault");
+    for command in [
+        "vault exec --json demo; true",
+        "NAME=x vault exec --json demo",
+        "vault exec --json $NAME",
+        "vault exec --json --no-input demo",
+        "vault export --format json demo",
+        "vault exec --json demo -- true",
+    ] {
+        let test = test.clone().config(&format!("[profile p]\ncredential_process = {command}\n"));
+        // A process sees no key of the vault's.
+        let output = test.command(["exec", "--json", "-n", "p"]).expect_status(1).run();
+        let failed = "vault: error: the credential_process of profile \"p\" ";
+        assert!(output.stderr.contains(failed), "{command}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn profiles_that_name_each_other_end_with_the_loop_shown() {
+    let config = "[profile a]\ncredential_process = vault exec --json b\n\
+                  [profile b]\ncredential_process = vault exec --json c\n\
+                  [profile c]\nsource_profile = a\nrole_arn = arn:aws:iam::123456789012:role/c\n";
+    Test::new()
+        .on_path("vault")
+        .config(config)
+        .command(["exec", "--json", "a"])
+        .expect_error(
+            1,
+            "vault: error: credential_process comes back to its own profile: a -> b -> a\n\
+             vault: hint: make it name a profile that has a key in the vault\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_long_chain_of_them_ends() {
+    let profiles = (0..100)
+        .map(|n| format!("[profile p{n}]\ncredential_process = vault exec --json p{}\n", n + 1));
+    Test::new()
+        .on_path("vault")
+        .config(&profiles.collect::<String>())
+        .command(["exec", "--json", "p0"])
+        .expect_error(
+            2,
+            "vault: error: the credential_process chain of profile \"p0\" has more than 32 steps\n",
+        )
+        .run();
 }

@@ -359,7 +359,7 @@ fn a_process_that_is_this_program_for_the_same_profile_is_the_vaults_key_or_none
             ..Case::default()
         },
     ]);
-    let ours = |command| super::super::base::starts_ourselves(command, "a");
+    let ours = |command| super::super::own_command::reads_as_ours_for(command, "a", false);
     for command in [
         "vault exec --json a",
         "/usr/local/bin/vault exec a --json",

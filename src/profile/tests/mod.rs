@@ -84,7 +84,18 @@ fn asked(line: &str) -> Ask {
 
 /// Every field of a plan. Destructured in full, so that a new field cannot be forgotten here.
 fn shown(plan: &Plan) -> String {
-    let Plan { profile: _, region, base, sts, variant, steps, mfa_left_out, notes } = plan;
+    let Plan {
+        profile: _,
+        region,
+        base,
+        inside,
+        within: _,
+        sts,
+        variant,
+        steps,
+        mfa_left_out,
+        notes,
+    } = plan;
     let mut lines = vec![match base {
         Base::Vault { profile } => format!("vault {profile}"),
         Base::Process { profile, command } => format!("process {profile}: {command}"),
@@ -114,6 +125,7 @@ fn shown(plan: &Plan) -> String {
         Some(Mfa { serial, process: None }) => format!(", mfa {serial}"),
         Some(Mfa { serial, process: Some(process) }) => format!(", mfa {serial} by {process}"),
     };
+    lines.extend(inside.iter().map(|plan| format!("inside: {} {}", plan.profile, shown(plan))));
     for step in steps {
         lines.push(match step {
             Step::Session { duration, mfa, .. } => {

@@ -1,0 +1,151 @@
+//! A `credential_process` that is this program: for its own profile, where it means the vault's key, or for
+//! another one, whose credentials are then made here, since the vault is open already.
+
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::name;
+use crate::process::{self, Program, words};
+
+/// What `vault exec --json` of another profile asks for.
+pub(super) struct OwnCommand {
+    /// The profile.
+    pub profile: String,
+    /// `--no-session`
+    pub no_session: bool,
+    /// `--duration`
+    pub duration: Option<Duration>,
+    /// `--region`
+    pub region: Option<String>,
+}
+
+/// True for a command that is this program for the same profile. One that is named like it and is nowhere
+/// counts as this program; one that is another file does not, as HashiCorp's vault.
+pub(super) fn is_for(command: &str, profile: &str, env: &Env) -> bool {
+    let words = words(command).unwrap_or_default();
+    let Some(program) = words.first() else { return false };
+    match process::find(program, env.get_os("PATH")) {
+        Program::Ourselves => reads_as_ours_for(command, profile, true),
+        Program::Missing => reads_as_ours_for(command, profile, false),
+        Program::Other => false,
+    }
+}
+
+/// What a command asks of this program for another profile than its own, if it is this very file, and all
+/// that its words say is known here: `exec --json`, `-n`, `-d`, `--region` and the profile. Anything else
+/// is started.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: its `--duration` is none.
+pub(super) fn of_other(command: &str, env: &Env) -> Result<Option<OwnCommand>> {
+    // What a shell would make more of than words.
+    let plain = |c: char| c.is_alphanumeric() || " \t_/.,:@%+=-'\"".contains(c);
+    if !command.chars().all(plain) {
+        return Ok(None);
+    }
+    let words = words(command).unwrap_or_default();
+    let Some((program, words)) = words.split_first() else { return Ok(None) };
+    if program.contains('=') || process::find(program, env.get_os("PATH")) != Program::Ourselves {
+        return Ok(None);
+    }
+    read(words)
+}
+
+fn read(words: &[String]) -> Result<Option<OwnCommand>> {
+    let mut asks =
+        OwnCommand { profile: String::new(), no_session: false, duration: None, region: None };
+    let (mut exec, mut json) = (false, false);
+    let mut words = words.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        let (flag, value) = match word.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, Some(value)),
+            _ => (word, None),
+        };
+        match (flag, value) {
+            ("--json" | "-j", None) => json = true,
+            ("--no-session" | "-n", None) => asks.no_session = true,
+            ("--duration" | "-d", value) => {
+                let Some(value) = value.or_else(|| words.next()) else { return Ok(None) };
+                asks.duration = Some(name::duration(value, "--duration")?);
+            }
+            ("--region", value) => {
+                let Some(value) = value.or_else(|| words.next()) else { return Ok(None) };
+                asks.region = Some(value.to_owned());
+            }
+            (flag, _) if flag.starts_with('-') => return Ok(None),
+            ("exec", None) if !exec => exec = true,
+            _ if exec && asks.profile.is_empty() => asks.profile = word.to_owned(),
+            _ => return Ok(None),
+        }
+    }
+    Ok((json && !asks.profile.is_empty()).then_some(asks))
+}
+
+/// The error for a program that would start itself without end: `chain` are the profiles whose programs
+/// are under way, and the one that comes again.
+pub fn comes_back(kind: &str, chain: &[&str]) -> Error {
+    let hint = match kind {
+        "mfa_process" => "let it use --no-session, which needs no code",
+        _ => "make it name a profile that has a key in the vault",
+    };
+    let chain = chain.join(" -> ");
+    Error::other(format!("{kind} comes back to its own profile: {chain}")).hint(hint)
+}
+
+/// True for a `credential_process` that is this program (or aws-vault) for the same profile, as in
+/// `aws-vault exec --no-session --json caktus`. What is hidden deeper, in a script, is caught when it
+/// runs, by the variable with the profiles under way.
+///
+/// `known` says that the program is ours, whatever its name.
+pub(super) fn reads_as_ours_for(command: &str, profile: &str, known: bool) -> bool {
+    let words = words(command).unwrap_or_default();
+    let mut words = words.iter().map(String::as_str);
+    let program = words.next().and_then(|word| word.rsplit('/').next());
+    if !known && !matches!(program, Some("vault" | "aws-vault")) {
+        return false;
+    }
+    let mut command = false;
+    while let Some(word) = words.next() {
+        if word == "--" {
+            return false;
+        }
+        if word.starts_with('-') && word != "-" {
+            if TAKES_VALUE.contains(&word) {
+                words.next();
+            }
+        } else if command {
+            return word == profile;
+        } else if matches!(word, "exec" | "export") {
+            command = true;
+        } else {
+            return false;
+        }
+    }
+    false
+}
+
+/// Flags of ours and of aws-vault's whose value is the next word.
+const TAKES_VALUE: [&str; 21] = [
+    "-d",
+    "-i",
+    "-t",
+    "--backend",
+    "--cache-dir",
+    "--duration",
+    "--file-dir",
+    "--format",
+    "--identity",
+    "--keychain",
+    "--mfa-serial",
+    "--mfa-token",
+    "--pass-cmd",
+    "--pass-dir",
+    "--pass-prefix",
+    "--passphrase-file",
+    "--pin",
+    "--prompt",
+    "--region",
+    "--secret-service-collection",
+    "--vault",
+];
