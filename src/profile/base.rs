@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::host;
 use super::own_command;
-use super::read::{Profiles, no_such_profile};
+use super::read::{Profiles, no_such_profile, plain};
 use super::settings::{Settings, fits, looped, variable};
 use super::sso::{self, SignOn};
 use crate::env::Env;
@@ -229,6 +229,15 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
     }
     if env.get_os(TOKEN_FILE).is_some() {
         return Err(none().hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it")));
+    }
+    if end.own("login_session").is_some() {
+        let name = plain(end.name);
+        return Err(Error::usage(format!(
+            "profile \"{name}\" logs in by aws login (login_session), which vault does not read"
+        ))
+        .hint(format!(
+            "in a profile of its own: credential_process = aws configure export-credentials --profile {name} --format process"
+        )));
     }
     let lent = [
         "source_profile",

@@ -206,6 +206,8 @@ impl<'a> Run<'a> {
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
         // Without a vault the secret of this very base is the cache's key.
         let owner = self.base.owner(&self.plan.base).filter(|_| self.with.open_vault().is_some());
+        // What this program gives itself is known by more than its account.
+        let owner = owner.filter(|_| self.plan.inside.is_none());
         let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
         key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
         // `Debug` names every field, and a field that a step gets later is in it by itself.

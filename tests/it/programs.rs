@@ -265,3 +265,32 @@ fn a_long_chain_of_them_ends() {
         )
         .run();
 }
+
+// `aws login`.
+
+#[test]
+fn a_login_session_is_the_aws_cli_s_and_the_error_names_the_way() {
+    let login = "[profile person]\nlogin_session = arn:aws:iam::123456789012:user/me\n";
+    let test = Test::new().config(login);
+    let line =
+        "credential_process = aws configure export-credentials --profile person --format process";
+    test.command(["exec", "--json", "person"])
+        .expect_error(
+            2,
+            &format!(
+                "vault: error: profile \"person\" logs in by aws login (login_session), which vault does \
+                 not read\nvault: hint: in a profile of its own: {line}\n"
+            ),
+        )
+        .run();
+
+    // What the hint names works.
+    let script = format!(
+        "#!/bin/sh\n[ \"$*\" = 'configure export-credentials --profile person --format process' ] \
+         && echo '{}'\n",
+        answer(r#", "SessionToken": "t", "Expiration": "2099-01-31T12:00:00+00:00""#)
+    );
+    let test = test.on_path("vault").file("bin/aws", script, 0o755);
+    let test = test.config(&format!("{login}[profile work]\n{line}\n"));
+    assert_eq!(field(&test, &["work"], "SessionToken"), "t");
+}
