@@ -9,6 +9,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::cache::Cache;
@@ -107,6 +108,19 @@ impl LoginState {
             Some(login) if login.refresh_token(now).is_some() => Self::Refreshed,
             Some(login) if login.left(now) > 0 => Self::Until(login.expires),
             _ => Self::None,
+        }
+    }
+}
+
+impl LoginState {
+    /// For a program: `logged_in`, `refreshed`, and `until` where that is known.
+    pub fn to_json(self) -> Value {
+        match self {
+            Self::None => json!({ "logged_in": false }),
+            Self::Refreshed => json!({ "logged_in": true, "refreshed": true }),
+            Self::Until(end) => {
+                json!({ "logged_in": true, "refreshed": false, "until": end.to_rfc3339() })
+            }
         }
     }
 }

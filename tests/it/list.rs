@@ -83,3 +83,45 @@ fn where_no_session_is_kept_none_is_cleared() {
         Test::new().command(words).expect_stdout("Cleared 0 sessions.\n").expect_stderr("").run();
     }
 }
+
+#[test]
+fn logins_stand_at_their_profiles() {
+    let (_standin, test) = crate::sso::logged_in();
+    // A role from there is no login of its own.
+    test.command(["list"])
+        .expect_stdout(
+            "Profile                  Credentials              Sessions\n\
+             =======                  ===========              ========\n\
+             deploy                   -                        -\n\
+             dev                      -                        login\n\
+             key                      key                      -\n\
+             none                     -                        login\n\
+             older                    -                        login\n\
+             ops                      -                        login\n",
+        )
+        .expect_stderr("")
+        .run();
+    let lines = "dev login\nnone login\nolder login\nops login\n";
+    test.command(["list", "--sessions"]).expect_stdout(lines).expect_stderr("").run();
+    let login = |name: &str| {
+        let output = test.command(["list", "--json"]).expect_stderr("").run();
+        let json: serde_json::Value = serde_json::from_slice(&output.raw_stdout).expect("JSON");
+        let profiles = json["profiles"].as_array().expect("profiles");
+        profiles.iter().find(|profile| profile["profile"] == name).expect("it")["login"].clone()
+    };
+    assert_eq!(login("dev"), serde_json::json!({"logged_in": true, "refreshed": true}));
+    assert!(login("deploy").is_null());
+    test.command(["sso", "logout", "dev"]).run();
+    assert_eq!(login("ops"), serde_json::json!({"logged_in": false}));
+    test.command(["list", "--sessions"]).expect_stdout("").expect_stderr("").run();
+}
+
+#[test]
+fn a_login_without_a_refresh_has_the_time_that_is_left() {
+    let (standin, test) = crate::sso::logged_in();
+    standin.change(|world| world.sso.refreshes = false);
+    test.command(["sso", "login", "dev"]).run();
+    let output = test.command(["list", "--sessions"]).expect_stderr("").run();
+    let line = output.stdout.lines().next().unwrap_or_default();
+    assert!(line.starts_with("dev login:59m") || line == "dev login:1h", "{line}");
+}

@@ -76,7 +76,7 @@ fn log(standin: &StandIn) -> String {
     standin.log().replace("arn:aws:iam::123456789012:", "").replace(" in us-east-1", "")
 }
 
-fn logged_in() -> (StandIn, Test) {
+pub fn logged_in() -> (StandIn, Test) {
     let (standin, test) = scene();
     login(&test).run();
     (standin, test)
