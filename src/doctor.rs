@@ -8,6 +8,7 @@
 //! | `keys` | the sources that would unlock it, and whether they do |
 //! | `places` | the directories of cache and state, and who holds a lock there |
 //! | `config` | the AWS files, and what the environment offers beside them |
+//! | `programs` | programs that the AWS files name and nobody starts |
 //! | `exposure` | what other processes can read: unlock variables, and vault's memory |
 //! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
 
@@ -16,6 +17,7 @@ mod config;
 mod exposure;
 mod keys;
 mod places;
+mod programs;
 mod report;
 mod vault;
 
@@ -88,6 +90,7 @@ pub fn examine(host: &Host) -> Report {
     let profiles = config::check(host, &mut report);
     if let Some(profiles) = &profiles {
         config::source(host, profiles, vault.as_ref(), &mut report);
+        programs::check(profiles, &mut report);
     }
     config::identity(host, &mut report);
     config::container(host, &mut report);

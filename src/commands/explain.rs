@@ -1,16 +1,21 @@
 //! `explain`: the plan for a profile, printed and not run.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::context::Context;
 use crate::cli::Explain;
 use crate::error::{Result, one_line};
+use crate::profile::{self, BeforeProcess};
 use crate::report;
 use crate::session::LoginState;
 
 pub fn run(args: Explain, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
-    let (session, plan) = context.planned(&profile, &args.options, context.prompt(None))?;
+    let (session, mut plan) = context.planned(&profile, &args.options, context.prompt(None))?;
+    let names = std::slice::from_ref(&plan.profile);
+    let before = profile::before_process(session.profiles(), names)?;
+    let note = |before: BeforeProcess| format!("{}; {}", before.what, before.advice);
+    plan.notes.extend(before.into_iter().map(note));
     let login = session.login_of(&plan);
     // The SDK's rules give the names, and these are seldom asked for.
     let variant = plan.variant.name();
@@ -18,7 +23,7 @@ pub fn run(args: Explain, context: &Context) -> Result<()> {
     report::result(&if args.json {
         let mut plan = plan.to_json();
         if let Some((_, state)) = login {
-            plan["login"] = json(state);
+            plan["login"] = state.to_json();
         }
         if variant.is_some() {
             plan["hosts"] = places.into_iter().map(|(name, at)| (name, Value::from(at))).collect();
@@ -41,14 +46,4 @@ fn text(profile: &str, state: LoginState) -> String {
         LoginState::Until(end) => format!("there until {}", end.to_rfc3339()),
     };
     format!("{:<10}{}\n", "login", one_line(&state))
-}
-
-fn json(state: LoginState) -> Value {
-    match state {
-        LoginState::None => json!({ "logged_in": false }),
-        LoginState::Refreshed => json!({ "logged_in": true, "refreshed": true }),
-        LoginState::Until(end) => {
-            json!({ "logged_in": true, "refreshed": false, "until": end.to_rfc3339() })
-        }
-    }
 }

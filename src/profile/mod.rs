@@ -16,11 +16,13 @@
 //! | `device` | the MFA device that a profile names |
 //! | `step` | one call of a plan |
 //! | `plan` | the calls to make |
+//! | `before_process` | what an SDK takes before a `credential_process` |
 //! | `outrank` | what an SDK takes before a server's credentials |
 //! | `explain` | a plan for a person or a program |
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
 mod base;
+mod before_process;
 mod console;
 mod device;
 pub mod edit;
@@ -41,6 +43,7 @@ mod tests;
 mod variant;
 
 pub use base::{Base, Token};
+pub use before_process::{BeforeProcess, before_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::mfa_serial;
 pub use edit::ACCESS_KEY;

@@ -294,3 +294,48 @@ fn a_login_session_is_the_aws_cli_s_and_the_error_names_the_way() {
     let test = test.config(&format!("{login}[profile work]\n{line}\n"));
     assert_eq!(field(&test, &["work"], "SessionToken"), "t");
 }
+
+// Programs that nobody starts.
+
+#[test]
+fn a_credential_process_that_an_sdk_never_reaches_is_pointed_at() {
+    let process = "credential_process = /usr/local/bin/vault exec --json";
+    let config = format!(
+        "[profile demo]\nregion = us-east-1\n{process} demo\n\
+         [profile role]\nsource_profile = demo\nrole_arn = arn:aws:iam::{ACCOUNT}:role/a\n{process} role\n\
+         [profile person]\nsso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n\
+         sso_account_id = {ACCOUNT}\nsso_role_name = ReadOnly\n{process} person\n\
+         [profile clear]\n{process} clear\n\
+         [profile own]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = x\n{process} own\n"
+    );
+    let keys = format!("[clear]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = x\n");
+    let test = Test::new().vault_with("demo").config(&config).aws_credentials(&keys);
+    let said = |name: &str, what: &str, advice: &str| {
+        let what =
+            format!("profile \"{name}\": the AWS CLI and the SDKs take its {what} before its");
+        format!("{what} credential_process, which they never start; {advice}")
+    };
+    let own = "put credential_process into a profile of its own";
+    let import = "vault import --from credentials --remove-source clear";
+    let expected = [
+        ("demo", None),
+        ("role", Some(said("role", "role_arn", own))),
+        ("person", Some(said("person", "sso_account_id", own))),
+        ("clear", Some(said("clear", "key in the credentials file", import))),
+        // In the config file it comes after the process.
+        ("own", None),
+    ];
+    for (name, note) in &expected {
+        let output = test.command(["explain", name]).expect_stderr("").run();
+        let lines = output.stdout.lines().filter(|line| line.contains("never start"));
+        let lines: Vec<_> = lines.map(str::to_owned).collect();
+        let note: Vec<_> = note.iter().map(|note| format!("note      {note}")).collect();
+        assert_eq!(lines, note, "{name}");
+    }
+    let output = test.command(["doctor"]).expect_stderr("").any_status().run();
+    for note in expected.iter().filter_map(|(_, note)| note.as_ref()) {
+        let line = format!("problem  aws     {note}\n");
+        assert!(output.stdout.contains(&line), "{line}{}", output.stdout);
+    }
+    assert_eq!(output.stdout.matches("never start").count(), 3, "{}", output.stdout);
+}
