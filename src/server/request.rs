@@ -1,7 +1,7 @@
 //! Which requests get anything at all. Browsers, proxies and other hosts must not come near the
 //! credentials, whatever they know; who has the token still has to ask exactly.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Method, Request, StatusCode, Version};
@@ -35,7 +35,7 @@ pub(super) enum Asked<'a> {
 pub(super) enum Refusal {
     Version,
     Method,
-    /// A name that leads here (DNS rebinding), or no name at all.
+    /// Another name that leads here (DNS rebinding), or no name at all.
     Host,
     /// From a browser, or through a proxy.
     Foreign,
@@ -82,11 +82,19 @@ impl Refusal {
 
 impl Rules {
     pub(super) fn new(address: SocketAddr, token: Secret) -> Self {
-        let mut hosts = vec![address.to_string()];
-        // Who asks port 80 does not name it (RFC 9110, 4.2.3).
-        if let (80, Some(host)) = (address.port(), address.to_string().strip_suffix(":80")) {
-            hosts.push(host.to_owned());
+        let host = match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        let mut hosts = vec![host];
+        // A page that rebinds a name sends that name. A browser resolves this one to loopback only.
+        if address.ip().is_loopback() {
+            hosts.push("localhost".to_owned());
         }
+        // AWS's Common Runtime and whoever asks port 80 send the address without a port.
+        let with_port: Vec<_> =
+            hosts.iter().map(|host| format!("{host}:{}", address.port())).collect();
+        hosts.extend(with_port);
         Self { hosts, token }
     }
 
@@ -101,7 +109,8 @@ impl Rules {
         if request.version() != Version::HTTP_11 {
             return Err(Refusal::Version);
         }
-        if request.method() != Method::GET {
+        let probe = request.method() == Method::HEAD && request.uri().path() == HEALTH;
+        if request.method() != Method::GET && !probe {
             return Err(Refusal::Method);
         }
         if !local && !only(headers, &HOST).is_some_and(|host| self.is_ours(host)) {
@@ -134,7 +143,7 @@ impl Rules {
     }
 
     fn is_ours(&self, host: &[u8]) -> bool {
-        self.hosts.iter().any(|own| own.as_bytes() == host)
+        self.hosts.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(host))
     }
 }
 
@@ -199,9 +208,12 @@ mod tests {
         let refused = |request: &Request<()>| rules.judge(request, false).unwrap_err();
         let path = "/credentials/prod";
         for host in [
-            "localhost:9911",
-            "127.0.0.1",
+            "localhost:80",
+            "localhost.",
+            "localhost.attacker.example",
+            "localhost:9911:9911",
             "127.0.0.1:80",
+            "127.0.0.1:",
             "127.0.0.1.:9911",
             "127.1:9911",
             "0x7f.0.0.1:9911",
@@ -259,18 +271,44 @@ mod tests {
     }
 
     #[test]
-    fn port_80_need_not_be_named() {
-        for (address, host) in [
-            ("169.254.170.2:80", "169.254.170.2"),
-            ("169.254.170.2:80", "169.254.170.2:80"),
-            ("[::1]:80", "[::1]"),
-            ("[::1]:81", "[::1]:81"),
+    fn the_host_is_the_address_or_localhost_with_or_without_the_port() {
+        for (address, own, others) in [
+            (
+                "127.0.0.1:9911",
+                &["127.0.0.1:9911", "127.0.0.1", "localhost:9911", "localhost", "LOCALHOST"][..],
+                &["[::1]:9911", "127.0.0.2", "127.0.0.1:80"][..],
+            ),
+            ("[::1]:81", &["[::1]:81", "[::1]", "localhost:81"], &["::1", "127.0.0.1:81"]),
+            (
+                "169.254.170.2:80",
+                &["169.254.170.2:80", "169.254.170.2"],
+                &["localhost", "localhost:80", "127.0.0.1"],
+            ),
         ] {
-            let headers = [("host", host), GOOD[1]];
-            assert!(rules(address).judge(&request("/x", &headers), false).is_ok(), "{host}");
+            let judge = |host: &str| {
+                let headers = [("host", host), GOOD[1]];
+                rules(address).judge(&request("/x", &headers), false).map(|_| ())
+            };
+            for host in own {
+                assert_eq!(judge(host), Ok(()), "{address} {host}");
+            }
+            for host in others {
+                assert_eq!(judge(host), Err(Refusal::Host), "{address} {host}");
+            }
         }
-        let headers = [("host", "127.0.0.1"), GOOD[1]];
-        assert!(rules("127.0.0.1:8080").judge(&request("/x", &headers), false).is_err());
+    }
+
+    #[test]
+    fn head_asks_for_health_only() {
+        let rules = rules("127.0.0.1:9911");
+        let head = |target: &str| {
+            let mut request = request(target, &GOOD);
+            *request.method_mut() = Method::HEAD;
+            request
+        };
+        assert_eq!(rules.judge(&head("/health"), false), Ok(Asked::Health));
+        assert_eq!(rules.judge(&head("/health"), true), Ok(Asked::Health));
+        assert_eq!(rules.judge(&head("/credentials/prod"), false), Err(Refusal::Method));
     }
 
     #[test]

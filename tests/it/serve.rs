@@ -341,16 +341,7 @@ fn sessions_are_renewed_ahead_of_time_and_an_outage_is_survived() {
         "{\"code\":\"CredentialsUnavailable\",\
          \"message\":\"the credentials have ended and could not be renewed yet\"}"
     );
-    let host = format!("127.0.0.1:{}", served.port);
-    test.command(["serve", "--check", "--listen", &host])
-        .expect_error(
-            1,
-            &format!(
-                "vault: error: not ready: the server at {host} has credentials that ended and could \
-                 not be renewed\n"
-            ),
-        )
-        .run();
+    served.expect_not_ready(&test);
     standin.fail_always(None);
     served.expect("vault: renewed role, which now lasts until ");
     assert_eq!(served.get("/credentials/role").status, 200);

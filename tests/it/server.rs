@@ -58,10 +58,12 @@ fn no_credential_leaves_by_another_request() {
         swapped(&host_line, ""),
         swapped(&host, "attacker.example"),
         swapped(&host, &format!("attacker.example:{}", served.port)),
-        swapped(&host, &format!("localhost:{}", served.port)),
+        swapped(&host, &format!("localhost.attacker.example:{}", served.port)),
+        swapped(&host, "localhost:1"),
         swapped(&host, &format!("127.0.0.1.nip.io:{}", served.port)),
         swapped(&host, &format!("user@{host}")),
-        swapped(&host, "127.0.0.1"),
+        swapped(&host, "127.0.0.1:1"),
+        swapped(&host, "127.0.0.2"),
         with("Host: attacker.example"),
         // Browsers and proxies.
         with("Origin: null"),
@@ -129,6 +131,28 @@ fn no_credential_leaves_by_another_request() {
     });
     assert_eq!(paths[0], paths[1], "which paths there are is not told");
     assert_eq!(served.get(PATH).status, 200);
+}
+
+#[test]
+fn the_host_may_lack_the_port_or_be_localhost() {
+    let (_standin, served) = served();
+    let good = served.request(PATH);
+    let host = format!("127.0.0.1:{}", served.port);
+    for own in ["127.0.0.1", "localhost", &format!("localhost:{}", served.port)] {
+        assert_eq!(served.ask(&good.replacen(&host, own, 1)).unwrap().status, 200, "{own}");
+    }
+}
+
+#[test]
+fn head_of_health_answers_as_get_does_without_the_body() {
+    let (_standin, served) = served();
+    let ask = |method: &str| {
+        format!("{method} /health HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", served.port)
+    };
+    let get = all(served.port, ask("GET").as_bytes());
+    let head = all(served.port, ask("HEAD").as_bytes());
+    assert!(get.starts_with("HTTP/1.1 200 OK\r\n"), "{get}");
+    assert_eq!(format!("{head}{{\"status\":\"ready\"}}"), get);
 }
 
 #[test]

@@ -90,16 +90,7 @@ fn a_program_that_hangs_holds_up_no_other() {
     // One that has none is said by health, and by itself.
     assert_eq!(served.get("/credentials/hangs").status, 503);
     assert_eq!(served.get("/credentials/well").status, 200);
-    let host = format!("127.0.0.1:{}", served.port);
-    test.command(["serve", "--check", "--listen", &host])
-        .expect_error(
-            1,
-            &format!(
-                "vault: error: not ready: the server at {host} has credentials that ended and could \
-                 not be renewed\n"
-            ),
-        )
-        .run();
+    served.expect_not_ready(&test);
     let (status, took) = served.end(libc::SIGTERM);
     assert_eq!(status, 0);
     assert!(took.as_millis() < 1000, "{took:?}");

@@ -97,6 +97,17 @@ impl Served {
         ask(self.port, request)
     }
 
+    /// Asserts what `serve --check` says of it: that a profile's credentials have ended.
+    #[track_caller]
+    pub fn expect_not_ready(&self, test: &Test) {
+        let host = format!("127.0.0.1:{}", self.port);
+        let stderr = format!(
+            "vault: error: not ready: the server at {host} has credentials that ended and could not be \
+             renewed\n"
+        );
+        test.command(["serve", "--check", "--listen", &host]).expect_error(1, &stderr).run();
+    }
+
     /// Sends a signal, and gives the exit code (128+n after signal n) and how long that took.
     #[track_caller]
     pub fn end(mut self, signal: i32) -> (i32, Duration) {
