@@ -24,6 +24,7 @@ pub use lock::{
     lock_with_parents, planted_at, remove_idle_lock,
 };
 pub use meta::Meta;
+pub use mount::is_in_memory;
 pub use read::{ReadError, read_fd, read_regular, read_stream};
 pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly, replace_quickly_as};
 pub use replace_error::ReplaceError;

@@ -259,7 +259,8 @@ pub struct CredentialOptions {
 #[derive(Debug, Args)]
 #[command(
     override_usage = "vault exec [OPTIONS] [PROFILE] [--] [COMMAND…]",
-    after_help = "Examples:\n  vault exec prod -- terraform apply\n  vault exec --server prod -- ./hours-long-job\n  vault exec prod\n  \
+    after_help = "Examples:\n  vault exec prod -- terraform apply\n  vault exec --server prod -- ./hours-long-job\n  \
+    vault exec --server --token-by file prod -- python3 polars-job.py\n  vault exec prod\n  \
     credential_process = /usr/local/bin/vault exec --json prod\n\n\
     Without PROFILE (vault exec -- COMMAND) it is AWS_PROFILE, AWS_DEFAULT_PROFILE or default.\n\
     Without COMMAND it is $SHELL. The command's exit status is the command's own; 125: failed\n\
@@ -277,8 +278,24 @@ pub struct Exec {
     /// the command, with no keys in its environment
     #[arg(short, long, visible_alias = "ecs-server", conflicts_with = "json")]
     pub server: bool,
+    /// How the command of --server gets the server's token
+    #[arg(long, value_name = "HOW", value_enum, requires = "server", overrides_with = "token_by",
+          default_value_t = TokenBy::Variable)]
+    pub token_by: TokenBy,
     #[arg(long, hide = true)]
     pub ec2_server: bool,
+}
+
+/// How a command gets the token of its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokenBy {
+    /// AWS_CONTAINER_AUTHORIZATION_TOKEN, which nearly all clients read
+    Variable,
+    /// AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, the only one that polars, deltalake and other clients of
+    /// object_store read: a file of this user alone, in memory, removed at the end
+    File,
+    /// Both, for a command that starts clients of both kinds
+    Both,
 }
 
 /// Print credentials

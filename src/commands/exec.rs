@@ -3,19 +3,20 @@
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::context::Context;
 use super::credentials::requested_duration;
 use super::serving::{self, Serving};
-use crate::cli::Exec;
+use crate::cli::{Exec, TokenBy};
 use crate::error::{Error, Reason, Result, os_text};
 use crate::exec::{self, Child, ExecError, Given};
 use crate::export;
 use crate::name::ProfileName;
 use crate::provider;
 use crate::report;
-use crate::server::Server;
+use crate::server::{Server, TokenFile};
 
 /// The command failed before it started (as env(1) and timeout(1) say it).
 const NOT_STARTED: u8 = 125;
@@ -91,6 +92,7 @@ fn stand_by(
 ) -> Result<(Error, u8)> {
     refuse_nesting(words, context)?;
     let names = std::slice::from_ref(profile);
+    let token_directory = token_directory(args, context)?;
     let (serving, first) = Serving::start("--server", names, &args.options, context)?;
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = Server::bind(local)
@@ -103,25 +105,56 @@ fn stand_by(
         );
     }
     let words = command(words, context);
+    // From here on signals wait for the command, so that none ends vault and leaves the file.
+    let supervisor = exec::Supervisor::new();
+    let token_file =
+        token_directory.map(|directory| token_file(&directory, &server)).transpose()?;
     let url = server.url(profile.as_str());
     let child = Child {
         profile: Some(profile.as_str()),
-        given: Given::Server { url: &url, token: server.token(), without_files },
+        given: Given::Server {
+            url: &url,
+            token: (args.token_by != TokenBy::File).then(|| server.token()),
+            token_file: token_file.as_ref().map(TokenFile::path),
+            without_files,
+        },
         region: serving.region(),
         variant: serving.variant(),
         drop_sops: serving.opened_by_sops(),
     };
     let vars = exec::environment(context.env, &child);
-    let supervisor = exec::Supervisor::new();
     let log = serving::log(context, true);
     match server.run(serving.sources(first), context.clock, &log, || {
         let ended = supervisor.and_then(|by| by.run(&words, &vars));
+        drop(token_file);
         ended.unwrap_or_else(|failure| {
             let (error, code) = not_started(failure);
             report::say(&error);
             code
         })
     })? {}
+}
+
+/// Where the token's file is to be, if one is asked for: before AWS is asked, and codes are spent.
+fn token_directory(args: &Exec, context: &Context) -> Result<Option<PathBuf>> {
+    if args.token_by == TokenBy::Variable {
+        return Ok(None);
+    }
+    let found = context.places.memory_dir().ok_or_else(|| {
+        Error::other(
+            "no place for the token's file: neither XDG_RUNTIME_DIR nor /dev/shm nor /tmp is a tmpfs \
+             that this user may write",
+        )
+        .hint("mount a tmpfs at /dev/shm, or leave out --token-by")
+    })?;
+    Ok(Some(found))
+}
+
+fn token_file(directory: &Path, server: &Server) -> Result<TokenFile> {
+    TokenFile::create(directory, server.token()).map_err(|error| {
+        let directory = directory.display();
+        Error::other(format!("cannot write the token into {directory}: {}", os_text(&error)))
+    })
 }
 
 fn refuse_nesting(words: &[OsString], context: &Context) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -33,8 +34,10 @@ pub enum Given<'a> {
     Server {
         /// The whole URL of the credentials.
         url: &'a str,
-        /// What the server wants to see.
-        token: &'a Secret,
+        /// What the server wants to see, for clients that take it from a variable.
+        token: Option<&'a Secret>,
+        /// A file that holds the same, for clients that take it from a file.
+        token_file: Option<&'a Path>,
         /// True if an AWS config or credentials file would outrank the server: the command sees none.
         without_files: bool,
     },
@@ -81,6 +84,9 @@ const SOPS_FILE: &str = "SOPS_AGE_KEY_FILE";
 pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     let mut vars = for_any_child(env, child.drop_sops);
     vars.retain(|name, _| !is_removed(name));
+    if let Given::Server { token_file: Some(path), .. } = child.given {
+        vars.insert("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE".into(), path.into());
+    }
     let mut set = |name: &str, value: &str| {
         vars.insert(name.into(), value.into());
     };
@@ -98,9 +104,11 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
                 set("AWS_CREDENTIAL_EXPIRATION", &end.to_rfc3339());
             }
         }
-        Given::Server { url, token, without_files } => {
+        Given::Server { url, token, token_file: _, without_files } => {
             set("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
-            set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.expose());
+            if let Some(token) = token {
+                set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.expose());
+            }
             if without_files {
                 set("AWS_CONFIG_FILE", "/dev/null");
                 set("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
@@ -219,8 +227,14 @@ mod tests {
     #[test]
     fn a_server_sets_where_and_by_what_and_no_key() {
         let token = Secret::new("token".to_owned());
-        let given =
-            Given::Server { url: "http://127.0.0.1:1/x", token: &token, without_files: true };
+        let url = "http://127.0.0.1:1/x";
+        let by_variable = |without_files| Given::Server {
+            url,
+            token: Some(&token),
+            token_file: None,
+            without_files,
+        };
+        let given = by_variable(true);
         let variant = EndpointVariant { fips: Some(true), dual_stack: None };
         let (profile, region) = (Some("prod"), Some("r"));
         let child = Child { profile, given, region, variant, drop_sops: false };
@@ -236,10 +250,13 @@ mod tests {
             "AWS_VAULT=prod",
         ];
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
-        let given =
-            Given::Server { url: "http://127.0.0.1:1/x", token: &token, without_files: false };
-        let child = Child { given, ..child };
+        let child = Child { given: by_variable(false), ..child };
         expected.retain(|line| !line.ends_with("/dev/null"));
+        assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
+        let token_file = Some(Path::new("/run/token"));
+        let given = Given::Server { url, token: None, token_file, without_files: false };
+        let child = Child { given, ..child };
+        expected[0] = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/token";
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
         assert!(!format!("{child:?}").contains("token"));
     }

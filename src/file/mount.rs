@@ -3,6 +3,7 @@
 use std::fs::{File, Metadata};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use crate::os;
 
@@ -25,6 +26,13 @@ pub(super) fn is_for_secrets(file: &File, about: &Metadata) -> bool {
         }
         _ => false,
     }
+}
+
+/// True for a directory on tmpfs or ramfs: what lies there is on no disk, but for swap.
+pub fn is_in_memory(directory: &Path) -> bool {
+    let opened = File::open(directory).ok();
+    let kind = opened.and_then(|directory| os::file_system(directory.as_fd()));
+    matches!(kind, Some(libc::TMPFS_MAGIC | RAMFS_MAGIC))
 }
 
 /// The type of the file system with this device number (proc_pid_mountinfo(5): the third field, and the
@@ -50,6 +58,13 @@ mod tests {
         assert!(of("/dev/shm"));
         assert!(!of("/proc/self/status"));
         assert!(!of(env!("CARGO_MANIFEST_DIR")));
+    }
+
+    #[test]
+    fn a_directory_is_in_memory_or_on_a_disk() {
+        assert!(is_in_memory(Path::new("/dev/shm")));
+        assert!(!is_in_memory(Path::new(env!("CARGO_MANIFEST_DIR"))));
+        assert!(!is_in_memory(Path::new("/none")));
     }
 
     #[test]

@@ -69,6 +69,15 @@ impl Places {
         [shared, temporary, runtime].into_iter().flatten().find(|path| self.is_own(path))
     }
 
+    /// A directory in memory that is this user's alone, for what no disk may hold: the first of
+    /// `$XDG_RUNTIME_DIR/vault`, `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be one and is on tmpfs
+    /// or ramfs; it is made.
+    pub fn memory_dir(&self) -> Option<PathBuf> {
+        let in_memory = |path: &PathBuf| path.parent().is_some_and(file::is_in_memory);
+        let found = self.own_places().into_iter().flatten().filter(in_memory);
+        found.filter(|path| self.is_own(path)).find(|path| file::is_in_memory(path))
+    }
+
     /// Places that need no home.
     fn own_places(&self) -> [Option<PathBuf>; 3] {
         let own = format!("vault-{}", self.uid);

@@ -8,6 +8,7 @@
 //! | `connections` | how many there may be, and which one has to go |
 //! | `listen` | the event loop, the one asynchronous part |
 //! | `keeper` | when a session is asked for again |
+//! | `token_file` | the token in a file, for clients that read it from nowhere else |
 //! | `check` | the other side, for probes |
 //!
 //! A request never waits for AWS: who asks gives up after two seconds.
@@ -18,6 +19,7 @@ mod connections;
 mod keeper;
 mod listen;
 mod request;
+mod token_file;
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,6 +42,7 @@ use crate::secret::Secret;
 
 pub use check::check;
 pub use request::path;
+pub use token_file::TokenFile;
 
 /// Nobody sleeps longer: a machine that slept has another time when it wakes.
 const STEP: Duration = Duration::from_secs(20);

@@ -58,6 +58,7 @@ mod sts;
 mod supervise;
 mod support;
 mod tls;
+mod token_by;
 mod totp;
 mod tutorial;
 mod unlock;

@@ -46,6 +46,7 @@ fn every_block_of_commands_is_run_here_or_has_its_reason() {
             "vault totp add ci",
             "vault rotate prod",
             "vault exec --server prod",
+            "vault exec --server --token-by file prod",
             "vault serve --profile prod",
             "vault sso login dev",
             "AWS_WEB_IDENTITY_TOKEN_FILE=token",
@@ -292,6 +293,17 @@ fn a_job_of_hours_gets_a_server_instead_of_keys() {
     let home = home.file("nightly-job", job, 0o755);
     let script = block("vault exec --server prod");
     shell(&home, &script).expect_stdout("prod\n").expect_stderr("").run();
+}
+
+#[test]
+fn a_job_that_reads_its_token_from_a_file_gets_one() {
+    let standin = StandIn::demo();
+    let home = Test::new().vault_with("prod").standin(&standin).on_path("vault");
+    let python = "#!/bin/sh\nwc -c <\"$AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE\"; \
+                  echo \"$*${AWS_CONTAINER_AUTHORIZATION_TOKEN-}\"\n";
+    let home = home.file("bin/python3", python, 0o755);
+    let script = block("vault exec --server --token-by file prod");
+    shell(&home, &script).expect_stdout("43\npolars-job.py\n").expect_stderr("").run();
 }
 
 #[test]
