@@ -14,7 +14,7 @@ use super::CredentialOptions;
     For a client beside it:\n  \
     AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials/prod\n  \
     AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/vault/token\n\n\
-    Older clients (boto3 before 1.34.41, AWS CLI 2.9) read the token only from a variable:\n  \
+    Older clients (boto3 before 1.29, AWS CLI 2.9) read the token only from a variable:\n  \
     AWS_CONTAINER_AUTHORIZATION_TOKEN=$(cat /run/vault/token)\n\n\
     GET /health says without a token whether it is ready. SIGTERM and SIGINT end it, with 0.")]
 pub struct Serve {

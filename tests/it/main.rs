@@ -2,6 +2,7 @@
 
 mod add;
 mod child;
+mod clients;
 mod completions;
 mod container;
 mod doctor;
