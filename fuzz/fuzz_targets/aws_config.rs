@@ -10,11 +10,11 @@ use vault::profile::{Ask, Files, Profiles, mfa_serial, places, plan};
 
 fuzz_target!(|text: &str| {
     let (config, credentials) = text.split_once('\0').unwrap_or((text, ""));
-    let Ok(profiles) = Profiles::parse(&Files::default(), config, credentials) else { return };
+    let profiles = Profiles::parse(&Files::default(), config, credentials);
     let env = Env::default();
     let stored = BTreeSet::from(["base".to_owned()]);
-    for line in profiles.ignored() {
-        assert!(!line.contains(char::is_control), "{line:?}");
+    for remark in profiles.remarks() {
+        assert!(!remark.text.contains(char::is_control), "{remark:?}");
     }
     let names = profiles.names();
     // Many profiles that each walk a chain of all are slow, and tell no more than a few.

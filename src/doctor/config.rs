@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Host, Report};
 use crate::error::os_text;
-use crate::profile::{self, Ask, Plan, Profiles};
+use crate::profile::{self, About, Ask, Plan, Profiles};
 use crate::vault::Vault;
 
 /// Both files; what they say, if it can be understood.
@@ -19,8 +19,13 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
         modes(path, report);
     }
     let profiles = report.unless("aws.config", profile::read(&files))?;
-    for sentence in profiles.ignored() {
-        report.problem("aws.section", sentence.clone());
+    for remark in profiles.remarks() {
+        let text = remark.text.clone();
+        match remark.about {
+            About::Ignored => report.problem("aws.section", text),
+            About::AwsCli => report.problem("aws.cli", text),
+            About::Comment => report.note("aws.comment", text),
+        };
     }
     let (count, shown) = (profiles.names().len(), files.config.as_deref());
     let shown = shown.map_or("no file".to_owned(), |path| path.display().to_string());

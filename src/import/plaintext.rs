@@ -10,23 +10,23 @@ use crate::secret::Secret;
 
 /// The profiles of a credentials file that have a key, whole or not, in the order of their names. `path`
 /// only names the file in what is said.
-///
-/// # Errors
-/// [`crate::error::Class::Other`] if the file is not understood.
-pub fn items(path: &Path, text: &str) -> Result<Vec<Item>> {
+pub fn items(path: &Path, text: &str) -> Vec<Item> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let files = Files { config: None, credentials: Some(path.to_owned()) };
-    let profiles = Profiles::parse(&files, "", text)?;
+    let profiles = Profiles::parse(&files, "", text);
     let item = |profile: String| Some(Item { content: content(&profiles, &profile)?, profile });
-    Ok(profiles.names().into_iter().filter_map(item).collect())
+    profiles.names().into_iter().filter_map(item).collect()
 }
 
 fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
     let get = |key: &str| profiles.get(profile, key);
     let skipped = |why: &str| Some(Content::Skipped(why.to_owned()));
+    if let Err(error) = profiles.understood(profile) {
+        return Some(Content::Failed(error.class, error.what));
+    }
     match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
         (None, None) => None,
-        _ if profiles.is_doubled(profile) => {
+        _ if profiles.doubled(profile).is_some() => {
             let why = "it stands there under two spellings: make them one section";
             Some(Content::Failed(Class::Usage, why.to_owned()))
         }
@@ -45,7 +45,7 @@ fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
 /// out; then those whose were not, though safe, since their lines are not plain.
 ///
 /// # Errors
-/// [`crate::error::Class::Other`] if the file is not understood, before or after.
+/// [`crate::error::Class::Other`] if the file would mean something else afterwards.
 pub fn without(
     path: &Path,
     text: &str,
@@ -55,7 +55,7 @@ pub fn without(
         Content::Key(key) if is_safe(&item.profile, key) => Some(item.profile),
         _ => None,
     };
-    let safe: Vec<String> = items(path, text)?.into_iter().filter_map(safe).collect();
+    let safe: Vec<String> = items(path, text).into_iter().filter_map(safe).collect();
     let (plain, odd): (Vec<_>, Vec<_>) =
         safe.into_iter().partition(|profile| edit::has_plain_key(text, profile));
     Ok((edit::remove_keys(text, &plain)?, plain, odd))

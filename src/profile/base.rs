@@ -4,8 +4,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::host;
+use super::missing::no_such_profile;
 use super::own_command;
-use super::read::{Profiles, no_such_profile, plain};
+use super::read::{Place, Profiles};
+use super::sections::plain;
 use super::settings::{Settings, fits, looped, variable};
 use super::sso::{self, SignOn};
 use crate::env::Env;
@@ -104,18 +106,23 @@ pub(super) struct Chain<'a> {
     pub base: Base,
     /// They are known to be temporary ones.
     pub temporary: bool,
+    /// The last profile is there for its keys alone: a `role_arn` that it has is not assumed.
+    pub end_without_role: bool,
 }
 
 /// Walks from a profile along `source_profile` to its credentials.
 ///
 /// At each profile a key in the vault comes first, as in aws-vault: a profile with a key of its own
-/// needs no source. A `source_profile` that names its own profile means the profile's own credentials.
+/// needs no source. Then the order is the AWS CLI's. A source profile with keys in the files ends the
+/// chain, although it has a role of its own. A `source_profile` that names its own profile means the
+/// profile's own credentials.
 /// Where the end of the chain has none at all, the variables of a web identity count, as they do for
 /// the SDKs; they are enough for `default`, which then need not stand in any file.
 ///
 /// # Errors
 /// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a chain that is too
-/// long, a `credential_source` that AWS does not know.
+/// long, two sources beside a role, a `credential_source` that AWS does not know. Other: a line of a
+/// profile that is not understood.
 pub(super) fn walk<'a>(
     profiles: &'a Profiles,
     env: &Env,
@@ -131,113 +138,157 @@ pub(super) fn walk<'a>(
     if !job && !exists(profile) {
         return missing(profile, None);
     }
-    let mut links = vec![Settings::of(profiles, profile)?];
+    let mut end = Settings::of(profiles, profile)?;
+    let mut links = Vec::new();
     let mut names = vec![profile];
     let mut seen = HashSet::from([profile]);
-    let mut in_vault = stored.contains(profile).then_some(1);
-    let mut at = profile;
-    while let Some(source) =
-        links.last().and_then(|link| link.own("source_profile")).filter(|source| *source != at)
-    {
+    let mut in_vault = stored.contains(profile).then_some(0);
+    while let Some(source) = next(&end, env, links.is_empty(), in_vault.is_some())? {
         if !seen.insert(source) {
             names.push(source);
             return Err(looped("source_profile", &names));
         }
         // Past a key in the vault the chain is followed for a loop only: that is a mistake
         // whatever the vault holds today.
-        if !exists(source) {
-            if in_vault.is_some() {
-                break;
-            }
-            return missing(source, Some(at));
+        if in_vault.is_some() && (!exists(source) || profiles.understood(source).is_err()) {
+            break;
         }
-        links.push(Settings::of(profiles, source)?);
+        if !exists(source) {
+            return missing(source, Some(end.name));
+        }
         names.push(source);
         fits("source_profile", &names)?;
-        at = source;
-        if in_vault.is_none() && stored.contains(at) {
+        links.push(std::mem::replace(&mut end, Settings::of(profiles, source)?));
+        if in_vault.is_none() && stored.contains(source) {
             in_vault = Some(links.len());
         }
     }
-    if let Some(length) = in_vault {
-        links.truncate(length);
+    links.push(end);
+    if let Some(end) = in_vault {
+        links.truncate(end + 1);
     }
+    let is_source = links.len() > 1;
     let Some(end) = links.last() else { return missing(profile, None) };
-    let (base, temporary) = if in_vault.is_some() {
-        (Base::Vault { profile: end.name.to_owned() }, false)
-    } else {
-        named_source(profiles, env, end)?
-    };
-    Ok(Chain { links, base, temporary })
+    if in_vault.is_some() {
+        let base = Base::Vault { profile: end.name.to_owned() };
+        return Ok(Chain { links, base, temporary: false, end_without_role: false });
+    }
+    let for_keys = is_source && has_keys(end);
+    let (base, temporary) = named_source(profiles, env, end, for_keys)?;
+    let end_without_role = for_keys && !matches!(base, Base::WebIdentity(_));
+    Ok(Chain { links, base, temporary, end_without_role })
 }
 
-/// What the last profile of a chain says, where the vault has no key for it.
-fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base, bool)> {
-    let none = || Error::not_found(format!("no credentials for profile \"{}\"", end.name));
-    if let Some(source) = end.own("credential_source") {
-        return match source {
-            "Environment" => {
-                let set = |name| variable(env, name).map(|value| value.is_some());
-                if !set("AWS_ACCESS_KEY_ID")? || !set("AWS_SECRET_ACCESS_KEY")? {
-                    return Err(none().hint(
-                        "credential_source = Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-                    ));
-                }
-                Ok((Base::Environment, set("AWS_SESSION_TOKEN")?))
-            }
-            "EcsContainer" => match host::container(env)? {
-                Some(url) => Ok((Base::Container { url }, true)),
-                None => Err(none().hint(
-                    "credential_source = EcsContainer wants AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                )),
-            },
-            "Ec2InstanceMetadata" => match host::instance(env, end)? {
-                Some(endpoint) => Ok((Base::Instance { endpoint }, true)),
-                None => Err(none().hint(
-                    "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
-                )),
-            },
-            _ => Err(Error::usage(format!(
-                "credential_source of profile \"{}\" is none that AWS knows",
-                end.name
-            ))
-            .hint("Environment, Ec2InstanceMetadata or EcsContainer")),
-        };
+/// The profile that this one has its credentials from, if from another. `is_first`: it is the one asked
+/// for, and no source. `past_vault`: what follows is read to find loops only.
+fn next<'a>(
+    link: &Settings<'a>,
+    env: &Env,
+    is_first: bool,
+    past_vault: bool,
+) -> Result<Option<&'a str>> {
+    let named = link.own("source_profile");
+    let source = named.filter(|source| *source != link.name);
+    if past_vault {
+        return Ok(source);
     }
-    if let Some(command) = end.own("credential_process")
-        // It would ask the vault for a key that the vault does not have.
-        && !own_command::is_for(command, end.name, env)
+    if has_token(link) || (!is_first && has_keys(link)) {
+        return Ok(None);
+    }
+    if link.own("role_arn").is_some() {
+        if named.is_some() && link.own("credential_source").is_some() {
+            return Err(Error::usage(format!(
+                "profile \"{}\" has both source_profile and credential_source",
+                link.name
+            ))
+            .hint("leave one of them out: the role is assumed with one or the other"));
+        }
+        return Ok(source);
+    }
+    // Without a role the AWS CLI passes over a source_profile, and aws-vault takes it.
+    let has_own = has_keys(link) || has_sso(link) || process(link, env).is_some();
+    Ok(source.filter(|_| !has_own))
+}
+
+/// True if a profile has keys in the files, whole or not.
+fn has_keys(link: &Settings) -> bool {
+    ["aws_access_key_id", "aws_secret_access_key"].iter().any(|key| link.own(key).is_some())
+}
+
+/// True if a profile names a web identity's token.
+fn has_token(link: &Settings) -> bool {
+    ["web_identity_token_file", "web_identity_token_process"]
+        .iter()
+        .any(|key| link.own(key).is_some())
+}
+
+/// True if a profile names a role of IAM Identity Center.
+fn has_sso(link: &Settings) -> bool {
+    ["sso_account_id", "sso_role_name"].iter().any(|key| link.own(key).is_some())
+}
+
+/// The `credential_process` of a profile, unless it would ask the vault for a key that the vault does not
+/// have.
+fn process<'a>(link: &Settings<'a>, env: &Env) -> Option<&'a str> {
+    link.own("credential_process").filter(|command| !own_command::is_for(command, link.name, env))
+}
+
+/// What the last profile of a chain says, where the vault has no key for it: the AWS CLI's order. What
+/// the AWS CLI passes over, without a role a `credential_source`, comes last.
+fn named_source(
+    profiles: &Profiles,
+    env: &Env,
+    end: &Settings,
+    for_keys: bool,
+) -> Result<(Base, bool)> {
+    if let Some(token) = token_of(end)? {
+        return Ok((Base::WebIdentity(token), true));
+    }
+    let named = end.own("credential_source");
+    let of_role = named.filter(|_| end.own("role_arn").is_some() && !for_keys);
+    if let Some(source) = of_role {
+        return credential_source(env, end, source);
+    }
+    if has_sso(end)
+        && let Some(sign_on) = sso::base(profiles, env, end)?
     {
+        return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
+    }
+    if let Some(base) = plaintext(end, Place::Credentials)? {
+        return Ok(base);
+    }
+    if let Some(command) = process(end, env) {
         let (profile, command) = (end.name.to_owned(), command.to_owned());
         return Ok((Base::Process { profile, command }, false));
     }
-    if let Some(token) = token_of(end)? {
-        return Ok((Base::WebIdentity(token), true));
+    if let Some(base) = plaintext(end, Place::Config)? {
+        return Ok(base);
+    }
+    if let Some(source) = named {
+        return credential_source(env, end, source);
     }
     if let Some(sign_on) = sso::base(profiles, env, end)? {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
-    if let Some(holder) = end.holder("aws_access_key_id") {
-        if profiles.get(holder, "aws_secret_access_key").is_none() {
-            return Err(none().hint("it has aws_access_key_id without aws_secret_access_key"));
-        }
-        let temporary = profiles.get(holder, "aws_session_token").is_some();
-        return Ok((Base::Plaintext { profile: holder.to_owned() }, temporary));
-    }
     if let Some(token) = token_by_variables(env) {
         return Ok((Base::WebIdentity(token), true));
     }
+    Err(nothing(env, end))
+}
+
+/// The error for a profile that has no credentials at all.
+fn nothing(env: &Env, end: &Settings) -> Error {
     if env.get_os(TOKEN_FILE).is_some() {
-        return Err(none().hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it")));
+        return none(end).hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it"));
     }
     if end.own("login_session").is_some() {
         let name = plain(end.name);
-        return Err(Error::usage(format!(
+        return Error::usage(format!(
             "profile \"{name}\" logs in by aws login (login_session), which vault does not read"
         ))
         .hint(format!(
             "in a profile of its own: credential_process = aws configure export-credentials --profile {name} --format process"
-        )));
+        ));
     }
     let lent = [
         "source_profile",
@@ -248,10 +299,56 @@ fn named_source(profiles: &Profiles, env: &Env, end: &Settings) -> Result<(Base,
     ]
     .into_iter()
     .find(|key| end.not_lent(key));
-    Err(none().hint(match lent {
+    none(end).hint(match lent {
         Some(key) => format!("vault add {}; [default] does not lend its {key}", end.name),
         None => format!("vault add {}", end.name),
-    }))
+    })
+}
+
+fn none(end: &Settings) -> Error {
+    Error::not_found(format!("no credentials for profile \"{}\"", end.name))
+}
+
+/// The keys of a profile in one of the files.
+fn plaintext(end: &Settings, place: Place) -> Result<Option<(Base, bool)>> {
+    let Some((holder, key)) = end.access_key(place) else { return Ok(None) };
+    if key.secret.is_none() {
+        return Err(none(end).hint("it has aws_access_key_id without aws_secret_access_key"));
+    }
+    Ok(Some((Base::Plaintext { profile: holder.to_owned() }, key.token.is_some())))
+}
+
+/// The credentials that a `credential_source` names.
+fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, bool)> {
+    match source {
+        "Environment" => {
+            let set = |name| variable(env, name).map(|value| value.is_some());
+            if !set("AWS_ACCESS_KEY_ID")? || !set("AWS_SECRET_ACCESS_KEY")? {
+                return Err(none(end).hint(
+                    "credential_source = Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                ));
+            }
+            let temporary = set("AWS_SECURITY_TOKEN")? || set("AWS_SESSION_TOKEN")?;
+            Ok((Base::Environment, temporary))
+        }
+        "EcsContainer" => match host::container(env)? {
+            Some(url) => Ok((Base::Container { url }, true)),
+            None => Err(none(end).hint(
+                "credential_source = EcsContainer wants AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            )),
+        },
+        "Ec2InstanceMetadata" => match host::instance(env, end)? {
+            Some(endpoint) => Ok((Base::Instance { endpoint }, true)),
+            None => Err(none(end).hint(
+                "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
+            )),
+        },
+        _ => Err(Error::usage(format!(
+            "credential_source of profile \"{}\" is none that AWS knows",
+            end.name
+        ))
+        .hint("Environment, Ec2InstanceMetadata or EcsContainer")),
+    }
 }
 
 /// The token that a profile names, which is nothing without a role to change it for.

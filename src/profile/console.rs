@@ -250,7 +250,7 @@ mod tests {
 
     fn planned(profile: &str, hours: Option<u64>, path: Option<&str>) -> Result<Console> {
         let files = Files { config: None, credentials: None };
-        let profiles = Profiles::parse(&files, CONFIG, "").unwrap();
+        let profiles = Profiles::parse(&files, CONFIG, "");
         let stored = ["key", "device", "china", "iso"].map(str::to_owned).into();
         let duration = hours.map(|hours| Duration::from_secs(hours * 3600));
         let ask = Ask { profile: profile.to_owned(), duration, ..Ask::default() };

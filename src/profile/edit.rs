@@ -4,13 +4,8 @@
 
 mod keys;
 
-use std::collections::{HashMap, HashSet};
-
-use aws_config::profile::ProfileSet;
-use aws_runtime::env_config::file::EnvConfigFileKind;
-
-use super::lines::{BLANK, Header, is_identifier, is_skipped};
-use super::read;
+use super::ini::{self, Document, Entry, Section};
+use super::sections::{Kind, Name, Sections, value};
 use crate::error::{Error, Result};
 
 pub use keys::{ACCESS_KEY, has_plain_key, remove_keys};
@@ -20,8 +15,8 @@ pub use keys::{ACCESS_KEY, has_plain_key, remove_keys};
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`]: a name or value that the file cannot hold, or a key that is there
-/// with another value. [`crate::error::Class::Other`]: the file is not understood, or has the profile
-/// under two spellings.
+/// with another value. [`crate::error::Class::Other`]: the profile has a line that is not understood, or
+/// stands under two spellings.
 pub fn add_profile(contents: &str, name: &str, settings: &[(&str, &str)]) -> Result<String> {
     edit(contents, name, settings, false)
 }
@@ -35,39 +30,38 @@ pub fn set_profile(contents: &str, name: &str, settings: &[(&str, &str)]) -> Res
 }
 
 fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) -> Result<String> {
-    if !is_identifier(name) {
-        return Err(Error::usage("the AWS config cannot hold a profile of this name")
-            .hint("letters, digits and _ - / . % @ : + make a name that all AWS tools take"));
-    }
+    let (mark, text) = split_mark(contents);
     for (key, value) in settings {
-        let fits = is_identifier(key)
-            && !value.is_empty()
-            && value.trim() == *value
-            && !value.contains(char::is_control)
-            && ![" #", " ;", "\t#", "\t;"].iter().any(|comment| value.contains(comment));
-        if !fits {
+        if !is_identifier(key) || !fits(key, value) {
             return Err(Error::usage(format!("the AWS config cannot hold this {key}")));
         }
     }
-    let (mark, text) = match contents.strip_prefix('\u{feff}') {
-        Some(text) => ("\u{feff}", text),
-        None => ("", contents),
-    };
-    let before = parse(text)?;
-    let mut after = text.to_owned();
-    let (sections, doubled) = sections(text);
-    if doubled.contains(name) {
+    let before = Sections::parse(Kind::Config, None, text);
+    if !before.has(name) && !is_identifier(name) {
+        return Err(Error::usage("the AWS config cannot hold a profile of this name")
+            .hint("letters, digits and _ - / . % @ : + make a name that all AWS tools take"));
+    }
+    if let Some(fault) = before.fault(name) {
+        return Err(Error::other(format!(
+            "line {} of the AWS config, of profile \"{name}\", is not understood",
+            fault.line
+        ))
+        .hint("change it in an editor"));
+    }
+    if before.doubled(name).is_some() {
         return Err(Error::other(format!(
             "profile \"{name}\" stands under two spellings in the AWS config"
         ))
         .hint("make them one section"));
     }
-    if sections.contains_key(name) {
+    let mut after = text.to_owned();
+    if before.has(name) {
         for (key, value) in settings {
+            let place = Place::of(&after, name, key);
             match value_of(&before, name, key) {
                 Some(old) if old == *value => {}
-                None => after = insert(&after, name, key, value),
-                Some(_) if replace => after = change(&after, name, key, value),
+                None => place.insert(&mut after, key, value),
+                Some(_) if replace => place.change(&mut after, value),
                 Some(_) => {
                     return Err(Error::usage(format!(
                         "profile \"{name}\" has another {key} in the AWS config"
@@ -79,17 +73,11 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
     } else {
         append(&mut after, name, settings);
     }
-    let parsed = parse(&after)?;
-    let added = usize::from(before.get_profile(name).is_none());
-    let done = parsed.get_profile(name).is_some()
+    let parsed = Sections::parse(Kind::Config, None, &after);
+    let done = parsed.has(name)
+        && parsed.fault(name).is_none()
         && settings.iter().all(|(key, value)| value_of(&parsed, name, key) == Some(value))
-        && before.profiles().count() + added == parsed.profiles().count()
-        && before.profiles().all(|other| {
-            other == name
-                // Two spellings of one name are merged in no certain order: nothing to compare.
-                || doubled.contains(other)
-                || before.get_profile(other) == parsed.get_profile(other)
-        });
+        && before.same_but(&parsed, |other| other == name);
     if !done {
         return Err(Error::other(format!("cannot change profile \"{name}\" in the AWS config"))
             .hint("change it in an editor"));
@@ -97,26 +85,32 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
     Ok(format!("{mark}{after}"))
 }
 
-fn parse(text: &str) -> Result<ProfileSet> {
-    read::parse(&[(EnvConfigFileKind::Config, text)])
-        .map_err(|error| read::not_understood(None, &error))
-}
-
-fn value_of<'a>(set: &'a ProfileSet, name: &str, key: &str) -> Option<&'a str> {
-    set.get_profile(name)?.get(key).map(str::trim).filter(|value| !value.is_empty())
-}
-
-/// The profiles that have a section, and those that have it under two spellings.
-fn sections(text: &str) -> (HashMap<&str, &str>, HashSet<&str>) {
-    let (mut sections, mut doubled) = (HashMap::new(), HashSet::new());
-    for header in text.lines().filter_map(Header::of) {
-        if let Some(name) = header.profile()
-            && *sections.entry(name).or_insert(header.inside) != header.inside
-        {
-            doubled.insert(name);
-        }
+/// The byte order mark of a text, if it has one, and the rest.
+fn split_mark(contents: &str) -> (&str, &str) {
+    match contents.strip_prefix('\u{feff}') {
+        Some(text) => ("\u{feff}", text),
+        None => ("", contents),
     }
-    (sections, doubled)
+}
+
+/// True for a name that every AWS SDK takes: `[A-Za-z0-9_\-/.%@:+]+`.
+fn is_identifier(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-/.%@:+".contains(&b))
+}
+
+/// True for a value that every reader of the file takes for itself.
+fn fits(key: &str, value: &str) -> bool {
+    !key.contains(':')
+        && !value.is_empty()
+        && ini::trim(value) == value
+        && !value.contains(char::is_control)
+        && !value.starts_with(['#', ';'])
+        && ![" #", " ;", "\t#", "\t;"].iter().any(|comment| value.contains(comment))
+}
+
+fn value_of<'a>(sections: &'a Sections, name: &str, key: &str) -> Option<&'a str> {
+    let raw = sections.get(name, key)?;
+    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
 }
 
 /// The line ending that the text uses.
@@ -144,57 +138,55 @@ fn append(text: &mut String, name: &str, settings: &[(&str, &str)]) {
     }
 }
 
-/// A new key, after the last line that the profile's section has.
-fn insert(text: &str, name: &str, key: &str, value: &str) -> String {
-    let (mut inside, mut at, mut place) = (false, 0, text.len());
-    for line in text.split_inclusive('\n') {
-        at += line.len();
-        let bare = line.trim_end_matches(['\n', '\r']);
-        if let Some(header) = Header::of(bare) {
-            inside = header.profile() == Some(name);
-        }
-        if inside && !is_skipped(bare) {
-            place = at;
-        }
-    }
-    let end = line_end(text);
-    let (head, tail) = text.split_at(place);
-    let gap = if head.ends_with('\n') { "" } else { end };
-    format!("{head}{gap}{key} = {value}{end}{tail}")
+/// Where a key of a profile is changed.
+struct Place {
+    /// The end of the last line that the profile's last section has.
+    end: usize,
+    /// The blanks before the section's last key.
+    indent: String,
+    /// The value that counts: that of the last line with the key.
+    value: Option<std::ops::Range<usize>>,
 }
 
-/// Another value for a key, in the line that counts: the last of the profile's that has it. What
-/// stands before the value, and a comment after it, is kept.
-fn change(text: &str, name: &str, key: &str, value: &str) -> String {
-    let (mut inside, mut at, mut found) = (false, 0, None);
-    for line in text.split_inclusive('\n') {
-        let bare = line.trim_end_matches(['\n', '\r']);
-        if let Some(header) = Header::of(bare) {
-            inside = header.profile() == Some(name);
-        } else if inside
-            && !is_skipped(bare)
-            && !bare.starts_with(BLANK)
-            && let Some((left, right)) = bare.split_once('=')
-            && left.trim_matches(BLANK).eq_ignore_ascii_case(key)
-        {
-            let start = at + left.len() + 1;
-            let start = start + (right.len() - right.trim_start_matches(BLANK).len());
-            let right = right.trim_start_matches(BLANK);
-            let comment = right
-                .char_indices()
-                .zip(right.chars().skip(1))
-                .find(|((_, blank), mark)| BLANK.contains(blank) && "#;".contains(*mark))
-                .map_or(right.len(), |((at, _), _)| at);
-            let length = right.get(..comment).unwrap_or_default().trim_end_matches(BLANK).len();
-            found = Some(start..start + length);
+impl Place {
+    fn of(text: &str, name: &str, key: &str) -> Self {
+        let Document { sections, .. } = ini::parse(text);
+        let is_it = |section: &&Section| {
+            Name::of(Kind::Config, &section.header).0 == Name::Profile(name.to_owned())
+        };
+        let sections: Vec<&Section> = sections.iter().filter(is_it).collect();
+        let last = sections.last();
+        let last_entry: Option<&Entry> = last.and_then(|section| section.entries.last());
+        let header = last.map_or(text.len(), |section| section.range.end);
+        let line = last_entry.and_then(|entry| text.get(entry.range.clone())).unwrap_or_default();
+        let indent = &line[..line.len() - line.trim_start_matches(ini::is_blank).len()];
+        let entries = sections.iter().flat_map(|section| &section.entries);
+        let found = entries.rev().find(|entry| entry.key == key);
+        Self {
+            end: last_entry.map_or(header, |entry| entry.range.end),
+            indent: indent.to_owned(),
+            value: found.filter(|entry| !entry.continued).map(|entry| {
+                // A comment behind the value stays.
+                let shown = text.get(entry.place.clone()).unwrap_or_default();
+                entry.place.start..entry.place.start + value(key, shown).len()
+            }),
         }
-        at += line.len();
     }
-    let mut text = text.to_owned();
-    if let Some(range) = found {
-        text.replace_range(range, value);
+
+    /// A new key, below the section's last.
+    fn insert(&self, text: &mut String, key: &str, value: &str) {
+        let end = line_end(text);
+        let head = text.get(..self.end).unwrap_or_default();
+        let gap = if head.ends_with(['\n', '\r']) { "" } else { end };
+        text.insert_str(self.end, &format!("{gap}{}{key} = {value}{end}", self.indent));
     }
-    text
+
+    /// Another value; what stands before it, and a comment after it, is kept.
+    fn change(&self, text: &mut String, value: &str) {
+        if let Some(range) = &self.value {
+            text.replace_range(range.clone(), value);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -317,7 +309,24 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_not_understood_is_left_alone() {
-        assert_eq!(add_profile("secret\n", "a", &[]).unwrap_err().class, Class::Other);
+    fn a_profile_with_a_line_that_is_not_understood_is_left_alone() {
+        for odd in ["[profile a]\nsecret\n", "[profile a\nregion = x\n"] {
+            let error = add_profile(odd, "a", &[]).unwrap_err();
+            assert_eq!(error.class, Class::Other);
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
+            assert_eq!(add_profile(odd, "b", &[]).unwrap(), format!("{odd}\n[profile b]\n"));
+        }
+    }
+
+    #[test]
+    fn a_quoted_section_and_an_indented_one_are_changed_in_their_place() {
+        for (before, name, after) in [
+            ("[profile \"a\"]\nx = 1\n", "a", "[profile \"a\"]\nx = 1\nregion = y\n"),
+            ("[profile 'My Mac']\n", "My Mac", "[profile 'My Mac']\nregion = y\n"),
+            ("[profile a] text\n  x: 1\n\n", "a", "[profile a] text\n  x: 1\n  region = y\n\n"),
+            ("[profile a]\n  Region : x # z\n", "a", "[profile a]\n  Region : y # z\n"),
+        ] {
+            assert_eq!(set_profile(before, name, &[("region", "y")]).unwrap(), after);
+        }
     }
 }

@@ -4,7 +4,11 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `read` | the files, parsed by `aws-config` |
+//! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
+//! | `words` | the words of a line, as a shell takes them |
+//! | `sections` | one file's sections by name, and remarks on them |
+//! | `read` | the two files: where they lie, and what they say together |
+//! | `missing` | the error for a profile that is nowhere |
 //! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
 //! | `base` | which credentials a chain of profiles starts from |
 //! | `own_command` | a `credential_process` that is this program |
@@ -28,12 +32,14 @@ mod device;
 pub mod edit;
 mod explain;
 mod host;
-mod lines;
+mod ini;
+mod missing;
 mod outrank;
 mod own_command;
 mod plan;
 mod read;
 mod role;
+mod sections;
 mod settings;
 mod sso;
 mod step;
@@ -41,6 +47,7 @@ mod sts;
 #[cfg(test)]
 mod tests;
 mod variant;
+mod words;
 
 pub use base::{Base, Token};
 pub use before_process::{BeforeProcess, before_process};
@@ -50,8 +57,9 @@ pub use edit::ACCESS_KEY;
 pub use host::{container, origin};
 pub use own_command::comes_back;
 pub use plan::{Ask, Plan, plan};
-pub use read::{FILE_LIMIT, Files, Profiles, locate, read};
+pub use read::{AccessKey, FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;
+pub use sections::{About, Remark};
 pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, places};

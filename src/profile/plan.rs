@@ -26,8 +26,9 @@ use std::time::Duration;
 
 use super::base::{Base, Chain, Token, walk};
 use super::own_command::{self, comes_back};
-use super::read::{Profiles, plain};
+use super::read::Profiles;
 use super::role::{self, Role};
+use super::sections::plain;
 use super::settings::{
     Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits, variable,
 };
@@ -113,7 +114,7 @@ fn plan_within(
 
     // The roles, from the base's end. The last is what the plan ends with, on whichever profile.
     let mut with_role = Vec::new();
-    for link in chain.links.iter().rev() {
+    for link in chain.links.iter().rev().skip(usize::from(chain.end_without_role)) {
         let own_env = std::ptr::eq(link, asked_for).then_some(env);
         if let Some(role) = role::of(link, own_env)? {
             with_role.push((role, link));

@@ -1,25 +1,17 @@
-//! The two files, read by us and parsed by `aws-config`.
+//! The two files: where they lie, and what they say together. A setting of the credentials file outranks
+//! that of the config file, as in the AWS CLI.
 //!
-//! We read them because the SDK's own loader takes an unreadable file for an empty one. We do not
-//! parse them, so that a profile means here what it means to the AWS SDKs; the price is that some
-//! sections which the AWS CLI (Python's configparser) accepts are passed over. Those are found by a
-//! scan of the headers and reported where they matter: in "no such profile" and by `doctor`.
+//! No file is refused for a line: one that is not understood is an error for the profile whose section
+//! it stands in, and for no other.
 
-use std::collections::{BTreeMap, HashMap};
-use std::error::Error as _;
+use std::collections::HashMap;
 use std::fmt;
-use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::pin::pin;
-use std::task::{Context, Poll, Waker};
 
-use aws_config::profile::{ProfileFileLoadError, ProfileSet};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use aws_runtime::env_config::property::PropertiesKey;
-
-use super::lines::{Header, is_identifier};
+use super::ini::{self, Fault};
+use super::sections::{Kind, Remark, Sections, plain, value};
 use crate::env::Env;
-use crate::error::{Error, Reason, Result, os_text};
+use crate::error::{Error, Result, os_text};
 use crate::file::{self, ReadError};
 
 /// The most bytes that a config or credentials file may have.
@@ -57,14 +49,9 @@ pub fn locate(env: &Env, home: Option<&Path>) -> Files {
 ///
 /// The credentials file may hold keys in the clear, so this type has no content in its `Debug`.
 pub struct Profiles {
-    set: ProfileSet,
     files: Files,
-    ignored: Vec<String>,
-    /// The profile that each line of `ignored` is about.
-    ignored_names: Vec<String>,
-    /// Profiles under two spellings in one file: which of two values counts is left to chance.
-    /// With the place of the line in `ignored` that says so.
-    doubled: BTreeMap<String, usize>,
+    config: Sections,
+    credentials: Sections,
 }
 
 impl fmt::Debug for Profiles {
@@ -77,11 +64,11 @@ impl fmt::Debug for Profiles {
 ///
 /// # Errors
 /// [`crate::error::Class::Other`], naming the path and where possible the line, never the content:
-/// a file that cannot be read, is over [`FILE_LIMIT`], is not UTF-8, or is not understood.
+/// a file that cannot be read, is over [`FILE_LIMIT`] or is not UTF-8.
 pub fn read(files: &Files) -> Result<Profiles> {
     let config = load(files.config.as_deref())?;
     let credentials = load(files.credentials.as_deref())?;
-    Profiles::parse(files, &config, &credentials)
+    Ok(Profiles::parse(files, &config, &credentials))
 }
 
 /// The text of one file, without a byte order mark.
@@ -126,86 +113,114 @@ fn is_null(path: &Path) -> bool {
 }
 
 impl Profiles {
-    /// Parses the contents of both files; `files` only names them in what is said.
-    ///
-    /// # Errors
-    /// As [`read`].
-    pub fn parse(files: &Files, config: &str, credentials: &str) -> Result<Self> {
-        let set = parse(&[
-            (EnvConfigFileKind::Config, config),
-            (EnvConfigFileKind::Credentials, credentials),
-        ])
-        .map_err(|error| {
-            // The parser names no file for contents: the one that fails alone is the one.
-            let alone = [
-                (EnvConfigFileKind::Config, config, &files.config),
-                (EnvConfigFileKind::Credentials, credentials, &files.credentials),
-            ];
-            for (kind, text, path) in alone {
-                if let Err(error) = parse(&[(kind, text)]) {
-                    return not_understood(path.as_deref(), &error);
-                }
-            }
-            not_understood(None, &error)
-        })?;
-        let mut profiles = Self {
-            set,
+    /// Parses the contents of both files, without a byte order mark; `files` only names them in what is
+    /// said.
+    pub fn parse(files: &Files, config: &str, credentials: &str) -> Self {
+        Self {
             files: files.clone(),
-            ignored: Vec::new(),
-            ignored_names: Vec::new(),
-            doubled: BTreeMap::new(),
-        };
-        profiles.scan(EnvConfigFileKind::Config, config);
-        profiles.scan(EnvConfigFileKind::Credentials, credentials);
-        Ok(profiles)
+            config: Sections::parse(Kind::Config, files.config.as_deref(), config),
+            credentials: Sections::parse(
+                Kind::Credentials,
+                files.credentials.as_deref(),
+                credentials,
+            ),
+        }
     }
 
     /// The names of all profiles in the files, sorted.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.set.profiles().map(str::to_owned).collect();
+        let mut names: Vec<_> = self.config.names().chain(self.credentials.names()).collect();
         names.sort_unstable();
-        names
+        names.dedup();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// True if the profile stands in one of the files.
     pub fn has(&self, profile: &str) -> bool {
-        self.set.get_profile(profile).is_some()
+        self.config.has(profile) || self.credentials.has(profile)
     }
 
-    /// A key of a profile's own section, trimmed; an empty one counts as unset.
-    ///
-    /// An indented comment is part of the value above it to the SDK's parser, and none of it to the
-    /// AWS CLI: it is cut off.
+    /// A key of a profile's own section, trimmed, without a comment behind it where it can hold no blank;
+    /// an empty one counts as unset.
     pub fn get(&self, profile: &str, key: &str) -> Option<&str> {
-        without_comment(self.set.get_profile(profile)?.get(key)?)
+        let raw = self.credentials.get(profile, key).or_else(|| self.config.get(profile, key))?;
+        set(key, raw)
+    }
+
+    /// All keys of a profile that are set, as [`Profiles::get`] gives them.
+    pub(super) fn settings(&self, profile: &str) -> impl Iterator<Item = (&str, &str)> {
+        let raw = self.config.settings(profile).chain(self.credentials.settings(profile));
+        // The last that stands for a key counts.
+        let raw: HashMap<&str, &str> = raw.collect();
+        raw.into_iter().filter_map(|(key, raw)| Some((key, set(key, raw)?)))
+    }
+
+    /// The access key of a profile that stands in the clear: the credentials file's, else the config
+    /// file's.
+    pub fn plaintext(&self, profile: &str) -> Option<AccessKey<'_>> {
+        self.access_key(profile, Place::Credentials)
+            .or_else(|| self.access_key(profile, Place::Config))
+    }
+
+    /// The access key of a profile in one file, which is not mixed with the other file's.
+    pub(super) fn access_key(&self, profile: &str, place: Place) -> Option<AccessKey<'_>> {
+        let file = match place {
+            Place::Credentials => &self.credentials,
+            Place::Config => &self.config,
+        };
+        let get = |key: &str| set(key, file.get(profile, key)?);
+        Some(AccessKey {
+            id: get("aws_access_key_id")?,
+            secret: get("aws_secret_access_key"),
+            token: get("aws_security_token").or_else(|| get("aws_session_token")),
+        })
+    }
+
+    /// Checks that each line of a profile is understood.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Other`], naming the file, the line and, where it can be no secret, its text.
+    pub fn understood(&self, profile: &str) -> Result<()> {
+        if let Some(fault) = self.config.fault(profile) {
+            return Err(not_understood(
+                self.files.config.as_deref(),
+                &format!("profile \"{}\"", plain(profile)),
+                fault,
+                Kind::Config,
+            ));
+        }
+        if let Some(fault) = self.credentials.fault(profile) {
+            return Err(not_understood(
+                self.files.credentials.as_deref(),
+                &format!("profile \"{}\"", plain(profile)),
+                fault,
+                Kind::Credentials,
+            ));
+        }
+        Ok(())
     }
 
     /// True if there is a section `[sso-session NAME]`.
     pub fn has_sso_session(&self, name: &str) -> bool {
-        self.set.sso_session(name).is_some()
+        self.config.sso_session(name).is_some()
     }
 
     /// A key of a section `[sso-session NAME]`, as [`Profiles::get`] gives a profile's.
     pub fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
-        without_comment(self.set.sso_session(name)?.get(key)?)
+        set(key, self.config.setting(self.config.sso_session(name)?, key)?)
     }
 
     /// A key below a service in a `[services NAME]` section, as `endpoint_url` below `sts =`.
     pub fn service(&self, services: &str, service: &str, key: &str) -> Option<&str> {
-        let key = PropertiesKey::builder()
-            .section_key("services")
-            .section_name(services)
-            .property_name(service)
-            .sub_property_name(key)
-            .build()
-            .ok()?;
-        let value = self.set.other_sections().get(&key)?.trim();
-        (!value.is_empty()).then_some(value)
+        let raw = self.config.setting(self.config.services(services)?, service)?;
+        let settings = ini::nested(raw)?.ok()?;
+        let (_, raw) = settings.into_iter().rev().find(|(name, _)| *name == key)?;
+        set(key, raw)
     }
 
-    /// A sentence on each section that stands in the files and does not count.
-    pub fn ignored(&self) -> &[String] {
-        &self.ignored
+    /// What is worth a remark in the files: the config file's first.
+    pub fn remarks(&self) -> impl Iterator<Item = &Remark> {
+        self.config.remarks.iter().chain(&self.credentials.remarks)
     }
 
     /// Where the profiles come from.
@@ -213,179 +228,56 @@ impl Profiles {
         &self.files
     }
 
-    /// True if the profile stands under two spellings in one file: which values count is left to chance.
-    pub fn is_doubled(&self, profile: &str) -> bool {
-        self.doubled.contains_key(profile)
-    }
-
     /// The sentence on a profile that stands under two spellings in one file.
-    pub(super) fn doubled(&self, profile: &str) -> Option<&str> {
-        self.ignored.get(*self.doubled.get(profile)?).map(String::as_str)
-    }
-
-    /// What is ignored of a profile, by its exact name or by one that differs in case.
-    pub(super) fn ignored_about(&self, profile: &str) -> Option<&str> {
-        let names = || self.ignored_names.iter();
-        let at = names()
-            .position(|name| name == profile)
-            .or_else(|| names().position(|name| name.eq_ignore_ascii_case(profile)))?;
-        self.ignored.get(at).map(String::as_str)
-    }
-
-    /// Collects what the parser passes over, by the headers alone.
-    fn scan(&mut self, kind: EnvConfigFileKind, text: &str) {
-        let in_config = matches!(kind, EnvConfigFileKind::Config);
-        let path = if in_config { &self.files.config } else { &self.files.credentials };
-        let path = path.as_deref().map_or("the file".into(), Path::to_string_lossy).into_owned();
-        let mut spellings: HashMap<&str, (&str, bool)> = HashMap::new();
-        for (number, line) in text.lines().enumerate() {
-            let Some(header) = Header::of(line) else { continue };
-            let name = plain(header.name.trim_matches(['"', '\'']));
-            let reason = match (in_config, header.prefix) {
-                // Sections of the AWS CLI's own.
-                (true, None) if matches!(header.name, "preview" | "plugins") => continue,
-                (true, None) if header.name != "default" => {
-                    format!("is ignored, the AWS config wants [profile {name}]")
-                }
-                (true, Some("profile")) | (false, None) if !is_identifier(header.name) => {
-                    "is ignored, the AWS SDKs take no such name".to_owned()
-                }
-                (true, Some(word)) if word != "profile" && word.eq_ignore_ascii_case("profile") => {
-                    "is ignored, the word is profile in lower case".to_owned()
-                }
-                (false, Some("profile")) => {
-                    format!("is ignored, the credentials file wants [{name}]")
-                }
-                (false, Some(_)) => "is ignored, the AWS SDKs take no such name".to_owned(),
-                (true, Some(word)) if word != "profile" => continue,
-                (_, prefix) => {
-                    let this = (header.inside, prefix.is_some());
-                    let first = *spellings.entry(header.name).or_insert(this);
-                    if first.0 == this.0 {
-                        continue;
-                    }
-                    if first.1 != this.1 {
-                        // The SDK's rule for this one pair, the only one with and without a prefix.
-                        "stands beside another spelling, only [profile default] counts".to_owned()
-                    } else {
-                        self.doubled.insert(header.name.to_owned(), self.ignored.len());
-                        format!("and [{}] are one profile, make them one section", plain(first.0))
-                    }
-                }
-            };
-            let inside = plain(header.inside);
-            self.ignored.push(format!("{path} line {}: [{inside}] {reason}", number + 1));
-            self.ignored_names.push(match (in_config, header.prefix) {
-                (false, Some(prefix)) if prefix != "profile" => format!("{prefix} {name}"),
-                _ => name,
-            });
-        }
+    pub fn doubled(&self, profile: &str) -> Option<&str> {
+        self.config.doubled(profile).or_else(|| self.credentials.doubled(profile))
     }
 }
 
-fn without_comment(value: &str) -> Option<&str> {
-    let end = value
-        .match_indices('\n')
-        .find(|(at, _)| value.get(at + 1..).is_some_and(|rest| rest.starts_with(['#', ';'])))
-        .map_or(value.len(), |(at, _)| at);
-    value.get(..end).map(str::trim).filter(|value| !value.is_empty())
+/// One of the two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Credentials,
+    Config,
 }
 
-/// A name from a file, fit for one line of an error.
-pub(super) fn plain(inside: &str) -> String {
-    inside.chars().filter(|c| !c.is_control()).take(100).collect()
+/// An access key in the clear, as far as it is there.
+pub struct AccessKey<'a> {
+    /// `aws_access_key_id`
+    pub id: &'a str,
+    /// `aws_secret_access_key`
+    pub secret: Option<&'a str>,
+    /// `aws_security_token` (boto's old name, which botocore asks for first) or `aws_session_token`.
+    pub token: Option<&'a str>,
 }
 
-/// Contents that the parser does not take: the line, as far as it tells, and none of its text.
-pub(super) struct NotUnderstood {
-    line: Option<u32>,
+/// A value that is set.
+fn set<'a>(key: &str, raw: &'a str) -> Option<&'a str> {
+    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
 }
 
-/// Parses contents with `aws-config`. Nothing is read and nothing is waited for: with contents at
-/// hand its future is ready when it is first polled, so no runtime is needed.
-pub(super) fn parse(
-    contents: &[(EnvConfigFileKind, &str)],
-) -> std::result::Result<ProfileSet, NotUnderstood> {
-    let mut files = EnvConfigFiles::builder();
-    for (kind, text) in contents {
-        files = files.with_contents(*kind, *text);
-    }
-    let files = files.build();
-    // The SDK's file system is there for its type only; its environment is an empty one.
-    let (fs, env) = (Default::default(), HashMap::<String, String>::new().into());
-    let load = pin!(aws_config::profile::load(&fs, &env, &files, Some("default".into())));
-    match load.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(Ok(set)) => Ok(set),
-        Poll::Ready(Err(error)) => Err(NotUnderstood { line: line_of(&error) }),
-        Poll::Pending => Err(NotUnderstood { line: None }),
-    }
-}
-
-/// The line number in the parser's text, which is all of it that can be told.
-fn line_of(error: &ProfileFileLoadError) -> Option<u32> {
-    let text = error.source()?.to_string();
-    text.split_once("on line ")?.1.split_once(':')?.0.parse().ok()
-}
-
-pub(super) fn not_understood(path: Option<&Path>, error: &NotUnderstood) -> Error {
+/// The error for a line that is not understood.
+fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, kind: Kind) -> Error {
     let path = path.map_or("the AWS config".into(), |path| path.display().to_string());
-    let line = error.line.map_or_else(String::new, |line| format!(" line {line}"));
-    Error::other(format!("{path}{line} is not understood"))
-        .hint("only [profile NAME], KEY = VALUE and comments, with an indent only below a value")
+    let text = match kind {
+        Kind::Config => shown(&fault.text),
+        // Whatever stands there may be a key.
+        Kind::Credentials => String::new(),
+    };
+    Error::other(format!("{path} line {}, of {section}, is not understood{text}", fault.line))
+        .hint("make it KEY = VALUE, or a comment that begins with #")
 }
 
-/// The error for a profile that is nowhere.
-pub(super) fn no_such_profile<'a>(
-    profiles: &'a Profiles,
-    stored: impl Iterator<Item = &'a str>,
-    profile: &str,
-    named_by: Option<&str>,
-) -> Error {
-    let profile = plain(profile);
-    let what = match named_by {
-        Some(by) => format!("no profile \"{profile}\", the source_profile of \"{by}\""),
-        None => format!("no profile \"{profile}\""),
+/// The text of a line, without what may be a secret: a long word of the letters that keys are made of,
+/// and all behind the first word where a secret is named.
+fn shown(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let names_one = ["secret", "token", "password"].iter().any(|name| lower.contains(name));
+    let mask = |(at, word): (usize, &str)| {
+        let key = word.len() >= 16
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-".contains(&b));
+        if key || (names_one && at > 0) { "...".to_owned() } else { word.to_owned() }
     };
-    let slips = (profile.len() / 3).min(2);
-    let near = profiles
-        .set
-        .profiles()
-        .chain(stored)
-        .filter(|name| name.len().abs_diff(profile.len()) <= slips)
-        .map(|name| (distance(&name.to_lowercase(), &profile.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= slips)
-        .min();
-    let mut guessed = true;
-    let hint = if let Some(ignored) = profiles.ignored_about(&profile) {
-        ignored.to_owned()
-    } else if let Some((_, near)) = near {
-        format!("did you mean \"{near}\"?")
-    } else {
-        let places = [&profiles.files.config, &profiles.files.credentials];
-        let places: Vec<_> = places.iter().filter_map(|p| p.as_deref()).collect();
-        match places.as_slice() {
-            [] => "there is no HOME to look for .aws/config in, set AWS_CONFIG_FILE".to_owned(),
-            places => {
-                let places: Vec<_> = places.iter().map(|p| p.display().to_string()).collect();
-                guessed = false;
-                format!("looked in {} and the vault", places.join(", "))
-            }
-        }
-    };
-    Error::not_found(what).because(Reason::NoSuchProfile { guessed }).hint(hint)
-}
-
-/// Edits between two names (Levenshtein), for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    let words: Vec<String> = text.split_whitespace().enumerate().map(mask).collect();
+    format!(": {}", plain(&words.join(" ")))
 }

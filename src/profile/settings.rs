@@ -1,14 +1,16 @@
 //! What holds for one profile: its own section, the sections that it includes, and what `[default]`
-//! lends. Values are looked up, never copied.
+//! lends. Values are borrowed from the files.
 //!
 //! aws-vault 7 merges all of `[default]` into every profile that ends its `include_profile` chain.
 //! Here `[default]` lends settings, and never where credentials come from: a forgotten `role_arn` in
 //! `[default]` would otherwise turn every profile into a role. [`Settings::not_lent`] finds the keys
 //! for which this makes a difference.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::read::{Profiles, plain};
+use super::read::{AccessKey, Place, Profiles};
+use super::sections::plain;
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;
@@ -32,15 +34,18 @@ const LENT: [&str; 15] = [
     "source_identity",
 ];
 
-/// The settings of one profile.
+/// The settings of one profile, resolved once: no question asks the files again, but for the sections
+/// that a setting names (`services`, `sso_session`).
 pub(super) struct Settings<'a> {
     profiles: &'a Profiles,
     /// The profile.
     pub name: &'a str,
     /// The profile and what it includes, nearest first.
-    own: Vec<&'a str>,
-    /// `[default]` and what that includes, as far as not in `own`.
-    lent: Vec<&'a str>,
+    sections: Vec<&'a str>,
+    /// What they set.
+    own: HashMap<&'a str, &'a str>,
+    /// What `[default]` sets, and what that includes, as far as not in `sections`.
+    lent: HashMap<&'a str, &'a str>,
     /// An `include_profile` that leads nowhere. aws-vault says nothing of it.
     pub missing_include: Option<(&'a str, &'a str)>,
 }
@@ -50,22 +55,26 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// [`crate::error::Class::Usage`]: a loop of includes, shown; or more than [`HOPS`] of them.
+    /// [`crate::error::Class::Other`]: a line of the profile, or of one that it includes, is not
+    /// understood.
     pub fn of(profiles: &'a Profiles, name: &'a str) -> Result<Self> {
         let mut this = Self {
             profiles,
             name,
-            own: Vec::with_capacity(2),
-            lent: Vec::new(),
+            sections: Vec::with_capacity(2),
+            own: HashMap::new(),
+            lent: HashMap::new(),
             missing_include: None,
         };
         let mut next = Some(name);
         while let Some(at) = next {
-            if this.own.contains(&at) {
-                this.own.push(at);
-                return Err(looped("include_profile", &this.own));
+            if this.sections.contains(&at) {
+                this.sections.push(at);
+                return Err(looped("include_profile", &this.sections));
             }
-            this.own.push(at);
-            fits("include_profile", &this.own)?;
+            this.sections.push(at);
+            fits("include_profile", &this.sections)?;
+            profiles.understood(at)?;
             next = profiles.get(at, "include_profile");
             if let Some(included) = next
                 && !profiles.has(included)
@@ -74,14 +83,19 @@ impl<'a> Settings<'a> {
                 next = None;
             }
         }
+        for at in &this.sections {
+            merge(&mut this.own, profiles, at);
+        }
         // What [default] includes is lent with it. A loop down there is not this profile's.
+        let mut lenders: Vec<&str> = Vec::new();
         let mut next = Some("default");
         while let Some(at) = next
-            && !this.own.contains(&at)
-            && !this.lent.contains(&at)
+            && !this.sections.contains(&at)
+            && !lenders.contains(&at)
         {
-            this.lent.push(at);
-            fits("include_profile", &this.lent)?;
+            lenders.push(at);
+            fits("include_profile", &lenders)?;
+            merge(&mut this.lent, profiles, at);
             next = profiles.get(at, "include_profile");
         }
         Ok(this)
@@ -89,25 +103,24 @@ impl<'a> Settings<'a> {
 
     /// A key of the profile or of what it includes.
     pub fn own(&self, key: &str) -> Option<&'a str> {
-        self.own.iter().find_map(|at| self.profiles.get(at, key))
+        self.own.get(key).copied()
     }
 
     /// A key that `[default]` may lend, from the profile, its includes or there.
     pub fn any(&self, key: &str) -> Option<&'a str> {
         debug_assert!(LENT.contains(&key));
-        self.own(key).or_else(|| self.lent.iter().find_map(|at| self.profiles.get(at, key)))
+        self.own(key).or_else(|| self.lent.get(key).copied())
     }
 
-    /// The section that holds a key of the profile's own: of two keys that belong together, both are
-    /// to come from one section.
-    pub fn holder(&self, key: &str) -> Option<&'a str> {
-        self.own.iter().copied().find(|at| self.profiles.get(at, key).is_some())
+    /// The access key of the profile in one of the files, and the section that holds it: of the keys that
+    /// belong together all come from one section of one file.
+    pub fn access_key(&self, place: Place) -> Option<(&'a str, AccessKey<'a>)> {
+        self.sections.iter().find_map(|at| Some((*at, self.profiles.access_key(at, place)?)))
     }
 
     /// True if aws-vault would give the profile this key from `[default]`, and we do not.
     pub fn not_lent(&self, key: &str) -> bool {
-        self.own(key).is_none()
-            && self.lent.iter().any(|at| self.profiles.get(at, key).is_some_and(|v| v != self.name))
+        self.own(key).is_none() && self.lent.get(key).is_some_and(|value| *value != self.name)
     }
 
     /// The endpoint for a service (`sts`, `iam`) in the files: that of the `services` section, then
@@ -116,6 +129,13 @@ impl<'a> Settings<'a> {
         self.any("services")
             .and_then(|section| self.profiles.service(section, service, "endpoint_url"))
             .or_else(|| self.any("endpoint_url"))
+    }
+}
+
+/// Adds the settings of a section that are not set nearer.
+fn merge<'a>(into: &mut HashMap<&'a str, &'a str>, profiles: &'a Profiles, section: &str) {
+    for (key, value) in profiles.settings(section) {
+        into.entry(key).or_insert(value);
     }
 }
 

@@ -1,7 +1,9 @@
 //! IAM Identity Center: where people log in, and for which role (AWS SDKs and Tools reference, "IAM
 //! Identity Center credential provider").
 
-use super::read::{Profiles, no_such_profile, plain};
+use super::missing::no_such_profile;
+use super::read::Profiles;
+use super::sections::plain;
 use super::settings::{Settings, fits, looped};
 use super::step::Step;
 use super::sts::{Target, ca_bundle, endpoint};

@@ -274,7 +274,6 @@ mod tests {
             "[default]",
             "",
         );
-        let profiles = profiles.unwrap();
         let settings = Settings::of(&profiles, "default").unwrap();
         let realm = |region| {
             let target = super::target(Some(region), None, &env, &settings).unwrap();

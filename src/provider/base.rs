@@ -199,11 +199,12 @@ impl CredentialSession<'_> {
     }
 
     fn plaintext(&self, profile: &str) -> Result<Credentials> {
-        let get = |key| self.profiles.get(profile, key).map(str::to_owned);
+        let found = self.profiles.plaintext(profile);
+        let found = found.as_ref();
         key(
-            get("aws_access_key_id"),
-            get("aws_secret_access_key"),
-            get("aws_session_token"),
+            found.map(|found| found.id.to_owned()),
+            found.and_then(|found| found.secret).map(str::to_owned),
+            found.and_then(|found| found.token).map(str::to_owned),
             &format!("profile {profile:?}"),
         )
     }
@@ -213,7 +214,8 @@ impl CredentialSession<'_> {
         key(
             get("AWS_ACCESS_KEY_ID"),
             get("AWS_SECRET_ACCESS_KEY"),
-            get("AWS_SESSION_TOKEN"),
+            // boto's old name, which botocore asks for first.
+            get("AWS_SECURITY_TOKEN").or_else(|| get("AWS_SESSION_TOKEN")),
             "the environment",
         )
     }

@@ -270,6 +270,10 @@ fn the_profile_is_added_to_the_aws_config_and_every_other_byte_kept() {
     let section = format!("\r\n[profile prod]\r\n{}", serial.replace('\n', "\r\n"));
     assert_eq!(config_after(&test, &mfa), format!("{others}{section}"));
 
+    let quoted = "[profile \"prod\"] mine\n  region: x\n";
+    let test = vault().config(quoted);
+    assert_eq!(config_after(&test, &mfa), format!("{quoted}  {serial}"));
+
     let test = vault().config("[profile prod]\nmfa_serial = old\nregion = x\n\n# end");
     assert_eq!(config_after(&test, &mfa), format!("[profile prod]\n{serial}region = x\n\n# end"));
 }
@@ -295,13 +299,14 @@ fn the_aws_config_is_left_alone_where_that_is_wanted_or_it_cannot_be_changed() {
     add.expect_error(2, serial).run();
     test.command(["list", "--credentials"]).expect_stdout("").run();
 
-    // A config that is not understood keeps its bytes, and the key is in the vault.
-    let test = vault().config("\u{fffd}[profile\n");
+    // A profile with a line that is not understood keeps its bytes, and the key is in the vault.
+    let odd = "[profile prod\nregion = x\n";
+    let test = vault().config(odd);
     let add = test.command(["add", "prod", "--stdin"]).stdin(json()).expect_stdout("");
     let output = add.expect_status(1).run();
     let said = "vault: error: the key is in the vault, but the AWS config was not changed: ";
     assert!(output.stderr.starts_with(said), "{}", output.stderr);
-    assert_eq!(test.read(".aws/config"), "\u{fffd}[profile\n".as_bytes());
+    assert_eq!(test.read(".aws/config"), odd.as_bytes());
     stored(&test.env("AWS_CONFIG_FILE", "/dev/null"), ACCESS_KEY_ID, SECRET_ACCESS_KEY);
 }
 

@@ -434,8 +434,21 @@ fn who_does_not_answer_is_not_waited_for() {
 #[test]
 fn what_is_wrong_with_the_aws_files_is_told() {
     let (_standin, test) = usual();
-    let found = doctor(&test.clone().config("[demo]\n[profile \"my profile\"]\n"));
+    let found = doctor(&test.clone().config("[demo]\n[profile my profile]\n"));
     assert_eq!(found.of("aws.section").len(), 2, "{:?}", found.of("aws.section"));
+    let odd = "[profile x]\nregion = a # b\n[profile x]\nregion = a\nodd\n";
+    let found = doctor(&test.clone().config(odd));
+    let said = ["aws.cli", "aws.comment"].map(|check| found.of(check)).concat();
+    let said: Vec<_> = said.iter().map(|(mark, text)| format!("{mark} {text}")).collect();
+    assert_eq!(
+        said,
+        [
+            "problem [HOME]/.aws/config line 3: [profile x] stands twice, for which the AWS CLI refuses the file",
+            "problem [HOME]/.aws/config line 4: region stands twice, for which the AWS CLI refuses the file",
+            "problem [HOME]/.aws/config line 5: is not understood, and the AWS CLI refuses the file",
+            "note [HOME]/.aws/config line 2: behind region, the AWS CLI takes the comment for a part of it",
+        ]
+    );
     doctor(&test.clone().file(".aws/config", b"[profile x]\n\xff\n", 0o600)).has(
         "aws.config",
         "problem",

@@ -168,19 +168,11 @@ fn a_duration_that_cannot_be_right_is_a_usage_error() {
 #[test]
 fn an_aws_config_that_cannot_be_read_is_an_error_and_not_an_empty_one() {
     let config = |bytes: &[u8]| demo(DEMO_VAULT).file(".aws/config", bytes, 0o600);
-    let hint = "vault: hint: only [profile NAME], KEY = VALUE and comments, with an indent only \
-                below a value\n";
-    for (bytes, what) in [
-        (&b"# fine\n[profile \xff]\n"[..], "cannot read [HOME]/.aws/config: line 2 is not UTF-8\n"),
-        (b"[profile x]\n[profile\n", "[HOME]/.aws/config line 2 is not understood\n"),
-        (b"before = any\n", "[HOME]/.aws/config line 1 is not understood\n"),
-    ] {
-        let hint = if what.contains("understood") { hint } else { "" };
-        let error = format!("vault: error: {what}{hint}");
-        fails(&config(bytes), "exec --json demo", 1, &error);
-        fails(&config(bytes), "list", 1, &error);
-        fails(&config(bytes), "exec demo true", 125, &error);
-    }
+    let bytes = b"# fine\n[profile \xff]\n";
+    let error = "vault: error: cannot read [HOME]/.aws/config: line 2 is not UTF-8\n";
+    fails(&config(bytes), "exec --json demo", 1, error);
+    fails(&config(bytes), "list", 1, error);
+    fails(&config(bytes), "exec demo true", 125, error);
     let large = "vault: error: cannot read [HOME]/.aws/config: larger than 1 MiB\n";
     fails(&config(&vec![b'#'; 1024 * 1024 + 1]), "list", 1, large);
     let directory = demo(DEMO_VAULT).file(".aws/config/file", "", 0o600);

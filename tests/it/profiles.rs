@@ -164,7 +164,7 @@ fn a_source_profile_that_names_itself_means_its_own_key() {
 fn a_profile_that_is_nowhere_is_said_with_what_may_be_meant() {
     let config = "\
 [plain]
-[profile \"my profile\"]
+[profile my profile]
 [Profile upper]
 [profile production]
 [profile lost]
@@ -189,7 +189,7 @@ source_profile = nowhere
         (
             "my profile",
             "vault: error: no profile \"my profile\"\nvault: hint: [HOME]/.aws/config line 2: \
-             [profile \"my profile\"] is ignored, the AWS SDKs take no such name\n",
+             [profile my profile] is ignored, a name with a blank has quotes: [profile \"NAME\"]\n",
         ),
         (
             "upper",
@@ -234,22 +234,11 @@ fn the_files_may_lie_elsewhere() {
 }
 
 #[test]
-fn a_file_that_cannot_be_understood_is_an_error_that_names_it_and_quotes_nothing() {
-    for (contents, stderr) in [
-        (
-            &b"[profile p]\nsecret \xff\n"[..],
-            "vault: error: cannot read [HOME]/.aws/credentials: line 2 is not UTF-8\n",
-        ),
-        (
-            b"[p]\nsecret that is no setting\n",
-            "vault: error: [HOME]/.aws/credentials line 2 is not understood\n\
-             vault: hint: only [profile NAME], KEY = VALUE and comments, with an indent only below a \
-             value\n",
-        ),
-    ] {
-        let test = Test::new().vault_with("demo").file(".aws/credentials", contents, 0o600);
-        key_of(&test, "demo").expect_error(1, stderr).run();
-    }
+fn a_file_that_cannot_be_read_is_an_error_that_names_it_and_quotes_nothing() {
+    let test =
+        Test::new().vault_with("demo").file(".aws/credentials", b"[p]\nsecret \xff\n", 0o600);
+    let stderr = "vault: error: cannot read [HOME]/.aws/credentials: line 2 is not UTF-8\n";
+    key_of(&test, "demo").expect_error(1, stderr).run();
     let test = Test::new().vault_with("demo").file(".aws/config/file", "", 0o600);
     key_of(&test, "demo")
         .expect_error(1, "vault: error: cannot read [HOME]/.aws/config: not a regular file\n")
@@ -258,6 +247,60 @@ fn a_file_that_cannot_be_understood_is_an_error_that_names_it_and_quotes_nothing
     key_of(&test, "demo")
         .expect_error(1, "vault: error: cannot read [HOME]/.aws/config: larger than 1 MiB\n")
         .run();
+}
+
+#[test]
+fn a_line_that_is_not_understood_is_an_error_for_its_own_profile_only() {
+    let hint = "vault: hint: make it KEY = VALUE, or a comment that begins with #\n";
+    let stderr =
+        "vault: error: [HOME]/.aws/credentials line 2, of profile \"p\", is not understood\n";
+    let test = Test::new().vault_with("demo").stored("p", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let test = test.aws_credentials("[p]\nsecret that is no setting\n");
+    key_of(&test, "p").expect_error(1, &format!("{stderr}{hint}")).run();
+    key_of(&test, "demo").expect_stdout(key_json()).expect_stderr("").run();
+
+    let stderr = "vault: error: [HOME]/.aws/config line 3, of profile \"p\", is not understood: region us-east-1\n";
+    let test = test.aws_credentials("").config("before = any\n[profile p]\nregion us-east-1\n");
+    key_of(&test, "p").expect_error(1, &format!("{stderr}{hint}")).run();
+    key_of(&test, "demo").expect_stdout(key_json()).expect_stderr("").run();
+}
+
+#[test]
+fn a_file_is_read_as_the_aws_cli_reads_it() {
+    let config = "\
+  # an indented comment before the first key
+[profile 'My MacBook Pro'] with text behind
+  source_profile: demo
+  region: eu-west-1
+  s3 =
+    # a comment inside
+    max_concurrent_requests = 20
+";
+    let test = Test::new().vault_with("demo").config(config);
+    test.command(["exec", "-n", "My MacBook Pro", "sh", "-c", "echo $AWS_REGION"])
+        .expect_stdout("eu-west-1\n")
+        .expect_stderr("")
+        .run();
+}
+
+#[test]
+fn a_role_under_a_quoted_name_is_assumed_where_the_vault_has_a_key_of_that_name() {
+    let standin = scene::sts();
+    let config = "[profile \"demo\"]\nrole_arn = arn:aws:iam::123456789012:role/deploy\n";
+    scene::with(&standin, config).command(["exec", "--json", "demo"]).expect_stderr("").run();
+    assert_same(
+        "log",
+        "AssumeRole by key role=role/deploy name=vault-demo duration=3600: ok\n",
+        &log(&standin),
+    );
+}
+
+#[test]
+fn a_quoted_semicolon_is_part_of_a_credential_process() {
+    let test = Test::new()
+        .file("key.json", process_json(), 0o600)
+        .config("[profile p]\ncredential_process = sh -c 'exec 2>&1 ; cat key.json # it'\n");
+    key_of(&test, "p").expect_stdout(key_json()).expect_stderr("").run();
 }
 
 #[test]

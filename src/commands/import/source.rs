@@ -27,7 +27,7 @@ pub fn find<'a>(
         Source::Pass => entries(args, profile, context),
         Source::Credentials => {
             let path = credentials_file(context)?;
-            let items = plaintext::items(&path, &credentials_text(&path)?)?;
+            let items = plaintext::items(&path, &credentials_text(&path)?);
             Ok(Box::new(|| Ok(items)))
         }
         Source::Csv => {

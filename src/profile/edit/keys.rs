@@ -1,13 +1,11 @@
 //! Access keys in the credentials file: which lines they are, and the file without them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use aws_config::profile::ProfileSet;
-use aws_runtime::env_config::file::EnvConfigFileKind;
-
-use super::super::lines::{BLANK, Header, is_skipped};
-use super::super::read;
+use super::super::ini;
+use super::super::sections::{Kind, Name, Sections};
+use super::split_mark;
 use crate::error::{Error, Result};
 
 /// The two settings that make a long-term access key.
@@ -16,8 +14,9 @@ pub const ACCESS_KEY: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"]
 /// True if both halves of the profile's key stand there once, each in a line of its own: then these
 /// lines are the key, and nothing else.
 pub fn has_plain_key(contents: &str, name: &str) -> bool {
-    let lines = key_lines(contents, name);
-    !doubled(contents).contains(name)
+    let (_, text) = split_mark(contents);
+    let lines = key_lines(text, name);
+    parse(text).doubled(name).is_none()
         && lines.iter().all(|line| line.whole)
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
 }
@@ -25,65 +24,36 @@ pub fn has_plain_key(contents: &str, name: &str) -> bool {
 /// The credentials file's text without the lines of these profiles' access keys.
 ///
 /// # Errors
-/// [`crate::error::Class::Other`]: the file is not understood, or would mean something else in another
-/// place.
+/// [`crate::error::Class::Other`]: the file would mean something else in another place.
 pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
-    if names.is_empty() {
-        return Ok(contents.to_owned());
-    }
-    let before = parse(contents)?;
-    let doubled = doubled(contents);
+    let (mark, text) = split_mark(contents);
     let mut ranges: Vec<Range<usize>> =
-        names.iter().flat_map(|name| key_lines(contents, name)).map(|line| line.range).collect();
+        names.iter().flat_map(|name| key_lines(text, name)).map(|line| line.range).collect();
     ranges.sort_by_key(|range| range.start);
-    let mut after = contents.to_owned();
+    let mut after = text.to_owned();
     for range in ranges.into_iter().rev() {
         after.replace_range(range, "");
     }
-    let parsed = parse(&after)?;
-    let named = |profile: &str| names.iter().any(|name| name == profile);
-    let settings: BTreeSet<String> = contents
-        .lines()
-        .filter_map(|line| line.split_once('='))
-        .map(|(key, _)| key.trim_matches(BLANK).to_ascii_lowercase())
-        .collect();
-    let is_done = |profile: &str| {
-        let (before, after) = (before.get_profile(profile), parsed.get_profile(profile));
-        let (Some(old), Some(new)) = (before, after) else { return false };
-        if !named(profile) {
-            return old == new;
-        }
-        settings.iter().all(|key| match ACCESS_KEY.contains(&key.as_str()) {
-            true => new.get(key).is_none(),
-            false => new.get(key) == old.get(key),
-        })
+    let (before, parsed) = (parse(text), parse(&after));
+    let settings = |sections: &Sections, name: &str| -> BTreeMap<String, String> {
+        sections.settings(name).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
     };
-    let done = before.profiles().count() == parsed.profiles().count()
-        // Two spellings of one name are merged in no certain order: nothing to compare.
-        && before.profiles().all(|profile| doubled.contains(profile) || is_done(profile));
+    let is_done = |name: &String| {
+        let mut expected = settings(&before, name);
+        expected.retain(|key, _| !ACCESS_KEY.contains(&key.as_str()));
+        before.has(name) == parsed.has(name) && settings(&parsed, name) == expected
+    };
+    let named = |profile: &str| names.iter().any(|name| name == profile);
+    let done = before.same_but(&parsed, named) && names.iter().all(is_done);
     match done {
-        true => Ok(after),
+        true => Ok(format!("{mark}{after}")),
         false => Err(Error::other("cannot take the keys out of the AWS credentials file")
             .hint("take them out in an editor")),
     }
 }
 
-fn parse(contents: &str) -> Result<ProfileSet> {
-    let text = contents.strip_prefix('\u{feff}').unwrap_or(contents);
-    read::parse(&[(EnvConfigFileKind::Credentials, text)])
-        .map_err(|error| read::not_understood(None, &error))
-}
-
-/// The profiles that stand under two spellings.
-fn doubled(contents: &str) -> BTreeSet<&str> {
-    let mut first: BTreeMap<&str, &str> = BTreeMap::new();
-    let text = contents.strip_prefix('\u{feff}').unwrap_or(contents);
-    let headers = text.lines().filter_map(Header::of);
-    let names = headers.filter_map(|header| {
-        let name = header.credentials()?;
-        (*first.entry(name).or_insert(header.inside) != header.inside).then_some(name)
-    });
-    names.collect()
+fn parse(text: &str) -> Sections {
+    Sections::parse(Kind::Credentials, None, text)
 }
 
 /// A line with half of an access key.
@@ -95,37 +65,17 @@ struct KeyLine {
     whole: bool,
 }
 
-fn key_lines(contents: &str, name: &str) -> Vec<KeyLine> {
-    let (mut inside, mut at, mut found) = (false, 0, Vec::<KeyLine>::new());
-    // The last setting was one of the key's, so an indented line is more of it.
-    let mut open = false;
-    for line in contents.split_inclusive('\n') {
-        let start = at;
-        at += line.len();
-        let bare = line.trim_end_matches(['\n', '\r']);
-        let bare = if start == 0 { bare.trim_start_matches('\u{feff}') } else { bare };
-        if is_skipped(bare) {
-            continue;
-        }
-        if bare.starts_with(BLANK) {
-            if let Some(last) = found.last_mut().filter(|_| open) {
-                last.whole = false;
-            }
-            continue;
-        }
-        open = false;
-        if let Some(header) = Header::of(bare) {
-            inside = header.credentials() == Some(name);
-        } else if inside
-            && let Some((left, _)) = bare.split_once('=')
-            && let left = left.trim_matches(BLANK)
-            && let Some(key) = ACCESS_KEY.iter().find(|key| left.eq_ignore_ascii_case(key))
-        {
-            found.push(KeyLine { key, range: start..at, whole: true });
-            open = true;
-        }
-    }
-    found
+fn key_lines(text: &str, name: &str) -> Vec<KeyLine> {
+    let sections = ini::parse(text).sections;
+    let is_it =
+        |header: &str| Name::of(Kind::Credentials, header).0 == Name::Profile(name.to_owned());
+    let entries =
+        sections.into_iter().filter(|section| is_it(&section.header)).flat_map(|s| s.entries);
+    let line = |entry: ini::Entry| {
+        let key = ACCESS_KEY.iter().find(|key| **key == entry.key)?;
+        Some(KeyLine { key, range: entry.range, whole: !entry.continued })
+    };
+    entries.filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -155,6 +105,11 @@ mod tests {
             ),
             (format!("[ a ]\n{KEY}"), "[ a ]\n".into()),
             (format!("[a]\ns3 =\n  max = 1\n{KEY}"), "[a]\ns3 =\n  max = 1\n".into()),
+            (format!("[a]\n{KEY}  # no more of it\n"), "[a]\n  # no more of it\n".into()),
+            (
+                "[a]\n  aws_access_key_id: x\n  aws_secret_access_key: z\n  r=y".into(),
+                "[a]\n  r=y".into(),
+            ),
         ] {
             assert!(has_plain_key(&before, "a"), "{before}");
             assert_eq!(without(&before, &["a"]).unwrap(), after);
@@ -170,7 +125,6 @@ mod tests {
             format!("[a]\n{KEY}{KEY}"),
             format!("[a]\n{KEY}[b]\n[a]\n{KEY}"),
             format!("[a]\n{KEY}[ a ]\nregion = x\n"),
-            format!("[a]\n{KEY}  # more of it\n"),
             format!("[a]\n{KEY}\n; between\n  more\n"),
             "[a]\naws_access_key_id = x\n".to_owned(),
             format!("[profile a]\n{KEY}"),
@@ -193,10 +147,23 @@ mod tests {
     }
 
     #[test]
-    fn what_would_mean_something_else_afterwards_is_refused() {
-        // The indented line would go on above.
-        let odd = format!("[a]\nregion = x\n{KEY}  more\n");
-        assert_eq!(without(&odd, &["a"]).unwrap_err().class, crate::error::Class::Other);
-        assert_eq!(without("secret\n", &["a"]).unwrap_err().class, crate::error::Class::Other);
+    fn a_name_may_have_blanks_and_another_section_may_be_odd() {
+        let odd = "no setting\n[b]\nnor this\n[b]\n";
+        let file = format!("{odd}[my key]\n{KEY}");
+        assert!(has_plain_key(&file, "my key"));
+        assert_eq!(without(&file, &["my key"]).unwrap(), format!("{odd}[my key]\n"));
+        assert_eq!(without(odd, &["a"]).unwrap(), odd);
+    }
+
+    #[test]
+    fn a_value_goes_with_the_lines_that_continue_it() {
+        let odd = format!("[a]\nregion = x\n{KEY}  more\n\n  and more\noutput = y\n");
+        assert_eq!(without(&odd, &["a"]).unwrap(), "[a]\nregion = x\noutput = y\n");
+    }
+
+    #[test]
+    fn a_profile_that_would_have_another_key_afterwards_is_left_alone() {
+        let lent = format!("[DEFAULT]\n{KEY}[a]\n{KEY}");
+        assert_eq!(without(&lent, &["a"]).unwrap_err().class, crate::error::Class::Other);
     }
 }

@@ -192,15 +192,15 @@ fn profiles_that_are_nowhere() {
             ..case
         },
         Case {
-            says: "a quoted name, which the AWS CLI takes",
-            config: "\n[profile \"my profile\"]\n",
+            says: "a name with a blank and no quotes",
+            config: "\n[profile my profile]\n",
             ask: "my profile",
             gives: "error 3: no profile \"my profile\"
-                hint: /h/.aws/config line 2: [profile \"my profile\"] is ignored, the AWS SDKs take no such name",
+                hint: /h/.aws/config line 2: [profile my profile] is ignored, a name with a blank has quotes: [profile \"NAME\"]",
             ..case
         },
         Case {
-            says: "the same with a key in the vault is no error",
+            says: "a quoted name",
             config: "[profile \"my profile\"]\n",
             stored: &["my profile"],
             ask: "my profile",
@@ -211,7 +211,7 @@ fn profiles_that_are_nowhere() {
             says: "a prefix in the credentials file",
             credentials: "[profile prod]\naws_access_key_id = x\n",
             gives: "error 3: no profile \"prod\"
-                hint: /h/.aws/credentials line 1: [profile prod] is ignored, the credentials file wants [prod]",
+                hint: /h/.aws/credentials line 1: [profile prod] is a profile with this whole name, the credentials file wants [prod]",
             ..case
         },
         Case {
@@ -287,9 +287,16 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
             ..case
         },
         Case {
-            says: "credential_process before them",
+            says: "credential_process behind those of the credentials file",
             config: "[profile a]\ncredential_process = /opt/creds --for \"a b\"\n",
             credentials: keys,
+            gives: "plaintext a\nsession 1h\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "credential_process before those of the config file",
+            config: "[profile a]\ncredential_process = /opt/creds --for \"a b\"\n\
+                     aws_access_key_id = x\naws_secret_access_key = y\n",
             gives: "process a: /opt/creds --for \"a b\"\nsession 1h\nsts us-east-1",
             ..case
         },

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{FILE_LIMIT, locate, read};
+use super::super::{About, FILE_LIMIT, locate, read};
 use super::*;
 
 fn parsed(config: &str, credentials: &str) -> Profiles {
-    Profiles::parse(&files(), config, credentials).unwrap()
+    Profiles::parse(&files(), config, credentials)
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn files_lie_where_variables_say_or_below_the_home() {
 
 #[test]
 fn a_home_that_is_not_there_is_said() {
-    let none = Profiles::parse(&Files::default(), "", "").unwrap();
+    let none = Profiles::parse(&Files::default(), "", "");
     let error = plan(&none, &Env::default(), &BTreeSet::new(), &asked("a")).unwrap_err();
     assert_eq!(
         error.hint.as_deref(),
@@ -64,7 +64,6 @@ fn missing_files_are_empty_and_unreadable_ones_are_errors() {
         error.what.replace(at.to_str().unwrap(), "")
     };
     assert_eq!(error(b"[profile a]\nregion = \xff\n"), "cannot read /config: line 2 is not UTF-8");
-    assert_eq!(error(b"[profile a]\n\nsecret words\n"), "/config line 3 is not understood");
     let large = vec![b'\n'; usize::try_from(FILE_LIMIT).unwrap() + 1];
     assert_eq!(error(&large), "cannot read /config: larger than 1 MiB");
     let error = read(&files(&at)).unwrap_err();
@@ -73,22 +72,163 @@ fn missing_files_are_empty_and_unreadable_ones_are_errors() {
 }
 
 #[test]
-fn lines_that_are_not_understood_are_numbered_and_not_quoted() {
+fn a_line_that_is_not_understood_spoils_its_own_profile_and_its_secrets_are_not_quoted() {
+    let hint = "\nhint: make it KEY = VALUE, or a comment that begins with #";
     for (config, credentials, what) in [
-        ("region = x\n", "", "/h/.aws/config line 1 is not understood"),
-        ("[profile a\n", "", "/h/.aws/config line 1 is not understood"),
-        ("[profile a]\n  region = x\n", "", "/h/.aws/config line 2 is not understood"),
         (
-            "[profile a]\n",
-            "[a]\nwJalrXUtnFEMI/K7MDENG\n",
-            "/h/.aws/credentials line 2 is not understood",
+            "[profile b]\n[profile a]\nregion us-east-1\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: region us-east-1",
         ),
-        ("[profile a]\n= x\n", "", "/h/.aws/config line 2 is not understood"),
+        (
+            "[profile b]\n[profile a\n  region = x\n",
+            "",
+            "/h/.aws/config line 2, of profile \"a\", is not understood: [profile a",
+        ),
+        (
+            "[profile b]\n[profile a]\n= wJalrXUtnFEMI/K7MDENG\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: = ...",
+        ),
+        (
+            "[profile b]\n[profile a]\naws_secret_access_key wJalr XUtn\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: aws_secret_access_key ... ...",
+        ),
+        (
+            "[profile b]\n[profile a]\ns3 =\n  x = 1\n  max 2\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: max 2",
+        ),
+        (
+            "[profile b]\n",
+            "[a]\nwJalrXUtnFEMI/K7MDENG\n",
+            "/h/.aws/credentials line 2, of profile \"a\", is not understood",
+        ),
     ] {
-        let error = Profiles::parse(&files(), config, credentials).unwrap_err();
-        assert_eq!(error.what, what);
-        assert!(!format!("{error:?}").contains("wJalr"));
+        let profiles = parsed(config, credentials);
+        let stored = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        let planned = |name| plan(&profiles, &Env::default(), &stored, &asked(name));
+        let error = planned("a").unwrap_err();
+        assert_eq!(error.class.code(), 1);
+        assert_eq!(
+            format!("{}\nhint: {}", error.what, error.hint.unwrap()),
+            format!("{what}{hint}")
+        );
+        planned("b").unwrap();
+        // The AWS CLI refuses all of them.
+        assert!(profiles.remarks().any(|remark| remark.about == About::AwsCli), "{config}");
+        assert!(profiles.remarks().all(|remark| !remark.text.contains("wJalr")));
     }
+}
+
+#[test]
+fn a_line_before_the_first_section_spoils_none() {
+    let profiles = parsed("region = x\n[profile a]\nregion = y\n", "");
+    assert_eq!(profiles.get("a", "region"), Some("y"));
+    assert_eq!(
+        said(&profiles, About::Ignored),
+        [
+            "/h/.aws/config line 1: stands before the first section, where the AWS CLI refuses the file"
+        ]
+    );
+}
+
+/// The remarks of one kind.
+fn said(profiles: &Profiles, about: About) -> Vec<&str> {
+    profiles.remarks().filter(|it| it.about == about).map(|it| it.text.as_str()).collect()
+}
+
+#[test]
+fn what_the_aws_cli_reads_is_read() {
+    let profiles = parsed(
+        "# first\n  ; indented\n[profile a] text\n  region: x-1\n  output = json\n\n[profile b]\ns3 =\n  # note\n  \
+         x = 1\nregion = x-2\n",
+        "",
+    );
+    assert_eq!(profiles.get("a", "region"), Some("x-1"));
+    assert_eq!(profiles.get("a", "output"), Some("json"));
+    assert_eq!(profiles.get("b", "region"), Some("x-2"));
+    assert_eq!(profiles.remarks().count(), 0);
+}
+
+#[test]
+fn names_are_quoted_as_in_a_shell_in_the_config_file_and_as_they_are_in_the_credentials_file() {
+    let profiles = parsed(
+        "[profile \"x\"]\n[profile 'My MacBook Pro']\n[profile\ta,b(c)]\n[sso-session 'My Corp Ltd']\nsso_region = r\n\
+         [services \"s\"]\nsts =\n  endpoint_url = http://[::1]:1\n",
+        "[My MacBook Air]\n",
+    );
+    assert_eq!(profiles.names(), ["My MacBook Air", "My MacBook Pro", "a,b(c)", "x"]);
+    assert!(profiles.has_sso_session("My Corp Ltd"));
+    assert_eq!(profiles.sso_session("My Corp Ltd", "sso_region"), Some("r"));
+    assert_eq!(profiles.service("s", "sts", "endpoint_url"), Some("http://[::1]:1"));
+}
+
+#[test]
+fn python_s_default_section_lends_to_each_section_of_its_file() {
+    let profiles = parsed(
+        "[DEFAULT]\nregion = x-1\noutput = json\n[profile a]\nregion = x-2\n[sso-session s]\n",
+        "[DEFAULT]\noutput = text\n[b]\n[a]\n",
+    );
+    let get = |name, key| profiles.get(name, key);
+    assert_eq!([get("a", "region"), get("a", "output")], [Some("x-2"), Some("text")]);
+    assert_eq!([get("b", "region"), get("b", "output")], [None, Some("text")]);
+    assert_eq!(profiles.sso_session("s", "region"), Some("x-1"));
+    assert_eq!(profiles.names(), ["a", "b"]);
+}
+
+#[test]
+fn of_two_spellings_the_later_section_counts_alone() {
+    for (config, region, output) in [
+        ("[profile a]\nregion = 1\noutput = 1\n[profile 'a']\nregion = 2\n", Some("2"), None),
+        ("[profile 'a']\nregion = 2\n[profile a]\noutput = 1\n", None, Some("1")),
+        // The AWS CLI passes over the second.
+        ("[profile a]\nregion = 1\n[ profile a ]\nregion = 2\n", Some("1"), None),
+        // The AWS CLI refuses the file.
+        ("[profile a]\nregion = 1\noutput = 1\n[profile a]\nregion = 2\n", Some("2"), Some("1")),
+    ] {
+        let profiles = parsed(config, "");
+        assert_eq!(profiles.get("a", "region"), region, "{config}");
+        assert_eq!(profiles.get("a", "output"), output, "{config}");
+    }
+    let region = |config| parsed(config, "").get("default", "region").map(str::to_owned);
+    assert_eq!(region("[default]\nregion = 1\n[profile default]\nregion = 2\n").unwrap(), "2");
+    assert_eq!(region("[profile default]\nregion = 2\n[default]\nregion = 1\n").unwrap(), "1");
+}
+
+#[test]
+fn a_comment_behind_a_value_is_cut_off_only_where_a_value_can_hold_no_blank() {
+    let profiles = parsed(
+        "[profile a]\nregion = x-1 # home\nrole_arn = arn ; mine\nduration_seconds = #\n\
+         credential_process = sh -c 'a ; b # c'\nmfa_process = m # n\nweb_identity_token_process = w ; x\n\
+         web_identity_token_file = /t # u\nca_bundle = /c ; d\nsource_profile = s # t\n\
+         include_profile = i ; j\nsso_session = s # s\nexternal_id = a#b;c\n",
+        "",
+    );
+    for (key, value) in [
+        ("region", Some("x-1")),
+        ("role_arn", Some("arn")),
+        ("duration_seconds", None),
+        ("credential_process", Some("sh -c 'a ; b # c'")),
+        ("mfa_process", Some("m # n")),
+        ("web_identity_token_process", Some("w ; x")),
+        ("web_identity_token_file", Some("/t # u")),
+        ("ca_bundle", Some("/c ; d")),
+        ("source_profile", Some("s # t")),
+        ("include_profile", Some("i ; j")),
+        ("sso_session", Some("s # s")),
+        ("external_id", Some("a#b;c")),
+    ] {
+        assert_eq!(profiles.get("a", key), value, "{key}");
+    }
+    assert_eq!(
+        said(&profiles, About::Comment),
+        [2, 3, 4].map(|line| {
+            let key = ["region", "role_arn", "duration_seconds"][line - 2];
+            format!("/h/.aws/config line {line}: behind {key}, the AWS CLI takes the comment for a part of it")
+        })
+    );
 }
 
 #[test]
@@ -120,36 +260,48 @@ fn the_credentials_file_outranks_the_config() {
 fn sections_that_do_not_count_are_reported() {
     let profiles = parsed(
         "[plain]\n[profile \"my profile\"]\n[profile a]\n[profile  a] ; again\n[Profile b]\n[default]\n\
-         [profile default]\n[sso-session s]\n[services x]\n[plugins]\n[profile a]\n",
-        "[profile c]\n[my profile]\n[sso-session t]\n[ok]\n",
+         [profile default]\n[sso-session s]\n[services x]\n[plugins]\n[profile a]\n\
+         [profile]\n[profile 'x]\n[profile d e]\nx = 1\nx = 2\n",
+        "[profile c]\n[my profile]\n[sso-session t]\n[ok]\n[ blank ]\n",
     );
     assert_eq!(
-        profiles.ignored(),
+        said(&profiles, About::Ignored),
         [
             "/h/.aws/config line 1: [plain] is ignored, the AWS config wants [profile plain]",
-            "/h/.aws/config line 2: [profile \"my profile\"] is ignored, the AWS SDKs take no such name",
-            "/h/.aws/config line 4: [profile  a] and [profile a] are one profile, make them one section",
             "/h/.aws/config line 5: [Profile b] is ignored, the word is profile in lower case",
-            "/h/.aws/config line 7: [profile default] stands beside another spelling, only [profile default] counts",
-            "/h/.aws/credentials line 1: [profile c] is ignored, the credentials file wants [c]",
-            "/h/.aws/credentials line 2: [my profile] is ignored, the AWS SDKs take no such name",
-            "/h/.aws/credentials line 3: [sso-session t] is ignored, the AWS SDKs take no such name",
+            "/h/.aws/config line 12: [profile] is ignored, it has no name: [profile NAME]",
+            "/h/.aws/config line 13: [profile 'x] is ignored, its quote has no end: [profile \"NAME\"]",
+            "/h/.aws/config line 14: [profile d e] is ignored, a name with a blank has quotes: [profile \"NAME\"]",
+            "/h/.aws/config: of [profile  a] and [profile a] only the later counts, make them one section",
+            "/h/.aws/config: of [default] and [profile default] only the later counts, make them one section",
+            "/h/.aws/credentials line 1: [profile c] is a profile with this whole name, the credentials file wants [c]",
         ]
     );
-    assert_eq!(profiles.names(), ["a", "default", "ok"]);
-    assert_eq!(parsed("[profile a]\n[default]\n", "[a]\n[default]\n").ignored(), [""; 0]);
+    assert_eq!(
+        said(&profiles, About::AwsCli),
+        [
+            "/h/.aws/config line 11: [profile a] stands twice, for which the AWS CLI refuses the file",
+            "/h/.aws/config line 16: x stands twice, for which the AWS CLI refuses the file",
+            "/h/.aws/credentials line 5: [ blank ] has a blank at an end, for which the AWS CLI ignores it",
+        ]
+    );
+    assert_eq!(
+        profiles.names(),
+        ["a", "blank", "default", "my profile", "ok", "profile c", "sso-session t"]
+    );
+    assert_eq!(parsed("[profile a]\n[default]\n", "[a]\n[default]\n").remarks().count(), 0);
 }
 
 #[test]
 fn two_spellings_of_the_profile_in_use_are_a_warning() {
     run(&[Case {
-        says: "which of two values counts is chance",
+        says: "one of them counts for nothing",
         config: "[profile a]\n[ profile a ]\n",
         stored: &["a"],
         ask: "a --no-session",
         gives: "
             vault a
-            note: /h/.aws/config line 2: [ profile a ] and [profile a] are one profile, make them one section",
+            note: /h/.aws/config: of [ profile a ] and [profile a] only the later counts, make them one section",
         ..Case::default()
     }]);
 }
@@ -174,5 +326,5 @@ fn a_large_file_is_read_in_a_line_of_time() {
     let stored = BTreeSet::from(["p30".to_owned()]);
     let plan = plan(&profiles, &Env::default(), &stored, &asked("p0")).unwrap();
     assert_eq!(plan.region.as_deref(), Some("r-0"));
-    assert_eq!(profiles.ignored().len(), 8000);
+    assert_eq!(said(&profiles, About::Ignored).len(), 8000);
 }

@@ -178,7 +178,7 @@ fn where_to_log_in_is_found_through_the_chain() {
         "{CORP}[profile b]\nsource_profile = a\nrole_arn = x\n[profile c]\n[profile d]\nsource_profile = e\n\
          [profile e]\nsource_profile = d\n[profile f]\nsource_profile = nobody\n[profile g]\nsso_session = corp\n"
     );
-    let profiles = Profiles::parse(&files(), &config, "").unwrap();
+    let profiles = Profiles::parse(&files(), &config, "");
     let env = Env::default();
     let find = |name: &str| sign_on(&profiles, &env, name);
     let (owner, place) = find("b").unwrap();

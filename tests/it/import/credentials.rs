@@ -103,11 +103,11 @@ fn only_what_the_vault_holds_is_taken_out() {
 fn a_key_that_does_not_stand_there_plainly_is_left_and_that_is_said() {
     let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
     let twice = format!("{text}{}", section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY));
-    let comment = format!("{text}  # an old one\n");
-    for text in [twice, comment] {
+    let lent = section("DEFAULT", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "[prod]\n";
+    for text in [twice, lent] {
         let test = vault(&[]).aws_credentials(&text);
-        let said = "vault: warning: the key of prod stands in [HOME]/.aws/credentials more than once or \
-                    over several lines, and was left there: take it out in an editor\n";
+        let said = "vault: warning: the key of prod stands in [HOME]/.aws/credentials more than once or in \
+                    [DEFAULT], and was left there: take it out in an editor\n";
         let import = test.command(["import", "--from", "credentials", "--remove-source"]);
         import.expect_stdout("prod  AKIAIOSFODNN7EXAMPLE  new\n").expect_stderr(said).run();
         assert_eq!(test.read(".aws/credentials"), text.as_bytes());
@@ -142,11 +142,19 @@ fn of_two_spellings_of_one_profile_neither_is_taken_by_chance() {
 
 #[test]
 fn a_file_that_cannot_be_read_or_changed_is_an_error_and_the_keys_are_nowhere_lost() {
-    let odd = "aws_secret_access_key = wJalrXUtnFEMI\n";
-    let test = vault(&[]).aws_credentials(odd);
-    let error = "vault: error: [HOME]/.aws/credentials line 1 is not understood\n\
-                 vault: hint: only [profile NAME], KEY = VALUE and comments, with an indent only below a value\n";
-    test.command(["import", "--from", "credentials"]).expect_error(1, error).run();
+    // A line that is not understood spoils its own profile, and its text is shown nowhere.
+    let odd = section("odd", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "wJalrXUtnFEMI\n";
+    let text = odd.clone() + &section("my key", SECOND_ID, SECOND_SECRET);
+    let test = vault(&[]).aws_credentials(&text);
+    let table = format!(
+        "my key  {SECOND_ID}  new\n\
+         odd     -                     failed: [HOME]/.aws/credentials line 4, of profile \"odd\", is not understood\n"
+    );
+    let error = "vault: error: 1 of 2 items could not be imported\n";
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    let output = import.expect_status(1).expect_stdout(table).run();
+    assert!(output.stderr.ends_with(error), "{}", output.stderr);
+    assert_eq!(test.read(".aws/credentials"), (odd + "[my key]\n").as_bytes());
     let error = "vault: error: cannot read [HOME]/.aws/credentials: it is not UTF-8\n";
     let test = vault(&[]).file(".aws/credentials", b"[a]\n\xff\n", 0o600);
     test.command(["import", "--from", "credentials"]).expect_error(1, error).run();

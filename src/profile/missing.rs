@@ -1,0 +1,87 @@
+//! The error for a profile that is nowhere, with what may have been meant.
+
+use super::read::Profiles;
+use super::sections::{About, plain};
+use crate::error::{Error, Reason};
+
+/// The error: what looks like it in the files, a name that is near, or where it was looked for.
+pub(super) fn no_such_profile<'a>(
+    profiles: &'a Profiles,
+    stored: impl Iterator<Item = &'a str>,
+    profile: &str,
+    named_by: Option<&str>,
+) -> Error {
+    let profile = plain(profile);
+    let what = match named_by {
+        Some(by) => format!("no profile \"{profile}\", the source_profile of \"{by}\""),
+        None => format!("no profile \"{profile}\""),
+    };
+    let guess = ignored(profiles, &profile)
+        .map(str::to_owned)
+        .or_else(|| with_comment(&profile))
+        .or_else(|| Some(format!("did you mean \"{}\"?", near(profiles, stored, &profile)?)));
+    let files = profiles.files();
+    // Where there are no files at all, that is the likelier reason.
+    let guessed = guess.is_some() || (files.config.is_none() && files.credentials.is_none());
+    let hint = guess.unwrap_or_else(|| looked_in(profiles));
+    Error::not_found(what).because(Reason::NoSuchProfile { guessed }).hint(hint)
+}
+
+/// What is ignored in the files under this name, or under one that differs in case.
+fn ignored<'a>(profiles: &'a Profiles, profile: &str) -> Option<&'a str> {
+    let ignored = || profiles.remarks().filter(|remark| remark.about == About::Ignored);
+    ignored()
+        .find(|remark| remark.name == profile)
+        .or_else(|| ignored().find(|remark| remark.name.eq_ignore_ascii_case(profile)))
+        .map(|remark| remark.text.as_str())
+}
+
+/// The hint for a name that has a comment behind it: a name may hold blanks, so nothing is cut off.
+fn with_comment(profile: &str) -> Option<String> {
+    [" #", " ;"].iter().any(|comment| profile.contains(comment)).then(|| {
+        "behind the name of a profile no comment can stand: give it a line of its own".to_owned()
+    })
+}
+
+/// The nearest name in the files and the vault, of those that a slip or two lead to.
+fn near<'a>(
+    profiles: &Profiles,
+    stored: impl Iterator<Item = &'a str>,
+    profile: &str,
+) -> Option<String> {
+    let slips = (profile.len() / 3).min(2);
+    profiles
+        .names()
+        .into_iter()
+        .chain(stored.map(str::to_owned))
+        .filter(|name| name.len().abs_diff(profile.len()) <= slips)
+        .map(|name| (distance(&name.to_lowercase(), &profile.to_lowercase()), name))
+        .filter(|(distance, _)| *distance <= slips)
+        .min()
+        .map(|(_, name)| name)
+}
+
+fn looked_in(profiles: &Profiles) -> String {
+    let places = [&profiles.files().config, &profiles.files().credentials];
+    let places: Vec<_> =
+        places.iter().filter_map(|place| Some(place.as_ref()?.display().to_string())).collect();
+    match places.as_slice() {
+        [] => "there is no HOME to look for .aws/config in, set AWS_CONFIG_FILE".to_owned(),
+        places => format!("looked in {} and the vault", places.join(", ")),
+    }
+}
+
+/// Edits between two names (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let change = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

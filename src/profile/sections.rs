@@ -1,0 +1,386 @@
+//! The sections of one AWS file by name, as the AWS CLI names them, and what is worth a remark in them.
+//!
+//! In the config file a profile is `[profile NAME]`, quoted as in a shell where the name has a blank, or
+//! `[default]`; in the credentials file it is `[NAME]`, as it is. Of two spellings of one name the later
+//! section counts alone. `[DEFAULT]` is Python's: its settings hold in each section of the file that
+//! lacks them.
+//!
+//! Where the AWS CLI refuses a file or passes over a section that is read here, a [`Remark`] says so:
+//! a header or a key that is repeated (they merge, the last counts), and a name with blanks at its ends.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+
+use super::ini::{self, Document, Fault};
+use super::words::words;
+
+/// Which of the two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Config,
+    Credentials,
+}
+
+/// What a remark is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A section or a line that does not count.
+    Ignored,
+    /// What is read here, and what the AWS CLI refuses, with the whole file, or ignores.
+    AwsCli,
+    /// A comment behind a value, which to the AWS CLI is a part of the value.
+    Comment,
+}
+
+/// A sentence on a place in a file, without a control character and without a value.
+#[derive(Clone, Debug)]
+pub struct Remark {
+    /// What it is about.
+    pub about: About,
+    /// The profile or section that it is about.
+    pub name: String,
+    /// The sentence, which names the file and the line.
+    pub text: String,
+}
+
+/// The settings of one section, without those that `[DEFAULT]` lends to it.
+#[derive(Debug, Default)]
+pub(super) struct Section {
+    settings: HashMap<String, String>,
+    /// The first line that is not understood.
+    pub fault: Option<Fault>,
+}
+
+/// Wherever they stand in their files.
+impl PartialEq for Section {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |section: &Self| section.fault.as_ref().map(|fault| fault.text.clone());
+        self.settings == other.settings && text(self) == text(other)
+    }
+}
+
+/// The sections of one file.
+#[derive(Debug, Default)]
+pub(super) struct Sections {
+    profiles: HashMap<String, Section>,
+    sso_sessions: HashMap<String, Section>,
+    services: HashMap<String, Section>,
+    /// What `[DEFAULT]` lends to all of them.
+    lent: HashMap<String, String>,
+    /// Profiles that stand under two spellings, with the sentence that says so.
+    doubled: BTreeMap<String, String>,
+    pub remarks: Vec<Remark>,
+}
+
+/// The name of a section.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Name {
+    Profile(String),
+    SsoSession(String),
+    Services(String),
+    /// `[DEFAULT]`.
+    Lender,
+    /// One that the AWS files give no meaning, and why, where that may be a slip.
+    Other(Option<String>),
+}
+
+impl Name {
+    /// The name that a header gives its section; false if the AWS CLI sees none, for a blank at an end.
+    pub fn of(kind: Kind, header: &str) -> (Self, bool) {
+        let bare = ini::trim(header);
+        let same = bare == header;
+        if header == "DEFAULT" {
+            return (Self::Lender, true);
+        }
+        let name = match kind {
+            Kind::Credentials if bare.is_empty() => Self::Other(None),
+            Kind::Credentials => Self::Profile(bare.to_owned()),
+            Kind::Config if bare == "default" => Self::Profile(bare.to_owned()),
+            Kind::Config => Self::prefixed(bare),
+        };
+        (name, same)
+    }
+
+    fn prefixed(header: &str) -> Self {
+        let named = |prefix: &str, name: String| match prefix {
+            "profile" => Self::Profile(name),
+            "sso-session" => Self::SsoSession(name),
+            _ => Self::Services(name),
+        };
+        let prefixes = ["profile", "sso-session", "services"];
+        let Some(prefix) = prefixes.iter().find(|prefix| header.starts_with(**prefix)) else {
+            return Self::Other(slip(header));
+        };
+        let why = match words(header) {
+            None => format!("is ignored, its quote has no end: [{prefix} \"NAME\"]"),
+            Some(words) => match <[String; 2]>::try_from(words) {
+                Ok([_, name]) if !name.is_empty() => return named(prefix, name),
+                Ok(_) => format!("is ignored, it has no name: [{prefix} NAME]"),
+                Err(words) if words.len() < 2 => {
+                    format!("is ignored, it has no name: [{prefix} NAME]")
+                }
+                Err(_) => {
+                    format!("is ignored, a name with a blank has quotes: [{prefix} \"NAME\"]")
+                }
+            },
+        };
+        Self::Other(Some(why))
+    }
+}
+
+/// Why a header without a meaning may be a slip.
+fn slip(header: &str) -> Option<String> {
+    let word = header.split(ini::is_blank).next().unwrap_or_default();
+    if word.eq_ignore_ascii_case("profile") {
+        return Some("is ignored, the word is profile in lower case".to_owned());
+    }
+    // Sections of the AWS CLI's own.
+    if word != header || matches!(header, "preview" | "plugins") {
+        return None;
+    }
+    let name = plain(header.trim_matches(['"', '\'']));
+    Some(format!("is ignored, the AWS config wants [profile {name}]"))
+}
+
+impl Sections {
+    /// Reads a text, which has no byte order mark. `path` only names the file in remarks.
+    pub fn parse(kind: Kind, path: Option<&Path>, text: &str) -> Self {
+        let document = ini::parse(text);
+        let mut sections = Self::default();
+        let path = path.map_or("the file".into(), Path::to_string_lossy);
+        sections.remark_on(kind, &path, &document);
+        sections.collect(kind, &path, document);
+        sections
+    }
+
+    /// The names of the profiles, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.profiles.keys().map(String::as_str)
+    }
+
+    /// True if the file has this profile.
+    pub fn has(&self, profile: &str) -> bool {
+        self.profiles.contains_key(profile)
+    }
+
+    /// A setting of a profile, as it is.
+    pub fn get(&self, profile: &str, key: &str) -> Option<&str> {
+        self.setting(self.profiles.get(profile)?, key)
+    }
+
+    /// All settings of a profile, as they are: those that `[DEFAULT]` lends first, which the profile's own
+    /// outrank.
+    pub fn settings(&self, profile: &str) -> impl Iterator<Item = (&str, &str)> {
+        let section = self.profiles.get(profile);
+        let lent = self.lent.iter().filter(move |_| section.is_some());
+        lent.chain(section.into_iter().flat_map(|section| &section.settings))
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The line of a profile that is not understood.
+    pub fn fault(&self, profile: &str) -> Option<&Fault> {
+        self.profiles.get(profile)?.fault.as_ref()
+    }
+
+    /// A section `[sso-session NAME]`.
+    pub fn sso_session(&self, name: &str) -> Option<&Section> {
+        self.sso_sessions.get(name)
+    }
+
+    /// A section `[services NAME]`.
+    pub fn services(&self, name: &str) -> Option<&Section> {
+        self.services.get(name)
+    }
+
+    /// A setting of a section, or what `[DEFAULT]` lends to it.
+    pub fn setting<'a>(&'a self, section: &'a Section, key: &str) -> Option<&'a str> {
+        section.settings.get(key).or_else(|| self.lent.get(key)).map(String::as_str)
+    }
+
+    /// The sentence on a profile that stands under two spellings.
+    pub fn doubled(&self, profile: &str) -> Option<&str> {
+        self.doubled.get(profile).map(String::as_str)
+    }
+
+    /// True if both files mean the same for each profile but those that `except` names.
+    pub fn same_but(&self, other: &Self, except: impl Fn(&str) -> bool) -> bool {
+        let all = |one: &Self, other: &Self| {
+            one.profiles
+                .iter()
+                .all(|(name, section)| except(name) || other.profiles.get(name) == Some(section))
+        };
+        all(self, other)
+            && all(other, self)
+            && self.sso_sessions == other.sso_sessions
+            && self.services == other.services
+            && self.lent == other.lent
+    }
+
+    /// Merges sections with one header, and lets the later of two spellings count.
+    fn collect(&mut self, kind: Kind, path: &str, document: Document) {
+        let mut merged: HashMap<String, (usize, Section)> = HashMap::new();
+        for (at, section) in document.sections.into_iter().enumerate() {
+            let (place, into) = merged.entry(section.header).or_default();
+            *place = at;
+            into.fault = into.fault.take().or(section.faults.into_iter().next());
+            for entry in section.entries {
+                if let Some(Err(line)) = ini::nested(&entry.value) {
+                    let fault = Fault { line: entry.line, text: line.to_owned() };
+                    into.fault.get_or_insert(fault);
+                }
+                into.settings.insert(entry.key, entry.value);
+            }
+        }
+        let mut merged: Vec<_> = merged
+            .into_iter()
+            .map(|(header, (at, section))| {
+                let (name, known) = Name::of(kind, &header);
+                (known, at, name, header, section)
+            })
+            .collect();
+        // What the AWS CLI knows by this name outranks what only we take for it.
+        merged.sort_by_key(|(known, at, ..)| (*known, *at));
+        let mut headers: HashMap<Name, String> = HashMap::new();
+        for (_, _, name, header, section) in merged {
+            match &name {
+                Name::Profile(profile) => {
+                    self.profiles.insert(profile.clone(), section);
+                    if let Some(first) = headers.get(&name) {
+                        let text = format!(
+                            "{path}: of [{}] and [{}] only the later counts, make them one section",
+                            plain(first),
+                            plain(&header)
+                        );
+                        self.doubled.insert(profile.clone(), text);
+                    }
+                }
+                Name::SsoSession(session) => _ = self.sso_sessions.insert(session.clone(), section),
+                Name::Services(services) => _ = self.services.insert(services.clone(), section),
+                Name::Lender => self.lent = section.settings,
+                Name::Other(_) => {}
+            }
+            headers.insert(name, header);
+        }
+        for (profile, text) in &self.doubled {
+            let (about, name) = (About::Ignored, profile.clone());
+            self.remarks.push(Remark { about, name, text: text.clone() });
+        }
+    }
+
+    /// Collects the remarks, in the order of their lines.
+    fn remark_on(&mut self, kind: Kind, path: &str, document: &Document) {
+        for fault in &document.outside {
+            let text = format!(
+                "{path} line {}: stands before the first section, where the AWS CLI refuses the file",
+                fault.line
+            );
+            self.remarks.push(Remark { about: About::Ignored, name: String::new(), text });
+        }
+        let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
+        for section in &document.sections {
+            let (name, known) = Name::of(kind, &section.header);
+            let header = plain(&section.header);
+            let mut remark = |about, line: usize, what: String| {
+                let name = shown(&name, &header);
+                self.remarks.push(Remark {
+                    about,
+                    name,
+                    text: format!("{path} line {line}: {what}"),
+                });
+            };
+            if let Some(why) = why_ignored(kind, &name) {
+                remark(About::Ignored, section.line, format!("[{header}] {why}"));
+            } else if !known {
+                let what = "has a blank at an end, for which the AWS CLI ignores it";
+                remark(About::AwsCli, section.line, format!("[{header}] {what}"));
+            }
+            if seen.contains_key(section.header.as_str()) && name != Name::Lender {
+                let what = "stands twice, for which the AWS CLI refuses the file";
+                remark(About::AwsCli, section.line, format!("[{header}] {what}"));
+            }
+            let keys = seen.entry(&section.header).or_default();
+            for entry in &section.entries {
+                let key = plain(&entry.key);
+                if !keys.insert(&entry.key) {
+                    let what = "stands twice, for which the AWS CLI refuses the file";
+                    remark(About::AwsCli, entry.line, format!("{key} {what}"));
+                }
+                if let Some(Err(_)) = ini::nested(&entry.value) {
+                    let what = "is not understood below it, and the AWS CLI refuses the file";
+                    remark(About::AwsCli, entry.line, format!("{key}: a line {what}"));
+                }
+                if !matches!(name, Name::Other(_)) && value(&entry.key, &entry.value) != entry.value
+                {
+                    let what = "the AWS CLI takes the comment for a part of it";
+                    remark(About::Comment, entry.line, format!("behind {key}, {what}"));
+                }
+            }
+            for fault in &section.faults {
+                let what = "is not understood, and the AWS CLI refuses the file";
+                remark(About::AwsCli, fault.line, what.to_owned());
+            }
+        }
+    }
+}
+
+/// Why a section does not count, or is not what it looks like.
+fn why_ignored(kind: Kind, name: &Name) -> Option<String> {
+    match (kind, name) {
+        (_, Name::Other(why)) => why.clone(),
+        (Kind::Credentials, Name::Profile(name)) => {
+            let name = name.strip_prefix("profile ")?;
+            let name = plain(ini::trim(name).trim_matches(['"', '\'']));
+            Some(format!("is a profile with this whole name, the credentials file wants [{name}]"))
+        }
+        _ => None,
+    }
+}
+
+/// The name that somebody who looks for the section asks for.
+fn shown(name: &Name, header: &str) -> String {
+    let asked = match name {
+        Name::Profile(name) => name.strip_prefix("profile ").unwrap_or(name),
+        Name::SsoSession(name) | Name::Services(name) => name,
+        Name::Lender => "DEFAULT",
+        Name::Other(_) => match header.split_once(ini::is_blank) {
+            Some((_, name)) => name,
+            None => header,
+        },
+    };
+    plain(ini::trim(asked).trim_matches(['"', '\'']))
+}
+
+/// Settings that may hold a blank and a `#` or `;` behind it: commands, paths, names of profiles.
+const WHOLE: [&str; 9] = [
+    "ca_bundle",
+    "credential_process",
+    "include_profile",
+    "mfa_process",
+    "services",
+    "source_profile",
+    "sso_session",
+    "web_identity_token_file",
+    "web_identity_token_process",
+];
+
+/// A value without the comment behind it. To the AWS CLI that is no comment; here it is one where the
+/// value can hold no blank, since people's files have such comments, and aws-vault and some SDKs cut
+/// them off.
+pub(super) fn value<'a>(key: &str, value: &'a str) -> &'a str {
+    if WHOLE.contains(&key) || value.starts_with('\n') {
+        return value;
+    }
+    let mut before = ' ';
+    for (at, c) in value.char_indices() {
+        if matches!(c, '#' | ';') && ini::is_blank(before) {
+            return ini::trim(value.get(..at).unwrap_or_default());
+        }
+        before = c;
+    }
+    value
+}
+
+/// A name from a file, fit for one line of an error.
+pub(super) fn plain(inside: &str) -> String {
+    inside.chars().filter(|c| !c.is_control()).take(100).collect()
+}
