@@ -177,9 +177,15 @@ fn from_uri(uri: &str) -> Result<Seed> {
         return Err(bad("is not one of TOTP"));
     }
     let query = query.split('#').next().unwrap_or_default();
+    let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
+    if pairs().any(|(name, value)| {
+        name.eq_ignore_ascii_case("encoder") && value.eq_ignore_ascii_case("steam")
+    }) {
+        return Err(bad("is of Steam, whose codes are letters, and AWS takes digits"));
+    }
     let mut values: [(&str, Option<Zeroizing<String>>); 4] =
         [("secret", None), ("algorithm", None), ("digits", None), ("period", None)];
-    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+    for (name, value) in pairs() {
         let known = values.iter_mut().find(|(known, _)| name.eq_ignore_ascii_case(known));
         // What is unknown, like issuer and image, does not change the codes.
         let Some((name, place)) = known else { continue };
@@ -298,6 +304,7 @@ mod tests {
             ("otpauth://totp/x?issuer=SECRET", "no secret"),
             ("otpauth://hotp/x?secret=SECRET22&counter=1", "HOTP"),
             ("otpauth://steam/x?secret=SECRET22", "not one of TOTP"),
+            ("otpauth://totp/x?secret=SECRET22&encoder=steam", "Steam"),
             ("otpauth-migration://offline?data=SECRET", "export"),
             ("otpauth:SECRET", "no ://"),
             ("otpauth://totp/x?secret=SECRET22&secret=SECRET33", "two values"),

@@ -101,6 +101,8 @@ fn parse(path: &Path, text: &[u8], named: Named) -> Result<Roots> {
             .hint("it must be a file of PEM certificates (-----BEGIN CERTIFICATE-----)")
     };
     let (mut certificates, mut skipped) = (Vec::new(), 0usize);
+    // Without its byte order mark the first line is the beginning of a certificate.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for certificate in CertificateDer::pem_slice_iter(text) {
         match certificate {
             Ok(certificate) if webpki::anchor_from_trusted_cert(&certificate).is_ok() => {
@@ -224,6 +226,14 @@ mod tests {
         }
         // An empty store of the system is no licence to trust something else.
         assert!(load(None, None, &[&empty]).is_err());
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_a_bundle() {
+        let dir = Dir::new("mark");
+        let marked = [b"\xef\xbb\xbf".to_vec(), pem(2)].concat();
+        let roots = load(Some(&dir.file("marked", &marked)), None, &[]).unwrap();
+        assert_eq!((count(&roots), roots.skipped), (2, 0));
     }
 
     #[test]

@@ -149,10 +149,12 @@ impl Profiles {
 
     /// All keys of a profile that are set, as [`Profiles::get`] gives them.
     pub(super) fn settings(&self, profile: &str) -> impl Iterator<Item = (&str, &str)> {
-        let raw = self.config.settings(profile).chain(self.credentials.settings(profile));
-        // The last that stands for a key counts.
-        let raw: HashMap<&str, &str> = raw.collect();
-        raw.into_iter().filter_map(|(key, raw)| Some((key, set(key, raw)?)))
+        all_set(self.config.settings(profile).chain(self.credentials.settings(profile)))
+    }
+
+    /// All keys of a section `[sso-session NAME]` that are set.
+    pub(super) fn sso_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        all_set(self.config.sso_settings(name))
     }
 
     /// The access key of a profile that stands in the clear: the credentials file's, else the config
@@ -249,6 +251,14 @@ pub struct AccessKey<'a> {
     pub secret: Option<&'a str>,
     /// `aws_security_token` (boto's old name, which botocore asks for first) or `aws_session_token`.
     pub token: Option<&'a str>,
+}
+
+/// The values that are set, of which the last for a key counts.
+fn all_set<'a>(
+    raw: impl Iterator<Item = (&'a str, &'a str)>,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let raw: HashMap<&str, &str> = raw.collect();
+    raw.into_iter().filter_map(|(key, raw)| Some((key, set(key, raw)?)))
 }
 
 /// A value that is set.

@@ -116,6 +116,10 @@ fn checked_arn((arn, by): (String, String)) -> Result<String> {
     {
         return Err(Error::usage(format!("{by}: not an ARN")));
     }
+    let mut parts = arn.splitn(6, ':').skip(2);
+    if parts.next() != Some("iam") || !parts.nth(2).is_some_and(|what| what.starts_with("role/")) {
+        return Err(Error::usage(format!("{by}: not the ARN of a role")));
+    }
     Ok(arn)
 }
 

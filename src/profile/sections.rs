@@ -171,7 +171,18 @@ impl Sections {
     /// All settings of a profile, as they are: those that `[DEFAULT]` lends first, which the profile's own
     /// outrank.
     pub fn settings(&self, profile: &str) -> impl Iterator<Item = (&str, &str)> {
-        let section = self.profiles.get(profile);
+        self.settings_of(self.profiles.get(profile))
+    }
+
+    /// All settings of a section `[sso-session NAME]`, in the same order.
+    pub fn sso_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.settings_of(self.sso_sessions.get(name))
+    }
+
+    fn settings_of<'a>(
+        &'a self,
+        section: Option<&'a Section>,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
         let lent = self.lent.iter().filter(move |_| section.is_some());
         lent.chain(section.into_iter().flat_map(|section| &section.settings))
             .map(|(key, value)| (key.as_str(), value.as_str()))

@@ -136,17 +136,18 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
             settings.name
         )));
     }
+    // As the AWS CLI has it, of every key: the one that is wrong would be anybody's guess.
+    let shared = section.into_iter().flat_map(|section| profiles.sso_settings(section));
+    let other = shared.filter(|(key, value)| settings.own(key).is_some_and(|own| own != *value));
+    if let Some(key) = other.map(|(key, _)| plain(key)).min() {
+        return Err(Error::usage(format!(
+            "{key} of profile \"{}\" is another than that of its sso_session",
+            settings.name
+        )));
+    }
     let key = |key: &str| -> Result<&str> {
         let shared = section.and_then(|section| profiles.sso_session(section, key));
-        match (shared, settings.own(key)) {
-            // As the AWS CLI has it: the one that is wrong would be anybody's guess.
-            (Some(shared), Some(own)) if shared != own => Err(Error::usage(format!(
-                "{key} of profile \"{}\" is another than that of its sso_session",
-                settings.name
-            ))),
-            (Some(value), _) | (None, Some(value)) => Ok(value),
-            (None, None) => Err(missing(key, settings)),
-        }
+        shared.or_else(|| settings.own(key)).ok_or_else(|| missing(key, settings))
     };
     let start_url = key("sso_start_url")?;
     let printable = start_url.bytes().all(|b| b.is_ascii_graphic());

@@ -201,10 +201,11 @@ fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
     Ok(Material { label: label.to_owned(), kind, sops: false })
 }
 
-/// Drops one trailing newline, which editors add.
+/// Drops one trailing newline, which editors add, and a byte order mark.
 fn passphrase(label: &str, secret: Secret) -> Result<Secret> {
     let text = secret.expose();
-    let bare = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text);
+    let bare = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let bare = bare.strip_suffix("\r\n").or_else(|| bare.strip_suffix('\n')).unwrap_or(bare);
     if bare.is_empty() {
         return Err(Error::locked(format!("the passphrase in {label} is empty")));
     }

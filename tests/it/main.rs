@@ -31,6 +31,7 @@ mod memory;
 mod mfa;
 mod migration;
 mod names;
+mod oracle;
 mod owners;
 mod passphrase;
 mod peers;

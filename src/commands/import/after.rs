@@ -85,6 +85,7 @@ pub fn tell(
             reporter.note("If that came from a file, the keys stand in it in the clear: remove it");
         }
         Source::Credentials => {
+            tell_of_roles(&stored, context);
             let path = source::credentials_file(context)?;
             match removed {
                 Some(removed) => tell_of_removal(&path, &removed, context),
@@ -96,6 +97,25 @@ pub fn tell(
         }
     }
     Ok(())
+}
+
+/// Profiles that mean something else with their key in the vault: the AWS CLI ends a chain at keys in the
+/// files, and a key in the vault assumes its profile's role.
+fn tell_of_roles(stored: &[&str], context: &Context) {
+    let Ok(profiles) = context.profiles() else { return };
+    let names = profiles.names();
+    for name in stored.iter().filter(|name| profiles.get(name, "role_arn").is_some()) {
+        let sources_it =
+            |other: &&String| other != name && profiles.get(other, "source_profile") == Some(*name);
+        let others: Vec<&str> = names.iter().filter(sources_it).map(String::as_str).collect();
+        if !others.is_empty() {
+            context.reporter.note(format!(
+                "The key of {name} in the vault assumes its role_arn first for what sources {name}, and the key \
+                 in the file did not: {}",
+                others.join(", ")
+            ));
+        }
+    }
 }
 
 fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {

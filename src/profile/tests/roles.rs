@@ -67,6 +67,18 @@ fn the_parameters_of_a_role_are_checked_before_anything_is_sent() {
             "error 2: role_arn of profile \"a\": not an ARN",
         ),
         role(
+            "the ARN of something else",
+            "[profile a]\nrole_arn = ACCT:mfa/me\n",
+            "error 2: role_arn of profile \"a\": not the ARN of a role",
+        ),
+        Case {
+            says: "a role on the way",
+            config: "[profile c]\nrole_arn = ACCT:role/c\nsource_profile = a\n[profile a]\nrole_arn = admin\n",
+            ask: "c",
+            gives: "error 2: role_arn of profile \"a\": not an ARN",
+            ..A
+        },
+        role(
             "a session name with a blank",
             "[profile a]\nrole_arn = ACCT:role/a\nrole_session_name = a b\n",
             "error 2: role_session_name of profile \"a\": AWS takes 2 to 64 letters, digits and +=,.@-_",

@@ -115,6 +115,31 @@ fn a_key_that_does_not_stand_there_plainly_is_left_and_that_is_said() {
 }
 
 #[test]
+fn a_profile_that_means_something_else_afterwards_is_named() {
+    let config = "\
+[profile prod]
+role_arn = arn:aws:iam::123456789012:role/prod
+[profile deploy]
+role_arn = arn:aws:iam::123456789012:role/deploy
+source_profile = prod
+";
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let test = vault(&[]).aws_credentials(&text).config(config);
+    let steps = || {
+        let run = test.command(["explain", "deploy"]).run();
+        run.stdout.lines().filter(|line| line.contains("AssumeRole")).count()
+    };
+    assert_eq!(steps(), 1);
+    let said = format!(
+        "The key of prod in the vault assumes its role_arn first for what sources prod, and the key in the file \
+         did not: deploy\n{}",
+        "The keys still stand in the clear in [HOME]/.aws/credentials: --remove-source takes them out\n"
+    );
+    test.command(["import", "--from", "credentials"]).expect_stderr(&said).run();
+    assert_eq!(steps(), 2);
+}
+
+#[test]
 fn temporary_credentials_are_told_by_their_token_under_either_name() {
     for name in ["aws_session_token", "AWS_SECURITY_TOKEN"] {
         let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + name + " = x\n";

@@ -7,15 +7,18 @@ use crate::support::place::Place;
 use crate::support::{AGE_KEY, PASSPHRASE};
 
 #[test]
-fn of_a_passphrase_one_newline_is_dropped_and_an_empty_one_is_refused() {
-    for text in [PASSPHRASE.to_owned(), format!("{PASSPHRASE}\n"), format!("{PASSPHRASE}\r\n")] {
+fn of_a_passphrase_one_newline_and_a_byte_order_mark_are_dropped_and_an_empty_one_is_refused() {
+    for (before, after) in
+        [("", ""), ("", "\n"), ("", "\r\n"), ("\u{feff}", ""), ("\u{feff}", "\r\n")]
+    {
+        let text = format!("{before}{PASSPHRASE}{after}");
         let test = vault().file("typed", text, 0o600);
         opened_by(&test, &["--passphrase-file", "typed"], "typed");
     }
     let test = vault().file("typed", format!("{PASSPHRASE}\n\n"), 0o600);
     let wrong = "vault: error: the passphrase does not open this vault\nvault: hint: tried typed\n";
     locked(&test, &["--passphrase-file", "typed"], wrong);
-    for text in ["", "\n", "\r\n"] {
+    for text in ["", "\n", "\r\n", "\u{feff}", "\u{feff}\n"] {
         let test = vault().file("typed", text, 0o600);
         let empty = "vault: error: the passphrase in typed is empty\n";
         locked(&test, &["--passphrase-file", "typed"], empty);
