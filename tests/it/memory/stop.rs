@@ -95,17 +95,22 @@ impl Stopped {
 
     /// The call that is about to be made; none at a call's end.
     fn call(&self) -> Option<Call> {
-        let mut registers = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
-        // SAFETY: our own tracee, stopped; the struct is what the request fills in, and all-zero is
-        // a valid one.
-        let registers = unsafe {
-            let got = libc::ptrace(libc::PTRACE_GETREGS, self.pid, 0, registers.as_mut_ptr());
-            assert_eq!(got, 0, "ptrace: {}", std::io::Error::last_os_error());
-            registers.assume_init()
+        let mut info = std::mem::MaybeUninit::<libc::ptrace_syscall_info>::zeroed();
+        // SAFETY: our own tracee, stopped; the struct is what the request fills in, of the size that is
+        // given, and all-zero is a valid one.
+        let info = unsafe {
+            let size = size_of::<libc::ptrace_syscall_info>();
+            let got =
+                libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, self.pid, size, info.as_mut_ptr());
+            assert!(got > 0, "ptrace: {}", std::io::Error::last_os_error());
+            info.assume_init()
         };
-        // The kernel says so at a call's beginning.
-        let beginning = registers.rax as i64 == -i64::from(libc::ENOSYS);
-        beginning.then_some(Call { number: registers.orig_rax as i64, first: registers.rdi })
+        if info.op != libc::PTRACE_SYSCALL_INFO_ENTRY {
+            return None;
+        }
+        // SAFETY: the kernel says that it is a call's beginning, which has this part.
+        let entry = unsafe { info.u.entry };
+        Some(Call { number: entry.nr as i64, first: entry.args[0] })
     }
 
     /// All memory that can be read: the program, its data, heap, stacks and mappings.
