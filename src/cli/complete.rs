@@ -11,6 +11,7 @@ use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 
 use super::parse::{definition, takes_the_next_word};
+use super::program::Program;
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -25,6 +26,9 @@ use super::parse::{definition, takes_the_next_word};
 pub struct Completions {
     /// The shell
     pub shell: Shell,
+    /// The name that this program was started by.
+    #[arg(skip)]
+    pub program: Program,
 }
 
 /// What the scripts ask.
@@ -93,29 +97,40 @@ fn is_profile(arg: &Arg) -> bool {
     arg.get_id() == "profile" || (arg.get_id() == "device" && arg.is_positional())
 }
 
-/// The script for a shell.
-pub fn script(shell: Shell) -> String {
+/// The script for a shell, for a program of this name; for `vault` also for `aws-vault`, its link.
+pub fn script(shell: Shell, program: Program) -> String {
     let mut clap = shown(&definition());
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut clap, "vault", &mut text);
+    let name = program.name();
+    clap_complete::generate(shell, &mut clap, name, &mut text);
     let text = String::from_utf8_lossy(&text);
+    let names = if name == "vault" { "vault aws-vault" } else { name };
+    let function = name.replace('-', "_");
+    let hook = |text: &str| {
+        let text = text.replace("PROGRAM", name).replace("FUNCTION", &function);
+        text.replace("NAMES", names)
+    };
     match shell {
-        Shell::Bash => format!("{text}\n{}", include_str!("complete/hook.bash")),
+        Shell::Bash => format!("{text}\n{}", hook(include_str!("complete/hook.bash"))),
         Shell::Fish => {
             // Behind the beginning of exec's command its flags are the command's.
-            let begun = "__fish_vault_using_subcommand exec";
-            let text = text.replace(begun, &format!("{begun}; and not __vault_expects command"));
-            let text = text.replace("(__fish_print_hostnames)", "(__vault_profiles)");
-            format!("{}\n{text}", include_str!("complete/hook.fish"))
+            let begun = format!("__fish_{function}_using_subcommand exec");
+            let expects = format!("{begun}; and not __{function}_expects command");
+            let text = text.replace(&begun, &expects);
+            let profiles = format!("(__{function}_profiles)");
+            let text = text.replace("(__fish_print_hostnames)", &profiles);
+            let link = if name == "vault" { "complete -c aws-vault -w vault\n" } else { "" };
+            format!("{}{link}\n{text}", hook(include_str!("complete/hook.fish")))
         }
         Shell::Zsh => {
-            let text = text.replacen("#compdef vault", "#compdef vault aws-vault", 1);
-            let text = text.replacen("\n_vault() {", "\n_vault_by_itself() {", 1);
+            let text = text.replacen(&format!("#compdef {name}"), &format!("#compdef {names}"), 1);
+            let own = format!("\n_{name}_by_itself() {{");
+            let text = text.replacen(&format!("\n_{name}() {{"), &own, 1);
             // No action at all would show a message.
             let text = text.replace(":_hosts", ":false");
             // At the end stands which function it is to be called by.
             let (functions, _) = text.split_once("\nif [ \"$funcstack").unwrap_or((&text, ""));
-            format!("{functions}\n{}", include_str!("complete/hook.zsh"))
+            format!("{functions}\n{}", hook(include_str!("complete/hook.zsh")))
         }
         _ => text.into_owned(),
     }
@@ -203,23 +218,23 @@ mod tests {
 
     #[test]
     fn the_scripts_are_what_clap_complete_writes_and_our_own() {
-        let zsh = script(Shell::Zsh);
+        let zsh = script(Shell::Zsh, Program::default());
         assert!(zsh.starts_with("#compdef vault aws-vault\n"));
         for function in ["_vault()", "_vault_by_itself()", "_vault_commands()"] {
             assert_eq!(zsh.matches(&format!("\n{function} {{")).count(), 1, "{function}");
         }
         assert!(!zsh.contains("_hosts"));
-        let fish = script(Shell::Fish);
+        let fish = script(Shell::Fish, Program::default());
         assert_eq!(fish.matches("-l profile -d").count(), 1);
         assert!(fish.contains("(__vault_profiles)\""), "{fish}");
         assert!(!fish.contains("_using_subcommand exec\""), "{fish}");
-        assert!(script(Shell::Bash).starts_with("_vault() {\n"));
+        assert!(script(Shell::Bash, Program::default()).starts_with("_vault() {\n"));
     }
 
     #[test]
     fn what_is_hidden_is_not_offered() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
-            let script = script(shell);
+            let script = script(shell, Program::default());
             for hidden in ["keychain", "ec2-server", "pass-dir", "lazy"] {
                 assert!(!script.contains(hidden), "{shell}: {hidden}");
             }

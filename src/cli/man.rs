@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Command};
 
 use super::parse::definition;
+use super::program::Program;
 use crate::error::{Error, Result};
 
 /// Print a manual page, or write all of them
@@ -19,6 +20,9 @@ pub struct Man {
     /// Write vault.1, vault-exec.1 and all others into DIR
     #[arg(long, value_name = "DIR", overrides_with = "dir")]
     pub dir: Option<PathBuf>,
+    /// The name that this program was started by.
+    #[arg(skip)]
+    pub program: Program,
 }
 
 /// What the exit codes mean; README.md has the same table.
@@ -73,12 +77,12 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, CREDENTIALS_DIRECTORY", "keys that lie around"),
 ];
 
-/// The page of a command, as roff; of vault itself for no words.
+/// The page of a command, as roff; of the program itself for no words.
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`]: there is no such command.
-pub fn page(words: &[String]) -> Result<String> {
-    let clap = built();
+pub fn page(words: &[String], program: Program) -> Result<String> {
+    let clap = built(program);
     let mut level = &clap;
     for word in words {
         level = level
@@ -86,23 +90,23 @@ pub fn page(words: &[String]) -> Result<String> {
             .filter(|found| !found.is_hide_set())
             .ok_or_else(|| Error::usage("there is no such command").hint("see vault --help"))?;
     }
-    Ok(roff(level))
+    Ok(roff(level, program))
 }
 
 /// All pages, with the names of their files.
-pub fn pages() -> Vec<(String, String)> {
+pub fn pages(program: Program) -> Vec<(String, String)> {
     let mut pages = Vec::new();
-    let mut levels = vec![built()];
+    let mut levels = vec![built(program)];
     while let Some(level) = levels.pop() {
         levels.extend(level.get_subcommands().filter(|sub| !sub.is_hide_set()).cloned());
-        pages.push((format!("{}.1", name(&level)), roff(&level)));
+        pages.push((format!("{}.1", name(&level)), roff(&level, program)));
     }
     pages.sort_unstable();
     pages
 }
 
-fn built() -> Command {
-    let mut clap = definition();
+fn built(program: Program) -> Command {
+    let mut clap = definition().name(program.name());
     clap.build();
     clap
 }
@@ -112,9 +116,9 @@ fn name(level: &Command) -> &str {
     level.get_display_name().unwrap_or_else(|| level.get_name())
 }
 
-fn roff(level: &Command) -> String {
+fn roff(level: &Command, program: Program) -> String {
     let usage = level.clone().render_usage().to_string();
-    let usage = usage.trim_start_matches("Usage: ").to_owned();
+    let usage = program.called(usage.trim_start_matches("Usage: "));
     let man = clap_mangen::Man::new(level.clone().override_usage(usage));
     let after = level.get_after_help().map(ToString::to_string).unwrap_or_default();
     let (examples, notes): (Vec<_>, Vec<_>) =
@@ -134,7 +138,8 @@ fn roff(level: &Command) -> String {
     // No date: the same source gives the same page on every day.
     let title = name(level).to_uppercase();
     let version = env!("CARGO_PKG_VERSION");
-    let mut page = format!(".TH {title} 1 \"\" \"vault {version}\"\n.nh\n.ad l\n");
+    let own = program.name();
+    let mut page = format!(".TH {title} 1 \"\" \"{own} {version}\"\n.nh\n.ad l\n");
     page += &String::from_utf8_lossy(&head);
     // The exit codes have a section of their own.
     for note in notes.iter().filter(|note| !note.is_empty() && !note.starts_with("Exit codes")) {
@@ -145,7 +150,8 @@ fn roff(level: &Command) -> String {
     if !examples.is_empty() {
         page += ".SH EXAMPLES\n";
         for example in &examples {
-            lines(&mut page, example.split_once('\n').map_or("", |(_, commands)| commands));
+            let commands = example.split_once('\n').map_or("", |(_, commands)| commands);
+            lines(&mut page, &program.called(commands));
         }
     }
     table(&mut page, "EXIT STATUS", EXIT_STATUS.iter().copied());
@@ -154,9 +160,10 @@ fn roff(level: &Command) -> String {
     table(&mut page, "ENVIRONMENT", flags.chain(ENVIRONMENT.iter().copied()));
     table(&mut page, "FILES", FILES.iter().copied());
     page += ".SH SEE ALSO\n";
-    let root = name(level) == "vault";
-    page += if root { ".BR age (1)\n" } else { ".BR vault (1),\n.BR age (1)\n" };
-    plain(&page)
+    if name(level) != own {
+        let _ = writeln!(page, ".BR {} (1),", escaped(own));
+    }
+    plain(&(page + ".BR age (1)\n"))
 }
 
 /// Paragraphs as they are; what is indented, line by line.
@@ -238,7 +245,7 @@ mod tests {
 
     #[test]
     fn every_command_has_a_page_with_all_sections() {
-        let pages = pages();
+        let pages = pages(Program::default());
         assert!(pages.len() > 25, "{}", pages.len());
         for (file, text) in &pages {
             for section in [
@@ -263,10 +270,13 @@ mod tests {
             assert!(text.is_ascii(), "{file}");
             assert!(!text.contains("__complete"), "{file}");
         }
-        assert_eq!(page(&["exec".to_owned()]).unwrap(), of(&pages, "vault-exec.1"));
-        assert_eq!(page(&[]).unwrap(), of(&pages, "vault.1"));
+        assert_eq!(
+            page(&["exec".to_owned()], Program::default()).unwrap(),
+            of(&pages, "vault-exec.1")
+        );
+        assert_eq!(page(&[], Program::default()).unwrap(), of(&pages, "vault.1"));
         let two = ["recipient".to_owned(), "rm".to_owned()];
-        assert_eq!(page(&two).unwrap(), of(&pages, "vault-recipient-remove.1"));
+        assert_eq!(page(&two, Program::default()).unwrap(), of(&pages, "vault-recipient-remove.1"));
     }
 
     fn of<'a>(pages: &'a [(String, String)], file: &str) -> &'a str {
@@ -277,13 +287,16 @@ mod tests {
     fn what_is_no_command_is_an_error() {
         for words in [vec!["nothing"], vec!["exec", "prod"], vec!["__complete"]] {
             let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
-            assert_eq!(page(&words).unwrap_err().what, "there is no such command");
+            assert_eq!(
+                page(&words, Program::default()).unwrap_err().what,
+                "there is no such command"
+            );
         }
     }
 
     #[test]
     fn variables_of_flags_stand_in_the_page() {
-        let page = page(&["serve".to_owned()]).unwrap();
+        let page = page(&["serve".to_owned()], Program::default()).unwrap();
         assert!(page.contains(".B AWS_VAULT_LISTEN\nsee \\-\\-listen\n"), "{page}");
         assert!(
             page.contains(".B AWS_VAULT_AGE_KEY, AWS_VAULT_AGE_KEY_FILE\nsee \\-\\-identity\n")

@@ -6,6 +6,7 @@ pub mod key_slots;
 pub mod login;
 pub mod man;
 mod parse;
+pub mod program;
 pub mod rotate;
 pub mod serve;
 pub mod sso;
@@ -182,9 +183,9 @@ pub struct Add {
     /// aws-vault's spelling of the default
     #[arg(long, hide = true, conflicts_with = "no_add_config")]
     pub add_config: bool,
-    /// Called as aws-vault, which asks nobody
+    /// The name that this program was started by: aws-vault asks nobody.
     #[arg(skip)]
-    pub as_aws_vault: bool,
+    pub program: program::Program,
 }
 
 /// Show profiles, credentials and sessions

@@ -3,11 +3,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches};
 
+use super::program::Program;
 use super::{Cli, Command, Exec, Global};
 use crate::error::{Error, Result};
 
@@ -63,9 +63,12 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
     let Cli { global, mut command } = cli;
-    if let Command::Add(add) = &mut command {
-        let name = argv.first().map(|name| Path::new(name).file_name());
-        add.as_aws_vault = name == Some(Some(OsStr::new("aws-vault")));
+    let program = Program::of(argv);
+    match &mut command {
+        Command::Add(args) => args.program = program,
+        Command::Completions(args) => args.program = program,
+        Command::Man(args) => args.program = program,
+        _ => {}
     }
     let takes_words = matches!(command, Command::Exec(_) | Command::Complete(_));
     if !words.is_empty() && !takes_words {

@@ -5,6 +5,7 @@ use super::context::Context;
 use super::key_slots;
 use super::stdin::stdin_text;
 use crate::cli::Add;
+use crate::cli::program::Program;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::import;
@@ -38,7 +39,7 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
             vault.change(|payload| {
                 // Somebody may have put in another one meanwhile.
                 let now = payload.credential(profile.as_str());
-                if !same(now.as_ref(), seen.as_ref()) && !args.as_aws_vault {
+                if !same(now.as_ref(), seen.as_ref()) && args.program != Program::AwsVault {
                     asked.refuse(now.as_ref())?;
                 }
                 payload.set_credential(profile.as_str(), &key, context.clock.now());
@@ -80,7 +81,7 @@ impl Asked<'_> {
         if self.args.overwrite {
             return Ok(());
         }
-        if self.args.as_aws_vault {
+        if self.args.program == Program::AwsVault {
             context
                 .reporter
                 .warn(format!("{what}, which is gone now: as aws-vault, nobody is asked"));

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::report;
 
 pub fn run(args: &Completions) -> Result<()> {
-    report::result(&script(args.shell))
+    report::result(&script(args.shell, args.program))
 }
 
 /// Answers a script: `profile` and the names of the AWS config, `command N`, or nothing. No vault is

@@ -17,11 +17,12 @@ fn stand_in(ask: &str) -> String {
     )
 }
 
-/// A home in which both names are that program.
+/// A home in which all names are that program.
 fn place(ask: &str) -> Test {
     let test = Test::new().config(CONFIG).on_path("real").env("TERM", "dumb");
     let program = stand_in(ask);
-    test.file("bin/vault", &program, 0o755).file("bin/aws-vault", program, 0o755)
+    let names = ["bin/vault", "bin/aws-vault", "bin/aws-age-vault"];
+    names.into_iter().fold(test, |test, name| test.file(name, &program, 0o755))
 }
 
 /// Starts the shell with the script of completions in it, presses the keys and gives what was run.
@@ -29,15 +30,29 @@ fn pressed(test: &Test, shell: &str, keys: &str) -> String {
     pressed_after(test, shell, ":", keys)
 }
 
+/// The program by its packages' name.
+fn packaged(test: &Test) -> Test {
+    let link = test.home().join("aws-age-vault");
+    if !link.exists() {
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vault"), &link).expect("a link");
+    }
+    test.clone().program(link.to_str().expect("a path"))
+}
+
 /// The same, with something run in the shell before.
 fn pressed_after(test: &Test, shell: &str, before: &str, keys: &str) -> String {
-    let script = test.command(["completions", shell]).expect_stderr("").run();
-    let test = test.clone().file("script", script.raw_stdout, 0o644);
+    let script = |test: &Test| test.command(["completions", shell]).expect_stderr("").run();
+    // Of both names: they do not get into each other's way.
+    let scripts = [script(test).raw_stdout, script(&packaged(test)).raw_stdout]
+        .map(|script| String::from_utf8(script).expect("text"));
+    let [own, packaged] = scripts;
+    let test = test.clone().file("script", own, 0o644).file("packaged", packaged, 0o644);
     let (words, start): (&[&str], _) = match shell {
-        "bash" => (&["--norc", "--noprofile", "-i"], "source ./script"),
-        "zsh" => (&["-f", "-i"], "autoload -U compinit; compinit -u -D; source ./script"),
-        _ => (&["-i"], "source ./script"),
+        "bash" => (&["--norc", "--noprofile", "-i"], ":"),
+        "zsh" => (&["-f", "-i"], "autoload -U compinit; compinit -u -D"),
+        _ => (&["-i"], ":"),
     };
+    let start = format!("{start}; source ./script; source ./packaged");
     let mut pty = test.command(words).program(shell).pty();
     // What is typed before the shell reads may be thrown away.
     pty.send(&format!("{before}; {start}; echo re''ady"));
@@ -50,7 +65,9 @@ fn pressed_after(test: &Test, shell: &str, before: &str, keys: &str) -> String {
 }
 
 /// Keys, and the command line that they make.
-const TYPED: [(&str, &str); 14] = [
+const TYPED: [(&str, &str); 16] = [
+    ("aws-age-vault exec prep\t", "exec preprod"),
+    ("aws-age-vault exec prod -- unique-p\t", "exec prod -- unique-program"),
     ("vault exec prep\t", "exec preprod"),
     ("aws-vault exec prep\t", "exec preprod"),
     ("vault exec sso:\t", "exec sso:admin"),

@@ -46,6 +46,29 @@ fn all_pages_go_into_a_directory() {
         .run();
 }
 
+/// HashiCorp's program is `vault`, too, so packages have another name, and their pages that one only.
+#[test]
+fn pages_carry_the_name_of_the_program() {
+    let test = Test::new();
+    let packaged = test.home().join("aws-age-vault");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vault"), &packaged).expect("a link");
+    let test = test.clone().program(packaged.to_str().expect("a path"));
+    test.command(["man", "--dir", "pages"]).expect_stdout("").expect_stderr("").run();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(test.home().join("pages")).expect("the pages") {
+        let name = entry.expect("a page").file_name().into_string().expect("a name");
+        let page = String::from_utf8(test.read(format!("pages/{name}"))).expect("text");
+        let (title, _) = name.rsplit_once('.').expect("a section");
+        assert!(page.starts_with(&format!(".TH {} 1 ", title.to_uppercase())), "{page}");
+        assert!(!page.contains(" vault exec") && !page.contains("\nvault "), "{page}");
+        names.push(name);
+    }
+    assert!(names.iter().all(|name| name.starts_with("aws-age-vault")), "{names:?}");
+    let exec = test.command(["man", "exec"]).expect_stderr("").run().stdout;
+    assert!(exec.contains("\naws\\-age\\-vault exec prod \\-\\- terraform apply\n"), "{exec}");
+    assert!(exec.contains(".BR aws\\-age\\-vault (1),\n"), "{exec}");
+}
+
 #[test]
 fn what_has_no_page_is_an_error() {
     let test = Test::new();

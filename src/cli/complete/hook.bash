@@ -1,5 +1,5 @@
 # Profiles, and the command of exec, as vault itself reads the words; all else as above.
-_vault_at() {
+_FUNCTION_at() {
     local words=() starts=() rest=$COMP_LINE part i
     # COMP_WORDS are cut at COMP_WORDBREAKS, too: a:b and --a=b are three words there, and one here.
     for ((i = 0; i <= COMP_CWORD; i++)); do
@@ -15,7 +15,7 @@ _vault_at() {
     done
 
     local answer=() word name cut
-    mapfile -t answer < <(command vault __complete -- "${words[@]:1}" 2>/dev/null)
+    mapfile -t answer < <(command PROGRAM __complete -- "${words[@]:1}" 2>/dev/null)
     COMPREPLY=()
     case ${answer[0]-} in
     profile)
@@ -43,9 +43,9 @@ _vault_at() {
         fi
         ;;
     *)
-        _vault "$@"
+        _PROGRAM "$@"
         ;;
     esac
 }
 
-complete -F _vault_at -o nosort -o bashdefault -o default vault aws-vault
+complete -F _FUNCTION_at -o nosort -o bashdefault -o default NAMES

@@ -1,8 +1,8 @@
 # Profiles, and the command of exec, as vault itself reads the words; all else as above.
-_vault() {
+_PROGRAM() {
     local -a answer
     local expl
-    answer=("${(@f)$(command vault __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
+    answer=("${(@f)$(command PROGRAM __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}")
     case $answer[1] in
     profile)
         shift answer
@@ -12,16 +12,16 @@ _vault() {
         # The program's name is the first of these words, and not among those that vault counts.
         shift $((${answer[1]#command } + 1)) words
         ((CURRENT -= ${answer[1]#command } + 1))
-        _normal -p vault
+        _normal -p PROGRAM
         ;;
     *)
-        _vault_by_itself "$@"
+        _PROGRAM_by_itself "$@"
         ;;
     esac
 }
 
-if [ "$funcstack[1]" = "_vault" ]; then
-    _vault "$@"
+if [ "$funcstack[1]" = "_PROGRAM" ]; then
+    _PROGRAM "$@"
 else
-    compdef _vault vault aws-vault
+    compdef _PROGRAM NAMES
 fi
