@@ -15,21 +15,16 @@
 
 mod answers;
 
-use std::time::{Duration, Instant};
+use answers::{denied, name_is_taken, user_of};
 
-use answers::{User, denied, name_is_taken};
-
-use crate::aws::{Iam, NewDevice, ServiceError, Sts};
-use crate::clock::Timestamp;
+use crate::aws::{NewDevice, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::provider::CredentialSession;
+use crate::provider::Answer;
 use crate::random;
 use crate::totp::Seed;
-use crate::vault::{Enrolment, Vault};
-
-/// For the session that proves the device: the shortest that AWS gives.
-const PROOF: Duration = Duration::from_secs(900);
+use crate::user_change::{NotMade, User, UserChange};
+use crate::vault::{Enrolment, Payload, Vault};
 
 /// Before each try to prove the device. It reaches STS within 8 to 14 s (measured); each try costs a
 /// code, and six in three minutes are the most that are sent.
@@ -43,16 +38,10 @@ const IAM_PAUSES: [u64; 4] = [1, 2, 4, 8];
 
 /// All that an enrolment needs.
 pub struct Enroll<'a, 'v> {
-    /// With an open vault.
-    pub session: &'a mut CredentialSession<'v>,
-    /// The profile whose key's user gets the device.
-    pub profile: &'a str,
+    /// The profile's key is that of the user who gets the device.
+    pub change: UserChange<'a, 'v>,
     /// The device's name; without one the unfinished enrolment's, or the user's.
     pub device: Option<&'a str>,
-    pub sts: &'a Sts,
-    pub iam: &'a Iam,
-    /// When the calls end; no pause goes beyond it.
-    pub deadline: Instant,
 }
 
 /// A device that is enabled and proven.
@@ -74,23 +63,22 @@ impl Enroll<'_, '_> {
     /// No key for the profile (3); a key that is no IAM user's, or a device of that name that is not
     /// ours (6); what AWS refuses, or no way to record codes (9); what saving the vault ends with (7, 8, 10).
     pub fn run(mut self) -> Result<Enrolled> {
-        let key = self.vault()?.payload().credential(self.profile).ok_or_else(|| {
-            Error::not_found(format!("no key for profile {:?} in the vault", self.profile))
-                .hint("an MFA device belongs to a key's user: name the profile that has the key")
+        let key = self.change.key().map_err(|error| {
+            error.hint("an MFA device belongs to a key's user: name the profile that has the key")
         })?;
-        let user = User::of(&self.sts.caller_identity(&key)?)?;
+        let user = user_of(self.change.sts.caller_identity(&key)?)?;
         let device = self.device_name(&user)?;
         let serial = format!("{}:mfa/{device}", user.account);
         // Before a device is made whose codes could not be used.
-        self.session.cache().ledger(&serial).can_record(self.deadline)?;
-        let fresh = self.vault()?.payload().totp(&serial).is_none();
+        self.change.session.cache().ledger(&serial).can_record(self.change.deadline)?;
+        let fresh = self.change.payload()?.totp(&serial).is_none();
         if fresh {
             self.create(&key, &device, &serial)?;
         }
-        let seed = self.vault()?.payload().totp(&serial).ok_or_else(|| {
+        let seed = self.change.payload()?.totp(&serial).ok_or_else(|| {
             Error::other("the seed that was just stored is not in the vault any more")
         })?;
-        let known = fresh || unfinished(self.vault()?, self.profile, &device);
+        let known = fresh || unfinished(self.change.payload()?, self.change.profile, &device);
         self.enable(&key, &user, &serial, &seed, known)?;
         self.prove(&key, &serial, &seed)?;
         Ok(Enrolled { serial, device, user: user.name })
@@ -99,14 +87,15 @@ impl Enroll<'_, '_> {
     /// The name that was given, that of an enrolment which has not come to its end, or the user's own:
     /// AWS's older policies allow a user only the device that is called as they are.
     fn device_name(&self, user: &User) -> Result<String> {
-        let started = self.vault()?.payload().enrolments().find(|e| e.profile == self.profile);
+        let started =
+            self.change.payload()?.enrolments().find(|e| e.profile == self.change.profile);
         let name = match (self.device, started) {
             (Some(given), started) => {
                 if let Some(started) = started.filter(|started| started.device != given) {
-                    self.session.reporter().warn(format!(
+                    self.change.session.reporter().warn(format!(
                         "the enrolment of the device {:?} has not come to its end; finish it by \
                          vault mfa enroll {} --device {0}",
-                        started.device, self.profile
+                        started.device, self.change.profile
                     ));
                 }
                 given.to_owned()
@@ -125,12 +114,12 @@ impl Enroll<'_, '_> {
     /// Makes the device and saves its seed.
     fn create(&mut self, key: &Credentials, device: &str, serial: &str) -> Result<()> {
         let entry = Enrolment {
-            profile: self.profile.to_owned(),
+            profile: self.change.profile.to_owned(),
             device: device.to_owned(),
             run: random::name()?,
         };
         // A vault that cannot be written is found here, before AWS is asked for anything.
-        let started_before = self.session.vault_mut()?.change(|payload| {
+        let started_before = self.change.save(|payload| {
             if payload.totp(serial).is_some() {
                 return Err(Error::busy("another process has just enrolled this device")
                     .hint("run the same command again to enable and prove it"));
@@ -142,7 +131,8 @@ impl Enroll<'_, '_> {
             Ok(before)
         })?;
         if started_before {
-            self.session
+            self.change
+                .session
                 .reporter()
                 .note(format!("Going on with the enrolment of the device {device:?}"));
         }
@@ -157,8 +147,8 @@ impl Enroll<'_, '_> {
         };
         let (seed, _) = Seed::parse(&new.seed)
             .map_err(|_| Error::aws("IAM answered with a seed that is not base32"))?;
-        let now = self.session.clock().now();
-        let saved = self.session.vault_mut()?.change(|payload| {
+        let now = self.change.session.clock().now();
+        let saved = self.change.save(|payload| {
             if !payload.enrolments().any(|e| e == entry) {
                 return Err(Error::busy("another process has taken over this enrolment"));
             }
@@ -169,7 +159,7 @@ impl Enroll<'_, '_> {
             && !matches!(error.class, Class::NotDurable | Class::Busy)
         {
             // Nobody knows its seed. If this fails too, the journal has it.
-            let _ = self.iam.delete_virtual_mfa_device(key, serial);
+            let _ = self.change.iam.delete_virtual_mfa_device(key, serial);
         }
         saved
     }
@@ -185,7 +175,7 @@ impl Enroll<'_, '_> {
     ) -> std::result::Result<NewDevice, NotMade> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
-            let error = match self.iam.create_virtual_mfa_device(key, device) {
+            let error = match self.change.iam.create_virtual_mfa_device(key, device) {
                 Ok(new) if new.serial == serial => return Ok(new),
                 Ok(_) => {
                     let error = Error::aws("IAM answered with a device of another name");
@@ -199,7 +189,7 @@ impl Enroll<'_, '_> {
                 return Err(NotMade { error, nothing_there: true });
             }
             if exists {
-                match self.iam.delete_virtual_mfa_device(key, serial) {
+                match self.change.iam.delete_virtual_mfa_device(key, serial) {
                     Ok(()) => {}
                     Err(error) if error.is("NoSuchEntity") => {}
                     Err(_) => {
@@ -211,7 +201,7 @@ impl Enroll<'_, '_> {
                 return Err(NotMade { error: denied(error), nothing_there: !ours });
             }
             ours |= error.may_have_arrived();
-            if !self.pause(pauses.next()) {
+            if !self.change.pause(pauses.next()) {
                 return Err(NotMade { error: denied(error), nothing_there: !ours });
             }
         }
@@ -229,26 +219,34 @@ impl Enroll<'_, '_> {
     ) -> Result<()> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
-            let step = seed.step_at(self.now());
+            let step = seed.step_at(self.change.now());
             let steps = [step.saturating_sub(2), step.saturating_sub(1)];
             // AWS takes them again elsewhere, but nobody else's code is to be one of them.
-            self.session.cache().ledger(serial).spend(&steps, self.now(), self.deadline)?;
+            self.change.session.cache().ledger(serial).spend(
+                &steps,
+                self.change.now(),
+                self.change.deadline,
+            )?;
             let codes = steps.map(|step| seed.code(step));
             let [first, second] = &codes;
-            let error = match self.iam.enable_mfa_device(key, &user.name, serial, [first, second]) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.is("EntityAlreadyExists") => {
-                    self.session.reporter().debug(format!("{serial} is enabled already"));
-                    return Ok(());
-                }
-                Err(error) => error,
-            };
+            let error =
+                match self.change.iam.enable_mfa_device(key, &user.name, serial, [first, second]) {
+                    Ok(()) => return Ok(()),
+                    Err(error) if error.is("EntityAlreadyExists") => {
+                        self.change
+                            .session
+                            .reporter()
+                            .debug(format!("{serial} is enabled already"));
+                        return Ok(());
+                    }
+                    Err(error) => error,
+                };
             let gone = error.is("NoSuchEntity");
             let again = error.may_pass()
                 || gone && known
                 || error.is("EntityTemporarilyUnmodifiable")
                 || error.is("ConcurrentModification");
-            if again && self.pause(pauses.next()) {
+            if again && self.change.pause(pauses.next()) {
                 continue;
             }
             if gone {
@@ -270,58 +268,38 @@ impl Enroll<'_, '_> {
 
     /// GetSessionToken with a code, until STS knows the device.
     fn prove(&mut self, key: &Credentials, serial: &str, seed: &Seed) -> Result<()> {
-        let ledger = self.session.cache().ledger(serial);
-        let pauses: &[u64] = match ledger.can_record(self.deadline)? {
+        let ledger = self.change.session.cache().ledger(serial);
+        let recorded = ledger.can_record(self.change.deadline)?;
+        let pauses: &[u64] = match recorded {
             true => &PROOF_PAUSES,
             false => &ONE_PROOF_PAUSE,
         };
         for pause in pauses {
-            if !self.pause(Some(*pause)) {
+            if !self.change.pause(Some(*pause)) {
                 break;
             }
-            let claim = ledger.claim(seed.period(), self.now(), self.deadline)?;
-            if !self.pause(Some(claim.wait.as_secs())) {
-                break;
-            }
-            let code = seed.code(claim.step);
-            let error = match self.sts.session_token(key, PROOF, Some((serial, &code))) {
-                Ok(_) => return Ok(()),
-                Err(error) => error,
+            let UserChange { session, sts, deadline, .. } = &self.change;
+            let now = self.change.now();
+            let error = match session.try_code(sts, key, (serial, seed), now, *deadline)? {
+                Answer::Taken => return Ok(()),
+                Answer::Refused { error, .. } => error,
             };
             let soon = matches!(error, ServiceError::MfaUnable | ServiceError::MfaInvalid { .. });
             if !soon && !error.may_pass() {
                 return Err(error.into_error());
             }
-            self.session.reporter().debug(format!("not proven yet: {}", error.into_error().what));
+            self.change
+                .session
+                .reporter()
+                .debug(format!("not proven yet: {}", error.into_error().what));
         }
         Err(Error::aws(format!("{serial} is enabled, but STS has not taken a code of it yet"))
             .hint("in three minutes, run the same command again: it goes on where this stopped"))
     }
 
-    /// Now, by AWS's clock.
-    fn now(&self) -> Timestamp {
-        let offset = self.iam.clock_offset().or_else(|| self.sts.clock_offset()).unwrap_or(0);
-        Timestamp(self.session.clock().now().0.saturating_add(offset))
-    }
-
-    /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.
-    fn pause(&self, seconds: Option<u64>) -> bool {
-        let Some(pause) = seconds.map(Duration::from_secs) else { return false };
-        if Instant::now() + pause >= self.deadline {
-            return false;
-        }
-        std::thread::sleep(pause);
-        true
-    }
-
-    fn vault(&self) -> Result<&Vault<'_>> {
-        self.session.vault()
-    }
-
     /// Nothing was made, so nothing is to be finished. If this cannot be saved, the next run finds out.
     fn forget(&mut self, entry: &Enrolment) {
-        let Ok(vault) = self.session.vault_mut() else { return };
-        let _ = vault.change(|payload| {
+        let _ = self.change.save(|payload| {
             if payload.enrolments().any(|e| e == *entry) {
                 payload.end_enrolment(&entry.profile, &entry.device);
             }
@@ -330,15 +308,9 @@ impl Enroll<'_, '_> {
     }
 }
 
-/// Why there is no new device, and whether that means that AWS has nothing of ours.
-struct NotMade {
-    error: Error,
-    nothing_there: bool,
-}
-
 /// True if an enrolment of this profile and device has not come to its end.
-pub fn unfinished(vault: &Vault, profile: &str, device: &str) -> bool {
-    vault.payload().enrolments().any(|e| e.profile == profile && e.device == device)
+fn unfinished(payload: &Payload, profile: &str, device: &str) -> bool {
+    payload.enrolments().any(|e| e.profile == profile && e.device == device)
 }
 
 /// Takes an enrolment that has come to its end out of the journal.
@@ -346,7 +318,7 @@ pub fn unfinished(vault: &Vault, profile: &str, device: &str) -> bool {
 /// # Errors
 /// What saving the vault ends with (7, 8, 10).
 pub fn end(vault: &mut Vault, profile: &str, device: &str) -> Result<()> {
-    if !unfinished(vault, profile, device) {
+    if !unfinished(vault.payload(), profile, device) {
         return Ok(());
     }
     vault.change(|payload| {

@@ -5,8 +5,9 @@
 //!
 //! | floor | rooms |
 //! | --- | --- |
-//! | 6 | `commands/`: one file per command, the order of events and nothing else |
-//! | 5 | `cli/`: clap types; `report`: errors to text and codes; `enroll`: a new MFA device; `rotate`: a new access key |
+//! | 7 | `commands/`: one file per command, the order of events and nothing else |
+//! | 6 | `enroll`: a new MFA device; `rotate`: a new access key |
+//! | 5 | `user_change`: what these two have in common; `cli/`: clap types; `report`: errors to text and codes |
 //! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
 //! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS and IAM; `exec/`: the child; `server/`: credentials over HTTP |
 //! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes |
@@ -44,6 +45,7 @@ pub mod server;
 pub mod session;
 pub mod totp;
 pub mod unlock;
+pub mod user_change;
 pub mod vault;
 
 /// The program: from the process it finds itself in to an exit code.

@@ -27,19 +27,16 @@ mod keys;
 mod mfa_session;
 mod preview;
 
-use std::time::{Duration, Instant};
-
 use keys::denied;
 pub use mfa_session::MfaDevice;
 pub use preview::RotationPreview;
 
-use crate::aws::{Iam, Identity, ServiceError, Sts};
-use crate::clock::Timestamp;
+use crate::aws::ServiceError;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::provider::CredentialSession;
 use crate::random;
 use crate::reporter::Reporter;
+use crate::user_change::{NotMade, User, UserChange};
 use crate::vault::{Payload, Rotation, Vault};
 
 /// Before each try of the new key, in seconds. It works after 3 to 15 s (measured), so a minute is long.
@@ -50,22 +47,14 @@ const IAM_PAUSES: [u64; 5] = [1, 2, 4, 8, 8];
 
 /// All that a rotation needs.
 pub struct Rotate<'a, 'v> {
-    /// With an open vault.
-    pub session: &'a mut CredentialSession<'v>,
-    /// A profile that has the key. All others that have it get the new one, too.
-    pub profile: &'a str,
+    /// All profiles that have the key get the new one.
+    pub change: UserChange<'a, 'v>,
     /// Delete the user's other key, if there is one.
     pub delete_other: bool,
-    pub sts: &'a Sts,
-    pub iam: &'a Iam,
     /// The user's MFA device, if one is named.
     pub mfa: Option<MfaDevice<'a>>,
     /// The profiles whose sessions start from the key.
     pub sessions_of: &'a [String],
-    /// When the calls end; no pause goes beyond it.
-    pub deadline: Instant,
-    /// How it waits.
-    pub pause: &'a dyn Fn(Duration),
 }
 
 /// A key that was replaced.
@@ -81,30 +70,26 @@ pub struct Rotated {
     pub new: String,
 }
 
-/// The IAM user of a key.
-struct User {
-    arn: String,
-    name: String,
-}
-
-impl User {
-    fn of(arn: String) -> Result<Self> {
-        match Identity::of(&arn) {
-            Identity::User { name, .. } => Ok(Self { arn, name }),
-            Identity::Root => Err(Error::refused("this is the root user's key")
-                .hint("delete it, and give an IAM user a key")),
-            Identity::Other => {
-                Err(Error::refused("this key is no IAM user's, so it cannot be rotated"))
-            }
-        }
-    }
+/// The IAM user of the key.
+fn user_of(arn: String) -> Result<User> {
+    User::of(arn, "a key", "cannot be rotated")
 }
 
 /// A rotation under way.
 struct Run<'a, 'v> {
-    with: Rotate<'a, 'v>,
+    change: UserChange<'a, 'v>,
+    delete_other: bool,
+    mfa: Option<MfaDevice<'a>>,
+    sessions_of: &'a [String],
     /// The MFA session that calls to IAM are made by, once one was wanted.
     session: Option<mfa_session::Session>,
+}
+
+impl<'a, 'v> From<Rotate<'a, 'v>> for Run<'a, 'v> {
+    fn from(rotate: Rotate<'a, 'v>) -> Self {
+        let Rotate { change, delete_other, mfa, sessions_of } = rotate;
+        Self { change, delete_other, mfa, sessions_of, session: None }
+    }
 }
 
 impl<'a, 'v> Rotate<'a, 'v> {
@@ -115,13 +100,13 @@ impl<'a, 'v> Rotate<'a, 'v> {
     /// refuses, and a new key that it does not take in time (9); busy (8) if another process goes on
     /// with it; what saving the vault ends with (7, 8, 10).
     pub fn run(self) -> Result<Rotated> {
-        let mut run = Run { with: self, session: None };
+        let mut run = Run::from(self);
         let started = run.started();
         let (rotation, again) = match &started {
             Some(started) => (run.take_over(started)?, true),
             None => (run.begin()?, false),
         };
-        let user = User::of(rotation.user.clone())?;
+        let user = user_of(rotation.user.clone())?;
         let rotation = match rotation.new {
             Some(_) => rotation,
             None => run.create(rotation, &user, again)?,
@@ -145,25 +130,18 @@ impl<'a, 'v> Rotate<'a, 'v> {
 impl Run<'_, '_> {
     /// The rotation of the profile's key that has not come to its end.
     fn started(&self) -> Option<Rotation> {
-        let payload = self.payload().ok()?;
-        payload.rotation_of(payload.access_key_id(self.with.profile)?)
-    }
-
-    fn key(&self) -> Result<Credentials> {
-        let profile = self.with.profile;
-        self.payload()?
-            .credential(profile)
-            .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))
+        let payload = self.change.payload().ok()?;
+        payload.rotation_of(payload.access_key_id(self.change.profile)?)
     }
 
     /// Goes on with a rotation, as the latest content of the vault has it.
     fn take_over(&mut self, started: &Rotation) -> Result<Rotation> {
-        self.with
+        self.change
             .session
             .reporter()
             .debug(format!("going on with the rotation of {}", started.old.access_key_id));
         let run = random::name()?;
-        self.change(|payload| {
+        self.change.save(|payload| {
             let rotation = payload.rotation_of(&started.old.access_key_id).ok_or_else(finished)?;
             let rotation = Rotation { run, ..rotation };
             payload.set_rotation(&rotation);
@@ -174,14 +152,14 @@ impl Run<'_, '_> {
     /// Finds out whose key it is and that there is room for another, and writes the rotation down. A
     /// vault that cannot be written is found here, before AWS is asked to change anything.
     fn begin(&mut self) -> Result<Rotation> {
-        let old = self.key()?;
-        let user = User::of(self.with.sts.caller_identity(&old)?)?;
+        let old = self.change.key()?;
+        let user = user_of(self.change.sts.caller_identity(&old)?)?;
         self.make_room(&old, &user)?;
-        let profile = self.with.profile;
-        let (at, run) = (Some(self.now()), random::name()?);
+        let profile = self.change.profile;
+        let (at, run) = (Some(self.change.now()), random::name()?);
         let rotation =
             Rotation { profile: profile.to_owned(), user: user.arn, at, old, new: None, run };
-        self.change(|payload| {
+        self.change.save(|payload| {
             let id = rotation.old.access_key_id.as_str();
             if payload.access_key_id(profile) != Some(id) || payload.rotation_of(id).is_some() {
                 return Err(Error::busy("another process has just begun to replace this key")
@@ -200,8 +178,8 @@ impl Run<'_, '_> {
         if again {
             // Before the time of this try stands in the place of the earlier one's.
             self.delete_lost(&rotation, user)?;
-            rotation.at = Some(self.now());
-            self.change(|payload| {
+            rotation.at = Some(self.change.now());
+            self.change.save(|payload| {
                 current(payload, &rotation)?;
                 payload.set_rotation(&rotation);
                 Ok(())
@@ -212,7 +190,7 @@ impl Run<'_, '_> {
             Err(NotMade { error, nothing_there }) => {
                 if nothing_there {
                     // If this cannot be saved, the next run finds out.
-                    let _ = self.change(|payload| {
+                    let _ = self.change.save(|payload| {
                         current(payload, &rotation)?;
                         payload.end_rotation(&rotation.old.access_key_id);
                         Ok(())
@@ -223,7 +201,7 @@ impl Run<'_, '_> {
         };
         let id = new.access_key_id.clone();
         let rotation = Rotation { new: Some(new), ..rotation };
-        let saved = self.change(|payload| {
+        let saved = self.change.save(|payload| {
             current(payload, &rotation)?;
             payload.set_rotation(&rotation);
             Ok(())
@@ -255,7 +233,7 @@ impl Run<'_, '_> {
             let full = error.is("LimitExceeded");
             ours |= error.may_have_arrived();
             let may_pass = error.may_pass() || full && ours;
-            if !may_pass || !self.pause(pauses.next()) {
+            if !may_pass || !self.change.pause(pauses.next()) {
                 let error = if full && !ours { taken(user) } else { denied(error) };
                 return Err(NotMade { error, nothing_there: !ours });
             }
@@ -270,14 +248,14 @@ impl Run<'_, '_> {
     fn prove(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let mut last = None;
         for pause in PROOF_PAUSES {
-            if !self.pause(Some(pause)) {
+            if !self.change.pause(Some(pause)) {
                 break;
             }
-            match self.with.sts.caller_identity(new) {
+            match self.change.sts.caller_identity(new) {
                 Ok(arn) if arn == user.arn => return Ok(()),
                 Ok(_) => return Err(Error::aws("AWS says that the new key is somebody else's")),
                 Err(error) if error.is_of_an_unknown_key() || error.may_pass() => {
-                    self.with.session.reporter().debug("the new key is not proven yet");
+                    self.change.session.reporter().debug("the new key is not proven yet");
                     last = Some(error);
                 }
                 Err(error) => return Err(error.into()),
@@ -306,8 +284,8 @@ impl Run<'_, '_> {
                 .hint("make it active there, or delete it, and run the same command again")),
             };
         }
-        let now = self.with.session.clock().now();
-        self.change(|payload| {
+        let now = self.change.session.clock().now();
+        self.change.save(|payload| {
             let rotation = payload.rotation_of(old_id).ok_or_else(finished)?;
             payload.replace_key(new_id, old, now);
             payload.set_rotation(&Rotation { new: None, ..rotation });
@@ -320,12 +298,12 @@ impl Run<'_, '_> {
     /// All profiles with the old key get the new one, in one write; their names.
     fn take_into_use(&mut self, new: &Credentials, old: &Credentials) -> Result<Vec<String>> {
         let (new_id, old_id) = (&new.access_key_id, &old.access_key_id);
-        let payload = self.payload()?;
+        let payload = self.change.payload()?;
         if payload.profiles_of(old_id).is_empty() {
             return Ok(payload.profiles_of(new_id));
         }
-        let now = self.with.session.clock().now();
-        self.change(|payload| {
+        let now = self.change.session.clock().now();
+        self.change.save(|payload| {
             let known = payload.rotation_of(old_id).and_then(|rotation| rotation.new);
             if known.is_none_or(|known| known.access_key_id != *new_id) {
                 return Err(taken_over());
@@ -340,12 +318,12 @@ impl Run<'_, '_> {
     /// use: somebody may have put an earlier copy in its place.
     fn retire(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let id = &old.access_key_id;
-        in_use(self.with.session.vault_mut()?.read_back()?, new)?;
+        in_use(self.change.session.vault_mut()?.read_back()?, new)?;
         let inactive =
             self.iam_steadily(new, |iam, by| iam.deactivate_access_key(by, &user.name, id));
         self.done_or_gone(inactive, new, id, user)?;
         self.prove(new, old, user)?;
-        in_use(self.with.session.vault_mut()?.read_back()?, new)?;
+        in_use(self.change.session.vault_mut()?.read_back()?, new)?;
         let deleted = self.iam_steadily(new, |iam, by| iam.delete_access_key(by, &user.name, id));
         self.done_or_gone(deleted, new, id, user)
     }
@@ -370,13 +348,13 @@ impl Run<'_, '_> {
     /// Drops the sessions of the old key, and the rotation from the journal. A profile that was given the
     /// old key meanwhile gets the new one.
     fn end(&mut self, new: &Credentials, old: &Credentials) -> Result<()> {
-        for profile in self.with.sessions_of {
-            if let Err(error) = self.with.session.cache().clear(profile) {
-                self.with.session.reporter().warn(error.what);
+        for profile in self.sessions_of {
+            if let Err(error) = self.change.session.cache().clear(profile) {
+                self.change.session.reporter().warn(error.what);
             }
         }
-        let now = self.with.session.clock().now();
-        self.change(|payload| {
+        let now = self.change.session.clock().now();
+        self.change.save(|payload| {
             payload.replace_key(&old.access_key_id, new, now);
             in_use(payload, new)?;
             payload.end_rotation(&old.access_key_id);
@@ -387,36 +365,6 @@ impl Run<'_, '_> {
     fn delete(&mut self, key: &Credentials, user: &User, id: &str) -> Result<()> {
         gone_is_well(self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id)))
     }
-
-    fn payload(&self) -> Result<&Payload> {
-        Ok(self.with.session.vault()?.payload())
-    }
-
-    fn change<T>(&mut self, change: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
-        self.with.session.vault_mut()?.change(change)
-    }
-
-    /// AWS's time, as far as its last answer tells.
-    fn now(&self) -> Timestamp {
-        let offset = self.with.iam.clock_offset().unwrap_or_default();
-        Timestamp(self.with.session.clock().now().0.saturating_add(offset))
-    }
-
-    /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.
-    fn pause(&self, seconds: Option<u64>) -> bool {
-        let Some(pause) = seconds.map(Duration::from_secs) else { return false };
-        if Instant::now() + pause >= self.with.deadline {
-            return false;
-        }
-        (self.with.pause)(pause);
-        true
-    }
-}
-
-/// Why there is no new key, and whether that means that AWS has nothing of ours.
-struct NotMade {
-    error: Error,
-    nothing_there: bool,
 }
 
 /// The rotation is still in the journal, and this run's.
@@ -497,19 +445,4 @@ pub fn abandon(vault: &mut Vault, reporter: Reporter) -> Result<bool> {
         ));
     }
     Ok(true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_iam_users_key_can_be_rotated() {
-        let of = |arn: &str| User::of(arn.to_owned());
-        assert_eq!(of("arn:aws:iam::123456789012:user/a/ci").unwrap().name, "ci");
-        let root = of("arn:aws:iam::123456789012:root").err().unwrap();
-        assert_eq!((root.class, &*root.what), (Class::Refused, "this is the root user's key"));
-        let role = of("arn:aws:sts::123456789012:assumed-role/a/b").err().unwrap();
-        assert_eq!(role.what, "this key is no IAM user's, so it cannot be rotated");
-    }
 }

@@ -1,10 +1,9 @@
 //! `mfa enroll`: a virtual MFA device for the user of a profile's key.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::config;
 use super::context::Context;
-use crate::aws::{Iam, Sts};
 use crate::cli::totp::MfaEnroll;
 use crate::enroll::{self, Enroll};
 use crate::error::Result;
@@ -12,6 +11,7 @@ use crate::name::ProfileName;
 use crate::profile;
 use crate::provider::{Need, Options};
 use crate::report;
+use crate::user_change::UserChange;
 
 /// For all calls and pauses. No SDK waits for this command, and a device takes its time to reach STS.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -26,16 +26,9 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
         context.reporter.warn(warning);
     }
     let mut session = context.session(profiles, Need::Vault, Options::default(), prompt)?;
-    let deadline = Instant::now() + DEADLINE;
-    let done = Enroll {
-        profile: profile.as_str(),
-        device: args.device.as_deref(),
-        sts: &Sts::connect(&sts, context.env, deadline, context.reporter)?,
-        iam: &Iam::connect(&iam, context.env, deadline, context.reporter)?,
-        session: &mut session,
-        deadline,
-    }
-    .run();
+    let (name, places) = (profile.as_str(), (&sts, &iam));
+    let change = UserChange::new(&mut session, name, places, context.env, DEADLINE)?;
+    let done = Enroll { change, device: args.device.as_deref() }.run();
     let done = match done {
         Ok(done) => done,
         Err(error) => {

@@ -1,12 +1,11 @@
 //! `rotate`: new access keys in the place of old ones.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::context::Context;
-use crate::aws::{Iam, Sts};
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
@@ -15,6 +14,7 @@ use crate::provider::{CredentialSession, Need, Options};
 use crate::report;
 use crate::rotate::{self, MfaDevice, Rotate, Rotated, RotationPreview};
 use crate::secret::Secret;
+use crate::user_change::UserChange;
 use crate::vault::Payload;
 
 /// For the calls and pauses of one key. No SDK waits for this command, and a person may have to look
@@ -145,33 +145,23 @@ impl All<'_> {
     }
 
     fn one(&mut self, job: &Job) -> Result<Done> {
-        let Context { env, reporter, .. } = *self.context;
+        let env = self.context.env;
         let profile = job.profile.as_str();
         if self.args.resume && !is_begun(profile, self.payload()?) {
             return Ok(Done::Nothing);
         }
         let (sts, iam) = profile::places(self.session.profiles(), env, profile)?;
         if let Some(warning) = sts.overridden().or_else(|| iam.overridden()) {
-            reporter.warn(warning);
+            self.context.reporter.warn(warning);
         }
-        let deadline = Instant::now() + DEADLINE;
         let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);
+        let (token, places) = (&mut self.token, (&sts, &iam));
         let rotate = Rotate {
-            session: &mut self.session,
-            profile,
+            change: UserChange::new(&mut self.session, profile, places, env, DEADLINE)?,
             delete_other: self.args.delete_other,
-            sts: &Sts::connect(&sts, env, deadline, reporter)?,
-            iam: &Iam::connect(&iam, env, deadline, reporter)?,
-            mfa: mfa.map(|device| MfaDevice {
-                device,
-                sts: &sts,
-                token: &mut self.token,
-                used: false,
-            }),
+            mfa: mfa.map(|device| MfaDevice { device, sts: &sts, token, used: false }),
             sessions_of: &sessions_of,
-            deadline,
-            pause: &std::thread::sleep,
         };
         if self.args.dry_run {
             return rotate.preview().map(Done::RotationPreview);

@@ -11,26 +11,22 @@ use crate::error::{Error, Result};
 use crate::name::ProfileName;
 use crate::profile::{self, Profiles};
 use crate::prompt::Prompt;
+use crate::provider::{Answer, CredentialSession, Need, Options};
 use crate::report;
 use crate::secret::Secret;
-use crate::session::Cache;
 use crate::totp::Seed;
-use crate::vault::{Payload, Vault};
+use crate::vault::Payload;
 
 /// For the calls of `--verify`.
 const DEADLINE: Duration = Duration::from_secs(50);
-/// The session that shows that AWS takes a code: the shortest that there is, thrown away.
-const PROOF: Duration = Duration::from_secs(900);
 
 pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     if args.stdin && context.stdin_opens() {
         return Err(Error::usage("--stdin and -i - both want stdin"));
     }
-    let profiles = context.profiles()?;
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
-    let serial = serial_of(&args.device, &profiles, vault.payload())?;
+    let mut session = open(context, prompt)?;
+    let serial = serial_of(&args.device, &session)?;
     let (seed, warnings) = Seed::parse(&read_seed(args, &serial, &prompt)?)?;
     for warning in warnings {
         context.reporter.warn(warning);
@@ -47,11 +43,11 @@ pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
         }
         _ => Ok(()),
     };
-    other(vault.payload())?;
+    other(session.vault()?.payload())?;
     if args.verify {
-        verify(&args.device, &serial, &seed, &profiles, vault.payload(), context)?;
+        verify(&args.device, &serial, &seed, &session, context)?;
     }
-    vault.change(|payload| {
+    session.vault_mut()?.change(|payload| {
         other(payload)?;
         payload.set_totp(&serial, &seed, context.clock.now());
         Ok(())
@@ -60,30 +56,23 @@ pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
 }
 
 pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let profiles = context.profiles()?;
-    let access = context.access(&prompt)?;
-    let vault = Vault::open(&access)?;
-    let serial = serial_of(&args.device, &profiles, vault.payload())?;
-    let seed = vault.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
-    let code = next_code(&serial, &seed, &context.cache(vault.payload())?, context)?;
-    report::result(&format!("{}\n", code.expose()))
+    let session = open(context, context.prompt(None))?;
+    let serial = serial_of(&args.device, &session)?;
+    let seed = session.vault()?.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
+    let (ledger, deadline) = (session.cache().ledger(&serial), Instant::now() + DEADLINE);
+    // Claimed, so that no job sends it; and AWS takes it when it is printed.
+    let claim = ledger.claim(seed.period(), context.clock.now(), deadline)?;
+    report::result(&format!("{}\n", session.code_of(&claim, &seed).expose()))
 }
 
-/// The code to print: claimed, so that no job sends it, and AWS takes it when it is printed.
-fn next_code(serial: &str, seed: &Seed, cache: &Cache, context: &Context) -> Result<Secret> {
-    let deadline = Instant::now() + DEADLINE;
-    let claim = cache.ledger(serial).claim(seed.period(), context.clock.now(), deadline)?;
-    std::thread::sleep(claim.wait);
-    Ok(seed.code(claim.step))
+/// The vault and what goes with it.
+fn open<'a>(context: &'a Context, prompt: Prompt) -> Result<CredentialSession<'a>> {
+    context.session(context.profiles()?, Need::Vault, Options::default(), prompt)
 }
 
 pub fn list(args: &TotpList, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let profiles = context.profiles()?;
-    let access = context.access(&prompt)?;
-    let vault = Vault::open(&access)?;
-    let payload = vault.payload();
+    let session = open(context, context.prompt(None))?;
+    let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     let users = |serial: &str| -> Vec<String> {
         let names = profiles.names().into_iter();
         names.filter(|name| profiles.get(name, "mfa_serial") == Some(serial)).collect()
@@ -123,10 +112,9 @@ pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
         return Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
             .hint("say it by -f"));
     }
-    let profiles = context.profiles()?;
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
-    let serial = serial_of(&args.device, &profiles, vault.payload())?;
+    let mut session = open(context, prompt)?;
+    let serial = serial_of(&args.device, &session)?;
+    let vault = session.vault_mut()?;
     if vault.payload().totp(&serial).is_none() {
         return Err(no_seed(&serial));
     }
@@ -145,7 +133,8 @@ fn no_seed(serial: &str) -> Error {
 
 /// The serial that was given, or the one that the profile of this name names. A device may be called
 /// as nothing in the AWS config is: then it is one only if it looks like it, or has a seed.
-fn serial_of(device: &str, profiles: &Profiles, payload: &Payload) -> Result<String> {
+fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
+    let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     if device.starts_with("arn:") || payload.totp(device).is_some() {
         let fits = (9..=256).contains(&device.len())
             && device.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
@@ -184,10 +173,10 @@ fn verify(
     device: &str,
     serial: &str,
     seed: &Seed,
-    profiles: &Profiles,
-    payload: &Payload,
+    session: &CredentialSession,
     context: &Context,
 ) -> Result<()> {
+    let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     let names_it = |profile: &str| matches!(profile::mfa_serial(profiles, profile), Ok(Some(named)) if named == serial);
     // The profile that was named, else the first with a key that names the device.
     let profile = std::iter::once(device)
@@ -209,23 +198,20 @@ fn verify(
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
     // Also tells the offset of AWS's clock, without a code.
     sts.caller_identity(&key)?;
-    let cache = context.cache(payload)?;
-    let ledger = cache.ledger(serial);
     // Somebody may have used the first code this very moment.
     for last in [false, true] {
         let now = context.clock.now().0.saturating_add(sts.clock_offset().unwrap_or(0));
-        let claim = ledger.claim(seed.period(), Timestamp(now), deadline)?;
-        std::thread::sleep(claim.wait);
-        let code = seed.code(claim.step);
-        match sts.session_token(&key, PROOF, Some((serial, &code))) {
-            Ok(_) => return Ok(()),
+        match session.try_code(&sts, &key, (serial, seed), Timestamp(now), deadline)? {
+            Answer::Taken => return Ok(()),
             // Where claims are recorded nowhere, one code is all that is sent.
-            Err(ServiceError::MfaInvalid { .. }) if last || !claim.recorded => {
+            Answer::Refused { error: ServiceError::MfaInvalid { .. }, recorded }
+                if last || !recorded =>
+            {
                 return Err(Error::aws(format!("AWS refused the codes of this seed for {serial}"))
                     .hint("it is another device's seed, or was copied wrong; nothing was stored"));
             }
-            Err(ServiceError::MfaInvalid { .. }) => {}
-            Err(error) => return Err(error.into_error()),
+            Answer::Refused { error: ServiceError::MfaInvalid { .. }, .. } => {}
+            Answer::Refused { error, .. } => return Err(error.into_error()),
         }
     }
     Ok(())

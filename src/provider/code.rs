@@ -1,12 +1,16 @@
 //! MFA codes: the flag's, the vault's seed's, a program's, or a person's.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::program::failed;
 use super::session::CredentialSession;
+use crate::aws::{ServiceError, Sts};
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
 use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Mfa;
 use crate::secret::Secret;
+use crate::session::Claim;
 use crate::totp::Seed;
 
 impl CredentialSession<'_> {
@@ -50,6 +54,37 @@ impl CredentialSession<'_> {
         six_digits(&code, "an MFA code is six digits")
     }
 
+    /// The code of a claimed step, as soon as AWS takes it.
+    pub fn code_of(&self, claim: &Claim, seed: &Seed) -> Secret {
+        if !claim.wait.is_zero() {
+            let wait = claim.wait.as_secs();
+            self.reporter.debug(format!("waiting {wait} s for the next MFA code"));
+            std::thread::sleep(claim.wait);
+        }
+        seed.code(claim.step)
+    }
+
+    /// Whether AWS takes the codes of a seed: sends one that no other process sends, for the shortest
+    /// session, which is thrown away. `now` is by AWS's clock.
+    ///
+    /// # Errors
+    /// As [`Ledger::claim`](crate::session::Ledger::claim): then none was sent.
+    pub fn try_code(
+        &self,
+        sts: &Sts,
+        key: &Credentials,
+        (serial, seed): (&str, &Seed),
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Answer> {
+        let claim = self.cache.ledger(serial).claim(seed.period(), now, deadline)?;
+        let code = self.code_of(&claim, seed);
+        Ok(match sts.session_token(key, SHORT, Some((serial, &code))) {
+            Ok(_) => Answer::Taken,
+            Err(error) => Answer::Refused { error, recorded: claim.recorded },
+        })
+    }
+
     /// True if a code can be had again and again, and nobody is asked.
     pub(super) fn has_codes_without_a_person(&self, mfa: &Mfa) -> bool {
         mfa.process.is_some() || self.seed(&mfa.serial).is_some()
@@ -58,6 +93,23 @@ impl CredentialSession<'_> {
     fn seed(&self, serial: &str) -> Option<Seed> {
         self.open_vault()?.payload().totp(serial)
     }
+}
+
+/// The shortest session that AWS gives.
+pub(super) const SHORT: Duration = Duration::from_secs(900);
+
+/// What AWS made of a code.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is the device's.
+    Taken,
+    /// It is not, or AWS could not say.
+    Refused {
+        /// AWS's answer, or why there is none.
+        error: ServiceError,
+        /// False where no other process knows that the code was sent.
+        recorded: bool,
+    },
 }
 
 /// Where codes come from.

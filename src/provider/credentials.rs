@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::base::Start;
+use super::code::SHORT;
 use super::run::{Request, Run};
 use super::session::CredentialSession;
 use crate::credential::Credentials;
@@ -15,9 +16,6 @@ use crate::secret::Secret;
 /// A person may take long to open the vault, or over a code; then helper programs, and the calls after
 /// each answer, have it for themselves.
 pub const DEADLINE: Duration = Duration::from_secs(50);
-
-/// The shortest session that AWS gives.
-const SHORT: Duration = Duration::from_secs(900);
 
 impl CredentialSession<'_> {
     /// Runs a plan. What that leaves on the stack is overwritten.

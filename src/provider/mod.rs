@@ -23,6 +23,7 @@ mod session;
 mod sso;
 mod token;
 
+pub use code::Answer;
 pub use credentials::DEADLINE;
 pub use session::{CredentialSession, Need, Options, Parts, VaultState};
 pub use sso::IdentityCenter;

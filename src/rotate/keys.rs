@@ -1,9 +1,10 @@
 //! The keys of the user that are neither the old nor the new one.
 
-use super::{Run, User};
+use super::Run;
 use crate::aws::{LastUse, ListedKey, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::user_change::{self, User};
 use crate::vault::Rotation;
 
 /// A run makes calls for five minutes at most, and clocks differ: so many seconds lie between an entry's
@@ -17,8 +18,8 @@ impl Run<'_, '_> {
             let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
             self.refuse_other(user, &other, used.as_ref())?;
             // Only for a vault that can take the new key.
-            self.change(|_| Ok(()))?;
-            self.with
+            self.change.save(|_| Ok(()))?;
+            self.change
                 .session
                 .reporter()
                 .note(format!("Deleting {}", in_words(&other, used.as_ref())));
@@ -36,15 +37,15 @@ impl Run<'_, '_> {
             let in_time =
                 times.is_some_and(|(at, made)| made.seconds_since(at).unsigned_abs() <= TRY);
             let used = self.iam(old, |iam, by| iam.access_key_last_used(by, &other.id)).ok();
-            let in_vault = !self.payload()?.profiles_of(&other.id).is_empty();
+            let in_vault = !self.change.payload()?.profiles_of(&other.id).is_empty();
             if !in_time || in_vault || used.as_ref().is_some_and(|used| used.at.is_some()) {
                 self.refuse_other(user, &other, used.as_ref())?;
-                self.with
+                self.change
                     .session
                     .reporter()
                     .note(format!("Deleting {}", in_words(&other, used.as_ref())));
             }
-            self.with
+            self.change
                 .session
                 .reporter()
                 .debug(format!("deleting {}, whose secret is lost", other.id));
@@ -74,17 +75,17 @@ impl Run<'_, '_> {
             user.name,
             in_words(other, used)
         );
-        if let [profile, ..] = &self.payload()?.profiles_of(&other.id)[..] {
+        if let [profile, ..] = &self.change.payload()?.profiles_of(&other.id)[..] {
             return Err(Error::refused(what).hint(format!(
                 "it is the key of profile {profile:?}; let both profiles have the same key, by \
                  vault remove {profile} and source_profile = {}",
-                self.with.profile
+                self.change.profile
             )));
         }
-        if !self.with.delete_other {
+        if !self.delete_other {
             return Err(Error::refused(what).hint(format!(
                 "if nobody needs it: vault rotate {} --delete-other",
-                self.with.profile
+                self.change.profile
             )));
         }
         Ok(())
@@ -105,15 +106,11 @@ pub(super) fn in_words(key: &ListedKey, used: Option<&LastUse>) -> String {
     format!("{} ({state}{made}{used})", key.id)
 }
 
-/// AWS's refusal, with what it most often comes from.
+/// AWS's refusal.
 pub(super) fn denied(error: ServiceError) -> Error {
-    let policies = error.is("AccessDenied");
-    let error = error.into_error();
-    if policies && error.hint.is_none() {
-        return error.hint(
-            "the user must be allowed to list, create, update and delete its own access keys; if the \
-             policies want MFA, the profile has to name the device by mfa_serial",
-        );
-    }
-    error
+    user_change::denied(
+        error,
+        "the user must be allowed to list, create, update and delete its own access keys; if the \
+         policies want MFA, the profile has to name the device by mfa_serial",
+    )
 }

@@ -1,11 +1,12 @@
 //! By whose hand IAM is called: the key itself, or an MFA session of it where the policies want one.
 
-use super::{IAM_PAUSES, Rotate, Run};
+use super::{IAM_PAUSES, Run};
 use crate::aws::{Iam, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::{Mfa, Target};
 use crate::secret::Secret;
+use crate::user_change::UserChange;
 
 /// The device of the key's user, and what its codes come from beside the vault.
 pub struct MfaDevice<'a> {
@@ -34,14 +35,17 @@ impl Run<'_, '_> {
     ) -> Result<T, ServiceError> {
         loop {
             let hand = self.session.as_ref().map_or(key, |session| &session.credentials);
-            let error = match call(self.with.iam, hand) {
+            let error = match call(&self.change.iam, hand) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let denied = error.is("AccessDenied");
             match &self.session {
-                None if denied && self.with.mfa.is_some() => {
-                    self.with.session.reporter().debug("refused without MFA, so by an MFA session");
+                None if denied && self.mfa.is_some() => {
+                    self.change
+                        .session
+                        .reporter()
+                        .debug("refused without MFA, so by an MFA session");
                     let credentials = self.make_session(key).map_err(ServiceError::Setup)?;
                     let of = key.access_key_id.clone();
                     self.session = Some(Session { of, credentials });
@@ -58,9 +62,10 @@ impl Run<'_, '_> {
     }
 
     fn make_session(&mut self, key: &Credentials) -> Result<Credentials> {
-        let Rotate { session, profile, mfa: Some(mfa), .. } = &mut self.with else {
+        let Some(mfa) = &mut self.mfa else {
             return Err(Error::other("no MFA device is named"));
         };
+        let UserChange { session, profile, .. } = &self.change;
         // The program may print the code once more that was sent just now.
         let has_seed = session.vault()?.payload().totp(&mfa.device.serial).is_some();
         if std::mem::replace(&mut mfa.used, true) && mfa.device.process.is_some() && !has_seed {
@@ -83,7 +88,7 @@ impl Run<'_, '_> {
             match self.iam(key, &call) {
                 Err(error)
                     if (error.may_pass() || error.is_of_an_unknown_key())
-                        && self.pause(pauses.next()) => {}
+                        && self.change.pause(pauses.next()) => {}
                 done => return done,
             }
         }

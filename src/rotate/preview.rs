@@ -1,6 +1,6 @@
 //! What a rotation would do, for who only asks.
 
-use super::{Rotate, Run, User, keys};
+use super::{Rotate, Run, keys, user_of};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
@@ -27,11 +27,11 @@ impl Rotate<'_, '_> {
     /// # Errors
     /// As [`Rotate::run`], as far as it is known before.
     pub fn preview(self) -> Result<RotationPreview> {
-        let run = Run { with: Rotate { mfa: None, ..self }, session: None };
+        let run = Run::from(Rotate { mfa: None, ..self });
         if let Some(started) = run.started() {
             let new = started.new.as_ref().map(|new| new.access_key_id.as_str());
             let ids = [Some(started.old.access_key_id.as_str()), new];
-            let payload = run.payload()?;
+            let payload = run.change.payload()?;
             let has = |id: &str| ids.contains(&payload.access_key_id(id));
             return Ok(RotationPreview {
                 profiles: payload
@@ -39,17 +39,17 @@ impl Rotate<'_, '_> {
                     .filter(|p| has(p))
                     .map(str::to_owned)
                     .collect(),
-                user: User::of(started.user)?.name,
+                user: user_of(started.user)?.name,
                 old: started.old.access_key_id,
                 created: None,
                 other: None,
                 finish: true,
             });
         }
-        let key = run.key()?;
-        let user = User::of(run.with.sts.caller_identity(&key)?)?;
-        let profiles = run.payload()?.profiles_of(&key.access_key_id);
-        let keys = run.with.iam.list_access_keys(&key, &user.name);
+        let key = run.change.key()?;
+        let user = user_of(run.change.sts.caller_identity(&key)?)?;
+        let profiles = run.change.payload()?.profiles_of(&key.access_key_id);
+        let keys = run.change.iam.list_access_keys(&key, &user.name);
         let keys = match keys {
             Ok(keys) => keys,
             // A device that would be asked is not asked now.
@@ -59,7 +59,7 @@ impl Rotate<'_, '_> {
         let other = keys.iter().find(|other| other.id != key.access_key_id);
         let other = match other {
             Some(other) => {
-                let used = run.with.iam.access_key_last_used(&key, &other.id).ok();
+                let used = run.change.iam.access_key_last_used(&key, &other.id).ok();
                 run.refuse_other(&user, other, used.as_ref())?;
                 Some(keys::in_words(other, used.as_ref()))
             }

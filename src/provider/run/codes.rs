@@ -37,7 +37,7 @@ impl Run<'_> {
             let last = sent + 1 == CODES;
             let claim = self.claim(&ledger, seed.period(), offset, refused.then_some(last))?;
             let deadline = self.deadline.get();
-            let code = seed.code(claim.step);
+            let code = self.with.code_of(&claim, seed);
             sent += 1;
             let failure = match self.send(step, from, Some((&mfa.serial, &code))) {
                 Ok(made) => return Ok(made),
@@ -75,8 +75,7 @@ impl Run<'_> {
         }
     }
 
-    /// Claims a step, and waits until its code can be sent. `refused`: the code before it was, and
-    /// whether this one is the last.
+    /// Claims a step. `refused`: the code of the one before was, and whether this one is the last.
     fn claim(
         &self,
         ledger: &Ledger<'_>,
@@ -86,17 +85,11 @@ impl Run<'_> {
     ) -> Result<Claim> {
         let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
         let deadline = self.deadline.get();
-        let claim = match refused {
-            Some(last) => ledger.claim_after_refusal(period, now, deadline, last)?,
+        match refused {
+            Some(last) => ledger.claim_after_refusal(period, now, deadline, last),
             // Hosts that share no ledger would all begin with the present step.
-            None => ledger.claim_random(period, now, deadline)?,
-        };
-        if !claim.wait.is_zero() {
-            let wait = claim.wait.as_secs();
-            self.with.reporter.debug(format!("waiting {wait} s for the next MFA code"));
-            std::thread::sleep(claim.wait);
+            None => ledger.claim_random(period, now, deadline),
         }
-        Ok(claim)
     }
 }
 

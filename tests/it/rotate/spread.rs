@@ -2,9 +2,8 @@
 //! stand-in's clock and nobody's time.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use vault::aws::{Iam, Sts};
 use vault::clock::Clock;
 use vault::env::Env;
 use vault::error::{Class, Error};
@@ -12,6 +11,7 @@ use vault::profile::{EndpointVariant, Target};
 use vault::prompt::Prompt;
 use vault::provider::{CredentialSession, Need};
 use vault::rotate::{Rotate, Rotated};
+use vault::user_change::UserChange;
 
 use super::{assert_rotated, assert_works, log, place, plaintext, world};
 use crate::support::builder::Test;
@@ -42,24 +42,16 @@ fn rotate_while(
         variant: EndpointVariant::default(),
         ca_bundle: None,
     };
-    let deadline = Instant::now() + Duration::from_secs(300);
     let paused = Cell::new(0);
     let pause = |pause: Duration| {
         standin.move_clock(i64::try_from(pause.as_secs()).unwrap());
         paused.set(paused.get() + pause.as_secs());
         meanwhile();
     };
-    let rotate = Rotate {
-        session: &mut session,
-        profile: "ci",
-        delete_other: false,
-        sts: &Sts::connect(&target, &env, deadline, inside::SILENT).unwrap(),
-        iam: &Iam::connect(&target, &env, deadline, inside::SILENT).unwrap(),
-        mfa: None,
-        sessions_of: &[],
-        deadline,
-        pause: &pause,
-    };
+    let (places, time) = ((&target, &target), Duration::from_secs(300));
+    let change = UserChange::new(&mut session, "ci", places, &env, time).unwrap();
+    let change = UserChange { wait: &pause, ..change };
+    let rotate = Rotate { change, delete_other: false, mfa: None, sessions_of: &[] };
     (rotate.run(), paused.get())
 }
 
