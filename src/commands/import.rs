@@ -20,9 +20,9 @@ pub fn run(args: &Import, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
     // What is plainly not there is said before anybody is asked for a passphrase.
-    let read = source::find(args, profile, context, &prompt)?;
+    let found = source::find(args, profile, context)?;
     let mut vault = open(args, &access, context)?;
-    let items = chosen(read()?, profile)?;
+    let items = chosen(found.read(args, context, &prompt)?, profile)?;
     let steps = if args.dry_run {
         plan(&items, vault.as_ref().map(Vault::payload), args.overwrite)
     } else {

@@ -21,22 +21,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
             "vault init --generate-identity ~/.config/vault/identity.txt, or -r age1…, or --passphrase",
         ));
     }
-    refuse_if_there(&access.path, "is there already; nothing was changed")?;
-    context.places.may_make(&access.path)?;
-    if let Some(path) = &args.generate_identity {
-        if path.as_os_str() == "-" {
-            return Err(Error::usage("--generate-identity wants the name of a file")
-                .hint("vault init --generate-identity ~/.config/vault/identity.txt"));
-        }
-        context.places.may_make(path)?;
-        refuse_if_there(
-            path,
-            "is there already, and a key is never overwritten; nothing was changed",
-        )
-        .map_err(|error| {
-            error.hint("a vault for the key in it: vault init -r and its public key, age1…, which stands in the file")
-        })?;
-    }
+    refuse_what_is_there(args, &access.path, context)?;
 
     let mut passphrases = Vec::new();
     if args.passphrase {
@@ -68,13 +53,9 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         // No vault knows this key, and the user may want to try again with the same name.
         let _ = std::fs::remove_file(path);
     }
-    if saved.is_ok()
-        || public_key.is_some()
-            && saved.as_ref().is_err_and(|e| e.class == crate::error::Class::NotDurable)
-    {
-        context
-            .reporter
-            .note(format!("Made the vault {}, fingerprint {pin}", access.path.display()));
+    if saved.is_ok() || public_key.is_some() && key_slots::is_saved(&saved) {
+        let shown = access.path.display();
+        context.reporter.note(format!("Made the vault {shown}, fingerprint {pin}"));
         if only_passphrase {
             context.reporter.note(
                 "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
@@ -87,6 +68,27 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         Some(public) => report::result(&format!("{public}\n")),
         None => Ok(()),
     }
+}
+
+/// Before anybody is asked for a passphrase: neither the vault nor the key is there, and both may be made.
+fn refuse_what_is_there(args: &Init, vault: &Path, context: &Context) -> Result<()> {
+    refuse_if_there(vault, "is there already; nothing was changed")?;
+    context.places.may_make(vault)?;
+    if let Some(path) = &args.generate_identity {
+        if path.as_os_str() == "-" {
+            return Err(Error::usage("--generate-identity wants the name of a file")
+                .hint("vault init --generate-identity ~/.config/vault/identity.txt"));
+        }
+        context.places.may_make(path)?;
+        refuse_if_there(
+            path,
+            "is there already, and a key is never overwritten; nothing was changed",
+        )
+        .map_err(|error| {
+            error.hint("a vault for the key in it: vault init -r and its public key, age1…, which stands in the file")
+        })?;
+    }
+    Ok(())
 }
 
 fn refuse_if_there(path: &Path, why: &str) -> Result<()> {

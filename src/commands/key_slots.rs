@@ -161,12 +161,9 @@ pub fn last_way() -> Error {
         .hint("give it another one first: vault recipient add, or vault passphrase set")
 }
 
-/// Says what was done, where it was: also if the disk has not confirmed it.
-pub fn told(saved: Result<()>, tell: impl FnOnce()) -> Result<()> {
-    if !saved.as_ref().is_err_and(|error| error.class != Class::NotDurable) {
-        tell();
-    }
-    saved
+/// True if the vault was saved, also if the disk has not confirmed it: then what was done is said.
+pub fn is_saved(saved: &Result<()>) -> bool {
+    saved.as_ref().is_ok() || saved.as_ref().is_err_and(|error| error.class == Class::NotDurable)
 }
 
 /// What is to be done elsewhere after the vault's keys were drawn anew; `leaked`: somebody keeps

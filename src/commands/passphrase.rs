@@ -33,7 +33,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         payload.set_passphrase(Some(&slot));
         if replaced { payload.renew_keys() } else { Ok(()) }
     });
-    key_slots::told(saved, || {
+    if key_slots::is_saved(&saved) {
         lock(&before, context);
         if replaced {
             context.reporter.note(
@@ -44,7 +44,8 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         } else {
             context.reporter.note("The passphrase opens the vault now");
         }
-    })?;
+    }
+    saved?;
     match replaced {
         true => report::result(&format!("{}\n", vault.payload().pin())),
         false => Ok(()),
@@ -74,13 +75,14 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
         payload.set_passphrase(None);
         payload.renew_keys()
     });
-    key_slots::told(saved, || {
+    if key_slots::is_saved(&saved) {
         lock(&before, context);
         context
             .reporter
             .note("Removed the passphrase. Old copies of the vault stay readable with it.");
         key_slots::tell_new_keys(vault.payload(), true, context.reporter);
-    })?;
+    }
+    saved?;
     report::result(&format!("{}\n", vault.payload().pin()))
 }
 

@@ -34,7 +34,7 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
         news(&given, payload)?.iter().for_each(|entry| payload.set_recipient(entry));
         Ok(())
     });
-    key_slots::told(saved, || {
+    if key_slots::is_saved(&saved) {
         for entry in &new {
             let was_there = before.iter().any(|old| old.recipient == entry.recipient);
             context.reporter.note(match &entry.name {
@@ -44,7 +44,8 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
                 _ => format!("{} opens the vault now", shown(entry)),
             });
         }
-    })
+    }
+    saved
 }
 
 /// What of the given is not in the vault yet: those that cannot open it, and those that get a name.
@@ -118,7 +119,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         }
         payload.renew_keys()
     });
-    key_slots::told(saved, || {
+    if key_slots::is_saved(&saved) {
         if args.force && opened {
             context.reporter.warn("the key that opened the vault just now opens it no longer");
         }
@@ -127,7 +128,8 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
             shown(&entry)
         ));
         key_slots::tell_new_keys(vault.payload(), true, context.reporter);
-    })?;
+    }
+    saved?;
     report::result(&format!("{}\n", vault.payload().pin()))
 }
 

@@ -6,7 +6,6 @@ use super::context::Context;
 use crate::cli::key_slots::Unlock;
 use crate::error::{Error, Result};
 use crate::name;
-use crate::os;
 use crate::report;
 use crate::unlock::keyring;
 use crate::vault::{self, Vault};
@@ -22,10 +21,8 @@ pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
     }
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
-    let until = os::on_wiped_stack(|| {
-        let (_, secret) = Vault::open_by_passphrase(&access)?;
-        keyring::keep(&secret, time, context.clock.now())
-    })?;
+    let (_, secret) = Vault::open_by_passphrase(&access)?;
+    let until = keyring::keep(&secret, time, context.clock.now())?;
     let (time, until) = (name::show_duration(time), until.to_rfc3339());
     report::result(&format!("Unlocked for {time}, until {until}\n"))
 }

@@ -282,9 +282,12 @@ fn what_cannot_be_served_is_an_error_and_nothing_is_left() {
     let nobody = serve(&format!("--profile nobody {free} --health-socket health"));
     let nobody = nobody.expect_status(3).expect_stdout("").run();
     assert!(nobody.stderr.starts_with("vault: error: no profile \"nobody\""), "{}", nobody.stderr);
+    let before = standin.calls().len();
+    let second = serve(&format!("--profile role --profile nobody {free}"));
+    second.expect_status(3).expect_stdout("").run();
+    assert_eq!(standin.calls().len(), before, "nor is AWS asked for the first profile before");
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = busy.local_addr().unwrap().to_string();
-    let before = standin.calls().len();
     let stderr = format!(
         "vault: error: cannot listen on {address}: address already in use\n\
          vault: hint: another program does; name another port by --listen\n"

@@ -15,50 +15,24 @@ use crate::profile;
 use crate::prompt::Prompt;
 use crate::unlock;
 
-/// Looks whether there is anything, and gives what reads it.
-pub fn find<'a>(
-    args: &'a Import,
-    profile: Option<&'a str>,
-    context: &'a Context,
-    prompt: &'a Prompt,
-) -> Result<Box<dyn FnOnce() -> Result<Vec<Item>> + 'a>> {
-    match args.from {
-        Source::AwsVault => files(args, profile, context, prompt),
-        Source::Pass => entries(args, profile, context),
-        Source::Credentials => {
-            let path = credentials_file(context)?;
-            let items = plaintext::items(&path, &credentials_text(&path)?);
-            Ok(Box::new(|| Ok(items)))
-        }
-        Source::Csv => {
-            let items = import::csv(&stdin_text("access key")?, profile)?;
-            Ok(Box::new(|| Ok(items)))
-        }
-        Source::Json => {
-            let items = import::json(&stdin_text("access key")?, profile)?;
-            Ok(Box::new(|| Ok(items)))
-        }
-    }
+/// What was found, before anybody is asked for a passphrase.
+pub enum Found {
+    /// All of it is read.
+    Items(Vec<Item>),
+    /// aws-vault's file backend.
+    Files(aws_vault::Listing),
+    /// The entries of these names in pass.
+    Entries(Store, Vec<String>),
 }
 
-/// aws-vault's file backend.
-fn files<'a>(
-    args: &'a Import,
-    profile: Option<&'a str>,
-    context: &'a Context,
-    prompt: &'a Prompt,
-) -> Result<Box<dyn FnOnce() -> Result<Vec<Item>> + 'a>> {
-    let named = args.dir.as_deref().or(context.global.file_dir.as_deref());
-    let dir = directory(named, &["AWS_VAULT_FILE_DIR"], ".awsvault/keys", context)?;
-    let mut listing = aws_vault::list(&dir)?;
-    if listing.left_out > 0 {
-        context.reporter.note(format!(
-            "Left out, since they end by themselves: {} sessions and tokens of aws-vault's",
-            listing.left_out
-        ));
-    }
-    listing.items.retain(|(name, _)| profile.is_none_or(|profile| name == profile));
-    Ok(Box::new(move || {
+impl Found {
+    /// Reads it.
+    pub fn read(self, args: &Import, context: &Context, prompt: &Prompt) -> Result<Vec<Item>> {
+        let listing = match self {
+            Self::Items(items) => return Ok(items),
+            Self::Entries(store, names) => return store.read(names),
+            Self::Files(listing) => listing,
+        };
         let passphrase = match &args.source_passphrase_file {
             Some(path) => {
                 Some(unlock::source_passphrase_file(path, context.env, context.reporter)?)
@@ -71,16 +45,41 @@ fn files<'a>(
                 .map(|value| value.duplicate()),
         };
         aws_vault::read(&listing, passphrase, prompt)
-    }))
+    }
+}
+
+/// Looks whether there is anything.
+pub fn find(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+    match args.from {
+        Source::AwsVault => files(args, profile, context),
+        Source::Pass => entries(args, profile, context),
+        Source::Credentials => {
+            let path = credentials_file(context)?;
+            Ok(Found::Items(plaintext::items(&path, &credentials_text(&path)?)))
+        }
+        Source::Csv => import::csv(&stdin_text("access key")?, profile).map(Found::Items),
+        Source::Json => import::json(&stdin_text("access key")?, profile).map(Found::Items),
+    }
+}
+
+/// aws-vault's file backend.
+fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+    let named = args.dir.as_deref().or(context.global.file_dir.as_deref());
+    let dir = directory(named, &["AWS_VAULT_FILE_DIR"], ".awsvault/keys", context)?;
+    let mut listing = aws_vault::list(&dir)?;
+    if listing.left_out > 0 {
+        context.reporter.note(format!(
+            "Left out, since they end by themselves: {} sessions and tokens of aws-vault's",
+            listing.left_out
+        ));
+    }
+    listing.items.retain(|(name, _)| profile.is_none_or(|profile| name == profile));
+    Ok(Found::Files(listing))
 }
 
 /// aws-vault's entries in pass. Without a prefix they lie among all of a person's passwords, which are
 /// none of our business: then only those are opened that are called as a profile.
-fn entries<'a>(
-    args: &Import,
-    profile: Option<&'a str>,
-    context: &Context,
-) -> Result<Box<dyn FnOnce() -> Result<Vec<Item>> + 'a>> {
+fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
     let named = args.dir.as_deref().or(context.global.pass_dir.as_deref());
     let variables = ["AWS_VAULT_PASS_PASSWORD_STORE_DIR", "PASSWORD_STORE_DIR"];
     let text = |flag: &Option<String>, variable: &str| {
@@ -108,7 +107,7 @@ fn entries<'a>(
             found - names.len()
         ));
     }
-    Ok(Box::new(move || store.read(names)))
+    Ok(Found::Entries(store, names))
 }
 
 /// The first that is named, by flag or variable, where a leading `~/` is the home; else the default.
