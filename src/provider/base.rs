@@ -79,7 +79,8 @@ impl CredentialSession<'_> {
     pub(super) fn base(&self, plan: &Plan, request: &Request, deadline: Instant) -> Result<Start> {
         let credentials = match &plan.base {
             Base::Vault { profile } => self
-                .open_vault()
+                .vault()
+                .ok()
                 .and_then(|vault| vault.payload().credential(profile))
                 .ok_or_else(|| Error::not_found(format!("no key for {profile} in the vault")))?,
             Base::Process { profile, command } => match &plan.inside {

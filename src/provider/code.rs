@@ -91,7 +91,7 @@ impl CredentialSession<'_> {
     }
 
     fn seed(&self, serial: &str) -> Option<Seed> {
-        self.open_vault()?.payload().totp(serial)
+        self.vault().ok()?.payload().totp(serial)
     }
 }
 

@@ -50,16 +50,20 @@ impl CredentialSession<'_> {
         // The notes were said the first time.
         let plan = without_notes(plan.clone());
         let request = Request { mfa_token: None, refresh: false, min_left: Some(least) };
-        os::on_wiped_stack(|| self.make(plan, &request))
+        self.make(plan, &request)
     }
 
     pub(super) fn run_with(&self, plan: &Plan, min_left: Option<Duration>) -> Result<Credentials> {
         let (mfa_token, refresh) = (self.options.mfa_token.as_ref(), self.options.refresh);
         let request = Request { mfa_token, refresh, min_left };
-        os::on_wiped_stack(|| self.make(plan.clone(), &request))
+        self.make(plan.clone(), &request)
     }
 
     pub(super) fn make(&self, plan: Plan, request: &Request) -> Result<Credentials> {
+        os::on_wiped_stack(|| self.make_unwiped(plan, request))
+    }
+
+    fn make_unwiped(&self, plan: Plan, request: &Request) -> Result<Credentials> {
         let base = self.base(&plan, request, self.deadline())?;
         // Only a run tells what a credential_process gives.
         let plan = match &base {

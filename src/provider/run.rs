@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
         // Without a vault the secret of this very base is the cache's key.
-        let owner = self.base.owner(&self.plan.base).filter(|_| self.with.open_vault().is_some());
+        let owner = self.base.owner(&self.plan.base).filter(|_| self.with.vault().is_ok());
         // What this program gives itself is known by more than its account.
         let owner = owner.filter(|_| self.plan.inside.is_none());
         let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);

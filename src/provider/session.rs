@@ -88,7 +88,7 @@ impl<'a> VaultState<'a> {
     fn optional(parts: &Parts<'a>, profiles: &[ProfileName]) -> Result<Self> {
         let Parts { access, env, reporter, .. } = parts;
         let missing = match access.as_ref().map_err(Error::clone).and_then(Vault::open_unasked) {
-            Ok(Opening::Open(vault)) => return Ok(Self::Open(vault)),
+            Ok(Opening::Open(vault, _)) => return Ok(Self::Open(vault)),
             Ok(Opening::Locked(locked)) => {
                 if locked.is_named() || !need_no_vault(parts, profiles) {
                     return locked.ask().map(|vault| Self::Open(Box::new(vault)));
@@ -110,6 +110,17 @@ impl<'a> VaultState<'a> {
         }
         reporter.debug(format!("going on without a vault: {}", missing.what));
         Ok(Self::Missing(missing))
+    }
+}
+
+impl VaultState<'_> {
+    fn why_not_open(&self) -> Error {
+        match self {
+            Self::Missing(why) => why.clone(),
+            Self::Open(_) | Self::NotNeeded => {
+                Error::other("the vault was not opened, since nobody needs it")
+            }
+        }
     }
 }
 
@@ -226,14 +237,14 @@ impl<'a> CredentialSession<'a> {
     }
 
     fn ask(&self, profile: &str) -> Ask {
-        let payload = self.open_vault().map(Vault::payload);
+        let payload = self.vault().ok().map(Vault::payload);
         let seeds = payload.into_iter().flat_map(|payload| payload.totp_serials());
         ask(&self.options, profile, seeds.map(str::to_owned).collect())
     }
 
     /// The profiles that have a key in the vault.
     fn stored(&self) -> BTreeSet<String> {
-        let payload = self.open_vault().map(Vault::payload);
+        let payload = self.vault().ok().map(Vault::payload);
         let names = payload.into_iter().flat_map(|payload| payload.credential_names());
         names.map(str::to_owned).collect()
     }
@@ -280,7 +291,7 @@ impl<'a> CredentialSession<'a> {
 
     /// True if sops's variable opened the vault, so that it is no child's business.
     pub fn opened_by_sops(&self) -> bool {
-        self.open_vault().is_some_and(Vault::opened_by_sops)
+        self.vault().is_ok_and(Vault::opened_by_sops)
     }
 
     /// The open vault, for who cannot do without.
@@ -290,8 +301,7 @@ impl<'a> CredentialSession<'a> {
     pub fn vault(&self) -> Result<&Vault<'a>> {
         match &self.vault {
             VaultState::Open(vault) => Ok(vault),
-            VaultState::NotNeeded => Err(not_opened()),
-            VaultState::Missing(why) => Err(why.clone()),
+            state => Err(state.why_not_open()),
         }
     }
 
@@ -302,8 +312,7 @@ impl<'a> CredentialSession<'a> {
     pub fn vault_mut(&mut self) -> Result<&mut Vault<'a>> {
         match &mut self.vault {
             VaultState::Open(vault) => Ok(vault),
-            VaultState::NotNeeded => Err(not_opened()),
-            VaultState::Missing(why) => Err(why.clone()),
+            state => Err(state.why_not_open()),
         }
     }
 
@@ -321,15 +330,4 @@ impl<'a> CredentialSession<'a> {
     pub fn reporter(&self) -> Reporter {
         self.reporter
     }
-
-    pub(super) fn open_vault(&self) -> Option<&Vault<'a>> {
-        match &self.vault {
-            VaultState::Open(vault) => Some(vault),
-            VaultState::NotNeeded | VaultState::Missing(_) => None,
-        }
-    }
-}
-
-fn not_opened() -> Error {
-    Error::other("the vault was not opened, since nobody needs it")
 }

@@ -14,8 +14,8 @@ use crate::unlock::{Keys, Material, SlotSecret};
 /// What the keys at hand made of a vault.
 #[derive(Debug)]
 pub enum Opening<'a> {
-    /// One of them opened it.
-    Open(Box<Vault<'a>>),
+    /// One of them opened it; with what a passphrase got out of its slot.
+    Open(Box<Vault<'a>>, Option<SlotSecret>),
     /// None did; a person can be asked, or the vault left locked.
     Locked(Box<LockedVault<'a>>),
 }
@@ -61,7 +61,7 @@ impl<'a> Vault<'a> {
     /// pin (6).
     pub fn open(access: &Access<'a>) -> Result<Self> {
         match Self::open_unasked(access)? {
-            Opening::Open(vault) => Ok(*vault),
+            Opening::Open(vault, _) => Ok(*vault),
             Opening::Locked(locked) => locked.ask(),
         }
     }
@@ -73,10 +73,7 @@ impl<'a> Vault<'a> {
     pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
         let file = VaultFile::read(access)?;
         let keys = file.keys()?;
-        Ok(match try_all(file, keys)? {
-            Attempt::Open(vault, _) => Opening::Open(vault),
-            Attempt::Locked(locked) => Opening::Locked(locked),
-        })
+        try_all(file, keys)
     }
 
     /// The same by a passphrase and by nothing else, for `vault unlock`: what it got out of its slot,
@@ -88,8 +85,8 @@ impl<'a> Vault<'a> {
         let file = VaultFile::read(access)?;
         let keys = passphrases_only(&file.scanned, file.keys()?, access)?;
         let (vault, secret) = match try_all(file, keys)? {
-            Attempt::Open(vault, secret) => (*vault, secret),
-            Attempt::Locked(locked) => locked.ask_for_slot()?,
+            Opening::Open(vault, secret) => (*vault, secret),
+            Opening::Locked(locked) => locked.ask_for_slot()?,
         };
         let secret = secret.ok_or_else(|| Error::locked("the passphrase does not open this vault"));
         Ok((vault, secret?))
@@ -106,19 +103,13 @@ impl<'a> Vault<'a> {
     }
 }
 
-/// An [`Opening`], with what a passphrase got out of its slot.
-enum Attempt<'a> {
-    Open(Box<Vault<'a>>, Option<SlotSecret>),
-    Locked(Box<LockedVault<'a>>),
-}
-
-fn try_all(file: VaultFile<'_>, keys: Keys) -> Result<Attempt<'_>> {
+fn try_all(file: VaultFile<'_>, keys: Keys) -> Result<Opening<'_>> {
     match os::on_wiped_stack(|| try_keys(&file.scanned, keys, &file.access))? {
         Tried::Opened(content, key) => {
             let (vault, secret) = checked(file, content, key)?;
-            Ok(Attempt::Open(Box::new(vault), secret))
+            Ok(Opening::Open(Box::new(vault), secret))
         }
-        Tried::Unopened(keys) => Ok(Attempt::Locked(Box::new(LockedVault { file, keys }))),
+        Tried::Unopened(keys) => Ok(Opening::Locked(Box::new(LockedVault { file, keys }))),
     }
 }
 
