@@ -147,10 +147,7 @@ impl<S: Service> Connection<S> {
             ))
             .hint(format!("it looks like {}", S::EXAMPLE)));
         }
-        let roots = Sources {
-            bundle: target.ca_bundle.clone(),
-            ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
-        };
+        let roots = Sources::new(target.ca_bundle.clone(), env);
         Ok(Self {
             target: target.clone(),
             proxies: Proxies::from_env(env),

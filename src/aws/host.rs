@@ -222,10 +222,7 @@ impl AgentClient {
         // What is next door is reached by no proxy, and a proxy must not see what it says.
         let nothing = Env::default();
         let proxies = Proxies::from_env(if origin.https { env } else { &nothing });
-        let roots = Sources {
-            bundle: env.get_os("AWS_CA_BUNDLE").map(Into::into),
-            ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
-        };
+        let roots = Sources::new(env.get_os("AWS_CA_BUNDLE").map(Into::into), env);
         let (connector, path) = http::connector(origin, &proxies, &roots, reporter)?;
         Ok(Self { agent, connector, path, runtime: Some(event_loop()?), deadline, reporter })
     }

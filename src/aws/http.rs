@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_plain_place_reads_no_roots() {
-        let sources = Sources { bundle: Some("/nonexistent".into()), ssl_cert_file: None };
+        let sources = Sources::new(Some("/nonexistent".into()), &crate::env::Env::default());
         let none = Proxies::from_env(&crate::env::Env::default());
         let plain = Origin::parse("http://127.0.0.1:1").unwrap();
         let (_, path) = connector(plain, &none, &sources, Reporter::default()).unwrap();

@@ -1,8 +1,10 @@
 //! Which certificates are trusted at the other end of TLS.
 //!
-//! The first of these that there is: the bundle that was asked for, `SSL_CERT_FILE`, the system's
-//! own, else Mozilla's set built into the program, so that the bare binary works in an image without
-//! /etc/ssl. All are parsed and checked here, so that a bad one has an error that names its file.
+//! The first of these that there is: the bundle that was asked for, `SSL_CERT_FILE` and `SSL_CERT_DIR`,
+//! the system's own, else Mozilla's set built into the program, so that the bare binary works in an image
+//! without /etc/ssl. All are parsed and checked here, so that a bad one has an error that names its file:
+//! the crate rustls-native-certs asks the process's environment, bounds no file, and does not tell which
+//! one it took.
 
 use std::io::ErrorKind::{NotADirectory, NotFound};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
+use crate::env::Env;
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, ReadError};
 
@@ -42,10 +45,30 @@ pub struct Sources {
     /// `AWS_CA_BUNDLE` or `ca_bundle`.
     pub bundle: Option<PathBuf>,
     /// `SSL_CERT_FILE`.
-    pub ssl_cert_file: Option<PathBuf>,
+    pub file: Option<PathBuf>,
+    /// `SSL_CERT_DIR`, a list with colons.
+    pub directories: Vec<PathBuf>,
 }
 
 impl Sources {
+    /// The bundle, in which a leading `~` is the home, and what OpenSSL's variables name.
+    pub fn new(bundle: Option<PathBuf>, env: &Env) -> Self {
+        let in_home = |path: PathBuf| match (path.strip_prefix("~"), env.get_os("HOME")) {
+            (Ok(below), Some(home)) => Path::new(home).join(below),
+            _ => path,
+        };
+        let directories = env.get_os("SSL_CERT_DIR").map(std::env::split_paths);
+        Self {
+            bundle: bundle.map(in_home),
+            file: env.get_os("SSL_CERT_FILE").map(PathBuf::from),
+            directories: directories
+                .into_iter()
+                .flatten()
+                .filter(|d| *d != Path::new(""))
+                .collect(),
+        }
+    }
+
     /// Reads the first source that there is.
     ///
     /// Single certificates that cannot serve as roots are left out and counted, as other programs do
@@ -60,9 +83,11 @@ impl Sources {
     }
 
     fn load_from(&self, system: &[&Path]) -> Result<Roots> {
-        if let Some(path) = self.bundle.as_ref().or(self.ssl_cert_file.as_ref()) {
-            let text = read(path).map_err(|e| unreadable(path, &e))?;
-            return parse(path, &text, Named::ByHand);
+        if let Some(path) = &self.bundle {
+            return named(path);
+        }
+        if self.file.is_some() || !self.directories.is_empty() {
+            return self.of_openssl();
         }
         for path in system {
             match read(path) {
@@ -73,6 +98,41 @@ impl Sources {
         }
         Ok(built_in())
     }
+
+    /// The file, and every file of the directories that has certificates: c_rehash(1) puts links beside
+    /// them, and people notes.
+    fn of_openssl(&self) -> Result<Roots> {
+        let mut all = match &self.file {
+            Some(path) => named(path)?,
+            None => Roots { certificates: Vec::new(), source: String::new(), skipped: 0 },
+        };
+        for directory in &self.directories {
+            let entries = std::fs::read_dir(directory).map_err(|e| unreadable(directory, &e))?;
+            for path in entries.flatten().map(|entry| entry.path()) {
+                let Ok(text) = read(&path) else { continue };
+                let Ok(roots) = parse(&path, &text, Named::ByTheSystem) else { continue };
+                let new = roots.certificates.into_iter();
+                let known = all.certificates.clone();
+                all.certificates.extend(new.filter(|certificate| !known.contains(certificate)));
+                all.skipped += roots.skipped;
+            }
+        }
+        let sources = self.file.iter().chain(&self.directories);
+        all.source = sources.map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
+        if all.certificates.is_empty() {
+            let what = format!("CA bundle {}: no certificate in it that can be used", all.source);
+            return Err(
+                Error::other(what).hint("SSL_CERT_DIR names directories of PEM certificates")
+            );
+        }
+        Ok(all)
+    }
+}
+
+/// A file that somebody named.
+fn named(path: &Path) -> Result<Roots> {
+    let text = read(path).map_err(|e| unreadable(path, &e))?;
+    parse(path, &text, Named::ByHand)
 }
 
 /// Who says that a file holds the roots.
@@ -192,7 +252,8 @@ mod tests {
 
     fn load(bundle: Option<&Path>, file: Option<&Path>, system: &[&Path]) -> Result<Roots> {
         let owned = |p: Option<&Path>| p.map(Path::to_owned);
-        Sources { bundle: owned(bundle), ssl_cert_file: owned(file) }.load_from(system)
+        Sources { bundle: owned(bundle), file: owned(file), directories: Vec::new() }
+            .load_from(system)
     }
 
     #[test]
@@ -265,6 +326,35 @@ mod tests {
         let mut alone = Vec::new();
         append(&mut alone, &CertificateDer::from(b"no DER".to_vec()));
         assert!(load(Some(&dir.file("alone", &alone)), None, &[]).is_err());
+    }
+
+    #[test]
+    fn a_directory_of_certificates_counts_beside_the_file() {
+        let dir = Dir::new("directory");
+        let three = dir.file("three.pem", &pem(3));
+        std::fs::create_dir(dir.0.join("certs")).unwrap();
+        let of = |vars: &[(&str, &str)]| Sources::new(None, &Env::of(vars)).load_from(&[&three]);
+        let certs = dir.0.join("certs");
+        let list = format!(":{}:", certs.display());
+        let empty = of(&[("SSL_CERT_DIR", &list)]).err().unwrap();
+        assert!(empty.what.ends_with("certs: no certificate in it that can be used"));
+        dir.file("certs/one.pem", &pem(1));
+        dir.file("certs/README", b"not a certificate");
+        std::os::unix::fs::symlink("one.pem", certs.join("4a6481c9.0")).unwrap();
+        let roots = of(&[("SSL_CERT_DIR", &list)]).unwrap();
+        assert_eq!((count(&roots), roots.source.as_str()), (1, certs.to_str().unwrap()));
+        let file = dir.file("two.pem", &pem(2)).display().to_string();
+        assert_eq!(count(&of(&[("SSL_CERT_DIR", &list), ("SSL_CERT_FILE", &file)]).unwrap()), 2);
+        let error = of(&[("SSL_CERT_DIR", "/nonexistent")]).err().unwrap();
+        assert_eq!(error.what, "CA bundle /nonexistent: no such file or directory");
+    }
+
+    #[test]
+    fn a_bundle_below_a_tilde_is_in_the_home() {
+        let at =
+            |vars: &[(&str, &str)]| Sources::new(Some("~/ca.pem".into()), &Env::of(vars)).bundle;
+        assert_eq!(at(&[("HOME", "/h")]), Some("/h/ca.pem".into()));
+        assert_eq!(at(&[]), Some("~/ca.pem".into()));
     }
 
     #[test]

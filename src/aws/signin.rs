@@ -49,10 +49,7 @@ impl SigninService {
             url: format!("{}/federation", at.url),
             origin,
             proxies: Proxies::from_env(env),
-            roots: Sources {
-                bundle: at.ca_bundle.clone(),
-                ssl_cert_file: env.get_os("SSL_CERT_FILE").map(Into::into),
-            },
+            roots: Sources::new(at.ca_bundle.clone(), env),
             reporter,
         })
     }

@@ -72,7 +72,7 @@ const ENVIRONMENT: [(&str, &str); 9] = [
         "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT",
         "true for AWS's endpoints with FIPS 140 cryptography, or with IPv6",
     ),
-    ("AWS_CA_BUNDLE, SSL_CERT_FILE", "the certificates that AWS is checked against"),
+    ("AWS_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR", "the certificates that AWS is checked against"),
     ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the way there"),
     ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, CREDENTIALS_DIRECTORY", "keys that lie around"),
 ];

@@ -198,7 +198,8 @@ fn parameters(role: &Role) -> impl Iterator<Item = String> {
 }
 
 fn sts(target: Option<&Target>) -> Part {
-    let Some(Target { region, endpoint, ca_bundle }) = target else {
+    // The variant shows in the names of the hosts, which only the SDK's rules give.
+    let Some(Target { region, endpoint, ca_bundle, variant: _ }) = target else {
         return Part::new("sts", Value::Null, "sts", Vec::new());
     };
     let at = endpoint.as_ref().map_or_else(String::new, |endpoint| format!(" at {endpoint}"));

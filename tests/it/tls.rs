@@ -57,6 +57,17 @@ fn a_bundle_that_cannot_be_read_is_an_error() {
     test.command(["exec", "-n", "--json", "demo"]).expect_stderr("").run();
 }
 
+#[test]
+fn directories_without_a_certificate_are_an_error() {
+    let test = stage().env("SSL_CERT_DIR", "empty:/nonexistent");
+    let missing = "vault: error: CA bundle empty: no such file or directory\n";
+    test.command(["exec", "--json", "demo"]).expect_error(1, missing).run();
+    let test = test.env("SSL_CERT_DIR", "empty").file("empty/README", "none\n", 0o644);
+    let stderr = "vault: error: CA bundle empty: no certificate in it that can be used\n\
+                  vault: hint: SSL_CERT_DIR names directories of PEM certificates\n";
+    test.command(["exec", "--json", "demo"]).expect_error(1, stderr).run();
+}
+
 // Through a proxy.
 
 /// A proxy that answers every request with this; and the heads of the requests.
@@ -314,7 +325,10 @@ fn a_bundle_that_vouches_for_the_server_is_enough() {
         let test = test.clone().env(name, &server.certificate);
         test.command(["exec", "--json", "--refresh", "demo"]).expect_stderr("").run();
     }
-    assert_eq!(standin.calls().len(), 2);
+    let certs = std::path::Path::new(&server.certificate).parent().expect("a directory");
+    let directory = test.clone().env("SSL_CERT_DIR", certs);
+    directory.command(["exec", "--json", "--refresh", "demo"]).expect_stderr("").run();
+    assert_eq!(standin.calls().len(), 3);
     // But not for another name.
     test.env("AWS_CA_BUNDLE", &server.certificate)
         .env("AWS_ENDPOINT_URL_STS", server.url("127.0.0.1"))
