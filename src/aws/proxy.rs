@@ -1,10 +1,12 @@
 //! Which proxy a connection goes through, if any: a pure function of the environment and the place.
 //!
-//! The SDK reads no proxy variables by itself, and the matcher below it cannot say beforehand what
-//! it will do, which an error message must. So the decision is made here, and the connector is told
-//! either one proxy for everything or none.
+//! The SDK reads no proxy variables by itself, and hyper-util's matcher takes a proxy that cannot be used
+//! for none, and does not tell which variable named one. So the decision is made here, and the connector
+//! is told either one proxy for everything or none.
 
 use std::net::IpAddr;
+
+use hyper_util::client::proxy::matcher::Matcher;
 
 use super::origin::Origin;
 use crate::env::Env;
@@ -89,32 +91,23 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// `NO_PROXY`'s rules, in the union of what curl, Go and Python read: names (with their subdomains; a
-/// leading `.` or `*.` is decoration), addresses, networks, each with an optional port, and `*`.
+/// leading `.` or `*.` is decoration), addresses, networks, each with an optional port, and `*`. Of these
+/// hyper-util knows names, addresses and networks.
 fn bypassed(rules: &str, origin: &Origin) -> bool {
+    let rules = rules.to_ascii_lowercase();
+    let rules = rules.split([',', ' ', '\t']).filter(|rule| !rule.is_empty());
+    let of_its_port = |rule| match split_port(rule) {
+        (rule, port) if port.is_none_or(|port| port == origin.port) => Some(rule),
+        _ => None,
+    };
+    let rules: Vec<&str> = rules.filter_map(of_its_port).collect();
+    let plain: Vec<&str> =
+        rules.iter().map(|rule| rule.strip_prefix('*').unwrap_or(rule)).collect();
     let host = origin.host.trim_end_matches('.').to_ascii_lowercase();
-    let address = host.parse::<IpAddr>().ok();
-    rules.split([',', ' ', '\t']).filter(|rule| !rule.is_empty()).any(|rule| {
-        if rule == "*" {
-            return true;
-        }
-        let (rule, port) = split_port(rule);
-        if port.is_some_and(|port| port != origin.port) {
-            return false;
-        }
-        if let Some(address) = address {
-            return match rule.split_once('/') {
-                Some((net, bits)) => match (net.parse(), bits.parse()) {
-                    (Ok(net), Ok(bits)) => in_network(address, net, bits),
-                    _ => false,
-                },
-                None => rule.parse::<IpAddr>().is_ok_and(|r| r == address),
-            };
-        }
-        let name = rule.strip_prefix('*').unwrap_or(rule);
-        let name = name.strip_prefix('.').unwrap_or(name).to_ascii_lowercase();
-        !name.is_empty()
-            && (host == name || host.strip_suffix(&name).is_some_and(|rest| rest.ends_with('.')))
-    })
+    let here = Origin { host, ..origin.clone() };
+    let matcher = Matcher::builder().all("http://any.invalid").no(plain.join(",")).build();
+    rules.contains(&"*")
+        || format!("http://{here}").parse().is_ok_and(|uri| matcher.intercept(&uri).is_none())
 }
 
 /// `host:443`, `[::1]:443`, `[::1]`, and what has no port: `host`, `::1`, `10.0.0.0/8`.
@@ -129,18 +122,6 @@ fn split_port(rule: &str) -> (&str, Option<u16>) {
             Err(_) => (rule, None),
         },
         _ => (rule, None),
-    }
-}
-
-fn in_network(address: IpAddr, net: IpAddr, bits: u32) -> bool {
-    match (address, net) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => {
-            bits <= 32 && { (a.to_bits() ^ n.to_bits()).checked_shr(32 - bits).unwrap_or(0) == 0 }
-        }
-        (IpAddr::V6(a), IpAddr::V6(n)) => {
-            bits <= 128 && { (a.to_bits() ^ n.to_bits()).checked_shr(128 - bits).unwrap_or(0) == 0 }
-        }
-        _ => false,
     }
 }
 
