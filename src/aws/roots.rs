@@ -6,7 +6,7 @@
 //! the crate rustls-native-certs asks the process's environment, bounds no file, and does not tell which
 //! one it took.
 
-use std::io::ErrorKind::{NotADirectory, NotFound};
+use std::io::ErrorKind::NotADirectory;
 use std::path::{Path, PathBuf};
 
 use rustls_pki_types::CertificateDer;
@@ -14,7 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use zeroize::Zeroizing;
 
 use crate::env::Env;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
 
 /// Where systems keep their roots, as Go's crypto/x509 lists them.
@@ -92,7 +92,8 @@ impl Sources {
         for path in system {
             match read(path) {
                 Ok(text) => return parse(path, &text, Named::ByTheSystem),
-                Err(e) if matches!(e.kind(), NotFound | NotADirectory) => {}
+                Err(ReadError::NotFound) => {}
+                Err(ReadError::Io(e)) if e.kind() == NotADirectory => {}
                 Err(e) => return Err(unreadable(path, &e)),
             }
         }
@@ -107,7 +108,8 @@ impl Sources {
             None => Roots { certificates: Vec::new(), source: String::new(), skipped: 0 },
         };
         for directory in &self.directories {
-            let entries = std::fs::read_dir(directory).map_err(|e| unreadable(directory, &e))?;
+            let entries =
+                std::fs::read_dir(directory).map_err(|e| unreadable(directory, &e.into()))?;
             for path in entries.flatten().map(|entry| entry.path()) {
                 let Ok(text) = read(&path) else { continue };
                 let Ok(roots) = parse(&path, &text, Named::ByTheSystem) else { continue };
@@ -142,17 +144,12 @@ enum Named {
     ByTheSystem,
 }
 
-fn read(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    file::read_regular(path, LIMIT).map(|(text, _)| text).map_err(|error| match error {
-        ReadError::NotFound => std::io::Error::from_raw_os_error(libc::ENOENT),
-        ReadError::NotRegular => std::io::Error::other("not a regular file"),
-        ReadError::TooLarge => std::io::Error::other("larger than 8 MiB"),
-        ReadError::Io(error) => error,
-    })
+fn read(path: &Path) -> std::result::Result<Zeroizing<Vec<u8>>, ReadError> {
+    file::read_regular(path, LIMIT).map(|(text, _)| text)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    Error::other(format!("CA bundle {}: {}", path.display(), os_text(error)))
+fn unreadable(path: &Path, error: &ReadError) -> Error {
+    Error::other(format!("CA bundle {}: {}", path.display(), error.text(LIMIT)))
 }
 
 fn parse(path: &Path, text: &[u8], named: Named) -> Result<Roots> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use super::ini::{self, Fault};
 use super::sections::{Kind, Remark, Sections, plain, value};
 use crate::env::Env;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
 
 /// The most bytes that a config or credentials file may have.
@@ -84,14 +84,8 @@ fn load(path: Option<&Path>) -> Result<zeroize::Zeroizing<String>> {
         }
         // And AWS_CONFIG_FILE=/dev/null is how one says "no file".
         Err(ReadError::NotRegular) if is_null(path) => return Ok(Default::default()),
-        Err(ReadError::NotRegular) => {
-            return Err(Error::other(format!("cannot read {shown}: not a regular file")));
-        }
-        Err(ReadError::TooLarge) => {
-            return Err(Error::other(format!("cannot read {shown}: larger than 1 MiB")));
-        }
-        Err(ReadError::Io(error)) => {
-            return Err(Error::other(format!("cannot read {shown}: {}", os_text(&error))));
+        Err(error) => {
+            return Err(Error::other(format!("cannot read {shown}: {}", error.text(FILE_LIMIT))));
         }
     };
     if bytes.starts_with(b"\xef\xbb\xbf") {

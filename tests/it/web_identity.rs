@@ -283,7 +283,7 @@ fn a_token_that_cannot_be_had_is_said() {
                   (web_identity_token_file of profile \"ci\"): no such file or directory\n";
     json(&test, "ci").expect_error(1, stderr).run();
     std::fs::create_dir(test.home().join("token")).unwrap();
-    let stderr = stderr.replace("no such file or directory", "not a file");
+    let stderr = stderr.replace("no such file or directory", "not a regular file");
     json(&test, "ci").expect_error(1, &stderr).run();
 
     let process = |command: &str| {
