@@ -1,4 +1,7 @@
 //! `man`: the manual pages, out of the same definition as `--help`.
+//!
+//! The sections of our own are text, and not made by the crate roff, by which clap_mangen makes its own:
+//! roff leaves what is not ASCII, and the characters that groff shows as others, as they are.
 
 use std::fmt::Write;
 use std::path::PathBuf;

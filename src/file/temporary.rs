@@ -1,4 +1,7 @@
 //! Temporary files beside the one that they are to replace.
+//!
+//! Not by the crate tempfile: it asks for the current directory where it is given a relative one, so that
+//! a vault could not be saved where that cannot be told. What it would save is a constructor.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};

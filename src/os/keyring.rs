@@ -5,6 +5,9 @@
 //! of the same user namespace) has, in whatever session. Its permissions are the owner's alone. The
 //! possessor has none: a process possesses what its session keyring leads to, and `su` and `sudo` may
 //! leave that one as it was, so that another user would possess the key.
+//!
+//! Not by the crate linux-keyutils: it asks for a keyring's number first, which is one call more in every
+//! start, and its errors drop the system's, which messages show.
 
 use std::ffi::{CStr, CString};
 use std::io;

@@ -1,5 +1,8 @@
 //! The plaintext: one TOML document. It stays the document that was read, so that fields of a later
 //! version survive a rewrite; what is known of it is checked once, when it comes in.
+//!
+//! Not by serde's structs with a flattened rest: an error names the field that is wrong, and profiles and
+//! devices in it by number, while serde names neither the path nor what is in a map without its key.
 
 mod depth;
 mod journal;
