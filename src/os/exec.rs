@@ -3,12 +3,12 @@
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use super::signals::set_handler;
+use super::signals::{Handler, set_handler};
 
 /// Ignores SIGPIPE as Rust's runtime does: after a failed execve, so that the error can be reported. std
 /// gives a command the default; whether it was ignored when we were started can no longer be known.
 pub fn ignore_sigpipe() {
-    set_handler(libc::SIGPIPE, libc::SIG_IGN);
+    set_handler(libc::SIGPIPE, Handler::Ignore);
 }
 
 /// Lets the child have the core limit that this process was started with. SIGPIPE and the signal

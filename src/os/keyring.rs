@@ -85,17 +85,7 @@ pub fn find(description: &str, length: usize) -> Result<Option<Zeroizing<Vec<u8>
     for _ in 0..TRIES {
         let Some(key) = search(&description)? else { return Ok(None) };
         let mut secret = Zeroizing::new(vec![0; length]);
-        // SAFETY: a buffer with its length; the kernel writes no more than that.
-        let read = result(unsafe {
-            libc::syscall(
-                libc::SYS_keyctl,
-                libc::c_long::from(libc::KEYCTL_READ),
-                key,
-                secret.as_mut_ptr(),
-                secret.len(),
-            )
-        });
-        if let Some(whole) = there(read)? {
+        if let Some(whole) = there(read(key, &mut secret))? {
             return Ok((usize::try_from(whole) == Ok(length)).then_some(secret));
         }
     }
@@ -109,6 +99,20 @@ pub fn find(description: &str, length: usize) -> Result<Option<Zeroizing<Vec<u8>
 pub fn remove(description: &str) -> Result<bool, KeyringError> {
     let Some(key) = search(&text(description)?)? else { return Ok(false) };
     Ok(there(keyctl(libc::KEYCTL_INVALIDATE, key, 0))?.is_some())
+}
+
+/// Reads what fits into the buffer; the length of the whole.
+fn read(key: Serial, buffer: &mut [u8]) -> io::Result<Serial> {
+    // SAFETY: a buffer with its length; the kernel writes no more than that.
+    result(unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::c_long::from(libc::KEYCTL_READ),
+            key,
+            buffer.as_mut_ptr(),
+            buffer.len(),
+        )
+    })
 }
 
 fn search(description: &CStr) -> io::Result<Option<Serial>> {
@@ -272,19 +276,9 @@ mod tests {
             let (name, key) = role.split_once(' ').unwrap();
             assert_eq!(found(name), None, "another user's keyring");
             // By its number, and out of a session keyring that leads to it.
-            let mut buffer = [0u8; 6];
-            // SAFETY: a buffer with its length.
-            let read = result(unsafe {
-                libc::syscall(
-                    libc::SYS_keyctl,
-                    libc::c_long::from(libc::KEYCTL_READ),
-                    key.parse::<libc::c_long>().unwrap(),
-                    buffer.as_mut_ptr(),
-                    buffer.len(),
-                )
-            });
-            assert_eq!(read.unwrap_err().raw_os_error(), Some(libc::EACCES));
             let key = key.parse().unwrap();
+            let error = read(key, &mut [0; 6]).unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EACCES));
             for operation in [libc::KEYCTL_INVALIDATE, libc::KEYCTL_REVOKE] {
                 let error = keyctl(operation, key, 0).unwrap_err();
                 assert_eq!(error.raw_os_error(), Some(libc::EACCES), "{operation}");

@@ -109,7 +109,7 @@ impl Drop for Signals {
 /// Ends the process by this signal, so that its parent sees what it would have seen (128+n in a
 /// shell).
 pub fn die_of(signal: i32) -> ! {
-    set_handler(signal, libc::SIG_DFL);
+    set_handler(signal, Handler::Default);
     raise_unblocked(signal);
     // Only where the signal's default is not to end the process.
     // SAFETY: ends the process; nothing runs after it.
@@ -125,7 +125,7 @@ pub fn end_also_as_process_1() {
     }
     for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
         if disposition(signal).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
-            set_handler(signal, end as *const () as libc::sighandler_t);
+            set_handler(signal, Handler::Call(end));
         }
     }
 }
@@ -135,7 +135,7 @@ pub fn end_also_as_process_1() {
 /// every helper the default again; a signal that is ignored stays ignored, for them too.
 pub fn fail_at_file_size_limit() {
     if disposition(libc::SIGXFSZ).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
-        set_handler(libc::SIGXFSZ, nothing as *const () as libc::sighandler_t);
+        set_handler(libc::SIGXFSZ, Handler::Call(nothing));
     }
 }
 
@@ -147,14 +147,14 @@ static CHILDREN_IGNORED: AtomicBool = AtomicBool::new(false);
 pub fn keep_status_of_children() {
     if disposition(libc::SIGCHLD).is_some_and(|old| old.sa_sigaction == libc::SIG_IGN) {
         CHILDREN_IGNORED.store(true, Ordering::SeqCst);
-        set_handler(libc::SIGCHLD, libc::SIG_DFL);
+        set_handler(libc::SIGCHLD, Handler::Default);
     }
 }
 
 /// Before execve: the command finds SIGCHLD ignored if vault was started so.
 pub fn ignore_children_again() {
     if CHILDREN_IGNORED.load(Ordering::SeqCst) {
-        set_handler(libc::SIGCHLD, libc::SIG_IGN);
+        set_handler(libc::SIGCHLD, Handler::Ignore);
     }
 }
 
@@ -182,8 +182,20 @@ extern "C" fn note(signal: libc::c_int, info: *const libc::siginfo_t, _: *const 
     }
 }
 
-/// Sets a disposition: SIG_DFL, SIG_IGN, or a handler of this file, all of which are async-signal-safe.
-pub(super) fn set_handler(signal: i32, handler: libc::sighandler_t) {
+/// What a signal does.
+pub(super) enum Handler {
+    Default,
+    Ignore,
+    /// One of this file's, which are async-signal-safe.
+    Call(extern "C" fn(libc::c_int)),
+}
+
+pub(super) fn set_handler(signal: i32, handler: Handler) {
+    let handler = match handler {
+        Handler::Default => libc::SIG_DFL,
+        Handler::Ignore => libc::SIG_IGN,
+        Handler::Call(function) => function as *const () as libc::sighandler_t,
+    };
     // SAFETY: a valid disposition; a failure leaves the old one.
     unsafe { libc::signal(signal, handler) };
 }
