@@ -58,7 +58,7 @@ impl IdentityCenter<'_> {
     /// if that can be known.
     pub fn log_in(&self) -> Result<Login> {
         if self.place().try_lock().is_some_and(|lock| !lock.can_keep()) {
-            return Err(Error::not_saved("there is no place where the login could be kept")
+            return Err(Error::not_saved("the login was not saved: there is no cache directory")
                 .hint("name one by --cache-dir"));
         }
         let oidc = self.oidc(Instant::now() + DEADLINE)?;

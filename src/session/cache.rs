@@ -1,4 +1,4 @@
-//! The files of the cache: loaded, stored, listed and cleared.
+//! The files of the cache: load, store, list and clear.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -20,45 +20,45 @@ use crate::file::{self, Holder, ReadError};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
-/// More than any session or ledger has.
+/// The most bytes of a file: more than any session or ledger has.
 const FILE_LIMIT: u64 = 64 * 1024;
-/// A file that was last written so many seconds ago holds nothing live: AWS gives 36 hours at most, and
-/// twelve are for clocks.
-const OVER: i64 = 48 * 3600;
-/// A login that nobody used for so long is over: AWS gives 90 days at most.
-const LOGIN_OVER: i64 = 91 * 24 * 3600;
-/// So many names are looked at for old files, so that saving a session costs little in any directory.
-const LOOKED_AT: usize = 10_000;
+/// Seconds after its last write when a session file is removed: AWS grants 36 hours at most, and twelve
+/// are for clocks that differ.
+const SESSION_MAX_AGE: i64 = 48 * 3600;
+/// Seconds after its last write when a login file is removed: AWS grants 90 days at most.
+const LOGIN_MAX_AGE: i64 = 91 * 24 * 3600;
+/// The most names that are checked for old files, so that the cost of saving a session is limited.
+const SCAN_LIMIT: usize = 10_000;
 
-/// Where sessions, locks and the ledger lie.
+/// The cache of one vault: sessions, logins, ledgers and their locks.
 #[derive(Debug)]
 pub struct Cache {
     dir: Option<PathBuf>,
-    /// False where there is no vault whose key would keep anything: then nothing is written.
+    /// False without a vault, whose key would encrypt the files: then nothing is written.
     keyed: bool,
     pub(super) keys: Keys,
     pub(super) clock: Clock,
     pub(super) reporter: Reporter,
-    /// The first trouble with the place has been said; there is one warning, not one a file.
-    said: AtomicBool,
-    /// What this process claimed itself, by ledger: it holds also where nothing can be written.
+    /// True once an error of the directory was reported: there is one warning, not one per file.
+    warned: AtomicBool,
+    /// The claims of this process, by ledger, which count even if nothing can be written.
     pub(super) claimed: Mutex<BTreeMap<String, TotpClaims>>,
 }
 
 /// A cached session as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listed {
-    /// The profile that it was made for. Others with the same source may use it too.
+    /// The profile that it was made for. Other profiles with the same source may use it too.
     pub profile: String,
-    /// What made it.
+    /// The call that made it.
     pub kind: SessionKind,
     /// When it ends.
     pub expiration: Timestamp,
 }
 
 impl Cache {
-    /// A cache in this directory, for one vault. Nothing is read or made before it is used. Without a
-    /// directory everything works, uncached, which is said once.
+    /// The cache of a vault in this directory. Nothing is read or created before its first use. Without a
+    /// directory nothing is cached, which is reported once.
     pub fn open(
         dir: Option<PathBuf>,
         vault_id: &[u8; 16],
@@ -72,20 +72,20 @@ impl Cache {
             keys: Keys::new(vault_id, cache_key),
             clock,
             reporter,
-            said: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
             claimed: Mutex::default(),
         }
     }
 
-    /// A cache of this process alone, for who has no vault: there is no key to keep one with, and so no
-    /// word is said about the place. With a secret, [`Cache::with_secret`] is one in that directory.
+    /// A cache without a vault, which writes nothing since there is no key to encrypt with. No warning is
+    /// printed. [`Cache::with_secret`] makes one that writes to the directory.
     pub fn without_vault(dir: Option<PathBuf>, clock: Clock, reporter: Reporter) -> Self {
         let cache = Self::open(dir, &[0; 16], &[0; 32], clock, reporter);
-        Self { keyed: false, said: AtomicBool::new(true), ..cache }
+        Self { keyed: false, warned: AtomicBool::new(true), ..cache }
     }
 
-    /// Where there is no vault: the same place, for sessions that are made from this secret and nothing
-    /// else. Their key is made of it, so that only who could make the very same session reads it.
+    /// Without a vault, a cache in the same directory for sessions that are made from this secret alone. Its
+    /// key is derived from the secret, so that only those who can make the same session can read it.
     pub fn with_secret(&self, secret: &Secret) -> Option<Self> {
         let open = || {
             let key = envelope::key_of_secret(secret);
@@ -94,7 +94,7 @@ impl Cache {
         (!self.keyed).then(open)
     }
 
-    /// The sessions that are still valid, by profile. What cannot be read is left out.
+    /// The valid sessions, sorted by profile. Files that cannot be read are left out.
     pub fn list(&self) -> Vec<Listed> {
         let now = self.clock.now();
         let mut listed: Vec<Listed> = self
@@ -114,7 +114,7 @@ impl Cache {
     /// Removes the sessions that were made for one profile, and counts them.
     ///
     /// # Errors
-    /// Class 7 if some could not be removed; it says how many.
+    /// Class 7, with their number, if some could not be removed.
     pub fn clear(&self, profile: &str) -> Result<usize> {
         let Some(dir) = self.dir.as_deref() else { return Ok(0) };
         let all = self.all().into_iter().filter(|(_, _, record)| record.profile == profile);
@@ -125,7 +125,7 @@ impl Cache {
         removed.result(dir)
     }
 
-    /// Where a session or ledger of this name lies, if there is a place.
+    /// The path of the file with this name; `None` if nothing is to be written.
     pub(super) fn path(&self, kind: &str, name: &str) -> Option<PathBuf> {
         let dir = self.dir.as_deref().filter(|_| self.keyed)?;
         let folder = match kind {
@@ -136,31 +136,31 @@ impl Cache {
         Some(folder.join(name))
     }
 
-    /// One session: an open, a read and a decryption. Whatever is wrong with it is a miss.
+    /// Loads a session: one open, read and decryption. Any error counts as a miss.
     pub(super) fn load(&self, kind: SessionKind, name: &str) -> Option<Record> {
         let plain = self.read(kind.as_str(), name)?;
         Record::decode(&plain).or_else(|| self.damaged())
     }
 
-    /// Keeps a session, and removes old ones. Where it cannot be kept, that is said once.
+    /// Stores a session, and removes old ones. An error is reported once.
     pub(super) fn store(&self, kind: SessionKind, name: &str, record: &Record) {
         if let Err(error) = self.write(kind.as_str(), name, &record.encode()) {
             self.unusable(&error);
         }
         if let Some(dir) = &self.dir {
-            remove_old(&sessions(dir), self.clock.now(), OVER);
+            remove_old(&sessions(dir), self.clock.now(), SESSION_MAX_AGE);
         }
     }
 
-    /// Removes logins that are over, and what writers of some that died left behind.
+    /// Removes old logins, and temporary files of writers that died.
     pub(super) fn remove_old_logins(&self) {
         if let Some(dir) = &self.dir {
-            remove_old(&logins(dir), self.clock.now(), LOGIN_OVER);
+            remove_old(&logins(dir), self.clock.now(), LOGIN_MAX_AGE);
         }
     }
 
-    /// The decrypted content of a file; none if it is missing or, which is said once, damaged or out of
-    /// reach.
+    /// The decrypted content of a file; `None` if it is missing, or, which is reported once, damaged or not
+    /// readable.
     pub(super) fn read(&self, kind: &str, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         self.try_read(kind, name).unwrap_or_else(|error| {
             self.unusable(&error);
@@ -168,10 +168,10 @@ impl Cache {
         })
     }
 
-    /// The same where it matters whether there is nothing or it cannot be read.
+    /// As [`Cache::read`], where a missing file and a read error differ.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's read error.
     pub(super) fn try_read(
         &self,
         kind: &str,
@@ -186,43 +186,43 @@ impl Cache {
         }
     }
 
-    /// Replaces a file by rename and without a sync: after a power cut a torn one is a miss.
+    /// Replaces a file by rename, without fsync(2): a file that a power cut damaged is a miss.
     pub(super) fn write(&self, kind: &str, name: &str, plain: &[u8]) -> io::Result<()> {
         let Some(path) = self.path(kind, name) else { return Ok(()) };
         file::replace_quickly(&path, &self.keys.seal(kind, name, plain)?)
     }
 
-    /// Says, once, that it goes on without a cache.
+    /// Reports, once, that the cache cannot be used.
     pub(super) fn unusable(&self, error: &io::Error) {
         let dir = self.dir.as_deref().unwrap_or(Path::new("")).display();
         self.warn_once(&format!(
-            "cannot use the cache in {dir}: {}; going on without it",
+            "cannot use the cache in {dir}: {}; continuing without it",
             os_text(error)
         ));
     }
 
-    /// Says, once, that there is no place to keep anything.
-    pub(super) fn nowhere(&self) {
+    /// Reports, once, that there is no cache directory.
+    pub(super) fn without_directory(&self) {
         self.warn_once(
-            "there is no place for the cache; going on without it; name one by --cache-dir",
+            "there is no directory for the cache; continuing without it; name one by --cache-dir",
         );
     }
 
     fn damaged<T>(&self) -> Option<T> {
         let dir = self.dir.as_deref().unwrap_or(Path::new("")).display();
-        self.warn_once(&format!("a file of the cache in {dir} is damaged, so it is not used"));
+        self.warn_once(&format!("a file of the cache in {dir} is damaged and is not used"));
         None
     }
 
     fn warn_once(&self, text: &str) {
-        if self.said.swap(true, Ordering::Relaxed) {
+        if self.warned.swap(true, Ordering::Relaxed) {
             self.reporter.debug(text);
         } else {
             self.reporter.warn(text);
         }
     }
 
-    /// All sessions that open: of this vault, and whole.
+    /// All sessions that can be decrypted: those of this vault that are not damaged.
     fn all(&self) -> Vec<(String, SessionKind, Record)> {
         let Some(dir) = self.dir.as_deref() else { return Vec::new() };
         let mut all = Vec::new();
@@ -242,11 +242,11 @@ impl Cache {
     }
 }
 
-/// Removes every session and login in the directory, whichever vault's it is, and counts them: that takes
-/// no key. What writers that died left behind goes too; locks and ledgers stay.
+/// Removes the sessions and logins of all vaults in the directory, and counts them; no key is needed.
+/// Temporary files of writers that died are removed too; locks and ledgers stay.
 ///
 /// # Errors
-/// Class 7 if some could not be removed; it says how many.
+/// Class 7, with their number, if some could not be removed.
 pub fn clear_all(dir: &Path) -> Result<usize> {
     let mut removed = Removed::default();
     for folder in [sessions(dir), logins(dir)] {
@@ -262,7 +262,7 @@ pub fn clear_all(dir: &Path) -> Result<usize> {
     removed.result(dir)
 }
 
-/// The locks in the directory that somebody holds: each with what it guards, and who holds it.
+/// The held locks in the directory, each with what it guards and its holder.
 pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
     let folders = [
         ("a session", sessions(dir)),
@@ -272,7 +272,7 @@ pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
     let mut held = Vec::new();
     for (what, folder) in folders {
         let Ok(entries) = std::fs::read_dir(folder) else { continue };
-        for path in entries.take(LOOKED_AT).flatten().map(|entry| entry.path()) {
+        for path in entries.take(SCAN_LIMIT).flatten().map(|entry| entry.path()) {
             let is_lock = path.extension().is_some_and(|extension| extension == "lock");
             if let Ok(Some(holder)) = if is_lock { file::lock_holder(&path) } else { Ok(None) } {
                 held.push((what, path, holder));
@@ -283,46 +283,45 @@ pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
     held
 }
 
-/// What became of files that were to be removed.
+/// The result of removing files.
 #[derive(Default)]
 struct Removed {
-    gone: usize,
-    left: usize,
-    why: Option<io::Error>,
+    removed: usize,
+    failed: usize,
+    error: Option<io::Error>,
 }
 
 impl Removed {
-    /// One that another process removed meanwhile is gone, and not by us.
+    /// A file that another process has removed meanwhile is not counted.
     fn count(&mut self, removed: io::Result<()>) {
         match removed {
-            Ok(()) => self.gone += 1,
+            Ok(()) => self.removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                self.left += 1;
-                self.why = Some(error);
+                self.failed += 1;
+                self.error = Some(error);
             }
         }
     }
 
     fn result(self, dir: &Path) -> Result<usize> {
-        let Some(why) = self.why else { return Ok(self.gone) };
-        let (left, all) = (self.left, self.left + self.gone);
+        let Some(error) = self.error else { return Ok(self.removed) };
+        let (failed, all) = (self.failed, self.failed + self.removed);
         let dir = dir.display();
         Err(Error::not_saved(format!(
-            "{left} of {all} sessions in {dir} could not be removed: {}",
-            os_text(&why)
+            "{failed} of {all} sessions in {dir} could not be removed: {}",
+            os_text(&error)
         )))
     }
 }
 
-/// Removes from a folder what nobody has written for so many seconds that it is over, whichever vault's
-/// it is, what writers that died left behind, and locks that nobody has taken for as long: a token that
-/// is replaced every hour gives its sessions new names each time. What is not ours stays. Whatever goes
-/// wrong, it was only tidying up.
-fn remove_old(folder: &Path, now: Timestamp, over: i64) {
+/// Removes the files, temporary files and locks in a folder, of any vault, that were not written for
+/// `max_age` seconds: a token that is replaced every hour gives its sessions new names each time. Other
+/// files stay, and errors are ignored.
+fn remove_old(folder: &Path, now: Timestamp, max_age: i64) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let before = now.0.saturating_sub(over);
-    for entry in entries.take(LOOKED_AT).flatten() {
+    let before = now.0.saturating_sub(max_age);
+    for entry in entries.take(SCAN_LIMIT).flatten() {
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
         let old = |about: Metadata| about.is_file() && about.mtime() < before;
@@ -345,14 +344,14 @@ fn logins(dir: &Path) -> PathBuf {
     dir.join("logins")
 }
 
-/// The names in a folder; none if it cannot be read.
+/// The file names in a folder; none if it cannot be read.
 fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
-/// The name of a temporary file of `file::replace_quickly`, for one of our names. A writer that is
-/// alive has it for the blink of an eye, and would go without caching if it lost it.
+/// True for the name of a temporary file of `file::replace_quickly`. A live writer has one for an instant,
+/// and caches nothing if it is removed.
 fn is_temporary(name: &str) -> bool {
     let own = name.strip_prefix('.').and_then(|rest| rest.split_once(".tmp-"));
     own.is_some_and(|(own, _)| is_name(own))

@@ -1,14 +1,14 @@
-//! A file of the cache: its name and its encryption.
+//! The name and the encryption of a file of the cache.
 //!
 //! ```text
 //! file = version (1 byte) ‖ nonce (24 random bytes) ‖ XChaCha20-Poly1305 ciphertext with its tag
-//! associated data = version, kind, vault id, name; each with its length before it (8 bytes, big-endian)
-//! name = HMAC-SHA256 of kind and parts, each with its length before it; in hexadecimal
-//! keys = HKDF-SHA256 of the vault's cache_key without salt, one label each
+//! associated data = version, kind, vault id, name; each prefixed by its length (8 bytes, big-endian)
+//! name = HMAC-SHA256 of kind and parts, each prefixed by its length; in hexadecimal
+//! keys = HKDF-SHA256 of the vault's cache_key without salt, with a label for each
 //! ```
 //!
-//! Without a vault, the secret that a session is made from takes the place of the vault's cache_key, by
-//! an HKDF-SHA256 of its own, and the vault id is zeros.
+//! Without a vault, a key that HKDF-SHA256 derives from the secret of the session takes the place of the
+//! vault's cache_key, and the vault id is zeros.
 
 use std::io;
 
@@ -21,19 +21,19 @@ use zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
-/// The format that is written, and the only one that is read.
+/// The format version that is written, and the only one that is read.
 const VERSION: u8 = 1;
 const NONCE: usize = 24;
 const TAG: usize = 16;
 
-/// The kind of a ledger's file; sessions have [`super::SessionKind`]'s.
+/// The kind of a ledger file; session files have that of [`super::SessionKind`].
 pub(super) const LEDGER: &str = "ledger";
-/// The kind of a login's file.
+/// The kind of a login file.
 pub(super) const LOGIN: &str = "login";
-/// The kind of a lock without a file: whose turn it is to run a program that gives a code.
+/// The kind of a lock without a file: to run a program that returns an MFA code.
 pub(super) const TURN: &str = "turn";
 
-/// What one vault's cache is encrypted and named with.
+/// The keys for the names and contents of one vault's cache.
 pub(super) struct Keys {
     names: Zeroizing<[u8; 32]>,
     contents: Zeroizing<[u8; 32]>,
@@ -65,13 +65,13 @@ impl Keys {
         }
     }
 
-    /// The name of the file for what these parts describe: 64 hexadecimal digits.
+    /// The file name for these parts: 64 hexadecimal digits.
     pub(super) fn name<'a>(
         &self,
         kind: &'a str,
         parts: impl IntoIterator<Item = &'a str>,
     ) -> String {
-        // HMAC pads a shorter key to the block with zeros; padded by us, no length can be wrong.
+        // HMAC pads a short key with zeros to its block size. A padded key has the right length.
         let mut block = Zeroizing::new([0; 64]);
         block[..32].copy_from_slice(&*self.names);
         let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
@@ -82,10 +82,10 @@ impl Keys {
         mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// Encrypts what goes into the file of this name.
+    /// Encrypts the content of the file with this name.
     ///
     /// # Errors
-    /// No random numbers.
+    /// Without random numbers.
     pub(super) fn seal(&self, kind: &str, name: &str, plain: &[u8]) -> io::Result<Vec<u8>> {
         let mut nonce = [0; NONCE];
         getrandom::getrandom(&mut nonce)?;
@@ -97,7 +97,7 @@ impl Keys {
             .cipher(kind)
             .encrypt_in_place_detached(
                 XNonce::from_slice(&nonce),
-                &self.about(kind, name),
+                &self.associated_data(kind, name),
                 &mut file[1 + NONCE..],
             )
             .map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -105,7 +105,7 @@ impl Keys {
         Ok(file)
     }
 
-    /// Decrypts a file in its own buffer; none if it is damaged, or not what it is taken for.
+    /// Decrypts a file in place; `None` if it is damaged, or a file of another kind or name.
     pub(super) fn open(
         &self,
         kind: &str,
@@ -120,7 +120,7 @@ impl Keys {
         }
         let body = file.get_mut(1 + NONCE..end)?;
         self.cipher(kind)
-            .decrypt_in_place_detached(&nonce, &self.about(kind, name), body, &tag)
+            .decrypt_in_place_detached(&nonce, &self.associated_data(kind, name), body, &tag)
             .ok()?;
         file.truncate(end);
         file.drain(..1 + NONCE);
@@ -132,18 +132,18 @@ impl Keys {
         XChaCha20Poly1305::new((&**key).into())
     }
 
-    fn about(&self, kind: &str, name: &str) -> Vec<u8> {
-        let mut about = Vec::with_capacity(160);
+    fn associated_data(&self, kind: &str, name: &str) -> Vec<u8> {
+        let mut associated_data = Vec::with_capacity(160);
         for part in [&[VERSION][..], kind.as_bytes(), &self.vault_id, name.as_bytes()] {
-            about.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            about.extend_from_slice(part);
+            associated_data.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            associated_data.extend_from_slice(part);
         }
-        about
+        associated_data
     }
 }
 
-/// What stands in for a vault's cache key where there is no vault: whoever holds the secret, a token or
-/// a secret access key, can have the session made anyway.
+/// The key that replaces a vault's cache key without a vault: whoever has the secret, a token or a secret
+/// access key, can make the session anyway.
 pub(super) fn key_of_secret(secret: &Secret) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(None, secret.expose().as_bytes())
@@ -152,7 +152,7 @@ pub(super) fn key_of_secret(secret: &Secret) -> Zeroizing<[u8; 32]> {
     key
 }
 
-/// True for a name that [`Keys::name`] may have given: no lock and no temporary file.
+/// True for a name in the form of [`Keys::name`], and not for a lock or a temporary file.
 pub(super) fn is_name(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_opens_only_as_what_it_is() {
+    fn a_file_opens_only_under_its_own_kind_and_name() {
         let keys = keys();
         let name = keys.name("role", ["a"]);
         let file = keys.seal("role", &name, b"content").unwrap();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_the_parts_apart_and_nothing_else() {
+    fn names_differ_by_their_parts() {
         let keys = keys();
         let names = [
             keys.name("role", ["ab", "c"]),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_s_key_is_its_own() {
+    fn each_secret_has_its_own_key() {
         let key = |secret: &str| *key_of_secret(&Secret::new(secret.to_owned()));
         assert_eq!(key("a token"), key("a token"));
         assert_ne!(key("a token"), key("a tokem"));

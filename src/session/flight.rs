@@ -1,11 +1,11 @@
-//! Single flight: who makes a session, and who waits for it.
+//! Single flight: one process makes a session, the others wait for it.
 //!
-//! A hit is one open, one read and one decryption: no lock, no look round, no write. On a miss the
-//! session's lock is taken, the cache is looked at again, and then the session is made under the lock.
-//! A holder that dies frees the lock by dying, and the next one makes the session.
+//! A cache hit is one open, one read and one decryption, without a lock or a write. On a miss the session's
+//! lock is taken, the cache is read again, and the session is made under the lock. If the holder dies, its
+//! lock is free and the next process makes the session.
 //!
-//! A person is not waited for under a lock. What needs one says so ([`NotMade::Unasked`]), all locks are
-//! let go, and whoever has the answer comes again: by then somebody else may have made the session.
+//! No lock is held during a prompt. A call that needs one returns [`NotMade::Unasked`], all locks are
+//! released, and the caller asks and calls again; another process may have made the session by then.
 
 use std::time::{Duration, Instant};
 
@@ -18,44 +18,43 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::file::{self, Holder, Lock, LockError};
 
-/// The longest wait for another process, out of the 50 s that all calls together have.
+/// The longest wait for another process, of the 50 s that all calls have together.
 pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
 
 /// A session that is wanted.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// The profile, kept inside for `list` and `clear`; it does not tell sessions apart.
+    /// The profile, which is stored for `list` and `clear` and is not part of the key.
     pub profile: &'a str,
-    /// What makes it.
+    /// The call that makes it.
     pub kind: SessionKind,
-    /// All that shapes the answer: base key id, roles with their parameters, MFA serial, partition, class
-    /// of endpoint, and the duration where `length` is none. Sessions with different keys are different
-    /// sessions.
+    /// All that determines the answer: base key id, roles with their parameters, MFA serial, partition, class
+    /// of endpoint, and the duration if `length` is `None`. Different keys are different sessions.
     pub key: &'a [String],
-    /// Where sessions of several lengths are one session, the longest of which serves all.
+    /// The duration, where sessions of different durations share a key and the longest serves all.
     pub length: Option<Length>,
-    /// Sessions made before this do not count: under `--refresh` those from before the process, and
-    /// where a role wants a newer MFA code, the one that it was refused over.
+    /// Sessions that were made before this are not served: with `--refresh`, those from before the process
+    /// started; if a role needs a newer MFA session, the one with which it was refused.
     pub not_before: Option<Timestamp>,
-    /// `AWS_MIN_TTL`: renew when less than this is left, instead of the refresh rule.
+    /// `AWS_MIN_TTL`: renew when less than this is left, in place of the refresh rule.
     pub min_left: Option<Duration>,
 }
 
-/// How long a session is to be, from when it is made until it ends.
+/// The duration of a session, from when it is made until it ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Length {
-    /// What is asked of AWS, if one has to be made; unless the one whose place it takes was longer.
+    /// The duration that is requested for a new session, unless the session that it replaces was longer.
     pub wanted: Duration,
-    /// What is asked of AWS must have been this at least.
+    /// The least requested duration of a session that may be served.
     pub least: Duration,
 }
 
-/// A session that was had.
+/// A session from the cache or from AWS.
 #[derive(Debug)]
 pub struct Obtained {
     /// Its credentials.
     pub credentials: Credentials,
-    /// When it was made, by our clock.
+    /// When it was made, by this host's clock.
     pub made: Timestamp,
 }
 
@@ -68,9 +67,9 @@ impl From<Record> for Obtained {
 /// Why a session was not made.
 #[derive(Debug)]
 pub enum NotMade {
-    /// Somebody has to be asked first, which may take long: to be done without a lock.
+    /// A prompt is needed first, during which no lock may be held.
     Unasked,
-    /// This went wrong.
+    /// An error.
     Failed(Error),
 }
 
@@ -80,21 +79,21 @@ impl From<Error> for NotMade {
     }
 }
 
-/// What the cache has to say.
+/// What is in the cache.
 enum Cached {
-    /// This, without further ado.
+    /// A session to serve.
     Serve(Obtained),
-    /// Something valid that one process should renew.
+    /// A valid session that one process should renew.
     Renew(Record),
-    /// Something valid that was made before the time from which sessions count.
+    /// A valid session that was made before [`Wanted::not_before`].
     Before(Record),
-    /// Something valid that is made for others, who want less.
+    /// A valid session with a shorter duration than required.
     Short,
     Nothing,
 }
 
 impl Cached {
-    /// The length to be made: what is asked for, or that of the session whose place it takes.
+    /// The duration to request: the wanted one, or that of the session to be replaced if it is longer.
     fn length(&self, wanted: &Wanted<'_>) -> Option<Duration> {
         let length = wanted.length.map(|length| length.wanted);
         match self {
@@ -105,17 +104,17 @@ impl Cached {
 }
 
 impl Cache {
-    /// One session: served from the cache, or made by `mint` under its lock, once for all processes.
-    /// `mint` is told the length, where there is one to tell.
+    /// Returns a session from the cache, or one that `mint` makes under the session's lock, once for all
+    /// processes. `mint` gets the duration to request, if there is one.
     ///
-    /// While the old one is valid, one process renews it, and the others get it at once; if that fails,
-    /// it is said, and everybody gets the old one for a minute. Where nothing can be written, `mint`
-    /// makes a session for each who asks.
+    /// One process renews a session that is still valid, while the others get the old one; if that fails,
+    /// the error is reported, and the old session is served for a minute. If nothing can be written, `mint`
+    /// is called by every process.
     ///
     /// # Errors
-    /// `mint`'s, if there is no valid session to serve instead; busy (8) if another process that makes
-    /// the same session did not finish within 45 s, or before `deadline`. [`NotMade::Unasked`] if that is
-    /// what `mint` says: nothing has failed, and the lock is free again.
+    /// The error of `mint`, if there is no valid session; busy (8) if another process that makes the same
+    /// session does not finish within 45 s or before `deadline`; [`NotMade::Unasked`] if `mint` returns it,
+    /// with the lock released.
     pub fn obtain(
         &self,
         wanted: &Wanted<'_>,
@@ -123,7 +122,7 @@ impl Cache {
         mint: &mut dyn FnMut(Option<Duration>) -> Result<Credentials, NotMade>,
     ) -> Result<Obtained, NotMade> {
         let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
-        let found = self.look(wanted, &name);
+        let found = self.find(wanted, &name);
         let mut length = found.length(wanted);
         let (mut old, seen) = match found {
             Cached::Serve(session) => return Ok(session),
@@ -144,13 +143,13 @@ impl Cache {
                 None
             }
             (Ok(Some(lock)), _) => {
-                // Made or tried by another process meanwhile, or cleared.
-                let found = self.look(wanted, &name);
+                // Another process may have made, tried to renew or cleared it meanwhile.
+                let found = self.find(wanted, &name);
                 length = found.length(wanted);
                 old = match found {
                     Cached::Serve(session) => return Ok(session),
-                    // Made while this one waited: newer than what it would not have, and AWS gives
-                    // none that lasts longer. Those behind in the queue would all ask again.
+                    // Made while this process waited, so it is newer than the one that was not served,
+                    // and AWS grants none that lasts longer. Otherwise every waiting process would ask.
                     Cached::Renew(record) | Cached::Before(record)
                         if seen.as_ref() != Some(&record.credentials.access_key_id) =>
                     {
@@ -165,10 +164,10 @@ impl Cache {
             (Err(busy), None) => return Err(busy.into()),
         };
         match (mint(length), old) {
-            (Ok(made), _) => Ok(self.keep(wanted, &name, made, length, lock.is_some())),
+            (Ok(made), _) => Ok(self.store_new(wanted, &name, made, length, lock.is_some())),
             (Err(NotMade::Failed(error)), Some(mut record)) if record.ends > self.clock.now() => {
                 self.reporter.warn(format!(
-                    "the session for {} could not be renewed, it lasts until {}: {}",
+                    "the session for {} could not be renewed; it is valid until {}: {}",
                     wanted.profile,
                     record.ends.to_rfc3339(),
                     error.what
@@ -183,15 +182,15 @@ impl Cache {
         }
     }
 
-    /// The turn to run a program that gives a code for the session of this key, so that of many
-    /// processes that start at once one runs it. None if another process keeps it for longer than
-    /// `wait`, or where there is no place for locks: then it is run all the same.
+    /// The lock to run a program that returns an MFA code for the session with this key, so that one of many
+    /// processes runs it at a time. `None` if another process holds it for longer than `wait`, or if there is
+    /// no directory for locks; the program is run anyway.
     pub fn turn(&self, key: &[String], wait: Duration) -> Option<Lock> {
         let name = self.keys.name(TURN, key.iter().map(String::as_str));
         self.lock(TURN, &name, wait).ok().flatten()
     }
 
-    fn look(&self, wanted: &Wanted<'_>, name: &str) -> Cached {
+    fn find(&self, wanted: &Wanted<'_>, name: &str) -> Cached {
         let Some(record) = self.load(wanted.kind, name) else { return Cached::Nothing };
         let before = wanted.not_before.is_some_and(|time| record.made < time);
         match record.freshness(self.clock.now(), wanted.min_left) {
@@ -205,10 +204,10 @@ impl Cache {
         }
     }
 
-    /// The session's lock; none where there is no place for one.
+    /// The session's lock; `None` without a directory for locks.
     pub(super) fn lock(&self, kind: &str, name: &str, wait: Duration) -> Result<Option<Lock>> {
         let Some(path) = self.path(kind, name) else {
-            self.nowhere();
+            self.without_directory();
             return Ok(None);
         };
         match file::lock_with_parents(&path, wait) {
@@ -230,8 +229,8 @@ impl Cache {
         }
     }
 
-    /// Stores what was made, if it ends; and gives it back.
-    fn keep(
+    /// Stores a new session, if it expires, and returns it.
+    fn store_new(
         &self,
         wanted: &Wanted<'_>,
         name: &str,

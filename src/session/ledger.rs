@@ -1,11 +1,11 @@
-//! The ledger of an MFA device: its book in an encrypted file, under a lock that is taken last and held
-//! only to read and write, never over a call or a wait.
+//! The ledger of an MFA device: its claims in an encrypted file. Its lock is taken after all others and
+//! held only to read and write, never during a call or a wait.
 //!
-//! A claim that cannot be written down is none: on a full disk (ENOSPC, EDQUOT), on one that fails (EIO),
-//! without locks (ENOLCK), over a limit (EFBIG), or where the ledger is there and cannot be read or
-//! written, every process would send the codes of all the others. Only where nothing of a ledger is there
-//! and its directory or lock cannot be made (EROFS, EACCES, ENOENT and the like) is there no place for
-//! one; what is claimed then, only this process knows, and [`Claim::recorded`] says so.
+//! A claim that cannot be recorded is an error: on a full disk (ENOSPC, EDQUOT), on a failing one (EIO),
+//! without locks (ENOLCK), over a limit (EFBIG), or if a ledger exists and cannot be read or written, every
+//! process would send the codes of the others. Only if no ledger exists and its directory or lock cannot be
+//! created (EROFS, EACCES, ENOENT and so on) are claims made without one; only this process knows them, and
+//! [`Claim::recorded`] is false.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -13,26 +13,25 @@ use std::time::{Duration, Instant};
 
 use super::cache::Cache;
 use super::envelope::LEDGER;
-use super::totp_claims::{Claimed, Now, Pick, TotpClaims};
+use super::totp_claims::{Claimed, Selection, Times, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Holder, Lock, LockError, Planted};
 use crate::random;
 
-/// What a call needs after its code is due.
+/// The time that a call needs after its code is due.
 const CALL: Duration = Duration::from_secs(5);
-/// What this process remembers of its own claims, beside the file.
-const OWN: usize = 16;
+/// The most claims of its own that a process remembers beside the file.
+const OWN_CLAIMS: usize = 16;
 
-/// A step that belongs to this process, whatever becomes of it.
+/// A TOTP step that is reserved for this process, whether its code is sent or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// The step whose code may be sent, once.
+    /// The step whose code may be sent once.
     pub step: u64,
-    /// How long to wait before it is sent: AWS does not take it earlier, or not so many at a time.
+    /// How long to wait before it is sent: AWS accepts the code only then, or limits the number of codes.
     pub wait: Duration,
-    /// False where there is no place for a ledger: other processes may have sent the step's code, or
-    /// will, so few are to be sent.
+    /// False without a ledger: another process may send the same code, so few should be sent.
     pub recorded: bool,
     claimed: Claimed,
 }
@@ -46,7 +45,7 @@ pub struct Ledger<'a> {
 }
 
 impl Cache {
-    /// The ledger of an MFA device, named by its serial.
+    /// The ledger of the MFA device with this serial.
     pub fn ledger(&self, device: &str) -> Ledger<'_> {
         let name = self.keys.name(LEDGER, [device]);
         Ledger { cache: self, device: device.to_owned(), name }
@@ -54,31 +53,31 @@ impl Cache {
 }
 
 impl Ledger<'_> {
-    /// Claims the next free step of `period` seconds: the present one if it can be had, else another
-    /// that AWS takes now, else the next to come. `now` is the time as AWS's `Date` corrected it.
+    /// Claims the next free step of `period` seconds: the present one if it is free, otherwise another that
+    /// AWS accepts now, otherwise the next future one. `now` is the time corrected by AWS's `Date`.
     ///
-    /// Where there is no place for a ledger, only what this process itself claimed is avoided.
+    /// Without a ledger, only the claims of this process are avoided.
     ///
     /// # Errors
-    /// Class 9 if no step is free, or the six codes of a three-minute window are used up, until too
-    /// close to `deadline`: it says when to come again, and nothing is claimed. Class 9 as well if the
-    /// claim cannot be written down. Busy (8) if the ledger stays locked.
+    /// Class 9, with the time to try again, if no step is free or the six codes of a three-minute window are
+    /// used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim cannot be
+    /// recorded. Busy (8) if the ledger stays locked.
     pub fn claim(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        self.take(period, now, deadline, Pick::Nearest)
+        self.claim_by(period, now, deadline, Selection::Nearest)
     }
 
-    /// Claims any free step that AWS takes now, at random, else the next to come: hosts that share no
+    /// Claims a random free step that AWS accepts now, otherwise the next future one: hosts without a shared
     /// ledger would all begin with the nearest.
     ///
     /// # Errors
-    /// As [`Ledger::claim`]; class 1 where there are no random numbers.
+    /// As [`Ledger::claim`]; class 1 without random numbers.
     pub fn claim_random(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        self.take(period, now, deadline, Pick::Random(number()?))
+        self.claim_by(period, now, deadline, Selection::Random(random()?))
     }
 
-    /// Claims a step after a code that AWS refused, since hosts that share no ledger are in the way:
-    /// perhaps one to come, and surely so for the last code that this process sends, if it can be
-    /// waited for.
+    /// Claims a step after AWS refused a code, which happens if hosts without a shared ledger send the same
+    /// ones. It may be a future step; for the `last` code of this process it always is, if the deadline
+    /// allows the wait.
     ///
     /// # Errors
     /// As [`Ledger::claim_random`].
@@ -91,65 +90,70 @@ impl Ledger<'_> {
     ) -> Result<Claim> {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
         let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-        self.take(period, now, deadline, Pick::AfterRefusal { last, reach, random: number()? })
+        self.claim_by(
+            period,
+            now,
+            deadline,
+            Selection::AfterRefusal { last, reach, random: random()? },
+        )
     }
 
-    /// How many codes may still be sent in the present three minutes, and when the next one. Looked at
-    /// without the lock, and nothing is claimed.
+    /// How many codes may still be sent in the present three minutes, and when the next one. Read without
+    /// the lock; nothing is claimed.
     pub fn left(&self, period: u64, now: Timestamp) -> (usize, Timestamp) {
         let period = i64::try_from(period).unwrap_or(i64::MAX);
         let now = self.now(now.seconds_since(self.cache.clock.now()));
         let plain = self.cache.read(LEDGER, &self.name);
-        let book = plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default();
-        let (left, next) = book.left(period, now);
+        let claims = plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default();
+        let (left, next) = claims.left(period, now);
         (left, Timestamp(next))
     }
 
-    /// True if claims can be written down; false where there is no place for a ledger.
+    /// True if claims can be recorded; false without a ledger.
     ///
     /// # Errors
-    /// Class 9 if there is a place, and the ledger in it cannot be locked. Busy (8) if it stays locked.
+    /// Class 9 if the ledger cannot be locked. Busy (8) if it stays locked.
     pub fn can_record(&self, deadline: Instant) -> Result<bool> {
         Ok(self.lock(deadline)?.is_some())
     }
 
-    /// Takes a claim back whose code was surely not sent, because there was no connection: a network
-    /// that is down would otherwise use up the codes of when it is up again. Where that does not work,
-    /// the step stays spent, which does no harm.
+    /// Withdraws a claim whose code was certainly not sent because there was no connection: otherwise an
+    /// outage would use up the codes for the time after it. If that fails, the step stays used, which does no
+    /// harm.
     pub fn give_back(&self, claim: &Claim, deadline: Instant) {
         let Ok(lock) = self.lock(deadline) else { return };
-        let Ok(mut book) = self.book(lock.as_ref()) else { return };
+        let Ok(mut claims) = self.recorded_claims(lock.as_ref()) else { return };
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
-        own.entry(self.name.clone()).or_default().strike(claim.claimed);
-        book.strike(claim.claimed);
-        let _ = self.save(lock.as_ref(), &book);
+        own.entry(self.name.clone()).or_default().remove(claim.claimed);
+        claims.remove(claim.claimed);
+        let _ = self.save(lock.as_ref(), &claims);
     }
 
-    /// Marks steps whose codes go elsewhere than to STS, so that nobody else's code is one of them.
+    /// Records steps whose codes are sent to another service than STS, so that no process sends them to STS.
     ///
     /// # Errors
-    /// Class 9 if they cannot be written down; busy (8) if the ledger stays locked.
+    /// Class 9 if they cannot be recorded; busy (8) if the ledger stays locked.
     pub fn spend(&self, steps: &[u64], now: Timestamp, deadline: Instant) -> Result<()> {
         let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
-        let mut book = self.book(lock.as_ref())?;
-        let claims = steps.iter().map(|step| {
+        let mut claims = self.recorded_claims(lock.as_ref())?;
+        let new = steps.iter().map(|step| {
             let step = i64::try_from(*step).unwrap_or(i64::MAX);
-            let Now { corrected, local, steady } = self.now(offset);
+            let Times { corrected, local, steady } = self.now(offset);
             Claimed { step, at: corrected, local, steady }
         });
-        let claims: Vec<_> = claims.collect();
-        claims.iter().for_each(|claimed| book.note(*claimed));
-        self.save(lock.as_ref(), &book)?;
+        let new: Vec<_> = new.collect();
+        new.iter().for_each(|claimed| claims.insert(*claimed));
+        self.save(lock.as_ref(), &claims)?;
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
         let own = own.entry(self.name.clone()).or_default();
-        claims.iter().for_each(|claimed| own.note(*claimed));
+        new.iter().for_each(|claimed| own.insert(*claimed));
         Ok(())
     }
 
-    /// What is in the file; under the lock, what cannot be read is not taken for empty. A torn one is:
-    /// a ledger is replaced without a sync, and after a power cut its claims are old.
-    fn book(&self, lock: Option<&Lock>) -> Result<TotpClaims> {
+    /// The claims in the file. A read error is an error. A damaged file counts as empty: a ledger is replaced
+    /// without fsync(2), and after a power cut its claims are old.
+    fn recorded_claims(&self, lock: Option<&Lock>) -> Result<TotpClaims> {
         if lock.is_none() {
             return Ok(TotpClaims::default());
         }
@@ -158,54 +162,60 @@ impl Ledger<'_> {
         Ok(plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default())
     }
 
-    fn save(&self, lock: Option<&Lock>, book: &TotpClaims) -> Result<()> {
+    fn save(&self, lock: Option<&Lock>, claims: &TotpClaims) -> Result<()> {
         if lock.is_none() {
             return Ok(());
         }
-        let saved = self.cache.write(LEDGER, &self.name, &book.encode());
+        let saved = self.cache.write(LEDGER, &self.name, &claims.encode());
         saved.map_err(|error| self.unrecorded(self.path(), &error))
     }
 
-    fn take(&self, period: u64, now: Timestamp, deadline: Instant, pick: Pick) -> Result<Claim> {
+    fn claim_by(
+        &self,
+        period: u64,
+        now: Timestamp,
+        deadline: Instant,
+        selection: Selection,
+    ) -> Result<Claim> {
         let period = i64::try_from(period).unwrap_or(i64::MAX);
         let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
-        // Whoever waited for the lock claims from now on, not from then.
+        // The time after the wait for the lock.
         let now = self.now(offset);
-        let mut book = self.book(lock.as_ref())?;
-        // Ours count also where the file is lost.
+        let mut claims = self.recorded_claims(lock.as_ref())?;
+        // The claims of this process count even if the file is lost.
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
         let own = own.entry(self.name.clone()).or_default();
-        book.add(own);
+        claims.add(own);
 
-        let claimed = book.next(period, now, pick);
+        let claimed = claims.next(period, now, selection);
         let wait = u64::try_from(claimed.at.saturating_sub(now.corrected.max(0))).unwrap_or(0);
         let wait = Duration::from_secs(wait);
         let left = deadline.saturating_duration_since(Instant::now());
         if !wait.is_zero() && wait + CALL > left {
             return Err(self.used_up(Timestamp(claimed.at)));
         }
-        book.note(claimed);
-        self.save(lock.as_ref(), &book)?;
-        own.note(claimed);
-        own.keep_latest(OWN);
+        claims.insert(claimed);
+        self.save(lock.as_ref(), &claims)?;
+        own.insert(claimed);
+        own.keep_latest(OWN_CLAIMS);
         Ok(Claim { step: claimed.step.unsigned_abs(), wait, recorded: lock.is_some(), claimed })
     }
 
-    /// The ledger's lock; none where there is no place for one.
+    /// The ledger's lock; `None` without a directory for it.
     fn lock(&self, deadline: Instant) -> Result<Option<Lock>> {
         let Some(path) = self.path() else {
-            self.cache.nowhere();
+            self.cache.without_directory();
             return Ok(None);
         };
         let wait = deadline.saturating_duration_since(Instant::now());
         match file::lock_with_parents(&path, wait) {
             Ok(lock) => Ok(Some(lock)),
-            // Codes that nobody writes down would lock the device.
+            // Codes that are not recorded would lock the device.
             Err(LockError::Planted(planted)) => {
                 Err(Error::refused(format!("no MFA code is sent: {planted}")).hint(Planted::HINT))
             }
-            Err(LockError::Io(error)) if is_no_place(&path, &error) => {
+            Err(LockError::Io(error)) if is_not_creatable(&path, &error) => {
                 self.cache.unusable(&error);
                 Ok(None)
             }
@@ -218,10 +228,10 @@ impl Ledger<'_> {
         }
     }
 
-    /// Now, with AWS's clock so many seconds ahead of ours.
-    fn now(&self, offset: i64) -> Now {
+    /// The present time, with AWS's clock `offset` seconds ahead of this host's.
+    fn now(&self, offset: i64) -> Times {
         let (local, steady) = (self.cache.clock.now().0, self.cache.clock.steady());
-        Now { corrected: local.saturating_add(offset), local, steady }
+        Times { corrected: local.saturating_add(offset), local, steady }
     }
 
     fn path(&self) -> Option<PathBuf> {
@@ -236,7 +246,7 @@ impl Ledger<'_> {
             os_text(why)
         ))
         .hint(
-            "no code was used; see to that file and its disk, or name another directory by --cache-dir",
+            "no code was sent; repair that file or its disk, or name another directory by --cache-dir",
         )
     }
 
@@ -253,8 +263,8 @@ impl Ledger<'_> {
     }
 }
 
-/// True if no ledger is there, nor its lock, and none can be made: this is no place for one.
-fn is_no_place(path: &Path, error: &io::Error) -> bool {
+/// True if neither the ledger nor its lock exists, and none can be created.
+fn is_not_creatable(path: &Path, error: &io::Error) -> bool {
     let none = matches!(
         error.kind(),
         ErrorKind::NotFound
@@ -267,13 +277,13 @@ fn is_no_place(path: &Path, error: &io::Error) -> bool {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             false
         }
-        // The directory is closed to us, so there may be one.
+        // The directory cannot be searched, so there may be one.
         Err(_) => path.parent().is_some_and(|directory| directory.symlink_metadata().is_ok()),
     };
     none && !is_there(path) && !is_there(&file::lock_file(path))
 }
 
-fn number() -> Result<u64> {
+fn random() -> Result<u64> {
     Ok(u64::from_le_bytes(*random::bytes()?))
 }
 

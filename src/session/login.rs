@@ -1,10 +1,10 @@
-//! A login to IAM Identity Center: what a person's yes gave, for as long as it can be refreshed.
+//! A login to IAM Identity Center: the tokens that a user approved, as long as they can be refreshed.
 //!
-//! It lies in a file of its own, encrypted like a session, and is written only under its lock: whoever
-//! refreshes it holds the lock from reading to writing, since the old refresh token may be worth
-//! nothing from then on. It is replaced without a sync: after a power cut somebody logs in again.
+//! It is stored in its own file, encrypted like a session, and written only under its lock: a process that
+//! refreshes it holds the lock from reading to writing, since a refresh may invalidate the old refresh
+//! token. It is replaced without fsync(2): after a power cut the user logs in again.
 //!
-//! In the file: two numbers (when the access token and the client end), then five texts, as in `record`.
+//! The file has two numbers (when the access token and the client expire) and five texts, as in `record`.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -21,39 +21,39 @@ use crate::error::{Error, Result, os_text};
 use crate::file::Lock;
 use crate::secret::Secret;
 
-/// What a person's yes gave.
+/// The tokens of a login.
 #[derive(Debug)]
 pub struct Login {
-    /// Tells this login from the one before it; sessions are kept by it, so that none is served to
-    /// who has logged in as somebody else since. Not a secret.
+    /// Identifies this login. Sessions are stored under it, so that none is served after a login as another
+    /// user. Not a secret.
     pub id: String,
-    /// What credentials are asked for with.
+    /// The access token.
     pub access: Secret,
-    /// When that ends.
+    /// When the access token expires.
     pub expires: Timestamp,
-    /// What the next access token is asked for with.
+    /// The refresh token.
     pub refresh: Option<Secret>,
-    /// This program, as the service knows it.
+    /// The id of this program as a registered OIDC client.
     pub client_id: String,
-    /// Its secret.
+    /// The client's secret.
     pub client_secret: Secret,
-    /// When the service forgets it, and with it the refresh token.
+    /// When the client registration expires, and with it the refresh token.
     pub client_expires: Timestamp,
 }
 
 impl Login {
-    /// How long the access token lasts, in seconds; not positive once it has ended.
+    /// The seconds until the access token expires; zero or negative after that.
     pub fn left(&self, now: Timestamp) -> i64 {
         self.expires.seconds_since(now)
     }
 
-    /// What a new access token can be asked for with, if it can be.
+    /// The refresh token, if it can still be used.
     pub fn refresh_token(&self, now: Timestamp) -> Option<&Secret> {
         self.refresh.as_ref().filter(|_| self.client_expires > now)
     }
 
-    /// The same login after AWS has said that it is over: nothing new can be had by it, and its
-    /// sessions are served until they end.
+    /// The same login after AWS has rejected it: it has no tokens, and its sessions are served until they
+    /// end.
     #[must_use]
     pub fn ended(self) -> Self {
         let nothing = || Secret::new(String::new());
@@ -90,19 +90,19 @@ impl Login {
     }
 }
 
-/// What a login is still good for.
+/// The state of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginState {
-    /// Nothing, or there is none.
+    /// There is no login, or it has expired.
     None,
-    /// It can be refreshed without a person, until AWS says otherwise.
+    /// It can be refreshed without the user.
     Refreshed,
-    /// It lasts until then.
+    /// It expires then.
     Until(Timestamp),
 }
 
 impl LoginState {
-    /// What a login, or none, is good for at a time.
+    /// The state of a login at a time.
     pub fn of(login: Option<&Login>, now: Timestamp) -> Self {
         match login {
             Some(login) if login.refresh_token(now).is_some() => Self::Refreshed,
@@ -125,14 +125,14 @@ impl LoginState {
     }
 }
 
-/// Where one login is kept.
+/// The file of one login.
 #[derive(Debug)]
 pub struct LoginPlace<'a> {
     cache: &'a Cache,
     name: String,
 }
 
-/// The right to write a login.
+/// The lock of a login, which is needed to write it.
 #[derive(Debug)]
 pub struct LoginLock<'a> {
     place: &'a LoginPlace<'a>,
@@ -140,7 +140,7 @@ pub struct LoginLock<'a> {
 }
 
 impl Cache {
-    /// Where the login of this key is kept.
+    /// The file of the login with this key.
     pub fn login(&self, key: &[String]) -> LoginPlace<'_> {
         let name = self.keys.name(LOGIN, key.iter().map(String::as_str));
         LoginPlace { cache: self, name }
@@ -148,7 +148,7 @@ impl Cache {
 }
 
 impl LoginPlace<'_> {
-    /// The login, if there is one. One that is damaged is none.
+    /// Loads the login; `None` if it is missing or damaged.
     pub fn load(&self) -> Option<Login> {
         Login::decode(&self.cache.read(LOGIN, &self.name)?)
     }
@@ -170,30 +170,30 @@ impl LoginPlace<'_> {
 }
 
 impl LoginLock<'_> {
-    /// True if a login can be kept.
+    /// True if a login can be stored.
     pub fn can_keep(&self) -> bool {
         self.lock.is_some()
     }
 
-    /// Keeps a login.
+    /// Stores a login.
     ///
     /// # Errors
     /// Not saved (7).
     pub fn keep(&self, login: &Login) -> Result<()> {
         let LoginPlace { cache, name } = self.place;
         if self.lock.is_none() {
-            return Err(Error::not_saved("there is no place where the login could be kept")
+            return Err(Error::not_saved("the login was not saved: there is no cache directory")
                 .hint("name one by --cache-dir"));
         }
         cache.write(LOGIN, name, &login.encode()).map_err(|error| {
-            Error::not_saved(format!("the login could not be kept: {}", os_text(&error)))
-                .hint("name another place by --cache-dir")
+            Error::not_saved(format!("the login was not saved: {}", os_text(&error)))
+                .hint("name another directory by --cache-dir")
         })?;
         cache.remove_old_logins();
         Ok(())
     }
 
-    /// Forgets the login.
+    /// Removes the login.
     ///
     /// # Errors
     /// Not saved (7).
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_comes_back_as_it_went() {
+    fn a_login_is_loaded_as_it_was_stored() {
         let dir = Directory::new();
         let key = ["https://example.awsapps.com/start".to_owned()];
         let kept = cache(&dir.path, 0);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_login_is_none() {
+    fn a_truncated_login_is_not_decoded() {
         let bytes = login(60, true).encode();
         let texts = bytes.iter().rposition(|b| *b != 0).unwrap();
         for length in 0..=texts {
@@ -263,14 +263,14 @@ mod tests {
     }
 
     #[test]
-    fn a_login_stands_while_it_lasts_or_can_be_refreshed() {
+    fn a_login_is_valid_while_it_lasts_or_can_be_refreshed() {
         let at = |seconds: i64| Timestamp(NOON + seconds);
         for (refresh, now, expected) in [
             (false, 59, LoginState::Until(at(60))),
             (false, 60, LoginState::None),
             (true, 60, LoginState::Refreshed),
             (true, 999, LoginState::Refreshed),
-            // The client is forgotten.
+            // The client registration has expired.
             (true, 1000, LoginState::None),
         ] {
             let login = login(60, refresh);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_place_a_login_is_not_kept() {
+    fn without_a_directory_a_login_is_not_stored() {
         let nowhere = cache_of(None, [1; 16], 0);
         let place = nowhere.login(&[]);
         let lock = place.lock(long()).unwrap();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn keeping_a_login_removes_those_that_are_over() {
+    fn storing_a_login_removes_old_ones() {
         let dir = Directory::new();
         let folder = dir.path.join("logins");
         std::fs::create_dir(&folder).unwrap();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn one_writes_at_a_time() {
+    fn one_process_writes_at_a_time() {
         let dir = Directory::new();
         let (one, two) = (cache(&dir.path, 0), cache(&dir.path, 0));
         let (one, two) = (one.login(&[]), two.login(&[]));

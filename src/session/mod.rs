@@ -1,19 +1,19 @@
-//! Sessions that survive parallel jobs: kept encrypted, made once for all processes, and a book of
-//! the MFA codes that were used.
+//! Sessions for parallel jobs: stored encrypted, made once for all processes, with a ledger of the MFA
+//! codes that were sent.
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `envelope` | the keys, the names that tell nothing, and the encryption of a file |
-//! | `record` | one session as bytes, and when it is due |
+//! | `envelope` | the keys, the file names, and the encryption of a file |
+//! | `record` | one session as bytes, and when it is renewed |
 //! | `cache` | the files: load, store, list, clear |
-//! | `flight` | who makes a session, and who waits for it |
-//! | `login` | a login to IAM Identity Center, which outlives many sessions |
-//! | `book` | which code may be sent when: plain numbers, no file |
-//! | `ledger` | a device's book in its file, under its lock |
+//! | `flight` | which process makes a session, and which ones wait |
+//! | `login` | a login to IAM Identity Center, which lasts longer than its sessions |
+//! | `totp_claims` | which MFA code may be sent when: numbers only, no file |
+//! | `ledger` | the claims of a device in a file, under its lock |
 //!
-//! In the cache directory lie `sessions/NAME`, `logins/NAME` and `ledger/NAME`, and beside each its
-//! `NAME.lock`, which goes only when nobody has taken it for as long as what it guards lasts. A lock
-//! guards making and writing; a reader takes none.
+//! The cache directory holds `sessions/NAME`, `logins/NAME` and `ledger/NAME`, and beside each a
+//! `NAME.lock`, which is removed when it has not been taken for as long as the guarded file is valid. A lock
+//! is held to make and to write; readers take none.
 
 mod cache;
 mod envelope;
@@ -30,7 +30,7 @@ pub use flight::{Length, NotMade, Obtained, Wanted};
 pub use ledger::{Claim, Ledger};
 pub use login::{Login, LoginLock, LoginPlace, LoginState};
 
-/// What a session was made by.
+/// The AWS call that made a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SessionKind {
     /// GetSessionToken.

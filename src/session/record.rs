@@ -1,9 +1,9 @@
-//! One session as bytes, and when it is due to be renewed.
+//! One session as bytes, and when it is renewed.
 //!
-//! Three numbers (8 bytes each, big-endian): made, ends, last failed try to renew; then five texts,
-//! each with its length before it (4 bytes): profile, access key id, secret, token, account; then zeros
-//! up to a multiple of 1 KiB, so that the file's length does not tell the profile's name. Right behind
-//! the texts, where earlier versions have zeros or nothing, stands the length asked for, in seconds.
+//! Three numbers (8 bytes each, big-endian): made, ends, last failed renewal; five texts, each prefixed by
+//! its length (4 bytes): profile, access key id, secret, token, account; the requested duration in seconds,
+//! where earlier versions have zeros or nothing; and zeros up to a multiple of 1 KiB, so that the file's
+//! length does not reveal the profile's name.
 
 use std::time::Duration;
 
@@ -14,29 +14,29 @@ use crate::credential::Credentials;
 use crate::secret::Secret;
 
 const STEP: usize = 1024;
-/// botocore asks for new credentials when these have less left, and gets them only if ours are newer.
+/// Seconds before the end at which a session is renewed: botocore asks for new credentials then.
 const RENEW_BEFORE: i64 = 15 * 60;
-/// After a failed try to renew, the old session serves everybody for so many seconds.
-const REST: i64 = 60;
+/// Seconds after a failed renewal in which the old session is served without another try.
+const RETRY_AFTER: i64 = 60;
 
 /// A cached session.
 #[derive(Debug)]
 pub(super) struct Record {
     /// The profile that it was first made for.
     pub profile: String,
-    /// Temporary credentials; their `expiration` is there.
+    /// Temporary credentials, with their `expiration`.
     pub credentials: Credentials,
-    /// When they were made, by our clock.
+    /// When they were made, by this host's clock.
     pub made: Timestamp,
     /// When they end.
     pub ends: Timestamp,
-    /// When renewing them was last tried in vain.
+    /// When renewal last failed.
     pub failed: Option<Timestamp>,
-    /// The length that AWS was asked for, where sessions of one name differ in it.
+    /// The requested duration, if sessions of one name may differ in it.
     pub length: Option<Duration>,
 }
 
-/// What a cached session is good for.
+/// Whether a cached session is served or renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Freshness {
     /// It is served.
@@ -48,9 +48,9 @@ pub(super) enum Freshness {
 }
 
 impl Record {
-    /// The refresh rule: less than 15 minutes or a quarter of its length left, whichever is less;
-    /// `min_left` (`AWS_MIN_TTL`) overrides. A try that failed within the last minute counts as
-    /// enough for now.
+    /// The refresh rule: a session is renewed when less than 15 minutes or a quarter of its duration is
+    /// left, whichever is shorter, or less than `min_left` (`AWS_MIN_TTL`) if that is set. After a failed
+    /// renewal it is served for a minute.
     pub(super) fn freshness(&self, now: Timestamp, min_left: Option<Duration>) -> Freshness {
         let left = self.ends.seconds_since(now);
         let length = self.ends.seconds_since(self.made).max(0);
@@ -61,14 +61,14 @@ impl Record {
         let tried = self.failed.map(|failed| now.seconds_since(failed));
         if left <= 0 {
             Freshness::Over
-        } else if left >= wanted || tried.is_some_and(|ago| (0..REST).contains(&ago)) {
+        } else if left >= wanted || tried.is_some_and(|ago| (0..RETRY_AFTER).contains(&ago)) {
             Freshness::Fresh
         } else {
             Freshness::Due
         }
     }
 
-    /// True if AWS was asked for less than this, or for what an earlier version did not write down.
+    /// True if the requested duration is shorter than this, or was not recorded by an earlier version.
     pub(super) fn is_shorter(&self, least: Duration) -> bool {
         self.length.unwrap_or_default() < least
     }
@@ -114,7 +114,7 @@ impl Record {
 
 const NEVER: Timestamp = Timestamp(i64::MIN);
 
-/// Numbers, texts, and what follows them, in the form of a file's content.
+/// The content of a file: numbers, texts, and further bytes, padded.
 pub(super) fn encode(times: &[Timestamp], texts: &[&str], more: &[u8]) -> Zeroizing<Vec<u8>> {
     let texts_length = texts.iter().map(|text| 4 + text.len()).sum::<usize>();
     let length = times.len() * 8 + texts_length + more.len();
@@ -124,7 +124,7 @@ pub(super) fn encode(times: &[Timestamp], texts: &[&str], more: &[u8]) -> Zeroiz
         bytes.extend_from_slice(&time.0.to_be_bytes());
     }
     for text in texts {
-        // Lengths of gigabytes do not come out of an AWS answer; such a file would not be read.
+        // An answer of AWS does not have gigabytes; such a file would not be read.
         let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(text.as_bytes());
@@ -134,12 +134,12 @@ pub(super) fn encode(times: &[Timestamp], texts: &[&str], more: &[u8]) -> Zeroiz
     bytes
 }
 
-/// Takes a number off the front.
+/// Reads a number from the front.
 pub(super) fn time(bytes: &mut &[u8]) -> Option<Timestamp> {
     Some(Timestamp(i64::from_be_bytes(*split(bytes)?)))
 }
 
-/// Takes a text off the front.
+/// Reads a text from the front.
 pub(super) fn text(bytes: &mut &[u8]) -> Option<String> {
     let length = u32::from_be_bytes(*split(bytes)?);
     let (text, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_comes_back_as_it_went() {
+    fn a_record_is_decoded_as_it_was_encoded() {
         for (account, failed) in [(None, None), (Some("123456789012"), Some(Timestamp(-1)))] {
             let mut record = record(1000, 4600);
             record.credentials.account_id = account.map(str::to_owned);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_record_is_none() {
+    fn a_truncated_record_is_not_decoded() {
         let bytes = record(1000, 4600).encode();
         let texts = bytes.iter().rposition(|b| *b != 0).unwrap();
         for length in 0..=texts {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_try_is_not_repeated_for_a_minute() {
+    fn a_failed_renewal_is_not_repeated_for_a_minute() {
         let mut record = record(0, 3600);
         record.failed = Some(Timestamp(3000));
         for (now, expected) in [
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_at_the_edge_do_no_harm() {
+    fn extreme_numbers_do_not_panic() {
         for (made, ends) in [(i64::MIN, i64::MAX), (i64::MAX, i64::MIN)] {
             for now in [i64::MIN, 0, i64::MAX] {
                 let _ = record(made, ends).freshness(Timestamp(now), None);

@@ -1,56 +1,54 @@
-//! Which code of an MFA device may be sent when. Plain numbers, no file and no clock, so that a test
-//! can drive it through years.
+//! Which code of an MFA device may be sent when. Numbers only, without a file or a clock, so that a test
+//! can simulate years.
 //!
-//! AWS takes the codes of the steps t−2 to t+2, each once, and verifies nine per device in each
-//! UTC-aligned window of three minutes, good and bad; then it refuses even good ones until the window
-//! ends. So no step is used twice, and six codes are sent per window. What was claimed counts as sent:
-//! nobody knows what became of a process that died.
+//! AWS accepts the codes of the steps t−2 to t+2, each once, and verifies nine per device in each UTC-aligned
+//! window of three minutes, valid and invalid; after that it refuses even valid ones until the window ends.
+//! So no step is used twice, and six codes are sent per window. A claimed code counts as sent, since a
+//! process that died may have sent it.
 //!
-//! Where AWS's windows lie is known only as well as the host's clock is. With one that is wrong, or is
-//! set while codes are sent, two windows of six may lie in one of AWS's; so there are never more than nine
-//! in three minutes and a bit, by the clock that nobody can set ([`Steady`]). That holds whatever the
-//! other clock does, for all who share the book and the start of the host; of claims from elsewhere, only
-//! the wall clock tells how long ago they were.
+//! Where AWS's windows begin is known only as exactly as the host's clock. If that is wrong, or is set while
+//! codes are sent, two windows of six may fall into one of AWS's; so at most nine are sent in slightly more
+//! than three minutes by the monotonic clock ([`Steady`]). That holds whatever the wall clock does, for all
+//! processes that share the ledger and the boot; the age of other claims is known only by the wall clock.
 
 use crate::clock::Steady;
 
 /// AWS's window in seconds.
 const WINDOW: i64 = 180;
-/// The codes that we send in one window; AWS verifies nine, and other hosts may send some too.
+/// The most codes that are sent in one window; AWS verifies nine, and other hosts may send some too.
 const PER_WINDOW: usize = 6;
 /// The codes that AWS verifies in one window.
 const AT_AWS: usize = 9;
-/// A code may arrive so many seconds after it was to be sent: it then counts in the next window.
-const LATE: i64 = 10;
-/// Nobody waits longer than this (seconds) for a code: what lies further ahead is from a clock that
-/// was wrong.
-const AHEAD: i64 = 60;
-/// The form of an encoded book. An earlier one had no number, and began with a step, in the millions.
-const FORM: i64 = 2;
-/// The claims that are remembered: more than ten windows' worth, whatever the clock did meanwhile.
-const REMEMBERED: usize = 64;
-/// Who has another code left lets those go first who have none: so many seconds.
-const BEHIND: i64 = 2;
-/// Steps that AWS takes before and after its own.
-const EITHER_SIDE: i64 = 2;
-/// 9999-12-31T23:59:59Z, as far as the program's times go.
-const LAST: i64 = 253_402_300_799;
+/// The most seconds by which a code arrives late; it may then count in the next window.
+const DELAY: i64 = 10;
+/// The longest wait for a code, in seconds: a claim further in the future is from a wrong clock.
+const MAX_WAIT: i64 = 60;
+/// The version of the encoding. An earlier one had no version and began with a step, in the millions.
+const VERSION: i64 = 2;
+/// The most claims that are stored: those of more than ten windows.
+const STORED: usize = 64;
+/// Seconds by which a process that has another code left lets those go first that have none.
+const YIELD: i64 = 2;
+/// The steps before and after the present one that AWS accepts.
+const TOLERANCE: i64 = 2;
+/// 9999-12-31T23:59:59Z, the latest time that the program handles.
+const LATEST: i64 = 253_402_300_799;
 
-/// A step that belongs to one process.
+/// A step that one process has claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claimed {
     /// The step whose code is sent.
     pub step: i64,
-    /// When it is sent, in seconds, by the clock as AWS corrected it.
+    /// When it is sent, in seconds since 1970, corrected by AWS's clock.
     pub at: i64,
-    /// The same by this host's own clock, which may be wrong, and set at any time.
+    /// The same time by this host's clock, which may be wrong and may be set.
     pub local: i64,
-    /// The same by the clock that nobody can set.
+    /// The same time by the monotonic clock.
     pub steady: Steady,
 }
 
 impl Claimed {
-    /// The same so many seconds later.
+    /// The same step, sent so many seconds later.
     fn later(self, seconds: i64) -> Self {
         let Self { step, at, local, steady: Steady { boot, seconds: since } } = self;
         let (at, local) = (at.saturating_add(seconds), local.saturating_add(seconds));
@@ -59,51 +57,51 @@ impl Claimed {
     }
 }
 
-/// Now, in seconds.
+/// The present time by three clocks, in seconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    /// Since 1970, as AWS corrected it, as far as that is known.
+pub(super) struct Times {
+    /// Since 1970, corrected by AWS's clock if that is known.
     pub corrected: i64,
-    /// Since 1970, by this host's own clock.
+    /// Since 1970, by this host's clock.
     pub local: i64,
-    /// By the clock that nobody can set.
+    /// By the monotonic clock.
     pub steady: Steady,
 }
 
-impl Now {
-    /// Within what the program's times go to.
+impl Times {
+    /// Limited to the times that the program handles.
     fn clamped(self) -> Self {
-        let (corrected, local) = (self.corrected.clamp(0, LAST), self.local.clamp(0, LAST));
+        let (corrected, local) = (self.corrected.clamp(0, LATEST), self.local.clamp(0, LATEST));
         Self { corrected, local, ..self }
     }
 
-    /// A claim of a step that is sent at `at`, as AWS corrected it.
+    /// A claim of a step that is sent at `at`, corrected by AWS's clock.
     fn claim(self, step: i64, at: i64) -> Claimed {
         let Self { corrected, local, steady } = self;
         Claimed { step, at: corrected, local, steady }.later(at - corrected)
     }
 }
 
-/// Which of several free steps.
+/// How one of several free steps is selected.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Pick {
+pub(super) enum Selection {
     /// The one nearest to the present.
     Nearest,
-    /// Any, by this random number: other hosts, whose books we do not see, prefer the nearest too.
+    /// Any, by this random number: other hosts, whose ledgers are not known here, prefer the nearest too.
     Random(u64),
-    /// After a code that was refused, since hosts whose books we do not see are in the way.
+    /// After AWS refused a code, because hosts with other ledgers send the same ones.
     ///
-    /// The last code is of a random step that AWS takes only later, so that nobody can have sent it
-    /// yet; and where two of those can be waited for, the code before it is, two times in three, of
-    /// the first of them, sent a little late, so that whoever has no code left comes first.
+    /// The last code is of a random future step, which no host can have sent yet. If there is time to wait
+    /// for two future steps, the code before the last is, in two of three cases, of the first of them, sent
+    /// slightly late, so that a host without another code comes first.
     ///
-    /// Of four hosts that start at once all four get through 98.8 times in a hundred, three always
-    /// (`hosts.rs`). Within three codes and 50 s there is not much more to be had: of two hosts that
-    /// were refused twice, where only one step is to come in time, one must fail.
+    /// If four hosts start at once, all four succeed in 98.8 % of the cases, three always (`hosts.rs`). Three
+    /// codes and 50 s do not allow much more: if two hosts were refused twice and only one future step is in
+    /// time, one of them fails.
     AfterRefusal {
-        /// No other code may follow.
+        /// True for the last code of this process.
         last: bool,
-        /// Nobody waits longer, in seconds.
+        /// The longest wait, in seconds.
         reach: i64,
         /// A random number.
         random: u64,
@@ -117,25 +115,25 @@ pub(super) struct TotpClaims {
 }
 
 impl TotpClaims {
-    /// The first step that may be sent, and when: now, if there is a free one in AWS's window and the
-    /// budget allows it.
-    pub(super) fn next(&self, period: i64, now: Now, pick: Pick) -> Claimed {
-        // Numbers that no clock shows would run into the edge of what can be counted.
+    /// The first step whose code may be sent, and when: now, if AWS accepts a free one and the limits allow
+    /// it.
+    pub(super) fn next(&self, period: i64, now: Times, selection: Selection) -> Claimed {
+        // Extreme numbers would overflow.
         let period = period.clamp(1, 86_400);
         let now = now.clamped();
         let counted = self.counted(now);
-        if let Pick::AfterRefusal { last, reach, random } = pick {
+        if let Selection::AfterRefusal { last, reach, random } = selection {
             let coming = self.coming(&counted, period, now, reach.clamp(0, WINDOW));
             let number = random / 3;
             let claimed = match &coming[..] {
-                [first, _, ..] if !last && !random.is_multiple_of(3) => Some(first.later(BEHIND)),
+                [first, _, ..] if !last && !random.is_multiple_of(3) => Some(first.later(YIELD)),
                 _ if last => one_of(&coming, number).copied(),
                 _ => None,
             };
-            return claimed.unwrap_or_else(|| self.next(period, now, Pick::Random(number)));
+            return claimed.unwrap_or_else(|| self.next(period, now, Selection::Random(number)));
         }
         let mut at = now.corrected;
-        // Finite: the book is, and beyond its last claim every step and window is free.
+        // This ends: after the last claim every step and window is free.
         loop {
             let local = now.local + (at - now.corrected);
             let full = full_until(&counted, at).or_else(|| crowded_until(&counted, at, local));
@@ -144,9 +142,9 @@ impl TotpClaims {
                 continue;
             }
             let free = self.free(period, at);
-            let chosen = match pick {
-                Pick::Random(number) => one_of(&free, number),
-                Pick::Nearest | Pick::AfterRefusal { .. } => free.first(),
+            let chosen = match selection {
+                Selection::Random(number) => one_of(&free, number),
+                Selection::Nearest | Selection::AfterRefusal { .. } => free.first(),
             };
             match chosen {
                 Some(step) => return now.claim(*step, at),
@@ -155,55 +153,55 @@ impl TotpClaims {
         }
     }
 
-    /// How many codes may still be sent in the present window, and when the next one (seconds, as AWS's
-    /// clock was corrected).
-    pub(super) fn left(&self, period: i64, now: Now) -> (usize, i64) {
+    /// How many codes may still be sent in the present window, and when the next one, in seconds since 1970,
+    /// corrected by AWS's clock.
+    pub(super) fn left(&self, period: i64, now: Times) -> (usize, i64) {
         let now = now.clamped();
         let window = now.corrected.div_euclid(WINDOW);
         let counted = self.counted(now);
         let sent = counted.iter().filter(|c| c.at.div_euclid(WINDOW) == window).count();
-        (PER_WINDOW.saturating_sub(sent), self.next(period, now, Pick::Nearest).at)
+        (PER_WINDOW.saturating_sub(sent), self.next(period, now, Selection::Nearest).at)
     }
 
-    /// Writes a claim down. The oldest is forgotten.
-    pub(super) fn note(&mut self, claimed: Claimed) {
+    /// Adds a claim, and drops the oldest one over the limit.
+    pub(super) fn insert(&mut self, claimed: Claimed) {
         self.claims.push(claimed);
-        let surplus = self.claims.len().saturating_sub(REMEMBERED);
+        let surplus = self.claims.len().saturating_sub(STORED);
         self.claims.drain(..surplus);
     }
 
-    /// Strikes a claim out: its code never left this host.
-    pub(super) fn strike(&mut self, claimed: Claimed) {
+    /// Removes a claim whose code was not sent.
+    pub(super) fn remove(&mut self, claimed: Claimed) {
         self.claims.retain(|other| *other != claimed);
     }
 
-    /// Adds what stands only in the other book.
+    /// Adds the claims that only `other` has.
     pub(super) fn add(&mut self, other: &TotpClaims) {
         for claimed in &other.claims {
             if !self.claims.contains(claimed) {
-                self.note(*claimed);
+                self.insert(*claimed);
             }
         }
     }
 
-    /// Forgets all but the latest claims.
+    /// Drops all but the latest claims.
     pub(super) fn keep_latest(&mut self, count: usize) {
         let surplus = self.claims.len().saturating_sub(count);
         self.claims.drain(..surplus);
     }
 
-    /// The form's number and five numbers a claim, 8 bytes each, big-endian.
+    /// The version and five numbers per claim, 8 bytes each, big-endian.
     pub(super) fn encode(&self) -> Vec<u8> {
         let claims = self.claims.iter();
         let numbers = claims.flat_map(|c| [c.step, c.at, c.local, c.steady.boot, c.steady.seconds]);
-        std::iter::once(FORM).chain(numbers).flat_map(i64::to_be_bytes).collect()
+        std::iter::once(VERSION).chain(numbers).flat_map(i64::to_be_bytes).collect()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
         let (numbers, rest) = bytes.as_chunks::<8>();
         let numbers: Vec<i64> = numbers.iter().map(|bytes| i64::from_be_bytes(*bytes)).collect();
-        let (claims, odd) = numbers.strip_prefix(&[FORM])?.as_chunks::<5>();
-        if !rest.is_empty() || !odd.is_empty() || claims.len() > REMEMBERED {
+        let (claims, odd) = numbers.strip_prefix(&[VERSION])?.as_chunks::<5>();
+        if !rest.is_empty() || !odd.is_empty() || claims.len() > STORED {
             return None;
         }
         let claims = claims.iter().map(|&[step, at, local, boot, seconds]| Claimed {
@@ -215,8 +213,8 @@ impl TotpClaims {
         Some(Self { claims: claims.collect() })
     }
 
-    /// The steps that AWS takes at this time and nobody has claimed, the nearest first, and of two the
-    /// earlier, which is lost sooner.
+    /// The unclaimed steps that AWS accepts at this time: the nearest first, and of two the earlier, which
+    /// expires first.
     fn free(&self, period: i64, at: i64) -> Vec<i64> {
         let present = at.div_euclid(period);
         [0, -1, 1, -2, 2]
@@ -227,14 +225,14 @@ impl TotpClaims {
             .collect()
     }
 
-    /// The unclaimed steps that AWS does not take yet but will within `reach` seconds, and when, as far
-    /// as the budget allows.
-    fn coming(&self, counted: &[Claimed], period: i64, now: Now, reach: i64) -> Vec<Claimed> {
+    /// The unclaimed steps that AWS will accept within `reach` seconds and not yet now, each with the time
+    /// when the limits allow it.
+    fn coming(&self, counted: &[Claimed], period: i64, now: Times, reach: i64) -> Vec<Claimed> {
         let first = next_beginning(period, now.corrected);
         let beginnings = std::iter::successors(Some(first), |at| Some(next_beginning(period, *at)));
         let claims = beginnings
             .take_while(|at| at - now.corrected <= reach)
-            .map(|at| now.claim(at.div_euclid(period) + EITHER_SIDE, at));
+            .map(|at| now.claim(at.div_euclid(period) + TOLERANCE, at));
         claims
             .filter(|new| self.claims.iter().all(|claimed| claimed.step != new.step))
             .filter(|new| full_until(counted, new.at).is_none())
@@ -242,15 +240,15 @@ impl TotpClaims {
             .collect()
     }
 
-    /// The claims that count against the budget, now or later, in the present's terms: of a claim of this
-    /// start of the host it is known how long ago it was, whatever its clock showed then. Of another, the
-    /// wall clocks have to tell; one that lies far ahead by ours was made before that was set back, and
-    /// when it really was sent nobody knows.
-    fn counted(&self, now: Now) -> Vec<Claimed> {
-        let counts = |ago: &i64| (-AHEAD..=WINDOW + LATE).contains(ago);
+    /// The claims that count against the limits, with their times by the present clocks. The age of a claim
+    /// of this boot is known by the monotonic clock, whatever the wall clock showed then. The age of another
+    /// one is taken from the wall clock; if that is far in the future, the claim was made before the clock
+    /// was set back, and its age is unknown.
+    fn counted(&self, now: Times) -> Vec<Claimed> {
+        let counts = |ago: &i64| (-MAX_WAIT..=WINDOW + DELAY).contains(ago);
         let claims = self.claims.iter().filter_map(|claimed| {
             let since = now.steady.seconds.saturating_sub(claimed.steady.seconds);
-            if claimed.steady.boot == now.steady.boot && since >= -AHEAD {
+            if claimed.steady.boot == now.steady.boot && since >= -MAX_WAIT {
                 let present = now.claim(claimed.step, now.corrected);
                 return Some(since).filter(counts).map(|since| present.later(-since));
             }
@@ -261,17 +259,17 @@ impl TotpClaims {
     }
 }
 
-/// The one that a random number points at.
+/// The element that a random number selects.
 fn one_of<T>(all: &[T], number: u64) -> Option<&T> {
     let count = u64::try_from(all.len()).unwrap_or(u64::MAX).max(1);
     all.get(usize::try_from(number % count).unwrap_or_default())
 }
 
-/// The end of the window, if no more codes may be sent in it, or if what is sent so late may arrive in
-/// the next one and find that full.
+/// The end of the window, if no more codes may be sent in it, or if a code that is sent this late may arrive
+/// in the next one, which is full.
 fn full_until(counted: &[Claimed], at: i64) -> Option<i64> {
     let window = |time: i64| time.div_euclid(WINDOW);
-    let late = |time: i64| window(time.saturating_add(LATE));
+    let late = |time: i64| window(time.saturating_add(DELAY));
     let full = |this: i64| {
         let sent = |c: &&Claimed| window(c.at) == this || late(c.at) == this;
         counted.iter().filter(sent).count() >= PER_WINDOW
@@ -279,35 +277,35 @@ fn full_until(counted: &[Claimed], at: i64) -> Option<i64> {
     (full(window(at)) || full(late(at))).then(|| (window(at) + 1) * WINDOW)
 }
 
-/// When an earlier claim is far enough away, if AWS may have got nine codes in three minutes, wherever
-/// its windows lie by our clock.
+/// When the next code may be sent, if AWS may have received nine codes within three minutes, wherever its
+/// windows begin.
 fn crowded_until(counted: &[Claimed], at: i64, local: i64) -> Option<i64> {
-    let span = WINDOW + LATE;
+    let span = WINDOW + DELAY;
     let ago = |c: &Claimed| local.saturating_sub(c.local);
     let mut recent: Vec<i64> =
-        counted.iter().map(ago).filter(|ago| (-AHEAD..span).contains(ago)).collect();
+        counted.iter().map(ago).filter(|ago| (-MAX_WAIT..span).contains(ago)).collect();
     recent.sort_unstable();
     let ninth = recent.get(AT_AWS - 1)?;
     Some(at + (span - ninth).max(1))
 }
 
-/// When the step's code may be sent first: a little after AWS begins to take it, since clocks agree to
-/// a second at best.
+/// When the step's code may be sent first: slightly after AWS begins to accept it, since clocks agree to a
+/// second at best.
 fn from(period: i64, step: i64) -> i64 {
-    (step - EITHER_SIDE) * period + margin(period)
+    (step - TOLERANCE) * period + margin(period)
 }
 
-/// When AWS takes the next step that it does not take yet.
+/// When AWS begins to accept the next step.
 fn next_beginning(period: i64, time: i64) -> i64 {
     ((time - margin(period)).div_euclid(period) + 1) * period + margin(period)
 }
 
-/// When it is too late for it: a call takes a while.
+/// When it is too late to send the step's code, allowing for the duration of a call.
 fn until(period: i64, step: i64) -> i64 {
-    (step + EITHER_SIDE + 1) * period - margin(period)
+    (step + TOLERANCE + 1) * period - margin(period)
 }
 
-/// 5 s of AWS's 30.
+/// 5 s of a period of 30 s.
 fn margin(period: i64) -> i64 {
     period / 6
 }

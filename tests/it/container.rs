@@ -176,7 +176,7 @@ fn what_is_missing_in_an_empty_root_is_said() {
     in_container(&image, &[vault, key, nobody], &["exec", "--json", "demo"])
         .expect_error(
             9,
-            "vault: warning: there is no place for the cache; going on without it; name one by \
+            "vault: warning: there is no directory for the cache; continuing without it; name one by \
              --cache-dir\n\
              vault: error: 127.0.0.1:1 refused the connection\n",
         )

@@ -211,7 +211,7 @@ fn a_login_that_could_not_be_kept_is_not_begun() {
     let (standin, test) = scene();
     let output =
         login(&test.file("file", "", 0o600)).args(["--cache-dir", "file/x"]).expect_status(7).run();
-    let end = "vault: error: there is no place where the login could be kept\n\
+    let end = "vault: error: the login was not saved: there is no cache directory\n\
                vault: hint: name one by --cache-dir\n";
     assert!(output.stderr.ends_with(end), "{}", output.stderr);
     assert_eq!(standin.calls().len(), 0);
@@ -614,7 +614,7 @@ fn a_session_that_is_left_is_served_with_a_warning() {
     // More than there is left is wanted, so it is to be renewed.
     let output = json(&test.clone().env("AWS_MIN_TTL", "2h"), "dev").run();
     assert_eq!(output.raw_stdout, first.raw_stdout);
-    let warning = "vault: warning: the session for dev could not be renewed, it lasts until ";
+    let warning = "vault: warning: the session for dev could not be renewed; it is valid until ";
     let why = ": nobody is logged in to IAM Identity Center for profile \"dev\"\n";
     let said = &output.stderr;
     assert!(said.starts_with(warning) && said.ends_with(why), "{said}");
@@ -828,7 +828,8 @@ fn a_damaged_login_is_none_and_one_warning() {
             std::fs::write(entry.path(), b"x").expect("a file");
         }
     }
-    let warning = "vault: warning: a file of the cache in [HOME]/.cache/vault is damaged, so it is not used\n";
+    let warning =
+        "vault: warning: a file of the cache in [HOME]/.cache/vault is damaged and is not used\n";
     json(&test, "dev").expect_error(9, &format!("{warning}{NOBODY}")).run();
     login(&test).run();
     json(&test, "dev").expect_stderr("").run();

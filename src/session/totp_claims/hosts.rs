@@ -1,4 +1,4 @@
-//! Hosts that start at once with one device, and share neither book nor word: how many get through.
+//! Hosts that start at once with one device, and share neither claims nor word: how many get through.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ const REACH: i64 = 45;
 
 /// A host in milliseconds since noon.
 struct Host {
-    book: TotpClaims,
+    claims: TotpClaims,
     started: i64,
     sent: u32,
 }
@@ -22,16 +22,16 @@ impl Host {
     fn claims(&mut self, time: i64, random: &mut Random) -> Option<(i64, i64)> {
         let seconds = NOON + time.div_euclid(1000);
         let steady = Steady { boot: 1, seconds };
-        let now = Now { corrected: seconds, local: seconds, steady };
+        let now = Times { corrected: seconds, local: seconds, steady };
         let random = random.next();
         let left = self.started / 1000 + REACH - time / 1000;
         self.sent += 1;
-        let pick = match self.sent {
-            1 => Pick::Random(random),
-            sent => Pick::AfterRefusal { last: sent == CODES, reach: left, random },
+        let selection = match self.sent {
+            1 => Selection::Random(random),
+            sent => Selection::AfterRefusal { last: sent == CODES, reach: left, random },
         };
-        let claimed = self.book.next(30, now, pick);
-        self.book.note(claimed);
+        let claimed = self.claims.next(30, now, selection);
+        self.claims.insert(claimed);
         let wait = claimed.at - seconds;
         (wait == 0 || wait <= left).then_some((claimed.step, time + wait * 1000))
     }
@@ -42,7 +42,11 @@ fn at_once(count: usize, random: &mut Random) -> (usize, u32) {
     let begin = random.below(180_000);
     let mut device = Device::default();
     let mut hosts: Vec<Host> = (0..count)
-        .map(|_| Host { book: TotpClaims::default(), started: begin + random.below(500), sent: 0 })
+        .map(|_| Host {
+            claims: TotpClaims::default(),
+            started: begin + random.below(500),
+            sent: 0,
+        })
         .collect();
     // What happens when: a host claims, or a code of its comes to AWS, after 50 to 400 ms.
     let mut events: BTreeMap<(i64, usize), Option<i64>> =

@@ -89,7 +89,7 @@ struct World {
     /// The host's clock minus the true time.
     error: i64,
     was_set: bool,
-    book: TotpClaims,
+    claims: TotpClaims,
     device: Device,
     sent: BTreeSet<i64>,
     processes: Vec<Process>,
@@ -105,7 +105,7 @@ impl World {
             time,
             error,
             was_set: false,
-            book: TotpClaims::default(),
+            claims: TotpClaims::default(),
             device: Device::default(),
             sent: BTreeSet::new(),
             processes: Vec::new(),
@@ -117,21 +117,21 @@ impl World {
     fn claim(&mut self, known_error: Option<i64>, codes: u32) -> Result<(i64, i64), i64> {
         let local = self.time + self.error;
         let steady = since_start(self.time - NOON);
-        let now = Now { corrected: local - known_error.unwrap_or(0), local, steady };
-        let pick = match (codes, self.random.one_in(2)) {
-            (1, true) => Pick::Nearest,
+        let now = Times { corrected: local - known_error.unwrap_or(0), local, steady };
+        let selection = match (codes, self.random.one_in(2)) {
+            (1, true) => Selection::Nearest,
             (2 | 3, true) => {
-                Pick::AfterRefusal { last: codes == 3, reach: 45, random: self.random.next() }
+                Selection::AfterRefusal { last: codes == 3, reach: 45, random: self.random.next() }
             }
-            _ => Pick::Random(self.random.next()),
+            _ => Selection::Random(self.random.next()),
         };
-        let claimed = self.book.next(30, now, pick);
+        let claimed = self.claims.next(30, now, selection);
         let wait = claimed.at - now.corrected;
         assert!((0..=1920).contains(&wait), "wait {wait}");
         if wait > 45 {
             return Err(wait);
         }
-        self.book.note(claimed);
+        self.claims.insert(claimed);
         Ok((claimed.step, self.time + wait))
     }
 

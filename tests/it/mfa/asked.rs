@@ -76,7 +76,7 @@ fn a_session_that_still_lasts_is_served_if_nobody_answers() {
     pty.press("\x04");
     let output = due.finish(pty, pipes);
     assert_eq!(output.raw_stdout, first.raw_stdout);
-    let warning = "vault: warning: the session for mfa could not be renewed, it lasts until ";
+    let warning = "vault: warning: the session for mfa could not be renewed; it is valid until ";
     let said = &output.stderr;
     assert!(said.starts_with(warning) && said.ends_with(": nothing was entered\n"), "{said}");
     assert_eq!(standin.calls().len(), 1);

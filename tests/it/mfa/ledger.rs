@@ -18,7 +18,7 @@ const RENAMES: [libc::c_long; 3] = [libc::SYS_rename, libc::SYS_renameat, libc::
 #[cfg(not(target_arch = "x86_64"))]
 const RENAMES: [libc::c_long; 2] = [libc::SYS_renameat, libc::SYS_renameat2];
 
-const HINT: &str = "vault: hint: no code was used; see to that file and its disk, or name another \
+const HINT: &str = "vault: hint: no code was sent; repair that file or its disk, or name another \
                     directory by --cache-dir\n";
 
 /// The error where the ledger, or its lock, cannot be had.
@@ -68,7 +68,7 @@ fn without_locks_no_code_is_sent() {
         let lock = format!("{}.lock", claimed(&test));
         let test = test.refuse(&[libc::SYS_flock], errno);
         let warning = format!(
-            "vault: warning: cannot use the cache in [HOME]/.cache/vault: {why}; going on without it\n"
+            "vault: warning: cannot use the cache in [HOME]/.cache/vault: {why}; continuing without it\n"
         );
         json(&test, "mfa").expect_error(9, &(warning + &error(&lock, why))).run();
         test.command(["totp", "code", "mfa"]).expect_error(9, &error(&lock, why)).run();
@@ -162,7 +162,7 @@ fn a_seed_is_not_verified_by_a_code_that_could_not_be_recorded() {
 // Where there is no place for a ledger.
 
 const NOWHERE: &str = "vault: warning: cannot use the cache in /proc/none: no such file or directory; \
-                       going on without it\n";
+                       continuing without it\n";
 
 fn nowhere() -> (StandIn, Test) {
     let (standin, test) = usual();
@@ -330,7 +330,7 @@ fn another_users_ledger_is_none_to_go_on_without() {
     std::fs::remove_file(&file).expect("the ledger");
     std::fs::remove_file(&lock).expect("the lock");
     own(&folder, 0, 0o755);
-    let warning = "vault: warning: cannot use the cache in [HOME]/cache: permission denied; going on \
+    let warning = "vault: warning: cannot use the cache in [HOME]/cache: permission denied; continuing \
                    without it\n";
     as_user(&code).expect_stderr(warning).run();
 }

@@ -89,7 +89,7 @@ fn a_code_that_cannot_be_recorded_is_not_sent_and_the_key_stays() {
             9,
             &format!(
                 "vault: error: cannot record the use of an MFA code in {shown}: is a directory\n\
-                 vault: hint: no code was used; see to that file and its disk, or name another \
+                 vault: hint: no code was sent; repair that file or its disk, or name another \
                  directory by --cache-dir\n"
             ),
         )

@@ -16,7 +16,7 @@ fn a_valid_session_is_served_while_sts_is_down() {
     let tried = json(&wanting, "role").run();
     assert_eq!(tried.raw_stdout, old.raw_stdout);
     let said = format!(
-        "vault: warning: the session for role could not be renewed, it lasts until {until}: "
+        "vault: warning: the session for role could not be renewed; it is valid until {until}: "
     );
     assert!(tried.stderr.starts_with(&said), "{}", tried.stderr);
     assert_eq!(tried.stderr.lines().count(), 1, "{}", tried.stderr);
@@ -94,7 +94,7 @@ fn a_damaged_file_is_a_miss_and_one_warning() {
         assert_eq!(list.stdout.lines().count(), 1, "{what}: {}", list.stdout);
         json(&test, "role")
             .expect_stderr(
-                "vault: warning: a file of the cache in [HOME]/.cache/vault is damaged, so it is \
+                "vault: warning: a file of the cache in [HOME]/.cache/vault is damaged and is \
                  not used\n",
             )
             .run();

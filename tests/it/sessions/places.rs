@@ -51,7 +51,7 @@ fn the_cache_lies_where_it_was_named() {
 #[track_caller]
 fn goes_on_without(test: &Test, place: &str, why: &str) {
     let said =
-        format!("vault: warning: cannot use the cache in {place}: {why}; going on without it\n");
+        format!("vault: warning: cannot use the cache in {place}: {why}; continuing without it\n");
     json(test, "hops").expect_stderr(said).run();
 }
 
@@ -102,7 +102,7 @@ fn a_cache_on_a_read_only_disk_is_read() {
     on_it("demo")
         .expect_stderr(
             "vault: warning: cannot use the cache in .cache/vault: read-only file system; \
-             going on without it\n",
+             continuing without it\n",
         )
         .run();
     assert_eq!(standin.calls().len(), 2);
@@ -118,7 +118,7 @@ fn a_full_disk_is_said_once() {
         let output = full.run();
         assert_eq!(
             output.stderr,
-            "vault: warning: cannot use the cache in [HOME]/.cache/vault: file too large; going on \
+            "vault: warning: cannot use the cache in [HOME]/.cache/vault: file too large; continuing \
              without it\n"
         );
         assert_eq!(standin.calls().len(), calls);
@@ -215,7 +215,7 @@ fn where_there_is_no_place_at_all_it_is_said_once() {
         .command(["--mount", "sh", "-c", script])
         .program("unshare")
         .expect_stderr(
-            "vault: warning: there is no place for the cache; going on without it; name one by \
+            "vault: warning: there is no directory for the cache; continuing without it; name one by \
              --cache-dir\n",
         );
     for calls in [2, 4] {
