@@ -1,9 +1,9 @@
-//! What this machine remembers of a vault: its fingerprint and the highest generation seen, by the path
-//! as it is named and by the real one.
+//! What this machine remembers of a vault: its fingerprint and the highest generation seen, for the path
+//! as it is named and for the real path.
 //!
-//! Each of the two alone is not enough. Whoever may write a directory on the way to the file chooses the
-//! real path, by a link, and at a path that nobody knows any vault would be taken at first use. And a
-//! name that is used for the first time may lead to a file that is known by another name.
+//! Neither path alone is enough. Whoever may write a directory of the path can change the real path by a
+//! symlink, and any vault is accepted at a path that is used for the first time. And a name that is used
+//! for the first time may lead to a file that is known by another name.
 
 mod entry;
 
@@ -15,40 +15,40 @@ use crate::error::{Result, os_text};
 use crate::file::{self, LockError};
 use entry::Entry;
 
-/// Writing it takes a blink of an eye, and a vault is not kept waiting for its memory.
+/// The longest wait for the lock. A write takes an instant, and opening a vault must not wait longer.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
-/// How many fingerprints are remembered that writers of this machine have replaced. A name that was not
-/// used for longer is refused.
+/// The most fingerprints that are remembered after writers of this machine have replaced them. A name that
+/// was last used before the oldest is refused.
 const FORMER: usize = 16;
 
-/// Names of the process's own descriptors and directories, see proc(5): what they lead to is another
-/// file each time, and nobody else can make them lead elsewhere.
+/// Names of the process's own descriptors and directories, see proc(5): they lead to another file each time,
+/// and no other user can change where they lead.
 const OWN: [&str; 3] = ["/proc", "/dev/fd", "/dev/stdin"];
 
 /// What is remembered of the vault at one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// The fingerprint that it had.
+    /// Its fingerprint.
     pub pin: Pin,
     /// The highest generation that was seen.
     pub generation: u64,
-    /// The fingerprint that a writer of this machine was about to give it.
+    /// The fingerprint that a writer of this machine announced.
     next: Option<Pin>,
-    /// Those that writers of this machine have replaced, the latest last.
+    /// The fingerprints that writers of this machine have replaced, the latest last.
     former: Vec<Pin>,
-    /// For a name: the entry of the real path that it led to.
+    /// For a name: the id of the entry of its real path.
     led_to: Option<String>,
 }
 
 impl Known {
-    /// True if a writer of this machine has given the vault this fingerprint, or was about to.
+    /// True if this is the vault's fingerprint or the announced one.
     pub fn is(&self, pin: Pin) -> bool {
         self.pin == pin || self.next == Some(pin)
     }
 
-    /// What is known of a name, with what writers of this machine have made since of the file that it
-    /// leads to, or led to. It follows a fingerprint that was replaced, and nothing else.
+    /// The memory of a name, updated by what writers of this machine have done to the file that it leads or
+    /// led to. It follows only a fingerprint that these have replaced.
     fn follow(mut self, file: &Self) -> Self {
         if self.pin != file.pin {
             if !file.former.contains(&self.pin) {
@@ -68,9 +68,9 @@ impl Known {
         self.next = None;
     }
 
-    /// What is to be remembered of a vault with this fingerprint. One that somebody else gave, and a
-    /// person took for the right one, begins anew: no other name follows it.
-    fn then(before: Option<Self>, pin: Pin, generation: u64, led_to: Option<&str>) -> Self {
+    /// The new memory of a vault with this fingerprint. A fingerprint from elsewhere, which the user has
+    /// accepted, starts a new memory that no other name follows.
+    fn updated(before: Option<Self>, pin: Pin, generation: u64, led_to: Option<&str>) -> Self {
         let fresh = || Self { pin, generation, next: None, former: Vec::new(), led_to: None };
         let mut known = before.filter(|known| known.is(pin)).unwrap_or_else(fresh);
         if known.pin != pin {
@@ -80,19 +80,19 @@ impl Known {
     }
 }
 
-/// What is remembered of one vault.
+/// What is remembered of one vault, by all of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recalled {
-    /// Of the real path.
+    /// The memory of the real path.
     pub real: Option<Known>,
-    /// Of the name, where that is another path, as it was written down.
+    /// The stored memory of the name, if that is another path.
     named: Option<Known>,
-    /// Of the real path that the name led to when it was used last, where that is another one.
+    /// The memory of the real path that the name last led to, if that is another one.
     last: Option<Known>,
 }
 
 impl Recalled {
-    /// What is known of the name, where that is another path.
+    /// The updated memory of the name, if that is another path.
     pub fn named(&self) -> Option<Known> {
         let files = self.last.iter().chain(&self.real);
         self.named.clone().map(|named| files.fold(named, Known::follow))
@@ -102,33 +102,33 @@ impl Recalled {
         self.real.clone().into_iter().chain(self.named())
     }
 
-    /// True if the vault is known, and not by another fingerprint.
+    /// True if the vault is remembered with this fingerprint and no other.
     pub fn is(&self, pin: Pin) -> bool {
         self.both().next().is_some() && self.other_than(pin).is_none()
     }
 
-    /// The fingerprint that is remembered, by either path, in the place of this one.
+    /// Another fingerprint that is remembered for either path.
     pub fn other_than(&self, pin: Pin) -> Option<Pin> {
         self.both().find(|known| !known.is(pin)).map(|known| known.pin)
     }
 
-    /// The highest generation that was seen of the vault with this fingerprint, or 0.
+    /// The highest generation that was seen with this fingerprint, or 0.
     pub fn generation(&self, pin: Pin) -> u64 {
         let own = self.both().filter(|known| known.is(pin));
         own.map(|known| known.generation).max().unwrap_or(0)
     }
 }
 
-/// Where one vault is remembered.
+/// The stored memory of one vault.
 #[derive(Debug)]
 pub struct Memory {
     real: Entry,
-    /// None where the name is the real path.
+    /// `None` if the name is the real path.
     named: Option<Entry>,
 }
 
 impl Memory {
-    /// The memory of the vault at this path and, links resolved, at that one.
+    /// The memory of the vault at the path `named`, whose real path is `real`.
     pub fn of(state_dir: &Path, named: &Path, real: &Path) -> Self {
         let name = absolute(named).filter(|name| name != real);
         let own = |path: &&PathBuf| !OWN.iter().any(|own| path.starts_with(own));
@@ -141,10 +141,10 @@ impl Memory {
         self.named.is_some()
     }
 
-    /// What is remembered, if anything.
+    /// What is remembered.
     ///
     /// # Errors
-    /// Refused (6) if something is there that is no memory.
+    /// Refused (6) if a file of the memory is damaged.
     pub fn recall(&self) -> Result<Recalled> {
         let named = self.named.as_ref().map(Entry::read).transpose()?.flatten();
         let last = match named.as_ref().and_then(|named| named.led_to.as_deref()) {
@@ -154,24 +154,24 @@ impl Memory {
         Ok(Recalled { real: self.real.read()?, named, last })
     }
 
-    /// Remembers, in place of whatever is remembered. Synced: a memory that a power cut tore would keep
-    /// the vault shut.
+    /// Remembers this fingerprint and generation in place of the old ones. The file is synced: a memory that
+    /// a power cut damaged would lock the user out.
     ///
     /// # Errors
-    /// Why not: the caller goes on without a memory, and says so.
+    /// The reason; the caller reports it and continues without a memory.
     pub fn remember(&self, pin: Pin, generation: u64) -> Result<(), String> {
         let locks = self.lock()?;
-        // What is damaged is replaced.
+        // A damaged memory is replaced.
         let now = self.recall().unwrap_or_default();
-        let mut then = self.then(&now, pin, generation);
-        for known in [&mut then.real, &mut then.named].into_iter().flatten() {
+        let mut updated = self.updated(&now, pin, generation);
+        for known in [&mut updated.real, &mut updated.named].into_iter().flatten() {
             known.next = None;
         }
-        self.write(&locks, &then)
+        self.write(&locks, &updated)
     }
 
-    /// Remembers what was read, and the highest generation, where still `before` is remembered: somebody
-    /// may have written the vault, and remembered it, since that was read.
+    /// Remembers what was read, with the highest generation, if the memory is still `before`: another process
+    /// may have written the vault and updated the memory meanwhile.
     ///
     /// # Errors
     /// As [`Memory::remember`].
@@ -181,22 +181,22 @@ impl Memory {
         pin: Pin,
         generation: u64,
     ) -> Result<(), String> {
-        let then = self.then(before, pin, generation.max(before.generation(pin)));
-        if then == *before {
+        let updated = self.updated(before, pin, generation.max(before.generation(pin)));
+        if updated == *before {
             return Ok(());
         }
         let locks = self.lock()?;
         match self.recall() {
             Ok(now) if now != *before => Ok(()),
-            _ => self.write(&locks, &then),
+            _ => self.write(&locks, &updated),
         }
     }
 
-    /// Remembers that the vault is about to get another fingerprint. A writer that died between the
-    /// vault's rename and the memory's would else have shut this machine out.
+    /// Remembers that the vault is about to get another fingerprint. Otherwise a writer that dies between the
+    /// rename of the vault and that of the memory would lock this machine out.
     ///
     /// # Errors
-    /// Why not. Nothing needs to be done where nothing is remembered.
+    /// The reason. Nothing is written if nothing is remembered.
     pub fn announce(&self, next: Pin) -> Result<(), String> {
         if self.recall().is_ok_and(|known| known.both().next().is_none()) {
             return Ok(());
@@ -208,17 +208,17 @@ impl Memory {
         self.write(&locks, &Recalled { real, named, ..now })
     }
 
-    fn then(&self, before: &Recalled, pin: Pin, generation: u64) -> Recalled {
+    fn updated(&self, before: &Recalled, pin: Pin, generation: u64) -> Recalled {
         let named = self
             .named
             .as_ref()
-            .map(|_| Known::then(before.named(), pin, generation, Some(&self.real.id())));
-        let real = Some(Known::then(before.real.clone(), pin, generation, None));
+            .map(|_| Known::updated(before.named(), pin, generation, Some(&self.real.id())));
+        let real = Some(Known::updated(before.real.clone(), pin, generation, None));
         Recalled { real, named, last: before.last.clone() }
     }
 
-    /// One order for all, so that no two wait for each other: what is a name today may have been a real
-    /// path before.
+    /// Locks in one order, so that no two processes wait for each other: a name may have been a real path
+    /// before.
     fn lock(&self) -> Result<Locks, String> {
         let lock = |entry: &Entry| {
             file::lock_with_parents(&entry.file, LOCK_WAIT).map_err(|error| match error {
@@ -239,7 +239,7 @@ impl Memory {
         }
     }
 
-    /// The real path's first: other names follow it.
+    /// Writes the entry of the real path first, which other names follow.
     fn write(&self, locks: &Locks, known: &Recalled) -> Result<(), String> {
         if let Some(real) = &known.real {
             self.real.write(&locks.real, real)?;
@@ -258,8 +258,8 @@ struct Locks {
     named: Option<file::Lock>,
 }
 
-/// The path as it was named, from the root, by the spelling alone: no link is followed, so nobody who
-/// may write a directory has a say in it. It is never opened; two names that the kernel tells apart
+/// The absolute form of a path as it was named, by its spelling alone: no symlink is followed, so no user
+/// who may write a directory can change it. It is never opened; two names that the kernel distinguishes
 /// (`link/../a` and `a`) share a memory.
 fn absolute(path: &Path) -> Option<PathBuf> {
     let mut name = PathBuf::new();

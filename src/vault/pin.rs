@@ -1,7 +1,7 @@
 //! The vault's fingerprint.
 //!
-//! age authenticates no sender: whoever can write the file and knows the public keys can forge a
-//! vault. Only someone who once opened it can reproduce its fingerprint.
+//! age does not authenticate the sender: whoever can write the file and knows the public keys can forge a
+//! vault. Its fingerprint can be reproduced only by someone who has opened it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
@@ -37,10 +37,10 @@ impl Pin {
         bytes.try_into().map(Self).map_err(|_| bad())
     }
 
-    /// Reads several, separated by commas, as `AWS_VAULT_PIN` holds them for the time of a change.
+    /// Reads a comma-separated list, as `AWS_VAULT_PIN` may hold during a change.
     ///
     /// # Errors
-    /// [`crate::error::Class::Usage`] if one is no fingerprint.
+    /// [`crate::error::Class::Usage`] if one is not a fingerprint.
     pub fn parse_list(text: &str) -> Result<Vec<Self>> {
         text.split(',').map(|one| Self::parse(one.trim())).collect()
     }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn several_pins_stand_between_commas() {
+    fn a_list_of_pins_is_separated_by_commas() {
         let (a, b) = (Pin([1; 32]), Pin([2; 32]));
         assert_eq!(Pin::parse_list(&format!("{a}, {b}")).unwrap(), [a, b]);
         for bad in ["", "SHA256:", "SHA256:AAAA", "x", &format!("{a},")] {

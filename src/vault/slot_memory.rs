@@ -1,7 +1,7 @@
-//! The passphrase slots that this machine has opened, although they cost more than is accepted unasked.
+//! The passphrase slots over the default limits that this machine has opened.
 //!
-//! Each is an empty file in the state directory, `slots/` and the SHA-256 of its stanza in hex. A salt
-//! is random, so a stanza belongs to one passphrase of one vault, wherever that lies.
+//! Each is an empty file in the state directory: `slots/` and the SHA-256 of its stanza in hexadecimal. A
+//! salt is random, so a stanza belongs to one passphrase of one vault, at any path.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -24,13 +24,13 @@ fn file_of(state_dir: &Path, slot: &Slot) -> PathBuf {
     state_dir.join("slots").join(name)
 }
 
-/// True if this machine has opened the slot. False also where that cannot be known.
+/// True if this machine has opened the slot; false also if that cannot be known.
 fn is_known(state_dir: &Path, slot: &Slot) -> bool {
     file_of(state_dir, slot).symlink_metadata().is_ok_and(|about| about.is_file())
 }
 
 impl Access<'_> {
-    /// Does something under the terms on which a passphrase is tried here.
+    /// Calls `then` with the policy under which passphrases are tried on this machine.
     pub(super) fn with_policy<T>(&self, then: impl FnOnce(PassphrasePolicy) -> T) -> T {
         let known = |slot: &Slot| self.slot_memory.as_ref().is_some_and(|dir| is_known(dir, slot));
         then(PassphrasePolicy {
@@ -40,29 +40,29 @@ impl Access<'_> {
         })
     }
 
-    /// Says whether a passphrase is tried on any of these slots.
+    /// Checks that a passphrase can be tried on one of these slots.
     ///
     /// # Errors
-    /// [`crate::error::Class::Refused`], with what to do about it.
+    /// [`crate::error::Class::Refused`] if they cost too much.
     pub fn check_cost(&self, slots: &[Slot]) -> Result<()> {
         self.with_policy(|policy| policy.check(slots))
     }
 
-    /// Remembers a slot of this header that a passphrase has opened, if it takes that to open it again.
+    /// Remembers a slot of this header that a passphrase has opened, if the header is over the default limits.
     pub(super) fn remember_opened(&self, slot: &Slot, header: &[Slot]) {
         if !sealed::within_default_limits(header) {
             self.remember_slot(slot);
         }
     }
 
-    /// The same of the slots that this process has made: those that were not there before.
+    /// Remembers the slots that this process has created, which are not in `before`.
     pub(super) fn remember_made(&self, before: &[PassphraseEntry], payload: &Payload) {
         let slots = payload.slots();
         let is_new = |slot: &&Slot| before.iter().all(|entry| entry.stanza != slot.to_text());
         slots.iter().filter(is_new).for_each(|slot| self.remember_opened(slot, &slots));
     }
 
-    /// Without a place for it, a flag or a variable is needed each time.
+    /// If the slot cannot be remembered, the flag or variable is needed each time.
     fn remember_slot(&self, slot: &Slot) {
         let Some((dir, named)) = &self.state else { return };
         let file = file_of(dir, slot);

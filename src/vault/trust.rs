@@ -1,5 +1,5 @@
-//! Whether this is the vault that is meant, and the latest of it: explicit pins, the lowest generation
-//! that is taken, and what this machine remembers.
+//! Whether this is the expected vault and its latest version: explicit pins, the least generation that is
+//! accepted, and what this machine remembers.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,27 +11,25 @@ use super::store::Vault;
 use crate::error::{Class, Error, Result};
 use crate::file;
 
-/// How long a reader waits for a writer that has put another fingerprint into the file and has yet to
-/// remember it.
+/// How long a reader waits for a writer that has changed the vault's fingerprint and not yet the memory.
 const WRITER_WAIT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Vault<'_> {
-    /// Takes this vault for the one that this machine knows, whichever that was. The highest generation
-    /// that was seen of it stays.
+    /// Remembers this vault in place of another one. The highest generation that was seen of it is kept.
     ///
     /// # Errors
-    /// [`crate::error::Class::NotSaved`] if the machine has no place to remember it.
+    /// [`crate::error::Class::NotSaved`] if it cannot be remembered.
     pub fn accept(&self) -> Result<()> {
         let (pin, here) = (self.payload.pin(), self.payload.generation());
         let known = self.memory.as_ref().and_then(|memory| memory.recall().ok());
         self.accept_as(known.map_or(here, |known| known.generation(pin).max(here)))
     }
 
-    /// Takes this vault for the latest of it, however old it is.
+    /// Remembers this vault as its latest version, even if it is older.
     ///
     /// # Errors
-    /// [`crate::error::Class::NotSaved`] if the machine has no place to remember it.
+    /// [`crate::error::Class::NotSaved`] if it cannot be remembered.
     pub fn accept_rollback(&self) -> Result<()> {
         self.accept_as(self.payload.generation())
     }
@@ -47,10 +45,11 @@ impl Vault<'_> {
         memory.remember(self.payload.pin(), generation).map_err(not_saved)
     }
 
-    /// Before another fingerprint is given: this machine must not take its own vault for a forged one.
+    /// Announces a new fingerprint before the vault is written, so that this machine does not refuse its own
+    /// vault.
     ///
     /// # Errors
-    /// [`Class::NotSaved`] where something is remembered that cannot be replaced.
+    /// [`Class::NotSaved`] if there is a memory that cannot be changed.
     pub(super) fn announce(&self) -> Result<()> {
         let Some(memory) = &self.memory else { return Ok(()) };
         match memory.announce(self.payload.pin()) {
@@ -62,19 +61,17 @@ impl Vault<'_> {
         }
     }
 
-    /// Remembers what was read, where this machine still knows what it knew before: somebody may have
-    /// written and remembered since.
+    /// Remembers what was read, if the memory has not changed since: another process may have written.
     fn remember_read(&mut self, before: &Recalled) {
         self.remember_by(|memory, pin, generation| memory.remember_after(before, pin, generation));
     }
 
-    /// Remembers what was written, under the lock that it was written under.
+    /// Remembers what was written, under the same lock.
     pub(super) fn remember_written(&mut self) {
         self.remember_by(Memory::remember);
     }
 
-    /// Remembering is a help, not a duty: a machine without a state directory goes on without, and
-    /// says so once, if that directory was named.
+    /// A failure is not an error: it is reported once, as a warning if the state directory was named.
     fn remember_by(&mut self, remember: impl FnOnce(&Memory, Pin, u64) -> Result<(), String>) {
         let (Some(memory), Some((dir, named))) = (&self.memory, &self.access.state) else {
             return;
@@ -94,7 +91,7 @@ impl Vault<'_> {
         }
     }
 
-    /// `before` is what this machine remembered before the file was read.
+    /// Checks the fingerprint and the generation. `before` is the memory before the file was read.
     pub(super) fn check_pin(&mut self, before: Result<Recalled>) -> Result<()> {
         let path = self.access.path.display();
         let (here, generation) = (self.payload.pin(), self.payload.generation());
@@ -105,11 +102,11 @@ impl Vault<'_> {
             ))
             .hint("if the change is meant, pin the new fingerprint; if not, this file is forged"));
         }
-        // An explicit pin outranks what is remembered, and replaces it, also what cannot be read.
+        // An explicit pin outranks the memory and replaces it, also if that cannot be read.
         let known = match before {
             Ok(known) => known,
             Err(_) if pinned => Recalled::default(),
-            // EIO: what is there is not known, so nothing is to be put in its place.
+            // A read error such as EIO: the memory is unknown and must not be replaced.
             Err(error) if error.class != Class::Refused => return Err(error),
             Err(error) => {
                 return Err(error.hint(format!(
@@ -120,14 +117,14 @@ impl Vault<'_> {
             }
         };
         if let Some(other) = known.other_than(here).filter(|_| !pinned) {
-            // Unless a writer of this machine has given it that fingerprint since.
+            // A writer of this machine may have changed the fingerprint meanwhile.
             if !self.was_rewritten(other) {
                 return Err(self.not_remembered(other));
             }
             return self.check_min_generation();
         }
         self.check_min_generation()?;
-        // A pin says nothing of the age, so this holds with one as well.
+        // A pin does not tell the age, so this is checked with one as well.
         let seen = known.generation(here);
         if seen > generation {
             self.rolled_back = true;
@@ -142,7 +139,7 @@ impl Vault<'_> {
 
     fn not_remembered(&self, known: Pin) -> Error {
         let (path, here) = (self.access.path.display(), self.payload.pin());
-        // Who finds a link there that was planted sees where it leads.
+        // Shows the target of a symlink, which another user may have planted.
         let leads = match self.memory.as_ref().is_some_and(Memory::has_name) {
             true => format!("; the path leads to {}", self.real.display()),
             false => String::new(),
@@ -224,8 +221,7 @@ impl Vault<'_> {
         .hint("if somebody has changed just now who may open it, do it again"))
     }
 
-    /// The beginning of the command that takes this vault for the one that is meant, to be pasted into a
-    /// shell. What opened the vault belongs to it where it was named by a flag.
+    /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.
     pub(super) fn pin_command(&self) -> String {
         let mut command = format!("vault --vault {}", shell_word(&self.access.path));
         for path in &self.access.named.identities {
@@ -238,7 +234,7 @@ impl Vault<'_> {
     }
 }
 
-/// A path as one word of a shell's command line, quoted where it must be.
+/// A path as one word of a shell command, quoted if necessary.
 fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);

@@ -1,4 +1,4 @@
-//! What is remembered of one path: a file of its own in the state directory.
+//! The memory of one path: a file in the state directory.
 
 use std::path::{Path, PathBuf};
 
@@ -10,10 +10,10 @@ use crate::error::{Error, Result, os_text};
 use crate::file::{self, Existing, ReplaceError};
 use crate::vault::Pin;
 
-/// A path of PATH_MAX bytes, each of them escaped, and some fingerprints; bytes.
+/// The most bytes of the file: a path of PATH_MAX escaped bytes and some fingerprints.
 const LIMIT: u64 = 32 * 1024;
 
-/// The file, named by a hash of the path.
+/// The file, whose name is a hash of the path.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) file: PathBuf,
@@ -34,25 +34,25 @@ impl Entry {
         self.file.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
-    /// The entry with another name, to be read only.
+    /// The entry with another id, for reading only.
     pub(super) fn other(&self, id: &str) -> Self {
         Self { file: self.file.with_file_name(format!("{id}.toml")), path: PathBuf::new() }
     }
 
-    /// What is remembered, if anything.
+    /// Reads the file; `None` if it does not exist.
     ///
     /// # Errors
-    /// [`crate::error::Class::Refused`] if something is there that is no memory: to take it for
-    /// "nothing" would let whoever can damage it replace the vault unseen.
+    /// [`crate::error::Class::Refused`] if the file is damaged: if that counted as missing, whoever can damage
+    /// it could replace the vault unnoticed.
     pub(super) fn read(&self) -> Result<Option<Known>> {
         let refused =
             || Error::refused(format!("the remembered pin in {} is damaged", self.file.display()));
         let bytes = match file::read_regular(&self.file, LIMIT) {
             Ok((bytes, _)) => bytes,
             Err(file::ReadError::NotFound) => return Ok(None),
-            // A place that cannot even be looked into (another user's home in a container) holds
-            // nothing that was ours, and is no reason to stop.
-            Err(file::ReadError::Io(_)) if !self.can_be_looked_at() => return Ok(None),
+            // A directory that cannot be searched (another user's home in a container) has no memory of
+            // this user, and is not an error.
+            Err(file::ReadError::Io(_)) if !self.is_reachable() => return Ok(None),
             Err(file::ReadError::Io(error)) => {
                 return Err(Error::other(format!(
                     "cannot read the remembered pin in {}: {}",
@@ -65,7 +65,7 @@ impl Entry {
         std::str::from_utf8(&bytes).ok().and_then(parse).map(Some).ok_or_else(refused)
     }
 
-    fn can_be_looked_at(&self) -> bool {
+    fn is_reachable(&self) -> bool {
         use std::io::ErrorKind::{NotADirectory, PermissionDenied};
         match self.file.symlink_metadata() {
             Ok(_) => true,
@@ -76,20 +76,21 @@ impl Entry {
     /// Replaces the file, under its lock.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason.
     pub(super) fn write(&self, lock: &file::Lock, known: &Known) -> Result<(), String> {
         let meta = match file::read_regular(&self.file, LIMIT) {
             Ok((_, meta)) => Some(meta),
             Err(file::ReadError::NotFound) => None,
-            Err(file::ReadError::Io(error)) => return Err(os_text(&error)),
-            Err(_) => return Err("what is there is no memory".to_owned()),
+            Err(error) => return Err(error.text(LIMIT)),
         };
         let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
         let text = self.text(known);
         match file::replace(lock, &self.file, text.as_bytes(), existing, &mut |_| true) {
             Ok(()) | Err(ReplaceError::NotDurable(_)) => Ok(()),
             Err(ReplaceError::NotSaved(why, _)) => Err(why),
-            Err(ReplaceError::UnsafeDirectory) => Err("everybody can write there".to_owned()),
+            Err(ReplaceError::UnsafeDirectory) => {
+                Err("all users can replace files there".to_owned())
+            }
         }
     }
 
@@ -125,7 +126,7 @@ fn parse(text: &str) -> Option<Known> {
         Some(list) => list.as_array()?.iter().map(pin).collect::<Option<Vec<_>>>()?,
         None => Vec::new(),
     };
-    // It becomes a file's name.
+    // It is used as a file name.
     let is_id = |id: &&str| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let led_to = match doc.get("led_to") {
         Some(value) => Some(value.as_str().filter(is_id)?.to_owned()),

@@ -8,7 +8,7 @@ fn pin(byte: u8) -> Pin {
 fn line(pins: impl IntoIterator<Item = u8>) -> Known {
     let give = |before: Option<Known>, (at, byte)| {
         let before = before.map(|known| Known { next: Some(pin(byte)), ..known });
-        Some(Known::then(before, pin(byte), at, None))
+        Some(Known::updated(before, pin(byte), at, None))
     };
     (1..).zip(pins).fold(None, give).unwrap()
 }
@@ -25,7 +25,7 @@ fn a_name_follows_what_writers_of_this_machine_gave_and_nothing_else() {
     // A name that knows more than the file's own memory does not go back.
     assert_eq!(line([1, 2, 3, 4]).follow(&file).pin, pin(4));
     // What a person took for the right one begins anew.
-    let accepted = Known::then(Some(file.clone()), pin(7), 8, None);
+    let accepted = Known::updated(Some(file.clone()), pin(7), 8, None);
     assert_eq!(accepted, Known { generation: 8, ..line([7]) });
     assert_eq!(line([3]).follow(&accepted), line([3]));
     // What is to come is known by a name as well.
