@@ -1,4 +1,4 @@
-//! Time as a value: a point in time, RFC 3339 text for it, and the clocks that are passed down.
+//! Time as a value: timestamps, their RFC 3339 text, and the clock that is passed to functions.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,8 +11,8 @@ use crate::os;
 pub struct Timestamp(pub i64);
 
 impl Timestamp {
-    /// Reads RFC 3339, with any offset; fractions of a second are dropped (an expiry is then at most
-    /// a second early, never late).
+    /// Parses RFC 3339 with any offset. Fractions of a second are dropped, so that an expiry is at most a
+    /// second early and never late.
     pub fn parse(text: &str) -> Option<Self> {
         DateTime::from_str(text, Format::DateTimeWithOffset).ok().map(|t| Self(t.secs()))
     }
@@ -35,9 +35,9 @@ impl Timestamp {
         Self::parse(&format!("{day}T{time}{offset}"))
     }
 
-    /// RFC 3339 in UTC, `2026-01-31T12:00:00Z`: what credential_process and AWS's tools read.
+    /// RFC 3339 in UTC, `2026-01-31T12:00:00Z`, as credential_process and AWS's tools read it.
     pub fn to_rfc3339(self) -> String {
-        // Out of range only beyond the year 9999.
+        // Fails only after the year 9999.
         DateTime::from_secs(self.0).fmt(Format::DateTime).unwrap_or_default()
     }
 
@@ -53,16 +53,16 @@ impl Timestamp {
     }
 }
 
-/// A point in time by a clock that nobody can set, of this start of this host.
+/// A time by the monotonic clock of this boot, which cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steady {
-    /// Tells this start from others; 0 where /proc does not say.
+    /// Identifies the boot; 0 if /proc does not show it.
     pub boot: i64,
-    /// Seconds since then, without the time that the host slept.
+    /// Seconds since the boot, without the time that the host was suspended.
     pub seconds: i64,
 }
 
-/// The clock. Code that needs the time is handed one.
+/// The clock, which is passed to code that needs the time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock {
     fixed: Option<Timestamp>,
@@ -88,7 +88,7 @@ impl Clock {
         })
     }
 
-    /// Now, by the clock that nobody can set. One that stands still goes by its own time.
+    /// The present time by the monotonic clock; a fixed clock gives its own time.
     pub fn steady(&self) -> Steady {
         match self.fixed {
             Some(at) => Steady { boot: 0, seconds: at.0 },
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_steady_clock_goes_on_and_knows_its_start() {
+    fn the_steady_clock_is_monotonic_and_identifies_the_boot() {
         let (first, second) = (Clock::system().steady(), Clock::system().steady());
         assert!(first.seconds > 0 && second.seconds >= first.seconds);
         assert_eq!(first.boot, second.boot);

@@ -3,8 +3,7 @@
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
-/// Credentials as AWS's tools take them: an access key, and for temporary ones the session token and
-/// when it ends.
+/// AWS credentials: an access key, and for temporary ones the session token and the expiry.
 #[derive(Debug)]
 pub struct Credentials {
     /// `AKIA…` for long-term keys, `ASIA…` for temporary ones. Not a secret.
@@ -13,9 +12,9 @@ pub struct Credentials {
     pub secret_access_key: Secret,
     /// Present for temporary credentials only.
     pub session_token: Option<Secret>,
-    /// When they end; long-term keys do not.
+    /// When they expire; `None` for long-term keys.
     pub expiration: Option<Timestamp>,
-    /// The twelve-digit account, where the source said it.
+    /// The twelve-digit account id, if the source gave it.
     pub account_id: Option<String>,
 }
 
@@ -31,8 +30,8 @@ impl Credentials {
         }
     }
 
-    /// True if these are temporary: GetSessionToken and MFA parameters are refused with them, and a
-    /// role assumed from them lasts an hour at most (AWS, "role chaining").
+    /// True for temporary credentials: AWS refuses GetSessionToken and MFA parameters with them, and a role
+    /// that is assumed from them lasts an hour at most (AWS, "role chaining").
     pub fn is_temporary(&self) -> bool {
         self.session_token.is_some()
     }

@@ -1,5 +1,5 @@
-//! The environment as a value, taken once at start: the public variables, and apart from them the
-//! ones that open a vault. Nothing else in the program asks the process for a variable.
+//! The environment as a value, read once at start: the public variables, and separately those that open a
+//! vault. No other code reads a variable of the process.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -8,37 +8,36 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::secret::Secret;
 
-/// Variables that open a vault, or that say where the key lies. They are wiped from the process's
-/// own environment at start and reach no child of any kind.
+/// Variables that open a vault or name a key file. They are wiped from the process's environment at start
+/// and are not passed to any child.
 pub const UNLOCK: [&str; 6] = [
     "AWS_VAULT_AGE_KEY",
     "AWS_VAULT_AGE_KEY_FILE",
     "AWS_VAULT_PASSPHRASE_FILE",
     "AWS_VAULT_PASSPHRASE",
     "AWS_VAULT_FILE_PASSPHRASE",
-    // sops's own: kept for a child unless it opened the vault, but a secret all the same.
+    // A variable of sops: passed to a child unless it opened the vault, and secret too.
     "SOPS_AGE_KEY",
 ];
 
-/// Variables that would make a library print secrets: `AGEDEBUG` prints the file key, the other the
-/// bodies of AWS's answers. Dropped at start, also from what children see.
+/// Variables that make a library print secrets: `AGEDEBUG` the file key, `LOG_SENSITIVE_BODIES` the bodies
+/// of AWS's answers. They are removed at start, also for children.
 pub const DROPPED: [&str; 2] = ["AGEDEBUG", "LOG_SENSITIVE_BODIES"];
 
 /// The environment of the process.
 #[derive(Debug, Default)]
 pub struct Env {
     vars: BTreeMap<OsString, OsString>,
-    /// Shared, so that they can be forgotten.
+    /// Behind a lock, so that they can be wiped.
     unlock: Mutex<BTreeMap<&'static str, Arc<Secret>>>,
 }
 
 impl Env {
-    /// Sorts raw `name=value` pairs: unlock variables become secrets, debugging switches are
-    /// dropped, everything else is public. Of a name that stands twice the first counts, as in
-    /// `getenv`.
+    /// Sorts raw `name=value` pairs: unlock variables become secrets, [`DROPPED`] ones are removed, all others
+    /// are public. Of a duplicate name the first value is used, as by getenv(3).
     ///
-    /// An unlock variable that is not UTF-8 becomes one with a replacement character, which opens
-    /// nothing and so is reported as a key that cannot be read.
+    /// An unlock variable that is not UTF-8 becomes a replacement character, which is reported as an invalid
+    /// key.
     pub fn from_raw(pairs: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Self {
         let mut env = Self::default();
         let mut unlock = BTreeMap::new();
@@ -65,18 +64,18 @@ impl Env {
         Self::from_raw(pairs.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.as_bytes().to_vec())))
     }
 
-    /// A public variable that is set, not empty, and UTF-8. What AWS tools do with an empty variable
-    /// (treat it as unset) is done here for all.
+    /// A public variable that is set, not empty, and UTF-8. As in AWS's tools, an empty variable counts as
+    /// unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.vars.get(OsStr::new(name))?.to_str().filter(|v| !v.is_empty())
     }
 
-    /// A public variable as the bytes that it is, set and not empty: paths.
+    /// A public variable that is set and not empty, as bytes: for paths.
     pub fn get_os(&self, name: &str) -> Option<&OsStr> {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|v| !v.is_empty())
     }
 
-    /// True if a public variable is set at all, empty or not.
+    /// True if a public variable is set, empty or not.
     pub fn is_set(&self, name: &str) -> bool {
         self.vars.contains_key(OsStr::new(name))
     }
@@ -86,14 +85,14 @@ impl Env {
         self.unlock.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    /// Forgets the unlock variables, for a process that lives long; sops's own stays with `keep_sops`,
-    /// for children.
+    /// Wipes the unlock variables, in a long-running process; with `keep_sops` that of sops stays, for
+    /// children.
     pub fn forget_unlock(&self, keep_sops: bool) {
         let mut unlock = self.unlock.lock().unwrap_or_else(PoisonError::into_inner);
         unlock.retain(|name, _| keep_sops && *name == "SOPS_AGE_KEY");
     }
 
-    /// All public variables, in the order of their names.
+    /// All public variables, sorted by name.
     pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.vars.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str()))
     }
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_opened_the_vault_can_be_forgotten() {
+    fn unlock_variables_can_be_wiped() {
         for keep in [true, false] {
             let env = Env::of(&[("AWS_VAULT_AGE_KEY", "k"), ("SOPS_AGE_KEY", "s"), ("HOME", "/h")]);
             env.forget_unlock(keep);
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_is_unset_but_known() {
+    fn an_empty_variable_counts_as_unset() {
         let env = Env::of(&[("XDG_DATA_HOME", ""), ("A", "1"), ("A", "2")]);
         assert_eq!(env.get("XDG_DATA_HOME"), None);
         assert!(env.is_set("XDG_DATA_HOME"));

@@ -1,30 +1,30 @@
-//! The one small error registry: what happened, what to do, and the class that gives the exit code.
+//! Errors: what happened, what to do about it, and the class, which gives the exit code.
 //!
-//! It stands on the ground floor because every room reports with it. It never holds a secret and
-//! never the text of a parser (toml, serde_json, clap and the SDK quote what they choke on).
+//! Every room reports with this type. It never holds a secret, and never the message of a parser (toml,
+//! serde_json, clap and the SDK quote their input).
 
 /// The classes of failure. Each is an exit code that scripts may rely on (README, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Anything that has no class of its own: 1.
+    /// Any other failure: 1.
     Other,
-    /// Usage, and input that cannot be right (duration, seed, recipient): 2.
+    /// Usage, and invalid input (duration, seed, recipient): 2.
     Usage,
     /// No such vault, profile or entry: 3.
     NotFound,
     /// The vault cannot be unlocked: 4.
     Locked,
-    /// Damaged, or from a newer version: 5.
+    /// Damaged, or written by a newer version: 5.
     Damaged,
     /// Refused: permissions, pin, limits: 6.
     Refused,
-    /// Not saved; the old vault stands: 7.
+    /// Not saved; the old vault is unchanged: 7.
     NotSaved,
-    /// Busy, or out of time: 8.
+    /// Busy, or timed out: 8.
     Busy,
-    /// AWS refused or cannot be reached; MFA failed or no code to be had: 9.
+    /// AWS refused or cannot be reached; MFA failed, or there is no code: 9.
     Aws,
-    /// Saved, but the disk has not confirmed that it will last: 10.
+    /// Saved, but the disk has not confirmed it: 10.
     NotDurable,
 }
 
@@ -59,20 +59,20 @@ pub enum Reason {
     KeyPassphrase,
 }
 
-/// A failure as the user will read it: lowercase, no full stop, no secret, no Rust in it.
+/// A failure as the user reads it: lowercase, without a full stop, a secret, or Rust's debug text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     /// Which exit code this becomes.
     pub class: Class,
     /// What happened.
     pub what: String,
-    /// What to do about it, where there is something to do.
+    /// What to do about it, if anything.
     pub hint: Option<String>,
     /// Why, where a caller decides by it.
     pub reason: Option<Reason>,
 }
 
-/// What every room returns.
+/// The result type of every room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -133,7 +133,7 @@ impl Error {
         self
     }
 
-    /// The same failure with advice. One hint at most: a second call replaces the first.
+    /// Adds a hint, which replaces an earlier one.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -141,7 +141,7 @@ impl Error {
     }
 }
 
-/// The operating system's word for an error, without Rust's `(os error N)`.
+/// The operating system's text for an error, without Rust's `(os error N)`.
 pub fn os_text(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -155,8 +155,8 @@ pub fn os_text(error: &std::io::Error) -> String {
     }
 }
 
-/// File names and AWS's messages may hold anything: one line stays one line, and a terminal is not
-/// written to by somebody else's escape sequences.
+/// Replaces control characters, which file names and AWS's messages may contain, so that a message stays on
+/// one line and has no escape sequences for the terminal.
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,17 +1,16 @@
-//! Questions to a person.
+//! Prompts on the terminal.
 //!
-//! The whole contract with the terminal:
-//! - It is /dev/tty and nothing else, for writing and reading: stdin may hold data, and SDKs swallow a
-//!   credential_process's stderr. Only the foreground process group asks; a background job would be
-//!   stopped, or take another's keys.
-//! - The terminal stays in canonical mode, so that its own line editing works. A secret is not echoed;
-//!   a newline is written for the one that was typed unseen.
-//! - What was typed ahead is taken (scripts on a pty answer before they are asked), and nothing beyond
-//!   the line is read: the rest is for the command that comes after.
-//! - SIGINT, SIGTERM, SIGHUP and SIGQUIT give the echo back and end the process as they would have;
-//!   SIGTSTP gives it back for the time of the stop, and the question is asked again.
-//! - What a person has to read, and not to answer, is shown on it too; where there is none, on stderr.
-//! - A prompt that ends without an answer throws away what was half typed, lest it lands in the shell.
+//! - Only /dev/tty is written and read: stdin may hold data, and SDKs drop the stderr of a
+//!   credential_process. Only the foreground process group prompts; a background job would be stopped, or
+//!   read another job's input.
+//! - The terminal stays in canonical mode, so that its line editing works. A secret is not echoed; a newline
+//!   is written for the one that was not echoed.
+//! - Type-ahead is accepted (scripts on a pty write before the prompt), and only one line is read: the rest
+//!   is for the command that runs next.
+//! - SIGINT, SIGTERM, SIGHUP and SIGQUIT restore the echo and end the process by the same signal; SIGTSTP
+//!   restores it while the process is stopped, and the prompt is repeated.
+//! - Text that needs no answer is shown on the terminal too, or on stderr without one.
+//! - A prompt without an answer discards partial input, so that the shell does not read it.
 
 mod conversation;
 
@@ -27,10 +26,10 @@ use crate::error::{Error, Result, one_line, os_text};
 use crate::os;
 use crate::secret::Secret;
 
-/// What an answer leaves for the calls that it is for.
-const CALLS: Duration = Duration::from_secs(5);
+/// The time before the deadline that is reserved for the calls after the answer.
+const RESERVE: Duration = Duration::from_secs(5);
 
-/// Whether and how long a person is asked.
+/// Whether there are prompts, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Prompt {
     allowed: bool,
@@ -38,28 +37,28 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// With `no_input` nobody is ever asked. `deadline`: a machine waits for what comes of the answers,
-    /// until then; the last answer counts 5 s before.
+    /// With `no_input` there are no prompts. With a `deadline` a program waits for the result until then, and
+    /// prompts time out 5 s before.
     pub fn new(no_input: bool, deadline: Option<Instant>) -> Self {
         Self { allowed: !no_input, deadline }
     }
 
-    /// When a machine that waits will wait no longer; none where a person does.
+    /// When a program that waits for the result gives up; `None` if a user waits.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
 
-    /// True if a machine waits for what comes of the answers.
+    /// True if a program waits for the result.
     pub fn is_timed(&self) -> bool {
         self.deadline.is_some()
     }
 
-    /// True if there is a terminal and we are in its foreground.
+    /// True if there is a terminal and this process is in its foreground.
     pub fn available(&self) -> bool {
         self.terminal().is_some()
     }
 
-    /// Asks for something that may be seen. A blank follows the text.
+    /// Prompts for a line with echo. A blank follows the text.
     ///
     /// # Errors
     /// [`crate::error::Class::Other`] without a terminal, [`crate::error::Class::Usage`] for no answer
@@ -69,7 +68,7 @@ impl Prompt {
         Ok(utf8(&answer)?.to_owned())
     }
 
-    /// Asks for a secret, without echo. An empty line is an answer.
+    /// Prompts for a secret without echo. An empty line is an answer.
     ///
     /// # Errors
     /// As for [`Prompt::line`].
@@ -87,10 +86,10 @@ impl Prompt {
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Shows lines that a person has to see: on the terminal, or on stderr where there is none.
+    /// Shows lines on the terminal, or on stderr without one.
     pub fn show(&self, lines: &[String]) {
         let text: String = lines.iter().map(|line| format!("{}\n", one_line(line))).collect();
-        // One who cannot be shown them does not answer, which ends in time.
+        // If this fails, the user cannot answer, and the caller times out.
         let _ = match self.terminal() {
             Some(mut tty) => tty.write_all(text.as_bytes()),
             None => std::io::stderr().write_all(text.as_bytes()),
@@ -108,7 +107,7 @@ impl Prompt {
     fn ask(&self, text: &str, echo: bool) -> Result<Zeroizing<Vec<u8>>> {
         let tty = self.terminal().ok_or_else(|| Error::other("no terminal to ask on"))?;
         let start = Instant::now();
-        let left = self.deadline.map(|end| end.saturating_duration_since(start + CALLS));
+        let left = self.deadline.map(|end| end.saturating_duration_since(start + RESERVE));
         match ask(&tty, text, echo, left.map(|left| start + left)) {
             Ok(answer) => Ok(answer),
             Err(Ended::Signal(signal)) => os::die_of(signal),

@@ -4,10 +4,10 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
-/// So many random bytes, wiped when they are dropped: most become a key.
+/// Random bytes, mostly for a key; wiped when dropped.
 ///
 /// # Errors
-/// Other: the system gives none, as where neither getrandom(2) nor /dev/urandom is to be had.
+/// Other: the system has none, if neither getrandom(2) nor /dev/urandom is available.
 pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::getrandom(bytes.as_mut_slice())
@@ -15,7 +15,7 @@ pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
     Ok(bytes)
 }
 
-/// The name of a run, 16 hexadecimal digits: nobody guesses it, and nothing is made of it.
+/// A random name of 16 hexadecimal digits. It is not used as a key.
 ///
 /// # Errors
 /// As [`bytes`].

@@ -1,4 +1,4 @@
-//! One question on one terminal: written, waited for, read, and the terminal left as it was.
+//! One prompt on one terminal: write, wait, read, and restore the terminal.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -9,17 +9,17 @@ use zeroize::Zeroizing;
 
 use crate::os::{self, Interest, Signals, TerminalState};
 
-/// The longest answer in bytes. The terminal's own line ends there (N_TTY holds 4096 with the newline,
-/// and drops the rest without a word), so a longer one cannot be told from one that was cut.
+/// The longest answer in bytes. N_TTY holds 4096 bytes with the newline and silently drops the rest, so a
+/// longer line cannot be told from a truncated one.
 const LINE_LIMIT: usize = 4094;
 
 /// The signals that end a prompt.
 const FATAL: [i32; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
-/// How a question ended without an answer.
+/// Why a prompt has no answer.
 #[derive(Debug)]
 pub enum Ended {
-    /// One of [`FATAL`]: the terminal is as it was, and the process is to die of it.
+    /// One of [`FATAL`]: the terminal is restored, and the process is to end by this signal.
     Signal(i32),
     TimedOut,
     /// ^D on an empty line.
@@ -34,7 +34,7 @@ impl From<io::Error> for Ended {
     }
 }
 
-/// Asks until there is an answer, or a reason why there is none.
+/// Prompts until there is an answer or an error.
 pub fn ask(
     tty: &File,
     text: &str,
@@ -43,11 +43,11 @@ pub fn ask(
 ) -> Result<Zeroizing<Vec<u8>>, Ended> {
     let mut watched = FATAL.to_vec();
     watched.push(libc::SIGTSTP);
-    // Before the echo goes: from here on no signal ends the process on its own.
+    // Before the echo is turned off: from here on no signal ends the process by itself.
     let signals = Signals::watch(&watched)?;
     loop {
         match once(tty, text, echo, deadline, &signals) {
-            // The echo is back. We go on when the shell continues us.
+            // The echo is restored. The process continues when the shell resumes it.
             Err(Ended::Signal(libc::SIGTSTP)) => signals.let_act(libc::SIGTSTP),
             result => return result,
         }
@@ -62,7 +62,7 @@ fn once(
     signals: &Signals,
 ) -> Result<Zeroizing<Vec<u8>>, Ended> {
     let silenced = if echo { None } else { Some(os::echo_off(tty.as_fd())?) };
-    let mut quiet = Quiet { tty, silenced, answered: false };
+    let mut restore = Restore { tty, silenced, answered: false };
     let mut prompt = format!("{} ", text.trim_end());
     let mut rest = prompt.as_bytes();
     while !rest.is_empty() {
@@ -75,7 +75,7 @@ fn once(
     }
     prompt.clear();
 
-    // One byte more than is kept, and never moved: half a passphrase must not stay in freed memory.
+    // One byte more than the limit, and never reallocated: no part of a passphrase stays in freed memory.
     let mut line = Zeroizing::new(Vec::with_capacity(LINE_LIMIT + 1));
     let mut byte = Zeroizing::new([0; 1]);
     loop {
@@ -84,16 +84,16 @@ fn once(
             Ok(0) if line.is_empty() => return Err(Ended::Nothing),
             Ok(0) => break,
             Ok(_) if byte[0] == b'\n' => break,
-            // The rest of a line that is too long is still read to its end, and dropped.
+            // A line that is too long is read to its end and dropped.
             Ok(_) if line.len() <= LINE_LIMIT => line.push(byte[0]),
             Ok(_) => {}
             Err(error) if is_passing(&error) => {}
-            // The other side of the terminal has gone.
+            // The other side of the terminal is closed.
             Err(error) if error.raw_os_error() == Some(libc::EIO) => return Err(Ended::Nothing),
             Err(error) => return Err(error.into()),
         }
     }
-    quiet.answered = true;
+    restore.answered = true;
     if line.len() > LINE_LIMIT {
         return Err(Ended::TooLong);
     }
@@ -128,14 +128,14 @@ fn wait(
     }
 }
 
-/// Leaves the terminal as it was, however the question ends.
-struct Quiet<'a> {
+/// Restores the terminal when it is dropped.
+struct Restore<'a> {
     tty: &'a File,
     silenced: Option<TerminalState>,
     answered: bool,
 }
 
-impl Drop for Quiet<'_> {
+impl Drop for Restore<'_> {
     fn drop(&mut self) {
         if let Some(before) = &self.silenced {
             if !self.answered {
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_taken_without_its_end_and_nothing_beyond_it() {
+    fn one_line_is_read_without_its_newline() {
         let (mut person, tty) = typed(b"correct horse\nfor the child\n");
         assert_eq!(*hidden(&tty).unwrap(), b"correct horse");
         assert_eq!(*ask(&tty, "Next", true, Some(Instant::now())).unwrap(), b"for the child");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_of_file_is_no_answer() {
+    fn end_of_file_is_not_an_answer() {
         let (_person, tty) = typed(b"\x04");
         assert!(matches!(hidden(&tty), Err(Ended::Nothing)));
         let (_person, tty) = typed(b"abc\x04\x04");
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_ends_at_the_deadline_and_drops_what_was_half_typed() {
+    fn the_deadline_ends_the_prompt_and_discards_partial_input() {
         let (mut person, tty) = typed(b"half a pass");
         assert!(matches!(hidden(&tty), Err(Ended::TimedOut)));
         person.write_all(b"whole\n").unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_the_terminal_may_have_cut_is_refused() {
+    fn a_line_that_the_terminal_may_have_truncated_is_refused() {
         let (mut person, tty) = typed(&[b'a'; 4094]);
         person.write_all(b"\n").unwrap();
         assert_eq!(hidden(&tty).unwrap().len(), LINE_LIMIT);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_that_went_away_is_no_answer() {
+    fn a_closed_terminal_is_not_an_answer() {
         let (person, tty) = typed(b"");
         drop(person);
         let result = ask(&tty, "Passphrase:", false, None);
