@@ -91,19 +91,7 @@ struct Header {
 /// Checks the header, line by line.
 fn header(file: &[u8]) -> Result<Header> {
     let mut lines = Lines { rest: file, left: HEADER_LIMIT };
-
-    if !file.starts_with(MAGIC) {
-        // A file that ends within the first words is an age file that was cut short.
-        return Err(if MAGIC.starts_with(file) { truncated() } else { not_age() });
-    }
-    match lines.next()?.strip_prefix(MAGIC) {
-        Some(VERSION) => {}
-        Some(version) if vchars(version) => {
-            return Err(Error::damaged("the file has another version of the age format than v1"));
-        }
-        _ => return Err(not_age()),
-    }
-
+    lines.version(file)?;
     let mut slots = Vec::new();
     let mut stanzas = Vec::new();
     let mut ssh = Vec::new();
@@ -124,17 +112,7 @@ fn header(file: &[u8]) -> Result<Header> {
         }
         let arguments = std::str::from_utf8(arguments).map_err(|_| malformed())?;
 
-        let mut body = Vec::new();
-        loop {
-            let line = lines.next()?;
-            if line.len() > COLUMNS || !canonical_base64(line) {
-                return Err(malformed());
-            }
-            body.extend_from_slice(line);
-            if line.len() < COLUMNS {
-                break;
-            }
-        }
+        let body = lines.body()?;
 
         let kind = arguments.split(' ').next().unwrap_or_default();
         if kind == SCRYPT {
@@ -168,6 +146,36 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
+    /// Checks the first line of the file.
+    fn version(&mut self, file: &[u8]) -> Result<()> {
+        if !file.starts_with(MAGIC) {
+            // A file that ends within the first words is an age file that was cut short.
+            return Err(if MAGIC.starts_with(file) { truncated() } else { not_age() });
+        }
+        match self.next()?.strip_prefix(MAGIC) {
+            Some(VERSION) => Ok(()),
+            Some(version) if vchars(version) => {
+                Err(Error::damaged("the file has another version of the age format than v1"))
+            }
+            _ => Err(not_age()),
+        }
+    }
+
+    /// The base64 lines of a stanza's body, joined.
+    fn body(&mut self) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let line = self.next()?;
+            if line.len() > COLUMNS || !canonical_base64(line) {
+                return Err(malformed());
+            }
+            body.extend_from_slice(line);
+            if line.len() < COLUMNS {
+                return Ok(body);
+            }
+        }
+    }
+
     fn next(&mut self) -> Result<&'a [u8]> {
         let window = self.rest.get(..self.left).unwrap_or(self.rest);
         let Some(end) = window.iter().position(|&b| b == b'\n') else {

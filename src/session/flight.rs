@@ -165,21 +165,33 @@ impl Cache {
         };
         match (mint(length), old) {
             (Ok(made), _) => Ok(self.store_new(wanted, &name, made, length, lock.is_some())),
-            (Err(NotMade::Failed(error)), Some(mut record)) if record.ends > self.clock.now() => {
-                self.reporter.warn(format!(
-                    "the session for {} could not be renewed; it is valid until {}: {}",
-                    wanted.profile,
-                    record.ends.to_rfc3339(),
-                    error.what
-                ));
-                record.failed = Some(self.clock.now());
-                if lock.is_some() {
-                    self.store(wanted.kind, &name, &record);
-                }
-                Ok(record.into())
+            (Err(NotMade::Failed(error)), Some(record)) if record.ends > self.clock.now() => {
+                Ok(self.serve_old(wanted, &name, record, &error, lock.is_some()))
             }
             (Err(not_made), _) => Err(not_made),
         }
+    }
+
+    /// Serves a valid session whose renewal failed, and records the failure if the session is locked.
+    fn serve_old(
+        &self,
+        wanted: &Wanted<'_>,
+        name: &str,
+        mut record: Record,
+        error: &Error,
+        locked: bool,
+    ) -> Obtained {
+        self.reporter.warn(format!(
+            "the session for {} could not be renewed; it is valid until {}: {}",
+            wanted.profile,
+            record.ends.to_rfc3339(),
+            error.what
+        ));
+        record.failed = Some(self.clock.now());
+        if locked {
+            self.store(wanted.kind, name, &record);
+        }
+        record.into()
     }
 
     /// The lock to run a program that returns an MFA code for the session with this key, so that one of many
