@@ -1,5 +1,5 @@
-//! What other processes of this user can read: unlock variables in an environment, of which names and
-//! process ids are told, never a value; and vault's own memory, where it could not be closed.
+//! What other processes of this user can read: unlock variables in an environment, reported by name and
+//! process id without the value; and vault's own memory, if it could not be protected.
 
 use std::path::PathBuf;
 
@@ -11,12 +11,12 @@ use crate::error::os_text;
 use crate::file;
 use crate::os;
 
-/// More than an environment may have (128 KiB a string, and few of them).
+/// The most bytes of an environment that are read: more than one has.
 const LIMIT: u64 = 4 << 20;
-/// More ancestors than anybody has.
+/// The most ancestors that are checked: more than a process has.
 const ANCESTORS: usize = 64;
 
-/// This process, which wipes its own, and those that it came from.
+/// Checks this process, which wipes its environment, and its ancestors.
 pub fn check(report: &mut Report) {
     let own = secrets_of("self");
     match own.is_empty() {
@@ -30,16 +30,16 @@ pub fn check(report: &mut Report) {
             report
                 .note(
                     "environ.ancestor",
-                    format!("{variable} stands in the environment of process {number} ({name})"),
+                    format!("{variable} is in the environment of process {number} ({name})"),
                 )
-                .advise("every process of this user can read it there; a key file shows nothing")
+                .advise("every process of this user can read it there; use a key file instead")
                 .with(json!({ "variable": variable, "pid": number }));
         }
         pid = parent_of(&number.to_string());
     }
 }
 
-/// Whether vault's memory is closed to other processes and kept out of core files.
+/// Checks that other processes cannot read vault's memory, and that no core file contains it.
 pub fn memory(limits: &os::SavedLimit, report: &mut Report) {
     let mut refused = limits.refused().peekable();
     if refused.peek().is_none() {
@@ -54,8 +54,8 @@ pub fn memory(limits: &os::SavedLimit, report: &mut Report) {
     }
 }
 
-/// The unlock variables with something in them that is a secret, as the kernel shows them. None, where
-/// it shows nothing: then it shows others nothing.
+/// The secret unlock variables that are set, as the kernel shows them. None if it shows nothing, since then
+/// other processes see nothing either.
 fn secrets_of(pid: &str) -> Vec<&'static str> {
     let path = PathBuf::from(format!("/proc/{pid}/environ"));
     let Ok((bytes, _)) = file::read_stream(&path, LIMIT) else { return Vec::new() };
@@ -65,12 +65,12 @@ fn secrets_of(pid: &str) -> Vec<&'static str> {
             value.is_some_and(|value| !value.is_empty())
         })
     };
-    // The others only name files.
+    // The others name files.
     let secrets = env::UNLOCK.iter().filter(|name| !name.ends_with("_FILE"));
     secrets.filter(secret).copied().collect()
 }
 
-/// The parent's id, and its name.
+/// The parent's process id and name.
 fn parent_of(pid: &str) -> Option<(u32, String)> {
     let field = |pid: &str, name: &str| {
         let text = std::fs::read(format!("/proc/{pid}/status")).ok()?;

@@ -1,4 +1,4 @@
-//! The sources that would unlock the vault: which are there, which count, and whether they open it.
+//! The key sources: which are present, which are tried, and whether they open the vault.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::error::{Class, Reason};
 use crate::unlock::{self, Presence, Source};
 use crate::vault::{Access, Vault};
 
-/// Tries them.
+/// Tries the sources on the vault.
 pub fn check<'a>(
     host: &Host,
     file: &File,
@@ -22,7 +22,7 @@ pub fn check<'a>(
     let mut counting = found.iter().filter(|source| source.counts);
     if counting.clone().any(|source| matches!(source.presence, Presence::Unread)) {
         list(&found, None, report);
-        report.note("unlock.open", "not tried: pipes are for those who need what is in them");
+        report.note("unlock.open", "not tried: a pipe can be read only once");
         return None;
     }
     if let Err(error) = access.check_cost(&file.scanned.slots) {
@@ -41,18 +41,18 @@ pub fn check<'a>(
         Err(error) if host.has_terminal && error.reason == Some(Reason::KeyPassphrase) => {
             report.note(
                 "unlock.open",
-                format!("{}, asked for on the terminal; not tried", error.what),
+                format!("{}, which a terminal prompts for; not tried", error.what),
             );
             None
         }
-        // What lay around was tried in vain, or there was nothing: then a person is asked.
+        // No default source opens the vault: then a terminal prompts.
         Err(_)
             if !optional
                 && !slots.is_empty()
                 && host.has_terminal
                 && counting.all(|s| s.line > 3) =>
         {
-            report.note("unlock.open", "a passphrase will be asked for on the terminal; not tried");
+            report.note("unlock.open", "the terminal will prompt for a passphrase; not tried");
             None
         }
         Err(error)
@@ -70,7 +70,7 @@ pub fn check<'a>(
     }
 }
 
-/// Without a vault: what there is.
+/// Lists the sources without a vault.
 pub fn sources(host: &Host, report: &mut Report) {
     let found = unlock::survey(host.named, host.env, host.places.identity_file(), None);
     list(&found, None, report);
@@ -98,7 +98,7 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
                     ends.as_ref().map_or_else(String::new, |ends| format!(", until {ends}"));
                 let (state, what) = match opener {
                     Some(opener) if opener == at => ("used", "used"),
-                    _ if !counts => ("present", "present, not tried: an earlier line is"),
+                    _ if !counts => ("present", "present, not tried: an earlier line is used"),
                     Some(opener) if opener < at => {
                         ("present", "present, not needed: an earlier one opens it")
                     }
@@ -111,7 +111,7 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
                 }
             }
             Presence::Unread => {
-                ("present", report.note("unlock.source", shown("a pipe, not read here")))
+                ("present", report.note("unlock.source", shown("a pipe, not read")))
             }
             Presence::Unusable(error) => {
                 let text = shown(&format!("cannot be used: {}", error.what));

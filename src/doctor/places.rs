@@ -1,4 +1,4 @@
-//! The directories of cache and state: what chose them, whether they can be used, and who holds a lock.
+//! The cache and state directories: what chose them, whether they can be used, and held locks.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::{Host, Report};
 use crate::error::os_text;
 use crate::{os, session};
 
-/// Both; the cache's directory if there is one.
+/// Checks both. Returns the cache directory, if there is one.
 pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
     for closed in host.places.closed() {
         report
@@ -31,7 +31,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
         }
         Some(None) => {
             report
-                .problem("cache.directory", "there is no place for sessions and MFA codes")
+                .problem("cache.directory", "there is no directory for sessions and MFA codes")
                 .advise("name one by --cache-dir or AWS_VAULT_CACHE_DIR");
             None
         }
@@ -53,7 +53,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
         }
         Some(None) => {
             report
-                .note("state.directory", "there is no place to remember fingerprints")
+                .note("state.directory", "there is no directory to remember fingerprints")
                 .advise("name one by XDG_STATE_HOME, or pin the vault by AWS_VAULT_PIN");
         }
         None => {}
@@ -78,13 +78,13 @@ fn directory(check: &'static str, dir: &Path, by: &str, report: &mut Report) {
             report.problem(check, text).advise(format!("chmod 700 {shown}")).with(facts(true));
         }
         _ => {
-            let there = if mode.is_some() { "" } else { ", not made yet" };
+            let there = if mode.is_some() { "" } else { ", not created yet" };
             report.ok(check, format!("{shown} ({by}){there}")).with(facts(true));
         }
     }
 }
 
-/// Whether files can be made there, or the directory itself can.
+/// Checks that files, or the directory itself, can be created.
 fn usable(dir: &Path) -> Result<(), String> {
     let absolute = std::path::absolute(dir).map_err(|error| os_text(&error))?;
     for place in absolute.ancestors() {

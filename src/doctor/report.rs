@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result, one_line};
 
-/// What a finding means.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mark {
     /// As it should be.
     Ok,
-    /// Worth knowing, and nothing to mend.
+    /// Information that needs no action.
     Note,
-    /// Something to mend.
+    /// A problem to fix.
     Problem,
 }
 
@@ -25,12 +25,12 @@ impl Mark {
     }
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug)]
 pub struct Finding {
-    /// Which check, `vault.file`: stable, for scripts. Before the dot is the place.
+    /// The check, such as `vault.file`: stable, for scripts. The area is before the dot.
     pub check: &'static str,
-    /// What it means.
+    /// Its severity.
     pub mark: Mark,
     /// What was found. Never a secret.
     pub text: String,
@@ -47,27 +47,27 @@ pub struct Report {
 }
 
 impl Report {
-    /// As it should be.
+    /// Adds a finding that is as it should be.
     pub fn ok(&mut self, check: &'static str, text: impl Into<String>) -> &mut Finding {
         self.add(check, Mark::Ok, text.into(), None)
     }
 
-    /// Worth knowing.
+    /// Adds information.
     pub fn note(&mut self, check: &'static str, text: impl Into<String>) -> &mut Finding {
         self.add(check, Mark::Note, text.into(), None)
     }
 
-    /// To be mended.
+    /// Adds a problem.
     pub fn problem(&mut self, check: &'static str, text: impl Into<String>) -> &mut Finding {
         self.add(check, Mark::Problem, text.into(), None)
     }
 
-    /// The problem that an error tells of.
+    /// Adds an error as a problem.
     pub fn error(&mut self, check: &'static str, error: &Error) -> &mut Finding {
         self.add(check, Mark::Problem, error.what.clone(), error.hint.clone())
     }
 
-    /// The value; or none, and the problem that the error tells of.
+    /// Returns the value, or adds the error as a problem.
     pub fn unless<T>(&mut self, check: &'static str, value: Result<T>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
@@ -90,12 +90,12 @@ impl Report {
         &mut self.findings[at]
     }
 
-    /// True if there is nothing to mend.
+    /// True without a problem.
     pub fn is_well(&self) -> bool {
         self.findings.iter().all(|finding| finding.mark != Mark::Problem)
     }
 
-    /// A line each: mark, place, what was found, and after a semicolon what to do.
+    /// One line per finding: mark, area, text, and after a semicolon the advice.
     pub fn to_text(&self) -> String {
         let line = |finding: &Finding| {
             let place = finding.check.split('.').next().unwrap_or_default();

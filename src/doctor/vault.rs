@@ -1,4 +1,4 @@
-//! The vault's file, and what is in it that is no secret.
+//! The vault file, and the parts of its content that are not secret.
 
 use std::path::{Path, PathBuf};
 
@@ -11,23 +11,23 @@ use crate::sealed::{self, Scanned};
 use crate::vault::memory::{Known, Memory, Recalled};
 use crate::vault::{Pin, Vault};
 
-/// What names a vault that nobody named.
+/// The name of the default vault's source.
 pub const DEFAULT: &str = "the default";
 
-/// A vault that follows the grammar, and what this machine remembers of it.
+/// A vault file that follows the grammar, and what this machine remembers of it.
 pub struct File {
-    /// As it was named.
+    /// The path as named.
     pub path: PathBuf,
     pub scanned: Scanned,
     real: PathBuf,
-    /// None where the name is the real path.
+    /// What this machine remembers.
     known: Recalled,
 }
 
-/// The file as anybody sees it who cannot open it. If it is `optional`, it need not be there.
+/// Checks the file without opening the vault. With `optional` it may be missing.
 pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
     let (path, by) = match host.vault.clone() {
-        // There is no place for a default vault.
+        // There is no directory for a default vault.
         Err(error) if optional && error.class == Class::NotFound => {
             report.note("vault.file", format!("{}, and the profile needs none", error.what));
             return None;
@@ -60,27 +60,7 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
         .with(
             json!({ "path": path, "by": by, "bytes": bytes.len(), "mode": format!("{mode:04o}") }),
         );
-    if mode & 0o022 != 0 {
-        let who = if mode & 0o002 != 0 { "everybody" } else { "its group" };
-        let text = format!("{who} can write the vault");
-        let finding = match mode & 0o002 {
-            0 => report.note("vault.mode", text),
-            _ => report.problem("vault.mode", text),
-        };
-        finding.advise(format!("chmod go-w {shown}, unless that is meant"));
-    }
-    if let Some(dir) = real.parent().filter(|dir| file::is_unsafe_directory(dir)) {
-        let text =
-            format!("everybody can replace files in {}, so nothing is written", dir.display());
-        report.problem("vault.directory", text).advise(format!("chmod o-w {}", dir.display()));
-    }
-    if let Some(planted) = file::planted_at(&real) {
-        report
-            .problem("vault.lock", format!("{planted}, so nothing is written"))
-            .advise(file::Planted::HINT);
-    } else {
-        lock(&real, report);
-    }
+    writers(&path, &real, mode, report);
     let scanned = report.unless("vault.header", sealed::scan(&bytes))?;
     header(&scanned, report);
     let known = match &host.state {
@@ -93,7 +73,32 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
     Some(File { path, real, scanned, known })
 }
 
-/// Who is writing the vault.
+/// Which users can write the vault, and what prevents writes.
+fn writers(path: &Path, real: &Path, mode: u32, report: &mut Report) {
+    if mode & 0o022 != 0 {
+        let who = if mode & 0o002 != 0 { "everybody" } else { "its group" };
+        let text = format!("{who} can write the vault");
+        let finding = match mode & 0o002 {
+            0 => report.note("vault.mode", text),
+            _ => report.problem("vault.mode", text),
+        };
+        finding.advise(format!("chmod go-w {}, unless that is meant", path.display()));
+    }
+    if let Some(dir) = real.parent().filter(|dir| file::is_unsafe_directory(dir)) {
+        let text =
+            format!("everybody can replace files in {}, so nothing is written", dir.display());
+        report.problem("vault.directory", text).advise(format!("chmod o-w {}", dir.display()));
+    }
+    if let Some(planted) = file::planted_at(real) {
+        report
+            .problem("vault.lock", format!("{planted}, so nothing is written"))
+            .advise(file::Planted::HINT);
+    } else {
+        lock(real, report);
+    }
+}
+
+/// The process that is writing the vault.
 fn lock(real: &Path, report: &mut Report) {
     match file::lock_holder(&file::lock_file(real)) {
         Ok(None) => {}
@@ -103,7 +108,7 @@ fn lock(real: &Path, report: &mut Report) {
                 .with(json!({ "pid": holder.pid }));
         }
         Err(error) => {
-            let text = format!("the vault's lock cannot be looked at: {}", os_text(&error));
+            let text = format!("the vault's lock cannot be read: {}", os_text(&error));
             report.note("vault.lock", text);
         }
     }
@@ -137,7 +142,7 @@ fn header(scanned: &Scanned, report: &mut Report) {
     }
 }
 
-/// What the open vault says of itself, beside what this machine remembers.
+/// The content of the open vault, compared to what this machine remembers.
 pub fn content(file: &File, vault: &Vault, report: &mut Report) {
     let payload = vault.payload();
     let here = (payload.pin(), payload.generation());
@@ -150,19 +155,18 @@ pub fn content(file: &File, vault: &Vault, report: &mut Report) {
     }
     for rotation in payload.rotations() {
         let profile = rotation.profile;
-        let text =
-            format!("the rotation of the key of profile {profile:?} has not come to its end");
+        let text = format!("the rotation of the key of profile {profile:?} is not finished");
         report.note("vault.journal", text).advise("vault rotate --resume");
     }
     for enrolment in payload.enrolments() {
         let (profile, device) = (enrolment.profile, enrolment.device);
-        let text = format!("the enrolment of the device {device:?} has not come to its end");
+        let text = format!("the enrolment of the device {device:?} is not finished");
         let advice = format!("vault mfa enroll {profile} --device {device}");
         report.note("vault.journal", text).advise(advice);
     }
 }
 
-/// What is remembered of the vault, of this path where there is more than one.
+/// Compares the vault to the memory of one path; `of` names the path if there are two.
 fn memory(
     check: &'static str,
     of: Option<&Path>,

@@ -133,8 +133,8 @@ fn doctor_looks_at_an_empty_root() {
             in_container(&image(), &vars, &["doctor"]).expect_status(1).expect_stderr("").run();
         for line in [
             "ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n",
-            "problem  cache   there is no place for sessions and MFA codes; ",
-            "note     state   there is no place to remember fingerprints; ",
+            "problem  cache   there is no directory for sessions and MFA codes; ",
+            "note     state   there is no directory to remember fingerprints; ",
         ] {
             assert!(run.stdout.contains(line), "{home}: {line}\n{}", run.stdout);
         }

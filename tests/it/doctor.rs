@@ -103,7 +103,7 @@ fn a_healthy_host_has_nothing_to_mend() {
          ok       unlock  8 the kernel's keyring: absent\n\
          ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n\
          ok       vault   fingerprint [PIN], write 3, as remembered\n\
-         ok       cache   [HOME]/.cache/vault (the default), not made yet\n\
+         ok       cache   [HOME]/.cache/vault (the default), not created yet\n\
          ok       state   [HOME]/.local/state/vault (the default)\n\
          ok       aws     [HOME]/.aws/config: 1 profiles, the credentials file's included\n\
          ok       environ vault's own environment shows no key and no passphrase\n\
@@ -255,7 +255,7 @@ fn a_passphrase_slot_is_shown_with_its_cost() {
     let screen = pty.screen();
     let output = test.command(["doctor"]).any_status().finish(pty, pipes);
     assert_eq!(screen, "");
-    assert!(output.stdout.contains("a passphrase will be asked for on the terminal"));
+    assert!(output.stdout.contains("the terminal will prompt for a passphrase"));
 }
 
 // What opens it.
@@ -272,7 +272,7 @@ fn a_key_under_a_passphrase_is_a_note_where_a_terminal_is_there_to_ask_on() {
     let screen = pty.screen();
     let output = test.command(["doctor"]).any_status().finish(pty, pipes);
     assert_eq!(screen, "");
-    assert!(output.stdout.contains(&format!("{what}, asked for on the terminal; not tried")));
+    assert!(output.stdout.contains(&format!("{what}, which a terminal prompts for; not tried")));
 }
 
 #[test]
@@ -315,10 +315,10 @@ fn pipes_are_not_read() {
     let bare = test.env_remove("AWS_VAULT_AGE_KEY");
     let start = Instant::now();
     let found = doctor(&bare.clone().env("AWS_VAULT_AGE_KEY_FILE", &fifo));
-    found.has_source("note", "2 AWS_VAULT_AGE_KEY_FILE: a pipe, not read here");
+    found.has_source("note", "2 AWS_VAULT_AGE_KEY_FILE: a pipe, not read");
     found.has("unlock.open", "note", "not tried");
     let output = bare.command(["doctor", "-i", "-"]).run();
-    assert!(output.stdout.contains("1 --identity: a pipe, not read here"), "{}", output.stdout);
+    assert!(output.stdout.contains("1 --identity: a pipe, not read"), "{}", output.stdout);
     assert!(start.elapsed() < Duration::from_secs(20));
 }
 
@@ -491,7 +491,7 @@ fn variables_that_others_can_read_are_told_and_not_their_values() {
     let output = test.command(["-c", script, vault]).program("sh").run();
     let (pid, json) = output.stdout.split_once('\n').expect("a line");
     let found = Findings(serde_json::from_str(json).expect("JSON"));
-    let text = format!("AWS_VAULT_AGE_KEY stands in the environment of process {pid} (sh)");
+    let text = format!("AWS_VAULT_AGE_KEY is in the environment of process {pid} (sh)");
     found.has("environ.ancestor", "note", &text);
     found.has("environ.own", "ok", "");
     assert!(!output.stdout.contains(AGE_KEY));

@@ -390,7 +390,7 @@ fn doctor_shows_until_when() {
     assert!(found["text"].as_str().is_some_and(|found| found.starts_with(text)), "{found}");
     std::fs::remove_file(test.home().join(".config/vault/identity.txt")).expect("the key");
     let named = source(&test.clone().env("AWS_VAULT_PASSPHRASE", PASSPHRASE));
-    let text = "8 the kernel's keyring: present, not tried: an earlier line is, until ";
+    let text = "8 the kernel's keyring: present, not tried: an earlier line is used, until ";
     assert!(named["text"].as_str().is_some_and(|found| found.starts_with(text)), "{named}");
     test.command(["lock"]).run();
 }

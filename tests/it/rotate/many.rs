@@ -137,7 +137,7 @@ fn what_is_unfinished_is_said_by_a_dry_run_and_by_doctor() {
     let json = test.command(["rotate", "--resume", "--dry-run", "--json"]).run().stdout;
     assert!(json.starts_with("[{") && json.contains("\"would-finish\""), "{json}");
     let doctor = || test.command(["doctor"]).any_status().run().stdout;
-    let note = "note     vault   the rotation of the key of profile \"ci\" has not come to its end; \
+    let note = "note     vault   the rotation of the key of profile \"ci\" is not finished; \
                 vault rotate --resume\n";
     assert!(doctor().contains(note), "{}", doctor());
     rotate(&test).run();
