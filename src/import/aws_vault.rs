@@ -1,6 +1,6 @@
-//! aws-vault's file backend: a directory with a file for each item, called as the item, with `/` and
-//! `%` percent-encoded; in it a JWE (see [`super::jwe`]), and in that the item as JSON, whose `Data` is
-//! again JSON. Long-term keys, sessions and tokens lie side by side.
+//! aws-vault's file backend: a directory with a file for each item. The file name is the item's name with
+//! `/` and `%` percent-encoded; the content is a JWE (see [`super::jwe`]) of the item as JSON, whose `Data`
+//! is JSON too. Long-term keys, sessions and tokens are in the same directory.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -18,35 +18,34 @@ use crate::name::ProfileName;
 use crate::prompt::Prompt;
 use crate::secret::Secret;
 
-/// The most entries that a directory may have. Sessions count, and aws-vault removes those that are
-/// over only now and then.
+/// The most entries of a directory, sessions included: aws-vault removes expired ones only occasionally.
 const ENTRIES: usize = 10_000;
 
-/// The most items that a passphrase is tried on.
+/// The most items on which a passphrase is tried.
 const ITEMS: usize = 1000;
 
-/// The most rounds of PBKDF2 that one passphrase costs on all items together: as much as a thousand of
-/// aws-vault's, and seconds.
+/// The most PBKDF2 rounds of one passphrase on all items together: those of a thousand items of aws-vault,
+/// a few seconds.
 const ROUNDS: u64 = 10_000_000;
 
-/// How often a person is asked for a passphrase that opens nothing.
+/// The most prompts for a passphrase that opens nothing.
 const TRIES: usize = 3;
 
-/// What lies in a directory of aws-vault's, unread.
+/// The items in aws-vault's directory, not read yet.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// The directory, as it was named.
+    /// The directory, as named.
     pub dir: PathBuf,
-    /// The items that may be long-term keys: each its name and its file, in the order of the names.
+    /// The items that may be long-term keys, as name and file, sorted by name.
     pub items: Vec<(String, PathBuf)>,
-    /// How many sessions and tokens were left out.
+    /// The number of sessions and tokens, which are left out.
     pub left_out: usize,
 }
 
-/// Looks into the directory.
+/// Lists the directory.
 ///
 /// # Errors
-/// [`Class::NotFound`] if there is none, [`Class::Refused`] for too many entries, [`Class::Other`] if it
+/// [`Class::NotFound`] if it does not exist, [`Class::Refused`] for too many entries, [`Class::Other`] if it
 /// cannot be read.
 pub fn list(dir: &Path) -> Result<Listing> {
     let shown = dir.display();
@@ -82,17 +81,17 @@ pub fn list(dir: &Path) -> Result<Listing> {
     Ok(listing)
 }
 
-/// What a file's name stands for. A `%` that encodes nothing is one: old versions did not encode.
+/// Decodes a file name. A `%` without two hexadecimal digits is kept: old versions did not encode.
 fn item_name(file: &str) -> String {
     urlencoding::decode(file).map_or_else(|_| file.to_owned(), Cow::into_owned)
 }
 
-/// True for the names of sessions and of tokens of IAM Identity Center.
+/// True for the name of a session or of a token of IAM Identity Center.
 pub fn is_no_key(name: &str) -> bool {
     is_session(name) || name.starts_with("oidc:")
 }
 
-/// True for the names that aws-vault gives to sessions, today (`TYPE,PROFILE,SERIAL,EXPIRY` with profile
+/// True for the names of sessions in aws-vault today (`TYPE,PROFILE,SERIAL,EXPIRY` with profile
 /// and serial in base64url) and in versions 4 and 5 (`session,…`, `session:…`, `NAME session (EXPIRY)`).
 fn is_session(name: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -113,12 +112,12 @@ fn is_session(name: &str) -> bool {
     today || colons || words.is_some_and(|(_, expiry)| is_number(expiry))
 }
 
-/// Reads the items. They may have a passphrase each: `given` is tried on all, and on a terminal a person
-/// is asked for more for as long as some are left that none opens.
+/// Reads the items, which may have different passphrases: `given` is tried on all, and a terminal prompts
+/// for more while items are left that none opens.
 ///
 /// # Errors
-/// [`Class::Locked`] if there is no passphrase and nobody to ask; [`Class::Refused`] if a passphrase costs
-/// too much on all items together; what the prompt says. What is wrong with an item is the item's.
+/// [`Class::Locked`] without a passphrase and a terminal; [`Class::Refused`] if a passphrase costs too much
+/// on all items together; the errors of the prompt. An error of an item is in its content.
 pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result<Vec<Item>> {
     let mut done = Vec::new();
     let (mut closed, mut rounds) = (Vec::new(), 0);
@@ -134,21 +133,9 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     let shown = listing.dir.display();
     if rounds > ROUNDS {
         return Err(Error::refused(format!(
-            "to try a passphrase on all of {shown} costs more than {ROUNDS} rounds"
+            "trying a passphrase on all files in {shown} costs more than {ROUNDS} rounds"
         )));
     }
-    let ask = |closed: usize, opened: bool, tries: usize| match (opened, tries) {
-        (true, 0) => prompt.hidden(&format!(
-            "Another passphrase is wanted for {closed} more. Enter it, or nothing to leave them: "
-        )),
-        (_, 0) => prompt.hidden(&format!("Enter aws-vault's passphrase for {shown}: ")),
-        (true, _) => {
-            prompt.hidden("Wrong passphrase, try again. Enter it, or nothing to leave them: ")
-        }
-        (false, _) => prompt.hidden(&format!(
-            "Wrong passphrase, try again. Enter aws-vault's passphrase for {shown}: "
-        )),
-    };
     if given.is_none() && !closed.is_empty() && !prompt.available() {
         return Err(Error::locked(format!("no passphrase for aws-vault's files in {shown}")).hint(
             "give it by --source-passphrase-file FILE or AWS_VAULT_FILE_PASSPHRASE, or run this on a terminal",
@@ -158,7 +145,9 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     while !closed.is_empty() {
         let passphrase = match passphrase.take() {
             Some(given) => given,
-            None if tries < TRIES && prompt.available() => ask(closed.len(), opened, tries)?,
+            None if tries < TRIES && prompt.available() => {
+                prompt.hidden(&question(&listing.dir, closed.len(), opened, tries))?
+            }
             None => break,
         };
         if passphrase.is_empty() {
@@ -183,7 +172,19 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     Ok(done)
 }
 
-/// A file that a passphrase can be tried on, and what that costs; or what is wrong with it.
+/// The prompt for a passphrase: `opened` if an earlier one opened some items, after `tries` wrong ones.
+fn question(dir: &Path, closed: usize, opened: bool, tries: usize) -> String {
+    let again = if tries > 0 { "Wrong passphrase, try again. " } else { "" };
+    match (opened, tries) {
+        (true, 0) => {
+            format!("Enter the passphrase of {closed} more, or nothing to leave them: ")
+        }
+        (true, _) => format!("{again}Enter it, or nothing to leave them: "),
+        (false, _) => format!("{again}Enter aws-vault's passphrase for {}: ", dir.display()),
+    }
+}
+
+/// A file on which a passphrase can be tried, and the cost of that; or the error.
 fn sealed(name: &str, path: &Path) -> std::result::Result<(Zeroizing<Vec<u8>>, u32), Content> {
     let failed = |class, why: &str| Content::Failed(class, why.to_owned());
     if ProfileName::new(name).is_err() {
@@ -203,7 +204,7 @@ fn sealed(name: &str, path: &Path) -> std::result::Result<(Zeroizing<Vec<u8>>, u
     }
 }
 
-/// What is in a file; none if this is not its passphrase.
+/// The content of a file; `None` if the passphrase is wrong.
 fn open(name: &str, file: &[u8], passphrase: &Secret) -> Option<Content> {
     match Jwe::parse(file).and_then(|jwe| jwe.open(passphrase)) {
         Ok(plaintext) => Some(content(name, &plaintext)),
@@ -220,26 +221,26 @@ fn reason(fault: Fault) -> &'static str {
     }
 }
 
-/// An item as aws-vault's keyring writes it. Its own name is in it, so that no file stands for another.
+/// Reads an item as aws-vault writes it. It contains its name, so that no file can replace another.
 pub fn content(name: &str, json: &[u8]) -> Content {
     let damaged = |why: &str| Content::Failed(Class::Damaged, why.to_owned());
     let Ok(item) = serde_json::from_slice::<Value>(json) else {
-        return damaged("there is no item of aws-vault's in it");
+        return damaged("it is not an item of aws-vault");
     };
     let text = |value: &Value, name: &str| value.get(name)?.as_str().map(str::to_owned);
     if text(&item, "Key").as_deref() != Some(name) {
-        return damaged("it holds an item of another name");
+        return damaged("it is an item of another name");
     }
     let data = text(&item, "Data").and_then(|data| STANDARD.decode(data).ok()).map(Zeroizing::new);
     let Some(key) = data.and_then(|data| serde_json::from_slice::<Value>(&data).ok()) else {
-        return damaged("there is no access key in it");
+        return damaged("it has no access key");
     };
     if text(&key, "SessionToken").is_some_and(|token| !token.is_empty()) {
         return Content::Skipped("these are temporary credentials".to_owned());
     }
     match (text(&key, "AccessKeyID"), text(&key, "SecretAccessKey")) {
         (Some(id), Some(secret)) => Content::of(checked(&id, Secret::new(secret))),
-        _ => damaged("there is no access key in it"),
+        _ => damaged("it has no access key"),
     }
 }
 
@@ -295,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_is_a_key_or_says_why_not() {
+    fn an_item_is_a_key_or_has_a_reason() {
         let id = "AKIAIOSFODNN7EXAMPLE";
         let secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
         let key = |more: &str| {

@@ -1,8 +1,7 @@
-//! A compact JWE under a passphrase (RFC 7516), of the one kind that aws-vault's files are:
-//! `PBES2-HS256+A128KW` (RFC 7518, 4.8) with `A256GCM` (5.3).
+//! Passphrase-protected compact JWE (RFC 7516) as in aws-vault's files: `PBES2-HS256+A128KW` (RFC 7518, 4.8)
+//! with `A256GCM` (5.3).
 //!
-//! A file may come from anywhere, so all of it is checked, and its cost above all, before anything is
-//! computed.
+//! The file is not trusted, so everything is checked, the cost above all, before anything is computed.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};
@@ -17,23 +16,23 @@ use zeroize::Zeroizing;
 use crate::os;
 use crate::secret::Secret;
 
-/// The most bytes that a JWE may have: an item of aws-vault's has one or two thousand.
+/// The most bytes of a JWE: an item of aws-vault has one or two thousand.
 pub const LIMIT: u64 = 64 * 1024;
 
 /// The most characters of its header, in base64url: aws-vault's has about 200.
 const HEADER_LIMIT: usize = 4096;
 
-/// The most rounds of PBKDF2. aws-vault's have been 8,192 from the first version on, and nobody can
-/// set them; twelve times as many cost less than a tenth of a second, a billion would be minutes.
+/// The number of PBKDF2 rounds. aws-vault has always used 8,192, which cannot be changed; twelve times as
+/// many take less than a tenth of a second, a billion would take minutes.
 const ROUNDS: std::ops::RangeInclusive<u64> = 1..=100_000;
 
-/// What a salt may have, in bytes: 8 at least by RFC 7518, 4.8.1.1; aws-vault's has 12.
+/// The bytes of a salt: at least 8 by RFC 7518, 4.8.1.1; aws-vault's has 12.
 const SALT: std::ops::RangeInclusive<usize> = 8..=64;
 
 const ALGORITHM: &str = "PBES2-HS256+A128KW";
 const ENCRYPTION: &str = "A256GCM";
 
-/// The content's key, and what it is wrapped in (RFC 3394): 8 bytes more.
+/// Bytes of the content key, and of the wrapped one (RFC 3394).
 const KEY: usize = 32;
 const WRAPPED: usize = KEY + 8;
 const NONCE: usize = 12;
@@ -42,31 +41,31 @@ const TAG: usize = 16;
 /// Why a JWE was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is none of the one kind, or over a limit: what is wrong with it.
+    /// It is of another kind or over a limit, for this reason.
     Other(&'static str),
-    /// The wrapped key is no key under this passphrase.
+    /// The passphrase does not unwrap the key.
     Passphrase,
-    /// The passphrase fits, and what was encrypted is not what stands there.
+    /// The passphrase is right, and the content is not authentic.
     Damaged,
 }
 
-/// A JWE that was checked and can be tried.
+/// A JWE on which a passphrase can be tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jwe<'a> {
-    /// The header as it stands there: it is authenticated with the content.
+    /// The encoded header, which is authenticated with the content.
     header: &'a str,
     /// `alg`, a zero, and `p2s` (RFC 7518, 4.8.1.1).
     salt: Vec<u8>,
-    /// What each try costs, in rounds of PBKDF2.
+    /// The cost of a try in PBKDF2 rounds.
     pub rounds: u32,
     wrapped: Vec<u8>,
     nonce: Vec<u8>,
-    /// The ciphertext, and the tag behind it.
+    /// The ciphertext followed by the tag.
     sealed: Vec<u8>,
 }
 
 impl<'a> Jwe<'a> {
-    /// Reads a file; a newline at its end is an editor's.
+    /// Parses a file, without white space at its end.
     ///
     /// # Errors
     /// [`Fault::Other`]: another number of parts, another algorithm, `zip` or `crit`, base64url that is
@@ -84,13 +83,13 @@ impl<'a> Jwe<'a> {
         let (salt, rounds) = parameters(&decoded(header)?)?;
         let (wrapped, nonce, tag) = (decoded(wrapped)?, decoded(nonce)?, decoded(tag)?);
         if (wrapped.len(), nonce.len(), tag.len()) != (WRAPPED, NONCE, TAG) {
-            return Err(Fault::Other("a part of it has another length than it must have"));
+            return Err(Fault::Other("a part of it has an invalid length"));
         }
         let sealed = [decoded(ciphertext)?, tag].concat();
         Ok(Self { header, salt, rounds, wrapped, nonce, sealed })
     }
 
-    /// Tries a passphrase, also as aws-vault 6.0 and 6.1 did (see [`faulty_key`]).
+    /// Tries a passphrase, also with the key derivation of aws-vault 6.0 and 6.1 (see [`faulty_key`]).
     ///
     /// # Errors
     /// [`Fault::Passphrase`] and [`Fault::Damaged`].
@@ -110,7 +109,7 @@ impl<'a> Jwe<'a> {
         })
     }
 
-    /// The content's key, which proves itself: 64 bits of what was wrapped are known.
+    /// Unwraps the content key. A wrong key is detected: 64 bits of the wrapped text are known.
     fn unwrap_with(&self, wrapping: &[u8; 16]) -> Result<Zeroizing<[u8; KEY]>, Fault> {
         let mut key = Zeroizing::new([0; KEY]);
         KekAes128::from(*wrapping)
@@ -120,46 +119,46 @@ impl<'a> Jwe<'a> {
     }
 }
 
-/// The salt and the rounds of a header that is of the one kind.
+/// The salt and the number of rounds of a header of the supported kind.
 fn parameters(header: &[u8]) -> Result<(Vec<u8>, u32), Fault> {
     let header: Value =
         serde_json::from_slice(header).map_err(|_| Fault::Other("its header is not JSON"))?;
     let text = |name: &str| header.get(name).and_then(Value::as_str);
     if text("alg") != Some(ALGORITHM) || text("enc") != Some(ENCRYPTION) {
-        return Err(Fault::Other("it is encrypted by other algorithms than aws-vault's"));
+        return Err(Fault::Other("it is encrypted with other algorithms than aws-vault's"));
     }
-    // Both change what the content means, and aws-vault writes neither.
+    // Both change the meaning of the content, and aws-vault writes neither.
     if header.get("zip").is_some() || header.get("crit").is_some() {
-        return Err(Fault::Other("its header has what aws-vault's have not"));
+        return Err(Fault::Other("its header has zip or crit, which aws-vault does not write"));
     }
     let rounds = header.get("p2c").and_then(Value::as_u64);
     let rounds = rounds.ok_or(Fault::Other("its header has no valid p2c"))?;
     if !ROUNDS.contains(&rounds) {
-        return Err(Fault::Other("to try a passphrase on it costs more than 100,000 rounds"));
+        return Err(Fault::Other("trying a passphrase on it costs more than 100,000 rounds"));
     }
     let input = text("p2s").ok_or(Fault::Other("its header has no valid p2s")).and_then(decoded)?;
     if !SALT.contains(&input.len()) {
-        return Err(Fault::Other("its salt has another length than it may have"));
+        return Err(Fault::Other("its salt has an invalid length"));
     }
     let salt = [ALGORITHM.as_bytes(), &[0], &input].concat();
     Ok((salt, u32::try_from(rounds).map_err(|_| not_a_jwe())?))
 }
 
-/// Canonical base64url without padding: what the engine takes by default.
+/// Decodes canonical base64url without padding, the only form that the engine accepts.
 fn decoded(part: &str) -> Result<Vec<u8>, Fault> {
     BASE64URL.decode(part).map_err(|_| not_a_jwe())
 }
 
 fn not_a_jwe() -> Fault {
-    Fault::Other("it is not a file of aws-vault's")
+    Fault::Other("it is not a file of aws-vault")
 }
 
-/// What PBKDF2 gave in aws-vault 6.0 and 6.1: built with Go 1.15, they handed HMAC one hash for inside
-/// and outside, whose first use then had the outer padding twice (golang/go issue 41089,
-/// dvsekhvalnov/jose2go issue 26). All later ones of a key are right, so only the first round differs:
+/// The result of PBKDF2 in aws-vault 6.0 and 6.1: built with Go 1.15, they passed HMAC one hash object for
+/// the inner and the outer hash, so its first use had the outer padding twice (golang/go issue 41089,
+/// dvsekhvalnov/jose2go issue 26). Later uses of the key are right, so only the first round differs:
 /// H(opad ‖ H(opad ‖ salt ‖ 1)).
 fn faulty_key(passphrase: &[u8], salt: &[u8], rounds: u32) -> Zeroizing<[u8; 16]> {
-    // HMAC pads a shorter key with zeros; padded by us, no length can be wrong.
+    // HMAC pads a short key with zeros to its block size. A padded key has the right length.
     let mut block = Zeroizing::new([0; 64]);
     match block.get_mut(..passphrase.len()) {
         Some(start) => start.copy_from_slice(passphrase),

@@ -1,4 +1,4 @@
-//! What AWS gives when it makes an access key: the JSON of its CLI, and the console's CSV.
+//! AWS's output for a new access key: the JSON of the CLI, and the console's CSV.
 
 use serde_json::Value;
 
@@ -7,16 +7,17 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
-/// A key, and the user's or profile's name that stood beside it.
-type Named = (Option<String>, Credentials);
+/// A key with the name of its user or profile, if there is one.
+type NamedKey = (Option<String>, Credentials);
 
-const WANTED: &str = "wanted is the JSON that aws iam create-access-key prints, or the CSV file that the console gives";
+const FORMATS: &str =
+    "give the JSON that aws iam create-access-key prints, or the CSV file of the console";
 
-/// Reads the JSON of `aws iam create-access-key` (or its inner object), or the CSV that the console
-/// offers for download, with one key in it.
+/// Reads one key from the JSON of `aws iam create-access-key` (or its inner object) or from the console's
+/// CSV.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]; nothing of the text is echoed.
+/// [`crate::error::Class::Usage`]; the text is not echoed.
 pub fn access_key(text: &Secret) -> Result<Credentials> {
     let text = bare(text);
     if text.starts_with('{') {
@@ -25,26 +26,26 @@ pub fn access_key(text: &Secret) -> Result<Credentials> {
     let mut keys = rows(text)?;
     match (keys.pop(), keys.is_empty()) {
         (Some((_, key)), true) => Ok(key),
-        (Some(_), false) => Err(bad("the CSV holds more than one key", WANTED)),
-        (None, _) => Err(bad("neither JSON nor the console's CSV", WANTED)),
+        (Some(_), false) => Err(bad("the CSV holds more than one key", FORMATS)),
+        (None, _) => Err(bad("neither JSON nor the console's CSV", FORMATS)),
     }
 }
 
-/// The keys of a CSV file, one a row. A single one becomes `profile`, several are called by their
-/// column `User name`, of which `profile` is one.
+/// The keys of a CSV file, one per row. A single key is named `profile`, several ones by their column
+/// `User name`.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]; nothing of the text is echoed.
+/// [`crate::error::Class::Usage`]; the text is not echoed.
 pub fn csv(text: &Secret, profile: Option<&str>) -> Result<Vec<Item>> {
     items(rows(bare(text))?, profile)
 }
 
 /// The keys of a JSON text: what `aws iam create-access-key` prints, an array of that, or an object of
-/// profiles with each its `AccessKeyId` and `SecretAccessKey`. A single one becomes `profile`, else
-/// they are called by `UserName` or as in the object.
+/// profiles, each with `AccessKeyId` and `SecretAccessKey`. A single key is named `profile`, others by
+/// `UserName` or as in the object.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]; nothing of the text is echoed.
+/// [`crate::error::Class::Usage`]; the text is not echoed.
 pub fn json(text: &Secret, profile: Option<&str>) -> Result<Vec<Item>> {
     let json = parsed(bare(text))?;
     let is_key = |object: &serde_json::Map<_, _>| {
@@ -61,17 +62,14 @@ pub fn json(text: &Secret, profile: Option<&str>) -> Result<Vec<Item>> {
     items(keys, profile)
 }
 
-fn items(mut keys: Vec<Named>, profile: Option<&str>) -> Result<Vec<Item>> {
+fn items(mut keys: Vec<NamedKey>, profile: Option<&str>) -> Result<Vec<Item>> {
     if let (Some(profile), [(name, _)]) = (profile, &mut keys[..]) {
         *name = Some(profile.to_owned());
     }
     keys.into_iter()
         .map(|(name, key)| {
             let profile = name.ok_or_else(|| {
-                bad(
-                    "a key has no name beside it",
-                    "name the profile that it becomes, behind --from csv or --from json",
-                )
+                bad("a key has no name", "name its profile after --from csv or --from json")
             })?;
             Ok(Item { profile, content: Content::Key(key) })
         })
@@ -88,7 +86,7 @@ fn bad(what: &str, hint: &str) -> Error {
 }
 
 fn bad_json(what: &str) -> Error {
-    bad(what, "wanted is the JSON that aws iam create-access-key prints")
+    bad(what, "give the JSON that aws iam create-access-key prints")
 }
 
 fn parsed(text: &str) -> Result<Value> {
@@ -96,7 +94,7 @@ fn parsed(text: &str) -> Result<Value> {
         .map_err(|error| bad_json(&format!("not JSON (line {})", error.line())))
 }
 
-fn one(json: &Value) -> Result<Named> {
+fn one(json: &Value) -> Result<NamedKey> {
     let key = json.get("AccessKey").unwrap_or(json);
     let field = |name: &str| {
         key.get(name)
@@ -107,10 +105,9 @@ fn one(json: &Value) -> Result<Named> {
     Ok((name, checked(field("AccessKeyId")?, Secret::new(field("SecretAccessKey")?.to_owned()))?))
 }
 
-/// `Access key ID,Secret access key` and lines of values; older consoles put a user name and more
-/// beside them.
-fn rows(text: &str) -> Result<Vec<Named>> {
-    let bad = |what: &str| bad(what, WANTED);
+/// Rows below `Access key ID,Secret access key`; older consoles add a user name and more columns.
+fn rows(text: &str) -> Result<Vec<NamedKey>> {
+    let bad = |what: &str| bad(what, FORMATS);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty()).map(fields);
     let header = lines.next().ok_or_else(|| bad("it is empty"))?;
     let mut lines = lines.peekable();
@@ -136,7 +133,7 @@ fn rows(text: &str) -> Result<Vec<Named>> {
         .collect()
 }
 
-/// The fields of one line (RFC 4180): in quotes a comma is none, and a quote is written twice.
+/// The fields of one line (RFC 4180): a quoted field may contain commas, and quotes are doubled in it.
 fn fields(line: &str) -> Vec<String> {
     let mut quoted = false;
     let comma = |c: char| {
@@ -168,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_prints_is_read() {
+    fn the_output_of_aws_is_read() {
         for text in [
             format!(
                 "{{\"AccessKey\": {{\"UserName\": \"ci\", \"AccessKeyId\": \"{ID}\", \"Status\": \"Active\", \"SecretAccessKey\": \"{SECRET}\"}}}}"
@@ -185,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_and_not_echoed() {
+    fn text_that_is_not_a_key_is_refused_and_not_echoed() {
         for text in [
             String::new(),
             "wJalr".to_owned(),
@@ -196,7 +193,7 @@ mod tests {
             format!("Access key ID,Secret access key\n{ID},{SECRET}\n{ID},{SECRET}"),
             format!("id,secret\n{ID},{SECRET}"),
             format!("Access key ID,Secret access key\n{SECRET},{ID}"),
-            // Quotes stand round a whole field.
+            // Quotes enclose a whole field.
             format!("Access key ID,Secret access key\nAKIA\"IOSFODNN7\"EXAMPLE,{SECRET}"),
             format!("Access key ID,Secret access key\n\"AKIAIOSFODNN7\"EXAMPLE,{SECRET}"),
             format!("Access key ID,Secret access key\nASIAIOSFODNN7EXAMPLE,{SECRET}"),
@@ -223,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn several_keys_are_called_by_what_stands_beside_them() {
+    fn several_keys_have_the_names_in_the_source() {
         let table = format!(
             "User name,Access key ID,Secret access key\n\"a,\"\"b\",{ID},{SECRET}\r\nci,{OTHER},{SECRET}\n"
         );
@@ -242,11 +239,11 @@ mod tests {
     }
 
     #[test]
-    fn one_key_becomes_the_profile_that_is_named() {
+    fn a_single_key_is_named_as_given() {
         let table = format!("Access key ID,Secret access key\n{ID},{SECRET}");
         assert_eq!(names(csv, &table, Some("p")).unwrap(), pairs(&[("p", ID)]));
         let error = names(csv, &table, None).unwrap_err();
-        assert_eq!(error.what, "stdin: a key has no name beside it");
+        assert_eq!(error.what, "stdin: a key has no name");
         let text = format!("{{\"AccessKeyId\": \"{ID}\", \"SecretAccessKey\": \"{SECRET}\"}}");
         assert_eq!(names(json, &text, Some("p")).unwrap(), pairs(&[("p", ID)]));
         for text in ["{}", "[{}]", "7", "{\"p\": 7}", "{\"p\": {}}", "[7]", "", "null"] {

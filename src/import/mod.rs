@@ -1,20 +1,19 @@
-//! Access keys from elsewhere: what AWS prints when it makes one, what aws-vault keeps, and what
-//! stands in the clear.
+//! Access keys from other sources: AWS's output for a new key, aws-vault's stores, and plaintext files.
 //!
 //! | file | what |
 //! | --- | --- |
 //! | `form` | what an access key can be |
-//! | `given` | the JSON of AWS's CLI and the console's CSV |
-//! | `aws_vault` | aws-vault's file backend: a directory, its names, its items |
-//! | `jwe` | what each of those files is encrypted as |
+//! | `key_file` | the JSON of AWS's CLI and the console's CSV |
+//! | `aws_vault` | aws-vault's file backend: the directory, its file names, its items |
+//! | `jwe` | the encryption of those files |
 //! | `pass` | aws-vault's items in the password store `pass` |
 //! | `plaintext` | `~/.aws/credentials` |
-//! | `plan` | what becomes of each item that was found |
+//! | `plan` | what is done with each item |
 
 pub mod aws_vault;
 mod form;
-mod given;
 pub mod jwe;
+mod key_file;
 pub mod pass;
 pub mod plaintext;
 pub mod plan;
@@ -23,30 +22,30 @@ use crate::credential::Credentials;
 use crate::error::{Class, Result};
 
 pub use form::{checked, doubt, shown_id};
-pub use given::{access_key, csv, json};
+pub use key_file::{access_key, csv, json};
 
-/// What a source holds under one name.
+/// An item of a source.
 #[derive(Debug)]
 pub struct Item {
-    /// The profile that it belongs to.
+    /// The profile for which it is imported.
     pub profile: String,
-    /// What it is.
+    /// Its content.
     pub content: Content,
 }
 
-/// What an item turned out to be.
+/// The content of an item.
 #[derive(Debug)]
 pub enum Content {
     /// A long-term access key.
     Key(Credentials),
-    /// Nothing for a vault, and no fault: why.
+    /// An item that is not imported and is not an error, with the reason.
     Skipped(String),
-    /// It could not be had: what that is to the exit code, and why.
+    /// An item that could not be read, with the class of the error and the reason.
     Failed(Class, String),
 }
 
 impl Content {
-    /// A key that was read, or why it is none.
+    /// A key, or the error for it.
     fn of(read: Result<Credentials>) -> Self {
         match read {
             Ok(key) => Self::Key(key),

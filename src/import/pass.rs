@@ -1,5 +1,5 @@
-//! aws-vault's items in the password store `pass`: one entry for each, and in it the item as JSON. They
-//! are read by running `pass show`, which asks gpg-agent for the key.
+//! aws-vault's items in the password store `pass`: an entry for each, with the item as JSON. They are read
+//! by `pass show`, which gets the key from gpg-agent.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -11,23 +11,23 @@ use crate::error::{Class, Error, Result, os_text};
 use crate::name::ProfileName;
 use crate::process::{self, Failure};
 
-/// How long one entry may take: gpg-agent may ask a person for a passphrase or a PIN.
+/// The longest run of `pass show`: gpg-agent may prompt for a passphrase or a PIN.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The most entries that are looked at, and how deep directories may lie in each other.
+/// The most entries, and the greatest depth of directories.
 const ENTRIES: usize = 10_000;
 const DEPTH: usize = 16;
 
-/// A password store with items of aws-vault's.
+/// A password store with items of aws-vault.
 #[derive(Debug)]
 pub struct Store {
     /// The store's directory.
     pub dir: PathBuf,
     /// The program, `pass` by default.
     pub program: OsString,
-    /// What aws-vault puts before the names of its items; empty if nothing.
+    /// The prefix of aws-vault's items; empty for none.
     pub prefix: String,
-    /// What the program sees of the environment.
+    /// The environment of the program.
     pub vars: Vec<(OsString, OsString)>,
 }
 
@@ -35,7 +35,7 @@ impl Store {
     /// The names of the entries below the prefix, sorted.
     ///
     /// # Errors
-    /// [`Class::NotFound`] if the directory is not there, [`Class::Refused`] for too many entries,
+    /// [`Class::NotFound`] if the directory does not exist, [`Class::Refused`] for too many entries,
     /// [`Class::Other`] if it cannot be read.
     pub fn list(&self) -> Result<Vec<String>> {
         let top = match self.prefix.trim_matches('/') {
@@ -56,10 +56,10 @@ impl Store {
         Ok(names)
     }
 
-    /// Reads these entries. What is wrong with one is the item's.
+    /// Reads these entries. An error of an entry is in its content.
     ///
     /// # Errors
-    /// [`Class::NotFound`] if there is no such program as `pass`.
+    /// [`Class::NotFound`] if the program does not exist.
     pub fn read(&self, names: Vec<String>) -> Result<Vec<Item>> {
         let mut vars = self.vars.clone();
         vars.retain(|(name, _)| name != "PASSWORD_STORE_DIR");
@@ -97,7 +97,7 @@ impl Store {
     }
 }
 
-/// Collects `NAME` for each file `NAME.gpg`; what begins with a dot (`.git`) is the store's own.
+/// Collects `NAME` for each file `NAME.gpg`. Names that begin with a dot, such as `.git`, are skipped.
 fn walk(dir: &Path, before: &str, depth: usize, names: &mut Vec<String>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
@@ -106,7 +106,7 @@ fn walk(dir: &Path, before: &str, depth: usize, names: &mut Vec<String>) -> std:
         if names.len() >= ENTRIES {
             return Err(std::io::ErrorKind::FileTooLarge.into());
         }
-        // A symlink to a directory is not followed: it may lead round in a circle.
+        // A symlink to a directory is not followed: it may form a loop.
         if entry.file_type()?.is_dir() {
             if depth > 0 {
                 walk(&entry.path(), &format!("{before}{file}/"), depth - 1, names)?;

@@ -1,4 +1,4 @@
-//! Access keys that stand in the clear in `~/.aws/credentials`.
+//! Access keys in plaintext in `~/.aws/credentials`.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use crate::error::{Class, Result};
 use crate::profile::{self, Files, Profiles, edit};
 use crate::secret::Secret;
 
-/// The profiles of a credentials file that have a key, whole or not, in the order of their names. `path`
-/// only names the file in what is said.
+/// The profiles of a credentials file that have a key or half of one, sorted by name. `path` names the file
+/// in errors.
 pub fn items(path: &Path, text: &str) -> Vec<Item> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let files = Files { config: None, credentials: Some(path.to_owned()) };
@@ -27,10 +27,10 @@ fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
     match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
         (None, None) => None,
         _ if profiles.doubled(profile).is_some() => {
-            let why = "it stands there under two spellings: make them one section";
+            let why = "it has two sections with different spellings: make them one";
             Some(Content::Failed(Class::Usage, why.to_owned()))
         }
-        // The second is boto's old name for it.
+        // The second name is boto's old one.
         (Some(_), Some(_))
             if ["aws_session_token", "aws_security_token"].iter().any(|key| get(key).is_some()) =>
         {
@@ -41,8 +41,8 @@ fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
     }
 }
 
-/// The file without the keys that `is_safe` says are in the vault, and the profiles whose keys were taken
-/// out; then those whose were not, though safe, since their lines are not plain.
+/// Removes the keys for which `is_safe` returns true. Returns the new text, the profiles whose keys were
+/// removed, and those whose keys were not, since their lines are not in the plain form.
 ///
 /// # Errors
 /// [`crate::error::Class::Other`] if the file would mean something else afterwards.

@@ -1,5 +1,4 @@
-//! What is to become of each item that was found: decided against the vault, as a value, before
-//! anything is written.
+//! What is done with each item: decided by the vault's content, as a value, before anything is written.
 
 use std::collections::BTreeMap;
 
@@ -14,30 +13,30 @@ use crate::vault::Payload;
 pub struct Step<'a> {
     /// The profile's name in the vault.
     pub profile: &'a str,
-    /// The key that was found for it.
+    /// The key of the item, if it has one.
     pub key: Option<&'a Credentials>,
-    /// What becomes of it.
+    /// What is done with it.
     pub act: Act<'a>,
 }
 
-/// What becomes of an item.
+/// What is done with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act<'a> {
-    /// The vault has none for this profile, and gets it.
+    /// It is added: the vault has no key for this profile.
     New,
-    /// It is in the vault already.
+    /// The vault has this key already.
     Same,
-    /// The vault has another one, which stays.
+    /// The vault has another key, which is kept.
     Kept,
-    /// The vault has another one, which it replaces.
+    /// The vault has another key, which is replaced.
     Replaced,
-    /// It is nothing for a vault: why.
+    /// It is not imported, for this reason.
     Skipped(&'a str),
-    /// It could not be had, of this class: why.
+    /// It could not be read: the class of the error and the reason.
     Failed(Class, &'a str),
 }
 
-/// Decides. Without a vault all is new. The first of several keys of one name is the one that counts.
+/// Makes the plan. Without a vault all keys are new. Of several keys of one name, the first is used.
 pub fn plan<'a>(items: &'a [Item], vault: Option<&Payload>, overwrite: bool) -> Vec<Step<'a>> {
     let mut taken: BTreeMap<&str, &Credentials> = BTreeMap::new();
     let mut step = |item: &'a Item| {
@@ -65,7 +64,7 @@ pub fn plan<'a>(items: &'a [Item], vault: Option<&Payload>, overwrite: bool) -> 
     items.iter().map(&mut step).collect()
 }
 
-/// True if both are the same key, its secret too.
+/// True if both id and secret are the same.
 pub fn is_same(one: &Credentials, other: &Credentials) -> bool {
     one.access_key_id == other.access_key_id
         && one.secret_access_key.expose() == other.secret_access_key.expose()
@@ -76,7 +75,7 @@ pub fn writes(steps: &[Step]) -> bool {
     steps.iter().any(|step| matches!(step.act, Act::New | Act::Replaced))
 }
 
-/// Does it.
+/// Applies the plan to the vault.
 pub fn apply(steps: &[Step], vault: &mut Payload, now: Timestamp) {
     for step in steps {
         if let (Act::New | Act::Replaced, Some(key)) = (step.act, step.key) {
@@ -85,7 +84,7 @@ pub fn apply(steps: &[Step], vault: &mut Payload, now: Timestamp) {
     }
 }
 
-/// One line for each item: the profile, the key's id, and what became of it.
+/// One line per item: the profile, the key's id, and what is done with it.
 pub fn table(steps: &[Step]) -> String {
     let rows: Vec<[String; 3]> = steps
         .iter()
@@ -112,11 +111,11 @@ pub fn table(steps: &[Step]) -> String {
         .collect()
 }
 
-/// What a plan with items that could not be had ends with: 5 if one is damaged, else 4 if one did not
-/// open, else the class of the first.
+/// The error of a plan with failed items: class 5 if one is damaged, otherwise 4 if one did not open,
+/// otherwise the class of the first.
 ///
 /// # Errors
-/// Of that class; none if all could be had.
+/// As above; none if no item failed.
 pub fn verdict(steps: &[Step]) -> Result<()> {
     let failed = || {
         steps.iter().filter_map(|step| match step.act {
@@ -134,7 +133,7 @@ pub fn verdict(steps: &[Step]) -> Result<()> {
     let error = Error::new(class, format!("{failed} of {all} items could not be imported"));
     Err(match class {
         Class::Locked => {
-            error.hint("try again with the other passphrase: what is in the vault stays there")
+            error.hint("try again with the other passphrase: the vault keeps what was imported")
         }
         _ => error,
     })
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_is_kept_unless_told_otherwise() {
+    fn existing_keys_are_kept_without_overwrite() {
         let items = [
             item("a", ID, "s"),
             item("same", ID, "s"),
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_keys_of_one_name_the_first_counts_and_the_other_is_said() {
+    fn of_two_keys_of_one_name_the_first_is_used_and_the_other_fails() {
         let items = [item("a", ID, "s"), item("a", ID, "s"), item("a", ID, "t")];
         let mut vault = vault();
         let steps = plan(&items, Some(&vault), true);
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn the_verdict_is_the_worst_and_the_table_has_a_line_for_each() {
+    fn the_verdict_is_the_worst_class_and_the_table_has_a_line_per_item() {
         for (classes, worst) in [
             (&[Class::Locked, Class::Usage][..], Class::Locked),
             (&[Class::Locked, Class::Damaged, Class::Locked], Class::Damaged),

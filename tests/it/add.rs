@@ -102,9 +102,9 @@ fn a_key_that_was_not_given_whole_changes_nothing() {
     test.command(["add", "prod"]).expect_error(2, nobody).run();
     let both = "vault: error: --stdin and -i - both want stdin\n";
     test.command(["add", "prod", "--stdin", "-i", "-"]).expect_error(2, both).run();
-    let json = "vault: hint: wanted is the JSON that aws iam create-access-key prints\n";
-    let any = "vault: hint: wanted is the JSON that aws iam create-access-key prints, or the CSV \
-               file that the console gives\n";
+    let json = "vault: hint: give the JSON that aws iam create-access-key prints\n";
+    let any = "vault: hint: give the JSON that aws iam create-access-key prints, or the CSV \
+               file of the console\n";
     let id = "that is not an access key id: 1 to 128 printable characters without blanks, such as \
               AKIA…\n";
     for (text, what) in [

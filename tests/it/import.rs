@@ -57,7 +57,7 @@ fn one_key_of_csv_or_json_becomes_the_profile_that_is_named() {
 }
 
 #[test]
-fn several_keys_are_called_by_what_stands_beside_them() {
+fn several_keys_have_the_names_in_the_source() {
     let text = format!(
         "User name,Access key ID,Secret access key\na,{ACCESS_KEY_ID},{SECRET_ACCESS_KEY}\n\
          b,{SECOND_ID},{SECOND_SECRET}\n"
@@ -129,11 +129,11 @@ fn what_cannot_be_right_changes_nothing_and_is_one_error() {
     let test = vault(&["prod"]);
     let before = std::fs::read(test.vault_file()).expect("the vault");
     let see = "vault: hint: see --help\n";
-    let json = "vault: hint: wanted is the JSON that aws iam create-access-key prints\n";
-    let any = "vault: hint: wanted is the JSON that aws iam create-access-key prints, or the CSV \
-               file that the console gives\n";
-    let nameless = "stdin: a key has no name beside it\nvault: hint: name the profile that it \
-                    becomes, behind --from csv or --from json\n";
+    let json = "vault: hint: give the JSON that aws iam create-access-key prints\n";
+    let any = "vault: hint: give the JSON that aws iam create-access-key prints, or the CSV \
+               file of the console\n";
+    let nameless = "stdin: a key has no name\nvault: hint: name its profile after --from \
+                    csv or --from json\n";
     for (line, stdin, status, error) in [
         ("import", "", 2, format!("--from <SOURCE> is missing\n{see}")),
         (

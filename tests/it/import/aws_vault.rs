@@ -45,7 +45,7 @@ fn table_without_the_other() -> String {
 }
 
 const ONE_FAILED: &str = "vault: error: 1 of 5 items could not be imported\n\
-    vault: hint: try again with the other passphrase: what is in the vault stays there\n";
+    vault: hint: try again with the other passphrase: the vault keeps what was imported\n";
 
 /// What was imported by the one passphrase.
 #[track_caller]
@@ -105,7 +105,7 @@ fn a_person_is_asked_for_as_many_passphrases_as_there_are() {
     for (question, answer) in [
         ("Enter aws-vault's passphrase for ", "wrong"),
         ("Wrong passphrase, try again. Enter aws-vault's passphrase for ", THEIRS),
-        ("Another passphrase is wanted for 1 more. Enter it, or nothing to leave them: ", "wrong"),
+        ("Enter the passphrase of 1 more, or nothing to leave them: ", "wrong"),
         ("Wrong passphrase, try again. Enter it, or nothing to leave them: ", OTHER),
     ] {
         pty.expect(question, SOON);

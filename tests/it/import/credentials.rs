@@ -157,7 +157,7 @@ fn of_two_spellings_of_one_profile_neither_is_taken_by_chance() {
     let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         + &section(" prod ", SECOND_ID, SECOND_SECRET);
     let test = vault(&[]).aws_credentials(&text);
-    let table = "prod  -  failed: it stands there under two spellings: make them one section\n";
+    let table = "prod  -  failed: it has two sections with different spellings: make them one\n";
     let error = "vault: error: 1 of 1 items could not be imported\n";
     let import = test.command(["import", "--from", "credentials", "--remove-source"]);
     import.expect_status(2).expect_stdout(table).expect_stderr(error).run();

@@ -27,25 +27,29 @@ fn a_hostile_file_is_refused_fast_and_the_rest_is_imported() {
         (
             "billion",
             with_header("8192", "1000000000"),
-            "to try a passphrase on it costs more than 100,000 rounds",
+            "trying a passphrase on it costs more than 100,000 rounds",
         ),
         (
             "weak",
             with_header("A256GCM", "A128GCM"),
-            "it is encrypted by other algorithms than aws-vault's",
+            "it is encrypted with other algorithms than aws-vault's",
         ),
         (
             "plain",
             with_header("PBES2-HS256+A128KW", "dir"),
-            "it is encrypted by other algorithms than aws-vault's",
+            "it is encrypted with other algorithms than aws-vault's",
         ),
-        ("zip", with_header("{", "{\"zip\":\"DEF\","), "its header has what aws-vault's have not"),
-        ("cut", prod()[..prod().len() - 1].to_owned(), "it is not a file of aws-vault's"),
-        ("empty", String::new(), "it is not a file of aws-vault's"),
+        (
+            "zip",
+            with_header("{", "{\"zip\":\"DEF\","),
+            "its header has zip or crit, which aws-vault does not write",
+        ),
+        ("cut", prod()[..prod().len() - 1].to_owned(), "it is not a file of aws-vault"),
+        ("empty", String::new(), "it is not a file of aws-vault"),
         ("large", "x".repeat(70_000), "larger than 64 KiB"),
-        ("text", "hello".to_owned(), "it is not a file of aws-vault's"),
+        ("text", "hello".to_owned(), "it is not a file of aws-vault"),
         // Another's file in its place.
-        ("swapped", prod(), "it holds an item of another name"),
+        ("swapped", prod(), "it is an item of another name"),
         (
             "tag",
             {
@@ -88,7 +92,7 @@ fn many_files_that_cost_as_much_as_they_may_are_refused_at_once() {
     let test = (0..101).fold(test, |test, n| test.file(&format!("keys/{n}"), &dear, 0o600));
     let started = Instant::now();
     let error =
-        "vault: error: to try a passphrase on all of keys costs more than 10000000 rounds\n";
+        "vault: error: trying a passphrase on all files in keys costs more than 10000000 rounds\n";
     let import = test.command(["import", "--from", "aws-vault", "--dir", "keys"]);
     import.expect_error(6, error).run();
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
@@ -119,7 +123,7 @@ fn a_name_writes_nothing_to_the_terminal_and_leads_nowhere() {
     let import = test.command(["import", "--from", "aws-vault", "--dir", "keys"]);
     let output = import.expect_status(5).run();
     assert!(!output.stdout.contains('\u{1b}'), "{}", output.stdout);
-    let table = "../../x  -  failed: it holds an item of another name\n\
+    let table = "../../x  -  failed: it is an item of another name\n\
                  [x]      -  failed: no profile can have this name\n\
                  a\u{fffd}[31mb  -  failed: no profile can have this name\n";
     assert_eq!(output.stdout, table);

@@ -101,7 +101,7 @@ fn what_pass_cannot_show_is_reported_and_the_rest_imported() {
         0o600,
     );
     let table = "locked   -                     failed: pass could not show it (exit status 2)\n\
-                 note     -                     failed: there is no item of aws-vault's in it\n\
+                 note     -                     failed: it is not an item of aws-vault\n\
                  prod     AKIAIOSFODNN7EXAMPLE  new\n\
                  team/ci  AKIAI44QH8DHBEXAMPLE  new\n";
     let import = test.command(["import", "--from", "pass"]).expect_status(5);
@@ -164,14 +164,14 @@ fn whatever_pass_prints_is_an_item_or_none_and_is_not_repeated() {
         test.file(&format!(".password-store/{name}.gpg"), "", 0o600)
     });
     let whys = [
-        "there is no item of aws-vault's in it",
-        "there is no item of aws-vault's in it",
+        "it is not an item of aws-vault",
+        "it is not an item of aws-vault",
         "it is over 64 KiB",
-        "there is no access key in it",
-        "there is no access key in it",
-        "it holds an item of another name",
-        "there is no item of aws-vault's in it",
-        "there is no item of aws-vault's in it",
+        "it has no access key",
+        "it has no access key",
+        "it is an item of another name",
+        "it is not an item of aws-vault",
+        "it is not an item of aws-vault",
     ];
     let table: String =
         names.iter().zip(whys).map(|(name, why)| format!("{name:8}  -  failed: {why}\n")).collect();
