@@ -1,8 +1,8 @@
 //! Files: checked reads, locks, and replacement that never loses the old content.
 
 mod append;
+mod attributes;
 mod descriptor;
-mod dress;
 mod lock;
 mod meta;
 mod mount;
@@ -17,8 +17,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 pub use append::{Appendix, open_to_append};
+pub use attributes::Existing;
 pub use descriptor::{Descriptor, close_inherited, descriptor};
-pub use dress::Existing;
 pub use lock::{
     Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_hint, lock_holder,
     lock_with_parents, planted_at, remove_idle_lock,

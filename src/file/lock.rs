@@ -102,7 +102,7 @@ impl Lock {
     ///
     /// # Errors
     /// The error of stat(2) on the lock file.
-    pub(super) fn counts(&self) -> io::Result<bool> {
+    pub(super) fn is_current(&self) -> io::Result<bool> {
         is_same_file(&self.file, &self.name)
     }
 }
@@ -484,7 +484,7 @@ mod tests {
         let held = lock(&path, Duration::ZERO).unwrap();
         remove_idle_lock(&file, future);
         assert!(file.exists(), "it is held");
-        // Who waits for it meanwhile gets the one that counts.
+        // A process that waits for it meanwhile gets the current one.
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| lock(&path, Duration::from_secs(60)).unwrap());
             drop(held);

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use super::attributes::{Existing, set_attributes, set_mode};
 use super::directory_of;
-use super::dress::{Existing, dress, set_mode};
 use super::lock::Lock;
 use super::read::{ReadError, read_regular};
 use super::replace_error::{ReplaceError, failed, not_saved};
@@ -51,7 +51,7 @@ pub fn replace(
     let mut temporary = Temporary::create(path, name)
         .map_err(failed("a temporary file beside it cannot be made"))?;
     temporary.file.write_all(bytes).map_err(failed("writing failed"))?;
-    dress(&temporary.file, target, existing)?;
+    set_attributes(&temporary.file, target, existing)?;
     temporary.file.sync_all().map_err(failed("the disk did not take it"))?;
     let read_back = match read_regular(&temporary.path, bytes.len() as u64) {
         Ok((read_back, _)) => read_back,
@@ -61,7 +61,7 @@ pub fn replace(
     if *read_back != bytes || !verify(&read_back) {
         return Err(not_saved("what was read back is not what was written"));
     }
-    if !lock.counts().map_err(failed("its lock cannot be looked at"))? {
+    if !lock.is_current().map_err(failed("its lock cannot be read"))? {
         return Err(not_saved("another writer has taken the lock over; try again"));
     }
     std::fs::rename(&temporary.path, target).map_err(failed("renaming failed"))?;

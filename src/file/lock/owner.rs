@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
+use super::super::attributes::set_mode;
 use super::super::directory_of;
-use super::super::dress::set_mode;
 use crate::os;
 
 /// Another user's file in the place of a lock file, in a sticky directory. That user could hold the lock
@@ -134,11 +134,11 @@ pub(super) fn share_again(file: &File, name: &Path, guarded: &Path) {
 /// True for a lock file that this user may not open although it may write the guarded file: the lock file
 /// was created while only its owner could write that. It may be removed in a directory where this user can
 /// replace the guarded file itself. No update is lost by that. The former holder checks, after creating its
-/// temporary file and before the rename, that its lock still [counts]; and the process that takes over
+/// temporary file and before the rename, that its lock is still [current]; and the process that takes over
 /// removes temporary files before it reads. So a former holder that has not renamed yet either notices,
 /// or has no temporary file left to rename.
 ///
-/// [counts]: super::Lock::counts
+/// [current]: super::Lock::is_current
 pub(super) fn may_take_over(lock: &Metadata, guarded: &Path) -> bool {
     // At most a process id: a longer file of this name is not a lock file.
     let a_lock = lock.is_file() && lock.nlink() == 1 && lock.len() <= 11;

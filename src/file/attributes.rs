@@ -1,4 +1,4 @@
-//! What a new file gets of the one that it replaces: mode, owner, group and access control list.
+//! The attributes of a replaced file that the new one keeps: mode, owner, group, access control list.
 
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind};
@@ -28,7 +28,7 @@ pub enum Existing<'a> {
 ///
 /// The order matters: setting an access control list also sets the group bits of the mode, which are its
 /// mask (acl(5)), and changing the owner clears set-id bits, so the mode is set last.
-pub(super) fn dress(
+pub(super) fn set_attributes(
     file: &File,
     target: &Path,
     existing: Existing<'_>,
