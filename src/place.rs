@@ -1,4 +1,4 @@
-//! Where things lie: the vault, the key that lies around, the cache, and what the machine remembers.
+//! The default paths: the vault, the identity file, the cache, and the state directory.
 //!
 //! Everything is decided from the environment and the text of `/etc/passwd`. Only what nobody named
 //! depends on the home as it is: a home that may not be entered, as under `docker run -u 1000` with

@@ -56,7 +56,7 @@ fn when_the_codes_are_used_up_it_says_when_to_come_again() {
     );
     let error = cache.ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), soon).unwrap_err();
     assert!(error.what.ends_with("try again at 12:00:35 UTC"));
-    assert_eq!(claim(&cache, 10).unwrap(), (3, 25), "nothing was claimed in vain");
+    assert_eq!(claim(&cache, 10).unwrap(), (3, 25), "a failed claim uses no step");
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn where_there_is_a_place_every_claim_is_recorded_or_is_none() {
     std::os::unix::fs::symlink("nowhere", &lock).unwrap();
     assert_eq!(claims(here).unwrap_err().class, Class::Aws);
     fs::remove_file(&lock).unwrap();
-    assert_eq!(claims(here).unwrap(), (0, true), "nothing was claimed in vain");
+    assert_eq!(claims(here).unwrap(), (0, true), "a failed claim uses no step");
 }
 
 #[test]
