@@ -206,6 +206,21 @@ fn on_a_terminal_a_person_is_asked_before_another_key_is_replaced() {
 }
 
 #[test]
+fn a_key_that_another_process_stores_meanwhile_is_not_replaced() {
+    let test = vault();
+    let mut pty = test.command(["add", "prod"]).pty();
+    pty.expect("Enter Access Key ID: ", SOON);
+    let test = test.stored("prod", OTHER_ID, OTHER_SECRET);
+    pty.send(ACCESS_KEY_ID);
+    pty.expect("Enter Secret Access Key: ", SOON);
+    pty.send(SECRET_ACCESS_KEY);
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 6);
+    assert!(screen.contains(&format!("vault: error: t{TWO_IDS}\n")), "{screen}");
+    stored(&test, OTHER_ID, OTHER_SECRET);
+}
+
+#[test]
 fn as_aws_vault_another_key_is_replaced_with_a_warning() {
     let test = vault().stored("prod", OTHER_ID, OTHER_SECRET).on_path("aws-vault");
     let add = test.command(["add", "prod", "--env"]).program("aws-vault");

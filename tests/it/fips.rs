@@ -3,7 +3,7 @@
 
 use crate::support::builder::Test;
 use crate::support::scene::log;
-use crate::support::standin::StandIn;
+use crate::support::standin::{Fault, StandIn};
 use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
 const CONFIG: &str = "\
@@ -129,8 +129,14 @@ fn a_host_that_cannot_be_reached_by_its_name_is_said_to_be_a_fips_one() {
             ),
         )
         .run();
-    let asked = asked.recv().expect("a request").to_lowercase();
-    assert!(asked.starts_with("connect sts-fips.us-west-2.amazonaws.com:443 "), "{asked}");
+    let first = || asked.recv().expect("a request").to_lowercase();
+    let request = first();
+    assert!(request.starts_with("connect sts-fips.us-west-2.amazonaws.com:443 "), "{request}");
+
+    let login = test().env("HTTPS_PROXY", format!("http://{proxy}"));
+    let output = login.command(["sso", "login", "officer"]).expect_status(9).run();
+    let hint = "vault: hint: IAM Identity Center may have no FIPS endpoint in this region;";
+    assert!(output.stderr.contains(hint), "{}", output.stderr);
 }
 
 #[test]
@@ -143,6 +149,14 @@ fn a_named_endpoint_wins_and_that_is_said_once() {
     assert_eq!(log(&standin), "GetSessionToken by key duration=28800: ok\n");
     let output = test.command(["explain", "fips"]).expect_stderr("").run();
     assert_eq!(output.stdout.matches("outranks").count(), 1, "{}", output.stdout);
+
+    // Where there is no plan.
+    standin.fail_always(Some(Fault::AccessDenied));
+    let test = test.env("AWS_ENDPOINT_URL_IAM", standin.endpoint());
+    for words in [&["mfa", "enroll", "fips"][..], &["rotate", "fips"]] {
+        let output = test.command(words).any_status().run();
+        assert_eq!(output.stderr.matches("outranks").count(), 1, "{}", output.stderr);
+    }
 }
 
 #[test]
@@ -184,4 +198,70 @@ fn the_console_has_no_fips_endpoint() {
              vault: hint: use_fips_endpoint asks for one; AWS_USE_FIPS_ENDPOINT=false goes without\n",
         )
         .run();
+}
+
+/// Prints the host of one call of each service, for each region and variant, as `vault explain` has them.
+const HOSTS: &str = r#"
+import json, sys
+from urllib.parse import urlsplit
+from botocore.config import Config
+from botocore.session import Session
+
+class Stop(Exception):
+    pass
+
+def stop(request, **_):
+    raise Stop(urlsplit(request.url).netloc)
+
+CALLS = [
+    ("sts", "get_caller_identity", {}),
+    ("sso", "get_role_credentials", dict(roleName="a", accountId="1" * 12, accessToken="x")),
+    ("sso-oidc", "register_client", dict(clientName="a", clientType="public")),
+]
+found = {}
+for profile in sys.argv[1:]:
+    region, fips, dual = profile.split("/")
+    variant = Config(use_fips_endpoint=fips == "true", use_dualstack_endpoint=dual == "true")
+    hosts = found[profile] = {}
+    for service, call, words in CALLS:
+        session = Session()
+        session.set_credentials("AKIAIOSFODNN7EXAMPLE", "x")
+        client = session.create_client(service, region_name=region, config=variant)
+        client.meta.events.register("before-send", stop)
+        try:
+            getattr(client, call)(**words)
+        except Stop as host:
+            hosts[service.replace("-", "_")] = f"{host}:443"
+json.dump(found, sys.stdout)
+"#;
+
+#[test]
+#[ignore = "needs botocore (see .ci/run)"]
+fn botocore_asks_the_same_hosts() {
+    let mut config = String::new();
+    let mut profiles = Vec::new();
+    for region in ["us-east-1", "eu-central-1", "us-gov-west-1", "us-gov-east-1", "cn-north-1"] {
+        for (fips, dual) in [("true", "false"), ("false", "true"), ("true", "true")] {
+            let name = format!("{region}/{fips}/{dual}");
+            config += &format!(
+                "[profile {name}]\nregion = {region}\nsso_region = {region}\n\
+                 sso_start_url = https://example.awsapps.com/start\nsso_account_id = 123456789012\n\
+                 sso_role_name = a\nuse_fips_endpoint = {fips}\nuse_dualstack_endpoint = {dual}\n\
+                 [profile {name}/role]\nsource_profile = {name}\nregion = {region}\n\
+                 role_arn = arn:aws:iam::123456789012:role/a\nuse_fips_endpoint = {fips}\n\
+                 use_dualstack_endpoint = {dual}\n"
+            );
+            profiles.push(name);
+        }
+    }
+    let test = Test::new().vault_with("demo").config(&config);
+    let python = test.command(["-c", HOSTS]).args(&profiles).program("python3");
+    let theirs: serde_json::Value =
+        serde_json::from_slice(&python.expect_stderr("").run().raw_stdout).expect("JSON");
+    for name in &profiles {
+        let explain = test.command(["explain", "--json"]).arg(format!("{name}/role"));
+        let ours: serde_json::Value =
+            serde_json::from_slice(&explain.expect_stderr("").run().raw_stdout).expect("JSON");
+        assert_eq!(ours["hosts"], theirs[name], "{name}");
+    }
 }

@@ -339,3 +339,87 @@ fn a_credential_process_that_an_sdk_never_reaches_is_pointed_at() {
     }
     assert_eq!(output.stdout.matches("never start").count(), 3, "{}", output.stdout);
 }
+
+/// Prints who gives the credentials of each profile, without asking them, or the end of those that a
+/// program gives.
+const PROVIDERS: &str = r#"
+import sys
+from datetime import timezone
+from botocore.session import Session
+
+for profile in sys.argv[1:]:
+    try:
+        given = Session(profile=profile).get_credentials()
+        end = getattr(given, "_expiry_time", None)
+        # As before each call, where the end is compared with the clock.
+        end and given.get_frozen_credentials()
+        end = end and end.astimezone(timezone.utc).strftime(" %Y-%m-%dT%H:%M:%SZ")
+        print(profile, given.method + (end or ""))
+    except Exception as error:
+        print(profile, "refused")
+"#;
+
+#[test]
+#[ignore = "needs botocore (see .ci/run)"]
+fn botocore_takes_the_same_before_a_credential_process() {
+    let process = "credential_process = cat key.json";
+    let config = format!(
+        "[profile plain]\n{process}\n\
+         [profile role]\nsource_profile = plain\nrole_arn = arn:aws:iam::{ACCOUNT}:role/a\n{process}\n\
+         [profile person]\nsso_start_url = https://example.awsapps.com/start\nsso_region = us-east-1\n\
+         sso_account_id = {ACCOUNT}\nsso_role_name = ReadOnly\n{process}\n\
+         [profile clear]\n{process}\n\
+         [profile own]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = x\n{process}\n"
+    );
+    let keys = format!("[clear]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = x\n");
+    let test =
+        Test::new().config(&config).aws_credentials(&keys).file("key.json", answer(""), 0o600);
+    let python = test.command(["-c", PROVIDERS, "plain", "role", "person", "clear", "own"]);
+    python
+        .program("python3")
+        .expect_stdout(
+            "plain custom-process\nrole assume-role\nperson sso\nclear shared-credentials-file\n\
+             own custom-process\n",
+        )
+        .expect_stderr("")
+        .run();
+}
+
+#[test]
+#[ignore = "needs botocore (see .ci/run)"]
+fn botocore_reads_the_same_expiration() {
+    let ends = [
+        "2099-01-31T12:00:00Z",
+        "2099-01-31T12:00:00+0000",
+        "2099-01-31T12:00:00UTC",
+        "2099-01-31 12:00:00 UTC",
+        "2099-01-31 12:00:00.5+00:00",
+        "2099-01-31 14:00:00 +0200",
+        "2099-01-31T12:00:00-04",
+        // The first cannot be compared with a clock.
+        "2099-01-31T12:00:00",
+        "soon",
+    ];
+    let mut test = Test::new();
+    let mut config = String::new();
+    let names: Vec<_> = (0..ends.len()).map(|n| format!("p{n}")).collect();
+    for (name, end) in names.iter().zip(ends) {
+        let more = format!(r#", "SessionToken": "t", "Expiration": "{end}""#);
+        test = test.file(&format!("{name}.json"), answer(&more), 0o600);
+        config += &format!("[profile {name}]\ncredential_process = cat {name}.json\n");
+    }
+    let test = test.config(&config);
+    let python = test.command(["-c", PROVIDERS]).args(&names).program("python3");
+    let theirs = python.expect_stderr("").run().stdout;
+    let mut ours = String::new();
+    for name in &names {
+        let output = test.command(["exec", "--json"]).arg(name).any_status().run();
+        let json: serde_json::Value = serde_json::from_str(&output.stdout).unwrap_or_default();
+        ours += &match json["Expiration"].as_str() {
+            Some(end) => format!("{name} custom-process {end}\n"),
+            None => format!("{name} refused\n"),
+        };
+    }
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.matches("refused").count(), 2, "{ours}");
+}
