@@ -10,12 +10,15 @@ use super::CredentialOptions;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     vault serve --profile prod --token-file /run/vault/token\n  \
+    vault serve --profile prod --imds 127.0.0.1:9912\n  \
     vault serve --check\n\n\
     For a client beside it:\n  \
     AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials/prod\n  \
     AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/vault/token\n\n\
     Older clients (boto3 before 1.29, AWS CLI 2.9) read the token only from a variable:\n  \
     AWS_CONTAINER_AUTHORIZATION_TOKEN=$(cat /run/vault/token)\n\n\
+    For a client of --imds:\n  \
+    AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9912\n\n\
     GET /health says without a token whether it is ready. SIGTERM and SIGINT end it, with 0.")]
 pub struct Serve {
     /// A profile to serve, at /credentials/NAME (repeatable)
@@ -35,6 +38,15 @@ pub struct Serve {
     /// The mode of that file: 0600, or 0640, 0440 for a group
     #[arg(long, value_name = "MODE", overrides_with = "token_mode", default_value = "0600")]
     pub token_mode: String,
+    /// Stand in for an EC2 instance's metadata service (IMDSv2) at this IPv4 address, too, with the
+    /// credentials of the first --profile, for clients that ask nowhere else. Whoever reaches it gets
+    /// them: it must be a loopback address, or 169.254.169.254 in a container's own network. Then
+    /// --token-file may be left out
+    #[arg(long, value_name = "ADDRESS:PORT", overrides_with = "imds")]
+    pub imds: Option<String>,
+    /// Answer version 1 of the metadata service as well, which takes no session token
+    #[arg(long, requires = "imds", overrides_with = "imds_v1")]
+    pub imds_v1: bool,
     /// Tell readiness on a Unix socket too, to this user and root
     #[arg(long, value_name = "SOCKET", overrides_with = "health_socket")]
     pub health_socket: Option<PathBuf>,

@@ -1,5 +1,7 @@
 //! `serve`: credentials over HTTP for a whole container or pod.
 
+mod imds;
+
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -13,7 +15,7 @@ use crate::exec;
 use crate::file;
 use crate::name::ProfileName;
 use crate::report;
-use crate::server::{self, Server};
+use crate::server::{self, Server, Source};
 
 /// Where it listens if nobody says where.
 const DEFAULT: &str = "127.0.0.1:9911";
@@ -27,27 +29,23 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
         return check(args, address);
     }
     let mode = token_mode(&args.token_mode)?;
-    let token_file = args.token_file.as_deref().ok_or_else(|| {
-        Error::usage("--token-file is missing").hint("clients read the token from that file")
-    })?;
+    let token_file = args.token_file.as_deref();
+    if token_file.is_none() && args.imds.is_none() {
+        return Err(
+            Error::usage("--token-file is missing").hint("clients read the token from that file")
+        );
+    }
     refuse_strangers(args, address)?;
-    refuse_open_directory(token_file)?;
-    let mut names = Vec::new();
-    for word in &args.profile {
-        let name = context.profile_name(Some(word))?;
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    if names.is_empty() {
-        names.push(context.profile_name(None)?);
-    }
+    token_file.map_or(Ok(()), refuse_open_directory)?;
+    let names = names(args, context)?;
     // Before AWS is asked, and codes are spent.
-    let mut server = Server::bind(address).map_err(|error| not_bound(&address, &error))?;
+    let mut server =
+        Server::bind(address).map_err(|error| not_bound(&address, &error, "--listen"))?;
+    let imds = bind_imds(args, &mut server, context)?;
     if let Some(path) = &args.health_socket {
         bind_local(&mut server, path)?;
     }
-    let ended = serve(args, &names, server, token_file, mode, context);
+    let ended = serve(args, &names, server, token_file, mode, imds, context);
     if let Some(path) = &args.health_socket {
         let _ = std::fs::remove_file(path);
     }
@@ -58,34 +56,19 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
 fn serve(
     args: &Serve,
     names: &[ProfileName],
-    server: Server,
-    token_file: &Path,
+    mut server: Server,
+    token_file: Option<&Path>,
     mode: u32,
+    imds: Option<SocketAddr>,
     context: &Context,
 ) -> Result<u8> {
     let (serving, first) = Serving::start("serve", names, &args.options, context)?;
     let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
     let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
-    write_token(token_file, &server, mode)?;
-    let written = identity(token_file);
-    if !address(args, context)?.ip().is_loopback() {
-        context.reporter.warn(format!(
-            "{} can be reached by others: the token alone guards the credentials, and both \
-             cross that network in the clear",
-            server.address()
-        ));
-    }
+    server.set_region(serving.region().map(str::to_owned));
+    let token = token_file.map(|path| WrittenToken::write(path, &server, mode)).transpose()?;
     let sources = serving.sources(first);
-    for source in &sources {
-        let url = server.url(&source.name);
-        context.reporter.note(format!("vault: serving {} at {url}", source.name));
-    }
-    let remove_token = || {
-        // A server that was started meanwhile may have put its own there.
-        if written.is_some() && identity(token_file) == written {
-            let _ = std::fs::remove_file(token_file);
-        }
-    };
+    announce(&sources, &server, imds, context);
     let log = serving::log(context, false);
     let served = server.run(sources, context.clock, &log, || {
         let code = match ending.wait() {
@@ -95,14 +78,36 @@ fn serve(
                 1
             }
         };
-        remove_token();
+        token.iter().for_each(WrittenToken::remove);
         if let Some(path) = &args.health_socket {
             let _ = std::fs::remove_file(path);
         }
         code
     });
-    remove_token();
+    token.iter().for_each(WrittenToken::remove);
     match served? {}
+}
+
+/// Says what is served where, and to whom.
+fn announce(sources: &[Source], server: &Server, imds: Option<SocketAddr>, context: &Context) {
+    if !server.address().ip().is_loopback() {
+        context.reporter.warn(format!(
+            "{} can be reached by others: the token alone guards the credentials, and both cross that \
+             network in the clear",
+            server.address()
+        ));
+    }
+    if let (Some(imds), Some(source)) = (imds, sources.first()) {
+        context.reporter.warn(format!(
+            "every process that reaches http://{imds} gets the credentials of profile {} there: a \
+             metadata service knows no token of vault's",
+            source.name
+        ));
+    }
+    for source in sources {
+        let url = server.url(&source.name);
+        context.reporter.note(format!("vault: serving {} at {url}", source.name));
+    }
 }
 
 fn address(args: &Serve, context: &Context) -> Result<SocketAddr> {
@@ -152,11 +157,34 @@ fn refuse_strangers(args: &Serve, address: SocketAddr) -> Result<()> {
     Ok(())
 }
 
-fn not_bound(address: &SocketAddr, error: &io::Error) -> Error {
+fn names(args: &Serve, context: &Context) -> Result<Vec<ProfileName>> {
+    let mut names = Vec::new();
+    for word in &args.profile {
+        let name = context.profile_name(Some(word))?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    if names.is_empty() {
+        names.push(context.profile_name(None)?);
+    }
+    Ok(names)
+}
+
+/// The stand-in for an instance's metadata service, where one was asked for; where it listens.
+fn bind_imds(args: &Serve, server: &mut Server, context: &Context) -> Result<Option<SocketAddr>> {
+    let Some(text) = &args.imds else { return Ok(None) };
+    let address = imds::address(text)?;
+    imds::refuse_beside_a_real_one(address, context.env)?;
+    let bound = server.bind_imds(address, args.imds_v1);
+    bound.map(Some).map_err(|error| not_bound(&address, &error, "--imds"))
+}
+
+fn not_bound(address: &SocketAddr, error: &io::Error, flag: &str) -> Error {
     let what = format!("cannot listen on {address}: {}", os_text(error));
     match error.kind() {
         ErrorKind::AddrInUse => {
-            Error::busy(what).hint("another program does; name another port by --listen")
+            Error::busy(what).hint(format!("another program does; name another port by {flag}"))
         }
         ErrorKind::PermissionDenied => Error::refused(what).hint("ports below 1024 are root's"),
         _ => Error::other(what),
@@ -200,12 +228,29 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.symlink_metadata().ok().map(|about| (about.dev(), about.ino()))
 }
 
-/// Clients wait for it, so it comes last; and none finds half of it.
-fn write_token(path: &Path, server: &Server, mode: u32) -> Result<()> {
-    let token = server.token().expose().as_bytes();
-    file::replace_quickly_as(path, token, mode).map_err(|error| {
-        Error::other(format!("cannot write the token to {}: {}", path.display(), os_text(&error)))
-    })
+/// The token's file, as this server wrote it.
+struct WrittenToken<'a> {
+    path: &'a Path,
+    identity: Option<(u64, u64)>,
+}
+
+impl<'a> WrittenToken<'a> {
+    /// Clients wait for it, so it comes last; and none finds half of it.
+    fn write(path: &'a Path, server: &Server, mode: u32) -> Result<Self> {
+        let token = server.token().expose().as_bytes();
+        file::replace_quickly_as(path, token, mode).map_err(|error| {
+            let path = path.display();
+            Error::other(format!("cannot write the token to {path}: {}", os_text(&error)))
+        })?;
+        Ok(Self { path, identity: identity(path) })
+    }
+
+    /// A server that was started meanwhile may have put its own there, which stays.
+    fn remove(&self) {
+        if self.identity.is_some() && identity(self.path) == self.identity {
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
 }
 
 fn check(args: &Serve, address: SocketAddr) -> Result<u8> {

@@ -22,6 +22,7 @@ use tokio::task::AbortHandle;
 
 use super::answers::{Answers, Found};
 use super::connections::{Connections, Mark, capacity};
+use super::imds::{Imds, Reply, TTL};
 use super::request::{Asked, Refusal, Rules};
 use super::{Event, Log};
 use crate::clock::Clock;
@@ -46,12 +47,30 @@ pub(super) struct Sockets {
     runtime: Runtime,
     tcp: TcpListener,
     local: Option<UnixListener>,
+    imds: Option<TcpListener>,
+}
+
+/// What is served, by each of the sockets.
+pub(super) struct All {
+    pub(super) answers: Arc<Answers>,
+    pub(super) rules: Rules,
+    pub(super) imds: Option<Arc<Imds>>,
+}
+
+/// The socket that a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// The one for clients that have the token.
+    Container,
+    /// The Unix socket, which tells readiness.
+    Local,
+    /// The one that stands for an instance's metadata service.
+    Instance,
 }
 
 /// All that a request is answered from.
 struct ServerState {
-    answers: Arc<Answers>,
-    rules: Rules,
+    all: All,
     clock: Clock,
     connections: Connections<AbortHandle>,
     refused: Refused,
@@ -61,16 +80,19 @@ struct ServerState {
 impl Sockets {
     pub(super) fn bind(address: SocketAddr) -> io::Result<(Self, SocketAddr)> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let tcp = {
-            let _inside = runtime.enter();
-            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-            // A server that is started again finds its port free at once.
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket.listen(BACKLOG)?
-        };
+        let tcp = listen(&runtime, address)?;
         let address = tcp.local_addr()?;
-        Ok((Self { runtime, tcp, local: None }, address))
+        Ok((Self { runtime, tcp, local: None, imds: None }, address))
+    }
+
+    /// Listens as an instance's metadata service too; where it does. Packets go one hop far, as EC2's
+    /// do unless told otherwise, so that no router carries an answer elsewhere.
+    pub(super) fn bind_imds(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let tcp = listen(&self.runtime, address)?;
+        tcp.set_ttl(1)?;
+        let address = tcp.local_addr()?;
+        self.imds = Some(tcp);
+        Ok(address)
     }
 
     /// Listens on a Unix socket too, where only readiness is told, to this user and root.
@@ -81,27 +103,39 @@ impl Sockets {
     }
 
     /// Serves for ever.
-    pub(super) fn serve(self, answers: Arc<Answers>, rules: Rules, clock: Clock, log: Log) {
+    pub(super) fn serve(self, all: All, clock: Clock, log: Log) {
         let connections = Connections::new(capacity(os::open_files()));
         let refused = Refused::default();
-        let state = Arc::new(ServerState { answers, rules, clock, connections, refused, log });
-        let Self { runtime, tcp, local } = self;
+        let state = Arc::new(ServerState { all, clock, connections, refused, log });
+        let Self { runtime, tcp, local, imds } = self;
         if let Some(local) = local {
             runtime.spawn(accept_local(Arc::clone(&state), local));
         }
+        if let Some(imds) = imds {
+            runtime.spawn(accept(Arc::clone(&state), imds, Door::Instance));
+        }
         // A task among the others: what block_on polls itself comes round oftener than they do.
-        let accepting = runtime.spawn(accept(state, tcp));
+        let accepting = runtime.spawn(accept(state, tcp, Door::Container));
         let _ = runtime.block_on(accepting);
     }
 }
 
-async fn accept(state: Arc<ServerState>, listener: TcpListener) {
+fn listen(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
+    let _inside = runtime.enter();
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that is started again finds its port free at once.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn accept(state: Arc<ServerState>, listener: TcpListener, door: Door) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // An answer is one small write; nobody has to wait for a fuller packet.
                 let _ = stream.set_nodelay(true);
-                enter(&state, stream, false).await;
+                enter(&state, stream, door).await;
                 // Those who are in come before those at the door.
                 tokio::task::yield_now().await;
             }
@@ -116,7 +150,7 @@ async fn accept_local(state: Arc<ServerState>, listener: UnixListener) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 if stream.peer_cred().is_ok_and(|peer| [0, own].contains(&peer.uid())) {
-                    enter(&state, stream, true).await;
+                    enter(&state, stream, Door::Local).await;
                 }
             }
             Err(error) => rest_after(&error).await,
@@ -133,7 +167,7 @@ async fn rest_after(error: &io::Error) {
 }
 
 /// Takes a connection in; another one may have to go.
-async fn enter<S>(state: &Arc<ServerState>, stream: S, local: bool)
+async fn enter<S>(state: &Arc<ServerState>, stream: S, door: Door)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -148,7 +182,7 @@ where
     }
     let own = Arc::clone(state);
     let task = tokio::spawn(async move {
-        let served = converse(&own, stream, &mark, local);
+        let served = converse(&own, stream, &mark, door);
         // How a connection ends is the other side's affair.
         let _ = tokio::time::timeout(LIFE, served).await;
         own.connections.leave(number);
@@ -160,13 +194,13 @@ async fn converse<S>(
     state: &Arc<ServerState>,
     stream: S,
     mark: &Mark,
-    local: bool,
+    door: Door,
 ) -> hyper::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(state.answer(&request, mark, local)))
+        std::future::ready(Ok::<_, Infallible>(state.answer(&request, mark, door)))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -183,20 +217,29 @@ impl ServerState {
         &self,
         request: &Request<Incoming>,
         mark: &Mark,
-        local: bool,
+        door: Door,
     ) -> Response<Full<Bytes>> {
-        let judged = self.rules.judge(request, local);
         let now = self.clock.now();
-        match judged {
+        if let (Door::Instance, Some(imds)) = (door, &self.all.imds) {
+            return match imds.answer(request, now) {
+                Ok(Reply::Token(token, life)) => last(text(token.into(), Some(life))),
+                Ok(Reply::Text(body)) => {
+                    self.connections.trust(mark);
+                    text(body, None)
+                }
+                Err(refusal) => self.refuse(refusal),
+            };
+        }
+        match self.all.rules.judge(request, door == Door::Local) {
             Ok(Asked::Credentials(path)) => {
                 self.connections.trust(mark);
-                match self.answers.get(path, now) {
+                match self.all.answers.get(path, now) {
                     Found::Body(body) => json(StatusCode::OK, body),
                     Found::Ended => self.refuse(Refusal::Ended),
                     Found::Nothing => self.refuse(Refusal::Path),
                 }
             }
-            Ok(Asked::Health) if self.answers.ready(now) => {
+            Ok(Asked::Health) if self.all.answers.ready(now) => {
                 last(json(StatusCode::OK, Bytes::from_static(READY)))
             }
             Ok(Asked::Health) => self.refuse(Refusal::Ended),
@@ -228,11 +271,24 @@ fn last(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     response
 }
 
+/// As an instance's metadata service gives it, JSON too; with a token's life in seconds.
+fn text(body: Bytes, life: Option<i64>) -> Response<Full<Bytes>> {
+    let mut response = of_type("text/plain", StatusCode::OK, body);
+    if let Some(life) = life {
+        response.headers_mut().insert(TTL, life.into());
+    }
+    response
+}
+
 fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
+    of_type("application/json", status, body)
+}
+
+fn of_type(kind: &'static str, status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -260,6 +316,17 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_s_packets_go_one_hop_far() {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let (mut sockets, _) = Sockets::bind(any).unwrap();
+        let address = sockets.bind_imds(any).unwrap();
+        let imds = sockets.imds.unwrap();
+        let _client = std::net::TcpStream::connect(address).unwrap();
+        let (stream, _) = sockets.runtime.block_on(imds.accept()).unwrap();
+        assert_eq!((imds.ttl().unwrap(), stream.ttl().unwrap()), (1, 1));
+    }
 
     #[test]
     fn refusals_are_counted_and_said_once_a_minute() {

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `answers` | what is served now, by path |
 //! | `request` | which requests get anything at all |
+//! | `imds` | the same credentials as an EC2 instance's metadata service gives them |
 //! | `connections` | how many there may be, and which one has to go |
 //! | `listen` | the event loop, the one asynchronous part |
 //! | `keeper` | when a session is asked for again |
@@ -16,6 +17,7 @@
 mod answers;
 mod check;
 mod connections;
+mod imds;
 mod keeper;
 mod listen;
 mod request;
@@ -32,8 +34,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use zeroize::Zeroizing;
 
 use self::answers::Answers;
+use self::imds::Imds;
 use self::keeper::Keeper;
-use self::listen::Sockets;
+use self::listen::{All, Sockets};
 use self::request::Rules;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
@@ -96,6 +99,14 @@ pub struct Server {
     sockets: Sockets,
     address: SocketAddr,
     token: Secret,
+    instance: Option<Instance>,
+}
+
+/// What an instance metadata service needs to know.
+struct Instance {
+    address: SocketAddr,
+    v1: bool,
+    region: Option<String>,
 }
 
 impl Server {
@@ -109,7 +120,7 @@ impl Server {
         getrandom::getrandom(&mut *random)?;
         let token = Secret::new(BASE64.encode(*random));
         let (sockets, address) = Sockets::bind(address)?;
-        Ok(Self { sockets, address, token })
+        Ok(Self { sockets, address, token, instance: None })
     }
 
     /// Tells readiness on a Unix socket too, to processes of this user and of root. The file must not
@@ -119,6 +130,25 @@ impl Server {
     /// What the system says.
     pub fn bind_local(&mut self, path: &Path) -> io::Result<()> {
         self.sockets.bind_local(path)
+    }
+
+    /// Stands in for an EC2 instance's metadata service at this address, too: whoever reaches it gets
+    /// the credentials of the first source, without the server's token. `v1`: also without the session
+    /// token of version 2. It gives where it listens.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind_imds(&mut self, address: SocketAddr, v1: bool) -> io::Result<SocketAddr> {
+        let address = self.sockets.bind_imds(address)?;
+        self.instance = Some(Instance { address, v1, region: None });
+        Ok(address)
+    }
+
+    /// The region that the metadata service tells; without one it tells none.
+    pub fn set_region(&mut self, region: Option<String>) {
+        if let Some(instance) = &mut self.instance {
+            instance.region = region;
+        }
     }
 
     /// Where it listens.
@@ -140,9 +170,9 @@ impl Server {
     /// process with its answer: a renewal that waits for AWS could not be called off otherwise.
     ///
     /// # Errors
-    /// No thread to be had; `meanwhile` was not called.
+    /// No thread or no randomness from the system; `meanwhile` was not called.
     pub fn run(
-        self,
+        mut self,
         sources: Vec<Source<'_>>,
         clock: Clock,
         log: &Log,
@@ -150,14 +180,22 @@ impl Server {
     ) -> Result<std::convert::Infallible> {
         let first = sources.iter().map(|source| (source.name.as_str(), &source.first));
         let answers = Arc::new(Answers::new(first));
+        let imds = self.imds(sources.first(), clock.now())?.map(Arc::new);
         let rules = Rules::new(self.address, self.token);
         let sockets = self.sockets;
-        let (ours, log_too) = (Arc::clone(&answers), Arc::clone(log));
+        let all = All { answers: Arc::clone(&answers), rules, imds: imds.clone() };
+        let log_too = Arc::clone(log);
         std::thread::Builder::new()
             .name("server".to_owned())
-            .spawn(move || sockets.serve(ours, rules, clock, log_too))
+            .spawn(move || sockets.serve(all, clock, log_too))
             .map_err(no_thread)?;
-        let answers = &*answers;
+        let serve = |at: usize, credentials: &Credentials| {
+            answers.replace(at, credentials);
+            if let Some(imds) = imds.as_ref().filter(|_| at == 0) {
+                imds.replace(credentials, clock.now());
+            }
+        };
+        let serve = &serve;
         std::thread::scope(|scope| {
             // The scope waits for its threads, and a renewal never ends. So no thread gets its source
             // before all are started; if one cannot be started, the others end without a source.
@@ -165,7 +203,7 @@ impl Server {
                 let (give, take) = mpsc::channel();
                 let renewal = move || {
                     if let Ok(source) = take.recv() {
-                        keep(source, clock, log, &|credentials| answers.replace(at, credentials));
+                        keep(source, clock, log, &|credentials| serve(at, credentials));
                     }
                 };
                 let builder = std::thread::Builder::new().name("renewal".to_owned());
@@ -178,6 +216,16 @@ impl Server {
             }
             std::process::exit(i32::from(meanwhile()))
         })
+    }
+}
+
+impl Server {
+    /// The metadata service that was asked for, with the first source's credentials.
+    fn imds(&mut self, first: Option<&Source<'_>>, now: Timestamp) -> Result<Option<Imds>> {
+        let (Some(instance), Some(source)) = (self.instance.take(), first) else { return Ok(None) };
+        let Instance { address, v1, region } = instance;
+        let made = Imds::new(address, v1, &source.name, region, &source.first, now);
+        made.map(Some).map_err(|_| Error::other("no randomness can be had from the system"))
     }
 }
 

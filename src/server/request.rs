@@ -17,9 +17,12 @@ pub fn path(name: &str) -> String {
 
 /// What a request must have.
 pub(super) struct Rules {
-    hosts: Vec<String>,
+    hosts: Hosts,
     token: Secret,
 }
+
+/// What a server is called in `Host`.
+pub(super) struct Hosts(Vec<String>);
 
 /// What a request that may ask asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +49,10 @@ pub(super) enum Refusal {
     Path,
     /// The credentials have ended, and there are no others.
     Ended,
+    /// An instance's session token is missing or wrong, or has ended.
+    Session,
+    /// An instance's session token was asked for without its life.
+    Life,
 }
 
 impl Refusal {
@@ -54,7 +61,9 @@ impl Refusal {
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Host | Self::Foreign | Self::Token => StatusCode::FORBIDDEN,
-            Self::Body | Self::Target => StatusCode::BAD_REQUEST,
+            Self::Body | Self::Target | Self::Life => StatusCode::BAD_REQUEST,
+            // SDKs get a new one.
+            Self::Session => StatusCode::UNAUTHORIZED,
             Self::Path => StatusCode::NOT_FOUND,
             // SDKs try again.
             Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
@@ -66,6 +75,13 @@ impl Refusal {
         match self {
             Self::Version => ("BadRequest", "only HTTP/1.1 is spoken here"),
             Self::Method => ("MethodNotAllowed", "only GET is answered"),
+            Self::Session => {
+                ("Unauthorized", "the X-aws-ec2-metadata-token header is missing, wrong or too old")
+            }
+            Self::Life => (
+                "BadRequest",
+                "X-aws-ec2-metadata-token-ttl-seconds is missing, or not from 1 to 21600",
+            ),
             Self::Host => ("AccessDenied", "the Host header is not this server's address"),
             Self::Foreign => ("AccessDenied", "it comes from a browser or through a proxy"),
             Self::Body => ("BadRequest", "a request has no body here"),
@@ -80,8 +96,9 @@ impl Refusal {
     }
 }
 
-impl Rules {
-    pub(super) fn new(address: SocketAddr, token: Secret) -> Self {
+impl Hosts {
+    /// The address, or `localhost` where it is a loopback one, with or without the port.
+    pub(super) fn of(address: SocketAddr) -> Self {
         let host = match address.ip() {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
@@ -95,7 +112,46 @@ impl Rules {
         let with_port: Vec<_> =
             hosts.iter().map(|host| format!("{host}:{}", address.port())).collect();
         hosts.extend(with_port);
-        Self { hosts, token }
+        Self(hosts)
+    }
+
+    fn have(&self, host: &[u8]) -> bool {
+        self.0.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(host))
+    }
+}
+
+/// What no server here answers, whatever is asked for: another name in `Host` (where `hosts` are
+/// given), what comes from a browser or through a proxy, a body, and a target that is no plain path.
+pub(super) fn refuse_strange<B>(
+    request: &Request<B>,
+    hosts: Option<&Hosts>,
+) -> Result<(), Refusal> {
+    let headers = request.headers();
+    if request.version() != Version::HTTP_11 {
+        return Err(Refusal::Version);
+    }
+    if let Some(hosts) = hosts
+        && !only(headers, &HOST).is_some_and(|host| hosts.have(host))
+    {
+        return Err(Refusal::Host);
+    }
+    if headers.keys().any(|name| is_foreign(name.as_str())) {
+        return Err(Refusal::Foreign);
+    }
+    let length = headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0");
+    if !length || headers.contains_key(TRANSFER_ENCODING) {
+        return Err(Refusal::Body);
+    }
+    let uri = request.uri();
+    if uri.scheme().is_some() || uri.authority().is_some() || uri.query().is_some() {
+        return Err(Refusal::Target);
+    }
+    Ok(())
+}
+
+impl Rules {
+    pub(super) fn new(address: SocketAddr, token: Secret) -> Self {
+        Self { hosts: Hosts::of(address), token }
     }
 
     /// What is asked for, if it may be. `local`: over the Unix socket, where a Host means nothing and
@@ -105,28 +161,12 @@ impl Rules {
         request: &'a Request<B>,
         local: bool,
     ) -> Result<Asked<'a>, Refusal> {
-        let headers = request.headers();
-        if request.version() != Version::HTTP_11 {
-            return Err(Refusal::Version);
-        }
         let probe = request.method() == Method::HEAD && request.uri().path() == HEALTH;
         if request.method() != Method::GET && !probe {
             return Err(Refusal::Method);
         }
-        if !local && !only(headers, &HOST).is_some_and(|host| self.is_ours(host)) {
-            return Err(Refusal::Host);
-        }
-        if headers.keys().any(|name| is_foreign(name.as_str())) {
-            return Err(Refusal::Foreign);
-        }
-        let length = headers.get_all(CONTENT_LENGTH).iter().all(|length| length == "0");
-        if !length || headers.contains_key(TRANSFER_ENCODING) {
-            return Err(Refusal::Body);
-        }
+        refuse_strange(request, (!local).then_some(&self.hosts))?;
         let uri = request.uri();
-        if uri.scheme().is_some() || uri.authority().is_some() || uri.query().is_some() {
-            return Err(Refusal::Target);
-        }
         if uri.path() == HEALTH {
             return Ok(Asked::Health);
         }
@@ -134,21 +174,20 @@ impl Rules {
             return Err(Refusal::Path);
         }
         // Before the path: which there are is nobody's business without it.
-        match only(headers, &AUTHORIZATION) {
+        match only(request.headers(), &AUTHORIZATION) {
             Some(token) if bool::from(token.ct_eq(self.token.expose().as_bytes())) => {
                 Ok(Asked::Credentials(uri.path()))
             }
             _ => Err(Refusal::Token),
         }
     }
-
-    fn is_ours(&self, host: &[u8]) -> bool {
-        self.hosts.iter().any(|own| own.as_bytes().eq_ignore_ascii_case(host))
-    }
 }
 
 /// The header's value, if it stands there once.
-fn only<'a>(headers: &'a HeaderMap, name: &hyper::header::HeaderName) -> Option<&'a [u8]> {
+pub(super) fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &hyper::header::HeaderName,
+) -> Option<&'a [u8]> {
     let mut all = headers.get_all(name).iter();
     match (all.next(), all.next()) {
         (Some(value), None) => Some(value.as_bytes()),

@@ -39,10 +39,17 @@ struct Knows {
     token_file: bool,
     token_variable: bool,
     credential_process: bool,
+    /// An instance's metadata service at another address than 169.254.169.254.
+    imds: bool,
 }
 
-const fn knows(token_file: bool, token_variable: bool, credential_process: bool) -> Knows {
-    Knows { token_file, token_variable, credential_process }
+const fn knows(
+    token_file: bool,
+    token_variable: bool,
+    credential_process: bool,
+    imds: bool,
+) -> Knows {
+    Knows { token_file, token_variable, credential_process, imds }
 }
 
 const BOTO3: [&str; 3] = [
@@ -95,7 +102,7 @@ const CLIENTS: [Client; 11] = [
         asks: &BOTO3_VERSION,
         lists: &BOTO3,
         module_in: Some("2023"),
-        knows: knows(false, true, true),
+        knows: knows(false, true, true, true),
     },
     Client {
         name: "boto3",
@@ -104,7 +111,7 @@ const CLIENTS: [Client; 11] = [
         asks: &BOTO3_VERSION,
         lists: &BOTO3,
         module_in: Some("2024"),
-        knows: knows(true, true, true),
+        knows: knows(true, true, true, true),
     },
     Client {
         name: "boto3",
@@ -113,7 +120,7 @@ const CLIENTS: [Client; 11] = [
         asks: &BOTO3_VERSION,
         lists: &BOTO3,
         module_in: None,
-        knows: knows(true, true, true),
+        knows: knows(true, true, true, true),
     },
     Client {
         name: "AWS CLI",
@@ -122,7 +129,7 @@ const CLIENTS: [Client; 11] = [
         asks: &AWS_VERSION,
         lists: &AWS,
         module_in: Some("2023"),
-        knows: knows(false, true, true),
+        knows: knows(false, true, true, true),
     },
     Client {
         name: "AWS CLI",
@@ -131,7 +138,7 @@ const CLIENTS: [Client; 11] = [
         asks: &AWS_VERSION,
         lists: &AWS,
         module_in: None,
-        knows: knows(true, true, true),
+        knows: knows(true, true, true, true),
     },
     Client {
         name: "AWS Common Runtime (awscrt)",
@@ -140,7 +147,7 @@ const CLIENTS: [Client; 11] = [
         asks: &["python3", "-c", "import awscrt; print(awscrt.__version__)"],
         lists: &["python3", "-c", AWSCRT],
         module_in: Some("awscrt"),
-        knows: knows(true, true, true),
+        knows: knows(true, true, true, true),
     },
     Client {
         name: "obstore (object_store)",
@@ -149,7 +156,7 @@ const CLIENTS: [Client; 11] = [
         asks: &["python3", "-c", "import obstore; print(obstore.__version__)"],
         lists: &["python3", "-c", OBSTORE],
         module_in: Some("obstore"),
-        knows: knows(true, false, false),
+        knows: knows(true, false, false, true),
     },
     Client {
         name: "rclone",
@@ -158,7 +165,7 @@ const CLIENTS: [Client; 11] = [
         asks: &["/usr/bin/rclone", "version"],
         lists: &["/usr/bin/rclone", "--retries=1", "lsf", RCLONE_FLAGS],
         module_in: None,
-        knows: knows(false, true, true),
+        knows: knows(false, true, true, true),
     },
     Client {
         name: "rclone",
@@ -167,7 +174,7 @@ const CLIENTS: [Client; 11] = [
         asks: &["CLIENTS/tools/bin/rclone", "version"],
         lists: &["CLIENTS/tools/bin/rclone", "--retries=1", "lsf", RCLONE_FLAGS],
         module_in: None,
-        knows: knows(true, true, true),
+        knows: knows(true, true, true, true),
     },
     Client {
         name: "restic",
@@ -176,7 +183,7 @@ const CLIENTS: [Client; 11] = [
         asks: &["/usr/bin/restic", "version"],
         lists: &["/usr/bin/restic", "--repo=s3:ENDPOINT/BUCKET", "init"],
         module_in: None,
-        knows: knows(false, true, false),
+        knows: knows(false, true, false, false),
     },
     Client {
         name: "s5cmd",
@@ -185,7 +192,7 @@ const CLIENTS: [Client; 11] = [
         asks: &["CLIENTS/tools/s5cmd/bin/s5cmd", "version"],
         lists: &["CLIENTS/tools/s5cmd/bin/s5cmd", "--endpoint-url=ENDPOINT", "ls", "s3://BUCKET/"],
         module_in: None,
-        knows: knows(false, true, true),
+        knows: knows(false, true, true, true),
     },
 ];
 
@@ -197,17 +204,19 @@ fn yes(known: bool) -> &'static str {
 fn row(client: &Client) -> String {
     let Client { name, version, knows, .. } = client;
     format!(
-        "| {name} | {version} | {} | {} | {} |",
+        "| {name} | {version} | {} | {} | {} | {} |",
         yes(knows.token_file),
         yes(knows.token_variable),
-        yes(knows.credential_process)
+        yes(knows.credential_process),
+        yes(knows.imds)
     )
 }
 
 #[test]
 fn the_document_has_the_table_of_clients() {
     let rows: Vec<String> = CLIENTS.iter().map(row).collect();
-    let (_, table) = DOCUMENT.split_once("| --- | --- | --- | --- | --- |\n").expect("a table");
+    let (_, table) =
+        DOCUMENT.split_once("| --- | --- | --- | --- | --- | --- |\n").expect("a table");
     let found: Vec<&str> = table.lines().take_while(|line| line.starts_with('|')).collect();
     assert_eq!(found, rows);
 }
@@ -285,8 +294,16 @@ impl Scene {
     }
 }
 
+/// What tells clients where the metadata service is, but for object_store's name the SDKs' own; none: its
+/// address.
+const METADATA: [(&str, Option<&str>); 3] = [
+    ("AWS_EC2_METADATA_DISABLED", Some("false")),
+    ("AWS_EC2_METADATA_SERVICE_ENDPOINT", None),
+    ("AWS_METADATA_ENDPOINT", None),
+];
+
 /// What a client knows, from runs.
-fn find(scene: &Scene, served: &Served, client: &Client, number: usize) -> Knows {
+fn find(scene: &Scene, served: &Served, imds: &str, client: &Client, number: usize) -> Knows {
     let url = format!("http://127.0.0.1:{}/credentials/demo", served.port);
     let token_file = scene.test.home().join("token");
     let bucket = |way: &str| {
@@ -308,6 +325,7 @@ fn find(scene: &Scene, served: &Served, client: &Client, number: usize) -> Knows
         token_file: by("file", &[full, file]),
         token_variable: by("variable", &[full, variable]),
         credential_process: by("process", &[("AWS_PROFILE", Path::new("caller"))]),
+        imds: by("imds", &METADATA.map(|(name, on)| (name, Path::new(on.unwrap_or(imds))))),
     };
     for (how, known) in [("variable", found.token_variable), ("file", found.token_file)] {
         let bucket = bucket(&format!("exec-{how}"));
@@ -330,7 +348,11 @@ fn clients_know_what_the_table_says() {
         env!("CARGO_BIN_EXE_vault")
     );
     let test = test.config(&format!("[profile demo]\n{caller}"));
-    let served = Served::start(&test, &["--profile", "demo"]);
+    let here = test.clone().env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
+    let served = Served::start(&here, &["--profile", "demo", "--imds", "127.0.0.1:0"]);
+    let warning =
+        served.said.iter().find(|line| line.contains("every process")).expect("a warning");
+    let imds = warning.split(' ').find(|word| word.starts_with("http://")).expect("an address");
     let given = standin.issued().remove(0);
     let moto = Moto::start(test.home());
     let scene = Scene { test, moto, given };
@@ -341,7 +363,7 @@ fn clients_know_what_the_table_says() {
         let said = format!("{}{}", version.stdout, version.stderr);
         assert!(said.contains(client.version), "{}: {said}", client.name);
         let start = std::time::Instant::now();
-        let found = find(&scene, &served, client, number);
+        let found = find(&scene, &served, imds, client, number);
         println!("{} {}: {found:?} {:?}", client.name, client.version, start.elapsed());
         if found != client.knows {
             wrong.push(format!("{} {}: {found:?}", client.name, client.version));

@@ -47,7 +47,8 @@ fn every_block_of_commands_is_run_here_or_has_its_reason() {
             "vault rotate prod",
             "vault exec --server prod",
             "vault exec --server --token-by file prod",
-            "vault serve --profile prod",
+            "vault serve --profile prod --token-file",
+            "vault serve --profile prod --imds",
             "vault sso login dev",
             "AWS_WEB_IDENTITY_TOKEN_FILE=token",
             // Run by tests/it/migration.rs.
@@ -306,7 +307,7 @@ fn a_job_that_reads_its_token_from_a_file_gets_one() {
 fn a_container_s_server_says_whether_it_is_ready() {
     let standin = StandIn::demo();
     let home = Test::new().vault_with("prod").standin(&standin).on_path("vault");
-    let script = block("vault serve --profile prod");
+    let script = block("vault serve --profile prod --token-file");
     let [serve, check] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
     let serve = serve.replace("/run/vault/token", "token");
     // A port that was free a moment ago.
@@ -318,6 +319,27 @@ fn a_container_s_server_says_whether_it_is_ready() {
     let said = format!("vault: serving prod at http://127.0.0.1:{port}/credentials/prod\n");
     shell(&home, &script).expect_stdout(said).expect_stderr("").run();
     assert!(!home.home().join("token").exists());
+}
+
+#[test]
+fn a_client_of_an_instance_s_metadata_gets_credentials() {
+    let standin = StandIn::demo();
+    let home = Test::new().vault_with("prod").standin(&standin).on_path("vault");
+    let serve = block("vault serve --profile prod --imds");
+    let serve = serve.trim().replace(":9912", ":0");
+    // Where this runs there may be a real one.
+    let none = "http://127.0.0.1:1";
+    let home = home.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", none);
+    let home = home.env("AWS_VAULT_LISTEN", "127.0.0.1:0");
+    let client = "[profile here]\ncredential_source = Ec2InstanceMetadata\n";
+    let home = home.file("client", client, 0o600);
+    let script = format!(
+        "{serve} 2>said & while ! grep -q serving said; do sleep 0.02; done\n\
+         export AWS_EC2_METADATA_SERVICE_ENDPOINT=$(grep -o 'http://[^ ]*' said | head -n 1)\n\
+         AWS_CONFIG_FILE=client vault exec here -- sh -c 'echo $AWS_VAULT ${{AWS_SESSION_TOKEN:+yes}}'\n\
+         kill $!; wait $!"
+    );
+    shell(&home, &script).expect_stdout("here yes\n").expect_stderr("").run();
 }
 
 #[test]

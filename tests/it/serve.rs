@@ -1,5 +1,6 @@
 //! `serve`: credentials over HTTP, and the commands round it.
 
+mod imds;
 mod many;
 
 use std::io::Write;

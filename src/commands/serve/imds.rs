@@ -1,0 +1,175 @@
+//! `serve --imds`: where a stand-in for an instance's metadata service may listen, and where not.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// Where every client looks for the metadata service of its machine.
+const REAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
+const REAL_PORT: u16 = 80;
+
+/// A real one answers at once, since it is on the machine's own link.
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// What the firmware says of the machine.
+const FIRMWARE: &str = "/sys/class/dmi/id";
+
+/// Machines with a metadata service at that address, by a file of the firmware's and what it holds.
+const CLOUDS: [(&str, &str, &str); 3] = [
+    ("sys_vendor", "Amazon EC2", "EC2"),
+    ("product_name", "Google Compute Engine", "Compute Engine"),
+    ("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", "Azure"),
+];
+
+/// Where `--imds` says to listen: a loopback address, or the real one's, which a container can have in a
+/// network namespace of its own. No other will do, since whoever reaches it gets the credentials.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`] for what is no such address, [`crate::error::Class::Refused`] for one
+/// that others reach.
+pub fn address(text: &str) -> Result<SocketAddr> {
+    let address: SocketAddrV4 = text.parse().map_err(|_| {
+        Error::usage("--imds: not an IPv4 address with a port")
+            .hint("it looks like 127.0.0.1:9912 or 169.254.169.254:80")
+    })?;
+    let ip = *address.ip();
+    if !ip.is_loopback() && ip != REAL {
+        return Err(Error::refused(format!(
+            "--imds: whoever reaches {ip} would get the credentials, since clients of a metadata \
+             service send no token of vault's"
+        ))
+        .hint("listen on a loopback address, or on 169.254.169.254 in a container's own network"));
+    }
+    Ok(address.into())
+}
+
+/// Refuses to stand beside the metadata service of a real machine, whose clients would get other
+/// credentials than those of that machine. `AWS_EC2_METADATA_SERVICE_ENDPOINT` says where that is, as it
+/// says to clients.
+///
+/// # Errors
+/// [`crate::error::Class::Refused`] where there is one.
+pub fn refuse_beside_a_real_one(address: SocketAddr, env: &Env) -> Result<()> {
+    let real = real(address, Path::new(FIRMWARE), env.get("AWS_EC2_METADATA_SERVICE_ENDPOINT"));
+    let Some(found) = real else { return Ok(()) };
+    Err(Error::refused(format!("--imds: this machine has a metadata service: {found}")).hint(
+        "give the instance a role, or hand credentials out by exec --server or serve --token-file",
+    ))
+}
+
+/// What shows that there is a real one.
+fn real(address: SocketAddr, firmware: &Path, endpoint: Option<&str>) -> Option<String> {
+    let is = |(file, value, _): &&(&str, &str, &str)| {
+        std::fs::read_to_string(firmware.join(file)).is_ok_and(|text| text.trim() == *value)
+    };
+    // Where the address is this network namespace's own, a real one cannot be asked; and to a container
+    // it may not answer, by its hop limit.
+    if (address.ip() == REAL || endpoint.is_none())
+        && let Some((_, _, cloud)) = CLOUDS.iter().find(is)
+    {
+        return Some(format!("it is one of {cloud}"));
+    }
+    let there = match endpoint {
+        Some(endpoint) => {
+            endpoint.trim_start_matches("http://").trim_end_matches('/').parse().ok()?
+        }
+        None => SocketAddr::from((REAL, REAL_PORT)),
+    };
+    let answers = there != address && answers(there).unwrap_or(false);
+    answers.then(|| format!("{there} answers"))
+}
+
+/// True if a metadata service is there: it gives a token, or names itself, as EC2's, Google's and Azure's
+/// do. A proxy that takes connections to any address is none.
+fn answers(there: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&there, ANSWER)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    let request = format!(
+        "PUT /latest/api/token HTTP/1.1\r\nHost: {}\r\nX-aws-ec2-metadata-token-ttl-seconds: 1\r\n\
+         Content-Length: 0\r\nConnection: close\r\n\r\n",
+        there.ip()
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut head = [0; 1024];
+    let length = stream.read(&mut head)?;
+    let head = String::from_utf8_lossy(&head[..length]).to_ascii_lowercase();
+    let names = ["\r\nserver: ec2ws", "\r\nserver: imds", "\r\nmetadata-flavor: google"];
+    Ok(head.starts_with("http/1.1 200 ") || names.iter().any(|name| head.contains(name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::error::Class;
+    use crate::file::testing::Directory;
+
+    #[test]
+    fn only_loopback_and_the_real_address_will_do() {
+        for text in ["127.0.0.1:9912", "127.1.2.3:80", "169.254.169.254:80"] {
+            assert_eq!(address(text).unwrap().to_string(), text);
+        }
+        let class = |text: &str| address(text).unwrap_err().class;
+        for text in ["", "127.0.0.1", "localhost:80", "[::1]:80", "[fd00:ec2::254]:80"] {
+            assert_eq!(class(text), Class::Usage, "{text}");
+        }
+        for text in ["0.0.0.0:80", "10.0.0.1:80", "169.254.170.2:80", "169.254.169.253:80"] {
+            assert_eq!(class(text), Class::Refused, "{text}");
+        }
+    }
+
+    /// A service that gives one answer to whatever it is asked.
+    fn answering(answer: &'static str) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let _ = stream.read(&mut [0; 512]);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        there
+    }
+
+    #[test]
+    fn a_metadata_service_gives_a_token_or_names_itself_and_a_proxy_does_neither() {
+        for (answer, is) in [
+            ("HTTP/1.1 200 OK\r\nServer: EC2ws\r\n\r\nx", true),
+            ("HTTP/1.1 403 Forbidden\r\nServer: EC2ws\r\n\r\n", true),
+            ("HTTP/1.1 404 Not Found\r\nMetadata-Flavor: Google\r\n\r\n", true),
+            ("HTTP/1.1 400 Bad Request\r\nServer: IMDS/150.870.65.1854\r\n\r\n", true),
+            ("HTTP/1.1 502 Bad Gateway\r\nServer: squid\r\n\r\n", false),
+            ("HTTP/1.1 403 Forbidden\r\n\r\n", false),
+            ("SSH-2.0-OpenSSH_10.0\r\n", false),
+            ("", false),
+        ] {
+            assert_eq!(answers(answering(answer)).unwrap_or(false), is, "{answer}");
+        }
+    }
+
+    #[test]
+    fn a_real_one_is_known_by_its_answer_and_a_cloud_s_machine_by_its_firmware() {
+        let firmware = Directory::new();
+        let firmware = &*firmware.path;
+        let there = answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        let endpoint = format!("http://{there}/");
+        let [own, local]: [SocketAddr; 2] =
+            ["169.254.169.254:80", "127.0.0.1:9912"].map(|text| text.parse().unwrap());
+        let real = |address| real(address, firmware, Some(&endpoint));
+        assert_eq!(real(local), Some(format!("{there} answers")));
+        assert_eq!(real(there), None, "it is where we are to listen");
+        let real = |address| super::real(address, firmware, Some("http://127.0.0.1:1"));
+        std::fs::write(firmware.join("sys_vendor"), "QEMU\n").unwrap();
+        assert_eq!((real(local), real(own)), (None, None));
+        std::fs::write(firmware.join("sys_vendor"), "Amazon EC2\n").unwrap();
+        assert_eq!(real(own), Some("it is one of EC2".to_owned()));
+        assert_eq!(real(local), None, "where it is said to be, its answer counts");
+        let unsaid = super::real(local, firmware, None);
+        assert_eq!(unsaid, Some("it is one of EC2".to_owned()));
+    }
+}
