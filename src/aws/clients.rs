@@ -1,6 +1,6 @@
 //! The SDK's clients of the services, which are of one shape and of no common trait.
 
-use aws_config::SdkConfig;
+use aws_types::SdkConfig;
 use aws_smithy_types::endpoint::Endpoint;
 use tokio::runtime::Runtime;
 
