@@ -68,78 +68,94 @@ enum Open {
 
 /// Reads a text, which has no byte order mark.
 pub(super) fn parse(text: &str) -> Document {
-    let mut document = Document::default();
-    let mut open = Open::Nothing;
-    let mut indent = 0;
+    let mut reader = Reader { document: Document::default(), open: Open::Nothing, indent: 0 };
     for (at, range) in lines(text).enumerate() {
-        let (number, whole) = (at + 1, text.get(range.clone()).unwrap_or_default());
-        let line = trim(whole);
-        let current = document.sections.last_mut();
-        if line.starts_with(['#', ';']) {
-            continue;
-        }
-        if line.is_empty() {
-            if let (Open::Value, Some(entry)) = (&open, current.and_then(|s| s.entries.last_mut()))
-            {
-                entry.value.push('\n');
-            }
-            continue;
-        }
-        let depth = whole.chars().take_while(|c| is_blank(*c)).count();
-        match (&open, depth > indent) {
-            (Open::Value, true) => {
-                if let Some(entry) = current.and_then(|section| section.entries.last_mut()) {
-                    entry.value.push('\n');
-                    entry.value.push_str(line);
-                    entry.range.end = range.end;
-                    entry.continued = true;
-                }
-                continue;
-            }
-            (Open::Fault, true) => continue,
-            _ => indent = depth,
-        }
-        let fault = Fault { line: number, text: line.to_owned() };
-        if let Some(header) = header(line) {
-            let header = header.to_owned();
-            document.sections.push(Section {
-                header,
-                line: number,
-                range,
-                entries: vec![],
-                faults: vec![],
-            });
-            open = Open::Nothing;
-        } else if line.starts_with('[') && !line.contains(['=', ':', ']']) {
-            // A header without its end: what follows is no part of the section above.
-            let header = line.trim_start_matches('[').to_owned();
-            document.sections.push(Section {
-                header,
-                line: number,
-                range,
-                entries: vec![],
-                faults: vec![fault],
-            });
-            open = Open::Nothing;
-        } else if let Some(section) = current {
-            open = match entry(text, line, number, range) {
-                Some(entry) => {
-                    section.entries.push(entry);
-                    Open::Value
-                }
-                None => {
-                    section.faults.push(fault);
-                    Open::Fault
-                }
-            };
-        } else {
-            document.outside.push(fault);
-        }
+        reader.read(text, at + 1, range);
     }
+    let mut document = reader.document;
     for entry in document.sections.iter_mut().flat_map(|section| &mut section.entries) {
         entry.value.truncate(entry.value.trim_end_matches(is_blank).len());
     }
     document
+}
+
+/// What was read so far.
+struct Reader {
+    document: Document,
+    open: Open,
+    /// Where the last header, setting or fault began.
+    indent: usize,
+}
+
+impl Reader {
+    /// Reads one line.
+    fn read(&mut self, text: &str, number: usize, range: Range<usize>) {
+        let whole = text.get(range.clone()).unwrap_or_default();
+        let line = trim(whole);
+        if line.starts_with(['#', ';']) {
+            return;
+        }
+        let depth = whole.chars().take_while(|c| is_blank(*c)).count();
+        if line.is_empty() || depth > self.indent {
+            match self.open {
+                Open::Value => return self.go_on(line, range),
+                Open::Fault => return,
+                Open::Nothing if line.is_empty() => return,
+                Open::Nothing => {}
+            }
+        }
+        self.indent = depth;
+        if let Some(header) = header(line) {
+            self.section(header, number, range, None);
+        } else if line.starts_with('[') && !line.contains(['=', ':', ']']) {
+            // A header without its end: what follows is no part of the section above.
+            self.section(line.trim_start_matches('['), number, range, Some(line));
+        } else {
+            self.setting(text, line, number, range);
+        }
+    }
+
+    /// More of the last value. A blank line counts only if something follows.
+    fn go_on(&mut self, line: &str, range: Range<usize>) {
+        let section = self.document.sections.last_mut();
+        let Some(entry) = section.and_then(|section| section.entries.last_mut()) else { return };
+        entry.value.push('\n');
+        if !line.is_empty() {
+            entry.value.push_str(line);
+            entry.range.end = range.end;
+            entry.continued = true;
+        }
+    }
+
+    fn section(&mut self, header: &str, line: usize, range: Range<usize>, fault: Option<&str>) {
+        let fault = fault.map(|text| Fault { line, text: text.to_owned() });
+        self.document.sections.push(Section {
+            header: header.to_owned(),
+            line,
+            range,
+            entries: Vec::new(),
+            faults: fault.into_iter().collect(),
+        });
+        self.open = Open::Nothing;
+    }
+
+    fn setting(&mut self, text: &str, line: &str, number: usize, range: Range<usize>) {
+        let fault = || Fault { line: number, text: line.to_owned() };
+        let Some(section) = self.document.sections.last_mut() else {
+            self.document.outside.push(fault());
+            return;
+        };
+        self.open = match entry(text, line, number, range) {
+            Some(entry) => {
+                section.entries.push(entry);
+                Open::Value
+            }
+            None => {
+                section.faults.push(fault());
+                Open::Fault
+            }
+        };
+    }
 }
 
 /// The text between a header's brackets. A comment behind the header may hold a `]` of its own, which

@@ -112,37 +112,13 @@ fn plan_within(
     let durations = Durations::of(env)?;
     let asked = ask.duration.map(Asked::by_flag);
 
-    // The roles, from the base's end. The last is what the plan ends with, on whichever profile.
-    let mut with_role = Vec::new();
-    for link in chain.links.iter().rev().skip(usize::from(chain.end_without_role)) {
-        let own_env = std::ptr::eq(link, asked_for).then_some(env);
-        if let Some(role) = role::of(link, own_env)? {
-            with_role.push((role, link));
-        }
-    }
-    let by_token = matches!(chain.base, Base::WebIdentity(_));
-    let by_login = matches!(chain.base, Base::Sso { .. });
-    if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(end)) =
-        (&chain.base, chain.links.last())
-    {
-        with_role.insert(0, (role::of_web_identity(env, end)?, end));
-    }
-    let mut roles = Vec::with_capacity(with_role.len());
-    let hops = with_role.len();
-    for (at, (role, link)) in with_role.into_iter().enumerate() {
-        let asked = match &asked {
-            Some(asked) if at + 1 == hops => asked.clone(),
-            _ => durations.role(link)?,
-        };
-        roles.push((role, asked.within("a role", ROLE_RANGE)?, link));
-    }
-    if let (Some(asked), 0) = (&asked, hops) {
+    let roles = roles(env, &chain, &durations, asked.as_ref())?;
+    if let (Some(asked), []) = (&asked, roles.as_slice()) {
         asked.within("a session", SESSION_RANGE)?;
     }
 
-    let (mfa, mfa_left_out) = mfa(env, ask, &chain, |link| {
-        roles.iter().any(|(_, _, with_role)| std::ptr::eq(*with_role, link))
-    })?;
+    let (mfa, mfa_left_out) =
+        mfa(env, ask, &chain, |link| roles.iter().any(|hop| std::ptr::eq(hop.link, link)))?;
     if mfa.is_none() && ask.mfa_token_given {
         notes.push(format!(
             "no MFA serial is known for profile \"{}\": the code is not used",
@@ -150,49 +126,18 @@ fn plan_within(
         ));
     }
 
-    let direct = match roles.as_slice() {
-        [] => false,
-        [(_, duration, _)] => mfa.is_none() || *duration > HOUR,
-        _ => mfa.is_none(),
-    };
-    let mut steps = Vec::with_capacity(roles.len() + 1);
-    let mut mfa = mfa;
-    if !ask.no_session && !direct && !by_token && !by_login {
-        // aws-vault's "chained": a key that several profiles source is shared by all, and so is its
-        // session. A profile with a key of its own and no role has one to itself.
-        let asked = match asked {
-            Some(asked) if roles.is_empty() => asked,
-            _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained(),
-            _ => durations.session(),
-        };
-        let duration = asked.within("a session", SESSION_RANGE)?;
-        steps.push(Step::Session { duration, asked: asked.is_asked_for(), mfa: mfa.take() });
-    }
     if roles.is_empty() && ask.duration.is_some() && (ask.no_session || chain.temporary) {
         notes.push("--duration has no effect: the credentials are handed out as they are".into());
     }
-    if let (true, Some(end)) = (by_login, chain.links.last()) {
+    let mut mfa = mfa;
+    let mut steps = Vec::with_capacity(roles.len() + 1);
+    if !ask.no_session {
+        steps.extend(session(&chain, &roles, &mut mfa, &durations, asked)?);
+    }
+    if let (Base::Sso { .. }, Some(end)) = (&chain.base, chain.links.last()) {
         steps.push(sso::role(end)?);
     }
-    for (at, (role, mut duration, link)) in roles.into_iter().enumerate() {
-        if by_token && at == 0 {
-            notes.extend(left_out(&role, link));
-            let Role { arn: role_arn, session_name, .. } = role;
-            steps.push(Step::WebIdentity { role_arn, session_name, duration });
-            continue;
-        }
-        if hops > 1 && duration > HOUR {
-            notes.push(format!(
-                "{} is assumed for 1h, not {}: AWS allows no more where roles are chained",
-                role.arn,
-                show_duration(duration)
-            ));
-            duration = HOUR;
-        }
-        let role = Role { duration, ..role };
-        // AWS takes a code with the key only, so the first call is the one that has it.
-        steps.push(Step::Role { role, mfa: mfa.take() });
-    }
+    assume(&chain, roles, mfa, &mut steps, &mut notes);
 
     let region = sts::region(ask.region.as_deref(), env, asked_for)?;
     let variant = EndpointVariant::of(env, asked_for)?;
@@ -218,6 +163,102 @@ fn plan_within(
         base: chain.base,
     };
     Ok(if chain.temporary { plan.for_temporary_base() } else { plan })
+}
+
+/// A role of a chain.
+struct Hop<'c, 'a> {
+    role: Role,
+    duration: Duration,
+    /// The profile whose role it is.
+    link: &'c Settings<'a>,
+}
+
+/// The roles, from the base's end. The last is what the plan ends with, on whichever profile.
+fn roles<'c, 'a>(
+    env: &Env,
+    chain: &'c Chain<'a>,
+    durations: &Durations,
+    asked: Option<&Asked>,
+) -> Result<Vec<Hop<'c, 'a>>> {
+    let mut with_role = Vec::new();
+    for link in chain.links.iter().rev().skip(usize::from(chain.end_without_role)) {
+        let is_asked_for = chain.links.first().is_some_and(|first| std::ptr::eq(link, first));
+        if let Some(role) = role::of(link, is_asked_for.then_some(env))? {
+            with_role.push((role, link));
+        }
+    }
+    if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(end)) =
+        (&chain.base, chain.links.last())
+    {
+        with_role.insert(0, (role::of_web_identity(env, end)?, end));
+    }
+    let count = with_role.len();
+    let hop = |(at, (role, link)): (usize, (Role, &'c Settings<'a>))| {
+        let asked = match asked {
+            Some(asked) if at + 1 == count => asked.clone(),
+            _ => durations.role(link)?,
+        };
+        Ok(Hop { role, duration: asked.within("a role", ROLE_RANGE)?, link })
+    };
+    with_role.into_iter().enumerate().map(hop).collect()
+}
+
+/// GetSessionToken, where the roles are not asked for with the key itself.
+fn session(
+    chain: &Chain,
+    roles: &[Hop],
+    mfa: &mut Option<Mfa>,
+    durations: &Durations,
+    asked: Option<Asked>,
+) -> Result<Option<Step>> {
+    let direct = match roles {
+        [] => false,
+        [hop] => mfa.is_none() || hop.duration > HOUR,
+        _ => mfa.is_none(),
+    };
+    if direct || matches!(chain.base, Base::WebIdentity(_) | Base::Sso { .. }) {
+        return Ok(None);
+    }
+    // aws-vault's "chained": a key that several profiles source is shared by all, and so is its
+    // session. A profile with a key of its own and no role has one to itself.
+    let asked = match asked {
+        Some(asked) if roles.is_empty() => asked,
+        _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained(),
+        _ => durations.session(),
+    };
+    let duration = asked.within("a session", SESSION_RANGE)?;
+    Ok(Some(Step::Session { duration, asked: asked.is_asked_for(), mfa: mfa.take() }))
+}
+
+/// The calls for the roles.
+fn assume(
+    chain: &Chain,
+    roles: Vec<Hop>,
+    mut mfa: Option<Mfa>,
+    steps: &mut Vec<Step>,
+    notes: &mut Vec<String>,
+) {
+    let by_token = matches!(chain.base, Base::WebIdentity(_));
+    let hops = roles.len();
+    for (at, Hop { role, mut duration, link }) in roles.into_iter().enumerate() {
+        if by_token && at == 0 {
+            notes.extend(left_out(&role, link));
+            let Role { arn: role_arn, session_name, .. } = role;
+            steps.push(Step::WebIdentity { role_arn, session_name, duration });
+            continue;
+        }
+        if hops > 1 && duration > HOUR {
+            notes.push(format!(
+                "{} is assumed for 1h, not {}: AWS allows no more where roles are chained",
+                role.arn,
+                show_duration(duration)
+            ));
+            duration = HOUR;
+        }
+        let role = Role { duration, ..role };
+        // AWS takes a code with the key only, so the first call is the one that has it.
+        steps.push(Step::Role { role, mfa: mfa.take() });
+    }
 }
 
 /// The plan of a base that is this program for another profile.

@@ -9,6 +9,7 @@
 mod botocore;
 mod differences;
 mod grammar;
+mod sent;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -71,9 +72,10 @@ impl Readers {
     }
 
     /// Writes the files.
-    fn read(&mut self, case: &Case) -> (Files, Profiles) {
-        let path =
-            |name: &str, text: &str| -> PathBuf { self.place.file(name, text.as_bytes(), 0o600) };
+    fn read(&mut self, case: &Case, name: &str) -> (Files, Profiles) {
+        let path = |file: &str, text: &str| -> PathBuf {
+            self.place.file(&format!("{name}/{file}"), text.as_bytes(), 0o600)
+        };
         let files = Files {
             config: Some(path("config", &case.config)),
             credentials: Some(path("credentials", &case.credentials)),
@@ -89,10 +91,15 @@ impl Readers {
         case: &Case,
         counts: &mut BTreeMap<&'static str, usize>,
     ) -> Option<String> {
-        let (files, profiles) = self.read(case);
+        let (mended, _) = self.read(&case.mended(), "mended");
+        let (files, profiles) = self.read(case, "whole");
         for name in NAMES {
-            let judge = self.botocore.ask(&files, name);
+            let mut judge = self.botocore.ask(&files, name);
             let ours = ours(&profiles, name);
+            if judge == Answer::Refused("file".to_owned()) {
+                // The profiles whose lines are understood mean what they mean without the others.
+                judge = self.botocore.ask(&mended, name);
+            }
             if same(&judge, &ours) {
                 *counts.entry("no difference").or_default() += 1;
                 continue;

@@ -2,7 +2,8 @@
 
 In: config and credentials (paths), profile, env. Out: refused (a word for why), or region, base (what
 the first call is signed with, or what is handed out) and calls (what STS would be asked, in order).
-Nothing is sent: STS, IAM Identity Center, the host's services and programs are replaced here.
+Nothing is sent: STS, IAM Identity Center, the host's services and programs are replaced here. With
+"sent" in the question, STS is asked, at AWS_ENDPOINT_URL_STS.
 """
 
 import datetime
@@ -15,6 +16,7 @@ import botocore.exceptions as exceptions
 import botocore.session
 
 CALLS = []
+SENT = [False]
 # True while a credential_source is asked: the host is a last resort to botocore otherwise.
 ASKED = [False]
 
@@ -50,7 +52,10 @@ class Sts:
         return self.answer("AssumeRoleWithWebIdentity", asked["WebIdentityToken"], asked)
 
 
-def creator(session, region_name):
+def creator(session, region_name, own=credentials._get_client_creator):
+    if SENT[0]:
+        return own(session, region_name)
+
     def create(*_, aws_access_key_id=None, aws_session_token=None, **__):
         return Sts(named(aws_access_key_id, aws_session_token))
 
@@ -119,6 +124,7 @@ def ask(case):
     os.environ["AWS_CONFIG_FILE"] = case["config"]
     os.environ["AWS_SHARED_CREDENTIALS_FILE"] = case["credentials"]
     CALLS.clear()
+    SENT[0] = case.get("sent", False)
     session = botocore.session.Session(profile=case["profile"])
     region = session.get_config_variable("region")
     resolver = session.get_component("credential_provider")

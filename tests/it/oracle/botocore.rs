@@ -31,17 +31,31 @@ impl Botocore {
         Self { process, to, from }
     }
 
-    /// What botocore makes of a profile.
-    pub fn ask(&mut self, files: &Files, profile: &str) -> Answer {
+    /// Lets botocore ask this STS for the credentials of a profile; gives their access key's id.
+    pub fn send(&mut self, files: &Files, profile: &str, endpoint: &str) -> Option<String> {
+        let answer = self.question(files, profile, Some(endpoint));
+        answer["base"].as_str().map(str::to_owned)
+    }
+
+    fn question(&mut self, files: &Files, profile: &str, endpoint: Option<&str>) -> Value {
+        let sts = endpoint
+            .map(|url| [("AWS_ENDPOINT_URL_STS", url), ("AWS_DEFAULT_REGION", "us-east-1")]);
+        let env = ENV.into_iter().chain(sts.into_iter().flatten());
         let env: serde_json::Map<String, Value> =
-            ENV.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+            env.map(|(name, value)| (name.to_owned(), json!(value))).collect();
         let case = json!({
             "config": files.config, "credentials": files.credentials, "profile": profile, "env": env,
+            "sent": endpoint.is_some(),
         });
         writeln!(self.to, "{case}").expect("a question");
         let mut line = String::new();
         self.from.read_line(&mut line).expect("an answer");
-        let answer: Value = serde_json::from_str(&line).expect("JSON");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    /// What botocore makes of a profile.
+    pub fn ask(&mut self, files: &Files, profile: &str) -> Answer {
+        let answer = self.question(files, profile, None);
         let text = |value: &Value, key: &str| value[key].as_str().map(str::to_owned);
         if let Some(why) = text(&answer, "refused") {
             return Answer::Refused(why);

@@ -22,7 +22,10 @@ pub const DIFFERENCES: [Rule; 9] = [
         what: "a line that is no setting, a repeated header or key, a byte order mark",
         aws: "refuses the file, for every profile",
         vault: "refuses the profile with that line; what is repeated merges, and the last counts",
-        holds: |_, _, _, judge, _| refused(judge).is_some_and(|why| why == "file"),
+        holds: |_, _, _, judge, ours| {
+            refused(judge).is_some_and(|why| why == "file")
+                || refused(ours).is_some_and(|why| why.contains("not understood"))
+        },
     },
     Rule {
         what: "`[ profile NAME ]`, a header with a blank at an end",
@@ -31,6 +34,17 @@ pub const DIFFERENCES: [Rule; 9] = [
         holds: |case, _, _, _, _| {
             let is_it = |line: &str| line.contains("[ ") || line.contains(" ]");
             case.config.split(['\n', '\r']).any(is_it)
+        },
+    },
+    Rule {
+        what: "`[default]` with a region, role_session_name, duration_seconds or another setting",
+        aws: "are its own",
+        vault: "lends them to profiles that lack them, as aws-vault does, but no source of credentials",
+        holds: |_, profiles, _, judge, ours| match (judge, ours) {
+            (Answer::Plan(judge), Answer::Plan(ours)) => {
+                same(&Answer::Plan(judge.clone()), &Answer::Plan(unlent(profiles, judge, ours)))
+            }
+            _ => false,
         },
     },
     Rule {
@@ -60,17 +74,6 @@ pub const DIFFERENCES: [Rule; 9] = [
         vault: "reads the profile that it names, as aws-vault does",
         holds: |_, profiles, name, _, _| {
             chain(profiles, name).any(|at| profiles.get(at, "include_profile").is_some())
-        },
-    },
-    Rule {
-        what: "`[default]` with a region, role_session_name, duration_seconds or another setting",
-        aws: "are its own",
-        vault: "lends them to profiles that lack them, as aws-vault does, but no source of credentials",
-        holds: |_, profiles, _, judge, ours| match (judge, ours) {
-            (Answer::Plan(judge), Answer::Plan(ours)) => {
-                same(&Answer::Plan(judge.clone()), &Answer::Plan(unlent(profiles, judge, ours)))
-            }
-            _ => false,
         },
     },
     Rule {
@@ -164,7 +167,7 @@ fn sendable(plan: &Planned) -> bool {
 fn has_odd_value(profiles: &Profiles, name: &str) -> bool {
     let keys = ["external_id", "role_session_name", "role_arn", "mfa_serial", "duration_seconds"];
     let values = |at| keys.iter().filter_map(move |key| profiles.get(at, key));
-    chain(profiles, name).flat_map(values).any(|value| !fits(value))
+    chain(profiles, name).chain(["default"]).flat_map(values).any(|value| !fits(value))
 }
 
 fn fits(text: &str) -> bool {
@@ -174,7 +177,10 @@ fn fits(text: &str) -> bool {
 /// Our plan without what `[default]` lends.
 fn unlent(profiles: &Profiles, judge: &Planned, ours: &Planned) -> Planned {
     let mut ours = ours.clone();
-    let lent = |key: &str| profiles.get("default", key).map(str::to_owned);
+    let lenders =
+        || std::iter::successors(Some("default"), |at| profiles.get(at, "include_profile"));
+    let lent =
+        |key: &str| lenders().take(8).find_map(|at| profiles.get(at, key)).map(str::to_owned);
     if judge.region.is_none() && ours.region == lent("region") {
         ours.region = None;
     }

@@ -39,6 +39,23 @@ pub struct Case {
     pub credentials: String,
 }
 
+impl Case {
+    /// The case without the lines for which the AWS CLI refuses a file, but those that are repeated.
+    pub fn mended(&self) -> Self {
+        let mend = |text: &str| {
+            let text = text.trim_start_matches('\u{feff}').replace(CUT, "");
+            let lines = text.split_inclusive(['\n', '\r']);
+            lines.filter(|line| !ODD.contains(&line.trim())).collect::<String>()
+        };
+        Self { config: mend(&self.config), credentials: mend(&self.credentials) }
+    }
+}
+
+/// Lines that are no setting of a section.
+const ODD: [&str; 2] = ["before = any", "no setting"];
+/// A header without its end.
+const CUT: &str = "[profile a\nregion = eu-north-1\n";
+
 /// The names that a case may have, and one that none has.
 pub const NAMES: [&str; 7] = ["default", "a", "b", "c", "My Mac", "e,f", "none"];
 
@@ -89,9 +106,9 @@ fn odd(text: &mut String, chance: &mut Chance) {
         0 => *text = text.replace('\n', "\r\n"),
         1 => *text = text.replace('\n', "\r"),
         2 => text.insert(0, '\u{feff}'),
-        3 => text.insert_str(0, "before = any\n"),
-        4 => text.push_str("no setting\n"),
-        5 => text.push_str("[profile a\nregion = eu-north-1\n"),
+        3 => text.insert_str(0, &format!("{}\n", ODD[0])),
+        4 => text.push_str(&format!("{}\n", ODD[1])),
+        5 => text.push_str(CUT),
         6 => text.push_str("[preview]\ncloudfront = true\n[plugins]\n"),
         7 => text.push_str("[a b c]\nregion = eu-north-1\n"),
         _ => {}
