@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use botocore::Botocore;
 use differences::DIFFERENCES;
 use grammar::{Case, Chance, NAMES};
+use vault::clock::Clock;
 use vault::env::Env;
 use vault::profile::{self, Ask, Base, Files, Profiles, Step, Token};
 
@@ -236,10 +237,8 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 #[ignore = "needs python3 with botocore (see .ci/run)"]
 fn files_mean_what_they_mean_to_the_aws_cli() {
-    let seed = number("ORACLE_SEED").unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        now.expect("a clock").as_secs()
-    });
+    let now = u64::try_from(Clock::system().now().0).expect("a clock");
+    let seed = number("ORACLE_SEED").unwrap_or(now);
     let count = number("ORACLE_COUNT").unwrap_or(500);
     println!("ORACLE_SEED={seed} ORACLE_COUNT={count}");
     let (mut readers, mut counts, mut failures) = (Readers::new(), BTreeMap::new(), Vec::new());

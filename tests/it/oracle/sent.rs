@@ -30,6 +30,10 @@ fn shown(call: &Call) -> String {
     format!("{action} {role_arn:?} {external_id:?} {name:?} {outcome}")
 }
 
+fn has_device(text: &str) -> bool {
+    text.to_ascii_lowercase().contains("mfa_serial")
+}
+
 #[test]
 #[ignore = "needs python3 with botocore (see .ci/run)"]
 fn what_is_sent_is_what_the_aws_cli_sends() {
@@ -40,6 +44,10 @@ fn what_is_sent_is_what_the_aws_cli_sends() {
     let mut compared = 0;
     for at in seed.. {
         let case = grammar::case(&mut Chance::new(at));
+        // Nobody is here to give a code.
+        if [&case.config, &case.credentials].iter().any(|text| has_device(text)) {
+            continue;
+        }
         let test = test.clone().config(&case.config).aws_credentials(&case.credentials);
         let path = |name: &str| Some(test.home().join(".aws").join(name));
         let files = Files { config: path("config"), credentials: path("credentials") };
