@@ -10,8 +10,9 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::form::from_file;
 use super::jwe::{self, Fault, Jwe};
-use super::{Content, Item, checked};
+use super::{Content, Item};
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, ReadError};
 use crate::name::ProfileName;
@@ -239,7 +240,7 @@ pub fn content(name: &str, json: &[u8]) -> Content {
         return Content::Skipped("these are temporary credentials".to_owned());
     }
     match (text(&key, "AccessKeyID"), text(&key, "SecretAccessKey")) {
-        (Some(id), Some(secret)) => Content::of(checked(&id, Secret::new(secret))),
+        (Some(id), Some(secret)) => Content::of(from_file(&id, Secret::new(secret))),
         _ => damaged("it has no access key"),
     }
 }
@@ -315,7 +316,7 @@ mod tests {
             (item("ci", &key("")), Class::Damaged),
             (item("prod", "{}"), Class::Damaged),
             (item("prod", "x"), Class::Damaged),
-            (item("prod", &key("").replace(id, "short")), Class::Usage),
+            (item("prod", &key("").replace(id, "sh ort")), Class::Usage),
             ("{\"Key\": \"prod\", \"Data\": \"!\"}".to_owned(), Class::Damaged),
             ("{\"Key\": \"prod\"}".to_owned(), Class::Damaged),
             ("[]".to_owned(), Class::Damaged),

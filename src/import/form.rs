@@ -15,7 +15,8 @@ const SECRET_LENGTH: usize = 40;
 /// temporary credentials, which are worth nothing without their token.
 pub fn checked(id: &str, secret: Secret) -> Result<Credentials> {
     let fits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
-    if !fits(id) || id.len() > 128 {
+    // Quotes are left over from a file that was not understood.
+    if !fits(id) || id.len() > 128 || id.contains(['"', '\'']) {
         return Err(Error::usage(
             "that is not an access key id: 1 to 128 printable characters without blanks, such as AKIA…",
         ));
@@ -33,16 +34,34 @@ pub fn checked(id: &str, secret: Secret) -> Result<Credentials> {
     Ok(Credentials::long_term(id.to_owned(), secret))
 }
 
-/// What makes it unlikely that a key is AWS's (IAM User Guide, "IAM identifiers": an id of 16 to 128
-/// word characters that begins with AKIA), in the words of a warning.
+/// The same for a key out of a file, whose secret must not become an ID, which is shown.
+///
+/// # Errors
+/// As [`checked`]; [`crate::error::Class::Usage`] too where the two are swapped.
+pub(super) fn from_file(id: &str, secret: Secret) -> Result<Credentials> {
+    let key = checked(id, secret)?;
+    if is_swapped(&key) {
+        return Err(Error::usage("access key ID and secret access key are swapped"));
+    }
+    Ok(key)
+}
+
+/// An id of AWS's (IAM User Guide, "IAM identifiers"): 16 to 128 word characters that begin with AKIA; those
+/// that it has given so far have 20.
+fn is_id(text: &str) -> bool {
+    (16..=32).contains(&text.len())
+        && text.starts_with("AKIA")
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn is_swapped(key: &Credentials) -> bool {
+    is_id(key.secret_access_key.expose()) && !is_id(&key.access_key_id)
+}
+
+/// What makes it unlikely that a key is AWS's, in the words of a warning.
 pub fn doubt(key: &Credentials) -> Option<String> {
     let (id, secret) = (key.access_key_id.as_str(), &key.secret_access_key);
-    let is_id = |text: &str| {
-        (16..=32).contains(&text.len())
-            && text.starts_with("AKIA")
-            && text.bytes().all(|b| b.is_ascii_alphanumeric())
-    };
-    if is_id(secret.expose()) && !is_id(id) {
+    if is_swapped(key) {
         return Some(
             "the secret access key looks like an access key ID: were the two swapped?".to_owned(),
         );

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Content, Item, checked};
+use super::form::from_file;
+use super::{Content, Item};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::secret::Secret;
@@ -102,7 +103,7 @@ fn one(json: &Value) -> Result<NamedKey> {
             .ok_or_else(|| bad_json(&format!("no {name} in the JSON")))
     };
     let name = key.get("UserName").and_then(Value::as_str).map(str::to_owned);
-    Ok((name, checked(field("AccessKeyId")?, Secret::new(field("SecretAccessKey")?.to_owned()))?))
+    Ok((name, from_file(field("AccessKeyId")?, Secret::new(field("SecretAccessKey")?.to_owned()))?))
 }
 
 /// Rows below `Access key ID,Secret access key`; older consoles add a user name and more columns.
@@ -123,7 +124,7 @@ fn rows(text: &str) -> Result<Vec<NamedKey>> {
             let value = |at: usize, name: &str| {
                 values.get(at).ok_or_else(|| bad(&format!("no {name:?} in row {}", row + 1)))
             };
-            let key = checked(
+            let key = from_file(
                 value(id, "Access key ID")?,
                 Secret::new(value(secret, "Secret access key")?.clone()),
             )?;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Content, Item, checked};
+use super::form::from_file;
+use super::{Content, Item};
 use crate::credential::Credentials;
 use crate::error::{Class, Result};
 use crate::profile::{self, Files, Profiles, edit};
@@ -36,7 +37,9 @@ fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
         {
             skipped("these are temporary credentials")
         }
-        (Some(id), Some(secret)) => Some(Content::of(checked(id, Secret::new(secret.to_owned())))),
+        (Some(id), Some(secret)) => {
+            Some(Content::of(from_file(id, Secret::new(secret.to_owned()))))
+        }
         _ => skipped("half a key: aws_access_key_id and aws_secret_access_key belong together"),
     }
 }

@@ -71,12 +71,12 @@ fn wrong_ways(vault: &Test) -> Vec<(Test, Vec<String>)> {
         way(vault.clone().stdin(text), "exec --json demo -i -");
         way(
             open.clone()
-                .env("AWS_ACCESS_KEY_ID", format!("{text}!"))
+                .env("AWS_ACCESS_KEY_ID", format!("{text} !"))
                 .env("AWS_SECRET_ACCESS_KEY", text),
             "add other --env",
         );
         way(
-            open.clone().env("AWS_ACCESS_KEY_ID", ID).env("AWS_SECRET_ACCESS_KEY", "x"),
+            open.clone().env("AWS_ACCESS_KEY_ID", ID).env("AWS_SECRET_ACCESS_KEY", "x y"),
             "add other --env",
         );
         // The AWS files hold secrets, and may be anything.
