@@ -6,8 +6,7 @@ use std::sync::Once;
 use std::time::{Duration, Instant};
 
 use super::program::failed;
-use super::run::Request;
-use super::session::CredentialSession;
+use super::session::{CredentialSession, Request};
 use super::token;
 use crate::aws::host;
 use crate::clock::Timestamp;

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::base::Start;
 use super::code::SHORT;
-use super::run::{Request, Run};
-use super::session::CredentialSession;
+use super::run::Run;
+use super::session::{CredentialSession, Request};
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::os;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::base::Start;
 use super::code::Code;
-use super::session::CredentialSession;
+use super::session::{CredentialSession, Request};
 use super::sso::NoCredentials;
 use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
@@ -33,16 +33,6 @@ const OLD_CODE: Duration = Duration::from_secs(15 * 60);
 struct InHand {
     code: Secret,
     since: Instant,
-}
-
-/// What is wanted of one run.
-pub(super) struct Request<'a> {
-    /// A code that was given.
-    pub mfa_token: Option<&'a Secret>,
-    /// No session from before this run.
-    pub refresh: bool,
-    /// The least time that a cached session must have left.
-    pub min_left: Option<Duration>,
 }
 
 /// One run of one plan.

@@ -36,6 +36,16 @@ pub struct Options {
     pub min_left: Option<Duration>,
 }
 
+/// What is wanted of one run.
+pub(super) struct Request<'a> {
+    /// A code that was given.
+    pub mfa_token: Option<&'a Secret>,
+    /// No session from before this run.
+    pub refresh: bool,
+    /// The least time that a cached session must have left.
+    pub min_left: Option<Duration>,
+}
+
 /// What a session is made of.
 pub struct Parts<'a> {
     /// The AWS config and credentials files.
