@@ -279,9 +279,10 @@ pub struct Exec {
     /// the command, with no keys in its environment
     #[arg(short, long, visible_alias = "ecs-server", conflicts_with = "json")]
     pub server: bool,
-    /// How the command of --server gets the server's token
-    #[arg(long, value_name = "HOW", value_enum, requires = "server", overrides_with = "token_by",
-          default_value_t = TokenBy::Variable)]
+    /// How the command of --server gets the server's token: variable, file or both. polars, deltalake and
+    /// other clients of object_store read a file only; it is in memory, and removed at the end
+    #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true, requires = "server",
+          overrides_with = "token_by", default_value_t = TokenBy::Variable)]
     pub token_by: TokenBy,
     #[arg(long, hide = true)]
     pub ec2_server: bool,
@@ -290,12 +291,11 @@ pub struct Exec {
 /// How a command gets the token of its server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TokenBy {
-    /// AWS_CONTAINER_AUTHORIZATION_TOKEN, which nearly all clients read
+    /// AWS_CONTAINER_AUTHORIZATION_TOKEN
     Variable,
-    /// AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE, the only one that polars, deltalake and other clients of
-    /// object_store read: a file of this user alone, in memory, removed at the end
+    /// AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE
     File,
-    /// Both, for a command that starts clients of both kinds
+    /// Both variables
     Both,
 }
 
