@@ -357,6 +357,22 @@ fn plaintext_keys_are_taken_without_any_vault() {
 }
 
 #[test]
+fn a_session_token_under_boto_s_old_name_is_handed_on() {
+    let key = format!(
+        "[p]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\naws_security_token = old\n"
+    );
+    let expected = key_json().replace(",\"Version\"", ",\"SessionToken\":\"old\",\"Version\"");
+    let test = Test::new().aws_credentials(&key);
+    key_of(&test, "p").expect_stdout(expected.clone()).expect_stderr("").run();
+    let test = Test::new()
+        .config("[profile p]\ncredential_source = Environment\n")
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+        .env("AWS_SECURITY_TOKEN", "old");
+    key_of(&test, "p").expect_stdout(expected).expect_stderr("").run();
+}
+
+#[test]
 fn a_vault_that_is_named_has_to_be_there_also_where_another_key_is() {
     let plain = format!(
         "aws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"

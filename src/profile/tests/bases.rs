@@ -113,55 +113,6 @@ fn a_source_profile_that_names_itself_means_the_profiles_own_credentials() {
 }
 
 #[test]
-fn loops_are_shown() {
-    let case = Case { ask: "a", ..Case::default() };
-    run(&[
-        Case {
-            says: "of two",
-            config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n",
-            gives: "error 2: source_profile loop: a -> b -> a",
-            ..case
-        },
-        Case {
-            says: "further on",
-            config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n\
-                     [profile c]\nsource_profile = b\n",
-            gives: "error 2: source_profile loop: a -> b -> c -> b",
-            ..case
-        },
-        Case {
-            says: "whatever the vault holds",
-            config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n",
-            stored: &["a", "b"],
-            gives: "error 2: source_profile loop: a -> b -> a",
-            ..case
-        },
-        Case {
-            says: "of includes",
-            config: "[profile a]\ninclude_profile = b\n[profile b]\ninclude_profile = a\n",
-            stored: &["a"],
-            gives: "error 2: include_profile loop: a -> b -> a",
-            ..case
-        },
-        Case {
-            says: "of one that includes itself",
-            config: "[profile a]\ninclude_profile = a\n",
-            stored: &["a"],
-            gives: "error 2: include_profile loop: a -> a",
-            ..case
-        },
-        Case {
-            says: "of the includes of [default] is not the profile's",
-            config: "[default]\ninclude_profile = b\n[profile b]\ninclude_profile = default\nregion = x-1\n[profile a]\n",
-            stored: &["a"],
-            ask: "a --no-session",
-            gives: "vault a\nregion x-1",
-            ..case
-        },
-    ]);
-}
-
-#[test]
 fn profiles_that_are_nowhere() {
     let case = Case { ask: "prod", ..Case::default() };
     run(&[
@@ -267,6 +218,12 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
             ..case
         },
         Case {
+            says: "boto's old name for the session token",
+            credentials: "[a]\naws_access_key_id = x\naws_secret_access_key = y\naws_security_token = z\n",
+            gives: "plaintext a",
+            ..case
+        },
+        Case {
             says: "an empty session token is none",
             credentials: "[a]\naws_access_key_id = x\naws_secret_access_key = y\naws_session_token =\n",
             gives: "plaintext a\nsession 1h\nsts us-east-1",
@@ -318,6 +275,13 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
             says: "a temporary environment",
             config: "[profile a]\ncredential_source = Environment\nrole_arn = ACCT:role/a\nmfa_serial = ACCT:mfa/me\n",
             env: &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_SESSION_TOKEN", "z")],
+            gives: "environment\nrole ACCT:role/a 1h as vault-a\nsts us-east-1",
+            ..case
+        },
+        Case {
+            says: "the same under boto's old name",
+            config: "[profile a]\ncredential_source = Environment\nrole_arn = ACCT:role/a\nmfa_serial = ACCT:mfa/me\n",
+            env: &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "y"), ("AWS_SECURITY_TOKEN", "z")],
             gives: "environment\nrole ACCT:role/a 1h as vault-a\nsts us-east-1",
             ..case
         },

@@ -8,6 +8,7 @@ mod explain;
 mod files;
 mod identity;
 mod mfa;
+mod order;
 mod roles;
 mod settings;
 mod sso;

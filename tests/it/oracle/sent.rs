@@ -10,7 +10,7 @@ use crate::support::builder::Test;
 use crate::support::standin::{Call, Role, StandIn, User, World};
 
 /// So many profiles with a role are asked for.
-const COUNT: usize = 40;
+const COUNT: usize = 20;
 
 /// STS, with every key and role that a case may have.
 fn sts() -> StandIn {
