@@ -165,7 +165,7 @@ fn header(line: &str) -> Option<&str> {
     let inside = inside.get(..inside.rfind(']')?)?;
     let comment = inside.match_indices(']').find(|(at, _)| {
         let behind = inside.get(at + 1..).unwrap_or_default();
-        behind.starts_with(is_blank) && trim(behind).starts_with(['#', ';'])
+        behind.starts_with(is_blank) && behind.trim_start_matches(is_blank).starts_with(['#', ';'])
     });
     let inside = comment.and_then(|(at, _)| inside.get(..at)).unwrap_or(inside);
     (!inside.is_empty()).then_some(inside)
@@ -288,6 +288,17 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_line_of_a_mebibyte_is_read_in_a_line_of_time() {
+        // Each `]` would look through the blanks at the end, if they were trimmed there.
+        let header = format!("[{}{}]\n", "] ".repeat(256 * 1024), " ".repeat(512 * 1024));
+        assert_eq!(parse(&header).sections.len(), 1);
+        let value = format!("[a]\nk = {}\n", "= : ".repeat(256 * 1024));
+        assert_eq!(parse(&value).sections[0].entries.len(), 1);
+        let lines = format!("[a]\nk =\n{}", " x = y\n\n".repeat(128 * 1024));
+        assert_eq!(parse(&lines).sections[0].entries.len(), 1);
     }
 
     #[test]

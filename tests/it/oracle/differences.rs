@@ -165,7 +165,14 @@ fn sendable(plan: &Planned) -> bool {
 
 /// True if a setting that botocore does not send here has a value that AWS would not take.
 fn has_odd_value(profiles: &Profiles, name: &str) -> bool {
-    let keys = ["external_id", "role_session_name", "role_arn", "mfa_serial", "duration_seconds"];
+    let keys = [
+        "region",
+        "external_id",
+        "role_session_name",
+        "role_arn",
+        "mfa_serial",
+        "duration_seconds",
+    ];
     let values = |at| keys.iter().filter_map(move |key| profiles.get(at, key));
     chain(profiles, name).chain(["default"]).flat_map(values).any(|value| !fits(value))
 }
