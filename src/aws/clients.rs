@@ -1,7 +1,7 @@
 //! The SDK's clients of the services, which are of one shape and of no common trait.
 
-use aws_types::SdkConfig;
 use aws_smithy_types::endpoint::Endpoint;
+use aws_types::SdkConfig;
 use tokio::runtime::Runtime;
 
 use super::connection::{DateReader, Service};

@@ -37,12 +37,12 @@ impl Program {
 
     /// Command lines of `vault` as those of the program by this name.
     pub fn called(self, lines: &str) -> String {
-        let word = |word: &str| match word.rsplit_once(|c: char| "(<\n".contains(c)) {
-            Some((before, "vault")) => word[..=before.len()].to_owned() + self.name(),
-            None if word == "vault" => self.name().to_owned(),
+        let words = lines.split_inclusive([' ', '\n', '(', '<']);
+        let called = words.map(|word| match word.strip_prefix("vault") {
+            Some(end @ ("" | " " | "\n")) => format!("{}{end}", self.name()),
             _ => word.to_owned(),
-        };
-        lines.split(' ').map(word).collect::<Vec<_>>().join(" ")
+        });
+        called.collect()
     }
 }
 

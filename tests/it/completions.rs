@@ -219,6 +219,9 @@ fn names_come_from_the_config_without_a_vault_and_never_with_an_error() {
     assert_eq!(ask(&test, &[]), "");
     let sorry = "profile\n";
     assert_eq!(ask(&Test::new(), &["exec", ""]), sorry);
-    assert_eq!(ask(&test.clone().config("[profile prod\n"), &["exec", ""]), sorry);
+    let no_file = Test::new().file(".aws/config/in-it", "", 0o644);
+    assert_eq!(ask(&no_file, &["exec", ""]), sorry);
+    let half = test.clone().config("[profile prod\n");
+    assert_eq!(ask(&half, &["exec", ""]), "profile\nprod\n");
     assert_eq!(ask(&test.env_remove("HOME"), &["exec", ""]), sorry);
 }

@@ -245,12 +245,16 @@ fn execve(call: Call) -> bool {
 
 /// The one write of a run that finds its session in the cache: the answer.
 fn answer(call: Call) -> bool {
-    call.number == libc::SYS_write && call.first != 2
+    call.number == libc::SYS_write && call.args[0] != 2
 }
 
-/// Waiting for the thread that stands in the lock's queue.
+/// Waiting, for a limited time, for the thread that stands in the lock's queue. A thread that derives a key
+/// is waited for without a limit, and only where the machine is busy.
 fn waiting(call: Call) -> bool {
-    call.number == libc::SYS_futex
+    let [_, operation, _, timeout, ..] = call.args;
+    let waits = [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET];
+    let operation = operation as i32 & libc::FUTEX_CMD_MASK;
+    call.number == libc::SYS_futex && waits.contains(&operation) && timeout != 0
 }
 
 fn exit(call: Call) -> bool {

@@ -18,11 +18,14 @@ use std::path::{Path, PathBuf};
 use botocore::Botocore;
 use differences::DIFFERENCES;
 use grammar::{Case, Chance, NAMES};
-use vault::clock::Clock;
 use vault::env::Env;
 use vault::profile::{self, Ask, Base, Files, Profiles, Step, Token};
 
 use crate::support::place::Place;
+
+/// The first of the files that are read where nobody names one: the same in every run, so that a change
+/// breaks it and chance does not.
+const SEED: u64 = 60_000;
 
 /// What a reader makes of one profile.
 #[derive(Clone, Debug, PartialEq)]
@@ -237,8 +240,7 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 #[ignore = "needs python3 with botocore (see .ci/run)"]
 fn files_mean_what_they_mean_to_the_aws_cli() {
-    let now = u64::try_from(Clock::system().now().0).expect("a clock");
-    let seed = number("ORACLE_SEED").unwrap_or(now);
+    let seed = number("ORACLE_SEED").unwrap_or(SEED);
     let count = number("ORACLE_COUNT").unwrap_or(500);
     println!("ORACLE_SEED={seed} ORACLE_COUNT={count}");
     let (mut readers, mut counts, mut failures) = (Readers::new(), BTreeMap::new(), Vec::new());

@@ -146,7 +146,7 @@ fn a_file_that_cannot_be_made_is_an_error() {
         .expect_error(
             125,
             &format!(
-                "vault: warning: cannot use the cache in [HOME]/.cache/vault: no locks available; going on \
+                "vault: warning: cannot use the cache in [HOME]/.cache/vault: no locks available; continuing \
                  without it\n\
                  vault: error: cannot write the token into {}/vault: no locks available\n",
                 memory.path().display()

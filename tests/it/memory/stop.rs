@@ -26,7 +26,7 @@ pub struct Region {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Call {
     pub number: i64,
-    pub first: u64,
+    pub args: [u64; 6],
 }
 
 /// A process that is stopped wherever it is asked to.
@@ -110,7 +110,7 @@ impl Stopped {
         }
         // SAFETY: the kernel says that it is a call's beginning, which has this part.
         let entry = unsafe { info.u.entry };
-        Some(Call { number: entry.nr as i64, first: entry.args[0] })
+        Some(Call { number: entry.nr as i64, args: entry.args })
     }
 
     /// All memory that can be read: the program, its data, heap, stacks and mappings.
