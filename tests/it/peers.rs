@@ -146,7 +146,7 @@ fn moto_is_a_second_iam() {
     };
     iam("create-user --user-name ci");
     let first = iam("create-access-key --user-name ci --output json");
-    test.command(["add", "ci", "--stdin", "--no-add-config"]).stdin(first).run();
+    test.command(["add", "ci", "--stdin", "--overwrite", "--no-add-config"]).stdin(first).run();
     let old = keys().remove(0);
     let output = test.command(["rotate", "ci"]).expect_stderr("").run();
     let [new] = &keys()[..] else { panic!("{:?}", keys()) };

@@ -62,7 +62,8 @@ fn what_is_sent_is_what_the_aws_cli_sends() {
             let before = sts.calls().len();
             let given = botocore.send(&files, name, &sts.endpoint());
             let between = sts.calls().len();
-            let run = test.command(["exec", "--no-session", "--json", name]).any_status().run();
+            let words = ["exec", "--no-session", "--refresh", "--json", name];
+            let run = test.command(words).any_status().run();
             let calls = sts.calls();
             let (theirs, own) = (&calls[before..between], &calls[between..]);
             let case =
