@@ -76,7 +76,7 @@ async fn addresses(name: &str) -> Vec<SocketAddr> {
             let _ = send.send(os::addresses(&name_there, family));
         };
         if std::thread::Builder::new().spawn(work).is_err() {
-            // No thread to be had (RLIMIT_NPROC, a cgroup): then here, though nothing calls that off.
+            // No thread can be started (RLIMIT_NPROC, a cgroup): then here, where nothing can cancel it.
             let found = os::addresses(name, family);
             asked.spawn(async move { (family, found) });
         } else {

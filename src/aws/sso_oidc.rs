@@ -49,7 +49,7 @@ pub struct Registration {
 /// What a person is shown, and what is asked with meanwhile.
 #[derive(Debug)]
 pub struct DeviceCode {
-    /// What the token is asked for with. A secret: who has it gets the token.
+    /// What the token is asked for with. A secret: it is all that the token takes.
     pub code: Secret,
     /// What the person compares or types.
     pub user_code: String,

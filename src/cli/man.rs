@@ -39,7 +39,7 @@ const EXIT_STATUS: [(&str, &str); 12] = [
     ("6", "refused: permissions, pin, limits"),
     ("7", "not saved; the old vault stands. clear: something stayed"),
     ("8", "busy, or out of time"),
-    ("9", "AWS refused or cannot be reached; MFA failed, or no code is to be had"),
+    ("9", "AWS refused or cannot be reached; MFA failed, or no code is available"),
     ("10", "saved, but the disk has not confirmed it"),
     (
         "125, 126, 127",
@@ -77,7 +77,7 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ),
     ("AWS_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR", "the certificates that AWS is checked against"),
     ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the way there"),
-    ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, CREDENTIALS_DIRECTORY", "keys that lie around"),
+    ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, CREDENTIALS_DIRECTORY", "keys of other programs"),
 ];
 
 /// The page of a command, as roff; of the program itself for no words.

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 pub struct Child<'a> {
     /// The profile that the credentials are for: becomes `AWS_VAULT`.
     pub profile: Option<&'a str>,
-    /// The credentials, or where they are to be had.
+    /// The credentials, or where the child gets them.
     pub given: Given<'a>,
     /// The region, where one is known. Without, the child's own region variables are left alone.
     pub region: Option<&'a str>,

@@ -117,19 +117,10 @@ fn plan_within(
         asked.within("a session", SESSION_RANGE)?;
     }
 
-    let (mfa, mfa_left_out) =
+    let (mut mfa, mfa_left_out) =
         mfa(env, ask, &chain, |link| roles.iter().any(|hop| std::ptr::eq(hop.link, link)))?;
-    if mfa.is_none() && ask.mfa_token_given {
-        notes.push(format!(
-            "no MFA serial is known for profile \"{}\": the code is not used",
-            ask.profile
-        ));
-    }
-
-    if roles.is_empty() && ask.duration.is_some() && (ask.no_session || chain.temporary) {
-        notes.push("--duration has no effect: the credentials are handed out as they are".into());
-    }
-    let mut mfa = mfa;
+    let handed_out = roles.is_empty() && (ask.no_session || chain.temporary);
+    notes.extend(unused(ask, mfa.is_some(), handed_out));
     let mut steps = Vec::with_capacity(roles.len() + 1);
     if !ask.no_session {
         steps.extend(session(&chain, &roles, &mut mfa, &durations, asked)?);
@@ -163,6 +154,16 @@ fn plan_within(
         base: chain.base,
     };
     Ok(if chain.temporary { plan.for_temporary_base() } else { plan })
+}
+
+/// What is asked for and has no effect. `handed_out`: the base's credentials, as they are.
+fn unused(ask: &Ask, has_device: bool, handed_out: bool) -> impl Iterator<Item = String> {
+    let profile = &ask.profile;
+    let code = (ask.mfa_token_given && !has_device)
+        .then(|| format!("no MFA serial is known for profile \"{profile}\": the code is not used"));
+    let duration = (ask.duration.is_some() && handed_out)
+        .then(|| "--duration has no effect: the credentials are handed out as they are".to_owned());
+    code.into_iter().chain(duration)
 }
 
 /// A role of a chain.

@@ -26,7 +26,7 @@ impl CredentialSession<'_> {
             return Ok(Code::Seed(seed));
         }
         if mfa.process.is_none() && !self.prompt.available() {
-            return Err(Error::aws(format!("no MFA code to be had for {}", mfa.serial)).hint(
+            return Err(Error::aws(format!("no MFA code is available for {}", mfa.serial)).hint(
                 "give it by --mfa-token, name a program by mfa_process in the AWS config, or run this on a terminal",
             ));
         }

@@ -105,7 +105,7 @@ impl CredentialSession<'_> {
     /// MFA. The key need not be the profile's, or not yet. The code may be one that was given.
     ///
     /// # Errors
-    /// No code to be had, or what AWS refuses (9); busy (8) past the deadline.
+    /// No code is available, or what AWS refuses (9); busy (8) past the deadline.
     pub fn mfa_session(
         &self,
         key: &Credentials,

@@ -314,7 +314,7 @@ impl<'a> Run<'a> {
 enum Failed {
     /// AWS's word, or its silence.
     Aws(ServiceError),
-    /// No code to be had, or no time left.
+    /// No code is available, or no time left.
     Ours(Error),
     /// Somebody has to be asked for a code first.
     Unasked,

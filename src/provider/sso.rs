@@ -21,7 +21,7 @@ use crate::session::{Login, LoginLock, LoginPlace, LoginState};
 const DEADLINE: Duration = Duration::from_secs(50);
 /// An access token with less left, in seconds, is refreshed before it is used.
 const REFRESH_BEFORE: i64 = 5 * 60;
-/// A refresh that could be done without takes so long at most.
+/// The longest time for a refresh that is optional.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Before each further try of a refresh that AWS answers with `slow_down`, in seconds.
 const SLOW_DOWN_PAUSES: [u64; 2] = [1, 3];
@@ -204,7 +204,7 @@ impl IdentityCenter<'_> {
             }
             return Err(NoCredentials::LoggedOut);
         };
-        // One that still lasts is used if the next is not to be had soon.
+        // One that still lasts is used if there is no new one soon.
         let soon = Instant::now() + PATIENCE;
         let deadline = if valid(&login) { deadline.min(soon) } else { deadline };
         match self.refresh(&login, refresh, deadline, valid(&login))? {

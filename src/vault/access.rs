@@ -20,7 +20,7 @@ pub struct Access<'a> {
     pub env: &'a Env,
     /// The unlocking flags.
     pub named: &'a Named,
-    /// The identity file that may lie around.
+    /// The default identity file, which may be missing.
     pub identity_file: Option<PathBuf>,
     /// Explicit pins; empty if none was given.
     pub pins: Vec<Pin>,

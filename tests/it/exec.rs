@@ -190,7 +190,7 @@ fn aws_vault_s_flags_are_taken_or_refused_with_what_to_use() {
         test.command(words).program("aws-vault").expect_stdout("").expect_stderr("").run();
     }
     let json = "vault: hint: let the command's credential_process be vault exec --json PROFILE\n";
-    let ec2 = "vault: error: --ec2-server is not to be had: it stands in for the metadata service of \
+    let ec2 = "vault: error: --ec2-server is not supported: it stands in for the metadata service of \
                a whole machine\n";
     let prompt = "vault: error: --prompt: only terminal is known here\n\
                   vault: hint: name a program by mfa_process in the AWS config, or give the code by \

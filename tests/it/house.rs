@@ -1,6 +1,8 @@
 //! The house holds: a room imports only lower ones, siblings do not know each other, no files of a room
 //! import each other, and what is dangerous stays in its room. The floors are those of the table in `src/lib.rs`.
 
+mod lengths;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

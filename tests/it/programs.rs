@@ -168,7 +168,7 @@ fn a_code_from_the_command_line_is_not_for_it() {
     let test = scene::with(&standin, &outer("vault exec --json mfa")).on_path("vault");
     let run = test.command(["exec", "--json", "outer", "-t", &code(&standin)]);
     let output = run.expect_status(9).run();
-    assert!(output.stderr.contains("no MFA code to be had for"), "{}", output.stderr);
+    assert!(output.stderr.contains("no MFA code is available for"), "{}", output.stderr);
     // Its own terminal, and a seed in the vault, are.
     let run = test.command(["exec", "--json", "outer"]).expect_stderr("");
     let (mut pty, pipes) = run.pty_with_pipes();

@@ -324,7 +324,7 @@ fn what_is_no_code_is_refused_before_aws_is_asked() {
         (
             "mfa",
             9,
-            "vault: error: no MFA code to be had for arn:aws:iam::123456789012:mfa/demo\n\
+            "vault: error: no MFA code is available for arn:aws:iam::123456789012:mfa/demo\n\
              vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS config, \
              or run this on a terminal\n",
         ),

@@ -129,7 +129,7 @@ fn a_failure_before_the_start_is_125_and_starts_nothing() {
          vault: hint: leave out --no-session\n",
     );
     let mfa = test.command(words("mfa", &["touch", "started"])).expect_status(125).run();
-    assert!(mfa.stderr.starts_with("vault: error: no MFA code to be had"), "{}", mfa.stderr);
+    assert!(mfa.stderr.starts_with("vault: error: no MFA code is available"), "{}", mfa.stderr);
     error(
         &["exec", "--server", "--json", "demo"],
         2,

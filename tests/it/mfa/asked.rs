@@ -14,7 +14,7 @@ use crate::support::standin::{Fault, StandIn, totp};
 use crate::support::{MFA_SEED, MFA_SERIAL};
 
 const QUESTION: &str = "Enter MFA code for arn:aws:iam::123456789012:mfa/demo: ";
-const NO_CODE: &str = "vault: error: no MFA code to be had for arn:aws:iam::123456789012:mfa/demo\n\
+const NO_CODE: &str = "vault: error: no MFA code is available for arn:aws:iam::123456789012:mfa/demo\n\
                        vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS \
                        config, or run this on a terminal\n";
 const ROLE_TOO: &str = "GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n\

@@ -9,7 +9,7 @@ use crate::support::scene::{self, code, log};
 use crate::support::standin::{Role, StandIn, World, totp};
 use crate::support::{MFA_SEED, MFA_SERIAL};
 
-const NO_CODE: &str = "vault: error: no MFA code to be had for arn:aws:iam::123456789012:mfa/demo\n\
+const NO_CODE: &str = "vault: error: no MFA code is available for arn:aws:iam::123456789012:mfa/demo\n\
                        vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS \
                        config, or run this on a terminal\n";
 

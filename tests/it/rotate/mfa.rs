@@ -129,7 +129,7 @@ fn a_code_on_the_command_line_is_sent_once() {
             run.expect_error(
                 9,
                 &format!(
-                    "vault: error: no MFA code to be had for {MFA_SERIAL}\n\
+                    "vault: error: no MFA code is available for {MFA_SERIAL}\n\
                      vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS \
                      config, or run this on a terminal\n"
                 ),
@@ -172,7 +172,7 @@ fn a_person_is_asked_on_a_terminal_and_nobody_without_one() {
     let standin = demanding(true);
     let test = place(&standin).config(CONFIG);
     let none = format!(
-        "vault: error: no MFA code to be had for {MFA_SERIAL}\n\
+        "vault: error: no MFA code is available for {MFA_SERIAL}\n\
          vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS config, or \
          run this on a terminal\n"
     );
