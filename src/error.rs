@@ -51,6 +51,8 @@ impl Class {
 pub enum Reason {
     /// No file and no vault has a profile of this name. The hint may name one that is meant.
     NoSuchProfile { guessed: bool },
+    /// It is said of which `credential_process`, planned inside, the failure is.
+    Inside,
     /// The command line is wrong, which may be found late.
     CommandLine,
     /// What is in a source of keys is no key. The message names the source.

@@ -51,6 +51,9 @@ pub enum Program {
     Missing,
 }
 
+/// Where shells look for a program without a `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Looks for a program as a shell does with this `PATH`. Nothing is started.
 pub fn find(word: &str, path: Option<&OsStr>) -> Program {
     let file = |path: &Path| {
@@ -59,7 +62,7 @@ pub fn find(word: &str, path: Option<&OsStr>) -> Program {
     };
     let found = match word.contains('/') {
         true => file(Path::new(word)),
-        false => std::env::split_paths(path.unwrap_or_default())
+        false => std::env::split_paths(path.unwrap_or(DEFAULT_PATH.as_ref()))
             .find_map(|directory| file(&directory.join(word))),
     };
     match found {

@@ -75,7 +75,7 @@ impl Base {
     }
 }
 
-/// Where a web identity token is had.
+/// Where a web identity token comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
     /// In a file, which whoever issues the token may replace at any time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::name;
+use crate::name::{self, ProfileName};
 use crate::process::{self, Program, words};
 
 /// What `vault exec --json` of another profile asks for.
@@ -26,10 +26,16 @@ pub(super) fn is_for(command: &str, profile: &str, env: &Env) -> bool {
     let words = words(command).unwrap_or_default();
     let Some(program) = words.first() else { return false };
     match process::find(program, env.get_os("PATH")) {
-        Program::Ourselves => reads_as_ours_for(command, profile, true),
+        // One that names another vault, or what opens it, asks that one.
+        Program::Ourselves => !names_a_vault(&words) && reads_as_ours_for(command, profile, true),
         Program::Missing => reads_as_ours_for(command, profile, false),
         Program::Other => false,
     }
+}
+
+fn names_a_vault(words: &[String]) -> bool {
+    let flags = ["-i", "--identity", "--passphrase-file", "--pin", "--vault"];
+    words.iter().any(|word| flags.iter().any(|flag| word.split('=').next() == Some(flag)))
 }
 
 /// What a command asks of this program for another profile than its own, if it is this very file, and all
@@ -63,8 +69,11 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
             _ => (word, None),
         };
         match (flag, value) {
-            ("--json" | "-j", None) => json = true,
-            ("--no-session" | "-n", None) => asks.no_session = true,
+            ("exec", None) if !exec => exec = true,
+            // What this program itself refuses is started, and says so.
+            _ if !exec => return Ok(None),
+            ("--json" | "-j", None) if !json => json = true,
+            ("--no-session" | "-n", None) if !asks.no_session => asks.no_session = true,
             ("--duration" | "-d", value) => {
                 let Some(value) = value.or_else(|| words.next()) else { return Ok(None) };
                 asks.duration = Some(name::duration(value, "--duration")?);
@@ -74,8 +83,9 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
                 asks.region = Some(value.to_owned());
             }
             (flag, _) if flag.starts_with('-') => return Ok(None),
-            ("exec", None) if !exec => exec = true,
-            _ if exec && asks.profile.is_empty() => asks.profile = word.to_owned(),
+            _ if asks.profile.is_empty() && ProfileName::new(word).is_ok() => {
+                asks.profile = word.to_owned();
+            }
             _ => return Ok(None),
         }
     }

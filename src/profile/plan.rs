@@ -37,7 +37,7 @@ use super::step::{Mfa, Step};
 use super::sts::{self, Target};
 use super::variant::EndpointVariant;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Reason, Result};
 use crate::name::show_duration;
 
 /// What the command line asks for.
@@ -279,7 +279,7 @@ fn inside(
     if again {
         return Err(comes_back("credential_process", &names));
     }
-    fits("credential_process", &names)?;
+    fits("credential_process", &names).map_err(|error| error.because(Reason::Inside))?;
     let inner = Ask {
         profile: own.profile,
         no_session: own.no_session,
@@ -289,7 +289,14 @@ fn inside(
         seeds: ask.seeds.clone(),
     };
     let within: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    plan_within(profiles, env, stored, &inner, &within).map(Some)
+    plan_within(profiles, env, stored, &inner, &within).map(Some).map_err(|error| {
+        // Of a loop the message has the whole chain.
+        if error.class == Class::Other || error.reason == Some(Reason::Inside) {
+            return error;
+        }
+        let what = format!("credential_process of profile \"{}\": {}", plain(profile), error.what);
+        Error { what, reason: Some(Reason::Inside), ..error }
+    })
 }
 
 impl AsRef<Plan> for Plan {

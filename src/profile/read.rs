@@ -272,15 +272,18 @@ fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, kind: Kind)
         .hint("make it KEY = VALUE, or a comment that begins with #")
 }
 
-/// The text of a line, without what may be a secret: a long word of the letters that keys are made of,
-/// and all behind the first word where a secret is named.
+/// The text of a line, as far as it cannot be a secret: short words of small letters, and of a line that
+/// names a secret the first of them only.
 fn shown(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
-    let names_one = ["secret", "token", "password"].iter().any(|name| lower.contains(name));
+    let names_one = ["secret", "token", "password", "key"].iter().any(|name| lower.contains(name));
     let mask = |(at, word): (usize, &str)| {
-        let key = word.len() >= 16
-            && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=-".contains(&b));
-        if key || (names_one && at > 0) { "...".to_owned() } else { word.to_owned() }
+        let digits = word.len() <= 12;
+        let plain = word.len() < 32
+            && word.bytes().all(|b| {
+                b.is_ascii_lowercase() || b"_-[].:=#;".contains(&b) || digits && b.is_ascii_digit()
+            });
+        if plain && (at == 0 || !names_one) { word.to_owned() } else { "...".to_owned() }
     };
     let words: Vec<String> = text.split_whitespace().enumerate().map(mask).collect();
     format!(": {}", plain(&words.join(" ")))

@@ -236,7 +236,11 @@ impl Sections {
             into.fault = into.fault.take().or(section.faults.into_iter().next());
             for entry in section.entries {
                 if let Some(Err(line)) = ini::nested(&entry.value) {
-                    let fault = Fault { line: entry.line, text: line.to_owned() };
+                    // What is below such a key may be its secret.
+                    let names_one = ["secret", "token", "password", "key"];
+                    let is_secret = names_one.iter().any(|name| entry.key.contains(name));
+                    let text = if is_secret { entry.key.as_str() } else { line };
+                    let fault = Fault { line: entry.line, text: text.to_owned() };
                     into.fault.get_or_insert(fault);
                 }
                 into.settings.insert(entry.key, entry.value);

@@ -225,6 +225,9 @@ fn what_is_not_known_to_be_the_same_is_started() {
         "vault exec --json --no-input demo",
         "vault export --format json demo",
         "vault exec --json demo -- true",
+        "vault exec --json -n '' demo",
+        "vault --json exec demo",
+        "vault exec --json -n -n demo",
     ] {
         let test = test.clone().config(&format!("[profile p]\ncredential_process = {command}\n"));
         // A process sees no key of the vault's.
@@ -232,6 +235,20 @@ fn what_is_not_known_to_be_the_same_is_started() {
         let failed = "vault: error: the credential_process of profile \"p\" ";
         assert!(output.stderr.contains(failed), "{command}: {}", output.stderr);
     }
+}
+
+#[test]
+fn a_mistake_in_it_is_not_blamed_on_the_command_line() {
+    let test = Test::new().vault_with("demo").on_path("vault");
+    let config = "[profile p]\ncredential_process = vault exec --json -d 5m demo\n";
+    test.config(config)
+        .command(["exec", "p", "--", "true"])
+        .expect_error(
+            125,
+            "vault: error: credential_process of profile \"p\": --duration: AWS gives a session for \
+             15m to 36h, not for 5m\n",
+        )
+        .run();
 }
 
 #[test]

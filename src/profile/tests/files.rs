@@ -96,6 +96,26 @@ fn a_line_that_is_not_understood_spoils_its_own_profile_and_its_secrets_are_not_
             "/h/.aws/config line 3, of profile \"a\", is not understood: aws_secret_access_key ... ...",
         ),
         (
+            "[profile b]\n[profile a]\nAKIAIOSFODNN7EXAMPLE,wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: ...",
+        ),
+        (
+            "[profile b]\n[profile a]\nAWS_KEY \"wJalrXUtnFEMI\"\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: ... ...",
+        ),
+        (
+            "[profile b]\n[profile a]\naws_secret_access_key\u{2192}wJalrXUtnFEMI\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: ...",
+        ),
+        (
+            "[profile b]\n[profile a]\naws_secret_access_key =\n  minioadmin1\n",
+            "",
+            "/h/.aws/config line 3, of profile \"a\", is not understood: aws_secret_access_key",
+        ),
+        (
             "[profile b]\n[profile a]\ns3 =\n  x = 1\n  max 2\n",
             "",
             "/h/.aws/config line 3, of profile \"a\", is not understood: max 2",

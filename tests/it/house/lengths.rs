@@ -44,7 +44,8 @@ fn functions_and_files_are_short() {
 #[test]
 fn a_long_function_is_caught() {
     let body = "    let x = 1;\n".repeat(FUNCTION);
-    let long = format!("pub(super) fn long<'a>(\n    x: &'a str,\n) {{\n{body}}}\n\nfn short() {{}}\n");
+    let long =
+        format!("pub(super) fn long<'a>(\n    x: &'a str,\n) {{\n{body}}}\n\nfn short() {{}}\n");
     assert_eq!(faults("x.rs", &long), ["x.rs: long has 64 lines"]);
     let inside = format!("impl X {{\n    pub fn long(&self) {{\n{body}    }}\n}}\n");
     assert_eq!(faults("x.rs", &inside), ["x.rs: long has 62 lines"]);
