@@ -156,15 +156,17 @@ fn a_power_cut_at_any_step_leaves_the_old_or_the_new_vault() {
 #[test]
 #[ignore = "needs root, loop mounts and strace"]
 fn with_a_sync_left_out_a_power_cut_takes_the_vault() {
+    // The kernel may write by itself what nobody synced, so a busy machine has more than one try.
+    let shows = |memory, nth, lost: fn(&[Found]) -> bool| {
+        let lost = (0..4).any(|_| lost(&cut(&ADD, memory, Some(nth))));
+        assert!(lost, "sync {nth} was left out, and nothing was lost");
+    };
     // The file's.
-    let found = cut(&ADD, false, Some(1));
-    assert!(found.contains(&Wrong), "{found:?}");
+    shows(false, 1, |found| found.contains(&Wrong));
     // The directory's: what was said to be saved is not.
-    let found = cut(&ADD, false, Some(2));
-    assert_eq!(found.last(), Some(&Old), "{found:?}");
+    shows(false, 2, |found| found.last() == Some(&Old));
     // The memory's: the machine refuses its own vault.
-    let found = cut(&ADD, true, Some(3));
-    assert!(found.contains(&Wrong), "{found:?}");
+    shows(true, 3, |found| found.contains(&Wrong));
 }
 
 /// Cuts the power after each call of a rotation: whether the vault that is found then has a key that
