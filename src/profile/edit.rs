@@ -41,9 +41,9 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
         return Err(Error::usage("the AWS config cannot hold a profile of this name")
             .hint("letters, digits and _ - / . % @ : + make a name that all AWS tools take"));
     }
-    if let Some(fault) = before.fault(name) {
+    if let Some((section, fault)) = before.fault(name) {
         return Err(Error::other(format!(
-            "line {} of the AWS config, of profile \"{name}\", is not understood",
+            "line {} of the AWS config, of {section}, is not understood",
             fault.line
         ))
         .hint("change it in an editor"));

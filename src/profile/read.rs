@@ -1,8 +1,8 @@
 //! The two files: where they lie, and what they say together. A setting of the credentials file outranks
 //! that of the config file, as in the AWS CLI.
 //!
-//! No file is refused for a line: one that is not understood is an error for the profile whose section
-//! it stands in, and for no other.
+//! No file is refused for a line: one that is not understood is an error for the profiles that the section
+//! it stands in counts for, and for no other.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -172,28 +172,30 @@ impl Profiles {
         })
     }
 
-    /// Checks that each line of a profile is understood.
+    /// Checks that each line of a profile is understood, and each of the `[DEFAULT]` of its files.
     ///
     /// # Errors
     /// [`crate::error::Class::Other`], naming the file, the line and, where it can be no secret, its text.
     pub fn understood(&self, profile: &str) -> Result<()> {
-        if let Some(fault) = self.config.fault(profile) {
-            return Err(not_understood(
-                self.files.config.as_deref(),
-                &format!("profile \"{}\"", plain(profile)),
-                fault,
-                Kind::Config,
-            ));
-        }
-        if let Some(fault) = self.credentials.fault(profile) {
-            return Err(not_understood(
-                self.files.credentials.as_deref(),
-                &format!("profile \"{}\"", plain(profile)),
-                fault,
-                Kind::Credentials,
-            ));
-        }
-        Ok(())
+        self.check(Kind::Config, self.config.fault(profile))?;
+        self.check(Kind::Credentials, self.credentials.fault(profile))
+    }
+
+    /// Checks that each line of a section `[sso-session NAME]` is understood.
+    ///
+    /// # Errors
+    /// As [`Profiles::understood`].
+    pub(super) fn sso_session_understood(&self, name: &str) -> Result<()> {
+        self.check(Kind::Config, self.config.sso_fault(name))
+    }
+
+    fn check(&self, kind: Kind, fault: Option<(String, &Fault)>) -> Result<()> {
+        let Some((section, fault)) = fault else { return Ok(()) };
+        let path = match kind {
+            Kind::Config => &self.files.config,
+            Kind::Credentials => &self.files.credentials,
+        };
+        Err(not_understood(path.as_deref(), &section, fault, kind))
     }
 
     /// True if there is a section `[sso-session NAME]`.
@@ -206,12 +208,30 @@ impl Profiles {
         set(key, self.config.setting(self.config.sso_session(name)?, key)?)
     }
 
+    /// True if there is a section `[services NAME]` with a setting.
+    pub fn has_services(&self, name: &str) -> bool {
+        self.config.services(name).is_some()
+    }
+
     /// A key below a service in a `[services NAME]` section, as `endpoint_url` below `sts =`.
-    pub fn service(&self, services: &str, service: &str, key: &str) -> Option<&str> {
-        let raw = self.config.setting(self.config.services(services)?, service)?;
-        let settings = ini::nested(raw)?.ok()?;
-        let (_, raw) = settings.into_iter().rev().find(|(name, _)| *name == key)?;
-        set(key, raw)
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Other`]: a line of the section is not understood.
+    /// [`crate::error::Class::Usage`]: the service has a value of its own, so nothing below it.
+    pub fn service(&self, services: &str, service: &str, key: &str) -> Result<Option<&str>> {
+        self.check(Kind::Config, self.config.services_fault(services))?;
+        let section = self.config.services(services);
+        let raw = section.and_then(|section| self.config.setting(section, service));
+        let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(None) };
+        let Some(Ok(settings)) = ini::nested(raw) else {
+            let services = plain(services);
+            return Err(Error::usage(format!(
+                "{service} of [services {services}] is a value, not a block of settings"
+            ))
+            .hint(format!("write {key} = VALUE below {service} =, indented")));
+        };
+        let found = settings.into_iter().rev().find(|(name, _)| *name == key);
+        Ok(found.and_then(|(_, raw)| set(key, raw)))
     }
 
     /// What is worth a remark in the files: the config file's first.

@@ -48,7 +48,7 @@ pub struct Remark {
 pub(super) struct Section {
     settings: HashMap<String, String>,
     /// The first line that is not understood.
-    pub fault: Option<Fault>,
+    fault: Option<Fault>,
 }
 
 /// Wherever they stand in their files.
@@ -65,8 +65,8 @@ pub(super) struct Sections {
     profiles: HashMap<String, Section>,
     sso_sessions: HashMap<String, Section>,
     services: HashMap<String, Section>,
-    /// What `[DEFAULT]` lends to all of them.
-    lent: HashMap<String, String>,
+    /// `[DEFAULT]`, which lends to all of them.
+    lender: Section,
     /// Profiles that stand under two spellings, with the sentence that says so.
     doubled: BTreeMap<String, String>,
     pub remarks: Vec<Remark>,
@@ -183,14 +183,31 @@ impl Sections {
         &'a self,
         section: Option<&'a Section>,
     ) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let lent = self.lent.iter().filter(move |_| section.is_some());
+        let lent = self.lender.settings.iter().filter(move |_| section.is_some());
         lent.chain(section.into_iter().flat_map(|section| &section.settings))
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The line of a profile that is not understood.
-    pub fn fault(&self, profile: &str) -> Option<&Fault> {
-        self.profiles.get(profile)?.fault.as_ref()
+    /// The line of a profile that is not understood, and the name of the section that it stands in.
+    pub fn fault(&self, profile: &str) -> Option<(String, &Fault)> {
+        let section = self.profiles.get(profile)?;
+        self.fault_of(section, format!("profile \"{}\"", plain(profile)))
+    }
+
+    /// The same of a section `[sso-session NAME]`.
+    pub fn sso_fault(&self, name: &str) -> Option<(String, &Fault)> {
+        self.fault_of(self.sso_session(name)?, format!("[sso-session {}]", plain(name)))
+    }
+
+    /// The same of a section `[services NAME]`.
+    pub fn services_fault(&self, name: &str) -> Option<(String, &Fault)> {
+        self.fault_of(self.services(name)?, format!("[services {}]", plain(name)))
+    }
+
+    /// A fault of `[DEFAULT]` is one of each section: nobody knows what that line would lend.
+    fn fault_of<'a>(&'a self, section: &'a Section, name: String) -> Option<(String, &'a Fault)> {
+        let own = section.fault.as_ref().map(|fault| (name, fault));
+        own.or_else(|| Some(("[DEFAULT]".to_owned(), self.lender.fault.as_ref()?)))
     }
 
     /// A section `[sso-session NAME]`.
@@ -198,14 +215,16 @@ impl Sections {
         self.sso_sessions.get(name)
     }
 
-    /// A section `[services NAME]`.
+    /// A section `[services NAME]`. One without a setting is none, as for botocore.
     pub fn services(&self, name: &str) -> Option<&Section> {
-        self.services.get(name)
+        let empty = |section: &Section| section.settings.is_empty() && section.fault.is_none();
+        let none = |section: &Section| empty(section) && empty(&self.lender);
+        self.services.get(name).filter(|section| !none(section))
     }
 
     /// A setting of a section, or what `[DEFAULT]` lends to it.
     pub fn setting<'a>(&'a self, section: &'a Section, key: &str) -> Option<&'a str> {
-        section.settings.get(key).or_else(|| self.lent.get(key)).map(String::as_str)
+        section.settings.get(key).or_else(|| self.lender.settings.get(key)).map(String::as_str)
     }
 
     /// The sentence on a profile that stands under two spellings.
@@ -224,7 +243,7 @@ impl Sections {
             && all(other, self)
             && self.sso_sessions == other.sso_sessions
             && self.services == other.services
-            && self.lent == other.lent
+            && self.lender == other.lender
     }
 
     /// Merges sections with one header, and lets the later of two spellings count.
@@ -271,7 +290,7 @@ impl Sections {
                 }
                 Name::SsoSession(session) => _ = self.sso_sessions.insert(session.clone(), section),
                 Name::Services(services) => _ = self.services.insert(services.clone(), section),
-                Name::Lender => self.lent = section.settings,
+                Name::Lender => self.lender = section,
                 Name::Other(_) => {}
             }
             headers.insert(name, header);

@@ -55,8 +55,8 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// [`crate::error::Class::Usage`]: a loop of includes, shown; or more than [`HOPS`] of them.
-    /// [`crate::error::Class::Other`]: a line of the profile, or of one that it includes, is not
-    /// understood.
+    /// [`crate::error::Class::Other`]: a line of the profile, of one that it includes, or of one that
+    /// lends to it, is not understood.
     pub fn of(profiles: &'a Profiles, name: &'a str) -> Result<Self> {
         let mut this = Self {
             profiles,
@@ -95,6 +95,7 @@ impl<'a> Settings<'a> {
         {
             lenders.push(at);
             fits("include_profile", &lenders)?;
+            profiles.understood(at)?;
             merge(&mut this.lent, profiles, at);
             next = profiles.get(at, "include_profile");
         }
@@ -125,10 +126,22 @@ impl<'a> Settings<'a> {
 
     /// The endpoint for a service (`sts`, `iam`) in the files: that of the `services` section, then
     /// `endpoint_url`.
-    pub fn endpoint(&self, service: &str) -> Option<&'a str> {
-        self.any("services")
-            .and_then(|section| self.profiles.service(section, service, "endpoint_url"))
-            .or_else(|| self.any("endpoint_url"))
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`]: there is no such section, which is an error of botocore's too: a
+    /// request for a private endpoint does not go to AWS. And as [`Profiles::service`].
+    pub fn endpoint(&self, service: &str) -> Result<Option<&'a str>> {
+        let Some(services) = self.any("services") else { return Ok(self.any("endpoint_url")) };
+        if !self.profiles.has_services(services) {
+            let by = if self.own("services").is_some() { self.name } else { "default" };
+            return Err(Error::usage(format!(
+                "[services {}], the services of profile \"{}\", is missing or empty",
+                plain(services),
+                plain(by)
+            )));
+        }
+        let own = self.profiles.service(services, service, "endpoint_url")?;
+        Ok(own.or_else(|| self.any("endpoint_url")))
     }
 }
 

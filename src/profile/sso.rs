@@ -136,6 +136,7 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
             settings.name
         )));
     }
+    section.map_or(Ok(()), |section| profiles.sso_session_understood(section))?;
     // As the AWS CLI has it, of every key: the one that is wrong would be anybody's guess.
     let shared = section.into_iter().flat_map(|section| profiles.sso_settings(section));
     let other = shared.filter(|(key, value)| settings.own(key).is_some_and(|own| own != *value));

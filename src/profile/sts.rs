@@ -163,6 +163,9 @@ pub(super) fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
 
 /// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`, `sso`,
 /// `sso_oidc`) before the one for everything.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: a variable is not UTF-8. And as [`Settings::endpoint`].
 pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
     let ignore = match variable(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
         Some(value) => Some(value),
@@ -177,7 +180,7 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
             return Ok(Some(url.to_owned()));
         }
     }
-    Ok(settings.endpoint(service).map(str::to_owned))
+    Ok(settings.endpoint(service)?.map(str::to_owned))
 }
 
 /// The partition of a region, or of what stands for all of its regions (`aws-cn-global`).

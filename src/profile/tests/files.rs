@@ -143,6 +143,46 @@ fn a_line_that_is_not_understood_spoils_its_own_profile_and_its_secrets_are_not_
 }
 
 #[test]
+fn a_broken_line_of_a_section_that_lends_is_an_error_for_each_profile_that_it_lends_to() {
+    let hint = "is not understood: use_fips_endpoint true\nhint: make it KEY = VALUE, or a comment that begins with #";
+    let line = |gives: &str| -> &'static str { format!("error 1: {gives}, {hint}").leak() };
+    let a = Case { stored: &["a"], ask: "a --no-session", ..Case::default() };
+    run(&[
+        Case {
+            says: "[default]",
+            config: "[default]\nuse_fips_endpoint true\n[profile a]\n",
+            gives: line("/h/.aws/config line 2, of profile \"default\""),
+            ..a
+        },
+        Case {
+            says: "a profile that [default] includes",
+            config: "[default]\ninclude_profile = b\n[profile b]\nuse_fips_endpoint true\n[profile a]\n",
+            gives: line("/h/.aws/config line 4, of profile \"b\""),
+            ..a
+        },
+        Case {
+            says: "[DEFAULT]",
+            config: "[profile a]\n[DEFAULT]\nuse_fips_endpoint true\n",
+            gives: line("/h/.aws/config line 3, of [DEFAULT]"),
+            ..a
+        },
+        Case {
+            says: "the profile's own line first",
+            config: "[DEFAULT]\nodd\n[profile a]\nuse_fips_endpoint true\n",
+            gives: line("/h/.aws/config line 4, of profile \"a\""),
+            ..a
+        },
+        Case {
+            says: "[DEFAULT] of a file that does not have the profile lends it nothing",
+            config: "[profile a]\n",
+            credentials: "[DEFAULT]\nuse_fips_endpoint true\n[b]\n",
+            gives: "vault a",
+            ..a
+        },
+    ]);
+}
+
+#[test]
 fn a_line_before_the_first_section_spoils_none() {
     let profiles = parsed("region = x\n[profile a]\nregion = y\n", "");
     assert_eq!(profiles.get("a", "region"), Some("y"));
@@ -182,7 +222,7 @@ fn names_are_quoted_as_in_a_shell_in_the_config_file_and_as_they_are_in_the_cred
     assert_eq!(profiles.names(), ["My MacBook Air", "My MacBook Pro", "a,b(c)", "x"]);
     assert!(profiles.has_sso_session("My Corp Ltd"));
     assert_eq!(profiles.sso_session("My Corp Ltd", "sso_region"), Some("r"));
-    assert_eq!(profiles.service("s", "sts", "endpoint_url"), Some("http://[::1]:1"));
+    assert_eq!(profiles.service("s", "sts", "endpoint_url").unwrap(), Some("http://[::1]:1"));
 }
 
 #[test]

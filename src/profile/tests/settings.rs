@@ -165,6 +165,66 @@ fn endpoints_are_named_by_variable_service_section_or_profile() {
 }
 
 #[test]
+fn a_services_section_that_cannot_be_read_is_an_error_and_no_request_to_aws() {
+    const HINT: &str = "hint: make it KEY = VALUE, or a comment that begins with #";
+    let broken = |what: &str| -> &'static str { format!("{what}\n{HINT}").leak() };
+    let missing = Case {
+        config: "[profile a]\nservices = locl\n[services local]\nsts =\n  endpoint_url = http://sts\n",
+        gives: "error 2: [services locl], the services of profile \"a\", is missing or empty",
+        ..A
+    };
+    run(&[
+        Case { says: "a name that no section has", ..missing },
+        Case {
+            says: "an empty section, as for botocore",
+            config: "[profile a]\nservices = locl\n[services locl]\n",
+            ..missing
+        },
+        Case {
+            says: "one that [default] names",
+            config: "[default]\nservices = locl\n[profile a]\n",
+            gives: "error 2: [services locl], the services of profile \"default\", is missing or empty",
+            ..A
+        },
+        Case {
+            says: "endpoints of the files are ignored",
+            env: &[("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")],
+            gives: "vault a\nsession 1h\nsts us-east-1",
+            ..missing
+        },
+        Case {
+            says: "a variable outranks it",
+            env: &[("AWS_ENDPOINT_URL", "http://env")],
+            gives: "vault a\nsession 1h\nsts us-east-1 at http://env",
+            ..missing
+        },
+        Case { says: "nothing is asked", ask: "a --no-session", gives: "vault a", ..missing },
+        Case {
+            says: "a line of it that is no setting",
+            config: "[profile a]\nservices = x\n[services x]\nsts\n",
+            gives: broken(
+                "error 1: /h/.aws/config line 4, of [services x], is not understood: sts",
+            ),
+            ..A
+        },
+        Case {
+            says: "a line below a service that is no setting",
+            config: "[profile a]\nservices = x\n[services x]\nsts =\n  endpoint_url http://sts\n",
+            gives: broken(
+                "error 1: /h/.aws/config line 4, of [services x], is not understood: endpoint_url http://sts",
+            ),
+            ..A
+        },
+        Case {
+            says: "a URL beside the service",
+            config: "[profile a]\nservices = x\n[services x]\nsts = http://sts\n",
+            gives: "error 2: sts of [services x] is a value, not a block of settings\nhint: write endpoint_url = VALUE below sts =, indented",
+            ..A
+        },
+    ]);
+}
+
+#[test]
 fn default_lends_settings_and_never_where_credentials_come_from() {
     run(&[
         Case {

@@ -192,3 +192,19 @@ fn where_to_log_in_is_found_through_the_chain() {
     let all = sign_ons(&profiles, &env);
     assert_eq!(all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a"]);
 }
+
+#[test]
+fn a_line_of_an_sso_session_is_an_error_for_the_profiles_that_name_it() {
+    let config = "[sso-session corp]\nsso_region eu-central-1\n\
+                  [profile a]\nsso_session = corp\n[profile b]\n";
+    let a = Case {
+        says: "of its own",
+        config,
+        stored: &["b"],
+        ask: "a",
+        gives: "error 1: /h/.aws/config line 2, of [sso-session corp], is not understood: sso_region eu-central-1\n\
+                hint: make it KEY = VALUE, or a comment that begins with #",
+        ..Case::default()
+    };
+    run(&[Case { ..a }, Case { says: "no other", ask: "b --no-session", gives: "vault b", ..a }]);
+}

@@ -21,7 +21,7 @@ pub const DIFFERENCES: [Rule; 9] = [
     Rule {
         what: "a line that is no setting, a repeated header or key, a byte order mark",
         aws: "refuses the file, for every profile",
-        vault: "refuses the profile with that line; what is repeated merges, and the last counts",
+        vault: "refuses the profiles that read the section with that line; what is repeated merges, and the last counts",
         holds: |_, _, _, judge, ours| {
             refused(judge).is_some_and(|why| why == "file")
                 || refused(ours).is_some_and(|why| why.contains("not understood"))
