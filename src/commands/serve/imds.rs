@@ -61,26 +61,38 @@ pub fn refuse_beside_a_real_one(address: SocketAddr, env: &Env) -> Result<()> {
     ))
 }
 
-/// What shows that there is a real one.
+/// What shows that there is a real one. Clients may be told of the address that we listen on, or of a name
+/// that we do not look up: neither says where a real one is.
 fn real(address: SocketAddr, firmware: &Path, endpoint: Option<&str>) -> Option<String> {
     let is = |(file, value, _): &&(&str, &str, &str)| {
         std::fs::read_to_string(firmware.join(file)).is_ok_and(|text| text.trim() == *value)
     };
+    let named = endpoint.and_then(socket_of).filter(|there| *there != address);
     // Where the address is this network namespace's own, a real one cannot be asked; and to a container
     // it may not answer, by its hop limit.
-    if (address.ip() == REAL || endpoint.is_none())
+    if (address.ip() == REAL || named.is_none())
         && let Some((_, _, cloud)) = CLOUDS.iter().find(is)
     {
         return Some(format!("it is one of {cloud}"));
     }
-    let there = match endpoint {
-        Some(endpoint) => {
-            endpoint.trim_start_matches("http://").trim_end_matches('/').parse().ok()?
-        }
-        None => SocketAddr::from((REAL, REAL_PORT)),
-    };
+    let there = named.unwrap_or_else(|| SocketAddr::from((REAL, REAL_PORT)));
     let answers = there != address && answers(there).unwrap_or(false);
     answers.then(|| format!("{there} answers"))
+}
+
+/// The address in an endpoint's URL, with HTTP's port where it has none. A path behind it does not count.
+/// None for a name other than `localhost`.
+fn socket_of(endpoint: &str) -> Option<SocketAddr> {
+    let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
+    let host = rest.split('/').next()?.to_ascii_lowercase();
+    let host = match host.strip_prefix("localhost") {
+        Some(port) if port.is_empty() || port.starts_with(':') => {
+            format!("{}{port}", Ipv4Addr::LOCALHOST)
+        }
+        _ => host,
+    };
+    let with_port = |host: &str| host.parse().ok();
+    with_port(&host).or_else(|| with_port(&format!("{host}:{REAL_PORT}")))
 }
 
 /// True if a metadata service is there: it gives a token, or names itself, as EC2's, Google's and Azure's
@@ -162,14 +174,42 @@ mod tests {
             ["169.254.169.254:80", "127.0.0.1:9912"].map(|text| text.parse().unwrap());
         let real = |address| real(address, firmware, Some(&endpoint));
         assert_eq!(real(local), Some(format!("{there} answers")));
-        assert_eq!(real(there), None, "it is where we are to listen");
         let real = |address| super::real(address, firmware, Some("http://127.0.0.1:1"));
         std::fs::write(firmware.join("sys_vendor"), "QEMU\n").unwrap();
         assert_eq!((real(local), real(own)), (None, None));
         std::fs::write(firmware.join("sys_vendor"), "Amazon EC2\n").unwrap();
         assert_eq!(real(own), Some("it is one of EC2".to_owned()));
         assert_eq!(real(local), None, "where it is said to be, its answer counts");
-        let unsaid = super::real(local, firmware, None);
-        assert_eq!(unsaid, Some("it is one of EC2".to_owned()));
+        // Our own address, and what cannot be asked, say nothing of where a real one is.
+        for endpoint in [
+            None,
+            Some("http://127.0.0.1:9912"),
+            Some("http://127.0.0.1:9912/latest"),
+            Some("http://localhost:9912/"),
+            Some("http://metadata.internal/"),
+            Some(""),
+        ] {
+            let found = super::real(local, firmware, endpoint);
+            assert_eq!(found, Some("it is one of EC2".to_owned()), "{endpoint:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_read_as_a_url_with_an_address() {
+        for (endpoint, expected) in [
+            ("http://127.0.0.1:9912", Some("127.0.0.1:9912")),
+            ("HTTP://127.0.0.1:9912/latest/", Some("127.0.0.1:9912")),
+            ("127.0.0.1:9912", Some("127.0.0.1:9912")),
+            ("http://169.254.169.254", Some("169.254.169.254:80")),
+            ("http://[fd00:ec2::254]/", Some("[fd00:ec2::254]:80")),
+            ("http://LocalHost:9912/x", Some("127.0.0.1:9912")),
+            ("http://localhost", Some("127.0.0.1:80")),
+            ("http://localhost.example:80", None),
+            ("http://metadata.internal", None),
+            ("", None),
+        ] {
+            let found = socket_of(endpoint).map(|there| there.to_string());
+            assert_eq!(found.as_deref(), expected, "{endpoint}");
+        }
     }
 }
