@@ -26,14 +26,19 @@ pub fn run(args: Explain, context: &Context) -> Result<()> {
             plan["login"] = state.to_json();
         }
         if variant.is_some() {
-            plan["hosts"] = places.into_iter().map(|(name, at)| (name, Value::from(at))).collect();
+            plan["hosts"] = places
+                .into_iter()
+                .map(|place| (place.service, Value::from(place.host_port)))
+                .collect();
         }
         format!("{plan}\n")
     } else {
         let login = login.map(|(owner, state)| text(owner, state));
-        let hosts = places.iter().enumerate().map(|(number, (name, at))| {
+        let hosts = places.iter().enumerate().map(|(number, place)| {
             let label = if number == 0 { "hosts" } else { "" };
-            format!("{label:<10}{name} {at}, {}\n", variant.unwrap_or_default())
+            // A named endpoint may be none of the variant that is asked for.
+            let kind = if place.named { "named" } else { variant.unwrap_or_default() };
+            format!("{label:<10}{} {}, {kind}\n", place.service, place.host_port)
         });
         plan.to_text() + &hosts.collect::<String>() + &login.unwrap_or_default()
     })

@@ -25,5 +25,5 @@ mod token;
 
 pub use code::Answer;
 pub use credentials::DEADLINE;
-pub use session::{CredentialSession, Need, Options, Parts, VaultState};
+pub use session::{CredentialSession, Need, Options, Parts, ServicePlace, VaultState};
 pub use sso::IdentityCenter;

@@ -11,7 +11,7 @@ use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::name::ProfileName;
 use crate::os;
-use crate::profile::{self, Ask, Base, Console, Plan, Profiles, Step};
+use crate::profile::{self, Ask, Base, Console, Plan, Profiles, Step, Target};
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
@@ -155,6 +155,16 @@ fn ask(options: &Options, profile: &str, seeds: BTreeSet<String>) -> Ask {
     }
 }
 
+/// Where the calls of a plan go to for one of AWS's services.
+pub struct ServicePlace {
+    /// The service's name in AWS's settings.
+    pub service: &'static str,
+    /// Host and port.
+    pub host_port: String,
+    /// True for an endpoint that is named in the settings; false for one that the SDK's rules give.
+    pub named: bool,
+}
+
 /// Makes credentials.
 pub struct CredentialSession<'a> {
     pub(super) profiles: Profiles,
@@ -196,21 +206,24 @@ impl<'a> CredentialSession<'a> {
         })
     }
 
-    /// Where the calls of a plan go to, with the service's name in AWS's settings. Nothing is asked.
+    /// Where the calls of a plan go to. Nothing is asked.
     ///
     /// # Errors
     /// Usage (2): a region has no such endpoint.
-    pub fn places(&self, plan: &Plan) -> Result<Vec<(&'static str, String)>> {
+    pub fn places(&self, plan: &Plan) -> Result<Vec<ServicePlace>> {
         let (env, now, reporter) = (self.env, Instant::now(), self.reporter);
         let mut places = Vec::new();
+        let mut add = |service, target: &Target, host_port| {
+            places.push(ServicePlace { service, host_port, named: target.endpoint.is_some() });
+        };
         if let Base::Sso { sign_on, .. } = &plan.base {
             let oidc = Oidc::connect(&sign_on.oidc, env, now, reporter)?;
-            places.push(("sso_oidc", oidc.place()?));
+            add("sso_oidc", &sign_on.oidc, oidc.place()?);
             let portal = Portal::connect(&sign_on.portal, env, now, reporter)?;
-            places.push(("sso", portal.place()?));
+            add("sso", &sign_on.portal, portal.place()?);
         }
         if let Some(sts) = &plan.sts {
-            places.push(("sts", Sts::connect(sts, env, now, reporter)?.place()?));
+            add("sts", sts, Sts::connect(sts, env, now, reporter)?.place()?);
         }
         Ok(places)
     }

@@ -88,6 +88,17 @@ fn explain_shows_the_hosts_that_are_asked() {
 }
 
 #[test]
+fn explain_calls_a_named_endpoint_named_and_not_fips() {
+    let test = test().env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
+    assert_eq!(hosts(&test, "fips"), "sts 127.0.0.1:1, named\n");
+    assert_eq!(hosts(&test, "dual"), "sts 127.0.0.1:1, named\n");
+    let expected = "sso_oidc oidc-fips.us-east-1.amazonaws.com:443, FIPS\n\
+                    sso portal.sso-fips.us-east-1.amazonaws.com:443, FIPS\n\
+                    sts 127.0.0.1:1, named\n";
+    assert_eq!(hosts(&test, "officer"), expected);
+}
+
+#[test]
 fn the_variables_outrank_the_profile() {
     let test = test();
     let fips = test.clone().env("AWS_USE_FIPS_ENDPOINT", "True");
