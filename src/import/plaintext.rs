@@ -15,21 +15,26 @@ pub fn items(path: &Path, text: &str) -> Vec<Item> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let files = Files { config: None, credentials: Some(path.to_owned()) };
     let profiles = Profiles::parse(&files, "", text);
-    let item = |profile: String| Some(Item { content: content(&profiles, &profile)?, profile });
+    let in_two = edit::keys_in_two_sections(text);
+    let item = |profile: String| {
+        let content = content(&profiles, &profile, in_two.contains(&profile))?;
+        Some(Item { content, profile })
+    };
     profiles.names().into_iter().filter_map(item).collect()
 }
 
-fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
+/// `in_two`: the halves of the key stand in two sections.
+fn content(profiles: &Profiles, profile: &str, in_two: bool) -> Option<Content> {
     let get = |key: &str| profiles.get(profile, key);
     let skipped = |why: &str| Some(Content::Skipped(why.to_owned()));
+    let failed = |why: &str| Some(Content::Failed(Class::Usage, why.to_owned()));
     if let Err(error) = profiles.understood(profile) {
         return Some(Content::Failed(error.class, error.what));
     }
     match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
         (None, None) => None,
         _ if profiles.doubled(profile).is_some() => {
-            let why = "it has two sections with different spellings: make them one";
-            Some(Content::Failed(Class::Usage, why.to_owned()))
+            failed("it has two sections with different spellings: make them one")
         }
         // The second name is boto's old one.
         (Some(_), Some(_))
@@ -37,6 +42,7 @@ fn content(profiles: &Profiles, profile: &str) -> Option<Content> {
         {
             skipped("these are temporary credentials")
         }
+        (Some(_), Some(_)) if in_two => failed("its halves stand in two sections: make them one"),
         (Some(id), Some(secret)) => {
             Some(Content::of(from_file(id, Secret::new(secret.to_owned()))))
         }

@@ -1,6 +1,6 @@
 //! Access keys in the credentials file: which lines they are, and the file without them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::super::ini;
@@ -19,6 +19,29 @@ pub fn has_plain_key(contents: &str, name: &str) -> bool {
     parse(text).doubled(name).is_none()
         && lines.iter().all(|line| line.whole)
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
+}
+
+/// The profiles whose two halves of a key stand in two sections, `[DEFAULT]` for one: which may be halves of
+/// two keys. The last line of each half counts.
+pub fn keys_in_two_sections(contents: &str) -> HashSet<String> {
+    let (_, text) = split_mark(contents);
+    // For each name, the sections that have the id and the secret.
+    let mut places: HashMap<Name, [Option<usize>; 2]> = HashMap::new();
+    for (at, section) in ini::parse(text).sections.into_iter().enumerate() {
+        let (name, _) = Name::of(Kind::Credentials, &section.header);
+        let halves = places.entry(name).or_default();
+        for (half, key) in halves.iter_mut().zip(ACCESS_KEY) {
+            if section.entries.iter().any(|entry| entry.key == key) {
+                *half = Some(at);
+            }
+        }
+    }
+    let [lent_id, lent_secret] = places.get(&Name::Lender).copied().unwrap_or_default();
+    let in_two = |(name, [id, secret]): (Name, [Option<usize>; 2])| match name {
+        Name::Profile(profile) if id.or(lent_id) != secret.or(lent_secret) => Some(profile),
+        _ => None,
+    };
+    places.into_iter().filter_map(in_two).collect()
 }
 
 /// The credentials file's text without the lines of these profiles' access keys.
@@ -132,6 +155,27 @@ mod tests {
             String::new(),
         ] {
             assert!(!has_plain_key(&odd, "a"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn halves_in_two_sections_are_found() {
+        let (id, secret) = ("aws_access_key_id = x\n", "aws_secret_access_key = y\n");
+        for (contents, expected) in [
+            (format!("[a]\n{KEY}"), false),
+            (format!("[a]\n{KEY}[b]\n{KEY}[a]\n{KEY}"), false),
+            (format!("[a]\n{KEY}[a]\nregion = x\n"), false),
+            (format!("[DEFAULT]\n{KEY}[a]\n"), false),
+            (format!("[DEFAULT]\n{id}[a]\n{KEY}"), false),
+            (format!("\u{feff}[a]\n{KEY}[a]\n{id}"), true),
+            (format!("[a]\n{KEY}[a]\n{secret}"), true),
+            (format!("[a]\n{id}[a]\n{secret}"), true),
+            (format!("[DEFAULT]\n{KEY}[a]\n{id}"), true),
+            (format!("[a]\n{secret}[DEFAULT]\n{id}"), true),
+        ] {
+            let found = keys_in_two_sections(&contents);
+            assert_eq!(found.contains("a"), expected, "{contents}");
+            assert!(!found.contains("b"), "{contents}");
         }
     }
 

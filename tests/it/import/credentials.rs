@@ -166,6 +166,25 @@ fn of_two_spellings_of_one_profile_neither_is_taken_by_chance() {
 }
 
 #[test]
+fn a_key_whose_halves_stand_in_two_sections_is_not_taken() {
+    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        + &section("ci", SECOND_ID, SECOND_SECRET)
+        + &format!("[prod]\naws_access_key_id = {SECOND_ID}\n");
+    let test = vault(&[]).aws_credentials(&text);
+    let table = format!(
+        "ci    {SECOND_ID}  new\n\
+         prod  -                     failed: its halves stand in two sections: make them one\n"
+    );
+    let error = "vault: error: 1 of 2 items could not be imported\n";
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    let output = import.expect_status(2).expect_stdout(table).run();
+    assert!(output.stderr.ends_with(error), "{}", output.stderr);
+    let left = text.replace(&section("ci", SECOND_ID, SECOND_SECRET), "[ci]\n");
+    assert_eq!(String::from_utf8(test.read(".aws/credentials")).expect("text"), left);
+    holds(&test, "ci\n");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_or_changed_is_an_error_and_the_keys_are_nowhere_lost() {
     // A line that is not understood spoils its own profile, and its text is shown nowhere.
     let odd = section("odd", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "wJalrXUtnFEMI\n";
