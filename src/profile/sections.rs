@@ -227,6 +227,11 @@ impl Sections {
         section.settings.get(key).or_else(|| self.lender.settings.get(key)).map(String::as_str)
     }
 
+    /// True if `[DEFAULT]` lends this setting to profiles that lack it.
+    pub fn lends(&self, key: &str) -> bool {
+        self.lent.contains_key(key)
+    }
+
     /// The sentence on a profile that stands under two spellings.
     pub fn doubled(&self, profile: &str) -> Option<&str> {
         self.doubled.get(profile).map(String::as_str)

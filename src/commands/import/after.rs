@@ -122,8 +122,8 @@ fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {
     let (reporter, shown) = (context.reporter, path.display());
     for profile in &removed.left {
         reporter.warn(format!(
-            "the key of {profile} stands in {shown} more than once or in [DEFAULT], and was left there: take it \
-             out in an editor"
+            "the key of {profile} stands in {shown} more than once, or [DEFAULT] lends one, and was left there: \
+             take it out in an editor"
         ));
     }
     if !removed.taken.is_empty() {

@@ -11,12 +11,14 @@ use crate::error::{Error, Result};
 /// The two settings that make a long-term access key.
 pub const ACCESS_KEY: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 
-/// True if both halves of the profile's key stand there once, each in a line of its own: then these
-/// lines are the key, and nothing else.
+/// True if both halves of the profile's key stand there once, each in a line of its own, and `[DEFAULT]`
+/// lends none: then these lines are the key, and without them the profile has none.
 pub fn has_plain_key(contents: &str, name: &str) -> bool {
     let (_, text) = split_mark(contents);
     let lines = key_lines(text, name);
-    parse(text).doubled(name).is_none()
+    let sections = parse(text);
+    sections.doubled(name).is_none()
+        && !ACCESS_KEY.iter().any(|key| sections.lends(key))
         && lines.iter().all(|line| line.whole)
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
 }
@@ -152,6 +154,8 @@ mod tests {
             "[a]\naws_access_key_id = x\n".to_owned(),
             format!("[profile a]\n{KEY}"),
             format!("[b]\n{KEY}"),
+            format!("[DEFAULT]\n{KEY}[a]\n{KEY}"),
+            format!("[a]\n{KEY}[DEFAULT]\naws_access_key_id = x\n"),
             String::new(),
         ] {
             assert!(!has_plain_key(&odd, "a"), "{odd}");

@@ -106,12 +106,32 @@ fn a_key_that_does_not_stand_there_plainly_is_left_and_that_is_said() {
     let lent = section("DEFAULT", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "[prod]\n";
     for text in [twice, lent] {
         let test = vault(&[]).aws_credentials(&text);
-        let said = "vault: warning: the key of prod stands in [HOME]/.aws/credentials more than once or in \
-                    [DEFAULT], and was left there: take it out in an editor\n";
+        let said = "vault: warning: the key of prod stands in [HOME]/.aws/credentials more than once, or \
+                    [DEFAULT] lends one, and was left there: take it out in an editor\n";
         let import = test.command(["import", "--from", "credentials", "--remove-source"]);
         import.expect_stdout("prod  AKIAIOSFODNN7EXAMPLE  new\n").expect_stderr(said).run();
         assert_eq!(test.read(".aws/credentials"), text.as_bytes());
     }
+}
+
+/// Without its own key each profile of the file would have the lent one.
+#[test]
+fn keys_that_default_would_replace_are_left_and_the_import_succeeds() {
+    let text = section("DEFAULT", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        + &section("ci", SECOND_ID, SECOND_SECRET)
+        + "[prod]\n";
+    let test = vault(&[]).aws_credentials(&text);
+    let warning = |profile| {
+        format!(
+            "vault: warning: the key of {profile} stands in [HOME]/.aws/credentials more than once, or \
+             [DEFAULT] lends one, and was left there: take it out in an editor\n"
+        )
+    };
+    let table = format!("ci    {SECOND_ID}  new\nprod  {ACCESS_KEY_ID}  new\n");
+    let import = test.command(["import", "--from", "credentials", "--remove-source"]);
+    import.expect_stdout(table).expect_stderr(warning("ci") + &warning("prod")).run();
+    assert_eq!(test.read(".aws/credentials"), text.as_bytes());
+    holds(&test, "ci\nprod\n");
 }
 
 #[test]
