@@ -176,7 +176,7 @@ fn given_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentia
             )
             .hint("a vault keeps long-term access keys, and makes temporary ones from them"));
         }
-        return import::checked(id, secret);
+        return import::not_swapped(id, secret);
     }
     if !prompt.available() {
         return Err(Error::usage("no access key given, and there is no terminal to ask on")

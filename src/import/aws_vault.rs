@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::form::from_file;
+use super::form::not_swapped;
 use super::jwe::{self, Fault, Jwe};
 use super::{Content, Item};
 use crate::error::{Class, Error, Result, os_text};
@@ -240,7 +240,7 @@ pub fn content(name: &str, json: &[u8]) -> Content {
         return Content::Skipped("these are temporary credentials".to_owned());
     }
     match (text(&key, "AccessKeyID"), text(&key, "SecretAccessKey")) {
-        (Some(id), Some(secret)) => Content::of(from_file(&id, Secret::new(secret))),
+        (Some(id), Some(secret)) => Content::of(not_swapped(&id, Secret::new(secret))),
         _ => damaged("it has no access key"),
     }
 }

@@ -34,11 +34,12 @@ pub fn checked(id: &str, secret: Secret) -> Result<Credentials> {
     Ok(Credentials::long_term(id.to_owned(), secret))
 }
 
-/// The same for a key out of a file, whose secret must not become an ID, which is shown.
+/// The same for a key out of a file or variables, which nobody looks at: its secret must not become an ID,
+/// which is shown.
 ///
 /// # Errors
 /// As [`checked`]; [`crate::error::Class::Usage`] too where the two are swapped.
-pub(super) fn from_file(id: &str, secret: Secret) -> Result<Credentials> {
+pub fn not_swapped(id: &str, secret: Secret) -> Result<Credentials> {
     let key = checked(id, secret)?;
     if is_swapped(&key) {
         return Err(Error::usage("access key ID and secret access key are swapped"));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::form::from_file;
+use super::form::not_swapped;
 use super::{Content, Item};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -103,7 +103,10 @@ fn one(json: &Value) -> Result<NamedKey> {
             .ok_or_else(|| bad_json(&format!("no {name} in the JSON")))
     };
     let name = key.get("UserName").and_then(Value::as_str).map(str::to_owned);
-    Ok((name, from_file(field("AccessKeyId")?, Secret::new(field("SecretAccessKey")?.to_owned()))?))
+    Ok((
+        name,
+        not_swapped(field("AccessKeyId")?, Secret::new(field("SecretAccessKey")?.to_owned()))?,
+    ))
 }
 
 /// Rows below `Access key ID,Secret access key`; older consoles add a user name and more columns.
@@ -124,7 +127,7 @@ fn rows(text: &str) -> Result<Vec<NamedKey>> {
             let value = |at: usize, name: &str| {
                 values.get(at).ok_or_else(|| bad(&format!("no {name:?} in row {}", row + 1)))
             };
-            let key = from_file(
+            let key = not_swapped(
                 value(id, "Access key ID")?,
                 Secret::new(value(secret, "Secret access key")?.clone()),
             )?;

@@ -21,7 +21,7 @@ pub mod plan;
 use crate::credential::Credentials;
 use crate::error::{Class, Result};
 
-pub use form::{checked, doubt, shown_id};
+pub use form::{checked, doubt, not_swapped, shown_id};
 pub use key_file::{access_key, csv, json};
 
 /// An item of a source.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::form::from_file;
+use super::form::not_swapped;
 use super::{Content, Item};
 use crate::credential::Credentials;
 use crate::error::{Class, Result};
@@ -44,7 +44,7 @@ fn content(profiles: &Profiles, profile: &str, in_two: bool) -> Option<Content> 
         }
         (Some(_), Some(_)) if in_two => failed("its halves stand in two sections: make them one"),
         (Some(id), Some(secret)) => {
-            Some(Content::of(from_file(id, Secret::new(secret.to_owned()))))
+            Some(Content::of(not_swapped(id, Secret::new(secret.to_owned()))))
         }
         _ => skipped("half a key: aws_access_key_id and aws_secret_access_key belong together"),
     }

@@ -238,13 +238,12 @@ fn as_aws_vault_another_key_is_replaced_with_a_warning() {
 #[test]
 fn a_key_that_does_not_look_like_aws_s_is_taken_with_a_warning() {
     let test = vault();
-    let swapped = "the secret access key looks like an access key ID: were the two swapped?";
     let id = "the access key ID does not look like one of AWS's: AKIA and 16 letters and digits";
     for (given, secret, doubt) in [
         ("test", "test", id),
         ("AKID+/=", SECRET_ACCESS_KEY, id),
         (ACCESS_KEY_ID, "short", "the secret access key has 5 characters, and AWS's have 40"),
-        (SECRET_ACCESS_KEY, ACCESS_KEY_ID, swapped),
+        (SECRET_ACCESS_KEY, "test", id),
     ] {
         let add = test.command(["add", "prod", "--env", "--overwrite"]);
         add.env("AWS_ACCESS_KEY_ID", given)
@@ -258,6 +257,38 @@ fn a_key_that_does_not_look_like_aws_s_is_taken_with_a_warning() {
     let output = test.command(["add", "prod", "--stdin"]).stdin(json()).expect_status(6).run();
     assert!(!output.stderr.contains(SECRET_ACCESS_KEY), "{}", output.stderr);
     assert!(output.stderr.contains("an ID that is not shown"), "{}", output.stderr);
+}
+
+#[test]
+fn an_id_and_a_secret_that_are_swapped_are_refused_where_nobody_looks() {
+    let test = vault();
+    let error = "vault: error: access key ID and secret access key are swapped\n";
+    let add = test.command(["add", "prod", "--env"]);
+    add.env("AWS_ACCESS_KEY_ID", SECRET_ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", ACCESS_KEY_ID)
+        .expect_error(2, error)
+        .run();
+    let given = json()
+        .replace(ACCESS_KEY_ID, "ID")
+        .replace(SECRET_ACCESS_KEY, ACCESS_KEY_ID)
+        .replace("\"ID\"", &format!("\"{SECRET_ACCESS_KEY}\""));
+    test.command(["add", "prod", "--stdin"]).stdin(given).expect_error(2, error).run();
+    test.command(["list", "--credentials"]).expect_stdout("").run();
+}
+
+#[test]
+fn on_a_terminal_what_looks_swapped_is_a_warning() {
+    let test = vault();
+    let mut pty = test.command(["add", "prod"]).pty();
+    pty.expect("Enter Access Key ID: ", SOON);
+    pty.send(SECRET_ACCESS_KEY);
+    pty.expect("Enter Secret Access Key: ", SOON);
+    pty.send(ACCESS_KEY_ID);
+    let (status, screen) = pty.end(SOON);
+    let warning = "vault: warning: the secret access key looks like an access key ID: were the two \
+                   swapped?\n";
+    assert_eq!(status, 0, "{screen}");
+    assert!(screen.contains(warning), "{screen}");
 }
 
 /// `vault add prod --stdin` and these flags; the config afterwards.
