@@ -229,7 +229,7 @@ impl Sections {
 
     /// True if `[DEFAULT]` lends this setting to profiles that lack it.
     pub fn lends(&self, key: &str) -> bool {
-        self.lent.contains_key(key)
+        self.lender.settings.contains_key(key)
     }
 
     /// The sentence on a profile that stands under two spellings.
