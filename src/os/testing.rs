@@ -47,13 +47,17 @@ pub fn pty() -> (File, OwnedFd) {
     (person.into(), program)
 }
 
-/// Makes the child the leader of a session of its own, on this terminal.
+/// Makes the child the leader of a session of its own, on this terminal, which keys interrupt: whoever
+/// started the tests may ignore these signals (nohup, a shell's `&`).
 pub fn on_terminal(command: &mut Command, program: &OwnedFd) {
     let program = program.try_clone().unwrap();
-    // SAFETY: setsid and ioctl are async-signal-safe, and the descriptor is open until exec.
+    // SAFETY: setsid, signal and ioctl are async-signal-safe, and the descriptor is open until exec.
     unsafe {
         command.pre_exec(move || {
             setsid()?;
+            for signal in [libc::SIGINT, libc::SIGQUIT] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             Ok(ioctl_tiocsctty(&program)?)
         });
     }
