@@ -62,7 +62,7 @@ impl Botocore {
         }
         let call = |call: &Value| Call {
             action: text(call, "action").expect("an action"),
-            role_arn: text(call, "RoleArn").expect("a role"),
+            role_arn: text(call, "RoleArn").unwrap_or_default(),
             session_name: text(call, "RoleSessionName").as_deref().and_then(set),
             external_id: text(call, "ExternalId"),
             duration: call["DurationSeconds"].as_u64(),

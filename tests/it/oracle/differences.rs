@@ -17,7 +17,7 @@ pub struct Rule {
 type Holds = fn(&Case, &Profiles, &str, &Answer, &Answer) -> bool;
 
 /// All of them. docs/profiles.md shows this table.
-pub const DIFFERENCES: [Rule; 9] = [
+pub const DIFFERENCES: [Rule; 10] = [
     Rule {
         what: "a line that is no setting, a repeated header or key, a byte order mark",
         aws: "refuses the file, for every profile",
@@ -94,6 +94,12 @@ pub const DIFFERENCES: [Rule; 9] = [
                         || why.contains("InfiniteLoop")
                 })
         },
+    },
+    Rule {
+        what: "`services` that names no section, or an empty one",
+        aws: "is an error at the first request",
+        vault: "is an error before that",
+        holds: |_, _, _, _, ours| refused(ours).is_some_and(|why| why.starts_with("[services ")),
     },
     Rule {
         what: "a value that AWS would refuse, such as a `role_arn` that is no ARN",
