@@ -282,7 +282,7 @@ pub struct Exec {
     /// How the command of --server gets the server's token: variable, file or both. polars, deltalake and
     /// other clients of object_store read a file only; it is in memory, and removed at the end
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true, requires = "server",
-          overrides_with = "token_by", default_value_t = TokenBy::Variable)]
+          conflicts_with = "json", overrides_with = "token_by", default_value_t = TokenBy::Variable)]
     pub token_by: TokenBy,
     #[arg(long, hide = true)]
     pub ec2_server: bool,

@@ -22,8 +22,12 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
     let cache = context.cache(payload)?;
     let sessions = cache.list();
     let now = context.clock.now();
-    let configured = profiles.names();
-    let logins = logins(&profiles, &cache, context);
+    // No command takes a name with a control character, and it would reach the terminal.
+    let plain = |name: &str| !name.contains(char::is_control);
+    let mut configured = profiles.names();
+    configured.retain(|name| plain(name));
+    let mut logins = logins(&profiles, &cache, context);
+    logins.retain(|name, _| plain(name));
     let names: BTreeSet<&str> =
         configured.iter().map(String::as_str).chain(payload.credential_names()).collect();
 

@@ -39,6 +39,16 @@ fn aws_vaults_flags_print_names_alone() {
     }
 }
 
+/// Nothing takes such a name, and a terminal would obey it.
+#[test]
+fn a_name_with_a_control_character_is_left_out() {
+    let test = test().config("[profile prod]\n[profile \x1b[31mred]\nregion = x\n");
+    for flags in [&[][..], &["--profiles"], &["--json"]] {
+        let output = test.command(["list"]).args(flags).expect_stderr("").run();
+        assert!(output.stdout.contains("prod") && !output.stdout.contains("[31m"), "{flags:?}");
+    }
+}
+
 #[test]
 fn json_is_one_object() {
     test()

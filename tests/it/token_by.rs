@@ -166,6 +166,10 @@ fn the_flag_wants_a_server() {
             "vault: error: --server is missing\nvault: hint: see --help\n",
         ),
         (
+            &["exec", "--json", "--token-by", "file", "demo"],
+            "vault: error: --json and --token-by <HOW> do not go together\nvault: hint: see --help\n",
+        ),
+        (
             &["exec", "--server", "--token-by", "mail", "demo"],
             "vault: error: --token-by <HOW> takes one of: variable, file, both\nvault: hint: see --help\n",
         ),
