@@ -148,7 +148,8 @@ fn cut(plan: &Planned) -> Planned {
 }
 
 fn comments(case: &Case) -> bool {
-    [&case.config, &case.credentials].iter().any(|text| text.contains(" # why"))
+    let comment = |text: &String| [" # why", " ; was x"].iter().any(|c| text.contains(c));
+    comment(&case.config) || comment(&case.credentials)
 }
 
 /// True if a key has no value, and no nested one.
