@@ -97,6 +97,9 @@ pub fn run(
     } else {
         by_words(command).ok_or_else(|| Failure::NotStarted(ErrorKind::InvalidInput.into()))?
     };
+    if let Some(terminal) = &terminal {
+        os::let_reads_wait(terminal).map_err(|error| Failure::NotStarted(error.kind().into()))?;
+    }
     let stdin = terminal.map_or_else(Stdio::null, Stdio::from);
     start(program, stdin, vars, timeout)
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::termios::{
     LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
 };
@@ -23,6 +24,15 @@ pub fn open_terminal() -> io::Result<File> {
         .write(true)
         .custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK)
         .open("/dev/tty")
+}
+
+/// Lets a read wait for a line, for who gets this description as stdin and expects that.
+///
+/// # Errors
+/// Anything that fcntl(2) says.
+pub fn let_reads_wait(tty: &File) -> io::Result<()> {
+    let flags = fcntl_getfl(tty)?;
+    Ok(fcntl_setfl(tty, flags - OFlags::NONBLOCK)?)
 }
 
 /// True if this process may talk on the terminal: a background job would be stopped.

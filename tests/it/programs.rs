@@ -90,16 +90,20 @@ fn an_mfa_process_may_ask_on_the_terminal() {
         "{PROFILES}[profile m]\nsource_profile = demo\nmfa_serial = {MFA_SERIAL}\n\
          mfa_process = sh ask\n"
     );
-    let ask = "printf 'Code? ' >&2; read code; echo \"$code\"\n";
+    let ask = "printf 'Code? ' >/dev/tty; read code; echo \"$code\"\n";
     let test = scene::with(&standin, &config).file("ask", ask, 0o600);
     // Whatever our own stdin is.
-    let run = test.command(["exec", "--json", "m"]).stdin("000000\n").expect_stderr("Code? ");
+    let run = test.command(["exec", "--json", "m"]).stdin("000000\n").expect_stderr("");
     let (mut pty, pipes) = run.pty_with_pipes();
+    // Nobody types before the question.
+    pty.expect("Code? ", SOON);
     pty.send(&code(&standin));
     run.finish(pty, pipes);
     assert_eq!(log(&standin), "GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n");
 
     // Without a terminal, or where nobody is to be asked, there is nothing to read.
+    let ask = "printf 'Code? ' >&2; read code; echo \"$code\"\n";
+    let test = test.file("ask", ask, 0o600);
     let none = "Code? vault: error: the mfa_process printed no MFA code, which is six digits\n";
     let refresh = test.command(["exec", "--json", "--refresh", "m"]).stdin("000000\n");
     refresh.expect_error(9, none).run();
