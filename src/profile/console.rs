@@ -71,12 +71,6 @@ const PLACES: [(&str, &str, &str); 3] = [
     ("aws-us-gov", "https://signin.amazonaws-us-gov.com", "https://console.amazonaws-us-gov.com/"),
 ];
 
-impl AsRef<Plan> for Console {
-    fn as_ref(&self) -> &Plan {
-        &self.plan
-    }
-}
-
 /// Plans the way into the console for a profile. `path`: the page, as in a console's address behind
 /// the host.
 ///

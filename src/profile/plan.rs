@@ -299,12 +299,6 @@ fn inside(
     })
 }
 
-impl AsRef<Plan> for Plan {
-    fn as_ref(&self) -> &Plan {
-        self
-    }
-}
-
 impl Plan {
     /// The same plan from credentials that turn out to be temporary, which only running a
     /// `credential_process` tells. AWS gives those no session, takes no code with them, and no role

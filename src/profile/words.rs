@@ -1,4 +1,6 @@
-//! The words of a line, as a shell and Python's `shlex.split` take them.
+//! The words of a section's header, as Python's `shlex.split` takes them, which botocore reads it by: between
+//! double quotes a backslash escapes only itself and the quote. A command line is a shell's, which escapes more:
+//! [`crate::process::words`].
 
 /// Splits a line at blanks. Quotes and backslashes are as in a POSIX shell; nothing is expanded and `#`
 /// begins no comment. None: a quote has no end, or the line ends with a backslash.

@@ -2,6 +2,7 @@
 //! import each other, and what is dangerous stays in its room. The floors are those of the table in `src/lib.rs`.
 
 mod lengths;
+mod modules;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
