@@ -13,7 +13,7 @@ pub fn run(args: Explain, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
     let (session, mut plan) = context.planned(&profile, &args.options, context.prompt(None))?;
     let names = std::slice::from_ref(&plan.profile);
-    let before = profile::before_process(session.profiles(), names)?;
+    let before = profile::before_process(session.profiles(), names);
     let note = |before: BeforeProcess| format!("{}; {}", before.what, before.advice);
     plan.notes.extend(before.into_iter().map(note));
     let login = session.login_of(&plan);

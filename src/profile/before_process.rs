@@ -1,8 +1,7 @@
 //! What programs that read the AWS files themselves take before a profile's `credential_process`, so that
 //! they never start it.
 
-use super::read::{Files, Profiles, read};
-use crate::error::Result;
+use super::read::{Place, Profiles};
 
 /// Keys of a profile that come before it in botocore and in the Rust SDK, whatever they lead to (botocore,
 /// `create_credential_resolver`: a role, then IAM Identity Center, the credentials file, the process).
@@ -17,23 +16,14 @@ pub struct BeforeProcess {
     pub advice: String,
 }
 
-/// What comes before the `credential_process` of each of these profiles. The credentials file is read
-/// again: a key in it comes before the process, one in the config file after it.
-///
-/// # Errors
-/// As [`read`].
-pub fn before_process(profiles: &Profiles, names: &[String]) -> Result<Vec<BeforeProcess>> {
+/// What comes before the `credential_process` of each of these profiles: a key in the credentials file does,
+/// one in the config file comes after it.
+pub fn before_process(profiles: &Profiles, names: &[String]) -> Vec<BeforeProcess> {
     let names = names.iter().filter(|name| profiles.get(name, "credential_process").is_some());
-    let names: Vec<_> = names.map(String::as_str).collect();
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    let file = Files { config: None, credentials: profiles.files().credentials.clone() };
-    let in_the_clear = read(&file)?;
-    Ok(names.into_iter().filter_map(|name| one(profiles, &in_the_clear, name)).collect())
+    names.filter_map(|name| one(profiles, name)).collect()
 }
 
-fn one(profiles: &Profiles, in_the_clear: &Profiles, name: &str) -> Option<BeforeProcess> {
+fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
     let first = "before its credential_process, which they never start";
     if let Some(key) = BEFORE.into_iter().find(|key| profiles.get(name, key).is_some()) {
         return Some(BeforeProcess {
@@ -41,7 +31,7 @@ fn one(profiles: &Profiles, in_the_clear: &Profiles, name: &str) -> Option<Befor
             advice: "put credential_process into a profile of its own".to_owned(),
         });
     }
-    in_the_clear.get(name, "aws_access_key_id")?;
+    profiles.access_key(name, Place::Credentials)?;
     Some(BeforeProcess {
         what: format!(
             "profile \"{name}\": the AWS CLI and the SDKs take its key in the credentials file {first}"
