@@ -10,7 +10,7 @@
 //! | 5 | `user_change`: what these two have in common; `cli/`: clap types; `report`: errors to text and codes |
 //! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
 //! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS and IAM; `exec/`: the child; `server/`: credentials over HTTP |
-//! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes |
+//! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
 //! | 1 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
 #![deny(unsafe_code)]
@@ -43,6 +43,7 @@ pub mod sealed;
 pub mod secret;
 pub mod server;
 pub mod session;
+pub mod store;
 pub mod totp;
 pub mod unlock;
 pub mod user_change;

@@ -5,6 +5,7 @@
 //! devices in it by number, while serde names neither the path nor what is in a map without its key.
 
 mod depth;
+mod fleet;
 mod journal;
 mod key_slots;
 mod rotation;
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::random;
 use crate::secret::Secret;
 
+pub use fleet::Fleet;
 pub use journal::Enrolment;
 pub use rotation::Rotation;
 
@@ -174,6 +176,7 @@ impl Payload {
             }
         }
         self.check_totp()?;
+        self.check_fleet()?;
         self.check_journal()
     }
 
