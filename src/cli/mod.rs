@@ -72,7 +72,7 @@ pub struct Global {
     /// No warnings
     #[arg(long, overrides_with = "quiet")]
     pub quiet: bool,
-    /// Reporter which files, keys and calls were chosen (never a secret)
+    /// Say which files, keys and calls were chosen (never a secret)
     #[arg(long, overrides_with = "debug")]
     pub debug: bool,
 
@@ -352,7 +352,7 @@ pub struct Explain {
     pub options: CredentialOptions,
 }
 
-/// Reporter what is wrong on this host; nothing is changed, and nobody asked
+/// Say what is wrong on this host; nothing is changed, and nobody is asked
 #[derive(Debug, Args)]
 #[command(after_help = "Ends with 0 if there is nothing to mend, else with 1.\n\n\
     Examples:\n  vault doctor\n  vault doctor --json")]

@@ -18,7 +18,7 @@ pub struct Rotate {
     /// Only finish what an earlier run began
     #[arg(long)]
     pub resume: bool,
-    /// Reporter what would be done; no code is spent, and nothing is changed
+    /// Say what would be done; no code is spent, and nothing is changed
     #[arg(long)]
     pub dry_run: bool,
     /// Delete the user's other key, if there is one, to make room (AWS allows two)

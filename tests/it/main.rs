@@ -5,6 +5,7 @@ mod child;
 mod clients;
 mod completions;
 mod container;
+mod docs;
 mod doctor;
 mod endless;
 mod enroll;

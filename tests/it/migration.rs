@@ -1,19 +1,20 @@
-//! The README's table for people from aws-vault, row by row: what it says is played, under aws-vault's
+//! The table of docs/from-aws-vault.md, row by row: what it says is played, under aws-vault's
 //! name. A row that nobody plays, and a word in its first cell that was not played, are faults.
 
 use std::time::Duration;
 
 use crate::support::builder::{Output, Test};
+use crate::support::documents;
 use crate::support::standin::identity::Provider;
 use crate::support::standin::{Role, StandIn, World};
 use crate::support::{ACCESS_KEY_ID, AGE_KEY, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("../../docs/from-aws-vault.md");
 const SOON: Duration = Duration::from_secs(30);
 
 /// The table's rows: both cells as they stand there.
 fn rows() -> Vec<(&'static str, &'static str)> {
-    let (_, rest) = README.split_once("\n| aws-vault | here |\n").expect("the table");
+    let (_, rest) = PAGE.split_once("\n| aws-vault | here |\n").expect("the table");
     let rows = rest.lines().skip(1).take_while(|line| line.starts_with("| "));
     let cells = rows.map(|row| row.trim_start_matches("| ").trim_end_matches(" |"));
     cells.map(|row| row.split_once(" | ").expect("two cells")).collect()
@@ -384,10 +385,8 @@ fn who_has_aws_vaults_files_is_over_in_five_lines() {
     let test = crate::import::aws_vault::with_keys(test);
     let aws = "#!/bin/sh\necho \"$AWS_VAULT ${AWS_SESSION_TOKEN:+with a session} $*\"\n";
     let test = test.file("bin/aws", aws, 0o755);
-    let (_, block) = README.split_once("## For people from aws-vault\n").expect("a section");
-    let block = block.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
-    let block =
-        block.expect("a block").replace("sudo ln -s vault /usr/local/bin/", "ln -s vault bin/");
+    let block = documents::block("sh", "vault import --from aws-vault");
+    let block = block.replace("sudo ln -s vault /usr/local/bin/", "ln -s vault bin/");
     assert_eq!(block.lines().count(), 5, "{block}");
     for line in block.lines() {
         let line = line.split("   #").next().unwrap_or_default().trim_end();
@@ -420,9 +419,7 @@ fn who_has_plaintext_keys_is_over_in_three_lines() {
     let test = Test::new().standin(&standin).on_path("vault").aws_credentials(&key);
     let aws = "#!/bin/sh\necho \"$AWS_VAULT ${AWS_SESSION_TOKEN:+with a session} $*\"\n";
     let test = test.file("bin/aws", aws, 0o755);
-    let (_, block) = README.split_once("## From keys in the clear\n").expect("a section");
-    let block = block.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next());
-    let block = block.expect("a block");
+    let block = documents::block("sh", "vault import --from credentials");
     assert_eq!(block.lines().count(), 3, "{block}");
     for line in block.lines() {
         let line = line.split("   #").next().unwrap_or_default().trim_end();

@@ -1,27 +1,20 @@
-//! The README's commands do what it says: they are run as they stand there, by the built program.
+//! The commands in README.md and docs/ do what is said of them: they are run as they stand there, by the
+//! built program.
 
 use std::time::Duration;
 
 use crate::support::builder::Test;
+use crate::support::documents;
 use crate::support::standin::identity::Provider;
 use crate::support::standin::{Role, StandIn, User, World};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
 
-const README: &str = include_str!("../../README.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const SOON: Duration = Duration::from_secs(30);
 
-/// The blocks of shell commands, in order.
-fn blocks() -> Vec<String> {
-    let parts = README.split("```sh\n").skip(1);
-    parts.map(|part| part.split("```").next().unwrap_or_default().to_owned()).collect()
-}
-
-/// The one block with this in it.
+/// The one block of shell commands with this in it.
 fn block(part: &str) -> String {
-    let found: Vec<_> = blocks().into_iter().filter(|block| block.contains(part)).collect();
-    let [block] = &found[..] else { panic!("{} blocks have {part:?}", found.len()) };
-    block.clone()
+    documents::block("sh", part)
 }
 
 /// A shell with the program as `vault` in its PATH.
@@ -29,43 +22,46 @@ fn shell(home: &Test, script: &str) -> Test {
     home.command(["-euc", script]).program("sh")
 }
 
+/// The blocks that are run, by a part of each, or why not.
+const KNOWN: &[&str] = &[
+    // Run below.
+    "exec --vault fixtures/demo/by-key.age",
+    "vault init --generate-identity",
+    "--generate-identity ci-key.txt",
+    "AWS_VAULT_PIN=SHA256",
+    "vault unlock --for 8h",
+    "vault recipient add",
+    "vault clear prod",
+    "vault doctor",
+    "vault mfa enroll ci",
+    "vault totp add ci",
+    "vault rotate prod",
+    "vault exec --server prod",
+    "vault exec --server --token-by file prod",
+    "vault serve --profile prod --token-file",
+    "vault serve --profile prod --imds",
+    "vault sso login dev",
+    "AWS_WEB_IDENTITY_TOKEN_FILE=token",
+    // Run by tests/it/migration.rs.
+    "vault import --from aws-vault",
+    "vault import --from credentials",
+    // docker/images builds them, and tests/it/images.rs runs them.
+    "docker build -f docker/Dockerfile",
+    // What every test here has done, a copy, and this very test.
+    "cargo build --release --locked",
+    // Needs age; the peers run it (tests/it/peers.rs).
+    "age -d -i identity.txt vault.age",
+    // Needs Python's cryptography; the peers run it.
+    "python3 fixtures/open_vault.py vault.age",
+];
+
 #[test]
 fn every_block_of_commands_is_run_here_or_has_its_reason() {
-    for block in blocks() {
-        let known = [
-            // Run below.
-            "exec --vault fixtures/demo/by-key.age",
-            "vault init --generate-identity",
-            "--generate-identity ci-key.txt",
-            "AWS_VAULT_PIN=SHA256",
-            "vault unlock --for 8h",
-            "vault recipient add",
-            "vault clear prod",
-            "vault doctor",
-            "vault mfa enroll ci",
-            "vault totp add ci",
-            "vault rotate prod",
-            "vault exec --server prod",
-            "vault exec --server --token-by file prod",
-            "vault serve --profile prod --token-file",
-            "vault serve --profile prod --imds",
-            "vault sso login dev",
-            "AWS_WEB_IDENTITY_TOKEN_FILE=token",
-            // Run by tests/it/migration.rs.
-            "vault import --from aws-vault",
-            "vault import --from credentials",
-            // docker/images builds them, and tests/it/images.rs runs them.
-            "docker build -f docker/Dockerfile",
-            // What every test here has done, and a copy.
-            "cargo build --release --locked",
-            // This very test.
-            "cargo test --locked",
-            // Needs age; the peers run it (tests/it/peers.rs).
-            "age -d -i identity.txt vault.age",
-            // Needs Python's cryptography; the peers run it.
-            "python3 fixtures/open_vault.py vault.age",
-        ];
-        assert!(known.iter().any(|part| block.contains(part)), "nobody runs:\n{block}");
+    for page in documents::pages() {
+        for block in documents::blocks(&page.text, "sh") {
+            let path = page.path.display();
+            assert!(KNOWN.iter().any(|part| block.contains(part)), "{path}: nobody runs:\n{block}");
+        }
     }
 }
 
@@ -146,7 +142,7 @@ fn a_ci_job_pins_the_vault_in_its_repository() {
 #[test]
 fn the_sentence_on_several_ways_in_holds() {
     let line = "vault init -r age1… -r \"$(cat ~/.ssh/id_ed25519.pub)\" --passphrase";
-    assert!(README.contains(line));
+    assert!(documents::page("README.md").contains(line));
     let public = std::fs::read(format!("{ROOT}/fixtures/ssh/test_ed25519.pub")).expect("a key");
     let home = Test::new().on_path("vault").file(".ssh/id_ed25519.pub", public, 0o644);
     let home = home.env("AWS_VAULT_PASSPHRASE", "several ways");
@@ -263,7 +259,7 @@ fn a_seed_is_added_listed_used_and_removed() {
     shell(&home, list).expect_stdout("").run();
 }
 
-/// What the README says of a container: a cache that is named, a root that is not to be written, and
+/// What docs/containers.md says: a cache that is named, a root that is not to be written, and
 /// no home.
 #[test]
 fn without_a_home_sessions_lie_in_the_cache_that_is_named() {
@@ -345,9 +341,8 @@ fn a_client_of_an_instance_s_metadata_gets_credentials() {
 #[test]
 fn a_person_logs_in_and_out() {
     let standin = StandIn::demo();
-    let ini = README.split("```ini\n").find(|part| part.starts_with("[sso-session corp]"));
-    let config = ini.and_then(|part| part.split("```").next()).expect("a config");
-    let home = Test::new().on_path("vault").vault_with("key").config(config).standin(&standin);
+    let config = documents::block("ini", "[sso-session corp]");
+    let home = Test::new().on_path("vault").vault_with("key").config(&config).standin(&standin);
     let home = home
         .env("AWS_ENDPOINT_URL_SSO", standin.endpoint())
         .env("AWS_ENDPOINT_URL_SSO_OIDC", standin.endpoint());

@@ -6,6 +6,7 @@ pub mod builder;
 pub mod child;
 pub mod diff;
 pub mod docker;
+pub mod documents;
 pub mod inside;
 pub mod moto;
 pub mod place;
