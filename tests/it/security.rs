@@ -1,14 +1,16 @@
-//! SECURITY.md names the test of each promise, and the reason of each dependency: they are there.
+//! docs/promises.md names the test of each promise, and SECURITY.md the reason of each dependency: they
+//! are there.
 
 const SECURITY: &str = include_str!("../../SECURITY.md");
+const PROMISES: &str = include_str!("../../docs/promises.md");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
 const DENY: &str = include_str!("../../deny.toml");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[test]
-fn every_test_that_security_md_names_is_there() {
+fn every_test_that_is_named_is_there() {
     let mut named = 0;
-    for row in SECURITY.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`")) {
+    for row in PROMISES.lines().filter(|line| line.starts_with("| ") && line.contains(".rs`")) {
         let mut file = "";
         // What stands between backticks is a file or, after it, a test in it.
         for word in row.split('`').skip(1).step_by(2) {
@@ -21,7 +23,24 @@ fn every_test_that_security_md_names_is_there() {
             }
         }
     }
-    assert!(named > 20, "only {named} tests were found");
+    assert!(named > 300, "only {named} tests were found");
+}
+
+/// SECURITY.md says shortly what docs/promises.md says in full, under the same headings.
+#[test]
+fn every_promise_in_short_has_its_table_of_tests() {
+    let (_, promised) = SECURITY.split_once("\n## What is promised\n").expect("a section");
+    let short: Vec<_> = promised.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let sections = PROMISES.split("\n## ").skip(1);
+    let full: Vec<_> = sections
+        .filter(|section| section.contains("\n| promise | test |\n"))
+        .filter_map(|section| section.lines().next())
+        .collect();
+    assert_eq!(short, full);
+    let order =
+        ["\n## Who is the adversary\n", "\n## What is not promised\n", "\n## What is promised\n"];
+    let at = order.map(|heading| SECURITY.find(heading).expect(heading));
+    assert!(at.is_sorted(), "{at:?}");
 }
 
 /// Cargo.toml's `[dependencies]`, by the names that stand there.
