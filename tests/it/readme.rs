@@ -330,7 +330,7 @@ fn a_client_of_an_instance_s_metadata_gets_credentials() {
     let client = "[profile here]\ncredential_source = Ec2InstanceMetadata\n";
     let home = home.file("client", client, 0o600);
     let script = format!(
-        "{serve} 2>said & while ! grep -q serving said; do sleep 0.02; done\n\
+        "{serve} 2>said & while ! grep -qs serving said; do sleep 0.02; done\n\
          export AWS_EC2_METADATA_SERVICE_ENDPOINT=$(grep -o 'http://[^ ]*' said | head -n 1)\n\
          AWS_CONFIG_FILE=client vault exec here -- sh -c 'echo $AWS_VAULT ${{AWS_SESSION_TOKEN:+yes}}'\n\
          kill $!; wait $!"
