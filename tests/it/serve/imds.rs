@@ -157,7 +157,7 @@ fn alone_it_needs_no_token_file_and_says_who_gets_the_credentials() {
     let (_standin, test) = scene::usual();
     let test = test.on_path("vault").env(ENDPOINT, "http://127.0.0.1:1");
     let script = "vault serve --listen 127.0.0.1:0 --imds 127.0.0.1:0 --profile demo 2>said &\n\
-                  while ! grep -q serving said; do sleep 0.02; done\n\
+                  while ! grep -qs serving said; do sleep 0.02; done\n\
                   kill $!; wait $!; echo $?; ls; sed 's/:[0-9][0-9]*/:N/g' said";
     let stdout = "0\nbin\nsaid\n\
                   vault: warning: every process that reaches http://127.0.0.1:N gets the credentials of \
