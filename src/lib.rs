@@ -9,7 +9,7 @@
 //! | 6 | `enroll`: a new MFA device; `rotate`: a new access key |
 //! | 5 | `user_change`: what these two have in common; `cli/`: clap types; `report`: errors to text and codes |
 //! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
-//! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS and IAM; `exec/`: the child; `server/`: credentials over HTTP |
+//! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS, IAM, S3; `exec/`: the child; `server/`: credentials over HTTP |
 //! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
 //! | 1 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |

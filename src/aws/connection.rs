@@ -35,7 +35,7 @@ use super::proxy::Proxies;
 use super::roots::Sources;
 use super::service_error::ServiceError;
 use super::unreachable::unreachable;
-use super::wire::Wire;
+use super::wire::{ANSWER_LIMIT, Wire};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -136,19 +136,7 @@ impl<S: Service> Connection<S> {
         deadline: Instant,
         reporter: Reporter,
     ) -> Result<Self, Error> {
-        let service = S::NAME;
-        // It becomes part of a host name.
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if target.region.is_empty() || !target.region.chars().all(fits) {
-            return Err(Error::usage(format!("the region for {service} is not an AWS region"))
-                .hint("it looks like eu-central-1"));
-        }
-        if target.endpoint.as_deref().is_some_and(|url| Origin::parse(url).is_none()) {
-            return Err(Error::usage(format!(
-                "the endpoint URL for {service} is not an http or https URL"
-            ))
-            .hint(format!("it looks like {}", S::EXAMPLE)));
-        }
+        fits(target, S::NAME, S::EXAMPLE)?;
         let roots = Sources::new(target.ca_bundle.clone(), env);
         Ok(Self {
             target: target.clone(),
@@ -269,7 +257,7 @@ impl<S: Service> Connection<S> {
         let request =
             HttpRequest::get(url).map_err(|_| ServiceError::Setup(Error::other("no such URL")))?;
         let (connector, mut path) =
-            http::connector(origin, &self.proxies, &self.roots, self.reporter)
+            http::connector(origin, &self.proxies, &self.roots, ANSWER_LIMIT, self.reporter)
                 .map_err(ServiceError::Setup)?;
         path.variant = self.variant();
         let answer = runtime.block_on(async {
@@ -304,7 +292,8 @@ impl<S: Service> Connection<S> {
     fn start(&self) -> Result<Live<S>, Error> {
         let runtime = event_loop()?;
         let origin = self.origin(&runtime)?;
-        let (wire, mut path) = http::connector(origin, &self.proxies, &self.roots, self.reporter)?;
+        let (wire, mut path) =
+            http::connector(origin, &self.proxies, &self.roots, ANSWER_LIMIT, self.reporter)?;
         let variant = self.variant();
         path.variant = variant;
         // The SDK's own way would be one connector for each set of time limits.
@@ -357,6 +346,23 @@ impl<S: Service> Connection<S> {
     }
 }
 
+/// Region and endpoint URL are such as there can be.
+pub(super) fn fits(target: &Target, service: &str, example: &str) -> Result<(), Error> {
+    // It becomes part of a host name.
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if target.region.is_empty() || !target.region.chars().all(fits) {
+        return Err(Error::usage(format!("the region for {service} is not an AWS region"))
+            .hint("it looks like eu-central-1"));
+    }
+    if target.endpoint.as_deref().is_some_and(|url| Origin::parse(url).is_none()) {
+        return Err(Error::usage(format!(
+            "the endpoint URL for {service} is not an http or https URL"
+        ))
+        .hint(format!("it looks like {example}")));
+    }
+    Ok(())
+}
+
 /// What calls run on: one thread, this one.
 pub(super) fn event_loop() -> Result<Runtime, Error> {
     tokio::runtime::Builder::new_current_thread()
@@ -366,15 +372,15 @@ pub(super) fn event_loop() -> Result<Runtime, Error> {
 }
 
 /// The time in a `Date` header.
-fn seconds_of(date: &str) -> Option<Timestamp> {
+pub(super) fn seconds_of(date: &str) -> Option<Timestamp> {
     DateTime::from_str(date, Format::HttpDate).ok().map(|date| Timestamp(date.secs()))
 }
 
-fn fits_header(text: &str) -> bool {
+pub(super) fn fits_header(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-fn offered(base: &Credentials) -> SdkCredentials {
+pub(super) fn offered(base: &Credentials) -> SdkCredentials {
     SdkCredentials::new(
         base.access_key_id.clone(),
         base.secret_access_key.expose(),

@@ -21,7 +21,7 @@ pub(super) enum Failed {
     Tcp(io::Error),
     /// The TLS handshake failed.
     Tls(io::Error),
-    /// More came than [`ANSWER_LIMIT`] or the limits on headers allow.
+    /// More came than the route's limit or the limits on headers allow.
     TooMuch,
 }
 

@@ -21,7 +21,7 @@ use super::proxy::Proxies;
 use super::roots::Sources;
 use super::service_error::{ServiceError, clean_code, clean_message};
 use super::unreachable::unreachable;
-use super::wire::Wire;
+use super::wire::{ANSWER_LIMIT, Wire};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -223,7 +223,7 @@ impl AgentClient {
         let nothing = Env::default();
         let proxies = Proxies::from_env(if origin.https { env } else { &nothing });
         let roots = Sources::new(env.get_os("AWS_CA_BUNDLE").map(Into::into), env);
-        let (connector, path) = http::connector(origin, &proxies, &roots, reporter)?;
+        let (connector, path) = http::connector(origin, &proxies, &roots, ANSWER_LIMIT, reporter)?;
         Ok(Self { agent, connector, path, runtime: Some(event_loop()?), deadline, reporter })
     }
 

@@ -19,6 +19,7 @@ use crate::profile::EndpointVariant;
 use crate::reporter::Reporter;
 
 /// Chooses the proxy, and reads the roots if TLS is spoken anywhere on the way. Nothing is opened yet.
+/// `limit`: the most that is read for one request, in bytes.
 ///
 /// # Errors
 /// A proxy or a CA bundle that cannot be used, as [`Proxies::choose`] and [`Sources::load`] say it.
@@ -26,6 +27,7 @@ pub fn connector(
     origin: Origin,
     proxies: &Proxies,
     roots: &Sources,
+    limit: usize,
     reporter: Reporter,
 ) -> Result<(Wire, Path)> {
     let variant = EndpointVariant::default();
@@ -48,7 +50,7 @@ pub fn connector(
     }
     let first = via.as_ref().map_or(&origin, |via| &via.origin);
     let hop = Host::new(&first.host, first.port);
-    Ok((Wire::new(Route { hop, origin, proxy: via, tls }), path))
+    Ok((Wire::new(Route { hop, origin, proxy: via, tls, limit }), path))
 }
 
 fn via(proxy: Proxy) -> Result<ProxyHop> {
@@ -80,10 +82,10 @@ mod tests {
         let sources = Sources::new(Some("/nonexistent".into()), &crate::env::Env::default());
         let none = Proxies::from_env(&crate::env::Env::default());
         let plain = Origin::parse("http://127.0.0.1:1").unwrap();
-        let (_, path) = connector(plain, &none, &sources, Reporter::default()).unwrap();
+        let (_, path) = connector(plain, &none, &sources, 1024, Reporter::default()).unwrap();
         assert_eq!(path.roots, "");
         let tls = Origin::parse("https://127.0.0.1:1").unwrap();
-        let error = connector(tls, &none, &sources, Reporter::default()).err().unwrap();
+        let error = connector(tls, &none, &sources, 1024, Reporter::default()).err().unwrap();
         assert_eq!(error.what, "CA bundle /nonexistent: no such file or directory");
     }
 }

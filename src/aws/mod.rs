@@ -1,4 +1,4 @@
-//! AWS's Security Token Service, IAM, sign-in service and IAM Identity Center, and what the host of
+//! AWS's Security Token Service, IAM, sign-in service, IAM Identity Center and S3, and what the host of
 //! this program hands out itself, as blocking calls.
 //!
 //! The only room (with a later server) that knows async: a runtime, TLS roots and sockets come up
@@ -16,16 +16,20 @@ mod identity;
 mod origin;
 mod proxy;
 mod roots;
+mod s3;
 mod service_error;
 mod signin;
 mod sso;
 mod sso_oidc;
 mod sts;
+#[cfg(test)]
+mod testing;
 mod unreachable;
 mod wire;
 
 pub use iam::{Iam, LastUse, ListedKey, NewDevice};
 pub use identity::Identity;
+pub use s3::{Limits, S3};
 pub use service_error::ServiceError;
 pub use signin::SigninService;
 pub use sso::{NotGiven, Portal};

@@ -108,7 +108,8 @@ impl ServiceError {
 }
 
 /// What to look for where it is not the service that answers.
-const MISLED: &str = "is endpoint_url right, and is there a proxy or a login page in between?";
+pub(super) const MISLED: &str =
+    "is endpoint_url right, and is there a proxy or a login page in between?";
 
 impl From<ServiceError> for Error {
     fn from(error: ServiceError) -> Self {

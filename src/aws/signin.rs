@@ -13,6 +13,7 @@ use super::proxy::Proxies;
 use super::roots::Sources;
 use super::service_error::{ServiceError, bad_answer};
 use super::unreachable::unreachable;
+use super::wire::ANSWER_LIMIT;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -87,8 +88,13 @@ impl SigninService {
         self.reporter.debug(format!("getSigninToken at {}", self.origin));
         let runtime = event_loop()?;
         let asked = runtime.block_on(async {
-            let (connector, path) =
-                http::connector(self.origin.clone(), &self.proxies, &self.roots, self.reporter)?;
+            let (connector, path) = http::connector(
+                self.origin.clone(),
+                &self.proxies,
+                &self.roots,
+                ANSWER_LIMIT,
+                self.reporter,
+            )?;
             match tokio::time::timeout_at(deadline.into(), connector.call(request)).await {
                 Err(_) => {
                     Err(ServiceError::Timeout { origin: path.origin.to_string() }.into_error())

@@ -35,8 +35,9 @@ use super::failed::{CONNECT_TIMEOUT, Failed, chain};
 use super::origin::Origin;
 
 /// The most that is read for one request, in bytes: headers, body, and what chunks and interim answers
-/// (1xx) add to them. AWS's answers to what is asked here have a few thousand.
-const ANSWER_LIMIT: usize = 256 * 1024;
+/// (1xx) add to them. AWS's answers to what is asked here have a few thousand; only an object of a store
+/// may be larger.
+pub const ANSWER_LIMIT: usize = 256 * 1024;
 /// The most of it that may be header lines: their number, and bytes.
 const HEADERS: usize = 100;
 const HEADER_LIMIT: usize = 64 * 1024;
@@ -56,6 +57,8 @@ pub(super) struct Route {
     pub proxy: Option<ProxyHop>,
     /// TLS with the roots to trust; needed if TLS is spoken with the server or the proxy.
     pub tls: Option<TlsConnector>,
+    /// The most that is read for one request, in bytes.
+    pub limit: usize,
 }
 
 /// A proxy on the way.
@@ -98,7 +101,8 @@ impl Route {
         }
         Ok(TokioIo::new(LimitedStream {
             stream,
-            left: ANSWER_LIMIT,
+            left: self.limit,
+            limit: self.limit,
             forwarded: self.is_forwarded(),
         }))
     }
@@ -162,10 +166,11 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection that gives [`ANSWER_LIMIT`] bytes and no more after each request.
+/// A connection that gives so many bytes and no more after each request.
 struct LimitedStream {
     stream: Box<dyn Stream>,
     left: usize,
+    limit: usize,
     forwarded: bool,
 }
 
@@ -199,7 +204,7 @@ impl AsyncWrite for LimitedStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let line = self.get_mut();
-        line.left = ANSWER_LIMIT;
+        line.left = line.limit;
         Pin::new(&mut line.stream).poll_write(context, bytes)
     }
 

@@ -12,6 +12,7 @@ mod location;
 pub mod testing;
 
 use crate::clock::Timestamp;
+use crate::error::Error;
 
 pub use location::Location;
 
@@ -103,4 +104,14 @@ pub trait Store: Sync {
         body: &[u8],
         condition: Condition<'_>,
     ) -> Result<Answer<Written>, StoreError>;
+}
+
+/// What a command says of it: class 9.
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unknown(what) => Self::aws(what),
+            StoreError::Failed { what, hint } => Self { hint, ..Self::aws(what) },
+        }
+    }
 }

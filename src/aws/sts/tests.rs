@@ -1,97 +1,16 @@
 //! The client against a server that answers what the test has written down.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
+use std::net::TcpListener;
 
 use aws_smithy_types::date_time::{DateTime, Format};
 
+use super::super::testing::Answer::{self, Drop, Hang, Reply, Trickle};
+use super::super::testing::Server;
 use super::*;
 use crate::clock::Clock;
 use crate::error::Class;
 use crate::profile::EndpointVariant;
-
-enum Answer {
-    /// Status line and headers, without the length, and body.
-    Reporter(&'static str, String),
-    /// Closes the connection once the request is read.
-    Drop,
-    /// Keeps the connection open and says nothing.
-    Hang,
-    /// Begins an answer, and goes on a byte at a time.
-    Trickle,
-}
-use Answer::{Drop, Hang, Reporter as Reply, Trickle};
-
-/// A server on loopback that gives each request, each on its own connection, the next answer.
-struct Server {
-    address: String,
-    requests: Receiver<String>,
-}
-
-impl Server {
-    fn start(answers: Vec<Answer>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (seen, requests) = channel();
-        std::thread::spawn(move || {
-            let mut held = Vec::new();
-            for answer in answers {
-                let (mut stream, _) = listener.accept().unwrap();
-                if seen.send(request(&mut stream)).is_err() {
-                    return;
-                }
-                match answer {
-                    Reply(head, body) => {
-                        let length = body.len();
-                        let _ = write!(
-                            stream,
-                            "{head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-                        );
-                    }
-                    Drop => {}
-                    Hang => held.push(stream),
-                    Trickle => {
-                        std::thread::spawn(move || {
-                            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-                            while stream.write_all(b"<").is_ok() {
-                                std::thread::sleep(Duration::from_millis(10));
-                            }
-                        });
-                    }
-                }
-            }
-            // Whoever holds a connection is gone when this ends: with the process.
-            let _ = listener.accept();
-        });
-        Self { address, requests }
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.requests.try_iter().collect()
-    }
-}
-
-/// A whole request: head, and as much body as it says.
-fn request(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        let n = stream.read(&mut buffer).unwrap_or(0);
-        bytes.extend_from_slice(&buffer[..n]);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_ascii_lowercase();
-            let length = head.split("content-length: ").nth(1).and_then(|l| l.lines().next());
-            if length.map_or(0, |l| l.parse::<usize>().unwrap()) <= body.len() {
-                return text;
-            }
-        }
-        if n == 0 {
-            return text;
-        }
-    }
-}
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/xml";
 

@@ -1,0 +1,401 @@
+//! The client of S3, and of what speaks S3: GetObject, and PutObject with a condition.
+//!
+//! These two requests are made here, over the connector that STS's are made over. The SDK's client would
+//! repeat a write whose answer was lost, and be refused over its own first try.
+
+mod reply;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings,
+    UriPathNormalizationMode, sign,
+};
+use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use hyper::Uri;
+use tokio::runtime::Runtime;
+
+use self::reply::Reply;
+use super::connection::{Service, event_loop, fits, fits_header, offered};
+use super::http;
+use super::origin::{Origin, Path};
+use super::proxy::Proxies;
+use super::roots::Sources;
+use super::service_error::ServiceError;
+use super::unreachable::unreachable;
+use super::wire::Wire;
+use crate::clock::Clock;
+use crate::credential::Credentials;
+use crate::env::Env;
+use crate::error::Error;
+use crate::profile::{EndpointVariant, Target};
+use crate::reporter::Reporter;
+use crate::secret::Secret;
+use crate::store::{Answer, Condition, ETag, Location, Read, Store, StoreError, Written};
+
+/// The service, as people call it.
+const NAME: &str = "S3";
+
+/// The most that is read for one request, in bytes: a vault's file has 2 MiB at most, headers 64 KiB.
+const OBJECT_LIMIT: usize = (2 << 20) + 64 * 1024;
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For one request, from the look-up of the name to the last byte of the answer.
+    pub request: Duration,
+    /// When all requests end.
+    pub deadline: Instant,
+}
+
+/// The objects of one bucket under one prefix. Connections are kept between requests; several threads may
+/// ask at once.
+pub struct S3 {
+    location: Location,
+    target: Target,
+    proxies: Proxies,
+    roots: Sources,
+    key: Credentials,
+    limits: Limits,
+    reporter: Reporter,
+    live: Mutex<Option<Arc<Live>>>,
+    /// By how many seconds requests are signed for a later time than the system's: the store's clock
+    /// may be ahead.
+    offset: AtomicI64,
+    form: AtomicU8,
+}
+
+/// How a store wants an ETag in `If-Match`: not known yet, as it gives it, or without the quotes (Ceph up
+/// to its version 18).
+const UNKNOWN: u8 = 0;
+const AS_GIVEN: u8 = 1;
+const UNQUOTED: u8 = 2;
+
+/// What only a request needs.
+struct Live {
+    /// Always there until `drop` takes it.
+    runtime: Option<Runtime>,
+    wire: Wire,
+    path: Path,
+    /// What stands before an object's key.
+    base: String,
+}
+
+impl Drop for Live {
+    /// Without waiting, as for STS.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3").field("location", &self.location).finish_non_exhaustive()
+    }
+}
+
+/// A request.
+struct Request<'a> {
+    method: &'static str,
+    name: &'a str,
+    header: Option<(&'static str, &'a str)>,
+    body: &'a [u8],
+}
+
+impl Request<'_> {
+    fn operation(&self) -> &'static str {
+        if self.method == "PUT" { "PutObject" } else { "GetObject" }
+    }
+}
+
+impl S3 {
+    /// Takes down what requests will need; nothing is opened, read or started before the first one.
+    ///
+    /// # Errors
+    /// Usage (2) for a region or an endpoint URL that cannot be one.
+    pub fn connect(
+        location: &Location,
+        target: &Target,
+        key: Credentials,
+        env: &Env,
+        limits: Limits,
+        reporter: Reporter,
+    ) -> Result<Self, Error> {
+        fits(target, NAME, "https://s3.eu-central-1.amazonaws.com")?;
+        Ok(Self {
+            location: location.clone(),
+            target: target.clone(),
+            proxies: Proxies::from_env(env),
+            roots: Sources::new(target.ca_bundle.clone(), env),
+            key,
+            limits,
+            reporter,
+            live: Mutex::default(),
+            offset: AtomicI64::new(0),
+            form: AtomicU8::new(UNKNOWN),
+        })
+    }
+
+    /// Host and port that requests go to. Nothing is opened.
+    ///
+    /// # Errors
+    /// Usage (2): no endpoint is known for the region.
+    pub fn place(&self) -> Result<String, Error> {
+        let runtime = event_loop()?;
+        let place = self.base(&runtime).and_then(|url| Origin::parse(&url));
+        runtime.shutdown_background();
+        place.map(|origin| origin.to_string()).ok_or_else(|| self.no_endpoint())
+    }
+
+    fn no_endpoint(&self) -> Error {
+        Error::usage(format!("no {NAME} endpoint is known for the region {}", self.target.region))
+    }
+
+    /// What stands before an object's key: bucket and region in the host's name, as AWS wants it, but
+    /// not where its certificates (a bucket with dots) or another server's names do not cover that.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
+    fn base(&self, runtime: &Runtime) -> Option<String> {
+        let Target { region, endpoint, variant, .. } = &self.target;
+        let bucket = &self.location.bucket;
+        if let Some(url) = endpoint {
+            return Some(format!("{}/{bucket}", url.trim_end_matches('/')));
+        }
+        // The end of the partition's host names, which the SDK's rules for STS say.
+        let sts = aws_sdk_sts::Client::endpoint(region, EndpointVariant::default(), runtime)?;
+        let end = sts.url().strip_prefix(&format!("https://sts.{region}."))?;
+        let service = if variant.is_fips() { "s3-fips" } else { "s3" };
+        let service = match variant.is_dual_stack() {
+            true => format!("{service}.dualstack.{region}.{end}"),
+            false => format!("{service}.{region}.{end}"),
+        };
+        Some(match bucket.contains('.') {
+            true => format!("https://{service}/{bucket}"),
+            false => format!("https://{bucket}.{service}"),
+        })
+    }
+
+    fn live(&self) -> Result<Arc<Live>, Error> {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(live) = &*live {
+            return Ok(Arc::clone(live));
+        }
+        let runtime = event_loop()?;
+        let base = self.base(&runtime).ok_or_else(|| self.no_endpoint())?;
+        let origin = Origin::parse(&base).ok_or_else(|| self.no_endpoint())?;
+        let (wire, mut path) =
+            http::connector(origin, &self.proxies, &self.roots, OBJECT_LIMIT, self.reporter)?;
+        path.variant = match self.target.endpoint {
+            Some(_) => EndpointVariant::default(),
+            None => self.target.variant,
+        };
+        let started = Arc::new(Live { runtime: Some(runtime), wire, path, base });
+        *live = Some(Arc::clone(&started));
+        Ok(started)
+    }
+
+    /// A request and its answer. Of one whose time the store refuses nothing happened: it is signed once
+    /// more, for the store's own time.
+    fn ask(&self, request: &Request) -> Result<Reply, ServiceError> {
+        let reply = self.once(request)?;
+        let (true, Some(date)) = (reply.is_of_another_time(), reply.date) else {
+            return Ok(reply);
+        };
+        let offset = date.seconds_since(Clock::system().now());
+        self.reporter.debug(format!("signing for the store's time, {offset} s from this clock's"));
+        self.offset.store(offset, Ordering::Relaxed);
+        self.once(request)
+    }
+
+    fn once(&self, request: &Request) -> Result<Reply, ServiceError> {
+        let token = self.key.session_token.as_ref().map(Secret::expose).unwrap_or_default();
+        if !fits_header(&self.key.access_key_id) || !fits_header(token) {
+            return Err(ServiceError::Setup(Error::other(
+                "the access key ID or session token for the store has characters that AWS never uses",
+            )));
+        }
+        let live = self.live().map_err(ServiceError::Setup)?;
+        let url = format!("{}/{}", live.base, self.location.key(request.name));
+        let signed = self.signed(request, &url).ok_or_else(|| {
+            let operation = request.operation();
+            ServiceError::Setup(Error::other(format!(
+                "the request for {operation} cannot be built"
+            )))
+        })?;
+        let origin = &live.path.origin;
+        let late = || ServiceError::Timeout { origin: origin.to_string() };
+        let end = self.limits.deadline.min(Instant::now() + self.limits.request);
+        let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < end) else {
+            return Err(late());
+        };
+        self.reporter.debug(format!("{} {} at {origin}", request.operation(), request.name));
+        runtime.block_on(async {
+            // Before anything is sent, so that its failure says that nothing was.
+            let found = tokio::time::timeout_at(end.into(), live.wire.look_up()).await;
+            let not_found = || ServiceError::Unreachable {
+                why: format!("no answer from DNS for {} in time", origin.host),
+                hint: None,
+                lost: false,
+            };
+            found.map_err(|_| not_found())?.map_err(|e| unreachable(&e, &live.path, NAME))?;
+            let answer = tokio::time::timeout_at(end.into(), live.wire.call(signed)).await;
+            let answer = answer.map_err(|_| late())?;
+            answer.map(|it| Reply::of(&it)).map_err(|e| unreachable(&e, &live.path, NAME))
+        })
+    }
+
+    /// The request with its signature (Signature Version 4, with the hash of the body in a header).
+    /// No checksum in a trailer: stores older than those do not know it.
+    fn signed(&self, request: &Request, url: &str) -> Option<HttpRequest> {
+        let mut settings = SigningSettings::default();
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+        let now = Clock::system().now().0.saturating_add(self.offset.load(Ordering::Relaxed));
+        let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(now).ok()?);
+        let identity = offered(&self.key).into();
+        let params = SigningParams::builder()
+            .identity(&identity)
+            .region(&self.target.region)
+            .name("s3")
+            .time(time)
+            .settings(settings)
+            .build()
+            .ok()?
+            .into();
+        let body = SignableBody::Bytes(request.body);
+        let headers = request.header.into_iter();
+        let signable = SignableRequest::new(request.method, url, headers, body).ok()?;
+        let (instructions, _) = sign(signable, &params).ok()?.into_parts();
+        let body = match request.method {
+            "GET" => SdkBody::empty(),
+            _ => SdkBody::from(request.body.to_vec()),
+        };
+        let mut made = HttpRequest::new(body);
+        made.set_uri(url.parse::<Uri>().ok()?).ok()?;
+        made.set_method(request.method).ok()?;
+        let headers = made.headers_mut();
+        for (name, value) in instructions.headers().chain(request.header) {
+            headers.try_insert(name.to_owned(), value.to_owned()).ok()?;
+        }
+        Some(made)
+    }
+
+    /// What an answer comes to that is none of those that the trait has.
+    fn failed(&self, request: &Request, reply: &Reply) -> StoreError {
+        let token = self.key.session_token.as_ref().map(Secret::expose).unwrap_or_default();
+        let secrets = [self.key.secret_access_key.expose(), token];
+        let write = request.method == "PUT";
+        reply.failure(&self.location, &self.target.region, write, &secrets)
+    }
+
+    fn put(
+        &self,
+        name: &str,
+        body: &[u8],
+        header: (&'static str, &str),
+    ) -> Result<Answer<Written>, StoreError> {
+        let request = Request { method: "PUT", name, header: Some(header), body };
+        let reply = self.ask(&request).map_err(|error| not_answered(error, true))?;
+        let what = match (reply.status, &reply.etag) {
+            (200..=299, Some(etag)) => Written::Done(etag.clone()),
+            (412, _) => Written::Refused,
+            // If-Match on an object that is gone.
+            (404, _) if header.0 == IF_MATCH && reply.code == "NoSuchKey" => Written::Refused,
+            (409, _) => Written::Again,
+            _ => return Err(self.failed(&request, &reply)),
+        };
+        Ok(Answer { what, date: reply.date })
+    }
+
+    /// A version that the store refuses in the form that it gave may still be the one that it has: then
+    /// it wants another form. That is looked up, and not guessed from the refusal, which is mostly that of
+    /// a lost race.
+    fn replace(&self, name: &str, body: &[u8], etag: &ETag) -> Result<Answer<Written>, StoreError> {
+        let bare = etag.0.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let form = self.form.load(Ordering::Relaxed);
+        if let (UNQUOTED, Some(bare)) = (form, bare) {
+            return self.put(name, body, (IF_MATCH, bare));
+        }
+        let answer = self.put(name, body, (IF_MATCH, &etag.0))?;
+        let learn = |what: &Written, form| {
+            if matches!(what, Written::Done(_)) {
+                self.form.store(form, Ordering::Relaxed);
+            }
+        };
+        learn(&answer.what, AS_GIVEN);
+        let Some(bare) = bare.filter(|_| {
+            answer.what == Written::Refused && form == UNKNOWN && self.target.endpoint.is_some()
+        }) else {
+            return Ok(answer);
+        };
+        let is_unchanged = match self.read(name, Some(etag))?.what {
+            Read::Unchanged => true,
+            Read::Found(object) => object.etag == *etag,
+            Read::Missing => false,
+        };
+        if !is_unchanged {
+            return Ok(answer);
+        }
+        let answer = self.put(name, body, (IF_MATCH, bare))?;
+        learn(&answer.what, UNQUOTED);
+        Ok(answer)
+    }
+}
+
+const IF_MATCH: &str = "if-match";
+
+/// A request that got no answer. Of a read nothing is left behind, whatever became of it.
+fn not_answered(error: ServiceError, write: bool) -> StoreError {
+    let unknown = write && error.may_have_arrived();
+    let Error { what, hint, .. } = match error {
+        ServiceError::TooMuch { origin, .. } => {
+            Error::aws(format!("the store at {origin} sent more than a vault's 2 MiB"))
+        }
+        error => error.into_error(),
+    };
+    match unknown {
+        true => StoreError::Unknown(what),
+        false => StoreError::Failed { what, hint },
+    }
+}
+
+impl Store for S3 {
+    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        let header = known.map(|etag| ("if-none-match", etag.0.as_str()));
+        let request = Request { method: "GET", name, header, body: &[] };
+        let reply = self.ask(&request).map_err(|error| not_answered(error, false))?;
+        let date = reply.date;
+        let what = match reply.status {
+            200 => match reply.object() {
+                Some(object) => Read::Found(object),
+                None => return Err(self.failed(&request, &reply)),
+            },
+            304 if known.is_some() => Read::Unchanged,
+            404 if reply.code == "NoSuchKey" => Read::Missing,
+            _ => return Err(self.failed(&request, &reply)),
+        };
+        Ok(Answer { what, date })
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+    ) -> Result<Answer<Written>, StoreError> {
+        match condition {
+            Condition::Absent => self.put(name, body, ("if-none-match", "*")),
+            Condition::Is(etag) => self.replace(name, body, etag),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! An answer of S3's, and the words for one that is a refusal or a failure.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+
+use super::super::connection::seconds_of;
+use super::super::service_error::{MISLED, bad_answer, clean_code, clean_message};
+use crate::clock::Timestamp;
+use crate::store::{ETag, Location, Object, StoreError};
+
+/// What is read of an answer.
+pub(super) struct Reply {
+    pub status: u16,
+    /// The store's time.
+    pub date: Option<Timestamp>,
+    pub etag: Option<ETag>,
+    modified: Option<Timestamp>,
+    body: Vec<u8>,
+    /// The code of an error, and AWS's message as it stands there; empty where there is none.
+    pub code: String,
+    message: String,
+    /// The bucket's region, where the answer names one.
+    region: Option<String>,
+    /// The words for what is not S3's answer.
+    odd: String,
+}
+
+impl Reply {
+    pub fn of(answer: &HttpResponse) -> Self {
+        let header = |name: &str| answer.headers().get(name).filter(|text| !text.is_empty());
+        let status = answer.status().as_u16();
+        let body = answer.body().bytes().unwrap_or_default().to_vec();
+        // An object is none of the store's words.
+        let said = if status >= 300 { String::from_utf8_lossy(&body) } else { "".into() };
+        let region = header("x-amz-bucket-region").map(str::to_owned);
+        let region = region.or_else(|| element(&said, "Region")).map(|text| clean_code(&text));
+        Self {
+            status,
+            date: header("date").and_then(seconds_of),
+            etag: header("etag").map(|text| ETag(text.to_owned())),
+            modified: header("last-modified").and_then(seconds_of),
+            code: clean_code(&element(&said, "Code").unwrap_or_default()),
+            message: element(&said, "Message").unwrap_or_default(),
+            region,
+            odd: bad_answer("S3", answer).into_error().what,
+            body,
+        }
+    }
+
+    /// The object, if there is one whose version is known.
+    pub fn object(&self) -> Option<Object> {
+        let etag = self.etag.clone()?;
+        Some(Object { body: self.body.clone(), etag, modified: self.modified })
+    }
+
+    /// True if the time is refused that the request was signed for.
+    pub fn is_of_another_time(&self) -> bool {
+        self.status == 403 && self.code == "RequestTimeTooSkewed"
+    }
+
+    /// The words for an answer that is neither yes nor no. A write may have happened where the store
+    /// failed over it, or says that it did without the new version.
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList>
+    pub fn failure(
+        &self,
+        location: &Location,
+        region: &str,
+        write: bool,
+        secrets: &[&str],
+    ) -> StoreError {
+        let (what, hint) = self.words(location, region, write, secrets);
+        let never = self.code == "NotImplemented";
+        match write && !never && (self.status >= 500 || self.status < 300) {
+            true => StoreError::Unknown(what),
+            false => StoreError::Failed { what, hint },
+        }
+    }
+
+    fn words(
+        &self,
+        location: &Location,
+        region: &str,
+        write: bool,
+        secrets: &[&str],
+    ) -> (String, Option<String>) {
+        let Location { bucket, .. } = location;
+        let operation = if write { "PutObject" } else { "GetObject" };
+        let Self { status, code, .. } = self;
+        let said = match clean_message(&self.message, secrets) {
+            message if message.is_empty() => code.clone(),
+            message => format!("{code}: {message}"),
+        };
+        let elsewhere = self.region.as_deref().filter(|it| *it != region && !it.is_empty());
+        if let (300..=400, Some(elsewhere)) = (*status, elsewhere) {
+            return (
+                format!("the bucket {bucket} is in the region {elsewhere}, not in {region}"),
+                Some(format!("join again with --region {elsewhere}")),
+            );
+        }
+        let (what, hint) = match code.as_str() {
+            "" => (self.odd.clone(), MISLED.to_owned()),
+            "NoSuchBucket" => {
+                (format!("there is no bucket {bucket}"), "check the store's URL".to_owned())
+            }
+            "AccessDenied" | "AllAccessDisabled" => {
+                (format!("{location} refused {operation}: {said}"), policy(location, write))
+            }
+            "InvalidAccessKeyId" => (
+                format!("{location} does not know the access key that it is asked with"),
+                "it was deleted, is inactive, or is another store's".to_owned(),
+            ),
+            "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => (
+                format!("{location} does not take the temporary credentials any more ({code})"),
+                "get new ones where they came from".to_owned(),
+            ),
+            // The message of this one can quote the request.
+            "SignatureDoesNotMatch" => (
+                format!("{location} refused the signature"),
+                "the secret access key does not belong to the access key ID, or the region is another"
+                    .to_owned(),
+            ),
+            "RequestTimeTooSkewed" => (
+                format!("{location} refused the request's time"),
+                "this machine's clock or the store's is off".to_owned(),
+            ),
+            "NotImplemented" => (
+                format!("{location} has no writes with a condition ({said})"),
+                "hosts can share a store only if it keeps If-Match and If-None-Match".to_owned(),
+            ),
+            _ if *status >= 500 => {
+                (format!("{location} failed (HTTP {status}, {code})"), "try again later".to_owned())
+            }
+            _ => return (format!("{location} refused {operation}: {said}"), None),
+        };
+        (what, Some(hint))
+    }
+}
+
+/// What whoever manages the store has to allow.
+fn policy(location: &Location, write: bool) -> String {
+    let (bucket, objects) =
+        (&location.bucket, format!("{}/{}", location.bucket, location.key("*")));
+    match write {
+        true => format!("allow s3:PutObject on arn:aws:s3:::{objects}"),
+        false => format!(
+            "allow s3:GetObject on arn:aws:s3:::{objects}, and s3:ListBucket on arn:aws:s3:::{bucket}: \
+             without that, AWS answers 403 for an object that is not there"
+        ),
+    }
+}
+
+/// The text of the first XML element of that name.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let entities =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#39;", "'")];
+    let text = entities.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    Some(text.replace("&amp;", "&"))
+}
