@@ -7,6 +7,7 @@
 //! Nothing is repeated here: a repeated `If-None-Match` is refused over its own first try, whose answer was
 //! lost. Whoever wrote reads again and looks whether it is theirs.
 
+pub mod check;
 mod location;
 #[cfg(test)]
 pub mod testing;

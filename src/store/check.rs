@@ -1,0 +1,392 @@
+//! Whether a store keeps the conditions of its writes, found out by writing: one after the other, and at
+//! once, since some stores check a condition and write without a lock between the two.
+
+use std::sync::RwLock;
+
+use super::{Condition, ETag, Read, Store, StoreError, Written};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::random;
+
+/// How many race for one write.
+const WRITERS: usize = 16;
+/// How often they do, for each condition.
+const ROUNDS: usize = 8;
+
+/// What was found.
+#[derive(Debug)]
+pub struct Report {
+    /// Each thing that was tried, in this order.
+    pub findings: Vec<Finding>,
+    /// By how many seconds the store's clock is ahead of this one, if its answers have a `Date`.
+    pub ahead: Option<i64>,
+}
+
+/// One thing that was tried.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it was.
+    pub tried: Tried,
+    /// What the store did instead; `None` if it did what it has to.
+    pub fault: Option<String>,
+}
+
+/// What is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// To read what was just written.
+    Read,
+    /// To create an object that is there.
+    CreateExisting,
+    /// To replace a version that is no more.
+    ReplaceOld,
+    /// To replace an object that is not there.
+    ReplaceMissing,
+    /// To create one object, several at once.
+    CreateAtOnce,
+    /// To replace one version, several at once.
+    ReplaceAtOnce,
+}
+
+impl Tried {
+    /// A word for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::CreateExisting => "create-existing",
+            Self::ReplaceOld => "replace-old",
+            Self::ReplaceMissing => "replace-missing",
+            Self::CreateAtOnce => "create-at-once",
+            Self::ReplaceAtOnce => "replace-at-once",
+        }
+    }
+
+    /// What a store has to do.
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::Read => "a read gives what was written last",
+            Self::CreateExisting => "If-None-Match: * replaces no object",
+            Self::ReplaceOld => "If-Match replaces no other version",
+            Self::ReplaceMissing => "If-Match creates no object",
+            Self::CreateAtOnce => "of many that create one object at once, one does",
+            Self::ReplaceAtOnce => "of many that replace one version at once, one does",
+        }
+    }
+}
+
+impl Report {
+    /// True if the store keeps the conditions.
+    pub fn is_good(&self) -> bool {
+        self.findings.iter().all(|finding| finding.fault.is_none())
+    }
+
+    fn note(&mut self, tried: Tried, fault: Option<String>) {
+        self.findings.push(Finding { tried, fault });
+    }
+}
+
+/// Tries a store. Ten small objects with random names are left there, under `c/`.
+///
+/// # Errors
+/// A request that got no answer, or was refused for another reason than its condition.
+pub fn check(store: &dyn Store, clock: Clock) -> Result<Report, StoreError> {
+    let failed = |Error { what, hint, .. }: Error| StoreError::Failed { what, hint };
+    let run = Run { store, name: format!("c/{}", random::name().map_err(failed)?) };
+    let first = store.read(&run.name, None)?;
+    let ahead = first.date.map(|date| date.seconds_since(clock.now()));
+    let mut report = Report { findings: Vec::new(), ahead };
+    run.in_turn(&mut report)?;
+    // A store that ignores a condition when nobody else is there has nothing to win in a race.
+    if report.is_good() {
+        run.creates_at_once(&mut report)?;
+        run.replaces_at_once(&mut report)?;
+    }
+    Ok(report)
+}
+
+/// One check, with a name that no other has.
+struct Run<'a> {
+    store: &'a dyn Store,
+    name: String,
+}
+
+impl Run<'_> {
+    /// Writes a text that this run writes once only, so that each version is another.
+    fn write(&self, name: &str, text: &str, on: Condition) -> Result<Written, StoreError> {
+        let body = format!("vault fleet check {} {text}", self.name);
+        self.store.write(name, body.as_bytes(), on).map(|answer| answer.what)
+    }
+
+    fn in_turn(&self, report: &mut Report) -> Result<(), StoreError> {
+        let name = &self.name;
+        let created = self.must(name, "one", Condition::Absent)?;
+        let again = self.write(name, "two", Condition::Absent)?;
+        report.note(Tried::CreateExisting, unless_refused(&again));
+        if again != Written::Refused {
+            return Ok(());
+        }
+        let replaced = self.must(name, "three", Condition::Is(&created))?;
+        let old = self.write(name, "four", Condition::Is(&created))?;
+        report.note(Tried::ReplaceOld, unless_refused(&old));
+        let missing = format!("{name}-none");
+        let missing = self.write(&missing, "five", Condition::Is(&replaced))?;
+        report.note(Tried::ReplaceMissing, unless_refused(&missing));
+        if old == Written::Refused {
+            let fault = (!self.is(name, "three")?).then(|| "it gave something else".to_owned());
+            report.note(Tried::Read, fault);
+        }
+        Ok(())
+    }
+
+    /// A write that nothing stands against.
+    fn must(&self, name: &str, text: &str, on: Condition) -> Result<ETag, StoreError> {
+        match self.write(name, text, on)? {
+            Written::Done(etag) => Ok(etag),
+            Written::Refused | Written::Again => Err(StoreError::Failed {
+                what: format!("the store refuses a write whose condition holds ({})", of(on)),
+                hint: Some("hosts cannot share this store".to_owned()),
+            }),
+        }
+    }
+
+    fn is(&self, name: &str, text: &str) -> Result<bool, StoreError> {
+        let body = format!("vault fleet check {} {text}", self.name);
+        let read = self.store.read(name, None)?.what;
+        Ok(matches!(read, Read::Found(object) if object.body == body.as_bytes()))
+    }
+
+    fn creates_at_once(&self, report: &mut Report) -> Result<(), StoreError> {
+        let mut fault = None;
+        for round in 0..ROUNDS {
+            let name = format!("{}-{round}", self.name);
+            fault = fault.or(self.race(&name, Condition::Absent, round)?.err());
+        }
+        report.note(Tried::CreateAtOnce, fault);
+        Ok(())
+    }
+
+    fn replaces_at_once(&self, report: &mut Report) -> Result<(), StoreError> {
+        let name = format!("{}-n", self.name);
+        let mut version = self.must(&name, "zero", Condition::Absent)?;
+        let mut fault = None;
+        for round in 0..ROUNDS {
+            match self.race(&name, Condition::Is(&version), round)? {
+                Ok(next) => version = next,
+                Err(why) => {
+                    fault = Some(why);
+                    break;
+                }
+            }
+        }
+        report.note(Tried::ReplaceAtOnce, fault);
+        Ok(())
+    }
+
+    /// All write at once on one condition. The version of the one that did, or what is wrong.
+    fn race(
+        &self,
+        name: &str,
+        on: Condition,
+        round: usize,
+    ) -> Result<Result<ETag, String>, StoreError> {
+        let text = |writer: usize| format!("{round}-{writer}");
+        // Nobody writes before all are there.
+        let (gate, text) = (&RwLock::new(()), &text);
+        let answers: Vec<Result<Written, StoreError>> = std::thread::scope(|scope| {
+            let closed = gate.write();
+            let racers: Vec<_> = (0..WRITERS)
+                .map_while(|writer| {
+                    let race = move || {
+                        drop(gate.read());
+                        self.write(name, &text(writer), on)
+                    };
+                    std::thread::Builder::new().spawn_scoped(scope, race).ok()
+                })
+                .collect();
+            drop(closed);
+            racers.into_iter().filter_map(|racer| racer.join().ok()).collect()
+        });
+        let raced = answers.len();
+        if raced < 2 {
+            let what = "no threads can be had from the system for a race".to_owned();
+            return Err(StoreError::Failed { what, hint: None });
+        }
+        let mut done = Vec::new();
+        for (writer, answer) in answers.into_iter().enumerate() {
+            if let Written::Done(etag) = answer? {
+                done.push((writer, etag));
+            }
+        }
+        Ok(match done.as_slice() {
+            // All were told that somebody else is writing (409): it is for nobody then.
+            [] => Ok(self.must(name, &text(WRITERS), on)?),
+            [(winner, etag)] if self.is(name, &text(*winner))? => Ok(etag.clone()),
+            [_] => Err("it told one that it wrote, and has what another one sent".to_owned()),
+            several => Err(format!("it told {} of {raced} that they did", several.len())),
+        })
+    }
+}
+
+fn unless_refused(written: &Written) -> Option<String> {
+    match written {
+        Written::Refused => None,
+        Written::Done(_) => Some("it did".to_owned()),
+        Written::Again => Some("it said that somebody else was writing".to_owned()),
+    }
+}
+
+fn of(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Absent => "If-None-Match",
+        Condition::Is(_) => "If-Match",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Barrier, Mutex};
+    use std::thread::{self, ThreadId};
+
+    use super::super::testing::MemoryStore;
+    use super::super::{Answer, Object};
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn faults(store: &dyn Store) -> Vec<(Tried, String)> {
+        let report = check(store, Clock::fixed(Timestamp(0))).unwrap();
+        let with_fault = |it: Finding| Some((it.tried, it.fault?));
+        report.findings.into_iter().filter_map(with_fault).collect()
+    }
+
+    #[test]
+    fn a_store_that_keeps_the_conditions_passes() {
+        let store = MemoryStore::default();
+        store.now.store(90, std::sync::atomic::Ordering::SeqCst);
+        let report = check(&store, Clock::fixed(Timestamp(0))).unwrap();
+        assert!(report.is_good(), "{report:?}");
+        assert_eq!((report.findings.len(), report.ahead), (6, Some(90)));
+        let log = store.log.lock().unwrap();
+        let names = log.iter().map(|line| line.split_once(' ').unwrap().1);
+        assert!(names.clone().all(|name| name.starts_with("c/")), "{log:?}");
+        let again = MemoryStore::default();
+        check(&again, Clock::system()).unwrap();
+        assert_ne!(*log, *again.log.lock().unwrap(), "names are random");
+    }
+
+    /// Keeps some of the conditions, and checks without a lock: threads that are not the test's meet
+    /// between check and write.
+    struct Faulty {
+        inner: MemoryStore,
+        kept: fn(&Condition) -> bool,
+        meet: Option<(ThreadId, Barrier)>,
+        writes: Mutex<()>,
+    }
+
+    fn faulty(kept: fn(&Condition) -> bool) -> Faulty {
+        Faulty { inner: MemoryStore::default(), kept, meet: None, writes: Mutex::default() }
+    }
+
+    impl Store for Faulty {
+        fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+            self.inner.read(name, known)
+        }
+
+        fn write(
+            &self,
+            name: &str,
+            body: &[u8],
+            condition: Condition<'_>,
+        ) -> Result<Answer<Written>, StoreError> {
+            let read = self.inner.read(name, None)?;
+            let current = match &read.what {
+                Read::Found(Object { etag, .. }) => Some(etag),
+                _ => None,
+            };
+            let holds = match condition {
+                Condition::Absent => current.is_none(),
+                Condition::Is(etag) => current == Some(etag),
+            };
+            if let Some((own, barrier)) = &self.meet
+                && *own != thread::current().id()
+            {
+                barrier.wait();
+            }
+            if !holds && (self.kept)(&condition) {
+                return Ok(Answer { what: Written::Refused, date: read.date });
+            }
+            let _turn = self.writes.lock().unwrap();
+            self.inner.remove(name);
+            self.inner.write(name, body, Condition::Absent)
+        }
+    }
+
+    #[test]
+    fn a_store_that_ignores_conditions_is_found_out() {
+        let did = |tried| (tried, "it did".to_owned());
+        let none = faulty(|_| false);
+        assert_eq!(faults(&none), [did(Tried::CreateExisting)]);
+        let no_if_match = faulty(|condition| matches!(condition, Condition::Absent));
+        assert_eq!(faults(&no_if_match), [did(Tried::ReplaceOld), did(Tried::ReplaceMissing)]);
+    }
+
+    #[test]
+    fn a_store_that_checks_without_a_lock_is_found_out_by_a_race() {
+        let meet = Some((thread::current().id(), Barrier::new(WRITERS)));
+        let store = Faulty { meet, ..faulty(|_| true) };
+        let all = format!("it told {WRITERS} of {WRITERS} that they did");
+        assert_eq!(
+            faults(&store),
+            [(Tried::CreateAtOnce, all.clone()), (Tried::ReplaceAtOnce, all)]
+        );
+    }
+
+    /// Says yes, and forgets.
+    struct Forgetful(MemoryStore);
+
+    impl Store for Forgetful {
+        fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+            let read = self.0.read(name, known)?;
+            let stale = |object: Object| Object { body: b"stale".to_vec(), ..object };
+            let what = match read.what {
+                Read::Found(object) => Read::Found(stale(object)),
+                what => what,
+            };
+            Ok(Answer { what, ..read })
+        }
+
+        fn write(
+            &self,
+            name: &str,
+            body: &[u8],
+            condition: Condition<'_>,
+        ) -> Result<Answer<Written>, StoreError> {
+            self.0.write(name, body, condition)
+        }
+    }
+
+    #[test]
+    fn a_store_that_reads_what_was_before_is_found_out() {
+        let store = Forgetful(MemoryStore::default());
+        assert_eq!(faults(&store), [(Tried::Read, "it gave something else".to_owned())]);
+    }
+
+    #[test]
+    fn a_store_that_refuses_everything_is_no_store() {
+        struct Closed;
+        impl Store for Closed {
+            fn read(&self, _: &str, _: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+                Ok(Answer { what: Read::Missing, date: None })
+            }
+            fn write(
+                &self,
+                _: &str,
+                _: &[u8],
+                _: Condition<'_>,
+            ) -> Result<Answer<Written>, StoreError> {
+                Ok(Answer { what: Written::Refused, date: None })
+            }
+        }
+        let error = Error::from(check(&Closed, Clock::system()).unwrap_err());
+        assert_eq!(error.what, "the store refuses a write whose condition holds (If-None-Match)");
+    }
+}
