@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::context::Context;
 use super::key_slots;
+use super::work_tree;
 use crate::cli::Init;
 use crate::error::{Error, Result, os_text};
 use crate::file;
@@ -56,6 +57,8 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     if saved.is_ok() || public_key.is_some() && key_slots::is_saved(&saved) {
         let shown = access.path.display();
         context.reporter.note(format!("Made the vault {shown}, fingerprint {pin}"));
+        let identity = args.generate_identity.as_deref();
+        work_tree::tell(&access.path, identity, context.env, context.reporter);
         if only_passphrase {
             context.reporter.note(
                 "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::stdin::STDIN_LIMIT;
+use super::work_tree;
 use crate::error::{Class, Error, Result};
 use crate::file;
 use crate::os;
@@ -15,6 +16,9 @@ use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry};
 
 /// What a try of a passphrase costs where nothing is said, in MiB.
 pub const DEFAULT_MEMORY: u32 = 64;
+
+/// A passphrase of fewer characters is warned of.
+const SHORT: usize = 12;
 
 /// A recipients file is read up to this many bytes.
 const RECIPIENTS_LIMIT: u64 = 64 * 1024;
@@ -63,8 +67,15 @@ pub fn recipients(
     Ok(entries)
 }
 
-/// A new slot for a passphrase, as the payload keeps it; `memory` in MiB.
+/// A new slot for a passphrase, as the payload keeps it, with a warning if the passphrase is short; `memory`
+/// in MiB.
 pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<PassphraseEntry> {
+    if passphrase.expose().chars().count() < SHORT {
+        access.reporter.warn(format!(
+            "the passphrase is weak, since it has fewer than {SHORT} characters: whoever gets a copy of the \
+             vault can find it by trying. Take another: vault passphrase set"
+        ));
+    }
     let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };
     let (slot, public) = Slot::create(passphrase, cost, &access.turns)?;
     Ok(PassphraseEntry { public, stanza: slot.to_text() })
@@ -77,6 +88,7 @@ pub fn first_vault(
     reporter: Reporter,
 ) -> Result<(Payload, Secret)> {
     reporter.note(format!("There is no vault yet; making {}", access.path.display()));
+    work_tree::tell(&access.path, None, access.env, reporter);
     let passphrase = ask_new_passphrase(prompt, "make one with vault init")?;
     let slot = slot(&passphrase, DEFAULT_MEMORY, access)?;
     let recipients = match &access.identity_file {

@@ -30,6 +30,7 @@ mod sso;
 mod stdin;
 mod totp;
 mod unlock;
+mod work_tree;
 
 use crate::cli::key_slots::{PassphraseCommand, RecipientCommand};
 use crate::cli::sso::SsoCommand;

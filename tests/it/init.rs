@@ -167,6 +167,51 @@ fn a_passphrase_comes_by_file_or_variable() {
 }
 
 #[test]
+fn a_short_passphrase_is_named_as_weak() {
+    let warning = "vault: warning: the passphrase is weak, since it has fewer than 12 characters: whoever gets a \
+                   copy of the vault can find it by trying. Take another: vault passphrase set\n";
+    for (number, (word, weak)) in
+        [("a", true), ("elevenchars", true), ("zwölfzeichen", false)].into_iter().enumerate()
+    {
+        let vault = format!("{number}.age");
+        let test = Test::new().env("AWS_VAULT_PASSPHRASE", word).env("AWS_VAULT_FILE", &vault);
+        let said = test.command(["init", "--passphrase"]).run().stderr;
+        assert_eq!(said.starts_with(warning), weak, "{said}");
+        // Another one for the same vault, from a file.
+        let test = test.file("next", format!("{word}\n"), 0o600);
+        let said =
+            test.command(["passphrase", "set", "--new-passphrase-file", "next"]).run().stderr;
+        assert_eq!(said.contains(warning), weak, "{said}");
+        let quiet = test.command(["--quiet", "passphrase", "set", "--new-passphrase-file", "next"]);
+        quiet.expect_stderr("").run();
+    }
+}
+
+#[test]
+fn in_a_git_work_tree_the_lines_of_gitignore_are_named() {
+    let test =
+        Test::new().file("shop/.git", "gitdir: elsewhere\n", 0o644).file("shop/ci/x", "", 0o644);
+    let init =
+        test.command(["init", "--vault", "ci/vault.age", "--generate-identity", "ci-key.txt"]);
+    let said = init.in_dir("shop").run().stderr;
+    let lines = "\nIn this git work tree, .gitignore should have vault.age.lock and ci-key.txt\n";
+    assert!(said.ends_with(lines), "{said}");
+    // The key lies elsewhere.
+    let init = test.command(["init", "--vault", "shop/other.age", "--generate-identity", "key"]);
+    let said = init.run().stderr;
+    let line = "\nIn this git work tree, .gitignore should have other.age.lock\n";
+    assert!(said.ends_with(line), "{said}");
+    // The first vault of a person, which add makes.
+    let add = test.command(["add", "prod"]).env("XDG_DATA_HOME", test.home().join("shop"));
+    let mut pty = add.pty();
+    pty.expect("In this git work tree, .gitignore should have vault.age.lock", SOON);
+    pty.expect("Enter new passphrase for the vault: ", SOON);
+    drop(pty);
+    let said = test.command(["init", "--generate-identity", "mine"]).run().stderr;
+    assert!(!said.contains(".gitignore"), "{said}");
+}
+
+#[test]
 fn a_passphrase_may_cost_more_which_is_warned_of() {
     let test = Test::new().env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
     let words = ["init", "--passphrase", "-r", AGE_RECIPIENT, "--passphrase-memory", "72"];
