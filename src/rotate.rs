@@ -143,7 +143,7 @@ impl Run<'_, '_> {
         let run = random::name()?;
         self.change.save(|payload| {
             let rotation = payload.rotation_of(&started.old.access_key_id).ok_or_else(finished)?;
-            let rotation = Rotation { run, ..rotation };
+            let rotation = Rotation { run: run.clone(), ..rotation };
             payload.set_rotation(&rotation);
             Ok(rotation)
         })

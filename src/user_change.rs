@@ -71,7 +71,7 @@ impl<'a, 'v> UserChange<'a, 'v> {
     ///
     /// # Errors
     /// What saving ends with (7, 8, 10), and what `change` says.
-    pub fn save<T>(&mut self, change: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
+    pub fn save<T>(&mut self, change: impl FnMut(&mut Payload) -> Result<T>) -> Result<T> {
         self.session.vault_mut()?.change(change)
     }
 

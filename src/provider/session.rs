@@ -302,6 +302,9 @@ impl<'a> CredentialSession<'a> {
     /// From now on nobody is asked, and a code that was given is used up.
     #[must_use]
     pub fn unattended(mut self) -> Self {
+        if let VaultState::Open(vault) = &mut self.vault {
+            vault.forget_key();
+        }
         self.options.mfa_token = None;
         self.prompt = Prompt::new(true, None);
         self

@@ -2,14 +2,31 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::memory::Memory;
+use super::payload::Payload;
 use super::pin::Pin;
 use crate::env::Env;
+use crate::error::Result;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::sealed::DerivationQueue;
+use crate::store::{Location, Store};
 use crate::unlock::Named;
+
+/// The store that a vault names, within reach.
+#[derive(Clone)]
+pub struct SharedStore {
+    /// Where it is.
+    pub location: Location,
+    /// Reads and writes.
+    pub store: Arc<dyn Store>,
+}
+
+/// Reaches the store that a vault names; `None` where it names none, or this host keeps out of it. An error
+/// is a store that is away.
+pub type Connect<'a> = Arc<dyn Fn(&Payload) -> Result<Option<SharedStore>> + Send + Sync + 'a>;
 
 /// All that decides whether and how a vault is opened.
 #[derive(Clone)]
@@ -38,6 +55,8 @@ pub struct Access<'a> {
     pub prompt: Prompt,
     /// Where warnings go.
     pub reporter: Reporter,
+    /// How the store is reached that the vault names.
+    pub connect: Connect<'a>,
 }
 
 impl Access<'_> {

@@ -136,6 +136,11 @@ impl Memory {
         Self { real: Entry::of(state_dir, real), named }
     }
 
+    /// The file of the real path's memory.
+    pub(super) fn file(&self) -> &Path {
+        &self.real.file
+    }
+
     /// True if the name is another path than the real one.
     pub fn has_name(&self) -> bool {
         self.named.is_some()

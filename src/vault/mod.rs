@@ -8,10 +8,12 @@ pub mod payload;
 pub mod pin;
 mod slot_memory;
 mod store;
+mod sync;
 mod trust;
 
-pub use access::Access;
+pub use access::{Access, Connect, SharedStore};
 pub use open::{LockedVault, Opening};
-pub use payload::{Enrolment, PassphraseEntry, Payload, RecipientEntry, Rotation};
+pub use payload::{Enrolment, Fleet, PassphraseEntry, Payload, RecipientEntry, Rotation};
 pub use pin::Pin;
 pub use store::{Vault, create, slot_names};
+pub use sync::{OBJECT, Synced};

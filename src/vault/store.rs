@@ -42,13 +42,15 @@ pub struct Vault<'a> {
     /// What remembers it.
     pub(super) memory: Option<Memory>,
     /// Its bytes and modes, as this process read or wrote them last.
-    file: Vec<u8>,
-    meta: Meta,
-    armored: bool,
+    pub(super) file: Vec<u8>,
+    pub(super) meta: Meta,
+    pub(super) armored: bool,
     pub(super) payload: Payload,
     opener: Opener,
     /// What it held, for as long as the vault may yet be written.
-    key: Option<Material>,
+    pub(super) key: Option<Material>,
+    /// False once something in it was forgotten.
+    pub(super) whole: bool,
     /// True if this machine has seen a later generation of it.
     pub(super) rolled_back: bool,
     /// True once remembering has failed.
@@ -69,6 +71,7 @@ impl<'a> Vault<'a> {
             payload,
             opener: Opener::of(&key),
             key: Some(key),
+            whole: true,
             rolled_back: false,
             no_memory: false,
         }
@@ -111,29 +114,54 @@ impl<'a> Vault<'a> {
         self.opener.is_passphrase
     }
 
-    /// Forgets what opened it, and everything in it but these keys and seeds: for a process that lives long and needs
-    /// no others. It cannot be changed after that.
+    /// Forgets everything in it but these keys and seeds, and what opened it, unless a later copy may have to
+    /// be pulled ([`Vault::sync`]) and opened. It cannot be changed after that.
     pub fn keep_only(&mut self, credentials: &BTreeSet<&str>, serials: &BTreeSet<&str>) {
         self.payload.keep_only(credentials, serials);
+        self.whole = false;
+        if self.payload.fleet().is_none() {
+            self.key = None;
+        }
+    }
+
+    /// Forgets what opened it, for a process that lives long: no later copy is pulled then.
+    pub fn forget_key(&mut self) {
         self.key = None;
     }
 
     /// Changes the vault under the write lock: what `change` does is done to the latest content, and
-    /// either all of it is saved or nothing.
+    /// either all of it is saved or nothing. In a fleet that is the store's copy, and what counts is
+    /// what `change` did the last time: it is done anew if another host was faster.
     ///
     /// # Errors
     /// Busy (8), refused (6), not saved (7), saved without the disk's word for it (10), and whatever
-    /// `change` says: then nothing is written. After [`Vault::keep_only`], 1.
-    pub fn change<T>(&mut self, change: impl FnOnce(&mut Payload) -> Result<T>) -> Result<T> {
+    /// `change` says: then nothing is written. After [`Vault::keep_only`], 1. In a fleet also as
+    /// [`Vault::sync`]; but where the store is away, the vault is saved here, and a warning said.
+    pub fn change<T>(&mut self, mut change: impl FnMut(&mut Payload) -> Result<T>) -> Result<T> {
+        if !self.whole {
+            return Err(forgotten());
+        }
         self.refuse_older_copy("and a write would make that lasting")?;
         let lock = lock(&self.real)?;
         self.read_again()?;
+        match self.shared().transpose() {
+            None => self.change_here(&lock, &mut change),
+            Some(shared) => self.change_in_fleet(&lock, shared, &mut change),
+        }
+    }
+
+    /// Changes what was read, and saves it.
+    pub(super) fn change_here<T>(
+        &mut self,
+        lock: &file::Lock,
+        change: &mut impl FnMut(&mut Payload) -> Result<T>,
+    ) -> Result<T> {
         let before = self.payload.copy();
-        let done = self.change_and_save(&lock, before.pin(), change);
-        if done.as_ref().is_err_and(|error| error.class != Class::NotDurable) {
-            self.payload = before;
-        } else {
+        let done = self.change_and_save(lock, before.pin(), change);
+        if is_saved(&done) {
             self.access.remember_made(&before.passphrases(), &self.payload);
+        } else {
+            self.payload = before;
         }
         done
     }
@@ -142,16 +170,17 @@ impl<'a> Vault<'a> {
         &mut self,
         lock: &file::Lock,
         before: Pin,
-        change: impl FnOnce(&mut Payload) -> Result<T>,
+        change: &mut impl FnMut(&mut Payload) -> Result<T>,
     ) -> Result<T> {
         let answer = change(&mut self.payload)?;
         self.payload.next_generation();
+        self.list_copy();
         let sealed = seal(&self.payload, self.armored)?;
         if self.payload.pin() != before {
             self.announce()?;
         }
         let saved = save(lock, &self.real, &sealed, Existing::Keep(&self.meta));
-        if matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. })) {
+        if is_saved(&saved) {
             self.remember_written();
             // What it holds is known: it is opened again only if somebody else writes.
             self.file = sealed.bytes;
@@ -165,17 +194,20 @@ impl<'a> Vault<'a> {
     /// # Errors
     /// As [`Vault::open`]; refused (6) if it became another vault or an older one, or is an older copy
     /// than this machine has seen: that may be replaced by the newer one.
+    /// In a fleet, what stands in the store as well; as [`Vault::sync`].
     pub fn read_back(&mut self) -> Result<&Payload> {
         self.refuse_older_copy("and what it holds may not last")?;
-        self.read_again()?;
+        if self.sync()?.is_alone() {
+            self.read_again()?;
+        }
         Ok(&self.payload)
     }
 
     /// Somebody may have written since this was read, or written. A key behind a plugin may want a touch
     /// each time, so the same bytes are not opened twice.
-    fn read_again(&mut self) -> Result<()> {
+    pub(super) fn read_again(&mut self) -> Result<()> {
         let Some(key) = &self.key else {
-            return Err(Error::other("the vault is not written: what was in it was forgotten"));
+            return Err(forgotten());
         };
         let (mut file, meta) = read(&self.real, &self.access.path)?;
         if *file == self.file {
@@ -245,7 +277,7 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
     payload.next_generation();
     let sealed = seal(&payload, armor)?;
     let saved = save(&lock, &real, &sealed, Existing::New { mode: 0o600 });
-    if !matches!(&saved, Ok(()) | Err(Error { class: Class::NotDurable, .. })) {
+    if !is_saved(&saved) {
         return saved;
     }
     access.remember_made(&[], &payload);
@@ -280,7 +312,26 @@ fn seal(payload: &Payload, armor: bool) -> Result<sealed::Sealed> {
 fn save(lock: &file::Lock, real: &Path, sealed: &sealed::Sealed, existing: Existing) -> Result<()> {
     let mut verify = |bytes: &[u8]| sealed.verify(bytes);
     let replace = || file::replace(lock, real, &sealed.bytes, existing, &mut verify);
-    os::on_wiped_stack(replace).map_err(|error| match error {
+    os::on_wiped_stack(replace).map_err(|error| unsaved(real, error))
+}
+
+/// Saves what was sealed elsewhere and opened here.
+pub(super) fn save_bytes(lock: &file::Lock, real: &Path, bytes: &[u8], meta: &Meta) -> Result<()> {
+    file::replace(lock, real, bytes, Existing::Keep(meta), &mut |_| true)
+        .map_err(|error| unsaved(real, error))
+}
+
+fn forgotten() -> Error {
+    Error::other("the vault is not written: what was in it was forgotten")
+}
+
+/// True if it was saved, also if the disk has not confirmed it.
+pub(super) fn is_saved<T>(done: &Result<T>) -> bool {
+    done.as_ref().err().is_none_or(|error| error.class == Class::NotDurable)
+}
+
+fn unsaved(real: &Path, error: ReplaceError) -> Error {
+    match error {
         ReplaceError::NotSaved(why, hint) => {
             let error = Error::not_saved(format!("the vault was not saved: {why}"));
             match hint {
@@ -297,10 +348,10 @@ fn save(lock: &file::Lock, real: &Path, sealed: &sealed::Sealed, existing: Exist
             Class::NotDurable,
             format!("the vault was saved, but the disk has not confirmed it: {why}"),
         ),
-    })
+    }
 }
 
-fn lock(real: &Path) -> Result<file::Lock> {
+pub(super) fn lock(real: &Path) -> Result<file::Lock> {
     file::lock(real, LOCK_WAIT).map_err(|error| match error {
         LockError::Busy { pid } => {
             let who =

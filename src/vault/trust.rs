@@ -10,6 +10,7 @@ use super::pin::Pin;
 use super::store::Vault;
 use crate::error::{Class, Error, Result};
 use crate::file;
+use crate::store::Location;
 
 /// How long a reader waits for a writer that has changed the vault's fingerprint and not yet the memory.
 const WRITER_WAIT: Duration = Duration::from_secs(10);
@@ -219,6 +220,41 @@ impl Vault<'_> {
             self.access.path.display()
         ))
         .hint("if somebody has changed just now who may open it, do it again"))
+    }
+
+    /// What was pulled is the vault that is meant, and no older than this machine has seen it.
+    pub(super) fn check_pulled(&self, pulled: &Payload, from: &Location) -> Result<()> {
+        let (pins, there) = (&self.access.pins, pulled.pin());
+        let known = match &self.memory {
+            Some(memory) => memory.recall()?,
+            None => Recalled::default(),
+        };
+        let is_meant = match pins.is_empty() {
+            true => there == self.payload.pin() || known.is(there),
+            false => pins.contains(&there),
+        };
+        if !is_meant {
+            return Err(Error::refused(format!(
+                "the vault's copy in {from} has the fingerprint {there}, and the one here {}; this one \
+                 stays as it is",
+                self.payload.pin()
+            ))
+            .hint(match pins.is_empty() {
+                true => format!("if the change is meant: {} --accept {there}", self.pin_command()),
+                false => "if the change is meant, pin the new fingerprint beside the old one".to_owned(),
+            }));
+        }
+        let (here, seen) = (pulled.generation(), known.generation(there));
+        let least =
+            self.payload.generation().max(seen).max(self.access.min_generation.unwrap_or(0));
+        if here >= least {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "the vault's copy in {from} is too old: it is write {here} of it, and {least} is the least \
+             that is taken"
+        ))
+        .hint("somebody has put an older copy into the store, or its versions were restored"))
     }
 
     /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.

@@ -1,11 +1,14 @@
 //! The store that the hosts of a fleet share: `[fleet]` with `store`, and optionally `region`, `endpoint`,
-//! `profile` and `required`.
+//! `profile` and `required`; and what this version writes there by itself: `copies` and `known_key`.
 
 use toml::{Table, Value};
 
 use super::{Payload, bad, line};
 use crate::error::Result;
 use crate::store::Location;
+
+/// So many of the copies that a vault was made of are listed in it.
+const COPIES: usize = 64;
 
 /// How the hosts reach the store that they share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +48,51 @@ impl Payload {
             }
         }
         table.insert("required".into(), Value::Boolean(fleet.required));
+        self.note_known_key();
     }
 
     /// Leaves the fleet; false if there was none.
     pub fn remove_fleet(&mut self) -> bool {
         self.doc.remove("fleet").is_some()
+    }
+
+    /// Lists the copy, by its hash, that the next one is made of. Who has one that is listed can take a later
+    /// one in its place, and loses nothing.
+    pub(in crate::vault) fn add_copy(&mut self, hash: &str) {
+        let Some(Value::Table(table)) = self.doc.get_mut("fleet") else { return };
+        let copies = table.entry("copies").or_insert_with(|| Value::Array(Vec::new()));
+        let Value::Array(copies) = copies else { return };
+        copies.push(Value::String(hash.to_owned()));
+        copies.drain(..copies.len().saturating_sub(COPIES));
+    }
+
+    /// True if this was made of that copy.
+    pub(in crate::vault) fn is_made_of(&self, hash: &str) -> bool {
+        let fleet = self.doc.get("fleet").and_then(Value::as_table);
+        let copies = fleet.and_then(|table| table.get("copies")).and_then(Value::as_array);
+        copies.is_some_and(|copies| copies.iter().any(|copy| copy.as_str() == Some(hash)))
+    }
+
+    /// Notes that whoever opens the vault now knows the key of the store: somebody was added or removed.
+    pub fn note_known_key(&mut self) {
+        let key = self.store_key().map(|(_, id)| id.to_owned());
+        let Some(Value::Table(table)) = self.doc.get_mut("fleet") else { return };
+        match key {
+            Some(id) => drop(table.insert("known_key".into(), Value::String(id))),
+            None => drop(table.remove("known_key")),
+        }
+    }
+
+    /// The profile and the id of the store's key, if it lies in the vault and was not replaced since
+    /// somebody was last added or removed, or the fleet joined.
+    pub fn known_store_key(&self) -> Option<(&str, &str)> {
+        let known = self.doc.get("fleet")?.get("known_key");
+        self.store_key().filter(|(_, id)| known.is_none_or(|known| known.as_str() == Some(id)))
+    }
+
+    fn store_key(&self) -> Option<(&str, &str)> {
+        let profile = self.doc.get("fleet")?.get("profile")?.as_str()?;
+        Some((profile, self.access_key_id(profile)?))
     }
 
     pub(super) fn check_fleet(&self) -> Result<()> {
@@ -114,6 +157,40 @@ mod tests {
         assert!(text.contains("later = 1") && !text.contains("profile"), "{text}");
         assert!(payload.remove_fleet() && !payload.remove_fleet());
         assert_eq!(payload.fleet(), None);
+    }
+
+    #[test]
+    fn the_latest_copies_that_it_was_made_of_are_listed() {
+        let mut payload = payload("[fleet]\nstore = \"s3://old\"\nregion = \"r\"\n").unwrap();
+        for copy in 0..70 {
+            payload.add_copy(&copy.to_string());
+        }
+        let again = Payload::parse(&payload.to_plaintext()).unwrap();
+        let known = (0..70).filter(|copy| again.is_made_of(&copy.to_string()));
+        assert!(known.eq(6..70));
+        payload.remove_fleet();
+        payload.add_copy("1");
+        assert!(!payload.is_made_of("1"));
+    }
+
+    #[test]
+    fn the_stores_key_is_known_until_it_is_replaced() {
+        use crate::clock::Timestamp;
+        use crate::credential::Credentials;
+        use crate::secret::Secret;
+        let mut payload =
+            payload("[fleet]\nstore = \"s3://old\"\nregion = \"r\"\nprofile = \"store\"\n")
+                .unwrap();
+        assert_eq!(payload.known_store_key(), None, "no key of that profile");
+        let key = |id: &str| Credentials::long_term(id.into(), Secret::new("secret".to_owned()));
+        payload.set_credential("store", &key("AKIA1"), Timestamp(0));
+        assert_eq!(payload.known_store_key(), Some(("store", "AKIA1")), "since when is not known");
+        payload.note_known_key();
+        assert_eq!(payload.known_store_key(), Some(("store", "AKIA1")));
+        payload.set_credential("store", &key("AKIA2"), Timestamp(0));
+        assert_eq!(payload.known_store_key(), None);
+        payload.note_known_key();
+        assert_eq!(payload.known_store_key(), Some(("store", "AKIA2")));
     }
 
     #[test]

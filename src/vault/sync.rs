@@ -1,0 +1,354 @@
+//! The vault's copy in the store that the hosts of a fleet share.
+//!
+//! A change is made to the store's copy, saved here, and put there if that copy is still the one that was
+//! changed; else it is made once more to the one that took its place. So two writers lose nothing, and a
+//! change is in both or in neither, unless the store is away: then it is here, and goes there with the next.
+//!
+//! Each copy lists the copies that it was made of, so which of two is the later one is known from them
+//! alone; what this host last synced is remembered beside, for copies that list none and for the version
+//! that the store gave it. Of two copies neither of which was made of the other, none is replaced: there
+//! may be a key in each that is nowhere else.
+
+mod copy;
+
+use std::time::Duration;
+
+use super::access::SharedStore;
+use super::opening::{Content, try_key};
+use super::payload::Payload;
+use super::pin::Pin;
+use super::store::{Vault, is_saved, lock, save_bytes};
+use crate::error::{Class, Error, Result};
+use crate::file;
+use crate::os;
+use crate::random;
+use crate::sealed;
+use crate::store::{Condition, ETag, Read, StoreError, Written};
+use copy::{Copy, hash};
+
+/// The vault's name in the store.
+pub const OBJECT: &str = "vault.age";
+
+/// So often a change is made anew to what others put there meanwhile.
+const TRIES: u32 = 24;
+
+/// What a sync has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Synced {
+    /// The vault names no store.
+    Alone,
+    /// Both were the same.
+    Same,
+    /// The store's copy is here now.
+    Pulled,
+    /// This one is in the store now.
+    Pushed,
+}
+
+impl Synced {
+    /// True if there is no store.
+    pub fn is_alone(self) -> bool {
+        self == Self::Alone
+    }
+}
+
+/// How this host's vault and the store's copy stand to each other.
+#[derive(Debug)]
+enum Met {
+    /// They are the same, of this version; the store's may just have been pulled.
+    Same { version: ETag, pulled: bool },
+    /// The store's is none, or one of which this host's was made.
+    Ahead(Option<ETag>),
+}
+
+/// Why they could not be compared, or must not be.
+#[derive(Debug)]
+enum Trouble {
+    /// The store gives no answer to go by.
+    Away(Error),
+    /// Neither is made of the other.
+    Fork(Vec<u8>),
+    /// The store's is not taken.
+    Refused(Error),
+}
+
+/// What became of a write.
+#[derive(Debug)]
+enum Put {
+    Done,
+    /// Another one is there.
+    Lost,
+    Away(Error),
+}
+
+impl Vault<'_> {
+    /// Pulls the store's copy if it is later than this one, and pushes this one if it is the later.
+    ///
+    /// # Errors
+    /// The store is away (9). Refused (6): both were changed since they were the same; the store's copy is
+    /// another vault, or older than this machine has seen it. What opens this one does not open that one
+    /// (4); that one is damaged (5). Not saved (7), busy (8), 10.
+    pub fn sync(&mut self) -> Result<Synced> {
+        let Some(shared) = self.shared()? else { return Ok(Synced::Alone) };
+        let lock = lock(&self.real)?;
+        self.read_again()?;
+        for tried in 0..TRIES {
+            let met = self.meet(&lock, &shared).map_err(|trouble| self.error_of(trouble))?;
+            let version = match met {
+                Met::Same { pulled: true, .. } => return Ok(Synced::Pulled),
+                Met::Same { .. } => return Ok(Synced::Same),
+                Met::Ahead(version) => version,
+            };
+            match self.put(&lock, &shared, version.as_ref()) {
+                Put::Done => return Ok(Synced::Pushed),
+                Put::Away(error) => return Err(error),
+                Put::Lost => pause(tried)?,
+            }
+        }
+        Err(overrun())
+    }
+
+    /// Pulls the store's copy, whose fingerprint was accepted, and remembers it in place of this one's.
+    ///
+    /// # Errors
+    /// As [`Vault::sync`]; refused (6) if the store's copy has yet another fingerprint.
+    pub fn pull_accepted(&mut self, pin: Pin) -> Result<Synced> {
+        self.access.pins = vec![pin];
+        let done = self.sync()?;
+        match self.payload.pin() == pin {
+            true => Ok(done),
+            false => Err(Error::refused(format!(
+                "neither the vault {} nor its copy in the store has the fingerprint {pin}",
+                self.access.path.display()
+            ))),
+        }
+    }
+
+    /// The store that the vault names.
+    pub(super) fn shared(&self) -> Result<Option<SharedStore>> {
+        (self.access.connect)(&self.payload)
+    }
+
+    /// Changes the store's copy and this one. `shared`: the store, or why it is away.
+    ///
+    /// # Errors
+    /// As [`Vault::change`] and, but for a store that is away, [`Vault::sync`].
+    pub(super) fn change_in_fleet<T>(
+        &mut self,
+        lock: &file::Lock,
+        shared: Result<SharedStore>,
+        change: &mut impl FnMut(&mut Payload) -> Result<T>,
+    ) -> Result<T> {
+        let shared = match shared {
+            Ok(shared) => shared,
+            Err(why) => return self.change_alone(lock, change, &why),
+        };
+        for tried in 0..TRIES {
+            let version = match self.meet(lock, &shared) {
+                Ok(Met::Same { version, .. }) => Some(version),
+                Ok(Met::Ahead(version)) => version,
+                Err(Trouble::Away(why)) => return self.change_alone(lock, change, &why),
+                Err(trouble) => return Err(self.error_of(trouble)),
+            };
+            let (bytes, payload) = (self.file.clone(), self.payload.copy());
+            let done = self.change_here(lock, change);
+            if !is_saved(&done) {
+                return done;
+            }
+            match self.put(lock, &shared, version.as_ref()) {
+                Put::Done => return done,
+                Put::Away(why) => {
+                    self.warn_of(&why);
+                    return done;
+                }
+                Put::Lost => {
+                    self.replace(lock, bytes, payload)?;
+                    pause(tried)?;
+                }
+            }
+        }
+        Err(overrun())
+    }
+
+    /// A copy of a fleet lists the one that it was made of.
+    pub(super) fn list_copy(&mut self) {
+        let before = hash(&self.file);
+        self.payload.add_copy(&before);
+    }
+
+    fn change_alone<T>(
+        &mut self,
+        lock: &file::Lock,
+        change: &mut impl FnMut(&mut Payload) -> Result<T>,
+        why: &Error,
+    ) -> Result<T> {
+        let done = self.change_here(lock, change);
+        if is_saved(&done) {
+            self.warn_of(why);
+        }
+        done
+    }
+
+    fn warn_of(&self, why: &Error) {
+        self.access.reporter.warn(format!(
+            "{}; the vault is saved on this host only, and goes to the store with the next change or by \
+             vault fleet pull",
+            why.what
+        ));
+    }
+
+    /// Compares this vault with the store's copy, and takes that one if it is later.
+    fn meet(&mut self, lock: &file::Lock, shared: &SharedStore) -> Result<Met, Trouble> {
+        let last = Copy::recall(self.memory.as_ref(), &shared.location);
+        let here = hash(&self.file);
+        let same = last.as_ref().filter(|last| last.hash == here);
+        let answer = shared.store.read(OBJECT, same.map(|same| &same.version));
+        let answer = answer.map_err(|error| Trouble::Away(away(shared, error)))?;
+        let theirs = match (answer.what, same) {
+            (Read::Unchanged, Some(same)) => {
+                return Ok(Met::Same { version: same.version.clone(), pulled: false });
+            }
+            (Read::Found(theirs), _) => theirs,
+            (Read::Missing | Read::Unchanged, _) => return Ok(Met::Ahead(None)),
+        };
+        let (version, there) = (theirs.etag, hash(&theirs.body));
+        if there == here {
+            self.remember_synced(shared, &version);
+            return Ok(Met::Same { version, pulled: false });
+        }
+        // An older copy that was put back here is not what was made of the store's.
+        let is_last = |hash: &str| last.as_ref().is_some_and(|last| last.hash == hash);
+        if self.payload.is_made_of(&there) || is_last(&there) && !self.rolled_back {
+            return Ok(Met::Ahead(Some(version)));
+        }
+        let (payload, armored) =
+            self.open_theirs(&theirs.body, shared).map_err(Trouble::Refused)?;
+        if !payload.is_made_of(&here) && !is_last(&here) {
+            return Err(Trouble::Fork(theirs.body));
+        }
+        self.replace(lock, theirs.body, payload).map_err(Trouble::Refused)?;
+        (self.armored, self.rolled_back, self.whole) = (armored, false, true);
+        self.remember_synced(shared, &version);
+        Ok(Met::Same { version, pulled: true })
+    }
+
+    /// Opens the store's copy by what opened this vault, and checks that it is the same vault and no older.
+    fn open_theirs(&self, bytes: &[u8], shared: &SharedStore) -> Result<(Payload, bool)> {
+        let of = |error: Error| Error {
+            what: format!("the vault's copy in {}: {}", shared.location, error.what),
+            ..error
+        };
+        let Some(key) = &self.key else {
+            return Err(Error::other("the vault is not pulled: what opened it was forgotten"));
+        };
+        let scanned = sealed::scan(bytes).map_err(of)?;
+        let opened = os::on_wiped_stack(|| try_key(&scanned, key, &self.access)).map_err(of)?;
+        let Content { payload, .. } = opened;
+        self.check_pulled(&payload, &shared.location)?;
+        Ok((payload, scanned.armored))
+    }
+
+    /// Puts what was opened in the place of what is here.
+    fn replace(&mut self, lock: &file::Lock, bytes: Vec<u8>, payload: Payload) -> Result<()> {
+        let before = std::mem::replace(&mut self.payload, payload);
+        let announced = match self.payload.pin() == before.pin() {
+            true => Ok(()),
+            false => self.announce(),
+        };
+        let saved = announced.and_then(|()| save_bytes(lock, &self.real, &bytes, &self.meta));
+        if !is_saved(&saved) {
+            self.payload = before;
+            return saved;
+        }
+        self.file = bytes;
+        self.remember_written();
+        saved
+    }
+
+    /// Writes this vault to the store, in the place of this version.
+    fn put(&mut self, lock: &file::Lock, shared: &SharedStore, version: Option<&ETag>) -> Put {
+        let condition = version.map_or(Condition::Absent, Condition::Is);
+        match shared.store.write(OBJECT, &self.file, condition).map(|answer| answer.what) {
+            Ok(Written::Done(version)) => {
+                self.remember_synced(shared, &version);
+                Put::Done
+            }
+            Ok(Written::Refused | Written::Again) => Put::Lost,
+            Err(error @ StoreError::Failed { .. }) => Put::Away(away(shared, error)),
+            // It is there, perhaps already under what somebody else has made of it, or it is not.
+            Err(error @ StoreError::Unknown(_)) => match self.meet(lock, shared) {
+                Ok(Met::Same { .. }) => Put::Done,
+                Ok(Met::Ahead(now)) if now.as_ref() == version => Put::Away(away(shared, error)),
+                Err(Trouble::Away(why)) => Put::Away(why),
+                _ => Put::Lost,
+            },
+        }
+    }
+
+    /// A failure is no error: the copies tell by themselves.
+    fn remember_synced(&self, shared: &SharedStore, version: &ETag) {
+        let copy = Copy { hash: hash(&self.file), version: version.clone() };
+        if let Some(memory) = &self.memory
+            && let Err(why) = copy.remember(memory, &shared.location)
+        {
+            self.access.reporter.debug(format!("what was synced cannot be remembered: {why}"));
+        }
+    }
+
+    fn error_of(&self, trouble: Trouble) -> Error {
+        match trouble {
+            Trouble::Away(error) | Trouble::Refused(error) => error,
+            Trouble::Fork(theirs) => self.fork(&theirs),
+        }
+    }
+
+    /// The store's copy is kept beside this vault.
+    fn fork(&self, theirs: &[u8]) -> Error {
+        let path = self.access.path.display();
+        let error = Error::refused(format!(
+            "the vault {path} and its copy in the store were both changed since they were the same; \
+             nothing was replaced"
+        ));
+        let mut beside = self.real.clone().into_os_string();
+        beside.push(".theirs");
+        match file::replace_quickly(beside.as_ref(), theirs) {
+            Ok(()) => error.hint(format!(
+                "the store's copy is {path}.theirs: put it in the place of {path}, by mv, and make \
+                 there once more what was changed here"
+            )),
+            Err(_) => error.hint(
+                "put the store's copy in its place, and make there once more what was changed here",
+            ),
+        }
+    }
+}
+
+/// Waits up to 50 ms, and up to 2 s in the end: of many writers each gets its turn.
+fn pause(tried: u32) -> Result<()> {
+    let most = (50 * u64::from(tried + 1)).min(2000);
+    let random = u64::from(u16::from_le_bytes(*random::bytes::<2>()?));
+    std::thread::sleep(Duration::from_millis(random * most / u64::from(u16::MAX)));
+    Ok(())
+}
+
+fn overrun() -> Error {
+    Error::busy(format!(
+        "other hosts change the vault in the store all the time, tried {TRIES} times"
+    ))
+}
+
+/// The store gives no answer to go by.
+fn away(shared: &SharedStore, error: StoreError) -> Error {
+    let (what, hint) = match error {
+        StoreError::Unknown(what) => (what, None),
+        StoreError::Failed { what, hint } => (what, hint),
+    };
+    let error = Error::new(Class::Aws, format!("the store {}: {what}", shared.location));
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+#[cfg(test)]
+mod tests;
