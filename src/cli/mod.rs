@@ -1,6 +1,7 @@
 //! The command line as types. What the words mean is decided here; nothing is touched.
 
 pub mod complete;
+pub mod fleet;
 pub mod import;
 pub mod key_slots;
 pub mod login;
@@ -116,6 +117,7 @@ pub enum Command {
     Mfa(totp::MfaArgs),
     Rotate(rotate::Rotate),
     Sso(sso::SsoArgs),
+    Fleet(fleet::FleetArgs),
     Recipient(key_slots::RecipientArgs),
     Passphrase(key_slots::PassphraseArgs),
     Unlock(key_slots::Unlock),

@@ -11,6 +11,7 @@ mod doctor;
 mod exec;
 mod explain;
 mod export;
+mod fleet;
 mod import;
 mod init;
 mod key_slots;
@@ -32,6 +33,7 @@ mod totp;
 mod unlock;
 mod work_tree;
 
+use crate::cli::fleet::FleetCommand;
 use crate::cli::key_slots::{PassphraseCommand, RecipientCommand};
 use crate::cli::sso::SsoCommand;
 use crate::cli::totp::{MfaCommand, TotpCommand};
@@ -59,6 +61,12 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         Command::Export(args) => export::run(args, &context),
         Command::Login(args) => login::run(&args, &context),
         Command::Explain(args) => explain::run(args, &context),
+        Command::Fleet(args) => match args.command {
+            FleetCommand::Join(args) => fleet::join(&args, &context),
+            FleetCommand::Check(args) => fleet::check(&args, &context),
+            FleetCommand::Status(args) => fleet::status(&args, &context),
+            FleetCommand::Leave(_) => fleet::leave(&context),
+        },
         Command::Recipient(args) => match args.command {
             RecipientCommand::Add(args) => recipient::add(&args, &context),
             RecipientCommand::List(args) => recipient::list(&args, &context),

@@ -20,11 +20,13 @@
 //! | `device` | the MFA device that a profile names |
 //! | `step` | one call of a plan |
 //! | `plan` | the calls to make |
+//! | `ambient` | what a host is without a profile |
 //! | `before_process` | what an SDK takes before a `credential_process` |
 //! | `outrank` | what an SDK takes before a server's credentials |
 //! | `explain` | a plan for a person or a program |
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
+mod ambient;
 mod base;
 mod before_process;
 mod console;
@@ -49,6 +51,7 @@ mod tests;
 mod variant;
 mod words;
 
+pub use ambient::{ambient, store_target};
 pub use base::{Base, Token};
 pub use before_process::{BeforeProcess, before_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};

@@ -11,6 +11,7 @@
 //! | `token` | web identity tokens |
 //! | `sso`, `device` | logging in to IAM Identity Center |
 //! | `console` | an address that opens the console |
+//! | `shared_store` | the client of the store that hosts share |
 
 mod base;
 mod code;
@@ -20,6 +21,7 @@ mod device;
 mod program;
 mod run;
 mod session;
+mod shared_store;
 mod sso;
 mod token;
 

@@ -282,7 +282,8 @@ impl<'a> CredentialSession<'a> {
         }
     }
 
-    /// Forgets what opened the vault, and all that is in it but the keys and seeds of these plans.
+    /// Forgets what opened the vault, and all that is in it but the keys and seeds of these plans, and the
+    /// key of the store that hosts share.
     #[must_use]
     pub fn keep_only<'p>(mut self, plans: impl IntoIterator<Item = &'p Plan>) -> Self {
         let (mut keys, mut devices) = (BTreeSet::new(), BTreeSet::new());
@@ -292,6 +293,8 @@ impl<'a> CredentialSession<'a> {
             }
             devices.extend(plan.steps.iter().filter_map(Step::mfa).map(|mfa| mfa.serial.as_str()));
         }
+        let fleet = self.vault().ok().and_then(|vault| vault.payload().fleet());
+        keys.extend(fleet.as_ref().and_then(|fleet| fleet.profile.as_deref()));
         if let VaultState::Open(vault) = &mut self.vault {
             vault.keep_only(&keys, &devices);
         }

@@ -263,13 +263,10 @@ impl Payload {
         }
     }
 
-    /// Forgets everything but these keys and seeds, and what reaches the fleet's store.
+    /// Forgets everything but these keys and seeds.
     pub(super) fn keep_only(&mut self, credentials: &BTreeSet<&str>, serials: &BTreeSet<&str>) {
-        let store = self.fleet().and_then(|fleet| fleet.profile);
-        let mut credentials = credentials.clone();
-        credentials.extend(store.as_deref());
-        self.doc.retain(|name, _| ["credentials", "totp", "fleet"].contains(&name));
-        for (table, kept) in [("credentials", &credentials), ("totp", serials)] {
+        self.doc.retain(|name, _| ["credentials", "fleet", "totp"].contains(&name));
+        for (table, kept) in [("credentials", credentials), ("totp", serials)] {
             if let Some(Value::Table(table)) = self.doc.get_mut(table) {
                 table.retain(|name, _| kept.contains(name));
             }

@@ -15,6 +15,7 @@ mod explain;
 mod export;
 mod faults;
 mod fips;
+mod fleet;
 mod hangup;
 mod help;
 mod home;

@@ -15,6 +15,7 @@ pub mod scene;
 pub mod seccomp;
 pub mod served;
 pub mod standin;
+pub mod weed;
 
 /// AWS's documented example key: the only access key in the tests.
 pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";

@@ -3,6 +3,7 @@
 //! keeps a log of calls.
 
 mod answer;
+pub mod bucket;
 mod call;
 pub mod client;
 pub mod http;

@@ -1,0 +1,85 @@
+//! The words of `fleet`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Share sessions and codes among hosts, by a store that speaks S3
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault fleet join s3://bucket/prefix --profile store\n  \
+    vault fleet status\n\n\
+    Hosts with copies of one vault make one session with MFA together, and send no code twice. The\n\
+    store sees nothing but sealed objects. One host stays out by AWS_VAULT_SHARED=off.")]
+pub struct FleetArgs {
+    #[command(subcommand)]
+    pub command: FleetCommand,
+}
+
+/// What can be done with a fleet.
+#[derive(Debug, Subcommand)]
+pub enum FleetCommand {
+    Join(FleetJoin),
+    Check(FleetCheck),
+    Status(FleetStatus),
+    Leave(FleetLeave),
+}
+
+/// Check a store, and write into the vault that its hosts share it
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault fleet join s3://bucket/prefix --profile store\n  \
+    vault fleet join s3://bucket/prefix --region eu-central-1 --credentials ambient\n  \
+    vault fleet join s3://bucket/prefix --endpoint https://ceph.example:8080 --profile store\n\n\
+    Refused (6) if the store does not keep the conditions of writes. Every copy of the vault has to\n\
+    get the new file once.")]
+pub struct FleetJoin {
+    /// The bucket, and what the objects' keys begin with
+    #[arg(value_name = "S3-URL")]
+    pub store: String,
+    /// The bucket's region [default: the profile's, AWS_REGION, else us-east-1]
+    #[arg(long, value_name = "REGION", overrides_with = "region")]
+    pub region: Option<String>,
+    /// Another endpoint than AWS's [default: AWS_ENDPOINT_URL_S3, the profile's]
+    #[arg(long, value_name = "URL", overrides_with = "endpoint")]
+    pub endpoint: Option<String>,
+    /// Send no code while the store is away
+    #[arg(long)]
+    pub required: bool,
+    /// The profile whose key in the vault reaches the store
+    #[arg(long, value_name = "PROFILE", overrides_with = "profile")]
+    pub profile: Option<String>,
+    /// Whose credentials reach it: ambient, each host's own (a web identity, a role, the environment)
+    #[arg(long, value_name = "WHOSE", value_enum, hide_possible_values = true,
+          conflicts_with = "profile", default_value_t = StoreCredentials::Ambient)]
+    pub credentials: StoreCredentials,
+}
+
+/// Whose credentials reach the store, if no key in the vault does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StoreCredentials {
+    /// The host's.
+    Ambient,
+}
+
+/// Try whether the store keeps the conditions of writes, one after the other and at once
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault fleet check\n\n\
+    Leaves ten small objects under c/. Ends with 6 if hosts must not share this store.")]
+pub struct FleetCheck {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Show which store is shared, and what is there
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  vault fleet status\n  vault fleet status --json")]
+pub struct FleetStatus {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write into the vault that its hosts share nothing
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault fleet leave\n\n\
+    For all hosts, once they have the new file. One host stays out by AWS_VAULT_SHARED=off. The\n\
+    objects stay: remove them in the store.")]
+pub struct FleetLeave {}

@@ -1,0 +1,189 @@
+//! `fleet`: the store that the hosts of a vault share.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::context::Context;
+use crate::aws::{Limits, S3};
+use crate::cli::fleet::{FleetCheck, FleetJoin, FleetStatus};
+use crate::error::{Error, Result};
+use crate::name::ProfileName;
+use crate::profile;
+use crate::provider::{CredentialSession, Need, Options};
+use crate::report;
+use crate::store::check::{Finding, Report, check as try_store};
+use crate::store::{Location, Read, Store};
+use crate::vault::Fleet;
+
+/// The vault's copy in the store.
+const COPY: &str = "vault.age";
+
+pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
+    let store = Location::parse(&args.store).ok_or_else(|| {
+        Error::usage("the store is not an s3:// URL")
+            .hint("it looks like s3://BUCKET/PREFIX; a prefix has letters, digits and ._-/ only")
+    })?;
+    let profile = args.profile.as_deref().map(ProfileName::new).transpose()?;
+    let profile = profile.map(|name| name.as_str().to_owned());
+    let mut session = open(context)?;
+    let region = args.region.as_deref();
+    let target =
+        profile::store_target(session.profiles(), context.env, profile.as_deref(), region)?;
+    let fleet = Fleet {
+        store,
+        region: target.region,
+        endpoint: args.endpoint.clone().or(target.endpoint),
+        profile,
+        required: args.required,
+    };
+    let report = tried(&session.store_of(&fleet, limits())?, context)?;
+    good(&fleet, &report)?;
+    session.vault_mut()?.change(|payload| {
+        payload.set_fleet(&fleet);
+        Ok(())
+    })?;
+    report::result(&format!("Joined {}\n", place(&fleet)))
+}
+
+pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
+    let session = open(context)?;
+    let fleet = joined(&session)?;
+    let report = tried(&session.store_of(&fleet, limits())?, context)?;
+    if args.json {
+        let finding = |Finding { tried, fault }: &Finding| json!({ "tried": tried.name(), "good": fault.is_none(), "fault": fault });
+        let findings: Vec<_> = report.findings.iter().map(finding).collect();
+        let mut json = described(&fleet);
+        json["good"] = report.is_good().into();
+        json["clock_ahead"] = report.ahead.into();
+        json["findings"] = findings.into();
+        report::result(&format!("{json}\n"))?;
+        return good(&fleet, &report);
+    }
+    let mut text = format!("{}\n", place(&fleet));
+    for Finding { tried, fault } in &report.findings {
+        text.push_str(&match fault {
+            None => format!("good  {}\n", tried.rule()),
+            Some(fault) => format!("bad   {}: {fault}\n", tried.rule()),
+        });
+    }
+    if let Some(ahead) = report.ahead {
+        text.push_str(&format!("clock {}\n", clock(ahead)));
+    }
+    report::result(&text)?;
+    good(&fleet, &report)
+}
+
+pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
+    let session = open(context)?;
+    let fleet = joined(&session)?;
+    let copy = session.store_of(&fleet, limits())?.read(COPY, None)?.what;
+    let copied = match &copy {
+        Read::Found(object) => Some(object.modified.map(|at| at.to_rfc3339())),
+        Read::Unchanged | Read::Missing => None,
+    };
+    let generation = session.vault()?.payload().generation();
+    if args.json {
+        let mut json = described(&fleet);
+        json["generation"] = generation.into();
+        json["copy"] = copied.map(|modified| json!({ "modified": modified })).into();
+        return report::result(&format!("{json}\n"));
+    }
+    let copied = match copied {
+        Some(Some(modified)) => format!("of {modified}"),
+        Some(None) => "there".to_owned(),
+        None => "none".to_owned(),
+    };
+    report::result(&format!(
+        "store        {}\ncredentials  {}\nrequired     {}\ngeneration   {generation} here\n\
+         copy         {copied}\n",
+        place(&fleet),
+        credentials(&fleet),
+        if fleet.required { "yes: no code is sent while the store is away" } else { "no" },
+    ))
+}
+
+pub fn leave(context: &Context) -> Result<()> {
+    let mut session = open(context)?;
+    let vault = session.vault_mut()?;
+    let fleet = vault.payload().fleet().ok_or_else(no_fleet)?;
+    vault.change(|payload| payload.remove_fleet().then_some(()).ok_or_else(no_fleet))?;
+    report::result(&format!("Left {}\n", place(&fleet)))
+}
+
+fn open<'a>(context: &'a Context) -> Result<CredentialSession<'a>> {
+    context.session(context.profiles()?, Need::Vault, Options::default(), context.prompt(None))
+}
+
+/// The fleet that this host is one of.
+fn joined(session: &CredentialSession) -> Result<Fleet> {
+    match session.fleet()? {
+        Some(fleet) => Ok(fleet),
+        None if session.vault()?.payload().fleet().is_some() => {
+            Err(Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off"))
+        }
+        None => Err(no_fleet()),
+    }
+}
+
+fn no_fleet() -> Error {
+    Error::not_found("the hosts of this vault share no store")
+        .hint("vault fleet join s3://BUCKET/PREFIX")
+}
+
+/// A person waits. SeaweedFS takes four seconds for some of many writes at once.
+fn limits() -> Limits {
+    let request = Duration::from_secs(20);
+    Limits { request, deadline: Instant::now() + Duration::from_secs(180) }
+}
+
+fn tried(store: &S3, context: &Context) -> Result<Report> {
+    let report = try_store(store, context.clock)?;
+    if let Some(ahead) = report.ahead.filter(|ahead| ahead.abs() >= NOTABLE) {
+        context.reporter.warn(format!("{}; claims are judged by the store's", clock(ahead)));
+    }
+    Ok(report)
+}
+
+/// Seconds that are worth a warning.
+const NOTABLE: i64 = 30;
+
+fn clock(ahead: i64) -> String {
+    let way = if ahead < 0 { "behind" } else { "ahead of" };
+    format!("the store's clock is {} s {way} this host's", ahead.unsigned_abs())
+}
+
+/// Refuses a store that does not keep the conditions.
+fn good(fleet: &Fleet, report: &Report) -> Result<()> {
+    let bad = report.findings.iter().find_map(|it| Some((it.tried, it.fault.as_ref()?)));
+    let Some((tried, fault)) = bad else { return Ok(()) };
+    let (store, rule) = (&fleet.store, tried.rule());
+    Err(Error::refused(format!(
+        "{store} does not keep the conditions of writes: {rule}, but {fault}"
+    ))
+    .hint("hosts that share it would send codes twice: use another store, or a later version"))
+}
+
+fn credentials(fleet: &Fleet) -> String {
+    match &fleet.profile {
+        Some(profile) => format!("the vault's key for profile {profile:?}"),
+        None => "each host's own".to_owned(),
+    }
+}
+
+fn place(fleet: &Fleet) -> String {
+    match &fleet.endpoint {
+        Some(url) => format!("{} at {url}", fleet.store),
+        None => format!("{} in {}", fleet.store, fleet.region),
+    }
+}
+
+fn described(fleet: &Fleet) -> serde_json::Value {
+    json!({
+        "store": fleet.store.to_string(),
+        "region": fleet.region,
+        "endpoint": fleet.endpoint,
+        "profile": fleet.profile,
+        "required": fleet.required,
+    })
+}

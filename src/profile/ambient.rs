@@ -1,0 +1,115 @@
+//! What a host is by itself, without a profile; and where the store that hosts share is asked for.
+
+use std::collections::BTreeSet;
+
+use super::base::Base;
+use super::host;
+use super::plan::{Ask, Plan, plan};
+use super::read::{Files, Profiles};
+use super::settings::{Settings, variable};
+use super::sts::{Target, ca_bundle, endpoint, region};
+use super::variant::EndpointVariant;
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// Where nothing says which region.
+const REGION: &str = "us-east-1";
+
+/// Where S3 is asked. Region and endpoint are those that are given; what is not given is the
+/// environment's, else the profile's, else `us-east-1` and AWS's own.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: a loop of includes, or settings that cannot be.
+pub fn store_target(
+    profiles: &Profiles,
+    env: &Env,
+    profile: Option<&str>,
+    asked: Option<&str>,
+) -> Result<Target> {
+    let settings = Settings::of(profiles, profile.unwrap_or("default"))?;
+    Ok(Target {
+        region: region(asked, env, &settings)?.unwrap_or_else(|| REGION.to_owned()),
+        endpoint: endpoint(env, &settings, "s3")?,
+        variant: EndpointVariant::of(env, &settings)?,
+        ca_bundle: ca_bundle(env, &settings),
+    })
+}
+
+/// The plan for the credentials that a host has by itself, in the order of AWS's SDKs: the environment's
+/// key, its web identity, the container's agent, the EC2 instance's role.
+///
+/// # Errors
+/// Not found: the host may have none. Usage: variables that AWS's SDKs would not follow either.
+pub fn ambient(env: &Env) -> Result<Plan> {
+    const KEY: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let none = Profiles::parse(&Files { config: None, credentials: None }, "", "");
+    let settings = Settings::of(&none, "default")?;
+    let token = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"];
+    let base = if KEY.iter().all(|name| env.get(name).is_some()) {
+        Base::Environment
+    } else if token.iter().all(|name| env.get_os(name).is_some()) {
+        let ask = Ask { profile: "default".to_owned(), ..Ask::default() };
+        return plan(&none, env, &BTreeSet::new(), &ask);
+    } else if let Some(url) = host::container(env)? {
+        Base::Container { url }
+    } else if let Some(endpoint) = host::instance(env, &settings)? {
+        Base::Instance { endpoint }
+    } else {
+        return Err(Error::not_found("this host has no credentials of its own for the store")
+            .hint("a web identity, a container's or an instance's role, or AWS_ACCESS_KEY_ID"));
+    };
+    Ok(Plan {
+        profile: "default".to_owned(),
+        region: variable(env, "AWS_REGION")?.map(str::to_owned),
+        base,
+        inside: None,
+        within: Vec::new(),
+        sts: None,
+        variant: EndpointVariant::of(env, &settings)?,
+        steps: Vec::new(),
+        mfa_left_out: None,
+        notes: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b")];
+    const TOKEN: [(&str, &str); 2] = [
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/t"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/r"),
+    ];
+    const AGENT: (&str, &str) = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x");
+
+    #[test]
+    fn what_a_host_has_by_itself_is_taken_in_the_sdks_order() {
+        let kind = |vars: &[(&str, &str)]| ambient(&Env::of(vars)).unwrap().base.kind();
+        assert_eq!(kind(&[KEY[0], KEY[1], TOKEN[0], TOKEN[1], AGENT]), "the environment");
+        assert_eq!(kind(&[TOKEN[0], TOKEN[1], AGENT]), "a web identity's token");
+        assert_eq!(kind(&[KEY[0], TOKEN[0], AGENT]), "the container's agent");
+        assert_eq!(kind(&[]), "the EC2 instance's metadata service");
+        let error = ambient(&Env::of(&[("AWS_EC2_METADATA_DISABLED", "true")])).unwrap_err();
+        assert_eq!(error.what, "this host has no credentials of its own for the store");
+    }
+
+    #[test]
+    fn a_store_is_asked_where_it_is_said_and_as_the_profile_says() {
+        let config = "[profile p]\nregion = eu-west-1\nuse_fips_endpoint = true\n\
+                      endpoint_url = https://ceph.example\n";
+        let profiles = Profiles::parse(&Files { config: None, credentials: None }, config, "");
+        let target = |vars: &[(&str, &str)], profile, asked| {
+            store_target(&profiles, &Env::of(vars), profile, asked).unwrap()
+        };
+        let given = target(&[], Some("p"), None);
+        assert_eq!((given.region.as_str(), given.variant.is_fips()), ("eu-west-1", true));
+        assert_eq!(given.endpoint.as_deref(), Some("https://ceph.example"));
+        assert_eq!(target(&[], None, None).region, "us-east-1");
+        let vars = [("AWS_REGION", "eu-north-1"), ("AWS_ENDPOINT_URL_S3", "https://s3.example")];
+        let by_variable = target(&vars, Some("p"), None);
+        assert_eq!(by_variable.region, "eu-north-1");
+        assert_eq!(by_variable.endpoint.as_deref(), Some("https://s3.example"));
+        assert_eq!(target(&vars, Some("p"), Some("eu-south-1")).region, "eu-south-1");
+    }
+}

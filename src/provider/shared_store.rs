@@ -1,0 +1,84 @@
+//! The client of the store that the hosts of a fleet share: made only where something is asked of it.
+
+use std::time::Duration;
+
+use super::session::{CredentialSession, Request};
+use crate::aws::{Limits, S3};
+use crate::credential::Credentials;
+use crate::error::{Error, Result};
+use crate::profile;
+use crate::store::Location;
+use crate::vault::Fleet;
+
+/// Another store than the vault's for this host, or none: `off`.
+const SHARED: &str = "AWS_VAULT_SHARED";
+
+/// The least time that temporary credentials for the store must have left.
+const LEAST: Duration = Duration::from_secs(60);
+
+impl CredentialSession<'_> {
+    /// The fleet whose store this host uses: the open vault's, unless `AWS_VAULT_SHARED` names another
+    /// store, or none. Nothing is opened or asked.
+    ///
+    /// # Errors
+    /// Usage (2): the variable is neither `off` nor a store's URL.
+    pub fn fleet(&self) -> Result<Option<Fleet>> {
+        // What is shared is sealed by the vault's own keys.
+        let Ok(vault) = self.vault() else { return Ok(None) };
+        let joined = vault.payload().fleet();
+        if !self.env.is_set(SHARED) {
+            return Ok(joined);
+        }
+        let text = self.env.get(SHARED);
+        if text == Some("off") {
+            return Ok(None);
+        }
+        let store = text.and_then(Location::parse).ok_or_else(|| {
+            Error::usage(format!("{SHARED} is neither off nor s3://BUCKET/PREFIX"))
+        })?;
+        if let Some(joined) = joined.as_ref().filter(|joined| joined.store == store) {
+            return Ok(Some(joined.clone()));
+        }
+        let (profile, required) = match joined {
+            Some(Fleet { profile, required, .. }) => (profile, required),
+            None => (None, false),
+        };
+        let at = profile::store_target(&self.profiles, self.env, profile.as_deref(), None)?;
+        let (region, endpoint) = (at.region, at.endpoint);
+        Ok(Some(Fleet { store, region, endpoint, profile, required }))
+    }
+
+    /// The client of the store that this host shares with others, if it shares one.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::fleet`] and [`CredentialSession::store_of`].
+    pub fn shared_store(&self, limits: Limits) -> Result<Option<S3>> {
+        self.fleet()?.map(|fleet| self.store_of(&fleet, limits)).transpose()
+    }
+
+    /// The client of a fleet's store. Of the store nothing is asked yet; of this host, its own
+    /// credentials.
+    ///
+    /// # Errors
+    /// Not found (3): the vault has no key for the fleet's profile, or the host none of its own. Usage
+    /// (2): a region or an endpoint URL that cannot be one. AWS (9): the host's credentials cannot be had.
+    pub fn store_of(&self, fleet: &Fleet, limits: Limits) -> Result<S3> {
+        let Fleet { store, region, endpoint, profile, .. } = fleet;
+        let profile = profile.as_deref();
+        let mut target = profile::store_target(&self.profiles, self.env, profile, Some(region))?;
+        target.endpoint.clone_from(endpoint);
+        let key = self.store_key(profile)?;
+        S3::connect(store, &target, key, self.env, limits, self.reporter)
+    }
+
+    fn store_key(&self, profile: Option<&str>) -> Result<Credentials> {
+        let Some(profile) = profile else {
+            let request = Request { mfa_token: None, refresh: false, min_left: Some(LEAST) };
+            return self.make(profile::ambient(self.env)?, &request);
+        };
+        self.vault()?.payload().credential(profile).ok_or_else(|| {
+            Error::not_found(format!("no key for profile {profile:?}, the store's, in the vault"))
+                .hint(format!("vault add {profile}"))
+        })
+    }
+}

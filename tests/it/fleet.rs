@@ -1,0 +1,295 @@
+//! `vault fleet`: the store that hosts share. The bucket verifies signatures, and its log is the witness.
+
+mod engines;
+
+use serde_json::{Value, json};
+
+use crate::support::builder::Test;
+use crate::support::standin::bucket::{Bucket, Conditions};
+use crate::support::standin::{StandIn, User, World};
+use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::vault_file::payload_of;
+
+const PLACE: &str = "s3://fleet/vault at http://127.0.0.1:[STORE]";
+
+/// A vault with the bucket's key as that of the profile `store`.
+fn scene(conditions: Conditions) -> (Bucket, Test) {
+    let bucket = Bucket::start(conditions);
+    (bucket, Test::new().vault_with("demo").stored("store", ACCESS_KEY_ID, SECRET_ACCESS_KEY))
+}
+
+fn join(test: &Test, bucket: &Bucket) -> Test {
+    let words = ["fleet", "join", "s3://fleet/vault", "--profile", "store", "--region"];
+    test.command(words).args(["eu-central-1", "--endpoint", &bucket.endpoint()])
+}
+
+/// The bucket's place in what is expected.
+fn at(text: &str, bucket: &Bucket) -> String {
+    text.replace("http://127.0.0.1:[STORE]", &bucket.endpoint())
+}
+
+fn joined() -> (Bucket, Test) {
+    let (bucket, test) = scene(Conditions::Kept);
+    join(&test, &bucket).run();
+    (bucket, test)
+}
+
+#[test]
+fn join_checks_the_store_and_writes_it_into_the_vault() {
+    let (bucket, test) = scene(Conditions::Kept);
+    let before = payload_of(test.vault_file()).generation();
+    let said = at(&format!("Joined {PLACE}\n"), &bucket);
+    join(&test, &bucket).arg("--required").expect_stdout(said).expect_stderr("").run();
+    let payload = payload_of(test.vault_file());
+    let fleet = payload.fleet().expect("a fleet");
+    assert_eq!(fleet.store.to_string(), "s3://fleet/vault");
+    assert_eq!((fleet.region.as_str(), fleet.endpoint), ("eu-central-1", Some(bucket.endpoint())));
+    assert_eq!((fleet.profile.as_deref(), fleet.required), (Some("store"), true));
+    assert_eq!(payload.generation(), before + 1);
+    let names = bucket.names();
+    assert_eq!(names.len(), 10, "{names:?}");
+    assert!(names.iter().all(|name| name.starts_with("vault/c/")), "{names:?}");
+    for name in names {
+        assert!(!name.contains("demo") && !name.contains("store"), "{name}");
+    }
+}
+
+#[test]
+fn a_store_that_ignores_conditions_is_refused_and_nothing_is_written() {
+    let (bucket, test) = scene(Conditions::Ignored);
+    let before = test.read(test.vault_file());
+    join(&test, &bucket)
+        .expect_error(
+            6,
+            "vault: error: s3://fleet/vault does not keep the conditions of writes: If-None-Match: * \
+             replaces no object, but it did\n\
+             vault: hint: hosts that share it would send codes twice: use another store, or a later \
+             version\n",
+        )
+        .run();
+    assert_eq!(test.read(test.vault_file()), before);
+}
+
+#[test]
+fn a_store_that_checks_without_a_lock_is_refused_by_a_race() {
+    let (bucket, test) = scene(Conditions::Raced);
+    let output = join(&test, &bucket).expect_status(6).expect_stdout("").run();
+    let fault = "does not keep the conditions of writes: of many that create one object at once, one \
+                 does, but it told ";
+    assert!(output.stderr.contains(fault), "{}", output.stderr);
+}
+
+#[test]
+fn check_says_what_was_tried() {
+    let (bucket, test) = joined();
+    let good = at(
+        &format!(
+            "{PLACE}\n\
+             good  If-None-Match: * replaces no object\n\
+             good  If-Match replaces no other version\n\
+             good  If-Match creates no object\n\
+             good  a read gives what was written last\n\
+             good  of many that create one object at once, one does\n\
+             good  of many that replace one version at once, one does\n"
+        ),
+        &bucket,
+    );
+    let output = test.command(["fleet", "check"]).expect_stderr("").run();
+    let (said, clock) = output.stdout.split_at(good.len());
+    assert_eq!(said, good);
+    assert!(clock.starts_with("clock the store's clock is "), "{clock}");
+    let output = test.command(["fleet", "check", "--json"]).expect_stderr("").run();
+    let json: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!((&json["good"], &json["store"]), (&json!(true), &json!("s3://fleet/vault")));
+    assert_eq!(json["findings"].as_array().unwrap().len(), 6);
+    let first = json!({ "tried": "create-existing", "good": true, "fault": null });
+    assert_eq!(json["findings"][0], first);
+}
+
+#[test]
+fn a_clock_that_is_off_is_said_and_signed_for() {
+    let (bucket, test) = joined();
+    bucket.move_clock(7200);
+    let output = test.command(["fleet", "check"]).run();
+    let warning = "vault: warning: the store's clock is 7";
+    assert!(output.stderr.starts_with(warning), "{}", output.stderr);
+    assert!(output.stderr.ends_with(" s ahead of this host's; claims are judged by the store's\n"));
+    assert!(bucket.log().iter().any(|line| line.ends_with(": 403")), "signed once more");
+}
+
+#[test]
+fn status_says_where_by_whose_key_and_what_is_there() {
+    let (bucket, test) = joined();
+    let said = format!(
+        "store        {PLACE}\n\
+         credentials  the vault's key for profile \"store\"\n\
+         required     no\n\
+         generation   4 here\n\
+         copy         none\n"
+    );
+    test.command(["fleet", "status"]).expect_stdout(at(&said, &bucket)).expect_stderr("").run();
+    let output = test.command(["fleet", "status", "--json"]).run();
+    let json: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!(
+        json,
+        json!({
+            "store": "s3://fleet/vault", "region": "eu-central-1", "endpoint": bucket.endpoint(),
+            "profile": "store", "required": false, "generation": 4, "copy": null,
+        })
+    );
+}
+
+#[test]
+fn leave_takes_it_out_of_the_vault() {
+    let (bucket, test) = joined();
+    let said = at(&format!("Left {PLACE}\n"), &bucket);
+    test.command(["fleet", "leave"]).expect_stdout(said).expect_stderr("").run();
+    assert_eq!(payload_of(test.vault_file()).fleet(), None);
+    let none = "vault: error: the hosts of this vault share no store\n\
+                vault: hint: vault fleet join s3://BUCKET/PREFIX\n";
+    for word in ["leave", "status", "check"] {
+        test.command(["fleet", word]).expect_error(3, none).run();
+    }
+}
+
+#[test]
+fn one_host_stays_out_or_goes_elsewhere_by_a_variable() {
+    let (_, test) = joined();
+    let status = |value: &str| test.command(["fleet", "status"]).env("AWS_VAULT_SHARED", value);
+    status("off")
+        .expect_error(3, "vault: error: this host shares nothing: AWS_VAULT_SHARED is off\n")
+        .run();
+    for value in ["", "on", "https://fleet"] {
+        let bad = "vault: error: AWS_VAULT_SHARED is neither off nor s3://BUCKET/PREFIX\n";
+        status(value).expect_error(2, bad).run();
+    }
+    let other = Bucket::start(Conditions::Kept);
+    let output = status("s3://fleet/other")
+        .env("AWS_ENDPOINT_URL_S3", other.endpoint())
+        .env("AWS_REGION", "eu-central-1")
+        .run();
+    assert!(
+        output
+            .stdout
+            .starts_with(&format!("store        s3://fleet/other at {}\n", other.endpoint()))
+    );
+    assert_eq!(other.log(), ["GET other/vault.age: 404"]);
+}
+
+#[test]
+fn what_join_is_given_is_looked_at_first() {
+    let (bucket, test) = scene(Conditions::Kept);
+    for url in ["fleet", "s3://FLEET", "https://fleet"] {
+        let bad = "vault: error: the store is not an s3:// URL\n\
+                   vault: hint: it looks like s3://BUCKET/PREFIX; a prefix has letters, digits and \
+                   ._-/ only\n";
+        test.command(["fleet", "join", url]).expect_error(2, bad).run();
+    }
+    test.command(["fleet", "join", "s3://fleet/vault", "--profile", "nobody"])
+        .expect_error(
+            3,
+            "vault: error: no key for profile \"nobody\", the store's, in the vault\n\
+             vault: hint: vault add nobody\n",
+        )
+        .run();
+    test.command([
+        "fleet",
+        "join",
+        "s3://fleet/vault",
+        "--profile",
+        "store",
+        "--endpoint",
+        "ceph:80",
+    ])
+    .expect_error(
+        2,
+        "vault: error: the endpoint URL for S3 is not an http or https URL\n\
+             vault: hint: it looks like https://s3.eu-central-1.amazonaws.com\n",
+    )
+    .run();
+    test.command(["fleet", "join", "s3://fleet/vault"])
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .expect_error(
+            3,
+            "vault: error: this host has no credentials of its own for the store\n\
+             vault: hint: a web identity, a container's or an instance's role, or AWS_ACCESS_KEY_ID\n",
+        )
+        .run();
+    assert!(bucket.log().is_empty());
+}
+
+#[test]
+fn a_store_that_says_no_is_said_with_what_to_do() {
+    let (bucket, test) = scene(Conditions::Kept);
+    bucket.answer(403, "AccessDenied", "");
+    join(&test, &bucket)
+        .expect_error(
+            9,
+            "vault: error: s3://fleet/vault refused GetObject: AccessDenied: AccessDenied\n\
+             vault: hint: allow s3:GetObject on arn:aws:s3:::fleet/vault/*, and s3:ListBucket on \
+             arn:aws:s3:::fleet: without that, AWS answers 403 for an object that is not there\n",
+        )
+        .run();
+    bucket.answer(301, "PermanentRedirect", "x-amz-bucket-region: us-west-2\r\n");
+    join(&test, &bucket)
+        .expect_error(
+            9,
+            "vault: error: the bucket fleet is in the region us-west-2, not in eu-central-1\n\
+             vault: hint: join again with --region us-west-2\n",
+        )
+        .run();
+    bucket.answer(503, "SlowDown", "");
+    join(&test, &bucket)
+        .expect_error(
+            9,
+            "vault: error: s3://fleet/vault failed (HTTP 503, SlowDown)\n\
+             vault: hint: try again later\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_host_s_own_credentials_reach_the_store() {
+    let (bucket, test) = scene(Conditions::Kept);
+    let test = test
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
+        .env("AWS_ENDPOINT_URL_S3", bucket.endpoint())
+        .env("AWS_REGION", "eu-central-1");
+    let said = at(&format!("Joined {PLACE}\n"), &bucket);
+    test.command(["fleet", "join", "s3://fleet/vault", "--credentials", "ambient"])
+        .expect_stdout(said)
+        .run();
+    let fleet = payload_of(test.vault_file()).fleet().unwrap();
+    assert_eq!(fleet.profile, None);
+    let output = test.command(["fleet", "status"]).run();
+    assert!(output.stdout.contains("\ncredentials  each host's own\n"), "{}", output.stdout);
+}
+
+#[test]
+fn the_store_s_key_reaches_no_child_and_no_log() {
+    const ID: &str = "AKIAI44QH8DHBEXAMPLE";
+    const SECRET: &str = "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY";
+    let standin = StandIn::start(World::empty().user(User::new("demo").key(ID, SECRET)));
+    let (bucket, test) = scene(Conditions::Kept);
+    let test = test.stored("demo", ID, SECRET).standin(&standin);
+    join(&test, &bucket).run();
+    let words = ["exec", "--debug", "demo", "--", "/usr/bin/env"];
+    let output = test.command(words).run();
+    assert!(output.stdout.contains("AWS_ACCESS_KEY_ID="), "{}", output.stdout);
+    let debug = test.command(["fleet", "status", "--debug"]).run();
+    assert!(debug.stderr.contains("GetObject vault.age at 127.0.0.1:"), "{}", debug.stderr);
+    for text in [output.stdout, output.stderr, debug.stdout, debug.stderr] {
+        assert!(!text.contains(SECRET_ACCESS_KEY) && !text.contains(ACCESS_KEY_ID), "{text}");
+    }
+}
+
+#[test]
+fn who_has_not_joined_asks_no_store() {
+    let standin = StandIn::demo();
+    let bucket = Bucket::start(Conditions::Kept);
+    let test = Test::new().vault_with("demo").standin(&standin);
+    let test = test.env("AWS_ENDPOINT_URL_S3", bucket.endpoint());
+    test.command(["exec", "--json", "demo"]).run();
+    assert!(bucket.log().is_empty());
+}
