@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::SessionKind;
 use super::cache::Cache;
 use super::envelope::TURN;
-use super::record::{Freshness, Record};
+use super::record::{Freshness, Record, Standing};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -38,6 +38,22 @@ pub struct Wanted<'a> {
     pub not_before: Option<Timestamp>,
     /// `AWS_MIN_TTL`: renew when less than this is left, in place of the refresh rule.
     pub min_left: Option<Duration>,
+}
+
+impl Wanted<'_> {
+    /// What a record is worth.
+    pub(super) fn standing(&self, record: &Record, now: Timestamp) -> Standing {
+        let before = self.not_before.is_some_and(|time| record.made < time);
+        match record.freshness(now, self.min_left) {
+            Freshness::Over => Standing::Over,
+            _ if self.length.is_some_and(|length| record.is_shorter(length.least)) => {
+                Standing::Short
+            }
+            _ if before => Standing::Before,
+            Freshness::Fresh => Standing::Fresh,
+            Freshness::Due => Standing::Due,
+        }
+    }
 }
 
 /// The duration of a session, from when it is made until it ends.
@@ -204,15 +220,12 @@ impl Cache {
 
     fn find(&self, wanted: &Wanted<'_>, name: &str) -> Cached {
         let Some(record) = self.load(wanted.kind, name) else { return Cached::Nothing };
-        let before = wanted.not_before.is_some_and(|time| record.made < time);
-        match record.freshness(self.clock.now(), wanted.min_left) {
-            Freshness::Over => Cached::Nothing,
-            _ if wanted.length.is_some_and(|length| record.is_shorter(length.least)) => {
-                Cached::Short
-            }
-            _ if before => Cached::Before(record),
-            Freshness::Fresh => Cached::Serve(record.into()),
-            Freshness::Due => Cached::Renew(record),
+        match wanted.standing(&record, self.clock.now()) {
+            Standing::Over => Cached::Nothing,
+            Standing::Short => Cached::Short,
+            Standing::Before => Cached::Before(record),
+            Standing::Fresh => Cached::Serve(record.into()),
+            Standing::Due => Cached::Renew(record),
         }
     }
 

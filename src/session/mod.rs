@@ -7,6 +7,7 @@
 //! | `record` | one session as bytes, and when it is renewed |
 //! | `cache` | the files: load, store, list, clear |
 //! | `flight` | which process makes a session, and which ones wait |
+//! | `fleet` | the same among hosts, which share a store |
 //! | `login` | a login to IAM Identity Center, which lasts longer than its sessions |
 //! | `totp_claims` | which MFA code may be sent when: numbers only, no file |
 //! | `ledger` | the claims of a device in a file, under its lock |
@@ -17,6 +18,7 @@
 
 mod cache;
 mod envelope;
+mod fleet;
 mod flight;
 mod ledger;
 mod login;
@@ -26,9 +28,11 @@ mod testing;
 mod totp_claims;
 
 pub use cache::{Cache, Listed, clear_all, locks_held};
+pub use fleet::{Action, Event, Lead, Nonce, Seen, Why, Written};
 pub use flight::{Length, NotMade, Obtained, Wanted};
 pub use ledger::{Claim, Ledger};
 pub use login::{Login, LoginLock, LoginPlace, LoginState};
+pub use record::Standing;
 
 /// The AWS call that made a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

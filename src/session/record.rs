@@ -47,6 +47,21 @@ pub(super) enum Freshness {
     Over,
 }
 
+/// What a record is worth to whoever wants a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It is served.
+    Fresh,
+    /// It is valid, but one process or host should renew it.
+    Due,
+    /// It is valid, but was made before the time that is wanted.
+    Before,
+    /// It is valid, but shorter than wanted.
+    Short,
+    /// It has ended.
+    Over,
+}
+
 impl Record {
     /// The refresh rule: a session is renewed when less than 15 minutes or a quarter of its duration is
     /// left, whichever is shorter, or less than `min_left` (`AWS_MIN_TTL`) if that is set. After a failed

@@ -1,0 +1,470 @@
+//! Which host makes the session of a fleet, and with which code: events in, actions out, without a clock,
+//! a request or a random number, so that a test can search all interleavings of several hosts.
+//!
+//! `s/NAME` holds a claim or a record. A host that finds neither, or a claim whose lease is over, writes a
+//! claim of its own under a condition, and whoever succeeds leads. The leader reads the device's book in
+//! `l/NAME`, takes a step, writes the book under a condition, and only then sends the code; then the record
+//! replaces its claim. The book is what keeps a code from being sent twice; the lease saves codes.
+
+use std::time::Duration;
+
+use super::super::record::Standing;
+
+/// How long a claim holds.
+pub(super) const LEASE: Duration = Duration::from_secs(15);
+/// How long a claim holds after the leader's code is due: for the call and the record.
+const AFTER_DUE: Duration = Duration::from_secs(10);
+/// How often the conditions of a host's claims may fail. Other hosts make them fail a few times; a store
+/// that refuses every write does so always.
+const TRIES: u8 = 8;
+
+/// What a host writes into its claims, so that it recognizes them: different for every [`Lead`].
+pub type Nonce = [u8; 16];
+
+/// What `s/NAME` was read as.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Seen<V, S> {
+    /// There is none.
+    Missing,
+    /// A claim.
+    Claim {
+        /// Its version.
+        version: V,
+        /// Who wrote it.
+        nonce: Nonce,
+        /// How long it holds.
+        lease: Duration,
+        /// How old it is by the store's clock, if the answer says so.
+        age: Option<Duration>,
+        /// The record that it replaces, which others go on using.
+        old: Option<(S, Standing)>,
+    },
+    /// A record.
+    Record {
+        /// Its version.
+        version: V,
+        /// The session.
+        session: S,
+        /// What it is worth here.
+        standing: Standing,
+    },
+}
+
+/// What became of a write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Written<V> {
+    /// It happened; the new version.
+    Done(V),
+    /// The condition did not hold.
+    Refused,
+    /// The store wants to be asked again.
+    Again,
+    /// It may have happened, or may yet.
+    Unknown,
+}
+
+/// What happened. `V`: versions of objects, `S`: sessions, `B`: books.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Event<V, S, B> {
+    /// `s/NAME` was read.
+    Read(Seen<V, S>),
+    /// `l/NAME` was read: its version, and what is in it.
+    Book(Option<V>, B),
+    /// `l/NAME` is closed: the vault has another key by now.
+    Closed,
+    /// A write was answered, or was not.
+    Written(Written<V>),
+    /// The wait is over.
+    Waited,
+    /// A step was taken: the book with it, and how long to wait until its code may be sent.
+    Taken(B, Duration),
+    /// AWS gave a session.
+    Made(S),
+    /// AWS gave none, and may take another code.
+    NotMade,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Action<V, S, B> {
+    /// Read `s/NAME`.
+    Read,
+    /// Write a claim into `s/NAME` if it still has this version, or if there is none.
+    Claim {
+        /// The version that it replaces.
+        over: Option<V>,
+        /// How long it holds.
+        lease: Duration,
+        /// The record that it keeps for the others.
+        old: Option<S>,
+    },
+    /// Write the record into `s/NAME` if it still has this version.
+    Publish {
+        /// The version that it replaces: the claim.
+        over: V,
+        /// The session.
+        session: S,
+    },
+    /// Wait for 0.4 to 2 s, at random.
+    Wait,
+    /// Read `l/NAME`.
+    ReadBook,
+    /// Take a step that is free in this book and on this host.
+    Take(B),
+    /// Write `l/NAME` if it still has this version, or if there is none.
+    WriteBook {
+        /// The version that was read.
+        over: Option<V>,
+        /// The book with the new step.
+        book: B,
+    },
+    /// Send the code of the step that was taken.
+    Send,
+    /// Nobody has made the session: ask for a code, then begin again.
+    Ask,
+    /// Serve this session.
+    Serve(S),
+    /// Serve the session that was made here.
+    Keep,
+    /// Make the session without the fleet.
+    GoAlone(Why),
+}
+
+/// Why a host makes its session without the fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// The vault has another key by now, and the device another book.
+    Closed,
+    /// The store refuses what it should take.
+    Refuses,
+}
+
+/// One host's part in making one session.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Lead<V, S> {
+    nonce: Nonce,
+    /// True if there is a code to send, or a seed to make one of.
+    has_code: bool,
+    /// True once another host was seen to lead: what it publishes is new enough, whatever this host wants.
+    waited: bool,
+    /// The version of a record that was not served.
+    declined: Option<V>,
+    /// A version that another host's claim has had, and since when at least.
+    watched: Option<(V, Duration)>,
+    tries: u8,
+    state: State<V, S>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum State<V, S> {
+    /// The session is read, or a wait for that.
+    Looking,
+    /// A claim is written.
+    Claiming { old: Old<S>, since: Duration },
+    /// The book is read.
+    Opening(Claim<V, S>),
+    /// A step is taken from the book of this version.
+    Taking(Claim<V, S>, Option<V>),
+    /// The book is written.
+    Noting(Claim<V, S>, Duration),
+    /// The claim is written again, to hold until the code is sent.
+    Extending { claim: Claim<V, S>, due: Duration, lease: Duration, since: Duration },
+    /// It is read whether that happened.
+    Confirming(Claim<V, S>, Duration),
+    /// The code is sent.
+    Sending(Claim<V, S>),
+    /// The record is written.
+    Publishing(Claim<V, S>, S),
+    /// It is read whether that happened.
+    Checking(Claim<V, S>, S),
+    /// All is done.
+    Done,
+}
+
+/// The session that is to be replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Old<S> {
+    /// It is kept in the claim for other hosts.
+    session: Option<S>,
+    /// It is good enough for this one, too.
+    serves: bool,
+}
+
+/// This host's claim as it stands in the store.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Claim<V, S> {
+    version: V,
+    /// Until when it holds.
+    until: Duration,
+    old: Old<S>,
+}
+
+impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
+    /// Begins with [`Action::Read`]. `has_code`: false if somebody has to be asked for a code first.
+    pub fn new(nonce: Nonce, has_code: bool) -> Self {
+        let (declined, watched, state) = (None, None, State::Looking);
+        Self { nonce, has_code, waited: false, declined, watched, tries: 0, state }
+    }
+
+    /// What to do after this event. `now`: the time by a monotonic clock, from any start. Durations of
+    /// requests are counted against the lease, so `now` may be late and is never early.
+    pub fn on<B>(&mut self, event: Event<V, S, B>, now: Duration) -> Action<V, S, B> {
+        match (std::mem::replace(&mut self.state, State::Done), event) {
+            (State::Looking, Event::Read(seen)) => self.look(seen, now),
+            (State::Looking, Event::Waited) => self.read(State::Looking),
+            (State::Claiming { old, since }, Event::Written(written)) => {
+                self.claimed(old, since, written)
+            }
+            (State::Opening(claim), Event::Book(version, book)) => {
+                self.state = State::Taking(claim, version);
+                Action::Take(book)
+            }
+            (State::Opening(_), Event::Closed) => Action::GoAlone(Why::Closed),
+            (State::Taking(claim, over), Event::Taken(book, wait)) => {
+                self.state = State::Noting(claim, now + wait);
+                Action::WriteBook { over, book }
+            }
+            (State::Noting(claim, due), Event::Written(written)) => match written {
+                Written::Done(_) => self.send_when_covered(claim, due, now),
+                // Whatever became of it, this step is not sent.
+                Written::Refused | Written::Again | Written::Unknown => self.open(claim),
+            },
+            (State::Extending { claim, due, lease, since }, Event::Written(written)) => {
+                match written {
+                    Written::Done(version) => {
+                        self.send(Claim { version, until: since + lease, ..claim })
+                    }
+                    Written::Refused => self.overtaken(),
+                    Written::Again => self.send_when_covered(claim, due, now),
+                    Written::Unknown => self.read(State::Confirming(claim, due)),
+                }
+            }
+            (State::Confirming(claim, due), Event::Read(seen)) => match self.own(&seen, now) {
+                Some((version, until)) => {
+                    self.send_when_covered(Claim { version, until, ..claim }, due, now)
+                }
+                None => {
+                    self.waited = true;
+                    self.look(seen, now)
+                }
+            },
+            (State::Sending(claim), Event::Made(session)) => self.publish(claim, session),
+            (State::Sending(claim), Event::NotMade) => self.open(claim),
+            (State::Publishing(claim, session), Event::Written(written)) => match written {
+                Written::Done(_) | Written::Refused => Action::Keep,
+                Written::Again => self.publish(claim, session),
+                Written::Unknown => self.read(State::Checking(claim, session)),
+            },
+            (State::Checking(claim, session), Event::Read(seen)) => match self.own(&seen, now) {
+                Some((version, _)) => self.publish(Claim { version, ..claim }, session),
+                // It was published, or another host leads by now, whose claim is not overwritten.
+                None => Action::Keep,
+            },
+            // Nothing was asked for that could give this.
+            _ => Action::GoAlone(Why::Refuses),
+        }
+    }
+
+    /// The valid session that the leader replaces.
+    pub fn replaced(&self) -> Option<&S> {
+        match &self.state {
+            State::Opening(claim) => claim.old.session.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// True if this host's claim stands, as far as it knows, and its code is not taken yet.
+    pub fn is_leading(&self) -> bool {
+        match self.state {
+            State::Opening(_)
+            | State::Taking(..)
+            | State::Noting(..)
+            | State::Extending { .. }
+            | State::Confirming(..)
+            | State::Sending(_) => true,
+            State::Looking
+            | State::Claiming { .. }
+            | State::Publishing(..)
+            | State::Checking(..)
+            | State::Done => false,
+        }
+    }
+
+    /// True once the code was taken: there is a session, whatever becomes of its record.
+    pub fn is_made(&self) -> bool {
+        matches!(self.state, State::Publishing(..) | State::Checking(..))
+    }
+
+    /// Makes no session after all: a claim that ends at once, if this host leads.
+    pub fn give_up<B>(&mut self) -> Option<Action<V, S, B>> {
+        match std::mem::replace(&mut self.state, State::Done) {
+            State::Opening(claim) | State::Taking(claim, _) | State::Sending(claim) => {
+                let (over, old) = (Some(claim.version), claim.old.session);
+                Some(Action::Claim { over, lease: Duration::ZERO, old })
+            }
+            _ => None,
+        }
+    }
+
+    fn read<B>(&mut self, state: State<V, S>) -> Action<V, S, B> {
+        self.state = state;
+        Action::Read
+    }
+
+    /// What to do about `s/NAME`.
+    fn look<B>(&mut self, seen: Seen<V, S>, now: Duration) -> Action<V, S, B> {
+        let own = self.own(&seen, now);
+        match seen {
+            Seen::Missing => self.claim(None, None, Standing::Over, now),
+            Seen::Record { version, session, standing } => {
+                let newer = self.waited && self.declined.as_ref() != Some(&version);
+                match standing {
+                    Standing::Fresh => Action::Serve(session),
+                    // Made while this host waited, and AWS grants none that lasts longer. Otherwise every
+                    // host that waited would make one.
+                    Standing::Due | Standing::Before if newer => Action::Serve(session),
+                    _ => {
+                        self.declined = Some(version.clone());
+                        self.claim(Some(version), Some(session), standing, now)
+                    }
+                }
+            }
+            Seen::Claim { version, lease, age, old, .. } => {
+                let (old, standing) = match old {
+                    Some((old, standing)) => (Some(old), standing),
+                    None => (None, Standing::Over),
+                };
+                if let Some((version, until)) = own {
+                    return self.open(Claim { version, until, old: Old::new(old, standing) });
+                }
+                let over = self.watch(&version, now) > lease || age.is_some_and(|age| age > lease);
+                match (standing, old) {
+                    (Standing::Fresh, Some(old)) => Action::Serve(old),
+                    (Standing::Due, Some(old)) if !over => Action::Serve(old),
+                    (_, old) if over => self.claim(Some(version), old, standing, now),
+                    _ => self.wait(),
+                }
+            }
+        }
+    }
+
+    /// For how long this host has seen this version, at least.
+    fn watch(&mut self, version: &V, now: Duration) -> Duration {
+        match &self.watched {
+            Some((watched, since)) if watched == version => now.saturating_sub(*since),
+            _ => {
+                self.watched = Some((version.clone(), now));
+                Duration::ZERO
+            }
+        }
+    }
+
+    /// The version of this host's own claim, and until when it holds.
+    fn own(&self, seen: &Seen<V, S>, now: Duration) -> Option<(V, Duration)> {
+        match seen {
+            Seen::Claim { version, nonce, lease, age, .. } if *nonce == self.nonce => {
+                // Of one whose age is unknown nothing is certain, so it is written again if need be.
+                let left = age.map_or(Duration::ZERO, |age| lease.saturating_sub(age));
+                Some((version.clone(), now + left))
+            }
+            _ => None,
+        }
+    }
+
+    fn claim<B>(
+        &mut self,
+        over: Option<V>,
+        old: Option<S>,
+        standing: Standing,
+        now: Duration,
+    ) -> Action<V, S, B> {
+        if !self.has_code {
+            return Action::Ask;
+        }
+        let old = Old::new(old, standing);
+        self.state = State::Claiming { old: old.clone(), since: now };
+        Action::Claim { over, lease: LEASE, old: old.session }
+    }
+
+    fn claimed<B>(&mut self, old: Old<S>, since: Duration, written: Written<V>) -> Action<V, S, B> {
+        match written {
+            Written::Done(version) => self.open(Claim { version, until: since + LEASE, old }),
+            Written::Unknown => self.read(State::Looking),
+            Written::Again => self.wait(),
+            Written::Refused => match old {
+                Old { session: Some(session), serves: true } => Action::Serve(session),
+                _ => self.wait_for_another(),
+            },
+        }
+    }
+
+    /// Somebody else leads.
+    fn wait_for_another<B>(&mut self) -> Action<V, S, B> {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            return Action::GoAlone(Why::Refuses);
+        }
+        self.wait()
+    }
+
+    fn wait<B>(&mut self) -> Action<V, S, B> {
+        self.waited = true;
+        self.state = State::Looking;
+        Action::Wait
+    }
+
+    /// Another host took over while this one had not sent its code yet.
+    fn overtaken<B>(&mut self) -> Action<V, S, B> {
+        self.waited = true;
+        self.read(State::Looking)
+    }
+
+    fn open<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            return Action::GoAlone(Why::Refuses);
+        }
+        self.state = State::Opening(claim);
+        Action::ReadBook
+    }
+
+    /// Sends the code, if the claim holds until that is done; otherwise writes it again first.
+    fn send_when_covered<B>(
+        &mut self,
+        claim: Claim<V, S>,
+        due: Duration,
+        now: Duration,
+    ) -> Action<V, S, B> {
+        let end = due.max(now) + AFTER_DUE;
+        if end <= claim.until {
+            return self.send(claim);
+        }
+        let lease = (end - now).max(LEASE);
+        let (over, old) = (Some(claim.version.clone()), claim.old.session.clone());
+        self.state = State::Extending { claim, due, lease, since: now };
+        Action::Claim { over, lease, old }
+    }
+
+    fn send<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
+        self.state = State::Sending(claim);
+        Action::Send
+    }
+
+    fn publish<B>(&mut self, claim: Claim<V, S>, session: S) -> Action<V, S, B> {
+        let over = claim.version.clone();
+        self.state = State::Publishing(claim, session.clone());
+        Action::Publish { over, session }
+    }
+}
+
+impl<S> Old<S> {
+    fn new(session: Option<S>, standing: Standing) -> Self {
+        let session = session.filter(|_| standing != Standing::Over);
+        Self { session, serves: standing == Standing::Due }
+    }
+}
+
+#[cfg(test)]
+mod search;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,217 @@
+use super::*;
+
+type Lead = super::Lead<u8, &'static str>;
+type Event = super::Event<u8, &'static str, u8>;
+type Action = super::Action<u8, &'static str, u8>;
+
+const OWN: Nonce = [1; 16];
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// A claim of another host, of this version and age.
+fn claim(version: u8, age: Option<u64>, old: Option<(&'static str, Standing)>) -> Event {
+    let (nonce, lease, age) = ([2; 16], LEASE, age.map(seconds));
+    Event::Read(Seen::Claim { version, nonce, lease, age, old })
+}
+
+fn own(version: u8) -> Event {
+    let age = Some(Duration::ZERO);
+    Event::Read(Seen::Claim { version, nonce: OWN, lease: LEASE, age, old: None })
+}
+
+fn record(version: u8, session: &'static str, standing: Standing) -> Event {
+    Event::Read(Seen::Record { version, session, standing })
+}
+
+fn missing() -> Event {
+    Event::Read(Seen::Missing)
+}
+
+fn done(version: u8) -> Event {
+    Event::Written(Written::Done(version))
+}
+
+fn claims(over: Option<u8>, lease: u64, old: Option<&'static str>) -> Action {
+    Action::Claim { over, lease: seconds(lease), old }
+}
+
+/// Goes through events at their times (seconds); the last action.
+fn last(lead: &mut Lead, events: &[(u64, Event)]) -> Action {
+    let actions: Vec<_> =
+        events.iter().map(|(now, event)| lead.on(event.clone(), seconds(*now))).collect();
+    actions.into_iter().next_back().expect("an event")
+}
+
+/// What a host that has a code does in the end.
+fn after(events: &[(u64, Event)]) -> Action {
+    last(&mut Lead::new(OWN, true), events)
+}
+
+#[test]
+fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
+    let mut lead = Lead::new(OWN, true);
+    for (event, action) in [
+        (missing(), claims(None, 15, None)),
+        (done(1), Action::ReadBook),
+        (Event::Book(Some(7), 0), Action::Take(0)),
+        (Event::Taken(1, Duration::ZERO), Action::WriteBook { over: Some(7), book: 1 }),
+        (done(8), Action::Send),
+        (Event::Made("new"), Action::Publish { over: 1, session: "new" }),
+        (done(2), Action::Keep),
+    ] {
+        assert_eq!(lead.on(event, Duration::ZERO), action);
+    }
+}
+
+#[test]
+fn what_is_served_and_what_is_replaced() {
+    use Standing::{Before, Due, Fresh, Over, Short};
+    let serve = Action::Serve("old");
+    for (standing, of_a_record, of_a_claim, of_a_stale_claim) in [
+        (Fresh, serve.clone(), serve.clone(), serve.clone()),
+        (Due, claims(Some(1), 15, Some("old")), serve, claims(Some(1), 15, Some("old"))),
+        (Before, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
+        (Short, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
+        (Over, claims(Some(1), 15, None), Action::Wait, claims(Some(1), 15, None)),
+    ] {
+        let old = Some(("old", standing));
+        assert_eq!(after(&[(0, record(1, "old", standing))]), of_a_record, "{standing:?}");
+        assert_eq!(after(&[(0, claim(1, Some(15), old))]), of_a_claim, "{standing:?}");
+        assert_eq!(after(&[(0, claim(1, Some(16), old))]), of_a_stale_claim, "{standing:?}");
+    }
+}
+
+#[test]
+fn a_claim_is_over_by_the_stores_clock_or_when_it_was_watched_for_its_lease() {
+    for age in [None, Some(0)] {
+        let watched = [
+            (3, claim(1, age, None)),
+            (4, Event::Waited),
+            (18, claim(1, age, None)),
+            (18, Event::Waited),
+            (19, claim(1, age, None)),
+        ];
+        assert_eq!(after(&watched[..3]), Action::Wait);
+        assert_eq!(after(&watched), claims(Some(1), 15, None));
+    }
+    // Another claim begins to be watched when it is seen first.
+    let other = [(0, claim(1, None, None)), (1, Event::Waited), (17, claim(2, None, None))];
+    assert_eq!(after(&other), Action::Wait);
+}
+
+#[test]
+fn after_a_wait_any_newer_record_is_served_and_never_the_declined_one() {
+    for standing in [Standing::Due, Standing::Before] {
+        let newer =
+            [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "new", standing))];
+        assert_eq!(after(&newer), Action::Serve("new"));
+        let declined = [
+            (0, record(1, "old", Standing::Before)),
+            (0, Event::Written(Written::Refused)),
+            (1, Event::Waited),
+            (1, record(1, "old", standing)),
+        ];
+        assert_eq!(after(&declined), claims(Some(1), 15, Some("old")));
+    }
+    let short =
+        [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "b", Standing::Short))];
+    assert_eq!(after(&short), claims(Some(2), 15, Some("b")));
+}
+
+#[test]
+fn without_a_code_nothing_is_claimed() {
+    let ask = |event| Lead::new(OWN, false).on(event, Duration::ZERO);
+    assert_eq!(ask(missing()), Action::Ask);
+    assert_eq!(ask(claim(1, Some(16), None)), Action::Ask);
+    assert_eq!(ask(claim(1, Some(1), None)), Action::Wait);
+    assert_eq!(ask(record(1, "old", Standing::Fresh)), Action::Serve("old"));
+    assert_eq!(ask(record(1, "old", Standing::Due)), Action::Ask);
+}
+
+#[test]
+fn whose_claim_was_not_answered_looks_whether_it_is_there() {
+    let unknown = [(0, missing()), (1, Event::Written(Written::Unknown))];
+    assert_eq!(after(&unknown), Action::Read);
+    for (event, action) in [
+        (own(1), Action::ReadBook),
+        (missing(), claims(None, 15, None)),
+        (claim(1, Some(0), None), Action::Wait),
+    ] {
+        assert_eq!(after(&[&unknown[..], &[(1, event)]].concat()), action);
+    }
+}
+
+/// Up to where the book is to be written.
+fn taken(wait: u64) -> Vec<(u64, Event)> {
+    let step = Event::Taken(1, seconds(wait));
+    vec![(0, missing()), (0, done(1)), (0, Event::Book(None, 0)), (0, step)]
+}
+
+#[test]
+fn a_step_whose_write_was_not_answered_or_was_refused_is_not_sent() {
+    for written in [Written::Unknown, Written::Refused, Written::Again] {
+        let events = [taken(0), vec![(0, Event::Written(written))]].concat();
+        assert_eq!(after(&events), Action::ReadBook);
+    }
+}
+
+#[test]
+fn a_claim_is_written_again_to_hold_until_the_code_is_sent() {
+    let events = |more: &[(u64, Event)]| after(&[taken(30), more.to_vec()].concat());
+    let noted = (1, done(9));
+    assert_eq!(events(std::slice::from_ref(&noted)), claims(Some(1), 39, None));
+    assert_eq!(events(&[noted.clone(), (1, done(2))]), Action::Send);
+    // Another host leads: the step is spent, and its code is not sent.
+    let refused = (1, Event::Written(Written::Refused));
+    assert_eq!(events(&[noted.clone(), refused]), Action::Read);
+    let unknown = (1, Event::Written(Written::Unknown));
+    assert_eq!(events(&[noted.clone(), unknown.clone()]), Action::Read);
+    let other = (1, claim(5, Some(0), None));
+    assert_eq!(events(&[noted.clone(), unknown.clone(), other]), Action::Wait);
+    assert_eq!(events(&[noted, unknown, (30, own(2))]), Action::Send);
+    // A claim that still holds is not written again, one that nearly ended is.
+    let now = |at| after(&[taken(0), vec![(at, done(9))]].concat());
+    assert_eq!(now(5), Action::Send);
+    assert_eq!(now(6), claims(Some(1), 15, None));
+}
+
+#[test]
+fn a_record_that_was_not_answered_is_written_again_over_the_own_claim_only() {
+    let made = [(0, done(9)), (1, Event::Made("new")), (1, Event::Written(Written::Unknown))];
+    let events = [taken(0), made.to_vec()].concat();
+    assert_eq!(after(&events), Action::Read);
+    for (event, action) in [
+        (own(1), Action::Publish { over: 1, session: "new" }),
+        (claim(2, Some(0), None), Action::Keep),
+        (record(2, "new", Standing::Fresh), Action::Keep),
+        (missing(), Action::Keep),
+    ] {
+        assert_eq!(after(&[&events[..], &[(1, event)]].concat()), action);
+    }
+}
+
+#[test]
+fn a_code_that_aws_does_not_take_is_followed_by_another_step() {
+    let events = [taken(0), vec![(0, done(9)), (1, Event::NotMade)]].concat();
+    assert_eq!(after(&events), Action::ReadBook);
+}
+
+#[test]
+fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
+    let closed = [(0, missing()), (0, done(1)), (0, Event::Closed)];
+    assert_eq!(after(&closed), Action::GoAlone(Why::Closed));
+    for (event, again) in
+        [(missing(), Event::Waited), (record(1, "a", Standing::Over), Event::Waited)]
+    {
+        let mut lead = Lead::new(OWN, true);
+        let round = [(0, event), (0, Event::Written(Written::Refused))];
+        let refused = (1..=TRIES).find(|_| {
+            let end = last(&mut lead, &round) == Action::GoAlone(Why::Refuses);
+            lead.on(again.clone(), Duration::ZERO);
+            end
+        });
+        assert_eq!(refused, Some(TRIES));
+    }
+}
