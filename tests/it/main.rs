@@ -25,6 +25,7 @@ mod house;
 mod images;
 mod import;
 mod init;
+mod installed;
 mod limits;
 mod list;
 mod login;

@@ -388,8 +388,12 @@ fn who_has_aws_vaults_files_is_over_in_five_lines() {
     let block = documents::block("sh", "vault import --from aws-vault");
     let block = block.replace("sudo ln -s vault /usr/local/bin/", "ln -s vault bin/");
     assert_eq!(block.lines().count(), 5, "{block}");
+    let named = test.on_path_already("aws-vault");
     for line in block.lines() {
         let line = line.split("   #").next().unwrap_or_default().trim_end();
+        if named && line.starts_with("ln -s") {
+            continue;
+        }
         let run = test.command(["-euc", line]).program("sh");
         if !line.contains("import") {
             let output = run.run();

@@ -121,12 +121,20 @@ impl Test {
         self.args(words).arg(own).args(args)
     }
 
-    /// Puts our program into the test's PATH under this name.
+    /// True if the program that PATH has under this name is ours: a package is installed.
+    pub fn on_path_already(&self, name: &str) -> bool {
+        let path = self.env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        let first = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|p| p.exists());
+        let ours = |path: PathBuf| path.canonicalize().ok();
+        first.is_some_and(|path| ours(path) == ours(env!("CARGO_BIN_EXE_vault").into()))
+    }
+
+    /// Puts our program into the test's PATH under this name, if it is not there already.
     pub fn on_path(self, name: &str) -> Self {
         let bin = self.home.path().join("bin");
         std::fs::create_dir_all(&bin).expect("bin");
         let link = bin.join(name);
-        if !link.exists() {
+        if !link.exists() && !self.on_path_already(name) {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vault"), link).expect("symlink");
         }
         let path = self.env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
