@@ -15,6 +15,8 @@
 
 mod answers;
 
+use std::time::{Duration, Instant};
+
 use answers::{denied, name_is_taken, user_of};
 
 use crate::aws::{NewDevice, ServiceError};
@@ -25,6 +27,7 @@ use crate::random;
 use crate::totp::Seed;
 use crate::user_change::{NotMade, User, UserChange};
 use crate::vault::{Enrolment, Payload, Vault};
+use crate::waiting::waiting;
 
 /// Before each try to prove the device. It reaches STS within 8 to 14 s (measured); each try costs a
 /// code, and six in three minutes are the most that are sent.
@@ -274,6 +277,9 @@ impl Enroll<'_, '_> {
             true => &PROOF_PAUSES,
             false => &ONE_PROOF_PAUSE,
         };
+        let device = serial.to_owned();
+        let ends = Instant::now() + Duration::from_secs(pauses.iter().sum());
+        let _waiting = waiting(move || format!("STS to know the device {device}"), Some(ends));
         for pause in pauses {
             if !self.change.pause(Some(*pause)) {
                 break;

@@ -5,13 +5,14 @@
 //!
 //! | floor | rooms |
 //! | --- | --- |
-//! | 7 | `commands/`: one file per command, the order of events and nothing else |
-//! | 6 | `enroll`: a new MFA device; `rotate`: a new access key |
-//! | 5 | `user_change`: what these two have in common; `cli/`: clap types; `report`: errors to text and codes |
-//! | 4 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
-//! | 3 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS, IAM, S3; `exec/`: the child; `server/`: credentials over HTTP |
-//! | 2 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
-//! | 1 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
+//! | 8 | `commands/`: one file per command, the order of events and nothing else |
+//! | 7 | `enroll`: a new MFA device; `rotate`: a new access key |
+//! | 6 | `user_change`: what these two have in common; `cli/`: clap types; `report`: errors to text and codes |
+//! | 5 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
+//! | 4 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS, IAM, S3; `exec/`: the child; `server/`: credentials over HTTP |
+//! | 3 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
+//! | 2 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
+//! | 1 | `waiting`: what is waited for, on the terminal |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
 #![deny(unsafe_code)]
 
@@ -48,6 +49,7 @@ pub mod totp;
 pub mod unlock;
 pub mod user_change;
 pub mod vault;
+pub mod waiting;
 
 /// The program: from the process it finds itself in to an exit code.
 ///

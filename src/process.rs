@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 use crate::os::{self, Interest};
+use crate::waiting;
 
 pub use talk::Talk;
 
@@ -130,6 +131,8 @@ fn start(
     program.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
     program.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::inherit());
     os::restore_in_child(&mut program);
+    // It may ask on the terminal, and say there what it waits for.
+    let _aside = waiting::aside();
     let mut child = program.spawn().map_err(Failure::NotStarted)?;
 
     // Open until what is to be killed has been killed: whatever writes into a closed pipe dies by

@@ -25,6 +25,7 @@ use self::conversation::{Ended, ask};
 use crate::error::{Error, Result, one_line, os_text};
 use crate::os;
 use crate::secret::Secret;
+use crate::waiting;
 
 /// The time before the deadline that is reserved for the calls after the answer.
 const RESERVE: Duration = Duration::from_secs(5);
@@ -89,6 +90,7 @@ impl Prompt {
     /// Shows lines on the terminal, or on stderr without one.
     pub fn show(&self, lines: &[String]) {
         let text: String = lines.iter().map(|line| format!("{}\n", one_line(line))).collect();
+        let _aside = waiting::aside();
         // If this fails, the user cannot answer, and the caller times out.
         let _ = match self.terminal() {
             Some(mut tty) => tty.write_all(text.as_bytes()),
@@ -106,6 +108,7 @@ impl Prompt {
 
     fn ask(&self, text: &str, echo: bool) -> Result<Zeroizing<Vec<u8>>> {
         let tty = self.terminal().ok_or_else(|| Error::other("no terminal to ask on"))?;
+        let _aside = waiting::aside();
         let start = Instant::now();
         let left = self.deadline.map(|end| end.saturating_duration_since(start + RESERVE));
         match ask(&tty, text, echo, left.map(|left| start + left)) {

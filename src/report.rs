@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 
 use crate::error::{Error, one_line};
+use crate::waiting;
 
 /// The text of an error, ready for stderr.
 pub fn text(error: &Error) -> String {
@@ -16,6 +17,7 @@ pub fn text(error: &Error) -> String {
 
 /// Says an error on stderr, in one write.
 pub fn say(error: &Error) {
+    let _aside = waiting::aside();
     let _ = std::io::stderr().write_all(text(error).as_bytes());
 }
 

@@ -37,5 +37,6 @@ impl Reporter {
 /// One write a line, so that parallel jobs do not mix theirs; a closed stderr is no reason to fail.
 fn line(text: &str) {
     let text = crate::error::one_line(text);
+    let _aside = crate::waiting::aside();
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }

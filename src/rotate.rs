@@ -27,6 +27,8 @@ mod keys;
 mod mfa_session;
 mod preview;
 
+use std::time::{Duration, Instant};
+
 use keys::denied;
 pub use mfa_session::MfaDevice;
 pub use preview::RotationPreview;
@@ -38,6 +40,7 @@ use crate::random;
 use crate::reporter::Reporter;
 use crate::user_change::{NotMade, User, UserChange};
 use crate::vault::{Payload, Rotation, Vault};
+use crate::waiting::waiting;
 
 /// Before each try of the new key, in seconds. It works after 3 to 15 s (measured), so a minute is long.
 const PROOF_PAUSES: [u64; 14] = [0, 2, 2, 3, 3, 4, 5, 5, 5, 5, 6, 6, 7, 7];
@@ -247,6 +250,9 @@ impl Run<'_, '_> {
     /// GetCallerIdentity by the new key, until AWS knows it.
     fn prove(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let mut last = None;
+        let id = new.access_key_id.clone();
+        let ends = Instant::now() + Duration::from_secs(PROOF_PAUSES.iter().sum());
+        let _waiting = waiting(move || format!("AWS to know the new key {id}"), Some(ends));
         for pause in PROOF_PAUSES {
             if !self.change.pause(Some(pause)) {
                 break;

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::profile::Target;
 use crate::provider::CredentialSession;
 use crate::vault::Payload;
+use crate::waiting::waiting;
 
 /// All that a change needs.
 pub struct UserChange<'a, 'v> {
@@ -87,6 +88,8 @@ impl<'a, 'v> UserChange<'a, 'v> {
         if Instant::now() + pause >= self.deadline {
             return false;
         }
+        let what = || "IAM to know everywhere what was changed".to_owned();
+        let _waiting = waiting(what, Some(Instant::now() + pause));
         (self.wait)(pause);
         true
     }

@@ -43,6 +43,7 @@ use crate::error::Error;
 use crate::profile::{EndpointVariant, Target};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
+use crate::waiting::waiting;
 
 /// For one try, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -229,6 +230,8 @@ impl<S: Service> Connection<S> {
             return Err(late());
         };
         self.reporter.debug(format!("{operation} at {}", live.path.origin));
+        let origin = live.path.origin.to_string();
+        let _waiting = waiting(move || format!("{operation} at {origin}"), Some(self.deadline));
         let outcome = runtime.block_on(async {
             let whole = async {
                 // It may take longer than a try may.
@@ -260,6 +263,8 @@ impl<S: Service> Connection<S> {
             http::connector(origin, &self.proxies, &self.roots, ANSWER_LIMIT, self.reporter)
                 .map_err(ServiceError::Setup)?;
         path.variant = self.variant();
+        let place = path.origin.to_string();
+        let _waiting = waiting(move || format!("the time at {place}"), Some(self.deadline));
         let answer = runtime.block_on(async {
             tokio::time::timeout_at(self.deadline.into(), connector.call(request)).await
         });

@@ -29,6 +29,7 @@ use crate::error::{Class, Error, Result};
 use crate::random;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
+use crate::waiting::waiting;
 
 /// For one request. It is next door, and botocore gives it no longer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -237,6 +238,8 @@ impl AgentClient {
         wanted: Wanted,
     ) -> Result<Answer> {
         let (mut pause, mut attempt) = (PAUSE, 1);
+        let (name, origin) = (self.agent.name(), self.path.origin.to_string());
+        let _waiting = waiting(move || format!("{name} at {origin}"), Some(self.deadline));
         loop {
             let done = self.once(method, url, headers);
             let again = match &done {

@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::profile::Signin;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
+use crate::waiting::waiting;
 
 /// The sign-in service, at one place.
 pub struct SigninService {
@@ -87,6 +88,8 @@ impl SigninService {
             .map_err(|_| Error::other("the request for a sign-in token cannot be built"))?;
         self.reporter.debug(format!("getSigninToken at {}", self.origin));
         let runtime = event_loop()?;
+        let origin = self.origin.to_string();
+        let _waiting = waiting(move || format!("getSigninToken at {origin}"), Some(deadline));
         let asked = runtime.block_on(async {
             let (connector, path) = http::connector(
                 self.origin.clone(),

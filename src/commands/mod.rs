@@ -33,6 +33,7 @@ mod totp;
 mod unlock;
 mod work_tree;
 
+use crate::cli;
 use crate::cli::fleet::FleetCommand;
 use crate::cli::key_slots::{PassphraseCommand, RecipientCommand};
 use crate::cli::sso::SsoCommand;
@@ -41,12 +42,14 @@ use crate::cli::{Command, Parsed};
 use crate::env::Env;
 use crate::error::Result;
 use crate::os;
+use crate::waiting;
 
 /// Runs a command line that was understood; the exit code, unless the process became another one.
 ///
 /// # Errors
 /// The command's, to be said and turned into an exit code by the caller.
 pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
+    show_waits(&parsed, env);
     let context = context::Context::new(parsed.global, env, limits)?;
     match parsed.command {
         Command::Doctor(args) => return doctor::run(&args, &context),
@@ -99,4 +102,12 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         Command::Complete(_) => completions::complete(&parsed.words, &context),
     }?;
     Ok(0)
+}
+
+/// A person is told what is waited for, unless a program started this: it may show or drop what stands on
+/// stderr, and several of them may run at once.
+fn show_waits(parsed: &Parsed, env: &Env) {
+    let cli::Global { quiet, debug, .. } = parsed.global;
+    let takes_lines = env.get("TERM").is_some_and(|terminal| terminal != "dumb");
+    waiting::show(takes_lines && !quiet && !parsed.command.is_for_a_program(), debug);
 }

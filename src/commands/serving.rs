@@ -13,6 +13,7 @@ use crate::name::ProfileName;
 use crate::profile::{EndpointVariant, Plan, Step};
 use crate::provider::{CredentialSession, Need};
 use crate::server::{Event, Log, Source};
+use crate::waiting;
 
 /// A cached session with this much left is served at first, and renewed behind the back of who asks: to
 /// renew it before would let each profile whose source hangs hold up the start of all others. Where a
@@ -44,6 +45,8 @@ impl<'a> Serving<'a> {
         let session = session.keep_only(&plans);
         let first = plans.iter().map(|plan| first(who, plan, &session, options, context));
         let first = first.collect::<Result<_>>()?;
+        // From here on a command has it, or what the server says of its requests.
+        waiting::leave_terminal();
         Ok((Self { session: session.unattended(), plans, clock: context.clock }, first))
     }
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use super::make_parents;
 use super::replace_error::hint;
 use super::temporary::remove_temporaries;
+use crate::waiting::waiting;
 pub use owner::Planted;
 use owner::{may_take_over, planted, share, share_again};
 
@@ -59,20 +60,20 @@ const WAITING_LIMIT: usize = 64;
 
 /// Takes the exclusive lock on `<path>.lock` within `wait`. A missing lock file is created, open to those
 /// who may write the guarded file (mode 0600 if there is none). It holds the process id of the holder,
-/// for the messages of others.
+/// for the messages of others. `does` is what any holder of it does, after "which".
 ///
 /// # Errors
 /// [`LockError`].
-pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
+pub fn lock(path: &Path, wait: Duration, does: &'static str) -> Result<Lock, LockError> {
     let deadline = Instant::now() + wait;
     let name = lock_file(path);
     let (mut file, mut taken_over) = open(&name, path)?;
-    wait_for(&file, deadline)?;
+    wait_for(&file, deadline, does)?;
     // A lock file that was removed meanwhile guards nothing.
     while !is_same_file(&file, &name)? {
         let (again, taken) = open(&name, path)?;
         (file, taken_over) = (again, taken_over || taken);
-        wait_for(&file, deadline)?;
+        wait_for(&file, deadline, does)?;
     }
     if taken_over {
         remove_temporaries(path);
@@ -92,9 +93,13 @@ pub fn lock(path: &Path, wait: Duration) -> Result<Lock, LockError> {
 ///
 /// # Errors
 /// [`LockError`].
-pub fn lock_with_parents(path: &Path, wait: Duration) -> Result<Lock, LockError> {
+pub fn lock_with_parents(
+    path: &Path,
+    wait: Duration,
+    does: &'static str,
+) -> Result<Lock, LockError> {
     make_parents(path)?;
-    lock(path, wait)
+    lock(path, wait, does)
 }
 
 impl Lock {
@@ -110,7 +115,7 @@ impl Lock {
 /// Waits in the kernel's queue, which serves in the order of arrival; a process that polls may never get
 /// its turn. flock(2) has no timeout, so a thread waits. At the deadline the thread is left behind; it
 /// releases the lock as soon as it gets it.
-fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
+fn wait_for(file: &File, deadline: Instant, does: &'static str) -> Result<(), LockError> {
     match file.try_lock() {
         Ok(()) => return Ok(()),
         Err(TryLockError::WouldBlock) => {}
@@ -122,6 +127,9 @@ fn wait_for(file: &File, deadline: Instant) -> Result<(), LockError> {
     if left.is_zero() {
         return Err(LockError::Busy { pid: holder(file) });
     }
+    let held = file.try_clone()?;
+    let what = move || format!("{}, which {does}", Holder { pid: holder(&held) });
+    let _waiting = waiting(what, Some(deadline));
     if WAITING.load(Ordering::Relaxed) >= WAITING_LIMIT {
         std::thread::sleep(left);
         return file.try_lock().map_err(|_| LockError::Busy { pid: holder(file) });
@@ -330,9 +338,9 @@ mod tests {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         assert!(!is_locked(&vault));
-        let held = lock(&vault, Duration::ZERO).unwrap();
+        let held = lock(&vault, Duration::ZERO, "tests").unwrap();
         assert!(is_locked(&vault));
-        match lock(&vault, Duration::from_millis(1)) {
+        match lock(&vault, Duration::from_millis(1), "tests") {
             Err(LockError::Busy { pid }) => assert_eq!(pid, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
@@ -343,7 +351,7 @@ mod tests {
         // The thread that timed out stays in the queue, and releases the lock as soon as it gets it.
         until_so_many_wait(&file, 1);
         drop(held);
-        drop(lock(&vault, Duration::from_secs(45)).unwrap());
+        drop(lock(&vault, Duration::from_secs(45), "tests").unwrap());
         assert_eq!(lock_holder(&file).unwrap(), None);
         assert!(!is_locked(&vault));
         assert_eq!(d.names(), ["vault.age.lock"], "it is never removed");
@@ -354,9 +362,9 @@ mod tests {
     fn a_waiting_writer_gets_the_lock_when_it_is_free() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
-        let held = lock(&vault, Duration::ZERO).unwrap();
+        let held = lock(&vault, Duration::ZERO, "tests").unwrap();
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| lock(&vault, Duration::from_secs(45)).is_ok());
+            let waiting = scope.spawn(|| lock(&vault, Duration::from_secs(45), "tests").is_ok());
             drop(held);
             assert!(waiting.join().unwrap());
         });
@@ -380,13 +388,13 @@ mod tests {
     fn waiting_writers_are_served_in_order() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
-        let held = lock(&vault, Duration::ZERO).unwrap();
+        let held = lock(&vault, Duration::ZERO, "tests").unwrap();
         let served = std::sync::Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             let (vault, served) = (&vault, &served);
             for number in 0..5 {
                 scope.spawn(move || {
-                    let _lock = lock(vault, Duration::from_secs(45)).unwrap();
+                    let _lock = lock(vault, Duration::from_secs(45), "tests").unwrap();
                     served.lock().unwrap().push(number);
                 });
                 until_so_many_wait(&d.path.join("vault.age.lock"), number + 1);
@@ -405,9 +413,9 @@ mod tests {
         }
         let d = Directory::new();
         let vault = d.path.join("vault.age");
-        let held = lock(&vault, Duration::ZERO).unwrap();
+        let held = lock(&vault, Duration::ZERO, "tests").unwrap();
         for _ in 0..2 * WAITING_LIMIT {
-            let busy = lock(&vault, Duration::from_millis(1));
+            let busy = lock(&vault, Duration::from_millis(1), "tests");
             assert!(matches!(busy, Err(LockError::Busy { .. })));
         }
         let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
@@ -428,7 +436,7 @@ mod tests {
         std::fs::write(&vault, "x").unwrap();
         for (guarded, own) in [(0o660, 0o660), (0o644, 0o600), (0o664, 0o660), (0o400, 0o600)] {
             std::fs::set_permissions(&vault, Permissions::from_mode(guarded)).unwrap();
-            drop(lock(&vault, Duration::ZERO).unwrap());
+            drop(lock(&vault, Duration::ZERO, "tests").unwrap());
             assert_eq!(mode(&d.path.join("vault.age.lock")), own);
             std::fs::remove_file(d.path.join("vault.age.lock")).unwrap();
         }
@@ -441,7 +449,7 @@ mod tests {
         let vault = d.path.join("vault.age");
         std::fs::write(&vault, "x").unwrap();
         std::os::unix::fs::chown(&vault, Some(4711), Some(4712)).unwrap();
-        drop(lock(&vault, Duration::ZERO).unwrap());
+        drop(lock(&vault, Duration::ZERO, "tests").unwrap());
         let made = d.path.join("vault.age.lock").metadata().unwrap();
         assert_eq!((made.uid(), made.gid(), made.mode() & 0o7777), (4711, 4712, 0o600));
     }
@@ -451,11 +459,14 @@ mod tests {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         symlink("elsewhere", d.path.join("vault.age.lock")).unwrap();
-        assert!(matches!(lock(&vault, Duration::ZERO), Err(LockError::Io(_))));
+        assert!(matches!(lock(&vault, Duration::ZERO, "tests"), Err(LockError::Io(_))));
         assert_eq!(d.names(), ["vault.age.lock"]);
         std::fs::create_dir(d.path.join("other.lock")).unwrap();
-        assert!(matches!(lock(&d.path.join("other"), Duration::ZERO), Err(LockError::Io(_))));
-        let nowhere = lock(&d.path.join("none/vault.age"), Duration::ZERO);
+        assert!(matches!(
+            lock(&d.path.join("other"), Duration::ZERO, "tests"),
+            Err(LockError::Io(_))
+        ));
+        let nowhere = lock(&d.path.join("none/vault.age"), Duration::ZERO, "tests");
         assert!(matches!(nowhere, Err(LockError::Io(e)) if e.kind() == ErrorKind::NotFound));
     }
 
@@ -465,14 +476,14 @@ mod tests {
         let vault = d.path.join("Cargo");
         for (content, after) in [("# ours\n", "# ours\n"), ("4711\n", ""), ("", "")] {
             std::fs::write(d.path.join("Cargo.lock"), content).unwrap();
-            let held = lock(&vault, Duration::ZERO).unwrap();
-            assert!(matches!(lock(&vault, Duration::ZERO), Err(LockError::Busy { .. })));
+            let held = lock(&vault, Duration::ZERO, "tests").unwrap();
+            assert!(matches!(lock(&vault, Duration::ZERO, "tests"), Err(LockError::Busy { .. })));
             drop(held);
             assert_eq!(std::fs::read_to_string(d.path.join("Cargo.lock")).unwrap(), after);
         }
         std::fs::write(d.path.join("counter"), "4711\n").unwrap();
         std::fs::hard_link(d.path.join("counter"), d.path.join("Other.lock")).unwrap();
-        drop(lock(&d.path.join("Other"), Duration::ZERO).unwrap());
+        drop(lock(&d.path.join("Other"), Duration::ZERO, "tests").unwrap());
         assert_eq!(std::fs::read_to_string(d.path.join("counter")).unwrap(), "4711\n");
     }
 
@@ -481,12 +492,12 @@ mod tests {
         let d = Directory::new();
         let (path, file) = (d.path.join("s"), d.path.join("s.lock"));
         let (past, future) = (0, i64::MAX);
-        let held = lock(&path, Duration::ZERO).unwrap();
+        let held = lock(&path, Duration::ZERO, "tests").unwrap();
         remove_idle_lock(&file, future);
         assert!(file.exists(), "it is held");
         // A process that waits for it meanwhile gets the current one.
         std::thread::scope(|scope| {
-            let waits = scope.spawn(|| lock(&path, Duration::from_secs(60)).unwrap());
+            let waits = scope.spawn(|| lock(&path, Duration::from_secs(60), "tests").unwrap());
             drop(held);
             drop(waits.join().unwrap());
         });

@@ -145,7 +145,7 @@ mod tests {
         existing: Existing<'_>,
         verify: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<(), ReplaceError> {
-        let lock = super::super::lock(path, Duration::from_secs(45)).unwrap();
+        let lock = super::super::lock(path, Duration::from_secs(45), "tests").unwrap();
         let done = replace(&lock, path, bytes, existing, verify);
         std::fs::remove_file(path.with_extension("age.lock")).unwrap();
         done
@@ -233,7 +233,7 @@ mod tests {
         let path = d.path.join("vault.age");
         std::fs::write(&path, "old").unwrap();
         let (_, meta) = read_regular(&path, 99).unwrap();
-        let lock = super::super::lock(&path, Duration::ZERO).unwrap();
+        let lock = super::super::lock(&path, Duration::ZERO, "tests").unwrap();
         // While the new file is being written, somebody takes the lock over.
         let mut take_over = |_: &[u8]| {
             std::fs::remove_file(d.path.join("vault.age.lock")).unwrap();
@@ -302,7 +302,8 @@ mod tests {
                 scope.spawn(|| {
                     for _ in 0..10 {
                         read();
-                        let lock = super::super::lock(&path, Duration::from_secs(45)).unwrap();
+                        let lock =
+                            super::super::lock(&path, Duration::from_secs(45), "tests").unwrap();
                         let (count, meta) = read();
                         let bytes = content(count + 1);
                         replace(&lock, &path, bytes.as_bytes(), Existing::Keep(&meta), &mut yes)

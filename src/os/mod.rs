@@ -40,5 +40,5 @@ pub use supervise::{
     ChildEvent, is_in_our_group, next_child_event, real_time_signals, signal_child, stop_self,
 };
 pub use tty::{
-    TerminalState, discard_input, echo_off, in_foreground, let_reads_wait, open_terminal,
+    TerminalState, columns, discard_input, echo_off, in_foreground, let_reads_wait, open_terminal,
 };

@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::termios::{
-    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr,
+    LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetwinsize,
+    tcsetattr,
 };
 
 /// How a terminal was set before [`echo_off`].
@@ -41,6 +42,11 @@ pub fn in_foreground(tty: BorrowedFd<'_>) -> bool {
     // SAFETY: no pointers are passed.
     let (front, own) = unsafe { (libc::tcgetpgrp(tty.as_raw_fd()), libc::getpgrp()) };
     front == own
+}
+
+/// How many columns the terminal has, if it knows.
+pub fn columns(tty: BorrowedFd<'_>) -> Option<u16> {
+    tcgetwinsize(tty).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
 }
 
 /// Turns echo off, and gives the state to come back to.
@@ -93,5 +99,6 @@ mod tests {
         let file = File::open("/dev/null").unwrap();
         assert!(echo_off(file.as_fd()).is_err());
         assert!(!in_foreground(file.as_fd()));
+        assert_eq!(columns(file.as_fd()), None);
     }
 }

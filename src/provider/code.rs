@@ -12,6 +12,7 @@ use crate::profile::Mfa;
 use crate::secret::Secret;
 use crate::session::Claim;
 use crate::totp::Seed;
+use crate::waiting::waiting;
 
 impl CredentialSession<'_> {
     /// Where a device's code comes from: the one that was given, the vault, or whoever is asked. Nobody is
@@ -57,8 +58,8 @@ impl CredentialSession<'_> {
     /// The code of a claimed step, as soon as AWS takes it.
     pub fn code_of(&self, claim: &Claim, seed: &Seed) -> Secret {
         if !claim.wait.is_zero() {
-            let wait = claim.wait.as_secs();
-            self.reporter.debug(format!("waiting {wait} s for the next MFA code"));
+            let what = || "the next MFA code".to_owned();
+            let _waiting = waiting(what, Some(Instant::now() + claim.wait));
             std::thread::sleep(claim.wait);
         }
         seed.code(claim.step)

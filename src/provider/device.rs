@@ -7,6 +7,7 @@ use crate::aws::{DeviceCode, NoToken, ServiceError, Tokens};
 use crate::error::{Error, Result};
 use crate::name::show_duration;
 use crate::reporter::Reporter;
+use crate::waiting::waiting;
 
 /// What `slow_down` adds to the interval, from then on (RFC 8628, section 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
@@ -33,6 +34,8 @@ pub(super) fn wait_for_a_person(
 ) -> Result<Tokens> {
     let mut pace = Pace { interval: device.interval };
     let mut said = false;
+    let what = || "the request to be allowed in the browser".to_owned();
+    let _waiting = waiting(what, Some(ends));
     loop {
         let no = match ask() {
             Ok(tokens) => return Ok(tokens),

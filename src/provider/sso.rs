@@ -16,6 +16,7 @@ use crate::random;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 use crate::session::{Login, LoginLock, LoginPlace, LoginState};
+use crate::waiting::waiting;
 
 /// For each of: the calls before a person is asked, a refresh, a logout.
 const DEADLINE: Duration = Duration::from_secs(50);
@@ -246,7 +247,11 @@ impl IdentityCenter<'_> {
             let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
             let again = answer.as_ref().is_err_and(NotRefreshed::is_slow_down) && !lasts;
             match pauses.next().filter(|pause| again && Instant::now() + *pause < deadline) {
-                Some(pause) => std::thread::sleep(pause),
+                Some(pause) => {
+                    let what = || "IAM Identity Center, which wants fewer requests".to_owned();
+                    let _waiting = waiting(what, Some(Instant::now() + pause));
+                    std::thread::sleep(pause);
+                }
                 None => return Ok(answer),
             }
         }

@@ -21,11 +21,12 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, Lock, LockError};
 use crate::reporter::Reporter;
+use crate::waiting::waiting;
 
 /// The longest wait.
 const WAIT: Duration = Duration::from_secs(45);
-/// A wait that is longer than this is reported.
-const REPORT_AFTER: Duration = Duration::from_secs(2);
+/// What holds a lock of the queue.
+const DOES: &str = "is before this one in the queue to try a passphrase";
 /// How often the next process polls for a free lock.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -61,8 +62,7 @@ impl DerivationQueue<'static> {
 
 impl<'a> DerivationQueue<'a> {
     /// `directory` finds a directory that only this user can write; it is called only before a derivation.
-    /// A long wait is reported on stderr. With a `deadline` the caller is a program, which may show or drop
-    /// that text: the wait is reported only under `--debug` and ends at the deadline.
+    /// The wait ends at the `deadline`, if there is one.
     pub fn new(
         directory: impl Fn() -> Option<PathBuf> + Send + Sync + 'a,
         reporter: Reporter,
@@ -104,18 +104,11 @@ impl<'a> DerivationQueue<'a> {
         let queue = directory.join("queue");
         file::make_parents(&queue)?;
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let mut reported = false;
-        let _next = match file::lock(&queue, REPORT_AFTER.min(longest)) {
-            Err(LockError::Busy { .. }) => {
-                self.report_wait();
-                reported = true;
-                file::lock(&queue, longest.saturating_sub(start.elapsed()))?
-            }
-            locked => locked?,
-        };
+        let _next = file::lock(&queue, longest, DOES)?;
+        let mut shown = None;
         loop {
             for core in 0..cores {
-                match file::lock(&directory.join(core.to_string()), Duration::ZERO) {
+                match file::lock(&directory.join(core.to_string()), Duration::ZERO, DOES) {
                     Err(LockError::Busy { .. }) => {}
                     taken => return taken,
                 }
@@ -123,19 +116,9 @@ impl<'a> DerivationQueue<'a> {
             if start.elapsed() >= longest {
                 return Err(LockError::Busy { pid: None });
             }
-            if !reported && start.elapsed() >= REPORT_AFTER {
-                self.report_wait();
-                reported = true;
-            }
+            let what = || "other processes of this user that try a passphrase".to_owned();
+            shown.get_or_insert_with(|| waiting(what, Some(start + longest)));
             thread::sleep(POLL_INTERVAL);
-        }
-    }
-
-    fn report_wait(&self) {
-        let text = "waiting for other processes of this user that are trying a passphrase";
-        match self.deadline {
-            None => self.reporter.note(format!("vault: {text}")),
-            Some(_) => self.reporter.debug(text),
         }
     }
 }
@@ -187,7 +170,7 @@ mod tests {
         let held: Vec<_> = (0..cores()).map(|_| queue.wait().unwrap().unwrap()).collect();
         assert_eq!(queue.wait().unwrap_err().class, Class::Busy);
         drop(held);
-        let next = file::lock(&d.path.join("passphrase/queue"), Duration::ZERO).unwrap();
+        let next = file::lock(&d.path.join("passphrase/queue"), Duration::ZERO, DOES).unwrap();
         assert_eq!(queue.wait().unwrap_err().class, Class::Busy);
         drop(next);
         assert!(queue.wait().unwrap().is_some());

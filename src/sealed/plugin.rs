@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use super::stanza::{COLUMNS, STANZA, canonical_base64, vchars};
 use crate::error::{Error, Result, os_text};
 use crate::process::{Failure, OUTPUT_LIMIT, Talk};
+use crate::waiting::{Waiting, waiting};
 
 /// The longest run of a plugin.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -45,6 +46,7 @@ pub(super) fn wrap(
         return Err(Error::not_saved(what)
             .hint("install it in a directory of PATH, or remove the recipient"));
     };
+    let _waiting = touch(&program);
     started.and_then(|plugin| plugin.wrapped(&recipient.to_string(), file_key)).map_err(failed)
 }
 
@@ -65,12 +67,20 @@ pub(super) fn unwrap(
             reasons.push(format!("the program {program} is missing"));
             continue;
         };
+        let _waiting = touch(&program);
         match started.and_then(|plugin| plugin.unwrapped(&identities, stanzas)) {
             Ok(file_key) => return Ok(file_key),
             Err(why) => reasons.push(format!("{program}: {why}")),
         }
     }
     Err(reasons)
+}
+
+/// The wait for a program that has just been started.
+fn touch(program: &str) -> Waiting {
+    let program = program.to_owned();
+    let what = move || format!("{program}, which may want a touch");
+    waiting(what, Some(Instant::now() + TIMEOUT))
 }
 
 /// A running plugin.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::SessionKind;
 use super::cache::Cache;
-use super::envelope::TURN;
+use super::envelope::{LOGIN, TURN};
 use super::record::{Freshness, Record, Standing};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -235,7 +235,12 @@ impl Cache {
             self.without_directory();
             return Ok(None);
         };
-        match file::lock_with_parents(&path, wait) {
+        let does = match kind {
+            LOGIN => "uses the same login",
+            TURN => "runs the mfa_process",
+            _ => "makes the same session",
+        };
+        match file::lock_with_parents(&path, wait, does) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Planted(planted)) => {
                 self.unusable(&std::io::Error::other(planted.to_string()));

@@ -209,7 +209,7 @@ impl Ledger<'_> {
             return Ok(None);
         };
         let wait = deadline.saturating_duration_since(Instant::now());
-        match file::lock_with_parents(&path, wait) {
+        match file::lock_with_parents(&path, wait, "holds the ledger of MFA codes") {
             Ok(lock) => Ok(Some(lock)),
             // Codes that are not recorded would lock the device.
             Err(LockError::Planted(planted)) => {

@@ -226,10 +226,12 @@ impl Memory {
     /// before.
     fn lock(&self) -> Result<Locks, String> {
         let lock = |entry: &Entry| {
-            file::lock_with_parents(&entry.file, LOCK_WAIT).map_err(|error| match error {
-                LockError::Busy { .. } => "another process is writing there".to_owned(),
-                LockError::Planted(planted) => planted.to_string(),
-                LockError::Io(error) => os_text(&error),
+            file::lock_with_parents(&entry.file, LOCK_WAIT, "writes the pins").map_err(|error| {
+                match error {
+                    LockError::Busy { .. } => "another process is writing there".to_owned(),
+                    LockError::Planted(planted) => planted.to_string(),
+                    LockError::Io(error) => os_text(&error),
+                }
             })
         };
         match &self.named {

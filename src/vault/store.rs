@@ -352,7 +352,7 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
 }
 
 pub(super) fn lock(real: &Path) -> Result<file::Lock> {
-    file::lock(real, LOCK_WAIT).map_err(|error| match error {
+    file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| match error {
         LockError::Busy { pid } => {
             let who =
                 pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));

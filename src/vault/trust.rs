@@ -11,6 +11,7 @@ use super::store::Vault;
 use crate::error::{Class, Error, Result};
 use crate::file;
 use crate::store::Location;
+use crate::waiting::waiting;
 
 /// How long a reader waits for a writer that has changed the vault's fingerprint and not yet the memory.
 const WRITER_WAIT: Duration = Duration::from_secs(10);
@@ -186,6 +187,8 @@ impl Vault<'_> {
     fn was_rewritten(&self, before: Pin) -> bool {
         let (Some(memory), here) = (&self.memory, self.payload.pin()) else { return false };
         let deadline = Instant::now() + WRITER_WAIT;
+        let what = || "another process, which writes the vault".to_owned();
+        let mut shown = None;
         loop {
             // Before the memory: what unlocks has remembered.
             let writing = file::is_locked(&self.real);
@@ -195,7 +198,10 @@ impl Vault<'_> {
                     return false;
                 }
                 _ if !writing || Instant::now() >= deadline => return false,
-                _ => std::thread::sleep(PAUSE),
+                _ => {
+                    shown.get_or_insert_with(|| waiting(what, Some(deadline)));
+                    std::thread::sleep(PAUSE);
+                }
             }
         }
     }

@@ -70,5 +70,6 @@ mod unlock;
 mod unlock_once;
 mod vault_file;
 mod vectors;
+mod waits;
 mod web_identity;
 mod write;

@@ -342,7 +342,7 @@ fn a_reader_waits_for_a_writer_that_has_yet_to_remember() {
         test.home().join("elsewhere/vault/pins").join(memory(&test).file_name().unwrap());
 
     // Another writer's lock, its file in place, and its memory yet to come.
-    let lock = vault::file::lock(&test.vault_file(), SOON).expect("the lock");
+    let lock = vault::file::lock(&test.vault_file(), SOON, "tests").expect("the lock");
     let mut pty = test.command(["--debug", "list", "--credentials"]).pty();
     pty.expect("opened by AWS_VAULT_AGE_KEY", SOON);
     std::fs::copy(&remembered, memory(&test)).unwrap();

@@ -11,6 +11,7 @@ use crate::profile::{Mfa, Step};
 use crate::random;
 use crate::session::{Claim, Ledger};
 use crate::totp::Seed;
+use crate::waiting::waiting;
 
 /// Nine verifications in three minutes lock a device, and hosts that share no ledger share the budget:
 /// one process sends three codes at most.
@@ -71,6 +72,8 @@ impl Run<'_> {
                 });
             }
             self.with.reporter.debug("the MFA code was not taken, trying the next one");
+            let what = || "another try with an MFA code".to_owned();
+            let _waiting = waiting(what, Some(Instant::now() + pause));
             std::thread::sleep(pause);
         }
     }

@@ -158,7 +158,7 @@ fn a_ledger_that_stays_locked_ends_at_the_deadline() {
     let d = Directory::new();
     let cache = cache(&d.path, 10);
     claim(&cache, 10).unwrap();
-    let held = file::lock(&file(&d), Duration::ZERO).unwrap();
+    let held = file::lock(&file(&d), Duration::ZERO, "tests").unwrap();
     let error = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), Instant::now()).unwrap_err();
     assert_eq!(error.class, Class::Busy);
     assert!(error.what.starts_with(&format!("process {} ", std::process::id())), "{error:?}");

@@ -15,6 +15,8 @@ use crate::vault::memory::Memory;
 /// The most bytes of the file.
 const LIMIT: u64 = 8 * 1024;
 
+/// What whoever holds its lock does.
+const DOES: &str = "writes what was synced";
 /// The longest wait for its lock.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
@@ -52,11 +54,12 @@ impl Copy {
             return Ok(());
         }
         let place = place(memory);
-        let lock = file::lock_with_parents(&place, LOCK_WAIT).map_err(|error| match error {
-            LockError::Busy { .. } => "another process is writing there".to_owned(),
-            LockError::Planted(planted) => planted.to_string(),
-            LockError::Io(error) => os_text(&error),
-        })?;
+        let lock =
+            file::lock_with_parents(&place, LOCK_WAIT, DOES).map_err(|error| match error {
+                LockError::Busy { .. } => "another process is writing there".to_owned(),
+                LockError::Planted(planted) => planted.to_string(),
+                LockError::Io(error) => os_text(&error),
+            })?;
         let meta = file::read_regular(&place, LIMIT).ok().map(|(_, meta)| meta);
         let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
         let text = self.text(location);

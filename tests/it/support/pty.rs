@@ -121,6 +121,14 @@ impl Pty {
         self.master.write_all(keys.as_bytes()).expect("the terminal");
     }
 
+    /// Gives the terminal so many columns.
+    pub fn resize(&self, columns: u16) {
+        let size = libc::winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        // SAFETY: the descriptor is ours, and the kernel only reads the size.
+        check(unsafe { libc::ioctl(self.master.as_raw_fd(), libc::TIOCSWINSZ, &size) })
+            .expect("a size");
+    }
+
     /// All that the terminal showed so far, echo included, without carriage returns.
     pub fn screen(&self) -> String {
         String::from_utf8_lossy(&self.output.screen.lock().expect("the screen").bytes).into_owned()

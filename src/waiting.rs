@@ -1,0 +1,281 @@
+//! What the program waits for, shown on the terminal: after two seconds one line on stderr, which is
+//! rewritten in place each second and cleared at the end.
+//!
+//! - A process has one terminal, so this is the process's and no value that is passed down: [`show`] says
+//!   once who is told, and each wait has a [`Waiting`] for as long as it lasts.
+//! - Only on a terminal, and only in its foreground process group: the line of a background job would
+//!   overwrite what the user types. Under `--debug` a wait that is not shown there is one line.
+//! - A thread writes the line, since a wait may be in a system call. It starts with the first wait that may
+//!   be shown; without one there is neither thread nor system call.
+//! - Who else writes to the terminal takes the line away first: [`aside`].
+
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::one_line;
+use crate::os;
+
+/// A wait is shown once it has lasted this long.
+const AFTER: Duration = Duration::from_secs(2);
+/// How often the line is rewritten.
+const EVERY: Duration = Duration::from_secs(1);
+/// The width of a terminal that does not say how wide it is.
+const COLUMNS: u16 = 80;
+/// Carriage return, and "erase in line" (ECMA-48).
+const CLEAR: &str = "\r\x1b[K";
+
+const TERMINAL: u8 = 1;
+const DEBUG: u8 = 2;
+
+/// Who is told: the sum of the above.
+static SHOWN: AtomicU8 = AtomicU8::new(0);
+static LINE: Mutex<Line> =
+    Mutex::new(Line { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: false });
+/// A wait has begun or ended, or the line may be drawn again.
+static CHANGED: Condvar = Condvar::new();
+
+/// What is awaited, to be read after "waiting for".
+type What = Box<dyn Fn() -> String + Send>;
+
+/// The terminal's line.
+struct Line {
+    /// The waits under way, the outermost first.
+    waits: Vec<Wait>,
+    /// The number of the next wait.
+    next: u64,
+    /// How many write to the terminal themselves.
+    aside: usize,
+    /// True while the terminal shows the line.
+    drawn: bool,
+    has_thread: bool,
+}
+
+struct Wait {
+    number: u64,
+    what: What,
+    since: Instant,
+    until: Option<Instant>,
+    /// True if it is for the terminal; else it is one line of `--debug`.
+    on_terminal: bool,
+    said: bool,
+}
+
+impl Wait {
+    /// What is shown of it: for how long, until when, and what for.
+    fn text(&self, now: Instant) -> String {
+        let seconds = |to: Instant| to.saturating_duration_since(self.since).as_secs_f64().round();
+        let past = now.saturating_duration_since(self.since).as_secs();
+        let of = self.until.map_or_else(String::new, |until| format!(" of {} s", seconds(until)));
+        let unit = if of.is_empty() { " s" } else { "" };
+        format!("waiting {past}{unit}{of} for {}", one_line(&(self.what)()))
+    }
+}
+
+/// A wait, until this is dropped. Of several, the outermost is shown.
+#[must_use]
+#[derive(Debug)]
+pub struct Waiting(Option<u64>);
+
+/// Nothing is shown while this lives.
+#[must_use]
+#[derive(Debug)]
+pub struct Aside;
+
+/// Says who is told of waits: a person at the terminal, if stderr is one, and `--debug`. Nobody, unless this
+/// was called.
+pub fn show(on_terminal: bool, debug: bool) {
+    let shown = if on_terminal { TERMINAL } else { 0 } + if debug { DEBUG } else { 0 };
+    SHOWN.store(shown, Ordering::Relaxed);
+}
+
+/// From now on the terminal is somebody else's, as a command's that runs beside this process.
+pub fn leave_terminal() {
+    SHOWN.fetch_and(!TERMINAL, Ordering::Relaxed);
+}
+
+/// A wait begins: for `what`, which is asked each time it is shown, and until that time at the latest.
+pub fn waiting(what: impl Fn() -> String + Send + 'static, until: Option<Instant>) -> Waiting {
+    let shown = SHOWN.load(Ordering::Relaxed);
+    if shown == 0 {
+        return Waiting(None);
+    }
+    let on_terminal = shown & TERMINAL != 0 && std::io::stderr().is_terminal();
+    if !on_terminal && shown & DEBUG == 0 {
+        return Waiting(None);
+    }
+    let (what, since) = (Box::new(what), Instant::now());
+    let mut line = line();
+    let number = line.next;
+    line.next += 1;
+    line.waits.push(Wait { number, what, since, until, on_terminal, said: false });
+    if !line.has_thread {
+        let started = std::thread::Builder::new().name("waiting".to_owned()).spawn(tell);
+        line.has_thread = started.is_ok();
+    }
+    CHANGED.notify_all();
+    Waiting(Some(number))
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let Some(number) = self.0 else { return };
+        let mut line = line();
+        line.waits.retain(|wait| wait.number != number);
+        line.clear();
+        CHANGED.notify_all();
+    }
+}
+
+/// Takes the line away, if there is one, for who writes to the terminal or reads from it.
+pub fn aside() -> Aside {
+    let mut line = line();
+    line.aside += 1;
+    line.clear();
+    Aside
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        line().aside -= 1;
+        CHANGED.notify_all();
+    }
+}
+
+fn line() -> MutexGuard<'static, Line> {
+    LINE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread: shows what has become due, and sleeps until the next is.
+fn tell() {
+    let mut line = line();
+    loop {
+        let now = Instant::now();
+        line.tell(now);
+        let next = line.next_look(now);
+        line = match next {
+            Some(next) => {
+                let left = next.saturating_duration_since(now);
+                CHANGED.wait_timeout(line, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => CHANGED.wait(line).unwrap_or_else(PoisonError::into_inner),
+        };
+    }
+}
+
+impl Line {
+    /// Shows the outermost wait that has lasted long enough. A terminal that is another job's now keeps
+    /// what it shows.
+    fn tell(&mut self, now: Instant) {
+        for wait in self.waits.iter_mut().filter(|wait| !wait.on_terminal) {
+            if !wait.said && now >= wait.since + AFTER {
+                wait.said = true;
+                write(&format!("vault: debug: {}\n", wait.text(now)));
+            }
+        }
+        let due = |wait: &&Wait| wait.on_terminal && now >= wait.since + AFTER;
+        let stderr = std::io::stderr();
+        if let Some(wait) = self.waits.iter().find(due)
+            && self.aside == 0
+            && os::in_foreground(stderr.as_fd())
+        {
+            let columns = os::columns(stderr.as_fd()).unwrap_or(COLUMNS);
+            let text = format!("vault: {}", wait.text(now));
+            write(&format!("\r{}\x1b[K", cut(&text, usize::from(columns).saturating_sub(1))));
+            self.drawn = true;
+        }
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.drawn) && os::in_foreground(std::io::stderr().as_fd()) {
+            write(CLEAR);
+        }
+    }
+
+    /// When there may be something to show next.
+    fn next_look(&self, now: Instant) -> Option<Instant> {
+        let next = |wait: &Wait| match now < wait.since + AFTER {
+            true => Some(wait.since + AFTER),
+            false => wait.on_terminal.then_some(now + EVERY),
+        };
+        self.waits.iter().filter_map(next).min()
+    }
+}
+
+/// The beginning of a text, so that it takes so many columns at most. A character outside ASCII may take two.
+fn cut(text: &str, columns: usize) -> &str {
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        taken += if c.is_ascii() { 1 } else { 2 };
+        taken > columns
+    });
+    end.map_or(text, |(end, _)| text.get(..end).unwrap_or_default())
+}
+
+fn write(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(what: &'static str, since: Instant, until: Option<u64>) -> Wait {
+        Wait {
+            number: 0,
+            what: Box::new(move || what.to_owned()),
+            since,
+            until: until.map(|seconds| since + Duration::from_secs(seconds)),
+            on_terminal: true,
+            said: false,
+        }
+    }
+
+    #[test]
+    fn the_line_says_for_how_long_until_when_and_what_for() {
+        let since = Instant::now();
+        let after = |milliseconds| since + Duration::from_millis(milliseconds);
+        let lock = wait("process 7, which writes the vault", since, Some(45));
+        assert_eq!(
+            lock.text(after(2999)),
+            "waiting 2 of 45 s for process 7, which writes the vault"
+        );
+        assert_eq!(wait("a touch", since, None).text(after(61_000)), "waiting 61 s for a touch");
+        assert_eq!(
+            wait("a\x1b[2Jb\nc", since, None).text(since),
+            "waiting 0 s for a\u{fffd}[2Jb\u{fffd}c"
+        );
+    }
+
+    #[test]
+    fn the_line_is_no_wider_than_the_terminal() {
+        assert_eq!(cut("waiting", 7), "waiting");
+        assert_eq!(cut("waiting", 6), "waitin");
+        assert_eq!(cut("für", 3), "fü");
+        assert_eq!(cut("für", 2), "f");
+        assert_eq!((cut("日本", 3), cut("x", 0)), ("日", ""));
+    }
+
+    #[test]
+    fn a_wait_is_looked_at_after_two_seconds_and_then_each_second() {
+        let now = Instant::now();
+        let mut line =
+            Line { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: true };
+        assert_eq!(line.next_look(now), None);
+        line.waits.push(wait("one", now, None));
+        line.waits.push(Wait { on_terminal: false, ..wait("two", now, None) });
+        assert_eq!(line.next_look(now), Some(now + AFTER));
+        let later = now + AFTER;
+        assert_eq!(line.next_look(later), Some(later + EVERY));
+        line.waits.remove(0);
+        assert_eq!(line.next_look(later), None);
+    }
+
+    #[test]
+    fn nobody_is_told_unless_it_was_said_who() {
+        drop(waiting(|| unreachable!(), None));
+        assert!(!line().has_thread);
+    }
+}
