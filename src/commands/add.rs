@@ -29,9 +29,12 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
         profile::edit::add_profile("", profile.as_str(), &settings(args.mfa_serial.as_deref()))?;
     }
     let (_, default_path) = context.vault_file()?;
-    // Everything that may be refused is asked before the vault is locked: people are slow.
+    // Everything that may be refused is asked before the vault is locked for long: people are slow.
     match Vault::open(&access) {
         Ok(mut vault) => {
+            if !args.stdin && !args.env && prompt.available() {
+                vault.check_writable()?;
+            }
             let key = read_key(args, context, &prompt)?;
             let asked = Asked { args, profile: &profile, key: &key };
             let seen = vault.payload().credential(profile.as_str());

@@ -24,7 +24,10 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
     key_slots::warn_of_cost(args.passphrase_memory, context.reporter);
     let passphrase = match &args.new_passphrase_file {
         Some(path) => unlock::new_passphrase_file(path, context.env, context.reporter)?,
-        None => key_slots::ask_new_passphrase(&prompt, ANOTHER_WAY)?,
+        None => {
+            vault.check_writable()?;
+            key_slots::ask_new_passphrase(&prompt, ANOTHER_WAY)?
+        }
     };
     let slot = key_slots::slot(&passphrase, args.passphrase_memory, &access)?;
     let (mut replaced, mut before) = (false, Vec::new());

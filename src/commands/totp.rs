@@ -27,6 +27,9 @@ pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
     }
     let mut session = open(context, prompt)?;
     let serial = serial_of(&args.device, &session)?;
+    if !args.stdin && prompt.available() {
+        session.vault()?.check_writable()?;
+    }
     let (seed, warnings) = Seed::parse(&read_seed(args, &serial, &prompt)?)?;
     for warning in warnings {
         context.reporter.warn(warning);

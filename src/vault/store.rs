@@ -18,6 +18,9 @@ use crate::unlock::{Material, SecretKind};
 /// How long a writer waits for another one before it gives up (8).
 const LOCK_WAIT: Duration = Duration::from_secs(45);
 
+/// What is wrong with a write to an older copy.
+const LASTING: &str = "and a write would make that lasting";
+
 /// The source that opened a vault; no secret.
 #[derive(Debug)]
 struct Opener {
@@ -129,6 +132,16 @@ impl<'a> Vault<'a> {
         self.key = None;
     }
 
+    /// Waits for whoever writes the vault, and finds out whether it can be locked: before a person is asked
+    /// for what would be lost. The lock is not kept, since people are slow.
+    ///
+    /// # Errors
+    /// As [`Vault::change`], as far as it is known before.
+    pub fn check_writable(&self) -> Result<()> {
+        self.refuse_older_copy(LASTING)?;
+        lock(&self.real).map(drop)
+    }
+
     /// Changes the vault under the write lock: what `change` does is done to the latest content, and
     /// either all of it is saved or nothing. In a fleet that is the store's copy, and what counts is
     /// what `change` did the last time: it is done anew if another host was faster.
@@ -141,7 +154,7 @@ impl<'a> Vault<'a> {
         if !self.whole {
             return Err(forgotten());
         }
-        self.refuse_older_copy("and a write would make that lasting")?;
+        self.refuse_older_copy(LASTING)?;
         let lock = lock(&self.real)?;
         self.read_again()?;
         match self.shared().transpose() {

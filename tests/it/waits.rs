@@ -135,3 +135,26 @@ fn a_plugin_an_mfa_code_and_a_new_key_are_waited_for_on_the_terminal() {
         });
     });
 }
+
+/// It would be typed, and lost if the other process does not let go.
+#[test]
+fn a_writer_is_waited_for_before_a_secret_is_asked_for() {
+    std::thread::scope(|scope| {
+        for (words, question) in [
+            (&["add", "other"][..], "Enter Access Key ID: "),
+            (&["totp", "add", MFA_SERIAL], "Enter the secret key (seed) of "),
+            (&["passphrase", "set"], "Enter new passphrase for the vault: "),
+        ] {
+            scope.spawn(move || {
+                let test = Test::new().vault_with("demo").env("TERM", "xterm");
+                let lock = vault::file::lock(&test.vault_file(), SOON, "tests").expect("the lock");
+                let mut pty = test.command(words).pty();
+                let who = format!("for process {}, which writes the vault", std::process::id());
+                pty.expect(&format!("vault: waiting 2 of 45 s {who}"), SOON);
+                assert!(!pty.screen().contains("Enter"), "{}", pty.screen());
+                drop(lock);
+                pty.expect(&format!("{CLEAR}{question}"), SOON);
+            });
+        }
+    });
+}
