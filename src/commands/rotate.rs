@@ -108,28 +108,24 @@ impl All<'_> {
             };
             return report::result(nothing);
         }
-        let done: Vec<(Vec<String>, Result<Done>)> = jobs
-            .into_iter()
-            .map(|(profiles, job)| (profiles, job.and_then(|job| self.one(&job))))
-            .collect();
-        let shown = |(profiles, done): &(Vec<String>, Result<Done>)| match done {
-            Ok(done) => done.to_text(&profiles.join(", ")),
-            Err(error) => {
-                let hint = error.hint.as_ref().map(|hint| format!(" ({hint})"));
-                let hint = hint.unwrap_or_default();
-                format!("{}: failed: {}{hint}", profiles.join(", "), error.what)
+        let (mut done, mut said) = (Vec::new(), Ok(()));
+        for (profiles, job) in jobs {
+            let one = job.and_then(|job| self.one(&job));
+            // Each key as it finishes: one may take a minute, and whoever reads may be gone by then.
+            if !self.args.json {
+                said = said.and(report::result(&line(&profiles, &one)));
             }
-        };
-        report::result(&match self.args.json {
-            true => {
-                let one = |(profiles, done): &(Vec<String>, Result<Done>)| match done {
-                    Ok(done) => done.to_json(profiles),
-                    Err(error) => failed(profiles, error),
-                };
-                format!("{}\n", Value::Array(done.iter().map(one).collect()))
-            }
-            false => done.iter().map(|one| format!("{}\n", shown(one))).collect(),
-        })?;
+            done.push((profiles, one));
+        }
+        if self.args.json {
+            let one = |(profiles, done): &(Vec<String>, Result<Done>)| match done {
+                Ok(done) => done.to_json(profiles),
+                Err(error) => failed(profiles, error),
+            };
+            let all = Value::Array(done.iter().map(one).collect());
+            said = report::result(&format!("{all}\n"));
+        }
+        said?;
         let count = done.len();
         let errors: Vec<_> = done.into_iter().filter_map(|(_, done)| done.err()).collect();
         match errors.first() {
@@ -196,6 +192,18 @@ fn is_begun(profile: &str, payload: &Payload) -> bool {
 
 fn device(plan: &Plan) -> Option<Mfa> {
     plan.steps.iter().find_map(Step::mfa).cloned()
+}
+
+/// What came of one of several, as a line.
+fn line(profiles: &[String], done: &Result<Done>) -> String {
+    let profiles = profiles.join(", ");
+    match done {
+        Ok(done) => format!("{}\n", done.to_text(&profiles)),
+        Err(error) => {
+            let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            format!("{profiles}: failed: {}{hint}\n", error.what)
+        }
+    }
 }
 
 fn failed(profiles: &[String], error: &Error) -> Value {

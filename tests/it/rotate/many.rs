@@ -1,5 +1,7 @@
 //! Several profiles, and several keys.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{assert_rotated, place, plaintext, rotate, world};
@@ -55,6 +57,18 @@ fn all_keys_are_rotated_each_once() {
     assert_eq!(ids(&test), [&new[0], &new[0], &new[1]].map(String::clone));
     assert_eq!(standin.deleted_keys().len(), 2);
     assert!(!plaintext(&test).contains("journal"));
+}
+
+#[test]
+fn each_key_is_printed_as_it_finishes() {
+    let (standin, test) = scene();
+    rotate(&test).run();
+    let calls = standin.calls().len();
+    let (standin, test) = scene();
+    standin.pass_next(calls);
+    standin.fail_next(Fault::HangForever);
+    let mut pty = test.command(["rotate", "--all"]).pty();
+    pty.expect(&format!("ci, ci-2: {ACCESS_KEY_ID} is replaced by "), Duration::from_secs(40));
 }
 
 #[test]
