@@ -91,6 +91,10 @@ fn start() -> u8 {
 pub fn run(argv: &[std::ffi::OsString], env: &env::Env, limits: &os::SavedLimit) -> u8 {
     let done = match cli::parse(argv) {
         Ok(cli::Answer::Print(text)) => report::result(&text).map(|()| 0),
+        Ok(cli::Answer::Usage(text)) => {
+            report::usage(&text);
+            Ok(error::Class::Usage.code())
+        }
         Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, env, limits),
         Err(error) => Err(error),
     };

@@ -15,6 +15,11 @@ pub fn text(error: &Error) -> String {
     text
 }
 
+/// Shows on stderr how the program is used.
+pub fn usage(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
 /// Says an error on stderr, in one write.
 pub fn say(error: &Error) {
     let _aside = waiting::aside();

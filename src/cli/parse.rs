@@ -33,6 +33,8 @@ pub enum Answer {
     Run(Box<Parsed>),
     /// Print this text (`--help`, `--version`) and be done.
     Print(String),
+    /// Nothing was asked for: show this text, which is no result, and fail.
+    Usage(String),
 }
 
 /// Reads an argument vector, the program's name included.
@@ -59,6 +61,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         {
             return Ok(Answer::Print(error.render().to_string()));
         }
+        Err(error) if argv.len() < 2 => return Ok(Answer::Usage(error.render().to_string())),
         Err(error) => return Err(usage_error(&error)),
     };
     let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;

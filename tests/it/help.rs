@@ -43,6 +43,13 @@ fn the_help_of_every_command_has_an_example_of_it() {
 }
 
 #[test]
+fn without_a_word_the_help_is_said_and_it_is_a_usage_error() {
+    let nothing: [&str; 0] = [];
+    let run = Test::new().command(nothing).expect_status(2).expect_stdout("");
+    assert_eq!(run.run().stderr, help("--help"));
+}
+
+#[test]
 fn every_command_is_in_the_help() {
     let text = help("--help");
     for command in commands().iter().filter(|command| !command.contains(' ')) {
