@@ -75,6 +75,11 @@ impl Env {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|v| !v.is_empty())
     }
 
+    /// True if `TERM` names a terminal that moves its cursor and has colours.
+    pub fn terminal_takes_escapes(&self) -> bool {
+        self.get("TERM").is_some_and(|terminal| terminal != "dumb")
+    }
+
     /// True if a public variable is set, empty or not.
     pub fn is_set(&self, name: &str) -> bool {
         self.vars.contains_key(OsStr::new(name))

@@ -4,13 +4,15 @@ use std::io::Write;
 use std::os::fd::AsFd;
 
 use crate::error::{Error, one_line};
+use crate::style::{Style, styled};
 use crate::waiting;
 
 /// The text of an error, ready for stderr.
-pub fn text(error: &Error) -> String {
-    let mut text = format!("vault: error: {}\n", one_line(&error.what));
+fn text(error: &Error) -> String {
+    let label = |style, text| styled(&std::io::stderr(), style, text);
+    let mut text = format!("{} {}\n", label(Style::Bad, "vault: error:"), one_line(&error.what));
     if let Some(hint) = &error.hint {
-        text.push_str(&format!("vault: hint: {}\n", one_line(hint)));
+        text += &format!("{} {}\n", label(Style::Advice, "vault: hint:"), one_line(hint));
     }
     text
 }

@@ -5,6 +5,7 @@ use crate::cli::Doctor;
 use crate::doctor::{DEFAULT, Host, examine};
 use crate::error::Result;
 use crate::report;
+use crate::style::{Style, styled};
 
 /// 0 if there is nothing to mend, else 1.
 pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
@@ -28,6 +29,24 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         clock: context.clock,
         limits: context.limits,
     });
-    report::result(&if args.json { format!("{}\n", found.to_json()) } else { found.to_text() })?;
+    report::result(&if args.json {
+        format!("{}\n", found.to_json())
+    } else {
+        coloured(&found.to_text())
+    })?;
     Ok(u8::from(!found.is_well()))
+}
+
+/// Each finding with its mark, the first word of its line, in colour.
+fn coloured(text: &str) -> String {
+    let line = |line: &str| {
+        let (mark, rest) = line.split_at(line.find(' ').unwrap_or(line.len()));
+        let style = match mark {
+            "problem" => Style::Bad,
+            "note" => Style::Doubtful,
+            _ => Style::Good,
+        };
+        styled(&std::io::stdout(), style, mark) + rest
+    };
+    text.split_inclusive('\n').map(line).collect()
 }

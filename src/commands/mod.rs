@@ -108,6 +108,6 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
 /// stderr, and several of them may run at once.
 fn show_waits(parsed: &Parsed, env: &Env) {
     let cli::Global { quiet, debug, .. } = parsed.global;
-    let takes_lines = env.get("TERM").is_some_and(|terminal| terminal != "dumb");
-    waiting::show(takes_lines && !quiet && !parsed.command.is_for_a_program(), debug);
+    let on_terminal = !quiet && !parsed.command.is_for_a_program();
+    waiting::show(on_terminal && env.terminal_takes_escapes(), debug);
 }

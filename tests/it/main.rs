@@ -29,6 +29,7 @@ mod installed;
 mod limits;
 mod list;
 mod login;
+mod look;
 mod man;
 mod memory;
 mod mfa;

@@ -1,0 +1,44 @@
+//! Colour is for who reads on a terminal; what goes elsewhere has none.
+
+use std::time::Duration;
+
+use crate::support::builder::Test;
+
+const SOON: Duration = Duration::from_secs(40);
+
+fn screen(test: &Test) -> String {
+    test.pty().end(SOON).1
+}
+
+#[test]
+fn errors_and_hints_are_coloured_on_a_terminal() {
+    let test = Test::new().command(["list", "--jsno"]).env("TERM", "xterm");
+    assert_eq!(
+        screen(&test),
+        "\x1b[1;31mvault: error:\x1b[0m there is no flag --jsno\n\
+         \x1b[36mvault: hint:\x1b[0m see --help\n"
+    );
+}
+
+/// `CLICOLOR_FORCE` is for who wants colours in a pipe, where programs read ours.
+#[test]
+fn there_is_no_colour_where_the_environment_or_a_pipe_wants_none() {
+    let plain = "vault: error: there is no flag --jsno\nvault: hint: see --help\n";
+    let test = Test::new().command(["list", "--jsno"]);
+    for (name, value) in [("TERM", "dumb"), ("NO_COLOR", "1")] {
+        let test = test.clone().env("TERM", "xterm").env("CLICOLOR_FORCE", "1").env(name, value);
+        assert_eq!(screen(&test), plain, "{name}");
+    }
+    // No TERM at all.
+    assert_eq!(screen(&test), plain);
+    test.env("TERM", "xterm").env("CLICOLOR_FORCE", "1").expect_error(2, plain).run();
+}
+
+#[test]
+fn doctor_marks_are_coloured_and_json_is_not() {
+    let test = Test::new().vault_with("demo").env("TERM", "xterm");
+    let doctor = screen(&test.command(["doctor"]));
+    assert!(doctor.contains("\x1b[32mok\x1b[0m "), "{doctor}");
+    let json = screen(&test.command(["doctor", "--json"]));
+    assert!(!json.contains('\x1b'), "{json}");
+}
