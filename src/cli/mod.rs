@@ -213,9 +213,14 @@ pub struct Add {
 
 /// Show profiles, credentials and sessions
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vault list\n  vault list --credentials\n  vault list --json")]
+#[command(
+    after_help = "Examples:\n  vault list\n  vault list -l\n  vault list --credentials\n  vault list --json"
+)]
 pub struct List {
-    /// As JSON
+    /// With each key's id and age, the role, and the MFA device
+    #[arg(short, long, conflicts_with_all = ["profiles", "credentials", "sessions"])]
+    pub long: bool,
+    /// As JSON, with all that -l shows
     #[arg(long)]
     pub json: bool,
     /// Only the names of profiles

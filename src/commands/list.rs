@@ -1,7 +1,14 @@
 //! `list`: profiles, which of them have a key in the vault, and their logins and sessions.
 
+mod entry;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::IsTerminal;
 use std::time::Duration;
+
+use serde_json::json;
+
+use self::entry::{Entry, OLD};
 
 use super::context::Context;
 use crate::cli::List;
@@ -11,7 +18,11 @@ use crate::name::show_duration;
 use crate::profile::{self, Profiles};
 use crate::report;
 use crate::session::{Cache, Listed, LoginState};
-use crate::vault::{Payload, Vault};
+use crate::style::{Style, styled};
+use crate::vault::Vault;
+
+/// A session or login with so many seconds left is marked.
+const SOON: i64 = 15 * 60;
 
 pub fn run(args: &List, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
@@ -30,51 +41,79 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
     logins.retain(|name, _| plain(name));
     let names: BTreeSet<&str> =
         configured.iter().map(String::as_str).chain(payload.credential_names()).collect();
+    let entries =
+        names.into_iter().map(|name| Entry::of(name, &profiles, payload, &sessions, &logins));
+    let entries: Vec<Entry> = entries.collect();
 
     if args.json {
-        return report::result(&format!("{}\n", json(&names, payload, &sessions, &logins)));
+        let profiles: Vec<_> = entries.iter().map(|entry| entry.to_json(now)).collect();
+        return report::result(&format!("{}\n", json!({ "profiles": profiles })));
     }
     if args.profiles || args.credentials || args.sessions {
-        let mut text = String::new();
-        for name in &names {
-            let stored = payload.access_key_id(name).is_some();
-            let configured = profiles.has(name);
-            if (args.profiles && configured) || (args.credentials && stored) {
-                text.push_str(&format!("{name}\n"));
-            }
-        }
-        for (name, login) in logins.iter().filter(|_| args.sessions) {
-            if let Some(login) = shown_login(*login, now) {
-                text.push_str(&format!("{name} {login}\n"));
-            }
-        }
-        for session in sessions.iter().filter(|_| args.sessions) {
-            text.push_str(&format!("{} {}\n", session.profile, shown(session, now)));
-        }
-        return report::result(&text);
+        return report::result(&lines(args, &entries, &profiles, &sessions, now));
     }
-    report::result(&table(&names, payload, &sessions, &logins, now))
+    report::result(&if args.long { long(&entries, now) } else { table(&entries, now) })?;
+    let is_empty = payload.credential_names().next().is_none() && logins.is_empty();
+    // A script that lists an empty vault knows what it does.
+    if is_empty && (args.long || std::io::stdout().is_terminal()) {
+        context.reporter.note("The vault has no key yet; store one by vault add PROFILE");
+    }
+    Ok(())
+}
+
+/// The names and sessions that the flags ask for, one a line.
+fn lines(
+    args: &List,
+    entries: &[Entry],
+    profiles: &Profiles,
+    sessions: &[Listed],
+    now: Timestamp,
+) -> String {
+    let mut text = String::new();
+    for Entry { name, key, .. } in entries {
+        let configured = args.profiles && profiles.has(name);
+        if configured || (args.credentials && key.is_some()) {
+            text.push_str(&format!("{name}\n"));
+        }
+    }
+    for Entry { name, login, .. } in entries.iter().filter(|_| args.sessions) {
+        if let Some(login) = login.and_then(|login| shown_login(login, now)) {
+            text.push_str(&format!("{name} {login}\n"));
+        }
+    }
+    for session in sessions.iter().filter(|_| args.sessions) {
+        text.push_str(&format!("{} {}\n", session.profile, shown(session, now)));
+    }
+    text
 }
 
 /// As aws-vault prints it.
-fn table(
-    names: &BTreeSet<&str>,
-    payload: &Payload,
-    sessions: &[Listed],
-    logins: &Logins,
-    now: Timestamp,
-) -> String {
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(24);
+fn table(entries: &[Entry], now: Timestamp) -> String {
+    let width = entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0).max(24);
     let row = |a: &str, b: &str, c: &str| format!("{a:width$} {b:width$} {c}\n");
     let mut text = row("Profile", "Credentials", "Sessions");
     text += &row("=======", "===========", "========");
-    for name in names {
-        let stored = payload.access_key_id(name).map_or("-", |_| name);
-        let own = sessions.iter().filter(|session| session.profile == *name);
-        let login = logins.get(*name).and_then(|login| shown_login(*login, now));
-        let own: Vec<_> = login.into_iter().chain(own.map(|session| shown(session, now))).collect();
-        let own = if own.is_empty() { "-".to_owned() } else { own.join(", ") };
-        text += &row(name, stored, &own);
+    for entry in entries {
+        let stored = entry.key.map_or("-", |_| entry.name);
+        text += &row(entry.name, stored, &entry.sessions(now));
+    }
+    text
+}
+
+/// What `-l` prints: columns as wide as what stands in them.
+fn long(entries: &[Entry], now: Timestamp) -> String {
+    let heads = ["Profile", "Key", "Age", "Role", "MFA device", "Sessions"].map(str::to_owned);
+    let rows: Vec<[String; 6]> = entries.iter().map(|entry| entry.columns(now)).collect();
+    let all = || std::iter::once(&heads).chain(&rows);
+    let width = |at: usize| all().map(|row| row[at].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 6] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in all() {
+        let [profile, key, age, role, device, sessions] = row;
+        let [a, b, c, d, e, _] = widths;
+        let padded = format!("{age:c$}");
+        let age = if age.ends_with(OLD) { mark(&padded) } else { padded };
+        text += &format!("{profile:a$}  {key:b$}  {age}  {role:d$}  {device:e$}  {sessions}\n");
     }
     text
 }
@@ -98,47 +137,23 @@ fn shown_login(state: LoginState, now: Timestamp) -> Option<String> {
     match state {
         LoginState::None => None,
         LoginState::Refreshed => Some("login".to_owned()),
-        LoginState::Until(end) => {
-            let left = u64::try_from(end.seconds_since(now)).unwrap_or_default();
-            Some(format!("login:{}", show_duration(Duration::from_secs(left))))
-        }
+        LoginState::Until(end) => Some(left("login", end, now)),
     }
 }
 
 /// `role:59m12s`: what made it, and how long it lasts.
 fn shown(session: &Listed, now: Timestamp) -> String {
-    let left = u64::try_from(session.expiration.seconds_since(now)).unwrap_or_default();
-    format!("{}:{}", session.kind.as_str(), show_duration(Duration::from_secs(left)))
+    left(session.kind.as_str(), session.expiration, now)
 }
 
-fn json(
-    names: &BTreeSet<&str>,
-    payload: &Payload,
-    sessions: &[Listed],
-    logins: &Logins,
-) -> serde_json::Value {
-    let profiles: Vec<_> = names
-        .iter()
-        .map(|name| {
-            let own = sessions.iter().filter(|session| session.profile == *name);
-            let own: Vec<_> = own
-                .map(|session| {
-                    serde_json::json!({
-                        "kind": session.kind.as_str(),
-                        "expiration": session.expiration.to_rfc3339(),
-                    })
-                })
-                .collect();
-            let mut profile = serde_json::json!({
-                "profile": name,
-                "access_key_id": payload.access_key_id(name),
-                "sessions": own,
-            });
-            if let Some(login) = logins.get(*name) {
-                profile["login"] = login.to_json();
-            }
-            profile
-        })
-        .collect();
-    serde_json::json!({ "profiles": profiles })
+fn left(kind: &str, end: Timestamp, now: Timestamp) -> String {
+    let left = end.seconds_since(now);
+    let duration = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+    let text = format!("{kind}:{}", show_duration(duration));
+    if left <= SOON { mark(&text) } else { text }
+}
+
+/// In another colour, on a terminal.
+fn mark(text: &str) -> String {
+    styled(&std::io::stdout(), Style::Doubtful, text)
 }

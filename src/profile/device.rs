@@ -1,4 +1,4 @@
-//! The MFA device that a profile names, for commands that are about the device.
+//! The MFA device and the role that a profile names, for commands that are about them.
 
 use super::read::Profiles;
 use super::settings::{Settings, fits};
@@ -26,6 +26,16 @@ pub fn mfa_serial(profiles: &Profiles, profile: &str) -> Result<Option<String>> 
     Ok(None)
 }
 
+/// The role of the profile, with its includes: the ARN, or the name of a permission set of IAM Identity
+/// Center.
+///
+/// # Errors
+/// [`crate::error::Class::Usage`]: a loop of includes, or a chain that is too long.
+pub fn role(profiles: &Profiles, profile: &str) -> Result<Option<String>> {
+    let settings = Settings::of(profiles, profile)?;
+    Ok(settings.own("role_arn").or_else(|| settings.own("sso_role_name")).map(str::to_owned))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,5 +51,16 @@ mod tests {
         }
         assert_eq!(mfa_serial(&profiles, "d").unwrap(), None);
         assert_eq!(mfa_serial(&profiles, "nobody").unwrap(), None);
+    }
+
+    #[test]
+    fn a_role_is_the_profiles_own_and_not_its_sources() {
+        let config = "[profile a]\nrole_arn = arn:a\n[profile b]\nsource_profile = a\n\
+                      [profile c]\ninclude_profile = a\n[profile d]\nsso_role_name = ReadOnly\n";
+        let profiles = Profiles::parse(&Files::default(), config, "");
+        for (name, expected) in [("a", Some("arn:a")), ("b", None), ("c", Some("arn:a"))] {
+            assert_eq!(role(&profiles, name).unwrap().as_deref(), expected, "{name}");
+        }
+        assert_eq!(role(&profiles, "d").unwrap().as_deref(), Some("ReadOnly"));
     }
 }

@@ -55,7 +55,7 @@ pub use ambient::{ambient, store_target};
 pub use base::{Base, Token};
 pub use before_process::{BeforeProcess, before_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
-pub use device::mfa_serial;
+pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
 pub use host::{container, origin};
 pub use own_command::comes_back;

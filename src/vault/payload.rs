@@ -240,6 +240,12 @@ impl Payload {
         self.credentials()?.get(profile)?.as_table()?.get("access_key_id")?.as_str()
     }
 
+    /// When the access key was stored for a profile.
+    pub fn credential_stored(&self, profile: &str) -> Option<Timestamp> {
+        let stored = self.credentials()?.get(profile)?.as_table()?.get("created")?.as_str()?;
+        Timestamp::parse(stored)
+    }
+
     /// Stores an access key for a profile, in place of the one that may be there. Fields of a later
     /// version that stand beside the old one are the old one's and go with it.
     pub fn set_credential(&mut self, profile: &str, key: &Credentials, now: Timestamp) {

@@ -1,7 +1,8 @@
 //! `vault list` and `vault recipient list`, `vault clear`: what is in a vault, whole.
 
 use crate::support::builder::Test;
-use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE};
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, MFA_SEED, MFA_SERIAL, PASSPHRASE};
+use crate::vault_file::{payload_of, plaintext_of, seal};
 
 /// A vault with `prod` and `stored-only`, and a config with `prod` and `role`.
 fn test() -> Test {
@@ -51,16 +52,68 @@ fn a_name_with_a_control_character_is_left_out() {
 
 #[test]
 fn json_is_one_object() {
-    test()
-        .command(["list", "--json"])
-        .expect_stdout(format!(
-            "{{\"profiles\":[\
-             {{\"access_key_id\":\"{ACCESS_KEY_ID}\",\"profile\":\"prod\",\"sessions\":[]}},\
-             {{\"access_key_id\":null,\"profile\":\"role\",\"sessions\":[]}},\
-             {{\"access_key_id\":\"{ACCESS_KEY_ID}\",\"profile\":\"stored-only\",\"sessions\":[]}}]}}\n"
-        ))
+    let test = test();
+    let payload = payload_of(test.vault_file());
+    let key = |profile: &str| {
+        let stored = payload.credential_stored(profile).expect("a time").to_rfc3339();
+        format!(
+            "{{\"access_key_id\":\"{ACCESS_KEY_ID}\",\"age_days\":0,\"mfa_seed\":null,\
+             \"mfa_serial\":null,\"profile\":\"{profile}\",\"role\":null,\"sessions\":[],\
+             \"stored\":\"{stored}\"}}"
+        )
+    };
+    let role = "{\"access_key_id\":null,\"age_days\":null,\"mfa_seed\":null,\"mfa_serial\":null,\
+                \"profile\":\"role\",\"role\":null,\"sessions\":[],\"stored\":null}";
+    let (prod, other) = (key("prod"), key("stored-only"));
+    test.command(["list", "--json"])
+        .expect_stdout(format!("{{\"profiles\":[{prod},{role},{other}]}}\n"))
         .expect_stderr("")
         .run();
+}
+
+/// An MFA device with a seed and one without, a role, and a key that has been in the vault since 2020.
+#[test]
+fn the_long_table_has_key_age_role_and_device() {
+    let config = format!(
+        "[profile old]\nmfa_serial = {MFA_SERIAL}\n[profile prod]\nmfa_serial = GAHT12345678\n\
+         [profile role]\nsource_profile = old\nrole_arn = arn:aws:iam::123456789012:role/deploy\n"
+    );
+    let test = Test::new().vault_with("old").config(&config);
+    test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+    let text =
+        plaintext_of(&std::fs::read(test.vault_file()).expect("the vault")).expect("a vault");
+    let text = String::from_utf8(text).expect("text");
+    let stored = payload_of(test.vault_file()).credential_stored("old").expect("a time");
+    let text = text.replace(&stored.to_rfc3339(), "2020-01-31T12:00:00Z");
+    std::fs::write(test.vault_file(), seal(&text, false)).expect("the vault");
+    let test = test.vault_with("prod");
+
+    let json = test.command(["list", "--json"]).run().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let old = &json["profiles"][0];
+    assert_eq!((&old["mfa_serial"], &old["mfa_seed"]), (&MFA_SERIAL.into(), &true.into()));
+    assert_eq!(json["profiles"][2]["role"], "arn:aws:iam::123456789012:role/deploy");
+    let days = old["age_days"].as_i64().expect("days");
+    assert!(days > 2000, "{days}");
+    let expected = format!(
+        "Profile  Key                   Age            Role                                   MFA device                                 Sessions\n\
+         old      {ACCESS_KEY_ID}  {days}d, rotate  -                                      {MFA_SERIAL} (seed)  -\n\
+         prod     {ACCESS_KEY_ID}  0d             -                                      GAHT12345678 (no seed)                     -\n\
+         role     -                     -              arn:aws:iam::123456789012:role/deploy  {MFA_SERIAL} (seed)  -\n"
+    );
+    test.command(["list", "-l"]).expect_stdout(expected).expect_stderr("").run();
+}
+
+#[test]
+fn an_empty_vault_says_what_to_do_next() {
+    let test = Test::new().env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    test.command(["init", "-r", AGE_RECIPIENT]).run();
+    let next = "The vault has no key yet; store one by vault add PROFILE\n";
+    let head = "Profile  Key  Age  Role  MFA device  Sessions\n";
+    test.command(["list", "-l"]).expect_stdout(head).expect_stderr(next).run();
+    let (status, screen) = test.command(["list"]).pty().end(std::time::Duration::from_secs(40));
+    assert!(screen.ends_with(next), "{screen}");
+    assert_eq!(status, 0);
 }
 
 #[test]

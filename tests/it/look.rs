@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::builder::Test;
+use crate::support::scene;
 
 const SOON: Duration = Duration::from_secs(40);
 
@@ -35,10 +36,23 @@ fn there_is_no_colour_where_the_environment_or_a_pipe_wants_none() {
 }
 
 #[test]
-fn doctor_marks_are_coloured_and_json_is_not() {
-    let test = Test::new().vault_with("demo").env("TERM", "xterm");
+fn doctor_marks_and_sessions_that_expire_soon_are_coloured_and_json_is_not() {
+    let (_standin, test) = scene::usual();
+    let test = test.env("TERM", "xterm");
+    test.command(["exec", "--duration", "15m", "role", "--", "true"]).run();
     let doctor = screen(&test.command(["doctor"]));
     assert!(doctor.contains("\x1b[32mok\x1b[0m "), "{doctor}");
-    let json = screen(&test.command(["doctor", "--json"]));
-    assert!(!json.contains('\x1b'), "{json}");
+    let list = screen(&test.command(["list"]));
+    assert!(list.contains(" \x1b[33mrole:1"), "{list}");
+    let list = screen(&test.command(["list", "--sessions"]));
+    assert!(list.starts_with("role \x1b[33mrole:1"), "{list}");
+    for words in [&["list", "--json"][..], &["doctor", "--json"], &["export", "role"]] {
+        let screen = screen(&test.command(words));
+        assert!(!screen.contains('\x1b'), "{words:?}: {screen}");
+    }
+    let forced = test.env("CLICOLOR_FORCE", "1");
+    for words in [&["list"][..], &["list", "-l"], &["list", "--sessions"], &["doctor"]] {
+        let output = forced.command(words).any_status().run();
+        assert!(!output.stdout.contains('\x1b'), "{words:?}: {}", output.stdout);
+    }
 }
