@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, getpid, set_dumpable_behavior};
+use rustix::thread::gettid;
 
 /// The RLIMIT_CORE that the process was started with, for its children, and what of [`harden`] the
 /// system refused. The default one restores nothing.
@@ -122,10 +123,13 @@ pub fn on_enough_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, (u
     })
 }
 
-/// How much of the stack is overwritten, in bytes: more than unlocking uses.
+/// How much of the stack is cleared, in bytes: more than unlocking uses.
 const STACK: usize = 256 * 1024;
 
-/// Does what handles secrets, and then overwrites the stack that it has used: values that were moved
+/// How much of that is overwritten in place in any case, since the next call uses it again.
+const NEAR: usize = 48 * 1024;
+
+/// Does what handles secrets, and then clears the stack that it has used: values that were moved
 /// or dropped, and what libraries have not wiped (after argon2 the derived key stood there three
 /// times).
 pub fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
@@ -140,11 +144,47 @@ fn below<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Overwrites the 256 KiB of stack below the caller's frame, where finished calls left their
-/// variables.
+/// Clears the 256 KiB of stack below the caller's frame, where finished calls left their variables.
 #[inline(never)]
 fn wipe_stack() {
-    let mut area = std::mem::MaybeUninit::<[u8; STACK]>::uninit();
+    // SAFETY: this is the main thread. The kernel keeps at least 128 MiB below its stack free of other mappings.
+    if gettid() == getpid() && unsafe { give_back_far_pages() } {
+        overwrite::<NEAR>();
+    } else {
+        overwrite::<STACK>();
+    }
+}
+
+/// Gives the pages of the stack from [`NEAR`] to [`STACK`] below the caller's frame back to the kernel,
+/// which clears them before anybody gets them. Most were never touched, and to overwrite those means a
+/// page fault for each. False if they are as they were.
+///
+/// # Safety
+/// So far below the caller's frame there is nothing but this thread's stack.
+#[inline(never)]
+unsafe fn give_back_far_pages() -> bool {
+    // SAFETY: no pointers.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    let page = usize::try_from(page).unwrap_or(usize::MAX);
+    // This call itself uses the top of it.
+    let Some(near) = page.checked_mul(2).and_then(|pages| NEAR.checked_sub(pages)) else {
+        return false;
+    };
+    let mut local = 0_u8;
+    let here = std::hint::black_box(&raw mut local).expose_provenance();
+    let end = (here - near) & !(page - 1);
+    let start = (here - STACK) & !(page - 1);
+    let pages = std::ptr::with_exposed_provenance_mut(start);
+    // SAFETY: whole pages of stack on which only finished calls left something.
+    let advised = unsafe { libc::madvise(pages, end - start, libc::MADV_DONTNEED) };
+    // Of a range that is mapped in parts, ENOMEM is the answer and those parts are given back.
+    advised == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::ENOMEM)
+}
+
+/// Overwrites so many bytes of stack below the caller's frame.
+#[inline(never)]
+fn overwrite<const BYTES: usize>() {
+    let mut area = std::mem::MaybeUninit::<[u8; BYTES]>::uninit();
     // SAFETY: the whole of an array on the stack.
     unsafe { area.as_mut_ptr().write_bytes(0, 1) };
     // It may be read here, so the writes are not left out as dead.
@@ -193,20 +233,41 @@ mod tests {
         testing::passed(&output);
     }
 
+    /// How much a call leaves behind, in bytes: all but what lies above the frame of who wipes.
+    const LEFT: usize = STACK - 16 * 1024;
+
     #[inline(never)]
     fn leave_on_the_stack(pattern: u8) -> usize {
-        let mut area = [pattern; 4096];
-        std::hint::black_box(&mut area);
-        area.as_ptr() as usize
+        let mut area = [pattern; LEFT];
+        std::hint::black_box(&mut area).as_ptr().expose_provenance()
+    }
+
+    /// Fails if the pattern still stands where it was left.
+    #[track_caller]
+    fn assert_gone(at: usize, pattern: u8) {
+        let at = std::ptr::with_exposed_provenance::<u8>(at);
+        // Not at the top, where this call has its own variables.
+        for offset in (0..LEFT - 4096).step_by(1024) {
+            // SAFETY: the address lies in this thread's stack, below the current frame, and is mapped
+            // since it was written a moment ago. Its content is whatever stands there.
+            let left = unsafe { at.add(offset).read_volatile() };
+            assert_ne!(left, pattern, "{} bytes from the top", LEFT - offset);
+        }
     }
 
     #[test]
     fn the_stack_below_is_overwritten() {
-        let at = leave_on_the_stack(0xa7) as *const u8;
+        let at = leave_on_the_stack(0xa7);
         wipe_stack();
-        // SAFETY: the address lies in this thread's stack, below the current frame, and is mapped
-        // since it was written a moment ago. Its content is whatever stands there.
-        let left = unsafe { at.add(2048).read_volatile() };
-        assert_ne!(left, 0xa7);
+        assert_gone(at, 0xa7);
+    }
+
+    #[test]
+    fn far_pages_of_the_stack_are_given_back_and_near_ones_overwritten() {
+        let at = leave_on_the_stack(0xa7);
+        // SAFETY: a test's thread has 2 MiB of stack.
+        assert!(unsafe { give_back_far_pages() });
+        overwrite::<NEAR>();
+        assert_gone(at, 0xa7);
     }
 }
