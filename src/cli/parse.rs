@@ -49,11 +49,22 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     }
     let helped = help_word(argv);
     let argv = helped.as_deref().unwrap_or(argv);
-    let hot = exec_alone();
-    let clap = if names_exec(&hot, argv) { hot } else { definition() };
-    let (ours, words) = split(&clap, argv);
-    refuse_secrets(ours)?;
-    let ours = globals_last(&clap, ours);
+    let global = Global::augment_args(clap::Command::new("exec"));
+    let place_of_exec = place_of_exec(&global, argv);
+    let (clap, ours, words) = match place_of_exec {
+        Some(at) => {
+            let clap = exec_alone(global);
+            let (before, behind) = (&argv[..at], &argv[at + 1..]);
+            let (ours, words) = split(&clap, behind);
+            (clap, [before, ours].concat(), words)
+        }
+        None => {
+            let (clap, (ours, words)) = (definition(), split_at_double_dash(argv));
+            let ours = globals_last(&clap, ours);
+            (clap, ours, words)
+        }
+    };
+    refuse_secrets(&ours)?;
     let matches = match clap.try_get_matches_from(ours) {
         Ok(matches) => matches,
         Err(error)
@@ -64,8 +75,13 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         Err(error) if argv.len() < 2 => return Ok(Answer::Usage(error.render().to_string())),
         Err(error) => return Err(usage_error(&error)),
     };
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| usage_error(&error))?;
-    let Cli { global, mut command } = cli;
+    let cli = match place_of_exec {
+        Some(_) => Exec::from_arg_matches(&matches).and_then(|exec| {
+            Ok(Cli { global: Global::from_arg_matches(&matches)?, command: Command::Exec(exec) })
+        }),
+        None => Cli::from_arg_matches(&matches),
+    };
+    let Cli { global, mut command } = cli.map_err(|error| usage_error(&error))?;
     let program = Program::of(argv);
     match &mut command {
         Command::Add(args) => args.program = program,
@@ -80,21 +96,16 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     Ok(Answer::Run(Box::new(Parsed { global, command, words: words.to_vec() })))
 }
 
-/// The definition with `exec` as its only command. CredentialOptions all of them takes longer than opening a
-/// vault, and an SDK starts this one many times.
-fn exec_alone() -> clap::Command {
-    let exec = Exec::augment_args(clap::Command::new("exec"));
-    global(Global::augment_args(clap::Command::new("vault"))).subcommand(exec)
+/// The definition of `exec` with the global flags, and nothing above it: an SDK starts this one many times,
+/// and the definition of all commands takes longer than to open a vault.
+fn exec_alone(global: clap::Command) -> clap::Command {
+    let exec = Exec::augment_args(global.next_help_heading(None::<&str>));
+    exec.bin_name("vault exec")
 }
 
-/// The definition of the whole command line.
+/// The definition of the whole command line. The flags of the top level are those of every command.
 pub(super) fn definition() -> clap::Command {
-    global(Cli::command())
-}
-
-/// The flags of the top level are those of every command.
-fn global(clap: clap::Command) -> clap::Command {
-    clap.mut_args(|arg| arg.global(true))
+    Cli::command().mut_args(|arg| arg.global(true))
 }
 
 /// The same words, the global flags behind the names of the commands: clap takes the values of one place
@@ -105,10 +116,7 @@ fn globals_last(clap: &clap::Command, words: &[OsString]) -> Vec<OsString> {
     let mut level = clap;
     while let Some(word) = rest.first() {
         let mut length = 1;
-        if word.len() > 1 && word.as_bytes().starts_with(b"-") {
-            if !clap.get_arguments().any(|arg| is_flag(arg, word)) {
-                break;
-            }
+        if clap.get_arguments().any(|arg| is_flag(arg, word)) {
             length += usize::from(takes_the_next_word(&[clap], word.as_bytes()));
             flags.extend(rest.iter().take(length).cloned());
         } else {
@@ -125,31 +133,26 @@ fn globals_last(clap: &clap::Command, words: &[OsString]) -> Vec<OsString> {
 
 /// True for `--flag`, `--flag=VALUE`, `-f` and `-fVALUE`.
 fn is_flag(arg: &clap::Arg, word: &OsStr) -> bool {
-    let Some(word) = word.to_str() else { return false };
-    match word.strip_prefix("--") {
+    let Some(word) = word.to_str().and_then(|word| word.strip_prefix('-')) else { return false };
+    match word.strip_prefix('-') {
         Some(long) => long.split('=').next() == arg.get_long(),
-        None => arg.get_short().is_some() && word.chars().nth(1) == arg.get_short(),
+        None => arg.get_short().is_some() && word.chars().next() == arg.get_short(),
     }
 }
 
-/// True if `exec` is the first bare word, and no question for help or version stands before it.
-fn names_exec(clap: &clap::Command, argv: &[OsString]) -> bool {
+/// Where `exec` stands, if nothing but global flags stands before it.
+fn place_of_exec(global: &clap::Command, argv: &[OsString]) -> Option<usize> {
     let mut at = 1;
-    while let Some(word) = argv.get(at).map(|word| word.as_bytes()) {
-        match word {
-            b"exec" => return true,
-            b"--help" | b"--version" | b"--" => return false,
-            // `-h`, alone or among other letters; with a value in the word it is only slower.
-            [b'-', letters @ ..]
-                if letters.first() != Some(&b'-') && letters.iter().any(|b| b"hV".contains(b)) =>
-            {
-                return false;
-            }
-            [b'-', _, ..] => at += if takes_the_next_word(&[clap], word) { 2 } else { 1 },
-            _ => return false,
+    loop {
+        let word = argv.get(at)?;
+        if word == "exec" {
+            return Some(at);
         }
+        if !global.get_arguments().any(|arg| is_flag(arg, word)) {
+            return None;
+        }
+        at += if takes_the_next_word(&[global], word.as_bytes()) { 2 } else { 1 };
     }
-    false
 }
 
 /// `vault help exec`, as aws-vault takes it, is `vault exec --help`.
@@ -163,34 +166,24 @@ fn help_word(argv: &[OsString]) -> Option<Vec<OsString>> {
     }
 }
 
-/// Splits the vector where the command of `exec` begins: at the first `--`, or at the second bare
-/// word after `exec`, whichever comes first. Every other command keeps all its words.
-fn split<'a>(clap: &clap::Command, argv: &'a [OsString]) -> (&'a [OsString], &'a [OsString]) {
-    let mut bare_words = 0;
-    let mut at = 1;
-    let mut level = clap;
-    while let Some(word) = argv.get(at) {
-        let bytes = word.as_bytes();
-        if bytes == b"--" {
-            return (&argv[..at], &argv[at + 1..]);
-        }
-        if bytes.starts_with(b"-") && bytes.len() > 1 {
-            at += if takes_the_next_word(&[level, clap], bytes) { 2 } else { 1 };
-            continue;
-        }
-        match (word.to_str(), std::ptr::eq(level, clap)) {
-            (Some(name), true) => match clap.find_subcommand(name) {
-                Some(found) if found.get_name() == "exec" => level = found,
-                _ => break,
-            },
+/// Splits the words behind `exec` where its command begins: at the first `--`, or at the second bare word,
+/// whichever comes first.
+fn split<'a>(exec: &clap::Command, words: &'a [OsString]) -> (&'a [OsString], &'a [OsString]) {
+    let (mut at, mut bare_words) = (0, 0);
+    while let Some(word) = words.get(at).map(|word| word.as_bytes()) {
+        match word {
+            b"--" => return (&words[..at], &words[at + 1..]),
+            [b'-', _, ..] => at += usize::from(takes_the_next_word(&[exec], word)),
+            _ if bare_words == 1 => return (&words[..at], &words[at..]),
             _ => bare_words += 1,
-        }
-        if bare_words == 2 {
-            return (&argv[..at], &argv[at..]);
         }
         at += 1;
     }
-    // Not exec: only a `--` ends our words, and nothing may follow it.
+    split_at_double_dash(words)
+}
+
+/// Splits the words of any other command, whose own end at the first `--`.
+fn split_at_double_dash(argv: &[OsString]) -> (&[OsString], &[OsString]) {
     match argv.iter().position(|word| word == "--") {
         Some(at) => (&argv[..at], &argv[at + 1..]),
         None => (argv, &[]),
