@@ -1,13 +1,78 @@
-//! Memory for argon2, straight from the kernel.
+//! Memory straight from the kernel, for argon2 and for what is large on the heap, and an end for secrets in
+//! what is freed.
 //!
-//! It comes zeroed and goes back by munmap(2), after which nobody can read it: the kernel clears
-//! pages before it hands them out again. Wiping 64 MiB first would only cost time, as would filling
+//! What comes from mmap(2) is zeroed and goes back by munmap(2), after which nobody can read it: the kernel
+//! clears pages before it hands them out again. Wiping 64 MiB first would only cost time, as would filling
 //! it with zeros.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
 use argon2::Block;
+use zeroizing_alloc::ZeroAlloc;
+
+/// The program's allocator: freed memory is overwritten, also what libraries leave behind. The SDK and the
+/// parsers keep secrets in plain strings.
+#[derive(Debug)]
+pub struct WipingAllocator;
+
+static SMALL: ZeroAlloc<System> = ZeroAlloc(System);
+
+/// From so many bytes on a block is a mapping of its own. A buffer for a chunk of age's is one of them; a
+/// small vault uses its beginning only, and to overwrite the rest means a page fault for each page.
+const LARGE: usize = 64 * 1024;
+
+/// True for a block that is a mapping of its own. A page is aligned to 4 KiB or more.
+fn is_large(layout: Layout) -> bool {
+    layout.size() >= LARGE && layout.align() <= 4096
+}
+
+// SAFETY: a block comes from the one or the other by its layout, which is the same when it is freed; and a
+// new mapping is as large as asked for, aligned, and of nobody else.
+unsafe impl GlobalAlloc for WipingAllocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if is_large(layout) {
+            return map(layout.size()).map_or(std::ptr::null_mut(), NonNull::as_ptr);
+        }
+        // SAFETY: what the caller keeps.
+        unsafe { SMALL.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if is_large(layout) {
+            return map(layout.size()).map_or(std::ptr::null_mut(), NonNull::as_ptr);
+        }
+        // SAFETY: what the caller keeps.
+        unsafe { SMALL.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if is_large(layout) {
+            // SAFETY: exactly the mapping that was made for this block, which nobody uses any more.
+            unsafe { libc::munmap(block.cast(), layout.size()) };
+        } else {
+            // SAFETY: what the caller keeps.
+            unsafe { SMALL.dealloc(block, layout) }
+        }
+    }
+}
+
+/// New zeroed memory, or `None` if there is not so much.
+fn map(bytes: usize) -> Option<NonNull<u8>> {
+    // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no other memory.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED { None } else { NonNull::new(start.cast()) }
+}
 
 /// Blocks of 1 KiB, all zero at first, returned to the kernel when dropped.
 #[derive(Debug)]
@@ -23,26 +88,13 @@ impl Blocks {
     /// core dump.
     pub fn new(count: usize) -> Option<Self> {
         let bytes = count.checked_mul(size_of::<Block>()).filter(|bytes| *bytes > 0)?;
-        // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no other memory.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return None;
-        }
+        let start = map(bytes)?.cast();
         for advice in [libc::MADV_HUGEPAGE, libc::MADV_DONTDUMP] {
             // SAFETY: the range is the mapping just made. A kernel that does not know the advice does
             // without.
-            unsafe { libc::madvise(start, bytes, advice) };
+            unsafe { libc::madvise(start.as_ptr(), bytes, advice) };
         }
-        NonNull::new(start.cast()).map(|start| Self { start, count })
+        Some(Self { start: start.cast(), count })
     }
 }
 

@@ -30,7 +30,7 @@ pub use files::{
 pub use limits::{
     Refused, SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore,
 };
-pub use memory::Blocks;
+pub use memory::{Blocks, WipingAllocator};
 pub use names::{Family, addresses};
 pub use signals::{
     Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit, ignore_children_again,
