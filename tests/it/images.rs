@@ -237,6 +237,9 @@ fn the_pipeline_image_has_what_jobs_use() {
         let left = engine.run(&[user.as_str()], PIPELINE, &["sh", "-ec", script]);
         assert_eq!((left.status, left.stderr.as_str()), (0, ""), "{}", left.stdout);
     }
-    let about = docker(["image", "inspect", "--format", "{{json .Config.Entrypoint}}", PIPELINE]);
-    assert_eq!(about.stdout, "null\n");
+    let about = |format: &str| docker(["image", "inspect", "--format", format, PIPELINE]).stdout;
+    assert_eq!(about("{{json .Config.Entrypoint}} {{.Config.User}}"), "null 65532:65532\n");
+    let words = ["sh", "-ec", "echo \"$(id -un) $HOME\"; touch ~/file"];
+    let wanted = Left { status: 0, stdout: "vault /home/vault\n".into(), stderr: String::new() };
+    assert_eq!(engine.run::<&str>(&[], PIPELINE, &words), wanted);
 }
