@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::support::builder::Test;
 use crate::support::documents;
+use crate::support::standin::bucket::{Bucket, Conditions};
 use crate::support::standin::identity::Provider;
 use crate::support::standin::{Role, StandIn, User, World};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
@@ -33,6 +34,7 @@ pub const PLAYED: &[(&str, &str)] = &[
     ("vault unlock --for 8h", "readme::a_vault_is_unlocked_once_and_locked_again"),
     ("vault recipient add", "readme::somebody_may_open_it_and_then_no_longer"),
     ("vault mfa enroll ci", "readme::a_service_account_gets_a_device_and_nobody_is_asked"),
+    ("vault fleet join s3://fleet/vault", "readme::hosts_share_a_store"),
     ("vault totp add ci", "readme::a_seed_is_added_listed_used_and_removed"),
     ("vault rotate prod", "readme::keys_are_rotated"),
     ("vault exec --server prod", "readme::a_job_of_hours_gets_a_server_instead_of_keys"),
@@ -415,6 +417,17 @@ fn python_reads_a_vault_without_vault() {
         pty.expect(shown, SOON);
         assert_eq!(pty.end(SOON).0, 0);
     }
+}
+
+#[test]
+fn hosts_share_a_store() {
+    let bucket = Bucket::start(Conditions::Kept);
+    let home = Test::new().on_path("vault").vault_with("store");
+    let home = home.env("AWS_ENDPOINT_URL_S3", bucket.endpoint());
+    let shown = shell(&home, &block("vault fleet join s3://fleet/vault")).expect_stderr("").run();
+    assert!(shown.stdout.starts_with("Joined s3://fleet/vault at http://"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("\ngood  If-Match replaces no other version\n"));
+    assert!(shown.stdout.ends_with("\ncopy         none\n"), "{}", shown.stdout);
 }
 
 /// The paths and the rooms of tests that CONTRIBUTING.md names.
