@@ -40,6 +40,7 @@ use crate::profile::{EndpointVariant, Target};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 use crate::store::{Answer, Condition, ETag, Location, Read, Store, StoreError, Written};
+use crate::waiting::waiting;
 
 /// The service, as people call it.
 const NAME: &str = "S3";
@@ -237,7 +238,10 @@ impl S3 {
         let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < end) else {
             return Err(late());
         };
-        self.reporter.debug(format!("{} {} at {origin}", request.operation(), request.name));
+        let operation = request.operation();
+        self.reporter.debug(format!("{operation} {} at {origin}", request.name));
+        let place = origin.to_string();
+        let _waiting = waiting(move || format!("{operation} at {place}"), Some(end));
         runtime.block_on(async {
             // Before anything is sent, so that its failure says that nothing was.
             let found = tokio::time::timeout_at(end.into(), live.wire.look_up()).await;

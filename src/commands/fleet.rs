@@ -15,6 +15,7 @@ use crate::report;
 use crate::store::check::{Finding, Report, check as try_store};
 use crate::store::{Location, Read, Store};
 use crate::vault::Fleet;
+use crate::waiting::waiting;
 
 /// The vault's copy in the store.
 const COPY: &str = "vault.age";
@@ -138,7 +139,9 @@ fn limits() -> Limits {
 }
 
 fn tried(store: &S3, context: &Context) -> Result<Report> {
+    let waited = waiting(|| "the store, which is tried by races".to_owned(), None);
     let report = try_store(store, context.clock)?;
+    drop(waited);
     if let Some(ahead) = report.ahead.filter(|ahead| ahead.abs() >= NOTABLE) {
         context.reporter.warn(format!("{}; claims are judged by the store's", clock(ahead)));
     }

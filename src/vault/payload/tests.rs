@@ -165,12 +165,21 @@ fn what_a_server_does_not_need_is_forgotten() {
     for serial in ["arn:aws:iam::123456789012:mfa/a", "arn:aws:iam::123456789012:mfa/b"] {
         payload.set_totp(serial, &seed, Timestamp(0));
     }
+    let fleet = Fleet {
+        store: crate::store::Location::parse("s3://fleet").unwrap(),
+        region: "eu-central-1".to_owned(),
+        endpoint: None,
+        profile: Some("prod".to_owned()),
+        required: false,
+    };
+    payload.set_fleet(&fleet);
     let pin = payload.pin();
     payload.keep_only(&["prod"].into(), &["arn:aws:iam::123456789012:mfa/b"].into());
     assert_eq!(payload.credential_names().collect::<Vec<_>>(), ["prod"]);
     assert!(payload.credential("prod").is_some() && payload.credential("audit").is_none());
     let serials: Vec<_> = payload.totp_serials().collect();
     assert_eq!(serials, ["arn:aws:iam::123456789012:mfa/b"]);
-    assert_eq!(payload.doc.keys().collect::<Vec<_>>(), ["credentials", "totp"]);
+    assert_eq!(payload.doc.keys().collect::<Vec<_>>(), ["credentials", "fleet", "totp"]);
+    assert_eq!(payload.fleet(), Some(fleet));
     assert_eq!(payload.pin(), pin);
 }
