@@ -64,8 +64,10 @@ impl Enroll<'_, '_> {
     ///
     /// # Errors
     /// No key for the profile (3); a key that is no IAM user's, or a device of that name that is not
-    /// ours (6); what AWS refuses, or no way to record codes (9); what saving the vault ends with (7, 8, 10).
+    /// ours (6); what AWS refuses, or no way to record codes (9); what saving the vault ends with (7, 8, 10),
+    /// and sharing it ([`Vault::sync`]).
     pub fn run(mut self) -> Result<Enrolled> {
+        self.change.share()?;
         let key = self.change.key().map_err(|error| {
             error.hint("an MFA device belongs to a key's user: name the profile that has the key")
         })?;
@@ -139,6 +141,7 @@ impl Enroll<'_, '_> {
                 .reporter()
                 .note(format!("Going on with the enrolment of the device {device:?}"));
         }
+        self.change.share()?;
         let new = match self.make(key, device, serial, started_before) {
             Ok(new) => new,
             Err(NotMade { error, nothing_there }) => {

@@ -101,15 +101,18 @@ impl<'a, 'v> Rotate<'a, 'v> {
     /// # Errors
     /// No key for the profile (3); a key that is no IAM user's, or another key in the way (6); what AWS
     /// refuses, and a new key that it does not take in time (9); busy (8) if another process goes on
-    /// with it; what saving the vault ends with (7, 8, 10).
+    /// with it, or the other hosts of a fleet reach the store by the old key; what saving the vault ends
+    /// with (7, 8, 10), and sharing it ([`Vault::sync`]).
     pub fn run(self) -> Result<Rotated> {
         let mut run = Run::from(self);
+        run.change.share()?;
         let started = run.started();
         let (rotation, again) = match &started {
             Some(started) => (run.take_over(started)?, true),
             None => (run.begin()?, false),
         };
         let user = user_of(rotation.user.clone())?;
+        run.change.share()?;
         let rotation = match rotation.new {
             Some(_) => rotation,
             None => run.create(rotation, &user, again)?,
@@ -309,19 +312,30 @@ impl Run<'_, '_> {
             return Ok(payload.profiles_of(new_id));
         }
         let now = self.change.session.clock().now();
-        self.change.save(|payload| {
+        let profiles = self.change.save(|payload| {
             let known = payload.rotation_of(old_id).and_then(|rotation| rotation.new);
             if known.is_none_or(|known| known.access_key_id != *new_id) {
                 return Err(taken_over());
             }
             payload.replace_key(old_id, new, now);
             in_use(payload, new)
-        })
+        })?;
+        let store = self.change.payload()?.fleet().and_then(|fleet| fleet.profile);
+        match store.filter(|store| profiles.contains(store)) {
+            None => Ok(profiles),
+            Some(store) => Err(Error::busy(format!(
+                "{old_id} is not deleted yet: until the other hosts have pulled the vault, they reach \
+                 the store by it"
+            ))
+            .hint(format!(
+                "once they have (vault fleet pull on each): vault rotate {store} --resume"
+            ))),
+        }
     }
 
     /// The old key is made inactive, and deleted once the new one has proven to stand alone. Both by the
-    /// new one, so IAM knows that one, too; and both only as long as the vault on disk has that one in
-    /// use: somebody may have put an earlier copy in its place.
+    /// new one, so IAM knows that one, too; and both only as long as the vault on disk, and in a fleet
+    /// that in the store, has that one in use: somebody may have put an earlier copy in its place.
     fn retire(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let id = &old.access_key_id;
         in_use(self.change.session.vault_mut()?.read_back()?, new)?;

@@ -76,6 +76,15 @@ impl<'a, 'v> UserChange<'a, 'v> {
         self.session.vault_mut()?.change(change)
     }
 
+    /// The latest of the vault is here and, in a fleet, in the store: what AWS is asked for next must not be
+    /// what another host asks for as well, nor come to light in a vault that the others never see.
+    ///
+    /// # Errors
+    /// As [`crate::vault::Vault::sync`]: where the store is away, 9.
+    pub fn share(&mut self) -> Result<()> {
+        self.session.vault_mut()?.sync().map(drop)
+    }
+
     /// Now, by AWS's clock, as far as its last answer tells.
     pub fn now(&self) -> Timestamp {
         let offset = self.iam.clock_offset().or_else(|| self.sts.clock_offset()).unwrap_or(0);

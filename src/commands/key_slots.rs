@@ -167,6 +167,22 @@ pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
         .hint("say it by -f"))
 }
 
+/// Whoever is removed must not reach the store any longer, by a key that they know: they could put a vault
+/// there that they have made, with the fingerprint that the other hosts take until they accept the new one.
+///
+/// # Errors
+/// Refused (6), unless the store's key was replaced since somebody was last added or removed; or by `force`.
+pub fn refuse_who_knows_the_store(payload: &Payload, force: bool) -> Result<()> {
+    match payload.known_store_key() {
+        Some((profile, id)) if !force => Err(Error::refused(format!(
+            "who can open the vault knows the key of the fleet's store ({id}), and could put a forged vault \
+             there that the other hosts take"
+        ))
+        .hint(format!("replace it first, by vault rotate {profile}, or say it all the same by --force"))),
+        _ => Ok(()),
+    }
+}
+
 /// The error for what would leave a vault that nobody can open.
 pub fn last_way() -> Error {
     Error::refused("this is the last way into the vault")

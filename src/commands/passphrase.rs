@@ -34,6 +34,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
     let saved = vault.change(|payload| {
         (replaced, before) = (has_one(payload), payload.slot_names());
         payload.set_passphrase(Some(&slot));
+        payload.note_known_key();
         if replaced { payload.renew_keys() } else { Ok(()) }
     });
     if key_slots::is_saved(&saved) {
@@ -63,6 +64,7 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
     check_removable(vault.payload())?;
+    key_slots::refuse_who_knows_the_store(vault.payload(), args.force)?;
     let opened = vault.opened_by_passphrase();
     let question = match opened {
         true => "Remove the passphrase, which opened the vault just now?",
@@ -75,7 +77,9 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     let saved = vault.change(|payload| {
         check_removable(payload)?;
         before = payload.slot_names();
+        key_slots::refuse_who_knows_the_store(payload, args.force)?;
         payload.set_passphrase(None);
+        payload.note_known_key();
         payload.renew_keys()
     });
     if key_slots::is_saved(&saved) {

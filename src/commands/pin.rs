@@ -2,21 +2,19 @@
 
 use super::context::Context;
 use crate::cli::key_slots::PinArgs;
-use crate::error::Result;
+use crate::error::{Class, Result};
+use crate::prompt::Prompt;
 use crate::report;
-use crate::vault::{Pin, Vault};
+use crate::vault::{Access, Pin, Vault};
 
 pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    let mut access = context.access(&prompt)?;
-    if let Some(text) = &args.accept {
-        // The accepted fingerprint is an explicit pin: it outranks what is remembered.
-        access.pins = vec![Pin::parse(text)?];
-    }
-    let vault = Vault::open(&access)?;
-    if args.accept.is_some() {
-        vault.accept()?;
-    } else if args.accept_rollback {
+    let access = context.access(&prompt)?;
+    let vault = match &args.accept {
+        Some(text) => accepted(Pin::parse(text)?, context, &prompt)?,
+        None => Vault::open(&access)?,
+    };
+    if args.accept_rollback {
         vault.accept_rollback()?;
     }
     let (pin, generation) = (vault.payload().pin(), vault.payload().generation());
@@ -25,4 +23,24 @@ pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
         return report::result(&format!("{json}\n"));
     }
     report::result(&format!("{pin}\n"))
+}
+
+/// The vault with this fingerprint: the one that is here, or its copy in the store of a fleet, which is
+/// pulled then.
+fn accepted<'a>(pin: Pin, context: &'a Context, prompt: &Prompt) -> Result<Vault<'a>> {
+    let before = context.access(prompt)?;
+    // The accepted fingerprint is an explicit pin: it outranks what is remembered.
+    let access = Access { pins: vec![pin], ..before.clone() };
+    let vault = match Vault::open(&access) {
+        Err(error) if error.class == Class::Refused => {
+            let Ok(mut vault) = Vault::open(&before) else { return Err(error) };
+            if vault.pull_accepted(pin)?.is_alone() {
+                return Err(error);
+            }
+            vault
+        }
+        opened => opened?,
+    };
+    vault.accept()?;
+    Ok(vault)
 }

@@ -32,6 +32,7 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
     }
     let saved = vault.change(|payload| {
         news(&given, payload)?.iter().for_each(|entry| payload.set_recipient(entry));
+        payload.note_known_key();
         Ok(())
     });
     if key_slots::is_saved(&saved) {
@@ -102,6 +103,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     if !rest && vault.payload().passphrases().is_empty() {
         return Err(key_slots::last_way());
     }
+    key_slots::refuse_who_knows_the_store(vault.payload(), args.force)?;
     let opened = vault.opened_with(&meant);
     let question = match opened {
         true => format!("Remove {}, whose key opened the vault just now?", shown(&entry)),
@@ -117,6 +119,8 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         if payload.recipients().is_empty() && payload.passphrases().is_empty() {
             return Err(key_slots::last_way());
         }
+        key_slots::refuse_who_knows_the_store(payload, args.force)?;
+        payload.note_known_key();
         payload.renew_keys()
     });
     if key_slots::is_saved(&saved) {
