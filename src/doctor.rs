@@ -115,6 +115,7 @@ fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access
     let state = host.state.as_ref().ok().and_then(Option::as_ref);
     Some(Access {
         path: path.to_owned(),
+        remote: None,
         env: host.env,
         named: host.named,
         identity_file: host.places.identity_file(),

@@ -59,6 +59,8 @@ pub enum Reason {
     BadSource,
     /// A key wants a passphrase of its own.
     KeyPassphrase,
+    /// AWS does not know the key: it was deleted, made inactive, or never was.
+    UnknownKey,
 }
 
 /// A failure as the user reads it: lowercase, without a full stop, a secret, or Rust's debug text.

@@ -5,7 +5,7 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::error::Error;
+use crate::error::{Error, Reason};
 
 /// A call that gave no credentials.
 #[derive(Debug, PartialEq, Eq)]
@@ -66,6 +66,13 @@ impl ServiceError {
 
     /// The error for the user: class 9 (AWS), a lack of time 8 (busy), a setup error its own.
     pub fn into_error(self) -> Error {
+        match self.is_of_an_unknown_key() {
+            true => self.in_words().because(Reason::UnknownKey),
+            false => self.in_words(),
+        }
+    }
+
+    fn in_words(self) -> Error {
         match self {
             Self::Denied { operation, code, message, skew } => denied(operation, &code, &message, skew),
             Self::MfaInvalid { skew } => {

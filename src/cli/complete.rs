@@ -225,7 +225,8 @@ mod tests {
         }
         assert!(!zsh.contains("_hosts"));
         let fish = script(Shell::Fish, Program::default());
-        assert_eq!(fish.matches("-l profile -d").count(), 1);
+        // Those of `serve` and of `fleet join`.
+        assert_eq!(fish.matches("-l profile -d").count(), 2);
         assert!(fish.contains("(__vault_profiles)\""), "{fish}");
         assert!(!fish.contains("_using_subcommand exec\""), "{fish}");
         assert!(script(Shell::Bash, Program::default()).starts_with("_vault() {\n"));

@@ -19,6 +19,7 @@ pub enum FleetCommand {
     Join(FleetJoin),
     Check(FleetCheck),
     Status(FleetStatus),
+    Pull(FleetPull),
     Leave(FleetLeave),
 }
 
@@ -76,6 +77,13 @@ pub struct FleetStatus {
     #[arg(long)]
     pub json: bool,
 }
+
+/// Bring the vault to what the other hosts have written, or the store to what was written here
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  vault fleet pull\n\n\
+    Happens by itself when AWS does not know a key any longer. Ends with 6 if the vault was changed here\n\
+    and elsewhere since they were the same: then neither is replaced.")]
+pub struct FleetPull {}
 
 /// Write into the vault that its hosts share nothing
 #[derive(Debug, Args)]

@@ -42,7 +42,7 @@ pub struct Cli {
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The vault file [env: AWS_VAULT_FILE; default: ~/.local/share/vault/vault.age]
+    /// The vault file, or s3://BUCKET/PREFIX [env: AWS_VAULT_FILE; default: ~/.local/share/vault/vault.age]
     #[arg(long, value_name = "FILE", overrides_with = "vault")]
     pub vault: Option<PathBuf>,
     /// A file with the key that opens the vault (age, ssh or plugin); - is stdin

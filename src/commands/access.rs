@@ -1,23 +1,25 @@
 //! The vault that the flags and variables name, and what they say of opening it.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
+use crate::provider::Host;
 use crate::sealed::{self, DerivationQueue};
 use crate::session::Cache;
-use crate::vault::{Access, Payload, Pin};
+use crate::store::Location;
+use crate::vault::{self, Access, Payload, Pin};
 
 impl Context<'_> {
     /// Where the vault is and what may open it.
     pub fn access(&self, prompt: &Prompt) -> Result<Access<'_>> {
-        let (path, _) = self.vault_file()?;
+        let ((path, _), remote) = (self.vault_file()?, self.remote()?);
         let places = &self.places;
         let (pins, min_generation, state) = (self.pins()?, self.min_generation()?, self.state()?);
         Ok(Access {
             path,
+            remote,
             env: self.env,
             named: &self.named,
             identity_file: places.identity_file(),
@@ -29,14 +31,43 @@ impl Context<'_> {
             turns: DerivationQueue::new(|| places.host_dir(), self.reporter, prompt.deadline()),
             prompt: *prompt,
             reporter: self.reporter,
-            connect: Arc::new(|_| Ok(None)),
+            connect: self.host().connect(),
         })
     }
 
-    /// The vault's path, and whether it is the default one.
+    fn host(&self) -> Host<'_> {
+        let Self { env, clock, reporter, .. } = *self;
+        Host { env, home: self.places.home().map(Path::to_owned), clock, reporter }
+    }
+
+    /// The vault's path, and whether it is the default one. For a vault that lies in a store, its copy in
+    /// the cache.
     pub fn vault_file(&self) -> Result<(PathBuf, bool)> {
-        let find = || self.places.vault_file(self.global.vault.as_deref(), self.env);
+        let find = || match self.remote()? {
+            None => self.places.vault_file(self.global.vault.as_deref(), self.env),
+            Some(location) => match self.cache_dir()? {
+                Some(dir) => Ok((dir.join("vaults").join(vault::copy_name(&location)), false)),
+                None => Err(Error::not_found(format!("no place for a copy of {location}"))
+                    .hint("name a directory by --cache-dir or AWS_VAULT_CACHE_DIR")),
+            },
+        };
         self.found.vault.get_or_init(find).clone()
+    }
+
+    /// The store that the vault lies in, if an `s3://` URL stands in the place of its path.
+    fn remote(&self) -> Result<Option<Location>> {
+        let (named, by) = match &self.global.vault {
+            Some(path) => (Some(path.as_os_str()), "--vault"),
+            None => (self.env.get_os("AWS_VAULT_FILE"), "AWS_VAULT_FILE"),
+        };
+        let url = named.and_then(|text| text.to_str()).filter(|text| text.starts_with("s3://"));
+        let location = |url| {
+            Location::parse(url).ok_or_else(|| {
+                Error::usage(format!("{by}: this is not the URL of a place in S3"))
+                    .hint("it is s3://BUCKET/PREFIX, with letters, digits, . _ - in the prefix")
+            })
+        };
+        url.map(location).transpose()
     }
 
     /// Where sessions are kept, if there is a place.

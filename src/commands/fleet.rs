@@ -1,5 +1,7 @@
 //! `fleet`: the store that the hosts of a vault share.
 
+mod pull;
+
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -14,11 +16,10 @@ use crate::provider::{CredentialSession, Need, Options};
 use crate::report;
 use crate::store::check::{Finding, Report, check as try_store};
 use crate::store::{Location, Read, Store};
-use crate::vault::Fleet;
+use crate::vault::{Fleet, OBJECT};
 use crate::waiting::waiting;
 
-/// The vault's copy in the store.
-const COPY: &str = "vault.age";
+pub use pull::pull;
 
 pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
     let store = Location::parse(&args.store).ok_or_else(|| {
@@ -44,6 +45,7 @@ pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
         payload.set_fleet(&fleet);
         Ok(())
     })?;
+    session.vault_mut()?.sync()?;
     report::result(&format!("Joined {}\n", place(&fleet)))
 }
 
@@ -78,7 +80,7 @@ pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
 pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
     let session = open(context)?;
     let fleet = joined(&session)?;
-    let copy = session.store_of(&fleet, limits())?.read(COPY, None)?.what;
+    let copy = session.store_of(&fleet, limits())?.read(OBJECT, None)?.what;
     let copied = match &copy {
         Read::Found(object) => Some(object.modified.map(|at| at.to_rfc3339())),
         Read::Unchanged | Read::Missing => None,

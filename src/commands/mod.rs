@@ -68,6 +68,7 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
             FleetCommand::Join(args) => fleet::join(&args, &context),
             FleetCommand::Check(args) => fleet::check(&args, &context),
             FleetCommand::Status(args) => fleet::status(&args, &context),
+            FleetCommand::Pull(_) => fleet::pull(&context),
             FleetCommand::Leave(_) => fleet::leave(&context),
         },
         Command::Recipient(args) => match args.command {

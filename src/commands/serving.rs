@@ -42,9 +42,18 @@ impl<'a> Serving<'a> {
         let session = context.session(context.profiles()?, need, wanted, prompt)?;
         let plans = names.iter().map(|name| session.plan(name.as_str()));
         let plans: Vec<Plan> = plans.collect::<Result<_>>()?;
-        let session = session.keep_only(&plans);
-        let first = plans.iter().map(|plan| first(who, plan, &session, options, context));
-        let first = first.collect::<Result<_>>()?;
+        let mut session = session.keep_only(&plans);
+        let all = |session: &CredentialSession| -> Result<Vec<Credentials>> {
+            plans.iter().map(|plan| first(who, plan, session, options, context)).collect()
+        };
+        let first = match all(&session) {
+            // Another host may have replaced the key.
+            Err(error) if session.may_follow(&error) => {
+                session = session.keep_only(&plans);
+                all(&session)?
+            }
+            first => first?,
+        };
         // From here on a command has it, or what the server says of its requests.
         waiting::leave_terminal();
         Ok((Self { session: session.unattended(), plans, clock: context.clock }, first))

@@ -31,7 +31,7 @@ impl CredentialSession<'_> {
     /// # Errors
     /// As [`CredentialSession::run`].
     pub fn into_credentials(self, plan: &Plan) -> Result<Credentials> {
-        self.run(plan)
+        self.run_and_follow(plan)
     }
 
     /// The same as [`CredentialSession::run`], for credentials that last at least so long, unless `AWS_MIN_TTL` says how long.
@@ -54,9 +54,12 @@ impl CredentialSession<'_> {
     }
 
     pub(super) fn run_with(&self, plan: &Plan, min_left: Option<Duration>) -> Result<Credentials> {
+        self.make(plan.clone(), &self.request(min_left))
+    }
+
+    pub(super) fn request(&self, min_left: Option<Duration>) -> Request<'_> {
         let (mfa_token, refresh) = (self.options.mfa_token.as_ref(), self.options.refresh);
-        let request = Request { mfa_token, refresh, min_left };
-        self.make(plan.clone(), &request)
+        Request { mfa_token, refresh, min_left }
     }
 
     pub(super) fn make(&self, plan: Plan, request: &Request) -> Result<Credentials> {
@@ -147,7 +150,7 @@ impl CredentialSession<'_> {
     }
 }
 
-fn without_notes(mut plan: Plan) -> Plan {
+pub(super) fn without_notes(mut plan: Plan) -> Plan {
     plan.notes.clear();
     plan.inside = plan.inside.map(|inside| Box::new(without_notes(*inside)));
     plan

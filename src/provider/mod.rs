@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | `session` | what a command makes, asks and drops; the vault is opened and forgotten there |
 //! | `credentials` | a plan in, credentials out; renewing them |
+//! | `connect` | how a vault reaches the store that it names |
+//! | `follow` | the vault as another host of the fleet has written it |
 //! | `run` | the steps of a plan: out of the cache, or made; `run/codes` sends codes of a seed |
 //! | `base` | what a plan starts from |
 //! | `code` | where MFA codes come from |
@@ -15,9 +17,11 @@
 
 mod base;
 mod code;
+mod connect;
 mod console;
 mod credentials;
 mod device;
+mod follow;
 mod program;
 mod run;
 mod session;
@@ -26,6 +30,7 @@ mod sso;
 mod token;
 
 pub use code::Answer;
+pub use connect::Host;
 pub use credentials::DEADLINE;
 pub use session::{CredentialSession, Need, Options, Parts, ServicePlace, VaultState};
 pub use sso::IdentityCenter;

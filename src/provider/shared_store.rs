@@ -8,7 +8,7 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile;
 use crate::store::Location;
-use crate::vault::Fleet;
+use crate::vault::{Fleet, Payload, Vault};
 
 /// Another store than the vault's for this host, or none: `off`.
 const SHARED: &str = "AWS_VAULT_SHARED";
@@ -24,8 +24,11 @@ impl CredentialSession<'_> {
     /// Usage (2): the variable is neither `off` nor a store's URL.
     pub fn fleet(&self) -> Result<Option<Fleet>> {
         // What is shared is sealed by the vault's own keys.
-        let Ok(vault) = self.vault() else { return Ok(None) };
-        let joined = vault.payload().fleet();
+        self.vault().map_or(Ok(None), |vault| self.fleet_of(vault.payload()))
+    }
+
+    pub(super) fn fleet_of(&self, payload: &Payload) -> Result<Option<Fleet>> {
+        let joined = payload.fleet();
         if !self.env.is_set(SHARED) {
             return Ok(joined);
         }
@@ -48,6 +51,14 @@ impl CredentialSession<'_> {
         Ok(Some(Fleet { store, region, endpoint, profile, required }))
     }
 
+    /// A store that only its URL names: in the region and at the endpoint that the variables name, by the
+    /// host's own credentials.
+    pub(super) fn fleet_at(&self, store: &Location) -> Result<Fleet> {
+        let at = profile::store_target(&self.profiles, self.env, None, None)?;
+        let (region, endpoint, store) = (at.region, at.endpoint, store.clone());
+        Ok(Fleet { store, region, endpoint, profile: None, required: false })
+    }
+
     /// The client of the store that this host shares with others, if it shares one.
     ///
     /// # Errors
@@ -63,20 +74,30 @@ impl CredentialSession<'_> {
     /// Not found (3): the vault has no key for the fleet's profile, or the host none of its own. Usage
     /// (2): a region or an endpoint URL that cannot be one. AWS (9): the host's credentials cannot be had.
     pub fn store_of(&self, fleet: &Fleet, limits: Limits) -> Result<S3> {
+        self.store_by(fleet, self.vault().ok().map(Vault::payload), limits)
+    }
+
+    /// The same by the key of another vault than the open one, or by none.
+    pub(super) fn store_by(
+        &self,
+        fleet: &Fleet,
+        payload: Option<&Payload>,
+        limits: Limits,
+    ) -> Result<S3> {
         let Fleet { store, region, endpoint, profile, .. } = fleet;
         let profile = profile.as_deref();
         let mut target = profile::store_target(&self.profiles, self.env, profile, Some(region))?;
         target.endpoint.clone_from(endpoint);
-        let key = self.store_key(profile)?;
+        let key = self.store_key(profile, payload)?;
         S3::connect(store, &target, key, self.env, limits, self.reporter)
     }
 
-    fn store_key(&self, profile: Option<&str>) -> Result<Credentials> {
+    fn store_key(&self, profile: Option<&str>, payload: Option<&Payload>) -> Result<Credentials> {
         let Some(profile) = profile else {
             let request = Request { mfa_token: None, refresh: false, min_left: Some(LEAST) };
             return self.make(profile::ambient(self.env)?, &request);
         };
-        self.vault()?.payload().credential(profile).ok_or_else(|| {
+        payload.and_then(|payload| payload.credential(profile)).ok_or_else(|| {
             Error::not_found(format!("no key for profile {profile:?}, the store's, in the vault"))
                 .hint(format!("vault add {profile}"))
         })

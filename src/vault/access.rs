@@ -21,18 +21,35 @@ pub struct SharedStore {
     /// Where it is.
     pub location: Location,
     /// Reads and writes.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Store + Send>,
 }
 
-/// Reaches the store that a vault names; `None` where it names none, or this host keeps out of it. An error
-/// is a store that is away.
-pub type Connect<'a> = Arc<dyn Fn(&Payload) -> Result<Option<SharedStore>> + Send + Sync + 'a>;
+impl fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedStore").field("location", &self.location).finish_non_exhaustive()
+    }
+}
+
+/// What names a store.
+#[derive(Clone, Copy, Debug)]
+pub enum NamedBy<'n> {
+    /// A vault whose hosts share one, with how it is reached.
+    Vault(&'n Payload),
+    /// The user, in the place of a vault's path: the host's own credentials reach it.
+    Url(&'n Location),
+}
+
+/// Reaches a store; `None` where the vault names none, or this host keeps out of it. An error is a store that is
+/// away.
+pub type Connect<'a> = Arc<dyn Fn(NamedBy) -> Result<Option<SharedStore>> + Send + Sync + 'a>;
 
 /// All that decides whether and how a vault is opened.
 #[derive(Clone)]
 pub struct Access<'a> {
-    /// The vault's path, as it was named.
+    /// The vault's path, as it was named; for one that lies in a store, its copy on this host.
     pub path: PathBuf,
+    /// The store that the vault lies in, where that was named in the place of a path.
+    pub remote: Option<Location>,
     /// The environment, with the unlock variables.
     pub env: &'a Env,
     /// The unlocking flags.
@@ -55,7 +72,7 @@ pub struct Access<'a> {
     pub prompt: Prompt,
     /// Where warnings go.
     pub reporter: Reporter,
-    /// How the store is reached that the vault names.
+    /// How a store is reached.
     pub connect: Connect<'a>,
 }
 

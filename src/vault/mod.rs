@@ -11,9 +11,9 @@ mod store;
 mod sync;
 mod trust;
 
-pub use access::{Access, Connect, SharedStore};
+pub use access::{Access, Connect, NamedBy, SharedStore};
 pub use open::{LockedVault, Opening};
 pub use payload::{Enrolment, Fleet, PassphraseEntry, Payload, RecipientEntry, Rotation};
 pub use pin::Pin;
 pub use store::{Vault, create, slot_names};
-pub use sync::{OBJECT, Synced};
+pub use sync::{OBJECT, Synced, copy_name};

@@ -71,6 +71,19 @@ impl<'a> Vault<'a> {
     /// # Errors
     /// As [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to decide.
     pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
+        match VaultFile::fetch(access)? {
+            None => {}
+            Some(latest) if !latest.real.exists() => {
+                let keys = latest.keys()?;
+                return try_all(latest, keys);
+            }
+            // What is here already goes on, until what is wrong with the store's is mended.
+            Some(latest) => match latest.keys().and_then(|keys| try_all(latest, keys)) {
+                Ok(opened @ Opening::Open(..)) => return Ok(opened),
+                Ok(Opening::Locked(locked)) => not_taken(access, &locked.into_error()),
+                Err(error) => not_taken(access, &error),
+            },
+        }
         let file = VaultFile::read(access)?;
         let keys = file.keys()?;
         try_all(file, keys)
@@ -113,6 +126,11 @@ fn try_all(file: VaultFile<'_>, keys: Keys) -> Result<Opening<'_>> {
     }
 }
 
+fn not_taken(access: &Access, Error { what, hint, .. }: &Error) {
+    let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    access.reporter.warn(format!("the copy on this host is used: {what}{hint}"));
+}
+
 /// What was opened is the vault that is meant, and the latest of it.
 fn checked<'a>(
     file: VaultFile<'a>,
@@ -120,11 +138,16 @@ fn checked<'a>(
     key: Material,
 ) -> Result<(Vault<'a>, Option<SlotSecret>)> {
     let Content { payload, slot } = content;
+    let mut file = file;
+    let fetched = file.fetched.take();
     file.access.reporter.debug(format!("{} opened by {}", file.real.display(), key.label));
     let (known, slots) = (file.known.clone(), file.scanned.slots.clone());
     let mut vault = Vault::new(file, payload, key);
     vault.warn_of_modes();
     vault.check_pin(known)?;
+    if let Some((shared, version)) = fetched {
+        vault.keep_fetched(&shared, &version)?;
+    }
     let Some((slot, secret)) = slot else { return Ok((vault, None)) };
     vault.access.remember_opened(&slot, &slots);
     Ok((vault, Some(secret)))

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::access::Access;
+use super::access::{Access, SharedStore};
 use super::memory::{Memory, Recalled};
 use super::payload::Payload;
 use crate::error::{Class, Error, Reason, Result, os_text};
 use crate::file::{self, Meta, ReadError};
 use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
+use crate::store::ETag;
 use crate::unlock::{self, Keys, Material, SecretKind, SlotSecret};
 
 /// What is said after a wrong answer, before the question.
@@ -30,6 +31,8 @@ pub(super) struct VaultFile<'a> {
     pub bytes: Zeroizing<Vec<u8>>,
     pub meta: Meta,
     pub scanned: Scanned,
+    /// The store that it comes from, and its version there, if it is not on this host yet.
+    pub fetched: Option<(SharedStore, ETag)>,
 }
 
 impl<'a> VaultFile<'a> {
@@ -45,7 +48,8 @@ impl<'a> VaultFile<'a> {
         let known = memory.as_ref().map_or_else(|| Ok(Recalled::default()), Memory::recall);
         let (bytes, meta) = read(&real, &access.path)?;
         let scanned = sealed::scan(&bytes)?;
-        Ok(Self { access: access.clone(), real, memory, known, bytes, meta, scanned })
+        let access = access.clone();
+        Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched: None })
     }
 
     /// The keys that are at hand.

@@ -58,6 +58,8 @@ pub struct Vault<'a> {
     pub(super) rolled_back: bool,
     /// True once remembering has failed.
     pub(super) no_memory: bool,
+    /// True once it was said that the fleet's store is away.
+    pub(super) said_away: bool,
 }
 
 impl<'a> Vault<'a> {
@@ -77,6 +79,7 @@ impl<'a> Vault<'a> {
             whole: true,
             rolled_back: false,
             no_memory: false,
+            said_away: false,
         }
     }
 
@@ -273,6 +276,12 @@ pub fn slot_names(path: &Path) -> Result<Vec<String>> {
 pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> {
     let path = &access.path;
     let shown = path.display();
+    if let Some(location) = &access.remote {
+        return Err(Error::refused(format!("{location} is no file, so no vault is made there"))
+            .hint(
+                "make it on a host of yours, with vault init, and share it by vault fleet join",
+            ));
+    }
     let unwritable = |error: std::io::Error| {
         Error::not_saved(format!("cannot make {shown}: {}", os_text(&error)))
     };
@@ -329,9 +338,13 @@ fn save(lock: &file::Lock, real: &Path, sealed: &sealed::Sealed, existing: Exist
 }
 
 /// Saves what was sealed elsewhere and opened here.
-pub(super) fn save_bytes(lock: &file::Lock, real: &Path, bytes: &[u8], meta: &Meta) -> Result<()> {
-    file::replace(lock, real, bytes, Existing::Keep(meta), &mut |_| true)
-        .map_err(|error| unsaved(real, error))
+pub(super) fn save_bytes(
+    lock: &file::Lock,
+    real: &Path,
+    bytes: &[u8],
+    existing: Existing,
+) -> Result<()> {
+    file::replace(lock, real, bytes, existing, &mut |_| true).map_err(|error| unsaved(real, error))
 }
 
 fn forgotten() -> Error {

@@ -10,21 +10,24 @@
 //! may be a key in each that is nowhere else.
 
 mod copy;
+mod remote;
 
 use std::time::Duration;
 
-use super::access::SharedStore;
+use super::access::{NamedBy, SharedStore};
 use super::opening::{Content, try_key};
 use super::payload::Payload;
 use super::pin::Pin;
 use super::store::{Vault, is_saved, lock, save_bytes};
 use crate::error::{Class, Error, Result};
-use crate::file;
+use crate::file::{self, Existing};
 use crate::os;
 use crate::random;
 use crate::sealed;
 use crate::store::{Condition, ETag, Read, StoreError, Written};
 use copy::{Copy, hash};
+
+pub use remote::copy_name;
 
 /// The vault's name in the store.
 pub const OBJECT: &str = "vault.age";
@@ -124,9 +127,13 @@ impl Vault<'_> {
         }
     }
 
-    /// The store that the vault names.
+    /// The store that the vault names, or lies in.
     pub(super) fn shared(&self) -> Result<Option<SharedStore>> {
-        (self.access.connect)(&self.payload)
+        let by = match &self.access.remote {
+            Some(location) => NamedBy::Url(location),
+            None => NamedBy::Vault(&self.payload),
+        };
+        (self.access.connect)(by)
     }
 
     /// Changes the store's copy and this one. `shared`: the store, or why it is away.
@@ -141,13 +148,13 @@ impl Vault<'_> {
     ) -> Result<T> {
         let shared = match shared {
             Ok(shared) => shared,
-            Err(why) => return self.change_alone(lock, change, &why),
+            Err(why) => return self.change_alone(lock, change, why),
         };
         for tried in 0..TRIES {
             let version = match self.meet(lock, &shared) {
                 Ok(Met::Same { version, .. }) => Some(version),
                 Ok(Met::Ahead(version)) => version,
-                Err(Trouble::Away(why)) => return self.change_alone(lock, change, &why),
+                Err(Trouble::Away(why)) => return self.change_alone(lock, change, why),
                 Err(trouble) => return Err(self.error_of(trouble)),
             };
             let (bytes, payload) = (self.file.clone(), self.payload.copy());
@@ -157,6 +164,10 @@ impl Vault<'_> {
             }
             match self.put(lock, &shared, version.as_ref()) {
                 Put::Done => return done,
+                Put::Away(why) if self.access.remote.is_some() => {
+                    self.replace(lock, bytes, payload)?;
+                    return Err(why);
+                }
                 Put::Away(why) => {
                     self.warn_of(&why);
                     return done;
@@ -180,16 +191,24 @@ impl Vault<'_> {
         &mut self,
         lock: &file::Lock,
         change: &mut impl FnMut(&mut Payload) -> Result<T>,
-        why: &Error,
+        why: Error,
     ) -> Result<T> {
+        // The copy in a cache is no place for the only one.
+        if self.access.remote.is_some() {
+            return Err(why);
+        }
         let done = self.change_here(lock, change);
         if is_saved(&done) {
-            self.warn_of(why);
+            self.warn_of(&why);
         }
         done
     }
 
-    fn warn_of(&self, why: &Error) {
+    /// Once: what is said of the first change goes for the next as well.
+    fn warn_of(&mut self, why: &Error) {
+        if std::mem::replace(&mut self.said_away, true) {
+            return;
+        }
         self.access.reporter.warn(format!(
             "{}; the vault is saved on this host only, and goes to the store with the next change or by \
              vault fleet pull",
@@ -255,7 +274,8 @@ impl Vault<'_> {
             true => Ok(()),
             false => self.announce(),
         };
-        let saved = announced.and_then(|()| save_bytes(lock, &self.real, &bytes, &self.meta));
+        let saved = announced
+            .and_then(|()| save_bytes(lock, &self.real, &bytes, Existing::Keep(&self.meta)));
         if !is_saved(&saved) {
             self.payload = before;
             return saved;

@@ -265,7 +265,10 @@ impl Vault<'_> {
 
     /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.
     pub(super) fn pin_command(&self) -> String {
-        let mut command = format!("vault --vault {}", shell_word(&self.access.path));
+        let mut command = match &self.access.remote {
+            Some(location) => format!("vault --vault {location}"),
+            None => format!("vault --vault {}", shell_word(&self.access.path)),
+        };
         for path in &self.access.named.identities {
             command.push_str(&format!(" -i {}", shell_word(path)));
         }

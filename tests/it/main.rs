@@ -16,6 +16,7 @@ mod export;
 mod faults;
 mod fips;
 mod fleet;
+mod follow;
 mod hangup;
 mod help;
 mod home;

@@ -1,5 +1,6 @@
 //! Hosts that share a vault by a store in memory.
 
+mod remote;
 mod trust;
 
 use std::path::PathBuf;
@@ -126,6 +127,7 @@ struct Host {
     pins: Vec<Pin>,
     least: Option<u64>,
     remembers: bool,
+    remote: Option<Location>,
 }
 
 static NO_FLAGS: Named = Named { identities: Vec::new(), passphrase_file: None };
@@ -144,6 +146,7 @@ impl Host {
         let state = self.dir.path.join("state");
         Access {
             path: self.path(),
+            remote: self.remote.clone(),
             env: &self.env,
             named: &NO_FLAGS,
             identity_file: None,
@@ -155,11 +158,13 @@ impl Host {
             turns: DerivationQueue::none(),
             prompt: Prompt::new(true, None),
             reporter: Reporter { quiet: true, debug: false },
-            connect: Arc::new(move |payload| {
-                Ok(payload.fleet().map(|fleet| SharedStore {
-                    location: fleet.store,
-                    store: Arc::clone(&net) as Arc<dyn Store>,
-                }))
+            connect: Arc::new(move |by| {
+                let location = match by {
+                    NamedBy::Vault(payload) => payload.fleet().map(|fleet| fleet.store),
+                    NamedBy::Url(location) => Some(location.clone()),
+                };
+                let store = Arc::clone(&net) as Arc<dyn Store + Send>;
+                Ok(location.map(|location| SharedStore { location, store }))
             }),
         }
     }
@@ -201,6 +206,7 @@ impl Host {
             pins: Vec::new(),
             least: None,
             remembers: true,
+            remote: None,
         }
     }
 
@@ -376,9 +382,10 @@ fn a_lost_answer_over_which_somebody_has_written_counts_once() {
     let after: Meanwhile = Box::new(move || b.add("over").unwrap());
     let store = Arc::new(After(Arc::clone(&a.fleet.net), Mutex::new(Some(after))));
     let mut access = a.access();
-    access.connect = Arc::new(move |payload| {
+    access.connect = Arc::new(move |by| {
+        let NamedBy::Vault(payload) = by else { panic!("{by:?}") };
         let location = payload.fleet().unwrap().store;
-        Ok(Some(SharedStore { location, store: Arc::clone(&store) as Arc<dyn Store> }))
+        Ok(Some(SharedStore { location, store: Arc::clone(&store) as Arc<dyn Store + Send> }))
     });
     let mut times = 0;
     let mut vault = Vault::open(&access).unwrap();

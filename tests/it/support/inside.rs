@@ -24,6 +24,7 @@ static NO_FLAGS: Named = Named { identities: Vec::new(), passphrase_file: None }
 pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
     Access {
         path,
+        remote: None,
         env,
         named: &NO_FLAGS,
         identity_file: None,

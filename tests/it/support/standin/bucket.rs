@@ -91,6 +91,26 @@ impl Bucket {
         self.state(|state| state.answer = Some((status, code, headers)));
     }
 
+    /// Answers as a bucket again.
+    pub fn answer_no_more(&self) {
+        self.state(|state| state.answer = None);
+    }
+
+    /// What is in an object.
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        self.state(|state| state.objects[name].0.clone())
+    }
+
+    /// Puts it there, whatever there is.
+    pub fn put_back(&self, name: &str, bytes: &[u8]) {
+        let now = self.now();
+        self.state(|state| {
+            state.versions += 1;
+            let object = (bytes.to_vec(), state.versions, now);
+            state.objects.insert(name.to_owned(), object);
+        });
+    }
+
     /// Moves its clock by so many seconds.
     pub fn move_clock(&self, seconds: i64) {
         self.state(|state| state.clock += seconds);

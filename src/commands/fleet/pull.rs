@@ -1,0 +1,26 @@
+//! `fleet pull`: the vault as the other hosts have written it.
+
+use super::no_fleet;
+use crate::commands::context::Context;
+use crate::error::{Error, Result};
+use crate::report;
+use crate::vault::{Synced, Vault};
+
+pub fn pull(context: &Context) -> Result<()> {
+    let prompt = context.prompt(None);
+    let access = context.access(&prompt)?;
+    let mut vault = Vault::open(&access)?;
+    let synced = vault.sync()?;
+    let write = vault.payload().generation();
+    report::result(&match synced {
+        Synced::Alone if vault.payload().fleet().is_some() => return Err(kept_out()),
+        Synced::Alone => return Err(no_fleet()),
+        Synced::Same => format!("Nothing to pull: write {write} of the vault is the latest\n"),
+        Synced::Pulled => format!("Pulled write {write} of the vault\n"),
+        Synced::Pushed => format!("The store has write {write} of the vault now\n"),
+    })
+}
+
+fn kept_out() -> Error {
+    Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off")
+}

@@ -1,0 +1,92 @@
+//! How a vault reaches the store that it names, or that it lies in. Nothing is read or asked before it does.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::session::{CredentialSession, Need, Options, Parts};
+use crate::aws::Limits;
+use crate::clock::Clock;
+use crate::env::Env;
+use crate::error::{Error, Result};
+use crate::profile;
+use crate::prompt::Prompt;
+use crate::reporter::Reporter;
+use crate::vault::{Connect, NamedBy, SharedStore};
+
+/// For one request. A change waits for two of them.
+const REQUEST: Duration = Duration::from_secs(5);
+
+/// Connections are made anew after this time.
+const CONNECTION: Duration = Duration::from_secs(15 * 60);
+
+/// Where this host's AWS files and variables are.
+#[derive(Clone)]
+pub struct Host<'a> {
+    /// The environment.
+    pub env: &'a Env,
+    /// The user's home.
+    pub home: Option<PathBuf>,
+    /// Time.
+    pub clock: Clock,
+    /// Where warnings go.
+    pub reporter: Reporter,
+}
+
+/// A store that was reached: by whom, and until when.
+struct Reached {
+    by: String,
+    until: Instant,
+    shared: SharedStore,
+}
+
+impl<'a> Host<'a> {
+    /// Reaches the store of the vault's fleet, as `AWS_VAULT_SHARED` says; or one by its URL, by the
+    /// credentials that the host has by itself. A store is reached once.
+    pub fn connect(self) -> Connect<'a> {
+        let last: Mutex<Option<Reached>> = Mutex::new(None);
+        Arc::new(move |by| {
+            let session = match by {
+                NamedBy::Vault(payload) if payload.fleet().is_none() => return Ok(None),
+                _ => self.session()?,
+            };
+            let (fleet, payload) = match by {
+                NamedBy::Vault(payload) => (session.fleet_of(payload)?, Some(payload)),
+                NamedBy::Url(location) => (Some(session.fleet_at(location)?), None),
+            };
+            let Some(fleet) = fleet else { return Ok(None) };
+            let profile = fleet.profile.as_deref();
+            let key = profile.and_then(|profile| payload?.access_key_id(profile));
+            let by = format!("{fleet:?} {key:?}");
+            let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            if let Some(reached) = last.as_ref().filter(|it| it.by == by && now < it.until) {
+                return Ok(Some(reached.shared.clone()));
+            }
+            let until = now + CONNECTION;
+            let limits = Limits { request: REQUEST, deadline: until + REQUEST };
+            let store = session.store_by(&fleet, payload, limits)?;
+            let shared = SharedStore { location: fleet.store, store: Arc::new(store) };
+            *last = Some(Reached { by, until, shared: shared.clone() });
+            Ok(Some(shared))
+        })
+    }
+
+    /// A session without a vault, a cache and a person.
+    fn session(&self) -> Result<CredentialSession<'a>> {
+        let Self { env, home, clock, reporter } = self;
+        let parts = Parts {
+            profiles: profile::read(&profile::locate(env, home.as_deref()))?,
+            access: Err(Error::not_found("no vault is needed")),
+            vault_is_named: false,
+            vault_is_pinned: false,
+            cache_dir: None,
+            env,
+            options: Options::default(),
+            prompt: Prompt::new(true, None),
+            clock: *clock,
+            reporter: *reporter,
+        };
+        CredentialSession::open(parts, Need::Nothing)
+    }
+}
