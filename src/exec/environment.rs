@@ -56,8 +56,9 @@ impl std::fmt::Debug for Given<'_> {
 /// What would outrank the new credentials, contradict them, or pass for them: other credentials,
 /// where to get some, and which profile or role is meant. The legacy names are those that AWS's older
 /// SDKs and tools still read.
-const REMOVED: [&str; 15] = [
+const REMOVED: [&str; 16] = [
     "AWS_VAULT",
+    "AWS_ACCOUNT_ID",
     "AWS_ACCESS_KEY_ID",
     "AWS_ACCESS_KEY",
     "AWS_SECRET_ACCESS_KEY",
@@ -102,6 +103,9 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
             }
             if let Some(end) = credentials.expiration {
                 set("AWS_CREDENTIAL_EXPIRATION", &end.to_rfc3339());
+            }
+            if let Some(account) = &credentials.account_id {
+                set("AWS_ACCOUNT_ID", account);
             }
         }
         Given::Server { url, token, token_file: _, without_files } => {
@@ -166,6 +170,7 @@ mod tests {
         Credentials {
             session_token: Some(Secret::new("FwoGZXIvYXdzEXAMPLE".to_owned())),
             expiration: Timestamp::parse("2026-01-31T12:00:00Z"),
+            account_id: Some("123456789012".to_owned()),
             ..key()
         }
     }
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_sets_the_three_keys_the_end_and_the_region() {
+    fn a_session_sets_the_three_keys_the_end_the_account_and_the_region() {
         let credentials = session();
         let child = Child { region: Some("eu-west-1"), ..child(&credentials) };
         let env = Env::of(&[("HOME", "/h"), ("AWS_REGION", "us-east-1"), ("AWS_PAGER", "")]);
@@ -189,6 +194,7 @@ mod tests {
             text(environment(&env, &child)),
             [
                 "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
+                "AWS_ACCOUNT_ID=123456789012",
                 "AWS_CREDENTIAL_EXPIRATION=2026-01-31T12:00:00Z",
                 "AWS_DEFAULT_REGION=eu-west-1",
                 "AWS_PAGER=",

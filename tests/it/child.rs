@@ -60,6 +60,7 @@ fn the_command_gets_credentials_in_place_of_all_that_contradicts_them() {
         "AWS_CREDENTIAL_FILE",
         "AWS_SDK_LOAD_CONFIG",
         "AWS_ROLE_ARN",
+        "AWS_ACCOUNT_ID",
         "AGEDEBUG",
         "LOG_SENSITIVE_BODIES",
     ];
@@ -68,6 +69,16 @@ fn the_command_gets_credentials_in_place_of_all_that_contradicts_them() {
         test = test.env(name, "stale");
     }
     let expected = format!("{KEY}AWS_PAGER=\nEDITOR=ed\nHOME=[HOME]\n");
+    assert_eq!(environment(&test, &["-n", "demo"]), sorted(&expected));
+}
+
+#[test]
+fn the_account_is_set_where_it_is_known() {
+    let test = Test::new()
+        .vault_with("demo")
+        .config("[profile demo]\naws_account_id = 123456789012\n")
+        .env("AWS_ACCOUNT_ID", "210987654321");
+    let expected = format!("AWS_ACCOUNT_ID=123456789012\n{KEY}HOME=[HOME]\n");
     assert_eq!(environment(&test, &["-n", "demo"]), sorted(&expected));
 }
 
