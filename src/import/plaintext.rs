@@ -15,16 +15,16 @@ pub fn items(path: &Path, text: &str) -> Vec<Item> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let files = Files { config: None, credentials: Some(path.to_owned()) };
     let profiles = Profiles::parse(&files, "", text);
-    let in_two = edit::keys_in_two_sections(text);
+    let of_two = edit::keys_of_two_halves(text);
     let item = |profile: String| {
-        let content = content(&profiles, &profile, in_two.contains(&profile))?;
+        let content = content(&profiles, &profile, of_two.contains(&profile))?;
         Some(Item { content, profile })
     };
     profiles.names().into_iter().filter_map(item).collect()
 }
 
-/// `in_two`: the halves of the key stand in two sections.
-fn content(profiles: &Profiles, profile: &str, in_two: bool) -> Option<Content> {
+/// `of_two`: the halves may be of two keys.
+fn content(profiles: &Profiles, profile: &str, of_two: bool) -> Option<Content> {
     let get = |key: &str| profiles.get(profile, key);
     let skipped = |why: &str| Some(Content::Skipped(why.to_owned()));
     let failed = |why: &str| Some(Content::Failed(Class::Usage, why.to_owned()));
@@ -42,7 +42,9 @@ fn content(profiles: &Profiles, profile: &str, in_two: bool) -> Option<Content> 
         {
             skipped("these are temporary credentials")
         }
-        (Some(_), Some(_)) if in_two => failed("its halves stand in two sections: make them one"),
+        (Some(_), Some(_)) if of_two => {
+            failed("its ID and secret may be of two keys: leave one of each, in one section")
+        }
         (Some(id), Some(secret)) => {
             Some(Content::of(not_swapped(id, Secret::new(secret.to_owned()))))
         }

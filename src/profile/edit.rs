@@ -8,7 +8,7 @@ use super::ini::{self, Document, Entry, Section};
 use super::sections::{Kind, Name, Sections, value};
 use crate::error::{Error, Result};
 
-pub use keys::{ACCESS_KEY, has_plain_key, keys_in_two_sections, remove_keys};
+pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};
 
 /// The config file's text with `[profile NAME]` (or `[default]`) and these keys in it. What is there
 /// already is left as it is; nothing to do gives the same text.

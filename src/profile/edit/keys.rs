@@ -23,27 +23,28 @@ pub fn has_plain_key(contents: &str, name: &str) -> bool {
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
 }
 
-/// The profiles whose two halves of a key stand in two sections, `[DEFAULT]` for one: which may be halves of
-/// two keys. The last line of each half counts.
-pub fn keys_in_two_sections(contents: &str) -> HashSet<String> {
+/// The profiles whose id and secret may belong to two keys: they stand in two sections, `[DEFAULT]` for one, or one of
+/// them stands twice in a section. The last line of each half counts.
+pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
     let (_, text) = split_mark(contents);
-    // For each name, the sections that have the id and the secret.
-    let mut places: HashMap<Name, [Option<usize>; 2]> = HashMap::new();
+    // For each name, the sections that have the id and the secret, and how often.
+    let mut places: HashMap<Name, [Option<(usize, usize)>; 2]> = HashMap::new();
     for (at, section) in ini::parse(text).sections.into_iter().enumerate() {
         let (name, _) = Name::of(Kind::Credentials, &section.header);
         let halves = places.entry(name).or_default();
         for (half, key) in halves.iter_mut().zip(ACCESS_KEY) {
-            if section.entries.iter().any(|entry| entry.key == key) {
-                *half = Some(at);
+            match section.entries.iter().filter(|entry| entry.key == key).count() {
+                0 => {}
+                times => *half = Some((at, times)),
             }
         }
     }
     let [lent_id, lent_secret] = places.get(&Name::Lender).copied().unwrap_or_default();
-    let in_two = |(name, [id, secret]): (Name, [Option<usize>; 2])| match name {
+    let of_two = |(name, [id, secret]): (Name, [Option<(usize, usize)>; 2])| match name {
         Name::Profile(profile) if id.or(lent_id) != secret.or(lent_secret) => Some(profile),
         _ => None,
     };
-    places.into_iter().filter_map(in_two).collect()
+    places.into_iter().filter_map(of_two).collect()
 }
 
 /// The credentials file's text without the lines of these profiles' access keys.
@@ -163,12 +164,16 @@ mod tests {
     }
 
     #[test]
-    fn halves_in_two_sections_are_found() {
+    fn halves_that_may_be_of_two_keys_are_found() {
         let (id, secret) = ("aws_access_key_id = x\n", "aws_secret_access_key = y\n");
         for (contents, expected) in [
             (format!("[a]\n{KEY}"), false),
             (format!("[a]\n{KEY}[b]\n{KEY}[a]\n{KEY}"), false),
             (format!("[a]\n{KEY}[a]\nregion = x\n"), false),
+            (format!("[a]\n{KEY}{KEY}"), false),
+            (format!("[a]\n{KEY}{id}"), true),
+            (format!("[a]\n{id}{KEY}"), true),
+            (format!("[a]\n{KEY}{secret}"), true),
             (format!("[DEFAULT]\n{KEY}[a]\n"), false),
             (format!("[DEFAULT]\n{id}[a]\n{KEY}"), false),
             (format!("\u{feff}[a]\n{KEY}[a]\n{id}"), true),
@@ -177,7 +182,7 @@ mod tests {
             (format!("[DEFAULT]\n{KEY}[a]\n{id}"), true),
             (format!("[a]\n{secret}[DEFAULT]\n{id}"), true),
         ] {
-            let found = keys_in_two_sections(&contents);
+            let found = keys_of_two_halves(&contents);
             assert_eq!(found.contains("a"), expected, "{contents}");
             assert!(!found.contains("b"), "{contents}");
         }

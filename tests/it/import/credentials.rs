@@ -186,16 +186,21 @@ fn of_two_spellings_of_one_profile_neither_is_taken_by_chance() {
 }
 
 #[test]
-fn a_key_whose_halves_stand_in_two_sections_is_not_taken() {
-    let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+fn a_key_whose_halves_may_be_of_two_keys_is_not_taken() {
+    let second = format!("aws_access_key_id = {SECOND_ID}\n");
+    let text = section("dev", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        + &second
+        + &section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
         + &section("ci", SECOND_ID, SECOND_SECRET)
-        + &format!("[prod]\naws_access_key_id = {SECOND_ID}\n");
+        + &format!("[prod]\n{second}");
     let test = vault(&[]).aws_credentials(&text);
+    let why = "its ID and secret may be of two keys: leave one of each, in one section";
     let table = format!(
         "ci    {SECOND_ID}  new\n\
-         prod  -                     failed: its halves stand in two sections: make them one\n"
+         dev   -                     failed: {why}\n\
+         prod  -                     failed: {why}\n"
     );
-    let error = "vault: error: 1 of 2 items could not be imported\n";
+    let error = "vault: error: 2 of 3 items could not be imported\n";
     let import = test.command(["import", "--from", "credentials", "--remove-source"]);
     let output = import.expect_status(2).expect_stdout(table).run();
     assert!(output.stderr.ends_with(error), "{}", output.stderr);
