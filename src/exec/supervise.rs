@@ -20,13 +20,17 @@ use crate::os::{self, ChildEvent, Interest, Sender, Signals};
 
 /// What is handed on, if it was not ignored when we were started. Not SIGTTIN and SIGTTOU: they come
 /// from the terminal to the whole group, and whoever caught them would write for ever in vain.
-const HANDED_ON: [i32; 12] = [
+const HANDED_ON: [i32; 16] = [
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
+    libc::SIGABRT,
     libc::SIGUSR1,
     libc::SIGUSR2,
     libc::SIGALRM,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGXCPU,
     libc::SIGTERM,
     libc::SIGCONT,
     libc::SIGTSTP,

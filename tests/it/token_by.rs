@@ -77,7 +77,16 @@ fn the_file_opens_the_server_and_is_gone_at_the_end() {
 
 #[test]
 fn a_signal_that_ends_the_command_removes_the_file() {
-    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+    for signal in [
+        libc::SIGHUP,
+        libc::SIGINT,
+        libc::SIGQUIT,
+        libc::SIGTERM,
+        libc::SIGABRT,
+        libc::SIGVTALRM,
+        libc::SIGPROF,
+        libc::SIGXCPU,
+    ] {
         let (_standin, test, memory) = in_memory();
         let run = shell(&test, "both", "echo $PPID >part; mv part ready; exec sleep 60");
         std::thread::scope(|scope| {
