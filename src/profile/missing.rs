@@ -17,7 +17,6 @@ pub(super) fn no_such_profile<'a>(
         None => format!("no profile \"{profile}\""),
     };
     let guess = ignored(profiles, &profile)
-        .map(str::to_owned)
         .or_else(|| with_comment(&profile))
         .or_else(|| Some(format!("did you mean \"{}\"?", near(profiles, stored, &profile)?)));
     let files = profiles.files();
@@ -28,12 +27,13 @@ pub(super) fn no_such_profile<'a>(
 }
 
 /// What is ignored in the files under this name, or under one that differs in case.
-fn ignored<'a>(profiles: &'a Profiles, profile: &str) -> Option<&'a str> {
-    let ignored = || profiles.remarks().filter(|remark| remark.about == About::Ignored);
+fn ignored(profiles: &Profiles, profile: &str) -> Option<String> {
+    let remarks = profiles.remarks();
+    let ignored = || remarks.iter().filter(|remark| remark.about == About::Ignored);
     ignored()
         .find(|remark| remark.name == profile)
         .or_else(|| ignored().find(|remark| remark.name.eq_ignore_ascii_case(profile)))
-        .map(|remark| remark.text.as_str())
+        .map(|remark| remark.text.clone())
 }
 
 /// The hint for a name that has a comment behind it: a name may hold blanks, so nothing is cut off.

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::ini::{self, Fault};
 use super::sections::{Kind, Remark, Sections, plain, value};
 use crate::env::Env;
@@ -52,6 +54,8 @@ pub struct Profiles {
     files: Files,
     config: Sections,
     credentials: Sections,
+    /// Both as they are, for remarks on their lines.
+    texts: [Zeroizing<String>; 2],
 }
 
 impl fmt::Debug for Profiles {
@@ -68,11 +72,11 @@ impl fmt::Debug for Profiles {
 pub fn read(files: &Files) -> Result<Profiles> {
     let config = load(files.config.as_deref())?;
     let credentials = load(files.credentials.as_deref())?;
-    Ok(Profiles::parse(files, &config, &credentials))
+    Ok(Profiles::of(files, [config, credentials]))
 }
 
 /// The text of one file, without a byte order mark.
-fn load(path: Option<&Path>) -> Result<zeroize::Zeroizing<String>> {
+fn load(path: Option<&Path>) -> Result<Zeroizing<String>> {
     let Some(path) = path else { return Ok(Default::default()) };
     let shown = path.display();
     let mut bytes = match file::read_regular(path, FILE_LIMIT) {
@@ -95,7 +99,7 @@ fn load(path: Option<&Path>) -> Result<zeroize::Zeroizing<String>> {
         Ok(text) => Ok(text.into()),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
-            let bytes = zeroize::Zeroizing::new(error.into_bytes());
+            let bytes = Zeroizing::new(error.into_bytes());
             let line = 1 + bytes.iter().take(valid).filter(|b| **b == b'\n').count();
             Err(Error::other(format!("cannot read {shown}: line {line} is not UTF-8")))
         }
@@ -110,6 +114,11 @@ impl Profiles {
     /// Parses the contents of both files, without a byte order mark; `files` only names them in what is
     /// said.
     pub fn parse(files: &Files, config: &str, credentials: &str) -> Self {
+        Self::of(files, [config, credentials].map(|text| Zeroizing::new(text.to_owned())))
+    }
+
+    fn of(files: &Files, texts: [Zeroizing<String>; 2]) -> Self {
+        let [config, credentials] = &texts;
         Self {
             files: files.clone(),
             config: Sections::parse(Kind::Config, files.config.as_deref(), config),
@@ -118,6 +127,7 @@ impl Profiles {
                 files.credentials.as_deref(),
                 credentials,
             ),
+            texts,
         }
     }
 
@@ -234,9 +244,14 @@ impl Profiles {
         Ok(found.and_then(|(_, raw)| set(key, raw)))
     }
 
-    /// What is worth a remark in the files: the config file's first.
-    pub fn remarks(&self) -> impl Iterator<Item = &Remark> {
-        self.config.remarks.iter().chain(&self.credentials.remarks)
+    /// What is worth a remark in the files: the config file's first. Few ask, and to describe each line of a
+    /// long file takes time, so it is done when they do.
+    pub fn remarks(&self) -> Vec<Remark> {
+        let ([config, credentials], files) = (&self.texts, &self.files);
+        let mut all = self.config.remarks(Kind::Config, files.config.as_deref(), config);
+        let path = files.credentials.as_deref();
+        all.extend(self.credentials.remarks(Kind::Credentials, path, credentials));
+        all
     }
 
     /// Where the profiles come from.

@@ -8,6 +8,7 @@
 //! Where the AWS CLI refuses a file or passes over a section that is read here, a [`Remark`] says so:
 //! a header or a key that is repeated (they merge, the last counts), and a name with blanks at its ends.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
@@ -69,7 +70,6 @@ pub(super) struct Sections {
     lender: Section,
     /// Profiles that stand under two spellings, with the sentence that says so.
     doubled: BTreeMap<String, String>,
-    pub remarks: Vec<Remark>,
 }
 
 /// The name of a section.
@@ -145,12 +145,20 @@ fn slip(header: &str) -> Option<String> {
 impl Sections {
     /// Reads a text, which has no byte order mark. `path` only names the file in remarks.
     pub fn parse(kind: Kind, path: Option<&Path>, text: &str) -> Self {
-        let document = ini::parse(text);
         let mut sections = Self::default();
-        let path = path.map_or("the file".into(), Path::to_string_lossy);
-        sections.remark_on(kind, &path, &document);
-        sections.collect(kind, &path, document);
+        sections.collect(kind, &shown_path(path), ini::parse(text));
         sections
+    }
+
+    /// What is worth a remark in the text that was read, in the order of the lines.
+    pub fn remarks(&self, kind: Kind, path: Option<&Path>, text: &str) -> Vec<Remark> {
+        let mut remarks = remarks(kind, &shown_path(path), &ini::parse(text));
+        remarks.extend(self.doubled.iter().map(|(profile, text)| Remark {
+            about: About::Ignored,
+            name: profile.clone(),
+            text: text.clone(),
+        }));
+        remarks
     }
 
     /// The names of the profiles, in no order.
@@ -300,66 +308,64 @@ impl Sections {
             }
             headers.insert(name, header);
         }
-        for (profile, text) in &self.doubled {
-            let (about, name) = (About::Ignored, profile.clone());
-            self.remarks.push(Remark { about, name, text: text.clone() });
-        }
     }
+}
 
-    /// Collects the remarks, in the order of their lines.
-    fn remark_on(&mut self, kind: Kind, path: &str, document: &Document) {
-        for fault in &document.outside {
-            let text = format!(
-                "{path} line {}: stands before the first section, where the AWS CLI refuses the file",
-                fault.line
-            );
-            self.remarks.push(Remark { about: About::Ignored, name: String::new(), text });
+/// The remarks on the lines of a file, in their order.
+fn remarks(kind: Kind, path: &str, document: &Document) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    for fault in &document.outside {
+        let text = format!(
+            "{path} line {}: stands before the first section, where the AWS CLI refuses the file",
+            fault.line
+        );
+        remarks.push(Remark { about: About::Ignored, name: String::new(), text });
+    }
+    let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for section in &document.sections {
+        let (name, known) = Name::of(kind, &section.header);
+        let header = plain(&section.header);
+        let mut remark = |about, line: usize, what: String| {
+            let name = shown(&name, &header);
+            remarks.push(Remark { about, name, text: format!("{path} line {line}: {what}") });
+        };
+        if let Some(why) = why_ignored(kind, &name) {
+            remark(About::Ignored, section.line, format!("[{header}] {why}"));
+        } else if !known {
+            let what = "has a blank at an end, for which the AWS CLI ignores it";
+            remark(About::AwsCli, section.line, format!("[{header}] {what}"));
         }
-        let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
-        for section in &document.sections {
-            let (name, known) = Name::of(kind, &section.header);
-            let header = plain(&section.header);
-            let mut remark = |about, line: usize, what: String| {
-                let name = shown(&name, &header);
-                self.remarks.push(Remark {
-                    about,
-                    name,
-                    text: format!("{path} line {line}: {what}"),
-                });
-            };
-            if let Some(why) = why_ignored(kind, &name) {
-                remark(About::Ignored, section.line, format!("[{header}] {why}"));
-            } else if !known {
-                let what = "has a blank at an end, for which the AWS CLI ignores it";
-                remark(About::AwsCli, section.line, format!("[{header}] {what}"));
-            }
-            if seen.contains_key(section.header.as_str()) && name != Name::Lender {
+        if seen.contains_key(section.header.as_str()) && name != Name::Lender {
+            let what = "stands twice, for which the AWS CLI refuses the file";
+            remark(About::AwsCli, section.line, format!("[{header}] {what}"));
+        }
+        let keys = seen.entry(&section.header).or_default();
+        for entry in &section.entries {
+            let key = plain(&entry.key);
+            if !keys.insert(&entry.key) {
                 let what = "stands twice, for which the AWS CLI refuses the file";
-                remark(About::AwsCli, section.line, format!("[{header}] {what}"));
+                remark(About::AwsCli, entry.line, format!("{key} {what}"));
             }
-            let keys = seen.entry(&section.header).or_default();
-            for entry in &section.entries {
-                let key = plain(&entry.key);
-                if !keys.insert(&entry.key) {
-                    let what = "stands twice, for which the AWS CLI refuses the file";
-                    remark(About::AwsCli, entry.line, format!("{key} {what}"));
-                }
-                if let Some(Err(_)) = ini::nested(&entry.value) {
-                    let what = "is not understood below it, and the AWS CLI refuses the file";
-                    remark(About::AwsCli, entry.line, format!("{key}: a line {what}"));
-                }
-                if !matches!(name, Name::Other(_)) && value(&entry.key, &entry.value) != entry.value
-                {
-                    let what = "the AWS CLI takes the comment for a part of it";
-                    remark(About::Comment, entry.line, format!("behind {key}, {what}"));
-                }
+            if let Some(Err(_)) = ini::nested(&entry.value) {
+                let what = "is not understood below it, and the AWS CLI refuses the file";
+                remark(About::AwsCli, entry.line, format!("{key}: a line {what}"));
             }
-            for fault in &section.faults {
-                let what = "is not understood, and the AWS CLI refuses the file";
-                remark(About::AwsCli, fault.line, what.to_owned());
+            if !matches!(name, Name::Other(_)) && value(&entry.key, &entry.value) != entry.value {
+                let what = "the AWS CLI takes the comment for a part of it";
+                remark(About::Comment, entry.line, format!("behind {key}, {what}"));
             }
+        }
+        for fault in &section.faults {
+            let what = "is not understood, and the AWS CLI refuses the file";
+            remark(About::AwsCli, fault.line, what.to_owned());
         }
     }
+    remarks
+}
+
+/// A file's name in what is said.
+fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
+    path.map_or("the file".into(), Path::to_string_lossy)
 }
 
 /// Why a section does not count, or is not what it looks like.

@@ -137,8 +137,8 @@ fn a_line_that_is_not_understood_spoils_its_own_profile_and_its_secrets_are_not_
         );
         planned("b").unwrap();
         // The AWS CLI refuses all of them.
-        assert!(profiles.remarks().any(|remark| remark.about == About::AwsCli), "{config}");
-        assert!(profiles.remarks().all(|remark| !remark.text.contains("wJalr")));
+        assert!(profiles.remarks().iter().any(|remark| remark.about == About::AwsCli), "{config}");
+        assert!(profiles.remarks().iter().all(|remark| !remark.text.contains("wJalr")));
     }
 }
 
@@ -195,8 +195,8 @@ fn a_line_before_the_first_section_spoils_none() {
 }
 
 /// The remarks of one kind.
-fn said(profiles: &Profiles, about: About) -> Vec<&str> {
-    profiles.remarks().filter(|it| it.about == about).map(|it| it.text.as_str()).collect()
+fn said(profiles: &Profiles, about: About) -> Vec<String> {
+    profiles.remarks().into_iter().filter(|it| it.about == about).map(|it| it.text).collect()
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn what_the_aws_cli_reads_is_read() {
     assert_eq!(profiles.get("a", "region"), Some("x-1"));
     assert_eq!(profiles.get("a", "output"), Some("json"));
     assert_eq!(profiles.get("b", "region"), Some("x-2"));
-    assert_eq!(profiles.remarks().count(), 0);
+    assert_eq!(profiles.remarks().len(), 0);
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn sections_that_do_not_count_are_reported() {
         profiles.names(),
         ["a", "blank", "default", "my profile", "ok", "profile c", "sso-session t"]
     );
-    assert_eq!(parsed("[profile a]\n[default]\n", "[a]\n[default]\n").remarks().count(), 0);
+    assert_eq!(parsed("[profile a]\n[default]\n", "[a]\n[default]\n").remarks().len(), 0);
 }
 
 #[test]
