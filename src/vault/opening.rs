@@ -71,9 +71,7 @@ pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Met
             Error::refused(format!("{shown} is not a regular file, so not a vault"))
         }
         ReadError::TooLarge => Error::refused(format!("{shown} is over 2 MiB, so not a vault")),
-        ReadError::Io(error) => {
-            Error::other(format!("cannot read the vault {shown}: {}", os_text(&error)))
-        }
+        ReadError::Io(error) => no_vault(named, &error),
     })
 }
 
@@ -83,10 +81,10 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::NotFound {
         Error::not_found(format!("no vault at {shown}"))
             .hint("make one with vault init, or name it by --vault or AWS_VAULT_FILE")
-    } else if error.raw_os_error() == Some(libc::ELOOP) {
-        Error::refused(format!("cannot read the vault {shown}: {}", os_text(error)))
     } else {
-        Error::other(format!("cannot read the vault {shown}: {}", os_text(error)))
+        let is_loop = error.raw_os_error() == Some(libc::ELOOP);
+        let class = if is_loop { Class::Refused } else { Class::Other };
+        Error::new(class, format!("cannot read the vault {shown}: {}", os_text(error)))
     }
 }
 
