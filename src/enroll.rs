@@ -15,8 +15,6 @@
 
 mod answers;
 
-use std::time::{Duration, Instant};
-
 use answers::{denied, name_is_taken, user_of};
 
 use crate::aws::{NewDevice, ServiceError};
@@ -280,9 +278,9 @@ impl Enroll<'_, '_> {
             true => &PROOF_PAUSES,
             false => &ONE_PROOF_PAUSE,
         };
-        let device = serial.to_owned();
-        let ends = Instant::now() + Duration::from_secs(pauses.iter().sum());
-        let _waiting = waiting(move || format!("STS to know the device {device}"), Some(ends));
+        let device = serial.rsplit('/').next().unwrap_or_default().to_owned();
+        let what = move || format!("STS to know the device {device}");
+        let _waiting = waiting(what, Some(self.change.deadline));
         for pause in pauses {
             if !self.change.pause(Some(*pause)) {
                 break;

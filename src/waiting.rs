@@ -34,7 +34,7 @@ const DEBUG: u8 = 2;
 static SHOWN: AtomicU8 = AtomicU8::new(0);
 static LINE: Mutex<Line> =
     Mutex::new(Line { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: false });
-/// A wait has begun or ended, or the line may be drawn again.
+/// A wait has begun, or the line may be drawn again.
 static CHANGED: Condvar = Condvar::new();
 
 /// What is awaited, to be read after "waiting for".
@@ -64,11 +64,12 @@ struct Wait {
 }
 
 impl Wait {
-    /// What is shown of it: for how long, until when, and what for.
+    /// What is shown of it: for how long, until when, and what for. An end that has passed was an estimate.
     fn text(&self, now: Instant) -> String {
         let seconds = |to: Instant| to.saturating_duration_since(self.since).as_secs_f64().round();
         let past = now.saturating_duration_since(self.since).as_secs();
-        let of = self.until.map_or_else(String::new, |until| format!(" of {} s", seconds(until)));
+        let until = self.until.filter(|until| now <= *until);
+        let of = until.map_or_else(String::new, |until| format!(" of {} s", seconds(until)));
         let unit = if of.is_empty() { " s" } else { "" };
         format!("waiting {past}{unit}{of} for {}", one_line(&(self.what)()))
     }
@@ -124,8 +125,10 @@ impl Drop for Waiting {
         let Some(number) = self.0 else { return };
         let mut line = line();
         line.waits.retain(|wait| wait.number != number);
-        line.clear();
-        CHANGED.notify_all();
+        // The line of an outer wait stays.
+        if line.due(Instant::now()).is_none() {
+            line.clear();
+        }
     }
 }
 
@@ -175,9 +178,8 @@ impl Line {
                 write(&format!("vault: debug: {}\n", wait.text(now)));
             }
         }
-        let due = |wait: &&Wait| wait.on_terminal && now >= wait.since + AFTER;
         let stderr = std::io::stderr();
-        if let Some(wait) = self.waits.iter().find(due)
+        if let Some(wait) = self.due(now)
             && self.aside == 0
             && os::in_foreground(stderr.as_fd())
         {
@@ -186,6 +188,11 @@ impl Line {
             write(&format!("\r{}\x1b[K", cut(&text, usize::from(columns).saturating_sub(1))));
             self.drawn = true;
         }
+    }
+
+    /// The outermost wait that has lasted long enough to be shown on the terminal.
+    fn due(&self, now: Instant) -> Option<&Wait> {
+        self.waits.iter().find(|wait| wait.on_terminal && now >= wait.since + AFTER)
     }
 
     fn clear(&mut self) {
@@ -242,6 +249,7 @@ mod tests {
             lock.text(after(2999)),
             "waiting 2 of 45 s for process 7, which writes the vault"
         );
+        assert!(lock.text(after(45_001)).starts_with("waiting 45 s for process 7"));
         assert_eq!(wait("a touch", since, None).text(after(61_000)), "waiting 61 s for a touch");
         assert_eq!(
             wait("a\x1b[2Jb\nc", since, None).text(since),

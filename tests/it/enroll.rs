@@ -15,11 +15,11 @@ const SERIAL: &str = "arn:aws:iam::123456789012:mfa/robot";
 const FOREVER: Duration = Duration::from_secs(3600);
 
 /// An account with one user, who has a key and no device.
-fn world() -> World {
+pub fn world() -> World {
     World::empty().user(User::new("robot").key(ACCESS_KEY_ID, SECRET_ACCESS_KEY))
 }
 
-fn place(standin: &StandIn) -> Test {
+pub fn place(standin: &StandIn) -> Test {
     let test = Test::new().config("[profile ci]\noutput = json\n").vault_with("ci");
     test.standin(standin).env("AWS_ENDPOINT_URL_IAM", standin.endpoint())
 }

@@ -63,7 +63,7 @@ StartDeviceAuthorization by client 1: ok
 CreateToken by device code 1: ok
 ";
 
-fn scene() -> (StandIn, Test) {
+pub fn scene() -> (StandIn, Test) {
     let standin = StandIn::start(World::demo().role(Role::new("deploy")));
     let test = Test::new().vault_with("key").config(CONFIG).standin(&standin);
     let test = test

@@ -1,12 +1,13 @@
 //! What is waited for is shown on a terminal, after two seconds and until it is over; and nowhere else.
 
+use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
-use crate::rotate;
 use crate::support::builder::Test;
-use crate::support::standin::{Fault, StandIn};
+use crate::support::standin::{Fault, Person, StandIn};
 use crate::support::{MFA_SEED, MFA_SERIAL, scene};
 use crate::unlock::kinds::{plugin, with_plugin};
+use crate::{enroll, rotate, sso};
 
 const SOON: Duration = Duration::from_secs(40);
 /// STS answers after a wait that is shown once or twice.
@@ -23,6 +24,13 @@ fn slow() -> (StandIn, Test) {
 
 fn exec(test: &Test) -> Test {
     test.command(["exec", "role", "--", "echo", "started"])
+}
+
+/// Fails unless the line appears; what waits is left then.
+#[track_caller]
+fn shows(test: &Test, words: &[&str], line: &str) {
+    let mut pty = test.command(words).env("TERM", "xterm").pty();
+    pty.expect(line, SOON);
 }
 
 #[test]
@@ -97,13 +105,8 @@ fn whoever_holds_a_lock_is_named_on_a_line_no_wider_than_the_terminal() {
     assert_eq!(status, 0);
 }
 
-/// Each is left as soon as the line is there.
 #[test]
 fn a_plugin_an_mfa_code_and_a_new_key_are_waited_for_on_the_terminal() {
-    let shows = |test: &Test, words: &[&str], line: &str| {
-        let mut pty = test.command(words).env("TERM", "xterm").pty();
-        pty.expect(line, SOON);
-    };
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let (recipient, identity) = plugin();
@@ -132,6 +135,33 @@ fn a_plugin_an_mfa_code_and_a_new_key_are_waited_for_on_the_terminal() {
             standin.change(|world| world.spread = 100);
             let line = "vault: waiting 2 of 60 s for AWS to know the new key AKIA";
             shows(&rotate::place(&standin), &["rotate", "ci"], line);
+        });
+    });
+}
+
+#[test]
+fn a_login_the_metadata_service_and_a_new_device_are_waited_for_on_the_terminal() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let (standin, test) = sso::scene();
+            standin.change(|world| world.sso.person.extend([const { Person::Waits }; 60]));
+            let line = "vault: waiting 2 of 600 s for the request to be allowed in the browser";
+            shows(&test, &["sso", "login", "dev"], line);
+        });
+        scope.spawn(|| {
+            // Connections are taken by the kernel, and nobody answers.
+            let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+            let url = format!("http://{}/", silent.local_addr().expect("an address"));
+            let config = "[profile web]\ncredential_source = Ec2InstanceMetadata\n";
+            let test = Test::new().config(config).env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url);
+            let line = "vault: waiting 2 of 50 s for the instance metadata service at 127.0.0.1:";
+            shows(&test, &["exec", "web", "--", "true"], line);
+        });
+        scope.spawn(|| {
+            let standin = StandIn::start(enroll::world());
+            standin.change(|world| world.reach = 100);
+            let line = " s for STS to know the device robot";
+            shows(&enroll::place(&standin), &["mfa", "enroll", "ci"], line);
         });
     });
 }
