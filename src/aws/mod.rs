@@ -23,7 +23,7 @@ mod sso;
 mod sso_oidc;
 mod sts;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod unreachable;
 mod wire;
 

@@ -7,6 +7,7 @@
 //! | `connect` | how a vault reaches the store that it names |
 //! | `follow` | the vault as another host of the fleet has written it |
 //! | `run` | the steps of a plan: out of the cache, or made; `run/codes` sends codes of a seed |
+//! | `fleet` | the store that hosts share; `run/shared` makes a session for all of them |
 //! | `base` | what a plan starts from |
 //! | `code` | where MFA codes come from |
 //! | `program` | the programs that profiles name |
@@ -21,6 +22,7 @@ mod connect;
 mod console;
 mod credentials;
 mod device;
+mod fleet;
 mod follow;
 mod program;
 mod run;

@@ -1,10 +1,12 @@
 //! Running a plan: each session out of the cache, or made once for all; each MFA code sent once.
 
 mod codes;
+mod shared;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::{Duration, Instant};
 
+use self::shared::Claims;
 use super::base::Start;
 use super::code::Code;
 use super::session::{CredentialSession, Request};
@@ -15,7 +17,7 @@ use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::profile::{Base, Mfa, Plan, Step, Target};
 use crate::secret::Secret;
-use crate::session::{Cache, Length, NotMade, Obtained, SessionKind, Wanted};
+use crate::session::{Cache, Length, Minted, NotMade, Obtained, SessionKind, Wanted};
 
 /// A code that waited longer than this for a lock is not sent: AWS takes it for a step or two beyond its
 /// own of 30 s, and nobody knows how old it was when it was given.
@@ -152,7 +154,7 @@ impl<'a> Run<'a> {
             min_left: self.request.min_left,
         };
         self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
-            self.make(at, length, not_before).map_err(|failed| failed.into_not_made(self.plan))
+            self.make(at, length, &wanted).map_err(|failed| failed.into_not_made(self.plan))
         })
     }
 
@@ -161,28 +163,28 @@ impl<'a> Run<'a> {
         &self,
         at: usize,
         length: Option<Duration>,
-        not_before: Option<Timestamp>,
-    ) -> std::result::Result<Credentials, Failed> {
+        wanted: &Wanted<'_>,
+    ) -> std::result::Result<Minted, Failed> {
         let mut step = self.plan.steps[at].clone();
         if let (Step::Session { duration, .. }, Some(length)) = (&mut step, length) {
             *duration = length;
         }
         let Some(before) = at.checked_sub(1) else {
             return match self.base {
-                Start::Credentials(base) => self.call(&step, base),
-                Start::Token(token) => self.exchange(at, token),
-                Start::Login(_) => self.by_login(at),
+                Start::Credentials(base) => self.call_for_all(step, base, wanted),
+                Start::Token(token) => self.exchange(at, token).map(Minted::Here),
+                Start::Login(_) => self.by_login(at).map(Minted::Here),
             };
         };
         let by_code = self.plan.steps.get(before).and_then(Step::mfa).is_some();
         let newer = self.newer.get().filter(|_| by_code);
-        let from = self.session(before, not_before.max(newer))?;
-        match self.call(&step, &from.credentials) {
+        let from = self.session(before, wanted.not_before.max(newer))?;
+        match self.call_for_all(step.clone(), &from.credentials, wanted) {
             Err(error) if self.wants_a_newer_code(at, &error, from.made) => {
                 let after = from.made.plus(Duration::from_secs(1));
                 self.newer.set(Some(after));
                 let fresh = self.session(before, Some(after))?;
-                self.call(&step, &fresh.credentials)
+                self.call_for_all(step, &fresh.credentials, wanted)
             }
             done => done,
         }
@@ -246,21 +248,36 @@ impl<'a> Run<'a> {
     }
 
     /// Makes what a step gives, with its code if it wants one.
-    fn call(&self, step: &Step, from: &Credentials) -> std::result::Result<Credentials, Failed> {
+    fn call(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        claims: Claims<'_, '_>,
+    ) -> std::result::Result<Credentials, Failed> {
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
-        let (code, again) = match self.with.code(mfa, self.request.mfa_token)? {
-            Code::Seed(seed) => return self.send_with(step, from, mfa, &seed),
+        let (code, asked) = match self.with.code(mfa, self.request.mfa_token)? {
+            Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), claims),
             Code::Given(code) => (InHand { code, since: self.started }, false),
-            // A machine waits for what a person typed, and not for a second time.
-            Code::Asked => (
-                self.asked.take().ok_or(NotMade::Unasked)??,
-                mfa.process.is_some() || !self.with.prompt.is_timed(),
-            ),
+            Code::Asked => (self.asked.take().ok_or(NotMade::Unasked)??, true),
         };
-        match code.since.elapsed() > FRESH {
-            false => Ok(self.send(step, from, Some((&mfa.serial, &code.code)))?),
-            true if again => Err(NotMade::Unasked.into()),
-            true => Err(too_old().into()),
+        if code.since.elapsed() > FRESH {
+            return Err(self.is_too_old(mfa, asked));
+        }
+        if self.is_overtaken(claims)? {
+            if asked {
+                self.asked.replace(Some(Ok(code)));
+            }
+            return Err(Failed::Overtaken);
+        }
+        Ok(self.send(step, from, Some((&mfa.serial, &code.code)))?)
+    }
+
+    /// A code in hand is not sent any more. `asked`: it was not on the command line.
+    fn is_too_old(&self, mfa: &Mfa, asked: bool) -> Failed {
+        // A machine waits for what a person typed, and not for a second time.
+        match asked && (mfa.process.is_some() || !self.with.prompt.is_timed()) {
+            true => Failed::Unasked,
+            false => Failed::Ours(too_old()),
         }
     }
 
@@ -318,6 +335,8 @@ enum Failed {
     Ours(Error),
     /// Somebody has to be asked for a code first.
     Unasked,
+    /// Another host of the fleet makes the session by now.
+    Overtaken,
 }
 
 impl From<ServiceError> for Failed {
@@ -347,6 +366,7 @@ impl Failed {
             Self::Aws(error) => NotMade::Failed(without_mfa(error.into_error(), plan)),
             Self::Ours(error) => NotMade::Failed(error),
             Self::Unasked => NotMade::Unasked,
+            Self::Overtaken => NotMade::Failed(shared::another_host(Duration::ZERO)),
         }
     }
 }

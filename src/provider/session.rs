@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::fleet::Fleet;
 use crate::aws::{Oidc, Portal, Sts};
 use crate::clock::Clock;
 use crate::env::Env;
@@ -172,6 +173,8 @@ pub struct CredentialSession<'a> {
     pub(super) vault: VaultState<'a>,
     /// On the heap, since whatever moves leaves a copy on the stack, and there are keys in it.
     pub(super) cache: Box<Cache>,
+    /// The fleet that the open vault names.
+    pub(super) fleet: Option<Box<Fleet<'a>>>,
     pub(super) options: Options,
     pub(super) prompt: Prompt,
     pub(super) clock: Clock,
@@ -193,6 +196,12 @@ impl<'a> CredentialSession<'a> {
                     VaultState::Open(Box::new(Vault::open(access)?))
                 }
             };
+            let fleet = match (&vault, &parts.access) {
+                (VaultState::Open(vault), Ok(access)) => {
+                    Fleet::of(vault.payload(), &access.connect)
+                }
+                _ => None,
+            };
             let Parts { profiles, cache_dir, env, options, prompt, clock, reporter, .. } = parts;
             let cache = match &vault {
                 VaultState::Open(vault) => {
@@ -202,7 +211,7 @@ impl<'a> CredentialSession<'a> {
                 _ => Cache::without_vault(cache_dir, clock, reporter),
             };
             let cache = Box::new(cache);
-            Ok(Self { profiles, env, vault, cache, options, prompt, clock, reporter })
+            Ok(Self { profiles, env, vault, cache, fleet, options, prompt, clock, reporter })
         })
     }
 
@@ -298,6 +307,7 @@ impl<'a> CredentialSession<'a> {
         if let VaultState::Open(vault) = &mut self.vault {
             vault.keep_only(&keys, &devices);
         }
+        self.fleet = self.fleet.filter(|_| !devices.is_empty());
         self.env.forget_unlock(!self.opened_by_sops());
         self
     }
@@ -343,6 +353,14 @@ impl<'a> CredentialSession<'a> {
             VaultState::Open(vault) => Ok(vault),
             state => Err(state.why_not_open()),
         }
+    }
+
+    /// The highest generation of the vault that a session of the fleet named, if that is higher than this
+    /// vault's: another host has changed the vault.
+    pub fn newer_generation(&self) -> Option<u64> {
+        let seen = self.fleet.as_ref()?.seen_generation();
+        let own = self.vault().ok()?.payload().generation();
+        (seen > own).then_some(seen)
     }
 
     /// Sessions, and the codes that were used.

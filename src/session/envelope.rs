@@ -49,6 +49,23 @@ impl std::fmt::Debug for Keys {
 
 impl Keys {
     pub(super) fn new(vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
+        Self::derive(
+            vault_id,
+            cache_key,
+            ["vault-cache-names-v1", "vault-cache-contents-v1", "vault-cache-ledger-v1"],
+        )
+    }
+
+    /// The keys for what one vault's hosts share in a store.
+    pub(super) fn of_fleet(vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
+        Self::derive(
+            vault_id,
+            cache_key,
+            ["vault-fleet-names-v1", "vault-fleet-contents-v1", "vault-fleet-ledger-v1"],
+        )
+    }
+
+    fn derive(vault_id: &[u8; 16], cache_key: &[u8; 32], labels: [&str; 3]) -> Self {
         let source = Hkdf::<Sha256>::new(None, cache_key);
         let derive = |label: &str| {
             let mut key = Zeroizing::new([0; 32]);
@@ -57,12 +74,8 @@ impl Keys {
                 .expect("32 bytes are within HKDF-SHA256's limit");
             key
         };
-        Self {
-            names: derive("vault-cache-names-v1"),
-            contents: derive("vault-cache-contents-v1"),
-            ledger: derive("vault-cache-ledger-v1"),
-            vault_id: *vault_id,
-        }
+        let [names, contents, ledger] = labels.map(derive);
+        Self { names, contents, ledger, vault_id: *vault_id }
     }
 
     /// The file name for these parts: 64 hexadecimal digits.

@@ -3,7 +3,12 @@
 //! | file | what |
 //! | --- | --- |
 //! | `lead` | which host makes a session, and with which code: events and actions only |
+//! | `object` | what is in the store, and how it is sealed |
+//! | `part` | one host's part: the actions as requests to the store, the answers as events |
 
 mod lead;
+mod object;
+mod part;
 
-pub use lead::{Action, Event, Lead, Nonce, Seen, Why, Written};
+pub use object::{Book, FleetKeys};
+pub use part::{Alone, Names, Pace, Part, Step, Turn};

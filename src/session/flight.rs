@@ -80,6 +80,15 @@ impl From<Record> for Obtained {
     }
 }
 
+/// A session that is new to this host.
+#[derive(Debug)]
+pub enum Minted {
+    /// AWS has just given it, for the duration that was requested.
+    Here(Credentials),
+    /// It is one that a fleet shares.
+    Shared(Box<Record>),
+}
+
 /// Why a session was not made.
 #[derive(Debug)]
 pub enum NotMade {
@@ -135,7 +144,7 @@ impl Cache {
         &self,
         wanted: &Wanted<'_>,
         deadline: Instant,
-        mint: &mut dyn FnMut(Option<Duration>) -> Result<Credentials, NotMade>,
+        mint: &mut dyn FnMut(Option<Duration>) -> Result<Minted, NotMade>,
     ) -> Result<Obtained, NotMade> {
         let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
         let found = self.find(wanted, &name);
@@ -264,17 +273,24 @@ impl Cache {
         &self,
         wanted: &Wanted<'_>,
         name: &str,
-        credentials: Credentials,
+        minted: Minted,
         length: Option<Duration>,
         locked: bool,
     ) -> Obtained {
-        let made = self.clock.now();
-        let Some(ends) = credentials.expiration.filter(|_| locked) else {
-            return Obtained { credentials, made };
+        let record = match minted {
+            Minted::Here(credentials) => {
+                let made = self.clock.now();
+                let Some(ends) = credentials.expiration else {
+                    return Obtained { credentials, made };
+                };
+                let profile = wanted.profile.to_owned();
+                Record { profile, credentials, made, ends, failed: None, length }
+            }
+            Minted::Shared(record) => Record { profile: wanted.profile.to_owned(), ..*record },
         };
-        let profile = wanted.profile.to_owned();
-        let record = Record { profile, credentials, made, ends, failed: None, length };
-        self.store(wanted.kind, name, &record);
+        if locked {
+            self.store(wanted.kind, name, &record);
+        }
         record.into()
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::cache::Cache;
 use super::envelope::LEDGER;
+use super::fleet::Book;
 use super::totp_claims::{Claimed, Selection, Times, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
@@ -34,6 +35,13 @@ pub struct Claim {
     /// False without a ledger: another process may send the same code, so few should be sent.
     pub recorded: bool,
     claimed: Claimed,
+}
+
+impl Claim {
+    /// Removes it from the claims that a fleet's hosts share.
+    pub fn remove_from(&self, book: &mut Book) {
+        book.claims.remove_shared(self.claimed);
+    }
 }
 
 /// One device's ledger.
@@ -63,16 +71,23 @@ impl Ledger<'_> {
     /// used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim cannot be
     /// recorded. Busy (8) if the ledger stays locked.
     pub fn claim(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        self.claim_by(period, now, deadline, Selection::Nearest)
+        self.claim_by(period, now, deadline, Selection::Nearest, None)
     }
 
     /// Claims a random free step that AWS accepts now, otherwise the next future one: hosts without a shared
-    /// ledger would all begin with the nearest.
+    /// ledger would all begin with the nearest. The claims in `book`, those of a fleet's hosts, count too, and
+    /// this one is added to it.
     ///
     /// # Errors
     /// As [`Ledger::claim`]; class 1 without random numbers.
-    pub fn claim_random(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        self.claim_by(period, now, deadline, Selection::Random(random()?))
+    pub fn claim_random(
+        &self,
+        period: u64,
+        now: Timestamp,
+        deadline: Instant,
+        book: Option<&mut Book>,
+    ) -> Result<Claim> {
+        self.claim_by(period, now, deadline, Selection::Random(random()?), book)
     }
 
     /// Claims a step after AWS refused a code, which happens if hosts without a shared ledger send the same
@@ -87,15 +102,12 @@ impl Ledger<'_> {
         now: Timestamp,
         deadline: Instant,
         last: bool,
+        book: Option<&mut Book>,
     ) -> Result<Claim> {
         let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
         let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-        self.claim_by(
-            period,
-            now,
-            deadline,
-            Selection::AfterRefusal { last, reach, random: random()? },
-        )
+        let selection = Selection::AfterRefusal { last, reach, random: random()? };
+        self.claim_by(period, now, deadline, selection, book)
     }
 
     /// How many codes may still be sent in the present three minutes, and when the next one. Read without
@@ -176,6 +188,7 @@ impl Ledger<'_> {
         now: Timestamp,
         deadline: Instant,
         selection: Selection,
+        book: Option<&mut Book>,
     ) -> Result<Claim> {
         let period = i64::try_from(period).unwrap_or(i64::MAX);
         let offset = now.seconds_since(self.cache.clock.now());
@@ -187,6 +200,9 @@ impl Ledger<'_> {
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
         let own = own.entry(self.name.clone()).or_default();
         claims.add(own);
+        if let Some(book) = &book {
+            claims.add_shared(&book.claims, book.date, period, now);
+        }
 
         let claimed = claims.next(period, now, selection);
         let wait = u64::try_from(claimed.at.saturating_sub(now.corrected.max(0))).unwrap_or(0);
@@ -199,6 +215,9 @@ impl Ledger<'_> {
         self.save(lock.as_ref(), &claims)?;
         own.insert(claimed);
         own.keep_latest(OWN_CLAIMS);
+        if let Some(book) = book {
+            book.claims.share(claimed, book.date, now);
+        }
         Ok(Claim { step: claimed.step.unsigned_abs(), wait, recorded: lock.is_some(), claimed })
     }
 

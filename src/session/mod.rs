@@ -28,11 +28,10 @@ mod testing;
 mod totp_claims;
 
 pub use cache::{Cache, Listed, clear_all, locks_held};
-pub use fleet::{Action, Event, Lead, Nonce, Seen, Why, Written};
-pub use flight::{Length, NotMade, Obtained, Wanted};
+pub use fleet::{Alone, Book, FleetKeys, Names, Pace, Part, Step, Turn};
+pub use flight::{Length, Minted, NotMade, Obtained, Wanted};
 pub use ledger::{Claim, Ledger};
 pub use login::{Login, LoginLock, LoginPlace, LoginState};
-pub use record::Standing;
 
 /// The AWS call that made a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

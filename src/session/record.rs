@@ -21,7 +21,7 @@ const RETRY_AFTER: i64 = 60;
 
 /// A cached session.
 #[derive(Debug)]
-pub(super) struct Record {
+pub struct Record {
     /// The profile that it was first made for.
     pub profile: String,
     /// Temporary credentials, with their `expiration`.

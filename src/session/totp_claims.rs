@@ -34,6 +34,9 @@ const TOLERANCE: i64 = 2;
 /// 9999-12-31T23:59:59Z, the latest time that the program handles.
 const LATEST: i64 = 253_402_300_799;
 
+/// In place of another host's monotonic clock. No host counts by it: see [`TotpClaims::counted`].
+const NO_BOOT: Steady = Steady { boot: i64::MIN, seconds: 0 };
+
 /// A step that one process has claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claimed {
@@ -175,6 +178,18 @@ impl TotpClaims {
         self.claims.retain(|other| *other != claimed);
     }
 
+    /// Adds a code that somebody gave, whose step nobody knows; no other has its negative number.
+    pub(super) fn share_given(&mut self, at: i64, date: i64) {
+        let lowest = self.claims.iter().map(|claimed| claimed.step).min().unwrap_or_default();
+        let step = lowest.min(0).saturating_sub(1);
+        self.insert(Claimed { step, at, local: date, steady: NO_BOOT });
+    }
+
+    /// The same for a claim that was added by [`TotpClaims::share`].
+    pub(super) fn remove_shared(&mut self, claimed: Claimed) {
+        self.claims.retain(|other| (other.step, other.at) != (claimed.step, claimed.at));
+    }
+
     /// Adds the claims that only `other` has.
     pub(super) fn add(&mut self, other: &TotpClaims) {
         for claimed in &other.claims {
@@ -182,6 +197,31 @@ impl TotpClaims {
                 self.insert(*claimed);
             }
         }
+    }
+
+    /// Adds the claims of other hosts. Their `local` is the store's time, which is `date` now; their age by it
+    /// is their age here. What is known already, as this host's own, is not added again; nor are those that
+    /// are too old to matter, since they would displace others.
+    pub(super) fn add_shared(&mut self, shared: &TotpClaims, date: i64, period: i64, now: Times) {
+        let (period, now) = (period.clamp(1, 86_400), now.clamped());
+        let present = now.corrected.div_euclid(period);
+        let reach = WINDOW.unsigned_abs() / period.unsigned_abs() + 2 * TOLERANCE.unsigned_abs();
+        for claimed in &shared.claims {
+            let ago = date.saturating_sub(claimed.local);
+            // By the step, too: the store's time may be wrong, and no code is sent twice over that.
+            let matters = (-MAX_WAIT..=WINDOW + DELAY).contains(&ago)
+                || claimed.step.saturating_sub(present).unsigned_abs() <= reach;
+            let is_known = |known: &Claimed| (known.step, known.at) == (claimed.step, claimed.at);
+            if matters && !self.claims.iter().any(is_known) {
+                self.insert(Claimed { local: now.local.saturating_sub(ago), ..*claimed });
+            }
+        }
+    }
+
+    /// Adds a claim for other hosts: by the store's time, and without a clock that only this host knows.
+    pub(super) fn share(&mut self, claimed: Claimed, date: i64, now: Times) {
+        let local = date.saturating_add(claimed.at.saturating_sub(now.corrected));
+        self.insert(Claimed { local, steady: NO_BOOT, ..claimed });
     }
 
     /// Drops all but the latest claims.

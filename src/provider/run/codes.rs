@@ -1,15 +1,17 @@
 //! Codes of a seed: which is sent when, and how often.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::shared::Claims;
 use super::{Failed, Run};
 use crate::aws::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::profile::{Mfa, Step};
 use crate::random;
-use crate::session::{Claim, Ledger};
+use crate::session::{Book, Claim, Ledger, Step as Noted};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -21,14 +23,14 @@ impl Run<'_> {
     /// Sends codes of a seed until one is taken. Each is claimed before it is sent, so no other process
     /// sends it; what became of a code that got no answer is unknown, so it is spent.
     ///
-    /// Where there is no place for a ledger one code is sent, since other processes send theirs; and one
-    /// more only if the refusal shows that the clock was to blame.
+    /// Where there is no place for a ledger, or the fleet's store is away, one code is sent, since others
+    /// send theirs; and one more only if the refusal shows that the clock was to blame.
     pub(super) fn send_with(
         &self,
         step: &Step,
         from: &Credentials,
-        mfa: &Mfa,
-        seed: &Seed,
+        (mfa, seed): (&Mfa, &Seed),
+        mut claims: Claims<'_, '_>,
     ) -> std::result::Result<Credentials, Failed> {
         let ledger = self.cache.ledger(&mfa.serial);
         let mut sent = 0;
@@ -36,7 +38,8 @@ impl Run<'_> {
         loop {
             let offset = self.sts()?.clock_offset().unwrap_or(0);
             let last = sent + 1 == CODES;
-            let claim = self.claim(&ledger, seed.period(), offset, refused.then_some(last))?;
+            let claim =
+                self.claim(&ledger, seed.period(), offset, refused.then_some(last), &mut claims)?;
             let deadline = self.deadline.get();
             let code = self.with.code_of(&claim, seed);
             sent += 1;
@@ -54,13 +57,16 @@ impl Run<'_> {
                 | ServiceError::Unreachable { lost: true, .. } => false,
                 ServiceError::Unreachable { lost: false, .. } => {
                     ledger.give_back(&claim, deadline);
+                    if let Claims::Fleet(part, _) = &mut claims {
+                        part.unsent(|book| claim.remove_from(book));
+                    }
                     return Err(failure.into());
                 }
                 _ => return Err(failure.into()),
             };
             if !claim.recorded && (sent > 1 || !clock_was_off(&failure, offset, seed.period())) {
                 return Err(match failure {
-                    ServiceError::MfaInvalid { .. } => Failed::Ours(refused_unrecorded()),
+                    ServiceError::MfaInvalid { .. } => Failed::Ours(refused_unrecorded(&claims)),
                     failure => failure.into(),
                 });
             }
@@ -75,24 +81,53 @@ impl Run<'_> {
             let what = || "another try with an MFA code".to_owned();
             let _waiting = waiting(what, Some(Instant::now() + pause));
             std::thread::sleep(pause);
+            if let Claims::Fleet(part, _) = &mut claims {
+                part.refused();
+            }
         }
     }
 
-    /// Claims a step. `refused`: the code of the one before was, and whether this one is the last.
+    /// Claims a step, in the fleet if this host leads there. `refused`: the code of the one before was, and
+    /// whether this one is the last.
     fn claim(
         &self,
         ledger: &Ledger<'_>,
         period: u64,
         offset: i64,
         refused: Option<bool>,
-    ) -> Result<Claim> {
-        let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
+        claims: &mut Claims<'_, '_>,
+    ) -> std::result::Result<Claim, Failed> {
         let deadline = self.deadline.get();
-        match refused {
-            Some(last) => ledger.claim_after_refusal(period, now, deadline, last),
-            // Hosts that share no ledger would all begin with the present step.
-            None => ledger.claim_random(period, now, deadline),
+        let claim = |book: Option<&mut Book>| {
+            let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
+            match refused {
+                Some(last) => ledger.claim_after_refusal(period, now, deadline, last, book),
+                // Hosts that share no ledger would all begin with the present step.
+                None => ledger.claim_random(period, now, deadline, book),
+            }
+        };
+        if let Claims::Fleet(part, fleet) = claims {
+            let due = Cell::new(Instant::now());
+            let take = |book: &mut Book| {
+                let claim = claim(Some(book))?;
+                due.set(Instant::now() + claim.wait);
+                Ok((claim, claim.wait))
+            };
+            match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
+                Noted::Send(mut claim) => {
+                    claim.wait = due.get().saturating_duration_since(Instant::now());
+                    claim.recorded = true;
+                    return Ok(claim);
+                }
+                Noted::Overtaken => return Err(Failed::Overtaken),
+                Noted::Alone(alone) => fleet.go_alone(alone, self.with.reporter)?,
+            }
+            *claims = Claims::Alone;
         }
+        let mut claim = claim(None)?;
+        // The other hosts do not know of it.
+        claim.recorded &= !matches!(claims, Claims::Alone);
+        Ok(claim)
     }
 }
 
@@ -104,10 +139,15 @@ fn clock_was_off(failure: &ServiceError, offset: i64, period: u64) -> bool {
 }
 
 /// Nobody on this host knows which codes the others have used.
-fn refused_unrecorded() -> Error {
-    Error::aws("AWS refused the MFA code of the device's seed").hint(
-        "another process may have used it: name a cache directory that all jobs share by --cache-dir",
-    )
+fn refused_unrecorded(claims: &Claims<'_, '_>) -> Error {
+    Error::aws("AWS refused the MFA code of the device's seed").hint(match claims {
+        Claims::Alone => {
+            "another host may have used it while the fleet's store was away: try again in three minutes"
+        }
+        _ => {
+            "another process may have used it: name a cache directory that all jobs share by --cache-dir"
+        }
+    })
 }
 
 /// The clock is known by now and the codes are ours alone on this host.
@@ -118,7 +158,7 @@ fn refused_again() -> Error {
 }
 
 /// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
-fn random_pause() -> Result<Duration> {
+fn random_pause() -> crate::error::Result<Duration> {
     let random = u16::from_le_bytes(*random::bytes()?);
     Ok(Duration::from_millis(1000 + u64::from(random) % 4000))
 }

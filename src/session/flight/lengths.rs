@@ -33,7 +33,7 @@ fn obtain(cache: &Cache, wanted: &Wanted<'_>, now: i64) -> (String, Option<u64>)
         let length = length.expect("a length").as_secs();
         asked = Some(length / 3600);
         let ends = now + i64::try_from(length).expect("hours");
-        Ok(session(&format!("{} h at {now}", length / 3600), ends))
+        Ok(Minted::Here(session(&format!("{} h at {now}", length / 3600), ends)))
     });
     let made = made.expect("a session").credentials.session_token.expect("a token");
     (made.expose().to_owned(), asked)
@@ -105,7 +105,7 @@ fn a_session_whose_length_nobody_wrote_down_serves_who_asks_for_none() {
     let old = Wanted { length: None, ..wanted(&key, 1, true) };
     let made = cache(&d.path, 0).obtain(&old, long(), &mut |length| {
         assert_eq!(length, None);
-        Ok(session("old", 8 * HOUR))
+        Ok(Minted::Here(session("old", 8 * HOUR)))
     });
     made.expect("a session");
     assert_eq!(obtain(&cache(&d.path, 1), &wanted(&key, 8, false), 1), ("old".to_owned(), None));

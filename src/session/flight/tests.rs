@@ -51,7 +51,8 @@ impl Cache {
         deadline: Instant,
         mint: &mut dyn FnMut() -> Result<Credentials>,
     ) -> Result<Obtained> {
-        let made = self.obtain(wanted, deadline, &mut |_| mint().map_err(NotMade::Failed));
+        let made = self
+            .obtain(wanted, deadline, &mut |_| mint().map(Minted::Here).map_err(NotMade::Failed));
         made.map_err(|not_made| match not_made {
             NotMade::Failed(error) => error,
             NotMade::Unasked => panic!("nobody is to be asked here"),

@@ -54,7 +54,8 @@ fn when_the_codes_are_used_up_it_says_when_to_come_again() {
         error.what,
         format!("codes used up for this device, {DEVICE}; try again at 12:00:35 UTC")
     );
-    let error = cache.ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), soon).unwrap_err();
+    let error =
+        cache.ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), soon, None).unwrap_err();
     assert!(error.what.ends_with("try again at 12:00:35 UTC"));
     assert_eq!(claim(&cache, 10).unwrap(), (3, 25), "a failed claim uses no step");
 }
@@ -63,14 +64,16 @@ fn when_the_codes_are_used_up_it_says_when_to_come_again() {
 fn random_claims_are_claims_too() {
     let d = Directory::new();
     let steps: BTreeSet<u64> = (0..5)
-        .map(|_| cache(&d.path, 10).ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), long()))
+        .map(|_| {
+            cache(&d.path, 10).ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), long(), None)
+        })
         .map(|claim| claim.unwrap().step)
         .collect();
     assert_eq!(steps.len(), 5);
     let claim = |left| {
         let deadline = Instant::now() + Duration::from_secs(left);
         let cache = cache(&d.path, 10);
-        cache.ledger(DEVICE).claim_after_refusal(30, Timestamp(NOON + 10), deadline, true)
+        cache.ledger(DEVICE).claim_after_refusal(30, Timestamp(NOON + 10), deadline, true, None)
     };
     assert!(claim(20).unwrap_err().what.ends_with("try again at 12:00:35 UTC"));
     assert_eq!(claim(50).unwrap().wait.as_secs(), 25);

@@ -1,0 +1,77 @@
+//! The fleet of the open vault: its store, reached at the first session that is to be made with a code, and
+//! what is said if the store is of no use.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::error::{Error, Result};
+use crate::reporter::Reporter;
+use crate::session::{Alone, FleetKeys};
+use crate::vault::{self, Connect, Payload, SharedStore};
+
+/// The fleet that the vault's hosts have joined.
+pub(super) struct Fleet<'a> {
+    settings: vault::Fleet,
+    connect: Connect<'a>,
+    keys: FleetKeys,
+    /// True once it was said that the store is away.
+    told: AtomicBool,
+    /// The highest generation of the vault that another host named.
+    generation: AtomicU64,
+}
+
+impl<'a> Fleet<'a> {
+    /// The fleet of this vault, if it has one. Nothing is asked of the store.
+    pub fn of(payload: &Payload, connect: &Connect<'a>) -> Option<Box<Self>> {
+        let settings = payload.fleet()?;
+        let (id, key) = payload.cache_seed();
+        Some(Box::new(Self {
+            settings,
+            connect: Connect::clone(connect),
+            keys: FleetKeys::new(&id, &key),
+            told: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+        }))
+    }
+
+    /// What the names and contents of its objects are made with.
+    pub fn keys(&self) -> &FleetKeys {
+        &self.keys
+    }
+
+    /// The store, for the requests of one session; `None` if this host keeps out of it.
+    pub fn store(&self, payload: &Payload) -> std::result::Result<Option<SharedStore>, Alone> {
+        (self.connect)(payload).map_err(|error| Alone { what: error.what, hint: error.hint })
+    }
+
+    /// Says once that this host goes on without the store.
+    ///
+    /// # Errors
+    /// 9 if no code is to be sent without it.
+    pub fn go_alone(&self, alone: Alone, reporter: Reporter) -> Result<()> {
+        let (Alone { what, hint }, store) = (alone, &self.settings.store);
+        if self.settings.required {
+            let hint = hint.unwrap_or_else(|| {
+                "try again when the store is back, or send one from this host alone: AWS_VAULT_SHARED=off".to_owned()
+            });
+            return Err(Error::aws(format!(
+                "no MFA code is sent without the fleet's store {store}: {what}"
+            ))
+            .hint(hint));
+        }
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+            reporter.warn(format!("going on without the fleet's store {store}: {what}{hint}"));
+        }
+        Ok(())
+    }
+
+    /// Notes the generation of another host's vault.
+    pub fn saw_generation(&self, generation: u64) {
+        self.generation.fetch_max(generation, Ordering::Relaxed);
+    }
+
+    /// The highest that was noted; 0 if none was.
+    pub fn seen_generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,164 @@
+//! A session that costs a code, made once for all hosts of a fleet.
+
+use std::time::{Duration, Instant};
+
+use super::super::code::Code;
+use super::super::fleet::Fleet;
+use super::{FRESH, Failed, Run};
+use crate::clock::Timestamp;
+use crate::credential::Credentials;
+use crate::error::Error;
+use crate::profile::{Mfa, Step};
+use crate::session::{Alone, Book, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted};
+
+/// For so long another host is waited for, of the 50 s that all calls have together.
+const WAIT: Duration = Duration::from_secs(45);
+/// What a call needs after that.
+const CALL: Duration = Duration::from_secs(5);
+
+/// Who knows of the codes that are sent.
+pub(super) enum Claims<'p, 'a> {
+    /// This host.
+    Here,
+    /// This host, since the store of its fleet is away: one code is sent.
+    Alone,
+    /// All hosts of the fleet.
+    Fleet(&'p mut Part<'a>, &'p Fleet<'p>),
+}
+
+impl Run<'_> {
+    /// Makes what a step gives; if it costs a code, once for all hosts of the fleet.
+    pub(super) fn call_for_all(
+        &self,
+        step: Step,
+        from: &Credentials,
+        wanted: &Wanted<'_>,
+    ) -> Result<Minted, Failed> {
+        let (Some(fleet), Some(mfa)) = (self.with.fleet.as_deref(), step.mfa()) else {
+            return self.call(&step, from, Claims::Here).map(Minted::Here);
+        };
+        let shared = match fleet.store(self.with.vault()?.payload()) {
+            Ok(Some(shared)) => shared,
+            Ok(None) => return self.call(&step, from, Claims::Here).map(Minted::Here),
+            Err(alone) => return self.call_alone(&step, from, fleet, alone),
+        };
+        let keys = fleet.keys();
+        let names = Names {
+            session: keys.session_name(wanted.kind, wanted.key),
+            book: keys.book_name(&mfa.serial),
+        };
+        let code = self.code_in_hand(mfa);
+        let left = self.deadline.get().saturating_duration_since(Instant::now());
+        let wait = WAIT.min(left.saturating_sub(CALL));
+        let wait = code.as_ref().ok().map_or(wait, |good_for| wait.min(*good_for));
+        let time = (self.with.clock, Pace::real());
+        let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
+        let made = loop {
+            match part.turn() {
+                Turn::Serve(minted) => {
+                    self.with.reporter.debug("the fleet has a session");
+                    break Ok(minted);
+                }
+                Turn::Lead(least) => match self.lead(&step, from, &mut part, fleet, least) {
+                    Err(Failed::Overtaken) => {}
+                    made => break made,
+                },
+                Turn::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
+                Turn::Waited(_) if code.as_ref().is_ok_and(|good_for| *good_for < WAIT) => {
+                    let asked = self.asked.take().is_some();
+                    break Err(self.is_too_old(mfa, asked));
+                }
+                Turn::Waited(waited) => break Err(Failed::Ours(another_host(waited))),
+                Turn::Alone(alone) => break self.call_alone(&step, from, fleet, alone),
+            }
+        };
+        fleet.saw_generation(part.seen_generation());
+        made
+    }
+
+    /// For how long there is a code to send; or what to do or say about it.
+    fn code_in_hand(&self, mfa: &Mfa) -> Result<Duration, Failed> {
+        match self.with.code(mfa, self.request.mfa_token)? {
+            Code::Seed(_) => Ok(WAIT),
+            Code::Given(_) => Ok(FRESH.saturating_sub(self.started.elapsed())),
+            Code::Asked => match self.asked.take() {
+                None => Err(Failed::Unasked),
+                Some(Err(error)) => Err(Failed::Ours(error)),
+                Some(Ok(code)) => {
+                    let good_for = FRESH.saturating_sub(code.since.elapsed());
+                    self.asked.replace(Some(Ok(code)));
+                    Ok(good_for)
+                }
+            },
+        }
+    }
+
+    /// Makes the session for all, for as long as the one was that it replaces (`least`).
+    fn lead(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        part: &mut Part<'_>,
+        fleet: &Fleet<'_>,
+        least: Option<Duration>,
+    ) -> Result<Minted, Failed> {
+        let mut step = step.clone();
+        let mut length = None;
+        if let Step::Session { duration, .. } = &mut step {
+            *duration = (*duration).max(least.unwrap_or_default());
+            length = Some(*duration);
+        }
+        match self.call(&step, from, Claims::Fleet(part, fleet)) {
+            Ok(made) => {
+                let generation = self.with.vault().map_or(0, |vault| vault.payload().generation());
+                Ok(part.made(made, length, generation))
+            }
+            Err(Failed::Overtaken) => Err(Failed::Overtaken),
+            Err(failed) => {
+                part.give_up();
+                Err(failed)
+            }
+        }
+    }
+
+    /// Makes a session with one code, since the store is of no use.
+    fn call_alone(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        fleet: &Fleet<'_>,
+        alone: Alone,
+    ) -> Result<Minted, Failed> {
+        fleet.go_alone(alone, self.with.reporter)?;
+        self.call(step, from, Claims::Alone).map(Minted::Here)
+    }
+
+    /// Tells the fleet that a code is sent now whose step nobody knows. True if another host leads by now,
+    /// so that it is not sent.
+    pub(super) fn is_overtaken(&self, claims: Claims<'_, '_>) -> Result<bool, Error> {
+        let Claims::Fleet(part, fleet) = claims else { return Ok(false) };
+        let offset = self.sts()?.clock_offset().unwrap_or(0);
+        let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
+        let note = |book: &mut Book| {
+            book.note_given(now);
+            Ok(((), Duration::ZERO))
+        };
+        match part.step(note, |()| {})? {
+            Noted::Send(()) => Ok(false),
+            Noted::Overtaken => Ok(true),
+            Noted::Alone(alone) => fleet.go_alone(alone, self.with.reporter).map(|()| false),
+        }
+    }
+}
+
+/// Another host leads, and does not finish.
+pub(super) fn another_host(waited: Duration) -> Error {
+    Error::busy(format!(
+        "another host of the fleet is making the same session, waited {} s",
+        waited.as_secs()
+    ))
+    .hint("try again; if that host died, another one takes its place")
+}
+
+#[cfg(test)]
+mod tests;

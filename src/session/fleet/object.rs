@@ -1,0 +1,272 @@
+//! What is in the objects of a fleet, and how they are sealed.
+//!
+//! ```text
+//! s/NAME  1 ‖ nonce (16) ‖ lease in seconds (4) ‖ 1 if a record follows ‖ record     a claim
+//!         2 ‖ record                                                                a record
+//! l/NAME  3 ‖ length (4) ‖ claims, with the store's time in place of the host's     a device's book
+//!         4                                                                         a closed book
+//! record = vault generation (8) ‖ when it was made, by the store's clock (8) ‖ as in the cache
+//! ```
+//!
+//! Numbers are big-endian. Zeros follow up to a multiple of 4 KiB, so that a claim and a record look alike.
+//! All is sealed as a file of the cache is, with keys of its own.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::super::SessionKind;
+use super::super::envelope::{Keys, LEDGER};
+use super::super::record::{self, Record};
+use super::super::totp_claims::TotpClaims;
+use super::lead::Nonce;
+use crate::clock::Timestamp;
+
+const STEP: usize = 4096;
+const CLAIM: u8 = 1;
+const RECORD: u8 = 2;
+const BOOK: u8 = 3;
+const CLOSED: u8 = 4;
+
+/// The keys for the names and contents of a fleet's objects.
+#[derive(Debug)]
+pub struct FleetKeys(Keys);
+
+/// A record as it stands in an object.
+pub(super) type Shared = Rc<Zeroizing<Vec<u8>>>;
+
+/// What is in `s/NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Object {
+    Claim { nonce: Nonce, lease: Duration, old: Option<Shared> },
+    Record(Shared),
+}
+
+/// The claims of a device by all hosts, as they were read from the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    pub(in crate::session) claims: TotpClaims,
+    /// The store's time when it was read, in seconds.
+    pub(in crate::session) date: i64,
+}
+
+impl Book {
+    /// Records that a code is sent now whose step nobody knows, so that it counts. `now`: by AWS's clock.
+    pub fn note_given(&mut self, now: Timestamp) {
+        self.claims.share_given(now.0, self.date);
+    }
+}
+
+impl FleetKeys {
+    /// The keys that are derived from a vault's id and `cache_key`.
+    pub fn new(vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
+        Self(Keys::of_fleet(vault_id, cache_key))
+    }
+
+    /// The object of a session: all hosts that may share it give the same key.
+    pub fn session_name(&self, kind: SessionKind, key: &[String]) -> String {
+        format!("s/{}", self.0.name(kind.as_str(), key.iter().map(String::as_str)))
+    }
+
+    /// The object of a device's book.
+    pub fn book_name(&self, device: &str) -> String {
+        format!("l/{}", self.0.name(LEDGER, [device]))
+    }
+
+    /// A closed book: whoever reads it neither claims nor publishes any more. For the vault whose key is
+    /// about to change.
+    ///
+    /// # Errors
+    /// Without random numbers.
+    pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
+        self.seal(LEDGER, name, vec![CLOSED])
+    }
+
+    pub(super) fn seal_book(&self, name: &str, book: &Book) -> io::Result<Vec<u8>> {
+        let claims = book.claims.encode();
+        let length = u32::try_from(claims.len()).unwrap_or_default().to_be_bytes();
+        self.seal(LEDGER, name, [&[BOOK], &length[..], &claims].concat())
+    }
+
+    /// The book, or `None` if it is closed.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub(super) fn open_book(
+        &self,
+        name: &str,
+        body: Vec<u8>,
+        date: Timestamp,
+    ) -> Result<Option<Book>, Damaged> {
+        let plain = self.0.open(LEDGER, name, Zeroizing::new(body)).ok_or(Damaged)?;
+        match plain.split_first() {
+            Some((&BOOK, rest)) => {
+                let (length, rest) = rest.split_first_chunk::<4>().ok_or(Damaged)?;
+                let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Damaged)?;
+                let claims = rest.get(..length).and_then(TotpClaims::decode).ok_or(Damaged)?;
+                Ok(Some(Book { claims, date: date.0 }))
+            }
+            Some((&CLOSED, _)) => Ok(None),
+            _ => Err(Damaged),
+        }
+    }
+
+    pub(super) fn seal_object(&self, name: &str, object: &Object) -> io::Result<Vec<u8>> {
+        let mut plain = Vec::with_capacity(STEP);
+        match object {
+            Object::Claim { nonce, lease, old } => {
+                plain.push(CLAIM);
+                plain.extend_from_slice(nonce);
+                let lease = u32::try_from(lease.as_secs()).unwrap_or(u32::MAX);
+                plain.extend_from_slice(&lease.to_be_bytes());
+                plain.push(u8::from(old.is_some()));
+                plain.extend_from_slice(old.as_ref().map_or(&[], |old| &old[..]));
+            }
+            Object::Record(shared) => {
+                plain.push(RECORD);
+                plain.extend_from_slice(shared);
+            }
+        }
+        self.seal(SESSION, name, plain)
+    }
+
+    pub(super) fn open_object(&self, name: &str, body: Vec<u8>) -> Option<Object> {
+        let plain = self.0.open(SESSION, name, Zeroizing::new(body))?;
+        let (kind, rest) = plain.split_first()?;
+        let shared = |bytes: &[u8]| Rc::new(Zeroizing::new(bytes.to_vec()));
+        match *kind {
+            CLAIM => {
+                let (nonce, rest) = rest.split_first_chunk()?;
+                let (lease, rest) = rest.split_first_chunk()?;
+                let lease = Duration::from_secs(u32::from_be_bytes(*lease).into());
+                let (has_old, rest) = rest.split_first()?;
+                let old = (*has_old == 1).then(|| shared(rest));
+                Some(Object::Claim { nonce: *nonce, lease, old })
+            }
+            RECORD => Some(Object::Record(shared(rest))),
+            _ => None,
+        }
+    }
+
+    fn seal(&self, kind: &str, name: &str, plain: Vec<u8>) -> io::Result<Vec<u8>> {
+        let mut plain = Zeroizing::new(plain);
+        let mut padded = Zeroizing::new(vec![0; plain.len().next_multiple_of(STEP)]);
+        padded[..plain.len()].copy_from_slice(&plain);
+        plain.clear();
+        self.0.seal(kind, name, &padded)
+    }
+}
+
+/// What the contents of `s/NAME` are sealed as.
+const SESSION: &str = "session";
+
+/// The object cannot be opened.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Damaged;
+
+/// A record for the store. `made`: when, by the store's clock; `generation`: the vault's.
+pub(super) fn share(record: &Record, made: Timestamp, generation: u64) -> Shared {
+    let record = record.encode();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(16 + record.len()));
+    bytes.extend_from_slice(&generation.to_be_bytes());
+    bytes.extend_from_slice(&made.0.to_be_bytes());
+    bytes.extend_from_slice(&record);
+    Rc::new(bytes)
+}
+
+/// The record, and the generation of its maker's vault. `date`: the store's time, which is `now` on this
+/// host; [`Record::made`] becomes a time of this host, and is not in the future.
+pub(super) fn take(
+    shared: &Shared,
+    date: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<(Record, u64)> {
+    let mut bytes = shared.as_slice();
+    let generation = record::time(&mut bytes)?.0.cast_unsigned();
+    let made = record::time(&mut bytes)?;
+    let record = Record::decode(bytes)?;
+    let age = date.map_or(0, |date| date.seconds_since(made).max(0));
+    Some((Record { made: Timestamp(now.0.saturating_sub(age)), ..record }, generation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::testing::{NOON, session};
+    use super::*;
+
+    fn keys() -> FleetKeys {
+        FleetKeys::new(&[1; 16], &[2; 32])
+    }
+
+    fn record() -> Record {
+        Record {
+            profile: "prod".to_owned(),
+            credentials: session("token", 3600),
+            made: Timestamp(NOON + 7),
+            ends: Timestamp(NOON + 3600),
+            failed: None,
+            length: Some(Duration::from_secs(3600)),
+        }
+    }
+
+    #[test]
+    fn claims_records_and_books_are_sealed_in_one_size() {
+        let keys = keys();
+        let (name, book_name) = (keys.session_name(SessionKind::Session, &[]), keys.book_name("d"));
+        let shared = share(&record(), Timestamp(NOON), 3);
+        let (nonce, lease) = ([7; 16], Duration::from_secs(15));
+        let mut book = Book::default();
+        for at in 0..64 {
+            book.note_given(Timestamp(at));
+        }
+        let claim = |old| Object::Claim { nonce, lease, old };
+        let mut sizes = Vec::new();
+        for object in [claim(None), claim(Some(shared.clone())), Object::Record(shared)] {
+            let sealed = keys.seal_object(&name, &object).unwrap();
+            sizes.push(sealed.len());
+            assert_ne!(sealed, keys.seal_object(&name, &object).unwrap(), "an ETag of its own");
+            let opened = keys.open_object(&name, sealed).unwrap();
+            match (opened, object) {
+                (
+                    Object::Claim { nonce, lease, old },
+                    Object::Claim { nonce: n, lease: l, old: o },
+                ) => {
+                    assert_eq!((nonce, lease, old.is_some()), (n, l, o.is_some()));
+                }
+                (Object::Record(shared), Object::Record(_)) => {
+                    let taken = take(&shared, Some(Timestamp(NOON + 60)), Timestamp(NOON + 1000));
+                    let (record, generation) = taken.unwrap();
+                    assert_eq!((record.made, generation), (Timestamp(NOON + 940), 3));
+                    assert_eq!(record.length, Some(Duration::from_secs(3600)));
+                    let early = take(&shared, Some(Timestamp(NOON - 60)), Timestamp(NOON));
+                    assert_eq!(early.unwrap().0.made, Timestamp(NOON), "a negative age is none");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        let sealed = keys.seal_book(&book_name, &book).unwrap();
+        sizes.push(sealed.len());
+        assert_eq!(keys.open_book(&book_name, sealed, Timestamp(0)), Ok(Some(book)));
+        let closed = keys.closed_book(&book_name).unwrap();
+        sizes.push(closed.len());
+        assert_eq!(keys.open_book(&book_name, closed, Timestamp(0)), Ok(None));
+        assert_eq!(sizes, [1 + 24 + 4096 + 16; 5]);
+    }
+
+    #[test]
+    fn an_object_opens_only_under_its_own_name_and_vault() {
+        let keys = keys();
+        let name = keys.session_name(SessionKind::Session, &["a".to_owned()]);
+        let object = Object::Record(share(&record(), Timestamp(NOON), 1));
+        let sealed = keys.seal_object(&name, &object).unwrap();
+        let other = keys.session_name(SessionKind::Role, &["a".to_owned()]);
+        assert_eq!(keys.open_object(&other, sealed.clone()), None);
+        assert_eq!(FleetKeys::new(&[1; 16], &[3; 32]).open_object(&name, sealed.clone()), None);
+        assert_eq!(keys.open_book(&name, sealed, Timestamp(0)), Err(Damaged));
+        // The local cache of the same vault has other names and keys.
+        let local = Keys::new(&[1; 16], &[2; 32]);
+        assert_ne!(name, format!("s/{}", local.name("session", ["a"])));
+    }
+}

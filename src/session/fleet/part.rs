@@ -1,0 +1,481 @@
+//! One host's part in a session of its fleet: what [`Lead`] wants of the store is asked of it, with patience
+//! that ends.
+
+use std::time::{Duration, Instant};
+
+use super::super::flight::{Minted, Wanted};
+use super::super::record::Record;
+use super::lead::{self, Action, Event, LEASE, Lead, Nonce, Seen, Why};
+use super::object::{self, Book, FleetKeys, Object, Shared};
+use crate::clock::{Clock, Timestamp};
+use crate::credential::Credentials;
+use crate::error::Result;
+use crate::random;
+use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
+
+/// How long a host bears a store that is away or slow, in total.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// A request that is answered within this costs no patience.
+const PROMPT: Duration = Duration::from_millis(500);
+/// How often a request may fail that certainly did nothing: a connection may fail once.
+const FAILURES: u8 = 2;
+/// The shortest pauses: before another host's claim is read again, and after a request that failed.
+const POLL: Duration = Duration::from_millis(400);
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// How time passes.
+pub struct Pace<'a> {
+    /// A monotonic clock.
+    pub now: Box<dyn Fn() -> Duration + 'a>,
+    /// Waits.
+    pub sleep: Box<dyn Fn(Duration) + 'a>,
+    /// A random number, so that hosts do not ask at once.
+    pub random: Box<dyn Fn() -> u16 + 'a>,
+}
+
+impl Pace<'_> {
+    /// Real time.
+    pub fn real() -> Self {
+        let start = Instant::now();
+        let random = || random::bytes().map_or(u16::MAX / 2, |bytes| u16::from_le_bytes(*bytes));
+        Self {
+            now: Box::new(move || start.elapsed()),
+            sleep: Box::new(std::thread::sleep),
+            random: Box::new(random),
+        }
+    }
+}
+
+/// What a host has to do about a session.
+#[derive(Debug)]
+pub enum Turn {
+    /// Serve this one.
+    Serve(Minted),
+    /// Make it, each code by [`Part::step`]; the new one is at least as long as the one that it replaces.
+    Lead(Option<Duration>),
+    /// Ask for a code, and begin again.
+    Ask,
+    /// Another host was waited for so long.
+    Waited(Duration),
+    /// Make it without the fleet.
+    Alone(Alone),
+}
+
+/// What becomes of a code.
+#[derive(Debug)]
+pub enum Step<C> {
+    /// It is sent.
+    Send(C),
+    /// Another host leads by now.
+    Overtaken,
+    /// None is sent that other hosts know of.
+    Alone(Alone),
+}
+
+/// Why the fleet is of no use now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alone {
+    /// What happened.
+    pub what: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl Alone {
+    fn new(what: &str) -> Self {
+        Self { what: what.to_owned(), hint: None }
+    }
+}
+
+enum Stop {
+    Alone(Alone),
+    Waited(Duration),
+}
+
+/// The objects that a session is about.
+pub struct Names {
+    /// The session's.
+    pub session: String,
+    /// The device's book.
+    pub book: String,
+}
+
+/// One host's part in a session.
+pub struct Part<'a> {
+    store: &'a dyn Store,
+    keys: &'a FleetKeys,
+    names: Names,
+    wanted: &'a Wanted<'a>,
+    clock: Clock,
+    pace: Pace<'a>,
+    nonce: Nonce,
+    lead: Lead<ETag, Shared>,
+    next: Action<ETag, Shared, Book>,
+    /// Until when another host is waited for.
+    until: Duration,
+    /// The patience that is spent.
+    spent: Duration,
+    failures: u8,
+    /// The store's time, and when it was so.
+    date: Option<(Timestamp, Duration)>,
+    generation: u64,
+}
+
+impl<'a> Part<'a> {
+    /// Begins. `has_code`: false if somebody has to be asked for a code first; `wait`: for so long another
+    /// host is waited for.
+    ///
+    /// # Errors
+    /// Other: without random numbers.
+    pub fn new(
+        store: &'a dyn Store,
+        (keys, names): (&'a FleetKeys, Names),
+        wanted: &'a Wanted<'a>,
+        (clock, pace): (Clock, Pace<'a>),
+        has_code: bool,
+        wait: Duration,
+    ) -> Result<Self> {
+        let nonce = *random::bytes()?;
+        let until = (pace.now)() + wait;
+        let (lead, next) = (Lead::new(nonce, has_code), Action::Read);
+        let (spent, failures, date, generation) = (Duration::ZERO, 0, None, 0);
+        Ok(Self {
+            store,
+            keys,
+            names,
+            wanted,
+            clock,
+            pace,
+            nonce,
+            lead,
+            next,
+            until,
+            spent,
+            failures,
+            date,
+            generation,
+        })
+    }
+
+    /// Goes on until this host has something to do.
+    pub fn turn(&mut self) -> Turn {
+        loop {
+            match &self.next {
+                Action::Serve(session) => {
+                    return match self.open(session) {
+                        Some(record) => Turn::Serve(Minted::Shared(Box::new(record))),
+                        None => Turn::Alone(Alone::new("a session in the store is damaged")),
+                    };
+                }
+                Action::Ask => return Turn::Ask,
+                Action::GoAlone(why) => return Turn::Alone(why.alone()),
+                Action::ReadBook => {
+                    let old = self.lead.replaced().and_then(|old| self.open(old));
+                    return Turn::Lead(old.and_then(|old| old.length));
+                }
+                _ => match self.perform() {
+                    Ok(event) => self.on(event),
+                    Err(Stop::Alone(alone)) => return Turn::Alone(alone),
+                    Err(Stop::Waited(wait)) => return Turn::Waited(wait),
+                },
+            }
+        }
+    }
+
+    /// Takes a step and notes it in the book of the device. `take` takes one that is free in this book and
+    /// adds it there, and says how long to wait for its time; `give_back` gets one that was not noted, so
+    /// that its code is free again.
+    ///
+    /// # Errors
+    /// Those of `take`.
+    pub fn step<C>(
+        &mut self,
+        mut take: impl FnMut(&mut Book) -> Result<(C, Duration)>,
+        mut give_back: impl FnMut(C),
+    ) -> Result<Step<C>> {
+        let (mut taken, mut is_noted) = (None, false);
+        loop {
+            let event = match (&self.next, self.lead.is_leading()) {
+                (Action::GoAlone(why), _) => return Ok(Step::Alone(why.alone())),
+                (_, false) => return Ok(Step::Overtaken),
+                (Action::Send, _) => {
+                    return Ok(taken.map_or(Step::Overtaken, Step::Send));
+                }
+                (Action::Take(book), _) => {
+                    let mut book = book.clone();
+                    let (claim, wait) = take(&mut book)?;
+                    (taken, is_noted) = (Some(claim), false);
+                    Event::Taken(book, wait)
+                }
+                _ => match (self.perform(), taken.take()) {
+                    // What is noted is this host's, whatever becomes of its claim.
+                    (Err(_), Some(claim)) if is_noted => return Ok(Step::Send(claim)),
+                    (Err(Stop::Alone(alone)), _) => return Ok(Step::Alone(alone)),
+                    (Err(Stop::Waited(_)), _) => return Ok(Step::Overtaken),
+                    (Ok(event), claim) => {
+                        let is_book = matches!(self.next, Action::WriteBook { .. });
+                        match &event {
+                            Event::Written(lead::Written::Refused | lead::Written::Again)
+                                if is_book =>
+                            {
+                                claim.into_iter().for_each(&mut give_back);
+                            }
+                            event => {
+                                let done = matches!(event, Event::Written(lead::Written::Done(_)));
+                                is_noted |= is_book && done;
+                                taken = claim;
+                            }
+                        }
+                        event
+                    }
+                },
+            };
+            self.on(event);
+        }
+    }
+
+    /// Says that AWS did not take the code and may take another.
+    pub fn refused(&mut self) {
+        self.on(Event::NotMade);
+    }
+
+    /// Removes a step whose code was certainly not sent from the book, as far as that can be done at once.
+    pub fn unsent(&mut self, remove: impl FnOnce(&mut Book)) {
+        let Ok(Event::Book(over, mut book)) = self.read_book() else { return };
+        remove(&mut book);
+        self.next = Action::WriteBook { over, book };
+        let _ = self.perform();
+    }
+
+    /// Lets other hosts lead, as far as that can be done at once: this one makes no session after all.
+    pub fn give_up(&mut self) {
+        if let Some(action) = self.lead.give_up() {
+            self.next = action;
+            let _ = self.perform();
+        }
+    }
+
+    /// Publishes a new session, as far as that can be done at once. `generation`: of this host's vault.
+    pub fn made(
+        &mut self,
+        credentials: Credentials,
+        length: Option<Duration>,
+        generation: u64,
+    ) -> Minted {
+        let Some(ends) = credentials.expiration else { return Minted::Here(credentials) };
+        let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
+        let record = Record { profile, credentials, made, ends, failed: None, length };
+        let date = self.date.map_or(made, |(date, at)| date.plus((self.pace.now)() - at));
+        self.on(Event::Made(object::share(&record, date, generation)));
+        while self.lead.is_made() {
+            match self.perform() {
+                Ok(event) => self.on(event),
+                Err(_) => break,
+            }
+        }
+        Minted::Shared(Box::new(record))
+    }
+
+    /// The highest generation of a vault that a record named; 0 if none was read.
+    pub fn seen_generation(&self) -> u64 {
+        self.generation
+    }
+
+    fn on(&mut self, event: Event<ETag, Shared, Book>) {
+        self.next = self.lead.on(event, (self.pace.now)());
+    }
+
+    /// Does what is next, if it concerns the store or is a wait.
+    fn perform(&mut self) -> Result<Event<ETag, Shared, Book>, Stop> {
+        let (session, book) = (self.names.session.clone(), self.names.book.clone());
+        match self.next.clone() {
+            Action::Read => {
+                let answer = self.read(&session)?;
+                Ok(Event::Read(self.seen(answer)))
+            }
+            Action::ReadBook => self.read_book(),
+            Action::Claim { over, lease, old } => {
+                let claim = Object::Claim { nonce: self.nonce, lease, old };
+                self.write(&session, over.as_ref(), &|keys| keys.seal_object(&session, &claim))
+            }
+            Action::Publish { over, session: shared } => {
+                let record = Object::Record(shared);
+                self.write(&session, Some(&over), &|keys| keys.seal_object(&session, &record))
+            }
+            Action::WriteBook { over, book: with } => {
+                self.write(&book, over.as_ref(), &|keys| keys.seal_book(&book, &with))
+            }
+            Action::Wait => {
+                let (now, pause) = ((self.pace.now)(), self.pause(POLL));
+                if now + pause > self.until {
+                    return Err(Stop::Waited(now));
+                }
+                (self.pace.sleep)(pause);
+                Ok(Event::Waited)
+            }
+            _ => Err(Stop::Alone(Why::Refuses.alone())),
+        }
+    }
+
+    /// Up to five times so long, at random.
+    fn pause(&self, least: Duration) -> Duration {
+        least + least * 4 * u32::from((self.pace.random)()) / u32::from(u16::MAX)
+    }
+
+    fn read_book(&mut self) -> Result<Event<ETag, Shared, Book>, Stop> {
+        let name = self.names.book.clone();
+        let answer = self.read(&name)?;
+        let date = answer.date.unwrap_or_else(|| self.clock.now());
+        let Read::Found(object) = answer.what else {
+            let book = Book { date: date.0, ..Book::default() };
+            return Ok(Event::Book(None, book));
+        };
+        match self.keys.open_book(&name, object.body, date) {
+            Ok(Some(book)) => Ok(Event::Book(Some(object.etag), book)),
+            Ok(None) => Ok(Event::Closed),
+            Err(object::Damaged) => {
+                Err(Stop::Alone(Alone::new("the record of MFA codes in the store is damaged")))
+            }
+        }
+    }
+
+    /// What `s/NAME` is to this host.
+    fn seen(&mut self, answer: Answer<Read>) -> Seen<ETag, Shared> {
+        let Read::Found(found) = answer.what else { return Seen::Missing };
+        let age = answer.date.zip(found.modified).map(|(date, modified)| {
+            Duration::from_secs(u64::try_from(date.seconds_since(modified)).unwrap_or(0))
+        });
+        let standing = |part: &mut Self, shared: &Shared| {
+            let now = part.clock.now();
+            let (record, generation) = object::take(shared, answer.date, now)?;
+            part.generation = part.generation.max(generation);
+            Some(part.wanted.standing(&record, now))
+        };
+        let version = found.etag;
+        // Of a later version or damaged: somebody's, and nobody's before long.
+        let unknown = |version| {
+            let (nonce, lease, old) = ([0; 16], LEASE, None);
+            Seen::Claim { version, nonce, lease, age, old }
+        };
+        match self.keys.open_object(&self.names.session, found.body) {
+            Some(Object::Claim { nonce, lease, old }) => {
+                let old = old.and_then(|old| Some((old.clone(), standing(self, &old)?)));
+                Seen::Claim { version, nonce, lease, age, old }
+            }
+            Some(Object::Record(session)) => match standing(self, &session) {
+                Some(standing) => Seen::Record { version, session, standing },
+                None => unknown(version),
+            },
+            None => unknown(version),
+        }
+    }
+
+    /// The record, with its times by this host's clock.
+    fn open(&self, session: &Shared) -> Option<Record> {
+        let date = self.date.map(|(date, at)| date.plus((self.pace.now)() - at));
+        object::take(session, date, self.clock.now()).map(|(record, _)| record)
+    }
+
+    fn read(&mut self, name: &str) -> Result<Answer<Read>, Stop> {
+        loop {
+            self.check_patience()?;
+            let began = (self.pace.now)();
+            match self.store.read(name, None) {
+                Ok(answer) => {
+                    self.answered(began, answer.date);
+                    return Ok(answer);
+                }
+                Err(error) => self.failed(began, error)?,
+            }
+        }
+    }
+
+    /// Writes once, unless it certainly did not happen.
+    fn write(
+        &mut self,
+        name: &str,
+        over: Option<&ETag>,
+        seal: &dyn Fn(&FleetKeys) -> std::io::Result<Vec<u8>>,
+    ) -> Result<Event<ETag, Shared, Book>, Stop> {
+        let condition = over.map_or(Condition::Absent, Condition::Is);
+        loop {
+            self.check_patience()?;
+            let body = seal(self.keys)
+                .map_err(|_| Stop::Alone(Alone::new("the system has no randomness to give")))?;
+            let began = (self.pace.now)();
+            let written = match self.store.write(name, &body, condition) {
+                Ok(answer) => {
+                    self.answered(began, answer.date);
+                    match answer.what {
+                        Written::Done(version) => lead::Written::Done(version),
+                        Written::Refused => lead::Written::Refused,
+                        Written::Again => {
+                            self.bear((self.pace.now)(), "the store is busy", None)?;
+                            lead::Written::Again
+                        }
+                    }
+                }
+                Err(error @ StoreError::Unknown(_)) => {
+                    self.failed(began, error)?;
+                    lead::Written::Unknown
+                }
+                Err(error) => {
+                    self.failed(began, error)?;
+                    continue;
+                }
+            };
+            return Ok(Event::Written(written));
+        }
+    }
+
+    /// A session that is made is published even to a slow store: otherwise every host would make one.
+    fn check_patience(&self) -> Result<(), Stop> {
+        match self.spent < PATIENCE || self.lead.is_made() {
+            true => Ok(()),
+            false => Err(Stop::Alone(Alone::new("the store is too slow"))),
+        }
+    }
+
+    fn answered(&mut self, began: Duration, date: Option<Timestamp>) {
+        let now = (self.pace.now)();
+        self.date = date.map(|date| (date, now)).or(self.date);
+        if now - began > PROMPT {
+            self.spent += now - began;
+        }
+    }
+
+    fn failed(&mut self, began: Duration, error: StoreError) -> Result<(), Stop> {
+        let (what, hint) = match error {
+            StoreError::Unknown(what) => (what, None),
+            StoreError::Failed { what, hint } => {
+                self.failures += 1;
+                (what, hint)
+            }
+        };
+        self.bear(began, &what, hint)
+    }
+
+    /// A pause before the store is asked again, if there is patience for it. Something went wrong since
+    /// `began`.
+    fn bear(&mut self, began: Duration, what: &str, hint: Option<String>) -> Result<(), Stop> {
+        let pause = self.pause(AGAIN);
+        self.spent += (self.pace.now)() - began + pause;
+        if self.spent >= PATIENCE || self.failures >= FAILURES {
+            return Err(Stop::Alone(Alone { what: what.to_owned(), hint }));
+        }
+        (self.pace.sleep)(pause);
+        Ok(())
+    }
+}
+
+impl Why {
+    fn alone(self) -> Alone {
+        Alone::new(match self {
+            Self::Closed => "the vault has another key by now",
+            Self::Refuses => "the store refuses writes that it should take",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
