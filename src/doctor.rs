@@ -6,9 +6,9 @@
 //! | --- | --- |
 //! | `vault` | the file, its header, modes, fingerprint and what the machine remembers of it |
 //! | `keys` | the sources that would unlock it, and whether they do |
-//! | `places` | the directories of cache and state, and who holds a lock there |
+//! | `places` | the directories of cache and state, who holds a lock there, and the room for what is written |
 //! | `config` | the AWS files, and what the environment offers beside them |
-//! | `programs` | programs that the AWS files name and nobody starts |
+//! | `profiles` | whether a profile leads to credentials, and by what |
 //! | `exposure` | what other processes can read: unlock variables, and vault's memory |
 //! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
 
@@ -17,7 +17,7 @@ mod config;
 mod exposure;
 mod keys;
 mod places;
-mod programs;
+mod profiles;
 mod report;
 mod vault;
 
@@ -35,6 +35,7 @@ use crate::sealed::DerivationQueue;
 use crate::unlock::Named;
 use crate::vault::{Access, Pin};
 
+pub use profiles::Judged;
 pub use report::{Finding, Mark, Report};
 pub use vault::DEFAULT;
 
@@ -61,8 +62,10 @@ pub struct Host<'a> {
     pub min_generation: Result<Option<u64>>,
     /// `--max-passphrase-memory` or its variable, in MiB.
     pub max_passphrase_memory: Result<u32>,
-    /// The profile whose region and endpoint say where AWS is asked for the time.
+    /// The profile that would be asked for. Its region and endpoint say where AWS is asked for the time.
     pub profile: Result<String>,
+    /// Which profiles are judged.
+    pub judged: Judged,
     /// True if a person could be asked for a passphrase.
     pub has_terminal: bool,
     /// This host's own.
@@ -87,11 +90,10 @@ pub fn examine(host: &Host) -> Report {
     if let (Some(file), Some(vault)) = (&file, &vault) {
         vault::content(file, vault, &mut report);
     }
-    let cache = places::check(host, &mut report);
+    let cache = places::check(host, file.as_ref().map(|file| file.path.as_path()), &mut report);
     let profiles = config::check(host, &mut report);
     if let Some(profiles) = &profiles {
-        config::source(host, profiles, vault.as_ref(), &mut report);
-        programs::check(profiles, &mut report);
+        profiles::check(host, profiles, vault.as_ref(), &mut report);
     }
     config::identity(host, &mut report);
     config::container(host, &mut report);

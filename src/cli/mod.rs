@@ -380,11 +380,19 @@ pub struct Explain {
     pub options: CredentialOptions,
 }
 
-/// Say what is wrong on this host; nothing is changed, and nobody is asked
+/// Say what is wrong on this host and with a profile; nothing is changed, and nobody is asked
 #[derive(Debug, Args)]
 #[command(after_help = "Ends with 0 if there is nothing to mend, else with 1.\n\n\
-    Examples:\n  vault doctor\n  vault doctor --json")]
+    Examples:\n  vault doctor\n  vault doctor prod\n  vault doctor --all\n  vault doctor --json")]
 pub struct Doctor {
+    /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
+    pub profile: Option<String>,
+    /// All profiles of the AWS files and of the vault
+    #[arg(long, conflicts_with = "profile")]
+    pub all: bool,
+    /// Show each check, also those that found nothing wrong
+    #[arg(short, long)]
+    pub verbose: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -2,8 +2,9 @@
 
 use super::context::Context;
 use crate::cli::Doctor;
-use crate::doctor::{DEFAULT, Host, examine};
+use crate::doctor::{DEFAULT, Host, Judged, examine};
 use crate::error::Result;
+use crate::name::ProfileName;
 use crate::report;
 use crate::style::{Style, styled};
 
@@ -13,6 +14,14 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         (true, _) => DEFAULT,
         (false, Some(_)) => "--vault",
         (false, None) => "AWS_VAULT_FILE",
+    };
+    // A word that cannot be a profile's name is a mistake of this command line.
+    let word = args.profile.as_deref().map(ProfileName::new).transpose()?;
+    let named = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].iter().any(|name| context.env.is_set(name));
+    let judged = match (args.all, word.is_some() || named) {
+        (true, _) => Judged::All,
+        (false, true) => Judged::Named,
+        (false, false) => Judged::Default,
     };
     let found = examine(&Host {
         env: context.env,
@@ -24,7 +33,8 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         pins: context.pins(),
         min_generation: context.min_generation(),
         max_passphrase_memory: context.max_passphrase_memory(),
-        profile: context.profile_name(None).map(|name| name.as_str().to_owned()),
+        profile: context.profile_name(args.profile.as_deref()).map(|name| name.as_str().to_owned()),
+        judged,
         has_terminal: context.prompt(None).available(),
         clock: context.clock,
         limits: context.limits,
@@ -32,7 +42,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
     report::result(&if args.json {
         format!("{}\n", found.to_json())
     } else {
-        coloured(&found.to_text())
+        coloured(&found.to_text(args.verbose))
     })?;
     Ok(u8::from(!found.is_well()))
 }

@@ -7,10 +7,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Host, Report};
+use super::{Host, Judged, Report};
 use crate::error::os_text;
-use crate::profile::{self, About, Ask, Plan, Profiles};
-use crate::vault::Vault;
+use crate::profile::{self, About, Ask, Profiles};
 
 /// Both files; what they say, if it can be understood.
 pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
@@ -37,29 +36,15 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     Some(profiles)
 }
 
-/// The plan for the profile that would be asked for, if there is one; `stored` are the profiles that
-/// have a key in the open vault.
-fn plan(host: &Host, profiles: &Profiles, stored: &BTreeSet<String>) -> Option<Plan> {
-    let profile = host.profile.clone().ok()?;
-    profile::plan(profiles, host.env, stored, &Ask { profile, ..Ask::default() }).ok()
-}
-
 /// True if the profile that would be asked for needs no vault.
 pub fn needs_no_vault(host: &Host) -> bool {
     let files = profile::locate(host.env, host.places.home());
-    let plan = profile::read(&files).ok().and_then(|it| plan(host, &it, &BTreeSet::new()));
-    plan.is_some_and(|plan| plan.needs_no_vault())
-}
-
-/// Where the profile that would be asked for has its credentials from.
-pub fn source(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &mut Report) {
-    let names = vault.into_iter().flat_map(|vault| vault.payload().credential_names());
-    let stored = names.map(str::to_owned).collect();
-    let Some(plan) = plan(host, profiles, &stored) else { return };
-    let (name, kind) = (&plan.profile, plan.base.kind());
-    report
-        .ok("aws.source", format!("profile {name}: credentials from {kind}"))
-        .with(json!({ "profile": name, "source": kind }));
+    let (Ok(profiles), Ok(profile)) = (profile::read(&files), host.profile.clone()) else {
+        return false;
+    };
+    let ask = Ask { profile, ..Ask::default() };
+    let plan = profile::plan(&profiles, host.env, &BTreeSet::new(), &ask);
+    host.judged != Judged::All && plan.is_ok_and(|plan| plan.needs_no_vault())
 }
 
 /// The variables of a web identity, where they are set.

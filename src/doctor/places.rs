@@ -1,16 +1,17 @@
-//! The cache and state directories: what chose them, whether they can be used, and held locks.
+//! The cache and state directories: what chose them, whether they can be used, and held locks; and whether
+//! there is room for what is written, the vault included.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Host, Report};
+use super::{Host, Mark, Report};
 use crate::error::os_text;
-use crate::{os, session};
+use crate::{file, os, session};
 
-/// Checks both. Returns the cache directory, if there is one.
-pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
+/// Checks both, and the room beside the vault. Returns the cache directory, if there is one.
+pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<PathBuf> {
     for closed in host.places.closed() {
         report
             .note(
@@ -27,6 +28,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
     let cache = match report.unless("cache.directory", cache) {
         Some(Some((dir, by))) => {
             directory("cache.directory", &dir, by, report);
+            room("cache.space", &dir, report);
             Some(dir)
         }
         Some(None) => {
@@ -50,6 +52,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
             };
             let by = host.places.state_by().unwrap_or(default);
             directory("state.directory", &dir, by, report);
+            room("state.space", &dir, report);
         }
         Some(None) => {
             report
@@ -58,7 +61,36 @@ pub fn check(host: &Host, report: &mut Report) -> Option<PathBuf> {
         }
         None => {}
     }
+    if let Some(dir) = vault.and_then(|path| file::resolve(path).ok()?.parent().map(Path::to_owned))
+    {
+        room("vault.space", &dir, report);
+    }
     cache
+}
+
+/// A write with less room than this may fail: each makes a new file beside the old one.
+const LEAST: u64 = 64 * 1024;
+/// With less than this it soon may.
+const LITTLE: u64 = 16 * 1024 * 1024;
+
+/// Whether what lies in a directory can be written. A file system that counts nothing is passed over.
+fn room(check: &'static str, dir: &Path, report: &mut Report) {
+    let there = dir.ancestors().find_map(|place| os::free_space(place).ok());
+    let Some((bytes, files)) = there else { return };
+    let (mark, text) = match (bytes, files) {
+        (_, Some(0)) => (Mark::Problem, "no file can be made".to_owned()),
+        (None, _) => return,
+        (Some(bytes), _) if bytes < LEAST => (Mark::Problem, format!("{} KiB free", bytes >> 10)),
+        (Some(bytes), _) if bytes < LITTLE => (Mark::Note, format!("{} KiB free", bytes >> 10)),
+        (Some(bytes), _) => (Mark::Ok, format!("{} MiB free", bytes >> 20)),
+    };
+    let text = format!("{}: {text} on its file system", dir.display());
+    let finding = match mark {
+        Mark::Ok => report.ok(check, text),
+        Mark::Note => report.note(check, text),
+        Mark::Problem => report.problem(check, text).advise("make room: what is new is not saved"),
+    };
+    finding.with(json!({ "path": dir, "free_bytes": bytes, "free_files": files }));
 }
 
 fn directory(check: &'static str, dir: &Path, by: &str, report: &mut Report) {

@@ -95,15 +95,26 @@ impl Report {
         self.findings.iter().all(|finding| finding.mark != Mark::Problem)
     }
 
-    /// One line per finding: mark, area, text, and after a semicolon the advice.
-    pub fn to_text(&self) -> String {
+    /// Problems, then notes, one line each: mark, area, text, and after a semicolon the advice. The rest is
+    /// counted, or with `all` listed.
+    pub fn to_text(&self, all: bool) -> String {
         let line = |finding: &Finding| {
             let place = finding.check.split('.').next().unwrap_or_default();
             let advice = finding.advice.as_ref().map(|advice| format!("; {advice}"));
             let text = format!("{}{}", finding.text, advice.unwrap_or_default());
             format!("{:8} {place:7} {}\n", finding.mark.as_str(), one_line(&text))
         };
-        self.findings.iter().map(line).collect()
+        let of = |mark: Mark| self.findings.iter().filter(move |finding| finding.mark == mark);
+        let wrong: String = of(Mark::Problem).chain(of(Mark::Note)).map(line).collect();
+        let fine = of(Mark::Ok).count();
+        wrong
+            + &match all {
+                true => of(Mark::Ok).map(line).collect(),
+                false => format!(
+                    "{:8} {fine} checks found nothing wrong (-v lists them)\n",
+                    Mark::Ok.as_str()
+                ),
+            }
     }
 
     /// For scripts: `version`, `well`, and `findings` with `check`, `mark`, `text`, `advice`, `facts`.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{
     Access, AtFlags, CWD, PROC_SUPER_MAGIC, StatVfsMountFlags, accessat, fstatfs, fstatvfs, statfs,
+    statvfs,
 };
 use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::process::{getegid, geteuid, getgroups};
@@ -133,6 +134,17 @@ pub fn is_read_only(file: BorrowedFd<'_>) -> bool {
     fstatvfs(file).is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
+/// What a process without privileges may still write to the file system of a directory: bytes, and files. A
+/// file system that counts neither gives none.
+///
+/// # Errors
+/// Why it does not say; `NotFound` if nothing is there.
+pub fn free_space(directory: &Path) -> io::Result<(Option<u64>, Option<u64>)> {
+    let about = statvfs(directory)?;
+    let bytes = (about.f_blocks > 0).then(|| about.f_bavail.saturating_mul(about.f_frsize));
+    Ok((bytes, (about.f_files > 0).then_some(about.f_favail)))
+}
+
 /// Asks whether the process could make files in this directory (access(2): by the real ids, which are
 /// the effective ones of a program that is not set-id). A file system that is read-only says no.
 ///
@@ -210,6 +222,13 @@ mod tests {
         assert_eq!(kind("/proc/self/status"), libc::PROC_SUPER_MAGIC);
         assert_eq!(kind("/dev/shm"), libc::TMPFS_MAGIC);
         assert!(!is_read_only(std::fs::File::open("/dev/shm").unwrap().as_fd()));
+    }
+
+    #[test]
+    fn free_space_is_counted_where_there_is_any() {
+        let (bytes, files) = free_space(Path::new("/dev/shm")).unwrap();
+        assert!(bytes.is_some_and(|bytes| bytes > 0) && files.is_some_and(|files| files > 0));
+        assert_eq!(free_space(Path::new("/proc")).unwrap(), (None, None));
     }
 
     #[test]

@@ -24,8 +24,9 @@ pub use clock::monotonic_seconds;
 pub use environment::take_environment;
 pub use exec::{ignore_sigpipe, restore_in_child};
 pub use files::{
-    Interest, close, duplicate, effective_uid, file_system, groups, inherited, is_procfs,
-    is_read_only, may_write, may_write_file, null_onto_stdin, stdin_fd, wait_until_ready,
+    Interest, close, duplicate, effective_uid, file_system, free_space, groups, inherited,
+    is_procfs, is_read_only, may_write, may_write_file, null_onto_stdin, stdin_fd,
+    wait_until_ready,
 };
 pub use limits::{
     Refused, SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore,

@@ -3,6 +3,7 @@
 use super::read::Profiles;
 use super::sections::{About, plain};
 use crate::error::{Error, Reason};
+use crate::name::nearest;
 
 /// The error: what looks like it in the files, a name that is near, or where it was looked for.
 pub(super) fn no_such_profile<'a>(
@@ -49,16 +50,9 @@ fn near<'a>(
     stored: impl Iterator<Item = &'a str>,
     profile: &str,
 ) -> Option<String> {
-    let slips = (profile.len() / 3).min(2);
-    profiles
-        .names()
-        .into_iter()
-        .chain(stored.map(str::to_owned))
-        .filter(|name| name.len().abs_diff(profile.len()) <= slips)
-        .map(|name| (distance(&name.to_lowercase(), &profile.to_lowercase()), name))
-        .filter(|(distance, _)| *distance <= slips)
-        .min()
-        .map(|(_, name)| name)
+    let mut names = profiles.names();
+    names.extend(stored.map(str::to_owned));
+    nearest(profile, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 fn looked_in(profiles: &Profiles) -> String {
@@ -69,19 +63,4 @@ fn looked_in(profiles: &Profiles) -> String {
         [] => "there is no HOME to look for .aws/config in, set AWS_CONFIG_FILE".to_owned(),
         places => format!("looked in {} and the vault", places.join(", ")),
     }
-}
-
-/// Edits between two names (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let change = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }

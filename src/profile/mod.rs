@@ -23,6 +23,7 @@
 //! | `ambient` | what a host is without a profile |
 //! | `before_process` | what an SDK takes before a `credential_process` |
 //! | `outrank` | what an SDK takes before a server's credentials |
+//! | `faults` | what is wrong with a profile and no plan tells |
 //! | `explain` | a plan for a person or a program |
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
@@ -33,6 +34,7 @@ mod console;
 mod device;
 pub mod edit;
 mod explain;
+mod faults;
 mod host;
 mod ini;
 mod missing;
@@ -57,10 +59,11 @@ pub use before_process::{BeforeProcess, before_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
+pub use faults::{Unknown, related, role_faults, unknown_settings};
 pub use host::{container, origin};
 pub use own_command::comes_back;
 pub use plan::{Ask, Plan, plan};
-pub use read::{AccessKey, FILE_LIMIT, Files, Profiles, locate, read};
+pub use read::{AccessKey, FILE_LIMIT, Files, Place, Profiles, locate, read};
 pub use role::Role;
 pub use sections::{About, Remark};
 pub use sso::{SignOn, sign_on, sign_ons};

@@ -169,7 +169,7 @@ impl Profiles {
     }
 
     /// The access key of a profile in one file, which is not mixed with the other file's.
-    pub(super) fn access_key(&self, profile: &str, place: Place) -> Option<AccessKey<'_>> {
+    pub fn access_key(&self, profile: &str, place: Place) -> Option<AccessKey<'_>> {
         let file = match place {
             Place::Credentials => &self.credentials,
             Place::Config => &self.config,
@@ -267,8 +267,10 @@ impl Profiles {
 
 /// One of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub enum Place {
+    /// The credentials file.
     Credentials,
+    /// The config file.
     Config,
 }
 

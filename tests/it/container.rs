@@ -129,8 +129,10 @@ fn doctor_looks_at_an_empty_root() {
             ("AWS_VAULT_AGE_KEY", key.as_str()),
             ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
         ];
-        let run =
-            in_container(&image(), &vars, &["doctor"]).expect_status(1).expect_stderr("").run();
+        let run = in_container(&image(), &vars, &["doctor", "-v"])
+            .expect_status(1)
+            .expect_stderr("")
+            .run();
         for line in [
             "ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n",
             "problem  cache   there is no directory for sessions and MFA codes; ",

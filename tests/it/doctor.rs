@@ -1,5 +1,7 @@
 //! `vault doctor`: what is wrong on this host.
 
+mod profiles;
+
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -72,7 +74,9 @@ fn settled(text: &str) -> String {
     let words = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         let shown = words.iter().enumerate().map(|(at, word)| match words.get(at + 1) {
-            Some(next) if next.starts_with("bytes") => "[N]".to_owned(),
+            Some(next) if ["bytes,", "MiB", "checks"].contains(next) && *word != "passphrase," => {
+                "[N]".to_owned()
+            }
             _ if word.starts_with("SHA256:") => "[PIN],".to_owned(),
             _ => (*word).to_owned(),
         });
@@ -85,7 +89,10 @@ fn settled(text: &str) -> String {
 fn a_healthy_host_has_nothing_to_mend() {
     let (_standin, test) = usual();
     test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+    let expected = "ok       [N] checks found nothing wrong (-v lists them)\n";
     let output = test.command(["doctor"]).expect_stderr("").run();
+    assert_same("report", expected, &settled(&output.stdout));
+    let output = test.command(["doctor", "-v"]).expect_stderr("").run();
     assert_same(
         "report",
         "ok       vault   [HOME]/.local/share/vault/vault.age (the default), [N] bytes, mode 0600\n\
@@ -104,7 +111,10 @@ fn a_healthy_host_has_nothing_to_mend() {
          ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n\
          ok       vault   fingerprint [PIN], write 3, as remembered\n\
          ok       cache   [HOME]/.cache/vault (the default), not created yet\n\
+         ok       cache   [HOME]/.cache/vault: [N] MiB free on its file system\n\
          ok       state   [HOME]/.local/state/vault (the default)\n\
+         ok       state   [HOME]/.local/state/vault: [N] MiB free on its file system\n\
+         ok       vault   [HOME]/.local/share/vault: [N] MiB free on its file system\n\
          ok       aws     [HOME]/.aws/config: 1 profiles, the credentials file's included\n\
          ok       environ vault's own environment shows no key and no passphrase\n\
          ok       process no other process of this user can read vault's memory, and no core file \

@@ -176,7 +176,7 @@ fn a_profile_that_needs_no_vault_gets_its_credentials_in_a_closed_home() {
 #[test]
 fn doctor_tells_of_a_closed_home() {
     let closed = Closed::new();
-    let doctor = ["doctor", "--vault", "vault.age", "-i", "key"];
+    let doctor = ["doctor", "-v", "--vault", "vault.age", "-i", "key"];
     let found = closed.run(&doctor).env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").expect_stderr("");
     let text = found.run().stdout;
     let line = "note     home    [HOME]/closed may not be entered: default files in it count as \

@@ -754,7 +754,7 @@ fn explain_and_doctor_say_who_is_logged_in() {
             .run();
     };
     let doctor = |mark: &str, end: &str| {
-        let text = test.command(["doctor"]).any_status().run().stdout;
+        let text = test.command(["doctor", "-v"]).any_status().run().stdout;
         let line = format!("{mark:8} sso     https://example.awsapps.com/start: {end}\n");
         assert!(text.contains(&line), "{line}{text}");
     };

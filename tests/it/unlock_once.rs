@@ -431,7 +431,7 @@ fn where_the_keyring_is_forbidden_it_says_so_and_the_rest_works() {
         let run = test.command(["--debug", "list"]);
         run.expect_error(4, &format!("{said}{NOTHING}{WAYS}")).run();
         let line = format!("ok       unlock  8 the kernel's keyring: not available: {why}\n");
-        let output = test.command(["doctor"]).any_status().run();
+        let output = test.command(["doctor", "-v"]).any_status().run();
         assert!(output.stdout.contains(&line), "{}", output.stdout);
     }
 }

@@ -1,0 +1,196 @@
+//! Whether a profile leads to credentials, and by what. Nobody is called: no program, no AWS.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use super::{Host, Report};
+use crate::error::{Class, Error, Reason};
+use crate::profile::{self, Ask, Base, Place, Profiles};
+use crate::vault::Vault;
+
+/// Which profiles are judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// The one that was named, by a word or a variable.
+    Named,
+    /// `default`, if there is one: nobody named any.
+    Default,
+    /// All of them.
+    All,
+}
+
+/// What profiles are judged by.
+struct Judge<'a> {
+    host: &'a Host<'a>,
+    profiles: &'a Profiles,
+    /// The profiles that have a key in the vault; none: it is not open.
+    stored: Option<BTreeSet<String>>,
+    seeds: BTreeSet<String>,
+}
+
+/// Judges the profiles that were asked for, and the sections that they come from.
+pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &mut Report) {
+    let payload = vault.map(Vault::payload);
+    let stored = payload.map(|it| it.credential_names().map(str::to_owned).collect());
+    let seeds = payload.into_iter().flat_map(|it| it.totp_serials()).map(str::to_owned).collect();
+    let judge = Judge { host, profiles, stored, seeds };
+    let names = judge.names(report);
+    let mut sections: Vec<String> = Vec::new();
+    for name in names.iter().flat_map(|name| profile::related(profiles, name)) {
+        if !sections.contains(&name) {
+            sections.push(name);
+        }
+    }
+    let mut said = BTreeSet::new();
+    for name in &names {
+        judge.plan(name, &mut said, report);
+    }
+    for name in &sections {
+        judge.section(name, &mut said, report);
+    }
+    let programs = if host.judged == Judged::Named { sections } else { profiles.names() };
+    for profile::BeforeProcess { what, advice } in profile::before_process(profiles, &programs) {
+        report.problem("aws.process", what).advise(advice);
+    }
+}
+
+impl Judge<'_> {
+    fn is_stored(&self, name: &str) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.contains(name))
+    }
+
+    /// The profiles that are judged.
+    fn names(&self, report: &mut Report) -> Vec<String> {
+        if self.host.judged == Judged::All {
+            let mut names: BTreeSet<String> = self.profiles.names().into_iter().collect();
+            names.extend(self.stored.iter().flatten().cloned());
+            return names.into_iter().collect();
+        }
+        let name = report.unless("aws.profile", self.host.profile.clone());
+        let is_there = |name: &String| {
+            let ask = Ask { profile: name.clone(), ..Ask::default() };
+            self.host.judged == Judged::Named
+                || self.profiles.has(name)
+                || self.is_stored(name)
+                || profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask).is_ok()
+        };
+        name.into_iter().filter(is_there).collect()
+    }
+
+    /// What its plan says, or why there is none. `said` is not said twice.
+    fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) {
+        let none = BTreeSet::new();
+        let stored = self.stored.as_ref().unwrap_or(&none);
+        let ask = Ask { profile: name.to_owned(), seeds: self.seeds.clone(), ..Ask::default() };
+        let plan = match profile::plan(self.profiles, self.host.env, stored, &ask) {
+            Ok(plan) => plan,
+            Err(error) if self.stored.is_none() && is_absence(&error) => {
+                let text =
+                    format!("profile {name}: no credentials, unless the vault has a key for it");
+                report.note("aws.profile", text);
+                return;
+            }
+            Err(error) => return problem(name, &error, said, report),
+        };
+        let kind = plan.base.kind();
+        report
+            .ok("aws.source", format!("profile {name}: credentials from {kind}"))
+            .with(json!({ "profile": name, "source": kind }));
+        for note in plan.all().flat_map(|plan| &plan.notes) {
+            report.note("aws.plan", format!("profile {name}: {note}"));
+        }
+        if let Base::Plaintext { profile: holder } = &plan.base {
+            self.plaintext(name, holder, report);
+        }
+    }
+
+    /// The section by itself.
+    fn section(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) {
+        for error in profile::role_faults(self.profiles, self.host.env, name) {
+            problem(name, &error, said, report);
+        }
+        let unknown = profile::unknown_settings(self.profiles, name);
+        for (key, meant) in unknown.misspelt {
+            report
+                .problem("aws.setting", format!("profile {name}: nothing reads its {key}"))
+                .advise(format!("did you mean {meant}?"));
+        }
+        if !unknown.others.is_empty() {
+            let keys = unknown.others.join(", ");
+            let text = format!("profile {name}: neither AWS nor vault knows its {keys}");
+            report.note("aws.setting", text);
+        }
+        // What hides a credential_process is told there.
+        let shows = profile::before_process(self.profiles, &[name.to_owned()]).is_empty();
+        if self.is_stored(name) && shows && self.profiles.plaintext(name).is_some() {
+            let process = self.profiles.get(name, "credential_process").is_some();
+            let text = format!("profile {name}: its key stands in the AWS files in the clear");
+            let finding = match process {
+                // In the config file it comes after the process.
+                true => report.note("aws.plaintext", text),
+                false => report.problem(
+                    "aws.plaintext",
+                    format!("{text}, and the AWS CLI and the SDKs take that one, not the vault's"),
+                ),
+            };
+            finding.advise(self.out_of_the_files(name));
+        }
+    }
+
+    /// A key in the clear that a plan starts from.
+    fn plaintext(&self, name: &str, holder: &str, report: &mut Report) {
+        let finding = match self.stored_behind(holder) {
+            Some(other) => report.problem(
+                "aws.plaintext",
+                format!(
+                    "profile {name}: the key of {holder} in the AWS files comes before the vault's key of {other}"
+                ),
+            ),
+            None => report.note(
+                "aws.plaintext",
+                format!("profile {name}: the key of {holder} stands in the AWS files in the clear"),
+            ),
+        };
+        finding.advise(self.out_of_the_files(holder));
+    }
+
+    /// What takes a key out of the files.
+    fn out_of_the_files(&self, name: &str) -> String {
+        match self.profiles.access_key(name, Place::Credentials) {
+            Some(_) => format!("vault import --from credentials --remove-source {name}"),
+            None => format!("vault add {name}, and take the key out of the config file"),
+        }
+    }
+
+    /// The nearest profile of a chain of sources that has a key in the vault.
+    fn stored_behind<'n>(&'n self, name: &'n str) -> Option<&'n str> {
+        let mut seen = vec![name];
+        let mut at = name;
+        loop {
+            at = self.profiles.get(at, "source_profile").filter(|next| !seen.contains(next))?;
+            seen.push(at);
+            if self.is_stored(at) {
+                return Some(at);
+            }
+        }
+    }
+}
+
+/// True if a key in the vault could be all that is missing.
+fn is_absence(error: &Error) -> bool {
+    let guessed = error.reason == Some(Reason::NoSuchProfile { guessed: true });
+    error.class == Class::NotFound && !guessed
+}
+
+fn problem(name: &str, error: &Error, said: &mut BTreeSet<String>, report: &mut Report) {
+    if !said.insert(error.what.clone()) {
+        return;
+    }
+    let named = error.what.contains(&format!("\"{name}\""));
+    let who = if named { String::new() } else { format!("profile {name}: ") };
+    let finding = report.problem("aws.profile", format!("{who}{}", error.what));
+    if let Some(hint) = &error.hint {
+        finding.advise(hint);
+    }
+}

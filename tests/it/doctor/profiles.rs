@@ -1,0 +1,281 @@
+//! `vault doctor PROFILE`: one mistake a fixture, and the whole report of it.
+
+use super::{doctor, settled, usual};
+use crate::support::builder::Test;
+use crate::support::diff::assert_same;
+use crate::support::{ACCESS_KEY_ID, ACCOUNT, SECRET_ACCESS_KEY};
+
+const FINE: &str = "ok       [N] checks found nothing wrong (-v lists them)\n";
+
+/// The report on these words is these lines, and the line that counts the rest.
+#[track_caller]
+fn reports(test: &Test, words: &[&str], lines: &str) {
+    let status = i32::from(lines.starts_with("problem"));
+    let run = test.command(["doctor"]).args(words).expect_status(status).expect_stderr("").run();
+    assert_same("report", &format!("{lines}{FINE}"), &settled(&run.stdout));
+}
+
+/// The same of a config that is wrong in one place, for the profile `a`. `demo` has a key in the vault.
+#[track_caller]
+fn of_config(config: &str, lines: &str) {
+    let (_standin, test) = usual();
+    reports(&test.config(config), &["a"], lines);
+}
+
+fn role(more: &str) -> String {
+    format!(
+        "[profile demo]\n[profile a]\nsource_profile = demo\nrole_arn = arn:aws:iam::{ACCOUNT}:role/r\n{more}\n"
+    )
+}
+
+#[test]
+fn a_profile_that_is_right_is_counted() {
+    of_config(&role("duration_seconds = 3600"), "");
+}
+
+#[test]
+fn a_profile_that_is_nowhere() {
+    let (_standin, test) = usual();
+    reports(&test, &["dmeo"], "problem  aws     no profile \"dmeo\"; did you mean \"demo\"?\n");
+    // By a variable too; but nobody asked for `default`, which nobody has.
+    reports(
+        &test.clone().env("AWS_PROFILE", "dmeo"),
+        &[],
+        "problem  aws     no profile \"dmeo\"; did you mean \"demo\"?\n",
+    );
+    reports(&test, &[], "");
+    test.command(["doctor", "a[b"])
+        .expect_error(
+            2,
+            "vault: error: the profile name has characters that a profile cannot have\n",
+        )
+        .run();
+}
+
+#[test]
+fn a_circular_source_profile() {
+    of_config(
+        "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n[profile c]\nsource_profile = b\n",
+        "problem  aws     profile a: source_profile loop: a -> b -> c -> b\n",
+    );
+}
+
+#[test]
+fn a_source_profile_that_is_nowhere() {
+    of_config(
+        &role("").replace("= demo", "= elsewhere"),
+        "problem  aws     no profile \"elsewhere\", the source_profile of \"a\"; looked in \
+         [HOME]/.aws/config, [HOME]/.aws/credentials and the vault\n",
+    );
+}
+
+#[test]
+fn a_misspelt_source_profile() {
+    of_config(
+        &role("").replace("= demo", "= dmeo"),
+        "problem  aws     no profile \"dmeo\", the source_profile of \"a\"; did you mean \"demo\"?\n",
+    );
+}
+
+#[test]
+fn durations_that_cannot_be() {
+    for (duration, why) in [
+        ("1h", "not a number of seconds"),
+        ("60", "AWS gives a role for 15m to 12h, not for 1m"),
+        ("86400", "AWS gives a role for 15m to 12h, not for 24h"),
+    ] {
+        of_config(
+            &role(&format!("duration_seconds = {duration}")),
+            &format!("problem  aws     duration_seconds of profile \"a\": {why}\n"),
+        );
+    }
+    let (_standin, test) = usual();
+    reports(
+        &test.config(&role("")).env("AWS_ASSUME_ROLE_TTL", "3600"),
+        &["a"],
+        "problem  aws     profile a: AWS_ASSUME_ROLE_TTL: not a duration; give a number with its unit, \
+         such as 30m, 12h or 1h30m\n",
+    );
+}
+
+#[test]
+fn a_role_arn_that_is_none() {
+    of_config(
+        "[profile demo]\n[profile a]\nsource_profile = demo\nrole_arn = deploy\n",
+        "problem  aws     role_arn of profile \"a\": not an ARN\n",
+    );
+    of_config(
+        &role("").replace(":role/", ":user/"),
+        "problem  aws     role_arn of profile \"a\": not the ARN of a role\n",
+    );
+}
+
+#[test]
+fn names_of_settings_with_a_slip() {
+    for (wrong, right) in [
+        ("mfa_serail", "mfa_serial"),
+        ("mfa-serial", "mfa_serial"),
+        ("role-arn", "role_arn"),
+        ("source_profiles", "source_profile"),
+        ("regoin", "region"),
+    ] {
+        of_config(
+            &role(&format!("{wrong} = x")),
+            &format!(
+                "problem  aws     profile a: nothing reads its {wrong}; did you mean {right}?\n"
+            ),
+        );
+    }
+    // Of what lends to it and what it includes, too.
+    let lent = "[default]\nmfa_serail = x\n[profile shared]\nregoin = x\n";
+    of_config(
+        &format!("{lent}{}", role("include_profile = shared")),
+        "problem  aws     profile shared: nothing reads its regoin; did you mean region?\n\
+         problem  aws     profile default: nothing reads its mfa_serail; did you mean mfa_serial?\n",
+    );
+}
+
+#[test]
+fn settings_of_other_programs_are_a_note() {
+    of_config(
+        &role(&format!("granted_sso_start_url = x\nx_principal_arn = x\n{SECRET_ACCESS_KEY} = x")),
+        "note     aws     profile a: neither AWS nor vault knows its granted_sso_start_url, ..., x_principal_arn\n",
+    );
+}
+
+#[test]
+fn a_credential_process_that_is_never_reached() {
+    let (_standin, test) = usual();
+    let test = test.config(&role("credential_process = touch started"));
+    let line = "problem  aws     profile \"a\": the AWS CLI and the SDKs take its role_arn before its \
+                credential_process, which they never start; put credential_process into a profile of its \
+                own\n";
+    reports(&test, &["a"], line);
+    reports(&test, &["--all"], line);
+    // That of another profile is none of this one's.
+    reports(&test, &["demo"], "");
+    assert!(!test.home().join("started").exists());
+}
+
+#[test]
+fn a_key_in_the_clear_that_comes_before_the_vault_s() {
+    let key = format!(
+        "aws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
+    );
+    let (_standin, test) = usual();
+    let both = test.clone().aws_credentials(&format!("[demo]\n{key}"));
+    reports(
+        &both,
+        &["demo"],
+        "problem  aws     profile demo: its key stands in the AWS files in the clear, and the AWS CLI and the \
+         SDKs take that one, not the vault's; vault import --from credentials --remove-source demo\n",
+    );
+    // What it advises mends it.
+    both.command("import --from credentials --remove-source demo".split(' ')).run();
+    reports(&both, &["demo"], "");
+
+    let before = test.config(&format!("[profile demo]\n[profile a]\nsource_profile = demo\n{key}"));
+    reports(
+        &before,
+        &["a"],
+        "problem  aws     profile a: the key of a in the AWS files comes before the vault's key of demo; \
+         vault add a, and take the key out of the config file\n",
+    );
+    // Where the vault has none, that is how it is.
+    let alone = before.config("").aws_credentials(&format!("[a]\n{key}"));
+    reports(
+        &alone,
+        &["a"],
+        "note     aws     profile a: the key of a stands in the AWS files in the clear; vault import --from \
+         credentials --remove-source a\n",
+    );
+}
+
+#[test]
+fn a_second_mistake_is_told_with_the_first() {
+    of_config(
+        &role("duration_seconds = 1h\nmfa_serail = x").replace("arn:", "urn:"),
+        "problem  aws     role_arn of profile \"a\": not an ARN\n\
+         problem  aws     duration_seconds of profile \"a\": not a number of seconds\n\
+         problem  aws     profile a: nothing reads its mfa_serail; did you mean mfa_serial?\n",
+    );
+}
+
+#[test]
+fn what_explain_notes_is_a_note() {
+    of_config(
+        &format!(
+            "[profile demo]\n[profile b]\nsource_profile = demo\nrole_arn = arn:aws:iam::{ACCOUNT}:role/b\n\
+             [profile a]\nsource_profile = b\nrole_arn = arn:aws:iam::{ACCOUNT}:role/r\nduration_seconds = 7200\n"
+        ),
+        &format!(
+            "note     aws     profile a: arn:aws:iam::{ACCOUNT}:role/r is assumed for 1h, not 2h: AWS allows no \
+             more where roles are chained\n"
+        ),
+    );
+}
+
+#[test]
+fn all_profiles_are_judged_and_problems_come_first() {
+    let (_standin, test) = usual();
+    let config = "[profile demo]\nx_principal_arn = x\n[profile a]\nsource_profile = dmeo\n\
+                  [profile b]\nsource_profile = a\n[profile c]\nregoin = x\n";
+    reports(
+        &test.clone().config(config),
+        &["--all"],
+        "problem  aws     no profile \"dmeo\", the source_profile of \"a\"; did you mean \"demo\"?\n\
+         problem  aws     no credentials for profile \"c\"; vault add c\n\
+         problem  aws     profile c: nothing reads its regoin; did you mean region?\n\
+         note     aws     profile demo: neither AWS nor vault knows its x_principal_arn\n",
+    );
+    test.command(["doctor", "--all", "demo"]).expect_status(2).expect_stdout("").run();
+}
+
+#[test]
+fn a_vault_that_is_not_open_may_have_what_is_missing() {
+    let (_standin, test) = usual();
+    let shut = test.config(&role("")).env_remove("AWS_VAULT_AGE_KEY");
+    let found = shut.command(["doctor", "a"]).expect_status(1).expect_stderr("").run();
+    let note = "note     aws     profile a: no credentials, unless the vault has a key for it\n";
+    assert!(found.stdout.contains(note), "{}", found.stdout);
+}
+
+#[test]
+fn a_profile_is_judged_without_a_call_or_a_program() {
+    let (standin, test) = usual();
+    let test = test.config(&role("mfa_serial = GAHT12345678\nmfa_process = touch started"));
+    doctor(&test.clone().env("AWS_PROFILE", "a")).has("aws.source", "ok", "profile a: credentials");
+    // The one call asks for the time, unsigned.
+    assert!(!standin.log().contains(ACCESS_KEY_ID), "{}", standin.log());
+    assert!(standin.issued().is_empty() && !test.home().join("started").exists());
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_file_system_without_room() {
+    let (_standin, test) = usual();
+    let cache = test.home().join("cache");
+    std::fs::create_dir(&cache).expect("a directory");
+    let mount = |options: &str| {
+        let words = ["-t", "tmpfs", "-o", options, "none"];
+        test.command(words).arg(&cache).program("mount").run();
+    };
+    let unmount = || test.command([&cache]).program("umount").run();
+    let test = test.clone().env("AWS_VAULT_CACHE_DIR", &cache);
+    for (options, line) in [
+        (
+            "size=32k,mode=0700",
+            "problem  cache   [HOME]/cache: 32 KiB free on its file system; make room: what is new is not saved\n",
+        ),
+        ("size=1m,mode=0700", "note     cache   [HOME]/cache: 1024 KiB free on its file system\n"),
+        (
+            "nr_inodes=1,mode=0700",
+            "problem  cache   [HOME]/cache: no file can be made on its file system; make room: what is new is not saved\n",
+        ),
+    ] {
+        mount(options);
+        let run = test.command(["doctor"]).any_status().expect_stderr("").run();
+        unmount();
+        assert_same("report", &format!("{line}{FINE}"), &settled(&run.stdout));
+    }
+}
