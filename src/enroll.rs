@@ -66,8 +66,10 @@ impl Enroll<'_, '_> {
     /// and sharing it ([`Vault::sync`]).
     pub fn run(mut self) -> Result<Enrolled> {
         self.change.share()?;
-        let key = self.change.key().map_err(|error| {
-            error.hint("an MFA device belongs to a key's user: name the profile that has the key")
+        let whose = "an MFA device belongs to a key's user: name the profile that has the key";
+        let key = self.change.key().map_err(|error| match error.hint {
+            Some(_) => error,
+            None => error.hint(whose),
         })?;
         let user = user_of(self.change.sts.caller_identity(&key)?)?;
         let device = self.device_name(&user)?;

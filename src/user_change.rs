@@ -55,9 +55,8 @@ impl<'a, 'v> UserChange<'a, 'v> {
     /// [`crate::error::Class::NotFound`] where the vault has none.
     pub fn key(&self) -> Result<Credentials> {
         let profile = self.profile;
-        self.payload()?
-            .credential(profile)
-            .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))
+        let payload = self.payload()?;
+        payload.credential(profile).ok_or_else(|| payload.no_key(profile))
     }
 
     /// What is in the vault.

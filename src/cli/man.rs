@@ -8,9 +8,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Command};
 
-use super::parse::definition;
+use super::parse::{definition, unknown_command};
 use super::program::Program;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Print a manual page, or write all of them
 #[derive(Debug, Args)]
@@ -91,7 +91,7 @@ pub fn page(words: &[String], program: Program) -> Result<String> {
         level = level
             .find_subcommand(word)
             .filter(|found| !found.is_hide_set())
-            .ok_or_else(|| Error::usage("there is no such command").hint("see vault --help"))?;
+            .ok_or_else(|| unknown_command(Some(word), level))?;
     }
     Ok(roff(level, program))
 }
@@ -290,10 +290,8 @@ mod tests {
     fn what_is_no_command_is_an_error() {
         for words in [vec!["nothing"], vec!["exec", "prod"], vec!["__complete"]] {
             let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
-            assert_eq!(
-                page(&words, Program::default()).unwrap_err().what,
-                "there is no such command"
-            );
+            let what = page(&words, Program::default()).unwrap_err().what;
+            assert!(what.starts_with("unknown command \""), "{what}");
         }
     }
 

@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches};
 use super::program::Program;
 use super::{Cli, Command, Exec, Global};
 use crate::error::{Error, Result};
+use crate::name::nearest;
 
 /// What clap prints for `--version`, without the definition of every command, which takes longer to build
 /// than a vault takes to open.
@@ -65,7 +66,8 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         }
     };
     refuse_secrets(&ours)?;
-    let matches = match clap.try_get_matches_from(ours) {
+    let mut clap = clap;
+    let matches = match clap.try_get_matches_from_mut(&ours) {
         Ok(matches) => matches,
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
@@ -73,7 +75,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
             return Ok(Answer::Print(error.render().to_string()));
         }
         Err(error) if argv.len() < 2 => return Ok(Answer::Usage(error.render().to_string())),
-        Err(error) => return Err(usage_error(&error)),
+        Err(error) => return Err(usage_error(&error, level(&clap, &ours))),
     };
     let cli = match place_of_exec {
         Some(_) => Exec::from_arg_matches(&matches).and_then(|exec| {
@@ -81,7 +83,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         }),
         None => Cli::from_arg_matches(&matches),
     };
-    let Cli { global, mut command } = cli.map_err(|error| usage_error(&error))?;
+    let Cli { global, mut command } = cli.map_err(|error| usage_error(&error, &clap))?;
     let program = Program::of(argv);
     match &mut command {
         Command::Add(args) => args.program = program,
@@ -90,8 +92,10 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         _ => {}
     }
     let takes_words = matches!(command, Command::Exec(_) | Command::Complete(_));
-    if !words.is_empty() && !takes_words {
-        return Err(Error::usage("this command takes nothing after --"));
+    if let Some(word) = words.first().filter(|_| !takes_words) {
+        let shown = word.to_str().filter(|word| is_plain(word));
+        let left = shown.map_or_else(String::new, |word| format!(": {word}"));
+        return Err(Error::usage(format!("this command takes nothing after --{left}")));
     }
     Ok(Answer::Run(Box::new(Parsed { global, command, words: words.to_vec() })))
 }
@@ -231,21 +235,70 @@ fn refuse_secrets(words: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-fn usage_error(error: &clap::Error) -> Error {
+/// The command of the top level or below that these words lead to: the global flags stand behind the names.
+fn level<'a>(clap: &'a clap::Command, words: &[OsString]) -> &'a clap::Command {
+    let names = words.iter().skip(1).map_while(|word| word.to_str());
+    let mut level = clap;
+    for name in names {
+        let Some(found) = level.find_subcommand(name) else { break };
+        level = found;
+    }
+    level
+}
+
+/// The error for a command that `level` does not have, with the one that is meant.
+pub(super) fn unknown_command(typed: Option<&str>, level: &clap::Command) -> Error {
+    let typed = typed.filter(|word| is_plain(word));
+    let commands = level.get_subcommands().filter(|command| !command.is_hide_set());
+    let names =
+        commands.flat_map(|it| std::iter::once(it.get_name()).chain(it.get_visible_aliases()));
+    let hint = match typed.and_then(|typed| nearest(typed, names)) {
+        Some(name) => did_you_mean(name),
+        None => "see vault --help".to_owned(),
+    };
+    let shown = typed.map_or_else(String::new, |typed| format!(" \"{typed}\""));
+    Error::usage(format!("unknown command{shown}")).hint(hint)
+}
+
+fn did_you_mean(name: &str) -> String {
+    format!("did you mean \"{name}\"?")
+}
+
+/// The flag of a command that is meant.
+fn flag_near(typed: &str, level: &clap::Command) -> Option<String> {
+    let flags = level.get_arguments().filter(|arg| !arg.is_hide_set());
+    let names = flags.flat_map(|arg| {
+        arg.get_long().into_iter().chain(arg.get_visible_aliases().unwrap_or_default())
+    });
+    nearest(typed.strip_prefix("--")?, names).map(|name| did_you_mean(&format!("--{name}")))
+}
+
+/// What clap says, in our words. `level` is the command that the words lead to.
+fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
-    // Only names of our own flags, or what plainly is the name of a flag, may be shown.
+    // Only names of our own flags, and what plainly is a name or a number, may be shown.
     let flag = context(ContextKind::InvalidArg);
     let shown = flag.as_deref().filter(|flag| is_flag_name(flag) || flag.contains(['<', '[']));
+    let value = context(ContextKind::InvalidValue).filter(|value| is_plain(value));
+    let mut hint = None;
     let what = match error.kind() {
-        ErrorKind::UnknownArgument => match shown {
-            Some(flag) if is_flag_name(flag) => format!("there is no flag {flag}"),
-            _ => "there is a word too many".to_owned(),
-        },
-        ErrorKind::InvalidSubcommand => "there is no such command".to_owned(),
+        ErrorKind::UnknownArgument => {
+            match (shown, flag.as_deref().filter(|word| is_plain(word))) {
+                (Some(flag), _) if is_flag_name(flag) => {
+                    hint = flag_near(flag, level);
+                    format!("unknown flag \"{flag}\"")
+                }
+                (_, Some(word)) => format!("there is a word too many: \"{word}\""),
+                _ => "there is a word too many".to_owned(),
+            }
+        }
+        ErrorKind::InvalidSubcommand => {
+            return unknown_command(context(ContextKind::InvalidSubcommand).as_deref(), level);
+        }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             "a command is missing".to_owned()
         }
@@ -260,29 +313,41 @@ fn usage_error(error: &clap::Error) -> Error {
         ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
             format!("{} wants a value", shown.unwrap_or("a flag"))
         }
-        // An empty value counts as none given.
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
-            match (shown, context(ContextKind::ValidValue)) {
-                (Some(flag), Some(valid)) if valid.is_empty() => format!("{flag} wants a value"),
-                (Some(flag), Some(valid)) => format!("{flag} takes one of: {valid}"),
-                (Some(flag), None) => format!("{flag} has a value that it cannot take"),
-                _ => "an argument has a value that it cannot take".to_owned(),
-            }
+            let valid = context(ContextKind::ValidValue);
+            hint = valid
+                .as_deref()
+                .zip(value.as_deref())
+                .and_then(|(valid, typed)| nearest(typed, valid.split(", ")).map(did_you_mean));
+            bad_value(shown, valid, value)
         }
         ErrorKind::TooManyValues => format!("{} takes no value", shown.unwrap_or("a flag")),
         _ => "the command line is not understood".to_owned(),
     };
-    let hint = match context(ContextKind::SuggestedSubcommand) {
-        Some(name) if error.kind() == ErrorKind::InvalidSubcommand => {
-            format!("did you mean {name}? see vault --help")
-        }
-        // aws-vault's, as it stands in a shell's start files.
-        _ if shown.is_some_and(|flag| flag.starts_with("--completion-script")) => {
-            "see vault completions --help".to_owned()
-        }
-        _ => "see --help".to_owned(),
-    };
-    Error::usage(what).hint(hint)
+    // aws-vault's, as it stands in a shell's start files.
+    let script = shown.is_some_and(|flag| flag.starts_with("--completion-script"));
+    let see = if script { "see vault completions --help" } else { "see --help" };
+    Error::usage(what).hint(hint.unwrap_or_else(|| see.to_owned()))
+}
+
+/// A value that a flag, or the word of this name, does not take. An empty one counts as none given.
+fn bad_value(flag: Option<&str>, valid: Option<String>, value: Option<String>) -> String {
+    let typed = value.map_or_else(String::new, |value| format!(", not \"{value}\""));
+    match (flag, valid) {
+        (Some(flag), Some(valid)) if valid.is_empty() => format!("{flag} wants a value"),
+        (Some(flag), Some(valid)) => format!("{flag} takes one of: {valid}{typed}"),
+        (Some(flag), None) => format!("{flag} has a value that it cannot take{typed}"),
+        _ => "an argument has a value that it cannot take".to_owned(),
+    }
+}
+
+/// True for what plainly is a name or a number: short, lower case, nothing that could be a key.
+fn is_plain(word: &str) -> bool {
+    let digits = word.len() <= 12;
+    (1..=20).contains(&word.len())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b"-_.".contains(&b) || digits && b.is_ascii_digit())
 }
 
 /// `-x`, `--some-flag`: short, lower case, nothing that could be a key.

@@ -14,6 +14,7 @@ use crate::error::{Error, Reason, Result, os_text};
 use crate::exec::{self, Child, ExecError, Given};
 use crate::export;
 use crate::name::ProfileName;
+use crate::process::{Program, find};
 use crate::provider;
 use crate::report;
 use crate::server::{Server, TokenFile};
@@ -46,7 +47,7 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
         Ok(failure) => failure,
         // A flag that cannot be right is the command line's fault, found late: still 2.
         Err(error) if error.reason == Some(Reason::CommandLine) => return Err(error),
-        Err(error) => (meant_as_a_command(error, &args, &words), NOT_STARTED),
+        Err(error) => (meant_as_a_command(error, &args, &words, context), NOT_STARTED),
     };
     report::say(&error);
     Ok(code)
@@ -165,13 +166,18 @@ fn refuse_nesting(words: &[OsString], context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// `vault exec terraform apply`: the first word was meant as the command. A better guess stands.
-fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString]) -> Error {
+/// `vault exec terraform apply`: the first word is no profile, but a program, so it was meant as the command.
+/// A better guess stands.
+fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString], context: &Context) -> Error {
     let no_profile = error.reason == Some(Reason::NoSuchProfile { guessed: false });
-    if no_profile && args.profile.is_some() && !words.is_empty() {
-        return error.hint("to run a command with the default profile: vault exec -- COMMAND");
+    let path = context.env.get_os("PATH");
+    let program = args.profile.as_deref().filter(|word| find(word, path) != Program::Missing);
+    match program.filter(|_| no_profile && !words.is_empty()) {
+        Some(program) => error.hint(format!(
+            "to run {program} with the default profile: vault exec -- {program} ..."
+        )),
+        None => error,
     }
-    error
 }
 
 /// As env(1) and timeout(1) say it.

@@ -9,7 +9,7 @@ use crate::cli::import::{Import, Source};
 use crate::error::{Class, Error, Result};
 use crate::import::plan::{self, Step, plan};
 use crate::import::{Content, Item};
-use crate::name::ProfileName;
+use crate::name::{ProfileName, nearest};
 use crate::report;
 use crate::vault::{self, Access, Vault};
 
@@ -85,6 +85,8 @@ fn open<'a>(args: &Import, access: &'a Access<'a>, context: &Context) -> Result<
 
 /// What was asked for of what was found.
 fn chosen(mut items: Vec<Item>, profile: Option<&str>) -> Result<Vec<Item>> {
+    let near = profile.and_then(|name| nearest(name, items.iter().map(|it| it.profile.as_str())));
+    let near = near.map(str::to_owned);
     items.retain(|item| profile.is_none_or(|profile| item.profile == profile));
     for item in &mut items {
         if let (Content::Key(_), Err(error)) = (&item.content, ProfileName::new(&item.profile)) {
@@ -94,7 +96,9 @@ fn chosen(mut items: Vec<Item>, profile: Option<&str>) -> Result<Vec<Item>> {
     match (items.is_empty(), profile) {
         (false, _) => Ok(items),
         (true, Some(profile)) => {
-            Err(Error::not_found(format!("there is no key for profile \"{profile}\" to import")))
+            let what = format!("there is no key for profile \"{profile}\" to import");
+            let hint = near.map(|name| format!("did you mean \"{name}\"?"));
+            Err(Error { hint, ..Error::not_found(what) })
         }
         (true, None) => Err(Error::not_found("there is no key to import")),
     }

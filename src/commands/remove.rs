@@ -16,16 +16,15 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
     }
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
-    let missing =
-        || Error::not_found(format!("no key for profile {:?} in the vault", profile.as_str()));
     if vault.payload().access_key_id(profile.as_str()).is_none() {
-        return Err(missing());
+        return Err(vault.payload().no_key(profile.as_str()));
     }
     if !args.force && !prompt.confirm(&format!("Delete credentials for profile \"{profile}\"?"))? {
         return Err(Error::other("nothing was removed"));
     }
-    vault.change(|payload| {
-        payload.remove_credential(profile.as_str()).then_some(()).ok_or_else(missing)
+    vault.change(|payload| match payload.remove_credential(profile.as_str()) {
+        true => Ok(()),
+        false => Err(payload.no_key(profile.as_str())),
     })?;
     report::result("Deleted credentials.\n")
 }

@@ -190,9 +190,7 @@ fn verify(
             Error::not_found("--verify: no profile with a key in the vault names this device")
                 .hint("AWS takes a code only with the key of the device's user")
         })?;
-    let key = payload
-        .credential(profile)
-        .ok_or_else(|| Error::not_found(format!("no key for profile {profile:?} in the vault")))?;
+    let key = payload.credential(profile).ok_or_else(|| payload.no_key(profile))?;
     let (target, _) = profile::places(profiles, context.env, profile)?;
     if let Some(warning) = target.overridden() {
         context.reporter.warn(warning);

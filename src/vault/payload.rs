@@ -22,6 +22,7 @@ use super::pin::Pin;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::name::nearest;
 use crate::random;
 use crate::secret::Secret;
 
@@ -244,6 +245,15 @@ impl Payload {
     pub fn credential_stored(&self, profile: &str) -> Option<Timestamp> {
         let stored = self.credentials()?.get(profile)?.as_table()?.get("created")?.as_str()?;
         Timestamp::parse(stored)
+    }
+
+    /// The error for a profile that has no key here, with the one that may be meant.
+    pub fn no_key(&self, profile: &str) -> Error {
+        let error = Error::not_found(format!("no key for profile {profile:?} in the vault"));
+        match nearest(profile, self.credential_names()) {
+            Some(name) => error.hint(format!("did you mean {name:?}?")),
+            None => error,
+        }
     }
 
     /// Stores an access key for a profile, in place of the one that may be there. Fields of a later

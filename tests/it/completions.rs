@@ -192,7 +192,7 @@ fn other_shells_have_a_script_of_clap_s() {
         .command(["completions", "tcsh"])
         .expect_error(
             2,
-            "vault: error: <SHELL> takes one of: bash, elvish, fish, powershell, zsh\n\
+            "vault: error: <SHELL> takes one of: bash, elvish, fish, powershell, zsh, not \"tcsh\"\n\
              vault: hint: see --help\n",
         )
         .run();

@@ -121,8 +121,11 @@ fn a_profile_that_is_not_there_is_said_with_the_places_that_were_looked_in() {
     ] {
         fails(&test, line, status, &format!("{what}{places}"));
     }
-    let meant = "vault: hint: to run a command with the default profile: vault exec -- COMMAND\n";
-    fails(&test, "exec nobody true", 125, &format!("{what}{meant}"));
+    fails(&test, "exec nobody true", 125, &format!("{what}{places}"));
+    // A word that is a program was meant as the command.
+    let meant = "vault: error: no profile \"sleep\"\n\
+                 vault: hint: to run sleep with the default profile: vault exec -- sleep ...\n";
+    fails(&test, "exec sleep 1", 125, meant);
     let none = "vault: error: no key for profile \"nobody\" in the vault\n";
     fails(&test, "remove -f nobody", 3, none);
 }
@@ -199,30 +202,26 @@ fn an_aws_config_that_may_not_be_read_is_an_error() {
 fn a_command_line_that_is_not_understood_is_a_usage_error() {
     let test = demo(DEMO_VAULT);
     for (line, what) in [
-        ("lst", "there is no such command"),
-        ("renew demo", "there is no such command"),
         ("rotate", "<PROFILE> is missing"),
         ("rotate demo --all", "[PROFILE] and --all do not go together"),
         ("recipient", "a command is missing"),
-        ("list --jsno", "there is no flag --jsno"),
-        ("list --no-session", "there is no flag --no-session"),
-        ("exec --jsno demo true", "there is no flag --jsno"),
-        ("exec demo --jsno true", "there is no flag --jsno"),
+        ("list --no-session", "unknown flag \"--no-session\""),
+        ("list -x", "unknown flag \"-x\""),
         ("add", "<PROFILE> is missing"),
         ("remove", "<PROFILE> is missing"),
-        ("list demo", "there is a word too many"),
-        ("clear a b", "there is a word too many"),
+        ("list demo", "there is a word too many: \"demo\""),
+        ("clear a b", "there is a word too many: \"b\""),
         ("list -i", "--identity <FILE> wants a value"),
         ("list --vault", "--vault <FILE> wants a value"),
         ("list --json=yes", "--json takes no value"),
         (
             "export --format xml demo",
             "--format <FORMAT> takes one of: env, export-env, json, ini, dotenv, fish, powershell, \
-             docker, github",
+             docker, github, not \"xml\"",
         ),
         (
             "init --passphrase --passphrase-memory 3",
-            "--passphrase-memory <MIB> has a value that it cannot take",
+            "--passphrase-memory <MIB> has a value that it cannot take, not \"3\"",
         ),
         ("add demo --env --stdin", "--env and --stdin do not go together"),
     ] {
@@ -231,7 +230,7 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
     let missing = format!("vault: error: a command is missing\n{SEE_HELP}");
     test.command(["--quiet"]).expect_error(2, &missing).run();
     for (line, error) in [
-        ("list -- x", "vault: error: this command takes nothing after --\n"),
+        ("list -- x", "vault: error: this command takes nothing after --: x\n"),
         (
             "exec --json demo true",
             "vault: error: --json prints credentials and runs nothing, so it takes no command\n",
@@ -254,6 +253,47 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
     ] {
         fails(&test, line, 2, error);
     }
+}
+
+#[test]
+fn a_mistyped_word_is_named_with_the_one_that_is_meant() {
+    let test = demo(DEMO_VAULT);
+    for (line, what, hint) in [
+        ("exce demo true", "unknown command \"exce\"", "did you mean \"exec\"?"),
+        ("lst", "unknown command \"lst\"", "did you mean \"list\"?"),
+        ("-i k totp ad", "unknown command \"ad\"", "see vault --help"),
+        ("totp addd", "unknown command \"addd\"", "did you mean \"add\"?"),
+        ("help exce", "unknown command \"exce\"", "did you mean \"exec\"?"),
+        ("man exprot", "unknown command \"exprot\"", "did you mean \"export\"?"),
+        ("renew demo", "unknown command \"renew\"", "see vault --help"),
+        ("__complte", "unknown command \"__complte\"", "see vault --help"),
+        ("Exec", "unknown command", "see vault --help"),
+        ("list --jsno", "unknown flag \"--jsno\"", "did you mean \"--json\"?"),
+        ("list --vautl f", "unknown flag \"--vautl\"", "did you mean \"--vault\"?"),
+        ("exec --jsno demo true", "unknown flag \"--jsno\"", "did you mean \"--json\"?"),
+        ("exec demo --jsno true", "unknown flag \"--jsno\"", "did you mean \"--json\"?"),
+        ("--lazzy list", "unknown flag \"--lazzy\"", "see --help"),
+        (
+            "export --format jsno demo",
+            "--format <FORMAT> takes one of: env, export-env, json, ini, dotenv, fish, powershell, \
+             docker, github, not \"jsno\"",
+            "did you mean \"json\"?",
+        ),
+    ] {
+        fails(&test, line, 2, &format!("vault: error: {what}\nvault: hint: {hint}\n"));
+    }
+    let near = "vault: hint: did you mean \"demo\"?\n";
+    for (line, status, what) in [
+        ("exec dmeo true", 125, "no profile \"dmeo\""),
+        ("remove -f dmeo", 3, "no key for profile \"dmeo\" in the vault"),
+        ("rotate dmeo", 3, "no profile \"dmeo\""),
+        ("mfa enroll dmeo", 3, "no key for profile \"dmeo\" in the vault"),
+    ] {
+        fails(&test, line, status, &format!("vault: error: {what}\n{near}"));
+    }
+    let source = test.config("[profile role]\nsource_profile = dmeo\n");
+    let what = "no profile \"dmeo\", the source_profile of \"role\"";
+    fails(&source, "explain role", 3, &format!("vault: error: {what}\n{near}"));
 }
 
 #[test]
@@ -312,13 +352,13 @@ fn exec_with_a_command_keeps_the_commands_codes_apart_from_its_own() {
         (
             "exec -n nobody true",
             125,
-            "vault: error: no profile \"nobody\"\nvault: hint: to run a \
-          command with the default profile: vault exec -- COMMAND\n",
+            "vault: error: no profile \"nobody\"\nvault: hint: looked in [HOME]/.aws/config, \
+             [HOME]/.aws/credentials and the vault\n",
         ),
         (
             "exec --jsno demo true",
             2,
-            "vault: error: there is no flag --jsno\nvault: hint: see --help\n",
+            "vault: error: unknown flag \"--jsno\"\nvault: hint: did you mean \"--json\"?\n",
         ),
     ] {
         let words: Vec<String> = line.split(' ').map(|word| word.replace('\t', " ")).collect();

@@ -91,12 +91,12 @@ fn a_wrong_command_line_is_2_and_what_fails_later_125() {
         (
             "exec --frob demo true",
             2,
-            "vault: error: there is no flag --frob\nvault: hint: see --help\n",
+            "vault: error: unknown flag \"--frob\"\nvault: hint: see --help\n",
         ),
         (
             "exec demo --frob true",
             2,
-            "vault: error: there is no flag --frob\nvault: hint: see --help\n",
+            "vault: error: unknown flag \"--frob\"\nvault: hint: see --help\n",
         ),
         (
             "exec --json -n demo true",
@@ -112,10 +112,10 @@ fn a_wrong_command_line_is_2_and_what_fails_later_125() {
              [HOME]/.aws/credentials and the vault\n",
         ),
         (
-            "exec terraform apply",
+            "exec sleep 1",
             125,
-            "vault: error: no profile \"terraform\"\nvault: hint: to run a command with the default \
-             profile: vault exec -- COMMAND\n",
+            "vault: error: no profile \"sleep\"\nvault: hint: to run sleep with the default profile: \
+             vault exec -- sleep ...\n",
         ),
         (
             "exec lop true",

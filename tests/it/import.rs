@@ -140,7 +140,7 @@ fn what_cannot_be_right_changes_nothing_and_is_one_error() {
             "import --from x",
             "",
             2,
-            format!("--from <SOURCE> takes one of: aws-vault, pass, credentials, csv, json\n{see}"),
+            format!("--from <SOURCE> takes one of: aws-vault, pass, credentials, csv, json, not \"x\"\n{see}"),
         ),
         (
             "import --from csv --remove-source",

@@ -16,15 +16,15 @@ fn errors_and_hints_are_coloured_on_a_terminal() {
     let test = Test::new().command(["list", "--jsno"]).env("TERM", "xterm");
     assert_eq!(
         screen(&test),
-        "\x1b[1;31mvault: error:\x1b[0m there is no flag --jsno\n\
-         \x1b[36mvault: hint:\x1b[0m see --help\n"
+        "\x1b[1;31mvault: error:\x1b[0m unknown flag \"--jsno\"\n\
+         \x1b[36mvault: hint:\x1b[0m did you mean \"--json\"?\n"
     );
 }
 
 /// `CLICOLOR_FORCE` is for who wants colours in a pipe, where programs read ours.
 #[test]
 fn there_is_no_colour_where_the_environment_or_a_pipe_wants_none() {
-    let plain = "vault: error: there is no flag --jsno\nvault: hint: see --help\n";
+    let plain = "vault: error: unknown flag \"--jsno\"\nvault: hint: did you mean \"--json\"?\n";
     let test = Test::new().command(["list", "--jsno"]);
     for (name, value) in [("TERM", "dumb"), ("NO_COLOR", "1")] {
         let test = test.clone().env("TERM", "xterm").env("CLICOLOR_FORCE", "1").env(name, value);

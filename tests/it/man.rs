@@ -73,7 +73,10 @@ fn pages_carry_the_name_of_the_program() {
 fn what_has_no_page_is_an_error() {
     let test = Test::new();
     test.command(["man", "nothing"])
-        .expect_error(2, "vault: error: there is no such command\nvault: hint: see vault --help\n")
+        .expect_error(
+            2,
+            "vault: error: unknown command \"nothing\"\nvault: hint: see vault --help\n",
+        )
         .run();
     test.command(["man", "exec", "--dir", "x"])
         .expect_error(

@@ -324,7 +324,7 @@ fn login(scene: &mut Scene) {
 }
 
 fn proxy(scene: &mut Scene) {
-    scene.refuses("aws-vault proxy", 2, "there is no such command");
+    scene.refuses("aws-vault proxy", 2, "unknown command \"proxy\"");
 }
 
 fn completions(scene: &mut Scene) {

@@ -72,8 +72,8 @@ fn the_first_bare_word_is_the_profile_and_the_second_starts_the_command() {
 #[test]
 fn an_unknown_flag_before_the_command_is_a_usage_error() {
     let error = exec("vault exec --jsno prod env").unwrap_err();
-    assert_eq!(error.what, "there is no flag --jsno");
-    assert_eq!(exec("vault exec prod --jsno env").unwrap_err().what, "there is no flag --jsno");
+    assert_eq!(error.what, "unknown flag \"--jsno\"");
+    assert_eq!(exec("vault exec prod --jsno env").unwrap_err().what, "unknown flag \"--jsno\"");
 }
 
 #[test]
