@@ -14,8 +14,8 @@ use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::vault::{Connect, NamedBy, SharedStore};
 
-/// For one request. A change waits for two of them.
-const REQUEST: Duration = Duration::from_secs(5);
+/// For one request. A change waits for two of them; a session that is to be made for no longer than this.
+const REQUEST: Duration = Duration::from_secs(3);
 
 /// Connections are made anew after this time.
 const CONNECTION: Duration = Duration::from_secs(15 * 60);

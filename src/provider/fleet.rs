@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::reporter::Reporter;
 use crate::session::{Alone, FleetKeys};
-use crate::vault::{self, Connect, Payload, SharedStore};
+use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
 /// The fleet that the vault's hosts have joined.
 pub(super) struct Fleet<'a> {
@@ -40,7 +40,8 @@ impl<'a> Fleet<'a> {
 
     /// The store, for the requests of one session; `None` if this host keeps out of it.
     pub fn store(&self, payload: &Payload) -> std::result::Result<Option<SharedStore>, Alone> {
-        (self.connect)(payload).map_err(|error| Alone { what: error.what, hint: error.hint })
+        (self.connect)(NamedBy::Vault(payload))
+            .map_err(|error| Alone { what: error.what, hint: error.hint })
     }
 
     /// Says once that this host goes on without the store.

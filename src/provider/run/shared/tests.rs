@@ -22,7 +22,7 @@ use crate::store::testing::MemoryStore;
 use crate::store::{Location, Store};
 use crate::totp::Seed;
 use crate::unlock::Named;
-use crate::vault::{self, Access, Fleet, Payload, RecipientEntry, SharedStore};
+use crate::vault::{self, Access, Fleet, NamedBy, Payload, RecipientEntry, SharedStore};
 
 const SERIAL: &str = "arn:aws:iam::111122223333:mfa/ci";
 /// 2026-01-31T12:00:00Z.
@@ -76,6 +76,7 @@ impl Common {
         let store = Arc::clone(&self.store);
         Access {
             path: self.dir.path.join("vault.age"),
+            remote: None,
             env,
             named: &NO_FLAGS,
             identity_file: None,
@@ -87,13 +88,13 @@ impl Common {
             turns: DerivationQueue::none(),
             prompt: Prompt::new(true, None),
             reporter: Reporter { quiet: true, debug: false },
-            connect: Arc::new(move |payload| match reach {
-                Reach::Off => Ok(None),
-                Reach::Away => Err(Error::aws("cannot connect to S3").hint("see to it")),
-                Reach::Yes => Ok(payload.fleet().map(|fleet| SharedStore {
-                    location: fleet.store,
-                    store: Arc::clone(&store) as Arc<dyn Store>,
+            connect: Arc::new(move |by| match (reach, by) {
+                (Reach::Away, _) => Err(Error::aws("cannot connect to S3").hint("see to it")),
+                (Reach::Yes, NamedBy::Vault(payload)) => Ok(payload.fleet().map(|fleet| {
+                    let store = Arc::clone(&store) as Arc<dyn Store + Send>;
+                    SharedStore { location: fleet.store, store }
                 })),
+                _ => Ok(None),
             }),
         }
     }
