@@ -20,6 +20,7 @@ impl Context<'_> {
         Ok(Access {
             path,
             remote,
+            by_flag: self.global.vault.is_some(),
             env: self.env,
             named: &self.named,
             identity_file: places.identity_file(),

@@ -56,6 +56,9 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     }
     if saved.is_ok() || public_key.is_some() && key_slots::is_saved(&saved) {
         let shown = access.path.display();
+        if let Some(path) = &args.generate_identity {
+            tell_of_key(path, recipients.len() == 1 && passphrases.is_empty(), context);
+        }
         context.reporter.note(format!("Made the vault {shown}, fingerprint {pin}"));
         let identity = args.generate_identity.as_deref();
         work_tree::tell(&access.path, identity, context.env, context.reporter);
@@ -71,6 +74,17 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         Some(public) => report::result(&format!("{public}\n")),
         None => Ok(()),
     }
+}
+
+/// Where the new key lies. `only`: nothing else opens the vault.
+fn tell_of_key(path: &Path, only: bool, context: &Context) {
+    let (path, copy) = (path.display(), "keep a copy of that file elsewhere");
+    context.reporter.note(match only {
+        true => format!(
+            "The only key that opens it lies in {path}: {copy}, for without it the vault is lost"
+        ),
+        false => format!("The new key lies in {path}: {copy}"),
+    });
 }
 
 /// Before anybody is asked for a passphrase: neither the vault nor the key is there, and both may be made.

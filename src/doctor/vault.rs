@@ -9,7 +9,7 @@ use crate::error::{Class, os_text};
 use crate::file::{self, ReadError};
 use crate::sealed::{self, Scanned};
 use crate::vault::memory::{Known, Memory, Recalled};
-use crate::vault::{Pin, Vault};
+use crate::vault::{Pin, Vault, how_to_make};
 
 /// The name of the default vault's source.
 pub const DEFAULT: &str = "the default";
@@ -38,7 +38,7 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
     let real = match file::resolve(&path) {
         Ok(real) => real,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return none(&path, optional && by == DEFAULT, report);
+            return none(host, &path, by, optional, report);
         }
         Err(error) => {
             report.problem("vault.file", format!("cannot read {shown}: {}", os_text(&error)));
@@ -47,7 +47,7 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
     };
     let (bytes, meta) = match file::read_regular(&real, sealed::FILE_LIMIT) {
         Ok(read) => read,
-        Err(ReadError::NotFound) => return none(&path, optional && by == DEFAULT, report),
+        Err(ReadError::NotFound) => return none(host, &path, by, optional, report),
         Err(error) => {
             let why = error.text(sealed::FILE_LIMIT);
             report.problem("vault.file", format!("cannot read {shown}: {why}"));
@@ -114,14 +114,14 @@ fn lock(real: &Path, report: &mut Report) {
     }
 }
 
-fn none<T>(path: &Path, optional: bool, report: &mut Report) -> Option<T> {
+fn none<T>(host: &Host, path: &Path, by: &str, optional: bool, report: &mut Report) -> Option<T> {
     let what = format!("no vault at {}", path.display());
-    let finding = if optional {
+    let finding = if optional && by == DEFAULT {
         report.note("vault.file", format!("{what}, and the profile needs none"))
     } else {
-        report
-            .problem("vault.file", what)
-            .advise("make one with vault init, or name it by --vault or AWS_VAULT_FILE")
+        let named = (by == "--vault").then_some(path);
+        let advice = how_to_make(named, host.places.identity_file().as_deref());
+        report.problem("vault.file", what).advise(advice)
     };
     finding.with(json!({ "path": path }));
     None

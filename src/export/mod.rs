@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 pub use file::{docker, dotenv, ini};
 pub use github::{Github, github};
-pub use shell::{env, export_env, fish, powershell};
+pub use shell::{env, export_env, fish, posix as shell_word, powershell};
 
 use crate::credential::Credentials;
 

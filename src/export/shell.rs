@@ -28,7 +28,7 @@ fn lines(variables: &[Variable<'_>], line: impl Fn(&str, &str) -> String) -> Str
 
 /// What AWS hands out stands as it is; anything else is put between single quotes, where nothing is
 /// special but their end (POSIX, "Shell Command Language", 2.2.2).
-fn posix(value: &str) -> String {
+pub fn posix(value: &str) -> String {
     if is_plain(value) {
         return value.to_owned();
     }

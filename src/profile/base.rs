@@ -73,6 +73,19 @@ impl Base {
             Self::Sso { .. } => "a login to IAM Identity Center",
         }
     }
+
+    /// The profile that it belongs to, where it is one's.
+    pub fn profile(&self) -> Option<&str> {
+        match self {
+            Self::Vault { profile }
+            | Self::Process { profile, .. }
+            | Self::Plaintext { profile }
+            | Self::Sso { profile, .. }
+            | Self::WebIdentity(Token::Process { profile, .. }) => Some(profile),
+            Self::WebIdentity(Token::File { profile, .. }) => profile.as_deref(),
+            Self::Environment | Self::Container { .. } | Self::Instance { .. } => None,
+        }
+    }
 }
 
 /// Where a web identity token comes from.

@@ -27,9 +27,11 @@ impl CredentialSession<'_> {
             return Ok(Code::Seed(seed));
         }
         if mfa.process.is_none() && !self.prompt.available() {
-            return Err(Error::aws(format!("no MFA code is available for {}", mfa.serial)).hint(
-                "give it by --mfa-token, name a program by mfa_process in the AWS config, or run this on a terminal",
-            ));
+            let serial = &mfa.serial;
+            return Err(Error::aws(format!("no MFA code is available for {serial}")).hint(format!(
+                "give it by --mfa-token or on a terminal; or let the vault give it: vault totp add {serial}, for a \
+                 new device vault mfa enroll PROFILE; or name an mfa_process"
+            )));
         }
         Ok(Code::Asked)
     }

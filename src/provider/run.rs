@@ -154,7 +154,7 @@ impl<'a> Run<'a> {
             min_left: self.request.min_left,
         };
         self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
-            self.make(at, length, &wanted).map_err(|failed| failed.into_not_made(self.plan))
+            self.make(at, length, &wanted).map_err(|failed| self.not_made(failed))
         })
     }
 
@@ -315,6 +315,26 @@ impl<'a> Run<'a> {
         Ok(self.sts.get_or_init(|| sts))
     }
 
+    /// What a step's failure says: whose key it was that AWS refused, and whether a code may be missing.
+    fn not_made(&self, failed: Failed) -> NotMade {
+        let refused = match failed {
+            Failed::Aws(refused) => refused,
+            Failed::Ours(error) => return NotMade::Failed(error),
+            Failed::Unasked => return NotMade::Unasked,
+            Failed::Overtaken => return NotMade::Failed(shared::another_host(Duration::ZERO)),
+        };
+        let denied = matches!(refused, ServiceError::Denied { .. });
+        let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");
+        let mut error = refused.into_error();
+        let Start::Credentials(key) = self.base else { return NotMade::Failed(error) };
+        if denied {
+            let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
+            let id = &key.access_key_id;
+            error.what = format!("{} (key {id} of profile {holder})", error.what);
+        }
+        NotMade::Failed(without_mfa(error, self.plan, role && !key.is_temporary()))
+    }
+
     /// True if a role was refused over a session whose code is old, and nobody has to be asked for a
     /// new one.
     fn wants_a_newer_code(&self, at: usize, error: &Failed, made: Timestamp) -> bool {
@@ -360,24 +380,21 @@ impl From<NotMade> for Failed {
     }
 }
 
-impl Failed {
-    fn into_not_made(self, plan: &Plan) -> NotMade {
-        match self {
-            Self::Aws(error) => NotMade::Failed(without_mfa(error.into_error(), plan)),
-            Self::Ours(error) => NotMade::Failed(error),
-            Self::Unasked => NotMade::Unasked,
-            Self::Overtaken => NotMade::Failed(shared::another_host(Duration::ZERO)),
-        }
+/// A role may have been refused for want of a code that nobody could give, or that no device gives.
+/// `role`: it is one that a code could have gone with.
+fn without_mfa(error: Error, plan: &Plan, role: bool) -> Error {
+    if error.class != Class::Aws || error.hint.is_some() {
+        return error;
     }
-}
-
-/// A role may have been refused for want of a code that nobody could give.
-fn without_mfa(error: Error, plan: &Plan) -> Error {
     match &plan.mfa_left_out {
-        Some(serial) if error.class == Class::Aws && error.hint.is_none() => error.hint(format!(
+        Some(serial) => error.hint(format!(
             "only a source profile names the MFA device {serial}; give a code by --mfa-token if the role wants MFA"
         )),
-        _ => error,
+        None if role && plan.steps.iter().all(|step| step.mfa().is_none()) => error.hint(format!(
+            "profile {} has no mfa_serial: set it if the role wants MFA",
+            plan.profile
+        )),
+        None => error,
     }
 }
 

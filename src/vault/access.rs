@@ -50,6 +50,8 @@ pub struct Access<'a> {
     pub path: PathBuf,
     /// The store that the vault lies in, where that was named in the place of a path.
     pub remote: Option<Location>,
+    /// True if `--vault` named it: a command that is to mean the same vault has to name it too.
+    pub by_flag: bool,
     /// The environment, with the unlock variables.
     pub env: &'a Env,
     /// The unlocking flags.

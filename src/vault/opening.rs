@@ -1,6 +1,7 @@
 //! From the file to its content: reading it, trying the keys that were gathered, and asking for
 //! passphrases.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -9,7 +10,9 @@ use super::access::{Access, SharedStore};
 use super::memory::{Memory, Recalled};
 use super::payload::Payload;
 use crate::error::{Class, Error, Reason, Result, os_text};
+use crate::export::shell_word;
 use crate::file::{self, Meta, ReadError};
+use crate::os;
 use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
 use crate::store::ETag;
@@ -41,12 +44,18 @@ impl<'a> VaultFile<'a> {
     /// # Errors
     /// No vault (3), damaged (5), refused (6).
     pub fn read(access: &Access<'a>) -> Result<Self> {
-        let real = file::resolve(&access.path).map_err(|error| no_vault(&access.path, &error))?;
+        let real = file::resolve(&access.path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => missing(access),
+            _ => no_vault(&access.path, &error),
+        })?;
         // Before the file: a writer remembers after its rename, so a file that is read afterwards is as
         // new as what is remembered here, or it was put back.
         let memory = access.memory(&real);
         let known = memory.as_ref().map_or_else(|| Ok(Recalled::default()), Memory::recall);
-        let (bytes, meta) = read(&real, &access.path)?;
+        let (bytes, meta) = read(&real, &access.path).map_err(|error| match error.class {
+            Class::NotFound => missing(access),
+            _ => error,
+        })?;
         let scanned = sealed::scan(&bytes)?;
         let access = access.clone();
         Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched: None })
@@ -75,6 +84,40 @@ pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Met
     })
 }
 
+/// There is no vault: the command that makes one, as it stands.
+fn missing(access: &Access) -> Error {
+    let error = no_vault(&access.path, &std::io::ErrorKind::NotFound.into());
+    if access.remote.is_some() {
+        return error;
+    }
+    let named = access.by_flag.then_some(access.path.as_path());
+    error.hint(how_to_make(named, access.identity_file.as_deref()))
+}
+
+/// The command that makes a vault, as it stands, in the words of a hint. `named`: the path by `--vault`, which
+/// has to be said again. `identity_file`: the default one, in which no key lies yet, or which is left alone.
+pub fn how_to_make(named: Option<&Path>, identity_file: Option<&Path>) -> String {
+    let mut command = "vault init".to_owned();
+    if let Some(path) = named {
+        command += &format!(" --vault {}", shell_word(&path.to_string_lossy()));
+    }
+    match identity_file.filter(|path| path.symlink_metadata().is_err()) {
+        Some(path) => {
+            let path = shell_word(&path.to_string_lossy());
+            command += &format!(" --generate-identity {path}");
+        }
+        None => command += " --passphrase",
+    }
+    format!("make one: {command}; or name it by --vault or AWS_VAULT_FILE")
+}
+
+/// Whose the nearest thing on the way to a path is that can be looked at.
+fn owner(path: &Path) -> Option<String> {
+    let (place, about) = path.ancestors().find_map(|at| Some((at, at.metadata().ok()?)))?;
+    let (uid, mode, own) = (about.uid(), about.mode() & 0o7777, os::effective_uid());
+    Some(format!("{} belongs to uid {uid}, mode {mode:04o}; this is uid {own}", place.display()))
+}
+
 /// Only ENOENT means that there is no vault; EIO or EACCES taken for it would get one overwritten.
 pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     let shown = path.display();
@@ -84,7 +127,9 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     } else {
         let is_loop = error.raw_os_error() == Some(libc::ELOOP);
         let class = if is_loop { Class::Refused } else { Class::Other };
-        Error::new(class, format!("cannot read the vault {shown}: {}", os_text(error)))
+        let what = format!("cannot read the vault {shown}: {}", os_text(error));
+        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+        Error { hint: denied.then(|| owner(path)).flatten(), ..Error::new(class, what) }
     }
 }
 

@@ -359,7 +359,8 @@ pub(super) fn is_saved<T>(done: &Result<T>) -> bool {
 fn unsaved(real: &Path, error: ReplaceError) -> Error {
     match error {
         ReplaceError::NotSaved(why, hint) => {
-            let error = Error::not_saved(format!("the vault was not saved: {why}"));
+            let shown = real.display();
+            let error = Error::not_saved(format!("the vault {shown} was not saved: {why}"));
             match hint {
                 Some(hint) => error.hint(hint),
                 None => error,
@@ -372,7 +373,10 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
         .hint("chmod o-w the directory"),
         ReplaceError::NotDurable(why) => Error::new(
             Class::NotDurable,
-            format!("the vault was saved, but the disk has not confirmed it: {why}"),
+            format!(
+                "the vault {} was saved, but the disk has not confirmed it: {why}",
+                real.display()
+            ),
         ),
     }
 }

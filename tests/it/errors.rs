@@ -8,7 +8,8 @@ const DEMO_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-key.age");
 const DEMO_PASSPHRASE_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-passphrase.age");
 /// What `vault list` says of a file that is no vault, is one no more, or is not there.
 const NO_VAULT: &str = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
-    vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
+    vault: hint: make one: vault init --generate-identity \
+                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
 const SEE_HELP: &str = "vault: hint: see --help\n";
 
 /// The demo vault, changed, as the default vault of a home, with its key.
@@ -34,7 +35,9 @@ fn no_vault_is_said_with_its_path() {
         fails(&test, line, 125, NO_VAULT);
     }
     let named = NO_VAULT.replace("[HOME]/.local/share/vault/vault.age", "mine.age");
-    fails(&test, "--vault mine.age list", 3, &named);
+    // The command makes the vault that was meant.
+    let by_flag = named.replace("init", "init --vault mine.age");
+    fails(&test, "--vault mine.age list", 3, &by_flag);
     fails(&test.clone().env("AWS_VAULT_FILE", "mine.age"), "list", 3, &named);
     fails(
         &test.env("AWS_VAULT_FILE", ""),

@@ -137,7 +137,8 @@ fn a_wrong_command_line_is_2_and_what_fails_later_125() {
 #[test]
 fn without_a_vault_exec_says_so() {
     let no_vault = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
-                    vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
+                    vault: hint: make one: vault init --generate-identity \
+                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
     let test = Test::new();
     test.command(["exec", "demo", "true"]).expect_error(125, no_vault).run();
     test.command(["exec", "--json", "demo"]).expect_error(3, no_vault).run();

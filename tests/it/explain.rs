@@ -308,7 +308,7 @@ no MFA    only a source profile names arn:aws:iam::123456789012:mfa/demo
             9,
             "vault: error: AWS refused AssumeRole: AccessDenied: User: \
             arn:aws:iam::123456789012:user/demo is not authorized to perform: sts:AssumeRole on \
-            resource: arn:aws:iam::123456789012:role/deploy\n\
+            resource: arn:aws:iam::123456789012:role/deploy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
             vault: hint: only a source profile names the MFA device \
             arn:aws:iam::123456789012:mfa/demo; give a code by --mfa-token if the role wants MFA\n",
         )

@@ -104,7 +104,10 @@ fn what_was_named_in_a_closed_home_stays_an_error() {
     let denied = "permission denied";
     let list = |words: &[&str]| closed.run(&[&["list", "--profiles"][..], words].concat());
     let vault = "closed/.local/share/vault/vault.age";
-    let error = format!("vault: error: cannot read the vault {vault}: {denied}\n");
+    let error = format!(
+        "vault: error: cannot read the vault {vault}: {denied}\n\
+         vault: hint: closed belongs to uid 0, mode 0000; this is uid 0\n"
+    );
     list(&["--vault", vault]).expect_error(1, &error).run();
     list(&[]).env("AWS_VAULT_FILE", vault).expect_error(1, &error).run();
     let key = "closed/.config/vault/identity.txt";
@@ -140,7 +143,13 @@ fn a_file_that_cannot_be_opened_in_an_open_home_is_an_error() {
     ] {
         let path = test.home().join(file);
         std::fs::set_permissions(&path, mode(0o000)).expect("a mode");
-        let error = format!("vault: error: {what}: permission denied\n");
+        let hint = match what.contains("the vault") {
+            true => {
+                "vault: hint: [HOME]/.local/share/vault/vault.age belongs to uid 0, mode 0000; this is uid 0\n"
+            }
+            false => "",
+        };
+        let error = format!("vault: error: {what}: permission denied\n{hint}");
         unprivileged(&test, &["list", "--profiles"]).expect_error(status, &error).run();
         std::fs::set_permissions(&path, mode(0o600)).expect("a mode");
     }

@@ -216,7 +216,8 @@ fn what_cannot_be_right_changes_nothing_and_is_one_error() {
 fn without_a_vault_it_says_so_and_a_dry_run_shows_what_would_be() {
     let test = Test::new();
     let error = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
-                 vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
+                 vault: hint: make one: vault init --generate-identity \
+                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
     let import = test.command(["import", "--from", "csv", "prod"]).stdin(csv());
     import.expect_error(3, error).run();
     let import = test.command(["import", "--from", "csv", "prod", "--dry-run"]).stdin(csv());

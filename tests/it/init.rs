@@ -335,3 +335,18 @@ fn a_new_passphrase_is_asked_for_twice() {
     let test = test.env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
     recipients(&test, "passphrase (argon2id, 64 MiB, 3 passes, 4 lanes)\n");
 }
+
+#[test]
+fn where_the_new_key_lies_and_that_it_is_the_only_one_is_said() {
+    let test = Test::new();
+    let only = test.command(["init", "--generate-identity", "key.txt"]).run();
+    let said = "The only key that opens it lies in key.txt: keep a copy of that file elsewhere, for \
+                without it the vault is lost\n\
+                Made the vault [HOME]/.local/share/vault/vault.age, fingerprint SHA256:";
+    assert!(only.stderr.starts_with(said), "{}", only.stderr);
+    let words = ["--vault", "b.age", "init", "-r", AGE_RECIPIENT, "--generate-identity", "b.txt"];
+    let one_of_two = Test::new().command(words).run();
+    let said =
+        "The new key lies in b.txt: keep a copy of that file elsewhere\nMade the vault b.age";
+    assert!(one_of_two.stderr.starts_with(said), "{}", one_of_two.stderr);
+}

@@ -351,7 +351,7 @@ fn with_a_clock_that_is_ten_minutes_off_aws_refuses_the_signature() {
         standin.move_clock(seconds);
         let output = json(&test, "mfa").expect_status(9).expect_stdout("").run();
         let stderr = format!(
-            "vault: error: AWS refused the signature\n\
+            "vault: error: AWS refused the signature (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
              vault: hint: this machine's clock is 600 s {way} AWS's\n"
         );
         assert_same(

@@ -153,7 +153,7 @@ fn who_may_not_write_the_old_file_or_keep_its_group_writes_nothing() {
             .stdin(CSV)
             .expect_error(
                 7,
-                "vault: error: the vault was not saved: owner and group of the old file cannot be \
+                "vault: error: the vault [HOME]/team/vault.age was not saved: owner and group of the old file cannot be \
                  kept: operation not permitted\n",
             )
             .run();

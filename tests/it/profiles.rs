@@ -379,9 +379,11 @@ fn a_vault_that_is_named_has_to_be_there_also_where_another_key_is() {
     );
     let test = Test::new().config(&format!("[profile p]\n{plain}"));
     let stderr = "vault: error: no vault at /nonexistent/vault.age\n\
-                  vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
+                  vault: hint: make one: vault init --generate-identity [HOME]/.config/vault/identity.txt; \
+                  or name it by --vault or AWS_VAULT_FILE\n";
+    let by_flag = stderr.replace("init", "init --vault /nonexistent/vault.age");
     test.command(["exec", "--json", "-n", "p", "--vault", "/nonexistent/vault.age"])
-        .expect_error(3, stderr)
+        .expect_error(3, &by_flag)
         .run();
     let test = test.env("AWS_VAULT_FILE", "/nonexistent/vault.age");
     key_of(&test, "p").expect_error(3, stderr).run();

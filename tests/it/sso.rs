@@ -222,7 +222,8 @@ fn without_a_vault_there_is_no_login() {
     let (standin, test) = scene();
     std::fs::remove_file(test.vault_file()).expect("the vault");
     let error = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
-                 vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
+                 vault: hint: make one: vault init --generate-identity \
+                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
     login(&test).expect_error(3, error).run();
     json(&test, "dev").expect_error(3, error).run();
     assert_eq!(standin.calls().len(), 0);

@@ -325,8 +325,9 @@ fn what_is_no_code_is_refused_before_aws_is_asked() {
             "mfa",
             9,
             "vault: error: no MFA code is available for arn:aws:iam::123456789012:mfa/demo\n\
-             vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS config, \
-             or run this on a terminal\n",
+             vault: hint: give it by --mfa-token or on a terminal; or let \
+ the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
+ for a new device vault mfa enroll PROFILE; or name an mfa_process\n",
         ),
         (
             "says-nothing",
@@ -379,7 +380,8 @@ fn a_role_that_wants_mfa_without_a_device_to_give_it_is_refused_by_aws() {
     standin.change(|world| world.roles[0].mfa = Some(3600));
     let refused = "vault: error: AWS refused AssumeRole: AccessDenied: User: \
         arn:aws:iam::123456789012:user/demo is not authorized to perform: sts:AssumeRole on resource: \
-        arn:aws:iam::123456789012:role/deploy\n";
+        arn:aws:iam::123456789012:role/deploy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
+        vault: hint: profile role has no mfa_serial: set it if the role wants MFA\n";
     test.command(["exec", "--json", "role"]).expect_error(9, refused).run();
     assert_eq!(standin.calls().len(), 1);
 }
@@ -468,7 +470,8 @@ fn each_failure_of_sts_has_its_text() {
         (
             Fault::AccessDenied,
             "vault: error: AWS refused AssumeRole: AccessDenied: Access denied by an explicit deny in \
-             an identity-based policy\n"
+             an identity-based policy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
+             vault: hint: profile role has no mfa_serial: set it if the role wants MFA\n"
                 .to_owned(),
         ),
         (
@@ -514,7 +517,8 @@ fn a_command_is_not_started_when_aws_refuses() {
         .expect_error(
             125,
             "vault: error: AWS refused AssumeRole: AccessDenied: Access denied by an explicit deny in \
-             an identity-based policy\n",
+             an identity-based policy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
+             vault: hint: profile role has no mfa_serial: set it if the role wants MFA\n",
         )
         .run();
 }
@@ -549,7 +553,7 @@ fn a_key_that_aws_does_not_know_is_said() {
     test.command(["exec", "--json", "demo"])
         .expect_error(
             9,
-            "vault: error: AWS does not know the access key\n\
+            "vault: error: AWS does not know the access key (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
              vault: hint: it was deleted, is inactive, belongs to another partition, or is only \
              seconds old\n",
         )
@@ -564,7 +568,7 @@ fn a_secret_that_does_not_belong_to_the_key_is_said() {
         .command(["exec", "--json", "demo"])
         .expect_error(
             9,
-            "vault: error: AWS refused the signature\n\
+            "vault: error: AWS refused the signature (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
              vault: hint: the secret access key does not belong to the access key ID, or this \
              machine's clock is off\n",
         )
@@ -583,7 +587,7 @@ fn a_clock_that_is_off_is_said_with_its_seconds() {
         standin.move_clock(seconds);
         let output = json(&test, &standin, "mfa -t CODE").expect_status(9).expect_stdout("").run();
         let stderr = format!(
-            "vault: error: AWS refused the signature\n\
+            "vault: error: AWS refused the signature (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
              vault: hint: this machine's clock is 600 s {way} AWS's\n"
         );
         assert_same("stderr", &stderr, &about_600(&output.stderr));

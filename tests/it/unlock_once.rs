@@ -246,11 +246,12 @@ fn what_cannot_be_unlocked_is_told() {
     by_key.command(["lock"]).expect_stdout("It was not unlocked\n").expect_stderr("").run();
     let none = "vault: error: no vault at [HOME]/nowhere\n\
                 vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
-    for command in ["unlock", "lock"] {
-        test.command(["--vault", "nowhere", command])
-            .expect_error(3, &none.replace("[HOME]/", ""))
-            .run();
-    }
+    let none = none.replace("[HOME]/", "");
+    let with = "make one: vault init --vault nowhere --generate-identity \
+                [HOME]/.config/vault/identity.txt; or";
+    let unlock = none.replace("make one with vault init, or", with);
+    test.command(["--vault", "nowhere", "unlock"]).expect_error(3, &unlock).run();
+    test.command(["--vault", "nowhere", "lock"]).expect_error(3, &none).run();
 }
 
 #[test]

@@ -125,7 +125,8 @@ fn a_name_that_is_nowhere_is_a_slip_whatever_the_variables_say() {
         .expect_error(
             3,
             "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
-             vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n",
+             vault: hint: make one: vault init --generate-identity \
+                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n",
         )
         .run();
     assert_eq!(standin.calls().len(), 0);

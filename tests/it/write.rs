@@ -134,7 +134,7 @@ fn a_full_disk_leaves_the_old_vault() {
         add_after(&test, &format!("{trap}; ulimit -f {blocks}"))
             .expect_error(
                 7,
-                "vault: error: the vault was not saved: writing failed: file too large\n",
+                "vault: error: the vault [HOME]/.local/share/vault/vault.age was not saved: writing failed: file too large\n",
             )
             .run();
         assert_eq!(test.read(test.vault_file()), old);
@@ -161,7 +161,9 @@ fn whatever_fails_before_the_rename_leaves_the_old_vault() {
         ),
         ("rename,renameat,renameat2:error=EROFS", "renaming failed: read-only file system", mount),
     ] {
-        let stderr = format!("vault: error: the vault was not saved: {what}\n{hint}");
+        let stderr = format!(
+            "vault: error: the vault [HOME]/.local/share/vault/vault.age was not saved: {what}\n{hint}"
+        );
         add_under_strace(&test, inject).expect_error(7, &stderr).run();
         assert_eq!(test.read(test.vault_file()), old, "{inject}");
         assert_eq!(names(&test), ["vault.age", "vault.age.lock"], "{inject}");
@@ -176,7 +178,7 @@ fn a_failed_fsync_of_the_directory_is_said_and_not_tried_again() {
     add_under_strace(&test, "fsync:error=EIO:when=2")
         .expect_error(
             10,
-            "vault: error: the vault was saved, but the disk has not confirmed it: input/output error\n",
+            "vault: error: the vault [HOME]/.local/share/vault/vault.age was saved, but the disk has not confirmed it: input/output error\n",
         )
         .run();
     assert_eq!(profiles(&test), ["demo", "second"]);
@@ -255,7 +257,9 @@ fn a_vault_that_may_not_be_read_is_not_replaced() {
             .expect_error(
                 1,
                 "vault: error: cannot read the vault [HOME]/.local/share/vault/vault.age: \
-                 permission denied\n",
+                 permission denied\n\
+                 vault: hint: [HOME]/.local/share/vault/vault.age belongs to uid 0, mode 0000; this is \
+                 uid 0\n",
             )
             .run();
     }
@@ -313,7 +317,7 @@ fn mode_owner_and_group_are_kept() {
         refused
             .expect_error(
                 7,
-                "vault: error: the vault was not saved: owner and group of the old file cannot be \
+                "vault: error: the vault [HOME]/.local/share/vault/vault.age was not saved: owner and group of the old file cannot be \
                  kept: operation not permitted\n",
             )
             .run();
@@ -365,11 +369,16 @@ fn a_read_only_directory_is_enough_for_reading() {
         run(&["list", "--credentials"]).expect_stdout("demo\n").expect_stderr("").run();
         run(&["exec", "-n", "demo", "true"]).expect_stderr("").run();
         let what = match lock_is_there {
-            true => "a temporary file beside it cannot be made: permission denied",
-            false => "cannot lock [HOME]/.local/share/vault/vault.age.lock: permission denied",
+            true => {
+                "[HOME]/.local/share/vault/vault.age was not saved: a temporary file beside it cannot be \
+                 made: permission denied"
+            }
+            false => {
+                "was not saved: cannot lock [HOME]/.local/share/vault/vault.age.lock: permission denied"
+            }
         };
         let stderr = format!(
-            "vault: error: the vault was not saved: {what}\n\
+            "vault: error: the vault {what}\n\
              vault: hint: the directory must be writable: the file is not overwritten but replaced by \
              a new one\n"
         );

@@ -146,6 +146,7 @@ impl Host {
         let state = self.dir.path.join("state");
         Access {
             path: self.path(),
+            by_flag: false,
             remote: self.remote.clone(),
             env: &self.env,
             named: &NO_FLAGS,

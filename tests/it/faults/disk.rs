@@ -68,7 +68,7 @@ fn a_disk_that_fills_up_in_the_middle_leaves_the_old_vault() {
             break;
         }
     }
-    let error = "vault: error: the vault was not saved: writing failed: no space left on device\n";
+    let error = "vault: error: the vault [HOME]/disk/vault.age was not saved: writing failed: no space left on device\n";
     let room = |pages: u64| {
         let size = ballast.metadata().unwrap().len();
         std::fs::File::options().write(true).open(&ballast).unwrap().set_len(size - pages * 4096)
@@ -139,8 +139,7 @@ fn a_write_that_only_says_it_was_done_is_noticed() {
     let old = test.read(test.vault_file());
     let words = ["-f", "-o", "/dev/null", "-e", "inject=write:retval=100:when=1"];
     let add = test.command(["add", "second", "--stdin", "--no-add-config"]).stdin(CSV);
-    let error =
-        "vault: error: the vault was not saved: what was read back is not what was written\n";
+    let error = "vault: error: the vault [HOME]/.local/share/vault/vault.age was not saved: what was read back is not what was written\n";
     add.under("strace", words).expect_error(7, error).run();
     assert_eq!(test.read(test.vault_file()), old);
 }

@@ -36,7 +36,7 @@ fn a_vault_mounted_as_a_single_file_says_so() {
         mounted(script, &ADD)
             .expect_error(
                 7,
-                "vault: error: the vault was not saved: renaming failed: device or resource busy\n\
+                "vault: error: the vault [HOME]/.local/share/vault/vault.age was not saved: renaming failed: device or resource busy\n\
                  vault: hint: mount the directory, not the file\n",
             )
             .run();
@@ -60,7 +60,7 @@ fn a_group_that_cannot_be_kept_is_a_vault_that_is_not_written() {
         .stdin(CSV)
         .expect_error(
             7,
-            "vault: error: the vault was not saved: owner and group of the old file cannot be kept: \
+            "vault: error: the vault [HOME]/.local/share/vault/vault.age was not saved: owner and group of the old file cannot be kept: \
              operation not permitted\n",
         )
         .run();

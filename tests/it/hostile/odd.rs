@@ -33,7 +33,8 @@ const READERS: [Reader; 5] = [
         missing: (
             3,
             "no vault at odd\n\
-             vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE",
+             vault: hint: make one: vault init --vault odd --generate-identity \
+             [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE",
         ),
     },
     Reader {

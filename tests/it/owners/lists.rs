@@ -91,8 +91,9 @@ fn a_list_that_cannot_be_kept_is_a_file_that_is_not_written() {
         (libc::SYS_fsetxattr, "the access control list of the old file cannot be kept"),
         (libc::SYS_lgetxattr, "the access control list of the old file cannot be read"),
     ] {
-        let stderr =
-            format!("vault: error: the vault was not saved: {what}: operation not permitted\n");
+        let stderr = format!(
+            "vault: error: the vault [HOME]/team/vault.age was not saved: {what}: operation not permitted\n"
+        );
         let add = test.command(ADD).stdin(CSV).refuse(&[call], libc::EPERM);
         add.expect_error(7, &stderr).run();
         assert_eq!(before, (getfacl(&files[0]), test.read(&files[0])));
@@ -135,7 +136,7 @@ fn who_may_write_by_a_list_may_lock_and_who_may_read_may_not() {
     add.clone()
         .expect_error(
             7,
-            "vault: error: the vault was not saved: owner and group of the old file cannot be kept: \
+            "vault: error: the vault [HOME]/team/vault.age was not saved: owner and group of the old file cannot be kept: \
              operation not permitted\n",
         )
         .run();

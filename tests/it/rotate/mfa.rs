@@ -130,8 +130,9 @@ fn a_code_on_the_command_line_is_sent_once() {
                 9,
                 &format!(
                     "vault: error: no MFA code is available for {MFA_SERIAL}\n\
-                     vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS \
-                     config, or run this on a terminal\n"
+                     vault: hint: give it by --mfa-token or on a terminal; or let \
+ the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
+ for a new device vault mfa enroll PROFILE; or name an mfa_process\n"
                 ),
             )
             .run();
@@ -173,8 +174,9 @@ fn a_person_is_asked_on_a_terminal_and_nobody_without_one() {
     let test = place(&standin).config(CONFIG);
     let none = format!(
         "vault: error: no MFA code is available for {MFA_SERIAL}\n\
-         vault: hint: give it by --mfa-token, name a program by mfa_process in the AWS config, or \
-         run this on a terminal\n"
+         vault: hint: give it by --mfa-token or on a terminal; or let \
+ the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
+ for a new device vault mfa enroll PROFILE; or name an mfa_process\n"
     );
     rotate(&test).expect_error(9, &none).run();
     assert!(!plaintext(&test).contains("journal"));

@@ -25,6 +25,7 @@ pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
     Access {
         path,
         remote: None,
+        by_flag: false,
         env,
         named: &NO_FLAGS,
         identity_file: None,
