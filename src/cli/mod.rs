@@ -181,6 +181,7 @@ pub struct Init {
 /// Store the access key of a profile
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault add prod\n  \
+    vault add prod --verify\n  \
     aws iam create-access-key --user-name ci | vault add ci --stdin\n\n\
     With no vault yet, on a terminal, at the default path: asks for a new passphrase and makes one.\n\
     Another key that the vault has for the profile is replaced only after a yes on the terminal, or\n\
@@ -194,6 +195,9 @@ pub struct Add {
     /// Take the key from stdin: the JSON of `aws iam create-access-key`, or the console's CSV
     #[arg(long, conflicts_with = "env")]
     pub stdin: bool,
+    /// Ask AWS whose key it is (GetCallerIdentity) before it is stored; if AWS refuses it, nothing is
+    #[arg(long)]
+    pub verify: bool,
     /// Write this MFA device into the profile's section of the AWS config
     #[arg(long, value_name = "ARN", conflicts_with = "no_add_config")]
     pub mfa_serial: Option<String>,

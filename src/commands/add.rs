@@ -1,9 +1,12 @@
 //! `add`: stores the access key of a profile.
 
+use std::time::Instant;
+
 use super::config;
 use super::context::Context;
 use super::key_slots;
 use super::stdin::stdin_text;
+use crate::aws::Sts;
 use crate::cli::Add;
 use crate::cli::program::Program;
 use crate::credential::Credentials;
@@ -13,6 +16,7 @@ use crate::import::plan::is_same;
 use crate::name::ProfileName;
 use crate::profile;
 use crate::prompt::Prompt;
+use crate::provider::DEADLINE;
 use crate::report;
 use crate::secret::Secret;
 use crate::vault::{self, Access, Vault};
@@ -159,7 +163,32 @@ fn read_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credential
     if let Some(doubt) = import::doubt(&key) {
         context.reporter.warn(doubt);
     }
+    if args.verify {
+        verify(&args.profile, &key, context)?;
+    }
     Ok(key)
+}
+
+/// Says whose key it is, by the region and the endpoint of the profile.
+///
+/// # Errors
+/// What AWS refuses or cannot be reached for (9); out of time (8).
+fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
+    let (target, _) = profile::places(&context.profiles()?, context.env, profile)?;
+    if let Some(warning) = target.overridden() {
+        context.reporter.warn(warning);
+    }
+    let deadline = Instant::now() + DEADLINE;
+    let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
+    let owner = sts.caller_identity(key).map_err(|error| {
+        let error = Error::from(error);
+        let id = import::shown_id(&key.access_key_id);
+        Error { what: format!("{} (key {id}); nothing was stored", error.what), ..error }
+    })?;
+    context
+        .reporter
+        .note(format!("AWS knows the key {} as {owner}", import::shown_id(&key.access_key_id)));
+    Ok(())
 }
 
 /// The key: from stdin, the environment, or a person.

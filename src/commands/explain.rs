@@ -1,10 +1,14 @@
 //! `explain`: the plan for a profile, printed and not run.
 
-use serde_json::Value;
+use std::time::Duration;
+
+use serde_json::{Value, json};
 
 use super::context::Context;
 use crate::cli::Explain;
+use crate::clock::Timestamp;
 use crate::error::{Result, one_line};
+use crate::name::show_duration;
 use crate::profile::{self, BeforeProcess};
 use crate::report;
 use crate::session::LoginState;
@@ -17,11 +21,23 @@ pub fn run(args: Explain, context: &Context) -> Result<()> {
     let note = |before: BeforeProcess| format!("{}; {}", before.what, before.advice);
     plan.notes.extend(before.into_iter().map(note));
     let login = session.login_of(&plan);
+    let now = context.clock.now();
+    let cached = session.cached(&plan).map(|cached| {
+        cached
+            .into_iter()
+            .map(|(at, ends)| {
+                let left = u64::try_from(ends.seconds_since(now)).unwrap_or_default();
+                Cached { step: at + 1, ends, left }
+            })
+            .collect::<Vec<_>>()
+    });
     // The SDK's rules give the names, and these are seldom asked for.
     let variant = plan.variant.name();
     let places = variant.map(|_| session.places(&plan)).transpose()?.unwrap_or_default();
     report::result(&if args.json {
         let mut plan = plan.to_json();
+        plan["cached"] =
+            cached.map_or(Value::Null, |all| all.iter().map(Cached::to_json).collect());
         if let Some((_, state)) = login {
             plan["login"] = state.to_json();
         }
@@ -40,8 +56,32 @@ pub fn run(args: Explain, context: &Context) -> Result<()> {
             let kind = if place.named { "named" } else { variant.unwrap_or_default() };
             format!("{label:<10}{} {}, {kind}\n", place.service, place.host_port)
         });
-        plan.to_text() + &hosts.collect::<String>() + &login.unwrap_or_default()
+        let cached = cached.iter().flatten().enumerate();
+        let cached: String = cached.map(|(number, it)| it.to_text(number == 0)).collect();
+        plan.to_text() + &cached + &hosts.collect::<String>() + &login.unwrap_or_default()
     })
+}
+
+/// A session in the cache.
+struct Cached {
+    /// The step that it is of, from 1.
+    step: usize,
+    ends: Timestamp,
+    /// Seconds.
+    left: u64,
+}
+
+impl Cached {
+    fn to_json(&self) -> Value {
+        let ends = self.ends.to_rfc3339();
+        json!({"step": self.step, "expiration": ends, "seconds_left": self.left})
+    }
+
+    fn to_text(&self, is_first: bool) -> String {
+        let label = if is_first { "cached" } else { "" };
+        let left = show_duration(Duration::from_secs(self.left));
+        format!("{label:<10}step {} for {left}, until {}\n", self.step, self.ends.to_rfc3339())
+    }
 }
 
 fn text(profile: &str, state: LoginState) -> String {

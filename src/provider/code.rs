@@ -37,12 +37,14 @@ impl CredentialSession<'_> {
     }
 
     /// Asks the mfa_process, or a person. Both may take long, so nobody who calls this holds a lock.
+    /// `refused`: AWS refused what a person answered before.
     pub(super) fn ask_for_code(
         &self,
         profile: &str,
         mfa: &Mfa,
         within: &[String],
         deadline: Instant,
+        refused: bool,
     ) -> Result<Secret> {
         if let Some(command) = &mfa.process {
             self.reporter.debug("running the mfa_process");
@@ -53,8 +55,19 @@ impl CredentialSession<'_> {
             return six_digits(text, "the mfa_process printed no MFA code, which is six digits")
                 .map_err(Error::into_mfa);
         }
-        let code = self.prompt.line(&format!("Enter MFA code for {}: ", mfa.serial))?;
-        six_digits(&code, "an MFA code is six digits")
+        let question = format!("Enter MFA code for {}: ", mfa.serial);
+        let again = if refused { "AWS refused the MFA code, try again. " } else { "" };
+        let code = self.prompt.line(&format!("{again}{question}"))?;
+        match six_digits(&code, NO_CODE) {
+            // What was not sent costs the device nothing.
+            Err(_) if !refused && !self.prompt.is_timed() => {
+                let code = self
+                    .prompt
+                    .line(&format!("An MFA code is six digits, try again. {question}"))?;
+                six_digits(&code, NO_CODE)
+            }
+            code => code,
+        }
     }
 
     /// The code of a claimed step, as soon as AWS takes it.
@@ -97,6 +110,9 @@ impl CredentialSession<'_> {
         self.vault().ok()?.payload().totp(serial)
     }
 }
+
+/// What is said of a person's answer that is no code.
+const NO_CODE: &str = "an MFA code is six digits";
 
 /// The shortest session that AWS gives.
 pub(super) const SHORT: Duration = Duration::from_secs(900);

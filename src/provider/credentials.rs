@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use super::base::Start;
 use super::code::SHORT;
 use super::run::Run;
-use super::session::{CredentialSession, Request};
+use super::session::{CredentialSession, Options, Request};
+use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::os;
 use crate::profile::{Base, Mfa, Plan, Step, Target};
 use crate::secret::Secret;
+use crate::session::Cache;
 
 /// Where a machine waits, for everything from the start on: SDKs kill a credential_process after 60 s.
 /// A person may take long to open the vault, or over a code; then helper programs, and the calls after
@@ -88,10 +90,7 @@ impl CredentialSession<'_> {
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
             self.refuse_to_come_back("mfa_process", &plan.profile, &plan.within)?;
         }
-        // A code is more than the secret: what it bought is not for who has only that.
-        let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
-        let own = base.secret().and_then(|secret| self.cache.with_secret(secret));
-        let own = own.filter(|_| !with_code);
+        let own = self.cache_of(&plan, &base);
         let cache = own.as_ref().unwrap_or(&self.cache);
         let run = Run::new(self, request, &plan, &base, cache, self.deadline());
         let done = run.credentials();
@@ -102,6 +101,30 @@ impl CredentialSession<'_> {
             }
             _ => done.map(|made| self.with_account(made, &plan)),
         }
+    }
+
+    /// The cache of who has no vault, whose key comes from what the plan starts from. A code is more than
+    /// the secret: what it bought is not for who has only that.
+    fn cache_of(&self, plan: &Plan, base: &Start) -> Option<Cache> {
+        let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
+        base.secret().filter(|_| !with_code).and_then(|secret| self.cache.with_secret(secret))
+    }
+
+    /// When the sessions of a plan's steps end that are in the cache and would be served, by the step's number
+    /// from 0. None where only a program or a server could say whose credentials the plan starts from.
+    pub fn cached(&self, plan: &Plan) -> Option<Vec<(usize, Timestamp)>> {
+        if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
+            return None;
+        }
+        let Options { mfa_token, refresh, min_left, .. } = &self.options;
+        let request =
+            Request { mfa_token: mfa_token.as_ref(), refresh: *refresh, min_left: *min_left };
+        os::on_wiped_stack(|| {
+            let base = self.base(plan, &request, self.deadline()).ok()?;
+            let own = self.cache_of(plan, &base);
+            let cache = own.as_ref().unwrap_or(&self.cache);
+            Some(Run::new(self, &request, plan, &base, cache, self.deadline()).cached())
+        })
     }
 
     /// A short session on a key with a code of this device: for what the policies allow nobody without

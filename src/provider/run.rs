@@ -51,6 +51,9 @@ pub(super) struct Run<'a> {
     deadline: Cell<Instant>,
     /// What asking for a code gave, until it is used.
     asked: RefCell<Option<Result<InHand>>>,
+    /// True once AWS has refused a code that a person gave. Each counts against the device, so there is one
+    /// more question at most.
+    refused: Cell<bool>,
     /// Sessions made by a code before this do not count: a role was refused over one.
     newer: Cell<Option<Timestamp>>,
     /// True once only a person could help, by logging in.
@@ -80,6 +83,7 @@ impl<'a> Run<'a> {
             started: Instant::now(),
             deadline: Cell::new(deadline),
             asked: RefCell::default(),
+            refused: Cell::new(false),
             newer: Cell::default(),
             logged_out: Cell::new(false),
             not_before,
@@ -125,7 +129,8 @@ impl<'a> Run<'a> {
     /// served.
     fn ask(&self, mfa: &Mfa) {
         let (profile, within) = (&self.plan.profile, &self.plan.within);
-        let asked = self.with.ask_for_code(profile, mfa, within, self.deadline.get());
+        let (deadline, refused) = (self.deadline.get(), self.refused.get());
+        let asked = self.with.ask_for_code(profile, mfa, within, deadline, refused);
         // A person may have taken long; only machines hold a stopwatch.
         self.deadline.set(self.with.deadline());
         self.asked.replace(Some(asked.map(|code| InHand { code, since: Instant::now() })));
@@ -135,14 +140,36 @@ impl<'a> Run<'a> {
     /// towards its base, so that nobody waits in a circle.
     fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained, NotMade> {
         let key = self.key(at);
-        let wanted = Wanted {
+        let wanted = self.wanted(at, &key, not_before);
+        self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
+            self.make(at, length, &wanted).map_err(|failed| self.not_made(failed))
+        })
+    }
+
+    /// When each step's session ends that would be served from the cache, by the step's number from 0.
+    pub(super) fn cached(&self) -> Vec<(usize, Timestamp)> {
+        let until = |at| {
+            let key = self.key(at);
+            Some((at, self.cache.until(&self.wanted(at, &key, self.not_before))?))
+        };
+        (0..self.plan.steps.len()).filter_map(until).collect()
+    }
+
+    /// What is looked for in the cache for a step with this key.
+    fn wanted<'k>(
+        &'k self,
+        at: usize,
+        key: &'k [String],
+        not_before: Option<Timestamp>,
+    ) -> Wanted<'k> {
+        Wanted {
             profile: &self.plan.profile,
             kind: match self.plan.steps[at] {
                 Step::Session { .. } => SessionKind::Session,
                 Step::Role { .. } | Step::WebIdentity { .. } => SessionKind::Role,
                 Step::SsoRole { .. } => SessionKind::Sso,
             },
-            key: &key,
+            key,
             length: match self.plan.steps[at] {
                 Step::Session { duration, asked, mfa: Some(_) } => Some(Length {
                     wanted: duration,
@@ -152,10 +179,7 @@ impl<'a> Run<'a> {
             },
             not_before,
             min_left: self.request.min_left,
-        };
-        self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
-            self.make(at, length, &wanted).map_err(|failed| self.not_made(failed))
-        })
+        }
     }
 
     /// Makes what a step gives, from what the step before it gives; a session for as long as is said.
@@ -269,7 +293,17 @@ impl<'a> Run<'a> {
             }
             return Err(Failed::Overtaken);
         }
-        Ok(self.send(step, from, Some((&mfa.serial, &code.code)))?)
+        match self.send(step, from, Some((&mfa.serial, &code.code))) {
+            Err(ServiceError::MfaInvalid { .. })
+                if asked
+                    && mfa.process.is_none()
+                    && !self.with.prompt.is_timed()
+                    && !self.refused.replace(true) =>
+            {
+                Err(NotMade::Unasked.into())
+            }
+            done => Ok(done?),
+        }
     }
 
     /// A code in hand is not sent any more. `asked`: it was not on the command line.

@@ -129,6 +129,17 @@ impl Cached {
 }
 
 impl Cache {
+    /// When the session ends that [`Cache::obtain`] would serve without a call, or would serve if the call
+    /// for another one failed.
+    pub fn until(&self, wanted: &Wanted<'_>) -> Option<Timestamp> {
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
+        match self.find(wanted, &name) {
+            Cached::Serve(session) => session.credentials.expiration,
+            Cached::Renew(record) => Some(record.ends),
+            Cached::Before(_) | Cached::Short | Cached::Nothing => None,
+        }
+    }
+
     /// Returns a session from the cache, or one that `mint` makes under the session's lock, once for all
     /// processes. `mint` gets the duration to request, if there is one.
     ///

@@ -4,6 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use crate::support::builder::Test;
+use crate::support::scene::log;
+use crate::support::standin::{StandIn, World};
 use crate::support::{
     ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY,
 };
@@ -408,4 +410,40 @@ fn without_a_person_or_at_a_named_path_no_vault_is_made_on_the_way() {
     assert_eq!((status, screen), (3, error("mine.age").replace("init", "init --vault mine.age")));
     let mut left = std::fs::read_dir(test.home()).expect("the home");
     assert!(left.next().is_none());
+}
+
+#[test]
+fn with_verify_aws_says_whose_key_it_is_before_it_is_stored() {
+    let standin = StandIn::demo();
+    let test = vault().standin(&standin);
+    let add = test.command(["add", "prod", "--stdin", "--verify"]).stdin(json());
+    let knows =
+        format!("AWS knows the key {ACCESS_KEY_ID} as arn:aws:iam::123456789012:user/demo\n");
+    add.expect_stdout(ADDED).expect_stderr(&knows).run();
+    stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    assert_eq!(log(&standin), "GetCallerIdentity by key: ok\n");
+}
+
+#[test]
+fn a_key_that_aws_refuses_is_not_stored_with_verify() {
+    let nobody = StandIn::start(World::empty());
+    let test = vault().standin(&nobody);
+    let before = test.read(test.vault_file());
+    let add = |test: &Test| test.command(["add", "prod", "--stdin", "--verify"]).stdin(json());
+    let refused = format!(
+        "vault: error: AWS does not know the access key (key {ACCESS_KEY_ID}); nothing was stored\n\
+         vault: hint: it was deleted, is inactive, belongs to another partition, or is only seconds \
+         old\n"
+    );
+    add(&test).expect_error(9, &refused).run();
+    let gone = test.clone().env("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1");
+    let unreachable = format!(
+        "vault: error: 127.0.0.1:1 refused the connection (key {ACCESS_KEY_ID}); nothing was stored\n"
+    );
+    add(&gone).expect_error(9, &unreachable).run();
+    assert_eq!(test.read(test.vault_file()), before);
+    assert!(!test.home().join(".aws/config").exists());
+    // Nor is a vault made for it.
+    let first = Test::new().standin(&nobody);
+    add(&first).expect_status(3).run();
 }

@@ -196,7 +196,7 @@ fn the_json_is_the_whole_plan() {
     let json = |profile: &str| explained(&["--json"], profile);
     assert_same(
         "plan",
-        "{\"base\":{\"kind\":\"vault\",\"profile\":\"demo\"},\"mfa_left_out\":null,\"notes\":[],\
+        "{\"base\":{\"kind\":\"vault\",\"profile\":\"demo\"},\"cached\":[],\"mfa_left_out\":null,\"notes\":[],\
          \"profile\":\"demo\",\"region\":null,\"steps\":[{\"call\":\"GetSessionToken\",\
          \"duration_seconds\":3600,\"mfa\":null}],\"sts\":{\"ca_bundle\":null,\"endpoint\":null,\
          \"region\":\"us-east-1\"}}\n",
@@ -204,7 +204,7 @@ fn the_json_is_the_whole_plan() {
     );
     assert_same(
         "plan",
-        "{\"base\":{\"kind\":\"vault\",\"profile\":\"demo\"},\"mfa_left_out\":null,\"notes\":[],\
+        "{\"base\":{\"kind\":\"vault\",\"profile\":\"demo\"},\"cached\":[],\"mfa_left_out\":null,\"notes\":[],\
          \"profile\":\"rich\",\"region\":\"cn-north-1\",\"steps\":[{\"call\":\"GetSessionToken\",\
          \"duration_seconds\":28800,\"mfa\":{\"process\":\"/opt/code\",\
          \"serial\":\"arn:aws:iam::123456789012:mfa/demo\"}},{\"call\":\"AssumeRole\",\
@@ -400,4 +400,45 @@ fn explain_runs_no_helper() {
     let test = Test::new().config(config);
     test.command(["explain", "helped"]).expect_stderr("").run();
     assert!(!test.home().join("ran").exists());
+}
+
+#[test]
+fn what_is_cached_is_said_and_for_how_long() {
+    let (standin, test) = scene::usual();
+    let explain = |words: &[&str]| {
+        let run = test.command([&["explain", "mfa-role"][..], words].concat()).expect_stderr("");
+        run.run().stdout
+    };
+    assert!(!explain(&[]).contains("cached"), "{}", explain(&[]));
+    let json = |words: &[&str]| -> serde_json::Value {
+        let plan: serde_json::Value =
+            serde_json::from_str(&explain(&[&["--json"][..], words].concat())).expect("JSON");
+        plan["cached"].clone()
+    };
+    assert_eq!(json(&[]), serde_json::json!([]));
+    test.command(["exec", "--json", "mfa-role", "-t", &code(&standin)]).run();
+    let issued = standin.issued();
+    let ends: Vec<_> = issued
+        .iter()
+        .map(|given| crate::support::standin::time::rfc3339(given.expiration))
+        .collect();
+    let shown = explain(&[]);
+    let lines: Vec<_> = shown.lines().skip_while(|line| !line.starts_with("cached")).collect();
+    // A second or two have passed.
+    let settled = |line: &str, whole: &str| {
+        let (before, rest) = line.split_once(" for ").expect("how long");
+        let (left, until) = rest.split_once(", until ").expect("until when");
+        assert!(left == "8h" || left == "1h" || left.starts_with(whole), "{line}");
+        format!("{before}, until {until}")
+    };
+    assert_eq!(settled(lines[0], "7h59m"), format!("cached    step 1, until {}", ends[0]));
+    assert_eq!(settled(lines[1], "59m"), format!("          step 2, until {}", ends[1]));
+    let cached = json(&[]);
+    assert_eq!((&cached[0]["step"], &cached[1]["step"]), (&1.into(), &2.into()));
+    assert_eq!(cached[1]["expiration"], ends[1].as_str());
+    let left = cached[1]["seconds_left"].as_u64().expect("a number");
+    assert!((3500..=3600).contains(&left), "{left}");
+    // What is not served is not shown, and AWS was not asked.
+    assert_eq!(json(&["--refresh"]), serde_json::json!([]));
+    assert_eq!(standin.calls().len(), 2);
 }

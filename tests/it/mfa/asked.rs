@@ -91,8 +91,70 @@ fn a_session_that_still_lasts_is_served_if_nobody_answers() {
     assert_eq!((renewed.stderr.as_str(), standin.calls().len()), ("", 3), "{}", log(&standin));
 }
 
+/// What is typed for a wrong code: that of another time.
+fn wrong(standin: &StandIn) -> String {
+    totp::code(MFA_SEED, totp::step(standin.now()) - 10)
+}
+
 #[test]
-fn a_code_that_aws_refuses_is_not_asked_for_again() {
+fn a_person_who_mistyped_the_code_is_asked_once_more() {
+    let (standin, test) = scene::usual();
+    let again = format!("AWS refused the MFA code, try again. {QUESTION}");
+    let run = test.command(["exec", "mfa-role", "--", "echo", "done"]);
+    let mut pty = run.pty();
+    pty.expect(QUESTION, SOON);
+    pty.send(&wrong(&standin));
+    pty.expect(&again, SOON);
+    pty.send(&code(&standin));
+    pty.expect("done\n", SOON);
+    assert_eq!(pty.end(SOON).0, 0);
+    assert_eq!(standin.calls().len(), 3, "{}", log(&standin));
+
+    // Each refusal counts against the device, so there is no third question.
+    let (standin, test) = scene::usual();
+    let mut pty = test.command(["exec", "mfa", "--", "echo", "done"]).pty();
+    pty.expect(QUESTION, SOON);
+    pty.send(&wrong(&standin));
+    pty.expect(&again, SOON);
+    pty.send(&wrong(&standin));
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 125, "{screen}");
+    assert!(screen.contains("vault: error: AWS refused the MFA code\n"), "{screen}");
+    assert_eq!(standin.calls().len(), 2, "{}", log(&standin));
+}
+
+#[test]
+fn what_is_no_code_is_asked_for_once_more_and_not_sent() {
+    let (standin, test) = scene::usual();
+    let again = format!("An MFA code is six digits, try again. {QUESTION}");
+    let mut pty = test.command(["exec", "mfa", "--", "echo", "done"]).pty();
+    pty.expect(QUESTION, SOON);
+    pty.send("12345");
+    pty.expect(&again, SOON);
+    pty.send(&code(&standin));
+    pty.expect("done\n", SOON);
+    assert_eq!(pty.end(SOON).0, 0);
+    assert_eq!(standin.calls().len(), 1, "{}", log(&standin));
+}
+
+#[test]
+fn a_code_that_was_given_or_made_by_a_program_is_not_asked_for_again() {
+    let (standin, test) = scene::usual();
+    let config = format!(
+        "{PROFILES}[profile m]\nsource_profile = demo\nmfa_serial = {MFA_SERIAL}\nmfa_process = cat code\n"
+    );
+    let test = test.config(&config).file("code", wrong(&standin), 0o600);
+    let bad = wrong(&standin);
+    for words in [&["exec", "mfa", "-t", &bad, "--", "echo"][..], &["exec", "m", "--", "echo"]] {
+        let (status, screen) = test.command(words).pty().end(SOON);
+        assert_eq!(status, 125, "{screen}");
+        assert!(!screen.contains("try again"), "{screen}");
+    }
+    assert_eq!(standin.calls().len(), 2, "{}", log(&standin));
+}
+
+#[test]
+fn a_program_that_waits_is_not_asked_for_a_second_code() {
     let (standin, test) = scene::usual();
     let run = json(&test, "mfa-role");
     let (mut pty, pipes) = run.pty_with_pipes();
