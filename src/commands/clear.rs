@@ -6,10 +6,10 @@ use super::context::Context;
 use crate::cli::Clear;
 use crate::error::{Class, Result};
 use crate::name::ProfileName;
-use crate::profile;
+use crate::profile::{self, Ask};
 use crate::report;
 use crate::session::{self, Cache};
-use crate::vault::Vault;
+use crate::vault::{Payload, Vault};
 
 /// For who refreshes a login at the moment.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -25,7 +25,13 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
             match Vault::open(&access) {
                 Ok(vault) => {
                     let cache = context.cache(vault.payload())?;
-                    cache.clear(profile.as_str())? + forget_login(&profile, &cache, context)?
+                    let count =
+                        cache.clear(profile.as_str())? + forget_login(&profile, &cache, context)?;
+                    // What is gone from the files may have left sessions, which are cleared.
+                    if count == 0 {
+                        exists(&profile, vault.payload(), context)?;
+                    }
+                    count
                 }
                 Err(error) if error.class == Class::NotFound => 0,
                 Err(error) => return Err(error),
@@ -33,6 +39,18 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
         }
     };
     report::result(&format!("Cleared {count} sessions.\n"))
+}
+
+/// # Errors
+/// Not found (3): no file and no vault has the profile.
+fn exists(profile: &ProfileName, payload: &Payload, context: &Context) -> Result<()> {
+    let (name, profiles) = (profile.as_str(), context.profiles()?);
+    if profiles.has(name) || payload.access_key_id(name).is_some() {
+        return Ok(());
+    }
+    let stored = payload.credential_names().map(str::to_owned).collect();
+    let ask = Ask { profile: name.to_owned(), ..Ask::default() };
+    profile::plan(&profiles, context.env, &stored, &ask).map(|_| ())
 }
 
 /// The login that a profile uses, though others may use it too; as in aws-vault.

@@ -157,7 +157,11 @@ fn clear_counts_what_it_removes() {
     json(&test, "mfa-role").args(["-t", &code(&standin)]).run();
     cleared(&["clear", "role"], 1);
     cleared(&["clear", "role"], 0);
-    cleared(&["clear", "nobody"], 0);
+    let nobody = "vault: error: no profile \"nobody\"\nvault: hint: looked in [HOME]/.aws/config, \
+                  [HOME]/.aws/credentials and the vault\n";
+    test.command(["clear", "nobody"]).expect_error(3, nobody).run();
+    let near = "vault: error: no profile \"rloe\"\nvault: hint: did you mean \"role\"?\n";
+    test.command(["clear", "rloe"]).expect_error(3, near).run();
     quiet(&test, "demo");
     let calls = standin.calls().len();
     quiet(&test, "role");
