@@ -252,6 +252,26 @@ fn a_store_that_says_no_is_said_with_what_to_do() {
 }
 
 #[test]
+fn a_store_that_is_not_there_is_said() {
+    let (_, test) = scene(Conditions::Kept);
+    let join = |endpoint: &str| {
+        let words = ["fleet", "join", "s3://fleet/vault", "--profile", "store", "--endpoint"];
+        test.command(words).arg(endpoint)
+    };
+    join("http://127.0.0.1:1")
+        .expect_error(9, "vault: error: 127.0.0.1:1 refused the connection\n")
+        .run();
+    join("https://store.invalid")
+        .expect_error(
+            9,
+            "vault: error: no address found for store.invalid\n\
+             vault: hint: check region, endpoint_url and this host's DNS\n",
+        )
+        .run();
+    assert_eq!(payload_of(test.vault_file()).fleet(), None);
+}
+
+#[test]
 fn a_host_s_own_credentials_reach_the_store() {
     let (bucket, test) = scene(Conditions::Kept);
     let test = test
