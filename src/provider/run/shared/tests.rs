@@ -76,6 +76,7 @@ impl Common {
         let store = Arc::clone(&self.store);
         Access {
             path: self.dir.path.join("vault.age"),
+            by_flag: false,
             remote: None,
             env,
             named: &NO_FLAGS,
