@@ -56,9 +56,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     }
     if saved.is_ok() || public_key.is_some() && key_slots::is_saved(&saved) {
         let shown = access.path.display();
-        if let Some(path) = &args.generate_identity {
-            tell_of_key(path, recipients.len() == 1 && passphrases.is_empty(), context);
-        }
+        tell_of_key(args, recipients.len() == 1 && passphrases.is_empty(), context);
         context.reporter.note(format!("Made the vault {shown}, fingerprint {pin}"));
         let identity = args.generate_identity.as_deref();
         work_tree::tell(&access.path, identity, context.env, context.reporter);
@@ -77,7 +75,8 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
 }
 
 /// Where the new key lies. `only`: nothing else opens the vault.
-fn tell_of_key(path: &Path, only: bool, context: &Context) {
+fn tell_of_key(args: &Init, only: bool, context: &Context) {
+    let Some(path) = &args.generate_identity else { return };
     let (path, copy) = (path.display(), "keep a copy of that file elsewhere");
     context.reporter.note(match only {
         true => format!(
