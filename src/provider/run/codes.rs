@@ -37,9 +37,8 @@ impl Run<'_> {
         let mut refused = false;
         loop {
             let offset = self.sts()?.clock_offset().unwrap_or(0);
-            let last = sent + 1 == CODES;
-            let claim =
-                self.claim(&ledger, seed.period(), offset, refused.then_some(last), &mut claims)?;
+            let again = refused.then_some(sent + 1 == CODES);
+            let claim = self.claim(&ledger, seed.period(), offset, again, &mut claims)?;
             let deadline = self.deadline.get();
             let code = self.with.code_of(&claim, seed);
             sent += 1;
