@@ -1,13 +1,16 @@
 //! The vault follows: what another host wrote is pulled from the store of the fleet when it is missed.
 
+use std::sync::atomic::Ordering;
+
 use super::session::{CredentialSession, VaultState};
 use crate::credential::Credentials;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Plan;
 
 impl CredentialSession<'_> {
     /// Runs a plan, and once more by the vault as it is now, if AWS does not know the key that it had: another
-    /// host may have replaced it.
+    /// host may have replaced it. Where AWS had to be asked, or another host's session
+    /// names a later vault, the next run has the latest.
     ///
     /// # Errors
     /// As [`CredentialSession::run`].
@@ -19,27 +22,46 @@ impl CredentialSession<'_> {
                 let request = session.request(session.options.min_left);
                 session.make(super::credentials::without_notes(plan), &request)
             }
+            Ok(made)
+                if self.missed.load(Ordering::Relaxed) || self.newer_generation().is_some() =>
+            {
+                if let Err(error) = self.pull() {
+                    // That one is away, or that this user does not write the vault, is nobody's fault.
+                    match error.class {
+                        Class::Refused | Class::Locked | Class::Damaged => {
+                            self.not_followed(&error)
+                        }
+                        _ => {
+                            self.reporter.debug(format!("the vault did not follow: {}", error.what))
+                        }
+                    }
+                }
+                Ok(made)
+            }
             done => done,
         }
     }
 
     /// After this error: true if there is a later vault now, which another host has put into the store.
     pub fn may_follow(&mut self, error: &Error) -> bool {
-        error.reason == Some(Reason::UnknownKey) && self.follow()
+        error.reason == Some(Reason::UnknownKey)
+            && self.pull().unwrap_or_else(|error| {
+                self.not_followed(&error);
+                false
+            })
     }
 
-    /// Pulls the latest vault; true if it is later than the one that was open. A failure is a warning: what
-    /// was open goes on.
-    pub fn follow(&mut self) -> bool {
-        let VaultState::Open(vault) = &mut self.vault else { return false };
+    /// Pulls the latest vault; true if it is later than the one that was open.
+    fn pull(&mut self) -> Result<bool> {
+        let VaultState::Open(vault) = &mut self.vault else { return Ok(false) };
         let before = vault.payload().generation();
-        match vault.sync() {
-            Ok(_) => vault.payload().generation() > before,
-            Err(Error { what, hint, .. }) => {
-                let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-                self.reporter.warn(format!("the vault could not follow: {what}{hint}"));
-                false
-            }
-        }
+        vault.sync()?;
+        Ok(vault.payload().generation() > before)
+    }
+
+    /// What was open goes on.
+    fn not_followed(&self, Error { what, hint, .. }: &Error) {
+        let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        self.reporter.warn(format!("the vault could not follow: {what}{hint}"));
     }
 }

@@ -4,6 +4,7 @@ mod codes;
 mod shared;
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use self::shared::Claims;
@@ -346,6 +347,7 @@ impl<'a> Run<'a> {
             return Err(Error::other("a plan with steps names no STS"));
         };
         let sts = Sts::connect(target, env, self.deadline.get(), *reporter)?;
+        self.with.missed.store(true, Ordering::Relaxed);
         Ok(self.sts.get_or_init(|| sts))
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use super::fleet::Fleet;
@@ -175,6 +176,8 @@ pub struct CredentialSession<'a> {
     pub(super) cache: Box<Cache>,
     /// The fleet that the open vault names.
     pub(super) fleet: Option<Box<Fleet<'a>>>,
+    /// True once the cache did not have what was asked for, so that AWS was.
+    pub(super) missed: AtomicBool,
     pub(super) options: Options,
     pub(super) prompt: Prompt,
     pub(super) clock: Clock,
@@ -211,7 +214,19 @@ impl<'a> CredentialSession<'a> {
                 _ => Cache::without_vault(cache_dir, clock, reporter),
             };
             let cache = Box::new(cache);
-            Ok(Self { profiles, env, vault, cache, fleet, options, prompt, clock, reporter })
+            let missed = AtomicBool::new(false);
+            Ok(Self {
+                profiles,
+                env,
+                vault,
+                cache,
+                fleet,
+                missed,
+                options,
+                prompt,
+                clock,
+                reporter,
+            })
         })
     }
 

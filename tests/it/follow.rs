@@ -83,6 +83,29 @@ fn what_one_host_adds_the_others_pull() {
 }
 
 #[test]
+fn who_has_to_ask_aws_asks_the_store_too_and_a_cached_session_nobody() {
+    let scene = Scene::new();
+    let other = scene.another();
+    other.command(["exec", "--json", "ci"]).expect_stderr("").run();
+    assert_eq!(scene.bucket.log().last().unwrap(), &format!("GET {COPY}: 200"));
+    let requests = scene.bucket.log().len();
+    scene.first.clone().stored("prod", ID, SECRET_ACCESS_KEY);
+    let written = scene.bucket.log().len();
+    assert_eq!(written, requests + 2);
+    other.command(["exec", "--json", "ci"]).run();
+    assert_eq!((scene.bucket.log().len(), names(&other)), (written, names_before()));
+    other.command(["exec", "--json", "--refresh", "ci"]).expect_stderr("").run();
+    assert_eq!(vault(&other), vault(&scene.first));
+    // The store is away: credentials all the same, and nothing is said of it.
+    scene.down();
+    other.command(["exec", "--json", "--refresh", "ci"]).expect_stderr("").run();
+}
+
+fn names_before() -> Vec<String> {
+    ["ci", "store"].map(str::to_owned).to_vec()
+}
+
+#[test]
 fn hosts_that_write_at_once_lose_nothing() {
     let scene = Scene::new();
     let hosts: Vec<Test> = (0..4).map(|_| scene.another()).collect();
