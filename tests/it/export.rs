@@ -132,7 +132,7 @@ fn a_failure_prints_nothing_to_stdout() {
         .expect_error(
             2,
             "vault: error: --format <FORMAT> takes one of: env, export-env, json, ini, dotenv, fish, \
-             powershell, docker, github\n\
+             powershell, docker, github, not \"xml\"\n\
              vault: hint: see --help\n",
         )
         .run();

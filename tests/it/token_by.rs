@@ -180,7 +180,7 @@ fn the_flag_wants_a_server() {
         ),
         (
             &["exec", "--server", "--token-by", "mail", "demo"],
-            "vault: error: --token-by <HOW> takes one of: variable, file, both\nvault: hint: see --help\n",
+            "vault: error: --token-by <HOW> takes one of: variable, file, both, not \"mail\"\nvault: hint: see --help\n",
         ),
     ] {
         test.command(words).expect_error(2, stderr).run();

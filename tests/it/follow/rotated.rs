@@ -32,7 +32,8 @@ fn a_server_follows_before_it_serves() {
 fn with_nothing_later_in_the_store_the_error_is_awss() {
     let scene = Scene::new();
     scene.standin.change(|world| *world = World::empty());
-    let unknown = "vault: error: AWS does not know the access key\n\
+    let unknown = "vault: error: AWS does not know the access key (key AKIAI44QH8DHBEXAMPLE of \
+                   profile ci)\n\
                    vault: hint: it was deleted, is inactive, belongs to another partition, or is only \
                    seconds old\n";
     scene.first.command(["exec", "--json", "ci"]).expect_error(9, unknown).run();
