@@ -30,6 +30,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         }
     };
     let slot = key_slots::slot(&passphrase, args.passphrase_memory, &access)?;
+    let seed = vault.payload().cache_seed();
     let (mut replaced, mut before) = (false, Vec::new());
     let saved = vault.change(|payload| {
         (replaced, before) = (has_one(payload), payload.slot_names());
@@ -44,7 +45,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
                 "The new passphrase opens the vault now, the old one no longer. Old copies of the \
                  vault stay readable with the old one.",
             );
-            key_slots::tell_new_keys(vault.payload(), true, context.reporter);
+            key_slots::tell_new_keys(&vault, &seed, true, context);
         } else {
             context.reporter.note("The passphrase opens the vault now");
         }
@@ -73,7 +74,7 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     if !args.force && !prompt.confirm(question)? {
         return Err(Error::other("nothing was removed"));
     }
-    let mut before = Vec::new();
+    let (seed, mut before) = (vault.payload().cache_seed(), Vec::new());
     let saved = vault.change(|payload| {
         check_removable(payload)?;
         before = payload.slot_names();
@@ -87,7 +88,7 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
         context
             .reporter
             .note("Removed the passphrase. Old copies of the vault stay readable with it.");
-        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
+        key_slots::tell_new_keys(&vault, &seed, true, context);
     }
     saved?;
     report::result(&format!("{}\n", vault.payload().pin()))

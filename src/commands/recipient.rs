@@ -112,6 +112,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     if !args.force && !prompt.confirm(&question)? {
         return Err(Error::other("nothing was removed"));
     }
+    let before = vault.payload().cache_seed();
     let saved = vault.change(|payload| {
         // The one that was asked about, whoever has its name meanwhile.
         find(&entry.recipient, payload)?;
@@ -131,7 +132,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
             "Removed {}. Old copies of the vault stay readable to it.",
             shown(&entry)
         ));
-        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
+        key_slots::tell_new_keys(&vault, &before, true, context);
     }
     saved?;
     report::result(&format!("{}\n", vault.payload().pin()))

@@ -1,12 +1,41 @@
 //! The fleet of the open vault: its store, reached at the first session that is to be made with a code, and
 //! what is said if the store is of no use.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{Alone, FleetKeys};
-use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
+use crate::session::{Alone, FleetKeys, close_book};
+use crate::vault::{self, CacheSeed, Connect, NamedBy, Payload, SharedStore, Vault};
+
+/// Closes the books of these devices by the keys that the vault had before: in a fleet, hosts that have no
+/// newer vault keep them, and those that have it keep others. A failure is a warning.
+pub fn close_books(
+    vault: &Vault,
+    before: &CacheSeed,
+    devices: &BTreeSet<String>,
+    clock: Clock,
+    reporter: Reporter,
+) {
+    let (id, key) = vault.payload().cache_seed();
+    let keys = (FleetKeys::new(&before.0, &before.1), FleetKeys::new(&id, &key));
+    let close = || -> Result<()> {
+        let Some(shared) = vault.shared()? else { return Ok(()) };
+        for device in devices {
+            close_book(&*shared.store, (&keys.0, &keys.1), device, clock)?;
+        }
+        Ok(())
+    };
+    if let Err(error) = close() {
+        reporter.warn(format!(
+            "the record of MFA codes by the old keys stays open in the fleet's store: {}; until the other \
+             hosts have the new vault, they may send the same codes",
+            error.what
+        ));
+    }
+}
 
 /// The fleet that the vault's hosts have joined.
 pub(super) struct Fleet<'a> {

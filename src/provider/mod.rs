@@ -34,5 +34,6 @@ mod token;
 pub use code::Answer;
 pub use connect::Host;
 pub use credentials::DEADLINE;
+pub use fleet::close_books;
 pub use session::{CredentialSession, Need, Options, Parts, ServicePlace, VaultState};
 pub use sso::IdentityCenter;

@@ -75,12 +75,11 @@ impl FleetKeys {
         format!("l/{}", self.0.name(LEDGER, [device]))
     }
 
-    /// A closed book: whoever reads it neither claims nor publishes any more. For the vault whose key is
-    /// about to change.
+    /// A closed book: whoever reads it neither claims nor publishes any more.
     ///
     /// # Errors
     /// Without random numbers.
-    pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub(super) fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
         self.seal(LEDGER, name, vec![CLOSED])
     }
 

@@ -470,10 +470,13 @@ impl<'a> Part<'a> {
 
 impl Why {
     fn alone(self) -> Alone {
-        Alone::new(match self {
-            Self::Closed => "the vault has another key by now",
-            Self::Refuses => "the store refuses writes that it should take",
-        })
+        match self {
+            Self::Closed => Alone {
+                what: "the vault has new keys, which this host does not have yet".to_owned(),
+                hint: Some("vault fleet pull shows how to take them".to_owned()),
+            },
+            Self::Refuses => Alone::new("the store refuses writes that it should take"),
+        }
     }
 }
 
