@@ -62,9 +62,9 @@ pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
     let session = open(context, context.prompt(None))?;
     let serial = serial_of(&args.device, &session)?;
     let seed = session.vault()?.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
-    let (ledger, deadline) = (session.cache().ledger(&serial), Instant::now() + DEADLINE);
+    let (now, deadline) = (context.clock.now(), Instant::now() + DEADLINE);
     // Claimed, so that no job sends it; and AWS takes it when it is printed.
-    let claim = ledger.claim(seed.period(), context.clock.now(), deadline)?;
+    let claim = session.claim_code(&serial, &seed, now, deadline)?;
     report::result(&format!("{}\n", session.code_of(&claim, &seed).expose()))
 }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::program::failed;
+use super::run::{another_host, claim_for_all};
 use super::session::CredentialSession;
 use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
@@ -10,7 +11,7 @@ use crate::credential::Credentials;
 use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Mfa;
 use crate::secret::Secret;
-use crate::session::Claim;
+use crate::session::{Book, Claim, Pace, Part, Step};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -80,11 +81,52 @@ impl CredentialSession<'_> {
         seed.code(claim.step)
     }
 
+    /// Claims the next code of a seed for something else than a session that is kept: in this host's ledger
+    /// and, in a fleet, in the book of all hosts. With the store away, one that other hosts do not know of.
+    /// `now` is by AWS's clock.
+    ///
+    /// # Errors
+    /// As [`Ledger::claim`](crate::session::Ledger::claim); 9 if the store is away and required. No code is
+    /// to be used then.
+    pub fn claim_code(
+        &self,
+        serial: &str,
+        seed: &Seed,
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<Claim> {
+        let ledger = self.cache.ledger(serial);
+        let offset = now.seconds_since(self.clock.now());
+        let claim = |book: Option<&mut Book>| {
+            let now = Timestamp(self.clock.now().0.saturating_add(offset));
+            ledger.claim(seed.period(), now, deadline, book)
+        };
+        let Some(fleet) = self.fleet.as_deref() else { return claim(None) };
+        let alone = match fleet.store(self.vault()?.payload()) {
+            Ok(None) => return claim(None),
+            Ok(Some(shared)) => {
+                let keys = (fleet.keys(), fleet.keys().book_name(serial));
+                let mut part = Part::of_book(&*shared.store, keys, (self.clock, Pace::real()))?;
+                match claim_for_all(&mut part, &ledger, deadline, |book| claim(Some(book)))? {
+                    Step::Send(claim) => return Ok(claim),
+                    Step::Alone(alone) => alone,
+                    Step::Overtaken => return Err(another_host(Duration::ZERO)),
+                }
+            }
+            Err(alone) => alone,
+        };
+        fleet.go_alone(alone, self.reporter)?;
+        // The other hosts do not know of it.
+        let mut claim = claim(None)?;
+        claim.recorded = false;
+        Ok(claim)
+    }
+
     /// Whether AWS takes the codes of a seed: sends one that no other process sends, for the shortest
     /// session, which is thrown away. `now` is by AWS's clock.
     ///
     /// # Errors
-    /// As [`Ledger::claim`](crate::session::Ledger::claim): then none was sent.
+    /// As [`CredentialSession::claim_code`]: then none was sent.
     pub fn try_code(
         &self,
         sts: &Sts,
@@ -93,7 +135,7 @@ impl CredentialSession<'_> {
         now: Timestamp,
         deadline: Instant,
     ) -> Result<Answer> {
-        let claim = self.cache.ledger(serial).claim(seed.period(), now, deadline)?;
+        let claim = self.claim_code(serial, seed, now, deadline)?;
         let code = self.code_of(&claim, seed);
         Ok(match sts.session_token(key, SHORT, Some((serial, &code))) {
             Ok(_) => Answer::Taken,

@@ -7,7 +7,9 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+pub(super) use self::codes::claim_for_all;
 use self::shared::Claims;
+pub(super) use self::shared::another_host;
 use super::base::Start;
 use super::code::Code;
 use super::session::{CredentialSession, Request};

@@ -62,7 +62,8 @@ impl Cache {
 
 impl Ledger<'_> {
     /// Claims the next free step of `period` seconds: the present one if it is free, otherwise another that
-    /// AWS accepts now, otherwise the next future one. `now` is the time corrected by AWS's `Date`.
+    /// AWS accepts now, otherwise the next future one. `now` is the time corrected by AWS's `Date`. The claims
+    /// in `book`, those of a fleet's hosts, count too, and this one is added to it.
     ///
     /// Without a ledger, only the claims of this process are avoided.
     ///
@@ -70,13 +71,18 @@ impl Ledger<'_> {
     /// Class 9, with the time to try again, if no step is free or the six codes of a three-minute window are
     /// used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim cannot be
     /// recorded. Busy (8) if the ledger stays locked.
-    pub fn claim(&self, period: u64, now: Timestamp, deadline: Instant) -> Result<Claim> {
-        self.claim_by(period, now, deadline, Selection::Nearest, None)
+    pub fn claim(
+        &self,
+        period: u64,
+        now: Timestamp,
+        deadline: Instant,
+        book: Option<&mut Book>,
+    ) -> Result<Claim> {
+        self.claim_by(period, now, deadline, Selection::Nearest, book)
     }
 
     /// Claims a random free step that AWS accepts now, otherwise the next future one: hosts without a shared
-    /// ledger would all begin with the nearest. The claims in `book`, those of a fleet's hosts, count too, and
-    /// this one is added to it.
+    /// ledger would all begin with the nearest. `book` as for [`Ledger::claim`].
     ///
     /// # Errors
     /// As [`Ledger::claim`]; class 1 without random numbers.

@@ -8,10 +8,10 @@ use super::{Failed, Run};
 use crate::aws::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::profile::{Mfa, Step};
 use crate::random;
-use crate::session::{Book, Claim, Ledger, Step as Noted};
+use crate::session::{Book, Claim, Ledger, Part, Step as Noted};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -106,18 +106,8 @@ impl Run<'_> {
             }
         };
         if let Claims::Fleet(part, fleet) = claims {
-            let due = Cell::new(Instant::now());
-            let take = |book: &mut Book| {
-                let claim = claim(Some(book))?;
-                due.set(Instant::now() + claim.wait);
-                Ok((claim, claim.wait))
-            };
-            match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
-                Noted::Send(mut claim) => {
-                    claim.wait = due.get().saturating_duration_since(Instant::now());
-                    claim.recorded = true;
-                    return Ok(claim);
-                }
+            match claim_for_all(part, ledger, deadline, |book| claim(Some(book)))? {
+                Noted::Send(claim) => return Ok(claim),
                 Noted::Overtaken => return Err(Failed::Overtaken),
                 Noted::Alone(alone) => fleet.go_alone(alone, self.with.reporter)?,
             }
@@ -128,6 +118,29 @@ impl Run<'_> {
         claim.recorded &= !matches!(claims, Claims::Alone);
         Ok(claim)
     }
+}
+
+/// Claims a step in the book of the fleet and in this host's ledger.
+pub(in crate::provider) fn claim_for_all(
+    part: &mut Part<'_>,
+    ledger: &Ledger<'_>,
+    deadline: Instant,
+    claim: impl Fn(&mut Book) -> Result<Claim>,
+) -> Result<Noted<Claim>> {
+    let due = Cell::new(Instant::now());
+    let take = |book: &mut Book| {
+        let claim = claim(book)?;
+        due.set(Instant::now() + claim.wait);
+        Ok((claim, claim.wait))
+    };
+    Ok(match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
+        Noted::Send(mut claim) => {
+            claim.wait = due.get().saturating_duration_since(Instant::now());
+            claim.recorded = true;
+            Noted::Send(claim)
+        }
+        other => other,
+    })
 }
 
 /// True if AWS refused a code that was right by a clock that is off by more than a step. `offset` is what
@@ -157,7 +170,7 @@ fn refused_again() -> Error {
 }
 
 /// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
-fn random_pause() -> crate::error::Result<Duration> {
+fn random_pause() -> Result<Duration> {
     let random = u16::from_le_bytes(*random::bytes()?);
     Ok(Duration::from_millis(1000 + u64::from(random) % 4000))
 }

@@ -152,7 +152,7 @@ impl Run<'_> {
 }
 
 /// Another host leads, and does not finish.
-pub(super) fn another_host(waited: Duration) -> Error {
+pub(in crate::provider) fn another_host(waited: Duration) -> Error {
     Error::busy(format!(
         "another host of the fleet is making the same session, waited {} s",
         waited.as_secs()

@@ -193,7 +193,8 @@ struct Old<S> {
 /// This host's claim as it stands in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Claim<V, S> {
-    version: V,
+    /// `None` for a code that makes no session of the fleet's: there is no claim in `s/NAME`.
+    version: Option<V>,
     /// Until when it holds.
     until: Duration,
     old: Old<S>,
@@ -204,6 +205,14 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     pub fn new(nonce: Nonce, has_code: bool) -> Self {
         let (declined, watched, state) = (None, None, State::Looking);
         Self { nonce, has_code, waited: false, declined, watched, tries: 0, state }
+    }
+
+    /// Begins with [`Action::ReadBook`], for a code that makes no session of the fleet's: nothing is written
+    /// but the book.
+    pub fn of_book(nonce: Nonce) -> Self {
+        let old = Old { session: None, serves: false };
+        let state = State::Opening(Claim { version: None, until: Duration::MAX, old });
+        Self { state, ..Self::new(nonce, true) }
     }
 
     /// What to do after this event. `now`: the time by a monotonic clock, from any start. Durations of
@@ -232,6 +241,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
             (State::Extending { claim, due, lease, since }, Event::Written(written)) => {
                 match written {
                     Written::Done(version) => {
+                        let version = Some(version);
                         self.send(Claim { version, until: since + lease, ..claim })
                     }
                     Written::Refused => self.overtaken(),
@@ -241,6 +251,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
             }
             (State::Confirming(claim, due), Event::Read(seen)) => match self.own(&seen, now) {
                 Some((version, until)) => {
+                    let version = Some(version);
                     self.send_when_covered(Claim { version, until, ..claim }, due, now)
                 }
                 None => {
@@ -256,7 +267,9 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                 Written::Unknown => self.read(State::Checking(claim, session)),
             },
             (State::Checking(claim, session), Event::Read(seen)) => match self.own(&seen, now) {
-                Some((version, _)) => self.publish(Claim { version, ..claim }, session),
+                Some((version, _)) => {
+                    self.publish(Claim { version: Some(version), ..claim }, session)
+                }
                 // It was published, or another host leads by now, whose claim is not overwritten.
                 None => Action::Keep,
             },
@@ -299,7 +312,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     pub fn give_up<B>(&mut self) -> Option<Action<V, S, B>> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Opening(claim) | State::Taking(claim, _) | State::Sending(claim) => {
-                let (over, old) = (Some(claim.version), claim.old.session);
+                let (over, old) = (Some(claim.version?), claim.old.session);
                 Some(Action::Claim { over, lease: Duration::ZERO, old })
             }
             _ => None,
@@ -335,7 +348,8 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                     None => (None, Standing::Over),
                 };
                 if let Some((version, until)) = own {
-                    return self.open(Claim { version, until, old: Old::new(old, standing) });
+                    let (version, old) = (Some(version), Old::new(old, standing));
+                    return self.open(Claim { version, until, old });
                 }
                 let over = self.watch(&version, now) > lease || age.is_some_and(|age| age > lease);
                 match (standing, old) {
@@ -388,7 +402,9 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
 
     fn claimed<B>(&mut self, old: Old<S>, since: Duration, written: Written<V>) -> Action<V, S, B> {
         match written {
-            Written::Done(version) => self.open(Claim { version, until: since + LEASE, old }),
+            Written::Done(version) => {
+                self.open(Claim { version: Some(version), until: since + LEASE, old })
+            }
             Written::Unknown => self.read(State::Looking),
             Written::Again => self.wait(),
             Written::Refused => match old {
@@ -440,7 +456,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
             return self.send(claim);
         }
         let lease = (end - now).max(LEASE);
-        let (over, old) = (Some(claim.version.clone()), claim.old.session.clone());
+        let (over, old) = (claim.version.clone(), claim.old.session.clone());
         self.state = State::Extending { claim, due, lease, since: now };
         Action::Claim { over, lease, old }
     }
@@ -451,7 +467,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     }
 
     fn publish<B>(&mut self, claim: Claim<V, S>, session: S) -> Action<V, S, B> {
-        let over = claim.version.clone();
+        let Some(over) = claim.version.clone() else { return Action::Keep };
         self.state = State::Publishing(claim, session.clone());
         Action::Publish { over, session }
     }

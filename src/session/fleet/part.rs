@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::SessionKind;
 use super::super::flight::{Minted, Wanted};
 use super::super::record::Record;
 use super::lead::{self, Action, Event, LEASE, Lead, Nonce, Seen, Why};
@@ -92,6 +93,16 @@ enum Stop {
     Waited(Duration),
 }
 
+/// What is wanted by who wants a code for something else.
+const NO_SESSION: Wanted<'static> = Wanted {
+    profile: "",
+    kind: SessionKind::Session,
+    key: &[],
+    length: None,
+    not_before: None,
+    min_left: None,
+};
+
 /// The objects that a session is about.
 pub struct Names {
     /// The session's.
@@ -155,6 +166,22 @@ impl<'a> Part<'a> {
             date,
             generation,
         })
+    }
+
+    /// Begins for a code that makes no session of the fleet's: [`Part::step`] takes one that no other host
+    /// sends. `book`: the name of the device's book.
+    ///
+    /// # Errors
+    /// Other: without random numbers.
+    pub fn of_book(
+        store: &'a dyn Store,
+        (keys, book): (&'a FleetKeys, String),
+        time: (Clock, Pace<'a>),
+    ) -> Result<Self> {
+        let names = Names { session: String::new(), book };
+        let part = Self::new(store, (keys, names), &NO_SESSION, time, true, Duration::ZERO)?;
+        let lead = Lead::of_book(part.nonce);
+        Ok(Self { lead, next: Action::ReadBook, ..part })
     }
 
     /// Goes on until this host has something to do.

@@ -429,7 +429,7 @@ fn sessions_are_listed_and_cleared_by_profile() {
     }
     let stranger = cache_of(Some(&d.path), [7; 16], 0);
     obtain(&stranger, &mut || Ok(session("another vault's", HOUR))).unwrap();
-    vault.ledger("device").claim(30, Timestamp(NOON), long()).unwrap();
+    vault.ledger("device").claim(30, Timestamp(NOON), long(), None).unwrap();
     let folder = d.path.join("sessions");
     let left_behind = format!(".{}.tmp-1-0123456789abcdef", "a".repeat(64));
     for garbage in ["x", &"b".repeat(64), &left_behind] {

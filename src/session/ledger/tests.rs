@@ -11,7 +11,7 @@ const DEVICE: &str = "arn:aws:iam::123456789012:mfa/ci";
 
 /// Claims for the device so many seconds after noon: the step as seen from noon's, and the wait.
 fn claim(cache: &Cache, seconds: i64) -> Result<(i64, u64)> {
-    let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + seconds), long())?;
+    let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + seconds), long(), None)?;
     Ok((claim.step.cast_signed() - NOON / 30, claim.wait.as_secs()))
 }
 
@@ -35,7 +35,7 @@ fn a_step_is_claimed_once_among_all() {
 
     let other = cache(&d.path, 10);
     let claim = other.ledger("arn:aws:iam::123456789012:mfa/another");
-    let claim = claim.claim(30, Timestamp(NOON + 10), long()).unwrap();
+    let claim = claim.claim(30, Timestamp(NOON + 10), long(), None).unwrap();
     assert_eq!((claim.step.cast_signed(), claim.wait), (NOON / 30, Duration::ZERO));
 }
 
@@ -48,7 +48,7 @@ fn when_the_codes_are_used_up_it_says_when_to_come_again() {
     }
     let cache = cache(&d.path, 10);
     // The next step could be had after 25 s, and the call needs time too.
-    let error = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), soon).unwrap_err();
+    let error = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), soon, None).unwrap_err();
     assert_eq!(error.class, Class::Aws);
     assert_eq!(
         error.what,
@@ -83,7 +83,7 @@ fn random_claims_are_claims_too() {
 fn a_claim_that_is_given_back_is_free_again_for_all() {
     let d = Directory::new();
     let (one, other) = (cache(&d.path, 10), cache(&d.path, 10));
-    let given = one.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long()).unwrap();
+    let given = one.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long(), None).unwrap();
     assert_eq!(claim(&other, 10).unwrap(), (-1, 0));
     one.ledger(DEVICE).give_back(&given, long());
     // Another's claim stands.
@@ -109,7 +109,7 @@ fn where_there_is_a_place_every_claim_is_recorded_or_is_none() {
     let d = Directory::new();
     let claims = |dir: Option<&Path>| {
         let cache = cache_of(dir, [1; 16], 10);
-        let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long());
+        let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long(), None);
         claim.map(|claim| (claim.step.cast_signed() - NOON / 30, claim.recorded))
     };
     let here = Some(d.path.as_path());
@@ -162,7 +162,8 @@ fn a_ledger_that_stays_locked_ends_at_the_deadline() {
     let cache = cache(&d.path, 10);
     claim(&cache, 10).unwrap();
     let held = file::lock(&file(&d), Duration::ZERO, "tests").unwrap();
-    let error = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), Instant::now()).unwrap_err();
+    let error =
+        cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), Instant::now(), None).unwrap_err();
     assert_eq!(error.class, Class::Busy);
     assert!(error.what.starts_with(&format!("process {} ", std::process::id())), "{error:?}");
     std::thread::scope(|scope| {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_smithy_types::date_time::{DateTime, Format};
 
@@ -102,6 +103,31 @@ impl Common {
 
     /// The credentials of a profile on a host with this cache; `mfa_token`: a code that is given.
     fn on(&self, host: &str, reach: Reach, profile: &str, options: Options) -> Result<String> {
+        self.with(host, reach, profile, options, |session| {
+            let plan = session.plan(profile)?;
+            let session = session.keep_only([&plan]);
+            session.run(&plan).map(|made| made.session_token.unwrap().expose().to_owned())
+        })
+    }
+
+    /// The step of a code that this host prints.
+    fn printed(&self, host: &str, reach: Reach) -> Result<(u64, bool)> {
+        self.with(host, reach, "prod", Options::default(), |session| {
+            let seed = session.vault()?.payload().totp(SERIAL).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(50);
+            let claim = session.claim_code(SERIAL, &seed, NOON, deadline)?;
+            Ok((claim.step, claim.recorded))
+        })
+    }
+
+    fn with<T>(
+        &self,
+        host: &str,
+        reach: Reach,
+        profile: &str,
+        options: Options,
+        act: impl FnOnce(CredentialSession<'_>) -> Result<T>,
+    ) -> Result<T> {
         let config = format!(
             "[profile prod]\nregion = eu-central-1\nmfa_serial = {SERIAL}\n\
              endpoint_url = http://{}\n\
@@ -123,10 +149,7 @@ impl Common {
             reporter: Reporter { quiet: true, debug: false },
         };
         let name = ProfileName::new(profile).unwrap();
-        let session = CredentialSession::open(parts, Need::Profiles(&[name])).unwrap();
-        let plan = session.plan(profile)?;
-        let session = session.keep_only([&plan]);
-        session.run(&plan).map(|made| made.session_token.unwrap().expose().to_owned())
+        act(CredentialSession::open(parts, Need::Profiles(&[name])).unwrap())
     }
 
     fn get(&self, host: &str, reach: Reach) -> Result<String> {
@@ -224,6 +247,36 @@ fn where_the_store_is_required_no_code_is_sent_without_it() {
     // A valid session does not notice.
     assert_eq!(common.get("a", Reach::Yes).unwrap(), "first");
     assert_eq!(common.get("a", Reach::Away).unwrap(), "first");
+}
+
+#[test]
+fn a_code_that_is_printed_is_noted_for_all_hosts() {
+    let common = common(vec![], true, false);
+    let (first, recorded) = common.printed("a", Reach::Yes).unwrap();
+    assert!(recorded);
+    assert_eq!(common.asked(), "GETl PUTl ");
+    let mut steps: Vec<_> =
+        ["b", "c", "a", "b"].map(|host| common.printed(host, Reach::Yes).unwrap().0).into();
+    steps.push(first);
+    steps.sort_unstable();
+    steps.dedup();
+    assert_eq!(steps.len(), 5, "{steps:?}");
+}
+
+#[test]
+fn with_the_store_away_a_code_is_printed_unless_it_is_required() {
+    let common = common(vec![], true, false);
+    for reach in [Reach::Away, Reach::Off] {
+        let host = format!("{reach:?}");
+        let recorded = common.printed(&host, reach).unwrap().1;
+        assert_eq!(recorded, reach == Reach::Off, "{reach:?}");
+    }
+    let required = super::tests::common(vec![], true, true);
+    let error = required.printed("a", Reach::Away).unwrap_err();
+    let what =
+        "no MFA code is sent without the fleet's store s3://bucket/prefix: cannot connect to S3";
+    assert_eq!(error, Error::aws(what).hint("see to it"));
+    assert!(!cache_of(&required, "a").join("sessions").exists(), "nothing is claimed");
 }
 
 #[test]

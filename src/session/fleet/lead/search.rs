@@ -249,7 +249,7 @@ impl Search {
 
     fn send(&mut self, mut world: World, at: usize, worlds: &mut Vec<World>) {
         let host = self.host(&world, at);
-        let step = host.step;
+        let (step, makes) = (host.step, !host.is_for_a_code());
         if world.sent & step > 0 {
             self.fault = Some(Fault::SentTwice);
         }
@@ -259,7 +259,7 @@ impl Search {
             refused.left.refused -= 1;
             worlds.push(self.answered(refused, at, Event::NotMade));
         }
-        world.made += 1;
+        world.made += u8::from(makes);
         worlds.push(self.answered(world, at, Event::Made(NEW)));
     }
 
@@ -327,6 +327,15 @@ impl Host {
     fn new() -> Self {
         let life = Life::Running(Action::Read);
         Self { lead: Lead::new(OWN, true), life, own: 0, step: 0 }
+    }
+
+    /// One that wants a code for something else.
+    fn with_a_code() -> Self {
+        Self { lead: Lead::of_book(OWN), life: Life::Running(Action::ReadBook), own: 0, step: 0 }
+    }
+
+    fn is_for_a_code(&self) -> bool {
+        matches!(self.lead.state, State::Sending(Claim { version: None, .. }))
     }
 
     fn over() -> Self {
@@ -399,10 +408,14 @@ fn leads_to(mut ends: Vec<bool>, mut from: Vec<(u32, u32)>) -> bool {
 
 /// Searches all that so many hosts may do; the number of worlds.
 fn search(count: usize, start: Object, left: Faults, broken: Broken) -> Result<usize, Fault> {
+    let hosts = [0, 1, 2, 3].map(|at| if at < count { Host::new() } else { Host::over() });
+    search_of(hosts, start, left, broken)
+}
+
+fn search_of(all: [Host; 4], start: Object, left: Faults, broken: Broken) -> Result<usize, Fault> {
     let (hosts, numbers) = (Vec::new(), HashMap::new());
     let mut search = Search { broken, hosts, numbers, fault: None };
-    let hosts = [0, 1, 2, 3].map(|at| if at < count { Host::new() } else { Host::over() });
-    let hosts = hosts.map(|host| search.number(host));
+    let hosts = all.map(|host| search.number(host));
     let version = u8::from(start != Object::Missing);
     let (session, book) = ((version, start), (0, 0));
     search.all(World { hosts, session, book, late: None, sent: 0, made: 0, left })
@@ -430,6 +443,16 @@ fn of_four_hosts_none_sends_a_code_twice_or_is_stuck() {
         Faults { lost: 1, refused: 1, ..none },
     ] {
         search(4, Object::Missing, left, Broken::Nothing).unwrap();
+    }
+}
+
+#[test]
+fn a_code_for_something_else_is_sent_by_nobody_else() {
+    let hosts = || [Host::new(), Host::new(), Host::with_a_code(), Host::over()];
+    let (start, faults) = (Object::Missing, ONE_OF_EACH);
+    search_of(hosts(), start, faults, Broken::Nothing).unwrap();
+    for broken in [Broken::NoBook, Broken::BlindBook] {
+        assert_eq!(search_of(hosts(), start, faults, broken), Err(Fault::SentTwice), "{broken:?}");
     }
 }
 
