@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::form::not_swapped;
 use super::jwe::{self, Fault, Jwe};
-use super::{Content, Item};
+use super::{Content, Item, OTHER_PASSPHRASE, listed};
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, ReadError};
 use crate::name::ProfileName;
@@ -147,7 +147,8 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
         let passphrase = match passphrase.take() {
             Some(given) => given,
             None if tries < TRIES && prompt.available() => {
-                prompt.hidden(&question(&listing.dir, closed.len(), opened, tries))?
+                let names: Vec<&str> = closed.iter().map(|(name, _)| name.as_str()).collect();
+                prompt.hidden(&question(&listing.dir, &names, opened, tries))?
             }
             None => break,
         };
@@ -167,22 +168,22 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     }
     done.extend(closed.into_iter().map(|(profile, _)| Item {
         profile,
-        content: Content::Failed(Class::Locked, "it has another passphrase".to_owned()),
+        content: Content::Failed(Class::Locked, OTHER_PASSPHRASE.to_owned()),
     }));
     done.sort_by(|one, other| one.profile.cmp(&other.profile));
     Ok(done)
 }
 
-/// The prompt for a passphrase: `opened` if an earlier one opened some items, after `tries` wrong ones.
-fn question(dir: &Path, closed: usize, opened: bool, tries: usize) -> String {
+/// The prompt for a passphrase of the `closed` items: `opened` if an earlier one opened some, after `tries`
+/// wrong ones.
+fn question(dir: &Path, closed: &[&str], opened: bool, tries: usize) -> String {
     let again = if tries > 0 { "Wrong passphrase, try again. " } else { "" };
-    match (opened, tries) {
-        (true, 0) => {
-            format!("Enter the passphrase of {closed} more, or nothing to leave them: ")
-        }
-        (true, _) => format!("{again}Enter it, or nothing to leave them: "),
-        (false, _) => format!("{again}Enter aws-vault's passphrase for {}: ", dir.display()),
+    if !opened {
+        return format!("{again}Enter aws-vault's passphrase for {}: ", dir.display());
     }
+    let them = if closed.len() == 1 { "it" } else { "them" };
+    let names = listed(closed);
+    format!("{again}Enter the passphrase of {names}, or nothing to leave {them}: ")
 }
 
 /// A file on which a passphrase can be tried, and the cost of that; or the error.
@@ -217,7 +218,7 @@ fn open(name: &str, file: &[u8], passphrase: &Secret) -> Option<Content> {
 fn reason(fault: Fault) -> &'static str {
     match fault {
         Fault::Other(why) => why,
-        Fault::Passphrase => "it has another passphrase",
+        Fault::Passphrase => OTHER_PASSPHRASE,
         Fault::Damaged => "it is damaged",
     }
 }

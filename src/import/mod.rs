@@ -24,6 +24,21 @@ use crate::error::{Class, Result};
 pub use form::{checked, doubt, not_swapped, shown_id};
 pub use key_file::{access_key, csv, json};
 
+/// Why an item is not imported that no passphrase opened.
+const OTHER_PASSPHRASE: &str = "it has another passphrase";
+
+/// The most items that a line names.
+const NAMED: usize = 5;
+
+/// The names of items in a sentence: `a`, `a, b`, `a, b, c, d, e and 2 more`.
+fn listed(names: &[&str]) -> String {
+    let (named, rest) = names.split_at(names.len().min(NAMED));
+    match rest.len() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
 /// An item of a source.
 #[derive(Debug)]
 pub struct Item {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Content, Item};
+use super::{Content, Item, OTHER_PASSPHRASE, listed};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result, one_line};
@@ -112,7 +112,7 @@ pub fn table(steps: &[Step]) -> String {
 }
 
 /// The error of a plan with failed items: class 5 if one is damaged, otherwise 4 if one did not open,
-/// otherwise the class of the first.
+/// otherwise the class of the first. The hint names the items that have another passphrase.
 ///
 /// # Errors
 /// As above; none if no item failed.
@@ -131,11 +131,16 @@ pub fn verdict(steps: &[Step]) -> Result<()> {
     let Some(class) = failed().max_by_key(worst) else { return Ok(()) };
     let (failed, all) = (failed().count(), steps.len());
     let error = Error::new(class, format!("{failed} of {all} items could not be imported"));
-    Err(match class {
-        Class::Locked => {
-            error.hint("try again with the other passphrase: the vault keeps what was imported")
-        }
-        _ => error,
+    let closed =
+        steps.iter().filter(|step| step.act == Act::Failed(Class::Locked, OTHER_PASSPHRASE));
+    let closed: Vec<&str> = closed.map(|step| step.profile).collect();
+    Err(match (closed.as_slice(), class) {
+        ([], Class::Locked) => error.hint("try again: the vault keeps what was imported"),
+        ([], _) => error,
+        (closed, _) => error.hint(format!(
+            "try again with the passphrase of {}: the vault keeps what was imported",
+            listed(closed)
+        )),
     })
 }
 
@@ -217,5 +222,24 @@ mod tests {
             table(&plan(&items, None, false)),
             "a\u{fffd}b  AKIAIOSFODNN7EXAMPLE  new\nf    -                     failed: no\n"
         );
+    }
+
+    #[test]
+    fn the_hint_names_what_has_another_passphrase_whatever_else_failed() {
+        let closed = |name: &str| Item {
+            profile: name.into(),
+            content: Content::Failed(Class::Locked, OTHER_PASSPHRASE.into()),
+        };
+        let hint = |items: &[Item]| verdict(&plan(items, None, false)).unwrap_err().hint;
+        let said = |names: &str| {
+            let passphrase = format!("try again with the passphrase of {names}");
+            Some(format!("{passphrase}: the vault keeps what was imported"))
+        };
+        let seven: Vec<Item> = ["a", "b", "c", "d", "e", "f", "g"].map(closed).into();
+        assert_eq!(hint(&seven[..1]), said("a"));
+        assert_eq!(hint(&seven[..5]), said("a, b, c, d, e"));
+        assert_eq!(hint(&seven), said("a, b, c, d, e and 2 more"));
+        assert_eq!(hint(&[failed(Class::Damaged), closed("x")]), said("x"));
+        assert_eq!(hint(&[failed(Class::Damaged)]), None);
     }
 }

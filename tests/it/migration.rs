@@ -408,7 +408,7 @@ fn who_has_aws_vaults_files_is_over_in_five_lines() {
         let mut pty = run.pty();
         pty.expect("Enter aws-vault's passphrase for ", SOON);
         pty.send(crate::import::aws_vault::THEIRS);
-        pty.expect("nothing to leave them: ", SOON);
+        pty.expect("nothing to leave it: ", SOON);
         pty.send("another passphrase that everybody knows");
         assert_eq!(pty.end(SOON).0, 0);
     }

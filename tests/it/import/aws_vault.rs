@@ -45,7 +45,7 @@ fn table_without_the_other() -> String {
 }
 
 const ONE_FAILED: &str = "vault: error: 1 of 5 items could not be imported\n\
-    vault: hint: try again with the other passphrase: the vault keeps what was imported\n";
+    vault: hint: try again with the passphrase of elsewhere: the vault keeps what was imported\n";
 
 /// What was imported by the one passphrase.
 #[track_caller]
@@ -105,8 +105,11 @@ fn a_person_is_asked_for_as_many_passphrases_as_there_are() {
     for (question, answer) in [
         ("Enter aws-vault's passphrase for ", "wrong"),
         ("Wrong passphrase, try again. Enter aws-vault's passphrase for ", THEIRS),
-        ("Enter the passphrase of 1 more, or nothing to leave them: ", "wrong"),
-        ("Wrong passphrase, try again. Enter it, or nothing to leave them: ", OTHER),
+        ("Enter the passphrase of elsewhere, or nothing to leave it: ", "wrong"),
+        (
+            "Wrong passphrase, try again. Enter the passphrase of elsewhere, or nothing to leave it: ",
+            OTHER,
+        ),
     ] {
         pty.expect(question, SOON);
         assert!(!pty.echoes());
@@ -124,7 +127,7 @@ fn a_person_may_leave_the_rest_and_is_not_asked_for_ever() {
     let mut pty = test.command(["import", "--from", "aws-vault"]).pty();
     pty.expect("Enter aws-vault's passphrase for ", SOON);
     pty.send(THEIRS);
-    pty.expect("nothing to leave them: ", SOON);
+    pty.expect("nothing to leave it: ", SOON);
     pty.send("");
     assert_eq!(pty.end(SOON).0, 4);
     four_are_there(&test);
@@ -137,7 +140,10 @@ fn a_person_may_leave_the_rest_and_is_not_asked_for_ever() {
     }
     let (status, screen) = pty.end(SOON);
     assert_eq!(status, 4, "{screen}");
-    assert!(screen.contains("vault: error: 5 of 5 items could not be imported\n"), "{screen}");
+    let said = "vault: error: 5 of 5 items could not be imported\n\
+                vault: hint: try again with the passphrase of 100%, elsewhere, of-2020, prod, team/ci: \
+                the vault keeps what was imported\n";
+    assert!(screen.contains(said), "{screen}");
     holds(&test, "");
 }
 
