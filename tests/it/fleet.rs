@@ -1,6 +1,8 @@
 //! `vault fleet`: the store that hosts share. The bucket verifies signatures, and its log is the witness.
 
 mod engines;
+mod hosts;
+mod killed;
 
 use serde_json::{Value, json};
 

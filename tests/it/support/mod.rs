@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod builder;
 pub mod child;
+pub mod counted;
 pub mod diff;
 pub mod docker;
 pub mod documents;

@@ -37,6 +37,19 @@ struct State {
     clock: i64,
     /// How many writers have come for each object.
     checking: BTreeMap<String, usize>,
+    /// How many requests have come, and which of them is kept.
+    requests: usize,
+    keep: Option<(usize, Keep)>,
+    kept: bool,
+}
+
+/// When a request is kept that a test waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Keep {
+    /// Before it is done.
+    Undone,
+    /// Once it is done: its answer.
+    Answer,
 }
 
 /// The bucket `fleet`, in eu-central-1, for the documented example key.
@@ -59,6 +72,9 @@ impl Bucket {
             answer: None,
             clock: 0,
             checking: BTreeMap::new(),
+            requests: 0,
+            keep: None,
+            kept: false,
         };
         let bucket = Self { shared: Arc::new((Mutex::new(state), Condvar::new())), port };
         let server = bucket.clone();
@@ -96,6 +112,32 @@ impl Bucket {
         self.state(|state| state.answer = None);
     }
 
+    /// Keeps the request that comes after so many others from now on.
+    pub fn keep(&self, others: usize, when: Keep) {
+        self.state(|state| state.keep = Some((state.requests + others + 1, when)));
+    }
+
+    /// True if it has come and is kept.
+    pub fn is_kept(&self) -> bool {
+        self.state(|state| state.kept)
+    }
+
+    /// Lets it go on.
+    pub fn let_go(&self) {
+        self.state(|state| (state.keep, state.kept) = (None, false));
+        self.shared.1.notify_all();
+    }
+
+    /// Where this is the one, waits until it is let go.
+    fn wait_if(&self, request: (usize, Keep)) {
+        let mut state = self.shared.0.lock().expect("no panic");
+        if state.keep == Some(request) {
+            state.kept = true;
+            let wait = self.shared.1.wait_while(state, |state| state.kept);
+            drop(wait.expect("no panic"));
+        }
+    }
+
     /// What is in an object.
     pub fn read(&self, name: &str) -> Vec<u8> {
         self.state(|state| state.objects[name].0.clone())
@@ -126,10 +168,16 @@ impl Bucket {
 
     fn serve(&self, stream: &TcpStream) {
         let Ok(request) = http::read(stream) else { return };
+        let number = self.state(|state| {
+            state.requests += 1;
+            state.requests
+        });
+        self.wait_if((number, Keep::Undone));
         let now = self.now();
         let (status, headers, body) = self.answer_to(&request, now);
         let key = request.target.strip_prefix("/fleet/").unwrap_or(&request.target);
         self.state(|state| state.log.push(format!("{} {key}: {status}", request.method)));
+        self.wait_if((number, Keep::Answer));
         let mut stream = stream;
         let head = format!(
             "HTTP/1.1 {status} Stand-In\r\nDate: {}\r\nContent-Length: {}\r\n{headers}Connection: \

@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use vault::clock::Clock;
+
 use super::http::Request;
 use super::sigv4::{Scope, encode, sign};
 use super::{Issued, StandIn, time};
@@ -111,17 +113,40 @@ impl<'a> Client<'a> {
 
 /// Sends a request as it stands; the raw answer, empty if the connection was closed.
 pub fn exchange(to: &StandIn, request: &Request) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", to.port())).unwrap();
+    exchange_with(&format!("127.0.0.1:{}", to.port()), request)
+}
+
+fn exchange_with(address: &str, request: &Request) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
     let mut text = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
     for (name, value) in &request.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    text.push_str(&format!("content-length: {}\r\n\r\n", request.body.len()));
+    text.push_str(&format!("content-length: {}\r\nconnection: close\r\n\r\n", request.body.len()));
     stream.write_all(text.as_bytes()).unwrap();
     stream.write_all(&request.body).unwrap();
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
     answer
+}
+
+/// Makes the bucket `fleet` in a store at this endpoint.
+pub fn make_bucket(endpoint: &str) {
+    let host = endpoint.strip_prefix("http://").expect("plain HTTP");
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let headers = [("host", host), ("x-amz-content-sha256", empty)];
+    let mut request = Request {
+        method: "PUT".to_owned(),
+        target: "/fleet".to_owned(),
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
+        body: Vec::new(),
+    };
+    let now = Clock::system().now().0;
+    let date = time::amz(now)[..8].to_owned();
+    let scope = Scope { date, region: "us-east-1".to_owned(), service: "s3".to_owned() };
+    sign(&mut request, ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, now, &scope);
+    let answer = exchange_with(host, &request);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 /// The text between two marks, empty if they are not there.
