@@ -68,9 +68,11 @@ impl<'a> Fleet<'a> {
     }
 
     /// The store, for the requests of one session; `None` if this host keeps out of it.
-    pub fn store(&self, payload: &Payload) -> std::result::Result<Option<SharedStore>, Alone> {
+    ///
+    /// # Errors
+    /// It is out of reach; usage (2).
+    pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
         (self.connect)(NamedBy::Vault(payload))
-            .map_err(|error| Alone { what: error.what, hint: error.hint })
     }
 
     /// Says once that this host goes on without the store.

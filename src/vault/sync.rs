@@ -152,6 +152,8 @@ impl Vault<'_> {
     ) -> Result<T> {
         let shared = match shared {
             Ok(shared) => shared,
+            // A setting that cannot be right is no store that is away.
+            Err(why) if why.class == Class::Usage => return Err(why),
             Err(why) => return self.change_alone(lock, change, why),
         };
         for tried in 0..TRIES {

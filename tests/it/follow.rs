@@ -231,6 +231,16 @@ fn who_knows_the_stores_key_is_not_removed_before_it_is_replaced() {
 }
 
 #[test]
+fn a_mistyped_variable_changes_nothing() {
+    let scene = Scene::new();
+    let before = vault(&scene.first);
+    let bad = "vault: error: AWS_VAULT_SHARED is neither off nor s3://BUCKET/PREFIX\n";
+    let remove = scene.first.command(["remove", "-f", "ci"]).env("AWS_VAULT_SHARED", "of");
+    remove.expect_error(2, bad).run();
+    assert_eq!(vault(&scene.first), before);
+}
+
+#[test]
 fn who_is_kept_out_or_in_no_fleet_has_nothing_to_pull() {
     let scene = Scene::new();
     let out = pull(&scene.first).env("AWS_VAULT_SHARED", "off");

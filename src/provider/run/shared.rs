@@ -7,7 +7,7 @@ use super::super::fleet::Fleet;
 use super::{FRESH, Failed, Run};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
-use crate::error::Error;
+use crate::error::{Class, Error};
 use crate::profile::{Mfa, Step};
 use crate::session::{Alone, Book, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted};
 
@@ -40,7 +40,11 @@ impl Run<'_> {
         let shared = match fleet.store(self.with.vault()?.payload()) {
             Ok(Some(shared)) => shared,
             Ok(None) => return self.call(&step, from, Claims::Here).map(Minted::Here),
-            Err(alone) => return self.call_alone(&step, from, fleet, alone),
+            // A setting that cannot be right is no store that is away.
+            Err(error) if error.class == Class::Usage => return Err(error.into()),
+            Err(Error { what, hint, .. }) => {
+                return self.call_alone(&step, from, fleet, Alone { what, hint });
+            }
         };
         let keys = fleet.keys();
         let names = Names {

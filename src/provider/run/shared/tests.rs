@@ -45,6 +45,8 @@ enum Reach {
     Yes,
     Away,
     Off,
+    /// A variable names no store.
+    Mistyped,
 }
 
 /// A vault with a key, in a fleet; with a seed if `seed`. AWS gives these answers.
@@ -92,6 +94,7 @@ impl Common {
             reporter: Reporter { quiet: true, debug: false },
             connect: Arc::new(move |by| match (reach, by) {
                 (Reach::Away, _) => Err(Error::aws("cannot connect to S3").hint("see to it")),
+                (Reach::Mistyped, _) => Err(Error::usage("neither off nor a store")),
                 (Reach::Yes, NamedBy::Vault(payload)) => Ok(payload.fleet().map(|fleet| {
                     let store = Arc::clone(&store) as Arc<dyn Store + Send>;
                     SharedStore { location: fleet.store, store }
@@ -223,6 +226,14 @@ fn who_keeps_out_of_the_fleet_or_finds_it_away_sends_a_code_by_itself() {
         assert_eq!(common.asked(), "");
         assert_eq!(common.sts.requests().len(), 1);
     }
+}
+
+#[test]
+fn a_mistyped_store_is_no_store_that_is_away() {
+    let common = common(vec![session("never")], true, false);
+    let error = common.get("a", Reach::Mistyped).unwrap_err();
+    assert_eq!(error, Error::usage("neither off nor a store"));
+    assert_eq!(common.sts.requests().len(), 0);
 }
 
 #[test]
