@@ -5,7 +5,7 @@ use crate::cli::key_slots::PinArgs;
 use crate::error::{Class, Result};
 use crate::prompt::Prompt;
 use crate::report;
-use crate::vault::{Access, Pin, Vault};
+use crate::vault::{Access, Pin, Synced, Vault};
 
 pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
@@ -34,7 +34,7 @@ fn accepted<'a>(pin: Pin, context: &'a Context, prompt: &Prompt) -> Result<Vault
     let vault = match Vault::open(&access) {
         Err(error) if error.class == Class::Refused => {
             let Ok(mut vault) = Vault::open(&before) else { return Err(error) };
-            if vault.pull_accepted(pin)?.is_alone() {
+            if vault.pull_accepted(pin)? == Synced::Alone {
                 return Err(error);
             }
             vault

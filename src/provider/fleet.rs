@@ -97,6 +97,11 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
+    /// True once this host went on without the store.
+    pub fn is_alone(&self) -> bool {
+        self.told.load(Ordering::Relaxed)
+    }
+
     /// Notes the generation of another host's vault.
     pub fn saw_generation(&self, generation: u64) {
         self.generation.fetch_max(generation, Ordering::Relaxed);

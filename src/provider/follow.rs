@@ -22,13 +22,11 @@ impl CredentialSession<'_> {
                 let request = session.request(session.options.min_left);
                 session.make(super::credentials::without_notes(plan), &request)
             }
-            Ok(made)
-                if self.missed.load(Ordering::Relaxed) || self.newer_generation().is_some() =>
-            {
+            Ok(made) if self.may_be_late() => {
                 if let Err(error) = self.pull() {
                     // That one is away, or that this user does not write the vault, is nobody's fault.
                     match error.class {
-                        Class::Refused | Class::Locked | Class::Damaged => {
+                        Class::Usage | Class::Refused | Class::Locked | Class::Damaged => {
                             self.not_followed(&error)
                         }
                         _ => {
@@ -40,6 +38,14 @@ impl CredentialSession<'_> {
             }
             done => done,
         }
+    }
+
+    /// True if there may be a later vault: AWS had to be asked, or another host's session names one. A store
+    /// that was away just now is not asked again.
+    fn may_be_late(&self) -> bool {
+        let is_alone = self.fleet.as_ref().is_some_and(|fleet| fleet.is_alone());
+        let missed = self.missed.load(Ordering::Relaxed);
+        !is_alone && (missed || self.newer_generation().is_some())
     }
 
     /// After this error: true if there is a later vault now, which another host has put into the store.

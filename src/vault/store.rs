@@ -213,9 +213,8 @@ impl<'a> Vault<'a> {
     /// In a fleet, what stands in the store as well; as [`Vault::sync`].
     pub fn read_back(&mut self) -> Result<&Payload> {
         self.refuse_older_copy("and what it holds may not last")?;
-        if self.sync()?.is_alone() {
-            self.read_again()?;
-        }
+        self.read_again()?;
+        self.sync()?;
         Ok(&self.payload)
     }
 

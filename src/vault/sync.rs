@@ -48,13 +48,6 @@ pub enum Synced {
     Pushed,
 }
 
-impl Synced {
-    /// True if there is no store.
-    pub fn is_alone(self) -> bool {
-        self == Self::Alone
-    }
-}
-
 /// How this host's vault and the store's copy stand to each other.
 #[derive(Debug)]
 enum Met {
@@ -93,6 +86,9 @@ impl Vault<'_> {
     /// (4); that one is damaged (5). Not saved (7), busy (8), 10.
     pub fn sync(&mut self) -> Result<Synced> {
         let Some(shared) = self.shared()? else { return Ok(Synced::Alone) };
+        if self.is_last(&shared)? {
+            return Ok(Synced::Same);
+        }
         let lock = lock(&self.real)?;
         self.read_again()?;
         for tried in 0..TRIES {
@@ -220,6 +216,18 @@ impl Vault<'_> {
              vault fleet pull",
             why.what
         ));
+    }
+
+    /// True if the store still has what this host last synced, and that is what was read here. It is asked
+    /// without the lock: a store that hangs keeps no other process waiting.
+    fn is_last(&self, shared: &SharedStore) -> Result<bool> {
+        let last = Copy::recall(self.memory.as_ref(), &shared.location);
+        let Some(last) = last.filter(|last| last.hash == hash(&self.file)) else {
+            return Ok(false);
+        };
+        let answer = shared.store.read(OBJECT, Some(&last.version));
+        let answer = answer.map_err(|error| away(shared, error))?;
+        Ok(matches!(answer.what, Read::Unchanged))
     }
 
     /// Compares this vault with the store's copy, and takes that one if it is later.

@@ -419,6 +419,16 @@ fn with_the_store_away_the_change_is_here_and_goes_there_with_the_next_sync() {
 }
 
 #[test]
+fn who_has_the_latest_waits_for_no_writer() {
+    let (a, _) = two();
+    let mut vault = a.open();
+    let _lock = super::super::store::lock(&vault.real).unwrap();
+    assert_eq!(vault.sync().unwrap(), Synced::Same);
+    a.fleet.net.away(true);
+    assert_eq!(vault.sync().unwrap_err().class, Class::Aws);
+}
+
+#[test]
 fn reading_back_wants_the_store() {
     let (a, b) = two();
     b.add("one").unwrap();

@@ -3,8 +3,8 @@
 use super::*;
 use crate::support::{MFA_SEED, MFA_SERIAL};
 
-#[test]
-fn who_has_the_old_keys_sends_no_code_until_the_new_ones_are_accepted() {
+/// Hosts with one device, whose store is `required` or not: two, and who gives them sessions.
+fn with_device(flags: &[&str]) -> (StandIn, Bucket, Test, Test) {
     let standin = StandIn::demo();
     let bucket = Bucket::start(Conditions::Kept);
     let config = format!("[profile demo]\nmfa_serial = {MFA_SERIAL}\n");
@@ -12,12 +12,32 @@ fn who_has_the_old_keys_sends_no_code_until_the_new_ones_are_accepted() {
         || Test::new().config(&config).env("AWS_VAULT_AGE_KEY", AGE_KEY).standin(&standin);
     let first = at_home().vault_with("demo");
     first.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
-    let words = ["fleet", "join", "s3://fleet/vault", "--profile", "demo", "--required"];
-    let join = first.command(words).args(["--region", "eu-central-1"]);
+    let words = ["fleet", "join", "s3://fleet/vault", "--profile", "demo"];
+    let join = first.command(words).args(flags).args(["--region", "eu-central-1"]);
     join.args(["--endpoint", &bucket.endpoint()]).run();
     let bytes = first.read(first.vault_file());
     let other = at_home().file(".local/share/vault/vault.age", bytes, 0o600);
+    (standin, bucket, first, other)
+}
 
+#[test]
+fn a_store_that_is_away_is_not_asked_once_more_for_the_vault() {
+    let (_, bucket, _, other) = with_device(&[]);
+    bucket.answer(403, "AccessDenied", "");
+    let before = bucket.log().len();
+    let run = other.command(["exec", "--json", "demo"]).run();
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert!(
+        run.stderr
+            .starts_with("vault: warning: going on without the fleet's store s3://fleet/vault")
+    );
+    let log = &bucket.log()[before..];
+    assert!(log.iter().all(|line| line.starts_with("GET vault/s/")), "{log:?}");
+}
+
+#[test]
+fn who_has_the_old_keys_sends_no_code_until_the_new_ones_are_accepted() {
+    let (standin, bucket, first, other) = with_device(&["--required"]);
     first.command(["exec", "--json", "demo"]).expect_stderr("").run();
     let books = || bucket.names().into_iter().filter(|name| name.starts_with("vault/l/")).count();
     assert_eq!(books(), 1);
