@@ -211,11 +211,12 @@ impl Vault<'_> {
         if std::mem::replace(&mut self.said_away, true) {
             return;
         }
-        self.access.reporter.warn(format!(
-            "{}; the vault is saved on this host only, and goes to the store with the next change or by \
-             vault fleet pull",
-            why.what
-        ));
+        let then = match self.payload.fleet() {
+            Some(_) => "and goes to the store with the next change or by vault fleet pull",
+            None => "and the other hosts share the store until they have this file",
+        };
+        let what = &why.what;
+        self.access.reporter.warn(format!("{what}; the vault is saved on this host only, {then}"));
     }
 
     /// True if the store still has what this host last synced, and that is what was read here. It is asked

@@ -158,6 +158,16 @@ fn leave_takes_it_out_of_the_vault() {
 }
 
 #[test]
+fn who_leaves_without_the_store_is_told_that_the_others_do_not() {
+    let (bucket, test) = joined();
+    bucket.answer(403, "AccessDenied", "");
+    let warning = "vault: warning: the store s3://fleet/vault: s3://fleet/vault refused GetObject: \
+                   AccessDenied: AccessDenied; the vault is saved on this host only, and the other hosts \
+                   share the store until they have this file\n";
+    test.command(["fleet", "leave"]).expect_stderr(warning).run();
+}
+
+#[test]
 fn one_host_stays_out_or_goes_elsewhere_by_a_variable() {
     let (_, test) = joined();
     let status = |value: &str| test.command(["fleet", "status"]).env("AWS_VAULT_SHARED", value);
