@@ -228,7 +228,11 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                 self.state = State::Taking(claim, version);
                 Action::Take(book)
             }
-            (State::Opening(_), Event::Closed) => Action::GoAlone(Why::Closed),
+            (State::Opening(claim), Event::Closed) => {
+                // For [`Lead::give_up`].
+                self.state = State::Opening(claim);
+                Action::GoAlone(Why::Closed)
+            }
             (State::Taking(claim, over), Event::Taken(book, wait)) => {
                 self.state = State::Noting(claim, now + wait);
                 Action::WriteBook { over, book }

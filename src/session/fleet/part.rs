@@ -223,7 +223,12 @@ impl<'a> Part<'a> {
         let (mut taken, mut is_noted) = (None, false);
         loop {
             let event = match (&self.next, self.lead.is_leading()) {
-                (Action::GoAlone(why), _) => return Ok(Step::Alone(why.alone())),
+                (Action::GoAlone(why), _) => {
+                    let alone = why.alone();
+                    // Others find it closed, too: none waits for another's lease to end.
+                    self.give_up();
+                    return Ok(Step::Alone(alone));
+                }
                 (_, false) => return Ok(Step::Overtaken),
                 (Action::Send, _) => {
                     return Ok(taken.map_or(Step::Overtaken, Step::Send));

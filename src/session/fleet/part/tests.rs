@@ -331,7 +331,12 @@ fn a_closed_book_is_left_alone_and_nothing_is_published() {
     );
     let log = world.store.log.lock().unwrap();
     assert_eq!(log.iter().filter(|line| line.starts_with("PUT l/")).count(), 1, "{log:?}");
-    assert_eq!(log.iter().filter(|line| line.starts_with("PUT s/")).count(), 1, "{log:?}");
+    assert_eq!(log.iter().filter(|line| line.starts_with("PUT s/")).count(), 2, "{log:?}");
+    drop(log);
+    // Its claim is over: another host does not wait for the lease.
+    let (d, before) = (Directory::new(), world.seconds());
+    assert!(matches!(Host::new(&world, &d.path).session(&wanted(&key)), By::Alone(_)));
+    assert!(world.seconds() < before + 4, "{} s", world.seconds() - before);
 }
 
 #[test]
