@@ -22,7 +22,7 @@ fn with_device(flags: &[&str]) -> (StandIn, Bucket, Test, Test) {
 
 #[test]
 fn a_store_that_is_away_is_not_asked_once_more_for_the_vault() {
-    let (_, bucket, _, other) = with_device(&[]);
+    let (_standin, bucket, _first, other) = with_device(&[]);
     bucket.answer(403, "AccessDenied", "");
     let before = bucket.log().len();
     let run = other.command(["exec", "--json", "demo"]).run();
