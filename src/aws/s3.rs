@@ -111,6 +111,8 @@ struct Request<'a> {
     name: &'a str,
     header: Option<(&'static str, &'a str)>,
     body: &'a [u8],
+    /// When the caller waits no longer.
+    end: Option<Instant>,
 }
 
 impl Request<'_> {
@@ -235,6 +237,7 @@ impl S3 {
         let origin = &live.path.origin;
         let late = || ServiceError::Timeout { origin: origin.to_string() };
         let end = self.limits.deadline.min(Instant::now() + self.limits.request);
+        let end = request.end.map_or(end, |earlier| end.min(earlier));
         let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < end) else {
             return Err(late());
         };
@@ -302,13 +305,36 @@ impl S3 {
         reply.failure(&self.location, &self.target.region, write, &secrets)
     }
 
+    fn get(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        end: Option<Instant>,
+    ) -> Result<Answer<Read>, StoreError> {
+        let header = known.map(|etag| ("if-none-match", etag.0.as_str()));
+        let request = Request { method: "GET", name, header, body: &[], end };
+        let reply = self.ask(&request).map_err(|error| not_answered(error, false))?;
+        let date = reply.date;
+        let what = match reply.status {
+            200 => match reply.object() {
+                Some(object) => Read::Found(object),
+                None => return Err(self.failed(&request, &reply)),
+            },
+            304 if known.is_some() => Read::Unchanged,
+            404 if reply.code == "NoSuchKey" => Read::Missing,
+            _ => return Err(self.failed(&request, &reply)),
+        };
+        Ok(Answer { what, date })
+    }
+
     fn put(
         &self,
         name: &str,
         body: &[u8],
         header: (&'static str, &str),
+        end: Option<Instant>,
     ) -> Result<Answer<Written>, StoreError> {
-        let request = Request { method: "PUT", name, header: Some(header), body };
+        let request = Request { method: "PUT", name, header: Some(header), body, end };
         let reply = self.ask(&request).map_err(|error| not_answered(error, true))?;
         let what = match (reply.status, &reply.etag) {
             (200..=299, Some(etag)) => Written::Done(etag.clone()),
@@ -324,13 +350,19 @@ impl S3 {
     /// A version that the store refuses in the form that it gave may still be the one that it has: then
     /// it wants another form. That is looked up, and not guessed from the refusal, which is mostly that of
     /// a lost race.
-    fn replace(&self, name: &str, body: &[u8], etag: &ETag) -> Result<Answer<Written>, StoreError> {
+    fn replace(
+        &self,
+        name: &str,
+        body: &[u8],
+        etag: &ETag,
+        end: Option<Instant>,
+    ) -> Result<Answer<Written>, StoreError> {
         let bare = etag.0.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         let form = self.form.load(Ordering::Relaxed);
         if let (UNQUOTED, Some(bare)) = (form, bare) {
-            return self.put(name, body, (IF_MATCH, bare));
+            return self.put(name, body, (IF_MATCH, bare), end);
         }
-        let answer = self.put(name, body, (IF_MATCH, &etag.0))?;
+        let answer = self.put(name, body, (IF_MATCH, &etag.0), end)?;
         let learn = |what: &Written, form| {
             if matches!(what, Written::Done(_)) {
                 self.form.store(form, Ordering::Relaxed);
@@ -342,7 +374,7 @@ impl S3 {
         }) else {
             return Ok(answer);
         };
-        let is_unchanged = match self.read(name, Some(etag))?.what {
+        let is_unchanged = match self.get(name, Some(etag), end)?.what {
             Read::Unchanged => true,
             Read::Found(object) => object.etag == *etag,
             Read::Missing => false,
@@ -350,7 +382,7 @@ impl S3 {
         if !is_unchanged {
             return Ok(answer);
         }
-        let answer = self.put(name, body, (IF_MATCH, bare))?;
+        let answer = self.put(name, body, (IF_MATCH, bare), end)?;
         learn(&answer.what, UNQUOTED);
         Ok(answer)
     }
@@ -375,20 +407,7 @@ fn not_answered(error: ServiceError, write: bool) -> StoreError {
 
 impl Store for S3 {
     fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
-        let header = known.map(|etag| ("if-none-match", etag.0.as_str()));
-        let request = Request { method: "GET", name, header, body: &[] };
-        let reply = self.ask(&request).map_err(|error| not_answered(error, false))?;
-        let date = reply.date;
-        let what = match reply.status {
-            200 => match reply.object() {
-                Some(object) => Read::Found(object),
-                None => return Err(self.failed(&request, &reply)),
-            },
-            304 if known.is_some() => Read::Unchanged,
-            404 if reply.code == "NoSuchKey" => Read::Missing,
-            _ => return Err(self.failed(&request, &reply)),
-        };
-        Ok(Answer { what, date })
+        self.read_within(name, known, Duration::MAX)
     }
 
     fn write(
@@ -397,9 +416,29 @@ impl Store for S3 {
         body: &[u8],
         condition: Condition<'_>,
     ) -> Result<Answer<Written>, StoreError> {
+        self.write_within(name, body, condition, Duration::MAX)
+    }
+
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        within: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
+        self.get(name, known, Instant::now().checked_add(within))
+    }
+
+    fn write_within(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+        within: Duration,
+    ) -> Result<Answer<Written>, StoreError> {
+        let end = Instant::now().checked_add(within);
         match condition {
-            Condition::Absent => self.put(name, body, ("if-none-match", "*")),
-            Condition::Is(etag) => self.replace(name, body, etag),
+            Condition::Absent => self.put(name, body, ("if-none-match", "*"), end),
+            Condition::Is(etag) => self.replace(name, body, etag, end),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::fleet::{another_host, away, claim_for_all};
 use super::program::failed;
-use super::run::{another_host, claim_for_all};
 use super::session::CredentialSession;
 use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
@@ -102,20 +102,22 @@ impl CredentialSession<'_> {
             ledger.claim(seed.period(), now, deadline, book)
         };
         let Some(fleet) = self.fleet.as_deref() else { return claim(None) };
+        let began = Instant::now();
         let alone = match fleet.store(self.vault()?.payload()) {
             Ok(None) => return claim(None),
             Ok(Some(shared)) => {
                 let keys = (fleet.keys(), fleet.keys().book_name(serial));
                 let mut part = Part::of_book(&*shared.store, keys, (self.clock, Pace::real()))?;
+                part.connected(began.elapsed());
                 match claim_for_all(&mut part, &ledger, deadline, |book| claim(Some(book)))? {
                     Step::Send(claim) => return Ok(claim),
                     Step::Alone(alone) => alone,
                     Step::Overtaken => return Err(another_host(Duration::ZERO)),
                 }
             }
-            Err(alone) => alone,
+            Err(error) => away(error)?,
         };
-        fleet.go_alone(alone, self.reporter)?;
+        self.go_alone(alone)?;
         // The other hosts do not know of it.
         let mut claim = claim(None)?;
         claim.recorded = false;

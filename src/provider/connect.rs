@@ -72,7 +72,8 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// A session without a vault, a cache and a person.
+    /// A session without a vault, a cache and a person, which has no longer for the host's own credentials
+    /// than a request has.
     fn session(&self) -> Result<CredentialSession<'a>> {
         let Self { env, home, clock, reporter } = self;
         let parts = Parts {
@@ -83,7 +84,7 @@ impl<'a> Host<'a> {
             cache_dir: None,
             env,
             options: Options::default(),
-            prompt: Prompt::new(true, None),
+            prompt: Prompt::new(true, Some(Instant::now() + REQUEST)),
             clock: *clock,
             reporter: *reporter,
         };

@@ -1,13 +1,16 @@
 //! The fleet of the open vault: its store, reached at the first session that is to be made with a code, and
 //! what is said if the store is of no use.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{Alone, FleetKeys, close_book};
+use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step, close_book};
+use crate::store::Location;
 use crate::vault::{self, CacheSeed, Connect, NamedBy, Payload, SharedStore, Vault};
 
 /// Closes the books of these devices by the keys that the vault had before: in a fleet, hosts that have no
@@ -75,12 +78,18 @@ impl<'a> Fleet<'a> {
         (self.connect)(NamedBy::Vault(payload))
     }
 
-    /// Says once that this host goes on without the store.
+    /// Says once that this host goes on without the store; `named`: another one than the vault's.
     ///
     /// # Errors
     /// 9 if no code is to be sent without it.
-    pub fn go_alone(&self, alone: Alone, reporter: Reporter) -> Result<()> {
-        let (Alone { what, hint }, store) = (alone, &self.settings.store);
+    pub fn go_alone(
+        &self,
+        alone: Alone,
+        named: Option<&Location>,
+        reporter: Reporter,
+    ) -> Result<()> {
+        let Alone { what, hint } = alone;
+        let store = named.unwrap_or(&self.settings.store);
         if self.settings.required {
             let hint = hint.unwrap_or_else(|| {
                 "try again when the store is back, or send one from this host alone: AWS_VAULT_SHARED=off".to_owned()
@@ -111,4 +120,48 @@ impl<'a> Fleet<'a> {
     pub fn seen_generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
     }
+}
+
+/// What the error of a store that cannot be reached means for the session.
+///
+/// # Errors
+/// A setting that cannot be right (2), which is no store that is away.
+pub(super) fn away(error: Error) -> Result<Alone> {
+    let Error { class, what, hint, .. } = error;
+    match class {
+        Class::Usage => Err(Error { class, what, hint, ..error }),
+        _ => Ok(Alone { what, hint }),
+    }
+}
+
+/// Claims a step in the book of the fleet and in this host's ledger.
+pub(super) fn claim_for_all(
+    part: &mut Part<'_>,
+    ledger: &Ledger<'_>,
+    deadline: Instant,
+    claim: impl Fn(&mut Book) -> Result<Claim>,
+) -> Result<Step<Claim>> {
+    let due = Cell::new(Instant::now());
+    let take = |book: &mut Book| {
+        let claim = claim(book)?;
+        due.set(Instant::now() + claim.wait);
+        Ok((claim, claim.wait))
+    };
+    Ok(match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
+        Step::Send(mut claim) => {
+            claim.wait = due.get().saturating_duration_since(Instant::now());
+            claim.recorded = true;
+            Step::Send(claim)
+        }
+        other => other,
+    })
+}
+
+/// Another host leads, and does not finish.
+pub(super) fn another_host(waited: Duration) -> Error {
+    Error::busy(format!(
+        "another host of the fleet is making the same session, waited {} s",
+        waited.as_secs()
+    ))
+    .hint("try again; if that host died, another one takes its place")
 }

@@ -7,11 +7,10 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-pub(super) use self::codes::claim_for_all;
 use self::shared::Claims;
-pub(super) use self::shared::another_host;
 use super::base::Start;
 use super::code::Code;
+use super::fleet::another_host;
 use super::session::{CredentialSession, Request};
 use super::sso::NoCredentials;
 use crate::aws::{ServiceError, Sts};
@@ -359,7 +358,7 @@ impl<'a> Run<'a> {
             Failed::Aws(refused) => refused,
             Failed::Ours(error) => return NotMade::Failed(error),
             Failed::Unasked => return NotMade::Unasked,
-            Failed::Overtaken => return NotMade::Failed(shared::another_host(Duration::ZERO)),
+            Failed::Overtaken => return NotMade::Failed(another_host(Duration::ZERO)),
         };
         let denied = matches!(refused, ServiceError::Denied { .. });
         let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");

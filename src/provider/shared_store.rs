@@ -7,6 +7,7 @@ use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile;
+use crate::session::Alone;
 use crate::store::Location;
 use crate::vault::{Fleet, Payload, Vault};
 
@@ -49,6 +50,16 @@ impl CredentialSession<'_> {
         let at = profile::store_target(&self.profiles, self.env, profile.as_deref(), None)?;
         let (region, endpoint) = (at.region, at.endpoint);
         Ok(Some(Fleet { store, region, endpoint, profile, required }))
+    }
+
+    /// Says once that this host goes on without the store of its fleet.
+    ///
+    /// # Errors
+    /// 9 if no code is to be sent without it.
+    pub(super) fn go_alone(&self, alone: Alone) -> Result<()> {
+        let Some(fleet) = &self.fleet else { return Ok(()) };
+        let named = self.fleet().ok().flatten().map(|fleet| fleet.store);
+        fleet.go_alone(alone, named.as_ref(), self.reporter)
     }
 
     /// A store that only its URL names: in the region and at the endpoint that the variables name, by the

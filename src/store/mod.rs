@@ -12,6 +12,8 @@ mod location;
 #[cfg(test)]
 pub mod testing;
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::error::Error;
 
@@ -105,6 +107,33 @@ pub trait Store: Sync {
         body: &[u8],
         condition: Condition<'_>,
     ) -> Result<Answer<Written>, StoreError>;
+
+    /// [`Store::read`] for who waits no longer than this. A store that waits for nobody has no use for it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        _within: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
+        self.read(name, known)
+    }
+
+    /// [`Store::write`] for who waits no longer than this.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn write_within(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+        _within: Duration,
+    ) -> Result<Answer<Written>, StoreError> {
+        self.write(name, body, condition)
+    }
 }
 
 /// What a command says of it: class 9.

@@ -3,6 +3,7 @@
 mod engines;
 mod hosts;
 mod killed;
+mod sessions;
 
 use serde_json::{Value, json};
 

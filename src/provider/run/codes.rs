@@ -1,8 +1,8 @@
 //! Codes of a seed: which is sent when, and how often.
 
-use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::super::fleet::claim_for_all;
 use super::shared::Claims;
 use super::{Failed, Run};
 use crate::aws::ServiceError;
@@ -11,7 +11,7 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::{Mfa, Step};
 use crate::random;
-use crate::session::{Book, Claim, Ledger, Part, Step as Noted};
+use crate::session::{Book, Claim, Ledger, Step as Noted};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -56,7 +56,7 @@ impl Run<'_> {
                 | ServiceError::Unreachable { lost: true, .. } => false,
                 ServiceError::Unreachable { lost: false, .. } => {
                     ledger.give_back(&claim, deadline);
-                    if let Claims::Fleet(part, _) = &mut claims {
+                    if let Claims::Fleet(part) = &mut claims {
                         part.unsent(|book| claim.remove_from(book));
                     }
                     return Err(failure.into());
@@ -80,7 +80,7 @@ impl Run<'_> {
             let what = || "another try with an MFA code".to_owned();
             let _waiting = waiting(what, Some(Instant::now() + pause));
             std::thread::sleep(pause);
-            if let Claims::Fleet(part, _) = &mut claims {
+            if let Claims::Fleet(part) = &mut claims {
                 part.refused();
             }
         }
@@ -105,11 +105,11 @@ impl Run<'_> {
                 None => ledger.claim_random(period, now, deadline, book),
             }
         };
-        if let Claims::Fleet(part, fleet) = claims {
+        if let Claims::Fleet(part) = claims {
             match claim_for_all(part, ledger, deadline, |book| claim(Some(book)))? {
                 Noted::Send(claim) => return Ok(claim),
                 Noted::Overtaken => return Err(Failed::Overtaken),
-                Noted::Alone(alone) => fleet.go_alone(alone, self.with.reporter)?,
+                Noted::Alone(alone) => self.with.go_alone(alone)?,
             }
             *claims = Claims::Alone;
         }
@@ -118,29 +118,6 @@ impl Run<'_> {
         claim.recorded &= !matches!(claims, Claims::Alone);
         Ok(claim)
     }
-}
-
-/// Claims a step in the book of the fleet and in this host's ledger.
-pub(in crate::provider) fn claim_for_all(
-    part: &mut Part<'_>,
-    ledger: &Ledger<'_>,
-    deadline: Instant,
-    claim: impl Fn(&mut Book) -> Result<Claim>,
-) -> Result<Noted<Claim>> {
-    let due = Cell::new(Instant::now());
-    let take = |book: &mut Book| {
-        let claim = claim(book)?;
-        due.set(Instant::now() + claim.wait);
-        Ok((claim, claim.wait))
-    };
-    Ok(match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
-        Noted::Send(mut claim) => {
-            claim.wait = due.get().saturating_duration_since(Instant::now());
-            claim.recorded = true;
-            Noted::Send(claim)
-        }
-        other => other,
-    })
 }
 
 /// True if AWS refused a code that was right by a clock that is off by more than a step. `offset` is what

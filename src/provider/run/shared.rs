@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::super::code::Code;
-use super::super::fleet::Fleet;
+use super::super::fleet::{another_host, away};
 use super::{FRESH, Failed, Run};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
-use crate::error::{Class, Error};
+use crate::error::Error;
 use crate::profile::{Mfa, Step};
 use crate::session::{Alone, Book, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted};
 
@@ -23,7 +23,7 @@ pub(super) enum Claims<'p, 'a> {
     /// This host, since the store of its fleet is away: one code is sent.
     Alone,
     /// All hosts of the fleet.
-    Fleet(&'p mut Part<'a>, &'p Fleet<'p>),
+    Fleet(&'p mut Part<'a>),
 }
 
 impl Run<'_> {
@@ -37,33 +37,32 @@ impl Run<'_> {
         let (Some(fleet), Some(mfa)) = (self.with.fleet.as_deref(), step.mfa()) else {
             return self.call(&step, from, Claims::Here).map(Minted::Here);
         };
+        let began = Instant::now();
         let shared = match fleet.store(self.with.vault()?.payload()) {
             Ok(Some(shared)) => shared,
             Ok(None) => return self.call(&step, from, Claims::Here).map(Minted::Here),
-            // A setting that cannot be right is no store that is away.
-            Err(error) if error.class == Class::Usage => return Err(error.into()),
-            Err(Error { what, hint, .. }) => {
-                return self.call_alone(&step, from, fleet, Alone { what, hint });
-            }
+            Err(error) => return self.call_alone(&step, from, away(error)?),
         };
         let keys = fleet.keys();
         let names = Names {
             session: keys.session_name(wanted.kind, wanted.key),
             book: keys.book_name(&mfa.serial),
         };
+        let connected = began.elapsed();
         let code = self.code_in_hand(mfa);
         let left = self.deadline.get().saturating_duration_since(Instant::now());
         let wait = WAIT.min(left.saturating_sub(CALL));
         let wait = code.as_ref().ok().map_or(wait, |good_for| wait.min(*good_for));
         let time = (self.with.clock, Pace::real());
         let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
+        part.connected(connected);
         let made = loop {
             match part.turn() {
                 Turn::Serve(minted) => {
                     self.with.reporter.debug("the fleet has a session");
                     break Ok(minted);
                 }
-                Turn::Lead(least) => match self.lead(&step, from, &mut part, fleet, least) {
+                Turn::Lead(least) => match self.lead(&step, from, &mut part, least) {
                     Err(Failed::Overtaken) => {}
                     made => break made,
                 },
@@ -73,7 +72,7 @@ impl Run<'_> {
                     break Err(self.is_too_old(mfa, asked));
                 }
                 Turn::Waited(waited) => break Err(Failed::Ours(another_host(waited))),
-                Turn::Alone(alone) => break self.call_alone(&step, from, fleet, alone),
+                Turn::Alone(alone) => break self.call_alone(&step, from, alone),
             }
         };
         fleet.saw_generation(part.seen_generation());
@@ -103,7 +102,6 @@ impl Run<'_> {
         step: &Step,
         from: &Credentials,
         part: &mut Part<'_>,
-        fleet: &Fleet<'_>,
         least: Option<Duration>,
     ) -> Result<Minted, Failed> {
         let mut step = step.clone();
@@ -112,7 +110,7 @@ impl Run<'_> {
             *duration = (*duration).max(least.unwrap_or_default());
             length = Some(*duration);
         }
-        match self.call(&step, from, Claims::Fleet(part, fleet)) {
+        match self.call(&step, from, Claims::Fleet(part)) {
             Ok(made) => {
                 let generation = self.with.vault().map_or(0, |vault| vault.payload().generation());
                 Ok(part.made(made, length, generation))
@@ -126,21 +124,15 @@ impl Run<'_> {
     }
 
     /// Makes a session with one code, since the store is of no use.
-    fn call_alone(
-        &self,
-        step: &Step,
-        from: &Credentials,
-        fleet: &Fleet<'_>,
-        alone: Alone,
-    ) -> Result<Minted, Failed> {
-        fleet.go_alone(alone, self.with.reporter)?;
+    fn call_alone(&self, step: &Step, from: &Credentials, alone: Alone) -> Result<Minted, Failed> {
+        self.with.go_alone(alone)?;
         self.call(step, from, Claims::Alone).map(Minted::Here)
     }
 
     /// Tells the fleet that a code is sent now whose step nobody knows. True if another host leads by now,
     /// so that it is not sent.
     pub(super) fn is_overtaken(&self, claims: Claims<'_, '_>) -> Result<bool, Error> {
-        let Claims::Fleet(part, fleet) = claims else { return Ok(false) };
+        let Claims::Fleet(part) = claims else { return Ok(false) };
         let offset = self.sts()?.clock_offset().unwrap_or(0);
         let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
         let note = |book: &mut Book| {
@@ -150,18 +142,9 @@ impl Run<'_> {
         match part.step(note, |()| {})? {
             Noted::Send(()) => Ok(false),
             Noted::Overtaken => Ok(true),
-            Noted::Alone(alone) => fleet.go_alone(alone, self.with.reporter).map(|()| false),
+            Noted::Alone(alone) => self.with.go_alone(alone).map(|()| false),
         }
     }
-}
-
-/// Another host leads, and does not finish.
-pub(in crate::provider) fn another_host(waited: Duration) -> Error {
-    Error::busy(format!(
-        "another host of the fleet is making the same session, waited {} s",
-        waited.as_secs()
-    ))
-    .hint("try again; if that host died, another one takes its place")
 }
 
 #[cfg(test)]

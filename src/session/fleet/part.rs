@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::random;
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
-/// How long a host bears a store that is away or slow, in total.
+/// How long a host bears a store that is away or slow, in total; and once more to publish a session.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A request that is answered within this costs no patience.
 const PROMPT: Duration = Duration::from_millis(500);
@@ -299,6 +299,8 @@ impl<'a> Part<'a> {
         let record = Record { profile, credentials, made, ends, failed: None, length };
         let date = self.date.map_or(made, |(date, at)| date.plus((self.pace.now)() - at));
         self.on(Event::Made(object::share(&record, date, generation)));
+        // A session that is made is published even to a slow store: otherwise every host would make one.
+        (self.spent, self.failures) = (Duration::ZERO, 0);
         while self.lead.is_made() {
             match self.perform() {
                 Ok(event) => self.on(event),
@@ -410,9 +412,9 @@ impl<'a> Part<'a> {
 
     fn read(&mut self, name: &str) -> Result<Answer<Read>, Stop> {
         loop {
-            self.check_patience()?;
+            let within = self.patience()?;
             let began = (self.pace.now)();
-            match self.store.read(name, None) {
+            match self.store.read_within(name, None, within) {
                 Ok(answer) => {
                     self.answered(began, answer.date);
                     return Ok(answer);
@@ -431,11 +433,11 @@ impl<'a> Part<'a> {
     ) -> Result<Event<ETag, Shared, Book>, Stop> {
         let condition = over.map_or(Condition::Absent, Condition::Is);
         loop {
-            self.check_patience()?;
+            let within = self.patience()?;
             let body = seal(self.keys)
                 .map_err(|_| Stop::Alone(Alone::new("the system has no randomness to give")))?;
             let began = (self.pace.now)();
-            let written = match self.store.write(name, &body, condition) {
+            let written = match self.store.write_within(name, &body, condition, within) {
                 Ok(answer) => {
                     self.answered(began, answer.date);
                     match answer.what {
@@ -460,20 +462,25 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// A session that is made is published even to a slow store: otherwise every host would make one.
-    fn check_patience(&self) -> Result<(), Stop> {
-        match self.spent < PATIENCE || self.lead.is_made() {
-            true => Ok(()),
-            false => Err(Stop::Alone(Alone::new("the store is too slow"))),
+    /// What is left of it.
+    fn patience(&self) -> Result<Duration, Stop> {
+        match PATIENCE.saturating_sub(self.spent) {
+            Duration::ZERO => Err(Stop::Alone(Alone::new("the store is too slow"))),
+            left => Ok(left),
+        }
+    }
+
+    /// Counts the time that it took until the store could be asked.
+    pub fn connected(&mut self, took: Duration) {
+        if took > PROMPT {
+            self.spent += took;
         }
     }
 
     fn answered(&mut self, began: Duration, date: Option<Timestamp>) {
         let now = (self.pace.now)();
         self.date = date.map(|date| (date, now)).or(self.date);
-        if now - began > PROMPT {
-            self.spent += now - began;
-        }
+        self.connected(now - began);
     }
 
     fn failed(&mut self, began: Duration, error: StoreError) -> Result<(), Stop> {

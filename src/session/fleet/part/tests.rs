@@ -182,6 +182,42 @@ fn a_store_that_is_away_or_slow_or_refuses_everything_is_left_within_three_secon
 }
 
 #[test]
+fn slow_answers_and_one_that_never_comes_take_three_seconds_together() {
+    for fates in [
+        &[(ALL, Fate::Hangs)][..],
+        &[(0, Fate::After(2500)), (1, Fate::Hangs)],
+        &[(0, Fate::After(1000)), (1, Fate::After(1900)), (2, Fate::Hangs)],
+        &[(2, Fate::Hangs)],
+    ] {
+        let world = World::new(fates);
+        let (d, key) = (Directory::new(), ["a".to_owned()]);
+        let by = Host::new(&world, &d.path).session(&wanted(&key));
+        let waited = world.milliseconds();
+        assert!(matches!(by, By::Alone(_)), "{fates:?}: {by:?}");
+        assert!((3000..=3100).contains(&waited), "{fates:?}: {waited} ms");
+    }
+    // Until the store can be asked it takes time, too.
+    let world = World::new(&[(ALL, Fate::Hangs)]);
+    let (d, key) = (Directory::new(), ["a".to_owned()]);
+    let (host, wanted) = (Host::new(&world, &d.path), wanted(&key));
+    let mut part = host.part(&wanted, true);
+    part.connected(Duration::from_millis(2900));
+    assert!(matches!(part.turn(), Turn::Alone(_)));
+    assert_eq!(world.milliseconds(), 100);
+}
+
+#[test]
+fn a_session_that_is_made_has_three_seconds_of_its_own_to_be_published() {
+    for (fate, taken) in [(Fate::After(2000), 2000), (Fate::Hangs, 3000)] {
+        let world = World::new(&[(0, Fate::After(2900)), (4, fate)]);
+        let (d, key) = (Directory::new(), ["a".to_owned()]);
+        assert_eq!(Host::new(&world, &d.path).session(&wanted(&key)), By::Itself);
+        let others = world.milliseconds() - 2900 - 3 * 20;
+        assert_eq!(others, taken, "{fate:?}");
+    }
+}
+
+#[test]
 fn a_host_repeats_none_of_its_own_codes_whatever_the_store_forgets_or_ignores() {
     let key = ["a".to_owned()];
     for fates in [&[][..], &[(ALL, Fate::Unconditional)], &[(ALL, Fate::Skewed(-86_400))]] {

@@ -27,6 +27,8 @@ pub(super) enum Fate {
     Conflict,
     /// The condition is ignored.
     Unconditional,
+    /// It is not done, and there is no answer until nobody waits for one.
+    Hangs,
     /// The answer's `Date` is off by so many seconds.
     Skewed(i64),
 }
@@ -73,6 +75,24 @@ impl World {
         self.time.load(SeqCst) / 1000
     }
 
+    pub fn milliseconds(&self) -> u64 {
+        self.time.load(SeqCst)
+    }
+
+    /// Lets a request that hangs wait for so long.
+    fn hang(&self, within: Duration) -> bool {
+        let number = self.count.load(SeqCst);
+        let hangs = self
+            .fates
+            .iter()
+            .any(|(at, fate)| (*at == number || *at == ALL) && *fate == Fate::Hangs);
+        if hangs {
+            self.count.fetch_add(1, SeqCst);
+            self.pass(u64::try_from(within.as_millis()).unwrap());
+        }
+        hangs
+    }
+
     /// The next request: what happens to it.
     fn fate(&self) -> Fate {
         let number = self.count.fetch_add(1, SeqCst);
@@ -105,6 +125,25 @@ fn lost() -> StoreError {
 }
 
 impl Store for World {
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        within: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
+        if self.hang(within) { Err(lost()) } else { self.read(name, known) }
+    }
+
+    fn write_within(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+        within: Duration,
+    ) -> Result<Answer<Written>, StoreError> {
+        if self.hang(within) { Err(lost()) } else { self.write(name, body, condition) }
+    }
+
     fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
         let fate = self.fate();
         let mut answer = self.store.read(name, known)?;

@@ -1,0 +1,143 @@
+//! Sessions and codes of hosts that share a store; what is said when it is away.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use super::{Bucket, Conditions, Test, join, scene};
+use crate::support::standin::StandIn;
+use crate::support::{AGE_KEY, MFA_SEED, MFA_SERIAL};
+
+const WITHOUT: &str = "s3://fleet/vault refused GetObject: AccessDenied: AccessDenied";
+const POLICY: &str = "allow s3:GetObject on arn:aws:s3:::fleet/vault/*, and s3:ListBucket on \
+                      arn:aws:s3:::fleet: without that, AWS answers 403 for an object that is not there";
+
+/// A host whose profile wants a code, in a fleet.
+fn fleet(required: bool) -> (StandIn, Bucket, Test) {
+    let standin = StandIn::demo();
+    let (bucket, test) = scene(Conditions::Kept);
+    let test = test.config(&format!("[profile demo]\nmfa_serial = {MFA_SERIAL}\n"));
+    let test = test.standin(&standin).env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    test.command(["totp", "add", "demo", "--stdin"]).stdin(MFA_SEED).run();
+    let join = join(&test, &bucket);
+    if required {
+        join.arg("--required").run()
+    } else {
+        join.run()
+    };
+    (standin, bucket, test)
+}
+
+/// Another host with a copy of this one's vault.
+fn another(test: &Test, standin: &StandIn) -> Test {
+    let bytes = test.read(test.vault_file());
+    let config = format!("[profile demo]\nmfa_serial = {MFA_SERIAL}\n");
+    let other = Test::new().config(&config).standin(standin).env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    other.file(".local/share/vault/vault.age", bytes, 0o600)
+}
+
+fn json(test: &Test) -> Test {
+    test.command(["exec", "--json", "demo"])
+}
+
+#[test]
+fn one_code_serves_two_hosts() {
+    let (standin, _, test) = fleet(false);
+    let first = json(&test).expect_stderr("").run();
+    let second = json(&another(&test, &standin)).expect_stderr("").run();
+    assert_eq!(first.stdout, second.stdout);
+    assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+}
+
+#[test]
+fn a_code_that_one_host_prints_no_other_one_prints() {
+    let (standin, bucket, test) = fleet(false);
+    let hosts = [test.clone(), another(&test, &standin)];
+    let print = |host: &Test| host.command(["totp", "code", "demo"]).expect_stderr("").run().stdout;
+    let mut codes: Vec<_> = [0, 1, 0, 1].map(|host| print(&hosts[host])).into();
+    let books = bucket.log();
+    let books = books.iter().filter(|it| it.starts_with("PUT vault/l/") && it.ends_with(": 200"));
+    assert_eq!(books.count(), 4);
+    codes.sort_unstable();
+    codes.dedup();
+    assert_eq!(codes.len(), 4);
+}
+
+#[test]
+fn without_the_store_a_host_goes_on_with_one_warning() {
+    let (standin, bucket, test) = fleet(false);
+    bucket.answer(403, "AccessDenied", "");
+    let warning = format!(
+        "vault: warning: going on without the fleet's store s3://fleet/vault: {WITHOUT}; {POLICY}\n"
+    );
+    let made = json(&test).expect_stderr(&warning).run();
+    assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
+    assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+    // Nor does a session that is valid ask for the store.
+    json(&test).expect_stdout(made.stdout).expect_stderr("").run();
+    test.command(["totp", "code", "demo"]).expect_stderr(&warning).run();
+}
+
+#[test]
+fn without_a_store_that_is_required_no_code_is_sent() {
+    let (standin, bucket, test) = fleet(true);
+    bucket.answer(403, "AccessDenied", "");
+    let error = format!(
+        "vault: error: no MFA code is sent without the fleet's store s3://fleet/vault: {WITHOUT}\n\
+         vault: hint: {POLICY}\n"
+    );
+    json(&test).expect_error(9, &error).run();
+    test.command(["totp", "code", "demo"]).expect_error(9, &error).run();
+    assert_eq!(standin.calls().len(), 0, "{}", standin.log());
+    bucket.answer_no_more();
+    json(&test).expect_stderr("").run();
+}
+
+#[test]
+fn a_store_that_never_answers_costs_three_seconds() {
+    let (standin, _, test) = fleet(false);
+    // Accepted by the system, and answered by nobody.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = silent.local_addr().unwrap();
+    let began = Instant::now();
+    let made = json(&test)
+        .env("AWS_VAULT_SHARED", "s3://fleet/silent")
+        .env("AWS_ENDPOINT_URL_S3", format!("http://{place}"))
+        .expect_stderr(format!(
+            "vault: warning: going on without the fleet's store s3://fleet/silent: out of time: no answer \
+             from {place}\n"
+        ))
+        .run();
+    let took = began.elapsed();
+    assert!((Duration::from_millis(2900)..Duration::from_millis(4500)).contains(&took), "{took:?}");
+    assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
+    assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+}
+
+/// The host's own credentials for the store come from a service that hangs.
+#[test]
+fn a_metadata_service_that_never_answers_costs_no_more() {
+    let (standin, _, test) = fleet(false);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = silent.local_addr().unwrap();
+    test.command(["fleet", "leave"]).run();
+    let bucket = Bucket::start(Conditions::Kept);
+    let words = ["fleet", "join", "s3://fleet/vault", "--credentials", "ambient", "--endpoint"];
+    test.command(words)
+        .arg(bucket.endpoint())
+        .env("AWS_ACCESS_KEY_ID", crate::support::ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", crate::support::SECRET_ACCESS_KEY)
+        .env("AWS_REGION", "eu-central-1")
+        .run();
+    let began = Instant::now();
+    let made = json(&test)
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{place}"))
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .run();
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(4500), "{took:?}");
+    let warning = "vault: warning: going on without the fleet's store s3://fleet/vault: ";
+    assert!(made.stderr.starts_with(warning), "{}", made.stderr);
+    assert_eq!(made.stderr.lines().count(), 1, "{}", made.stderr);
+    assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
+    assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+}
