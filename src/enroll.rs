@@ -15,7 +15,7 @@
 
 mod answers;
 
-use answers::{denied, name_is_taken, user_of};
+use answers::{MUST, name_is_taken, user_of};
 
 use crate::aws::{NewDevice, ServiceError};
 use crate::credential::Credentials;
@@ -71,7 +71,7 @@ impl Enroll<'_, '_> {
             Some(_) => error,
             None => error.hint(whose),
         })?;
-        let user = user_of(self.change.sts.caller_identity(&key)?)?;
+        let user = user_of(self.change.caller_identity(&key)?)?;
         let device = self.device_name(&user)?;
         let serial = format!("{}:mfa/{device}", user.account);
         // Before a device is made whose codes could not be used.
@@ -204,11 +204,13 @@ impl Enroll<'_, '_> {
                     }
                 }
             } else if !error.may_pass() {
-                return Err(NotMade { error: denied(error), nothing_there: !ours });
+                let error = self.change.denied(error, key, MUST);
+                return Err(NotMade { error, nothing_there: !ours });
             }
             ours |= error.may_have_arrived();
             if !self.change.pause(pauses.next()) {
-                return Err(NotMade { error: denied(error), nothing_there: !ours });
+                let error = self.change.denied(error, key, MUST);
+                return Err(NotMade { error, nothing_there: !ours });
             }
         }
     }
@@ -268,7 +270,7 @@ impl Enroll<'_, '_> {
                     "the seed in the vault is not this device's: delete the device at AWS, and vault totp remove {serial}"
                 )));
             }
-            return Err(denied(error));
+            return Err(self.change.denied(error, key, MUST));
         }
     }
 
@@ -295,7 +297,7 @@ impl Enroll<'_, '_> {
             };
             let soon = matches!(error, ServiceError::MfaUnable | ServiceError::MfaInvalid { .. });
             if !soon && !error.may_pass() {
-                return Err(error.into_error());
+                return Err(error.into_error_of(&key.access_key_id, self.change.profile));
             }
             self.change
                 .session

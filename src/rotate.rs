@@ -29,7 +29,7 @@ mod preview;
 
 use std::time::{Duration, Instant};
 
-use keys::denied;
+use keys::MUST;
 pub use mfa_session::MfaDevice;
 pub use preview::RotationPreview;
 
@@ -159,7 +159,7 @@ impl Run<'_, '_> {
     /// vault that cannot be written is found here, before AWS is asked to change anything.
     fn begin(&mut self) -> Result<Rotation> {
         let old = self.change.key()?;
-        let user = user_of(self.change.sts.caller_identity(&old)?)?;
+        let user = user_of(self.change.caller_identity(&old)?)?;
         self.make_room(&old, &user)?;
         let profile = self.change.profile;
         let (at, run) = (Some(self.change.now()), random::name()?);
@@ -240,7 +240,10 @@ impl Run<'_, '_> {
             ours |= error.may_have_arrived();
             let may_pass = error.may_pass() || full && ours;
             if !may_pass || !self.change.pause(pauses.next()) {
-                let error = if full && !ours { taken(user) } else { denied(error) };
+                let error = match full && !ours {
+                    true => taken(user),
+                    false => self.change.denied(error, &rotation.old, MUST),
+                };
                 return Err(NotMade { error, nothing_there: !ours });
             }
             if ours {
@@ -267,7 +270,9 @@ impl Run<'_, '_> {
                     self.change.session.reporter().debug("the new key is not proven yet");
                     last = Some(error);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => {
+                    return Err(error.into_error_of(&new.access_key_id, self.change.profile));
+                }
             }
         }
         match last {
@@ -362,7 +367,7 @@ impl Run<'_, '_> {
                 return Ok(());
             }
         }
-        gone_is_well(done)
+        self.gone_is_well(done, new)
     }
 
     /// Drops the sessions of the old key, and the rotation from the journal. A profile that was given the
@@ -383,7 +388,19 @@ impl Run<'_, '_> {
     }
 
     fn delete(&mut self, key: &Credentials, user: &User, id: &str) -> Result<()> {
-        gone_is_well(self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id)))
+        let done = self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id));
+        self.gone_is_well(done, key)
+    }
+
+    fn gone_is_well(
+        &self,
+        done: std::result::Result<(), ServiceError>,
+        by: &Credentials,
+    ) -> Result<()> {
+        match done {
+            Err(error) if !error.is("NoSuchEntity") => Err(self.change.denied(error, by, MUST)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -405,13 +422,6 @@ fn in_use(payload: &Payload, new: &Credentials) -> Result<Vec<String>> {
             "the key was removed from the vault, or replaced there, while it was rotated",
         )
         .hint("vault rotate --resume says which keys AWS may still have")),
-    }
-}
-
-fn gone_is_well(done: std::result::Result<(), ServiceError>) -> Result<()> {
-    match done {
-        Err(error) if !error.is("NoSuchEntity") => Err(denied(error)),
-        _ => Ok(()),
     }
 }
 

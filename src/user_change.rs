@@ -67,6 +67,26 @@ impl<'a, 'v> UserChange<'a, 'v> {
         Ok(self.session.vault()?.payload())
     }
 
+    /// The user's ARN, as AWS says it of this key.
+    ///
+    /// # Errors
+    /// What AWS refuses, with whose key it was.
+    pub fn caller_identity(&self, key: &Credentials) -> Result<String> {
+        let arn = self.sts.caller_identity(key);
+        arn.map_err(|error| error.into_error_of(&key.access_key_id, self.profile))
+    }
+
+    /// AWS's refusal, with whose key it was, and what it most often comes from: the policies do not allow
+    /// what they `must`.
+    pub fn denied(&self, error: ServiceError, key: &Credentials, must: &str) -> Error {
+        let policies = error.is("AccessDenied");
+        let error = error.into_error_of(&key.access_key_id, self.profile);
+        match policies && error.hint.is_none() {
+            true => error.hint(must),
+            false => error,
+        }
+    }
+
     /// Changes the vault under the write lock, as [`crate::vault::Vault::change`] does.
     ///
     /// # Errors
@@ -135,16 +155,6 @@ impl User {
 pub struct NotMade {
     pub error: Error,
     pub nothing_there: bool,
-}
-
-/// AWS's refusal, with what it most often comes from: the policies do not allow what they `must`.
-pub fn denied(error: ServiceError, must: &str) -> Error {
-    let policies = error.is("AccessDenied");
-    let error = error.into_error();
-    match policies && error.hint.is_none() {
-        true => error.hint(must),
-        false => error,
-    }
 }
 
 #[cfg(test)]

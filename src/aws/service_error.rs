@@ -72,6 +72,16 @@ impl ServiceError {
         }
     }
 
+    /// As [`Self::into_error`]; where AWS said no, with whose key it was: its id, and the profile that has it.
+    pub fn into_error_of(self, key_id: &str, profile: &str) -> Error {
+        let refused = matches!(self, Self::Denied { .. });
+        let mut error = self.into_error();
+        if refused {
+            error.what = format!("{} (key {key_id} of profile {profile})", error.what);
+        }
+        error
+    }
+
     fn in_words(self) -> Error {
         match self {
             Self::Denied { operation, code, message, skew } => denied(operation, &code, &message, skew),

@@ -198,7 +198,8 @@ fn verify(
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
     // Also tells the offset of AWS's clock, without a code.
-    sts.caller_identity(&key)?;
+    let known = sts.caller_identity(&key);
+    known.map_err(|error| error.into_error_of(&key.access_key_id, profile))?;
     // Somebody may have used the first code this very moment.
     for last in [false, true] {
         let now = context.clock.now().0.saturating_add(sts.clock_offset().unwrap_or(0));

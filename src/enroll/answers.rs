@@ -1,8 +1,7 @@
 //! What AWS's answers mean for an enrolment.
 
-use crate::aws::ServiceError;
 use crate::error::{Error, Result};
-use crate::user_change::{self, User};
+use crate::user_change::User;
 
 /// Whose key it is.
 pub fn user_of(arn: String) -> Result<User> {
@@ -17,11 +16,6 @@ pub fn name_is_taken(device: &str, serial: &str) -> Error {
         ))
 }
 
-/// AWS's refusal.
-pub fn denied(error: ServiceError) -> Error {
-    user_change::denied(
-        error,
-        "the user must be allowed to create and enable its own MFA device; if it has one already, many \
-         policies want a session made with that",
-    )
-}
+/// What AWS most often refuses for want of.
+pub const MUST: &str = "the user must be allowed to create and enable its own MFA device; if it has one \
+                        already, many policies want a session made with that";

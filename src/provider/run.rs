@@ -360,15 +360,12 @@ impl<'a> Run<'a> {
             Failed::Unasked => return NotMade::Unasked,
             Failed::Overtaken => return NotMade::Failed(another_host(Duration::ZERO)),
         };
-        let denied = matches!(refused, ServiceError::Denied { .. });
         let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");
-        let mut error = refused.into_error();
-        let Start::Credentials(key) = self.base else { return NotMade::Failed(error) };
-        if denied {
-            let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
-            let id = &key.access_key_id;
-            error.what = format!("{} (key {id} of profile {holder})", error.what);
-        }
+        let Start::Credentials(key) = self.base else {
+            return NotMade::Failed(refused.into_error());
+        };
+        let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
+        let error = refused.into_error_of(&key.access_key_id, holder);
         NotMade::Failed(without_mfa(error, self.plan, role && !key.is_temporary()))
     }
 

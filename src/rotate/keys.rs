@@ -1,10 +1,10 @@
 //! The keys of the user that are neither the old nor the new one.
 
 use super::Run;
-use crate::aws::{LastUse, ListedKey, ServiceError};
+use crate::aws::{LastUse, ListedKey};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::user_change::{self, User};
+use crate::user_change::User;
 use crate::vault::Rotation;
 
 /// A run makes calls for five minutes at most, and clocks differ: so many seconds lie between an entry's
@@ -56,7 +56,8 @@ impl Run<'_, '_> {
 
     /// The user's keys beside this one.
     fn others(&mut self, old: &Credentials, user: &User) -> Result<Vec<ListedKey>> {
-        let keys = self.iam(old, |iam, by| iam.list_access_keys(by, &user.name)).map_err(denied)?;
+        let keys = self.iam(old, |iam, by| iam.list_access_keys(by, &user.name));
+        let keys = keys.map_err(|error| self.change.denied(error, old, MUST))?;
         Ok(keys.into_iter().filter(|key| key.id != old.access_key_id).collect())
     }
 
@@ -106,11 +107,6 @@ pub(super) fn in_words(key: &ListedKey, used: Option<&LastUse>) -> String {
     format!("{} ({state}{made}{used})", key.id)
 }
 
-/// AWS's refusal.
-pub(super) fn denied(error: ServiceError) -> Error {
-    user_change::denied(
-        error,
-        "the user must be allowed to list, create, update and delete its own access keys; if the \
-         policies want MFA, the profile has to name the device by mfa_serial",
-    )
-}
+/// What AWS most often refuses for want of.
+pub(super) const MUST: &str = "the user must be allowed to list, create, update and delete its own access \
+                               keys; if the policies want MFA, the profile has to name the device by mfa_serial";

@@ -47,14 +47,16 @@ impl Rotate<'_, '_> {
             });
         }
         let key = run.change.key()?;
-        let user = user_of(run.change.sts.caller_identity(&key)?)?;
+        let user = user_of(run.change.caller_identity(&key)?)?;
         let profiles = run.change.payload()?.profiles_of(&key.access_key_id);
         let keys = run.change.iam.list_access_keys(&key, &user.name);
         let keys = match keys {
             Ok(keys) => keys,
             // A device that would be asked is not asked now.
             Err(error) if error.is("AccessDenied") => Vec::new(),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                return Err(error.into_error_of(&key.access_key_id, run.change.profile));
+            }
         };
         let other = keys.iter().find(|other| other.id != key.access_key_id);
         let other = match other {

@@ -190,9 +190,11 @@ fn a_proof_that_is_refused_is_given_by_the_next_run() {
     enroll(&test)
         .expect_error(
             9,
-            "vault: error: AWS refused GetSessionToken: AccessDenied: Access denied by an explicit \
-             deny in an identity-based policy\n\
-             vault: hint: run the same command again: it goes on where this stopped\n",
+            &format!(
+                "vault: error: AWS refused GetSessionToken: AccessDenied: Access denied by an explicit \
+                 deny in an identity-based policy (key {ACCESS_KEY_ID} of profile ci)\n\
+                 vault: hint: run the same command again: it goes on where this stopped\n"
+            ),
         )
         .run();
     enroll(&test).run();
@@ -248,14 +250,12 @@ fn what_aws_refuses_leaves_nothing_behind() {
     standin.change(|world| world.denied.push("CreateVirtualMFADevice".to_owned()));
     let test = place(&standin);
     let output = enroll(&test).expect_status(9).expect_stdout("").run();
-    assert!(
-        output.stderr.ends_with(
-            "vault: hint: the user must be allowed to create and enable its own MFA device; if it \
-             has one already, many policies want a session made with that\n"
-        ),
-        "{}",
-        output.stderr
+    let end = format!(
+        " (key {ACCESS_KEY_ID} of profile ci)\n\
+         vault: hint: the user must be allowed to create and enable its own MFA device; if it has one \
+         already, many policies want a session made with that\n"
     );
+    assert!(output.stderr.ends_with(&end), "{}", output.stderr);
     assert!(!plaintext(&test).contains("journal"));
     assert!(standin.devices().is_empty());
 

@@ -208,7 +208,7 @@ fn only_the_key_of_a_user_in_the_vault_can_be_rotated() {
     rotate(&stale)
         .expect_error(
             9,
-            "vault: error: AWS does not know the access key\n\
+            "vault: error: AWS does not know the access key (key AKIAI44QH8DHBEXAMPLE of profile ci)\n\
              vault: hint: it was deleted, is inactive, belongs to another partition, or is only \
              seconds old\n",
         )
@@ -220,12 +220,13 @@ fn only_the_key_of_a_user_in_the_vault_can_be_rotated() {
 fn what_the_policies_refuse_leaves_nothing_behind() {
     let hint = "vault: hint: the user must be allowed to list, create, update and delete its own \
                 access keys; if the policies want MFA, the profile has to name the device by mfa_serial\n";
+    let whose = format!(" (key {ACCESS_KEY_ID} of profile ci)\n{hint}");
     for denied in ["ListAccessKeys", "CreateAccessKey"] {
         let standin = StandIn::start(world());
         standin.change(|world| world.denied = vec![denied.to_owned()]);
         let test = place(&standin);
         let output = rotate(&test).expect_status(9).expect_stdout("").run();
-        assert!(output.stderr.ends_with(hint), "{}", output.stderr);
+        assert!(output.stderr.ends_with(&whose), "{}", output.stderr);
         assert!(!plaintext(&test).contains("journal"));
         assert_eq!(standin.keys().len(), 1);
     }

@@ -88,8 +88,12 @@ fn a_failure_of_one_does_not_stop_the_others() {
             )
             .run();
         let new = ids(&test)[2].clone();
-        let what = "AWS refused GetCallerIdentity: AccessDenied: Access denied by an explicit deny in \
-                    an identity-based policy";
+        // The key that is not proven yet.
+        let made = standin.keys()[1].id.clone();
+        let what = format!(
+            "AWS refused GetCallerIdentity: AccessDenied: Access denied by an explicit deny in an \
+             identity-based policy (key {made} of profile ci)"
+        );
         let hint = "vault rotate --resume goes on where this stopped";
         if json {
             let found: Value = serde_json::from_str(&output.stdout).unwrap();
