@@ -254,10 +254,19 @@ pub(super) fn unknown_command(typed: Option<&str>, level: &clap::Command) -> Err
         commands.flat_map(|it| std::iter::once(it.get_name()).chain(it.get_visible_aliases()));
     let hint = match typed.and_then(|typed| nearest(typed, names)) {
         Some(name) => did_you_mean(name),
-        None => "see vault --help".to_owned(),
+        None => see_help_of(level),
     };
     let shown = typed.map_or_else(String::new, |typed| format!(" \"{typed}\""));
     Error::usage(format!("unknown command{shown}")).hint(hint)
+}
+
+/// The help that names the commands of this level.
+fn see_help_of(level: &clap::Command) -> String {
+    let path = level.get_bin_name().and_then(|name| name.split_once(' '));
+    path.map_or_else(
+        || "see vault --help".to_owned(),
+        |(_, path)| format!("see vault {path} --help"),
+    )
 }
 
 fn did_you_mean(name: &str) -> String {
@@ -300,6 +309,7 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
             return unknown_command(context(ContextKind::InvalidSubcommand).as_deref(), level);
         }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            hint = Some(see_help_of(level));
             "a command is missing".to_owned()
         }
         ErrorKind::MissingRequiredArgument => {

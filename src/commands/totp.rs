@@ -8,7 +8,7 @@ use crate::aws::{ServiceError, Sts};
 use crate::cli::totp::{TotpAdd, TotpCode, TotpList, TotpRemove};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::name::ProfileName;
+use crate::name::{ProfileName, nearest};
 use crate::profile::{self, Profiles};
 use crate::prompt::Prompt;
 use crate::provider::{Answer, CredentialSession, Need, Options};
@@ -151,13 +151,18 @@ fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
         return Ok(serial);
     }
     let known = profiles.has(device) || payload.access_key_id(device).is_some();
-    let what = if known {
-        format!("profile \"{profile}\" names no MFA device")
-    } else {
-        format!("no profile \"{profile}\"")
+    let by_arn = "name the device by its ARN, or write mfa_serial into the profile's section";
+    if known {
+        let what = format!("profile \"{profile}\" names no MFA device");
+        return Err(Error::not_found(what).hint(by_arn));
+    }
+    let names = profiles.names();
+    let names = names.iter().map(String::as_str).chain(payload.credential_names());
+    let hint = match nearest(device, names) {
+        Some(name) => format!("did you mean \"{name}\"?"),
+        None => by_arn.to_owned(),
     };
-    Err(Error::not_found(what)
-        .hint("name the device by its ARN, or write mfa_serial into the profile's section"))
+    Err(Error::not_found(format!("no profile \"{profile}\"")).hint(hint))
 }
 
 fn read_seed(args: &TotpAdd, serial: &str, prompt: &Prompt) -> Result<Secret> {

@@ -207,7 +207,6 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
     for (line, what) in [
         ("rotate", "<PROFILE> is missing"),
         ("rotate demo --all", "[PROFILE] and --all do not go together"),
-        ("recipient", "a command is missing"),
         ("list --no-session", "unknown flag \"--no-session\""),
         ("list -x", "unknown flag \"-x\""),
         ("add", "<PROFILE> is missing"),
@@ -230,8 +229,12 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
     ] {
         fails(&test, line, 2, &format!("vault: error: {what}\n{SEE_HELP}"));
     }
-    let missing = format!("vault: error: a command is missing\n{SEE_HELP}");
-    test.command(["--quiet"]).expect_error(2, &missing).run();
+    for (line, see) in
+        [("--quiet", "vault"), ("recipient", "vault recipient"), ("-i k mfa", "vault mfa")]
+    {
+        let error = format!("vault: error: a command is missing\nvault: hint: see {see} --help\n");
+        fails(&test, line, 2, &error);
+    }
     for (line, error) in [
         ("list -- x", "vault: error: this command takes nothing after --: x\n"),
         (
@@ -264,7 +267,8 @@ fn a_mistyped_word_is_named_with_the_one_that_is_meant() {
     for (line, what, hint) in [
         ("exce demo true", "unknown command \"exce\"", "did you mean \"exec\"?"),
         ("lst", "unknown command \"lst\"", "did you mean \"list\"?"),
-        ("-i k totp ad", "unknown command \"ad\"", "see vault --help"),
+        ("-i k totp ad", "unknown command \"ad\"", "see vault totp --help"),
+        ("man totp ad", "unknown command \"ad\"", "see vault totp --help"),
         ("totp addd", "unknown command \"addd\"", "did you mean \"add\"?"),
         ("help exce", "unknown command \"exce\"", "did you mean \"exec\"?"),
         ("man exprot", "unknown command \"exprot\"", "did you mean \"export\"?"),
@@ -290,6 +294,7 @@ fn a_mistyped_word_is_named_with_the_one_that_is_meant() {
         ("exec dmeo true", 125, "no profile \"dmeo\""),
         ("remove -f dmeo", 3, "no key for profile \"dmeo\" in the vault"),
         ("rotate dmeo", 3, "no profile \"dmeo\""),
+        ("totp code dmeo", 3, "no profile \"dmeo\""),
         ("mfa enroll dmeo", 3, "no key for profile \"dmeo\" in the vault"),
     ] {
         fails(&test, line, status, &format!("vault: error: {what}\n{near}"));
