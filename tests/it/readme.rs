@@ -222,10 +222,11 @@ fn the_doctor_is_asked() {
     let standin = StandIn::demo();
     let home = Test::new().on_path("vault").vault_with("prod").standin(&standin);
     let script = block("vault doctor");
-    let [text, json] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
-    assert!(
-        shell(&home, text).expect_stderr("").run().stdout.contains("checks found nothing wrong")
-    );
+    let [text, profile, json] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
+    for line in [text, profile] {
+        let found = shell(&home, line).expect_stderr("").run().stdout;
+        assert!(found.contains("checks found nothing wrong"), "{found}");
+    }
     assert!(shell(&home, json).expect_stderr("").run().stdout.starts_with("{\"findings\":[{"));
 }
 
