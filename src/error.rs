@@ -18,7 +18,7 @@ pub enum Class {
     Damaged,
     /// Refused: permissions, pin, limits: 6.
     Refused,
-    /// Not saved; the old vault is unchanged: 7.
+    /// Not saved; the old vault, or the file that is named, is unchanged: 7.
     NotSaved,
     /// Busy, or timed out: 8.
     Busy,

@@ -74,6 +74,13 @@ pub fn find(word: &str, path: Option<&OsStr>) -> Program {
     }
 }
 
+/// The absolute path of the file that runs here, links resolved; `None` if it cannot be had, as text, or
+/// another file lies there now.
+pub fn own_path() -> Option<String> {
+    let path = std::env::current_exe().ok()?.into_os_string().into_string().ok()?;
+    (path.starts_with('/') && find(&path, None) == Program::Ourselves).then_some(path)
+}
+
 /// Runs `command` and gives what it printed on stdout. /bin/sh runs it where there is one, else it is
 /// split into words, with quotes and backslashes as in a shell and without any expansion. stdin is
 /// the terminal that is given, else /dev/null; stderr is ours, the environment is exactly `vars`.
@@ -282,6 +289,7 @@ mod tests {
         let (directory, name) = (exe.parent().unwrap(), exe.file_name().unwrap().to_str().unwrap());
         let path = std::env::join_paths([Path::new("/nonexistent"), directory]).unwrap();
         assert_eq!(find(exe.to_str().unwrap(), None), Program::Ourselves);
+        assert_eq!(own_path().as_deref(), exe.to_str());
         assert_eq!(find(name, Some(&path)), Program::Ourselves);
         assert_eq!(find("/bin/sh", Some(&path)), Program::Other);
         for missing in [name, "/nonexistent/vault", "/etc/passwd", "/"] {

@@ -10,14 +10,14 @@ use clap::{Args, ValueEnum};
     vault import --from aws-vault\n  \
     vault import --from aws-vault --dir /mnt/old/.awsvault/keys --source-passphrase-file old.txt\n  \
     vault import --from pass\n  \
-    vault import --from credentials --remove-source\n  \
+    vault import --from credentials --remove-source --write-config\n  \
     vault import --from csv prod <accessKeys.csv\n  \
     aws iam create-access-key | vault import --from json ci\n\n\
     CSV and JSON come by stdin. CSV: the console's file, also with several rows, called by their\n\
     column \"User name\". JSON: what aws iam create-access-key prints, a list of that (called by\n\
     UserName), or {\"PROFILE\": {\"AccessKeyId\": …, \"SecretAccessKey\": …}, …}.\n\n\
     What the vault has already stays. Ends with 4 if an item did not open (another passphrase), with\n\
-    5 if one is damaged; the others are saved all the same.")]
+    5 if one is damaged, with 7 if --write-config could not write; the others are saved all the same.")]
 pub struct Import {
     /// Where the keys are
     #[arg(long, value_enum, value_name = "SOURCE")]
@@ -38,6 +38,10 @@ pub struct Import {
     /// Put the imported key in the place of another one that the vault has for the profile
     #[arg(long)]
     pub overwrite: bool,
+    /// Add to the AWS config the sections [profile NAME] that it lacks for these profiles, and the
+    /// credential_process line where the AWS CLI and SDKs would reach it; no other line is changed
+    #[arg(long)]
+    pub write_config: bool,
     /// Take the keys out of the credentials file, once they have been read back from the vault
     #[arg(long)]
     pub remove_source: bool,

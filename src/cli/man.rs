@@ -37,7 +37,10 @@ const EXIT_STATUS: [(&str, &str); 12] = [
     ("4", "cannot unlock; import: an item has another passphrase"),
     ("5", "the vault is damaged, or from a newer version; import: an item is damaged"),
     ("6", "refused: permissions, pin, limits"),
-    ("7", "not saved; the old vault stands. clear: something stayed"),
+    (
+        "7",
+        "not saved; the old vault stands. clear: something stayed; import --write-config: the keys are saved, the AWS config is not",
+    ),
     ("8", "busy, or out of time"),
     ("9", "AWS refused or cannot be reached; MFA failed, or no code is available"),
     ("10", "saved, but the disk has not confirmed it"),

@@ -1,6 +1,6 @@
 //! Changes to the AWS config and credentials files, for the commands that make some.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::context::Context;
@@ -11,29 +11,42 @@ use crate::profile;
 /// How long to wait for another process that changes the AWS config.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Sets keys in the profile's section of the AWS config, and adds it where it is not there. Without a
-/// home, or with one that may not be entered, there is no config file, and none is made in another user's:
-/// that is a warning. `safe`: what is done already, for an error.
+/// Sets keys in the profile's section of the AWS config, and adds it where it is not there. No file that
+/// could have it is a warning. `safe`: what is done already, for an error.
 pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Context) -> Result<()> {
+    let path = match path(context) {
+        Ok(path) => path,
+        Err(none) => {
+            context.reporter.warn(none.what);
+            return Ok(());
+        }
+    };
+    let set = |old: &str| profile::edit::set_profile(old, profile, settings);
+    edit(&path, set).map_err(|error| but(safe, "the AWS config was not changed", error))
+}
+
+/// The AWS config file, which may not be there yet.
+///
+/// # Errors
+/// Without a home, or with one that may not be entered, there is none (7), and none is made in another
+/// user's (6).
+pub fn path(context: &Context) -> Result<PathBuf> {
     let files = profile::locate(context.env, context.places.home());
     let Some(path) = files.config else {
         let why = match context.places.home() {
             Some(home) => format!("{}/.aws may not be entered", home.display()),
             None => "there is no home directory".to_owned(),
         };
-        context
-            .reporter
-            .warn(format!("{why}, so no AWS config file that the profile could be added to"));
-        return Ok(());
+        let what = format!("{why}, so no AWS config file that the profile could be added to");
+        return Err(Error::not_saved(what));
     };
-    if path.symlink_metadata().is_err()
-        && let Err(refused) = context.places.may_make(&path)
-    {
-        context.reporter.warn(format!("the profile is in no AWS config file: {}", refused.what));
-        return Ok(());
+    if path.symlink_metadata().is_err() {
+        context.places.may_make(&path).map_err(|refused| Error {
+            what: format!("the profile is in no AWS config file: {}", refused.what),
+            ..refused
+        })?;
     }
-    let set = |old: &str| profile::edit::set_profile(old, profile, settings);
-    edit(&path, set).map_err(|error| but(safe, "the AWS config was not changed", error))
+    Ok(path)
 }
 
 /// The error of an [`edit`] after something else was done. Not 7, which says that the old vault stands.

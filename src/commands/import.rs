@@ -2,6 +2,7 @@
 
 mod after;
 mod source;
+mod write_config;
 
 use super::context::Context;
 use super::key_slots;
@@ -34,12 +35,18 @@ pub fn run(args: &Import, context: &Context) -> Result<()> {
         }
         _ => None,
     };
+    let written = write_config::run(args, &steps, context);
     report::result(&plan::table(&steps))?;
+    let told = written.as_ref().ok().and_then(Option::as_ref);
     if args.dry_run {
+        if let Some(written) = told {
+            written.tell(context);
+        }
         context.reporter.note("Nothing was changed");
     } else {
-        after::tell(args, &steps, removed, context)?;
+        after::tell(args, &steps, removed, told, context)?;
     }
+    written?;
     plan::verdict(&steps)
 }
 

@@ -9,6 +9,7 @@
 //! | `pass` | aws-vault's items in the password store `pass` |
 //! | `plaintext` | `~/.aws/credentials` |
 //! | `plan` | what is done with each item |
+//! | `sections` | what the AWS config lacks for the imported profiles |
 
 pub mod aws_vault;
 mod form;
@@ -17,6 +18,7 @@ mod key_file;
 pub mod pass;
 pub mod plaintext;
 pub mod plan;
+pub mod sections;
 
 use crate::credential::Credentials;
 use crate::error::{Class, Result};

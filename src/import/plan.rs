@@ -1,6 +1,6 @@
 //! What is done with each item: decided by the vault's content, as a value, before anything is written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Content, Item, OTHER_PASSPHRASE, listed};
 use crate::clock::Timestamp;
@@ -73,6 +73,15 @@ pub fn is_same(one: &Credentials, other: &Credentials) -> bool {
 /// True if the plan changes the vault.
 pub fn writes(steps: &[Step]) -> bool {
     steps.iter().any(|step| matches!(step.act, Act::New | Act::Replaced))
+}
+
+/// The profiles whose key of the source the vault has after the plan.
+pub fn stored<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
+    let is_stored = |step: &&Step| matches!(step.act, Act::New | Act::Same | Act::Replaced);
+    let mut names: Vec<&str> = steps.iter().filter(is_stored).map(|step| step.profile).collect();
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
+    names
 }
 
 /// Applies the plan to the vault.

@@ -7,6 +7,23 @@ use super::read::{Place, Profiles};
 /// `create_credential_resolver`: a role, then IAM Identity Center, the credentials file, the process).
 const BEFORE: [&str; 3] = ["role_arn", "sso_account_id", "sso_role_name"];
 
+/// Settings of a profile by which some program or other gets credentials without a new
+/// `credential_process`.
+const INSTEAD: [&str; 12] = [
+    "credential_process",
+    "role_arn",
+    "source_profile",
+    "credential_source",
+    "web_identity_token_file",
+    "web_identity_token_process",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+    "sso_role_name",
+    "login_session",
+    "aws_access_key_id",
+];
+
 /// A `credential_process` that is never started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BeforeProcess {
@@ -21,6 +38,12 @@ pub struct BeforeProcess {
 pub fn before_process(profiles: &Profiles, names: &[String]) -> Vec<BeforeProcess> {
     let names = names.iter().filter(|name| profiles.get(name, "credential_process").is_some());
     names.filter_map(|name| one(profiles, name)).collect()
+}
+
+/// The setting of a profile that says already where programs get credentials; `None` if a
+/// `credential_process` line would count in all of them.
+pub fn instead_of_process(profiles: &Profiles, name: &str) -> Option<&'static str> {
+    INSTEAD.into_iter().find(|key| profiles.get(name, key).is_some())
 }
 
 fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {

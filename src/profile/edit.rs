@@ -93,8 +93,8 @@ fn split_mark(contents: &str) -> (&str, &str) {
     }
 }
 
-/// True for a name that every AWS SDK takes: `[A-Za-z0-9_\-/.%@:+]+`.
-fn is_identifier(name: &str) -> bool {
+/// True for a name that every AWS SDK takes, and a shell as one word: `[A-Za-z0-9_\-/.%@:+]+`.
+pub fn is_identifier(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-/.%@:+".contains(&b))
 }
 

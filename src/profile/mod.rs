@@ -21,7 +21,7 @@
 //! | `step` | one call of a plan |
 //! | `plan` | the calls to make |
 //! | `ambient` | what a host is without a profile |
-//! | `before_process` | what an SDK takes before a `credential_process` |
+//! | `before_process` | what an SDK takes before a `credential_process`, or in its place |
 //! | `outrank` | what an SDK takes before a server's credentials |
 //! | `faults` | what is wrong with a profile and no plan tells |
 //! | `explain` | a plan for a person or a program |
@@ -55,7 +55,7 @@ mod words;
 
 pub use ambient::{ambient, store_target};
 pub use base::{Base, Token};
-pub use before_process::{BeforeProcess, before_process};
+pub use before_process::{BeforeProcess, before_process, instead_of_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;

@@ -254,6 +254,15 @@ impl Profiles {
         all
     }
 
+    /// The text of one file, without a byte order mark.
+    pub fn text(&self, place: Place) -> &str {
+        let [config, credentials] = &self.texts;
+        match place {
+            Place::Config => config,
+            Place::Credentials => credentials,
+        }
+    }
+
     /// Where the profiles come from.
     pub fn files(&self) -> &Files {
         &self.files

@@ -4,6 +4,7 @@ pub mod aws_vault;
 mod credentials;
 mod hostile;
 mod pass;
+mod write_config;
 
 use std::time::Duration;
 
@@ -106,8 +107,9 @@ fn a_key_that_is_there_is_kept_unless_told_otherwise() {
 #[test]
 fn what_the_aws_config_lacks_is_said() {
     let test = vault(&[]);
-    let said =
-        format!("Add to [HOME]/.aws/config, each with its region:\n  [profile prod]\n{FILE}");
+    let said = format!(
+        "Add to [HOME]/.aws/config, each with its region, or by --write-config:\n  [profile prod]\n{FILE}"
+    );
     let import = test.command(["import", "--from", "csv", "prod"]).stdin(csv());
     import.expect_stderr(&said).run();
 }

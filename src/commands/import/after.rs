@@ -5,11 +5,12 @@ use std::path::Path;
 use super::super::config;
 use super::super::context::Context;
 use super::source;
+use super::write_config::Written;
 use crate::cli::import::{Import, Source};
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::import::plaintext;
-use crate::import::plan::{Act, Step, is_same};
+use crate::import::plan::{self, Act, Step, is_same};
 use crate::profile::edit;
 use crate::vault::Vault;
 
@@ -51,14 +52,11 @@ pub fn tell(
     args: &Import,
     steps: &[Step],
     removed: Option<Removed>,
+    written: Option<&Written>,
     context: &Context,
 ) -> Result<()> {
     let reporter = context.reporter;
-    let stored: Vec<&str> = steps
-        .iter()
-        .filter(|step| matches!(step.act, Act::New | Act::Same | Act::Replaced))
-        .map(|step| step.profile)
-        .collect();
+    let stored = plan::stored(steps);
     let kept: Vec<&str> =
         steps.iter().filter(|step| step.act == Act::Kept).map(|step| step.profile).collect();
     if args.remove_source && !kept.is_empty() {
@@ -71,7 +69,10 @@ pub fn tell(
     if stored.is_empty() {
         return Ok(());
     }
-    config_lines(&stored, context);
+    match written {
+        Some(written) => written.tell(context),
+        None => config_lines(&stored, context),
+    }
     match args.from {
         Source::AwsVault | Source::Pass => {
             reporter.note(
@@ -88,7 +89,7 @@ pub fn tell(
             tell_of_roles(&stored, context);
             let path = source::credentials_file(context)?;
             match removed {
-                Some(removed) => tell_of_removal(&path, &removed, context),
+                Some(removed) => tell_of_removal(&path, &removed, written, context),
                 None => reporter.note(format!(
                     "The keys still stand in the clear in {}: --remove-source takes them out",
                     path.display()
@@ -118,7 +119,7 @@ fn tell_of_roles(stored: &[&str], context: &Context) {
     }
 }
 
-fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {
+fn tell_of_removal(path: &Path, removed: &Removed, written: Option<&Written>, context: &Context) {
     let (reporter, shown) = (context.reporter, path.display());
     for profile in &removed.left {
         reporter.warn(format!(
@@ -128,10 +129,13 @@ fn tell_of_removal(path: &Path, removed: &Removed, context: &Context) {
     }
     if !removed.taken.is_empty() {
         reporter.note(format!("Took the keys of {} out of {shown}", removed.taken.join(", ")));
-        reporter.note(
-            "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config: \
-             credential_process = /usr/local/bin/vault exec --json PROFILE",
-        );
+        if written.is_none() {
+            reporter.note(
+                "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config \
+                 (--write-config writes it): \
+                 credential_process = /usr/local/bin/vault exec --json PROFILE",
+            );
+        }
         reporter.note(format!(
             "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still \
              have them: {ROTATE}"
@@ -150,7 +154,9 @@ fn config_lines(stored: &[&str], context: &Context) {
     let Some(path) = profiles.files().config.as_deref().filter(|_| !lacking.is_empty()) else {
         return;
     };
-    context.reporter.note(format!("Add to {}, each with its region:", path.display()));
+    context
+        .reporter
+        .note(format!("Add to {}, each with its region, or by --write-config:", path.display()));
     for section in lacking {
         context.reporter.note(format!("  {}", section.trim_end()));
     }

@@ -6,8 +6,8 @@ use super::{SECOND_ID, SECOND_SECRET, SOON, holds, stored, vault};
 use crate::support::builder::Test;
 use crate::support::{ACCESS_KEY_ID, PASSPHRASE, SECRET_ACCESS_KEY};
 
-const SAID: &str = "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config: \
-    credential_process = /usr/local/bin/vault exec --json PROFILE\n\
+const SAID: &str = "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config \
+    (--write-config writes it): credential_process = /usr/local/bin/vault exec --json PROFILE\n\
     Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still have \
     them: make new keys (vault rotate PROFILE)\n";
 
