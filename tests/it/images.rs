@@ -1,6 +1,7 @@
 //! The images, in a real engine: read-only roots, users that nobody has heard of, no terminal, the
 //! engine's default seccomp profile, and the stand-in for AWS in a container beside them.
 
+mod fleet;
 mod server;
 mod tls;
 

@@ -25,6 +25,37 @@ pub struct Engine {
     place: Test,
 }
 
+/// A second network, which goes with this. Every container in it has to be gone by then.
+pub struct Network(pub String);
+
+impl Network {
+    /// Beside the engine's own.
+    pub fn new(engine: &str) -> Self {
+        let name = format!("{engine}-beside");
+        let made = docker(["network", "create", &name]);
+        assert_eq!(made.status, 0, "{}", made.stderr);
+        Self(name)
+    }
+
+    /// Lets a container in under this name.
+    pub fn connect(&self, name: &str, id: &str) {
+        let joined = docker(["network", "connect", "--alias", name, &self.0, id]);
+        assert_eq!(joined.status, 0, "{}", joined.stderr);
+    }
+
+    /// Cuts a container off.
+    pub fn disconnect(&self, id: &str) {
+        let cut = docker(["network", "disconnect", &self.0, id]);
+        assert_eq!(cut.status, 0, "{}", cut.stderr);
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        docker(["network", "rm", "-f", &self.0]);
+    }
+}
+
 /// What a container left.
 #[derive(Debug, PartialEq)]
 pub struct Left {
