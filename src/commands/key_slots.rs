@@ -8,13 +8,12 @@ use super::work_tree;
 use crate::error::{Class, Error, Result};
 use crate::file;
 use crate::os;
-use crate::profile;
 use crate::prompt::Prompt;
-use crate::provider::close_books;
+use crate::provider::OldKeys;
 use crate::reporter::Reporter;
 use crate::sealed::{self, Cost, DEFAULT_MAX_MEMORY, Slot};
 use crate::secret::Secret;
-use crate::vault::{Access, CacheSeed, PassphraseEntry, Payload, RecipientEntry, Vault};
+use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry, Vault};
 
 /// What a try of a passphrase costs where nothing is said, in MiB.
 pub const DEFAULT_MEMORY: u32 = 64;
@@ -196,19 +195,34 @@ pub fn is_saved(saved: &Result<()>) -> bool {
     saved.as_ref().is_ok() || saved.as_ref().is_err_and(|error| error.class == Class::NotDurable)
 }
 
-/// After the vault's keys were drawn anew: its fleet learns that the old ones (`before`) are no longer good,
-/// and the user what is to be done elsewhere. `leaked`: somebody keeps what was in it.
-pub fn tell_new_keys(vault: &Vault, before: &CacheSeed, leaked: bool, context: &Context) {
-    let (payload, reporter) = (vault.payload(), context.reporter);
-    if payload.fleet().is_some() {
-        let profiles = context.profiles().ok();
-        let named = profiles.iter().flat_map(|profiles| {
-            let names = profiles.names().into_iter();
-            names.filter_map(|name| profile::mfa_serial(profiles, &name).ok().flatten())
-        });
-        let devices = payload.totp_serials().map(str::to_owned).chain(named).collect();
-        close_books(vault, before, &devices, context.clock, reporter);
+/// Changes the ways into a vault. If its keys are other ones then, the hosts of its fleet that have the old
+/// ones share no codes with those that have the new ones, so the old records of codes are closed.
+pub fn change(
+    vault: &mut Vault,
+    access: &Access,
+    context: &Context,
+    mut change: impl FnMut(&mut Payload) -> Result<()>,
+) -> Result<()> {
+    let mut before = None;
+    let saved = vault.change(|payload| {
+        before = Some(OldKeys::of(payload));
+        change(payload)
+    });
+    if let Some(before) = before.filter(|_| is_saved(&saved))
+        && let Err(Error { what, .. }) = before.close(vault, &access.connect, || context.profiles())
+    {
+        context.reporter.warn(format!(
+            "the old records of MFA codes in the fleet's store are not closed: {what}; until a host has \
+             the new vault, it may send a code that another host sends, of which AWS refuses one: accept \
+             the new vault on all of them"
+        ));
     }
+    saved
+}
+
+/// What is to be done elsewhere after the vault's keys were drawn anew; `leaked`: somebody keeps
+/// what was in it.
+pub fn tell_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
     // Of those that no profile has, the profiles' own lines say nothing.
     let unfinished = payload.rotations().flat_map(|rotation| {
         let ids = [Some(rotation.old), rotation.new].into_iter().flatten();

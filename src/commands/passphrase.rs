@@ -30,9 +30,8 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         }
     };
     let slot = key_slots::slot(&passphrase, args.passphrase_memory, &access)?;
-    let seed = vault.payload().cache_seed();
     let (mut replaced, mut before) = (false, Vec::new());
-    let saved = vault.change(|payload| {
+    let saved = key_slots::change(&mut vault, &access, context, |payload| {
         (replaced, before) = (has_one(payload), payload.slot_names());
         payload.set_passphrase(Some(&slot));
         payload.note_known_key();
@@ -45,7 +44,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
                 "The new passphrase opens the vault now, the old one no longer. Old copies of the \
                  vault stay readable with the old one.",
             );
-            key_slots::tell_new_keys(&vault, &seed, true, context);
+            key_slots::tell_new_keys(vault.payload(), true, context.reporter);
         } else {
             context.reporter.note("The passphrase opens the vault now");
         }
@@ -74,8 +73,8 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     if !args.force && !prompt.confirm(question)? {
         return Err(Error::other("nothing was removed"));
     }
-    let (seed, mut before) = (vault.payload().cache_seed(), Vec::new());
-    let saved = vault.change(|payload| {
+    let mut before = Vec::new();
+    let saved = key_slots::change(&mut vault, &access, context, |payload| {
         check_removable(payload)?;
         before = payload.slot_names();
         key_slots::refuse_who_knows_the_store(payload, args.force)?;
@@ -88,7 +87,7 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
         context
             .reporter
             .note("Removed the passphrase. Old copies of the vault stay readable with it.");
-        key_slots::tell_new_keys(&vault, &seed, true, context);
+        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
     }
     saved?;
     report::result(&format!("{}\n", vault.payload().pin()))

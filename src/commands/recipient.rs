@@ -112,8 +112,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     if !args.force && !prompt.confirm(&question)? {
         return Err(Error::other("nothing was removed"));
     }
-    let before = vault.payload().cache_seed();
-    let saved = vault.change(|payload| {
+    let saved = key_slots::change(&mut vault, &access, context, |payload| {
         // The one that was asked about, whoever has its name meanwhile.
         find(&entry.recipient, payload)?;
         payload.remove_recipients(|recipient| canonical(recipient) == meant);
@@ -132,7 +131,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
             "Removed {}. Old copies of the vault stay readable to it.",
             shown(&entry)
         ));
-        key_slots::tell_new_keys(&vault, &before, true, context);
+        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
     }
     saved?;
     report::result(&format!("{}\n", vault.payload().pin()))

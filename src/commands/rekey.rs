@@ -10,12 +10,11 @@ pub fn run(context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
-    let before = vault.payload().cache_seed();
     // The file's key is new at every write.
-    let saved = vault.change(Payload::renew_keys);
+    let saved = key_slots::change(&mut vault, &access, context, Payload::renew_keys);
     if key_slots::is_saved(&saved) {
         context.reporter.note("The vault's own keys are new. It opens as before.");
-        key_slots::tell_new_keys(&vault, &before, false, context);
+        key_slots::tell_new_keys(vault.payload(), false, context.reporter);
     }
     saved?;
     report::result(&format!("{}\n", vault.payload().pin()))

@@ -2,43 +2,14 @@
 //! what is said if the store is of no use.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::clock::Clock;
 use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step, close_book};
+use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step};
 use crate::store::Location;
-use crate::vault::{self, CacheSeed, Connect, NamedBy, Payload, SharedStore, Vault};
-
-/// Closes the books of these devices by the keys that the vault had before: in a fleet, hosts that have no
-/// newer vault keep them, and those that have it keep others. A failure is a warning.
-pub fn close_books(
-    vault: &Vault,
-    before: &CacheSeed,
-    devices: &BTreeSet<String>,
-    clock: Clock,
-    reporter: Reporter,
-) {
-    let (id, key) = vault.payload().cache_seed();
-    let keys = (FleetKeys::new(&before.0, &before.1), FleetKeys::new(&id, &key));
-    let close = || -> Result<()> {
-        let Some(shared) = vault.shared()? else { return Ok(()) };
-        for device in devices {
-            close_book(&*shared.store, (&keys.0, &keys.1), device, clock)?;
-        }
-        Ok(())
-    };
-    if let Err(error) = close() {
-        reporter.warn(format!(
-            "the record of MFA codes by the old keys stays open in the fleet's store: {}; until the other \
-             hosts have the new vault, they may send the same codes",
-            error.what
-        ));
-    }
-}
+use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
 /// The fleet that the vault's hosts have joined.
 pub(super) struct Fleet<'a> {

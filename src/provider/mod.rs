@@ -6,6 +6,7 @@
 //! | `credentials` | a plan in, credentials out; renewing them |
 //! | `connect` | how a vault reaches the store that it names |
 //! | `follow` | the vault as another host of the fleet has written it |
+//! | `old_keys` | the keys that a vault had before they were drawn anew |
 //! | `run` | the steps of a plan: out of the cache, or made; `run/codes` sends codes of a seed |
 //! | `fleet` | the store that hosts share; `run/shared` makes a session for all of them |
 //! | `base` | what a plan starts from |
@@ -24,6 +25,7 @@ mod credentials;
 mod device;
 mod fleet;
 mod follow;
+mod old_keys;
 mod program;
 mod run;
 mod session;
@@ -34,6 +36,6 @@ mod token;
 pub use code::Answer;
 pub use connect::Host;
 pub use credentials::DEADLINE;
-pub use fleet::close_books;
+pub use old_keys::OldKeys;
 pub use session::{CredentialSession, Need, Options, Parts, ServicePlace, VaultState};
 pub use sso::IdentityCenter;

@@ -2,16 +2,16 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `closing` | a device's book when the vault's keys are drawn anew |
 //! | `lead` | which host makes a session, and with which code: events and actions only |
 //! | `object` | what is in the store, and how it is sealed |
-//! | `close` | the end of a device's book, when the vault gets new keys |
 //! | `part` | one host's part: the actions as requests to the store, the answers as events |
 
-mod close;
+mod closing;
 mod lead;
 mod object;
 mod part;
 
-pub use close::close_book;
+pub use closing::close_book;
 pub use object::{Book, FleetKeys};
 pub use part::{Alone, Names, Pace, Part, Step, Turn};

@@ -39,9 +39,6 @@ const KNOWN_FEATURES: [&str; 0] = [];
 /// The plaintext is padded to a multiple of this many bytes, so that its size tells little.
 const PADDING: usize = 4096;
 
-/// A vault's id and its `cache_key`.
-pub type CacheSeed = ([u8; 16], Zeroizing<[u8; 32]>);
-
 /// The payload of a vault.
 pub struct Payload {
     doc: Table,
@@ -207,7 +204,7 @@ impl Payload {
     }
 
     /// What the cache's keys and names are made from: the vault's id and its `cache_key`.
-    pub fn cache_seed(&self) -> CacheSeed {
+    pub fn cache_seed(&self) -> ([u8; 16], Zeroizing<[u8; 32]>) {
         // Both were checked when the payload came in.
         let id = binary(&self.doc, "id").map(|id| *id).unwrap_or_default();
         (id, binary(&self.doc, "cache_key").unwrap_or_default())

@@ -123,12 +123,8 @@ impl Vault<'_> {
         }
     }
 
-    /// The store that the vault names, or lies in; `None` if there is none, or this host keeps out of it.
-    /// Nothing is asked of it.
-    ///
-    /// # Errors
-    /// It is out of reach; usage (2).
-    pub fn shared(&self) -> Result<Option<SharedStore>> {
+    /// The store that the vault names, or lies in.
+    pub(super) fn shared(&self) -> Result<Option<SharedStore>> {
         let by = match &self.access.remote {
             Some(location) => NamedBy::Url(location),
             None => NamedBy::Vault(&self.payload),

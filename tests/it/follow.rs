@@ -1,6 +1,6 @@
 //! The vault follows: what one host of a fleet writes, the others pull, and no key is lost.
 
-mod rekeyed;
+mod removed;
 mod rotated;
 mod url;
 

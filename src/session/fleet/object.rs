@@ -57,6 +57,18 @@ impl Book {
     pub fn note_given(&mut self, now: Timestamp) {
         self.claims.share_given(now.0, self.date);
     }
+
+    /// True if every claim in `other` is in this one, too.
+    pub(super) fn has_all_of(&self, other: &Book) -> bool {
+        let mut both = self.claims.clone();
+        both.add(&other.claims);
+        both == self.claims
+    }
+
+    /// Adds the later claims that only `other` has.
+    pub(super) fn add(&mut self, other: &Book) {
+        self.claims.add(&other.claims);
+    }
 }
 
 impl FleetKeys {
@@ -75,11 +87,12 @@ impl FleetKeys {
         format!("l/{}", self.0.name(LEDGER, [device]))
     }
 
-    /// A closed book: whoever reads it neither claims nor publishes any more.
+    /// A closed book: whoever reads it neither claims nor publishes any more. For the vault whose key is
+    /// about to change.
     ///
     /// # Errors
     /// Without random numbers.
-    pub(super) fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
+    pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
         self.seal(LEDGER, name, vec![CLOSED])
     }
 

@@ -511,8 +511,11 @@ impl Why {
     fn alone(self) -> Alone {
         match self {
             Self::Closed => Alone {
-                what: "the vault has new keys, which this host does not have yet".to_owned(),
-                hint: Some("vault fleet pull shows how to take them".to_owned()),
+                what: "the vault has another key by now".to_owned(),
+                hint: Some(
+                    "vault fleet pull takes the new vault, or names the command that accepts it"
+                        .to_owned(),
+                ),
             },
             Self::Refuses => Alone::new("the store refuses writes that it should take"),
         }

@@ -1,0 +1,186 @@
+//! A store in memory, and another host that writes between two requests.
+
+use std::sync::Mutex;
+
+use super::super::super::testing::NOON;
+use super::*;
+use crate::store::testing::MemoryStore;
+use crate::store::{Answer, ETag};
+
+const DEVICE: &str = "arn:aws:iam::123456789012:mfa/ci";
+
+fn keys() -> (FleetKeys, FleetKeys) {
+    (FleetKeys::new(&[1; 16], &[2; 32]), FleetKeys::new(&[1; 16], &[3; 32]))
+}
+
+fn close(store: &dyn Store, keys: (&FleetKeys, &FleetKeys)) -> Result<()> {
+    let pace = Pace { sleep: Box::new(|_| {}), ..Pace::real() };
+    close_book(store, keys, DEVICE, &pace)
+}
+
+/// A book in which codes were sent at these times.
+fn book(at: &[i64]) -> Book {
+    let mut book = Book { date: NOON, ..Book::default() };
+    at.iter().for_each(|at| book.note_given(Timestamp(*at)));
+    book
+}
+
+fn put(store: &dyn Store, keys: &FleetKeys, book: &Book) {
+    let name = keys.book_name(DEVICE);
+    let there = read(store, &name).unwrap();
+    let body = keys.seal_book(&name, book).unwrap();
+    assert!(write(store, &name, &body, there.as_ref()).unwrap());
+}
+
+/// What is in the device's book; `None` if it is closed.
+fn there(store: &dyn Store, keys: &FleetKeys) -> Option<Book> {
+    let name = keys.book_name(DEVICE);
+    let object = read(store, &name).unwrap().expect("a book");
+    keys.open_book(&name, object.body, Timestamp(NOON)).unwrap()
+}
+
+/// The requests so far, to the old book and to the new one.
+fn asked(store: &MemoryStore, (old, new): (&FleetKeys, &FleetKeys)) -> Vec<String> {
+    let (old, new) = (old.book_name(DEVICE), new.book_name(DEVICE));
+    let mut log = store.log.lock().unwrap();
+    log.drain(..).map(|line| line.replace(&old, "old").replace(&new, "new")).collect()
+}
+
+#[test]
+fn the_claims_go_on_under_the_new_keys_and_the_old_book_is_closed() {
+    let (store, (old, new)) = (MemoryStore::default(), keys());
+    put(&store, &old, &book(&[NOON, NOON + 1]));
+    asked(&store, (&old, &new));
+    close(&store, (&old, &new)).unwrap();
+    let log = asked(&store, (&old, &new));
+    assert_eq!(log, ["GET old", "GET new", "PUT new", "PUT old"]);
+    assert_eq!(there(&store, &old), None);
+    assert_eq!(there(&store, &new), Some(book(&[NOON, NOON + 1])));
+    // Once more, there is nothing to do.
+    asked(&store, (&old, &new));
+    close(&store, (&old, &new)).unwrap();
+    assert_eq!(asked(&store, (&old, &new)), ["GET old"]);
+}
+
+#[test]
+fn without_an_old_book_a_closed_one_is_put_there() {
+    let (store, (old, new)) = (MemoryStore::default(), keys());
+    close(&store, (&old, &new)).unwrap();
+    assert_eq!(asked(&store, (&old, &new)), ["GET old", "PUT old"]);
+    assert_eq!(there(&store, &old), None);
+    // One that nobody can open is replaced.
+    let name = old.book_name(DEVICE);
+    store.remove(&name);
+    store.write(&name, b"?", Condition::Absent).unwrap();
+    close(&store, (&old, &new)).unwrap();
+    assert_eq!(there(&store, &old), None);
+}
+
+#[test]
+fn what_is_in_the_new_book_already_stays() {
+    let (store, (old, new)) = (MemoryStore::default(), keys());
+    put(&store, &old, &book(&[NOON]));
+    put(&store, &new, &book(&[NOON + 7]));
+    close(&store, (&old, &new)).unwrap();
+    let mut both = book(&[NOON]);
+    both.add(&book(&[NOON + 7]));
+    assert_eq!(there(&store, &new), Some(both));
+    // The new keys were drawn anew meanwhile: their book is closed, and stays so.
+    let (store, third) = (MemoryStore::default(), FleetKeys::new(&[1; 16], &[4; 32]));
+    close(&store, (&new, &third)).unwrap();
+    put(&store, &old, &book(&[NOON]));
+    close(&store, (&old, &new)).unwrap();
+    assert_eq!((there(&store, &old), there(&store, &new)), (None, None));
+}
+
+/// Why a write fails, and whether it happens all the same.
+type Fails = Option<(StoreError, bool)>;
+
+type Before<'a> = Box<dyn FnMut(&MemoryStore) -> Fails + Send + 'a>;
+
+/// A store in which something happens before each write.
+struct Busy<'a> {
+    store: MemoryStore,
+    before: Mutex<Before<'a>>,
+}
+
+impl Busy<'_> {
+    fn new<'a>(before: impl FnMut(&MemoryStore) -> Fails + Send + 'a) -> Busy<'a> {
+        Busy { store: MemoryStore::default(), before: Mutex::new(Box::new(before)) }
+    }
+}
+
+impl Store for Busy<'_> {
+    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        self.store.read(name, known)
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+    ) -> Result<Answer<Written>, StoreError> {
+        let fails = (self.before.lock().unwrap())(&self.store);
+        if let Some((error, false)) = fails {
+            return Err(error);
+        }
+        let written = self.store.write(name, body, condition);
+        fails.map_or(written, |(error, _)| Err(error))
+    }
+}
+
+#[test]
+fn a_code_that_is_claimed_meanwhile_goes_on_as_well() {
+    let (old, new) = keys();
+    let mut writes = 0;
+    let busy = Busy::new(|store| {
+        writes += 1;
+        // When the claims were copied, and the old book is about to be closed.
+        if writes == 2 {
+            put(store, &old, &book(&[NOON, NOON + 5]));
+        }
+        None
+    });
+    put(&busy.store, &old, &book(&[NOON]));
+    close(&busy, (&old, &new)).unwrap();
+    assert_eq!(there(&busy.store, &old), None);
+    assert_eq!(there(&busy.store, &new), Some(book(&[NOON, NOON + 5])));
+}
+
+#[test]
+fn an_answer_that_was_lost_is_read_again_and_a_store_that_is_away_is_said() {
+    let (old, new) = keys();
+    let mut lost = Some((StoreError::Unknown("lost".to_owned()), true));
+    let busy = Busy::new(|_| lost.take());
+    close(&busy, (&old, &new)).unwrap();
+    assert_eq!(asked(&busy.store, (&old, &new)), ["GET old", "PUT old", "GET old"]);
+    assert_eq!(there(&busy.store, &old), None);
+
+    let busy = Busy::new(|_| Some((StoreError::Unknown("HTTP 503".to_owned()), false)));
+    let error = close(&busy, (&old, &new));
+    assert_eq!(error, Err(Error::aws("HTTP 503")));
+    assert_eq!(asked(&busy.store, (&old, &new)), ["GET old", "GET old"]);
+
+    let busy = Busy::new(|_| {
+        let hint = Some("see to it".to_owned());
+        Some((StoreError::Failed { what: "no".to_owned(), hint }, false))
+    });
+    let error = close(&busy, (&old, &new));
+    assert_eq!(error, Err(Error::aws("no").hint("see to it")));
+}
+
+#[test]
+fn other_hosts_that_write_all_the_time_end_it() {
+    let (old, new) = keys();
+    let mut at = NOON;
+    let busy = Busy::new(|store| {
+        at += 1;
+        put(store, &old, &book(&[at]));
+        None
+    });
+    put(&busy.store, &old, &book(&[NOON]));
+    let error = close(&busy, (&old, &new)).unwrap_err();
+    assert_eq!(error, Error::aws("other hosts write the record of MFA codes all the time"));
+    assert!(there(&busy.store, &old).is_some());
+}
