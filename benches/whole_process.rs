@@ -19,7 +19,8 @@ use vault::clock::Timestamp;
 use vault::credential::Credentials;
 use vault::sealed;
 use vault::secret::Secret;
-use vault::vault::{Payload, RecipientEntry};
+use vault::store::Location;
+use vault::vault::{Fleet, Payload, RecipientEntry};
 
 /// Runs of each fast command, interleaved with the others.
 const FAST_RUNS: usize = 300;
@@ -29,8 +30,8 @@ const SLOW_RUNS: usize = 40;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// How many other files lie in the cache.
 const FILES: [usize; 3] = [10, 1_000, 10_000];
-/// How many keys are in the vault.
-const KEYS: [usize; 2] = [10, 1_000];
+/// How many keys are in the vault, and whether its hosts have joined a fleet.
+const VAULTS: [(usize, bool); 3] = [(10, false), (1_000, false), (10, true)];
 /// What STS answers to GetSessionToken.
 const SESSION: &str = "<GetSessionTokenResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
     <GetSessionTokenResult><Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId>\
@@ -194,8 +195,9 @@ fn fill(cache: &Path, files: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// A vault for this recipient, with the key of `demo` and others.
-fn vault_of(keys: usize, recipient: &str) -> vault::error::Result<Vec<u8>> {
+/// A vault for this recipient, with the key of `demo` and others; of a fleet whose store nobody reaches, or
+/// of none.
+fn vault_of(keys: usize, recipient: &str, fleet: bool) -> vault::error::Result<Vec<u8>> {
     let entry = RecipientEntry { recipient: recipient.to_owned(), name: None };
     let mut payload = Payload::new(&[entry], &[])?;
     let others = (1..keys).map(|number| format!("profile-{number}"));
@@ -203,6 +205,11 @@ fn vault_of(keys: usize, recipient: &str) -> vault::error::Result<Vec<u8>> {
         let secret = Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned());
         let key = Credentials::long_term("AKIAIOSFODNN7EXAMPLE".to_owned(), secret);
         payload.set_credential(&profile, &key, Timestamp(0));
+    }
+    if let Some(store) = Location::parse("s3://fleet/vault").filter(|_| fleet) {
+        let endpoint = Some("http://127.0.0.1:1".to_owned());
+        let (region, profile) = ("us-east-1".to_owned(), Some("demo".to_owned()));
+        payload.set_fleet(&Fleet { store, region, endpoint, profile, required: false });
     }
     let recipient = sealed::parse_recipient(recipient)?;
     Ok(sealed::seal(&payload.to_plaintext(), &[recipient], &[], false)?.bytes)
@@ -300,7 +307,7 @@ fn run(home: &Path) -> Result<String, String> {
     let word_peak = word.peak().map_err(io)?;
     let times = race(&fast, FAST_RUNS).map_err(io)?;
 
-    let sts = Sts::start(FILES.len() + KEYS.len()).map_err(io)?;
+    let sts = Sts::start(FILES.len() + VAULTS.len()).map_err(io)?;
     let mut grown = vec![];
     for files in FILES {
         let cache = home.join(format!("files-{files}"));
@@ -310,12 +317,13 @@ fn run(home: &Path) -> Result<String, String> {
         fill(&cache, files).map_err(io)?;
         grown.push(case);
     }
-    for keys in KEYS {
-        let vault_file = home.join(format!("keys-{keys}.age"));
-        let bytes = vault_of(keys, text("recipient.txt")?.trim()).map_err(|e| e.what)?;
+    for (keys, fleet) in VAULTS {
+        let vault_file = home.join(format!("keys-{keys}-{fleet}.age"));
+        let bytes = vault_of(keys, text("recipient.txt")?.trim(), fleet).map_err(|e| e.what)?;
         fs::write(&vault_file, bytes).map_err(io)?;
-        let name = format!("  and {keys} keys in the vault");
-        let cache = home.join(format!("keys-{keys}"));
+        let of = if fleet { ", of a fleet" } else { "" };
+        let name = format!("  and {keys} keys in the vault{of}");
+        let cache = home.join(format!("keys-{keys}-{fleet}"));
         let case = cached(&name, vault_file.display().to_string(), &cache, &sts);
         case.check()?;
         grown.push(case);
@@ -335,7 +343,7 @@ fn run(home: &Path) -> Result<String, String> {
     else {
         return Err("a case is missing".to_owned());
     };
-    let &[few_files, _, many_files, ..] = &grown_times[..] else {
+    let &[few_files, _, many_files, few_keys, _, of_fleet] = &grown_times[..] else {
         return Err("a case is missing".to_owned());
     };
     let mut table = String::new();
@@ -378,6 +386,12 @@ fn run(home: &Path) -> Result<String, String> {
             format!("{:+.2} ms", ms(many_files) - ms(few_files)),
             "at most +0.1 ms",
             ms(many_files) - ms(few_files) <= 0.1,
+        ),
+        (
+            "cached session: of a fleet's vault",
+            format!("{:.2}", ms(of_fleet) / ms(few_keys)),
+            "at most 1.05",
+            ms(of_fleet) / ms(few_keys) <= 1.05,
         ),
         (
             "passphrase: over argon2id",
