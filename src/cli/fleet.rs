@@ -71,7 +71,9 @@ pub struct FleetCheck {
 
 /// Show which store is shared, and what is there
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vault fleet status\n  vault fleet status --json")]
+#[command(after_help = "Examples:\n  vault fleet status\n  vault fleet status --json\n\n\
+    Of each session that costs a code: when it ends, which generation of the vault its host had, and\n\
+    whether a host is making one now.")]
 pub struct FleetStatus {
     /// As JSON
     #[arg(long)]

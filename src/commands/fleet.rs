@@ -1,6 +1,7 @@
 //! `fleet`: the store that the hosts of a vault share.
 
 mod pull;
+mod status;
 
 use std::time::{Duration, Instant};
 
@@ -8,18 +9,19 @@ use serde_json::json;
 
 use super::context::Context;
 use crate::aws::{Limits, S3};
-use crate::cli::fleet::{FleetCheck, FleetJoin, FleetStatus};
+use crate::cli::fleet::{FleetCheck, FleetJoin};
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
 use crate::profile;
 use crate::provider::{CredentialSession, Need, Options};
 use crate::report;
+use crate::store::Location;
 use crate::store::check::{Finding, Report, check as try_store};
-use crate::store::{Location, Read, Store};
-use crate::vault::{Fleet, OBJECT};
+use crate::vault::Fleet;
 use crate::waiting::waiting;
 
 pub use pull::pull;
+pub use status::status;
 
 pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
     let store = Location::parse(&args.store).ok_or_else(|| {
@@ -75,35 +77,6 @@ pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
     }
     report::result(&text)?;
     good(&fleet, &report)
-}
-
-pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
-    let session = open(context)?;
-    let fleet = joined(&session)?;
-    let copy = session.store_of(&fleet, limits())?.read(OBJECT, None)?.what;
-    let copied = match &copy {
-        Read::Found(object) => Some(object.modified.map(|at| at.to_rfc3339())),
-        Read::Unchanged | Read::Missing => None,
-    };
-    let generation = session.vault()?.payload().generation();
-    if args.json {
-        let mut json = described(&fleet);
-        json["generation"] = generation.into();
-        json["copy"] = copied.map(|modified| json!({ "modified": modified })).into();
-        return report::result(&format!("{json}\n"));
-    }
-    let copied = match copied {
-        Some(Some(modified)) => format!("of {modified}"),
-        Some(None) => "there".to_owned(),
-        None => "none".to_owned(),
-    };
-    report::result(&format!(
-        "store        {}\ncredentials  {}\nrequired     {}\ngeneration   {generation} here\n\
-         copy         {copied}\n",
-        place(&fleet),
-        credentials(&fleet),
-        if fleet.required { "yes: no code is sent while the store is away" } else { "no" },
-    ))
 }
 
 pub fn leave(context: &Context) -> Result<()> {

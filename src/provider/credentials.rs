@@ -12,7 +12,8 @@ use crate::error::Result;
 use crate::os;
 use crate::profile::{Base, Mfa, Plan, Step, Target};
 use crate::secret::Secret;
-use crate::session::Cache;
+use crate::session::{Cache, InStore};
+use crate::store::Store;
 
 /// Where a machine waits, for everything from the start on: SDKs kill a credential_process after 60 s.
 /// A person may take long to open the vault, or over a code; then helper programs, and the calls after
@@ -125,6 +126,30 @@ impl CredentialSession<'_> {
             let cache = own.as_ref().unwrap_or(&self.cache);
             Some(Run::new(self, &request, plan, &base, cache, self.deadline()).cached())
         })
+    }
+
+    /// The name in the fleet's store of the session that costs this plan a code, if one does. None where
+    /// only a program or a server could say whose credentials the plan starts from.
+    pub fn shared_name(&self, plan: &Plan) -> Option<String> {
+        let fleet = self.fleet.as_deref()?;
+        if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
+            return None;
+        }
+        let request = self.request(None);
+        os::on_wiped_stack(|| {
+            let base = self.base(plan, &request, self.deadline()).ok()?;
+            let run = Run::new(self, &request, plan, &base, &self.cache, self.deadline());
+            run.shared_name(fleet.keys())
+        })
+    }
+
+    /// What stands in the fleet's store about the session of this name; none if it cannot be opened.
+    ///
+    /// # Errors
+    /// What the store ends with (9).
+    pub fn in_store(&self, name: &str, store: &dyn Store) -> Result<Option<InStore>> {
+        let Some(fleet) = self.fleet.as_deref() else { return Ok(None) };
+        Ok(fleet.keys().look(name, store.read(name, None)?, self.clock.now()))
     }
 
     /// A short session on a key with a code of this device: for what the policies allow nobody without

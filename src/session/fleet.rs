@@ -13,5 +13,5 @@ mod object;
 mod part;
 
 pub use closing::close_book;
-pub use object::{Book, FleetKeys};
+pub use object::{Book, FleetKeys, InStore};
 pub use part::{Alone, Names, Pace, Part, Step, Turn};

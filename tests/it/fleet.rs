@@ -1,9 +1,9 @@
 //! `vault fleet`: the store that hosts share. The bucket verifies signatures, and its log is the witness.
 
+mod away;
 mod engines;
 mod hosts;
 mod killed;
-mod sessions;
 
 use serde_json::{Value, json};
 
@@ -140,7 +140,7 @@ fn status_says_where_by_whose_key_and_what_is_there() {
         json,
         json!({
             "store": "s3://fleet/vault", "region": "eu-central-1", "endpoint": bucket.endpoint(),
-            "profile": "store", "required": false, "generation": 4, "copy": null,
+            "profile": "store", "required": false, "generation": 4, "copy": null, "sessions": [],
         })
     );
 }

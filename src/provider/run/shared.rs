@@ -9,7 +9,9 @@ use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::Error;
 use crate::profile::{Mfa, Step};
-use crate::session::{Alone, Book, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted};
+use crate::session::{
+    Alone, Book, FleetKeys, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted,
+};
 
 /// For so long another host is waited for, of the 50 s that all calls have together.
 const WAIT: Duration = Duration::from_secs(45);
@@ -77,6 +79,13 @@ impl Run<'_> {
         };
         fleet.saw_generation(part.seen_generation());
         made
+    }
+
+    /// The object of the session that costs a code, if one does.
+    pub(in crate::provider) fn shared_name(&self, keys: &FleetKeys) -> Option<String> {
+        let (at, _) = self.device()?;
+        let key = self.key(at);
+        Some(keys.session_name(self.wanted(at, &key, None).kind, &key))
     }
 
     /// For how long there is a code to send; or what to do or say about it.

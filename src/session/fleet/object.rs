@@ -23,6 +23,7 @@ use super::super::record::{self, Record};
 use super::super::totp_claims::TotpClaims;
 use super::lead::Nonce;
 use crate::clock::Timestamp;
+use crate::store::{Answer, Read};
 
 const STEP: usize = 4096;
 const CLAIM: u8 = 1;
@@ -50,6 +51,15 @@ pub struct Book {
     pub(in crate::session) claims: TotpClaims,
     /// The store's time when it was read, in seconds.
     pub(in crate::session) date: i64,
+}
+
+/// What stands in the store about a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InStore {
+    /// The session that hosts use: when it ends, and the generation of the vault that its maker had.
+    pub session: Option<(Timestamp, u64)>,
+    /// For how long a host has been making one, by the store's clock.
+    pub claimed: Option<Duration>,
 }
 
 impl Book {
@@ -80,6 +90,25 @@ impl FleetKeys {
     /// The object of a session: all hosts that may share it give the same key.
     pub fn session_name(&self, kind: SessionKind, key: &[String]) -> String {
         format!("s/{}", self.0.name(kind.as_str(), key.iter().map(String::as_str)))
+    }
+
+    /// What an object says of its session; `None` if it cannot be opened. `now`: this host's time.
+    pub fn look(&self, name: &str, answer: Answer<Read>, now: Timestamp) -> Option<InStore> {
+        let Read::Found(found) = answer.what else { return Some(InStore::default()) };
+        let session = |shared: &Shared| {
+            let (record, generation) = take(shared, answer.date, now)?;
+            Some((record.ends, generation)).filter(|(ends, _)| *ends > now)
+        };
+        Some(match self.open_object(name, found.body)? {
+            Object::Record(shared) => InStore { session: session(&shared), claimed: None },
+            Object::Claim { lease, old, .. } => {
+                let age = answer.date.zip(found.modified).map_or(0, |(date, modified)| {
+                    u64::try_from(date.seconds_since(modified)).unwrap_or(0)
+                });
+                let claimed = Some(Duration::from_secs(age)).filter(|age| *age <= lease);
+                InStore { session: old.as_ref().and_then(session), claimed }
+            }
+        })
     }
 
     /// The object of a device's book.
@@ -265,6 +294,37 @@ mod tests {
         sizes.push(closed.len());
         assert_eq!(keys.open_book(&book_name, closed, Timestamp(0)), Ok(None));
         assert_eq!(sizes, [1 + 24 + 4096 + 16; 5]);
+    }
+
+    #[test]
+    fn what_stands_in_the_store_is_said() {
+        let keys = keys();
+        let name = keys.session_name(SessionKind::Session, &[]);
+        let shared = share(&record(), Timestamp(NOON), 3);
+        let look = |object: Option<Object>, at: i64| {
+            let object = object.map(|object| crate::store::Object {
+                body: keys.seal_object(&name, &object).unwrap(),
+                etag: crate::store::ETag("\"1\"".to_owned()),
+                modified: Some(Timestamp(NOON)),
+            });
+            let what = object.map_or(Read::Missing, Read::Found);
+            let (date, now) = (Some(Timestamp(NOON + at)), Timestamp(NOON + at));
+            keys.look(&name, Answer { what, date }, now).unwrap()
+        };
+        let claim = |old| Object::Claim { nonce: [7; 16], lease: Duration::from_secs(15), old };
+        let session = Some((Timestamp(NOON + 3600), 3));
+        let claimed = Some(Duration::from_secs(5));
+        let none = InStore::default();
+        for (object, at, expected) in [
+            (None, 0, none),
+            (Some(Object::Record(shared.clone())), 60, InStore { session, ..none }),
+            (Some(Object::Record(shared.clone())), 3600, none),
+            (Some(claim(None)), 5, InStore { claimed, ..none }),
+            (Some(claim(None)), 16, none),
+            (Some(claim(Some(shared.clone()))), 5, InStore { session, claimed }),
+        ] {
+            assert_eq!(look(object, at), expected, "at {at}");
+        }
     }
 
     #[test]

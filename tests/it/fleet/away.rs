@@ -49,6 +49,32 @@ fn one_code_serves_two_hosts() {
 }
 
 #[test]
+fn status_says_until_when_the_session_is_and_who_made_it() {
+    let (_standin, _bucket, test) = fleet(false);
+    let role =
+        "[profile role]\nsource_profile = demo\nrole_arn = arn:aws:iam::123456789012:role/deploy\n";
+    let test = test.config(&format!("[profile demo]\nmfa_serial = {MFA_SERIAL}\n{role}"));
+    let status = |words: &[&str]| {
+        let words = ["fleet", "status"].iter().chain(words);
+        test.command(words).expect_stderr("").run().stdout
+    };
+    assert!(status(&[]).ends_with("\nsession      demo, role: none\n"), "{}", status(&[]));
+    json(&test).run();
+    let said = status(&[]);
+    let (_, session) = said.split_once("\nsession      demo, role: until ").expect(&said);
+    assert!(session.ends_with("Z, made with generation 5\n"), "{said}");
+    let found: serde_json::Value = serde_json::from_str(&status(&["--json"])).unwrap();
+    let mut session = found["sessions"][0].clone();
+    assert!(session["ends"].take().is_string(), "{found}");
+    assert_eq!(
+        session,
+        serde_json::json!({
+            "profiles": ["demo", "role"], "ends": null, "generation": 5, "making": null, "damaged": false,
+        })
+    );
+}
+
+#[test]
 fn a_code_that_one_host_prints_no_other_one_prints() {
     let (standin, bucket, test) = fleet(false);
     let hosts = [test.clone(), another(&test, &standin)];

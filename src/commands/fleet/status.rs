@@ -1,0 +1,97 @@
+//! `fleet status`: which store is shared, and what is there.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{credentials, described, joined, limits, open, place};
+use crate::aws::S3;
+use crate::cli::fleet::FleetStatus;
+use crate::commands::context::Context;
+use crate::error::Result;
+use crate::provider::CredentialSession;
+use crate::report;
+use crate::session::InStore;
+use crate::store::{Read, Store};
+use crate::vault::OBJECT;
+
+pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
+    let session = open(context)?;
+    let fleet = joined(&session)?;
+    let store = session.store_of(&fleet, limits())?;
+    let copied = match store.read(OBJECT, None)?.what {
+        Read::Found(object) => Some(object.modified.map(|at| at.to_rfc3339())),
+        Read::Unchanged | Read::Missing => None,
+    };
+    let sessions = sessions(&session, &store)?;
+    let generation = session.vault()?.payload().generation();
+    if args.json {
+        let mut json = described(&fleet);
+        json["generation"] = generation.into();
+        json["copy"] = copied.map(|modified| json!({ "modified": modified })).into();
+        json["sessions"] = sessions.iter().map(as_json).collect();
+        return report::result(&format!("{json}\n"));
+    }
+    let copied = match copied {
+        Some(Some(modified)) => format!("of {modified}"),
+        Some(None) => "there".to_owned(),
+        None => "none".to_owned(),
+    };
+    let mut text = format!(
+        "store        {}\ncredentials  {}\nrequired     {}\ngeneration   {generation} here\n\
+         copy         {copied}\n",
+        place(&fleet),
+        credentials(&fleet),
+        if fleet.required { "yes: no code is sent while the store is away" } else { "no" },
+    );
+    for (profiles, found) in &sessions {
+        text.push_str(&format!("session      {}: {}\n", profiles.join(", "), said(found.as_ref())));
+    }
+    report::result(&text)
+}
+
+/// A session that costs a code: the profiles that use it, and what the store has of it, unless that cannot
+/// be opened.
+type Shared = (Vec<String>, Option<InStore>);
+
+/// The sessions of the AWS config's profiles.
+fn sessions(session: &CredentialSession, store: &S3) -> Result<Vec<Shared>> {
+    let mut names = BTreeMap::<String, Vec<String>>::new();
+    for profile in session.profiles().names() {
+        let name = session.plan(&profile).ok().and_then(|plan| session.shared_name(&plan));
+        if let Some(name) = name {
+            names.entry(name).or_default().push(profile);
+        }
+    }
+    let look = |(name, profiles): (String, _)| Ok((profiles, session.in_store(&name, store)?));
+    let mut sessions = names.into_iter().map(look).collect::<Result<Vec<Shared>>>()?;
+    sessions.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(sessions)
+}
+
+fn said(found: Option<&InStore>) -> String {
+    let Some(InStore { session, claimed }) = found else { return "cannot be opened".to_owned() };
+    let since = claimed.map(|age| age.as_secs());
+    match (session, since) {
+        (None, None) => "none".to_owned(),
+        (None, Some(since)) => format!("a host has been making it for {since} s"),
+        (Some((ends, generation)), since) => {
+            let since = since.map_or_else(String::new, |since| {
+                format!("; a host has been renewing it for {since} s")
+            });
+            let ends = ends.to_rfc3339();
+            format!("until {ends}, made with generation {generation}{since}")
+        }
+    }
+}
+
+fn as_json((profiles, found): &Shared) -> Value {
+    let InStore { session, claimed } = found.unwrap_or_default();
+    json!({
+        "profiles": profiles,
+        "ends": session.map(|(ends, _)| ends.to_rfc3339()),
+        "generation": session.map(|(_, generation)| generation),
+        "making": claimed.map(|age| age.as_secs()),
+        "damaged": found.is_none(),
+    })
+}
