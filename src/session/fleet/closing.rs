@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::object::{Book, FleetKeys};
-use super::part::Pace;
+use super::pace::Pace;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::{Condition, Object, Read, Store, StoreError, Written};

@@ -243,21 +243,15 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                 Written::Refused | Written::Again | Written::Unknown => self.open(claim),
             },
             (State::Extending { claim, due, lease, since }, Event::Written(written)) => {
-                match written {
-                    Written::Done(version) => {
-                        let version = Some(version);
-                        self.send(Claim { version, until: since + lease, ..claim })
-                    }
-                    Written::Refused => self.overtaken(),
-                    Written::Again => self.send_when_covered(claim, due, now),
-                    Written::Unknown => self.read(State::Confirming(claim, due)),
-                }
+                let longer = Claim { until: since + lease, ..claim.clone() };
+                self.extended(claim, longer, due, now, written)
             }
             (State::Confirming(claim, due), Event::Read(seen)) => match self.own(&seen, now) {
-                Some((version, until)) => {
-                    let version = Some(version);
-                    self.send_when_covered(Claim { version, until, ..claim }, due, now)
-                }
+                Some((version, until)) => self.send_when_covered(
+                    Claim { version: Some(version), until, ..claim },
+                    due,
+                    now,
+                ),
                 None => {
                     self.waited = true;
                     self.look(seen, now)
@@ -463,6 +457,23 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         let (over, old) = (claim.version.clone(), claim.old.session.clone());
         self.state = State::Extending { claim, due, lease, since: now };
         Action::Claim { over, lease, old }
+    }
+
+    /// `claim`: as it stood; `longer`: as it stands if it was written again.
+    fn extended<B>(
+        &mut self,
+        claim: Claim<V, S>,
+        longer: Claim<V, S>,
+        due: Duration,
+        now: Duration,
+        written: Written<V>,
+    ) -> Action<V, S, B> {
+        match written {
+            Written::Done(version) => self.send(Claim { version: Some(version), ..longer }),
+            Written::Refused => self.overtaken(),
+            Written::Again => self.send_when_covered(claim, due, now),
+            Written::Unknown => self.read(State::Confirming(claim, due)),
+        }
     }
 
     fn send<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {

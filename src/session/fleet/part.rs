@@ -1,13 +1,14 @@
 //! One host's part in a session of its fleet: what [`Lead`] wants of the store is asked of it, with patience
 //! that ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::super::SessionKind;
 use super::super::flight::{Minted, Wanted};
 use super::super::record::Record;
 use super::lead::{self, Action, Event, LEASE, Lead, Nonce, Seen, Why};
 use super::object::{self, Book, FleetKeys, Object, Shared};
+use super::pace::Pace;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::error::Result;
@@ -23,29 +24,6 @@ const FAILURES: u8 = 2;
 /// The shortest pauses: before another host's claim is read again, and after a request that failed.
 const POLL: Duration = Duration::from_millis(400);
 const AGAIN: Duration = Duration::from_millis(200);
-
-/// How time passes.
-pub struct Pace<'a> {
-    /// A monotonic clock.
-    pub now: Box<dyn Fn() -> Duration + 'a>,
-    /// Waits.
-    pub sleep: Box<dyn Fn(Duration) + 'a>,
-    /// A random number, so that hosts do not ask at once.
-    pub random: Box<dyn Fn() -> u16 + 'a>,
-}
-
-impl Pace<'_> {
-    /// Real time.
-    pub fn real() -> Self {
-        let start = Instant::now();
-        let random = || random::bytes().map_or(u16::MAX / 2, |bytes| u16::from_le_bytes(*bytes));
-        Self {
-            now: Box::new(move || start.elapsed()),
-            sleep: Box::new(std::thread::sleep),
-            random: Box::new(random),
-        }
-    }
-}
 
 /// What a host has to do about a session.
 #[derive(Debug)]

@@ -1,0 +1,28 @@
+//! Time as a value.
+
+use std::time::{Duration, Instant};
+
+use crate::random;
+
+/// How time passes.
+pub struct Pace<'a> {
+    /// A monotonic clock.
+    pub now: Box<dyn Fn() -> Duration + 'a>,
+    /// Waits.
+    pub sleep: Box<dyn Fn(Duration) + 'a>,
+    /// A random number, so that hosts do not ask at once.
+    pub random: Box<dyn Fn() -> u16 + 'a>,
+}
+
+impl Pace<'_> {
+    /// Real time.
+    pub fn real() -> Self {
+        let start = Instant::now();
+        let random = || random::bytes().map_or(u16::MAX / 2, |bytes| u16::from_le_bytes(*bytes));
+        Self {
+            now: Box::new(move || start.elapsed()),
+            sleep: Box::new(std::thread::sleep),
+            random: Box::new(random),
+        }
+    }
+}
