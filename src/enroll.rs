@@ -230,11 +230,8 @@ impl Enroll<'_, '_> {
             let step = seed.step_at(self.change.now());
             let steps = [step.saturating_sub(2), step.saturating_sub(1)];
             // AWS takes them again elsewhere, but nobody else's code is to be one of them.
-            self.change.session.cache().ledger(serial).spend(
-                &steps,
-                self.change.now(),
-                self.change.deadline,
-            )?;
+            let (now, deadline) = (self.change.now(), self.change.deadline);
+            self.change.session.spend_codes(serial, &steps, now, deadline)?;
             let codes = steps.map(|step| seed.code(step));
             let [first, second] = &codes;
             let error =

@@ -101,16 +101,62 @@ impl CredentialSession<'_> {
             let now = Timestamp(self.clock.now().0.saturating_add(offset));
             ledger.claim(seed.period(), now, deadline, book)
         };
-        let Some(fleet) = self.fleet.as_deref() else { return claim(None) };
+        let in_book =
+            |part: &mut Part<'_>| claim_for_all(part, &ledger, deadline, |book| claim(Some(book)));
+        match self.in_book(serial, in_book)? {
+            Known::ToAll(claim) => Ok(claim),
+            Known::Here => claim(None),
+            Known::HereAlone => {
+                let mut claim = claim(None)?;
+                claim.recorded = false;
+                Ok(claim)
+            }
+        }
+    }
+
+    /// Records steps whose codes are sent to another service than STS, in this host's ledger and, in a fleet,
+    /// in the book of all hosts.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::claim_code`].
+    pub fn spend_codes(
+        &self,
+        serial: &str,
+        steps: &[u64],
+        now: Timestamp,
+        deadline: Instant,
+    ) -> Result<()> {
+        let ledger = self.cache.ledger(serial);
+        let spend = |book: Option<&mut Book>| ledger.spend(steps, now, deadline, book);
+        let in_book = |part: &mut Part<'_>| {
+            part.step(|book| Ok((spend(Some(book))?, Duration::ZERO)), |()| {})
+        };
+        match self.in_book(serial, in_book)? {
+            Known::ToAll(()) => Ok(()),
+            Known::Here | Known::HereAlone => spend(None),
+        }
+    }
+
+    /// Takes a step in the device's book that all hosts of the fleet share, if there is a fleet and its store
+    /// is not away.
+    ///
+    /// # Errors
+    /// Those of `step`; 9 if the store is away and required; busy (8) if other hosts are faster each time.
+    fn in_book<T>(
+        &self,
+        serial: &str,
+        step: impl FnOnce(&mut Part<'_>) -> Result<Step<T>>,
+    ) -> Result<Known<T>> {
+        let Some(fleet) = self.fleet.as_deref() else { return Ok(Known::Here) };
         let began = Instant::now();
         let alone = match fleet.store(self.vault()?.payload()) {
-            Ok(None) => return claim(None),
+            Ok(None) => return Ok(Known::Here),
             Ok(Some(shared)) => {
                 let keys = (fleet.keys(), fleet.keys().book_name(serial));
                 let mut part = Part::of_book(&*shared.store, keys, (self.clock, Pace::real()))?;
                 part.connected(began.elapsed());
-                match claim_for_all(&mut part, &ledger, deadline, |book| claim(Some(book)))? {
-                    Step::Send(claim) => return Ok(claim),
+                match step(&mut part)? {
+                    Step::Send(taken) => return Ok(Known::ToAll(taken)),
                     Step::Alone(alone) => alone,
                     Step::Overtaken => return Err(another_host(Duration::ZERO)),
                 }
@@ -118,10 +164,7 @@ impl CredentialSession<'_> {
             Err(error) => away(error)?,
         };
         self.go_alone(alone)?;
-        // The other hosts do not know of it.
-        let mut claim = claim(None)?;
-        claim.recorded = false;
-        Ok(claim)
+        Ok(Known::HereAlone)
     }
 
     /// Whether AWS takes the codes of a seed: sends one that no other process sends, for the shortest
@@ -157,6 +200,16 @@ impl CredentialSession<'_> {
 
 /// What is said of a person's answer that is no code.
 const NO_CODE: &str = "an MFA code is six digits";
+
+/// To whom a code is known that was taken.
+enum Known<T> {
+    /// This host, which is in no fleet, or keeps out of it.
+    Here,
+    /// This host, since the store of its fleet is away.
+    HereAlone,
+    /// All hosts of the fleet.
+    ToAll(T),
+}
 
 /// The shortest session that AWS gives.
 pub(super) const SHORT: Duration = Duration::from_secs(900);

@@ -147,25 +147,34 @@ impl Ledger<'_> {
         let _ = self.save(lock.as_ref(), &claims);
     }
 
-    /// Records steps whose codes are sent to another service than STS, so that no process sends them to STS.
+    /// Records steps whose codes are sent to another service than STS, so that no process sends them to STS;
+    /// in the book of a fleet as well.
     ///
     /// # Errors
     /// Class 9 if they cannot be recorded; busy (8) if the ledger stays locked.
-    pub fn spend(&self, steps: &[u64], now: Timestamp, deadline: Instant) -> Result<()> {
+    pub fn spend(
+        &self,
+        steps: &[u64],
+        now: Timestamp,
+        deadline: Instant,
+        book: Option<&mut Book>,
+    ) -> Result<()> {
         let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
         let mut claims = self.recorded_claims(lock.as_ref())?;
-        let new = steps.iter().map(|step| {
-            let step = i64::try_from(*step).unwrap_or(i64::MAX);
-            let Times { corrected, local, steady } = self.now(offset);
-            Claimed { step, at: corrected, local, steady }
-        });
-        let new: Vec<_> = new.collect();
+        let now = self.now(offset);
+        let Times { corrected, local, steady } = now;
+        let claimed = |step| Claimed { step, at: corrected, local, steady };
+        let steps = steps.iter().map(|step| i64::try_from(*step).unwrap_or(i64::MAX));
+        let new: Vec<_> = steps.map(claimed).collect();
         new.iter().for_each(|claimed| claims.insert(*claimed));
         self.save(lock.as_ref(), &claims)?;
         let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
         let own = own.entry(self.name.clone()).or_default();
         new.iter().for_each(|claimed| own.insert(*claimed));
+        if let Some(book) = book {
+            new.iter().for_each(|claimed| book.claims.share(*claimed, book.date, now));
+        }
         Ok(())
     }
 

@@ -128,7 +128,7 @@ fn where_there_is_a_place_every_claim_is_recorded_or_is_none() {
         assert_eq!(error.what, format!("{what} {}: is a directory", shown.display()));
         let cache = cache(&d.path, 10);
         let ledger = cache.ledger(DEVICE);
-        assert_eq!(ledger.spend(&[1], Timestamp(NOON), long()).unwrap_err(), error);
+        assert_eq!(ledger.spend(&[1], Timestamp(NOON), long(), None).unwrap_err(), error);
         let locked = ledger.can_record(long());
         assert_eq!(locked.is_ok(), path == &file, "{locked:?}");
         fs::remove_dir(path).unwrap();

@@ -275,6 +275,25 @@ fn a_code_that_is_printed_is_noted_for_all_hosts() {
 }
 
 #[test]
+fn codes_that_enable_a_device_are_noted_for_all_hosts() {
+    let common = common(vec![], true, false);
+    let spend = |host: &str, reach: Reach, steps: &[u64]| {
+        common.with(host, reach, "prod", Options::default(), |session| {
+            let deadline = Instant::now() + Duration::from_secs(50);
+            session.spend_codes(SERIAL, steps, NOON, deadline)
+        })
+    };
+    let now = NOON.0.unsigned_abs() / 30;
+    spend("a", Reach::Yes, &[now - 1, now]).unwrap();
+    assert_eq!(common.asked(), "GETl PUTl ");
+    let others = ["b", "c", "d"].map(|host| common.printed(host, Reach::Yes).unwrap().0);
+    assert!(!others.contains(&now) && !others.contains(&(now - 1)), "{others:?} {now}");
+    // The host itself knows of them with the store away, too.
+    spend("e", Reach::Away, &[now]).unwrap();
+    assert_ne!(common.printed("e", Reach::Away).unwrap().0, now);
+}
+
+#[test]
 fn with_the_store_away_a_code_is_printed_unless_it_is_required() {
     let common = common(vec![], true, false);
     for reach in [Reach::Away, Reach::Off] {
