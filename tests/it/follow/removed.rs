@@ -65,19 +65,20 @@ fn who_has_the_old_vault_goes_alone() {
     assert_ne!(scene.bucket.read(&old), open);
     // A session that is made anew is this host's own.
     let (closed, since) = (scene.bucket.read(&old), scene.bucket.log().len());
-    let made = other.command(["exec", "--json", "--refresh", "ci"]).run();
     let warning = format!(
         "vault: warning: going on without the fleet's store s3://fleet/vault: {NEW_KEY}; {WHAT_TO_DO}\n"
     );
+    // Alone it may take a step that the other one has taken, which AWS refuses.
+    let made = other.command(["exec", "--json", "--refresh", "ci"]).any_status().run();
+    assert!([0, 9].contains(&made.status), "{made:?}");
     assert!(made.stderr.starts_with(&warning), "{}", made.stderr);
-    assert!(
-        made.stderr.contains("vault: warning: the vault could not follow: "),
-        "{}",
-        made.stderr
-    );
     assert_eq!(scene.bucket.read(&old), closed);
     let sessions = writes(&scene, since);
-    assert!(sessions.len() == 1 && sessions[0].starts_with("PUT vault/s/"), "{sessions:?}");
+    // A claim, and its end: another host need not wait for that.
+    assert!(
+        sessions.len() == 2 && sessions.iter().all(|it| it.starts_with("PUT vault/s/")),
+        "{sessions:?}"
+    );
 }
 
 #[test]
