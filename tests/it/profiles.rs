@@ -329,6 +329,7 @@ fn the_profile_may_come_by_variable() {
 fn without_a_home_everything_may_be_named() {
     let test = Test::new().vault_with("demo");
     let (vault, config) = (test.vault_file(), test.home().join(".aws/config"));
+    let state = test.home().join("state");
     // A uid that /etc/passwd does not know cannot be had here: an empty HOME falls back to what it
     // says of ours, where the test's files do not lie.
     let test = test
@@ -336,6 +337,7 @@ fn without_a_home_everything_may_be_named() {
         .env("AWS_CONFIG_FILE", config)
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_VAULT_FILE", vault)
+        .env("XDG_STATE_HOME", state)
         .env_remove("HOME");
     key_of(&test, "p").expect_stdout(key_json()).run();
 }
