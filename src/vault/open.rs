@@ -3,7 +3,7 @@
 
 use super::access::Access;
 use super::opening::{
-    Content, Tried, Unopened, VaultFile, entered, passphrases_only, try_key, try_keys,
+    Content, Tried, Unopened, VaultFile, entered, of_file, passphrases_only, try_key, try_keys,
 };
 use super::store::Vault;
 use crate::error::{Error, Result};
@@ -48,7 +48,8 @@ impl<'a> LockedVault<'a> {
 
     fn ask_for_slot(self) -> Result<(Vault<'a>, Option<SlotSecret>)> {
         let Self { file, keys } = self;
-        let (content, key) = os::on_wiped_stack(|| keys.ask(&file.scanned, &file.access))?;
+        let asked = os::on_wiped_stack(|| keys.ask(&file.scanned, &file.access));
+        let (content, key) = asked.map_err(|error| of_file(error, &file.access))?;
         checked(file, content, key)
     }
 }
@@ -111,13 +112,15 @@ impl<'a> Vault<'a> {
     /// As [`Vault::open`].
     pub fn open_with(access: &Access<'a>, passphrase: Secret) -> Result<Self> {
         let (file, key) = (VaultFile::read(access)?, entered(passphrase));
-        let content = os::on_wiped_stack(|| try_key(&file.scanned, &key, access))?;
+        let content = os::on_wiped_stack(|| try_key(&file.scanned, &key, access));
+        let content = content.map_err(|error| of_file(error, access))?;
         Ok(checked(file, content, key)?.0)
     }
 }
 
 fn try_all(file: VaultFile<'_>, keys: Keys) -> Result<Opening<'_>> {
-    match os::on_wiped_stack(|| try_keys(&file.scanned, keys, &file.access))? {
+    let tried = os::on_wiped_stack(|| try_keys(&file.scanned, keys, &file.access));
+    match tried.map_err(|error| of_file(error, &file.access))? {
         Tried::Opened(content, key) => {
             let (vault, secret) = checked(file, content, key)?;
             Ok(Opening::Open(Box::new(vault), secret))

@@ -56,7 +56,7 @@ impl<'a> VaultFile<'a> {
             Class::NotFound => missing(access),
             _ => error,
         })?;
-        let scanned = sealed::scan(&bytes)?;
+        let scanned = sealed::scan(&bytes).map_err(|error| of_file(error, access))?;
         let access = access.clone();
         Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched: None })
     }
@@ -82,6 +82,16 @@ pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Met
         ReadError::TooLarge => Error::refused(format!("{shown} is over 2 MiB, so not a vault")),
         ReadError::Io(error) => no_vault(named, &error),
     })
+}
+
+/// What cannot be read as a vault is named, with what to do.
+pub(super) fn of_file(error: Error, access: &Access) -> Error {
+    if error.class != Class::Damaged || error.hint.is_some() {
+        return error;
+    }
+    let path = access.path.display();
+    error
+        .hint(format!("that is {path}: put a backup in its place, or name another file by --vault"))
 }
 
 /// There is no vault: the command that makes one, as it stands.

@@ -73,7 +73,9 @@ fn a_file_that_is_no_vault_or_no_whole_one_is_damaged() {
         (flipped(header + 10), "the vault's header is damaged: it is not authentic"),
         (flipped(20), "the file has another version of the age format than v1"),
     ] {
-        fails(&demo(file), "list", 5, &format!("vault: error: {what}\n"));
+        let hint = "that is [HOME]/.local/share/vault/vault.age: put a backup in its place, or name \
+                    another file by --vault";
+        fails(&demo(file), "list", 5, &format!("vault: error: {what}\nvault: hint: {hint}\n"));
     }
 }
 

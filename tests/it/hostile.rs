@@ -155,7 +155,8 @@ fn a_forged_cost_is_refused_before_a_key_is_derived() {
         }
         // A key derives nothing, so what is said is that these shares are none.
         let test = test.clone().env("AWS_VAULT_AGE_KEY", AGE_KEY);
-        let damaged = "vault: error: the vault's header is damaged\n";
+        let damaged = "vault: error: the vault's header is damaged\nvault: hint: that is hostile.age: put a backup in its place, or name \
+                       another file by --vault\n";
         in_little_memory(&test, &words).expect_error(5, damaged).run();
     }
 }
@@ -188,7 +189,9 @@ fn a_sealed_plaintext_that_nests_too_deep_costs_neither_time_nor_memory() {
         format!("[{key}]"),
     ] {
         std::fs::write(test.vault_file(), seal(&format!("{text}\n{plain}"), false)).unwrap();
-        let stderr = "vault: error: the vault's content nests too deep (line 1)\n";
+        let stderr = "vault: error: the vault's content nests too deep (line 1)\n\
+                      vault: hint: that is [HOME]/.local/share/vault/vault.age: put a backup in its place, \
+                      or name another file by --vault\n";
         in_little_memory(&test, &["list"]).expect_error(5, stderr).run();
         let (_, cpu) = cpu_of(&test.command(["list"]));
         assert!(cpu < CPU, "{cpu:?}");

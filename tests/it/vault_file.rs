@@ -148,7 +148,10 @@ fn a_damaged_vault_is_one_error_and_no_output() {
         (flipped, "the vault's content is damaged or cut short"),
     ] {
         std::fs::write(&path, &content).unwrap();
-        let stderr = format!("vault: error: {what}\n");
+        let stderr = format!(
+            "vault: error: {what}\nvault: hint: that is [HOME]/.local/share/vault/vault.age: put a backup in its \
+             place, or name another file by --vault\n"
+        );
         test.command(["exec", "--json", "-n", "demo"]).expect_error(5, &stderr).run();
         test.command(["remove", "-f", "demo"]).expect_error(5, &stderr).run();
         assert_eq!(test.read(&path), content);

@@ -220,7 +220,8 @@ fn a_file_of_the_kernels_is_judged_by_what_is_in_it() {
     let test = place();
     with(&test, "/proc/self/status");
     let words = ["--vault", "odd", "list"];
-    let foreign = "vault: error: the file is not a vault: it is not an age file\n";
+    let foreign = "vault: error: the file is not a vault: it is not an age file\n\
+                   vault: hint: that is odd: put a backup in its place, or name another file by --vault\n";
     test.command(words).expect_error(5, foreign).run();
     with(&test, "/proc/self/mem");
     let output = test.command(words).any_status().run();
