@@ -10,7 +10,7 @@ use serde_json::json;
 use super::context::Context;
 use crate::aws::{Limits, S3};
 use crate::cli::fleet::{FleetCheck, FleetJoin};
-use crate::error::{Error, Result};
+use crate::error::{Class, Error, Result};
 use crate::name::ProfileName;
 use crate::profile;
 use crate::provider::{CredentialSession, Need, Options};
@@ -41,7 +41,16 @@ pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
         profile,
         required: args.required,
     };
-    let report = tried(&session.store_of(&fleet, limits())?, context)?;
+    let there = session.store_of(&fleet, limits())?;
+    // What else is wrong is said by the check that follows.
+    let vault = session.vault()?;
+    if vault.payload().fleet().is_none_or(|now| now.store != fleet.store)
+        && let Err(error) = vault.check_free(&there, &fleet.store)
+        && error.class == Class::Refused
+    {
+        return Err(error);
+    }
+    let report = tried(&there, context)?;
     good(&fleet, &report)?;
     session.vault_mut()?.change(|payload| {
         payload.set_fleet(&fleet);

@@ -24,7 +24,7 @@ use crate::file::{self, Existing};
 use crate::os;
 use crate::random;
 use crate::sealed;
-use crate::store::{Condition, ETag, Read, StoreError, Written};
+use crate::store::{Condition, ETag, Location, Read, Store, StoreError, Written};
 use copy::{Copy, hash};
 
 pub use remote::copy_name;
@@ -105,6 +105,28 @@ impl Vault<'_> {
             }
         }
         Err(overrun())
+    }
+
+    /// Makes sure that a store which is to be joined has no vault, this one, or one that this was made of.
+    /// Otherwise its hosts and this one would go apart.
+    ///
+    /// # Errors
+    /// Refused (6); the store gives no answer (9).
+    pub fn check_free(&self, store: &dyn Store, location: &Location) -> Result<()> {
+        let answer = store.read(OBJECT, None).map_err(|error| away(location, error))?;
+        let Read::Found(theirs) = answer.what else { return Ok(()) };
+        let there = hash(&theirs.body);
+        if there == hash(&self.file) || self.payload.is_made_of(&there) {
+            return Ok(());
+        }
+        let path = self.access.path.display();
+        Err(Error::refused(format!(
+            "{location} has a vault already, which is not {path}; nothing was changed"
+        ))
+        .hint(format!(
+            "if another host of this vault has joined, copy its file to {path}: then this host shares the \
+             store, too; else name another prefix"
+        )))
     }
 
     /// Pulls the store's copy, whose fingerprint was accepted, and remembers it in place of this one's.
@@ -223,7 +245,7 @@ impl Vault<'_> {
             return Ok(false);
         };
         let answer = shared.store.read(OBJECT, Some(&last.version));
-        let answer = answer.map_err(|error| away(shared, error))?;
+        let answer = answer.map_err(|error| away(&shared.location, error))?;
         Ok(matches!(answer.what, Read::Unchanged))
     }
 
@@ -233,7 +255,7 @@ impl Vault<'_> {
         let here = hash(&self.file);
         let same = last.as_ref().filter(|last| last.hash == here);
         let answer = shared.store.read(OBJECT, same.map(|same| &same.version));
-        let answer = answer.map_err(|error| Trouble::Away(away(shared, error)))?;
+        let answer = answer.map_err(|error| Trouble::Away(away(&shared.location, error)))?;
         let theirs = match (answer.what, same) {
             (Read::Unchanged, Some(same)) => {
                 return Ok(Met::Same { version: same.version.clone(), pulled: false });
@@ -305,11 +327,13 @@ impl Vault<'_> {
                 Put::Done
             }
             Ok(Written::Refused | Written::Again) => Put::Lost,
-            Err(error @ StoreError::Failed { .. }) => Put::Away(away(shared, error)),
+            Err(error @ StoreError::Failed { .. }) => Put::Away(away(&shared.location, error)),
             // It is there, perhaps already under what somebody else has made of it, or it is not.
             Err(error @ StoreError::Unknown(_)) => match self.meet(lock, shared) {
                 Ok(Met::Same { .. }) => Put::Done,
-                Ok(Met::Ahead(now)) if now.as_ref() == version => Put::Away(away(shared, error)),
+                Ok(Met::Ahead(now)) if now.as_ref() == version => {
+                    Put::Away(away(&shared.location, error))
+                }
                 Err(Trouble::Away(why)) => Put::Away(why),
                 _ => Put::Lost,
             },
@@ -369,12 +393,12 @@ fn overrun() -> Error {
 }
 
 /// The store gives no answer to go by.
-fn away(shared: &SharedStore, error: StoreError) -> Error {
+fn away(location: &Location, error: StoreError) -> Error {
     let (what, hint) = match error {
         StoreError::Unknown(what) => (what, None),
         StoreError::Failed { what, hint } => (what, hint),
     };
-    let error = Error::new(Class::Aws, format!("the store {}: {what}", shared.location));
+    let error = Error::new(Class::Aws, format!("the store {location}: {what}"));
     match hint {
         Some(hint) => error.hint(hint),
         None => error,

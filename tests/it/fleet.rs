@@ -59,6 +59,31 @@ fn join_checks_the_store_and_writes_it_into_the_vault() {
 }
 
 #[test]
+fn who_joins_where_another_host_has_joined_is_told_to_take_its_file() {
+    let (bucket, test) = scene(Conditions::Kept);
+    let before = test.read(test.vault_file());
+    join(&test, &bucket).run();
+    let other = Test::new().file(".local/share/vault/vault.age", &before, 0o600);
+    let other = other.env("AWS_VAULT_AGE_KEY", crate::support::AGE_KEY);
+    let since = bucket.log().len();
+    join(&other, &bucket)
+        .expect_error(
+            6,
+            "vault: error: s3://fleet/vault has a vault already, which is not \
+             [HOME]/.local/share/vault/vault.age; nothing was changed\n\
+             vault: hint: if another host of this vault has joined, copy its file to \
+             [HOME]/.local/share/vault/vault.age: then this host shares the store, too; else name \
+             another prefix\n",
+        )
+        .run();
+    assert_eq!(other.read(other.vault_file()), before);
+    assert_eq!(bucket.log()[since..], ["GET vault/vault.age: 200"]);
+    // Who has joined may say it again, and otherwise.
+    join(&test, &bucket).arg("--required").expect_stderr("").run();
+    assert!(payload_of(test.vault_file()).fleet().expect("a fleet").required);
+}
+
+#[test]
 fn a_store_that_ignores_conditions_is_refused_and_nothing_is_written() {
     let (bucket, test) = scene(Conditions::Ignored);
     let before = test.read(test.vault_file());

@@ -76,7 +76,7 @@ fn latest(
     let last = Copy::recall(memory, location);
     let last = here.and_then(|(bytes, _)| last.filter(|last| last.hash == hash(bytes)));
     let answer = shared.store.read(OBJECT, last.as_ref().map(|last| &last.version));
-    match answer.map_err(|error| super::away(&shared, error))?.what {
+    match answer.map_err(|error| super::away(&shared.location, error))?.what {
         Read::Unchanged => Ok(None),
         Read::Found(object) if here.is_some_and(|(bytes, _)| **bytes == object.body) => Ok(None),
         Read::Found(object) => Ok(Some((object, shared))),
