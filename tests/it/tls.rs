@@ -206,11 +206,11 @@ fn a_proxy_that_cannot_be_used_is_said_without_its_value() {
 // Against a TLS server: one in Python, in front of the stand-in.
 
 /// `localhost` and `sts.invalid`, with a certificate that is its own authority.
-struct TlsServer {
+pub struct TlsServer {
     process: Child,
-    port: String,
+    pub port: String,
     _home: Test,
-    certificate: PathBuf,
+    pub certificate: PathBuf,
 }
 
 impl Drop for TlsServer {
@@ -275,7 +275,7 @@ impl TlsServer {
         Self::before_port(standin.port(), authority)
     }
 
-    fn before_port(port: u16, authority: bool) -> Self {
+    pub fn before_port(port: u16, authority: bool) -> Self {
         let home = Test::new();
         let (key, certificate) = certificate(&home, authority, "DNS:localhost,DNS:sts.invalid");
         let mut process = Command::new("python3")
@@ -292,7 +292,7 @@ impl TlsServer {
         Self { process, port: port.trim().to_owned(), _home: home, certificate }
     }
 
-    fn url(&self, host: &str) -> String {
+    pub fn url(&self, host: &str) -> String {
         format!("https://{host}:{}", self.port)
     }
 }

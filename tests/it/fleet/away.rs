@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Bucket, Conditions, Test, join, scene};
 use crate::support::standin::StandIn;
 use crate::support::{AGE_KEY, MFA_SEED, MFA_SERIAL};
+use crate::tls::TlsServer;
 
 const WITHOUT: &str = "s3://fleet/vault refused GetObject: AccessDenied: AccessDenied";
 const POLICY: &str = "allow s3:GetObject on arn:aws:s3:::fleet/vault/*, and s3:ListBucket on \
@@ -166,4 +167,25 @@ fn a_metadata_service_that_never_answers_costs_no_more() {
     assert_eq!(made.stderr.lines().count(), 1, "{}", made.stderr);
     assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
     assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+}
+
+#[test]
+#[ignore = "needs python3 and openssl"]
+fn a_store_whose_tls_is_intercepted_is_left_with_a_warning() {
+    let (_standin, bucket, test) = fleet(false);
+    let port = bucket.endpoint().rsplit(':').next().expect("a port").parse().expect("a number");
+    let server = TlsServer::before_port(port, false);
+    let test = test.env("AWS_VAULT_SHARED", "s3://fleet/other");
+    let test = test.env("AWS_ENDPOINT_URL_S3", server.url("localhost"));
+    let asked = bucket.log().len();
+    let made = json(&test).run();
+    let warning = format!(
+        "vault: warning: going on without the fleet's store s3://fleet/other: the certificate of \
+         localhost:{} is signed by none of the roots in ",
+        server.port
+    );
+    assert!(made.stderr.starts_with(&warning), "{}", made.stderr);
+    assert_eq!(made.stderr.lines().count(), 1, "{}", made.stderr);
+    assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
+    assert_eq!(bucket.log().len(), asked);
 }
