@@ -365,7 +365,9 @@ fn what_does_not_belong_there_opens_nothing() {
     // A slot's key that no stanza of the header is for.
     keyring::keep(&name, &[7; 40], 60).unwrap();
     let error = "vault: error: the passphrase opens its slot, but the vault's header has no stanza \
-                 for it\n";
+                 for it\n\
+                 vault: hint: that is [HOME]/.local/share/vault/vault.age: put a backup in its place, or \
+                 name another file by --vault\n";
     test.command(["list"]).expect_error(5, error).run();
     test.command(["lock"]).expect_stdout("Locked\n").run();
 }
