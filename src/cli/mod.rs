@@ -130,27 +130,6 @@ pub enum Command {
     Complete(complete::Complete),
 }
 
-impl Command {
-    /// True if a program reads what it prints: an SDK, a script, a shell's completion.
-    pub fn is_for_a_program(&self) -> bool {
-        match self {
-            Self::List(args) => args.json,
-            Self::Exec(args) => args.json,
-            Self::Export(args) => args.format == Format::Json,
-            Self::Explain(args) => args.json,
-            Self::Doctor(args) => args.json,
-            Self::Totp(args) => matches!(&args.command, totp::TotpCommand::List(list) if list.json),
-            Self::Rotate(args) => args.json,
-            Self::Recipient(args) => {
-                matches!(&args.command, key_slots::RecipientCommand::List(list) if list.json)
-            }
-            Self::Pin(args) => args.json,
-            Self::Complete(_) => true,
-            _ => false,
-        }
-    }
-}
-
 /// Make a vault
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \

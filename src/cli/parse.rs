@@ -8,7 +8,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches};
 
 use super::program::Program;
-use super::{Cli, Command, Exec, Global};
+use super::{Cli, Command, Exec, Format, Global};
 use crate::error::{Error, Result};
 use crate::name::nearest;
 
@@ -25,6 +25,8 @@ pub struct Parsed {
     pub command: Command,
     /// The command for `exec`, empty for a subshell.
     pub words: Vec<OsString>,
+    /// True if a program reads what is printed: an SDK, a script, a shell's completion.
+    pub for_a_program: bool,
 }
 
 /// What a command line asks for.
@@ -52,7 +54,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     let argv = helped.as_deref().unwrap_or(argv);
     let global = Global::augment_args(clap::Command::new("exec"));
     let place_of_exec = place_of_exec(&global, argv);
-    let (clap, ours, words) = match place_of_exec {
+    let (mut clap, ours, words) = match place_of_exec {
         Some(at) => {
             let clap = exec_alone(global);
             let (before, behind) = (&argv[..at], &argv[at + 1..]);
@@ -66,7 +68,6 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         }
     };
     refuse_secrets(&ours)?;
-    let mut clap = clap;
     let matches = match clap.try_get_matches_from_mut(&ours) {
         Ok(matches) => matches,
         Err(error)
@@ -97,7 +98,16 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         let left = shown.map_or_else(String::new, |word| format!(": {word}"));
         return Err(Error::usage(format!("this command takes nothing after --{left}")));
     }
-    Ok(Answer::Run(Box::new(Parsed { global, command, words: words.to_vec() })))
+    let for_a_program = asks_for_json(&matches)
+        || matches!(command, Command::Complete(_))
+        || matches!(&command, Command::Export(args) if args.format == Format::Json);
+    Ok(Answer::Run(Box::new(Parsed { global, command, words: words.to_vec(), for_a_program })))
+}
+
+/// True if `--json` stands among the flags of whichever command.
+fn asks_for_json(matches: &clap::ArgMatches) -> bool {
+    let here = matches.try_get_one::<bool>("json").is_ok_and(|json| json == Some(&true));
+    here || matches.subcommand().is_some_and(|(_, inner)| asks_for_json(inner))
 }
 
 /// The definition of `exec` with the global flags, and nothing above it: an SDK starts this one many times,

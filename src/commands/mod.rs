@@ -109,6 +109,6 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
 /// stderr, and several of them may run at once.
 fn show_waits(parsed: &Parsed, env: &Env) {
     let cli::Global { quiet, debug, .. } = parsed.global;
-    let on_terminal = !quiet && !parsed.command.is_for_a_program();
+    let on_terminal = !quiet && !parsed.for_a_program;
     waiting::show(on_terminal && env.terminal_takes_escapes(), debug);
 }

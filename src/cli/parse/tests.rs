@@ -152,3 +152,37 @@ fn exec_alone_reads_a_line_as_the_whole_definition_does() {
     let whole = definition().try_get_matches_from(words("vault exec --help")).unwrap_err();
     assert_eq!(help("vault exec --help"), whole.render().to_string());
 }
+
+#[test]
+fn what_a_program_reads_is_known_by_its_flag_whichever_the_command() {
+    /// The lines of all commands that have `--json`, each with its flag.
+    fn lines(command: &clap::Command, line: &str, all: &mut Vec<String>) {
+        let values = " a".repeat(command.get_positionals().count());
+        if command.get_arguments().any(|arg| arg.get_long() == Some("json")) {
+            all.push(format!("{line}{values} --json"));
+        }
+        for inner in command.get_subcommands() {
+            lines(inner, &format!("{line} {}", inner.get_name()), all);
+        }
+    }
+    let mut all = Vec::new();
+    lines(&definition(), "vault", &mut all);
+    for line in ["vault exec a --json", "vault fleet check --json", "vault totp list --json"] {
+        assert!(all.iter().any(|it| it == line), "{line} in {all:?}");
+    }
+    all.extend([
+        "vault export --format json p".to_owned(),
+        "vault --vault f exec --json p".to_owned(),
+    ]);
+    let is_for_a_program = |line: &str| match parse(&words(line)) {
+        Ok(Answer::Run(parsed)) => parsed.for_a_program,
+        other => panic!("{line}: {other:?}"),
+    };
+    for line in &all {
+        assert!(is_for_a_program(line), "{line}");
+    }
+    for line in ["vault exec p -- sh --json", "vault list", "vault export p", "vault fleet status"]
+    {
+        assert!(!is_for_a_program(line), "{line}");
+    }
+}
