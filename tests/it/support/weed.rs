@@ -23,6 +23,7 @@ pub const LITTLE: [&str; 7] = [
 /// A server on free ports of loopback, ended with the test.
 pub struct Weed {
     server: Child,
+    ports: Vec<u16>,
     /// What `--endpoint` is set to.
     pub endpoint: String,
 }
@@ -57,8 +58,9 @@ impl Weed {
         command.current_dir(home).env_clear().env("PATH", path).env("HOME", home);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let server = command.spawn().expect("weed");
-        let mut weed = Self { server, endpoint: format!("http://127.0.0.1:{}", ports[0]) };
-        weed.wait(&format!("127.0.0.1:{}", ports[0]));
+        let address = format!("127.0.0.1:{}", ports[0]);
+        let mut weed = Self { server, ports, endpoint: format!("http://{address}") };
+        weed.wait(&address);
         weed
     }
 
@@ -104,6 +106,10 @@ pub fn answers(address: &str) -> bool {
         && answer.starts_with("HTTP/1.1 200")
 }
 
+/// What SeaweedFS names its sockets by.
+const PARTS: [&str; 8] =
+    ["filer", "filer-grpc", "master", "master-grpc", "s3", "s3-grpc", "volume", "volume-grpc"];
+
 /// Free ports. Somebody else may take one before the server does; then it ends, and the test says so.
 fn ports() -> Vec<u16> {
     let held: Vec<_> = (0..8).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
@@ -114,5 +120,11 @@ impl Drop for Weed {
     fn drop(&mut self) {
         let _ = self.server.kill();
         let _ = self.server.wait();
+        // Its sockets, which it makes there whatever it is told, and leaves.
+        for (part, port) in
+            PARTS.iter().flat_map(|part| self.ports.iter().map(move |it| (part, it)))
+        {
+            let _ = std::fs::remove_file(format!("/tmp/seaweedfs-{part}-{port}.sock"));
+        }
     }
 }
