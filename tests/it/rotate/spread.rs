@@ -153,6 +153,7 @@ fn a_new_key_that_somebody_made_inactive_is_said() {
 #[test]
 fn a_new_key_that_is_somebody_elses_is_not_taken_into_use() {
     let standin = StandIn::start(world());
+    standin.freeze(Clock::system().now().0);
     standin.change(|world| {
         world.spread = 5;
         world.users.push(User::new("other"));
