@@ -9,12 +9,14 @@
 //! | `places` | the directories of cache and state, who holds a lock there, and the room for what is written |
 //! | `config` | the AWS files, and what the environment offers beside them |
 //! | `profiles` | whether a profile leads to credentials, and by what |
+//! | `fleet` | the store that is shared, and a copy that a fork left |
 //! | `exposure` | what other processes can read: unlock variables, and vault's memory |
 //! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
 
 mod aws;
 mod config;
 mod exposure;
+mod fleet;
 mod keys;
 mod places;
 mod profiles;
@@ -90,6 +92,7 @@ pub fn examine(host: &Host) -> Report {
     if let (Some(file), Some(vault)) = (&file, &vault) {
         vault::content(file, vault, &mut report);
     }
+    fleet::check(host, file.as_ref(), vault.as_ref(), &mut report);
     let cache = places::check(host, file.as_ref().map(|file| file.path.as_path()), &mut report);
     let profiles = config::check(host, &mut report);
     if let Some(profiles) = &profiles {

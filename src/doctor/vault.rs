@@ -19,7 +19,8 @@ pub struct File {
     /// The path as named.
     pub path: PathBuf,
     pub scanned: Scanned,
-    real: PathBuf,
+    /// The file itself, no link.
+    pub real: PathBuf,
     /// What this machine remembers.
     known: Recalled,
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::session::{CredentialSession, Need, Options, Parts};
+use super::shared_store::LEAST;
 use crate::aws::Limits;
 use crate::clock::Clock;
 use crate::env::Env;
@@ -16,9 +17,6 @@ use crate::vault::{Connect, NamedBy, SharedStore};
 
 /// For one request. A change waits for two of them; a session that is to be made for no longer than this.
 const REQUEST: Duration = Duration::from_secs(3);
-
-/// Connections are made anew after this time.
-const CONNECTION: Duration = Duration::from_secs(15 * 60);
 
 /// Where this host's AWS files and variables are.
 #[derive(Clone)]
@@ -33,7 +31,7 @@ pub struct Host<'a> {
     pub reporter: Reporter,
 }
 
-/// A store that was reached: by whom, and until when.
+/// A store that was reached: by whom, and until when, which is no later than its credentials end.
 struct Reached {
     by: String,
     until: Instant,
@@ -63,7 +61,7 @@ impl<'a> Host<'a> {
             if let Some(reached) = last.as_ref().filter(|it| it.by == by && now < it.until) {
                 return Ok(Some(reached.shared.clone()));
             }
-            let until = now + CONNECTION;
+            let until = now + LEAST;
             let limits = Limits { request: REQUEST, deadline: until + REQUEST };
             let store = session.store_by(&fleet, payload, limits)?;
             let shared = SharedStore { location: fleet.store, store: Arc::new(store) };

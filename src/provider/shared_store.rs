@@ -8,14 +8,12 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile;
 use crate::session::Alone;
-use crate::store::Location;
+use crate::store::{Location, Shared};
 use crate::vault::{Fleet, Payload, Vault};
 
-/// Another store than the vault's for this host, or none: `off`.
-const SHARED: &str = "AWS_VAULT_SHARED";
-
-/// The least time that temporary credentials for the store must have left.
-const LEAST: Duration = Duration::from_secs(60);
+/// The least time that temporary credentials for the store must have left, and the most that a connection
+/// is used.
+pub(super) const LEAST: Duration = Duration::from_secs(60);
 
 impl CredentialSession<'_> {
     /// The fleet whose store this host uses: the open vault's, unless `AWS_VAULT_SHARED` names another
@@ -30,16 +28,11 @@ impl CredentialSession<'_> {
 
     pub(super) fn fleet_of(&self, payload: &Payload) -> Result<Option<Fleet>> {
         let joined = payload.fleet();
-        if !self.env.is_set(SHARED) {
-            return Ok(joined);
-        }
-        let text = self.env.get(SHARED);
-        if text == Some("off") {
-            return Ok(None);
-        }
-        let store = text.and_then(Location::parse).ok_or_else(|| {
-            Error::usage(format!("{SHARED} is neither off nor s3://BUCKET/PREFIX"))
-        })?;
+        let store = match Shared::of(self.env)? {
+            Shared::Joined => return Ok(joined),
+            Shared::Off => return Ok(None),
+            Shared::At(store) => store,
+        };
         if let Some(joined) = joined.as_ref().filter(|joined| joined.store == store) {
             return Ok(Some(joined.clone()));
         }

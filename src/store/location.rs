@@ -1,6 +1,42 @@
-//! `s3://BUCKET/PREFIX`.
+//! `s3://BUCKET/PREFIX`, and the variable that names one.
 
 use std::fmt;
+
+use crate::env::Env;
+use crate::error::{Error, Result};
+
+/// The variable.
+const SHARED: &str = "AWS_VAULT_SHARED";
+
+/// Which store this host shares with others, as `AWS_VAULT_SHARED` says.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// The vault's: it is not set.
+    Joined,
+    /// None: `off`.
+    Off,
+    /// This one.
+    At(Location),
+}
+
+impl Shared {
+    /// Reads the variable.
+    ///
+    /// # Errors
+    /// Usage (2): it is neither `off` nor a store's URL.
+    pub fn of(env: &Env) -> Result<Self> {
+        if !env.is_set(SHARED) {
+            return Ok(Self::Joined);
+        }
+        match env.get(SHARED) {
+            Some("off") => Ok(Self::Off),
+            text => text.and_then(Location::parse).map(Self::At).ok_or_else(|| {
+                Error::usage(format!("{SHARED} is neither off nor s3://BUCKET/PREFIX"))
+                    .hint("unset it to share the store that the vault names, or say off")
+            }),
+        }
+    }
+}
 
 /// Where in S3 the objects are.
 #[derive(Clone, Debug, PartialEq, Eq)]

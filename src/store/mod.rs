@@ -17,7 +17,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::error::Error;
 
-pub use location::Location;
+pub use location::{Location, Shared};
 
 /// The version of an object as the store names it, in the form that it gave, quotes included.
 #[derive(Clone, Debug, PartialEq, Eq)]

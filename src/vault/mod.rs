@@ -17,4 +17,4 @@ pub use opening::how_to_make;
 pub use payload::{Enrolment, Fleet, PassphraseEntry, Payload, RecipientEntry, Rotation};
 pub use pin::Pin;
 pub use store::{Vault, create, slot_names};
-pub use sync::{OBJECT, Synced, copy_name};
+pub use sync::{OBJECT, Synced, copy_name, theirs_beside};

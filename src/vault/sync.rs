@@ -12,6 +12,7 @@
 mod copy;
 mod remote;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::access::{NamedBy, SharedStore};
@@ -364,9 +365,7 @@ impl Vault<'_> {
             "the vault {path} and its copy in the store were both changed since they were the same; \
              nothing was replaced"
         ));
-        let mut beside = self.real.clone().into_os_string();
-        beside.push(".theirs");
-        match file::replace_quickly(beside.as_ref(), theirs) {
+        match file::replace_quickly(&theirs_beside(&self.real), theirs) {
             Ok(()) => error.hint(format!(
                 "the store's copy is {path}.theirs: put it in the place of {path}, by mv, and make \
                  there once more what was changed here"
@@ -376,6 +375,13 @@ impl Vault<'_> {
             ),
         }
     }
+}
+
+/// Where the store's copy is put if neither is made of the other. `vault` is the file itself, no link.
+pub fn theirs_beside(vault: &Path) -> PathBuf {
+    let mut path = vault.as_os_str().to_owned();
+    path.push(".theirs");
+    path.into()
 }
 
 /// Waits up to 50 ms, and up to 2 s in the end: of many writers each gets its turn.

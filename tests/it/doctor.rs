@@ -1,5 +1,6 @@
 //! `vault doctor`: what is wrong on this host.
 
+mod fleet;
 mod profiles;
 
 use std::fs::File;
@@ -39,6 +40,12 @@ impl Findings {
         let [(own, text)] = &found[..] else { panic!("{check}: {found:?}") };
         assert_eq!(own, mark, "{check}: {text}");
         assert!(text.starts_with(beginning), "{check}: {text}");
+    }
+
+    /// The only finding of this check has this mark and is this.
+    #[track_caller]
+    fn is(&self, check: &str, mark: &str, text: &str) {
+        assert_eq!(self.of(check), [(mark.to_owned(), text.to_owned())], "{check}");
     }
 
     /// Among the sources there is this line.

@@ -31,7 +31,8 @@ fn at(text: &str, bucket: &Bucket) -> String {
     text.replace("http://127.0.0.1:[STORE]", &bucket.endpoint())
 }
 
-fn joined() -> (Bucket, Test) {
+/// A vault whose hosts share a store.
+pub fn joined() -> (Bucket, Test) {
     let (bucket, test) = scene(Conditions::Kept);
     join(&test, &bucket).run();
     (bucket, test)
@@ -201,7 +202,8 @@ fn one_host_stays_out_or_goes_elsewhere_by_a_variable() {
         .expect_error(3, "vault: error: this host shares nothing: AWS_VAULT_SHARED is off\n")
         .run();
     for value in ["", "on", "https://fleet"] {
-        let bad = "vault: error: AWS_VAULT_SHARED is neither off nor s3://BUCKET/PREFIX\n";
+        let bad = "vault: error: AWS_VAULT_SHARED is neither off nor s3://BUCKET/PREFIX\n\
+                   vault: hint: unset it to share the store that the vault names, or say off\n";
         status(value).expect_error(2, bad).run();
     }
     let other = Bucket::start(Conditions::Kept);

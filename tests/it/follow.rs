@@ -234,7 +234,8 @@ fn who_knows_the_stores_key_is_not_removed_before_it_is_replaced() {
 fn a_mistyped_variable_changes_nothing() {
     let scene = Scene::new();
     let before = vault(&scene.first);
-    let bad = "vault: error: AWS_VAULT_SHARED is neither off nor s3://BUCKET/PREFIX\n";
+    let bad = "vault: error: AWS_VAULT_SHARED is neither off nor s3://BUCKET/PREFIX\n\
+                   vault: hint: unset it to share the store that the vault names, or say off\n";
     let remove = scene.first.command(["remove", "-f", "ci"]).env("AWS_VAULT_SHARED", "of");
     remove.expect_error(2, bad).run();
     assert_eq!(vault(&scene.first), before);

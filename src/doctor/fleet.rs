@@ -1,0 +1,59 @@
+//! The store that the hosts of the vault share. Nothing is asked of it: `vault fleet check` does that.
+
+use serde_json::json;
+
+use super::vault::File;
+use super::{Host, Report};
+use crate::store::Shared;
+use crate::vault::{Fleet, Vault, theirs_beside};
+
+/// The variable, the open vault's fleet, and a copy that a fork left beside the vault.
+pub fn check(host: &Host, file: Option<&File>, vault: Option<&Vault>, report: &mut Report) {
+    let named = report.unless("fleet.variable", Shared::of(host.env));
+    if let (Some(named), Some(vault)) = (named, vault) {
+        store(&named, vault, report);
+    }
+    let theirs = file.map(|file| theirs_beside(&file.real)).filter(|path| path.exists());
+    if let (Some(file), Some(theirs)) = (file, theirs) {
+        let (vault, theirs) = (file.path.display(), theirs.display());
+        report
+            .problem("fleet.fork", format!("{theirs}: the vault and its copy in the store were both changed"))
+            .advise(format!(
+                "put it in the place of {vault}, by mv, and make there once more what was changed here; \
+                 if that is done, remove it"
+            ));
+    }
+}
+
+fn store(named: &Shared, vault: &Vault, report: &mut Report) {
+    let payload = vault.payload();
+    let (store, joined) = match (named, payload.fleet()) {
+        (Shared::Joined, None) | (Shared::Off, None) => return,
+        (Shared::Off, Some(Fleet { store, .. })) => {
+            let text =
+                format!("this host shares nothing: AWS_VAULT_SHARED is off, and not {store}");
+            report.note("fleet.variable", text);
+            return;
+        }
+        (Shared::Joined, Some(fleet)) => (fleet.store.clone(), Some(fleet)),
+        (Shared::At(store), joined) => (store.clone(), joined),
+    };
+    let profile = joined.as_ref().and_then(|fleet| fleet.profile.as_deref());
+    let required = joined.as_ref().is_some_and(|fleet| fleet.required);
+    let by = match profile {
+        Some(profile) => format!("the vault's key for profile {profile:?}"),
+        None => "this host's own credentials".to_owned(),
+    };
+    let rule = if required { "; no code is sent without it" } else { "" };
+    report.ok("fleet.store", format!("{store}, by {by}{rule}")).with(json!({
+        "store": store.to_string(), "profile": profile, "required": required,
+    }));
+    if let Some(profile) = profile.filter(|profile| !payload.access_key_id(profile).is_some()) {
+        report
+            .problem(
+                "fleet.key",
+                format!("no key for profile {profile:?}, the store's, in the vault"),
+            )
+            .advise(format!("vault add {profile}"));
+    }
+}
