@@ -218,7 +218,7 @@ pub(super) fn share(record: &Record, made: Timestamp, generation: u64) -> Shared
 }
 
 /// The record, and the generation of its maker's vault. `date`: the store's time, which is `now` on this
-/// host; [`Record::made`] becomes a time of this host, and is not in the future.
+/// host, or somewhat later; [`Record::made`] becomes a time of this host, and is not in the future.
 pub(super) fn take(
     shared: &Shared,
     date: Option<Timestamp>,

@@ -105,8 +105,12 @@ pub struct Part<'a> {
     /// The patience that is spent.
     spent: Duration,
     failures: u8,
-    /// The store's time, and when it was so.
-    date: Option<(Timestamp, Duration)>,
+    /// The store's time, when it was so at the latest, and when at the earliest.
+    date: Option<(Timestamp, Duration, Timestamp)>,
+    /// When the last request was sent, by this host's clock. The store's time in its answer is no earlier,
+    /// however late that arrives: so no session seems to be made later than it was, and `--refresh` gets
+    /// none that was there before.
+    asked: Timestamp,
     generation: u64,
 }
 
@@ -142,6 +146,7 @@ impl<'a> Part<'a> {
             spent,
             failures,
             date,
+            asked: clock.now(),
             generation,
         })
     }
@@ -275,7 +280,7 @@ impl<'a> Part<'a> {
         let Some(ends) = credentials.expiration else { return Minted::Here(credentials) };
         let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
         let record = Record { profile, credentials, made, ends, failed: None, length };
-        let date = self.date.map_or(made, |(date, at)| date.plus((self.pace.now)() - at));
+        let date = self.date.map_or(made, |(date, at, _)| date.plus((self.pace.now)() - at));
         self.on(Event::Made(object::share(&record, date, generation)));
         // A session that is made is published even to a slow store: otherwise every host would make one.
         (self.spent, self.failures) = (Duration::ZERO, 0);
@@ -358,10 +363,9 @@ impl<'a> Part<'a> {
             Duration::from_secs(u64::try_from(date.seconds_since(modified)).unwrap_or(0))
         });
         let standing = |part: &mut Self, shared: &Shared| {
-            let now = part.clock.now();
-            let (record, generation) = object::take(shared, answer.date, now)?;
+            let (record, generation) = object::take(shared, answer.date, part.asked)?;
             part.generation = part.generation.max(generation);
-            Some(part.wanted.standing(&record, now))
+            Some(part.wanted.standing(&record, part.clock.now()))
         };
         let version = found.etag;
         // Of a later version or damaged: somebody's, and nobody's before long.
@@ -384,14 +388,18 @@ impl<'a> Part<'a> {
 
     /// The record, with its times by this host's clock.
     fn open(&self, session: &Shared) -> Option<Record> {
-        let date = self.date.map(|(date, at)| date.plus((self.pace.now)() - at));
-        object::take(session, date, self.clock.now()).map(|(record, _)| record)
+        let (date, now) = match self.date {
+            Some((date, _, asked)) => (Some(date), asked),
+            None => (None, self.clock.now()),
+        };
+        object::take(session, date, now).map(|(record, _)| record)
     }
 
     fn read(&mut self, name: &str) -> Result<Answer<Read>, Stop> {
         loop {
             let within = self.patience()?;
             let began = (self.pace.now)();
+            self.asked = self.clock.now();
             match self.store.read_within(name, None, within) {
                 Ok(answer) => {
                     self.answered(began, answer.date);
@@ -415,6 +423,7 @@ impl<'a> Part<'a> {
             let body = seal(self.keys)
                 .map_err(|_| Stop::Alone(Alone::new("the system has no randomness to give")))?;
             let began = (self.pace.now)();
+            self.asked = self.clock.now();
             let written = match self.store.write_within(name, &body, condition, within) {
                 Ok(answer) => {
                     self.answered(began, answer.date);
@@ -457,7 +466,7 @@ impl<'a> Part<'a> {
 
     fn answered(&mut self, began: Duration, date: Option<Timestamp>) {
         let now = (self.pace.now)();
-        self.date = date.map(|date| (date, now)).or(self.date);
+        self.date = date.map(|date| (date, now, self.asked)).or(self.date);
         self.connected(now - began);
     }
 
