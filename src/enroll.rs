@@ -67,10 +67,7 @@ impl Enroll<'_, '_> {
     pub fn run(mut self) -> Result<Enrolled> {
         self.change.share()?;
         let whose = "an MFA device belongs to a key's user: name the profile that has the key";
-        let key = self.change.key().map_err(|error| match error.hint {
-            Some(_) => error,
-            None => error.hint(whose),
-        })?;
+        let key = self.change.key().map_err(|error| error.or_hint(whose))?;
         let user = user_of(self.change.caller_identity(&key)?)?;
         let device = self.device_name(&user)?;
         let serial = format!("{}:mfa/{device}", user.account);

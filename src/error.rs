@@ -143,6 +143,13 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
+
+    /// Adds a hint if there is none.
+    #[must_use]
+    pub fn or_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint.get_or_insert_with(|| hint.into());
+        self
+    }
 }
 
 /// The operating system's text for an error, without Rust's `(os error N)`.

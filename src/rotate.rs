@@ -158,7 +158,7 @@ impl Run<'_, '_> {
     /// Finds out whose key it is and that there is room for another, and writes the rotation down. A
     /// vault that cannot be written is found here, before AWS is asked to change anything.
     fn begin(&mut self) -> Result<Rotation> {
-        let old = self.change.key()?;
+        let old = self.change.key().map_err(|error| error.or_hint("vault list"))?;
         let user = user_of(self.change.caller_identity(&old)?)?;
         self.make_room(&old, &user)?;
         let profile = self.change.profile;

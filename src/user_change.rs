@@ -81,8 +81,8 @@ impl<'a, 'v> UserChange<'a, 'v> {
     pub fn denied(&self, error: ServiceError, key: &Credentials, must: &str) -> Error {
         let policies = error.is("AccessDenied");
         let error = error.into_error_of(&key.access_key_id, self.profile);
-        match policies && error.hint.is_none() {
-            true => error.hint(must),
+        match policies {
+            true => error.or_hint(must),
             false => error,
         }
     }

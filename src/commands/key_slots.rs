@@ -145,7 +145,8 @@ pub fn ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<Secret> {
     }
     let again = prompt.hidden("Enter it again: ")?;
     if first.expose() != again.expose() {
-        return Err(Error::usage("the two passphrases differ"));
+        return Err(Error::usage("the two passphrases differ")
+            .hint("nothing was changed; run the same command again"));
     }
     Ok(first)
 }

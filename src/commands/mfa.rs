@@ -34,11 +34,9 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
         Err(error) => {
             let left =
                 session.vault()?.payload().enrolments().any(|e| e.profile == profile.as_str());
-            return Err(match error.hint {
-                None if left => {
-                    error.hint("run the same command again: it goes on where this stopped")
-                }
-                _ => error,
+            return Err(match left {
+                true => error.or_hint("run the same command again: it goes on where this stopped"),
+                false => error,
             });
         }
     };

@@ -5,7 +5,7 @@ use crate::cli::Remove;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
 use crate::report;
-use crate::vault::Vault;
+use crate::vault::{Payload, Vault};
 
 pub fn run(args: &Remove, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
@@ -14,17 +14,18 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
         return Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
             .hint("say it by -f"));
     }
+    let no_key = |payload: &Payload| payload.no_key(profile.as_str()).or_hint("vault list");
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
     if vault.payload().access_key_id(profile.as_str()).is_none() {
-        return Err(vault.payload().no_key(profile.as_str()));
+        return Err(no_key(vault.payload()));
     }
     if !args.force && !prompt.confirm(&format!("Delete credentials for profile \"{profile}\"?"))? {
         return Err(Error::other("nothing was removed"));
     }
     vault.change(|payload| match payload.remove_credential(profile.as_str()) {
         true => Ok(()),
-        false => Err(payload.no_key(profile.as_str())),
+        false => Err(no_key(payload)),
     })?;
     report::result("Deleted credentials.\n")
 }

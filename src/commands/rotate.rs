@@ -164,10 +164,7 @@ impl All<'_> {
         }
         let done = rotate.run().map(Done::Rotated);
         let begun = self.payload().is_ok_and(|payload| is_begun(profile, payload));
-        done.map_err(|error| match error.hint {
-            None if begun => error.hint(GOES_ON),
-            _ => error,
-        })
+        done.map_err(|error| if begun { error.or_hint(GOES_ON) } else { error })
     }
 
     /// The profiles whose sessions start from the key of this one.

@@ -131,7 +131,7 @@ pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
 }
 
 fn no_seed(serial: &str) -> Error {
-    Error::not_found(format!("no seed for {serial} in the vault"))
+    Error::not_found(format!("no seed for {serial} in the vault")).hint("vault totp list")
 }
 
 /// The serial that was given, or the one that the profile of this name names. A device may be called

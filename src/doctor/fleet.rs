@@ -48,7 +48,7 @@ fn store(named: &Shared, vault: &Vault, report: &mut Report) {
     report.ok("fleet.store", format!("{store}, by {by}{rule}")).with(json!({
         "store": store.to_string(), "profile": profile, "required": required,
     }));
-    if let Some(profile) = profile.filter(|profile| !payload.access_key_id(profile).is_some()) {
+    if let Some(profile) = profile.filter(|profile| payload.access_key_id(profile).is_none()) {
         report
             .problem(
                 "fleet.key",

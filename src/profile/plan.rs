@@ -440,7 +440,8 @@ fn checked_serial(serial: &str, by: &str) -> Result<String> {
     let fits = (9..=256).contains(&serial.len())
         && serial.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
     if !fits {
-        return Err(Error::usage(format!("{by}: neither an ARN nor a serial number")));
+        return Err(Error::usage(format!("{by}: neither an ARN nor a serial number"))
+            .hint("it looks like arn:aws:iam::123456789012:mfa/NAME"));
     }
     Ok(serial.to_owned())
 }

@@ -110,15 +110,19 @@ pub(super) fn of_web_identity(env: &Env, settings: &Settings) -> Result<Role> {
 }
 
 fn checked_arn((arn, by): (String, String)) -> Result<String> {
+    let not = |what: &str| {
+        Error::usage(format!("{by}: not {what}"))
+            .hint("it looks like arn:aws:iam::123456789012:role/NAME")
+    };
     if name::arn_partition(&arn).is_none()
         || !(20..=2048).contains(&arn.len())
         || !arn.bytes().all(|b| b.is_ascii_graphic())
     {
-        return Err(Error::usage(format!("{by}: not an ARN")));
+        return Err(not("an ARN"));
     }
     let mut parts = arn.splitn(6, ':').skip(2);
     if parts.next() != Some("iam") || !parts.nth(2).is_some_and(|what| what.starts_with("role/")) {
-        return Err(Error::usage(format!("{by}: not the ARN of a role")));
+        return Err(not("the ARN of a role"));
     }
     Ok(arn)
 }

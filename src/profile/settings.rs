@@ -174,6 +174,7 @@ pub(super) fn fits(key: &str, chain: &[&str]) -> Result<()> {
 pub(super) fn looped(key: &str, chain: &[&str]) -> Error {
     let chain: Vec<_> = chain.iter().map(|name| plain(name)).collect();
     Error::usage(format!("{key} loop: {}", chain.join(" -> ")))
+        .hint(format!("take the {key} out of one of these profiles"))
 }
 
 /// A variable that is set and not empty.

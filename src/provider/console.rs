@@ -61,13 +61,8 @@ impl CredentialSession<'_> {
         if let Some(warning) = sts.clock_warning() {
             self.reporter.warn(warning);
         }
-        made.map_err(|error| {
-            let error = Error::from(error);
-            match error.hint {
-                None => error.hint("name a profile with a role, or allow sts:GetFederationToken"),
-                Some(_) => error,
-            }
-        })
+        let otherwise = "name a profile with a role, or allow sts:GetFederationToken";
+        made.map_err(|error| Error::from(error).or_hint(otherwise))
     }
 }
 

@@ -46,7 +46,7 @@ impl Rotate<'_, '_> {
                 finish: true,
             });
         }
-        let key = run.change.key()?;
+        let key = run.change.key().map_err(|error| error.or_hint("vault list"))?;
         let user = user_of(run.change.caller_identity(&key)?)?;
         let profiles = run.change.payload()?.profiles_of(&key.access_key_id);
         let keys = run.change.iam.list_access_keys(&key, &user.name);

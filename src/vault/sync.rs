@@ -396,6 +396,7 @@ fn overrun() -> Error {
     Error::busy(format!(
         "other hosts change the vault in the store all the time, tried {TRIES} times"
     ))
+    .hint("run the same command again")
 }
 
 /// The store gives no answer to go by.

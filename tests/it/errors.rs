@@ -131,7 +131,8 @@ fn a_profile_that_is_not_there_is_said_with_the_places_that_were_looked_in() {
     let meant = "vault: error: no profile \"sleep\"\n\
                  vault: hint: to run sleep with the default profile: vault exec -- sleep ...\n";
     fails(&test, "exec sleep 1", 125, meant);
-    let none = "vault: error: no key for profile \"nobody\" in the vault\n";
+    let none =
+        "vault: error: no key for profile \"nobody\" in the vault\nvault: hint: vault list\n";
     fails(&test, "remove -f nobody", 3, none);
 }
 
@@ -143,7 +144,10 @@ fn a_loop_of_source_profiles_is_shown() {
          [profile c]\n{role}\nsource_profile = a\n[profile d]\n{role}\nsource_profile = a\n"
     ));
     for (profile, shown) in [("a", "a -> b -> c -> a"), ("d", "d -> a -> b -> c -> a")] {
-        let shown = format!("vault: error: source_profile loop: {shown}\n");
+        let shown = format!(
+            "vault: error: source_profile loop: {shown}\n\
+             vault: hint: take the source_profile out of one of these profiles\n"
+        );
         fails(&test, &format!("exec --json {profile}"), 2, &shown);
         fails(&test, &format!("explain {profile}"), 2, &shown);
         fails(&test, &format!("exec {profile} true"), 125, &shown);

@@ -82,6 +82,9 @@ fn a_command_that_cannot_start_is_said_as_env_says_it() {
         .run();
 }
 
+const LOOP: &str = "vault: error: source_profile loop: loop -> back -> loop\n\
+                    vault: hint: take the source_profile out of one of these profiles\n";
+
 #[test]
 fn a_wrong_command_line_is_2_and_what_fails_later_125() {
     let test = Test::new()
@@ -103,8 +106,8 @@ fn a_wrong_command_line_is_2_and_what_fails_later_125() {
             2,
             "vault: error: --json prints credentials and runs nothing, so it takes no command\n",
         ),
-        ("exec loop true", 125, "vault: error: source_profile loop: loop -> back -> loop\n"),
-        ("exec --json loop", 2, "vault: error: source_profile loop: loop -> back -> loop\n"),
+        ("exec loop true", 125, LOOP),
+        ("exec --json loop", 2, LOOP),
         (
             "exec nobody",
             125,

@@ -321,7 +321,11 @@ fn answer(test: &Test, first: &str, again: Option<&str>) -> Pty {
 fn a_new_passphrase_is_asked_for_twice() {
     let test = Test::new();
     for (first, again, error) in [
-        ("one", Some("two"), "vault: error: the two passphrases differ\n"),
+        (
+            "one",
+            Some("two"),
+            "vault: error: the two passphrases differ\nvault: hint: nothing was changed; run the same command again\n",
+        ),
         ("", None, "vault: error: the passphrase is empty\n"),
     ] {
         let mut pty = answer(&test, first, again);

@@ -149,9 +149,9 @@ include_profile = x
 ";
     let test = Test::new().vault_with("demo").config(config);
     key_of(&test, "a")
-        .expect_error(2, "vault: error: source_profile loop: a -> b -> c -> a\n")
+        .expect_error(2, "vault: error: source_profile loop: a -> b -> c -> a\nvault: hint: take the source_profile out of one of these profiles\n")
         .run();
-    key_of(&test, "x").expect_error(2, "vault: error: include_profile loop: x -> y -> x\n").run();
+    key_of(&test, "x").expect_error(2, "vault: error: include_profile loop: x -> y -> x\nvault: hint: take the include_profile out of one of these profiles\n").run();
 }
 
 #[test]

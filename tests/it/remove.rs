@@ -51,7 +51,7 @@ fn without_a_terminal_it_wants_the_flag() {
 fn what_is_not_there_cannot_be_removed() {
     let test = Test::new().vault_with("other");
     let before = std::fs::read(test.vault_file()).expect("the vault");
-    let error = "vault: error: no key for profile \"prod\" in the vault\n";
+    let error = "vault: error: no key for profile \"prod\" in the vault\nvault: hint: vault list\n";
     test.command(["rm", "-f", "prod"]).expect_error(3, error).run();
     assert_eq!(test.command(["rm", "prod"]).pty().end(SOON), (3, error.to_owned()));
     assert_eq!(std::fs::read(test.vault_file()).expect("the vault"), before);

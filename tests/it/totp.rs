@@ -60,7 +60,9 @@ fn a_seed_is_added_by_profile_and_its_codes_are_printed() {
         )
         .run();
     test.command(["totp", "rm", "-f", "ci"]).expect_stdout("Deleted the seed.\n").run();
-    let gone = format!("vault: error: no seed for {MFA_SERIAL} in the vault\n");
+    let gone = format!(
+        "vault: error: no seed for {MFA_SERIAL} in the vault\nvault: hint: vault totp list\n"
+    );
     test.command(["totp", "rm", "-f", "ci"]).expect_error(3, &gone).run();
     test.command(["totp", "code", "ci"]).expect_error(3, &gone).run();
     test.command(["totp", "list"]).expect_stdout("").run();

@@ -134,7 +134,7 @@ fn the_mfa_serial_is_the_profiles_own_unless_no_person_is_needed() {
         Case {
             says: "a serial that AWS would refuse",
             env: &[("AWS_MFA_SERIAL", "my phone, dear")],
-            gives: "error 2: AWS_MFA_SERIAL: neither an ARN nor a serial number",
+            gives: "error 2: AWS_MFA_SERIAL: neither an ARN nor a serial number\nhint: it looks like ACCT:mfa/NAME",
             ..source
         },
     ]);

@@ -9,35 +9,35 @@ fn loops_are_shown() {
         Case {
             says: "of two",
             config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n",
-            gives: "error 2: source_profile loop: a -> b -> a",
+            gives: "error 2: source_profile loop: a -> b -> a\nhint: take the source_profile out of one of these profiles",
             ..case
         },
         Case {
             says: "further on",
             config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n\
                      [profile c]\nsource_profile = b\n",
-            gives: "error 2: source_profile loop: a -> b -> c -> b",
+            gives: "error 2: source_profile loop: a -> b -> c -> b\nhint: take the source_profile out of one of these profiles",
             ..case
         },
         Case {
             says: "whatever the vault holds",
             config: "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = a\n",
             stored: &["a", "b"],
-            gives: "error 2: source_profile loop: a -> b -> a",
+            gives: "error 2: source_profile loop: a -> b -> a\nhint: take the source_profile out of one of these profiles",
             ..case
         },
         Case {
             says: "of includes",
             config: "[profile a]\ninclude_profile = b\n[profile b]\ninclude_profile = a\n",
             stored: &["a"],
-            gives: "error 2: include_profile loop: a -> b -> a",
+            gives: "error 2: include_profile loop: a -> b -> a\nhint: take the include_profile out of one of these profiles",
             ..case
         },
         Case {
             says: "of one that includes itself",
             config: "[profile a]\ninclude_profile = a\n",
             stored: &["a"],
-            gives: "error 2: include_profile loop: a -> a",
+            gives: "error 2: include_profile loop: a -> a\nhint: take the include_profile out of one of these profiles",
             ..case
         },
         Case {

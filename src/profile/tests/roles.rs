@@ -64,18 +64,18 @@ fn the_parameters_of_a_role_are_checked_before_anything_is_sent() {
         role(
             "no ARN",
             "[profile a]\nrole_arn = admin\n",
-            "error 2: role_arn of profile \"a\": not an ARN",
+            "error 2: role_arn of profile \"a\": not an ARN\nhint: it looks like ACCT:role/NAME",
         ),
         role(
             "the ARN of something else",
             "[profile a]\nrole_arn = ACCT:mfa/me\n",
-            "error 2: role_arn of profile \"a\": not the ARN of a role",
+            "error 2: role_arn of profile \"a\": not the ARN of a role\nhint: it looks like ACCT:role/NAME",
         ),
         Case {
             says: "a role on the way",
             config: "[profile c]\nrole_arn = ACCT:role/c\nsource_profile = a\n[profile a]\nrole_arn = admin\n",
             ask: "c",
-            gives: "error 2: role_arn of profile \"a\": not an ARN",
+            gives: "error 2: role_arn of profile \"a\": not an ARN\nhint: it looks like ACCT:role/NAME",
             ..A
         },
         role(

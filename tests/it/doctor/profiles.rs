@@ -56,7 +56,7 @@ fn a_profile_that_is_nowhere() {
 fn a_circular_source_profile() {
     of_config(
         "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n[profile c]\nsource_profile = b\n",
-        "problem  aws     profile a: source_profile loop: a -> b -> c -> b\n",
+        "problem  aws     profile a: source_profile loop: a -> b -> c -> b; take the source_profile out of one of these profiles\n",
     );
 }
 
@@ -102,11 +102,11 @@ fn durations_that_cannot_be() {
 fn a_role_arn_that_is_none() {
     of_config(
         "[profile demo]\n[profile a]\nsource_profile = demo\nrole_arn = deploy\n",
-        "problem  aws     role_arn of profile \"a\": not an ARN\n",
+        "problem  aws     role_arn of profile \"a\": not an ARN; it looks like arn:aws:iam::123456789012:role/NAME\n",
     );
     of_config(
         &role("").replace(":role/", ":user/"),
-        "problem  aws     role_arn of profile \"a\": not the ARN of a role\n",
+        "problem  aws     role_arn of profile \"a\": not the ARN of a role; it looks like arn:aws:iam::123456789012:role/NAME\n",
     );
 }
 
@@ -195,7 +195,7 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
 fn a_second_mistake_is_told_with_the_first() {
     of_config(
         &role("duration_seconds = 1h\nmfa_serail = x").replace("arn:", "urn:"),
-        "problem  aws     role_arn of profile \"a\": not an ARN\n\
+        "problem  aws     role_arn of profile \"a\": not an ARN; it looks like arn:aws:iam::123456789012:role/NAME\n\
          problem  aws     duration_seconds of profile \"a\": not a number of seconds\n\
          problem  aws     profile a: nothing reads its mfa_serail; did you mean mfa_serial?\n",
     );
