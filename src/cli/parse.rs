@@ -346,8 +346,11 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
     };
     // aws-vault's, as it stands in a shell's start files.
     let script = shown.is_some_and(|flag| flag.starts_with("--completion-script"));
-    let see = if script { "see vault completions --help" } else { "see --help" };
-    Error::usage(what).hint(hint.unwrap_or_else(|| see.to_owned()))
+    let see = || match script {
+        true => "see vault completions --help".to_owned(),
+        false => see_help_of(level),
+    };
+    Error::usage(what).hint(hint.unwrap_or_else(see))
 }
 
 /// A value that a flag, or the word of this name, does not take. An empty one counts as none given.

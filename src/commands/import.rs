@@ -53,7 +53,7 @@ pub fn run(args: &Import, context: &Context) -> Result<()> {
 /// What clap does not know: which flag belongs to which source.
 fn flags_go_together(args: &Import, context: &Context) -> Result<()> {
     let only = |flag: &str, with: &str| {
-        Err(Error::usage(format!("{flag} goes with {with} only")).hint("see --help"))
+        Err(Error::usage(format!("{flag} goes with {with} only")).hint("see vault import --help"))
     };
     let from = args.from;
     if args.remove_source && from != Source::Credentials {

@@ -333,7 +333,7 @@ fn the_aws_config_is_left_alone_where_that_is_wanted_or_it_cannot_be_changed() {
     add.expect_stdout(ADDED).expect_stderr("").run();
     assert!(!test.home().join(".aws").exists());
     let error = "vault: error: --no-add-config and --mfa-serial <ARN> do not go together\n\
-                 vault: hint: see --help\n";
+                 vault: hint: see vault add --help\n";
     let add = test.command(["add", "prod", "--no-add-config", "--mfa-serial", "x"]);
     add.expect_error(2, error).run();
 

@@ -193,12 +193,15 @@ fn other_shells_have_a_script_of_clap_s() {
         .expect_error(
             2,
             "vault: error: <SHELL> takes one of: bash, elvish, fish, powershell, zsh, not \"tcsh\"\n\
-             vault: hint: see --help\n",
+             vault: hint: see vault completions --help\n",
         )
         .run();
     Test::new()
         .command(["completions"])
-        .expect_error(2, "vault: error: <SHELL> is missing\nvault: hint: see --help\n")
+        .expect_error(
+            2,
+            "vault: error: <SHELL> is missing\nvault: hint: see vault completions --help\n",
+        )
         .run();
 }
 

@@ -10,7 +10,6 @@ const DEMO_PASSPHRASE_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-pass
 const NO_VAULT: &str = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
     vault: hint: make one: vault init --generate-identity \
                 [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
-const SEE_HELP: &str = "vault: hint: see --help\n";
 
 /// The demo vault, changed, as the default vault of a home, with its key.
 fn demo(vault: impl AsRef<[u8]>) -> Test {
@@ -233,7 +232,9 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
         ),
         ("add demo --env --stdin", "--env and --stdin do not go together"),
     ] {
-        fails(&test, line, 2, &format!("vault: error: {what}\n{SEE_HELP}"));
+        let command = line.split(' ').next().unwrap();
+        let error = format!("vault: error: {what}\nvault: hint: see vault {command} --help\n");
+        fails(&test, line, 2, &error);
     }
     for (line, see) in
         [("--quiet", "vault"), ("recipient", "vault recipient"), ("-i k mfa", "vault mfa")]
@@ -285,7 +286,9 @@ fn a_mistyped_word_is_named_with_the_one_that_is_meant() {
         ("list --vautl f", "unknown flag \"--vautl\"", "did you mean \"--vault\"?"),
         ("exec --jsno demo true", "unknown flag \"--jsno\"", "did you mean \"--json\"?"),
         ("exec demo --jsno true", "unknown flag \"--jsno\"", "did you mean \"--json\"?"),
-        ("--lazzy list", "unknown flag \"--lazzy\"", "see --help"),
+        ("--lazzy list", "unknown flag \"--lazzy\"", "see vault --help"),
+        ("ls -x", "unknown flag \"-x\"", "see vault list --help"),
+        ("-i k totp add", "<DEVICE> is missing", "see vault totp add --help"),
         (
             "export --format jsno demo",
             "--format <FORMAT> takes one of: env, export-env, json, ini, dotenv, fish, powershell, \
@@ -340,8 +343,8 @@ fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
     }
     // An access key is not told from a word, but it is not repeated either.
     let words = ["add", "demo", ACCESS_KEY_ID, SECRET_ACCESS_KEY];
-    let error = format!("vault: error: there is a word too many\n{SEE_HELP}");
-    test.command(words).expect_error(2, &error).run();
+    let error = "vault: error: there is a word too many\nvault: hint: see vault add --help\n";
+    test.command(words).expect_error(2, error).run();
     // A plugin's file is no secret.
     let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n";
     fails(&test, "list -i age-plugin-yubikey.txt", 4, missing);

@@ -94,12 +94,12 @@ fn a_wrong_command_line_is_2_and_what_fails_later_125() {
         (
             "exec --frob demo true",
             2,
-            "vault: error: unknown flag \"--frob\"\nvault: hint: see --help\n",
+            "vault: error: unknown flag \"--frob\"\nvault: hint: see vault exec --help\n",
         ),
         (
             "exec demo --frob true",
             2,
-            "vault: error: unknown flag \"--frob\"\nvault: hint: see --help\n",
+            "vault: error: unknown flag \"--frob\"\nvault: hint: see vault exec --help\n",
         ),
         (
             "exec --json -n demo true",

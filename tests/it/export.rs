@@ -133,7 +133,7 @@ fn a_failure_prints_nothing_to_stdout() {
             2,
             "vault: error: --format <FORMAT> takes one of: env, export-env, json, ini, dotenv, fish, \
              powershell, docker, github, not \"xml\"\n\
-             vault: hint: see --help\n",
+             vault: hint: see vault export --help\n",
         )
         .run();
 }

@@ -130,7 +130,7 @@ fn all_are_saved_in_one_write() {
 fn what_cannot_be_right_changes_nothing_and_is_one_error() {
     let test = vault(&["prod"]);
     let before = std::fs::read(test.vault_file()).expect("the vault");
-    let see = "vault: hint: see --help\n";
+    let see = "vault: hint: see vault import --help\n";
     let json = "vault: hint: give the JSON that aws iam create-access-key prints\n";
     let any = "vault: hint: give the JSON that aws iam create-access-key prints, or the CSV \
                file of the console\n";

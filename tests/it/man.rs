@@ -82,7 +82,7 @@ fn what_has_no_page_is_an_error() {
         .expect_error(
             2,
             "vault: error: [COMMAND]... and --dir <DIR> do not go together\n\
-             vault: hint: see --help\n",
+             vault: hint: see vault man --help\n",
         )
         .run();
 }

@@ -201,7 +201,10 @@ fn only_the_key_of_a_user_in_the_vault_can_be_rotated() {
     test.command(["rotate", "nobody"]).expect_status(3).expect_stdout("").run();
     assert!(standin.calls().is_empty());
     test.command(["rotate"])
-        .expect_error(2, "vault: error: <PROFILE> is missing\nvault: hint: see --help\n")
+        .expect_error(
+            2,
+            "vault: error: <PROFILE> is missing\nvault: hint: see vault rotate --help\n",
+        )
         .run();
     // A key that AWS does not know (any longer).
     let stale = test.stored("ci", "AKIAI44QH8DHBEXAMPLE", SECRET_ACCESS_KEY);

@@ -133,7 +133,7 @@ fn a_failure_before_the_start_is_125_and_starts_nothing() {
     error(
         &["exec", "--server", "--json", "demo"],
         2,
-        "vault: error: --server and --json do not go together\nvault: hint: see --help\n",
+        "vault: error: --server and --json do not go together\nvault: hint: see vault exec --help\n",
     );
     assert_eq!(standin.calls().len(), before);
     assert!(!test.home().join("started").exists());

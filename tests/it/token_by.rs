@@ -172,15 +172,15 @@ fn the_flag_wants_a_server() {
     for (words, stderr) in [
         (
             &["exec", "--token-by", "file", "demo"][..],
-            "vault: error: --server is missing\nvault: hint: see --help\n",
+            "vault: error: --server is missing\nvault: hint: see vault exec --help\n",
         ),
         (
             &["exec", "--json", "--token-by", "file", "demo"],
-            "vault: error: --json and --token-by <HOW> do not go together\nvault: hint: see --help\n",
+            "vault: error: --json and --token-by <HOW> do not go together\nvault: hint: see vault exec --help\n",
         ),
         (
             &["exec", "--server", "--token-by", "mail", "demo"],
-            "vault: error: --token-by <HOW> takes one of: variable, file, both, not \"mail\"\nvault: hint: see --help\n",
+            "vault: error: --token-by <HOW> takes one of: variable, file, both, not \"mail\"\nvault: hint: see vault exec --help\n",
         ),
     ] {
         test.command(words).expect_error(2, stderr).run();

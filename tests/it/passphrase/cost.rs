@@ -201,7 +201,7 @@ fn a_value_that_is_none_is_an_error() {
             plain => format!(", not \"{plain}\""),
         };
         let what = "--max-passphrase-memory <MIB> has a value that it cannot take";
-        format!("vault: error: {what}{shown}\nvault: hint: see --help\n")
+        format!("vault: error: {what}{shown}\nvault: hint: see vault list --help\n")
     };
     for value in ["", "x", "1GiB", "-1", "63", "1025", "4294967296", "256.0", " 256"] {
         let list = test.command(LIST).env("AWS_VAULT_MAX_PASSPHRASE_MEMORY", value);

@@ -155,7 +155,7 @@ fn other_keys_are_deleted_for_one_profile_at_a_time() {
         ("--all", "--all and --delete-other do not go together"),
         ("--resume", "<PROFILE> is missing"),
     ] {
-        let error = format!("vault: error: {error}\nvault: hint: see --help\n");
+        let error = format!("vault: error: {error}\nvault: hint: see vault rotate --help\n");
         test.command(["rotate", all, "--delete-other"]).expect_error(2, &error).run();
     }
     assert_eq!(standin.keys().len(), 2);

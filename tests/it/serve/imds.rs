@@ -187,7 +187,8 @@ fn where_others_reach_it_and_beside_a_real_one_it_does_not_listen() {
     let usage = "vault: error: --imds: not an IPv4 address with a port\n\
                  vault: hint: it looks like 127.0.0.1:9912 or 169.254.169.254:80\n";
     serve(&test, &["--imds", "[::1]:9912"]).expect_error(2, usage).run();
-    let alone = "vault: error: --imds <ADDRESS:PORT> is missing\nvault: hint: see --help\n";
+    let alone =
+        "vault: error: --imds <ADDRESS:PORT> is missing\nvault: hint: see vault serve --help\n";
     serve(&test, &["--imds-v1"]).expect_error(2, alone).run();
     // Another program on the port, and a real service elsewhere.
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
