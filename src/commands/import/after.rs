@@ -1,5 +1,6 @@
 //! After the vault was written: the plaintext goes, if that was asked for, and what is left to do is said.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use super::super::config;
@@ -7,10 +8,12 @@ use super::super::context::Context;
 use super::source;
 use super::write_config::Written;
 use crate::cli::import::{Import, Source};
+use crate::cli::program::Program;
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::import::plaintext;
 use crate::import::plan::{self, Act, Step, is_same};
+use crate::process;
 use crate::profile::edit;
 use crate::vault::Vault;
 
@@ -75,9 +78,7 @@ pub fn tell(
     }
     match args.from {
         Source::AwsVault | Source::Pass => {
-            reporter.note(
-                "For aws-vault's command lines: ln -s vault aws-vault, in the directory of vault",
-            );
+            reporter.note(format!("For aws-vault's command lines: {}", link()));
             reporter.note(format!(
                 "aws-vault's own copies are as they were. When all works, {ROTATE} and remove them"
             ));
@@ -98,6 +99,16 @@ pub fn tell(
         }
     }
     Ok(())
+}
+
+/// Where `aws-vault` is, or how it comes to be. A package has the link, and its file keeps the package's
+/// name by whichever name it was started.
+fn link() -> &'static str {
+    let path = process::own_path().map(OsString::from);
+    match Program::of(path.as_slice()) {
+        Program::Packaged => "aws-vault is in /usr/lib/aws-age-vault/bin",
+        Program::Vault | Program::AwsVault => "ln -s vault aws-vault, in the directory of vault",
+    }
 }
 
 /// Profiles that mean something else with their key in the vault: the AWS CLI ends a chain at keys in the

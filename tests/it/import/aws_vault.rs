@@ -75,6 +75,22 @@ fn what_another_library_encrypted_is_imported_and_another_passphrase_reported() 
 }
 
 #[test]
+fn a_package_has_the_link_whatever_its_program_is_called() {
+    let test = with_keys(vault(&PROFILES)).env("AWS_VAULT_FILE_PASSPHRASE", THEIRS);
+    let test = test.binary("aws-age-vault");
+    let (packaged, link) = (test.home().join("aws-age-vault"), test.home().join("vault"));
+    std::os::unix::fs::symlink(&packaged, &link).expect("a link");
+    let there = "aws-vault is in /usr/lib/aws-age-vault/bin";
+    let said = LINK.replace("ln -s vault aws-vault, in the directory of vault", there);
+    for (program, profile, id) in [(packaged, "prod", ACCESS_KEY_ID), (link, "team/ci", SECOND_ID)]
+    {
+        let import = test.command(["import", "--from", "aws-vault", profile]).program(program);
+        let import = import.expect_stdout(format!("{profile}  {id}  new\n"));
+        import.expect_stderr(format!("{LEFT_OUT}{said}")).run();
+    }
+}
+
+#[test]
 fn a_dry_run_changes_nothing_and_ends_as_the_run_would() {
     let test = with_keys(vault(&PROFILES)).env("AWS_VAULT_FILE_PASSPHRASE", THEIRS);
     let said = format!("{LEFT_OUT}Nothing was changed\n{ONE_FAILED}");
