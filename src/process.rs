@@ -229,40 +229,37 @@ fn by_words(command: &str) -> Option<Command> {
 ///
 /// Not by the shlex crate: to it a `#` begins a comment, and to the AWS CLI it does not.
 pub fn words(line: &str) -> Option<Vec<String>> {
+    words_escaping(line, "\"\\$`")
+}
+
+/// The same, where a backslash between double quotes escapes only `escapes`.
+pub fn words_escaping(line: &str, escapes: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
+    let mut quote = None;
     let mut chars = line.chars();
     while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' | '\n' | '\r' => words.extend(word.take()),
-            '\'' => {
-                let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '\'' => break,
-                        c => word.push(c),
-                    }
-                }
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
             }
-            '"' => {
+            (None, '\\') => word.get_or_insert_default().push(chars.next()?),
+            (Some('"'), '\\') => {
+                let next = chars.next()?;
                 let word = word.get_or_insert_default();
-                loop {
-                    match chars.next()? {
-                        '"' => break,
-                        '\\' => match chars.next()? {
-                            c @ ('"' | '\\' | '$' | '`') => word.push(c),
-                            c => word.extend(['\\', c]),
-                        },
-                        c => word.push(c),
-                    }
+                if !escapes.contains(next) {
+                    word.push('\\');
                 }
+                word.push(next);
             }
-            '\\' => word.get_or_insert_default().push(chars.next()?),
-            c => word.get_or_insert_default().push(c),
+            (None, ' ' | '\t' | '\r' | '\n') => words.extend(word.take()),
+            (_, c) => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);
-    Some(words)
+    quote.is_none().then_some(words)
 }
 
 #[cfg(test)]
@@ -352,6 +349,25 @@ mod tests {
             assert_eq!(got.as_deref().map(|w| w.to_vec()), expected.map(strings), "{line}");
         }
         assert!(by_words(" ").is_none());
+    }
+
+    #[test]
+    fn what_a_backslash_between_quotes_escapes_is_the_callers() {
+        for (line, expected) in [
+            ("", Some(vec![])),
+            ("profile a", Some(vec!["profile", "a"])),
+            ("profile\t'My Mac'  ", Some(vec!["profile", "My Mac"])),
+            ("profile\"a b\"c", Some(vec!["profilea bc"])),
+            (r#"a "b \" \\ \n" c\ d"#, Some(vec!["a", r#"b " \ \n"#, "c d"])),
+            (r#""\$ \`""#, Some(vec![r"\$ \`"])),
+            ("a '' # b", Some(vec!["a", "", "#", "b"])),
+            ("a 'b", None),
+            ("a \\", None),
+        ] {
+            let words = words_escaping(line, "\"\\");
+            let words = words.as_ref().map(|words| words.iter().map(String::as_str).collect());
+            assert_eq!(words, expected, "{line}");
+        }
     }
 
     fn strings(words: &[&str]) -> Vec<String> {

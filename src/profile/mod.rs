@@ -5,7 +5,6 @@
 //! | file | what |
 //! | --- | --- |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
-//! | `words` | the words of a line, as a shell takes them |
 //! | `sections` | one file's sections by name, and remarks on them |
 //! | `read` | the two files: where they lie, and what they say together |
 //! | `missing` | the error for a profile that is nowhere |
@@ -51,7 +50,6 @@ mod sts;
 #[cfg(test)]
 mod tests;
 mod variant;
-mod words;
 
 pub use ambient::{ambient, store_target};
 pub use base::{Base, Token};

@@ -13,7 +13,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 use super::ini::{self, Document, Fault};
-use super::words::words;
+use crate::process::words_escaping;
+
+/// What a backslash escapes between double quotes of a header: botocore reads headers by Python's
+/// `shlex.split`, which escapes less than a shell.
+const ESCAPES: &str = "\"\\";
 
 /// Which of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +115,7 @@ impl Name {
         let Some(prefix) = prefixes.iter().find(|prefix| header.starts_with(**prefix)) else {
             return Self::Other(slip(header));
         };
-        let why = match words(header) {
+        let why = match words_escaping(header, ESCAPES) {
             None => format!("is ignored, its quote has no end: [{prefix} \"NAME\"]"),
             Some(words) => match <[String; 2]>::try_from(words) {
                 Ok([_, name]) if !name.is_empty() => return named(prefix, name),
