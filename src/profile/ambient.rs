@@ -58,18 +58,8 @@ pub fn ambient(env: &Env) -> Result<Plan> {
         return Err(Error::not_found("this host has no credentials of its own for the store")
             .hint("a web identity, a container's or an instance's role, or AWS_ACCESS_KEY_ID"));
     };
-    Ok(Plan {
-        profile: "default".to_owned(),
-        region: variable(env, "AWS_REGION")?.map(str::to_owned),
-        base,
-        inside: None,
-        within: Vec::new(),
-        sts: None,
-        variant: EndpointVariant::of(env, &settings)?,
-        steps: Vec::new(),
-        mfa_left_out: None,
-        notes: Vec::new(),
-    })
+    let region = variable(env, "AWS_REGION")?.map(str::to_owned);
+    Ok(Plan::of_base(base, "default", region, EndpointVariant::of(env, &settings)?))
 }
 
 #[cfg(test)]

@@ -122,18 +122,9 @@ pub fn console_of_environment(
     path: Option<&str>,
 ) -> Result<Console> {
     let settings = Settings::of(profiles, &ask.profile)?;
-    let plan = Plan {
-        profile: ask.profile.clone(),
-        region: sts::region(ask.region.as_deref(), env, &settings)?,
-        base: Base::Environment,
-        inside: None,
-        within: Vec::new(),
-        sts: None,
-        variant: EndpointVariant::of(env, &settings)?,
-        steps: Vec::new(),
-        mfa_left_out: None,
-        notes: Vec::new(),
-    };
+    let region = sts::region(ask.region.as_deref(), env, &settings)?;
+    let variant = EndpointVariant::of(env, &settings)?;
+    let plan = Plan::of_base(Base::Environment, &ask.profile, region, variant);
     whole(plan, None, false, ask, path, env, &settings)
 }
 

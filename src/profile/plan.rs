@@ -300,6 +300,27 @@ fn inside(
 }
 
 impl Plan {
+    /// The plan that hands out a base as it is.
+    pub(super) fn of_base(
+        base: Base,
+        profile: &str,
+        region: Option<String>,
+        variant: EndpointVariant,
+    ) -> Self {
+        Self {
+            profile: profile.to_owned(),
+            region,
+            base,
+            inside: None,
+            within: Vec::new(),
+            sts: None,
+            variant,
+            steps: Vec::new(),
+            mfa_left_out: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// The same plan from credentials that turn out to be temporary, which only running a
     /// `credential_process` tells. AWS gives those no session, takes no code with them, and no role
     /// for more than an hour.
