@@ -119,9 +119,7 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
                     true => report.problem("unlock.source", text),
                     false => report.note("unlock.source", text),
                 };
-                if let Some(hint) = &error.hint {
-                    finding.advise(hint);
-                }
+                finding.advice.clone_from(&error.hint);
                 ("unusable", finding)
             }
         };

@@ -190,7 +190,5 @@ fn problem(name: &str, error: &Error, said: &mut BTreeSet<String>, report: &mut 
     let named = error.what.contains(&format!("\"{name}\""));
     let who = if named { String::new() } else { format!("profile {name}: ") };
     let finding = report.problem("aws.profile", format!("{who}{}", error.what));
-    if let Some(hint) = &error.hint {
-        finding.advise(hint);
-    }
+    finding.advice.clone_from(&error.hint);
 }
