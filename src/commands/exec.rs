@@ -39,10 +39,10 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
         return print(&args, &profile, context);
     }
     // From here on the exit codes are the command's, so ours keep out of their way.
-    let failure = match args.server {
+    let failure = refuse_nesting(&words, context).and_then(|()| match args.server {
         true => stand_by(&args, &profile, &words, context),
         false => become_it(&args, &profile, &words, context),
-    };
+    });
     let (error, code) = match failure {
         Ok(failure) => failure,
         // A flag that cannot be right is the command line's fault, found late: still 2.
@@ -68,7 +68,6 @@ fn become_it(
     words: &[OsString],
     context: &Context,
 ) -> Result<(Error, u8)> {
-    refuse_nesting(words, context)?;
     let (session, plan) = context.planned(profile, &args.options, context.prompt(None))?;
     let drop_sops = session.opened_by_sops();
     let credentials = session.into_credentials(&plan)?;
@@ -91,7 +90,6 @@ fn stand_by(
     words: &[OsString],
     context: &Context,
 ) -> Result<(Error, u8)> {
-    refuse_nesting(words, context)?;
     let names = std::slice::from_ref(profile);
     let token_directory = token_directory(args, context)?;
     let (serving, first) = Serving::start("--server", names, &args.options, context)?;
