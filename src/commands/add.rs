@@ -175,9 +175,7 @@ fn read_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credential
 /// What AWS refuses or cannot be reached for (9); out of time (8).
 fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
     let (target, _) = profile::places(&context.profiles()?, context.env, profile)?;
-    if let Some(warning) = target.overridden() {
-        context.reporter.warn(warning);
-    }
+    context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
     let owner = sts.caller_identity(key).map_err(|error| {

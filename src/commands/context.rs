@@ -12,7 +12,7 @@ use crate::error::{Error, Result, os_text};
 use crate::name::ProfileName;
 use crate::os;
 use crate::place::Places;
-use crate::profile::{self, Profiles};
+use crate::profile::{self, Profiles, Target};
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::unlock::Named;
@@ -67,6 +67,13 @@ impl<'a> Context<'a> {
     /// How questions are asked; `deadline` where a machine waits for what comes of the answers.
     pub fn prompt(&self, deadline: Option<Instant>) -> Prompt {
         Prompt::new(self.global.no_input, deadline)
+    }
+
+    /// Warns where a named endpoint outranks the variant that is asked for: once, of the first.
+    pub fn warn_of_overridden(&self, targets: &[&Target]) {
+        if let Some(warning) = targets.iter().find_map(|target| target.overridden()) {
+            self.reporter.warn(warning);
+        }
     }
 
     /// True if a flag takes from stdin what opens the vault.

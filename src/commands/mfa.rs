@@ -22,9 +22,7 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     profile::edit::add_profile("", profile.as_str(), &[])?;
     let (profiles, prompt) = (context.profiles()?, context.prompt(None));
     let (sts, iam) = profile::places(&profiles, context.env, profile.as_str())?;
-    if let Some(warning) = sts.overridden().or_else(|| iam.overridden()) {
-        context.reporter.warn(warning);
-    }
+    context.warn_of_overridden(&[&sts, &iam]);
     let mut session = context.session(profiles, Need::Vault, Options::default(), prompt)?;
     let (name, places) = (profile.as_str(), (&sts, &iam));
     let change = UserChange::new(&mut session, name, places, context.env, DEADLINE)?;

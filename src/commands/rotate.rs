@@ -147,9 +147,7 @@ impl All<'_> {
             return Ok(Done::Nothing);
         }
         let (sts, iam) = profile::places(self.session.profiles(), env, profile)?;
-        if let Some(warning) = sts.overridden().or_else(|| iam.overridden()) {
-            self.context.reporter.warn(warning);
-        }
+        self.context.warn_of_overridden(&[&sts, &iam]);
         let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);
         let (token, places) = (&mut self.token, (&sts, &iam));

@@ -38,9 +38,7 @@ fn place<'a>(
     let profile = context.profile_name(word)?;
     let profiles = context.profiles()?;
     let (owner, sign_on) = profile::sign_on(&profiles, context.env, profile.as_str())?;
-    if let Some(warning) = sign_on.oidc.overridden().or_else(|| sign_on.portal.overridden()) {
-        context.reporter.warn(warning);
-    }
+    context.warn_of_overridden(&[&sign_on.oidc, &sign_on.portal]);
     let options = Options::default();
     let session = context.session(profiles, Need::Vault, options, context.prompt(None))?;
     Ok((session.keep_only([]), owner, sign_on))

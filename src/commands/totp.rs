@@ -197,9 +197,7 @@ fn verify(
         })?;
     let key = payload.credential(profile).ok_or_else(|| payload.no_key(profile))?;
     let (target, _) = profile::places(profiles, context.env, profile)?;
-    if let Some(warning) = target.overridden() {
-        context.reporter.warn(warning);
-    }
+    context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
     // Also tells the offset of AWS's clock, without a code.
