@@ -102,6 +102,23 @@ fn who_has_to_ask_aws_asks_the_store_too_and_a_cached_session_nobody() {
     other.command(["exec", "--json", "--refresh", "ci"]).expect_stderr("").run();
 }
 
+#[test]
+fn a_session_that_another_host_made_with_a_later_vault_is_followed() {
+    let scene = removed::scene(false);
+    let (first, other) = (&scene.first, removed::another(&scene));
+    first.clone().stored("prod", ID, SECRET_ACCESS_KEY);
+    first.command(["exec", "--json", "ci"]).expect_stderr("").run();
+    let (calls, mine) = (scene.standin.calls().len(), scene.bucket.log().len());
+    other.command(["exec", "--json", "ci"]).expect_stderr("").run();
+    assert_eq!(scene.standin.calls().len(), calls, "AWS was not asked: {}", scene.standin.log());
+    assert_eq!(vault(&other), vault(first));
+    let log = scene.bucket.log().split_off(mine);
+    assert!(
+        log[0].starts_with("GET vault/s/") && log[1..] == [format!("GET {COPY}: 200")],
+        "{log:?}"
+    );
+}
+
 fn names_before() -> Vec<String> {
     ["ci", "store"].map(str::to_owned).to_vec()
 }

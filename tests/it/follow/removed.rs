@@ -11,7 +11,7 @@ const ANOTHER: &str = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql
 
 /// The user has a device, and the vault its seed; two can open it. `required`: no code is sent
 /// without the store.
-fn scene(required: bool) -> Scene {
+pub(super) fn scene(required: bool) -> Scene {
     let robot = User::new("robot").key(ID, SECRET_ACCESS_KEY).mfa(MFA_SERIAL, MFA_SEED);
     let standin = StandIn::start(World::empty().user(robot));
     let bucket = Bucket::start(Conditions::Kept);
@@ -26,7 +26,7 @@ fn scene(required: bool) -> Scene {
     Scene { standin, bucket, first }
 }
 
-fn another(scene: &Scene) -> Test {
+pub(super) fn another(scene: &Scene) -> Test {
     scene.another().config(&format!("[profile ci]\nmfa_serial = {MFA_SERIAL}\n"))
 }
 
