@@ -44,7 +44,7 @@ pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
     let there = session.store_of(&fleet, limits())?;
     // What else is wrong is said by the check that follows.
     let vault = session.vault()?;
-    if vault.payload().fleet().is_none_or(|now| now.store != fleet.store)
+    if vault.payload().fleet().is_none_or(|now| !now.shares_with(&fleet))
         && let Err(error) = vault.check_free(&there, &fleet.store)
         && error.class == Class::Refused
     {

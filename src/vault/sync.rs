@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::access::{NamedBy, SharedStore};
 use super::opening::{Content, try_key};
-use super::payload::Payload;
+use super::payload::{Fleet, Payload};
 use super::pin::Pin;
 use super::store::{Vault, is_saved, lock, save_bytes};
 use crate::error::{Class, Error, Result};
@@ -190,7 +190,7 @@ impl Vault<'_> {
                     return Err(why);
                 }
                 Put::Away(why) => {
-                    self.warn_of(&why);
+                    self.warn_of(&why, payload.fleet());
                     return done;
                 }
                 Put::Lost => {
@@ -218,24 +218,30 @@ impl Vault<'_> {
         if self.access.remote.is_some() {
             return Err(why);
         }
+        let before = self.payload.fleet();
         let done = self.change_here(lock, change);
         if is_saved(&done) {
-            self.warn_of(&why);
+            self.warn_of(&why, before);
         }
         done
     }
 
-    /// Once: what is said of the first change goes for the next as well.
-    fn warn_of(&mut self, why: &Error) {
+    /// Once: what is said of the first change goes for the next as well. `before`: the fleet whose store is
+    /// away; the change may have left it.
+    fn warn_of(&mut self, why: &Error, before: Option<Fleet>) {
         if std::mem::replace(&mut self.said_away, true) {
             return;
         }
-        let then = match self.payload.fleet() {
-            Some(_) => "and goes to the store with the next change or by vault fleet pull",
-            None => "and the other hosts share the store until they have this file",
+        let now = self.payload.fleet();
+        let same = before.zip(now.as_ref()).is_some_and(|(before, now)| before.shares_with(now));
+        let then = if same {
+            "the vault is saved on this host only, and goes to the store with the next change or by vault fleet pull"
+        } else if now.is_none() {
+            "the vault is saved on this host only, and the other hosts share the store until they have this file"
+        } else {
+            "the other hosts share that store until they have this file"
         };
-        let what = &why.what;
-        self.access.reporter.warn(format!("{what}; the vault is saved on this host only, {then}"));
+        self.access.reporter.warn(format!("{}; {then}", why.what));
     }
 
     /// True if the store still has what this host last synced, and that is what was read here. It is asked

@@ -195,6 +195,32 @@ fn who_leaves_without_the_store_is_told_that_the_others_do_not() {
 }
 
 #[test]
+fn who_joins_another_store_without_the_old_one_is_told_that_the_others_do_not() {
+    let (old, test) = joined();
+    old.answer(403, "AccessDenied", "");
+    let new = Bucket::start(Conditions::Kept);
+    let warning = "vault: warning: the store s3://fleet/vault: s3://fleet/vault refused GetObject: \
+                   AccessDenied: AccessDenied; the other hosts share that store until they have this \
+                   file\n";
+    join(&test, &new)
+        .expect_stdout(at(&format!("Joined {PLACE}\n"), &new))
+        .expect_stderr(warning)
+        .run();
+    assert_eq!(new.read("vault/vault.age"), test.read(".local/share/vault/vault.age"));
+    // By the same name, it may also have another vault already.
+    let other = Bucket::start(Conditions::Kept);
+    other.put_back("vault/vault.age", b"another");
+    let refused = "vault: error: s3://fleet/vault has a vault already, which is not \
+                   [HOME]/.local/share/vault/vault.age; nothing was changed\n\
+                   vault: hint: if another host of this vault has joined, copy its file to \
+                   [HOME]/.local/share/vault/vault.age: then this host shares the store, too; else name \
+                   another prefix\n";
+    let before = test.read(".local/share/vault/vault.age");
+    join(&test, &other).expect_error(6, refused).run();
+    assert_eq!(test.read(".local/share/vault/vault.age"), before);
+}
+
+#[test]
 fn one_host_stays_out_or_goes_elsewhere_by_a_variable() {
     let (_, test) = joined();
     let status = |value: &str| test.command(["fleet", "status"]).env("AWS_VAULT_SHARED", value);

@@ -25,6 +25,15 @@ pub struct Fleet {
     pub required: bool,
 }
 
+impl Fleet {
+    /// True if both are at one store, whoever reaches it.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        let place =
+            |fleet: &Self| (fleet.store.clone(), fleet.region.clone(), fleet.endpoint.clone());
+        place(self) == place(other)
+    }
+}
+
 impl Payload {
     /// The fleet that this vault's hosts have joined.
     pub fn fleet(&self) -> Option<Fleet> {
