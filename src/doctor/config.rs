@@ -2,6 +2,8 @@
 //! environment offers to profiles beside them.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -84,12 +86,23 @@ pub fn container(host: &Host, report: &mut Report) {
     }
 }
 
+/// Who else can read or write it, and what it begins with.
 fn modes(path: &Path, report: &mut Report) {
     let Ok(about) = path.metadata() else { return };
     if !about.is_file() {
         return;
     }
     let (mode, shown) = (about.mode() & 0o7777, path.display());
+    let mut start = [0; 3];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if read.is_ok() && start == *b"\xef\xbb\xbf" {
+        report
+            .problem(
+                "aws.cli",
+                format!("{shown} begins with a byte order mark: the AWS CLI refuses it"),
+            )
+            .advise("save it as UTF-8 without one");
+    }
     if mode & 0o022 != 0 {
         report
             .problem("aws.mode", format!("others can write {shown}, and what it names is run"))

@@ -68,14 +68,22 @@ impl Judge<'_> {
             return names.into_iter().collect();
         }
         let name = report.unless("aws.profile", self.host.profile.clone());
+        // Nobody asked for `default`: without credentials it only lends, or is not there.
         let is_there = |name: &String| {
             let ask = Ask { profile: name.clone(), ..Ask::default() };
             self.host.judged == Judged::Named
-                || self.profiles.has(name)
                 || self.is_stored(name)
-                || profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask).is_ok()
+                || profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask)
+                    .map_or_else(|error| !is_absence(&error), |_| true)
         };
         name.into_iter().filter(is_there).collect()
+    }
+
+    /// True for `default`, and for what another profile includes.
+    fn lends(&self, name: &str) -> bool {
+        let is_included =
+            |other: &String| self.profiles.get(other, "include_profile") == Some(name);
+        name == "default" || self.profiles.names().iter().any(is_included)
     }
 
     /// What its plan says, or why there is none. `said` is not said twice.
@@ -89,6 +97,13 @@ impl Judge<'_> {
                 let text =
                     format!("profile {name}: no credentials, unless the vault has a key for it");
                 report.note("aws.profile", text);
+                return;
+            }
+            Err(error)
+                if self.host.judged == Judged::All && is_absence(&error) && self.lends(name) =>
+            {
+                let text = format!("profile {name}: no credentials of its own, for others to use");
+                report.ok("aws.profile", text);
                 return;
             }
             Err(error) => return problem(name, &error, said, report),

@@ -53,6 +53,35 @@ fn a_profile_that_is_nowhere() {
 }
 
 #[test]
+fn a_default_that_only_lends_is_no_fault() {
+    let (_standin, test) = usual();
+    let test = test.config(
+        "[default]\nregion = us-east-1\n[profile home]\nregion = eu-west-1\n\
+         [profile demo]\ninclude_profile = home\n",
+    );
+    reports(&test, &[], "");
+    reports(&test, &["--all"], "");
+    // Who asks for it wants credentials.
+    let none = "problem  aws     no credentials for profile \"default\"; vault add default\n";
+    reports(&test, &["default"], none);
+}
+
+#[test]
+fn a_byte_order_mark_that_the_aws_cli_refuses() {
+    let (_standin, test) = usual();
+    let refused = |file| {
+        format!(
+            "problem  aws     [HOME]/.aws/{file} begins with a byte order mark: the AWS CLI refuses it; \
+             save it as UTF-8 without one\n"
+        )
+    };
+    reports(&test.clone().config("\u{feff}[profile demo]\r\n"), &["demo"], &refused("config"));
+    let credentials =
+        test.config("[profile demo]\n").aws_credentials("\u{feff}[other]\nregion = us-east-1\n");
+    reports(&credentials, &["demo"], &refused("credentials"));
+}
+
+#[test]
 fn a_circular_source_profile() {
     of_config(
         "[profile a]\nsource_profile = b\n[profile b]\nsource_profile = c\n[profile c]\nsource_profile = b\n",
