@@ -11,7 +11,7 @@ use crate::file;
 use crate::report;
 use crate::sealed;
 use crate::unlock;
-use crate::vault::{self, Payload, RecipientEntry};
+use crate::vault::{self, Access, Payload, Pin, RecipientEntry};
 
 pub fn run(args: &Init, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
@@ -55,17 +55,8 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         let _ = std::fs::remove_file(path);
     }
     if saved.is_ok() || public_key.is_some() && key_slots::is_saved(&saved) {
-        let shown = access.path.display();
         tell_of_key(args, recipients.len() == 1 && passphrases.is_empty(), context);
-        context.reporter.note(format!("Made the vault {shown}, fingerprint {pin}"));
-        let identity = args.generate_identity.as_deref();
-        work_tree::tell(&access.path, identity, context.env, context.reporter);
-        if only_passphrase {
-            context.reporter.note(
-                "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
-                 vault init --passphrase --generate-identity FILE",
-            );
-        }
+        tell_of_vault(args, (&access, pin), only_passphrase, context);
     }
     saved?;
     match public_key {
@@ -84,6 +75,25 @@ fn tell_of_key(args: &Init, only: bool, context: &Context) {
         ),
         false => format!("The new key lies in {path}: {copy}"),
     });
+}
+
+/// What was made, and what is to be seen to.
+fn tell_of_vault(
+    args: &Init,
+    (access, pin): (&Access, Pin),
+    only_passphrase: bool,
+    context: &Context,
+) {
+    let (reporter, path) = (context.reporter, &access.path);
+    reporter.note(format!("Made the vault {}, fingerprint {pin}", path.display()));
+    work_tree::tell(path, args.generate_identity.as_deref(), context.env, reporter);
+    if only_passphrase {
+        reporter.note(format!(
+            "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
+             vault recipient add age1…{}",
+            key_slots::vault_flag(access)
+        ));
+    }
 }
 
 /// Before anybody is asked for a passphrase: neither the vault nor the key is there, and both may be made.

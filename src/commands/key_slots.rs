@@ -68,13 +68,22 @@ pub fn recipients(
     Ok(entries)
 }
 
+/// What a command that is named has to be given, to find the same vault.
+pub fn vault_flag(access: &Access) -> String {
+    match access.by_flag {
+        true => format!(" --vault {}", access.path.display()),
+        false => String::new(),
+    }
+}
+
 /// A new slot for a passphrase, as the payload keeps it, with a warning if the passphrase is short; `memory`
 /// in MiB.
 pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<PassphraseEntry> {
     if passphrase.expose().chars().count() < SHORT {
         access.reporter.warn(format!(
             "the passphrase is weak, since it has fewer than {SHORT} characters: whoever gets a copy of the \
-             vault can find it by trying. Take another: vault passphrase set"
+             vault can find it by trying. Take another: vault passphrase set{}",
+            vault_flag(access)
         ));
     }
     let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };

@@ -108,5 +108,8 @@ fn check_removable(payload: &Payload) -> Result<()> {
     if !has_one(payload) {
         return Err(Error::not_found("the vault has no passphrase"));
     }
-    if payload.recipients().is_empty() { Err(key_slots::last_way()) } else { Ok(()) }
+    match payload.recipients()[..] {
+        [] => Err(key_slots::last_way().hint("give it another one first: vault recipient add")),
+        _ => Ok(()),
+    }
 }

@@ -148,7 +148,7 @@ fn a_key_for_a_vault_that_could_not_be_made_is_not_left_behind() {
 fn a_passphrase_comes_by_file_or_variable() {
     let test = Test::new().file("word", format!("{PASSPHRASE}\n"), 0o600);
     let only = "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key \
-                beside it: vault init --passphrase --generate-identity FILE\n";
+                beside it: vault recipient add age1…";
     for (number, test) in [
         test.command(["init", "--passphrase", "--passphrase-file", "word"]),
         test.command(["init", "--passphrase"]).env("AWS_VAULT_PASSPHRASE_FILE", "word"),
@@ -161,7 +161,10 @@ fn a_passphrase_comes_by_file_or_variable() {
         let output = test.clone().args(["--vault", &vault]).expect_stdout("").run();
         let test = test.env("AWS_VAULT_PASSPHRASE", PASSPHRASE).env("AWS_VAULT_FILE", &vault);
         let pin = test.command(["pin"]).run().stdout;
-        assert_eq!(output.stderr, format!("Made the vault {vault}, fingerprint {pin}{only}"));
+        assert_eq!(
+            output.stderr,
+            format!("Made the vault {vault}, fingerprint {pin}{only} --vault {vault}\n")
+        );
         recipients(&test, "passphrase (argon2id, 64 MiB, 3 passes, 4 lanes)\n");
     }
 }
