@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
+use super::faults;
 use super::host;
 use super::missing::no_such_profile;
 use super::own_command;
@@ -286,11 +287,20 @@ fn named_source(
     if let Some(token) = token_by_variables(env) {
         return Ok((Base::WebIdentity(token), true));
     }
-    Err(nothing(env, end))
+    Err(nothing(profiles, env, end))
 }
 
+/// The settings that lead to credentials, and that `[default]` does not lend.
+const LEAD: [&str; 5] = [
+    "source_profile",
+    "credential_process",
+    "web_identity_token_file",
+    "sso_session",
+    "sso_start_url",
+];
+
 /// The error for a profile that has no credentials at all.
-fn nothing(env: &Env, end: &Settings) -> Error {
+fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
     if env.get_os(TOKEN_FILE).is_some() {
         return none(end).hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it"));
     }
@@ -303,18 +313,14 @@ fn nothing(env: &Env, end: &Settings) -> Error {
             "in a profile of its own: credential_process = aws configure export-credentials --profile {name} --format process"
         ));
     }
-    let lent = [
-        "source_profile",
-        "credential_process",
-        "web_identity_token_file",
-        "sso_session",
-        "sso_start_url",
-    ]
-    .into_iter()
-    .find(|key| end.not_lent(key));
-    none(end).hint(match lent {
-        Some(key) => format!("vault add {}; [default] does not lend its {key}", end.name),
-        None => format!("vault add {}", end.name),
+    let lent = LEAD.into_iter().find(|key| end.not_lent(key));
+    let misspelt = faults::unknown_settings(profiles, end.name).misspelt;
+    none(end).hint(match (misspelt.iter().find(|(_, meant)| LEAD.contains(meant)), lent) {
+        (Some((key, meant)), _) => {
+            format!("vault add {}, or {meant} where it has {key}, which nothing reads", end.name)
+        }
+        (None, Some(key)) => format!("vault add {}; [default] does not lend its {key}", end.name),
+        (None, None) => format!("vault add {}", end.name),
     })
 }
 

@@ -90,6 +90,13 @@ fn a_source_profile_that_names_itself_means_the_profiles_own_credentials() {
             ..own
         },
         Case {
+            says: "nowhere, for a slip",
+            config: "[profile a]\nregoin = x\nsoruce_profile = b\n",
+            gives: "error 3: no credentials for profile \"a\"\n\
+                    hint: vault add a, or source_profile where it has soruce_profile, which nothing reads",
+            ..own
+        },
+        Case {
             says: "nowhere",
             gives: "error 3: no credentials for profile \"a\"\nhint: vault add a",
             ..own
