@@ -73,8 +73,10 @@ impl Judge<'_> {
             let ask = Ask { profile: name.clone(), ..Ask::default() };
             self.host.judged == Judged::Named
                 || self.is_stored(name)
-                || profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask)
-                    .map_or_else(|error| !is_absence(&error), |_| true)
+                || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask) {
+                    Ok(_) => true,
+                    Err(error) => self.profiles.has(name) && !is_absence(&error),
+                }
         };
         name.into_iter().filter(is_there).collect()
     }
