@@ -89,6 +89,18 @@ pub struct Names {
     pub book: String,
 }
 
+/// A time of the store's, which was so between the request and its answer. What is read counts from the
+/// request: so no session seems to be made later than it was, however late the answer comes, and
+/// `--refresh` gets none that was there before.
+#[derive(Clone, Copy)]
+struct StoreTime {
+    date: Timestamp,
+    /// When the request was sent, by this host's clock.
+    asked: Timestamp,
+    /// When the answer came, by the monotonic clock.
+    received: Duration,
+}
+
 /// One host's part in a session.
 pub struct Part<'a> {
     store: &'a dyn Store,
@@ -105,12 +117,7 @@ pub struct Part<'a> {
     /// The patience that is spent.
     spent: Duration,
     failures: u8,
-    /// The store's time, when it was so at the latest, and when at the earliest.
-    date: Option<(Timestamp, Duration, Timestamp)>,
-    /// When the last request was sent, by this host's clock. The store's time in its answer is no earlier,
-    /// however late that arrives: so no session seems to be made later than it was, and `--refresh` gets
-    /// none that was there before.
-    asked: Timestamp,
+    date: Option<StoreTime>,
     generation: u64,
 }
 
@@ -146,7 +153,6 @@ impl<'a> Part<'a> {
             spent,
             failures,
             date,
-            asked: clock.now(),
             generation,
         })
     }
@@ -172,16 +178,16 @@ impl<'a> Part<'a> {
         loop {
             match &self.next {
                 Action::Serve(session) => {
-                    return match self.open(session) {
-                        Some(record) => Turn::Serve(Minted::Shared(Box::new(record))),
+                    return match self.taken(session) {
+                        Some((record, _)) => Turn::Serve(Minted::Shared(Box::new(record))),
                         None => Turn::Alone(Alone::new("a session in the store is damaged")),
                     };
                 }
                 Action::Ask => return Turn::Ask,
                 Action::GoAlone(why) => return Turn::Alone(why.alone()),
                 Action::ReadBook => {
-                    let old = self.lead.replaced().and_then(|old| self.open(old));
-                    return Turn::Lead(old.and_then(|old| old.length));
+                    let old = self.lead.replaced().and_then(|old| self.taken(old));
+                    return Turn::Lead(old.and_then(|(old, _)| old.length));
                 }
                 _ => match self.perform() {
                     Ok(event) => self.on(event),
@@ -280,7 +286,7 @@ impl<'a> Part<'a> {
         let Some(ends) = credentials.expiration else { return Minted::Here(credentials) };
         let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
         let record = Record { profile, credentials, made, ends, failed: None, length };
-        let date = self.date.map_or(made, |(date, at, _)| date.plus((self.pace.now)() - at));
+        let date = self.date.map_or(made, |it| it.date.plus((self.pace.now)() - it.received));
         self.on(Event::Made(object::share(&record, date, generation)));
         // A session that is made is published even to a slow store: otherwise every host would make one.
         (self.spent, self.failures) = (Duration::ZERO, 0);
@@ -363,7 +369,7 @@ impl<'a> Part<'a> {
             Duration::from_secs(u64::try_from(date.seconds_since(modified)).unwrap_or(0))
         });
         let standing = |part: &mut Self, shared: &Shared| {
-            let (record, generation) = object::take(shared, answer.date, part.asked)?;
+            let (record, generation) = part.taken(shared)?;
             part.generation = part.generation.max(generation);
             Some(part.wanted.standing(&record, part.clock.now()))
         };
@@ -386,23 +392,21 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// The record, with its times by this host's clock.
-    fn open(&self, session: &Shared) -> Option<Record> {
-        let (date, now) = match self.date {
-            Some((date, _, asked)) => (Some(date), asked),
-            None => (None, self.clock.now()),
-        };
-        object::take(session, date, now).map(|(record, _)| record)
+    /// The record, with its times by this host's clock, and the generation of its maker's vault.
+    fn taken(&self, session: &Shared) -> Option<(Record, u64)> {
+        match self.date {
+            Some(StoreTime { date, asked, .. }) => object::take(session, Some(date), asked),
+            None => object::take(session, None, self.clock.now()),
+        }
     }
 
     fn read(&mut self, name: &str) -> Result<Answer<Read>, Stop> {
         loop {
             let within = self.patience()?;
-            let began = (self.pace.now)();
-            self.asked = self.clock.now();
+            let (began, asked) = ((self.pace.now)(), self.clock.now());
             match self.store.read_within(name, None, within) {
                 Ok(answer) => {
-                    self.answered(began, answer.date);
+                    self.answered(began, asked, answer.date);
                     return Ok(answer);
                 }
                 Err(error) => self.failed(began, error)?,
@@ -422,11 +426,10 @@ impl<'a> Part<'a> {
             let within = self.patience()?;
             let body = seal(self.keys)
                 .map_err(|_| Stop::Alone(Alone::new("the system has no randomness to give")))?;
-            let began = (self.pace.now)();
-            self.asked = self.clock.now();
+            let (began, asked) = ((self.pace.now)(), self.clock.now());
             let written = match self.store.write_within(name, &body, condition, within) {
                 Ok(answer) => {
-                    self.answered(began, answer.date);
+                    self.answered(began, asked, answer.date);
                     match answer.what {
                         Written::Done(version) => lead::Written::Done(version),
                         Written::Refused => lead::Written::Refused,
@@ -464,10 +467,10 @@ impl<'a> Part<'a> {
         }
     }
 
-    fn answered(&mut self, began: Duration, date: Option<Timestamp>) {
-        let now = (self.pace.now)();
-        self.date = date.map(|date| (date, now, self.asked)).or(self.date);
-        self.connected(now - began);
+    fn answered(&mut self, began: Duration, asked: Timestamp, date: Option<Timestamp>) {
+        let received = (self.pace.now)();
+        self.date = date.map(|date| StoreTime { date, asked, received }).or(self.date);
+        self.connected(received - began);
     }
 
     fn failed(&mut self, began: Duration, error: StoreError) -> Result<(), Stop> {
