@@ -39,11 +39,7 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
         return print(&args, &profile, context);
     }
     // From here on the exit codes are the command's, so ours keep out of their way.
-    let failure = refuse_nesting(&words, context).and_then(|()| match args.server {
-        true => stand_by(&args, &profile, &words, context),
-        false => become_it(&args, &profile, &words, context),
-    });
-    let (error, code) = match failure {
+    let (error, code) = match start(&args, &profile, &words, context) {
         Ok(failure) => failure,
         // A flag that cannot be right is the command line's fault, found late: still 2.
         Err(error) if error.reason == Some(Reason::CommandLine) => return Err(error),
@@ -59,6 +55,20 @@ fn print(args: &Exec, profile: &ProfileName, context: &Context) -> Result<u8> {
     let (session, plan) = context.planned(profile, &args.options, prompt)?;
     report::result(&export::json(&session.into_credentials(&plan)?))?;
     Ok(0)
+}
+
+/// Starts the command; comes back only with why it did not.
+fn start(
+    args: &Exec,
+    profile: &ProfileName,
+    words: &[OsString],
+    context: &Context,
+) -> Result<(Error, u8)> {
+    refuse_nesting(words, context)?;
+    match args.server {
+        true => stand_by(args, profile, words, context),
+        false => become_it(args, profile, words, context),
+    }
 }
 
 /// Becomes the command; comes back only with why it did not.
