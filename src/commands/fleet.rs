@@ -104,11 +104,13 @@ fn open<'a>(context: &'a Context) -> Result<CredentialSession<'a>> {
 fn joined(session: &CredentialSession) -> Result<Fleet> {
     match session.fleet()? {
         Some(fleet) => Ok(fleet),
-        None if session.vault()?.payload().fleet().is_some() => {
-            Err(Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off"))
-        }
+        None if session.vault()?.payload().fleet().is_some() => Err(kept_out()),
         None => Err(no_fleet()),
     }
+}
+
+fn kept_out() -> Error {
+    Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off")
 }
 
 fn no_fleet() -> Error {

@@ -91,7 +91,7 @@ fn tell_of_vault(
         reporter.note(format!(
             "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
              vault recipient add age1…{}",
-            key_slots::vault_flag(access)
+            access.flag()
         ));
     }
 }

@@ -68,14 +68,6 @@ pub fn recipients(
     Ok(entries)
 }
 
-/// What a command that is named has to be given, to find the same vault.
-pub fn vault_flag(access: &Access) -> String {
-    match access.by_flag {
-        true => format!(" --vault {}", access.path.display()),
-        false => String::new(),
-    }
-}
-
 /// A new slot for a passphrase, as the payload keeps it, with a warning if the passphrase is short; `memory`
 /// in MiB.
 pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<PassphraseEntry> {
@@ -83,7 +75,7 @@ pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<Passphr
         access.reporter.warn(format!(
             "the passphrase is weak, since it has fewer than {SHORT} characters: whoever gets a copy of the \
              vault can find it by trying. Take another: vault passphrase set{}",
-            vault_flag(access)
+            access.flag()
         ));
     }
     let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };
@@ -170,7 +162,7 @@ pub fn may_ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<()> {
 }
 
 /// A removal wants a yes.
-pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
+fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
     if force || prompt.available() {
         return Ok(());
     }
@@ -182,16 +174,36 @@ pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
 /// there that they have made, with the fingerprint that the other hosts take until they accept the new one.
 ///
 /// # Errors
-/// Refused (6), unless the store's key was replaced since somebody was last added or removed; or by `force`.
-pub fn refuse_who_knows_the_store(payload: &Payload, force: bool) -> Result<()> {
+/// Refused (6), unless the store's key was replaced since somebody was last added or removed.
+pub fn refuse_who_knows_the_store(payload: &Payload) -> Result<()> {
     match payload.known_store_key() {
-        Some((profile, id)) if !force => Err(Error::refused(format!(
+        Some((profile, id)) => Err(Error::refused(format!(
             "who can open the vault knows the key of the fleet's store ({id}), and could put a forged vault \
              there that the other hosts take"
         ))
         .hint(format!("replace it first, by vault rotate {profile}, or say it all the same by --force"))),
-        _ => Ok(()),
+        None => Ok(()),
     }
+}
+
+/// The same before anybody is asked; by `force`, which scripts say to be asked nothing, a warning.
+///
+/// # Errors
+/// As [`refuse_who_knows_the_store`]. Usage (2): there is no terminal to ask on.
+pub fn may_remove(
+    payload: &Payload,
+    force: bool,
+    prompt: &Prompt,
+    reporter: Reporter,
+) -> Result<()> {
+    if !force {
+        refuse_who_knows_the_store(payload)?;
+    } else if let Some((profile, id)) = payload.known_store_key() {
+        reporter.warn(format!(
+            "who can open the vault knows the key of the fleet's store ({id}): replace it, by vault rotate {profile}"
+        ));
+    }
+    may_ask(force, prompt)
 }
 
 /// The error for what would leave a vault that nobody can open.

@@ -60,11 +60,10 @@ const ANOTHER_WAY: &str = "give it by --new-passphrase-file FILE; - is stdin";
 
 pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    key_slots::may_ask(args.force, &prompt)?;
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
     check_removable(vault.payload())?;
-    key_slots::refuse_who_knows_the_store(vault.payload(), args.force)?;
+    key_slots::may_remove(vault.payload(), args.force, &prompt, context.reporter)?;
     let opened = vault.opened_by_passphrase();
     let question = match opened {
         true => "Remove the passphrase, which opened the vault just now?",
@@ -77,7 +76,9 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     let saved = key_slots::change(&mut vault, &access, context, |payload| {
         check_removable(payload)?;
         before = payload.slot_names();
-        key_slots::refuse_who_knows_the_store(payload, args.force)?;
+        if !args.force {
+            key_slots::refuse_who_knows_the_store(payload)?;
+        }
         payload.set_passphrase(None);
         payload.note_known_key();
         payload.renew_keys()
@@ -108,8 +109,8 @@ fn check_removable(payload: &Payload) -> Result<()> {
     if !has_one(payload) {
         return Err(Error::not_found("the vault has no passphrase"));
     }
-    match payload.recipients()[..] {
-        [] => Err(key_slots::last_way().hint("give it another one first: vault recipient add")),
-        _ => Ok(()),
+    if payload.recipients().is_empty() {
+        return Err(key_slots::last_way().hint("give it another one first: vault recipient add"));
     }
+    Ok(())
 }

@@ -94,7 +94,6 @@ fn check_name(name: &str) -> Result<()> {
 
 pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    key_slots::may_ask(args.force, &prompt)?;
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
     let entry = find(&args.recipient, vault.payload())?;
@@ -103,7 +102,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     if !rest && vault.payload().passphrases().is_empty() {
         return Err(key_slots::last_way());
     }
-    key_slots::refuse_who_knows_the_store(vault.payload(), args.force)?;
+    key_slots::may_remove(vault.payload(), args.force, &prompt, context.reporter)?;
     let opened = vault.opened_with(&meant);
     let question = match opened {
         true => format!("Remove {}, whose key opened the vault just now?", shown(&entry)),
@@ -119,7 +118,9 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         if payload.recipients().is_empty() && payload.passphrases().is_empty() {
             return Err(key_slots::last_way());
         }
-        key_slots::refuse_who_knows_the_store(payload, args.force)?;
+        if !args.force {
+            key_slots::refuse_who_knows_the_store(payload)?;
+        }
         payload.note_known_key();
         payload.renew_keys()
     });

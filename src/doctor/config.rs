@@ -18,6 +18,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     let files = profile::locate(host.env, host.places.home());
     for path in [&files.config, &files.credentials].into_iter().flatten() {
         modes(path, report);
+        byte_order_mark(path, report);
     }
     let profiles = report.unless("aws.config", profile::read(&files))?;
     for remark in profiles.remarks() {
@@ -86,23 +87,26 @@ pub fn container(host: &Host, report: &mut Report) {
     }
 }
 
-/// Who else can read or write it, and what it begins with.
+/// Left out here and by the SDKs, and refused by the AWS CLI.
+fn byte_order_mark(path: &Path, report: &mut Report) {
+    let mut start = [0; 3];
+    let mut read = || File::open(path)?.read_exact(&mut start);
+    if path.is_file() && read().is_ok() && start == *b"\xef\xbb\xbf" {
+        report
+            .problem(
+                "aws.cli",
+                format!("{} begins with a byte order mark: the AWS CLI refuses it", path.display()),
+            )
+            .advise("save it as UTF-8 without one");
+    }
+}
+
 fn modes(path: &Path, report: &mut Report) {
     let Ok(about) = path.metadata() else { return };
     if !about.is_file() {
         return;
     }
     let (mode, shown) = (about.mode() & 0o7777, path.display());
-    let mut start = [0; 3];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    if read.is_ok() && start == *b"\xef\xbb\xbf" {
-        report
-            .problem(
-                "aws.cli",
-                format!("{shown} begins with a byte order mark: the AWS CLI refuses it"),
-            )
-            .advise("save it as UTF-8 without one");
-    }
     if mode & 0o022 != 0 {
         report
             .problem("aws.mode", format!("others can write {shown}, and what it names is run"))

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::vault::File;
 use super::{Host, Report};
 use crate::store::Shared;
-use crate::vault::{Fleet, Vault, theirs_beside};
+use crate::vault::{Fleet, Vault, no_store_key, theirs_beside};
 
 /// The variable, the open vault's fleet, and a copy that a fork left beside the vault.
 pub fn check(host: &Host, file: Option<&File>, vault: Option<&Vault>, report: &mut Report) {
@@ -49,11 +49,6 @@ fn store(named: &Shared, vault: &Vault, report: &mut Report) {
         "store": store.to_string(), "profile": profile, "required": required,
     }));
     if let Some(profile) = profile.filter(|profile| payload.access_key_id(profile).is_none()) {
-        report
-            .problem(
-                "fleet.key",
-                format!("no key for profile {profile:?}, the store's, in the vault"),
-            )
-            .advise(format!("vault add {profile}"));
+        report.error("fleet.key", &no_store_key(profile));
     }
 }

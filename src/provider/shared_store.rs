@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::session::{CredentialSession, Request};
 use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::profile;
 use crate::session::Alone;
 use crate::store::{Location, Shared};
-use crate::vault::{Fleet, Payload, Vault};
+use crate::vault::{Fleet, Payload, Vault, no_store_key};
 
 /// The least time that temporary credentials for the store must have left, and the most that a connection
 /// is used.
@@ -101,9 +101,7 @@ impl CredentialSession<'_> {
             let request = Request { mfa_token: None, refresh: false, min_left: Some(LEAST) };
             return self.make(profile::ambient(self.env)?, &request);
         };
-        payload.and_then(|payload| payload.credential(profile)).ok_or_else(|| {
-            Error::not_found(format!("no key for profile {profile:?}, the store's, in the vault"))
-                .hint(format!("vault add {profile}"))
-        })
+        let key = payload.and_then(|payload| payload.credential(profile));
+        key.ok_or_else(|| no_store_key(profile))
     }
 }

@@ -9,6 +9,7 @@ use super::payload::Payload;
 use super::pin::Pin;
 use crate::env::Env;
 use crate::error::Result;
+use crate::export::shell_word;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::sealed::DerivationQueue;
@@ -76,6 +77,17 @@ pub struct Access<'a> {
     pub reporter: Reporter,
     /// How a store is reached.
     pub connect: Connect<'a>,
+}
+
+impl Access<'_> {
+    /// What a command that is advised has to be given to mean the same vault: ` --vault FILE`, or nothing.
+    pub fn flag(&self) -> String {
+        match (self.by_flag, &self.remote) {
+            (false, _) => String::new(),
+            (true, Some(location)) => format!(" --vault {location}"),
+            (true, None) => format!(" --vault {}", shell_word(&self.path.to_string_lossy())),
+        }
+    }
 }
 
 impl Access<'_> {

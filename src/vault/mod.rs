@@ -14,7 +14,9 @@ mod trust;
 pub use access::{Access, Connect, NamedBy, SharedStore};
 pub use open::{LockedVault, Opening};
 pub use opening::how_to_make;
-pub use payload::{Enrolment, Fleet, PassphraseEntry, Payload, RecipientEntry, Rotation};
+pub use payload::{
+    Enrolment, Fleet, PassphraseEntry, Payload, RecipientEntry, Rotation, no_store_key,
+};
 pub use pin::Pin;
 pub use store::{Vault, create, slot_names};
 pub use sync::{OBJECT, Synced, copy_name, theirs_beside};

@@ -26,7 +26,7 @@ use crate::name::nearest;
 use crate::random;
 use crate::secret::Secret;
 
-pub use fleet::Fleet;
+pub use fleet::{Fleet, no_store_key};
 pub use journal::Enrolment;
 pub use rotation::Rotation;
 

@@ -233,6 +233,8 @@ fn who_knows_the_stores_key_is_not_removed_before_it_is_replaced() {
          could put a forged vault there that the other hosts take\n\
          vault: hint: replace it first, by vault rotate store, or say it all the same by --force\n"
     );
+    // Before it is said that there is nobody to ask: -f is for both.
+    remove.clone().expect_error(6, &refused).run();
     assert_eq!(remove.pty().end(SOON), (6, refused));
     scene.first.clone().stored("store", ID, SECRET_ACCESS_KEY);
     // The bucket takes the example key only.

@@ -1,8 +1,8 @@
 //! `fleet pull`: the vault as the other hosts have written it.
 
-use super::no_fleet;
+use super::{kept_out, no_fleet};
 use crate::commands::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::report;
 use crate::vault::{Synced, Vault};
 
@@ -19,8 +19,4 @@ pub fn pull(context: &Context) -> Result<()> {
         Synced::Pulled => format!("Pulled write {write} of the vault\n"),
         Synced::Pushed => format!("The store has write {write} of the vault now\n"),
     })
-}
-
-fn kept_out() -> Error {
-    Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off")
 }

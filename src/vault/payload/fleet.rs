@@ -4,7 +4,7 @@
 use toml::{Table, Value};
 
 use super::{Payload, bad, line};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::Location;
 
 /// So many of the copies that a vault was made of are listed in it.
@@ -28,10 +28,15 @@ pub struct Fleet {
 impl Fleet {
     /// True if both are at one store, whoever reaches it.
     pub fn shares_with(&self, other: &Self) -> bool {
-        let place =
-            |fleet: &Self| (fleet.store.clone(), fleet.region.clone(), fleet.endpoint.clone());
-        place(self) == place(other)
+        (&self.store, &self.region, &self.endpoint)
+            == (&other.store, &other.region, &other.endpoint)
     }
+}
+
+/// The error for a store whose key is not in the vault.
+pub fn no_store_key(profile: &str) -> Error {
+    Error::not_found(format!("no key for profile {profile:?}, the store's, in the vault"))
+        .hint(format!("vault add {profile}"))
 }
 
 impl Payload {

@@ -139,8 +139,12 @@ fn with_the_store_away_it_is_said_what_stays_open() {
     scene.down();
     let removed = remove(&scene).run();
     let denied = "s3://fleet/vault refused GetObject: AccessDenied: AccessDenied";
-    let lines: Vec<&str> = removed.stderr.lines().take(2).collect();
+    let lines: Vec<&str> = removed.stderr.lines().take(3).collect();
     let expected = [
+        format!(
+            "vault: warning: who can open the vault knows the key of the fleet's store ({ACCESS_KEY_ID}): \
+             replace it, by vault rotate store"
+        ),
         format!("{DENIED}{denied}{}", HERE_ONLY.trim_end()),
         format!(
             "vault: warning: the old records of MFA codes in the fleet's store are not closed: the store \
