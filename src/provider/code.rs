@@ -158,7 +158,7 @@ impl CredentialSession<'_> {
                 match step(&mut part)? {
                     Step::Send(taken) => return Ok(Known::ToAll(taken)),
                     Step::Alone(alone) => alone,
-                    Step::Overtaken => return Err(another_host(Duration::ZERO)),
+                    Step::Overtaken => return Err(another_host()),
                 }
             }
             Err(error) => away(error)?,

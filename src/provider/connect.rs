@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::fleet::LEAST;
 use super::session::{CredentialSession, Need, Options, Parts};
-use super::shared_store::LEAST;
 use crate::aws::Limits;
 use crate::clock::Clock;
 use crate::env::Env;

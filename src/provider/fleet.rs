@@ -9,7 +9,11 @@ use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
 use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step};
 use crate::store::Location;
-use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
+use crate::vault::{self, Connect, NamedBy, Payload, SharedStore, Vault};
+
+/// The least time that temporary credentials for the store must have left, the most that a connection is
+/// used, and for how long a store that gave no answer is not asked again.
+pub(super) const LEAST: Duration = Duration::from_secs(60);
 
 /// The fleet that the vault's hosts have joined.
 pub(super) struct Fleet<'a> {
@@ -18,20 +22,24 @@ pub(super) struct Fleet<'a> {
     keys: FleetKeys,
     /// True once it was said that the store is away.
     told: AtomicBool,
+    /// Until when the store is not asked, since it gave no answer when the vault was opened.
+    away: Option<Instant>,
     /// The highest generation of the vault that another host named.
     generation: AtomicU64,
 }
 
 impl<'a> Fleet<'a> {
     /// The fleet of this vault, if it has one. Nothing is asked of the store.
-    pub fn of(payload: &Payload, connect: &Connect<'a>) -> Option<Box<Self>> {
-        let settings = payload.fleet()?;
-        let (id, key) = payload.cache_seed();
+    pub fn of(vault: &Vault, connect: &Connect<'a>) -> Option<Box<Self>> {
+        let settings = vault.payload().fleet()?;
+        let (id, key) = vault.payload().cache_seed();
+        let away = vault.said_away();
         Some(Box::new(Self {
             settings,
             connect: Connect::clone(connect),
             keys: FleetKeys::new(&id, &key),
-            told: AtomicBool::new(false),
+            told: AtomicBool::new(away),
+            away: away.then(|| Instant::now() + LEAST),
             generation: AtomicU64::new(0),
         }))
     }
@@ -46,6 +54,9 @@ impl<'a> Fleet<'a> {
     /// # Errors
     /// It is out of reach; usage (2).
     pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
+        if self.away.is_some_and(|until| Instant::now() < until) {
+            return Err(Error::aws("it gave no answer just now"));
+        }
         (self.connect)(NamedBy::Vault(payload))
     }
 
@@ -75,6 +86,18 @@ impl<'a> Fleet<'a> {
             reporter.warn(format!("going on without the fleet's store {store}: {what}{hint}"));
         }
         Ok(())
+    }
+
+    /// Says once that a session was made and is not shared; `named` as for [`Fleet::go_alone`].
+    pub fn not_shared(&self, alone: Alone, named: Option<&Location>, reporter: Reporter) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let store = named.unwrap_or(&self.settings.store);
+            let hint = alone.hint.map_or_else(String::new, |hint| format!("; {hint}"));
+            reporter.warn(format!(
+                "the new session is on this host only, the fleet's store {store} did not take it: {}{hint}",
+                alone.what
+            ));
+        }
     }
 
     /// True once this host went on without the store.
@@ -128,11 +151,7 @@ pub(super) fn claim_for_all(
     })
 }
 
-/// Another host leads, and does not finish.
-pub(super) fn another_host(waited: Duration) -> Error {
-    Error::busy(format!(
-        "another host of the fleet is making the same session, waited {} s",
-        waited.as_secs()
-    ))
-    .hint("try again; if that host died, another one takes its place")
+/// Other hosts are faster each time.
+pub(super) fn another_host() -> Error {
+    Error::busy("other hosts of the fleet are using codes of the same device").hint("try again")
 }

@@ -358,7 +358,7 @@ impl<'a> Run<'a> {
             Failed::Aws(refused) => refused,
             Failed::Ours(error) => return NotMade::Failed(error),
             Failed::Unasked => return NotMade::Unasked,
-            Failed::Overtaken => return NotMade::Failed(another_host(Duration::ZERO)),
+            Failed::Overtaken => return NotMade::Failed(another_host()),
         };
         let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");
         let Start::Credentials(key) = self.base else {

@@ -1,7 +1,6 @@
 //! The client of the store that the hosts of a fleet share: made only where something is asked of it.
 
-use std::time::Duration;
-
+use super::fleet::LEAST;
 use super::session::{CredentialSession, Request};
 use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
@@ -10,10 +9,6 @@ use crate::profile;
 use crate::session::Alone;
 use crate::store::{Location, Shared};
 use crate::vault::{Fleet, Payload, Vault, no_store_key};
-
-/// The least time that temporary credentials for the store must have left, and the most that a connection
-/// is used.
-pub(super) const LEAST: Duration = Duration::from_secs(60);
 
 impl CredentialSession<'_> {
     /// The fleet whose store this host uses: the open vault's, unless `AWS_VAULT_SHARED` names another
@@ -51,8 +46,18 @@ impl CredentialSession<'_> {
     /// 9 if no code is to be sent without it.
     pub(super) fn go_alone(&self, alone: Alone) -> Result<()> {
         let Some(fleet) = &self.fleet else { return Ok(()) };
-        let named = self.fleet().ok().flatten().map(|fleet| fleet.store);
-        fleet.go_alone(alone, named.as_ref(), self.reporter)
+        fleet.go_alone(alone, self.named_store().as_ref(), self.reporter)
+    }
+
+    /// Says once that a session was made and is not shared.
+    pub(super) fn not_shared(&self, alone: Alone) {
+        if let Some(fleet) = &self.fleet {
+            fleet.not_shared(alone, self.named_store().as_ref(), self.reporter);
+        }
+    }
+
+    fn named_store(&self) -> Option<Location> {
+        self.fleet().ok().flatten().map(|fleet| fleet.store)
     }
 
     /// A store that only its URL names: in the region and at the endpoint that the variables name, by the

@@ -80,6 +80,14 @@ pub struct Access<'a> {
 }
 
 impl Access<'_> {
+    /// The vault, as the user named it.
+    pub fn shown(&self) -> String {
+        match &self.remote {
+            Some(location) => location.to_string(),
+            None => self.path.display().to_string(),
+        }
+    }
+
     /// What a command that is advised has to be given to mean the same vault: ` --vault FILE`, or nothing.
     pub fn flag(&self) -> String {
         match (self.by_flag, &self.remote) {

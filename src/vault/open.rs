@@ -6,6 +6,7 @@ use super::opening::{
     Content, Tried, Unopened, VaultFile, entered, of_file, passphrases_only, try_key, try_keys,
 };
 use super::store::Vault;
+use super::sync::Fetched;
 use crate::error::{Error, Result};
 use crate::os;
 use crate::secret::Secret;
@@ -72,20 +73,22 @@ impl<'a> Vault<'a> {
     /// # Errors
     /// As [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to decide.
     pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
-        match VaultFile::fetch(access)? {
-            None => {}
-            Some(latest) if !latest.real.exists() => {
+        let fetched = VaultFile::fetch(access)?;
+        let away = matches!(fetched, Fetched::Away);
+        match fetched {
+            Fetched::Here | Fetched::Away => {}
+            Fetched::New(latest) if !latest.real.exists() => {
                 let keys = latest.keys()?;
-                return try_all(latest, keys);
+                return try_all(*latest, keys);
             }
             // What is here already goes on, until what is wrong with the store's is mended.
-            Some(latest) => match latest.keys().and_then(|keys| try_all(latest, keys)) {
+            Fetched::New(latest) => match latest.keys().and_then(|keys| try_all(*latest, keys)) {
                 Ok(opened @ Opening::Open(..)) => return Ok(opened),
                 Ok(Opening::Locked(locked)) => not_taken(access, &locked.into_error()),
                 Err(error) => not_taken(access, &error),
             },
         }
-        let file = VaultFile::read(access)?;
+        let file = VaultFile { away, ..VaultFile::read(access)? };
         let keys = file.keys()?;
         try_all(file, keys)
     }

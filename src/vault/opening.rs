@@ -36,6 +36,8 @@ pub(super) struct VaultFile<'a> {
     pub scanned: Scanned,
     /// The store that it comes from, and its version there, if it is not on this host yet.
     pub fetched: Option<(SharedStore, ETag)>,
+    /// True if it is a copy, and the store gave no answer just now.
+    pub away: bool,
 }
 
 impl<'a> VaultFile<'a> {
@@ -58,7 +60,8 @@ impl<'a> VaultFile<'a> {
         })?;
         let scanned = sealed::scan(&bytes).map_err(|error| of_file(error, access))?;
         let access = access.clone();
-        Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched: None })
+        let (fetched, away) = (None, false);
+        Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched, away })
     }
 
     /// The keys that are at hand.
@@ -297,7 +300,7 @@ fn ask(scanned: &Scanned, access: &Access) -> Result<(Content, Material)> {
     loop {
         // On the terminal, like the question: an SDK keeps stderr to itself.
         let again = if tries == 0 { "" } else { AGAIN };
-        let question = format!("{again}Enter passphrase for {}: ", access.path.display());
+        let question = format!("{again}Enter passphrase for {}: ", access.shown());
         let material = entered(access.prompt.hidden(&question)?);
         tries += 1;
         match try_key(scanned, &material, access) {

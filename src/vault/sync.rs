@@ -28,6 +28,7 @@ use crate::sealed;
 use crate::store::{Condition, ETag, Location, Read, Store, StoreError, Written};
 use copy::{Copy, hash};
 
+pub(super) use remote::Fetched;
 pub use remote::copy_name;
 
 /// The vault's name in the store.
@@ -130,6 +131,23 @@ impl Vault<'_> {
         )))
     }
 
+    /// The generation of a copy of this vault, as it was read from the store. Nothing is taken from it.
+    ///
+    /// # Errors
+    /// As [`Vault::sync`] for a copy that it does not pull.
+    pub fn generation_of(&self, copy: &[u8], location: &Location) -> Result<u64> {
+        if copy == self.file {
+            return Ok(self.payload.generation());
+        }
+        Ok(self.open_theirs(copy, location)?.0.generation())
+    }
+
+    /// Says of the next change that [`Vault::sync`] follows, by other settings: that the store is away by the
+    /// present ones is no news.
+    pub fn expect_sync(&mut self) {
+        self.said_away = true;
+    }
+
     /// Pulls the store's copy, whose fingerprint was accepted, and remembers it in place of this one's.
     ///
     /// # Errors
@@ -141,7 +159,7 @@ impl Vault<'_> {
             true => Ok(done),
             false => Err(Error::refused(format!(
                 "neither the vault {} nor its copy in the store has the fingerprint {pin}",
-                self.access.path.display()
+                self.access.shown()
             ))),
         }
     }
@@ -281,7 +299,7 @@ impl Vault<'_> {
             return Ok(Met::Ahead(Some(version)));
         }
         let (payload, armored) =
-            self.open_theirs(&theirs.body, shared).map_err(Trouble::Refused)?;
+            self.open_theirs(&theirs.body, &shared.location).map_err(Trouble::Refused)?;
         if !payload.is_made_of(&here) && !is_last(&here) {
             return Err(Trouble::Fork(theirs.body));
         }
@@ -292,10 +310,24 @@ impl Vault<'_> {
     }
 
     /// Opens the store's copy by what opened this vault, and checks that it is the same vault and no older.
-    fn open_theirs(&self, bytes: &[u8], shared: &SharedStore) -> Result<(Payload, bool)> {
-        let of = |error: Error| Error {
-            what: format!("the vault's copy in {}: {}", shared.location, error.what),
+    fn open_theirs(&self, bytes: &[u8], location: &Location) -> Result<(Payload, bool)> {
+        let of = |error: Error| {
+            Error {
+            what: format!("the vault's copy in {location}: {}", error.what),
+            hint: match error.class {
+                Class::Damaged => Some(format!(
+                    "update vault if another host has a later version; else {}",
+                    how_to_mend(location)
+                )),
+                Class::Locked => Some(
+                    "another host has removed what opens this vault, or somebody has put another vault \
+                     there; with AWS_VAULT_SHARED=off this host goes on with its own"
+                        .to_owned(),
+                ),
+                _ => error.hint,
+            },
             ..error
+        }
         };
         let Some(key) = &self.key else {
             return Err(Error::other("the vault is not pulled: what opened it was forgotten"));
@@ -303,7 +335,7 @@ impl Vault<'_> {
         let scanned = sealed::scan(bytes).map_err(of)?;
         let opened = os::on_wiped_stack(|| try_key(&scanned, key, &self.access)).map_err(of)?;
         let Content { payload, .. } = opened;
-        self.check_pulled(&payload, &shared.location)?;
+        self.check_pulled(&payload, location)?;
         Ok((payload, scanned.armored))
     }
 
@@ -381,6 +413,14 @@ impl Vault<'_> {
             ),
         }
     }
+}
+
+/// What to do about a copy in the store that no host takes.
+pub(super) fn how_to_mend(location: &Location) -> String {
+    format!(
+        "remove {location}/{OBJECT}: then vault fleet pull, on the host that has the latest vault, puts \
+         that there"
+    )
 }
 
 /// Where the store's copy is put if neither is made of the other. `vault` is the file itself, no link.

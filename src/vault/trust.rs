@@ -8,6 +8,7 @@ use super::memory::{Memory, Recalled};
 use super::payload::Payload;
 use super::pin::Pin;
 use super::store::Vault;
+use super::sync::how_to_mend;
 use crate::error::{Class, Error, Result};
 use crate::file;
 use crate::store::Location;
@@ -95,7 +96,7 @@ impl Vault<'_> {
 
     /// Checks the fingerprint and the generation. `before` is the memory before the file was read.
     pub(super) fn check_pin(&mut self, before: Result<Recalled>) -> Result<()> {
-        let path = self.access.path.display();
+        let path = self.access.shown();
         let (here, generation) = (self.payload.pin(), self.payload.generation());
         let pinned = !self.access.pins.is_empty();
         if pinned && !self.access.pins.contains(&here) {
@@ -140,7 +141,7 @@ impl Vault<'_> {
     }
 
     fn not_remembered(&self, known: Pin) -> Error {
-        let (path, here) = (self.access.path.display(), self.payload.pin());
+        let (path, here) = (self.access.shown(), self.payload.pin());
         // Shows the target of a symlink, which another user may have planted.
         let leads = match self.memory.as_ref().is_some_and(Memory::has_name) {
             true => format!("; the path leads to {}", self.real.display()),
@@ -157,7 +158,7 @@ impl Vault<'_> {
         if !self.rolled_back {
             return Ok(());
         }
-        let shown = self.access.path.display();
+        let shown = self.access.shown();
         Err(Error::refused(format!("{shown} is older than this machine has seen it, {why}")).hint(
             format!(
                 "put the newer file back, or take this one: {} --accept-rollback",
@@ -172,7 +173,7 @@ impl Vault<'_> {
             Some(least) if here < least => Err(Error::refused(format!(
                 "the vault {} is too old: this is write {here} of it, and {least} is the least that \
                  is taken",
-                self.access.path.display()
+                self.access.shown()
             ))
             .hint(
                 "put the newer file back; if the older one is meant, say so by --min-generation or \
@@ -223,7 +224,7 @@ impl Vault<'_> {
         }
         Err(Error::refused(format!(
             "{} became another vault, or an older one, while this ran",
-            self.access.path.display()
+            self.access.shown()
         ))
         .hint("if somebody has changed just now who may open it, do it again"))
     }
@@ -260,7 +261,7 @@ impl Vault<'_> {
             "the vault's copy in {from} is too old: it is write {here} of it, and {least} is the least \
              that is taken"
         ))
-        .hint("somebody has put an older copy into the store, or its versions were restored"))
+        .hint(format!("somebody has put an older copy into the store: {}", how_to_mend(from))))
     }
 
     /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::super::code::Code;
-use super::super::fleet::{another_host, away};
+use super::super::fleet::away;
 use super::{FRESH, Failed, Run};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -54,7 +54,7 @@ impl Run<'_> {
         let code = self.code_in_hand(mfa);
         let left = self.deadline.get().saturating_duration_since(Instant::now());
         let wait = WAIT.min(left.saturating_sub(CALL));
-        let wait = code.as_ref().ok().map_or(wait, |good_for| wait.min(*good_for));
+        let wait = code.as_ref().map_or(wait, |good_for| wait.min(good_for.saturating_sub(CALL)));
         let time = (self.with.clock, Pace::real());
         let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
         part.connected(connected);
@@ -69,11 +69,20 @@ impl Run<'_> {
                     made => break made,
                 },
                 Turn::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
-                Turn::Waited(_) if code.as_ref().is_ok_and(|good_for| *good_for < WAIT) => {
-                    let asked = self.asked.take().is_some();
-                    break Err(self.is_too_old(mfa, asked));
+                Turn::Waited(waited) => {
+                    self.with.reporter.warn(format!(
+                        "another host of the fleet has been making the same session for {} s; this one \
+                         makes its own",
+                        waited.as_secs()
+                    ));
+                    if let Err(failed) = code {
+                        break Err(failed);
+                    }
+                    let (store, keys) = (&*shared.store, (keys, keys.book_name(&mfa.serial)));
+                    let mut part = Part::of_book(store, keys, (self.with.clock, Pace::real()))?;
+                    let claims = Claims::Fleet(&mut part);
+                    break self.call(&step, from, claims).map(Minted::Here);
                 }
-                Turn::Waited(waited) => break Err(Failed::Ours(another_host(waited))),
                 Turn::Alone(alone) => break self.call_alone(&step, from, alone),
             }
         };
@@ -122,7 +131,11 @@ impl Run<'_> {
         match self.call(&step, from, Claims::Fleet(part)) {
             Ok(made) => {
                 let generation = self.with.vault().map_or(0, |vault| vault.payload().generation());
-                Ok(part.made(made, length, generation))
+                let (minted, alone) = part.made(made, length, generation);
+                if let Some(alone) = alone {
+                    self.with.not_shared(alone);
+                }
+                Ok(minted)
             }
             Err(Failed::Overtaken) => Err(Failed::Overtaken),
             Err(failed) => {

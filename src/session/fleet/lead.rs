@@ -6,9 +6,13 @@
 //! `l/NAME`, takes a step, writes the book under a condition, and only then sends the code; then the record
 //! replaces its claim. The book is what keeps a code from being sent twice; the lease saves codes.
 
+mod events;
+
 use std::time::Duration;
 
 use super::super::record::Standing;
+
+pub use events::{Action, Event, Nonce, Seen, Why, Written};
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
@@ -17,127 +21,9 @@ const AFTER_DUE: Duration = Duration::from_secs(10);
 /// How often the conditions of a host's claims may fail. Other hosts make them fail a few times; a store
 /// that refuses every write does so always.
 const TRIES: u8 = 8;
-
-/// What a host writes into its claims, so that it recognizes them: different for every [`Lead`].
-pub type Nonce = [u8; 16];
-
-/// What `s/NAME` was read as.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Seen<V, S> {
-    /// There is none.
-    Missing,
-    /// A claim.
-    Claim {
-        /// Its version.
-        version: V,
-        /// Who wrote it.
-        nonce: Nonce,
-        /// How long it holds.
-        lease: Duration,
-        /// How old it is by the store's clock, if the answer says so.
-        age: Option<Duration>,
-        /// The record that it replaces, which others go on using.
-        old: Option<(S, Standing)>,
-    },
-    /// A record.
-    Record {
-        /// Its version.
-        version: V,
-        /// The session.
-        session: S,
-        /// What it is worth here.
-        standing: Standing,
-    },
-}
-
-/// What became of a write.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Written<V> {
-    /// It happened; the new version.
-    Done(V),
-    /// The condition did not hold.
-    Refused,
-    /// The store wants to be asked again.
-    Again,
-    /// It may have happened, or may yet.
-    Unknown,
-}
-
-/// What happened. `V`: versions of objects, `S`: sessions, `B`: books.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event<V, S, B> {
-    /// `s/NAME` was read.
-    Read(Seen<V, S>),
-    /// `l/NAME` was read: its version, and what is in it.
-    Book(Option<V>, B),
-    /// `l/NAME` is closed: the vault has another key by now.
-    Closed,
-    /// A write was answered, or was not.
-    Written(Written<V>),
-    /// The wait is over.
-    Waited,
-    /// A step was taken: the book with it, and how long to wait until its code may be sent.
-    Taken(B, Duration),
-    /// AWS gave a session.
-    Made(S),
-    /// AWS gave none, and may take another code.
-    NotMade,
-}
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Action<V, S, B> {
-    /// Read `s/NAME`.
-    Read,
-    /// Write a claim into `s/NAME` if it still has this version, or if there is none.
-    Claim {
-        /// The version that it replaces.
-        over: Option<V>,
-        /// How long it holds.
-        lease: Duration,
-        /// The record that it keeps for the others.
-        old: Option<S>,
-    },
-    /// Write the record into `s/NAME` if it still has this version.
-    Publish {
-        /// The version that it replaces: the claim.
-        over: V,
-        /// The session.
-        session: S,
-    },
-    /// Wait for 0.4 to 2 s, at random.
-    Wait,
-    /// Read `l/NAME`.
-    ReadBook,
-    /// Take a step that is free in this book and on this host.
-    Take(B),
-    /// Write `l/NAME` if it still has this version, or if there is none.
-    WriteBook {
-        /// The version that was read.
-        over: Option<V>,
-        /// The book with the new step.
-        book: B,
-    },
-    /// Send the code of the step that was taken.
-    Send,
-    /// Nobody has made the session: ask for a code, then begin again.
-    Ask,
-    /// Serve this session.
-    Serve(S),
-    /// Serve the session that was made here.
-    Keep,
-    /// Make the session without the fleet.
-    GoAlone(Why),
-}
-
-/// Why a host makes its session without the fleet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// The vault has another key by now, and the device another book.
-    Closed,
-    /// The store refuses what it should take.
-    Refuses,
-}
+/// How many writes of the book may stay without an answer. Each spends a step, and the device has six in three
+/// minutes, which are those of all hosts.
+const DOUBTS: u8 = 2;
 
 /// One host's part in making one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -151,7 +37,10 @@ pub struct Lead<V, S> {
     declined: Option<V>,
     /// A version that another host's claim has had, and since when at least.
     watched: Option<(V, Duration)>,
+    /// What a claim was to replace that was refused.
+    refused: Option<Option<V>>,
     tries: u8,
+    doubts: u8,
     state: State<V, S>,
 }
 
@@ -160,7 +49,7 @@ enum State<V, S> {
     /// The session is read, or a wait for that.
     Looking,
     /// A claim is written.
-    Claiming { old: Old<S>, since: Duration },
+    Claiming { over: Option<V>, old: Old<S>, since: Duration },
     /// The book is read.
     Opening(Claim<V, S>),
     /// A step is taken from the book of this version.
@@ -203,8 +92,9 @@ struct Claim<V, S> {
 impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     /// Begins with [`Action::Read`]. `has_code`: false if somebody has to be asked for a code first.
     pub fn new(nonce: Nonce, has_code: bool) -> Self {
-        let (declined, watched, state) = (None, None, State::Looking);
-        Self { nonce, has_code, waited: false, declined, watched, tries: 0, state }
+        let (declined, watched, refused, state) = (None, None, None, State::Looking);
+        let (waited, tries, doubts) = (false, 0, 0);
+        Self { nonce, has_code, waited, declined, watched, refused, tries, doubts, state }
     }
 
     /// Begins with [`Action::ReadBook`], for a code that makes no session of the fleet's: nothing is written
@@ -221,8 +111,8 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         match (std::mem::replace(&mut self.state, State::Done), event) {
             (State::Looking, Event::Read(seen)) => self.look(seen, now),
             (State::Looking, Event::Waited) => self.read(State::Looking),
-            (State::Claiming { old, since }, Event::Written(written)) => {
-                self.claimed(old, since, written)
+            (State::Claiming { over, old, since }, Event::Written(written)) => {
+                self.claimed(over, old, since, written)
             }
             (State::Opening(claim), Event::Book(version, book)) => {
                 self.state = State::Taking(claim, version);
@@ -240,7 +130,8 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
             (State::Noting(claim, due), Event::Written(written)) => match written {
                 Written::Done(_) => self.send_when_covered(claim, due, now),
                 // Whatever became of it, this step is not sent.
-                Written::Refused | Written::Again | Written::Unknown => self.open(claim),
+                Written::Unknown => self.doubt(claim),
+                Written::Refused | Written::Again => self.open(claim),
             },
             (State::Extending { claim, due, lease, since }, Event::Written(written)) => {
                 let longer = Claim { until: since + lease, ..claim.clone() };
@@ -394,20 +285,32 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
             return Action::Ask;
         }
         let old = Old::new(old, standing);
-        self.state = State::Claiming { old: old.clone(), since: now };
+        self.state = State::Claiming { over: over.clone(), old: old.clone(), since: now };
         Action::Claim { over, lease: LEASE, old: old.session }
     }
 
-    fn claimed<B>(&mut self, old: Old<S>, since: Duration, written: Written<V>) -> Action<V, S, B> {
+    /// `over`: what the claim was to replace.
+    fn claimed<B>(
+        &mut self,
+        over: Option<V>,
+        old: Old<S>,
+        since: Duration,
+        written: Written<V>,
+    ) -> Action<V, S, B> {
         match written {
             Written::Done(version) => {
                 self.open(Claim { version: Some(version), until: since + LEASE, old })
             }
             Written::Unknown => self.read(State::Looking),
-            Written::Again => self.wait(),
+            Written::Again => self.overtaken(),
             Written::Refused => match old {
                 Old { session: Some(session), serves: true } => Action::Serve(session),
-                _ => self.wait_for_another(),
+                // It was read anew since, and was still the same.
+                _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(Why::Refuses),
+                _ => {
+                    self.refused = Some(over);
+                    self.wait_for_another()
+                }
             },
         }
     }
@@ -440,6 +343,17 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         }
         self.state = State::Opening(claim);
         Action::ReadBook
+    }
+
+    /// Nobody knows whether the book has the step that was taken.
+    fn doubt<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
+        self.doubts += 1;
+        if self.doubts < DOUBTS {
+            return self.open(claim);
+        }
+        // For [`Lead::give_up`].
+        self.state = State::Opening(claim);
+        Action::GoAlone(Why::Silent)
     }
 
     /// Sends the code, if the claim holds until that is done; otherwise writes it again first.

@@ -1,6 +1,8 @@
 //! One host's part in a session of its fleet: what [`Lead`] wants of the store is asked of it, with patience
 //! that ends.
 
+mod turn;
+
 use std::time::Duration;
 
 use super::super::SessionKind;
@@ -15,6 +17,8 @@ use crate::error::Result;
 use crate::random;
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
+pub use turn::{Alone, Step, Turn};
+
 /// How long a host bears a store that is away or slow, in total; and once more to publish a session.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A request that is answered within this costs no patience.
@@ -24,47 +28,6 @@ const FAILURES: u8 = 2;
 /// The shortest pauses: before another host's claim is read again, and after a request that failed.
 const POLL: Duration = Duration::from_millis(400);
 const AGAIN: Duration = Duration::from_millis(200);
-
-/// What a host has to do about a session.
-#[derive(Debug)]
-pub enum Turn {
-    /// Serve this one.
-    Serve(Minted),
-    /// Make it, each code by [`Part::step`]; the new one is at least as long as the one that it replaces.
-    Lead(Option<Duration>),
-    /// Ask for a code, and begin again.
-    Ask,
-    /// Another host was waited for so long.
-    Waited(Duration),
-    /// Make it without the fleet.
-    Alone(Alone),
-}
-
-/// What becomes of a code.
-#[derive(Debug)]
-pub enum Step<C> {
-    /// It is sent.
-    Send(C),
-    /// Another host leads by now.
-    Overtaken,
-    /// None is sent that other hosts know of.
-    Alone(Alone),
-}
-
-/// Why the fleet is of no use now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alone {
-    /// What happened.
-    pub what: String,
-    /// What to do.
-    pub hint: Option<String>,
-}
-
-impl Alone {
-    fn new(what: &str) -> Self {
-        Self { what: what.to_owned(), hint: None }
-    }
-}
 
 enum Stop {
     Alone(Alone),
@@ -276,27 +239,30 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Publishes a new session, as far as that can be done at once. `generation`: of this host's vault.
+    /// Publishes a new session, as far as that can be done at once, or says why not. `generation`: of this
+    /// host's vault.
     pub fn made(
         &mut self,
         credentials: Credentials,
         length: Option<Duration>,
         generation: u64,
-    ) -> Minted {
-        let Some(ends) = credentials.expiration else { return Minted::Here(credentials) };
+    ) -> (Minted, Option<Alone>) {
+        let Some(ends) = credentials.expiration else { return (Minted::Here(credentials), None) };
         let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
         let record = Record { profile, credentials, made, ends, failed: None, length };
         let date = self.date.map_or(made, |it| it.date.plus((self.pace.now)() - it.received));
         self.on(Event::Made(object::share(&record, date, generation)));
         // A session that is made is published even to a slow store: otherwise every host would make one.
         (self.spent, self.failures) = (Duration::ZERO, 0);
-        while self.lead.is_made() {
+        let mut alone = None;
+        while alone.is_none() && self.lead.is_made() {
             match self.perform() {
                 Ok(event) => self.on(event),
-                Err(_) => break,
+                Err(Stop::Alone(why)) => alone = Some(why),
+                Err(Stop::Waited(_)) => break,
             }
         }
-        Minted::Shared(Box::new(record))
+        (Minted::Shared(Box::new(record)), alone)
     }
 
     /// The highest generation of a vault that a record named; 0 if none was read.
@@ -356,9 +322,12 @@ impl<'a> Part<'a> {
         match self.keys.open_book(&name, object.body, date) {
             Ok(Some(book)) => Ok(Event::Book(Some(object.etag), book)),
             Ok(None) => Ok(Event::Closed),
-            Err(object::Damaged) => {
-                Err(Stop::Alone(Alone::new("the record of MFA codes in the store is damaged")))
-            }
+            Err(object::Damaged) => Err(Stop::Alone(Alone {
+                what: "the record of MFA codes in the store is damaged".to_owned(),
+                hint: Some(format!(
+                    "remove {name} there, three minutes after the last code was sent"
+                )),
+            })),
         }
     }
 
@@ -494,21 +463,6 @@ impl<'a> Part<'a> {
         }
         (self.pace.sleep)(pause);
         Ok(())
-    }
-}
-
-impl Why {
-    fn alone(self) -> Alone {
-        match self {
-            Self::Closed => Alone {
-                what: "the vault has another key by now".to_owned(),
-                hint: Some(
-                    "vault fleet pull takes the new vault, or names the command that accepts it"
-                        .to_owned(),
-                ),
-            },
-            Self::Refuses => Alone::new("the store refuses writes that it should take"),
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Bucket, Conditions, Test, join, scene};
 use crate::support::standin::StandIn;
+use crate::support::standin::bucket::Keep;
 use crate::support::{AGE_KEY, MFA_SEED, MFA_SERIAL};
 use crate::tls::TlsServer;
 
@@ -138,6 +139,63 @@ fn a_store_that_never_answers_costs_three_seconds() {
     assert!((Duration::from_millis(2900)..Duration::from_millis(4500)).contains(&took), "{took:?}");
     assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
     assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+}
+
+#[test]
+fn a_store_that_does_not_answer_the_new_session_costs_three_seconds_and_is_said_once() {
+    let (standin, bucket, test) = fleet(false);
+    let place = bucket.endpoint();
+    bucket.keep(4, Keep::Undone);
+    let (asked, began) = (bucket.log().len(), Instant::now());
+    let warning = format!(
+        "vault: warning: the new session is on this host only, the fleet's store s3://fleet/vault did not \
+         take it: out of time: no answer from {}\n",
+        place.trim_start_matches("http://")
+    );
+    let made = json(&test).expect_stderr(warning).run();
+    let took = began.elapsed();
+    assert!((Duration::from_millis(2900)..Duration::from_millis(4500)).contains(&took), "{took:?}");
+    assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
+    assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+    // Nor is it asked for a later vault then.
+    let methods: Vec<_> = bucket.log()[asked..].iter().map(|line| line[..11].to_owned()).collect();
+    assert_eq!(methods, ["GET vault/s", "PUT vault/s", "GET vault/l", "PUT vault/l"]);
+    bucket.let_go();
+}
+
+#[test]
+fn a_vault_that_lies_in_a_store_which_never_answers_costs_three_seconds_and_is_said_once() {
+    let (standin, bucket, test) = fleet(false);
+    let pin = test.command(["pin"]).run().stdout.trim().to_owned();
+    let runner = another(&test, &standin)
+        .env("AWS_VAULT_FILE", "s3://fleet/vault")
+        .env("AWS_VAULT_PIN", pin)
+        .env("AWS_ACCESS_KEY_ID", crate::support::ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", crate::support::SECRET_ACCESS_KEY);
+    let here = runner.clone().env("AWS_REGION", "eu-central-1");
+    let here = here.env("AWS_ENDPOINT_URL_S3", bucket.endpoint());
+    here.command(["list"]).expect_stderr("").run();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = silent.local_addr().unwrap();
+    let away = runner.env("AWS_ENDPOINT_URL_S3", format!("http://{place}"));
+    let asked = bucket.log().len();
+    let began = Instant::now();
+    let made = json(&away)
+        .expect_stderr(format!(
+            "vault: warning: the store s3://fleet/vault: out of time: no answer from {place}; its copy on \
+             this host is used\n"
+        ))
+        .run();
+    let took = began.elapsed();
+    assert!((Duration::from_millis(2900)..Duration::from_millis(4500)).contains(&took), "{took:?}");
+    assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
+    assert_eq!(standin.calls().len(), 1, "{}", standin.log());
+    assert_eq!(bucket.log().len(), asked, "{:?}", bucket.log());
+    // Who keeps out of it does not wait for it.
+    let began = Instant::now();
+    let off = json(&away).arg("--refresh").env("AWS_VAULT_SHARED", "off").expect_stderr("").run();
+    assert!(off.stdout.contains("\"SessionToken\""), "{}", off.stdout);
+    assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
 }
 
 /// The host's own credentials for the store come from a service that hangs.

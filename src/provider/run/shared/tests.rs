@@ -20,7 +20,7 @@ use crate::reporter::Reporter;
 use crate::sealed::{self, DerivationQueue};
 use crate::secret::Secret;
 use crate::store::testing::MemoryStore;
-use crate::store::{Location, Store};
+use crate::store::{Condition, Location, Store};
 use crate::totp::Seed;
 use crate::unlock::Named;
 use crate::vault::{self, Access, Fleet, NamedBy, Payload, RecipientEntry, SharedStore};
@@ -37,6 +37,8 @@ struct Common {
     key: Secret,
     store: Arc<MemoryStore>,
     sts: Server,
+    /// How long a run may take.
+    within: Option<Duration>,
 }
 
 /// How a host reaches the store.
@@ -69,7 +71,7 @@ fn common(answers: Vec<Answer>, seed: bool, required: bool) -> Common {
         required,
     });
     let sts = Server::start(answers);
-    let common = Common { dir, key: identity, store: Arc::default(), sts };
+    let common = Common { dir, key: identity, store: Arc::default(), sts, within: None };
     vault::create(&common.access(Reach::Off, &Env::of(&[])), payload, false).unwrap();
     common
 }
@@ -147,7 +149,7 @@ impl Common {
             cache_dir: Some(self.dir.path.join(host)),
             env: &env,
             options,
-            prompt: Prompt::new(true, None),
+            prompt: Prompt::new(true, self.within.map(|within| Instant::now() + within)),
             clock: Clock::fixed(NOON),
             reporter: Reporter { quiet: true, debug: false },
         };
@@ -330,6 +332,24 @@ fn a_host_whose_code_was_refused_is_not_waited_for() {
     assert_eq!(common.asked(), "GETs PUTs GETl PUTl PUTs ");
     common.store.now.store(1, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(common.on("b", Reach::Yes, "prod", code("222222")).unwrap(), "second");
+}
+
+/// `s/NAME` is written anew each time, or by a host that never ends.
+#[test]
+fn who_waited_for_another_host_in_vain_makes_a_session_of_its_own_with_a_code_of_the_fleets() {
+    let common = common(vec![refused(), session("own")], false, false);
+    common.on("a", Reach::Yes, "prod", code("111111")).unwrap_err();
+    let log = common.store.log.lock().unwrap().clone();
+    let name = log[0].trim_start_matches("GET ").to_owned();
+    common.asked();
+    common.store.remove(&name);
+    common.store.write(&name, b"?", Condition::Absent).unwrap();
+    let common = Common { within: Some(Duration::from_secs(6)), ..common };
+    common.asked();
+    assert_eq!(common.on("b", Reach::Yes, "prod", code("222222")).unwrap(), "own");
+    let asked = common.asked();
+    assert!(asked.starts_with("GETs ") && asked.ends_with(" GETl PUTl "), "{asked}");
+    assert!(!asked.contains("PUTs"), "{asked}");
 }
 
 #[test]

@@ -190,6 +190,8 @@ impl Search {
                     Event::Taken(book | host.step, Duration::from_secs(wait))
                 }
                 Action::Serve(_) | Action::Keep => break Life::Over,
+                // Its own disk says which codes it may send then.
+                Action::GoAlone(Why::Silent) if host.lead.doubts == DOUBTS => break Life::Over,
                 Action::Ask | Action::GoAlone(_) => {
                     self.fault = Some(Fault::Alone);
                     break Life::Over;
@@ -432,6 +434,12 @@ fn of_three_hosts_none_sends_a_code_twice_or_is_stuck() {
 #[test]
 fn of_three_hosts_that_renew_none_waits() {
     search(3, Object::Record(OLD), ONE_OF_EACH, Broken::Nothing).unwrap();
+}
+
+#[test]
+fn of_three_hosts_one_of_which_hears_nothing_of_the_book_none_is_stuck() {
+    let left = Faults { lost: 2, ..Faults::default() };
+    search(3, Object::Missing, left, Broken::Nothing).unwrap();
 }
 
 #[test]

@@ -202,16 +202,38 @@ fn a_code_that_aws_does_not_take_is_followed_by_another_step() {
 fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
     let closed = [(0, missing()), (0, done(1)), (0, Event::Closed)];
     assert_eq!(after(&closed), Action::GoAlone(Why::Closed));
-    for (event, again) in
-        [(missing(), Event::Waited), (record(1, "a", Standing::Over), Event::Waited)]
-    {
-        let mut lead = Lead::new(OWN, true);
-        let round = [(0, event), (0, Event::Written(Written::Refused))];
-        let refused = (1..=TRIES).find(|_| {
-            let end = last(&mut lead, &round) == Action::GoAlone(Why::Refuses);
-            lead.on(again.clone(), Duration::ZERO);
-            end
-        });
-        assert_eq!(refused, Some(TRIES));
+    // It refuses to replace what stands there still.
+    let refused = Event::Written(Written::Refused);
+    for event in [missing(), record(1, "a", Standing::Over)] {
+        let events = [(0, event.clone()), (0, refused.clone()), (1, Event::Waited), (1, event)];
+        assert_eq!(
+            after(&[&events[..], &[(1, refused.clone())]].concat()),
+            Action::GoAlone(Why::Refuses)
+        );
     }
+    // Others are faster each time.
+    let mut lead = Lead::new(OWN, true);
+    let end = (1..=TRIES).find(|version| {
+        let round = [(0, record(*version, "a", Standing::Over)), (0, refused.clone())];
+        let end = last(&mut lead, &round) == Action::GoAlone(Why::Refuses);
+        lead.on(Event::Waited, Duration::ZERO);
+        end
+    });
+    assert_eq!(end, Some(TRIES));
+}
+
+#[test]
+fn a_store_that_is_busy_is_asked_again_at_once_since_the_host_has_waited_already() {
+    assert_eq!(after(&[(0, missing()), (1, Event::Written(Written::Again))]), Action::Read);
+}
+
+#[test]
+fn two_steps_at_most_are_spent_on_a_book_that_does_not_answer() {
+    let unknown = (0, Event::Written(Written::Unknown));
+    let again = [(0, Event::Book(None, 0)), (0, Event::Taken(1, Duration::ZERO)), unknown.clone()];
+    let mut lead = Lead::new(OWN, true);
+    let events = [taken(0), vec![unknown], again.to_vec()].concat();
+    assert_eq!(last(&mut lead, &events), Action::GoAlone(Why::Silent));
+    // Its claim ends, for the others.
+    assert_eq!(lead.give_up::<u8>(), Some(claims(Some(1), 0, None)));
 }

@@ -171,13 +171,30 @@ fn a_store_that_is_away_or_slow_or_refuses_everything_is_left_within_three_secon
         assert!(world.seconds() <= 3, "{fate:?}: {} s", world.seconds());
         assert_eq!(world.sent.lock().unwrap().len(), 1);
     }
-    // Writes that are never taken.
-    for fate in [Fate::Conflict, Fate::Never] {
-        let world = World::new(&[1, 3, 5, 7, 9, 11, 13, 15].map(|at| (at, fate)));
+}
+
+#[test]
+fn a_store_whose_writes_do_not_happen_or_are_not_answered_is_left_and_costs_few_codes() {
+    let (refuses, busy) = ("the store refuses writes that it should take", "the store is busy");
+    let silent = "the store does not say whether it has written";
+    for (prefix, fate, what, steps) in [
+        ("s/", Fate::Conflict, busy, 1),
+        ("s/", Fate::Refused, refuses, 1),
+        ("s/", Fate::Never, "the answer was lost", 1),
+        ("l/", Fate::Conflict, busy, 2),
+        ("l/", Fate::Refused, refuses, 1),
+        ("l/", Fate::Never, silent, 3),
+        ("l/", Fate::Lost, silent, 3),
+    ] {
+        let world = World::of_writes(prefix, fate);
         let (d, key) = (Directory::new(), ["a".to_owned()]);
-        let by = Host::new(&world, &d.path).session(&wanted(&key));
-        assert!(matches!(by, By::Alone(_)), "{fate:?}: {by:?}");
-        assert!(world.seconds() < 12, "{fate:?}: {} s", world.seconds());
+        let host = Host::new(&world, &d.path);
+        let by = host.session(&wanted(&key));
+        assert_eq!(by, By::Alone(what.to_owned()), "{prefix} {fate:?}");
+        assert!(world.milliseconds() < 3500, "{prefix} {fate:?}: {} ms", world.milliseconds());
+        assert_eq!(world.sent.lock().unwrap().len(), 1);
+        let now = Timestamp(NOON + world.seconds().cast_signed());
+        assert_eq!(host.cache.ledger(DEVICE).left(30, now).0, 6 - steps, "{prefix} {fate:?}");
     }
 }
 
@@ -283,8 +300,8 @@ fn while_one_host_renews_the_others_go_on_with_the_old_session() {
     assert!(matches!(renews.turn(), Turn::Lead(Some(_))));
     assert_eq!(hosts[1].session(&wanted), By::Fleet);
     assert!(matches!(hosts[0].step(&mut renews), Step::Send(_)));
-    let Minted::Shared(new) = renews.made(hosts[0].eight_hours(), Some(hours(8)), 8) else {
-        panic!("it ends");
+    let (Minted::Shared(new), None) = renews.made(hosts[0].eight_hours(), Some(hours(8)), 8) else {
+        panic!("it ends, and is published");
     };
     let Turn::Serve(Minted::Shared(served)) = hosts[1].part(&wanted, true).turn() else {
         panic!("it is there");
@@ -332,7 +349,7 @@ fn who_comes_back_late_publishes_nothing_over_another_hosts_session() {
         other => panic!("{other:?}"),
     };
     let before = body();
-    assert!(matches!(slow.made(hosts[0].eight_hours(), None, 7), Minted::Shared(_)));
+    assert!(matches!(slow.made(hosts[0].eight_hours(), None, 7), (Minted::Shared(_), None)));
     assert_eq!(body(), before);
 }
 

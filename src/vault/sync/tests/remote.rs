@@ -68,6 +68,9 @@ fn another_vault_than_the_pinned_one_is_neither_taken_nor_kept() {
     host.pins = vec![other.open().payload().pin()];
     let error = try_open(&host).unwrap_err();
     assert_eq!(error.class, Class::Refused);
+    let (what, pin) =
+        ("the vault s3://bucket/prefix is not the pinned one", a.open().payload().pin());
+    assert_eq!(error.what, format!("{what}: its fingerprint is {pin}"));
     assert!(!host.path().exists());
 }
 

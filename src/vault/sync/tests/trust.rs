@@ -92,7 +92,16 @@ fn an_older_copy_than_this_machine_has_seen_is_not_pulled() {
              least that is taken"
         )
     );
+    assert_eq!(
+        error.hint.unwrap(),
+        "somebody has put an older copy into the store: remove s3://bucket/prefix/vault.age: then vault \
+         fleet pull, on the host that has the latest vault, puts that there"
+    );
     assert_eq!(b.bytes(), before);
+    assert_eq!(b.add("last").unwrap_err().class, Class::Refused);
+    a.fleet.net.store.remove(OBJECT);
+    assert_eq!(a.sync().unwrap(), Synced::Pushed);
+    b.add("last").unwrap();
 }
 
 #[test]
@@ -130,8 +139,17 @@ fn a_forged_or_damaged_copy_replaces_nothing() {
     let error = b.sync().unwrap_err();
     assert_eq!(error.class, Class::Damaged);
     assert!(error.what.starts_with("the vault's copy in s3://bucket/prefix: "), "{}", error.what);
+    assert_eq!(
+        error.hint.unwrap(),
+        "update vault if another host has a later version; else remove \
+         s3://bucket/prefix/vault.age: then vault fleet pull, on the host that has the latest vault, puts \
+         that there"
+    );
     assert_eq!(b.add("one").unwrap_err().class, Class::Damaged);
     assert_eq!(b.bytes(), before);
+    a.fleet.net.store.remove(OBJECT);
+    assert_eq!(b.sync().unwrap(), Synced::Pushed);
+    b.add("one").unwrap();
 }
 
 #[test]
@@ -185,7 +203,16 @@ fn what_does_not_open_the_copy_pulls_nothing() {
         })
         .unwrap();
     let error = vault.sync().unwrap_err();
-    assert_eq!(error.class, Class::Locked);
+    assert_eq!(
+        (error.class, error.hint.as_deref()),
+        (
+            Class::Locked,
+            Some(
+                "another host has removed what opens this vault, or somebody has put another vault \
+                 there; with AWS_VAULT_SHARED=off this host goes on with its own"
+            )
+        )
+    );
     vault.forget_key();
     assert_eq!(
         vault.sync().unwrap_err().what,

@@ -25,6 +25,8 @@ pub(super) enum Fate {
     Failed,
     /// 409.
     Conflict,
+    /// 412.
+    Refused,
     /// The condition is ignored.
     Unconditional,
     /// It is not done, and there is no answer until nobody waits for one.
@@ -40,6 +42,8 @@ pub(super) struct World {
     time: AtomicU64,
     /// What happens to which requests, counted from 0; `usize::MAX`: to all.
     fates: Vec<(usize, Fate)>,
+    /// What happens to all writes of names that begin so.
+    writes: Option<(&'static str, Fate)>,
     count: AtomicUsize,
     late: Mutex<Option<Delayed>>,
     /// The steps whose codes were sent.
@@ -57,12 +61,18 @@ impl World {
             store: MemoryStore::default(),
             time: AtomicU64::new(0),
             fates: fates.to_vec(),
+            writes: None,
             count: AtomicUsize::new(0),
             late: Mutex::default(),
             sent: Mutex::default(),
         };
         world.pass(0);
         world
+    }
+
+    /// A store that does this with all writes of names that begin so.
+    pub fn of_writes(prefix: &'static str, fate: Fate) -> Self {
+        Self { writes: Some((prefix, fate)), ..Self::new(&[]) }
     }
 
     pub fn pass(&self, milliseconds: u64) {
@@ -163,6 +173,8 @@ impl Store for World {
         condition: Condition<'_>,
     ) -> Result<Answer<Written>, StoreError> {
         let (fate, date) = (self.fate(), Some(Timestamp(NOON)));
+        let fate =
+            self.writes.filter(|(prefix, _)| name.starts_with(prefix)).map_or(fate, |it| it.1);
         let over = match condition {
             Condition::Is(etag) => Some(etag.clone()),
             Condition::Absent => None,
@@ -171,6 +183,7 @@ impl Store for World {
             Fate::Failed => return Err(failed()),
             Fate::Never => return Err(lost()),
             Fate::Conflict => return Ok(Answer { what: Written::Again, date }),
+            Fate::Refused => return Ok(Answer { what: Written::Refused, date }),
             Fate::Late => {
                 let at = self.count.load(SeqCst) + 1;
                 *self.late.lock().unwrap() = Some((at, name.to_owned(), body.to_vec(), over));
