@@ -135,6 +135,13 @@ impl S3 {
         reporter: Reporter,
     ) -> Result<Self, Error> {
         fits(target, NAME, "https://s3.eu-central-1.amazonaws.com")?;
+        // Bucket and key are put behind it.
+        if target.endpoint.as_deref().is_some_and(|url| url.contains(['?', '#'])) {
+            return Err(Error::usage(format!(
+                "the endpoint URL for {NAME} has a query or a fragment"
+            ))
+            .hint("name the server only: bucket and prefix are in the s3:// URL"));
+        }
         Ok(Self {
             location: location.clone(),
             target: target.clone(),

@@ -41,10 +41,11 @@ pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
         profile,
         required: args.required,
     };
-    let there = session.store_of(&fleet, limits())?;
+    let there = session.store_of(&fleet, limits(OF_A_CHECK))?;
     // What else is wrong is said by the check that follows.
     let vault = session.vault()?;
-    if vault.payload().fleet().is_none_or(|now| !now.shares_with(&fleet))
+    let stays = vault.payload().fleet().is_some_and(|now| now.shares_with(&fleet));
+    if !stays
         && let Err(error) = vault.check_free(&there, &fleet.store)
         && error.class == Class::Refused
     {
@@ -52,18 +53,22 @@ pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
     }
     let report = tried(&there, context)?;
     good(&fleet, &report)?;
-    session.vault_mut()?.change(|payload| {
+    let vault = session.vault_mut()?;
+    if stays {
+        vault.expect_sync();
+    }
+    vault.change(|payload| {
         payload.set_fleet(&fleet);
         Ok(())
     })?;
-    session.vault_mut()?.sync()?;
+    vault.sync()?;
     report::result(&format!("Joined {}\n", place(&fleet)))
 }
 
 pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
     let session = open(context)?;
     let fleet = joined(&session)?;
-    let report = tried(&session.store_of(&fleet, limits())?, context)?;
+    let report = tried(&session.store_of(&fleet, limits(OF_A_CHECK))?, context)?;
     if args.json {
         let finding = |Finding { tried, fault }: &Finding| json!({ "tried": tried.name(), "good": fault.is_none(), "fault": fault });
         let findings: Vec<_> = report.findings.iter().map(finding).collect();
@@ -118,9 +123,11 @@ fn no_fleet() -> Error {
         .hint("vault fleet join s3://BUCKET/PREFIX")
 }
 
-/// A person waits. SeaweedFS takes four seconds for some of many writes at once.
-fn limits() -> Limits {
-    let request = Duration::from_secs(20);
+/// How long a request of a check may take: SeaweedFS takes four seconds for some of many writes at once.
+const OF_A_CHECK: Duration = Duration::from_secs(20);
+
+/// `request`: how long one may take. A person waits.
+fn limits(request: Duration) -> Limits {
     Limits { request, deadline: Instant::now() + Duration::from_secs(180) }
 }
 

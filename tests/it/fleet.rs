@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::builder::Test;
 use crate::support::standin::bucket::{Bucket, Conditions};
 use crate::support::standin::{StandIn, User, World};
-use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, SECRET_ACCESS_KEY};
 use crate::vault_file::payload_of;
 
 const PLACE: &str = "s3://fleet/vault at http://127.0.0.1:[STORE]";
@@ -65,7 +65,7 @@ fn who_joins_where_another_host_has_joined_is_told_to_take_its_file() {
     let before = test.read(test.vault_file());
     join(&test, &bucket).run();
     let other = Test::new().file(".local/share/vault/vault.age", &before, 0o600);
-    let other = other.env("AWS_VAULT_AGE_KEY", crate::support::AGE_KEY);
+    let other = other.env("AWS_VAULT_AGE_KEY", AGE_KEY);
     let since = bucket.log().len();
     join(&other, &bucket)
         .expect_error(
@@ -155,20 +155,54 @@ fn status_says_where_by_whose_key_and_what_is_there() {
          credentials  the vault's key for profile \"store\"\n\
          required     no\n\
          generation   4 here\n\
-         copy         of "
+         copy         generation 4, of "
     );
     let output = test.command(["fleet", "status"]).expect_stderr("").run();
     assert!(output.stdout.starts_with(&at(&said, &bucket)), "{}", output.stdout);
     let output = test.command(["fleet", "status", "--json"]).run();
     let mut json: Value = serde_json::from_str(&output.stdout).unwrap();
-    assert!(json["copy"].take()["modified"].is_string());
+    assert!(json["copy"]["modified"].take().is_string());
     assert_eq!(
         json,
         json!({
             "store": "s3://fleet/vault", "region": "eu-central-1", "endpoint": bucket.endpoint(),
-            "profile": "store", "required": false, "generation": 4, "copy": null, "sessions": [],
+            "profile": "store", "required": false, "generation": 4,
+            "copy": { "modified": null, "generation": 4, "fault": null }, "sessions": [],
         })
     );
+}
+
+#[test]
+fn status_says_which_copy_is_the_later_one_or_that_none_takes_the_stores() {
+    let (bucket, test) = joined();
+    let copy = |test: &Test| {
+        let output = test.command(["fleet", "status"]).expect_status(0).run();
+        let line = output.stdout.lines().find(|line| line.starts_with("copy")).expect("a line");
+        let (before, rest) = line.split_once(", of ").expect(line);
+        (before.to_owned(), rest[20..].to_owned(), output.stderr)
+    };
+    let here = test.read(test.vault_file());
+    test.command(["remove", "-f", "demo"]).run();
+    let other = Test::new().env("AWS_VAULT_AGE_KEY", AGE_KEY);
+    let other = other.file(".local/share/vault/vault.age", here, 0o600);
+    let later = ("copy         generation 5".to_owned(), String::new(), String::new());
+    assert_eq!(copy(&other), later);
+    bucket.put_back("vault/vault.age", b"no vault");
+    let (before, fault, note) = copy(&other);
+    assert_eq!(before, "copy         not taken");
+    assert!(fault.starts_with(": the vault's copy in s3://fleet/vault: "), "{fault}");
+    assert!(note.contains("remove s3://fleet/vault/vault.age: then vault fleet pull"), "{note}");
+}
+
+#[test]
+fn who_mends_the_stores_key_by_join_is_told_nothing_of_the_old_one() {
+    let (bucket, test) = joined();
+    let test = test.stored("store", ACCESS_KEY_ID, "0000000000000000000000000000000000000000");
+    let output = test.command(["fleet", "status"]).expect_status(9).run();
+    assert!(output.stderr.contains("refused the signature"), "{}", output.stderr);
+    let words = ["fleet", "join", "s3://fleet/vault", "--profile", "demo", "--region"];
+    let join = test.command(words).args(["eu-central-1", "--endpoint", &bucket.endpoint()]);
+    join.expect_stderr("").run();
 }
 
 #[test]
@@ -276,6 +310,14 @@ fn what_join_is_given_is_looked_at_first() {
              vault: hint: it looks like https://s3.eu-central-1.amazonaws.com\n",
     )
     .run();
+    test.command(["fleet", "join", "s3://fleet/vault", "--profile", "store"])
+        .args(["--endpoint", "http://127.0.0.1:1/x?y"])
+        .expect_error(
+            2,
+            "vault: error: the endpoint URL for S3 has a query or a fragment\n\
+             vault: hint: name the server only: bucket and prefix are in the s3:// URL\n",
+        )
+        .run();
     test.command(["fleet", "join", "s3://fleet/vault"])
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .expect_error(

@@ -430,7 +430,7 @@ fn hosts_share_a_store() {
     let shown = shell(&home, &block("vault fleet join s3://fleet/vault")).expect_stderr("").run();
     assert!(shown.stdout.starts_with("Joined s3://fleet/vault at http://"), "{}", shown.stdout);
     assert!(shown.stdout.contains("\ngood  If-Match replaces no other version\n"));
-    assert!(shown.stdout.contains("\ncopy         of 20"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("\ncopy         generation 3, of 20"), "{}", shown.stdout);
 }
 
 /// The paths and the rooms of tests that CONTRIBUTING.md names.

@@ -1,6 +1,7 @@
 //! `fleet status`: which store is shared, and what is there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -8,35 +9,41 @@ use super::{credentials, described, joined, limits, open, place};
 use crate::aws::S3;
 use crate::cli::fleet::FleetStatus;
 use crate::commands::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::provider::CredentialSession;
 use crate::report;
 use crate::session::InStore;
 use crate::store::{Read, Store};
 use crate::vault::OBJECT;
 
+/// How long a request may take.
+const REQUEST: Duration = Duration::from_secs(5);
+
 pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
     let session = open(context)?;
     let fleet = joined(&session)?;
-    let store = session.store_of(&fleet, limits())?;
-    let copied = match store.read(OBJECT, None)?.what {
-        Read::Found(object) => Some(object.modified.map(|at| at.to_rfc3339())),
+    let store = session.store_of(&fleet, limits(REQUEST))?;
+    let vault = session.vault()?;
+    let copy = match store.read(OBJECT, None)?.what {
+        Read::Found(object) => Some(Copy {
+            modified: object.modified.map(|at| at.to_rfc3339()),
+            generation: vault.generation_of(&object.body, &fleet.store),
+        }),
         Read::Unchanged | Read::Missing => None,
     };
     let sessions = sessions(&session, &store)?;
-    let generation = session.vault()?.payload().generation();
+    let generation = vault.payload().generation();
     if args.json {
         let mut json = described(&fleet);
         json["generation"] = generation.into();
-        json["copy"] = copied.map(|modified| json!({ "modified": modified })).into();
+        json["copy"] = copy.map(Copy::into_json).into();
         json["sessions"] = sessions.iter().map(as_json).collect();
         return report::result(&format!("{json}\n"));
     }
-    let copied = match copied {
-        Some(Some(modified)) => format!("of {modified}"),
-        Some(None) => "there".to_owned(),
-        None => "none".to_owned(),
-    };
+    if let Some(Copy { generation: Err(Error { hint: Some(hint), .. }), .. }) = &copy {
+        context.reporter.note(hint);
+    }
+    let copied = copy.map_or_else(|| "none".to_owned(), Copy::said);
     let mut text = format!(
         "store        {}\ncredentials  {}\nrequired     {}\ngeneration   {generation} here\n\
          copy         {copied}\n",
@@ -48,6 +55,32 @@ pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
         text.push_str(&format!("session      {}: {}\n", profiles.join(", "), said(found.as_ref())));
     }
     report::result(&text)
+}
+
+/// The store's copy of the vault.
+struct Copy {
+    /// When it was written, if the store says so.
+    modified: Option<String>,
+    /// Its generation, or why no host like this one takes it.
+    generation: Result<u64>,
+}
+
+impl Copy {
+    fn said(self) -> String {
+        let of = self.modified.map_or_else(String::new, |modified| format!(", of {modified}"));
+        match self.generation {
+            Ok(generation) => format!("generation {generation}{of}"),
+            Err(error) => format!("not taken{of}: {}", error.what),
+        }
+    }
+
+    fn into_json(self) -> Value {
+        let (generation, fault) = match self.generation {
+            Ok(generation) => (Some(generation), None),
+            Err(error) => (None, Some(error.what)),
+        };
+        json!({ "modified": self.modified, "generation": generation, "fault": fault })
+    }
 }
 
 /// A session that costs a code: the profiles that use it, and what the store has of it, unless that cannot
