@@ -9,7 +9,6 @@ mod search;
 mod secrets;
 mod stop;
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use age::secrecy::ExposeSecret;
@@ -33,19 +32,6 @@ const ED25519: &str = include_str!("../../fixtures/ssh/test_ed25519");
 const ED25519_PUB: &str = include_str!("../../fixtures/ssh/test_ed25519.pub");
 const RSA: &str = include_str!("../../fixtures/ssh/test_rsa");
 const RSA_PUB: &str = include_str!("../../fixtures/ssh/test_rsa.pub");
-
-/// The binary to look into.
-#[allow(clippy::disallowed_methods)] // a switch of the test's, not of the program
-fn binary() -> PathBuf {
-    std::env::var_os("VAULT_BIN").map_or_else(
-        || env!("CARGO_BIN_EXE_vault").into(),
-        |path| {
-            let path = PathBuf::from(path).canonicalize().expect("VAULT_BIN");
-            assert!(path.is_file(), "VAULT_BIN is no file");
-            path
-        },
-    )
-}
 
 /// A random text of letters and digits.
 fn random_text(length: usize) -> String {
@@ -181,7 +167,7 @@ impl Scene {
 
     /// A run of the binary that is looked into.
     fn run(&self, words: &[&str]) -> Test {
-        self.test.command(words).program(binary())
+        self.test.command(words)
     }
 
     /// The finds of these secrets in the memory; fails if the searcher would not have found them.
@@ -358,7 +344,7 @@ fn no_secret_is_left_when_a_keys_own_passphrase_was_typed() {
     let test = scene.test.clone().file("file", file, 0o600);
     let test = test.file("locked-ed25519", ED25519, 0o600).file("locked-rsa", RSA, 0o600);
     for key in ["locked-ed25519", "locked-rsa", "file"] {
-        let mut command = test.command(["-i", key]).args(PLAIN).program(binary()).ready();
+        let mut command = test.command(["-i", key]).args(PLAIN).ready();
         traced(&mut command);
         let mut pty = Pty::spawn(command, scene.test.place());
         let mut stopped = Stopped::at_start(pty.child());

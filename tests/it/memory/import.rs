@@ -50,7 +50,7 @@ fn nothing_is_left_at_the_end_of_an_import() {
         let run = scene.run(&[by, with]).args(words);
         let mut finds = scene.stop_and_search(&run, exit, secrets);
         // Words of the passphrase are words of the program's own messages.
-        let own = format!(" in {} at ", super::binary().display());
+        let own = format!(" in {} at ", crate::support::program().display());
         finds.retain(|find| {
             !find.starts_with("the source's passphrase (raw)") || !find.contains(&own)
         });

@@ -25,7 +25,7 @@ use super::place::Place;
 use super::pty::Pty;
 use super::seccomp;
 use super::standin::{Issued, StandIn, time};
-use super::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_ACCESS_KEY};
+use super::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, PASSPHRASE, SECRET_ACCESS_KEY, program};
 
 /// A run that takes longer has hung: the design's own deadline is 50 s.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -78,7 +78,7 @@ impl Test {
         let env = [("HOME".into(), home.path().into()), ("PATH".into(), path)];
         Self {
             home,
-            program: env!("CARGO_BIN_EXE_vault").into(),
+            program: program().into(),
             args: Vec::new(),
             env: BTreeMap::from(env),
             stdin: Vec::new(),
@@ -125,7 +125,7 @@ impl Test {
         let path = self.env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let first = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|p| p.exists());
         let ours = |path: PathBuf| path.canonicalize().ok();
-        first.is_some_and(|path| ours(path) == ours(env!("CARGO_BIN_EXE_vault").into()))
+        first.is_some_and(|path| ours(path) == ours(program().into()))
     }
 
     /// Puts our program into the test's PATH under this name, if it is not there already.
@@ -134,7 +134,7 @@ impl Test {
         std::fs::create_dir_all(&bin).expect("bin");
         let link = bin.join(name);
         if !link.exists() && !self.on_path_already(name) {
-            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_vault"), link).expect("symlink");
+            std::os::unix::fs::symlink(program(), link).expect("symlink");
         }
         let path = self.env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
         let path = std::env::join_paths(
@@ -205,8 +205,8 @@ impl Test {
     /// A copy of our program below the home. Another process makes it: a child that a parallel test
     /// forks meanwhile would hold it open for writing, and then it cannot be run (ETXTBSY).
     pub fn binary(self, path: &str) -> Self {
-        let words = ["-D", "-m", "755", env!("CARGO_BIN_EXE_vault"), path];
-        self.command(words).program("install").run();
+        let words = ["-D", "-m", "755"];
+        self.command(words).arg(program()).arg(path).program("install").run();
         self
     }
 
@@ -321,7 +321,7 @@ impl Test {
         }
         let mut child = spawn(&mut command);
         let pipes = Pipes::of(&mut child, &self.stdin);
-        let ours = self.program == env!("CARGO_BIN_EXE_vault");
+        let ours = self.program == program();
         self.collect(child, pipes, if ours { DEADLINE } else { OTHERS })
     }
 

@@ -18,6 +18,23 @@ pub mod served;
 pub mod standin;
 pub mod weed;
 
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+/// The program: what cargo has built, or what `VAULT_BIN` names, such as the released one.
+#[allow(clippy::disallowed_methods)] // a switch of the tests', not of the program
+pub fn program() -> &'static Path {
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        let Some(path) = std::env::var_os("VAULT_BIN") else {
+            return env!("CARGO_BIN_EXE_vault").into();
+        };
+        let path = PathBuf::from(path).canonicalize().expect("VAULT_BIN");
+        assert!(path.is_file(), "VAULT_BIN is no file");
+        path
+    });
+    &PROGRAM
+}
+
 /// AWS's documented example key: the only access key in the tests.
 pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 /// Its secret.
