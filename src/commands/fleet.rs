@@ -61,7 +61,10 @@ pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
         payload.set_fleet(&fleet);
         Ok(())
     })?;
-    vault.sync()?;
+    vault.sync().map_err(|error| {
+        let what = format!("joined, but the vault's copy is not in the store: {}", error.what);
+        Error { what, ..error }.or_hint("vault fleet pull puts it there")
+    })?;
     report::result(&format!("Joined {}\n", place(&fleet)))
 }
 

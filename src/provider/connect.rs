@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::fleet::LEAST;
+use super::credentials::DEADLINE;
 use super::session::{CredentialSession, Need, Options, Parts};
+use super::silent::Silent;
 use crate::aws::Limits;
 use crate::clock::Clock;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::{Error, Reason, Result};
 use crate::profile;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
@@ -17,6 +18,8 @@ use crate::vault::{Connect, NamedBy, SharedStore};
 
 /// For one request. A change waits for two of them; a session that is to be made for no longer than this.
 const REQUEST: Duration = Duration::from_secs(3);
+/// For so long a connection is handed out; who has it then may use it until a session is made.
+const HANDED_OUT: Duration = Duration::from_secs(60);
 
 /// Where this host's AWS files and variables are.
 #[derive(Clone)]
@@ -42,7 +45,7 @@ impl<'a> Host<'a> {
     /// Reaches the store of the vault's fleet, as `AWS_VAULT_SHARED` says; or one by its URL, by the
     /// credentials that the host has by itself. A store is reached once.
     pub fn connect(self) -> Connect<'a> {
-        let last: Mutex<Option<Reached>> = Mutex::new(None);
+        let (last, silent) = (Mutex::new(None::<Reached>), Silent::default());
         Arc::new(move |by| {
             let session = match by {
                 NamedBy::Vault(payload) if payload.fleet().is_none() => return Ok(None),
@@ -53,6 +56,12 @@ impl<'a> Host<'a> {
                 NamedBy::Url(location) => (Some(session.fleet_at(location)?), None),
             };
             let Some(fleet) = fleet else { return Ok(None) };
+            let place = format!("{} {} {:?}", fleet.store, fleet.region, fleet.endpoint);
+            if silent.is(&place) {
+                let error =
+                    Error::aws(format!("the store {} gave no answer just now", fleet.store));
+                return Err(Error { reason: Some(Reason::StoreSilent), ..error });
+            }
             let profile = fleet.profile.as_deref();
             let key = profile.and_then(|profile| payload?.access_key_id(profile));
             let by = format!("{fleet:?} {key:?}");
@@ -61,9 +70,9 @@ impl<'a> Host<'a> {
             if let Some(reached) = last.as_ref().filter(|it| it.by == by && now < it.until) {
                 return Ok(Some(reached.shared.clone()));
             }
-            let until = now + LEAST;
-            let limits = Limits { request: REQUEST, deadline: until + REQUEST };
-            let store = session.store_by(&fleet, payload, limits)?;
+            let until = now + HANDED_OUT;
+            let limits = Limits { request: REQUEST, deadline: until + DEADLINE + REQUEST };
+            let store = silent.watched(session.store_by(&fleet, payload, limits)?, place);
             let shared = SharedStore { location: fleet.store, store: Arc::new(store) };
             *last = Some(Reached { by, until, shared: shared.clone() });
             Ok(Some(shared))

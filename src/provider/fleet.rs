@@ -3,17 +3,13 @@
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::error::{Class, Error, Result};
+use crate::error::{Class, Error, Reason, Result};
 use crate::reporter::Reporter;
 use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step};
 use crate::store::Location;
-use crate::vault::{self, Connect, NamedBy, Payload, SharedStore, Vault};
-
-/// The least time that temporary credentials for the store must have left, the most that a connection is
-/// used, and for how long a store that gave no answer is not asked again.
-pub(super) const LEAST: Duration = Duration::from_secs(60);
+use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
 /// The fleet that the vault's hosts have joined.
 pub(super) struct Fleet<'a> {
@@ -22,24 +18,20 @@ pub(super) struct Fleet<'a> {
     keys: FleetKeys,
     /// True once it was said that the store is away.
     told: AtomicBool,
-    /// Until when the store is not asked, since it gave no answer when the vault was opened.
-    away: Option<Instant>,
     /// The highest generation of the vault that another host named.
     generation: AtomicU64,
 }
 
 impl<'a> Fleet<'a> {
     /// The fleet of this vault, if it has one. Nothing is asked of the store.
-    pub fn of(vault: &Vault, connect: &Connect<'a>) -> Option<Box<Self>> {
-        let settings = vault.payload().fleet()?;
-        let (id, key) = vault.payload().cache_seed();
-        let away = vault.said_away();
+    pub fn of(payload: &Payload, connect: &Connect<'a>) -> Option<Box<Self>> {
+        let settings = payload.fleet()?;
+        let (id, key) = payload.cache_seed();
         Some(Box::new(Self {
             settings,
             connect: Connect::clone(connect),
             keys: FleetKeys::new(&id, &key),
-            told: AtomicBool::new(away),
-            away: away.then(|| Instant::now() + LEAST),
+            told: AtomicBool::new(false),
             generation: AtomicU64::new(0),
         }))
     }
@@ -54,10 +46,11 @@ impl<'a> Fleet<'a> {
     /// # Errors
     /// It is out of reach; usage (2).
     pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
-        if self.away.is_some_and(|until| Instant::now() < until) {
-            return Err(Error::aws("it gave no answer just now"));
+        let reached = (self.connect)(NamedBy::Vault(payload));
+        if reached.as_ref().is_err_and(|error| error.reason == Some(Reason::StoreSilent)) {
+            self.told.store(true, Ordering::Relaxed);
         }
-        (self.connect)(NamedBy::Vault(payload))
+        reached
     }
 
     /// Says once that this host goes on without the store; `named`: another one than the vault's.

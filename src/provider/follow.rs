@@ -6,7 +6,6 @@ use super::session::{CredentialSession, VaultState};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Plan;
-use crate::vault::Vault;
 
 impl CredentialSession<'_> {
     /// Runs a plan, and once more by the vault as it is now, if AWS does not know the key that it had: another
@@ -42,13 +41,11 @@ impl CredentialSession<'_> {
     }
 
     /// True if there may be a later vault: AWS had to be asked, or another host's session names one. A store
-    /// that was away just now is not asked again, nor one in which the vault itself lies: it was fetched when
-    /// it was opened.
+    /// that was away just now is not asked again.
     fn may_be_late(&self) -> bool {
         let is_alone = self.fleet.as_ref().is_some_and(|fleet| fleet.is_alone());
-        let is_fetched = self.vault().is_ok_and(Vault::is_fetched);
         let missed = self.missed.load(Ordering::Relaxed);
-        !is_alone && !is_fetched && (missed || self.newer_generation().is_some())
+        !is_alone && (missed || self.newer_generation().is_some())
     }
 
     /// After this error: true if there is a later vault now, which another host has put into the store.

@@ -15,7 +15,7 @@
 //! | `token` | web identity tokens |
 //! | `sso`, `device` | logging in to IAM Identity Center |
 //! | `console` | an address that opens the console |
-//! | `shared_store` | the client of the store that hosts share |
+//! | `shared_store` | the client of the store that hosts share; `silent` notes when it gave no answer |
 
 mod base;
 mod code;
@@ -30,6 +30,7 @@ mod program;
 mod run;
 mod session;
 mod shared_store;
+mod silent;
 mod sso;
 mod token;
 

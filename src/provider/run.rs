@@ -58,6 +58,8 @@ pub(super) struct Run<'a> {
     refused: Cell<bool>,
     /// Sessions made by a code before this do not count: a role was refused over one.
     newer: Cell<Option<Timestamp>>,
+    /// For how long another host of the fleet was waited for in vain.
+    waited: Cell<Duration>,
     /// True once only a person could help, by logging in.
     pub logged_out: Cell<bool>,
     /// With [`Request::refresh`], sessions made before this run do not count.
@@ -87,6 +89,7 @@ impl<'a> Run<'a> {
             asked: RefCell::default(),
             refused: Cell::new(false),
             newer: Cell::default(),
+            waited: Cell::default(),
             logged_out: Cell::new(false),
             not_before,
         }

@@ -200,7 +200,9 @@ impl<'a> CredentialSession<'a> {
                 }
             };
             let fleet = match (&vault, &parts.access) {
-                (VaultState::Open(vault), Ok(access)) => Fleet::of(vault, &access.connect),
+                (VaultState::Open(vault), Ok(access)) => {
+                    Fleet::of(vault.payload(), &access.connect)
+                }
                 _ => None,
             };
             let Parts { profiles, cache_dir, env, options, prompt, clock, reporter, .. } = parts;

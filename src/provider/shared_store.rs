@@ -1,6 +1,7 @@
 //! The client of the store that the hosts of a fleet share: made only where something is asked of it.
 
-use super::fleet::LEAST;
+use std::time::Duration;
+
 use super::session::{CredentialSession, Request};
 use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
@@ -9,6 +10,10 @@ use crate::profile;
 use crate::session::Alone;
 use crate::store::{Location, Shared};
 use crate::vault::{Fleet, Payload, Vault, no_store_key};
+
+/// The least time that temporary credentials for the store must have left: longer than a connection is
+/// handed out and used.
+const LEAST: Duration = Duration::from_secs(120);
 
 impl CredentialSession<'_> {
     /// The fleet whose store this host uses: the open vault's, unless `AWS_VAULT_SHARED` names another

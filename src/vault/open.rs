@@ -6,7 +6,6 @@ use super::opening::{
     Content, Tried, Unopened, VaultFile, entered, of_file, passphrases_only, try_key, try_keys,
 };
 use super::store::Vault;
-use super::sync::Fetched;
 use crate::error::{Error, Result};
 use crate::os;
 use crate::secret::Secret;
@@ -29,6 +28,13 @@ pub struct LockedVault<'a> {
 }
 
 impl<'a> LockedVault<'a> {
+    /// True if a person can be asked for a passphrase of the vault's.
+    fn has_passphrase(&self) -> bool {
+        !self.keys.named
+            && !self.file.scanned.slots.is_empty()
+            && self.file.access.prompt.available()
+    }
+
     /// True if the user named the keys that do not open it.
     pub fn is_named(&self) -> bool {
         self.keys.named
@@ -73,22 +79,23 @@ impl<'a> Vault<'a> {
     /// # Errors
     /// As [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to decide.
     pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
-        let fetched = VaultFile::fetch(access)?;
-        let away = matches!(fetched, Fetched::Away);
-        match fetched {
-            Fetched::Here | Fetched::Away => {}
-            Fetched::New(latest) if !latest.real.exists() => {
+        match VaultFile::fetch(access)? {
+            None => {}
+            Some(latest) if !latest.real.exists() => {
                 let keys = latest.keys()?;
-                return try_all(*latest, keys);
+                return try_all(latest, keys);
             }
             // What is here already goes on, until what is wrong with the store's is mended.
-            Fetched::New(latest) => match latest.keys().and_then(|keys| try_all(*latest, keys)) {
+            Some(latest) => match latest.keys().and_then(|keys| try_all(latest, keys)) {
                 Ok(opened @ Opening::Open(..)) => return Ok(opened),
+                Ok(Opening::Locked(locked)) if locked.has_passphrase() => {
+                    return Ok(Opening::Locked(locked));
+                }
                 Ok(Opening::Locked(locked)) => not_taken(access, &locked.into_error()),
                 Err(error) => not_taken(access, &error),
             },
         }
-        let file = VaultFile { away, ..VaultFile::read(access)? };
+        let file = VaultFile::read(access)?;
         let keys = file.keys()?;
         try_all(file, keys)
     }

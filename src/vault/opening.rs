@@ -36,8 +36,6 @@ pub(super) struct VaultFile<'a> {
     pub scanned: Scanned,
     /// The store that it comes from, and its version there, if it is not on this host yet.
     pub fetched: Option<(SharedStore, ETag)>,
-    /// True if it is a copy, and the store gave no answer just now.
-    pub away: bool,
 }
 
 impl<'a> VaultFile<'a> {
@@ -60,8 +58,7 @@ impl<'a> VaultFile<'a> {
         })?;
         let scanned = sealed::scan(&bytes).map_err(|error| of_file(error, access))?;
         let access = access.clone();
-        let (fetched, away) = (None, false);
-        Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched, away })
+        Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched: None })
     }
 
     /// The keys that are at hand.

@@ -65,7 +65,7 @@ pub struct Vault<'a> {
 impl<'a> Vault<'a> {
     /// A file that a key has opened. Nothing is checked yet.
     pub(super) fn new(file: VaultFile<'a>, payload: Payload, key: Material) -> Self {
-        let VaultFile { access, real, memory, mut bytes, meta, scanned, away, .. } = file;
+        let VaultFile { access, real, memory, mut bytes, meta, scanned, .. } = file;
         Self {
             access,
             real,
@@ -79,23 +79,13 @@ impl<'a> Vault<'a> {
             whole: true,
             rolled_back: false,
             no_memory: false,
-            said_away: away,
+            said_away: false,
         }
     }
 
     /// What is in it.
     pub fn payload(&self) -> &Payload {
         &self.payload
-    }
-
-    /// True once it was said that the store in which it lies, or which its hosts share, is away.
-    pub fn said_away(&self) -> bool {
-        self.said_away
-    }
-
-    /// True if it lies in a store and was fetched from there, or asked for, when it was opened.
-    pub fn is_fetched(&self) -> bool {
-        self.access.remote.is_some()
     }
 
     /// The vault's path as it was named.

@@ -25,10 +25,9 @@ use crate::file::{self, Existing};
 use crate::os;
 use crate::random;
 use crate::sealed;
-use crate::store::{Condition, ETag, Location, Read, Store, StoreError, Written};
+use crate::store::{Condition, ETag, Location, Read, Shared, Store, StoreError, Written};
 use copy::{Copy, hash};
 
-pub(super) use remote::Fetched;
 pub use remote::copy_name;
 
 /// The vault's name in the store.
@@ -36,6 +35,8 @@ pub const OBJECT: &str = "vault.age";
 
 /// So often a change is made anew to what others put there meanwhile.
 const TRIES: u32 = 24;
+/// So often a store may refuse to replace a version that is there still: somebody may be writing.
+const REFUSALS: u32 = 4;
 
 /// What a sync has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,13 +88,17 @@ impl Vault<'_> {
     /// another vault, or older than this machine has seen it. What opens this one does not open that one
     /// (4); that one is damaged (5). Not saved (7), busy (8), 10.
     pub fn sync(&mut self) -> Result<Synced> {
+        if self.keeps_out()? {
+            return Ok(Synced::Alone);
+        }
         let Some(shared) = self.shared()? else { return Ok(Synced::Alone) };
         if self.is_last(&shared)? {
             return Ok(Synced::Same);
         }
         let lock = lock(&self.real)?;
         self.read_again()?;
-        for tried in 0..TRIES {
+        let mut lost = Lost::default();
+        loop {
             let met = self.meet(&lock, &shared).map_err(|trouble| self.error_of(trouble))?;
             let version = match met {
                 Met::Same { pulled: true, .. } => return Ok(Synced::Pulled),
@@ -103,10 +108,10 @@ impl Vault<'_> {
             match self.put(&lock, &shared, version.as_ref()) {
                 Put::Done => return Ok(Synced::Pushed),
                 Put::Away(error) => return Err(error),
-                Put::Lost => pause(tried)?,
+                Put::Lost if lost.is_refusal(&version) => return Err(refusal(&shared.location)),
+                Put::Lost => lost.pause()?,
             }
         }
-        Err(overrun())
     }
 
     /// Makes sure that a store which is to be joined has no vault, this one, or one that this was made of.
@@ -164,8 +169,20 @@ impl Vault<'_> {
         }
     }
 
+    /// True if it lies in a store out of which this host keeps.
+    fn keeps_out(&self) -> Result<bool> {
+        Ok(self.access.remote.is_some() && Shared::of(self.access.env)? == Shared::Off)
+    }
+
     /// The store that the vault names, or lies in.
     pub(super) fn shared(&self) -> Result<Option<SharedStore>> {
+        if self.keeps_out()? {
+            let shown = self.access.shown();
+            return Err(Error::refused(format!(
+                "this host keeps out of {shown}, where the vault lies"
+            ))
+            .hint("to change it, run the command without AWS_VAULT_SHARED=off"));
+        }
         let by = match &self.access.remote {
             Some(location) => NamedBy::Url(location),
             None => NamedBy::Vault(&self.payload),
@@ -189,7 +206,8 @@ impl Vault<'_> {
             Err(why) if why.class == Class::Usage => return Err(why),
             Err(why) => return self.change_alone(lock, change, why),
         };
-        for tried in 0..TRIES {
+        let mut lost = Lost::default();
+        loop {
             let version = match self.meet(lock, &shared) {
                 Ok(Met::Same { version, .. }) => Some(version),
                 Ok(Met::Ahead(version)) => version,
@@ -201,7 +219,11 @@ impl Vault<'_> {
             if !is_saved(&done) {
                 return done;
             }
-            match self.put(lock, &shared, version.as_ref()) {
+            let put = match self.put(lock, &shared, version.as_ref()) {
+                Put::Lost if lost.is_refusal(&version) => Put::Away(refusal(&shared.location)),
+                put => put,
+            };
+            match put {
                 Put::Done => return done,
                 Put::Away(why) if self.access.remote.is_some() => {
                     self.replace(lock, bytes, payload)?;
@@ -213,11 +235,10 @@ impl Vault<'_> {
                 }
                 Put::Lost => {
                     self.replace(lock, bytes, payload)?;
-                    pause(tried)?;
+                    lost.pause()?;
                 }
             }
         }
-        Err(overrun())
     }
 
     /// A copy of a fleet lists the one that it was made of.
@@ -430,19 +451,44 @@ pub fn theirs_beside(vault: &Path) -> PathBuf {
     path.into()
 }
 
-/// Waits up to 50 ms, and up to 2 s in the end: of many writers each gets its turn.
-fn pause(tried: u32) -> Result<()> {
-    let most = (50 * u64::from(tried + 1)).min(2000);
-    let random = u64::from(u16::from_le_bytes(*random::bytes::<2>()?));
-    std::thread::sleep(Duration::from_millis(random * most / u64::from(u16::MAX)));
-    Ok(())
+/// Writes whose condition did not hold.
+#[derive(Default)]
+struct Lost {
+    tries: u32,
+    /// What the last one was to replace, and how many in turn were to replace just that.
+    last: Option<(Option<ETag>, u32)>,
 }
 
-fn overrun() -> Error {
-    Error::busy(format!(
-        "other hosts change the vault in the store all the time, tried {TRIES} times"
-    ))
-    .hint("run the same command again")
+impl Lost {
+    /// Counts one. True if the store refuses to replace what is there still: nobody else has written.
+    fn is_refusal(&mut self, version: &Option<ETag>) -> bool {
+        let times = match &self.last {
+            Some((last, times)) if last == version => times + 1,
+            _ => 1,
+        };
+        self.last = Some((version.clone(), times));
+        times >= REFUSALS
+    }
+
+    /// Waits up to 50 ms, and up to 2 s in the end: of many writers each gets its turn.
+    fn pause(&mut self) -> Result<()> {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            return Err(Error::busy(format!(
+                "other hosts change the vault in the store all the time, tried {TRIES} times"
+            ))
+            .hint("run the same command again"));
+        }
+        let most = (50 * u64::from(self.tries)).min(2000);
+        let random = u64::from(u16::from_le_bytes(*random::bytes::<2>()?));
+        std::thread::sleep(Duration::from_millis(random * most / u64::from(u16::MAX)));
+        Ok(())
+    }
+}
+
+fn refusal(location: &Location) -> Error {
+    Error::aws(format!("the store {location}: it refuses a write that it should take"))
+        .hint("vault fleet check says which of its rules it breaks")
 }
 
 /// The store gives no answer to go by.

@@ -12,6 +12,7 @@ use crate::profile::{Mfa, Step};
 use crate::session::{
     Alone, Book, FleetKeys, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted,
 };
+use crate::store::Store;
 
 /// For so long another host is waited for, of the 50 s that all calls have together.
 const WAIT: Duration = Duration::from_secs(45);
@@ -55,6 +56,8 @@ impl Run<'_> {
         let left = self.deadline.get().saturating_duration_since(Instant::now());
         let wait = WAIT.min(left.saturating_sub(CALL));
         let wait = code.as_ref().map_or(wait, |good_for| wait.min(good_for.saturating_sub(CALL)));
+        // Nobody waits twice.
+        let wait = if self.waited.get().is_zero() { wait } else { Duration::ZERO };
         let time = (self.with.clock, Pace::real());
         let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
         part.connected(connected);
@@ -70,24 +73,43 @@ impl Run<'_> {
                 },
                 Turn::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
                 Turn::Waited(waited) => {
-                    self.with.reporter.warn(format!(
-                        "another host of the fleet has been making the same session for {} s; this one \
-                         makes its own",
-                        waited.as_secs()
-                    ));
+                    self.waited.set(self.waited.get().max(waited));
                     if let Err(failed) = code {
                         break Err(failed);
                     }
-                    let (store, keys) = (&*shared.store, (keys, keys.book_name(&mfa.serial)));
-                    let mut part = Part::of_book(store, keys, (self.with.clock, Pace::real()))?;
-                    let claims = Claims::Fleet(&mut part);
-                    break self.call(&step, from, claims).map(Minted::Here);
+                    break self.make_beside(&step, from, (&*shared.store, keys), wanted);
                 }
                 Turn::Alone(alone) => break self.call_alone(&step, from, alone),
             }
         };
         fleet.saw_generation(part.seen_generation());
         made
+    }
+
+    /// Makes a session of this host's own, with a code that the fleet knows of, since another host did not
+    /// come to an end; or has that one's after all.
+    fn make_beside(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        (store, keys): (&dyn Store, &FleetKeys),
+        wanted: &Wanted<'_>,
+    ) -> Result<Minted, Failed> {
+        let Some(mfa) = step.mfa() else { return Err(Failed::Unasked) };
+        self.with.reporter.warn(format!(
+            "another host of the fleet has been making the same session for {} s; this one makes its own",
+            self.waited.get().as_secs()
+        ));
+        let (book, time) = (keys.book_name(&mfa.serial), || (self.with.clock, Pace::real()));
+        let mut beside = Part::of_book(store, (keys, book.clone()), time())?;
+        let made = self.call(step, from, Claims::Fleet(&mut beside)).map(Minted::Here);
+        let Err(failed) = made else { return made };
+        let names = Names { session: keys.session_name(wanted.kind, wanted.key), book };
+        let mut again = Part::new(store, (keys, names), wanted, time(), false, Duration::ZERO)?;
+        match again.turn() {
+            Turn::Serve(minted) => Ok(minted),
+            _ => Err(failed),
+        }
     }
 
     /// The object of the session that costs a code, if one does.
@@ -100,7 +122,7 @@ impl Run<'_> {
     /// For how long there is a code to send; or what to do or say about it.
     fn code_in_hand(&self, mfa: &Mfa) -> Result<Duration, Failed> {
         match self.with.code(mfa, self.request.mfa_token)? {
-            Code::Seed(_) => Ok(WAIT),
+            Code::Seed(_) => Ok(WAIT + CALL),
             Code::Given(_) => Ok(FRESH.saturating_sub(self.started.elapsed())),
             Code::Asked => match self.asked.take() {
                 None => Err(Failed::Unasked),

@@ -200,7 +200,10 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     /// Makes no session after all: a claim that ends at once, if this host leads.
     pub fn give_up<B>(&mut self) -> Option<Action<V, S, B>> {
         match std::mem::replace(&mut self.state, State::Done) {
-            State::Opening(claim) | State::Taking(claim, _) | State::Sending(claim) => {
+            State::Opening(claim)
+            | State::Taking(claim, _)
+            | State::Noting(claim, _)
+            | State::Sending(claim) => {
                 let (over, old) = (Some(claim.version?), claim.old.session);
                 Some(Action::Claim { over, lease: Duration::ZERO, old })
             }
@@ -338,22 +341,20 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
 
     fn open<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
         self.tries += 1;
-        if self.tries >= TRIES {
-            return Action::GoAlone(Why::Refuses);
-        }
         self.state = State::Opening(claim);
-        Action::ReadBook
+        match self.tries >= TRIES {
+            true => Action::GoAlone(Why::Refuses),
+            false => Action::ReadBook,
+        }
     }
 
     /// Nobody knows whether the book has the step that was taken.
     fn doubt<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
         self.doubts += 1;
-        if self.doubts < DOUBTS {
-            return self.open(claim);
+        match self.open(claim) {
+            Action::ReadBook if self.doubts >= DOUBTS => Action::GoAlone(Why::Silent),
+            action => action,
         }
-        // For [`Lead::give_up`].
-        self.state = State::Opening(claim);
-        Action::GoAlone(Why::Silent)
     }
 
     /// Sends the code, if the claim holds until that is done; otherwise writes it again first.

@@ -80,6 +80,8 @@ pub struct Part<'a> {
     /// The patience that is spent.
     spent: Duration,
     failures: u8,
+    /// True if the store takes long to answer, or to fail.
+    hangs: bool,
     date: Option<StoreTime>,
     generation: u64,
 }
@@ -101,7 +103,7 @@ impl<'a> Part<'a> {
         let nonce = *random::bytes()?;
         let until = (pace.now)() + wait;
         let (lead, next) = (Lead::new(nonce, has_code), Action::Read);
-        let (spent, failures, date, generation) = (Duration::ZERO, 0, None, 0);
+        let (spent, failures, hangs, date, generation) = (Duration::ZERO, 0, false, None, 0);
         Ok(Self {
             store,
             keys,
@@ -115,6 +117,7 @@ impl<'a> Part<'a> {
             until,
             spent,
             failures,
+            hangs,
             date,
             generation,
         })
@@ -147,14 +150,21 @@ impl<'a> Part<'a> {
                     };
                 }
                 Action::Ask => return Turn::Ask,
-                Action::GoAlone(why) => return Turn::Alone(why.alone()),
+                Action::GoAlone(why) => {
+                    let alone = why.alone();
+                    self.give_up();
+                    return Turn::Alone(alone);
+                }
                 Action::ReadBook => {
                     let old = self.lead.replaced().and_then(|old| self.taken(old));
                     return Turn::Lead(old.and_then(|(old, _)| old.length));
                 }
                 _ => match self.perform() {
                     Ok(event) => self.on(event),
-                    Err(Stop::Alone(alone)) => return Turn::Alone(alone),
+                    Err(Stop::Alone(alone)) => {
+                        self.give_up();
+                        return Turn::Alone(alone);
+                    }
                     Err(Stop::Waited(wait)) => return Turn::Waited(wait),
                 },
             }
@@ -177,7 +187,6 @@ impl<'a> Part<'a> {
             let event = match (&self.next, self.lead.is_leading()) {
                 (Action::GoAlone(why), _) => {
                     let alone = why.alone();
-                    // Others find it closed, too: none waits for another's lease to end.
                     self.give_up();
                     return Ok(Step::Alone(alone));
                 }
@@ -194,7 +203,10 @@ impl<'a> Part<'a> {
                 _ => match (self.perform(), taken.take()) {
                     // What is noted is this host's, whatever becomes of its claim.
                     (Err(_), Some(claim)) if is_noted => return Ok(Step::Send(claim)),
-                    (Err(Stop::Alone(alone)), _) => return Ok(Step::Alone(alone)),
+                    (Err(Stop::Alone(alone)), _) => {
+                        self.give_up();
+                        return Ok(Step::Alone(alone));
+                    }
                     (Err(Stop::Waited(_)), _) => return Ok(Step::Overtaken),
                     (Ok(event), claim) => {
                         let is_book = matches!(self.next, Action::WriteBook { .. });
@@ -231,9 +243,13 @@ impl<'a> Part<'a> {
         let _ = self.perform();
     }
 
-    /// Lets other hosts lead, as far as that can be done at once: this one makes no session after all.
+    /// Lets other hosts lead, as far as that can be done at once: this one makes no session after all, or
+    /// none that they get. A store that still answers has a moment for it, so that none waits for the lease.
     pub fn give_up(&mut self) {
         if let Some(action) = self.lead.give_up() {
+            if !self.hangs {
+                (self.spent, self.failures) = (self.spent.min(PATIENCE.saturating_sub(PROMPT)), 0);
+            }
             self.next = action;
             let _ = self.perform();
         }
@@ -325,7 +341,7 @@ impl<'a> Part<'a> {
             Err(object::Damaged) => Err(Stop::Alone(Alone {
                 what: "the record of MFA codes in the store is damaged".to_owned(),
                 hint: Some(format!(
-                    "remove {name} there, three minutes after the last code was sent"
+                    "remove the object {name} under its prefix, three minutes after the last code was sent"
                 )),
             })),
         }
@@ -433,6 +449,7 @@ impl<'a> Part<'a> {
     pub fn connected(&mut self, took: Duration) {
         if took > PROMPT {
             self.spent += took;
+            self.hangs = true;
         }
     }
 
@@ -456,8 +473,9 @@ impl<'a> Part<'a> {
     /// A pause before the store is asked again, if there is patience for it. Something went wrong since
     /// `began`.
     fn bear(&mut self, began: Duration, what: &str, hint: Option<String>) -> Result<(), Stop> {
-        let pause = self.pause(AGAIN);
-        self.spent += (self.pace.now)() - began + pause;
+        let (pause, took) = (self.pause(AGAIN), (self.pace.now)() - began);
+        self.hangs = took > PROMPT;
+        self.spent += took + pause;
         if self.spent >= PATIENCE || self.failures >= FAILURES {
             return Err(Stop::Alone(Alone { what: what.to_owned(), hint }));
         }

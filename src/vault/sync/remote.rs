@@ -15,25 +15,15 @@ use crate::vault::memory::{Memory, Recalled};
 use crate::vault::opening::{VaultFile, read};
 use crate::vault::store::{Vault, lock, save_bytes};
 
-/// What is to be opened.
-#[derive(Debug)]
-pub enum Fetched<'a> {
-    /// The vault as it lies in the store.
-    New(Box<VaultFile<'a>>),
-    /// What is on this host: it lies in no store, its copy is the same, or this host keeps out of it.
-    Here,
-    /// The copy on this host: the store is away, which was said.
-    Away,
-}
-
 impl<'a> VaultFile<'a> {
-    /// What is to be opened: the vault as it lies in the store, or what is on this host.
+    /// The vault as it lies in the store; nothing if it does not lie in one, if the copy on this host is the
+    /// same, or if there is one and the store is away or this host keeps out of it.
     ///
     /// # Errors
     /// Refused (6) where nothing says which vault it has to be: whoever keeps the store could give this host
     /// any. No vault there and none here (3); damaged (5); the store is away, and there is no copy (9).
-    pub fn fetch(access: &Access<'a>) -> Result<Fetched<'a>> {
-        let Some(location) = &access.remote else { return Ok(Fetched::Here) };
+    pub fn fetch(access: &Access<'a>) -> Result<Option<Self>> {
+        let Some(location) = &access.remote else { return Ok(None) };
         file::make_parents(&access.path).map_err(|error| {
             let shown = access.path.display();
             Error::other(format!("no place for a copy of {location}, {shown}: {}", os_text(&error)))
@@ -51,14 +41,15 @@ impl<'a> VaultFile<'a> {
             false => None,
         };
         if here.is_some() && Shared::of(access.env)? == Shared::Off {
-            return Ok(Fetched::Here);
+            return Ok(None);
         }
         let (object, shared) = match latest(access, location, memory.as_ref(), here.as_ref()) {
             Ok(Some(found)) => found,
-            Ok(None) => return Ok(Fetched::Here),
-            Err(error) if here.is_some() => {
+            Ok(None) => return Ok(None),
+            // A setting that cannot be right is no store that is away.
+            Err(error) if here.is_some() && error.class != Class::Usage => {
                 access.reporter.warn(format!("{}; its copy on this host is used", error.what));
-                return Ok(Fetched::Away);
+                return Ok(None);
             }
             Err(error) => return Err(error),
         };
@@ -67,16 +58,15 @@ impl<'a> VaultFile<'a> {
             .map_err(|error| Error { what: format!("{location}: {}", error.what), ..error });
         let scanned = match scanned {
             Err(error) if here.is_some() => {
-                access.reporter.warn(format!("the copy on this host is used: {}", error.what));
-                return Ok(Fetched::Here);
+                let (what, mend) = (error.what, super::how_to_mend(location));
+                access.reporter.warn(format!("the copy on this host is used: {what} ({mend})"));
+                return Ok(None);
             }
             scanned => scanned?,
         };
         let meta = here.map_or_else(new_file, |(_, meta)| meta);
         let (access, fetched) = (access.clone(), Some((shared, object.etag)));
-        let away = false;
-        let file = Self { access, real, memory, known, bytes, meta, scanned, fetched, away };
-        Ok(Fetched::New(Box::new(file)))
+        Ok(Some(Self { access, real, memory, known, bytes, meta, scanned, fetched }))
     }
 }
 

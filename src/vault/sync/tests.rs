@@ -32,6 +32,8 @@ enum Fault {
     Lost,
     /// 409, once.
     Again,
+    /// 412, for good.
+    Refused,
 }
 
 type Meanwhile = Box<dyn FnOnce() + Send>;
@@ -52,7 +54,7 @@ impl Net {
         match list.len() {
             0 => Fault::None,
             // The last one lasts.
-            1 if list[0] == Fault::Away => Fault::Away,
+            1 if matches!(list[0], Fault::Away | Fault::Refused) => list[0],
             _ => list.remove(0),
         }
     }
@@ -103,6 +105,7 @@ impl Store for Net {
             Fault::Away => Err(gone()),
             Fault::Lost => Err(StoreError::Unknown("timed out".into())),
             Fault::Again => Ok(Answer { what: Written::Again, date: None }),
+            Fault::Refused => Ok(Answer { what: Written::Refused, date: None }),
             Fault::AnswerLost => {
                 self.store.write(name, body, condition).unwrap();
                 Err(StoreError::Unknown("timed out".into()))
@@ -400,6 +403,24 @@ fn a_lost_answer_over_which_somebody_has_written_counts_once() {
         .unwrap();
     assert_eq!((times, a.names()), (1, vec!["mine".to_owned(), "over".to_owned()]));
     assert_eq!(a.bytes(), a.fleet.net.object().body);
+}
+
+#[test]
+fn a_store_that_refuses_to_replace_what_it_has_is_a_store_that_is_away() {
+    let (a, b) = two();
+    *a.fleet.net.writes.lock().unwrap() = vec![Fault::Refused];
+    a.add("one").unwrap();
+    assert_eq!((a.names().len(), b.names().len()), (1, 0), "it is saved here");
+    requests(&a);
+    let error = a.sync().unwrap_err();
+    let expected =
+        Error::aws("the store s3://bucket/prefix: it refuses a write that it should take")
+            .hint("vault fleet check says which of its rules it breaks");
+    assert_eq!(error, expected);
+    let asked = requests(&a);
+    assert!(asked.len() < 10, "{asked:?}");
+    a.fleet.net.writes.lock().unwrap().clear();
+    assert_eq!((a.sync().unwrap(), b.sync().unwrap()), (Synced::Pushed, Synced::Pulled));
 }
 
 #[test]

@@ -163,39 +163,75 @@ fn a_store_that_does_not_answer_the_new_session_costs_three_seconds_and_is_said_
     bucket.let_go();
 }
 
-#[test]
-fn a_vault_that_lies_in_a_store_which_never_answers_costs_three_seconds_and_is_said_once() {
-    let (standin, bucket, test) = fleet(false);
+/// A runner whose vault lies in the store, with a copy of it already.
+fn runner(test: &Test, standin: &StandIn, bucket: &Bucket) -> Test {
     let pin = test.command(["pin"]).run().stdout.trim().to_owned();
-    let runner = another(&test, &standin)
+    let runner = another(test, standin)
         .env("AWS_VAULT_FILE", "s3://fleet/vault")
         .env("AWS_VAULT_PIN", pin)
         .env("AWS_ACCESS_KEY_ID", crate::support::ACCESS_KEY_ID)
-        .env("AWS_SECRET_ACCESS_KEY", crate::support::SECRET_ACCESS_KEY);
-    let here = runner.clone().env("AWS_REGION", "eu-central-1");
-    let here = here.env("AWS_ENDPOINT_URL_S3", bucket.endpoint());
-    here.command(["list"]).expect_stderr("").run();
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let place = silent.local_addr().unwrap();
-    let away = runner.env("AWS_ENDPOINT_URL_S3", format!("http://{place}"));
-    let asked = bucket.log().len();
+        .env("AWS_SECRET_ACCESS_KEY", crate::support::SECRET_ACCESS_KEY)
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_ENDPOINT_URL_S3", bucket.endpoint());
+    runner.command(["list"]).expect_stderr("").run();
+    runner
+}
+
+/// STS and the store are in two regions.
+fn json_of(runner: &Test) -> Test {
+    runner.command(["exec", "--json", "--region", "us-east-1", "demo"])
+}
+
+/// How often a book was written.
+fn books(bucket: &Bucket) -> usize {
+    let log = bucket.log();
+    log.iter().filter(|it| it.starts_with("PUT vault/l/") && it.ends_with(": 200")).count()
+}
+
+#[test]
+fn a_vault_that_is_not_in_its_store_leaves_the_store_in_use() {
+    let (standin, bucket, test) = fleet(true);
+    let runner = runner(&test, &standin, &bucket);
+    bucket.remove("vault/vault.age");
+    let warning = "vault: warning: no vault in s3://fleet/vault; its copy on this host is used\n";
+    let made = json_of(&runner).expect_stderr(warning).run();
+    assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
+    assert_eq!(books(&bucket), 1);
+}
+
+#[test]
+fn a_vault_that_lies_in_a_store_which_never_answers_costs_three_seconds_and_is_said_once() {
+    let (standin, bucket, test) = fleet(false);
+    let runner = runner(&test, &standin, &bucket);
+    bucket.keep(0, Keep::Undone);
+    let place = bucket.endpoint();
+    let place = place.trim_start_matches("http://");
+    let warning = format!(
+        "vault: warning: the store s3://fleet/vault: out of time: no answer from {place}; its copy on \
+         this host is used\n"
+    );
     let began = Instant::now();
-    let made = json(&away)
-        .expect_stderr(format!(
-            "vault: warning: the store s3://fleet/vault: out of time: no answer from {place}; its copy on \
-             this host is used\n"
-        ))
-        .run();
+    let made = json_of(&runner).expect_stderr(&warning).run();
     let took = began.elapsed();
     assert!((Duration::from_millis(2900)..Duration::from_millis(4500)).contains(&took), "{took:?}");
     assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
-    assert_eq!(standin.calls().len(), 1, "{}", standin.log());
-    assert_eq!(bucket.log().len(), asked, "{:?}", bucket.log());
-    // Who keeps out of it does not wait for it.
+    assert_eq!((standin.calls().len(), books(&bucket)), (1, 0), "{}", standin.log());
+    bucket.let_go();
+    // Nor is it waited for twice by a change, which it does not take.
+    bucket.keep(0, Keep::Undone);
     let began = Instant::now();
-    let off = json(&away).arg("--refresh").env("AWS_VAULT_SHARED", "off").expect_stderr("").run();
-    assert!(off.stdout.contains("\"SessionToken\""), "{}", off.stdout);
+    let refused =
+        format!("{warning}vault: error: the store s3://fleet/vault gave no answer just now\n");
+    runner.command(["remove", "-f", "store"]).expect_error(9, &refused).run();
+    assert!(began.elapsed() < Duration::from_millis(4500), "{:?}", began.elapsed());
+    bucket.let_go();
+    // Who keeps out of it does not wait for it at all.
+    bucket.keep(0, Keep::Undone);
+    let off = json_of(&runner).env("AWS_VAULT_SHARED", "off").arg("--refresh");
+    let (off, began) = (off.expect_stderr(""), Instant::now());
+    assert!(off.run().stdout.contains("\"SessionToken\""));
     assert!(began.elapsed() < Duration::from_millis(2500), "{:?}", began.elapsed());
+    assert!(!bucket.is_kept());
 }
 
 /// The host's own credentials for the store come from a service that hangs.

@@ -353,6 +353,20 @@ fn who_waited_for_another_host_in_vain_makes_a_session_of_its_own_with_a_code_of
 }
 
 #[test]
+fn whose_own_code_fails_after_the_wait_looks_once_more_for_the_others_session() {
+    let common = common(vec![refused(), refused()], false, false);
+    common.on("a", Reach::Yes, "prod", code("111111")).unwrap_err();
+    let log = common.store.log.lock().unwrap().clone();
+    let name = log[0].trim_start_matches("GET ").to_owned();
+    common.store.remove(&name);
+    common.store.write(&name, b"?", Condition::Absent).unwrap();
+    let common = Common { within: Some(Duration::from_secs(6)), ..common };
+    common.asked();
+    common.on("b", Reach::Yes, "prod", code("222222")).unwrap_err();
+    assert!(common.asked().ends_with(" GETl PUTl GETs "));
+}
+
+#[test]
 fn refresh_makes_a_new_session_for_all() {
     let common = common(vec![session("first"), session("second")], true, false);
     let refresh = || Options { refresh: true, ..Options::default() };

@@ -103,6 +103,23 @@ fn with_the_store_away_the_copy_is_used_and_nothing_is_written() {
 }
 
 #[test]
+fn who_keeps_out_of_the_store_uses_the_copy_asks_nobody_and_changes_nothing() {
+    let a = Host::first();
+    let mut host = runner(&a, true);
+    try_open(&host).unwrap();
+    a.add("one").unwrap();
+    let before = host.bytes();
+    host.env = Env::of(&[("AWS_VAULT_AGE_KEY", a.fleet.key.as_str()), ("AWS_VAULT_SHARED", "off")]);
+    requests(&a);
+    assert_eq!(try_open(&host).unwrap(), [""; 0]);
+    assert_eq!(host.sync().unwrap(), Synced::Alone);
+    let refused = Error::refused("this host keeps out of s3://bucket/prefix, where the vault lies")
+        .hint("to change it, run the command without AWS_VAULT_SHARED=off");
+    assert_eq!(host.add("two").unwrap_err(), refused);
+    assert_eq!((host.bytes(), requests(&a).len()), (before, 0));
+}
+
+#[test]
 fn what_is_wrong_with_the_stores_leaves_the_copy_in_use() {
     let a = Host::first();
     let old = a.bytes();

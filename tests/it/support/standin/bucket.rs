@@ -143,6 +143,11 @@ impl Bucket {
         self.state(|state| state.objects[name].0.clone())
     }
 
+    /// Takes an object away by no request.
+    pub fn remove(&self, name: &str) {
+        self.state(|state| state.objects.remove(name).expect("an object"));
+    }
+
     /// Puts it there, whatever there is.
     pub fn put_back(&self, name: &str, bytes: &[u8]) {
         let now = self.now();

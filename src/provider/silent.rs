@@ -1,0 +1,83 @@
+//! A store that gave no answer is not asked again for a while: a command waits for it once.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
+
+/// Who waited so long in vain waited for an answer that does not come.
+const IN_VAIN: Duration = Duration::from_secs(2);
+/// For so long nobody waits for it again.
+const PAUSE: Duration = Duration::from_secs(60);
+
+/// Which store gave no answer, and until when it is not asked again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Silent(Arc<Mutex<Option<(String, Instant)>>>);
+
+impl Silent {
+    /// True if this store gave no answer just now.
+    pub fn is(&self, place: &str) -> bool {
+        self.last().as_ref().is_some_and(|(last, until)| last == place && Instant::now() < *until)
+    }
+
+    /// A store whose silence is noted. `place`: what tells it from others.
+    pub fn watched<S>(&self, store: S, place: String) -> Watched<S> {
+        Watched { store, place, silent: self.clone() }
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A store whose silence is noted.
+pub(super) struct Watched<S> {
+    store: S,
+    place: String,
+    silent: Silent,
+}
+
+impl<S> Watched<S> {
+    fn ask<T>(&self, request: impl FnOnce(&S) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let began = Instant::now();
+        let answer = request(&self.store);
+        if answer.is_err() && began.elapsed() >= IN_VAIN {
+            *self.silent.last() = Some((self.place.clone(), Instant::now() + PAUSE));
+        }
+        answer
+    }
+}
+
+impl<S: Store> Store for Watched<S> {
+    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        self.ask(|store| store.read(name, known))
+    }
+
+    fn write(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+    ) -> Result<Answer<Written>, StoreError> {
+        self.ask(|store| store.write(name, body, condition))
+    }
+
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        within: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
+        self.ask(|store| store.read_within(name, known, within))
+    }
+
+    fn write_within(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+        within: Duration,
+    ) -> Result<Answer<Written>, StoreError> {
+        self.ask(|store| store.write_within(name, body, condition, within))
+    }
+}
