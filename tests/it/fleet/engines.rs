@@ -30,7 +30,7 @@ fn seaweedfs_keeps_the_conditions() {
     let said = format!("Joined s3://fleet/vault at {}\n", weed.endpoint);
     join(&test, &weed.endpoint).expect_stdout(said).expect_stderr("").run();
     let status = test.command(["fleet", "status"]).expect_stderr("").run();
-    assert!(status.stdout.contains("\ncopy         of "), "{}", status.stdout);
+    assert!(status.stdout.contains("\ncopy         generation 4, of "), "{}", status.stdout);
     // Another key than the store's is not let in.
     test.stored("store", "AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY")
         .command(["fleet", "status"])
