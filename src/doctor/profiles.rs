@@ -43,11 +43,18 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
         }
     }
     let mut said = BTreeSet::new();
+    let mut notes = Vec::new();
     for name in &names {
-        judge.plan(name, &mut said, report);
+        notes.extend(judge.plan(name, &mut said, report).into_iter().map(|note| (name, note)));
     }
     for name in &sections {
         judge.section(name, &mut said, report);
+    }
+    for (name, note) in notes {
+        // Of the files some of it was said by now.
+        if !report.says(&note) {
+            report.note("aws.plan", format!("profile {name}: {note}"));
+        }
     }
     let programs = if host.judged == Judged::Named { sections } else { profiles.names() };
     for profile::BeforeProcess { what, advice } in profile::before_process(profiles, &programs) {
@@ -88,8 +95,8 @@ impl Judge<'_> {
         name == "default" || self.profiles.names().iter().any(is_included)
     }
 
-    /// What its plan says, or why there is none. `said` is not said twice.
-    fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) {
+    /// What its plan says, or why there is none. `said` is not said twice. Returns the plan's notes.
+    fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) -> Vec<String> {
         let none = BTreeSet::new();
         let stored = self.stored.as_ref().unwrap_or(&none);
         let ask = Ask { profile: name.to_owned(), seeds: self.seeds.clone(), ..Ask::default() };
@@ -99,27 +106,28 @@ impl Judge<'_> {
                 let text =
                     format!("profile {name}: no credentials, unless the vault has a key for it");
                 report.note("aws.profile", text);
-                return;
+                return Vec::new();
             }
             Err(error)
                 if self.host.judged == Judged::All && is_absence(&error) && self.lends(name) =>
             {
                 let text = format!("profile {name}: no credentials of its own, for others to use");
                 report.ok("aws.profile", text);
-                return;
+                return Vec::new();
             }
-            Err(error) => return problem(name, &error, said, report),
+            Err(error) => {
+                problem(name, &error, said, report);
+                return Vec::new();
+            }
         };
         let kind = plan.base.kind();
         report
             .ok("aws.source", format!("profile {name}: credentials from {kind}"))
             .with(json!({ "profile": name, "source": kind }));
-        for note in plan.all().flat_map(|plan| &plan.notes) {
-            report.note("aws.plan", format!("profile {name}: {note}"));
-        }
         if let Base::Plaintext { profile: holder } = &plan.base {
             self.plaintext(name, holder, report);
         }
+        plan.all().flat_map(|plan| plan.notes.clone()).collect()
     }
 
     /// The section by itself.
@@ -128,10 +136,13 @@ impl Judge<'_> {
             problem(name, &error, said, report);
         }
         let unknown = profile::unknown_settings(self.profiles, name);
-        for (key, meant) in unknown.misspelt {
-            report
-                .problem("aws.setting", format!("profile {name}: nothing reads its {key}"))
-                .advise(format!("did you mean {meant}?"));
+        for misspelt in unknown.misspelt {
+            let (key, meant) = (&misspelt.key, misspelt.meant);
+            // The error for a profile without credentials names it.
+            if report.advises(&format!("vault add {name}, or {meant} where it has {key}, ")) {
+                continue;
+            }
+            report.problem("aws.setting", misspelt.what(name)).advise(misspelt.advice());
         }
         if !unknown.others.is_empty() {
             let keys = unknown.others.join(", ");
@@ -206,6 +217,6 @@ fn problem(name: &str, error: &Error, said: &mut BTreeSet<String>, report: &mut 
     }
     let named = error.what.contains(&format!("\"{name}\""));
     let who = if named { String::new() } else { format!("profile {name}: ") };
-    let finding = report.problem("aws.profile", format!("{who}{}", error.what));
-    finding.advice.clone_from(&error.hint);
+    let advice = error.hint.clone().filter(|hint| !report.says(hint));
+    report.problem("aws.profile", format!("{who}{}", error.what)).advice = advice;
 }

@@ -90,6 +90,20 @@ impl Report {
         &mut self.findings[at]
     }
 
+    /// True if a finding says this, its advice included.
+    pub fn says(&self, text: &str) -> bool {
+        self.findings.iter().any(|finding| match &finding.advice {
+            Some(advice) => finding.text == text || format!("{}; {advice}", finding.text) == text,
+            None => finding.text == text,
+        })
+    }
+
+    /// True if a finding's advice begins so.
+    pub fn advises(&self, beginning: &str) -> bool {
+        let mut advice = self.findings.iter().filter_map(|finding| finding.advice.as_ref());
+        advice.any(|advice| advice.starts_with(beginning))
+    }
+
     /// True without a problem.
     pub fn is_well(&self) -> bool {
         self.findings.iter().all(|finding| finding.mark != Mark::Problem)

@@ -1,106 +1,42 @@
 //! What is wrong with a profile and no plan tells: settings whose names nobody knows, and mistakes behind the
 //! first one, with which a plan ends.
 
+use super::known::{LEAD, chooses, is_known, meant};
 use super::read::Profiles;
 use super::role;
+use super::sections::plain;
 use super::settings::{Durations, ROLE_RANGE, Settings};
 use crate::env::Env;
 use crate::error::Error;
-use crate::name::nearest;
-
-/// The settings of a profile that the AWS CLI, the SDKs, aws-vault or this program read. (AWS SDKs and Tools
-/// reference, "Settings reference"; botocore's `configprovider`; AWS CLI reference, "config".)
-const KNOWN: [&str; 81] = [
-    "account_id_endpoint_mode",
-    "api_versions",
-    "auth_scheme_preference",
-    "aws_access_key_id",
-    "aws_account_id",
-    "aws_secret_access_key",
-    "aws_security_token",
-    "aws_session_token",
-    "ca_bundle",
-    "cli_auto_prompt",
-    "cli_binary_format",
-    "cli_error_format",
-    "cli_follow_urlparam",
-    "cli_help_output",
-    "cli_history",
-    "cli_pager",
-    "cli_timestamp_format",
-    "credential_process",
-    "credential_source",
-    "csm_client_id",
-    "csm_enabled",
-    "csm_host",
-    "csm_port",
-    "data_path",
-    "defaults_mode",
-    "disable_host_prefix_injection",
-    "disable_request_compression",
-    "duration_seconds",
-    "ec2_metadata_service_endpoint",
-    "ec2_metadata_service_endpoint_mode",
-    "ec2_metadata_v1_disabled",
-    "emr",
-    "endpoint_discovery_enabled",
-    "endpoint_url",
-    "external_id",
-    "ignore_configured_endpoint_urls",
-    "imds_use_ipv6",
-    "include_profile",
-    "login_session",
-    "max_attempts",
-    "metadata_service_num_attempts",
-    "metadata_service_timeout",
-    "mfa_process",
-    "mfa_serial",
-    "output",
-    "parameter_validation",
-    "region",
-    "request_checksum_calculation",
-    "request_min_compression_size_bytes",
-    "response_checksum_validation",
-    "retry_mode",
-    "role_arn",
-    "role_session_name",
-    "s3",
-    "s3_disable_express_session_auth",
-    "s3_disable_multiregion_access_points",
-    "s3_us_east_1_regional_endpoint",
-    "s3_use_arn_region",
-    "s3api",
-    "sdk_ua_app_id",
-    "services",
-    "session_tags",
-    "sigv4a_signing_region_set",
-    "source_identity",
-    "source_profile",
-    "sso_account_id",
-    "sso_auto_populated",
-    "sso_region",
-    "sso_registration_scopes",
-    "sso_role_name",
-    "sso_session",
-    "sso_start_url",
-    "sts_regional_endpoints",
-    "tcp_keepalive",
-    "toolkit_artifact_guid",
-    "transitive_session_tags",
-    "use_dualstack_endpoint",
-    "use_fips_endpoint",
-    "web_identity_token",
-    "web_identity_token_file",
-    "web_identity_token_process",
-];
 
 /// Settings of a profile that nobody reads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// As written, and the setting that is meant.
-    pub misspelt: Vec<(String, &'static str)>,
+    /// Those that a slip or two lead to one that is read.
+    pub misspelt: Vec<Misspelt>,
     /// Those of other programs, or of nobody.
     pub others: Vec<String>,
+}
+
+/// A setting whose name has a slip.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misspelt {
+    /// As written.
+    pub key: String,
+    /// What is meant.
+    pub meant: &'static str,
+}
+
+impl Misspelt {
+    /// What is wrong with it in this profile.
+    pub fn what(&self, profile: &str) -> String {
+        format!("profile \"{}\": nothing reads its {}", plain(profile), self.key)
+    }
+
+    /// What to do.
+    pub fn advice(&self) -> String {
+        format!("did you mean {}?", self.meant)
+    }
 }
 
 /// The settings of a profile's own section whose names are unknown, sorted.
@@ -108,13 +44,40 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
     let mut unknown = Unknown::default();
     let mut names: Vec<&str> = profiles.settings(profile).map(|(name, _)| name).collect();
     names.sort_unstable();
-    for name in names.into_iter().filter(|name| !KNOWN.contains(name)) {
-        match nearest(name, KNOWN) {
-            Some(meant) => unknown.misspelt.push((name.to_owned(), meant)),
+    for name in names.into_iter().filter(|name| !is_known(name)) {
+        match meant(name) {
+            Some(meant) => unknown.misspelt.push(Misspelt { key: name.to_owned(), meant }),
             None => unknown.others.push(shown(name)),
         }
     }
     unknown
+}
+
+/// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have made its
+/// credentials others, and that nothing reads: their names have a slip, or they continue the line above.
+/// `has_key`: those of its own key in the vault, whatever leads to others.
+pub(super) fn unread(profiles: &Profiles, settings: &Settings, has_key: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (section, lends) in settings.sections() {
+        let counts = |key: &str| {
+            chooses(key)
+                && !(has_key && LEAD.contains(&key) && key != "include_profile")
+                && (!lends || key == "mfa_serial")
+        };
+        let swallowed = profiles.swallowed(section).filter(|line| counts(&line.key));
+        found.extend(swallowed.map(|line| line.text.clone()));
+        let misspelt = unknown_settings(profiles, section).misspelt;
+        let misspelt = misspelt.into_iter().filter(|it| counts(it.meant));
+        found.extend(misspelt.map(|it| format!("{}; {}", it.what(section), it.advice())));
+    }
+    found
+}
+
+/// The sentence on the first setting that continues the line above it, of a profile and those that it comes
+/// from.
+pub(super) fn first_swallowed(profiles: &Profiles, profile: &str) -> Option<String> {
+    let sections = related(profiles, profile);
+    sections.iter().find_map(|at| Some(profiles.swallowed(at).next()?.text.clone()))
 }
 
 /// The name of a setting, unless it could be a key that stands in the wrong place.

@@ -4,6 +4,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `known` | the settings that somebody reads |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
 //! | `sections` | one file's sections by name, and remarks on them |
 //! | `read` | the two files: where they lie, and what they say together |
@@ -36,6 +37,7 @@ mod explain;
 mod faults;
 mod host;
 mod ini;
+mod known;
 mod missing;
 mod outrank;
 mod own_command;
@@ -57,7 +59,7 @@ pub use before_process::{BeforeProcess, before_process, instead_of_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
-pub use faults::{Unknown, related, role_faults, unknown_settings};
+pub use faults::{Misspelt, Unknown, related, role_faults, unknown_settings};
 pub use host::{container, origin};
 pub use own_command::comes_back;
 pub use plan::{Ask, Plan, plan};

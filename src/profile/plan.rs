@@ -25,6 +25,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::base::{Base, Chain, Token, walk};
+use super::faults::{first_swallowed, unread};
 use super::own_command::{self, comes_back};
 use super::read::Profiles;
 use super::role::{self, Role};
@@ -91,7 +92,15 @@ pub struct Plan {
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
 /// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that cannot be read.
 pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
-    plan_within(profiles, env, stored, ask, &[])
+    plan_within(profiles, env, stored, ask, &[]).map_err(|error| {
+        let is_of_files = matches!(error.class, Class::Usage | Class::NotFound)
+            && error.reason != Some(Reason::CommandLine);
+        match first_swallowed(profiles, &ask.profile).filter(|_| is_of_files) {
+            // A value that goes on below its line is no other's fault.
+            Some(line) => error.hint(line),
+            None => error,
+        }
+    })
 }
 
 /// The same, for what the `credential_process` of the last of these profiles would do.
@@ -469,13 +478,16 @@ fn checked_serial(serial: &str, by: &str) -> Result<String> {
 
 /// What is worth a warning in the files: chance, and where aws-vault would do otherwise.
 fn notes(profiles: &Profiles, chain: &Chain) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
     for (at, link) in chain.links.iter().enumerate() {
         notes.extend(profiles.doubled(link.name).map(str::to_owned));
         if let Some((from, to)) = link.missing_include {
             notes.push(format!("no profile \"{}\", the include_profile of \"{from}\"", plain(to)));
         }
         let in_vault = at + 1 == chain.links.len() && matches!(chain.base, Base::Vault { .. });
+        // [default] lends to several links, and is told of once.
+        let unread = unread(profiles, link, in_vault).into_iter();
+        notes.extend(unread.filter(|text| !notes.contains(text)).collect::<Vec<_>>());
         let mut keys = vec!["role_arn"];
         // With a key of its own in the vault a profile has no use for a source.
         keys.extend((!in_vault).then_some("source_profile"));

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ini::{self, Fault};
-use super::sections::{Kind, Remark, Sections, plain, value};
+use super::sections::{Kind, Remark, Sections, Swallowed, plain, value};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -252,6 +252,11 @@ impl Profiles {
         let path = files.credentials.as_deref();
         all.extend(self.credentials.remarks(Kind::Credentials, path, credentials));
         all
+    }
+
+    /// The settings in a profile's section that continue the line above them.
+    pub(super) fn swallowed(&self, profile: &str) -> impl Iterator<Item = &Swallowed> {
+        self.config.swallowed(profile).iter().chain(self.credentials.swallowed(profile))
     }
 
     /// The text of one file, without a byte order mark.

@@ -44,7 +44,9 @@ pub(super) struct Settings<'a> {
     sections: Vec<&'a str>,
     /// What they set.
     own: HashMap<&'a str, &'a str>,
-    /// What `[default]` sets, and what that includes, as far as not in `sections`.
+    /// `[default]` and what that includes, as far as not in `sections`.
+    lenders: Vec<&'a str>,
+    /// What they set.
     lent: HashMap<&'a str, &'a str>,
     /// An `include_profile` that leads nowhere. aws-vault says nothing of it.
     pub missing_include: Option<(&'a str, &'a str)>,
@@ -63,6 +65,7 @@ impl<'a> Settings<'a> {
             name,
             sections: Vec::with_capacity(2),
             own: HashMap::new(),
+            lenders: Vec::new(),
             lent: HashMap::new(),
             missing_include: None,
         };
@@ -87,19 +90,24 @@ impl<'a> Settings<'a> {
             merge(&mut this.own, profiles, at);
         }
         // What [default] includes is lent with it. A loop down there is not this profile's.
-        let mut lenders: Vec<&str> = Vec::new();
         let mut next = Some("default");
         while let Some(at) = next
             && !this.sections.contains(&at)
-            && !lenders.contains(&at)
+            && !this.lenders.contains(&at)
         {
-            lenders.push(at);
-            fits("include_profile", &lenders)?;
+            this.lenders.push(at);
+            fits("include_profile", &this.lenders)?;
             profiles.understood(at)?;
             merge(&mut this.lent, profiles, at);
             next = profiles.get(at, "include_profile");
         }
         Ok(this)
+    }
+
+    /// The sections that count for the profile, nearest first; true for those that only lend.
+    pub fn sections(&self) -> impl Iterator<Item = (&'a str, bool)> {
+        let own = self.sections.iter().map(|at| (*at, false));
+        own.chain(self.lenders.iter().map(|at| (*at, true)))
     }
 
     /// A key of the profile or of what it includes.

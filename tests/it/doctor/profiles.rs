@@ -151,7 +151,7 @@ fn names_of_settings_with_a_slip() {
         of_config(
             &role(&format!("{wrong} = x")),
             &format!(
-                "problem  aws     profile a: nothing reads its {wrong}; did you mean {right}?\n"
+                "problem  aws     profile \"a\": nothing reads its {wrong}; did you mean {right}?\n"
             ),
         );
     }
@@ -159,8 +159,48 @@ fn names_of_settings_with_a_slip() {
     let lent = "[default]\nmfa_serail = x\n[profile shared]\nregoin = x\n";
     of_config(
         &format!("{lent}{}", role("include_profile = shared")),
-        "problem  aws     profile shared: nothing reads its regoin; did you mean region?\n\
-         problem  aws     profile default: nothing reads its mfa_serail; did you mean mfa_serial?\n",
+        "problem  aws     profile \"shared\": nothing reads its regoin; did you mean region?\n\
+         problem  aws     profile \"default\": nothing reads its mfa_serail; did you mean mfa_serial?\n",
+    );
+}
+
+#[test]
+fn what_a_plan_says_of_a_slip_is_not_said_again() {
+    // exec warns of the first, and names the second where credentials are missing.
+    of_config(
+        "[profile demo]\n[profile a]\nsource_profile = demo\nrole_anr = x\n",
+        "problem  aws     profile \"a\": nothing reads its role_anr; did you mean role_arn?\n",
+    );
+    of_config(
+        "[profile a]\ncredential_sorce = x\n",
+        "problem  aws     no credentials for profile \"a\"; vault add a, or credential_source where it has \
+         credential_sorce, which nothing reads\n",
+    );
+}
+
+#[test]
+fn an_indented_setting_that_continues_the_line_above_it() {
+    let line = "problem  aws     [HOME]/.aws/config line 4: role_arn is indented, so it continues the value of";
+    let above = |key: &str, value: &str| {
+        format!(
+            "[profile demo]\n[profile a]\n{key} = {value}\n  role_arn = arn:aws:iam::{ACCOUNT}:role/r\n"
+        )
+    };
+    of_config(
+        &(above("output", "json") + "source_profile = demo\n"),
+        &format!("{line} output; begin it where output begins\n"),
+    );
+    // Nothing of what was swallowed is shown: it could be a secret.
+    of_config(
+        &above("source_profile", "demo"),
+        &format!(
+            "{line} source_profile; begin it where source_profile begins\n\
+             problem  aws     no profile \"demo ...\", the source_profile of \"a\"\n"
+        ),
+    );
+    of_config(
+        "[profile demo]\n[profile a]\nsource_profile = demo\ns3 =\n  region = x\n  max_queue_size = 2\n",
+        "",
     );
 }
 
@@ -226,7 +266,7 @@ fn a_second_mistake_is_told_with_the_first() {
         &role("duration_seconds = 1h\nmfa_serail = x").replace("arn:", "urn:"),
         "problem  aws     role_arn of profile \"a\": not an ARN; it looks like arn:aws:iam::123456789012:role/NAME\n\
          problem  aws     duration_seconds of profile \"a\": not a number of seconds\n\
-         problem  aws     profile a: nothing reads its mfa_serail; did you mean mfa_serial?\n",
+         problem  aws     profile \"a\": nothing reads its mfa_serail; did you mean mfa_serial?\n",
     );
 }
 
@@ -254,7 +294,7 @@ fn all_profiles_are_judged_and_problems_come_first() {
         &["--all"],
         "problem  aws     no profile \"dmeo\", the source_profile of \"a\"; did you mean \"demo\"?\n\
          problem  aws     no credentials for profile \"c\"; vault add c\n\
-         problem  aws     profile c: nothing reads its regoin; did you mean region?\n\
+         problem  aws     profile \"c\": nothing reads its regoin; did you mean region?\n\
          note     aws     profile demo: neither AWS nor vault knows its x_principal_arn\n",
     );
     test.command(["doctor", "--all", "demo"]).expect_status(2).expect_stdout("").run();
