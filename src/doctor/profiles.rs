@@ -132,7 +132,7 @@ impl Judge<'_> {
 
     /// The section by itself.
     fn section(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) {
-        for error in profile::role_faults(self.profiles, self.host.env, name) {
+        for error in profile::value_faults(self.profiles, self.host.env, name) {
             problem(name, &error, said, report);
         }
         let unknown = profile::unknown_settings(self.profiles, name);

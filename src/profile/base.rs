@@ -9,7 +9,7 @@ use super::known::LEAD;
 use super::missing::no_such_profile;
 use super::own_command;
 use super::read::{Place, Profiles};
-use super::sections::plain;
+use super::sections::{of_value, plain};
 use super::settings::{Settings, fits, looped, variable};
 use super::sso::{self, SignOn};
 use crate::env::Env;
@@ -355,8 +355,9 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
             )),
         },
         _ => Err(Error::usage(format!(
-            "credential_source of profile \"{}\" is none that AWS knows",
-            end.name
+            "credential_source of profile \"{}\" is none that AWS knows{}",
+            end.name,
+            of_value(source)
         ))
         .hint("Environment, Ec2InstanceMetadata or EcsContainer")),
     }

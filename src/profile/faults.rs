@@ -1,11 +1,13 @@
 //! What is wrong with a profile and no plan tells: settings whose names nobody knows, and mistakes behind the
 //! first one, with which a plan ends.
 
+use super::arn;
 use super::known::{LEAD, chooses, is_known, meant};
 use super::read::Profiles;
 use super::role;
 use super::sections::plain;
 use super::settings::{Durations, ROLE_RANGE, Settings};
+use super::sts;
 use crate::env::Env;
 use crate::error::Error;
 
@@ -105,15 +107,22 @@ pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with the role of a profile's own section, each mistake by itself.
-pub fn role_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
-    let (Ok(settings), Ok(durations)) = (Settings::of(profiles, profile), Durations::of(env))
-    else {
-        return Vec::new();
-    };
-    if settings.own("role_arn").is_none() {
-        return Vec::new();
+/// What is wrong with the settings of a profile's own section, each mistake by itself.
+pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
+    let Ok(settings) = Settings::of(profiles, profile) else { return Vec::new() };
+    let from_aws = sts::is_asked(env, &settings);
+    let mut faults = Vec::new();
+    if let Some(arn) = settings.own("role_arn") {
+        faults.extend(role::of(&settings, None, from_aws).err());
+        faults.extend(arn::doubt(arn, &settings.by("role_arn")).filter(|_| from_aws));
+        let duration = Durations::of(env).and_then(|durations| durations.role(&settings));
+        let duration = duration.and_then(|asked| asked.within("a role", ROLE_RANGE));
+        faults.extend(duration.err());
     }
-    let duration = durations.role(&settings).and_then(|asked| asked.within("a role", ROLE_RANGE));
-    role::of(&settings, None).err().into_iter().chain(duration.err()).collect()
+    if let Some(serial) = settings.own("mfa_serial") {
+        let by = settings.by("mfa_serial");
+        faults.extend(arn::device(serial, &by, from_aws).err());
+        faults.extend(arn::doubt(serial, &by).filter(|_| from_aws));
+    }
+    faults
 }

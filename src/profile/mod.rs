@@ -13,6 +13,7 @@
 //! | `base` | which credentials a chain of profiles starts from |
 //! | `own_command` | a `credential_process` that is this program |
 //! | `host` | where a container's agent and the instance metadata service are |
+//! | `arn` | ARNs of roles and MFA devices, checked |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
 //! | `variant` | which of AWS's endpoints are asked: FIPS, dual-stack |
@@ -28,6 +29,7 @@
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
 mod ambient;
+mod arn;
 mod base;
 mod before_process;
 mod console;
@@ -59,7 +61,7 @@ pub use before_process::{BeforeProcess, before_process, instead_of_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
-pub use faults::{Misspelt, Unknown, related, role_faults, unknown_settings};
+pub use faults::{Misspelt, Unknown, related, unknown_settings, value_faults};
 pub use host::{container, origin};
 pub use own_command::comes_back;
 pub use plan::{Ask, Plan, plan};

@@ -477,3 +477,14 @@ pub(super) fn plain(inside: &str) -> String {
     let (first, more) = inside.split_once('\n').map_or((inside, ""), |(first, _)| (first, " ..."));
     first.chars().filter(|c| !c.is_control()).take(100).chain(more.chars()).collect()
 }
+
+/// A value behind the sentence that says what it is not; nothing of one that may be a key in the wrong place.
+pub(super) fn of_value(value: &str) -> String {
+    // AWS's key ids have 20 characters and its secrets 40, of these; a URL may have a password.
+    let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c));
+    let short = !value.contains('@') && value.split(end).all(|word| word.len() < 20);
+    match short || value.starts_with("arn:") {
+        true => format!(": {}", plain(value)),
+        false => String::new(),
+    }
+}

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::read::{AccessKey, Place, Profiles};
-use super::sections::plain;
+use super::sections::{of_value, plain};
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;
@@ -119,6 +119,12 @@ impl<'a> Settings<'a> {
     pub fn any(&self, key: &str) -> Option<&'a str> {
         debug_assert!(LENT.contains(&key));
         self.own(key).or_else(|| self.lent.get(key).copied())
+    }
+
+    /// What an error says of a key: its name, and the profile that sets it or `default`, which lends it.
+    pub fn by(&self, key: &str) -> String {
+        let lent = self.own(key).is_none() && self.lent.contains_key(key);
+        format!("{key} of profile \"{}\"", plain(if lent { "default" } else { self.name }))
     }
 
     /// The access key of the profile in one of the files, and the section that holds it: of the keys that
@@ -297,13 +303,13 @@ impl Durations {
         let Some(text) = settings.any("duration_seconds") else {
             return Ok(Asked::new(HOUR, DEFAULT));
         };
-        let by = format!("duration_seconds of profile \"{}\"", settings.name);
+        let by = settings.by("duration_seconds");
         // Digits alone: Rust's own parse would take a sign.
         match text.parse::<u64>() {
             Ok(seconds) if seconds > 0 && text.bytes().all(|b| b.is_ascii_digit()) => {
                 Ok(Asked { duration: Duration::from_secs(seconds), by, by_flag: false })
             }
-            _ => Err(Error::usage(format!("{by}: not a number of seconds"))),
+            _ => Err(Error::usage(format!("{by} is not a number of seconds{}", of_value(text)))),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::missing::no_such_profile;
 use super::read::Profiles;
-use super::sections::plain;
+use super::sections::{of_value, plain};
 use super::settings::{Settings, fits, looped};
 use super::step::Step;
 use super::sts::{Target, ca_bundle, endpoint};
@@ -64,7 +64,7 @@ pub(super) fn base(profiles: &Profiles, env: &Env, end: &Settings) -> Result<Opt
 pub(super) fn role(end: &Settings) -> Result<Step> {
     let key = |key: &str, fits: &dyn Fn(&str) -> bool, what: &str| match end.own(key) {
         Some(value) if fits(value) => Ok(value.to_owned()),
-        Some(_) => Err(Error::usage(format!("{key} of profile \"{}\" is not {what}", end.name))),
+        Some(value) => Err(not(end, key, what, value)),
         None => Err(missing(key, end)),
     };
     let account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
@@ -153,19 +153,13 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
     let start_url = key("sso_start_url")?;
     let printable = start_url.bytes().all(|b| b.is_ascii_graphic());
     if !(start_url.starts_with("https://") && printable) {
-        return Err(Error::usage(format!(
-            "sso_start_url of profile \"{}\" is not an https URL",
-            settings.name
-        )));
+        return Err(not(settings, "sso_start_url", "an https URL", start_url));
     }
     let region = key("sso_region")?;
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !fits {
-        return Err(Error::usage(format!(
-            "sso_region of profile \"{}\" is not the name of a region",
-            settings.name
-        )));
+        return Err(not(settings, "sso_region", "the name of a region", region));
     }
     let scopes = section.and_then(|name| profiles.sso_session(name, "sso_registration_scopes"));
     let scopes = scopes.or_else(|| settings.own("sso_registration_scopes")).unwrap_or(SCOPE);
@@ -184,6 +178,11 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
         oidc: target("sso_oidc")?,
         portal: target("sso")?,
     })
+}
+
+fn not(settings: &Settings, key: &str, what: &str, value: &str) -> Error {
+    let (name, value) = (settings.name, of_value(value));
+    Error::usage(format!("{key} of profile \"{name}\" is not {what}{value}"))
 }
 
 fn missing(key: &str, settings: &Settings) -> Error {

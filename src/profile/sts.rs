@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::read::Profiles;
+use super::sections::of_value;
 use super::settings::{Settings, variable};
 use super::variant::EndpointVariant;
 use crate::env::Env;
@@ -81,20 +82,20 @@ pub(super) fn region(
     settings: &Settings,
 ) -> Result<Option<String>> {
     let (region, by) = if let Some(region) = asked {
-        (region, "--region")
+        (region, "--region".to_owned())
     } else if let Some(region) = variable(env, "AWS_REGION")? {
-        (region, "AWS_REGION")
+        (region, "AWS_REGION".to_owned())
     } else if let Some(region) = variable(env, "AWS_DEFAULT_REGION")? {
-        (region, "AWS_DEFAULT_REGION")
+        (region, "AWS_DEFAULT_REGION".to_owned())
     } else if let Some(region) = settings.any("region") {
-        (region, "region")
+        (region, settings.by("region"))
     } else {
         return Ok(None);
     };
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !fits {
-        let error = Error::usage(format!("{by}: not the name of a region"));
+        let error = Error::usage(format!("{by} is not the name of a region{}", of_value(region)));
         return Err(if asked.is_some() { error.because(Reason::CommandLine) } else { error });
     }
     Ok(Some(region.to_owned()))
@@ -115,12 +116,17 @@ pub(super) fn target(
     let mut endpoint = endpoint(env, settings, "sts")?;
     let variant = EndpointVariant::of(env, settings)?;
     let legacy = match variable(env, "AWS_STS_REGIONAL_ENDPOINTS")? {
-        Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS")),
-        None => settings.any("sts_regional_endpoints").map(|v| (v, "sts_regional_endpoints")),
+        Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS".to_owned())),
+        None => settings
+            .any("sts_regional_endpoints")
+            .map(|value| (value, settings.by("sts_regional_endpoints"))),
     };
     match legacy {
         Some((value, by)) if !["legacy", "regional"].contains(&value) => {
-            return Err(Error::usage(format!("{by}: neither legacy nor regional")));
+            return Err(Error::usage(format!(
+                "{by} is neither legacy nor regional{}",
+                of_value(value)
+            )));
         }
         // The global endpoint is signed for as us-east-1. It has no variants, so the SDKs leave it then.
         Some(("legacy", _))
@@ -181,6 +187,11 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
         }
     }
     Ok(settings.endpoint(service)?.map(str::to_owned))
+}
+
+/// True if AWS's own STS is asked, and none that somebody named.
+pub(super) fn is_asked(env: &Env, settings: &Settings) -> bool {
+    matches!(endpoint(env, settings, "sts"), Ok(None))
 }
 
 /// The partition of a region, or of what stands for all of its regions (`aws-cn-global`).

@@ -479,7 +479,7 @@ fn a_source_that_aws_does_not_know_is_said() {
     key_of(&test, "p")
         .expect_error(
             2,
-            "vault: error: credential_source of profile \"p\" is none that AWS knows\n\
+            "vault: error: credential_source of profile \"p\" is none that AWS knows: Sun\n\
              vault: hint: Environment, Ec2InstanceMetadata or EcsContainer\n",
         )
         .run();

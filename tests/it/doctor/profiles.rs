@@ -109,13 +109,13 @@ fn a_misspelt_source_profile() {
 #[test]
 fn durations_that_cannot_be() {
     for (duration, why) in [
-        ("1h", "not a number of seconds"),
-        ("60", "AWS gives a role for 15m to 12h, not for 1m"),
-        ("86400", "AWS gives a role for 15m to 12h, not for 24h"),
+        ("1h", " is not a number of seconds: 1h"),
+        ("60", ": AWS gives a role for 15m to 12h, not for 1m"),
+        ("86400", ": AWS gives a role for 15m to 12h, not for 24h"),
     ] {
         of_config(
             &role(&format!("duration_seconds = {duration}")),
-            &format!("problem  aws     duration_seconds of profile \"a\": {why}\n"),
+            &format!("problem  aws     duration_seconds of profile \"a\"{why}\n"),
         );
     }
     let (_standin, test) = usual();
@@ -131,11 +131,46 @@ fn durations_that_cannot_be() {
 fn a_role_arn_that_is_none() {
     of_config(
         "[profile demo]\n[profile a]\nsource_profile = demo\nrole_arn = deploy\n",
-        "problem  aws     role_arn of profile \"a\": not an ARN; it looks like arn:aws:iam::123456789012:role/NAME\n",
+        "problem  aws     role_arn of profile \"a\" is not an ARN: deploy; it looks like arn:aws:iam::123456789012:role/NAME\n",
     );
     of_config(
         &role("").replace(":role/", ":user/"),
-        "problem  aws     role_arn of profile \"a\": not the ARN of a role; it looks like arn:aws:iam::123456789012:role/NAME\n",
+        "problem  aws     role_arn of profile \"a\" is not the ARN of a role: arn:aws:iam::123456789012:user/r; it looks like arn:aws:iam::123456789012:role/NAME\n",
+    );
+}
+
+/// The same where AWS itself would be asked, and cannot be.
+#[track_caller]
+fn of_config_at_aws(config: &str, lines: &str) {
+    let (_standin, test) = usual();
+    let test = test.env_remove("AWS_ENDPOINT_URL_STS").env("HTTPS_PROXY", "http://127.0.0.1:1");
+    let clock = "note     clock   unknown: the proxy 127.0.0.1:1 refused the connection\n";
+    reports(&test.config(config), &["a"], &format!("{lines}{clock}"));
+}
+
+#[test]
+fn arns_that_aws_would_refuse() {
+    let role = |arn: &str, more: &str| {
+        format!("[profile demo]\n[profile a]\nsource_profile = demo\nrole_arn = {arn}\n{more}")
+    };
+    for arn in ["arn:aws:iam::12345678901:role/r", "arn:aws:iam::ACCOUNT_ID:role/r"] {
+        of_config_at_aws(
+            &role(arn, ""),
+            &format!(
+                "problem  aws     role_arn of profile \"a\" has no account of twelve digits: {arn}; it looks like \
+                 arn:aws:iam::123456789012:role/NAME\n"
+            ),
+        );
+    }
+    of_config_at_aws(
+        &role(
+            "arn:aws-china:iam::123456789012:role/r",
+            "mfa_serial = arn:aws:iam::123456789012:user/me\n",
+        ),
+        "problem  aws     mfa_serial of profile \"a\" is not the ARN of an MFA device: \
+         arn:aws:iam::123456789012:user/me; it looks like arn:aws:iam::123456789012:mfa/NAME\n\
+         problem  aws     role_arn of profile \"a\" names a partition of AWS that is not known: aws-china; the \
+         partitions are aws, aws-cn, aws-eusc, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-us-gov\n",
     );
 }
 
@@ -264,8 +299,8 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
 fn a_second_mistake_is_told_with_the_first() {
     of_config(
         &role("duration_seconds = 1h\nmfa_serail = x").replace("arn:", "urn:"),
-        "problem  aws     role_arn of profile \"a\": not an ARN; it looks like arn:aws:iam::123456789012:role/NAME\n\
-         problem  aws     duration_seconds of profile \"a\": not a number of seconds\n\
+        "problem  aws     role_arn of profile \"a\" is not an ARN: urn:aws:iam::123456789012:role/r; it looks like arn:aws:iam::123456789012:role/NAME\n\
+         problem  aws     duration_seconds of profile \"a\" is not a number of seconds: 1h\n\
          problem  aws     profile \"a\": nothing reads its mfa_serail; did you mean mfa_serial?\n",
     );
 }
