@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Host, Report};
+use super::{Host, Report, things};
 use crate::error::{Class, Error, Reason};
 use crate::profile::{self, Ask, Base, Place, Profiles};
 use crate::vault::Vault;
@@ -41,6 +41,10 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
         if !sections.contains(&name) {
             sections.push(name);
         }
+    }
+    if sections.is_empty() {
+        // Its variables count for a command without a profile.
+        sections.push("default".to_owned());
     }
     let mut said = BTreeSet::new();
     let mut notes = Vec::new();
@@ -135,6 +139,7 @@ impl Judge<'_> {
         for error in profile::value_faults(self.profiles, self.host.env, name) {
             problem(name, &error, said, report);
         }
+        things::check(self.host, self.profiles, name, report);
         let unknown = profile::unknown_settings(self.profiles, name);
         for misspelt in unknown.misspelt {
             let (key, meant) = (&misspelt.key, misspelt.meant);
@@ -215,7 +220,7 @@ fn problem(name: &str, error: &Error, said: &mut BTreeSet<String>, report: &mut 
     if !said.insert(error.what.clone()) {
         return;
     }
-    let named = error.what.contains(&format!("\"{name}\""));
+    let named = error.what.contains(&format!("\"{name}\"")) || error.what.starts_with("AWS_");
     let who = if named { String::new() } else { format!("profile {name}: ") };
     let advice = error.hint.clone().filter(|hint| !report.says(hint));
     report.problem("aws.profile", format!("{who}{}", error.what)).advice = advice;

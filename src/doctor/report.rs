@@ -98,6 +98,11 @@ impl Report {
         })
     }
 
+    /// True if a finding quotes this.
+    pub fn quotes(&self, text: &str) -> bool {
+        self.findings.iter().any(|finding| finding.text.contains(text))
+    }
+
     /// True if a finding's advice begins so.
     pub fn advises(&self, beginning: &str) -> bool {
         let mut advice = self.findings.iter().filter_map(|finding| finding.advice.as_ref());

@@ -1,6 +1,8 @@
 //! What is wrong with a profile and no plan tells: settings whose names nobody knows, and mistakes behind the
 //! first one, with which a plan ends.
 
+use std::path::PathBuf;
+
 use super::arn;
 use super::known::{LEAD, chooses, is_known, meant};
 use super::read::Profiles;
@@ -107,22 +109,55 @@ pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with the settings of a profile's own section, each mistake by itself.
+/// What is wrong with the values of a profile's own section, each mistake by itself, and with the variables that
+/// outrank them.
 pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
     let Ok(settings) = Settings::of(profiles, profile) else { return Vec::new() };
     let from_aws = sts::is_asked(env, &settings);
     let mut faults = Vec::new();
-    if let Some(arn) = settings.own("role_arn") {
+    if let Some(arn) = profiles.get(profile, "role_arn") {
         faults.extend(role::of(&settings, None, from_aws).err());
         faults.extend(arn::doubt(arn, &settings.by("role_arn")).filter(|_| from_aws));
         let duration = Durations::of(env).and_then(|durations| durations.role(&settings));
         let duration = duration.and_then(|asked| asked.within("a role", ROLE_RANGE));
         faults.extend(duration.err());
     }
-    if let Some(serial) = settings.own("mfa_serial") {
+    if let Some(serial) = profiles.get(profile, "mfa_serial") {
         let by = settings.by("mfa_serial");
         faults.extend(arn::device(serial, &by, from_aws).err());
         faults.extend(arn::doubt(serial, &by).filter(|_| from_aws));
     }
+    faults.extend(sts::region_fault(env, &settings));
+    faults.extend(sts::endpoint_faults(profiles, env, profile));
     faults
+}
+
+/// Something on this host that a profile names.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// The file that vouches for AWS's servers.
+    Bundle(PathBuf),
+    /// The file of a web identity's token.
+    Token(PathBuf),
+    /// A command line, for `/bin/sh -c`.
+    Command(String),
+}
+
+/// What a profile's own section names on this host, and the key and profile that do; the bundle of
+/// `AWS_CA_BUNDLE`, where that outranks it.
+pub fn things(profiles: &Profiles, env: &Env, profile: &str) -> Vec<(String, Thing)> {
+    let by = |key: &str| format!("{key} of profile \"{}\"", plain(profile));
+    let bundle = match env.get_os("AWS_CA_BUNDLE") {
+        Some(path) => Some(("AWS_CA_BUNDLE".to_owned(), path.into())),
+        None => profiles.get(profile, "ca_bundle").map(|path| (by("ca_bundle"), path.into())),
+    };
+    let bundle = bundle.map(|(by, path)| (by, Thing::Bundle(path)));
+    let token = "web_identity_token_file";
+    let token =
+        profiles.get(profile, token).map(|path| (by(token), Thing::Token(PathBuf::from(path))));
+    let commands = ["credential_process", "mfa_process", "web_identity_token_process"];
+    let commands = commands
+        .into_iter()
+        .filter_map(|key| Some((by(key), Thing::Command(profiles.get(profile, key)?.to_owned()))));
+    bundle.into_iter().chain(token).chain(commands).collect()
 }

@@ -69,9 +69,7 @@ pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>>
     let named = |name: &str, key: &str| -> Result<Option<(String, String)>> {
         Ok(match variable(env, name)? {
             Some(value) => Some((value.to_owned(), name.to_owned())),
-            None => settings
-                .own(key)
-                .map(|value| (value.to_owned(), format!("{key} of profile \"{}\"", settings.name))),
+            None => settings.own(key).map(|value| (value.to_owned(), settings.by(key))),
         })
     };
     if let Some((url, by)) =
@@ -91,6 +89,11 @@ pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>>
             Err(Error::usage(format!("{by} is neither IPv4 nor IPv6{}", of_value(&mode))))
         }
     }
+}
+
+/// True for an http or https URL, without a user in it.
+pub(super) fn is_url(text: &str) -> bool {
+    Url::of(text).is_some()
 }
 
 /// The parts of an http or https URL, without a user in it.

@@ -50,15 +50,12 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Resu
         } else {
             settings.any(key)
         };
-        let by = || format!("{key} of profile \"{}\"", settings.name);
-        Ok(value.map(|value| (value.to_owned(), by())))
+        Ok(value.map(|value| (value.to_owned(), settings.by(key))))
     };
     // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
     let eks = env.is_some_and(|env| env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some());
     let arn = if eks {
-        settings
-            .own("role_arn")
-            .map(|arn| (arn.to_owned(), format!("role_arn of profile \"{}\"", settings.name)))
+        settings.own("role_arn").map(|arn| (arn.to_owned(), settings.by("role_arn")))
     } else {
         find("AWS_ROLE_ARN", "role_arn")?
     };
@@ -68,7 +65,7 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Resu
         session_name(find("AWS_ROLE_SESSION_NAME", "role_session_name")?, settings.name)?;
     let external_id = settings
         .own("external_id")
-        .map(|id| (id.to_owned(), format!("external_id of profile \"{}\"", settings.name)))
+        .map(|id| (id.to_owned(), settings.by("external_id")))
         .map(|named| checked(named, 2..=1224, "+=,.@:/-_"))
         .transpose()?;
     let source_identity = find("AWS_SOURCE_IDENTITY", "source_identity")?

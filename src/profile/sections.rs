@@ -209,6 +209,11 @@ impl Sections {
         self.settings_of(self.sso_sessions.get(name))
     }
 
+    /// All settings of a section `[services NAME]`, in the same order.
+    pub fn services_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.settings_of(self.services.get(name))
+    }
+
     fn settings_of<'a>(
         &'a self,
         section: Option<&'a Section>,
@@ -479,7 +484,7 @@ pub(super) fn plain(inside: &str) -> String {
 }
 
 /// A value behind the sentence that says what it is not; nothing of one that may be a key in the wrong place.
-pub(super) fn of_value(value: &str) -> String {
+pub fn of_value(value: &str) -> String {
     // AWS's key ids have 20 characters and its secrets 40, of these; a URL may have a password.
     let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c));
     let short = !value.contains('@') && value.split(end).all(|word| word.len() < 20);

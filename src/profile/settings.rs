@@ -121,10 +121,11 @@ impl<'a> Settings<'a> {
         self.own(key).or_else(|| self.lent.get(key).copied())
     }
 
-    /// What an error says of a key: its name, and the profile that sets it or `default`, which lends it.
+    /// What an error says of a key: its name, and the section that it is taken from.
     pub fn by(&self, key: &str) -> String {
-        let lent = self.own(key).is_none() && self.lent.contains_key(key);
-        format!("{key} of profile \"{}\"", plain(if lent { "default" } else { self.name }))
+        let mut sections = self.sections().map(|(section, _)| section);
+        let holder = sections.find(|section| self.profiles.get(section, key).is_some());
+        format!("{key} of profile \"{}\"", plain(holder.unwrap_or(self.name)))
     }
 
     /// The access key of the profile in one of the files, and the section that holds it: of the keys that

@@ -181,8 +181,7 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
 }
 
 fn not(settings: &Settings, key: &str, what: &str, value: &str) -> Error {
-    let (name, value) = (settings.name, of_value(value));
-    Error::usage(format!("{key} of profile \"{name}\" is not {what}{value}"))
+    Error::usage(format!("{} is not {what}{}", settings.by(key), of_value(value)))
 }
 
 fn missing(key: &str, settings: &Settings) -> Error {

@@ -122,7 +122,7 @@ fn durations_that_cannot_be() {
     reports(
         &test.config(&role("")).env("AWS_ASSUME_ROLE_TTL", "3600"),
         &["a"],
-        "problem  aws     profile a: AWS_ASSUME_ROLE_TTL: not a duration; give a number with its unit, \
+        "problem  aws     AWS_ASSUME_ROLE_TTL: not a duration; give a number with its unit, \
          such as 30m, 12h or 1h30m\n",
     );
 }
@@ -143,9 +143,131 @@ fn a_role_arn_that_is_none() {
 #[track_caller]
 fn of_config_at_aws(config: &str, lines: &str) {
     let (_standin, test) = usual();
-    let test = test.env_remove("AWS_ENDPOINT_URL_STS").env("HTTPS_PROXY", "http://127.0.0.1:1");
-    let clock = "note     clock   unknown: the proxy 127.0.0.1:1 refused the connection\n";
-    reports(&test.config(config), &["a"], &format!("{lines}{clock}"));
+    let test = test.env_remove("AWS_ENDPOINT_URL_STS").env_remove("AWS_REGION");
+    let test = test.env("HTTPS_PROXY", "http://127.0.0.1:1").config(config);
+    let clock = match lines.contains("region") {
+        true => "AWS cannot be asked by these settings",
+        false => "the proxy 127.0.0.1:1 refused the connection",
+    };
+    reports(&test, &["a"], &format!("{lines}note     clock   unknown: {clock}\n"));
+}
+
+#[test]
+fn regions_that_are_none() {
+    let region = |region: &str| {
+        format!("[profile demo]\n[profile a]\nsource_profile = demo\nregion = {region}\n")
+    };
+    let none = |by: &str, region: &str| {
+        format!(
+            "problem  aws     {by} is not the name of a region: {region}; it looks like eu-central-1\n"
+        )
+    };
+    of_config_at_aws(&region("Frankfurt"), &none("region of profile \"a\"", "Frankfurt"));
+    let lent = format!("[default]\nregion = eu_central_1\n{}", role(""));
+    of_config_at_aws(
+        &lent,
+        &none("profile a: region of profile \"default\"", "eu_central_1")
+            .replace("; it looks like eu-central-1", ""),
+    );
+    // A server that somebody names has regions of its own.
+    let (_standin, test) = usual();
+    let test = test.env_remove("AWS_REGION");
+    reports(&test.clone().config(&region("garage")), &["a"], "");
+    let test = test.env("AWS_DEFAULT_REGION", "Garage");
+    let clock = "note     clock   unknown: AWS cannot be asked by these settings\n";
+    for words in [&["a"][..], &[]] {
+        reports(&test, words, &(none("AWS_DEFAULT_REGION", "Garage") + clock));
+    }
+}
+
+#[test]
+fn endpoints_that_are_no_urls() {
+    let problem = |by: &str, url: &str| {
+        format!(
+            "problem  aws     {by} is not an http or https URL{url}; it looks like \
+             https://sts.eu-central-1.amazonaws.com\n"
+        )
+    };
+    let services = "[services local]\ns3 =\n  endpoint_url = localhost:4566\nsqs =\n  endpoint_url = http://ok:1\n";
+    of_config(
+        &format!("{services}{}", role("endpoint_url = ftp://me:secret@host\nservices = local")),
+        &(problem("endpoint_url of profile \"a\"", "")
+            + &problem("profile a: endpoint_url of s3 of [services local]", ": localhost:4566")),
+    );
+    let (_standin, test) = usual();
+    let test = test.env_remove("AWS_ENDPOINT_URL_STS").env("AWS_ENDPOINT_URL", "localhost:4566");
+    let clock = "note     clock   unknown: AWS cannot be asked by these settings\n";
+    reports(&test, &["demo"], &(problem("AWS_ENDPOINT_URL", ": localhost:4566") + clock));
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let bundle = "CA bundle /nonexistent/ca.pem: no such file or directory\n";
+    of_config(
+        &role("ca_bundle = /nonexistent/ca.pem"),
+        &format!("problem  aws     ca_bundle of profile \"a\": {bundle}"),
+    );
+    let (_standin, test) = usual();
+    let all = test.clone().env("AWS_CA_BUNDLE", "/nonexistent/ca.pem");
+    reports(&all, &["demo"], &format!("problem  aws     AWS_CA_BUNDLE: {bundle}"));
+    let token =
+        "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/r\nweb_identity_token_file = ";
+    for (path, why) in [("/nonexistent/token", "no such file or directory"), ("/", "a directory")] {
+        of_config(
+            &format!("{token}{path}\n"),
+            &format!(
+                "problem  aws     cannot read the web identity token {path} (web_identity_token_file of profile \
+                 \"a\"): {why}; name the file that who issues the token writes\n"
+            ),
+        );
+    }
+    // A pipe is not read: what is in it is for the one who uses it.
+    of_config(&format!("{token}/dev/null\n"), "");
+}
+
+#[test]
+fn programs_that_cannot_be_started() {
+    let (_standin, test) = usual();
+    let test = test.file("here", "", 0o600).on_path("vault");
+    let found = |command: &str, lines: &str| {
+        let config = format!("[profile a]\ncredential_process = {command}\n");
+        let by = "problem  aws     credential_process of profile \"a\"";
+        let lines = if lines.is_empty() { String::new() } else { format!("{by} {lines}\n") };
+        reports(&test.clone().config(&config), &["a"], &lines);
+    };
+    let missing = |program: &str| {
+        format!("starts {program}, and there is no such program; name it by its absolute path")
+    };
+    found("/nonexistent/aws-creds --x", &missing("/nonexistent/aws-creds"));
+    found("aws-creds-nonexistent", &missing("aws-creds-nonexistent"));
+    let here = test.home().join("here").display().to_string();
+    found(&here, "starts [HOME]/here, which is not executable; chmod +x [HOME]/here");
+    found("sh -c 'echo", "has a quote without an end; close it, or take it out");
+    found(
+        "vault exec demo",
+        "starts vault exec without --json, which prints no credentials; vault exec --json PROFILE",
+    );
+    // What only a shell can tell is not judged.
+    for fine in
+        ["\"$HOME/bin/creds\"", "A=1 creds", "if true; then creds; fi", "vault exec --json demo"]
+    {
+        found(fine, "");
+    }
+}
+
+#[test]
+fn programs_that_are_vault_and_lead_to_each_other() {
+    let (_standin, test) = usual();
+    let test = test.on_path("vault");
+    let process = |of: &str| format!("credential_process = vault exec --json {of}\n");
+    let config =
+        format!("[profile demo]\n[profile a]\n{}[profile b]\n{}", process("b"), process("a"));
+    reports(
+        &test.config(&config),
+        &["a"],
+        "problem  aws     profile a: credential_process comes back to its own profile: a -> b -> a; make it name a \
+         profile that has a key in the vault\n",
+    );
 }
 
 #[test]
