@@ -147,6 +147,11 @@ fn what_cannot_be_is_said() {
             "error 2: sso_start_url of profile \"a\" is not an https URL: http://x".to_owned(),
         ),
         (
+            "sso_start_url = http://y\n",
+            format!("sso_session = s\n{region}{rest}"),
+            "error 2: sso_start_url of [sso-session s] is not an https URL: http://y".to_owned(),
+        ),
+        (
             "",
             format!("{url}sso_region = a.b\n{rest}"),
             "error 2: sso_region of profile \"a\" is not the name of a region: a.b".to_owned(),

@@ -201,6 +201,40 @@ fn endpoints_that_are_no_urls() {
 }
 
 #[test]
+fn what_is_wrong_beside_missing_credentials_is_told_and_once() {
+    let (_standin, test) = usual();
+    let config = "[profile a]\nservices = gone\n[profile b]\nsso_session = s\nsso_account_id = 1\n\
+                  [profile c]\nsso_session = s\nsso_account_id = 1\n[default]\n[profile default]\n\
+                  [sso-session s]\nsso_start_url = http://x\nsso_region = us-east-1\n";
+    let doubled = "problem  aws     [HOME]/.aws/config: of [default] and [profile default] only the later counts, \
+                   make them one section\n";
+    let test = test
+        .config(config)
+        .env_remove("AWS_ENDPOINT_URL_STS")
+        .env("HTTPS_PROXY", "http://127.0.0.1:1");
+    reports(
+        &test,
+        &["a"],
+        &format!(
+            "{doubled}problem  aws     no credentials for profile \"a\"; vault add a\n\
+             problem  aws     [services gone], the services of profile \"a\", is missing or empty\n\
+             problem  sso     sso_start_url of [sso-session s] is not an https URL: http://x\n\
+             note     clock   unknown: AWS cannot be asked by these settings\n"
+        ),
+    );
+    reports(
+        &test,
+        &["--all"],
+        &format!(
+            "{doubled}problem  aws     no credentials for profile \"a\"; vault add a\n\
+             problem  aws     profile b: sso_start_url of [sso-session s] is not an https URL: http://x\n\
+             problem  aws     [services gone], the services of profile \"a\", is missing or empty\n\
+             note     clock   unknown: the proxy 127.0.0.1:1 refused the connection\n"
+        ),
+    );
+}
+
+#[test]
 fn files_that_are_not_there() {
     let bundle = "CA bundle /nonexistent/ca.pem: no such file or directory\n";
     of_config(
