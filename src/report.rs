@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::fd::AsFd;
 
+use crate::called;
 use crate::error::{Error, one_line};
 use crate::style::{Style, styled};
 use crate::waiting;
@@ -10,16 +11,24 @@ use crate::waiting;
 /// The text of an error, ready for stderr.
 fn text(error: &Error) -> String {
     let label = |style, text| styled(&std::io::stderr(), style, text);
-    let mut text = format!("{} {}\n", label(Style::Bad, "vault: error:"), one_line(&error.what));
+    let mut text = format!(
+        "{} {}\n",
+        label(Style::Bad, "vault: error:"),
+        one_line(&called::named(&error.what))
+    );
     if let Some(hint) = &error.hint {
-        text += &format!("{} {}\n", label(Style::Advice, "vault: hint:"), one_line(hint));
+        text += &format!(
+            "{} {}\n",
+            label(Style::Advice, "vault: hint:"),
+            one_line(&called::named(hint))
+        );
     }
     text
 }
 
 /// Shows on stderr how the program is used.
 pub fn usage(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(called::named(text).as_bytes());
 }
 
 /// Says an error on stderr, in one write.

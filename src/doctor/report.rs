@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::called;
 use crate::error::{Error, Result, one_line};
 
 /// The severity of a finding.
@@ -119,7 +120,8 @@ impl Report {
     pub fn to_text(&self, all: bool) -> String {
         let line = |finding: &Finding| {
             let place = finding.check.split('.').next().unwrap_or_default();
-            let advice = finding.advice.as_ref().map(|advice| format!("; {advice}"));
+            let advice =
+                finding.advice.as_ref().map(|advice| format!("; {}", called::named(advice)));
             let text = format!("{}{}", finding.text, advice.unwrap_or_default());
             format!("{:8} {place:7} {}\n", finding.mark.as_str(), one_line(&text))
         };
@@ -146,7 +148,7 @@ impl Report {
                     "check": finding.check,
                     "mark": finding.mark.as_str(),
                     "text": finding.text,
-                    "advice": finding.advice,
+                    "advice": finding.advice.as_deref().map(called::named),
                     "facts": finding.facts,
                 })
             })
