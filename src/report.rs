@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 
 use crate::called;
 use crate::error::{Error, one_line};
+use crate::os;
 use crate::style::{Style, styled};
 use crate::waiting;
 
@@ -43,6 +44,10 @@ pub fn say(error: &Error) {
 /// [`crate::error::Class::Other`] if stdout is closed or full: a result that nobody got is no
 /// success.
 pub fn result(text: &str) -> crate::error::Result<()> {
+    if os::stdout_was_closed() {
+        return Err(Error::other("cannot write to stdout: it is closed")
+            .hint("give it a file or a pipe, or >/dev/null where nobody reads it"));
+    }
     // Not through Rust's stdout: its buffer would keep a copy of what may be credentials.
     std::io::stdout()
         .as_fd()
