@@ -128,6 +128,7 @@ fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access
         named: host.named,
         identity_file: host.places.identity_file(),
         pins: pins?,
+        accepts: None,
         min_generation: min_generation?,
         state: None,
         slot_memory: state.map(|(dir, _)| dir.clone()),
