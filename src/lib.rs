@@ -12,11 +12,12 @@
 //! | 4 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS, IAM, S3; `exec/`: the child; `server/`: credentials over HTTP |
 //! | 3 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
 //! | 2 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
-//! | 1 | `style`: colour; `waiting`: what is waited for, on the terminal |
+//! | 1 | `style`: colour; `waiting`: what is waited for, on the terminal; `called`: the name that the program was started by |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
 #![deny(unsafe_code)]
 
 pub mod aws;
+pub mod called;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -91,6 +92,7 @@ fn start() -> u8 {
 /// Runs a command line; the exit code.
 pub fn run(argv: &[std::ffi::OsString], env: &env::Env, limits: &os::SavedLimit) -> u8 {
     style::allow(env.get_os("NO_COLOR").is_none() && env.terminal_takes_escapes());
+    called::by_package(cli::program::Program::of(argv) == cli::program::Program::Packaged);
     let done = match cli::parse(argv) {
         Ok(cli::Answer::Print(text)) => report::result(&text).map(|()| 0),
         Ok(cli::Answer::Usage(text)) => {

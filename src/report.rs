@@ -3,23 +3,33 @@
 use std::io::Write;
 use std::os::fd::AsFd;
 
+use crate::called;
 use crate::error::{Error, one_line};
+use crate::os;
 use crate::style::{Style, styled};
 use crate::waiting;
 
 /// The text of an error, ready for stderr.
 fn text(error: &Error) -> String {
     let label = |style, text| styled(&std::io::stderr(), style, text);
-    let mut text = format!("{} {}\n", label(Style::Bad, "vault: error:"), one_line(&error.what));
+    let mut text = format!(
+        "{} {}\n",
+        label(Style::Bad, "vault: error:"),
+        one_line(&called::named(&error.what))
+    );
     if let Some(hint) = &error.hint {
-        text += &format!("{} {}\n", label(Style::Advice, "vault: hint:"), one_line(hint));
+        text += &format!(
+            "{} {}\n",
+            label(Style::Advice, "vault: hint:"),
+            one_line(&called::named(hint))
+        );
     }
     text
 }
 
 /// Shows on stderr how the program is used.
 pub fn usage(text: &str) {
-    let _ = std::io::stderr().write_all(text.as_bytes());
+    let _ = std::io::stderr().write_all(called::named(text).as_bytes());
 }
 
 /// Says an error on stderr, in one write.
@@ -34,6 +44,10 @@ pub fn say(error: &Error) {
 /// [`crate::error::Class::Other`] if stdout is closed or full: a result that nobody got is no
 /// success.
 pub fn result(text: &str) -> crate::error::Result<()> {
+    if os::stdout_was_closed() {
+        return Err(Error::other("cannot write to stdout: it is closed")
+            .hint("give it a file or a pipe, or >/dev/null where nobody reads it"));
+    }
     // Not through Rust's stdout: its buffer would keep a copy of what may be credentials.
     std::io::stdout()
         .as_fd()

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use crate::called;
 use crate::error::one_line;
 use crate::style::{Style, styled};
 use crate::waiting;
@@ -20,14 +21,14 @@ impl Reporter {
     pub fn warn(&self, text: impl AsRef<str>) {
         if !self.quiet {
             let label = styled(&std::io::stderr(), Style::Doubtful, "vault: warning:");
-            line(&format!("{label} "), text.as_ref());
+            line(&format!("{label} "), &called::named(text.as_ref()));
         }
     }
 
     /// An answer for a person that is not a command's result, as it stands.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            line("", text.as_ref());
+            line("", &called::named(text.as_ref()));
         }
     }
 

@@ -40,7 +40,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
-use crate::profile::{EndpointVariant, Target};
+use crate::profile::{EndpointVariant, Target, of_value};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 use crate::waiting::waiting;
@@ -356,12 +356,16 @@ pub(super) fn fits(target: &Target, service: &str, example: &str) -> Result<(), 
     // It becomes part of a host name.
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if target.region.is_empty() || !target.region.chars().all(fits) {
-        return Err(Error::usage(format!("the region for {service} is not an AWS region"))
-            .hint("it looks like eu-central-1"));
-    }
-    if target.endpoint.as_deref().is_some_and(|url| Origin::parse(url).is_none()) {
         return Err(Error::usage(format!(
-            "the endpoint URL for {service} is not an http or https URL"
+            "the region for {service} is not an AWS region{}",
+            of_value(&target.region)
+        ))
+        .hint("it looks like eu-central-1"));
+    }
+    if let Some(url) = target.endpoint.as_deref().filter(|url| Origin::parse(url).is_none()) {
+        return Err(Error::usage(format!(
+            "the endpoint URL for {service} is not an http or https URL{}",
+            of_value(url)
         ))
         .hint(format!("it looks like {example}")));
     }

@@ -29,6 +29,7 @@ mod wire;
 
 pub use iam::{Iam, LastUse, ListedKey, NewDevice};
 pub use identity::Identity;
+pub use roots::check_bundle;
 pub use s3::{Limits, S3};
 pub use service_error::ServiceError;
 pub use signin::SigninService;

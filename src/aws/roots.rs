@@ -50,6 +50,14 @@ pub struct Sources {
     pub directories: Vec<PathBuf>,
 }
 
+/// Checks a bundle that somebody named.
+///
+/// # Errors
+/// As [`Sources::load`].
+pub fn check_bundle(path: &Path, env: &Env) -> Result<()> {
+    Sources::new(Some(path.to_owned()), env).load().map(drop)
+}
+
 impl Sources {
     /// The bundle, in which a leading `~` is the home, and what OpenSSL's variables name.
     pub fn new(bundle: Option<PathBuf>, env: &Env) -> Self {

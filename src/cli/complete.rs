@@ -119,6 +119,12 @@ pub fn script(shell: Shell, program: Program) -> String {
             let text = text.replace(&begun, &expects);
             let profiles = format!("(__{function}_profiles)");
             let text = text.replace("(__fish_print_hostnames)", &profiles);
+            // What values mean stands between double quotes, where a variable would be expanded.
+            let in_quotes = |line: &str| match line.contains("\\t'") {
+                true => line.replace('$', "\\$"),
+                false => line.to_owned(),
+            };
+            let text: String = text.split_inclusive('\n').map(in_quotes).collect();
             let link = if name == "vault" { "complete -c aws-vault -w vault\n" } else { "" };
             format!("{}{link}\n{text}", hook(include_str!("complete/hook.fish")))
         }

@@ -226,6 +226,9 @@ pub struct Remove {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
+    /// aws-vault's, of old: it removes no key
+    #[arg(short, long, hide = true)]
+    pub sessions_only: bool,
 }
 
 /// Forget cached sessions and logins

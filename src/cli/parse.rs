@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches};
 
 use super::program::Program;
 use super::{Cli, Command, Exec, Format, Global};
+use crate::called;
 use crate::error::{Error, Result};
 use crate::name::nearest;
 
@@ -73,7 +74,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
-            return Ok(Answer::Print(error.render().to_string()));
+            return Ok(Answer::Print(called::named(&error.render().to_string()).into_owned()));
         }
         Err(error) if argv.len() < 2 => return Ok(Answer::Usage(error.render().to_string())),
         Err(error) => return Err(usage_error(&error, level(&clap, &ours))),

@@ -4,6 +4,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use crate::called::PACKAGED;
+
 /// The name that the program was started by, where it shows: in manual pages and completions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Program {
@@ -21,7 +23,7 @@ impl Program {
     pub fn of(argv: &[OsString]) -> Self {
         let name = argv.first().and_then(|word| Path::new(word).file_name());
         match name.and_then(OsStr::to_str) {
-            Some("aws-age-vault") => Self::Packaged,
+            Some(PACKAGED) => Self::Packaged,
             Some("aws-vault") => Self::AwsVault,
             _ => Self::Vault,
         }
@@ -31,7 +33,7 @@ impl Program {
     pub fn name(self) -> &'static str {
         match self {
             Self::Vault | Self::AwsVault => "vault",
-            Self::Packaged => "aws-age-vault",
+            Self::Packaged => PACKAGED,
         }
     }
 

@@ -25,6 +25,7 @@ impl Context<'_> {
             named: &self.named,
             identity_file: places.identity_file(),
             pins,
+            accepts: None,
             min_generation,
             slot_memory: state.as_ref().map(|(dir, _)| dir.clone()),
             state,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use crate::called;
 use crate::cli::Explain;
 use crate::clock::Timestamp;
 use crate::error::{Result, one_line};
@@ -86,7 +87,7 @@ impl Cached {
 
 fn text(profile: &str, state: LoginState) -> String {
     let state = match state {
-        LoginState::None => format!("none; vault sso login {profile}"),
+        LoginState::None => called::named(&format!("none; vault sso login {profile}")).into_owned(),
         LoginState::Refreshed => "there, and refreshed by itself".to_owned(),
         LoginState::Until(end) => format!("there until {}", end.to_rfc3339()),
     };

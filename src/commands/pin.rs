@@ -2,10 +2,10 @@
 
 use super::context::Context;
 use crate::cli::key_slots::PinArgs;
-use crate::error::{Class, Result};
+use crate::error::Result;
 use crate::prompt::Prompt;
 use crate::report;
-use crate::vault::{Access, Pin, Synced, Vault};
+use crate::vault::{Access, Pin, Vault};
 
 pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
@@ -28,19 +28,12 @@ pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
 /// The vault with this fingerprint: the one that is here, or its copy in the store of a fleet, which is
 /// pulled then.
 fn accepted<'a>(pin: Pin, context: &'a Context, prompt: &Prompt) -> Result<Vault<'a>> {
-    let before = context.access(prompt)?;
-    // The accepted fingerprint is an explicit pin: it outranks what is remembered.
-    let access = Access { pins: vec![pin], ..before.clone() };
-    let vault = match Vault::open(&access) {
-        Err(error) if error.class == Class::Refused => {
-            let Ok(mut vault) = Vault::open(&before) else { return Err(error) };
-            if vault.pull_accepted(pin)? == Synced::Alone {
-                return Err(error);
-            }
-            vault
-        }
-        opened => opened?,
-    };
+    // Opened once: a passphrase is not asked for again to look into the store.
+    let access = Access { accepts: Some(pin), ..context.access(prompt)? };
+    let mut vault = Vault::open(&access)?;
+    if vault.payload().pin() != pin {
+        vault.pull_accepted(pin)?;
+    }
     vault.accept()?;
     Ok(vault)
 }

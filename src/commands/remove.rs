@@ -9,6 +9,12 @@ use crate::vault::{Payload, Vault};
 
 pub fn run(args: &Remove, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
+    if args.sessions_only {
+        return Err(Error::usage(
+            "remove takes keys out of the vault, and --sessions-only wants none out",
+        )
+        .hint(format!("vault clear {profile}")));
+    }
     let prompt = context.prompt(None);
     if !args.force && !prompt.available() {
         return Err(Error::usage("removing wants a yes, and there is no terminal to ask on")

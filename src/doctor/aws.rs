@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Host, Report, SILENT};
 use crate::aws::Sts;
 use crate::clock::Timestamp;
-use crate::error::Error;
+use crate::error::{Class, Error};
 use crate::profile::{self, Profiles};
 use crate::session::{Cache, LoginState};
 use crate::vault::Vault;
@@ -24,9 +24,13 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
     let offset = match offset {
         Ok(offset) => offset,
         Err(error) => {
-            report
-                .note("clock.offset", format!("unknown: {}", error.what))
-                .with(json!({ "seconds": null }));
+            // What cannot be asked for by these settings was said of them.
+            let said = error.class == Class::Usage || report.quotes(&error.what);
+            let text = match said {
+                true => "unknown: AWS cannot be asked by these settings".to_owned(),
+                false => format!("unknown: {}", error.what),
+            };
+            report.note("clock.offset", text).with(json!({ "seconds": null }));
             return None;
         }
     };
@@ -89,6 +93,7 @@ pub fn logins(
     for (profile, place) in profile::sign_ons(profiles, host.env) {
         let place = match place {
             Ok(place) => place,
+            Err(error) if report.quotes(&error.what) => continue,
             Err(error) => {
                 report.error("sso.login", &error);
                 continue;

@@ -26,6 +26,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
         match remark.about {
             About::Ignored => report.problem("aws.section", text),
             About::AwsCli => report.problem("aws.cli", text),
+            About::Swallowed => report.problem("aws.setting", text),
             About::Comment => report.note("aws.comment", text),
         };
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Host, Report};
+use super::{Host, Report, things};
 use crate::error::{Class, Error, Reason};
 use crate::profile::{self, Ask, Base, Place, Profiles};
 use crate::vault::Vault;
@@ -42,12 +42,23 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
             sections.push(name);
         }
     }
+    if sections.is_empty() {
+        // Its variables count for a command without a profile.
+        sections.push("default".to_owned());
+    }
     let mut said = BTreeSet::new();
+    let mut notes = Vec::new();
     for name in &names {
-        judge.plan(name, &mut said, report);
+        notes.extend(judge.plan(name, &mut said, report).into_iter().map(|note| (name, note)));
     }
     for name in &sections {
         judge.section(name, &mut said, report);
+    }
+    for (name, note) in notes {
+        // Of the files some of it was said by now.
+        if !report.says(&note) {
+            report.note("aws.plan", format!("profile {name}: {note}"));
+        }
     }
     let programs = if host.judged == Judged::Named { sections } else { profiles.names() };
     for profile::BeforeProcess { what, advice } in profile::before_process(profiles, &programs) {
@@ -88,8 +99,8 @@ impl Judge<'_> {
         name == "default" || self.profiles.names().iter().any(is_included)
     }
 
-    /// What its plan says, or why there is none. `said` is not said twice.
-    fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) {
+    /// What its plan says, or why there is none. `said` is not said twice. Returns the plan's notes.
+    fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) -> Vec<String> {
         let none = BTreeSet::new();
         let stored = self.stored.as_ref().unwrap_or(&none);
         let ask = Ask { profile: name.to_owned(), seeds: self.seeds.clone(), ..Ask::default() };
@@ -99,39 +110,44 @@ impl Judge<'_> {
                 let text =
                     format!("profile {name}: no credentials, unless the vault has a key for it");
                 report.note("aws.profile", text);
-                return;
+                return Vec::new();
             }
             Err(error)
                 if self.host.judged == Judged::All && is_absence(&error) && self.lends(name) =>
             {
                 let text = format!("profile {name}: no credentials of its own, for others to use");
                 report.ok("aws.profile", text);
-                return;
+                return Vec::new();
             }
-            Err(error) => return problem(name, &error, said, report),
+            Err(error) => {
+                problem(name, &error, said, report);
+                return Vec::new();
+            }
         };
         let kind = plan.base.kind();
         report
             .ok("aws.source", format!("profile {name}: credentials from {kind}"))
             .with(json!({ "profile": name, "source": kind }));
-        for note in plan.all().flat_map(|plan| &plan.notes) {
-            report.note("aws.plan", format!("profile {name}: {note}"));
-        }
         if let Base::Plaintext { profile: holder } = &plan.base {
             self.plaintext(name, holder, report);
         }
+        plan.all().flat_map(|plan| plan.notes.clone()).collect()
     }
 
     /// The section by itself.
     fn section(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) {
-        for error in profile::role_faults(self.profiles, self.host.env, name) {
+        for error in profile::value_faults(self.profiles, self.host.env, name) {
             problem(name, &error, said, report);
         }
+        things::check(self.host, self.profiles, name, report);
         let unknown = profile::unknown_settings(self.profiles, name);
-        for (key, meant) in unknown.misspelt {
-            report
-                .problem("aws.setting", format!("profile {name}: nothing reads its {key}"))
-                .advise(format!("did you mean {meant}?"));
+        for misspelt in unknown.misspelt {
+            let (key, meant) = (&misspelt.key, misspelt.meant);
+            // The error for a profile without credentials names it.
+            if report.advises(&format!("vault add {name}, or {meant} where it has {key}, ")) {
+                continue;
+            }
+            report.problem("aws.setting", misspelt.what(name)).advise(misspelt.advice());
         }
         if !unknown.others.is_empty() {
             let keys = unknown.others.join(", ");
@@ -204,8 +220,8 @@ fn problem(name: &str, error: &Error, said: &mut BTreeSet<String>, report: &mut 
     if !said.insert(error.what.clone()) {
         return;
     }
-    let named = error.what.contains(&format!("\"{name}\""));
+    let named = error.what.contains(&format!("\"{name}\"")) || error.what.starts_with("AWS_");
     let who = if named { String::new() } else { format!("profile {name}: ") };
-    let finding = report.problem("aws.profile", format!("{who}{}", error.what));
-    finding.advice.clone_from(&error.hint);
+    let advice = error.hint.clone().filter(|hint| !report.says(hint));
+    report.problem("aws.profile", format!("{who}{}", error.what)).advice = advice;
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::called;
 use crate::error::{Error, Result, one_line};
 
 /// The severity of a finding.
@@ -90,6 +91,25 @@ impl Report {
         &mut self.findings[at]
     }
 
+    /// True if a finding says this, its advice included.
+    pub fn says(&self, text: &str) -> bool {
+        self.findings.iter().any(|finding| match &finding.advice {
+            Some(advice) => finding.text == text || format!("{}; {advice}", finding.text) == text,
+            None => finding.text == text,
+        })
+    }
+
+    /// True if a finding quotes this.
+    pub fn quotes(&self, text: &str) -> bool {
+        self.findings.iter().any(|finding| finding.text.contains(text))
+    }
+
+    /// True if a finding's advice begins so.
+    pub fn advises(&self, beginning: &str) -> bool {
+        let mut advice = self.findings.iter().filter_map(|finding| finding.advice.as_ref());
+        advice.any(|advice| advice.starts_with(beginning))
+    }
+
     /// True without a problem.
     pub fn is_well(&self) -> bool {
         self.findings.iter().all(|finding| finding.mark != Mark::Problem)
@@ -100,7 +120,8 @@ impl Report {
     pub fn to_text(&self, all: bool) -> String {
         let line = |finding: &Finding| {
             let place = finding.check.split('.').next().unwrap_or_default();
-            let advice = finding.advice.as_ref().map(|advice| format!("; {advice}"));
+            let advice =
+                finding.advice.as_ref().map(|advice| format!("; {}", called::named(advice)));
             let text = format!("{}{}", finding.text, advice.unwrap_or_default());
             format!("{:8} {place:7} {}\n", finding.mark.as_str(), one_line(&text))
         };
@@ -127,7 +148,7 @@ impl Report {
                     "check": finding.check,
                     "mark": finding.mark.as_str(),
                     "text": finding.text,
-                    "advice": finding.advice,
+                    "advice": finding.advice.as_deref().map(called::named),
                     "facts": finding.facts,
                 })
             })

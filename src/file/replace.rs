@@ -278,10 +278,14 @@ mod tests {
 
     #[test]
     fn errors_of_a_mounted_file_carry_the_hint() {
-        for number in [libc::EBUSY, libc::EROFS, libc::EXDEV] {
+        let mount = "mount the directory, not the file";
+        let read_only = "the file system of its directory is read-only: mount that one writable";
+        for (number, advice) in
+            [(libc::EBUSY, mount), (libc::EXDEV, mount), (libc::EROFS, read_only)]
+        {
             let error = failed("renaming failed")(io::Error::from_raw_os_error(number));
             let ReplaceError::NotSaved(_, hint) = error else { panic!("{error:?}") };
-            assert_eq!(hint, Some("mount the directory, not the file"));
+            assert_eq!(hint, Some(advice));
         }
     }
 

@@ -27,7 +27,11 @@ pub(super) fn failed(what: &'static str) -> impl Fn(io::Error) -> ReplaceError {
 /// What to do about a directory in which nothing can be replaced.
 pub(super) fn hint(error: &io::Error) -> Option<&'static str> {
     match error.raw_os_error()? {
-        libc::EBUSY | libc::EROFS | libc::EXDEV => Some("mount the directory, not the file"),
+        libc::EBUSY | libc::EXDEV => Some("mount the directory, not the file"),
+        // The file alone may be mounted so that it can be written; a new one beside it cannot.
+        libc::EROFS => {
+            Some("the file system of its directory is read-only: mount that one writable")
+        }
         libc::EACCES => Some(
             "the directory must be writable: the file is not overwritten but replaced by a new one",
         ),

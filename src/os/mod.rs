@@ -13,6 +13,7 @@ mod limits;
 mod memory;
 mod names;
 mod signals;
+mod stdout;
 mod supervise;
 #[cfg(test)]
 pub mod testing;
@@ -37,6 +38,7 @@ pub use signals::{
     Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit, ignore_children_again,
     keep_status_of_children,
 };
+pub use stdout::stdout_was_closed;
 pub use supervise::{
     ChildEvent, is_in_our_group, next_child_event, real_time_signals, signal_child, stop_self,
 };

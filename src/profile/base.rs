@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-use super::faults;
+use super::faults::{self, Misspelt};
 use super::host;
+use super::known::LEAD;
 use super::missing::no_such_profile;
 use super::own_command;
 use super::read::{Place, Profiles};
-use super::sections::plain;
+use super::sections::{of_value, plain};
 use super::settings::{Settings, fits, looped, variable};
 use super::sso::{self, SignOn};
 use crate::env::Env;
@@ -290,15 +291,6 @@ fn named_source(
     Err(nothing(profiles, env, end))
 }
 
-/// The settings that lead to credentials, and that `[default]` does not lend.
-const LEAD: [&str; 5] = [
-    "source_profile",
-    "credential_process",
-    "web_identity_token_file",
-    "sso_session",
-    "sso_start_url",
-];
-
 /// The error for a profile that has no credentials at all.
 fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
     if env.get_os(TOKEN_FILE).is_some() {
@@ -315,8 +307,8 @@ fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
     }
     let lent = LEAD.into_iter().find(|key| end.not_lent(key));
     let misspelt = faults::unknown_settings(profiles, end.name).misspelt;
-    none(end).hint(match (misspelt.iter().find(|(_, meant)| LEAD.contains(meant)), lent) {
-        (Some((key, meant)), _) => {
+    none(end).hint(match (misspelt.iter().find(|it| LEAD.contains(&it.meant)), lent) {
+        (Some(Misspelt { key, meant }), _) => {
             format!("vault add {}, or {meant} where it has {key}, which nothing reads", end.name)
         }
         (None, Some(key)) => format!("vault add {}; [default] does not lend its {key}", end.name),
@@ -363,8 +355,9 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
             )),
         },
         _ => Err(Error::usage(format!(
-            "credential_source of profile \"{}\" is none that AWS knows",
-            end.name
+            "credential_source of profile \"{}\" is none that AWS knows{}",
+            end.name,
+            of_value(source)
         ))
         .hint("Environment, Ec2InstanceMetadata or EcsContainer")),
     }

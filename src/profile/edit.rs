@@ -165,7 +165,7 @@ impl Place {
         Self {
             end: last_entry.map_or(header, |entry| entry.range.end),
             indent: indent.to_owned(),
-            value: found.filter(|entry| !entry.continued).map(|entry| {
+            value: found.filter(|entry| !entry.is_continued()).map(|entry| {
                 // A comment behind the value stays.
                 let shown = text.get(entry.place.clone()).unwrap_or_default();
                 entry.place.start..entry.place.start + value(key, shown).len()

@@ -1,106 +1,46 @@
 //! What is wrong with a profile and no plan tells: settings whose names nobody knows, and mistakes behind the
 //! first one, with which a plan ends.
 
+use std::path::PathBuf;
+
+use super::arn;
+use super::known::{LEAD, chooses, is_known, meant};
 use super::read::Profiles;
 use super::role;
+use super::sections::plain;
 use super::settings::{Durations, ROLE_RANGE, Settings};
+use super::sts;
 use crate::env::Env;
 use crate::error::Error;
-use crate::name::nearest;
-
-/// The settings of a profile that the AWS CLI, the SDKs, aws-vault or this program read. (AWS SDKs and Tools
-/// reference, "Settings reference"; botocore's `configprovider`; AWS CLI reference, "config".)
-const KNOWN: [&str; 81] = [
-    "account_id_endpoint_mode",
-    "api_versions",
-    "auth_scheme_preference",
-    "aws_access_key_id",
-    "aws_account_id",
-    "aws_secret_access_key",
-    "aws_security_token",
-    "aws_session_token",
-    "ca_bundle",
-    "cli_auto_prompt",
-    "cli_binary_format",
-    "cli_error_format",
-    "cli_follow_urlparam",
-    "cli_help_output",
-    "cli_history",
-    "cli_pager",
-    "cli_timestamp_format",
-    "credential_process",
-    "credential_source",
-    "csm_client_id",
-    "csm_enabled",
-    "csm_host",
-    "csm_port",
-    "data_path",
-    "defaults_mode",
-    "disable_host_prefix_injection",
-    "disable_request_compression",
-    "duration_seconds",
-    "ec2_metadata_service_endpoint",
-    "ec2_metadata_service_endpoint_mode",
-    "ec2_metadata_v1_disabled",
-    "emr",
-    "endpoint_discovery_enabled",
-    "endpoint_url",
-    "external_id",
-    "ignore_configured_endpoint_urls",
-    "imds_use_ipv6",
-    "include_profile",
-    "login_session",
-    "max_attempts",
-    "metadata_service_num_attempts",
-    "metadata_service_timeout",
-    "mfa_process",
-    "mfa_serial",
-    "output",
-    "parameter_validation",
-    "region",
-    "request_checksum_calculation",
-    "request_min_compression_size_bytes",
-    "response_checksum_validation",
-    "retry_mode",
-    "role_arn",
-    "role_session_name",
-    "s3",
-    "s3_disable_express_session_auth",
-    "s3_disable_multiregion_access_points",
-    "s3_us_east_1_regional_endpoint",
-    "s3_use_arn_region",
-    "s3api",
-    "sdk_ua_app_id",
-    "services",
-    "session_tags",
-    "sigv4a_signing_region_set",
-    "source_identity",
-    "source_profile",
-    "sso_account_id",
-    "sso_auto_populated",
-    "sso_region",
-    "sso_registration_scopes",
-    "sso_role_name",
-    "sso_session",
-    "sso_start_url",
-    "sts_regional_endpoints",
-    "tcp_keepalive",
-    "toolkit_artifact_guid",
-    "transitive_session_tags",
-    "use_dualstack_endpoint",
-    "use_fips_endpoint",
-    "web_identity_token",
-    "web_identity_token_file",
-    "web_identity_token_process",
-];
 
 /// Settings of a profile that nobody reads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// As written, and the setting that is meant.
-    pub misspelt: Vec<(String, &'static str)>,
+    /// Those that a slip or two lead to one that is read.
+    pub misspelt: Vec<Misspelt>,
     /// Those of other programs, or of nobody.
     pub others: Vec<String>,
+}
+
+/// A setting whose name has a slip.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Misspelt {
+    /// As written.
+    pub key: String,
+    /// What is meant.
+    pub meant: &'static str,
+}
+
+impl Misspelt {
+    /// What is wrong with it in this profile.
+    pub fn what(&self, profile: &str) -> String {
+        format!("profile \"{}\": nothing reads its {}", plain(profile), self.key)
+    }
+
+    /// What to do.
+    pub fn advice(&self) -> String {
+        format!("did you mean {}?", self.meant)
+    }
 }
 
 /// The settings of a profile's own section whose names are unknown, sorted.
@@ -108,13 +48,40 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
     let mut unknown = Unknown::default();
     let mut names: Vec<&str> = profiles.settings(profile).map(|(name, _)| name).collect();
     names.sort_unstable();
-    for name in names.into_iter().filter(|name| !KNOWN.contains(name)) {
-        match nearest(name, KNOWN) {
-            Some(meant) => unknown.misspelt.push((name.to_owned(), meant)),
+    for name in names.into_iter().filter(|name| !is_known(name)) {
+        match meant(name) {
+            Some(meant) => unknown.misspelt.push(Misspelt { key: name.to_owned(), meant }),
             None => unknown.others.push(shown(name)),
         }
     }
     unknown
+}
+
+/// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have made its
+/// credentials others, and that nothing reads: their names have a slip, or they continue the line above.
+/// `has_key`: those of its own key in the vault, whatever leads to others.
+pub(super) fn unread(profiles: &Profiles, settings: &Settings, has_key: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for (section, lends) in settings.sections() {
+        let counts = |key: &str| {
+            chooses(key)
+                && !(has_key && LEAD.contains(&key) && key != "include_profile")
+                && (!lends || key == "mfa_serial")
+        };
+        let swallowed = profiles.swallowed(section).filter(|line| counts(&line.key));
+        found.extend(swallowed.map(|line| line.text.clone()));
+        let misspelt = unknown_settings(profiles, section).misspelt;
+        let misspelt = misspelt.into_iter().filter(|it| counts(it.meant));
+        found.extend(misspelt.map(|it| format!("{}; {}", it.what(section), it.advice())));
+    }
+    found
+}
+
+/// The sentence on the first setting that continues the line above it, of a profile and those that it comes
+/// from.
+pub(super) fn first_swallowed(profiles: &Profiles, profile: &str) -> Option<String> {
+    let sections = related(profiles, profile);
+    sections.iter().find_map(|at| Some(profiles.swallowed(at).next()?.text.clone()))
 }
 
 /// The name of a setting, unless it could be a key that stands in the wrong place.
@@ -142,15 +109,56 @@ pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with the role of a profile's own section, each mistake by itself.
-pub fn role_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
-    let (Ok(settings), Ok(durations)) = (Settings::of(profiles, profile), Durations::of(env))
-    else {
-        return Vec::new();
-    };
-    if settings.own("role_arn").is_none() {
-        return Vec::new();
+/// What is wrong with the values of a profile's own section, each mistake by itself, and with the variables that
+/// outrank them.
+pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
+    let Ok(settings) = Settings::of(profiles, profile) else { return Vec::new() };
+    let from_aws = sts::is_asked(env, &settings);
+    let mut faults = Vec::new();
+    if let Some(arn) = profiles.get(profile, "role_arn") {
+        faults.extend(role::of(&settings, None, from_aws).err());
+        faults.extend(arn::doubt(arn, &settings.by("role_arn")).filter(|_| from_aws));
+        let duration = Durations::of(env).and_then(|durations| durations.role(&settings));
+        let duration = duration.and_then(|asked| asked.within("a role", ROLE_RANGE));
+        faults.extend(duration.err());
     }
-    let duration = durations.role(&settings).and_then(|asked| asked.within("a role", ROLE_RANGE));
-    role::of(&settings, None).err().into_iter().chain(duration.err()).collect()
+    if let Some(serial) = profiles.get(profile, "mfa_serial") {
+        let by = settings.by("mfa_serial");
+        faults.extend(arn::device(serial, &by, from_aws).err());
+        faults.extend(arn::doubt(serial, &by).filter(|_| from_aws));
+    }
+    faults.extend(sts::places(profiles, env, profile).err());
+    faults.extend(sts::region_fault(env, &settings));
+    faults.extend(sts::endpoint_faults(profiles, env, profile));
+    faults
+}
+
+/// Something on this host that a profile names.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// The file that vouches for AWS's servers.
+    Bundle(PathBuf),
+    /// The file of a web identity's token.
+    Token(PathBuf),
+    /// A command line, for `/bin/sh -c`.
+    Command(String),
+}
+
+/// What a profile's own section names on this host, and the key and profile that do; the bundle of
+/// `AWS_CA_BUNDLE`, where that outranks it.
+pub fn things(profiles: &Profiles, env: &Env, profile: &str) -> Vec<(String, Thing)> {
+    let by = |key: &str| format!("{key} of profile \"{}\"", plain(profile));
+    let bundle = match env.get_os("AWS_CA_BUNDLE") {
+        Some(path) => Some(("AWS_CA_BUNDLE".to_owned(), path.into())),
+        None => profiles.get(profile, "ca_bundle").map(|path| (by("ca_bundle"), path.into())),
+    };
+    let bundle = bundle.map(|(by, path)| (by, Thing::Bundle(path)));
+    let token = "web_identity_token_file";
+    let token =
+        profiles.get(profile, token).map(|path| (by(token), Thing::Token(PathBuf::from(path))));
+    let commands = ["credential_process", "mfa_process", "web_identity_token_process"];
+    let commands = commands
+        .into_iter()
+        .filter_map(|key| Some((by(key), Thing::Command(profiles.get(profile, key)?.to_owned()))));
+    bundle.into_iter().chain(token).chain(commands).collect()
 }

@@ -4,6 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::sections::of_value;
 use super::settings::{Settings, variable};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -68,15 +69,14 @@ pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>>
     let named = |name: &str, key: &str| -> Result<Option<(String, String)>> {
         Ok(match variable(env, name)? {
             Some(value) => Some((value.to_owned(), name.to_owned())),
-            None => settings
-                .own(key)
-                .map(|value| (value.to_owned(), format!("{key} of profile \"{}\"", settings.name))),
+            None => settings.own(key).map(|value| (value.to_owned(), settings.by(key))),
         })
     };
     if let Some((url, by)) =
         named("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")?
     {
-        Url::of(&url).ok_or_else(|| Error::usage(format!("{by}: not a URL")))?;
+        Url::of(&url)
+            .ok_or_else(|| Error::usage(format!("{by} is not a URL{}", of_value(&url))))?;
         return Ok(Some(url.trim_end_matches('/').to_owned()));
     }
     let mode =
@@ -85,8 +85,15 @@ pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>>
         None => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv4") => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv6") => Ok(Some(IMDS_IPV6.to_owned())),
-        Some((_, by)) => Err(Error::usage(format!("{by}: neither IPv4 nor IPv6"))),
+        Some((mode, by)) => {
+            Err(Error::usage(format!("{by} is neither IPv4 nor IPv6{}", of_value(&mode))))
+        }
     }
+}
+
+/// True for an http or https URL, without a user in it.
+pub(super) fn is_url(text: &str) -> bool {
+    Url::of(text).is_some()
 }
 
 /// The parts of an http or https URL, without a user in it.

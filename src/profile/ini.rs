@@ -46,8 +46,21 @@ pub(super) struct Entry {
     pub range: Range<usize>,
     /// The bytes of the value in the key's line.
     pub place: Range<usize>,
+    /// The lines below the key's that continue the value, from 1, without blank ones.
+    pub below: Vec<usize>,
+}
+
+impl Entry {
     /// True if the value continues below the key's line.
-    pub continued: bool,
+    pub fn is_continued(&self) -> bool {
+        !self.below.is_empty()
+    }
+
+    /// The lines that continue the value, each with its number.
+    pub fn continuations(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.value.split('\n').skip(1).filter(|line| !line.is_empty());
+        self.below.iter().copied().zip(lines)
+    }
 }
 
 /// A line that is no header, setting, continuation or comment.
@@ -98,7 +111,7 @@ impl Reader {
         let depth = whole.chars().take_while(|c| is_blank(*c)).count();
         if line.is_empty() || depth > self.indent {
             match self.open {
-                Open::Value => return self.go_on(line, range),
+                Open::Value => return self.go_on(line, number, range),
                 Open::Fault => return,
                 Open::Nothing if line.is_empty() => return,
                 Open::Nothing => {}
@@ -116,14 +129,14 @@ impl Reader {
     }
 
     /// More of the last value. A blank line counts only if something follows.
-    fn go_on(&mut self, line: &str, range: Range<usize>) {
+    fn go_on(&mut self, line: &str, number: usize, range: Range<usize>) {
         let section = self.document.sections.last_mut();
         let Some(entry) = section.and_then(|section| section.entries.last_mut()) else { return };
         entry.value.push('\n');
         if !line.is_empty() {
             entry.value.push_str(line);
             entry.range.end = range.end;
-            entry.continued = true;
+            entry.below.push(number);
         }
     }
 
@@ -192,7 +205,7 @@ fn entry(text: &str, line: &str, number: usize, range: Range<usize>) -> Option<E
         line: number,
         place: start..start + value.len(),
         range,
-        continued: false,
+        below: Vec::new(),
     })
 }
 
@@ -308,7 +321,8 @@ mod tests {
         let [key, l] = document.sections[0].entries.as_slice() else { panic!("two settings") };
         assert_eq!(&text[key.range.clone()], "  Key\t=  v w  \r\n    more\r\n");
         assert_eq!(&text[key.place.clone()], "v w");
-        assert!(key.continued && !l.continued);
+        assert!(key.is_continued() && !l.is_continued());
+        assert_eq!(key.continuations().collect::<Vec<_>>(), [(3, "more")]);
         assert_eq!(&text[l.range.clone()], "l:\r\n");
         assert_eq!((l.line, &text[l.place.clone()]), (6, ""));
         assert_eq!(&text[document.sections[0].range.clone()], "[a]\r\n");

@@ -4,6 +4,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
+//! | `known` | the settings that somebody reads |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
 //! | `sections` | one file's sections by name, and remarks on them |
 //! | `read` | the two files: where they lie, and what they say together |
@@ -12,6 +13,7 @@
 //! | `base` | which credentials a chain of profiles starts from |
 //! | `own_command` | a `credential_process` that is this program |
 //! | `host` | where a container's agent and the instance metadata service are |
+//! | `arn` | ARNs of roles and MFA devices, checked |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
 //! | `variant` | which of AWS's endpoints are asked: FIPS, dual-stack |
@@ -27,6 +29,7 @@
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
 mod ambient;
+mod arn;
 mod base;
 mod before_process;
 mod console;
@@ -36,6 +39,7 @@ mod explain;
 mod faults;
 mod host;
 mod ini;
+mod known;
 mod missing;
 mod outrank;
 mod own_command;
@@ -57,13 +61,13 @@ pub use before_process::{BeforeProcess, before_process, instead_of_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
-pub use faults::{Unknown, related, role_faults, unknown_settings};
+pub use faults::{Misspelt, Thing, Unknown, related, things, unknown_settings, value_faults};
 pub use host::{container, origin};
 pub use own_command::comes_back;
 pub use plan::{Ask, Plan, plan};
 pub use read::{AccessKey, FILE_LIMIT, Files, Place, Profiles, locate, read};
 pub use role::Role;
-pub use sections::{About, Remark};
+pub use sections::{About, Remark, of_value};
 pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, places};

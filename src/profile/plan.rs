@@ -24,7 +24,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::arn as check;
 use super::base::{Base, Chain, Token, walk};
+use super::faults::{first_swallowed, unread};
 use super::own_command::{self, comes_back};
 use super::read::Profiles;
 use super::role::{self, Role};
@@ -91,7 +93,15 @@ pub struct Plan {
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
 /// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that cannot be read.
 pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
-    plan_within(profiles, env, stored, ask, &[])
+    plan_within(profiles, env, stored, ask, &[]).map_err(|error| {
+        let is_of_files = matches!(error.class, Class::Usage | Class::NotFound)
+            && error.reason != Some(Reason::CommandLine);
+        match first_swallowed(profiles, &ask.profile).filter(|_| is_of_files) {
+            // A value that goes on below its line is no other's fault.
+            Some(line) => error.hint(line),
+            None => error,
+        }
+    })
 }
 
 /// The same, for what the `credential_process` of the last of these profiles would do.
@@ -112,13 +122,13 @@ fn plan_within(
     let durations = Durations::of(env)?;
     let asked = ask.duration.map(Asked::by_flag);
 
-    let roles = roles(env, &chain, &durations, asked.as_ref())?;
+    let from_aws = sts::is_asked(env, asked_for);
+    let roles = roles(env, &chain, &durations, asked.as_ref(), from_aws)?;
     if let (Some(asked), []) = (&asked, roles.as_slice()) {
         asked.within("a session", SESSION_RANGE)?;
     }
 
-    let (mut mfa, mfa_left_out) =
-        mfa(env, ask, &chain, |link| roles.iter().any(|hop| std::ptr::eq(hop.link, link)))?;
+    let (mut mfa, mfa_left_out) = mfa(env, ask, &chain, &roles, from_aws)?;
     let handed_out = roles.is_empty() && (ask.no_session || chain.temporary);
     notes.extend(unused(ask, mfa.is_some(), handed_out));
     let mut steps = Vec::with_capacity(roles.len() + 1);
@@ -180,18 +190,19 @@ fn roles<'c, 'a>(
     chain: &'c Chain<'a>,
     durations: &Durations,
     asked: Option<&Asked>,
+    from_aws: bool,
 ) -> Result<Vec<Hop<'c, 'a>>> {
     let mut with_role = Vec::new();
     for link in chain.links.iter().rev().skip(usize::from(chain.end_without_role)) {
         let is_asked_for = chain.links.first().is_some_and(|first| std::ptr::eq(link, first));
-        if let Some(role) = role::of(link, is_asked_for.then_some(env))? {
+        if let Some(role) = role::of(link, is_asked_for.then_some(env), from_aws)? {
             with_role.push((role, link));
         }
     }
     if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(end)) =
         (&chain.base, chain.links.last())
     {
-        with_role.insert(0, (role::of_web_identity(env, end)?, end));
+        with_role.insert(0, (role::of_web_identity(env, end, from_aws)?, end));
     }
     let count = with_role.len();
     let hop = |(at, (role, link)): (usize, (Role, &'c Settings<'a>))| {
@@ -422,7 +433,8 @@ fn mfa<'a>(
     env: &Env,
     ask: &Ask,
     chain: &Chain<'a>,
-    has_role: impl Fn(&Settings<'a>) -> bool,
+    roles: &[Hop<'_, 'a>],
+    from_aws: bool,
 ) -> Result<(Option<Mfa>, Option<String>)> {
     let Some((asked_for, sources)) = chain.links.split_first() else { return Ok((None, None)) };
     // The command for a device: from who names it, else from any in the chain that names it too.
@@ -432,23 +444,25 @@ fn mfa<'a>(
             .or_else(|| same.into_iter().find_map(|link| link.any("mfa_process")))
             .map(str::to_owned)
     };
+    let has_role = |link: &_| roles.iter().any(|hop| std::ptr::eq(hop.link, link));
     let named = match variable(env, "AWS_MFA_SERIAL")? {
-        Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL")),
+        Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL".to_owned())),
         None => std::iter::once(asked_for)
             .chain(sources.iter().filter(|source| has_role(source)))
-            .find_map(|link| Some((link.any("mfa_serial")?, link, "mfa_serial"))),
+            .find_map(|link| Some((link.any("mfa_serial")?, link, link.by("mfa_serial")))),
     };
     if let Some((serial, from, by)) = named {
-        let process = with_process(serial, from);
-        return Ok((Some(Mfa { serial: checked_serial(serial, by)?, process }), None));
+        check::device(serial, &by, from_aws)?;
+        let (serial, process) = (serial.to_owned(), with_process(serial, from));
+        return Ok((Some(Mfa { serial, process }), None));
     }
     let Some((serial, from)) =
         sources.iter().find_map(|source| Some((source.any("mfa_serial")?, source)))
     else {
         return Ok((None, None));
     };
-    let process = with_process(serial, from);
-    let serial = checked_serial(serial, "mfa_serial")?;
+    check::device(serial, &from.by("mfa_serial"), from_aws)?;
+    let (serial, process) = (serial.to_owned(), with_process(serial, from));
     if ask.mfa_token_given || process.is_some() || ask.seeds.contains(&serial) {
         Ok((Some(Mfa { serial, process }), None))
     } else {
@@ -456,26 +470,18 @@ fn mfa<'a>(
     }
 }
 
-/// A serial of the form that AWS takes (STS API reference: 9 to 256 of `[\w+=/:,.@-]`).
-fn checked_serial(serial: &str, by: &str) -> Result<String> {
-    let fits = (9..=256).contains(&serial.len())
-        && serial.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
-    if !fits {
-        return Err(Error::usage(format!("{by}: neither an ARN nor a serial number"))
-            .hint("it looks like arn:aws:iam::123456789012:mfa/NAME"));
-    }
-    Ok(serial.to_owned())
-}
-
 /// What is worth a warning in the files: chance, and where aws-vault would do otherwise.
 fn notes(profiles: &Profiles, chain: &Chain) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = Vec::new();
     for (at, link) in chain.links.iter().enumerate() {
         notes.extend(profiles.doubled(link.name).map(str::to_owned));
         if let Some((from, to)) = link.missing_include {
             notes.push(format!("no profile \"{}\", the include_profile of \"{from}\"", plain(to)));
         }
         let in_vault = at + 1 == chain.links.len() && matches!(chain.base, Base::Vault { .. });
+        // [default] lends to several links, and is told of once.
+        let unread = unread(profiles, link, in_vault).into_iter();
+        notes.extend(unread.filter(|text| !notes.contains(text)).collect::<Vec<_>>());
         let mut keys = vec!["role_arn"];
         // With a key of its own in the vault a profile has no use for a source.
         keys.extend((!in_vault).then_some("source_profile"));

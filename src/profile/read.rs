@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ini::{self, Fault};
-use super::sections::{Kind, Remark, Sections, plain, value};
+use super::sections::{Kind, Remark, Sections, Swallowed, plain, value};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -244,6 +244,19 @@ impl Profiles {
         Ok(found.and_then(|(_, raw)| set(key, raw)))
     }
 
+    /// Each service of a `[services NAME]` section that names an endpoint, with it, sorted.
+    pub(super) fn service_endpoints(&self, services: &str) -> Vec<(&str, &str)> {
+        let section = self.config.services_settings(services);
+        let endpoint = |(service, raw)| {
+            let settings = ini::nested(raw)?.ok()?.into_iter();
+            let (_, url) = settings.rev().find(|(name, _)| *name == "endpoint_url")?;
+            Some((service, set("endpoint_url", url)?))
+        };
+        let mut found: Vec<(&str, &str)> = section.filter_map(endpoint).collect();
+        found.sort_unstable();
+        found
+    }
+
     /// What is worth a remark in the files: the config file's first. Few ask, and to describe each line of a
     /// long file takes time, so it is done when they do.
     pub fn remarks(&self) -> Vec<Remark> {
@@ -252,6 +265,11 @@ impl Profiles {
         let path = files.credentials.as_deref();
         all.extend(self.credentials.remarks(Kind::Credentials, path, credentials));
         all
+    }
+
+    /// The settings in a profile's section that continue the line above them.
+    pub(super) fn swallowed(&self, profile: &str) -> impl Iterator<Item = &Swallowed> {
+        self.config.swallowed(profile).iter().chain(self.credentials.swallowed(profile))
     }
 
     /// The text of one file, without a byte order mark.

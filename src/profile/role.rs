@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
+use super::arn;
 use super::settings::{HOUR, Settings, variable};
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::name;
 
 /// What AssumeRole is asked for, but for the MFA code.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
@@ -34,11 +34,11 @@ pub struct Role {
 const TAGS: usize = 50;
 
 /// The role of a profile, if it has one. `env` is given for the profile that was asked for only:
-/// aws-vault gives `AWS_ROLE_ARN` and the variables beside it to no other.
+/// aws-vault gives `AWS_ROLE_ARN` and the variables beside it to no other. `from_aws`: AWS's own STS is asked.
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the key or variable, for what AWS would not take.
-pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>> {
+pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Result<Option<Role>> {
     let find = |name: &str, key: &str| -> Result<Option<(String, String)>> {
         if let Some(env) = env
             && let Some(value) = variable(env, name)?
@@ -50,25 +50,22 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>>
         } else {
             settings.any(key)
         };
-        let by = || format!("{key} of profile \"{}\"", settings.name);
-        Ok(value.map(|value| (value.to_owned(), by())))
+        Ok(value.map(|value| (value.to_owned(), settings.by(key))))
     };
     // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
     let eks = env.is_some_and(|env| env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some());
     let arn = if eks {
-        settings
-            .own("role_arn")
-            .map(|arn| (arn.to_owned(), format!("role_arn of profile \"{}\"", settings.name)))
+        settings.own("role_arn").map(|arn| (arn.to_owned(), settings.by("role_arn")))
     } else {
         find("AWS_ROLE_ARN", "role_arn")?
     };
-    let Some(arn) = arn else { return Ok(None) };
-    let arn = checked_arn(arn)?;
+    let Some((arn, by)) = arn else { return Ok(None) };
+    arn::role(&arn, &by, from_aws)?;
     let session_name =
         session_name(find("AWS_ROLE_SESSION_NAME", "role_session_name")?, settings.name)?;
     let external_id = settings
         .own("external_id")
-        .map(|id| (id.to_owned(), format!("external_id of profile \"{}\"", settings.name)))
+        .map(|id| (id.to_owned(), settings.by("external_id")))
         .map(|named| checked(named, 2..=1224, "+=,.@:/-_"))
         .transpose()?;
     let source_identity = find("AWS_SOURCE_IDENTITY", "source_identity")?
@@ -93,13 +90,14 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>>
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the variable, for what AWS would not take.
-pub(super) fn of_web_identity(env: &Env, settings: &Settings) -> Result<Role> {
+pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) -> Result<Role> {
     let get = |name: &str| -> Result<Option<(String, String)>> {
         Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
     };
-    let arn = get("AWS_ROLE_ARN")?.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
+    let (arn, by) = get("AWS_ROLE_ARN")?.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
+    arn::role(&arn, &by, from_aws)?;
     Ok(Role {
-        arn: checked_arn(arn)?,
+        arn,
         session_name: session_name(get("AWS_ROLE_SESSION_NAME")?, settings.name)?,
         duration: HOUR,
         external_id: None,
@@ -107,24 +105,6 @@ pub(super) fn of_web_identity(env: &Env, settings: &Settings) -> Result<Role> {
         transitive: Vec::new(),
         source_identity: None,
     })
-}
-
-fn checked_arn((arn, by): (String, String)) -> Result<String> {
-    let not = |what: &str| {
-        Error::usage(format!("{by}: not {what}"))
-            .hint("it looks like arn:aws:iam::123456789012:role/NAME")
-    };
-    if name::arn_partition(&arn).is_none()
-        || !(20..=2048).contains(&arn.len())
-        || !arn.bytes().all(|b| b.is_ascii_graphic())
-    {
-        return Err(not("an ARN"));
-    }
-    let mut parts = arn.splitn(6, ':').skip(2);
-    if parts.next() != Some("iam") || !parts.nth(2).is_some_and(|what| what.starts_with("role/")) {
-        return Err(not("the ARN of a role"));
-    }
-    Ok(arn)
 }
 
 fn session_name(named: Option<(String, String)>, profile: &str) -> Result<String> {

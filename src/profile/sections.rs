@@ -12,7 +12,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
-use super::ini::{self, Document, Fault};
+use super::ini::{self, Document, Entry, Fault};
+use super::known::{is_known, is_plain};
 use crate::process::words_escaping;
 
 /// What a backslash escapes between double quotes of a header: botocore reads headers by Python's
@@ -35,6 +36,8 @@ pub enum About {
     AwsCli,
     /// A comment behind a value, which to the AWS CLI is a part of the value.
     Comment,
+    /// A setting that continues the value above it.
+    Swallowed,
 }
 
 /// A sentence on a place in a file, without a control character and without a value.
@@ -48,10 +51,20 @@ pub struct Remark {
     pub text: String,
 }
 
+/// A setting that continues the value above it: it is indented deeper than that one's key.
+#[derive(Debug)]
+pub(super) struct Swallowed {
+    /// Its key.
+    pub key: String,
+    /// The sentence that says so.
+    pub text: String,
+}
+
 /// The settings of one section, without those that `[DEFAULT]` lends to it.
 #[derive(Debug, Default)]
 pub(super) struct Section {
     settings: HashMap<String, String>,
+    swallowed: Vec<Swallowed>,
     /// The first line that is not understood.
     fault: Option<Fault>,
 }
@@ -180,6 +193,11 @@ impl Sections {
         self.setting(self.profiles.get(profile)?, key)
     }
 
+    /// The settings in a profile's section that continue the line above them.
+    pub fn swallowed(&self, profile: &str) -> &[Swallowed] {
+        self.profiles.get(profile).map_or(&[], |section| &section.swallowed)
+    }
+
     /// All settings of a profile, as they are: those that `[DEFAULT]` lends first, which the profile's own
     /// outrank.
     pub fn settings(&self, profile: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -189,6 +207,11 @@ impl Sections {
     /// All settings of a section `[sso-session NAME]`, in the same order.
     pub fn sso_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
         self.settings_of(self.sso_sessions.get(name))
+    }
+
+    /// All settings of a section `[services NAME]`, in the same order.
+    pub fn services_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        self.settings_of(self.services.get(name))
     }
 
     fn settings_of<'a>(
@@ -271,6 +294,11 @@ impl Sections {
             *place = at;
             into.fault = into.fault.take().or(section.faults.into_iter().next());
             for entry in section.entries {
+                let swallowed = swallowed(&entry).map(|(line, key, what)| Swallowed {
+                    key,
+                    text: format!("{path} line {line}: {what}"),
+                });
+                into.swallowed.extend(swallowed);
                 if let Some(Err(line)) = ini::nested(&entry.value) {
                     // What is below such a key may be its secret.
                     let names_one = ["secret", "token", "password", "key"];
@@ -354,6 +382,9 @@ fn remarks(kind: Kind, path: &str, document: &Document) -> Vec<Remark> {
                 let what = "is not understood below it, and the AWS CLI refuses the file";
                 remark(About::AwsCli, entry.line, format!("{key}: a line {what}"));
             }
+            for (line, _, what) in swallowed(entry) {
+                remark(About::Swallowed, line, what);
+            }
             if !matches!(name, Name::Other(_)) && value(&entry.key, &entry.value) != entry.value {
                 let what = "the AWS CLI takes the comment for a part of it";
                 remark(About::Comment, entry.line, format!("behind {key}, {what}"));
@@ -365,6 +396,22 @@ fn remarks(kind: Kind, path: &str, document: &Document) -> Vec<Remark> {
         }
     }
     remarks
+}
+
+/// The settings among the lines that continue a value: where they stand, their keys, and what is wrong. Below a
+/// key that takes a block of settings they are that block.
+fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
+    let is_block = entry.value.starts_with('\n') && !is_plain(&entry.key);
+    let lines = entry.continuations().filter(move |_| !is_block);
+    lines.filter_map(|(line, text)| {
+        let (key, _) = text.split_once(['=', ':'])?;
+        let key = ini::trim(key).to_lowercase();
+        let above = plain(&entry.key);
+        let what = format!(
+            "{key} is indented, so it continues the value of {above}; begin it where {above} begins"
+        );
+        is_known(&key).then_some((line, key, what))
+    })
 }
 
 /// A file's name in what is said.
@@ -429,7 +476,20 @@ pub(super) fn value<'a>(key: &str, value: &'a str) -> &'a str {
     value
 }
 
-/// A name from a file, fit for one line of an error.
+/// A name from a file, fit for one line of an error. What continues it in the lines below is not shown: it
+/// may be a secret that was indented.
 pub(super) fn plain(inside: &str) -> String {
-    inside.chars().filter(|c| !c.is_control()).take(100).collect()
+    let (first, more) = inside.split_once('\n').map_or((inside, ""), |(first, _)| (first, " ..."));
+    first.chars().filter(|c| !c.is_control()).take(100).chain(more.chars()).collect()
+}
+
+/// A value behind the sentence that says what it is not; nothing of one that may be a key in the wrong place.
+pub fn of_value(value: &str) -> String {
+    // AWS's key ids have 20 characters and its secrets 40, of these; a URL may have a password.
+    let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c));
+    let short = !value.contains('@') && value.split(end).all(|word| word.len() < 20);
+    match short || value.starts_with("arn:") {
+        true => format!(": {}", plain(value)),
+        false => String::new(),
+    }
 }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::read::{AccessKey, Place, Profiles};
-use super::sections::plain;
+use super::sections::{of_value, plain};
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;
@@ -44,7 +44,9 @@ pub(super) struct Settings<'a> {
     sections: Vec<&'a str>,
     /// What they set.
     own: HashMap<&'a str, &'a str>,
-    /// What `[default]` sets, and what that includes, as far as not in `sections`.
+    /// `[default]` and what that includes, as far as not in `sections`.
+    lenders: Vec<&'a str>,
+    /// What they set.
     lent: HashMap<&'a str, &'a str>,
     /// An `include_profile` that leads nowhere. aws-vault says nothing of it.
     pub missing_include: Option<(&'a str, &'a str)>,
@@ -63,6 +65,7 @@ impl<'a> Settings<'a> {
             name,
             sections: Vec::with_capacity(2),
             own: HashMap::new(),
+            lenders: Vec::new(),
             lent: HashMap::new(),
             missing_include: None,
         };
@@ -87,19 +90,24 @@ impl<'a> Settings<'a> {
             merge(&mut this.own, profiles, at);
         }
         // What [default] includes is lent with it. A loop down there is not this profile's.
-        let mut lenders: Vec<&str> = Vec::new();
         let mut next = Some("default");
         while let Some(at) = next
             && !this.sections.contains(&at)
-            && !lenders.contains(&at)
+            && !this.lenders.contains(&at)
         {
-            lenders.push(at);
-            fits("include_profile", &lenders)?;
+            this.lenders.push(at);
+            fits("include_profile", &this.lenders)?;
             profiles.understood(at)?;
             merge(&mut this.lent, profiles, at);
             next = profiles.get(at, "include_profile");
         }
         Ok(this)
+    }
+
+    /// The sections that count for the profile, nearest first; true for those that only lend.
+    pub fn sections(&self) -> impl Iterator<Item = (&'a str, bool)> {
+        let own = self.sections.iter().map(|at| (*at, false));
+        own.chain(self.lenders.iter().map(|at| (*at, true)))
     }
 
     /// A key of the profile or of what it includes.
@@ -111,6 +119,13 @@ impl<'a> Settings<'a> {
     pub fn any(&self, key: &str) -> Option<&'a str> {
         debug_assert!(LENT.contains(&key));
         self.own(key).or_else(|| self.lent.get(key).copied())
+    }
+
+    /// What an error says of a key: its name, and the section that it is taken from.
+    pub fn by(&self, key: &str) -> String {
+        let mut sections = self.sections().map(|(section, _)| section);
+        let holder = sections.find(|section| self.profiles.get(section, key).is_some());
+        format!("{key} of profile \"{}\"", plain(holder.unwrap_or(self.name)))
     }
 
     /// The access key of the profile in one of the files, and the section that holds it: of the keys that
@@ -289,13 +304,13 @@ impl Durations {
         let Some(text) = settings.any("duration_seconds") else {
             return Ok(Asked::new(HOUR, DEFAULT));
         };
-        let by = format!("duration_seconds of profile \"{}\"", settings.name);
+        let by = settings.by("duration_seconds");
         // Digits alone: Rust's own parse would take a sign.
         match text.parse::<u64>() {
             Ok(seconds) if seconds > 0 && text.bytes().all(|b| b.is_ascii_digit()) => {
                 Ok(Asked { duration: Duration::from_secs(seconds), by, by_flag: false })
             }
-            _ => Err(Error::usage(format!("{by}: not a number of seconds"))),
+            _ => Err(Error::usage(format!("{by} is not a number of seconds{}", of_value(text)))),
         }
     }
 }

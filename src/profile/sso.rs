@@ -3,7 +3,7 @@
 
 use super::missing::no_such_profile;
 use super::read::Profiles;
-use super::sections::plain;
+use super::sections::{of_value, plain};
 use super::settings::{Settings, fits, looped};
 use super::step::Step;
 use super::sts::{Target, ca_bundle, endpoint};
@@ -64,7 +64,7 @@ pub(super) fn base(profiles: &Profiles, env: &Env, end: &Settings) -> Result<Opt
 pub(super) fn role(end: &Settings) -> Result<Step> {
     let key = |key: &str, fits: &dyn Fn(&str) -> bool, what: &str| match end.own(key) {
         Some(value) if fits(value) => Ok(value.to_owned()),
-        Some(_) => Err(Error::usage(format!("{key} of profile \"{}\" is not {what}", end.name))),
+        Some(value) => Err(not(&end.by(key), what, value)),
         None => Err(missing(key, end)),
     };
     let account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
@@ -150,22 +150,20 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
         let shared = section.and_then(|section| profiles.sso_session(section, key));
         shared.or_else(|| settings.own(key)).ok_or_else(|| missing(key, settings))
     };
+    let by = |key: &str| match section.filter(|name| profiles.sso_session(name, key).is_some()) {
+        Some(section) => format!("{key} of [sso-session {}]", plain(section)),
+        None => settings.by(key),
+    };
     let start_url = key("sso_start_url")?;
     let printable = start_url.bytes().all(|b| b.is_ascii_graphic());
     if !(start_url.starts_with("https://") && printable) {
-        return Err(Error::usage(format!(
-            "sso_start_url of profile \"{}\" is not an https URL",
-            settings.name
-        )));
+        return Err(not(&by("sso_start_url"), "an https URL", start_url));
     }
     let region = key("sso_region")?;
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !fits {
-        return Err(Error::usage(format!(
-            "sso_region of profile \"{}\" is not the name of a region",
-            settings.name
-        )));
+        return Err(not(&by("sso_region"), "the name of a region", region));
     }
     let scopes = section.and_then(|name| profiles.sso_session(name, "sso_registration_scopes"));
     let scopes = scopes.or_else(|| settings.own("sso_registration_scopes")).unwrap_or(SCOPE);
@@ -184,6 +182,10 @@ fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
         oidc: target("sso_oidc")?,
         portal: target("sso")?,
     })
+}
+
+fn not(by: &str, what: &str, value: &str) -> Error {
+    Error::usage(format!("{by} is not {what}{}", of_value(value)))
 }
 
 fn missing(key: &str, settings: &Settings) -> Error {

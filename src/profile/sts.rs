@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::host::is_url;
 use super::read::Profiles;
+use super::sections::{of_value, plain};
 use super::settings::{Settings, variable};
 use super::variant::EndpointVariant;
 use crate::env::Env;
@@ -80,25 +82,75 @@ pub(super) fn region(
     env: &Env,
     settings: &Settings,
 ) -> Result<Option<String>> {
-    let (region, by) = if let Some(region) = asked {
-        (region, "--region")
-    } else if let Some(region) = variable(env, "AWS_REGION")? {
-        (region, "AWS_REGION")
-    } else if let Some(region) = variable(env, "AWS_DEFAULT_REGION")? {
-        (region, "AWS_DEFAULT_REGION")
-    } else if let Some(region) = settings.any("region") {
-        (region, "region")
-    } else {
-        return Ok(None);
+    let named = match asked {
+        Some(region) => Some((region, "--region".to_owned())),
+        None => named_region(env, settings)?,
     };
+    let Some((region, by)) = named else { return Ok(None) };
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !fits {
-        let error = Error::usage(format!("{by}: not the name of a region"));
+        let error = no_region(&by, region);
         return Err(if asked.is_some() { error.because(Reason::CommandLine) } else { error });
     }
     Ok(Some(region.to_owned()))
 }
+
+/// The region of the environment or the profile, and what names it.
+fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<(&'a str, String)>> {
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        if let Some(region) = variable(env, name)? {
+            return Ok(Some((region, name.to_owned())));
+        }
+    }
+    Ok(settings.any("region").map(|region| (region, settings.by("region"))))
+}
+
+fn no_region(by: &str, region: &str) -> Error {
+    Error::usage(format!("{by} is not the name of a region{}", of_value(region)))
+}
+
+/// The error for a region that no request can be sent to: one that AWS does not have, or, where somebody names
+/// a server with regions of its own, that fits no request.
+pub(super) fn region_fault(env: &Env, settings: &Settings) -> Option<Error> {
+    let (region, by) = named_region(env, settings).ok()??;
+    let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let fits = match is_asked(env, settings) {
+        true => is_region(region),
+        false => region.bytes().all(small),
+    };
+    (!fits).then(|| no_region(&by, region).hint("it looks like eu-central-1"))
+}
+
+/// True for what AWS's regions look like: `us-gov-west-1`, and for `aws-cn-global` and the like.
+pub(super) fn is_region(text: &str) -> bool {
+    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    let parts: Vec<&str> = text.split('-').collect();
+    match parts[..] {
+        ["aws", .., "global"] => parts.iter().all(letters),
+        [ref places @ .., way, number] => {
+            !places.is_empty()
+                && places.iter().all(letters)
+                && WAYS.contains(&way)
+                && (1..=2).contains(&number.len())
+                && number.bytes().all(|b| b.is_ascii_digit())
+        }
+        _ => false,
+    }
+}
+
+/// The second but last part of a region's name.
+const WAYS: [&str; 9] = [
+    "central",
+    "east",
+    "north",
+    "northeast",
+    "northwest",
+    "south",
+    "southeast",
+    "southwest",
+    "west",
+];
 
 /// Where STS is asked, for a profile whose region is known or not. `arn`: a role or MFA device, whose
 /// partition decides where no region does.
@@ -115,12 +167,17 @@ pub(super) fn target(
     let mut endpoint = endpoint(env, settings, "sts")?;
     let variant = EndpointVariant::of(env, settings)?;
     let legacy = match variable(env, "AWS_STS_REGIONAL_ENDPOINTS")? {
-        Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS")),
-        None => settings.any("sts_regional_endpoints").map(|v| (v, "sts_regional_endpoints")),
+        Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS".to_owned())),
+        None => settings
+            .any("sts_regional_endpoints")
+            .map(|value| (value, settings.by("sts_regional_endpoints"))),
     };
     match legacy {
         Some((value, by)) if !["legacy", "regional"].contains(&value) => {
-            return Err(Error::usage(format!("{by}: neither legacy nor regional")));
+            return Err(Error::usage(format!(
+                "{by} is neither legacy nor regional{}",
+                of_value(value)
+            )));
         }
         // The global endpoint is signed for as us-east-1. It has no variants, so the SDKs leave it then.
         Some(("legacy", _))
@@ -181,6 +238,35 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
         }
     }
     Ok(settings.endpoint(service)?.map(str::to_owned))
+}
+
+/// True if AWS's own STS is asked, and none that somebody named.
+pub(super) fn is_asked(env: &Env, settings: &Settings) -> bool {
+    matches!(endpoint(env, settings, "sts"), Ok(None))
+}
+
+/// The errors for endpoints that are no URLs: those of the environment, and of a profile's own section and the
+/// `services` that it names.
+pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
+    let name = plain(profile);
+    let of_env = env.vars().filter_map(|(name, _)| {
+        let name = name.to_str().filter(|name| name.starts_with("AWS_ENDPOINT_URL"))?;
+        Some((env.get(name)?, name.to_owned()))
+    });
+    let own = profiles.get(profile, "endpoint_url");
+    let own = own.map(|url| (url, format!("endpoint_url of profile \"{name}\"")));
+    let services = profiles.get(profile, "services");
+    let of_services = services.into_iter().flat_map(|services| {
+        let by = format!("of [services {}]", plain(services));
+        let urls = profiles.service_endpoints(services).into_iter();
+        urls.map(move |(service, url)| (url, format!("endpoint_url of {service} {by}")))
+    });
+    let all = of_env.chain(own).chain(of_services).filter(|(url, _)| !is_url(url));
+    let fault = |(url, by): (&str, String)| {
+        Error::usage(format!("{by} is not an http or https URL{}", of_value(url)))
+            .hint("it looks like https://sts.eu-central-1.amazonaws.com")
+    };
+    all.map(fault).collect()
 }
 
 /// The partition of a region, or of what stands for all of its regions (`aws-cn-global`).
@@ -265,6 +351,30 @@ mod tests {
         ] {
             let target = Target { variant, ..target(region, None) };
             assert_eq!(target.realm(), realm, "{region} {variant:?}");
+        }
+    }
+
+    #[test]
+    fn regions_are_known_by_their_looks() {
+        for region in
+            ["us-east-1", "us-gov-west-1", "eu-isoe-west-1", "ap-southeast-12", "eusc-de-east-1"]
+        {
+            assert!(is_region(region), "{region}");
+        }
+        for region in ["aws-global", "aws-iso-b-global"] {
+            assert!(is_region(region), "{region}");
+        }
+        for none in [
+            "",
+            "Frankfurt",
+            "eu-centrl-1",
+            "EU-WEST-1",
+            "east-1",
+            "eu-west-1a",
+            "eu-west-",
+            "eu--west-1",
+        ] {
+            assert!(!is_region(none), "{none}");
         }
     }
 

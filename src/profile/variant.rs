@@ -1,6 +1,7 @@
 //! Which of AWS's endpoints are asked: those with cryptography that is validated by FIPS 140, and those
 //! that have IPv6 addresses too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
 
+use super::sections::of_value;
 use super::settings::{Settings, variable};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -27,14 +28,16 @@ impl EndpointVariant {
         let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
             let (value, by) = match (variable(env, name)?, settings.any(key)) {
                 (Some(value), _) => (value, name.to_owned()),
-                (None, Some(value)) => (value, format!("{key} of profile \"{}\"", settings.name)),
+                (None, Some(value)) => (value, settings.by(key)),
                 (None, None) => return Ok(None),
             };
             match value.to_ascii_lowercase().as_str() {
                 "true" => Ok(Some(true)),
                 "false" => Ok(Some(false)),
                 // To take it for a no could break a rule that somebody must keep.
-                _ => Err(Error::usage(format!("{by}: neither true nor false"))),
+                _ => {
+                    Err(Error::usage(format!("{by} is neither true nor false{}", of_value(value))))
+                }
             }
         };
         Ok(Self { fips: read(FIPS)?, dual_stack: read(DUAL_STACK)? })

@@ -193,6 +193,12 @@ fn of_file(file: Vec<u8>, label: &str) -> Result<Identity> {
 
 /// The error is text that follows the line's number.
 fn of_word(word: &str) -> Result<Key, &'static str> {
+    if begins(word, "SK-") {
+        return Err("is the public key of a hardware key of ssh, and age supports none of them");
+    }
+    if ["SSH-", "ECDSA-"].iter().any(|prefix| begins(word, prefix)) {
+        return Err("is an ssh public key: name the file of the private key, which has no .pub");
+    }
     if PUBLIC.iter().any(|prefix| begins(word, prefix)) {
         return Err("is a recipient, which is public: the identity is the secret half");
     }

@@ -155,7 +155,7 @@ impl<'a> Reader<'a> {
         if let Some(descriptor) = descriptor {
             file::close_inherited(descriptor, &meta);
         }
-        if !matches!(descriptor, Some(Descriptor::Own(_))) {
+        if !matches!(descriptor, Some(Descriptor::Own(_))) && !is_public(purpose, &bytes) {
             self.check_private(path, purpose, &meta)?;
         }
         text(&label, purpose, bytes).map(|secret| Some((label, secret)))
@@ -177,6 +177,16 @@ impl<'a> Reader<'a> {
         let remedy = owner::remedy(meta, &ids, &shown.to_string());
         Err(Error::refused(what).hint(format!("{remedy}, or give it by {flag} - <{shown}")))
     }
+}
+
+/// True if a key's file has public keys and nothing else, which everybody may read, and which open nothing.
+fn is_public(purpose: Purpose, bytes: &[u8]) -> bool {
+    let beginnings = [&b"age1"[..], b"ssh-", b"ecdsa-", b"sk-"];
+    let lines = bytes.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
+    let mut lines = lines.filter(|line| !line.is_empty() && !line.starts_with(b"#")).peekable();
+    purpose == Purpose::Key
+        && lines.peek().is_some()
+        && lines.all(|line| beginnings.iter().any(|beginning| line.starts_with(beginning)))
 }
 
 fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<Secret> {

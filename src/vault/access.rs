@@ -61,6 +61,9 @@ pub struct Access<'a> {
     pub identity_file: Option<PathBuf>,
     /// Explicit pins; empty if none was given.
     pub pins: Vec<Pin>,
+    /// A fingerprint that somebody accepts: it outranks the pins and what is remembered. A vault with another
+    /// is judged by those.
+    pub accepts: Option<Pin>,
     /// The lowest generation that is taken, where one was given.
     pub min_generation: Option<u64>,
     /// Where this machine remembers pins, generations and slots, and whether that place was named.

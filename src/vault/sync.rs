@@ -162,6 +162,7 @@ impl Vault<'_> {
         let done = self.sync()?;
         match self.payload.pin() == pin {
             true => Ok(done),
+            false if done == Synced::Alone => Err(self.not_pinned()),
             false => Err(Error::refused(format!(
                 "neither the vault {} nor its copy in the store has the fingerprint {pin}",
                 self.access.shown()

@@ -96,14 +96,21 @@ impl Vault<'_> {
 
     /// Checks the fingerprint and the generation. `before` is the memory before the file was read.
     pub(super) fn check_pin(&mut self, before: Result<Recalled>) -> Result<()> {
+        match self.access.accepts {
+            Some(pin) if pin == self.payload.pin() => self.access.pins = vec![pin],
+            // What is not the accepted one is at least to be the one that was meant so far.
+            Some(_) => return self.check_known(before).map_err(|_| self.not_pinned()),
+            None => {}
+        }
+        self.check_known(before)
+    }
+
+    fn check_known(&mut self, before: Result<Recalled>) -> Result<()> {
         let path = self.access.shown();
         let (here, generation) = (self.payload.pin(), self.payload.generation());
         let pinned = !self.access.pins.is_empty();
         if pinned && !self.access.pins.contains(&here) {
-            return Err(Error::refused(format!(
-                "the vault {path} is not the pinned one: its fingerprint is {here}"
-            ))
-            .hint("if the change is meant, pin the new fingerprint; if not, this file is forged"));
+            return Err(self.not_pinned());
         }
         // An explicit pin outranks the memory and replaces it, also if that cannot be read.
         let known = match before {
@@ -138,6 +145,12 @@ impl Vault<'_> {
         }
         self.remember_read(&known);
         Ok(())
+    }
+
+    pub(super) fn not_pinned(&self) -> Error {
+        let (path, here) = (self.access.shown(), self.payload.pin());
+        Error::refused(format!("the vault {path} is not the pinned one: its fingerprint is {here}"))
+            .hint("if the change is meant, pin the new fingerprint; if not, this file is forged")
     }
 
     fn not_remembered(&self, known: Pin) -> Error {

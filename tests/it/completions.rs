@@ -167,6 +167,19 @@ fn fish_completes_commands_flags_profiles_and_the_command_of_exec() {
 
 #[test]
 #[ignore = "needs fish (see .ci/run)"]
+fn fish_shows_what_values_mean_as_the_help_does() {
+    let test = Test::new().on_path("vault");
+    let script = test.command(["completions", "fish"]).run().raw_stdout;
+    let test = test.file("vault.fish", script, 0o644).env("env", "expanded");
+    let asked = "source vault.fish; complete -C 'vault export --format '";
+    let shown = test.command(["-c", asked]).program("fish").run().stdout;
+    for line in ["powershell\t`$env:` lines for PowerShell\n", "fish\t`set -gx` lines for fish\n"] {
+        assert!(shown.contains(line), "{shown}");
+    }
+}
+
+#[test]
+#[ignore = "needs fish (see .ci/run)"]
 fn fish_runs_nothing_of_a_profile_s_name() {
     runs_no_name("fish");
 }

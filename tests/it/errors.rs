@@ -1,7 +1,7 @@
 //! What is said of bad input, and with which exit code: each text whole, stdout empty.
 
 use crate::support::builder::Test;
-use crate::support::{ACCESS_KEY_ID, AGE_KEY, PASSPHRASE, SECRET_ACCESS_KEY};
+use crate::support::{ACCESS_KEY_ID, AGE_KEY, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
 
 const DEMO_KEY: &str = include_str!("../../fixtures/demo/key.txt");
 const DEMO_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-key.age");
@@ -412,6 +412,36 @@ fn a_result_that_cannot_be_written_is_a_failure() {
         let error = "vault: error: cannot write to stdout: no space left on device\n";
         test.command(["-c", line]).expect_error(1, error).run();
     }
+}
+
+#[test]
+fn a_result_for_a_closed_stdout_is_a_failure() {
+    let test = demo(DEMO_VAULT);
+    test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
+    let error = "vault: error: cannot write to stdout: it is closed\n\
+                 vault: hint: give it a file or a pipe, or >/dev/null where nobody reads it\n";
+    for line in [
+        "list",
+        "explain demo",
+        "export -n demo",
+        "exec -n --json demo",
+        "pin",
+        "doctor",
+        "completions bash",
+        "--help",
+    ] {
+        let run = test.command(line.split(' '));
+        run.under("sh", ["-c", "exec \"$0\" \"$@\" >&-"]).expect_error(1, error).run();
+    }
+    let code = test.command(["totp", "code", MFA_SERIAL]);
+    let closed = code.under("sh", ["-c", "exec \"$0\" \"$@\" >&-"]).any_status().run();
+    assert!(closed.stderr.ends_with(error), "{}", closed.stderr);
+    // Python's DEVNULL, which can be read as well, is somebody's wish.
+    let run = test.command(["list"]).under("sh", ["-c", "exec \"$0\" \"$@\" 1<>/dev/null"]);
+    run.expect_stdout("").expect_stderr("").run();
+    // The command of exec has no need of one.
+    let run = test.command(["exec", "-n", "demo", "true"]);
+    run.under("sh", ["-c", "exec \"$0\" \"$@\" >&-"]).expect_stderr("").run();
 }
 
 mod secrets;

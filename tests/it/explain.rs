@@ -234,9 +234,9 @@ fn where_sts_is_asked() {
     let legacy = "https://sts.amazonaws.com";
     for (config, vars, sts) in [
         // No region anywhere: one of the partition that the role or the device is in.
-        ("role_arn = arn:aws-cn:iam::1:role/x", &[][..], ("cn-north-1", None)),
-        ("role_arn = arn:aws-us-gov:iam::1:role/x", &[], ("us-gov-west-1", None)),
-        ("mfa_serial = arn:aws-cn:iam::1:mfa/x", &[], ("cn-north-1", None)),
+        ("role_arn = arn:aws-cn:iam::123456789012:role/x", &[][..], ("cn-north-1", None)),
+        ("role_arn = arn:aws-us-gov:iam::123456789012:role/x", &[], ("us-gov-west-1", None)),
+        ("mfa_serial = arn:aws-cn:iam::123456789012:mfa/x", &[], ("cn-north-1", None)),
         ("region = eu-west-1", &[], ("eu-west-1", None)),
         ("region = eu-west-1", &[("AWS_REGION", "eu-west-2")], ("eu-west-2", None)),
         ("region = eu-west-1", &[("AWS_DEFAULT_REGION", "eu-west-3")], ("eu-west-3", None)),
@@ -278,7 +278,10 @@ fn where_sts_is_asked() {
     }
     let test = Test::new().vault_with("demo").env("AWS_STS_REGIONAL_ENDPOINTS", "global");
     test.command(["explain", "demo"])
-        .expect_error(2, "vault: error: AWS_STS_REGIONAL_ENDPOINTS: neither legacy nor regional\n")
+        .expect_error(
+            2,
+            "vault: error: AWS_STS_REGIONAL_ENDPOINTS is neither legacy nor regional: global\n",
+        )
         .run();
 }
 

@@ -114,12 +114,13 @@ fn the_variables_outrank_the_profile() {
 fn what_is_neither_true_nor_false_is_an_error() {
     let test = test();
     for (name, value) in [("AWS_USE_FIPS_ENDPOINT", "1"), ("AWS_USE_DUALSTACK_ENDPOINT", "yes")] {
-        let stderr = format!("vault: error: {name}: neither true nor false\n");
+        let stderr = format!("vault: error: {name} is neither true nor false: {value}\n");
         let test = test.clone().env(name, value);
         test.command(["exec", "--json", "demo"]).expect_error(2, &stderr).run();
     }
     let config = "[profile demo]\nregion = eu-central-1\nuse_fips_endpoint = on\n";
-    let stderr = "vault: error: use_fips_endpoint of profile \"demo\": neither true nor false\n";
+    let stderr =
+        "vault: error: use_fips_endpoint of profile \"demo\" is neither true nor false: on\n";
     test.config(config).command(["exec", "--json", "demo"]).expect_error(2, stderr).run();
 }
 

@@ -306,7 +306,7 @@ fn what_join_is_given_is_looked_at_first() {
     ])
     .expect_error(
         2,
-        "vault: error: the endpoint URL for S3 is not an http or https URL\n\
+        "vault: error: the endpoint URL for S3 is not an http or https URL: ceph:80\n\
              vault: hint: it looks like https://s3.eu-central-1.amazonaws.com\n",
     )
     .run();

@@ -1,6 +1,7 @@
 //! The integration tests: one binary, one module per feature.
 
 mod add;
+mod called;
 mod child;
 mod clients;
 mod completions;

@@ -442,6 +442,19 @@ fn only_the_vaults_own_fingerprint_can_be_accepted() {
 }
 
 #[test]
+fn who_accepts_the_wrong_fingerprint_is_asked_for_the_passphrase_once() {
+    let test = Test::new().vault_with_passphrase("demo").env_remove("AWS_VAULT_PASSPHRASE");
+    let (_, other) = forged();
+    let mut pty = test.command(["pin", "--accept", &other]).pty();
+    pty.expect("Enter passphrase for", SOON);
+    pty.send(PASSPHRASE);
+    let (status, screen) = pty.end(SOON);
+    assert_eq!(status, 6, "{screen}");
+    assert_eq!(screen.matches("Enter passphrase").count(), 1, "{screen}");
+    assert!(screen.contains("is not the pinned one: its fingerprint is SHA256:"), "{screen}");
+}
+
+#[test]
 fn a_vault_is_remembered_by_its_real_path_at_first_use() {
     let test = Test::new().vault_with("demo");
     std::fs::remove_dir_all(test.home().join(".local/state")).unwrap();

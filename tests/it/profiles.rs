@@ -90,6 +90,62 @@ source_profile = other
         .run();
 }
 
+#[test]
+fn a_setting_that_would_change_the_credentials_and_that_nothing_reads_is_a_warning() {
+    let config = "\
+[default]
+mfa_serail = arn:aws:iam::123456789012:mfa/demo
+[profile shared]
+rolearn = arn:aws:iam::123456789012:role/deploy
+regoin = eu-west-1
+[profile demo]
+[profile slip]
+source_profile = demo
+include_profile = shared
+[profile below]
+output = json
+    role_arn = arn:aws:iam::123456789012:role/deploy
+source_profile = demo
+[profile key]
+source_profle = demo
+";
+    let test = Test::new().vault_with("demo").vault_with("key").config(config);
+    let lent = "vault: warning: profile \"default\": nothing reads its mfa_serail; did you mean mfa_serial?\n";
+    for (profile, warning) in [
+        (
+            "slip",
+            "vault: warning: profile \"shared\": nothing reads its rolearn; did you mean role_arn?\n",
+        ),
+        (
+            "below",
+            "vault: warning: [HOME]/.aws/config line 12: role_arn is indented, so it continues the value of \
+             output; begin it where output begins\n",
+        ),
+        // With a key of its own in the vault a profile needs no source.
+        ("key", ""),
+    ] {
+        key_of(&test, profile)
+            .expect_stdout(key_json())
+            .expect_stderr(format!("{warning}{lent}"))
+            .run();
+    }
+}
+
+#[test]
+fn what_an_indented_line_swallowed_is_named_and_not_shown() {
+    let config = format!(
+        "[profile a]\nsource_profile = demo\n  aws_secret_access_key = {SECRET_ACCESS_KEY}\n"
+    );
+    key_of(&Test::new().vault_with("demo").config(&config), "a")
+        .expect_error(
+            3,
+            "vault: error: no profile \"demo ...\", the source_profile of \"a\"\n\
+             vault: hint: [HOME]/.aws/config line 3: aws_secret_access_key is indented, so it continues the \
+             value of source_profile; begin it where source_profile begins\n",
+        )
+        .run();
+}
+
 /// `count` profiles, each of which names the next by this key and has a role; the last is `end`.
 fn chain(key: &str, count: usize) -> String {
     let profile = |at: usize| {
@@ -423,7 +479,7 @@ fn a_source_that_aws_does_not_know_is_said() {
     key_of(&test, "p")
         .expect_error(
             2,
-            "vault: error: credential_source of profile \"p\" is none that AWS knows\n\
+            "vault: error: credential_source of profile \"p\" is none that AWS knows: Sun\n\
              vault: hint: Environment, Ec2InstanceMetadata or EcsContainer\n",
         )
         .run();

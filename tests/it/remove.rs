@@ -56,3 +56,18 @@ fn what_is_not_there_cannot_be_removed() {
     assert_eq!(test.command(["rm", "prod"]).pty().end(SOON), (3, error.to_owned()));
     assert_eq!(std::fs::read(test.vault_file()).expect("the vault"), before);
 }
+
+#[test]
+fn aws_vault_s_flag_for_sessions_alone_is_answered_by_the_command_for_them() {
+    let test = Test::new().vault_with("prod");
+    for flag in ["--sessions-only", "-s"] {
+        test.command(["remove", "-f", flag, "prod"])
+            .expect_error(
+                2,
+                "vault: error: remove takes keys out of the vault, and --sessions-only wants none out\n\
+                 vault: hint: vault clear prod\n",
+            )
+            .run();
+    }
+    assert_eq!(names(&test), "prod\n");
+}

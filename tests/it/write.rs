@@ -149,6 +149,8 @@ fn whatever_fails_before_the_rename_leaves_the_old_vault() {
     let test = Test::new().vault_with("demo");
     let old = test.read(test.vault_file());
     let mount = "vault: hint: mount the directory, not the file\n";
+    let read_only =
+        "vault: hint: the file system of its directory is read-only: mount that one writable\n";
     for (inject, what, hint) in [
         ("write:error=ENOSPC:when=1", "writing failed: no space left on device", ""),
         ("write:error=EDQUOT:when=1", "writing failed: disk quota exceeded", ""),
@@ -159,7 +161,11 @@ fn whatever_fails_before_the_rename_leaves_the_old_vault() {
             "renaming failed: device or resource busy",
             mount,
         ),
-        ("rename,renameat,renameat2:error=EROFS", "renaming failed: read-only file system", mount),
+        (
+            "rename,renameat,renameat2:error=EROFS",
+            "renaming failed: read-only file system",
+            read_only,
+        ),
     ] {
         let stderr = format!(
             "vault: error: the vault [HOME]/.local/share/vault/vault.age was not saved: {what}\n{hint}"
@@ -403,7 +409,7 @@ fn a_read_only_mount_is_enough_for_reading() {
             7,
             "vault: error: the vault was not saved: cannot lock \
              [HOME]/.local/share/vault/vault.age.lock: read-only file system\n\
-             vault: hint: mount the directory, not the file\n",
+             vault: hint: the file system of its directory is read-only: mount that one writable\n",
         )
         .run();
     // EIO at the vault itself is not "no vault".

@@ -491,12 +491,12 @@ fn regions_and_endpoints_that_cannot_be_are_usage_errors() {
     let error = connect(&Target { region: "evil/".to_owned(), ..target(None) });
     assert_eq!(
         (error.class, error.what.as_str()),
-        (Class::Usage, "the region for S3 is not an AWS region")
+        (Class::Usage, "the region for S3 is not an AWS region: evil/")
     );
     let error = connect(&target(Some("ceph:8080")));
     assert_eq!(
         (error.class, error.what.as_str()),
-        (Class::Usage, "the endpoint URL for S3 is not an http or https URL")
+        (Class::Usage, "the endpoint URL for S3 is not an http or https URL: ceph:8080")
     );
 }
 

@@ -186,3 +186,14 @@ fn what_a_program_reads_is_known_by_its_flag_whichever_the_command() {
         assert!(!is_for_a_program(line), "{line}");
     }
 }
+
+#[test]
+fn the_commands_that_are_called_by_the_program_s_name_are_all() {
+    let clap = definition();
+    let shown = clap.get_subcommands().filter(|sub| !sub.is_hide_set());
+    let names =
+        shown.flat_map(|sub| std::iter::once(sub.get_name()).chain(sub.get_visible_aliases()));
+    let mut names: Vec<_> = names.chain(["help"]).collect();
+    names.sort_unstable();
+    assert_eq!(names, crate::called::COMMANDS);
+}

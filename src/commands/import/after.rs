@@ -141,11 +141,11 @@ fn tell_of_removal(path: &Path, removed: &Removed, written: Option<&Written>, co
     if !removed.taken.is_empty() {
         reporter.note(format!("Took the keys of {} out of {shown}", removed.taken.join(", ")));
         if written.is_none() {
-            reporter.note(
+            let program = process::own_path().unwrap_or_else(|| "/usr/local/bin/vault".to_owned());
+            reporter.note(format!(
                 "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config \
-                 (--write-config writes it): \
-                 credential_process = /usr/local/bin/vault exec --json PROFILE",
-            );
+                 (--write-config writes it): credential_process = {program} exec --json PROFILE"
+            ));
         }
         reporter.note(format!(
             "Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still \

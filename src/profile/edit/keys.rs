@@ -99,7 +99,8 @@ fn key_lines(text: &str, name: &str) -> Vec<KeyLine> {
         sections.into_iter().filter(|section| is_it(&section.header)).flat_map(|s| s.entries);
     let line = |entry: ini::Entry| {
         let key = ACCESS_KEY.iter().find(|key| **key == entry.key)?;
-        Some(KeyLine { key, range: entry.range, whole: !entry.continued })
+        let whole = !entry.is_continued();
+        Some(KeyLine { key, range: entry.range, whole })
     };
     entries.filter_map(line).collect()
 }

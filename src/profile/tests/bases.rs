@@ -303,7 +303,7 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
         Case {
             says: "a source that AWS does not know",
             config: "[profile a]\ncredential_source = environment\n",
-            gives: "error 2: credential_source of profile \"a\" is none that AWS knows
+            gives: "error 2: credential_source of profile \"a\" is none that AWS knows: environment
                 hint: Environment, Ec2InstanceMetadata or EcsContainer",
             ..case
         },
@@ -426,14 +426,14 @@ fn what_runs_the_program_is_asked_where_credential_source_says_so() {
             says: "which is no URL",
             config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n\
                      ec2_metadata_service_endpoint = here\n",
-            gives: "error 2: ec2_metadata_service_endpoint of profile \"a\": not a URL",
+            gives: "error 2: ec2_metadata_service_endpoint of profile \"a\" is not a URL: here",
             ..task
         },
         Case {
             says: "no such mode",
             config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
             env: &[("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "6")],
-            gives: "error 2: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: neither IPv4 nor IPv6",
+            gives: "error 2: AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is neither IPv4 nor IPv6: 6",
             ..task
         },
         Case {

@@ -69,14 +69,14 @@ fn durations_that_aws_would_refuse_are_usage_errors() {
             says: "duration_seconds has no unit",
             config: "[profile base]\n[profile one]\nrole_arn = ACCT:role/one\nsource_profile = base\n\
                      duration_seconds = 1h\n",
-            gives: "error 2: duration_seconds of profile \"one\": not a number of seconds",
+            gives: "error 2: duration_seconds of profile \"one\" is not a number of seconds: 1h",
             ..one
         },
         Case {
             says: "nor a sign",
             config: "[default]\nduration_seconds = +3600\n[profile one]\nrole_arn = ACCT:role/one\n",
             stored: &["one"],
-            gives: "error 2: duration_seconds of profile \"one\": not a number of seconds",
+            gives: "error 2: duration_seconds of profile \"default\" is not a number of seconds: +3600",
             ..one
         },
         Case {

@@ -184,7 +184,7 @@ fn the_vault_comes_first_then_the_profile_then_the_variables() {
             says: "no role",
             config: "[profile a]\n",
             env: &[("AWS_ROLE_ARN", "deploy"), ("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/token")],
-            gives: "error 2: AWS_ROLE_ARN: not an ARN\nhint: it looks like ACCT:role/NAME",
+            gives: "error 2: AWS_ROLE_ARN is not an ARN: deploy\nhint: it looks like ACCT:role/NAME",
             ..case
         },
         Case {

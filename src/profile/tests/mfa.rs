@@ -132,9 +132,27 @@ fn the_mfa_serial_is_the_profiles_own_unless_no_person_is_needed() {
             ..source
         },
         Case {
+            says: "a user is no device",
+            config: "[profile base]\n[profile one]\nrole_arn = ACCT:role/one\nsource_profile = base\n\
+                     mfa_serial = ACCT:user/me\n",
+            ask: "one",
+            gives: "error 2: mfa_serial of profile \"one\" is not the ARN of an MFA device: ACCT:user/me
+                hint: it looks like ACCT:mfa/NAME",
+            ..source
+        },
+        Case {
+            says: "nor is one of no account",
+            config: "[default]\nmfa_serial = arn:aws:iam::ACCOUNT_ID:mfa/me\n[profile base]\n\
+                     [profile one]\nrole_arn = ACCT:role/one\nsource_profile = base\n",
+            ask: "one",
+            gives: "error 2: mfa_serial of profile \"default\" has no account of twelve digits: arn:aws:iam::ACCOUNT_ID:mfa/me
+                hint: it looks like ACCT:mfa/NAME",
+            ..source
+        },
+        Case {
             says: "a serial that AWS would refuse",
             env: &[("AWS_MFA_SERIAL", "my phone, dear")],
-            gives: "error 2: AWS_MFA_SERIAL: neither an ARN nor a serial number\nhint: it looks like ACCT:mfa/NAME",
+            gives: "error 2: AWS_MFA_SERIAL is neither an ARN nor a serial number: my phone, dear\nhint: it looks like ACCT:mfa/NAME",
             ..source
         },
     ]);

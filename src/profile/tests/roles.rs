@@ -64,18 +64,46 @@ fn the_parameters_of_a_role_are_checked_before_anything_is_sent() {
         role(
             "no ARN",
             "[profile a]\nrole_arn = admin\n",
-            "error 2: role_arn of profile \"a\": not an ARN\nhint: it looks like ACCT:role/NAME",
+            "error 2: role_arn of profile \"a\" is not an ARN: admin\nhint: it looks like ACCT:role/NAME",
         ),
         role(
             "the ARN of something else",
             "[profile a]\nrole_arn = ACCT:mfa/me\n",
-            "error 2: role_arn of profile \"a\": not the ARN of a role\nhint: it looks like ACCT:role/NAME",
+            "error 2: role_arn of profile \"a\" is not the ARN of a role: ACCT:mfa/me\nhint: it looks like ACCT:role/NAME",
+        ),
+        role(
+            "an account of eleven digits",
+            "[profile a]\nrole_arn = arn:aws:iam::12345678901:role/a\n",
+            "error 2: role_arn of profile \"a\" has no account of twelve digits: arn:aws:iam::12345678901:role/a\n\
+             hint: it looks like ACCT:role/NAME",
+        ),
+        role(
+            "an example that was not filled in",
+            "[profile a]\nrole_arn = arn:aws:iam::ACCOUNT_ID:role/a\n",
+            "error 2: role_arn of profile \"a\" has no account of twelve digits: arn:aws:iam::ACCOUNT_ID:role/a\n\
+             hint: it looks like ACCT:role/NAME",
+        ),
+        role(
+            "no partition of AWS",
+            "[profile a]\nrole_arn = arn:amazon:iam::123456789012:role/a\n",
+            "error 2: role_arn of profile \"a\" is not an ARN of AWS: arn:amazon:iam::123456789012:role/a\n\
+             hint: it looks like ACCT:role/NAME",
+        ),
+        role(
+            "a key in the place of an ARN is not shown",
+            "[profile a]\nrole_arn = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
+            "error 2: role_arn of profile \"a\" is not an ARN\nhint: it looks like ACCT:role/NAME",
+        ),
+        role(
+            "a server that somebody names may have other accounts",
+            "[profile a]\nendpoint_url = http://ceph:8000\nrole_arn = arn:aws:iam:::role/a-bucket\n",
+            "vault a\nrole arn:aws:iam:::role/a-bucket 1h as vault-a\nsts us-east-1 at http://ceph:8000",
         ),
         Case {
             says: "a role on the way",
             config: "[profile c]\nrole_arn = ACCT:role/c\nsource_profile = a\n[profile a]\nrole_arn = admin\n",
             ask: "c",
-            gives: "error 2: role_arn of profile \"a\": not an ARN\nhint: it looks like ACCT:role/NAME",
+            gives: "error 2: role_arn of profile \"a\" is not an ARN: admin\nhint: it looks like ACCT:role/NAME",
             ..A
         },
         role(

@@ -58,7 +58,7 @@ fn the_region_is_the_nearest_that_is_named() {
         Case {
             says: "what is no part of a host name is none",
             env: &[("AWS_REGION", "evil.example/")],
-            gives: "error 2: AWS_REGION: not the name of a region",
+            gives: "error 2: AWS_REGION is not the name of a region: evil.example/",
             ..A
         },
     ]);
@@ -158,7 +158,7 @@ fn endpoints_are_named_by_variable_service_section_or_profile() {
         Case {
             says: "neither legacy nor regional",
             env: &[("AWS_STS_REGIONAL_ENDPOINTS", "global")],
-            gives: "error 2: AWS_STS_REGIONAL_ENDPOINTS: neither legacy nor regional",
+            gives: "error 2: AWS_STS_REGIONAL_ENDPOINTS is neither legacy nor regional: global",
             ..A
         },
     ]);

@@ -132,23 +132,29 @@ fn what_cannot_be_is_said() {
         (
             "",
             format!("{url}{region}sso_account_id = 12345\nsso_role_name = R\n"),
-            "error 2: sso_account_id of profile \"a\" is not an account's twelve digits".to_owned(),
+            "error 2: sso_account_id of profile \"a\" is not an account's twelve digits: 12345"
+                .to_owned(),
         ),
         (
             "",
             format!("{url}{region}sso_account_id = 123456789012\nsso_role_name = a/b\n"),
-            "error 2: sso_role_name of profile \"a\" is not the name of a permission set"
+            "error 2: sso_role_name of profile \"a\" is not the name of a permission set: a/b"
                 .to_owned(),
         ),
         (
             "",
             format!("sso_start_url = http://x\n{region}{rest}"),
-            "error 2: sso_start_url of profile \"a\" is not an https URL".to_owned(),
+            "error 2: sso_start_url of profile \"a\" is not an https URL: http://x".to_owned(),
+        ),
+        (
+            "sso_start_url = http://y\n",
+            format!("sso_session = s\n{region}{rest}"),
+            "error 2: sso_start_url of [sso-session s] is not an https URL: http://y".to_owned(),
         ),
         (
             "",
             format!("{url}sso_region = a.b\n{rest}"),
-            "error 2: sso_region of profile \"a\" is not the name of a region".to_owned(),
+            "error 2: sso_region of profile \"a\" is not the name of a region: a.b".to_owned(),
         ),
         (
             "sso_start_url = https://x\nsso_region = eu-central-1\n",

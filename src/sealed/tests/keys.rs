@@ -229,7 +229,7 @@ fn a_word_that_is_not_an_identity_is_named_by_line_and_never_shown() {
         (recipient.to_uppercase(), "KEY: line 1 is a recipient"),
         (format!("# mine\n{recipient}\n"), "KEY: line 2 is a recipient"),
         (STANDARD.encode(&recipient), "KEY: line 1 of its decoded base64 is a recipient"),
-        ("ecdsa-sha2-nistp256 AAAA".to_owned(), "KEY: line 1 is a recipient"),
+        ("ecdsa-sha2-nistp256 AAAA".to_owned(), "KEY: line 1 is an ssh public key"),
         (
             STANDARD.encode(good)[..61].to_owned(),
             "KEY: line 1 of its decoded base64 is not a whole age identity",
@@ -237,7 +237,7 @@ fn a_word_that_is_not_an_identity_is_named_by_line_and_never_shown() {
         (format!("AGE_KEY={good}"), "KEY: line 1 is not an age identity"),
         (pem("CERTIFICATE"), "KEY: line 1 begins a PEM block that is not a private key"),
         (recipient, "KEY: line 1 is a recipient"),
-        (SSH_ED25519_PUB.to_owned(), "KEY: line 1 is a recipient"),
+        (SSH_ED25519_PUB.to_owned(), "KEY: line 1 is an ssh public key"),
         ("AGE-PLUGIN-TPM-1QQQ".to_owned(), "not a whole plugin identity"),
         (SSH_ED25519[..200].to_owned(), "private key that does not end"),
         (SSH_ED25519.replace("b3Bl", "AAAA"), "is damaged or not an ssh key"),

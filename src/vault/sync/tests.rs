@@ -155,6 +155,7 @@ impl Host {
             named: &NO_FLAGS,
             identity_file: None,
             pins: self.pins.clone(),
+            accepts: None,
             min_generation: self.least,
             state: self.remembers.then_some((state, false)),
             slot_memory: None,

@@ -109,20 +109,20 @@ fn a_misspelt_source_profile() {
 #[test]
 fn durations_that_cannot_be() {
     for (duration, why) in [
-        ("1h", "not a number of seconds"),
-        ("60", "AWS gives a role for 15m to 12h, not for 1m"),
-        ("86400", "AWS gives a role for 15m to 12h, not for 24h"),
+        ("1h", " is not a number of seconds: 1h"),
+        ("60", ": AWS gives a role for 15m to 12h, not for 1m"),
+        ("86400", ": AWS gives a role for 15m to 12h, not for 24h"),
     ] {
         of_config(
             &role(&format!("duration_seconds = {duration}")),
-            &format!("problem  aws     duration_seconds of profile \"a\": {why}\n"),
+            &format!("problem  aws     duration_seconds of profile \"a\"{why}\n"),
         );
     }
     let (_standin, test) = usual();
     reports(
         &test.config(&role("")).env("AWS_ASSUME_ROLE_TTL", "3600"),
         &["a"],
-        "problem  aws     profile a: AWS_ASSUME_ROLE_TTL: not a duration; give a number with its unit, \
+        "problem  aws     AWS_ASSUME_ROLE_TTL: not a duration; give a number with its unit, \
          such as 30m, 12h or 1h30m\n",
     );
 }
@@ -131,11 +131,202 @@ fn durations_that_cannot_be() {
 fn a_role_arn_that_is_none() {
     of_config(
         "[profile demo]\n[profile a]\nsource_profile = demo\nrole_arn = deploy\n",
-        "problem  aws     role_arn of profile \"a\": not an ARN; it looks like arn:aws:iam::123456789012:role/NAME\n",
+        "problem  aws     role_arn of profile \"a\" is not an ARN: deploy; it looks like arn:aws:iam::123456789012:role/NAME\n",
     );
     of_config(
         &role("").replace(":role/", ":user/"),
-        "problem  aws     role_arn of profile \"a\": not the ARN of a role; it looks like arn:aws:iam::123456789012:role/NAME\n",
+        "problem  aws     role_arn of profile \"a\" is not the ARN of a role: arn:aws:iam::123456789012:user/r; it looks like arn:aws:iam::123456789012:role/NAME\n",
+    );
+}
+
+/// The same where AWS itself would be asked, and cannot be.
+#[track_caller]
+fn of_config_at_aws(config: &str, lines: &str) {
+    let (_standin, test) = usual();
+    let test = test.env_remove("AWS_ENDPOINT_URL_STS").env_remove("AWS_REGION");
+    let test = test.env("HTTPS_PROXY", "http://127.0.0.1:1").config(config);
+    let clock = match lines.contains("region") {
+        true => "AWS cannot be asked by these settings",
+        false => "the proxy 127.0.0.1:1 refused the connection",
+    };
+    reports(&test, &["a"], &format!("{lines}note     clock   unknown: {clock}\n"));
+}
+
+#[test]
+fn regions_that_are_none() {
+    let region = |region: &str| {
+        format!("[profile demo]\n[profile a]\nsource_profile = demo\nregion = {region}\n")
+    };
+    let none = |by: &str, region: &str| {
+        format!(
+            "problem  aws     {by} is not the name of a region: {region}; it looks like eu-central-1\n"
+        )
+    };
+    of_config_at_aws(&region("Frankfurt"), &none("region of profile \"a\"", "Frankfurt"));
+    let lent = format!("[default]\nregion = eu_central_1\n{}", role(""));
+    of_config_at_aws(
+        &lent,
+        &none("profile a: region of profile \"default\"", "eu_central_1")
+            .replace("; it looks like eu-central-1", ""),
+    );
+    // A server that somebody names has regions of its own.
+    let (_standin, test) = usual();
+    let test = test.env_remove("AWS_REGION");
+    reports(&test.clone().config(&region("garage")), &["a"], "");
+    let test = test.env("AWS_DEFAULT_REGION", "Garage");
+    let clock = "note     clock   unknown: AWS cannot be asked by these settings\n";
+    for words in [&["a"][..], &[]] {
+        reports(&test, words, &(none("AWS_DEFAULT_REGION", "Garage") + clock));
+    }
+}
+
+#[test]
+fn endpoints_that_are_no_urls() {
+    let problem = |by: &str, url: &str| {
+        format!(
+            "problem  aws     {by} is not an http or https URL{url}; it looks like \
+             https://sts.eu-central-1.amazonaws.com\n"
+        )
+    };
+    let services = "[services local]\ns3 =\n  endpoint_url = localhost:4566\nsqs =\n  endpoint_url = http://ok:1\n";
+    of_config(
+        &format!("{services}{}", role("endpoint_url = ftp://me:secret@host\nservices = local")),
+        &(problem("endpoint_url of profile \"a\"", "")
+            + &problem("profile a: endpoint_url of s3 of [services local]", ": localhost:4566")),
+    );
+    let (_standin, test) = usual();
+    let test = test.env_remove("AWS_ENDPOINT_URL_STS").env("AWS_ENDPOINT_URL", "localhost:4566");
+    let clock = "note     clock   unknown: AWS cannot be asked by these settings\n";
+    reports(&test, &["demo"], &(problem("AWS_ENDPOINT_URL", ": localhost:4566") + clock));
+}
+
+#[test]
+fn what_is_wrong_beside_missing_credentials_is_told_and_once() {
+    let (_standin, test) = usual();
+    let config = "[profile a]\nservices = gone\n[profile b]\nsso_session = s\nsso_account_id = 1\n\
+                  [profile c]\nsso_session = s\nsso_account_id = 1\n[default]\n[profile default]\n\
+                  [sso-session s]\nsso_start_url = http://x\nsso_region = us-east-1\n";
+    let doubled = "problem  aws     [HOME]/.aws/config: of [default] and [profile default] only the later counts, \
+                   make them one section\n";
+    let test = test
+        .config(config)
+        .env_remove("AWS_ENDPOINT_URL_STS")
+        .env("HTTPS_PROXY", "http://127.0.0.1:1");
+    reports(
+        &test,
+        &["a"],
+        &format!(
+            "{doubled}problem  aws     no credentials for profile \"a\"; vault add a\n\
+             problem  aws     [services gone], the services of profile \"a\", is missing or empty\n\
+             problem  sso     sso_start_url of [sso-session s] is not an https URL: http://x\n\
+             note     clock   unknown: AWS cannot be asked by these settings\n"
+        ),
+    );
+    reports(
+        &test,
+        &["--all"],
+        &format!(
+            "{doubled}problem  aws     no credentials for profile \"a\"; vault add a\n\
+             problem  aws     profile b: sso_start_url of [sso-session s] is not an https URL: http://x\n\
+             problem  aws     [services gone], the services of profile \"a\", is missing or empty\n\
+             note     clock   unknown: the proxy 127.0.0.1:1 refused the connection\n"
+        ),
+    );
+}
+
+#[test]
+fn files_that_are_not_there() {
+    let bundle = "CA bundle /nonexistent/ca.pem: no such file or directory\n";
+    of_config(
+        &role("ca_bundle = /nonexistent/ca.pem"),
+        &format!("problem  aws     ca_bundle of profile \"a\": {bundle}"),
+    );
+    let (_standin, test) = usual();
+    let all = test.clone().env("AWS_CA_BUNDLE", "/nonexistent/ca.pem");
+    reports(&all, &["demo"], &format!("problem  aws     AWS_CA_BUNDLE: {bundle}"));
+    let token =
+        "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/r\nweb_identity_token_file = ";
+    for (path, why) in [("/nonexistent/token", "no such file or directory"), ("/", "a directory")] {
+        of_config(
+            &format!("{token}{path}\n"),
+            &format!(
+                "problem  aws     cannot read the web identity token {path} (web_identity_token_file of profile \
+                 \"a\"): {why}; name the file that who issues the token writes\n"
+            ),
+        );
+    }
+    // A pipe is not read: what is in it is for the one who uses it.
+    of_config(&format!("{token}/dev/null\n"), "");
+}
+
+#[test]
+fn programs_that_cannot_be_started() {
+    let (_standin, test) = usual();
+    let test = test.file("here", "", 0o600).on_path("vault");
+    let found = |command: &str, lines: &str| {
+        let config = format!("[profile a]\ncredential_process = {command}\n");
+        let by = "problem  aws     credential_process of profile \"a\"";
+        let lines = if lines.is_empty() { String::new() } else { format!("{by} {lines}\n") };
+        reports(&test.clone().config(&config), &["a"], &lines);
+    };
+    let missing = |program: &str| {
+        format!("starts {program}, and there is no such program; name it by its absolute path")
+    };
+    found("/nonexistent/aws-creds --x", &missing("/nonexistent/aws-creds"));
+    found("aws-creds-nonexistent", &missing("aws-creds-nonexistent"));
+    let here = test.home().join("here").display().to_string();
+    found(&here, "starts [HOME]/here, which is not executable; chmod +x [HOME]/here");
+    found("sh -c 'echo", "has a quote without an end; close it, or take it out");
+    found(
+        "vault exec demo",
+        "starts vault exec without --json, which prints no credentials; vault exec --json PROFILE",
+    );
+    // What only a shell can tell is not judged.
+    for fine in
+        ["\"$HOME/bin/creds\"", "A=1 creds", "if true; then creds; fi", "vault exec --json demo"]
+    {
+        found(fine, "");
+    }
+}
+
+#[test]
+fn programs_that_are_vault_and_lead_to_each_other() {
+    let (_standin, test) = usual();
+    let test = test.on_path("vault");
+    let process = |of: &str| format!("credential_process = vault exec --json {of}\n");
+    let config =
+        format!("[profile demo]\n[profile a]\n{}[profile b]\n{}", process("b"), process("a"));
+    reports(
+        &test.config(&config),
+        &["a"],
+        "problem  aws     profile a: credential_process comes back to its own profile: a -> b -> a; make it name a \
+         profile that has a key in the vault\n",
+    );
+}
+
+#[test]
+fn arns_that_aws_would_refuse() {
+    let role = |arn: &str, more: &str| {
+        format!("[profile demo]\n[profile a]\nsource_profile = demo\nrole_arn = {arn}\n{more}")
+    };
+    for arn in ["arn:aws:iam::12345678901:role/r", "arn:aws:iam::ACCOUNT_ID:role/r"] {
+        of_config_at_aws(
+            &role(arn, ""),
+            &format!(
+                "problem  aws     role_arn of profile \"a\" has no account of twelve digits: {arn}; it looks like \
+                 arn:aws:iam::123456789012:role/NAME\n"
+            ),
+        );
+    }
+    of_config_at_aws(
+        &role(
+            "arn:aws-china:iam::123456789012:role/r",
+            "mfa_serial = arn:aws:iam::123456789012:user/me\n",
+        ),
+        "problem  aws     mfa_serial of profile \"a\" is not the ARN of an MFA device: \
+         arn:aws:iam::123456789012:user/me; it looks like arn:aws:iam::123456789012:mfa/NAME\n\
+         problem  aws     role_arn of profile \"a\" names a partition of AWS that is not known: aws-china; the \
+         partitions are aws, aws-cn, aws-eusc, aws-iso, aws-iso-b, aws-iso-e, aws-iso-f, aws-us-gov\n",
     );
 }
 
@@ -151,7 +342,7 @@ fn names_of_settings_with_a_slip() {
         of_config(
             &role(&format!("{wrong} = x")),
             &format!(
-                "problem  aws     profile a: nothing reads its {wrong}; did you mean {right}?\n"
+                "problem  aws     profile \"a\": nothing reads its {wrong}; did you mean {right}?\n"
             ),
         );
     }
@@ -159,8 +350,48 @@ fn names_of_settings_with_a_slip() {
     let lent = "[default]\nmfa_serail = x\n[profile shared]\nregoin = x\n";
     of_config(
         &format!("{lent}{}", role("include_profile = shared")),
-        "problem  aws     profile shared: nothing reads its regoin; did you mean region?\n\
-         problem  aws     profile default: nothing reads its mfa_serail; did you mean mfa_serial?\n",
+        "problem  aws     profile \"shared\": nothing reads its regoin; did you mean region?\n\
+         problem  aws     profile \"default\": nothing reads its mfa_serail; did you mean mfa_serial?\n",
+    );
+}
+
+#[test]
+fn what_a_plan_says_of_a_slip_is_not_said_again() {
+    // exec warns of the first, and names the second where credentials are missing.
+    of_config(
+        "[profile demo]\n[profile a]\nsource_profile = demo\nrole_anr = x\n",
+        "problem  aws     profile \"a\": nothing reads its role_anr; did you mean role_arn?\n",
+    );
+    of_config(
+        "[profile a]\ncredential_sorce = x\n",
+        "problem  aws     no credentials for profile \"a\"; vault add a, or credential_source where it has \
+         credential_sorce, which nothing reads\n",
+    );
+}
+
+#[test]
+fn an_indented_setting_that_continues_the_line_above_it() {
+    let line = "problem  aws     [HOME]/.aws/config line 4: role_arn is indented, so it continues the value of";
+    let above = |key: &str, value: &str| {
+        format!(
+            "[profile demo]\n[profile a]\n{key} = {value}\n  role_arn = arn:aws:iam::{ACCOUNT}:role/r\n"
+        )
+    };
+    of_config(
+        &(above("output", "json") + "source_profile = demo\n"),
+        &format!("{line} output; begin it where output begins\n"),
+    );
+    // Nothing of what was swallowed is shown: it could be a secret.
+    of_config(
+        &above("source_profile", "demo"),
+        &format!(
+            "{line} source_profile; begin it where source_profile begins\n\
+             problem  aws     no profile \"demo ...\", the source_profile of \"a\"\n"
+        ),
+    );
+    of_config(
+        "[profile demo]\n[profile a]\nsource_profile = demo\ns3 =\n  region = x\n  max_queue_size = 2\n",
+        "",
     );
 }
 
@@ -224,9 +455,9 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
 fn a_second_mistake_is_told_with_the_first() {
     of_config(
         &role("duration_seconds = 1h\nmfa_serail = x").replace("arn:", "urn:"),
-        "problem  aws     role_arn of profile \"a\": not an ARN; it looks like arn:aws:iam::123456789012:role/NAME\n\
-         problem  aws     duration_seconds of profile \"a\": not a number of seconds\n\
-         problem  aws     profile a: nothing reads its mfa_serail; did you mean mfa_serial?\n",
+        "problem  aws     role_arn of profile \"a\" is not an ARN: urn:aws:iam::123456789012:role/r; it looks like arn:aws:iam::123456789012:role/NAME\n\
+         problem  aws     duration_seconds of profile \"a\" is not a number of seconds: 1h\n\
+         problem  aws     profile \"a\": nothing reads its mfa_serail; did you mean mfa_serial?\n",
     );
 }
 
@@ -254,7 +485,7 @@ fn all_profiles_are_judged_and_problems_come_first() {
         &["--all"],
         "problem  aws     no profile \"dmeo\", the source_profile of \"a\"; did you mean \"demo\"?\n\
          problem  aws     no credentials for profile \"c\"; vault add c\n\
-         problem  aws     profile c: nothing reads its regoin; did you mean region?\n\
+         problem  aws     profile \"c\": nothing reads its regoin; did you mean region?\n\
          note     aws     profile demo: neither AWS nor vault knows its x_principal_arn\n",
     );
     test.command(["doctor", "--all", "demo"]).expect_status(2).expect_stdout("").run();

@@ -87,7 +87,8 @@ fn a_disk_that_fills_up_in_the_middle_leaves_the_old_vault() {
 fn a_read_only_disk_is_read_and_not_written() {
     let disk = Disk::new();
     let list = || disk.test.command(["list", "--credentials"]).expect_stdout("demo\n").run();
-    let hint = "vault: hint: mount the directory, not the file\n";
+    let hint =
+        "vault: hint: the file system of its directory is read-only: mount that one writable\n";
     let lock = "vault: error: the vault was not saved: cannot lock \
                 [HOME]/disk/vault.age.lock: read-only file system\n";
     for lock_is_there in [false, true] {

@@ -82,7 +82,9 @@ fn a_package_has_the_link_whatever_its_program_is_called() {
     std::os::unix::fs::symlink(&packaged, &link).expect("a link");
     let there = "aws-vault is in /usr/lib/aws-age-vault/bin";
     let said = LINK.replace("ln -s vault aws-vault, in the directory of vault", there);
-    for (program, profile, id) in [(packaged, "prod", ACCESS_KEY_ID), (link, "team/ci", SECOND_ID)]
+    let rotate = said.replace("(vault rotate", "(aws-age-vault rotate");
+    for (program, profile, id, said) in
+        [(packaged, "prod", ACCESS_KEY_ID, rotate), (link, "team/ci", SECOND_ID, said)]
     {
         let import = test.command(["import", "--from", "aws-vault", profile]).program(program);
         let import = import.expect_stdout(format!("{profile}  {id}  new\n"));

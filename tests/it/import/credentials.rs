@@ -6,10 +6,13 @@ use super::{SECOND_ID, SECOND_SECRET, SOON, holds, stored, vault};
 use crate::support::builder::Test;
 use crate::support::{ACCESS_KEY_ID, PASSPHRASE, SECRET_ACCESS_KEY};
 
-const SAID: &str = "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config \
-    (--write-config writes it): credential_process = /usr/local/bin/vault exec --json PROFILE\n\
-    Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still have \
-    them: make new keys (vault rotate PROFILE)\n";
+const SAID: &str = concat!(
+    "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config (--write-config \
+     writes it): credential_process = ",
+    env!("CARGO_BIN_EXE_vault"),
+    " exec --json PROFILE\nCopies of that file (backups, snapshots, what the disk keeps of it) and a shell's \
+     history may still have them: make new keys (vault rotate PROFILE)\n"
+);
 
 fn section(name: &str, id: &str, secret: &str) -> String {
     format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")

@@ -30,6 +30,7 @@ pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
         named: &NO_FLAGS,
         identity_file: None,
         pins: Vec::new(),
+        accepts: None,
         min_generation: None,
         state: None,
         slot_memory: None,

@@ -102,6 +102,31 @@ fn an_entry_that_is_not_supported_is_named_only_if_nothing_else_opens() {
 }
 
 #[test]
+fn a_file_of_a_public_key_need_not_be_private_and_is_no_key() {
+    let test = Test::new().vault_with("demo");
+    let hardware = "sk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1lZDI1NTE5QG9wZW5zc2guY29t me\n";
+    for (text, what) in [
+        (hardware, "is the public key of a hardware key of ssh, and age supports none of them"),
+        (ED25519_PUB, "is an ssh public key: name the file of the private key, which has no .pub"),
+        (AGE_RECIPIENT, "is a recipient, which is public: the identity is the secret half"),
+    ] {
+        let test = test.clone().file("key.pub", text, 0o644);
+        test.command(["list", "-i", "key.pub"])
+            .expect_error(4, &format!("vault: error: key.pub: line 1 {what}\n"))
+            .run();
+    }
+    // With a secret key beside it, it is one.
+    let both = test.file("key.pub", format!("{AGE_RECIPIENT}\n{AGE_KEY}\n"), 0o644);
+    both.command(["list", "-i", "key.pub"])
+        .expect_error(
+            6,
+            "vault: error: the key file key.pub is not private: everybody can read it (mode 0644)\n\
+             vault: hint: chmod 600 key.pub, or give it by -i - <key.pub\n",
+        )
+        .run();
+}
+
+#[test]
 fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
     for (text, error) in [
         ("open sesame".to_owned(), "AWS_VAULT_AGE_KEY: line 1 is not an age identity"),

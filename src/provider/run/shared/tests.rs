@@ -87,6 +87,7 @@ impl Common {
             named: &NO_FLAGS,
             identity_file: None,
             pins: Vec::new(),
+            accepts: None,
             min_generation: None,
             state: None,
             slot_memory: None,

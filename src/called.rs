@@ -1,0 +1,115 @@
+//! The name that the program was started by, in the command lines that people are told to run. Packages call it
+//! `aws-age-vault`, since HashiCorp's program is `vault`, too.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The name that packages give it.
+pub const PACKAGED: &str = "aws-age-vault";
+
+/// Its commands, and the words that stand for one. What follows `vault` in prose is none of them.
+pub const COMMANDS: [&str; 28] = [
+    "add",
+    "clear",
+    "completions",
+    "doctor",
+    "exec",
+    "explain",
+    "export",
+    "fleet",
+    "help",
+    "import",
+    "init",
+    "list",
+    "lock",
+    "login",
+    "ls",
+    "man",
+    "mfa",
+    "passphrase",
+    "pin",
+    "recipient",
+    "rekey",
+    "remove",
+    "rm",
+    "rotate",
+    "serve",
+    "sso",
+    "totp",
+    "unlock",
+];
+
+static IS_PACKAGED: AtomicBool = AtomicBool::new(false);
+
+/// Says whether the program was started by the name that packages give it.
+pub fn by_package(packaged: bool) {
+    IS_PACKAGED.store(packaged, Ordering::Relaxed);
+}
+
+/// A text in which each command line of `vault` is one of the program by its name.
+pub fn named(text: &str) -> Cow<'_, str> {
+    match IS_PACKAGED.load(Ordering::Relaxed) {
+        true => renamed(text).into(),
+        false => text.into(),
+    }
+}
+
+fn renamed(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("vault ") {
+        let (before, line) = rest.split_at(at);
+        out.push_str(before);
+        let behind = &line["vault ".len()..];
+        // A path, `aws-vault` and `$vault` are other names.
+        let begins = !out.ends_with(|c: char| c.is_alphanumeric() || "/-_.$".contains(c));
+        out.push_str(if begins && is_command(behind) { PACKAGED } else { "vault" });
+        out.push(' ');
+        rest = behind;
+    }
+    out + rest
+}
+
+/// True if what stands behind the program's name makes a command line of it: a command, a flag, or the
+/// place of one in a usage line.
+fn is_command(behind: &str) -> bool {
+    let word = behind.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+    let flag = |behind: &str| behind.starts_with(|c: char| c == '-' || c.is_ascii_alphabetic());
+    COMMANDS.contains(&word)
+        || behind.starts_with("[OPTIONS]")
+        || behind.starts_with("<COMMAND>")
+        || behind.strip_prefix('-').is_some_and(flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_command_lines_are_renamed() {
+        for (text, expected) in [
+            ("vault add prod", "aws-age-vault add prod"),
+            ("see vault --help", "see aws-age-vault --help"),
+            ("Usage: vault [OPTIONS] <COMMAND>", "Usage: aws-age-vault [OPTIONS] <COMMAND>"),
+            ("`vault lock`, or (vault -h)", "`aws-age-vault lock`, or (aws-age-vault -h)"),
+            (
+                "eval \"$(vault export p)\"; vault ls",
+                "eval \"$(aws-age-vault export p)\"; aws-age-vault ls",
+            ),
+        ] {
+            assert_eq!(renamed(text), expected);
+        }
+        for other in [
+            "the vault has no key",
+            "the vault was not saved, and vault addresses it",
+            "aws-vault exec prod",
+            "/usr/local/bin/vault exec --json",
+            "a vault - of age",
+            "vault",
+            "my.vault list",
+            "vault: error: vault.age",
+        ] {
+            assert_eq!(renamed(other), other);
+        }
+    }
+}

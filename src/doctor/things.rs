@@ -1,0 +1,88 @@
+//! What a profile names on this host: whether files can be read, and programs started. Nothing is started.
+
+use std::fs::File;
+use std::path::Path;
+
+use super::{Host, Report};
+use crate::aws::check_bundle;
+use crate::error::{Error, os_text};
+use crate::process::{self, Program, words};
+use crate::profile::{self, Profiles, Thing};
+
+/// What a shell does itself, without a program.
+const BUILT_IN: [&str; 18] = [
+    "!", ".", ":", "[", "case", "cd", "command", "echo", "eval", "exec", "export", "false", "for",
+    "if", "printf", "set", "test", "true",
+];
+
+/// What of a first word only a shell can tell.
+const SHELL: &str = "$`(){};&|<>*?[~=";
+
+/// The things of a profile's own section. What was said of another is not said again.
+pub fn check(host: &Host, profiles: &Profiles, name: &str, report: &mut Report) {
+    for (by, thing) in profile::things(profiles, host.env, name) {
+        let (check, fault) = match &thing {
+            Thing::Bundle(path) => {
+                let fault = check_bundle(path, host.env).err();
+                (
+                    "aws.bundle",
+                    fault.map(|fault| Error { what: format!("{by}: {}", fault.what), ..fault }),
+                )
+            }
+            Thing::Token(path) => ("aws.identity", token(path, &by)),
+            Thing::Command(command) => ("aws.process", program(host, command, &by)),
+        };
+        if let Some(fault) = fault.filter(|fault| !report.says(&fault.what)) {
+            report.error(check, &fault);
+        }
+    }
+}
+
+/// Why a token's file gives none. A pipe is not opened: its end is for who wants the token.
+fn token(path: &Path, by: &str) -> Option<Error> {
+    let why = match path.metadata() {
+        Ok(about) if about.is_file() => os_text(&File::open(path).err()?),
+        Ok(about) if about.is_dir() => "a directory".to_owned(),
+        Ok(_) => return None,
+        Err(error) => os_text(&error),
+    };
+    let shown = path.display();
+    Some(
+        Error::other(format!("cannot read the web identity token {shown} ({by}): {why}"))
+            .hint("name the file that who issues the token writes"),
+    )
+}
+
+/// Why a command gives nothing, as far as its words tell.
+fn program(host: &Host, command: &str, by: &str) -> Option<Error> {
+    let Some(words) = words(command) else {
+        return Some(
+            Error::other(format!("{by} has a quote without an end"))
+                .hint("close it, or take it out"),
+        );
+    };
+    let first = words.first()?;
+    if first.contains(|c| SHELL.contains(c)) || BUILT_IN.contains(&first.as_str()) {
+        return None;
+    }
+    let found = process::find(first, host.env.get_os("PATH"));
+    if found == Program::Missing {
+        return Some(match Path::new(first).metadata() {
+            Ok(about) if first.contains('/') && about.is_file() => {
+                Error::other(format!("{by} starts {first}, which is not executable"))
+                    .hint(format!("chmod +x {first}"))
+            }
+            _ => Error::other(format!("{by} starts {first}, and there is no such program"))
+                .hint("name it by its absolute path"),
+        });
+    }
+    let base = first.rsplit('/').next().unwrap_or_default();
+    let is_vault =
+        found == Program::Ourselves || ["vault", "aws-vault", "aws-age-vault"].contains(&base);
+    let own = words.iter().take_while(|word| *word != "--").any(|word| word == "exec");
+    let json = words.iter().any(|word| ["--json", "-j"].contains(&word.as_str()));
+    (is_vault && own && !json).then(|| {
+        Error::other(format!("{by} starts {base} exec without --json, which prints no credentials"))
+            .hint(format!("{first} exec --json PROFILE"))
+    })
+}

@@ -1,0 +1,22 @@
+//! Whether the program was started without a stdout.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Run by the loader. Rust's runtime opens /dev/null in the place of a standard stream that is closed, before
+/// `main`, and then nothing tells it from one that somebody named.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look;
+
+extern "C" fn look() {
+    // SAFETY: asks for the flags of a descriptor, open or not.
+    let closed = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1;
+    CLOSED.store(closed, Ordering::Relaxed);
+}
+
+/// True if stdout was closed when the program was started.
+pub fn stdout_was_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
+}

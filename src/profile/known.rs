@@ -1,0 +1,127 @@
+//! The settings that somebody reads, and those of them that decide which credentials a profile gives.
+
+use crate::name::nearest;
+
+/// The settings of a profile that the AWS CLI, the SDKs, aws-vault or this program read. (AWS SDKs and Tools
+/// reference, "Settings reference"; botocore's `configprovider`; AWS CLI reference, "config".)
+const KNOWN: [&str; 81] = [
+    "account_id_endpoint_mode",
+    "api_versions",
+    "auth_scheme_preference",
+    "aws_access_key_id",
+    "aws_account_id",
+    "aws_secret_access_key",
+    "aws_security_token",
+    "aws_session_token",
+    "ca_bundle",
+    "cli_auto_prompt",
+    "cli_binary_format",
+    "cli_error_format",
+    "cli_follow_urlparam",
+    "cli_help_output",
+    "cli_history",
+    "cli_pager",
+    "cli_timestamp_format",
+    "credential_process",
+    "credential_source",
+    "csm_client_id",
+    "csm_enabled",
+    "csm_host",
+    "csm_port",
+    "data_path",
+    "defaults_mode",
+    "disable_host_prefix_injection",
+    "disable_request_compression",
+    "duration_seconds",
+    "ec2_metadata_service_endpoint",
+    "ec2_metadata_service_endpoint_mode",
+    "ec2_metadata_v1_disabled",
+    "emr",
+    "endpoint_discovery_enabled",
+    "endpoint_url",
+    "external_id",
+    "ignore_configured_endpoint_urls",
+    "imds_use_ipv6",
+    "include_profile",
+    "login_session",
+    "max_attempts",
+    "metadata_service_num_attempts",
+    "metadata_service_timeout",
+    "mfa_process",
+    "mfa_serial",
+    "output",
+    "parameter_validation",
+    "region",
+    "request_checksum_calculation",
+    "request_min_compression_size_bytes",
+    "response_checksum_validation",
+    "retry_mode",
+    "role_arn",
+    "role_session_name",
+    "s3",
+    "s3_disable_express_session_auth",
+    "s3_disable_multiregion_access_points",
+    "s3_us_east_1_regional_endpoint",
+    "s3_use_arn_region",
+    "s3api",
+    "sdk_ua_app_id",
+    "services",
+    "session_tags",
+    "sigv4a_signing_region_set",
+    "source_identity",
+    "source_profile",
+    "sso_account_id",
+    "sso_auto_populated",
+    "sso_region",
+    "sso_registration_scopes",
+    "sso_role_name",
+    "sso_session",
+    "sso_start_url",
+    "sts_regional_endpoints",
+    "tcp_keepalive",
+    "toolkit_artifact_guid",
+    "transitive_session_tags",
+    "use_dualstack_endpoint",
+    "use_fips_endpoint",
+    "web_identity_token",
+    "web_identity_token_file",
+    "web_identity_token_process",
+];
+
+/// Settings that lead to credentials, and that `[default]` does not lend.
+pub(super) const LEAD: [&str; 10] = [
+    "source_profile",
+    "credential_process",
+    "web_identity_token_file",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+    "sso_role_name",
+    "credential_source",
+    "include_profile",
+    "web_identity_token_process",
+];
+
+/// Settings whose value is a block of settings below them.
+const BLOCKS: [&str; 4] = ["api_versions", "emr", "s3", "s3api"];
+
+/// True if without this setting a profile gives other credentials, or those of another login.
+pub(super) fn chooses(key: &str) -> bool {
+    LEAD.contains(&key) || ["role_arn", "mfa_serial"].contains(&key)
+}
+
+/// True if somebody reads this setting.
+pub(super) fn is_known(key: &str) -> bool {
+    KNOWN.contains(&key)
+}
+
+/// True if the value of this setting is never a block of settings. Whatever nobody knows may be the name of
+/// a service.
+pub(super) fn is_plain(key: &str) -> bool {
+    is_known(key) && !BLOCKS.contains(&key)
+}
+
+/// The setting that one which nobody reads stands for.
+pub(super) fn meant(key: &str) -> Option<&'static str> {
+    nearest(key, KNOWN)
+}
