@@ -103,13 +103,7 @@ impl ServiceError {
             Self::Timeout { origin } => {
                 Error::busy(format!("out of time: no answer from {origin}"))
             }
-            Self::Unreachable { why, hint, .. } => {
-                let error = Error::aws(why);
-                match hint {
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                }
-            }
+            Self::Unreachable { why, hint, .. } => Error { hint, ..Error::aws(why) },
             Self::BadAnswer { service, status, media_type } => {
                 let kind = if media_type.is_empty() { "no content type" } else { &media_type };
                 Error::aws(format!("{service} answered with something that is not {service} (HTTP {status}, {kind})"))
@@ -168,11 +162,7 @@ fn denied(operation: &str, code: &str, message: &str, skew: Option<i64>) -> Erro
         _ if message.is_empty() => (format!("AWS refused {operation}: {code}"), None),
         _ => (format!("AWS refused {operation}: {code}: {message}"), None),
     };
-    let error = Error::aws(what);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    Error { hint, ..Error::aws(what) }
 }
 
 /// The call whose one proof is a token.

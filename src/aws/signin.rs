@@ -3,33 +3,25 @@
 
 use std::time::{Duration, Instant};
 
-use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
-use super::connection::event_loop;
-use super::http;
+use super::line::Network;
 use super::origin::Origin;
-use super::proxy::Proxies;
-use super::roots::Sources;
 use super::service_error::{ServiceError, bad_answer};
-use super::unreachable::unreachable;
 use super::wire::ANSWER_LIMIT;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::profile::Signin;
+use crate::profile::{EndpointVariant, Signin};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
-use crate::waiting::waiting;
 
 /// The sign-in service, at one place.
 pub struct SigninService {
     /// `…/federation`
     url: String,
     origin: Origin,
-    proxies: Proxies,
-    roots: Sources,
-    reporter: Reporter,
+    network: Network,
 }
 
 impl SigninService {
@@ -50,9 +42,7 @@ impl SigninService {
         Ok(Self {
             url: format!("{}/federation", at.url),
             origin,
-            proxies: Proxies::from_env(env),
-            roots: Sources::new(at.ca_bundle.clone(), env),
-            reporter,
+            network: Network::new(at.ca_bundle.clone(), env, reporter),
         })
     }
 
@@ -86,30 +76,11 @@ impl SigninService {
         );
         let request = HttpRequest::get(url)
             .map_err(|_| Error::other("the request for a sign-in token cannot be built"))?;
-        self.reporter.debug(format!("getSigninToken at {}", self.origin));
-        let runtime = event_loop()?;
-        let origin = self.origin.to_string();
-        let _waiting = waiting(move || format!("getSigninToken at {origin}"), Some(deadline));
-        let asked = runtime.block_on(async {
-            let (connector, path) = http::connector(
-                self.origin.clone(),
-                &self.proxies,
-                &self.roots,
-                ANSWER_LIMIT,
-                self.reporter,
-            )?;
-            match tokio::time::timeout_at(deadline.into(), connector.call(request)).await {
-                Err(_) => {
-                    Err(ServiceError::Timeout { origin: path.origin.to_string() }.into_error())
-                }
-                Ok(answer) => answer.map_err(|error| {
-                    unreachable(&error, &path, "AWS's sign-in service").into_error()
-                }),
-            }
-        });
-        // A name look-up that hangs sits in a thread that nothing can interrupt.
-        runtime.shutdown_background();
-        let answer = asked?;
+        self.network.reporter.debug(format!("getSigninToken at {}", self.origin));
+        let line =
+            self.network.line(self.origin.clone(), EndpointVariant::default(), ANSWER_LIMIT)?;
+        let _waiting = line.waiting("getSigninToken", deadline);
+        let answer = line.run(deadline, line.ask(request, deadline, "AWS's sign-in service"))?;
         let body = answer.body().bytes().unwrap_or_default();
         understood(answer.status().as_u16(), &bad_answer("sign-in", &answer), body)
     }

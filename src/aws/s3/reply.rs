@@ -2,8 +2,8 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::super::connection::seconds_of;
 use super::super::service_error::{MISLED, bad_answer, clean_code, clean_message};
+use super::super::wire::seconds_of;
 use crate::clock::Timestamp;
 use crate::store::{ETag, Location, Object, StoreError};
 
