@@ -301,7 +301,7 @@ fn inside(
 
 impl Plan {
     /// The plan that hands out a base as it is.
-    pub(super) fn of_base(
+    pub fn of_base(
         base: Base,
         profile: &str,
         region: Option<String>,

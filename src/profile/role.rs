@@ -39,38 +39,26 @@ const TAGS: usize = 50;
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the key or variable, for what AWS would not take.
 pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>> {
+    let by = |key: &str| format!("{key} of profile \"{}\"", settings.name);
+    let own = |key: &str| settings.own(key).map(|value| (value.to_owned(), by(key)));
+    let variable = |name: &str| match env {
+        Some(env) => in_variable(env, name),
+        None => Ok(None),
+    };
     let find = |name: &str, key: &str| -> Result<Option<(String, String)>> {
-        if let Some(env) = env
-            && let Some(value) = variable(env, name)?
-        {
-            return Ok(Some((value.to_owned(), name.to_owned())));
-        }
-        let value = if matches!(key, "role_arn" | "external_id") {
-            settings.own(key)
-        } else {
-            settings.any(key)
-        };
-        let by = || format!("{key} of profile \"{}\"", settings.name);
-        Ok(value.map(|value| (value.to_owned(), by())))
+        let lent = || settings.any(key).map(|value| (value.to_owned(), by(key)));
+        Ok(variable(name)?.or_else(lent))
     };
     // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
     let eks = env.is_some_and(|env| env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some());
-    let arn = if eks {
-        settings
-            .own("role_arn")
-            .map(|arn| (arn.to_owned(), format!("role_arn of profile \"{}\"", settings.name)))
-    } else {
-        find("AWS_ROLE_ARN", "role_arn")?
-    };
+    let named = if eks { None } else { variable("AWS_ROLE_ARN")? };
+    let arn = named.or_else(|| own("role_arn"));
     let Some(arn) = arn else { return Ok(None) };
     let arn = checked_arn(arn)?;
     let session_name =
         session_name(find("AWS_ROLE_SESSION_NAME", "role_session_name")?, settings.name)?;
-    let external_id = settings
-        .own("external_id")
-        .map(|id| (id.to_owned(), format!("external_id of profile \"{}\"", settings.name)))
-        .map(|named| checked(named, 2..=1224, "+=,.@:/-_"))
-        .transpose()?;
+    let external_id =
+        own("external_id").map(|named| checked(named, 2..=1224, "+=,.@:/-_")).transpose()?;
     let source_identity = find("AWS_SOURCE_IDENTITY", "source_identity")?
         .map(|named| checked(named, 2..=64, "+=,.@-_"))
         .transpose()?;
@@ -94,19 +82,22 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>) -> Result<Option<Role>>
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the variable, for what AWS would not take.
 pub(super) fn of_web_identity(env: &Env, settings: &Settings) -> Result<Role> {
-    let get = |name: &str| -> Result<Option<(String, String)>> {
-        Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
-    };
-    let arn = get("AWS_ROLE_ARN")?.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
+    let arn = in_variable(env, "AWS_ROLE_ARN")?;
+    let arn = arn.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
     Ok(Role {
         arn: checked_arn(arn)?,
-        session_name: session_name(get("AWS_ROLE_SESSION_NAME")?, settings.name)?,
+        session_name: session_name(in_variable(env, "AWS_ROLE_SESSION_NAME")?, settings.name)?,
         duration: HOUR,
         external_id: None,
         tags: Vec::new(),
         transitive: Vec::new(),
         source_identity: None,
     })
+}
+
+/// The value of a variable, and its name.
+fn in_variable(env: &Env, name: &str) -> Result<Option<(String, String)>> {
+    Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
 }
 
 fn checked_arn((arn, by): (String, String)) -> Result<String> {
