@@ -33,5 +33,5 @@ pub use s3::{Limits, S3};
 pub use service_error::ServiceError;
 pub use signin::SigninService;
 pub use sso::{NotGiven, Portal};
-pub use sso_oidc::{DeviceCode, NoToken, NotRefreshed, Oidc, Registration, Tokens};
+pub use sso_oidc::{DeviceCode, NoToken, Oidc, Registration, Tokens, is_over, is_slow_down};
 pub use sts::Sts;

@@ -4,8 +4,6 @@
 //! for none, and does not tell which variable named one. So the decision is made here, and the connector
 //! is told either one proxy for everything or none.
 
-use std::net::IpAddr;
-
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::origin::Origin;
@@ -59,7 +57,7 @@ impl Proxies {
     pub fn choose(&self, origin: &Origin) -> Result<Option<Proxy>> {
         let named = if origin.https { &self.https } else { &self.http };
         let Some((variable, value)) = named else { return Ok(None) };
-        if is_loopback(&origin.host) || bypassed(&self.no_proxy, origin) {
+        if origin.is_loopback() || bypassed(&self.no_proxy, origin) {
             return Ok(None);
         }
         let url = match value.split_once("://") {
@@ -83,11 +81,6 @@ impl Proxies {
 pub(super) fn unusable(variable: &str) -> Error {
     Error::usage(format!("{variable} is not the address of an HTTP proxy"))
         .hint("it looks like http://proxy.example:3128")
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// `NO_PROXY`'s rules, in the union of what curl, Go and Python read: names (with their subdomains; a

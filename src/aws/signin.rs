@@ -34,7 +34,7 @@ impl SigninService {
             Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
                 .hint("it looks like https://signin.aws.amazon.com")
         })?;
-        if !origin.https && !is_this_host(&origin.host) {
+        if !origin.https && !origin.is_loopback() {
             return Err(Error::usage(
                 "AWS_ENDPOINT_URL_SIGNIN: credentials go there, so it must be https, or http to this host",
             ));
@@ -132,12 +132,6 @@ fn understood(status: u16, kind: &ServiceError, body: &[u8]) -> Result<Secret> {
             ))
             .hint("is there a proxy or a login page in between?")
         })
-}
-
-/// Loopback, where nobody listens in.
-fn is_this_host(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

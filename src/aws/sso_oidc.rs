@@ -86,7 +86,7 @@ pub enum NoToken {
 impl From<ServiceError> for NoToken {
     fn from(error: ServiceError) -> Self {
         match &error {
-            ServiceError::Throttled { code } if code == SLOW_DOWN => Self::SlowDown,
+            error if is_slow_down(error) => Self::SlowDown,
             ServiceError::Denied { code, .. } => match code.as_str() {
                 "AuthorizationPendingException" => Self::Pending,
                 "ExpiredTokenException" => Self::Expired,
@@ -101,33 +101,22 @@ impl From<ServiceError> for NoToken {
     }
 }
 
-/// Why a refresh token gave nothing.
-#[derive(Debug, PartialEq, Eq)]
-pub enum NotRefreshed {
-    /// `invalid_grant`, `expired_token`, `invalid_client`, `unauthorized_client` (RFC 6749, section
-    /// 5.2): the token, or the client that it belongs to, is worth nothing any more.
-    Over,
-    /// No answer, or one that says nothing of the token: it may be good later.
-    Failed(ServiceError),
+/// True if a refresh token, or the client that it belongs to, is worth nothing any more:
+/// `invalid_grant`, `expired_token`, `invalid_client`, `unauthorized_client` (RFC 6749, section 5.2).
+/// Any other answer says nothing of the token: it may be good later.
+pub fn is_over(error: &ServiceError) -> bool {
+    const OVER: [&str; 4] = [
+        "InvalidGrantException",
+        "ExpiredTokenException",
+        "InvalidClientException",
+        "UnauthorizedClientException",
+    ];
+    OVER.iter().any(|code| error.is(code))
 }
 
-impl From<ServiceError> for NotRefreshed {
-    fn from(error: ServiceError) -> Self {
-        const OVER: [&str; 4] = [
-            "InvalidGrantException",
-            "ExpiredTokenException",
-            "InvalidClientException",
-            "UnauthorizedClientException",
-        ];
-        if OVER.iter().any(|code| error.is(code)) { Self::Over } else { Self::Failed(error) }
-    }
-}
-
-impl NotRefreshed {
-    /// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
-    pub fn is_slow_down(&self) -> bool {
-        matches!(self, Self::Failed(ServiceError::Throttled { code }) if code == SLOW_DOWN)
-    }
+/// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
+pub fn is_slow_down(error: &ServiceError) -> bool {
+    matches!(error, ServiceError::Throttled { code } if code == SLOW_DOWN)
 }
 
 impl Oidc {
@@ -216,7 +205,7 @@ impl Oidc {
         client_id: &str,
         client_secret: &Secret,
         refresh: &Secret,
-    ) -> Result<Tokens, NotRefreshed> {
+    ) -> Result<Tokens, ServiceError> {
         let secrets = [client_secret, refresh];
         let answer = self.call(Call::unsigned("CreateToken", &secrets), |sdk, config| {
             sdk.create_token()
@@ -228,7 +217,7 @@ impl Oidc {
                 .config_override(config)
                 .send()
         })?;
-        Ok(tokens_in(answer)?)
+        tokens_in(answer)
     }
 }
 
@@ -303,10 +292,10 @@ mod tests {
             "InvalidClientException",
             "UnauthorizedClientException",
         ] {
-            assert_eq!(NotRefreshed::from(denied(code)), NotRefreshed::Over, "{code}");
+            assert!(is_over(&denied(code)), "{code}");
         }
         let slow_down = ServiceError::Throttled { code: "SlowDownException".to_owned() };
-        assert!(NotRefreshed::from(slow_down).is_slow_down());
+        assert!(is_slow_down(&slow_down) && !is_over(&slow_down));
         let origin = "oidc.example:443".to_owned();
         for other in [
             denied("AccessDeniedException"),
@@ -318,8 +307,7 @@ mod tests {
             ServiceError::Unreachable { why: String::new(), hint: None, lost: true },
             Oidc::without("token"),
         ] {
-            let kept = NotRefreshed::from(other);
-            assert!(matches!(kept, NotRefreshed::Failed(_)) && !kept.is_slow_down(), "{kept:?}");
+            assert!(!is_over(&other) && !is_slow_down(&other), "{other:?}");
         }
     }
 
