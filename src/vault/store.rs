@@ -351,7 +351,7 @@ fn forgotten() -> Error {
 }
 
 /// True if it was saved, also if the disk has not confirmed it.
-pub(super) fn is_saved<T>(done: &Result<T>) -> bool {
+pub fn is_saved<T>(done: &Result<T>) -> bool {
     done.as_ref().err().is_none_or(|error| error.class == Class::NotDurable)
 }
 
@@ -359,11 +359,8 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
     match error {
         ReplaceError::NotSaved(why, hint) => {
             let shown = real.display();
-            let error = Error::not_saved(format!("the vault {shown} was not saved: {why}"));
-            match hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            }
+            let what = format!("the vault {shown} was not saved: {why}");
+            Error { hint: hint.map(str::to_owned), ..Error::not_saved(what) }
         }
         ReplaceError::UnsafeDirectory => Error::refused(format!(
             "everybody can write the directory of {} (no sticky bit), so nothing is written there",
@@ -391,15 +388,9 @@ pub(super) fn lock(real: &Path) -> Result<file::Lock> {
             Error::refused(format!("the vault was not saved: {planted}")).hint(Planted::HINT)
         }
         LockError::Io(error) => {
-            let saved = Error::not_saved(format!(
-                "the vault was not saved: cannot lock {}.lock: {}",
-                real.display(),
-                os_text(&error)
-            ));
-            match file::lock_hint(real, &error) {
-                Some(hint) => saved.hint(hint),
-                None => saved,
-            }
+            let (path, why) = (real.display(), os_text(&error));
+            let what = format!("the vault was not saved: cannot lock {path}.lock: {why}");
+            Error { hint: file::lock_hint(real, &error), ..Error::not_saved(what) }
         }
     })
 }
