@@ -121,21 +121,6 @@ impl S3 {
         })
     }
 
-    /// Host and port that requests go to. Nothing is opened.
-    ///
-    /// # Errors
-    /// Usage (2): no endpoint is known for the region.
-    pub fn place(&self) -> Result<String, Error> {
-        Ok(self.origin()?.0.to_string())
-    }
-
-    /// Where requests go, and what stands before an object's key.
-    fn origin(&self) -> Result<(Origin, String), Error> {
-        let base = self.base();
-        base.and_then(|base| Some((Origin::parse(&base)?, base)))
-            .ok_or_else(|| no_endpoint(NAME, &self.target.region))
-    }
-
     /// What stands before an object's key: bucket and region in the host's name, as AWS wants it, but
     /// not where its certificates (a bucket with dots) or another server's names do not cover that.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
@@ -163,7 +148,8 @@ impl S3 {
         if let Some(live) = self.live.get() {
             return Ok(live);
         }
-        let (origin, base) = self.origin()?;
+        let base = self.base().and_then(|base| Some((Origin::parse(&base)?, base)));
+        let (origin, base) = base.ok_or_else(|| no_endpoint(NAME, &self.target.region))?;
         let line = self.network.line(origin, variant(&self.target), OBJECT_LIMIT)?;
         Ok(self.live.get_or_init(|| (line, base)))
     }
