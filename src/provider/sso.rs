@@ -58,10 +58,7 @@ impl IdentityCenter<'_> {
     /// AWS (9): a no, or nobody's answer while the code lives. Not saved (7), before anybody is asked
     /// if that can be known.
     pub fn log_in(&self) -> Result<Login> {
-        if self.place().try_lock().is_some_and(|lock| !lock.can_keep()) {
-            return Err(Error::not_saved("the login was not saved: there is no cache directory")
-                .hint("name one by --cache-dir"));
-        }
+        self.place().try_lock().map_or(Ok(()), |lock| lock.may_keep())?;
         let oidc = self.oidc(Instant::now() + DEADLINE)?;
         let client = oidc.register(&self.sign_on.scopes).map_err(ServiceError::into_error)?;
         let device =
