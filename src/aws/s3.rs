@@ -158,7 +158,8 @@ impl S3 {
     /// more, for the store's own time.
     fn ask(&self, request: &Request) -> Result<Reply, ServiceError> {
         let reply = self.once(request)?;
-        let (true, Some(date)) = (reply.is_of_another_time(), reply.date) else {
+        let of_another_time = reply.status == 403 && reply.code == "RequestTimeTooSkewed";
+        let (true, Some(date)) = (of_another_time, reply.date) else {
             return Ok(reply);
         };
         let offset = date.seconds_since(Clock::system().now());

@@ -370,11 +370,6 @@ impl Plan {
         let no_code = self.mfa_left_out.is_none() && self.steps.iter().all(|s| s.mfa().is_none());
         elsewhere && no_code
     }
-
-    /// True if the plan ends with the base's own credentials: nothing is asked of AWS.
-    pub fn is_base_itself(&self) -> bool {
-        self.steps.is_empty()
-    }
 }
 
 /// What a profile asks of its role and AssumeRoleWithWebIdentity has no parameter for.

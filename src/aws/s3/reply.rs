@@ -52,11 +52,6 @@ impl Reply {
         Some(Object { body: self.body.clone(), etag, modified: self.modified })
     }
 
-    /// True if the time is refused that the request was signed for.
-    pub fn is_of_another_time(&self) -> bool {
-        self.status == 403 && self.code == "RequestTimeTooSkewed"
-    }
-
     /// The words for an answer that is neither yes nor no. A write may have happened where the store
     /// failed over it, or says that it did without the new version.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList>
