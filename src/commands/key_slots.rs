@@ -11,6 +11,7 @@ use crate::file;
 use crate::os;
 use crate::prompt::Prompt;
 use crate::provider::OldKeys;
+use crate::report;
 use crate::reporter::Reporter;
 use crate::sealed::{self, Cost, DEFAULT_MAX_MEMORY, Slot};
 use crate::secret::Secret;
@@ -226,9 +227,24 @@ pub fn change(
     saved
 }
 
-/// What is to be done elsewhere after the vault's keys were drawn anew; `leaked`: somebody keeps
-/// what was in it.
-pub fn tell_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
+/// The end of a command that drew the vault's keys anew: if they are saved, says what was `done` and what is
+/// to be done elsewhere. The new fingerprint is the result. `leaked`: somebody keeps what was in the vault.
+pub fn end_with_new_keys(
+    saved: Result<()>,
+    done: &str,
+    leaked: bool,
+    payload: &Payload,
+    context: &Context,
+) -> Result<()> {
+    if is_saved(&saved) {
+        context.reporter.note(done);
+        tell_new_keys(payload, leaked, context.reporter);
+    }
+    saved?;
+    report::result(&format!("{}\n", payload.pin()))
+}
+
+fn tell_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
     // Of those that no profile has, the profiles' own lines say nothing.
     let unfinished = payload.rotations().flat_map(|rotation| {
         let ids = [Some(rotation.old), rotation.new].into_iter().flatten();

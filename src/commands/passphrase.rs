@@ -5,7 +5,6 @@ use super::key_slots;
 use super::removal;
 use crate::cli::key_slots::{PassphraseRemove, PassphraseSet};
 use crate::error::{Error, Result};
-use crate::report;
 use crate::unlock;
 use crate::vault::{Payload, Vault, is_saved};
 
@@ -37,21 +36,16 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
     });
     if is_saved(&saved) {
         lock(&before, context);
-        if replaced {
-            context.reporter.note(
-                "The new passphrase opens the vault now, the old one no longer. Old copies of the \
-                 vault stay readable with the old one.",
-            );
-            key_slots::tell_new_keys(vault.payload(), true, context.reporter);
-        } else {
-            context.reporter.note("The passphrase opens the vault now");
-        }
     }
-    saved?;
-    match replaced {
-        true => report::result(&format!("{}\n", vault.payload().pin())),
-        false => Ok(()),
+    if replaced {
+        let done = "The new passphrase opens the vault now, the old one no longer. Old copies of the \
+                    vault stay readable with the old one.";
+        return key_slots::end_with_new_keys(saved, done, true, vault.payload(), context);
     }
+    if is_saved(&saved) {
+        context.reporter.note("The passphrase opens the vault now");
+    }
+    saved
 }
 
 const ANOTHER_WAY: &str = "give it by --new-passphrase-file FILE; - is stdin";
@@ -81,13 +75,9 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     });
     if is_saved(&saved) {
         lock(&before, context);
-        context
-            .reporter
-            .note("Removed the passphrase. Old copies of the vault stay readable with it.");
-        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
     }
-    saved?;
-    report::result(&format!("{}\n", vault.payload().pin()))
+    let done = "Removed the passphrase. Old copies of the vault stay readable with it.";
+    key_slots::end_with_new_keys(saved, done, true, vault.payload(), context)
 }
 
 /// What an old passphrase opened is of no use to the new vault, but it is to old copies.

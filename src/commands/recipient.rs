@@ -123,18 +123,11 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         payload.note_known_key();
         payload.renew_keys()
     });
-    if is_saved(&saved) {
-        if args.force && opened {
-            context.reporter.warn("the key that opened the vault just now opens it no longer");
-        }
-        context.reporter.note(format!(
-            "Removed {}. Old copies of the vault stay readable to it.",
-            shown(&entry)
-        ));
-        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
+    if is_saved(&saved) && args.force && opened {
+        context.reporter.warn("the key that opened the vault just now opens it no longer");
     }
-    saved?;
-    report::result(&format!("{}\n", vault.payload().pin()))
+    let done = format!("Removed {}. Old copies of the vault stay readable to it.", shown(&entry));
+    key_slots::end_with_new_keys(saved, &done, true, vault.payload(), context)
 }
 
 /// The recipient that is written so, or that is called so.
