@@ -88,11 +88,7 @@ pub fn container(
     let headers: Vec<_> =
         authorization.map(|it| ("authorization", it.expose())).into_iter().collect();
     let secrets: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
-    let answer = line.ask("GET", url, &headers, Wanted::Credentials)?;
-    if answer.status != 200 {
-        return Err(line.refused(&answer, &secrets));
-    }
-    line.credentials(&answer, &secrets)
+    line.credentials(&line.ask("GET", url, &headers, Wanted::Credentials)?, &secrets)
 }
 
 /// The credentials of the role of an EC2 instance, from its metadata service, version 2.
@@ -131,11 +127,7 @@ pub fn instance(
         return Err(line.no_answer("a role's name"));
     }
     let url = format!("{endpoint}{ROLE}{role}");
-    let answer = line.ask("GET", &url, &[header], Wanted::Credentials)?;
-    if answer.status != 200 {
-        return Err(line.refused(&answer, &[token]));
-    }
-    line.credentials(&answer, &[token])
+    line.credentials(&line.ask("GET", &url, &[header], Wanted::Credentials)?, &[token])
 }
 
 /// The way to one agent, until one deadline.
@@ -270,7 +262,7 @@ impl AgentClient {
     /// The credentials in an answer (AWS SDKs, "Container credential provider"; EC2, "Retrieve
     /// security credentials from instance metadata").
     fn credentials(&self, answer: &Answer, secrets: &[&str]) -> Result<Credentials> {
-        if answer.is_refusal() {
+        if answer.status != 200 || answer.is_refusal() {
             return Err(self.refused(answer, secrets));
         }
         answer.credentials().ok_or_else(|| self.no_answer("credentials"))

@@ -243,14 +243,15 @@ pub(super) fn refused(
 
 /// The error for an answer of `response`'s status and type that has no meaning for us.
 pub fn bad_answer(service: &'static str, response: &HttpResponse) -> ServiceError {
+    let (status, media_type) = (response.status().as_u16(), media_type(response));
+    ServiceError::BadAnswer { service, status, media_type }
+}
+
+/// An answer's media type, fit for an error; empty if it has none.
+pub(super) fn media_type(response: &HttpResponse) -> String {
     let kind = response.headers().get("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    let media_type = kind
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c))
-        .take(60)
-        .collect();
-    ServiceError::BadAnswer { service, status: response.status().as_u16(), media_type }
+    kind.chars().filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c)).take(60).collect()
 }
 
 /// A code of AWS's, fit for an error.
