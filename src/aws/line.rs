@@ -6,8 +6,6 @@ use std::time::Instant;
 
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use hyper::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
 use rustls_pki_types::CertificateDer;
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsConnector;
@@ -16,11 +14,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::dial::Host;
 use super::origin::{Origin, Path};
-use super::proxy::{self, Proxies, Proxy};
+use super::proxy::Proxies;
 use super::roots::Sources;
 use super::service_error::ServiceError;
 use super::unreachable::unreachable;
-use super::wire::{ProxyHop, Route, Wire};
+use super::wire::{Route, Wire};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::profile::EndpointVariant;
@@ -49,14 +47,13 @@ impl Network {
     pub fn line(&self, origin: Origin, variant: EndpointVariant, limit: usize) -> Result<Line> {
         let reporter = self.reporter;
         let mut path = Path { origin: origin.clone(), proxy: None, roots: String::new(), variant };
-        let mut via = None;
-        if let Some(proxy) = self.proxies.choose(&origin)? {
+        let proxy = self.proxies.choose(&origin)?;
+        if let Some(proxy) = &proxy {
             reporter.debug(format!("through the proxy {} ({})", proxy.origin, proxy.variable));
             path.proxy = Some((proxy.origin.clone(), proxy.variable));
-            via = Some(self::via(proxy)?);
         }
         let mut tls = None;
-        if origin.https || via.as_ref().is_some_and(|via| via.origin.https) {
+        if origin.https || proxy.as_ref().is_some_and(|proxy| proxy.origin.https) {
             let roots = self.roots.load()?;
             reporter.debug(format!("TLS roots from {}", roots.source));
             if roots.skipped > 0 {
@@ -65,9 +62,9 @@ impl Network {
             path.roots = roots.source;
             tls = Some(trusting(roots.certificates)?);
         }
-        let first = via.as_ref().map_or(&origin, |via| &via.origin);
+        let first = proxy.as_ref().map_or(&origin, |proxy| &proxy.origin);
         let hop = Host::new(&first.host, first.port);
-        let wire = Wire::new(Route { hop, origin, proxy: via, tls, limit });
+        let wire = Wire::new(Route { hop, origin, proxy, tls, limit });
         // One thread, this one.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime =
@@ -129,14 +126,6 @@ impl Line {
     pub fn late(&self) -> ServiceError {
         ServiceError::Timeout { origin: self.path.origin.to_string() }
     }
-}
-
-fn via(proxy: Proxy) -> Result<ProxyHop> {
-    let all = Matcher::builder().all(proxy.url.as_str()).build();
-    let any = Uri::from_static("http://any.invalid");
-    let intercept = all.intercept(&any).ok_or_else(|| proxy::unusable(proxy.variable))?;
-    let authorization = intercept.basic_auth().cloned();
-    Ok(ProxyHop { origin: proxy.origin, uri: intercept.uri().clone(), authorization })
 }
 
 /// TLS 1.2 or 1.3 with ring, which trusts these roots alone.

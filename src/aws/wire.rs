@@ -20,7 +20,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::date_time::{DateTime, Format};
 use aws_smithy_types::retry::ErrorKind;
 use http_body_util::BodyExt;
-use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::PROXY_AUTHORIZATION;
 use hyper::{Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -34,6 +34,7 @@ use tower_service::Service;
 use super::dial::{self, Host};
 use super::failed::{CONNECT_TIMEOUT, Failed, chain};
 use super::origin::Origin;
+use super::proxy::Proxy;
 use crate::clock::{Clock, Timestamp};
 
 /// The most that is read for one request, in bytes: headers, body, and what chunks and interim answers
@@ -56,19 +57,11 @@ pub(super) struct Route {
     /// Where connections go: to the server, or to a proxy.
     pub hop: Host,
     /// The proxy, if there is one.
-    pub proxy: Option<ProxyHop>,
+    pub proxy: Option<Proxy>,
     /// TLS with the roots to trust; needed if TLS is spoken with the server or the proxy.
     pub tls: Option<TlsConnector>,
     /// The most that is read for one request, in bytes.
     pub limit: usize,
-}
-
-/// A proxy on the way.
-pub(super) struct ProxyHop {
-    pub origin: Origin,
-    pub uri: Uri,
-    /// User and password, as a header has them.
-    pub authorization: Option<HeaderValue>,
 }
 
 impl Route {
