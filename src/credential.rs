@@ -30,6 +30,17 @@ impl Credentials {
         }
     }
 
+    /// These, as a service gave them, if no part is empty or has a control character in it: a line break
+    /// would start another setting in what export writes.
+    pub fn whole(self) -> Option<Self> {
+        let fits = |text: &str| !text.is_empty() && !text.contains(char::is_control);
+        let whole = fits(&self.access_key_id)
+            && fits(self.secret_access_key.expose())
+            && self.session_token.as_ref().is_none_or(|token| fits(token.expose()))
+            && self.expiration.is_none_or(|end| end.0 > 0);
+        whole.then_some(self)
+    }
+
     /// True for temporary credentials: AWS refuses GetSessionToken and MFA parameters with them, and a role
     /// that is assumed from them lasts an hour at most (AWS, "role chaining").
     pub fn is_temporary(&self) -> bool {

@@ -94,7 +94,7 @@ impl Enroll<'_, '_> {
         let name = match (self.device, started) {
             (Some(given), started) => {
                 if let Some(started) = started.filter(|started| started.device != given) {
-                    self.change.session.reporter().warn(format!(
+                    self.change.reporter().warn(format!(
                         "the enrolment of the device {:?} has not come to its end; finish it by \
                          vault mfa enroll {} --device {0}",
                         started.device, self.change.profile
@@ -134,7 +134,6 @@ impl Enroll<'_, '_> {
         })?;
         if started_before {
             self.change
-                .session
                 .reporter()
                 .note(format!("Going on with the enrolment of the device {device:?}"));
         }
@@ -235,10 +234,7 @@ impl Enroll<'_, '_> {
                 match self.change.iam.enable_mfa_device(key, &user.name, serial, [first, second]) {
                     Ok(()) => return Ok(()),
                     Err(error) if error.is("EntityAlreadyExists") => {
-                        self.change
-                            .session
-                            .reporter()
-                            .debug(format!("{serial} is enabled already"));
+                        self.change.reporter().debug(format!("{serial} is enabled already"));
                         return Ok(());
                     }
                     Err(error) => error,
@@ -293,10 +289,7 @@ impl Enroll<'_, '_> {
             if !soon && !error.may_pass() {
                 return Err(error.into_error_of(&key.access_key_id, self.change.profile));
             }
-            self.change
-                .session
-                .reporter()
-                .debug(format!("not proven yet: {}", error.into_error().what));
+            self.change.reporter().debug(format!("not proven yet: {}", error.into_error().what));
         }
         Err(Error::aws(format!("{serial} is enabled, but STS has not taken a code of it yet"))
             .hint("in three minutes, run the same command again: it goes on where this stopped"))

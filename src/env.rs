@@ -6,6 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 /// Variables that open a vault or name a key file. They are wiped from the process's environment at start
@@ -73,6 +74,18 @@ impl Env {
     /// A public variable that is set and not empty, as bytes: for paths.
     pub fn get_os(&self, name: &str) -> Option<&OsStr> {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|v| !v.is_empty())
+    }
+
+    /// A public variable of this program, as bytes. One that is empty must not quietly mean the default.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`] for one that is set but empty, with the hint to give it `what`.
+    pub fn own(&self, name: &str, what: &str) -> Result<Option<&OsStr>> {
+        match self.get_os(name) {
+            None if self.is_set(name) => Err(Error::usage(format!("{name} is set but empty"))
+                .hint(format!("give it {what}, or unset it"))),
+            value => Ok(value),
+        }
     }
 
     /// True if `TERM` names a terminal that moves its cursor and has colours.

@@ -193,12 +193,8 @@ impl Places {
         if let Some(path) = flag {
             return Ok((path.to_path_buf(), false));
         }
-        if let Some(path) = env.get_os("AWS_VAULT_FILE") {
+        if let Some(path) = env.own("AWS_VAULT_FILE", "the vault's path")? {
             return Ok((PathBuf::from(path), false));
-        }
-        if env.is_set("AWS_VAULT_FILE") {
-            return Err(Error::usage("AWS_VAULT_FILE is set but empty")
-                .hint("give it the vault's path, or unset it"));
         }
         match self.data.as_ref().map(|dir| dir.join("vault.age")) {
             Some(path) => match self.closed_above(&path) {

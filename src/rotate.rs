@@ -30,7 +30,7 @@ mod preview;
 use std::time::{Duration, Instant};
 
 use keys::MUST;
-pub use mfa_session::MfaDevice;
+pub use mfa_session::{MfaDevice, Session};
 pub use preview::RotationPreview;
 
 use crate::aws::ServiceError;
@@ -58,6 +58,8 @@ pub struct Rotate<'a, 'v> {
     pub mfa: Option<MfaDevice<'a>>,
     /// The profiles whose sessions start from the key.
     pub sessions_of: &'a [String],
+    /// The MFA session that calls to IAM are made by, once one was wanted.
+    pub session: Option<Session>,
 }
 
 /// A key that was replaced.
@@ -78,24 +80,7 @@ fn user_of(arn: String) -> Result<User> {
     User::of(arn, "a key", "cannot be rotated")
 }
 
-/// A rotation under way.
-struct Run<'a, 'v> {
-    change: UserChange<'a, 'v>,
-    delete_other: bool,
-    mfa: Option<MfaDevice<'a>>,
-    sessions_of: &'a [String],
-    /// The MFA session that calls to IAM are made by, once one was wanted.
-    session: Option<mfa_session::Session>,
-}
-
-impl<'a, 'v> From<Rotate<'a, 'v>> for Run<'a, 'v> {
-    fn from(rotate: Rotate<'a, 'v>) -> Self {
-        let Rotate { change, delete_other, mfa, sessions_of } = rotate;
-        Self { change, delete_other, mfa, sessions_of, session: None }
-    }
-}
-
-impl<'a, 'v> Rotate<'a, 'v> {
+impl Rotate<'_, '_> {
     /// Does whatever is still to be done, from the beginning or from where an earlier run stopped.
     ///
     /// # Errors
@@ -103,27 +88,26 @@ impl<'a, 'v> Rotate<'a, 'v> {
     /// refuses, and a new key that it does not take in time (9); busy (8) if another process goes on
     /// with it, or the other hosts of a fleet reach the store by the old key; what saving the vault ends
     /// with (7, 8, 10), and sharing it ([`Vault::sync`]).
-    pub fn run(self) -> Result<Rotated> {
-        let mut run = Run::from(self);
-        run.change.share()?;
-        let started = run.started();
+    pub fn run(mut self) -> Result<Rotated> {
+        self.change.share()?;
+        let started = self.started();
         let (rotation, again) = match &started {
-            Some(started) => (run.take_over(started)?, true),
-            None => (run.begin()?, false),
+            Some(started) => (self.take_over(started)?, true),
+            None => (self.begin()?, false),
         };
         let user = user_of(rotation.user.clone())?;
-        run.change.share()?;
+        self.change.share()?;
         let rotation = match rotation.new {
             Some(_) => rotation,
-            None => run.create(rotation, &user, again)?,
+            None => self.create(rotation, &user, again)?,
         };
         let Rotation { old, new: Some(new), .. } = &rotation else {
             return Err(Error::other("the key that was just stored is not in the vault any more"));
         };
-        run.prove(new, old, &user)?;
-        let profiles = run.take_into_use(new, old)?;
-        run.retire(new, old, &user)?;
-        run.end(new, old)?;
+        self.prove(new, old, &user)?;
+        let profiles = self.take_into_use(new, old)?;
+        self.retire(new, old, &user)?;
+        self.end(new, old)?;
         Ok(Rotated {
             profiles,
             user: user.name,
@@ -133,7 +117,7 @@ impl<'a, 'v> Rotate<'a, 'v> {
     }
 }
 
-impl Run<'_, '_> {
+impl Rotate<'_, '_> {
     /// The rotation of the profile's key that has not come to its end.
     fn started(&self) -> Option<Rotation> {
         let payload = self.change.payload().ok()?;
@@ -143,7 +127,6 @@ impl Run<'_, '_> {
     /// Goes on with a rotation, as the latest content of the vault has it.
     fn take_over(&mut self, started: &Rotation) -> Result<Rotation> {
         self.change
-            .session
             .reporter()
             .debug(format!("going on with the rotation of {}", started.old.access_key_id));
         let run = random::name()?;
@@ -267,7 +250,7 @@ impl Run<'_, '_> {
                 Ok(arn) if arn == user.arn => return Ok(()),
                 Ok(_) => return Err(Error::aws("AWS says that the new key is somebody else's")),
                 Err(error) if error.is_of_an_unknown_key() || error.may_pass() => {
-                    self.change.session.reporter().debug("the new key is not proven yet");
+                    self.change.reporter().debug("the new key is not proven yet");
                     last = Some(error);
                 }
                 Err(error) => {
@@ -375,7 +358,7 @@ impl Run<'_, '_> {
     fn end(&mut self, new: &Credentials, old: &Credentials) -> Result<()> {
         for profile in self.sessions_of {
             if let Err(error) = self.change.session.cache().clear(profile) {
-                self.change.session.reporter().warn(error.what);
+                self.change.reporter().warn(error.what);
             }
         }
         let now = self.change.session.clock().now();

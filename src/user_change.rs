@@ -14,6 +14,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::profile::Target;
 use crate::provider::CredentialSession;
+use crate::reporter::Reporter;
 use crate::vault::Payload;
 use crate::waiting::waiting;
 
@@ -102,6 +103,11 @@ impl<'a, 'v> UserChange<'a, 'v> {
     /// As [`crate::vault::Vault::sync`]: where the store is away, 9.
     pub fn share(&mut self) -> Result<()> {
         self.session.vault_mut()?.sync().map(drop)
+    }
+
+    /// Where warnings go.
+    pub fn reporter(&self) -> Reporter {
+        self.session.reporter()
     }
 
     /// Now, by AWS's clock, as far as its last answer tells.

@@ -1,10 +1,12 @@
 //! The SDK's clients of the services, which are of one shape and of no common trait.
 
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::endpoint::Endpoint;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use tokio::runtime::Runtime;
 
-use super::connection::{DateReader, Service};
+use super::connection::{Service, at_once};
 use crate::profile::EndpointVariant;
 
 macro_rules! service {
@@ -12,23 +14,29 @@ macro_rules! service {
         impl Service for $sdk::Client {
             const NAME: &'static str = $name;
             const EXAMPLE: &'static str = $example;
+            type Config = $sdk::config::Builder;
 
-            fn endpoint(
-                region: &str,
-                variant: EndpointVariant,
-                runtime: &Runtime,
-            ) -> Option<Endpoint> {
+            fn endpoint(region: &str, variant: EndpointVariant) -> Option<Endpoint> {
                 use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
                 let params = Params::builder().region(region).use_fips(variant.is_fips());
                 let params = params.use_dual_stack(variant.is_dual_stack()).build().ok()?;
-                runtime.block_on(DefaultResolver::new().resolve_endpoint(&params)).ok()
+                at_once(DefaultResolver::new().resolve_endpoint(&params))?.ok()
             }
 
-            fn client(config: &SdkConfig, date: DateReader) -> Self {
+            fn client(config: &SdkConfig) -> Self {
                 let config = $sdk::config::Builder::from(config)
-                    .identity_cache($sdk::config::IdentityCache::no_cache())
-                    .interceptor(date);
+                    .identity_cache($sdk::config::IdentityCache::no_cache());
                 Self::from_conf(config.build())
+            }
+
+            fn config(
+                key: Option<SharedCredentialsProvider>,
+                retry: RetryConfig,
+                timeout: TimeoutConfig,
+            ) -> Self::Config {
+                let mut config = Self::Config::new().retry_config(retry).timeout_config(timeout);
+                config.set_credentials_provider(key);
+                config
             }
         }
     };

@@ -1,49 +1,39 @@
-//! What STS and IAM share: where a service is, one runtime and connector, one deadline, the rules for
-//! repeating a call, and AWS's clock.
+//! What the SDK's clients share: where a service is, one line to it, one deadline, and the rules for
+//! repeating a call.
 
 use std::cell::OnceCell;
-use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials as SdkCredentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::TokioSleep;
-use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
-use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector, http_client_fn};
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::Document;
-use aws_smithy_types::config_bag::ConfigBag;
-use aws_smithy_types::date_time::{DateTime, Format};
 use aws_smithy_types::endpoint::Endpoint;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
-use tokio::runtime::Runtime;
 
 use super::classify::classify;
-use super::http;
-use super::origin::{Origin, Path};
-use super::proxy::Proxies;
-use super::roots::Sources;
+use super::line::{Line, Network};
+use super::origin::Origin;
 use super::service_error::ServiceError;
 use super::unreachable::unreachable;
-use super::wire::{ANSWER_LIMIT, Wire};
-use crate::clock::{Clock, Timestamp};
+use super::wire::ANSWER_LIMIT;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
 use crate::profile::{EndpointVariant, Target, of_value};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
-use crate::waiting::waiting;
 
 /// For one try, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -57,72 +47,81 @@ pub trait Service: Sized {
     const NAME: &'static str;
     /// An endpoint URL, as an example.
     const EXAMPLE: &'static str;
+    /// What a call changes of the client's configuration.
+    type Config;
     /// The endpoint of a variant that the SDK's rules give for a region.
-    fn endpoint(region: &str, variant: EndpointVariant, runtime: &Runtime) -> Option<Endpoint>;
+    fn endpoint(region: &str, variant: EndpointVariant) -> Option<Endpoint>;
     /// The region that its requests are signed for. Of a service that is one for a whole partition
     /// (IAM) the SDK's rules say which, but not for an endpoint of ours, for which it would sign with
     /// the profile's region.
-    fn signing_region(region: &str, runtime: &Runtime) -> String {
-        let endpoint = Self::endpoint(region, EndpointVariant::default(), runtime);
+    fn signing_region(region: &str) -> String {
+        let endpoint = Self::endpoint(region, EndpointVariant::default());
         let schemes = endpoint.as_ref().map(Endpoint::auth_schemes).unwrap_or_default();
         let named = schemes.iter().find_map(|scheme| scheme.get("signingRegion"));
         named.and_then(Document::as_string).unwrap_or(region).to_owned()
     }
-    /// The client itself.
-    fn client(config: &SdkConfig, date: DateReader) -> Self;
+    /// The client itself. One serves all calls: the SDK learns the service's clock with each.
+    fn client(config: &SdkConfig) -> Self;
+    /// Whose key signs a call, how often it is tried, and how long each time.
+    fn config(
+        key: Option<SharedCredentialsProvider>,
+        retry: RetryConfig,
+        timeout: TimeoutConfig,
+    ) -> Self::Config;
 }
 
 /// A service, at one place, until one deadline. Connections are kept between calls.
 pub struct Connection<S> {
     target: Target,
-    proxies: Proxies,
-    roots: Sources,
+    network: Network,
     deadline: Instant,
-    reporter: Reporter,
-    live: OnceCell<Live<S>>,
-    offset: Arc<Mutex<Option<i64>>>,
-}
-
-/// What only a call needs.
-struct Live<S> {
-    /// Always there until `drop` takes it.
-    runtime: Option<Runtime>,
-    client: S,
-    wire: Wire,
-    path: Path,
-}
-
-impl<S> Drop for Live<S> {
-    /// Without waiting: a name look-up that hangs sits in a thread that nothing can interrupt.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
+    live: OnceCell<(Line, S)>,
 }
 
 /// A call to make.
+#[derive(Clone, Copy)]
 pub struct Call<'a> {
     /// AWS's name of it.
     pub operation: &'static str,
-    /// Whose call it is.
-    pub base: &'a Credentials,
-    /// MFA codes or a token that it carries: cut out of whatever AWS says of it.
-    pub codes: &'a [&'a Secret],
+    /// Whose call it is; nobody signs one that is allowed by what stands in it.
+    pub base: Option<&'a Credentials>,
+    /// MFA codes or tokens that it carries: cut out of whatever AWS says of it.
+    pub secrets: &'a [&'a Secret],
     /// Sent once only, because AWS would not take it twice: a repetition after a lost answer would be
     /// refused, and a code's counts against the device.
     pub once: bool,
 }
 
-/// What a call adds to the client's configuration.
-pub struct Offered {
-    /// Our credentials as the SDK wants them (it wipes its copy).
-    pub credentials: SdkCredentials,
-    /// Whether the SDK may repeat the call.
-    pub retry: RetryConfig,
-    /// How long it waits for an answer. A code is spent with the first try, so that one has all the
-    /// time there is.
-    pub timeout: TimeoutConfig,
+impl<'a> Call<'a> {
+    /// One with a key, which may be repeated.
+    pub fn of(base: &'a Credentials, operation: &'static str) -> Self {
+        Self { operation, base: Some(base), secrets: &[], once: false }
+    }
+
+    /// One that nobody signs, which may be repeated.
+    pub fn unsigned(operation: &'static str, secrets: &'a [&'a Secret]) -> Self {
+        Self { operation, base: None, secrets, once: false }
+    }
+
+    /// The same, sent once only.
+    pub fn once(self) -> Self {
+        Self { once: true, ..self }
+    }
+
+    /// How often it is tried, and how long each time. A code is spent with the first try, so that one
+    /// has all the time there is.
+    fn tries(&self) -> (RetryConfig, TimeoutConfig) {
+        let retry = match self.once {
+            true => RetryConfig::disabled(),
+            false => RetryConfig::standard().with_max_attempts(ATTEMPTS),
+        };
+        let timeout = TimeoutConfig::builder();
+        let timeout = match self.once && self.base.is_some() {
+            true => timeout.disable_operation_attempt_timeout(),
+            false => timeout.operation_attempt_timeout(ATTEMPT_TIMEOUT),
+        };
+        (retry, timeout.build())
+    }
 }
 
 impl<S: Service> Connection<S> {
@@ -131,153 +130,73 @@ impl<S: Service> Connection<S> {
     ///
     /// # Errors
     /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn new(
+    pub fn connect(
         target: &Target,
         env: &Env,
         deadline: Instant,
         reporter: Reporter,
     ) -> Result<Self, Error> {
         fits(target, S::NAME, S::EXAMPLE)?;
-        let roots = Sources::new(target.ca_bundle.clone(), env);
-        Ok(Self {
-            target: target.clone(),
-            proxies: Proxies::from_env(env),
-            roots,
-            deadline,
-            reporter,
-            live: OnceCell::new(),
-            offset: Arc::default(),
-        })
+        let network = Network::new(target.ca_bundle.clone(), env, reporter);
+        Ok(Self { target: target.clone(), network, deadline, live: OnceCell::new() })
     }
 
     /// By how many seconds AWS's clock is ahead of ours, from the `Date` of the last answer, good or
     /// bad. Exact to about two seconds.
     pub fn clock_offset(&self) -> Option<i64> {
-        self.offset.lock().ok().and_then(|offset| *offset)
+        self.live.get().and_then(|(line, _)| line.wire.clock_offset())
     }
 
     /// One call.
     pub fn call<T, E, F>(
         &self,
-        call: &Call,
-        send: impl FnOnce(&S, Offered) -> F,
+        call: Call,
+        send: impl FnOnce(&S, S::Config) -> F,
     ) -> Result<T, ServiceError>
     where
         E: ProvideErrorMetadata,
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     {
-        let Call { operation, base, codes, once } = *call;
-        // The SDK would only say that it could not send.
-        let token = base.session_token.as_ref().map(Secret::expose).unwrap_or_default();
-        if !fits_header(&base.access_key_id) || !fits_header(token) {
-            return Err(ServiceError::Setup(Error::other(
-                "the access key ID or session token has characters that AWS never uses",
-            )));
+        let mut secrets: Vec<&str> = call.secrets.iter().map(|secret| secret.expose()).collect();
+        if let Some(base) = call.base {
+            secrets.extend([base.secret_access_key.expose(), in_headers(base, "")?]);
         }
-        let retry = if once {
-            RetryConfig::disabled()
-        } else {
-            RetryConfig::standard().with_max_attempts(ATTEMPTS)
+        let (line, client) = self.live().map_err(ServiceError::Setup)?;
+        let work = async {
+            self.network.reporter.debug(format!("{} at {}", call.operation, line.path.origin));
+            // It may take longer than a try may.
+            line.wire.look_up().await.map_err(|e| unreachable(&e, &line.path, S::NAME))?;
+            let (retry, timeout) = call.tries();
+            let key = call.base.map(|base| SharedCredentialsProvider::new(offered(base)));
+            let sent = send(client, S::config(key, retry, timeout)).await;
+            let why = (S::NAME, call.operation);
+            sent.map_err(|e| classify(&e, why, &line.path, self.clock_offset(), &secrets))
         };
-        let timeout = TimeoutConfig::builder();
-        let timeout = if once {
-            timeout.disable_operation_attempt_timeout()
-        } else {
-            timeout.operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        };
-        let offered = Offered { credentials: offered(base), retry, timeout: timeout.build() };
-        let mut secrets = vec![base.secret_access_key.expose(), token];
-        secrets.extend(codes.iter().map(|code| code.expose()));
-        self.send(operation, &secrets, |client| send(client, offered))
-    }
-
-    /// One call that nobody signs: what allows it stands in it. `secrets` are cut out of whatever AWS
-    /// says of it; `repeat` lets the SDK repeat it.
-    pub fn unsigned<T, E, F>(
-        &self,
-        operation: &'static str,
-        secrets: &[&Secret],
-        repeat: bool,
-        send: impl FnOnce(&S, RetryConfig) -> F,
-    ) -> Result<T, ServiceError>
-    where
-        E: ProvideErrorMetadata,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    {
-        let retry = if repeat {
-            RetryConfig::standard().with_max_attempts(ATTEMPTS)
-        } else {
-            RetryConfig::disabled()
-        };
-        let secrets: Vec<&str> = secrets.iter().map(|secret| secret.expose()).collect();
-        self.send(operation, &secrets, |client| send(client, retry))
-    }
-
-    fn send<T, E, F>(
-        &self,
-        operation: &'static str,
-        secrets: &[&str],
-        send: impl FnOnce(&S) -> F,
-    ) -> Result<T, ServiceError>
-    where
-        E: ProvideErrorMetadata,
-        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    {
-        let live = self.live()?;
-        let late = || ServiceError::Timeout { origin: live.path.origin.to_string() };
-        // A future that is late from the start would still be polled once, and send.
-        let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < self.deadline) else {
-            return Err(late());
-        };
-        self.reporter.debug(format!("{operation} at {}", live.path.origin));
-        let origin = live.path.origin.to_string();
-        let _waiting = waiting(move || format!("{operation} at {origin}"), Some(self.deadline));
-        let outcome = runtime.block_on(async {
-            let whole = async {
-                // It may take longer than a try may.
-                live.wire.look_up().await.map_err(|e| unreachable(&e, &live.path, S::NAME))?;
-                let sent = send(&live.client).await;
-                let why = (S::NAME, operation);
-                sent.map_err(|e| classify(&e, why, &live.path, self.clock_offset(), secrets))
-            };
-            tokio::time::timeout_at(self.deadline.into(), whole).await
-        });
-        outcome.map_err(|_| late())?
+        let _waiting = line.waiting(call.operation, self.deadline);
+        line.run(self.deadline, async {
+            let outcome = tokio::time::timeout_at(self.deadline.into(), work).await;
+            outcome.map_err(|_| line.late())?
+        })
     }
 
     /// By how many seconds AWS's clock is ahead of ours, from the answer to one request that asks for
     /// nothing and is not signed.
     pub fn ask_the_time(&self) -> Result<i64, ServiceError> {
-        let runtime = event_loop().map_err(ServiceError::Setup)?;
-        let asked = self.ask_the_time_on(&runtime);
-        runtime.shutdown_background();
-        asked
-    }
-
-    fn ask_the_time_on(&self, runtime: &Runtime) -> Result<i64, ServiceError> {
-        let origin = self.origin(runtime).map_err(ServiceError::Setup)?;
+        let (line, _) = self.live().map_err(ServiceError::Setup)?;
+        let origin = &line.path.origin;
         let url = format!("{}://{origin}/", if origin.https { "https" } else { "http" });
         let request =
             HttpRequest::get(url).map_err(|_| ServiceError::Setup(Error::other("no such URL")))?;
-        let (connector, mut path) =
-            http::connector(origin, &self.proxies, &self.roots, ANSWER_LIMIT, self.reporter)
-                .map_err(ServiceError::Setup)?;
-        path.variant = self.variant();
-        let place = path.origin.to_string();
-        let _waiting = waiting(move || format!("the time at {place}"), Some(self.deadline));
-        let answer = runtime.block_on(async {
-            tokio::time::timeout_at(self.deadline.into(), connector.call(request)).await
-        });
-        match answer {
-            Err(_) => Err(ServiceError::Timeout { origin: path.origin.to_string() }),
-            Ok(Err(error)) => Err(unreachable(&error, &path, S::NAME)),
-            Ok(Ok(answer)) => {
-                let now = Clock::system().now();
-                let date = answer.headers().get("date").and_then(seconds_of);
-                let none = || ServiceError::Setup(Error::other("the answer has no date"));
-                date.map(|date| date.seconds_since(now)).ok_or_else(none)
-            }
-        }
+        let _waiting = line.waiting("the time", self.deadline);
+        line.run(self.deadline, line.ask(request, self.deadline, S::NAME))?;
+        let none = || ServiceError::Setup(Error::other("the answer has no date"));
+        self.clock_offset().ok_or_else(none)
+    }
+
+    /// The error for an answer of the service's own without `what` it should have.
+    pub fn without(what: &str) -> ServiceError {
+        let media_type = format!("no {what} in it");
+        ServiceError::BadAnswer { service: S::NAME, status: 200, media_type }
     }
 
     /// True as long as nothing was opened or started.
@@ -286,59 +205,37 @@ impl<S: Service> Connection<S> {
         self.live.get().is_none()
     }
 
-    fn live(&self) -> Result<&Live<S>, ServiceError> {
+    fn live(&self) -> Result<&(Line, S), Error> {
         if let Some(live) = self.live.get() {
             return Ok(live);
         }
-        let live = self.start().map_err(ServiceError::Setup)?;
-        Ok(self.live.get_or_init(|| live))
-    }
-
-    fn start(&self) -> Result<Live<S>, Error> {
-        let runtime = event_loop()?;
-        let origin = self.origin(&runtime)?;
-        let (wire, mut path) =
-            http::connector(origin, &self.proxies, &self.roots, ANSWER_LIMIT, self.reporter)?;
-        let variant = self.variant();
-        path.variant = variant;
+        let variant = variant(&self.target);
+        let line = self.network.line(self.origin()?, variant, ANSWER_LIMIT)?;
         // The SDK's own way would be one connector for each set of time limits.
-        let connector = SharedHttpConnector::new(wire.clone());
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT).build();
+        let connector = SharedHttpConnector::new(line.wire.clone());
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(S::signing_region(&self.target.region, &runtime)))
+            .region(Region::new(S::signing_region(&self.target.region)))
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .sleep_impl(TokioSleep::new())
-            .timeout_config(timeouts)
             .use_fips(variant.is_fips())
             .use_dual_stack(variant.is_dual_stack())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.target.endpoint.clone());
-        let date = DateReader { offset: self.offset.clone(), clock: Clock::system() };
-        let client = S::client(&config.build(), date);
-        Ok(Live { runtime: Some(runtime), client, wire, path })
+        let client = S::client(&config.build());
+        Ok(self.live.get_or_init(|| (line, client)))
     }
 
     /// Where the calls go: the endpoint that is named, else the one that the SDK's rules give for
     /// the region.
-    fn origin(&self, runtime: &Runtime) -> Result<Origin, Error> {
+    fn origin(&self) -> Result<Origin, Error> {
         let region = &self.target.region;
-        let unknown =
-            || Error::usage(format!("no {} endpoint is known for the region {region}", S::NAME));
-        if let Some(url) = &self.target.endpoint {
-            return Origin::parse(url).ok_or_else(unknown);
-        }
-        let endpoint = S::endpoint(region, self.variant(), runtime).ok_or_else(unknown)?;
-        Origin::parse(endpoint.url()).ok_or_else(unknown)
-    }
-
-    /// The variant of AWS's endpoints that is asked; none of them where an endpoint is named, beside
-    /// which the SDK would refuse one.
-    fn variant(&self) -> EndpointVariant {
-        match self.target.endpoint {
-            Some(_) => EndpointVariant::default(),
-            None => self.target.variant,
-        }
+        let origin = match &self.target.endpoint {
+            Some(url) => Origin::parse(url),
+            None => S::endpoint(region, self.target.variant)
+                .and_then(|endpoint| Origin::parse(endpoint.url())),
+        };
+        origin.ok_or_else(|| no_endpoint(S::NAME, region))
     }
 
     /// Host and port that calls go to. Nothing is opened.
@@ -346,8 +243,7 @@ impl<S: Service> Connection<S> {
     /// # Errors
     /// Usage (2): the region has no such endpoint.
     pub fn place(&self) -> Result<String, Error> {
-        let runtime = event_loop()?;
-        Ok(self.origin(&runtime)?.to_string())
+        Ok(self.origin()?.to_string())
     }
 }
 
@@ -372,21 +268,30 @@ pub(super) fn fits(target: &Target, service: &str, example: &str) -> Result<(), 
     Ok(())
 }
 
-/// What calls run on: one thread, this one.
-pub(super) fn event_loop() -> Result<Runtime, Error> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|_| Error::other("no event loop can be had from the system"))
+pub(super) fn no_endpoint(service: &str, region: &str) -> Error {
+    Error::usage(format!("no {service} endpoint is known for the region {region}"))
 }
 
-/// The time in a `Date` header.
-pub(super) fn seconds_of(date: &str) -> Option<Timestamp> {
-    DateTime::from_str(date, Format::HttpDate).ok().map(|date| Timestamp(date.secs()))
+/// The variant of AWS's endpoints that is asked; none of them where an endpoint is named, beside
+/// which the SDK would refuse one.
+pub(super) fn variant(target: &Target) -> EndpointVariant {
+    match target.endpoint {
+        Some(_) => EndpointVariant::default(),
+        None => target.variant,
+    }
 }
 
-pub(super) fn fits_header(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_graphic())
+/// The session token, or nothing, of a key that fits into headers; the SDK would only say that it could
+/// not send another one.
+pub(super) fn in_headers<'a>(base: &'a Credentials, whose: &str) -> Result<&'a str, ServiceError> {
+    let token = base.session_token.as_ref().map(Secret::expose).unwrap_or_default();
+    match [&base.access_key_id, token].iter().all(|text| text.bytes().all(|b| b.is_ascii_graphic()))
+    {
+        true => Ok(token),
+        false => Err(ServiceError::Setup(Error::other(format!(
+            "the access key ID or session token{whose} has characters that AWS never uses"
+        )))),
+    }
 }
 
 pub(super) fn offered(base: &Credentials) -> SdkCredentials {
@@ -399,29 +304,10 @@ pub(super) fn offered(base: &Credentials) -> SdkCredentials {
     )
 }
 
-/// Notes the offset of AWS's clock from every answer.
-#[derive(Debug)]
-pub struct DateReader {
-    offset: Arc<Mutex<Option<i64>>>,
-    clock: Clock,
-}
-
-impl Intercept for DateReader {
-    fn name(&self) -> &'static str {
-        "DateReader"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let date = date.and_then(seconds_of);
-        if let (Some(date), Ok(mut offset)) = (date, self.offset.lock()) {
-            *offset = Some(date.seconds_since(self.clock.now()));
-        }
-        Ok(())
+/// What the SDK's rules come to. They ask nobody, and so are ready at once.
+pub(super) fn at_once<T>(rules: impl Future<Output = T>) -> Option<T> {
+    match pin!(rules).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
     }
 }

@@ -8,28 +8,22 @@
 
 use std::time::{Duration, Instant};
 
-use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
-use super::connection::event_loop;
-use super::http;
-use super::origin::{Origin, Path};
-use super::proxy::Proxies;
-use super::roots::Sources;
+use super::line::{Line, Network};
+use super::origin::Origin;
 use super::service_error::{ServiceError, clean_code, clean_message};
-use super::unreachable::unreachable;
-use super::wire::{ANSWER_LIMIT, Wire};
+use super::wire::ANSWER_LIMIT;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
+use crate::profile::EndpointVariant;
 use crate::random;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
-use crate::waiting::waiting;
 
 /// For one request. It is next door, and botocore gives it no longer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -94,11 +88,7 @@ pub fn container(
     let headers: Vec<_> =
         authorization.map(|it| ("authorization", it.expose())).into_iter().collect();
     let secrets: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
-    let answer = line.ask("GET", url, &headers, Wanted::Credentials)?;
-    if answer.status != 200 {
-        return Err(line.refused(&answer, &secrets));
-    }
-    line.credentials(&answer, &secrets)
+    line.credentials(&line.ask("GET", url, &headers, Wanted::Credentials)?, &secrets)
 }
 
 /// The credentials of the role of an EC2 instance, from its metadata service, version 2.
@@ -137,19 +127,13 @@ pub fn instance(
         return Err(line.no_answer("a role's name"));
     }
     let url = format!("{endpoint}{ROLE}{role}");
-    let answer = line.ask("GET", &url, &[header], Wanted::Credentials)?;
-    if answer.status != 200 {
-        return Err(line.refused(&answer, &[token]));
-    }
-    line.credentials(&answer, &[token])
+    line.credentials(&line.ask("GET", &url, &[header], Wanted::Credentials)?, &[token])
 }
 
 /// The way to one agent, until one deadline.
 struct AgentClient {
     agent: Agent,
-    connector: Wire,
-    path: Path,
-    runtime: Option<Runtime>,
+    line: Line,
     deadline: Instant,
     reporter: Reporter,
 }
@@ -200,15 +184,6 @@ fn text_in<'a>(json: &'a Value, name: &str) -> Option<&'a str> {
     text.filter(|text| !text.contains(char::is_control))
 }
 
-impl Drop for AgentClient {
-    /// Without waiting, as for STS.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 impl AgentClient {
     fn to(
         agent: Agent,
@@ -222,10 +197,11 @@ impl AgentClient {
         })?;
         // What is next door is reached by no proxy, and a proxy must not see what it says.
         let nothing = Env::default();
-        let proxies = Proxies::from_env(if origin.https { env } else { &nothing });
-        let roots = Sources::new(env.get_os("AWS_CA_BUNDLE").map(Into::into), env);
-        let (connector, path) = http::connector(origin, &proxies, &roots, ANSWER_LIMIT, reporter)?;
-        Ok(Self { agent, connector, path, runtime: Some(event_loop()?), deadline, reporter })
+        let env = if origin.https { env } else { &nothing };
+        let bundle = env.get_os("AWS_CA_BUNDLE").map(Into::into);
+        let network = Network::new(bundle, env, reporter);
+        let line = network.line(origin, EndpointVariant::default(), ANSWER_LIMIT)?;
+        Ok(Self { agent, line, deadline, reporter })
     }
 
     /// One request, tried again where nothing came of it, where the agent says that it cannot now, and
@@ -238,8 +214,7 @@ impl AgentClient {
         wanted: Wanted,
     ) -> Result<Answer> {
         let (mut pause, mut attempt) = (PAUSE, 1);
-        let (name, origin) = (self.agent.name(), self.path.origin.to_string());
-        let _waiting = waiting(move || format!("{name} at {origin}"), Some(self.deadline));
+        let _waiting = self.line.waiting(self.agent.name(), self.deadline);
         loop {
             let done = self.once(method, url, headers);
             let again = match &done {
@@ -266,23 +241,19 @@ impl AgentClient {
             request.headers_mut().try_insert(*name, (*value).to_owned()).map_err(|_| unfit())?;
         }
         let end = self.deadline.min(Instant::now() + ANSWER);
-        let Some(runtime) = self.runtime.as_ref().filter(|_| Instant::now() < end) else {
-            return Err(self.silent());
-        };
-        self.reporter.debug(format!("asking {} at {}", self.agent.name(), self.path.origin));
-        let answer = runtime.block_on(async {
-            tokio::time::timeout_at(end.into(), self.connector.call(request)).await
+        let (agent, origin) = (self.agent, &self.line.path.origin);
+        let answer = self.line.run(end, async {
+            self.reporter.debug(format!("asking {} at {origin}", agent.name()));
+            self.line.ask(request, end, agent.name()).await
         });
-        let answer = answer.map_err(|_| self.silent())?.map_err(|error| {
-            let Error { class, what, hint, .. } =
-                match unreachable(&error, &self.path, self.agent.name()) {
-                    too_much @ ServiceError::TooMuch { .. } => {
-                        return too_much.into_error().hint(self.agent.absent());
-                    }
-                    error => error.into_error(),
-                };
-            let what = format!("cannot ask {}: {what}", self.agent.name());
-            Error::new(class, what).hint(hint.unwrap_or_else(|| self.agent.absent().to_owned()))
+        let answer = answer.map_err(|error| match error {
+            ServiceError::Timeout { .. } => self.silent(),
+            ServiceError::TooMuch { .. } => error.into_error().hint(agent.absent()),
+            error => {
+                let Error { class, what, hint, .. } = error.into_error();
+                Error::new(class, format!("cannot ask {}: {what}", agent.name()))
+                    .hint(hint.unwrap_or_else(|| agent.absent().to_owned()))
+            }
         })?;
         let body = answer.body().bytes().unwrap_or_default().to_vec();
         Ok(Answer { status: answer.status().as_u16(), body: Zeroizing::new(body) })
@@ -291,7 +262,7 @@ impl AgentClient {
     /// The credentials in an answer (AWS SDKs, "Container credential provider"; EC2, "Retrieve
     /// security credentials from instance metadata").
     fn credentials(&self, answer: &Answer, secrets: &[&str]) -> Result<Credentials> {
-        if answer.is_refusal() {
+        if answer.status != 200 || answer.is_refusal() {
             return Err(self.refused(answer, secrets));
         }
         answer.credentials().ok_or_else(|| self.no_answer("credentials"))
@@ -312,13 +283,13 @@ impl AgentClient {
     }
 
     fn silent(&self) -> Error {
-        let (agent, origin) = (self.agent.name(), &self.path.origin);
+        let (agent, origin) = (self.agent.name(), &self.line.path.origin);
         Error::aws(format!("{agent} at {origin} does not answer")).hint(self.agent.absent())
     }
 
     /// It answers, but not with that.
     fn no_answer(&self, what: &str) -> Error {
-        let (agent, origin) = (self.agent.name(), &self.path.origin);
+        let (agent, origin) = (self.agent.name(), &self.line.path.origin);
         Error::aws(format!("{agent} at {origin} gives something that is not {what}"))
     }
 }

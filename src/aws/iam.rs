@@ -5,26 +5,17 @@
 
 mod keys;
 
-use std::time::Instant;
-
 use aws_sdk_iam::Client;
-use aws_sdk_iam::config::{Builder, Config};
 
-use super::connection::{Call, Connection, Offered, Service};
+use super::connection::{Call, Connection};
 use super::service_error::ServiceError;
 use crate::credential::Credentials;
-use crate::env::Env;
-use crate::error::Error;
-use crate::profile::Target;
-use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 pub use keys::{LastUse, ListedKey};
 
 /// IAM, at one place, until one deadline. Connections are kept between calls.
-pub struct Iam {
-    connection: Connection<Client>,
-}
+pub type Iam = Connection<Client>;
 
 /// A virtual MFA device that nobody uses yet.
 #[derive(Debug)]
@@ -36,19 +27,6 @@ pub struct NewDevice {
 }
 
 impl Iam {
-    /// As [`Sts::connect`](super::Sts::connect).
-    ///
-    /// # Errors
-    /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn connect(
-        target: &Target,
-        env: &Env,
-        deadline: Instant,
-        reporter: Reporter,
-    ) -> Result<Iam, Error> {
-        Ok(Iam { connection: Connection::new(target, env, deadline, reporter)? })
-    }
-
     /// CreateVirtualMFADevice, once.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateVirtualMFADevice.html>
     pub fn create_virtual_mfa_device(
@@ -56,13 +34,13 @@ impl Iam {
         base: &Credentials,
         name: &str,
     ) -> Result<NewDevice, ServiceError> {
-        let call = Call { operation: "CreateVirtualMFADevice", base, codes: &[], once: true };
-        let answer = self.connection.call(&call, |client, offered| {
+        let call = Call::of(base, "CreateVirtualMFADevice").once();
+        let answer = self.call(call, |client, config| {
             client
                 .create_virtual_mfa_device()
                 .virtual_mfa_device_name(name)
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
         // The SDK has taken off the base64 that a blob is sent in; what is left is base32.
@@ -71,13 +49,8 @@ impl Iam {
             let seed = Secret::from_utf8(device.base32_string_seed?.into_inner())?;
             Some(NewDevice { serial: device.serial_number, seed })
         });
-        seed.filter(|device| !device.serial.is_empty() && !device.seed.is_empty()).ok_or_else(
-            || ServiceError::BadAnswer {
-                service: Client::NAME,
-                status: 200,
-                media_type: "no seed in it".to_owned(),
-            },
-        )
+        seed.filter(|device| !device.serial.is_empty() && !device.seed.is_empty())
+            .ok_or_else(|| Self::without("seed"))
     }
 
     /// EnableMFADevice with the codes of two consecutive steps, once.
@@ -89,9 +62,9 @@ impl Iam {
         serial: &str,
         codes: [&Secret; 2],
     ) -> Result<(), ServiceError> {
-        let call = Call { operation: "EnableMFADevice", base, codes: &codes, once: true };
+        let call = Call { secrets: &codes, once: true, ..Call::of(base, "EnableMFADevice") };
         let [first, second] = codes;
-        self.connection.call(&call, |client, offered| {
+        self.call(call, |client, config| {
             client
                 .enable_mfa_device()
                 .user_name(user)
@@ -99,7 +72,7 @@ impl Iam {
                 .authentication_code1(first.expose())
                 .authentication_code2(second.expose())
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
         Ok(())
@@ -112,45 +85,31 @@ impl Iam {
         base: &Credentials,
         serial: &str,
     ) -> Result<(), ServiceError> {
-        let call = Call { operation: "DeleteVirtualMFADevice", base, codes: &[], once: false };
-        self.connection.call(&call, |client, offered| {
+        let call = Call::of(base, "DeleteVirtualMFADevice");
+        self.call(call, |client, config| {
             client
                 .delete_virtual_mfa_device()
                 .serial_number(serial)
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
         Ok(())
     }
-
-    /// As [`Sts::clock_offset`](super::Sts::clock_offset).
-    pub fn clock_offset(&self) -> Option<i64> {
-        self.connection.clock_offset()
-    }
-}
-
-fn with(offered: Offered) -> Builder {
-    Config::builder()
-        .credentials_provider(offered.credentials)
-        .retry_config(offered.retry)
-        .timeout_config(offered.timeout)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::connection::Service;
     use super::*;
     use crate::profile::EndpointVariant;
 
     #[test]
     fn iam_is_one_for_a_partition() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let at = |region: &str| {
-            let url = Client::endpoint(region, EndpointVariant::default(), &runtime)
-                .unwrap()
-                .url()
-                .to_owned();
-            (url, Client::signing_region(region, &runtime))
+            let url =
+                Client::endpoint(region, EndpointVariant::default()).unwrap().url().to_owned();
+            (url, Client::signing_region(region))
         };
         let pair = |url: &str, region: &str| (url.to_owned(), region.to_owned());
         assert_eq!(at("eu-central-1"), pair("https://iam.amazonaws.com", "us-east-1"));
@@ -160,7 +119,6 @@ mod tests {
 
     #[test]
     fn fips_and_dual_stack_have_names_of_their_own() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let (yes, no) = (Some(true), None);
         for (region, fips, dual_stack, url) in [
             ("eu-central-1", yes, no, "https://iam-fips.amazonaws.com"),
@@ -169,7 +127,7 @@ mod tests {
             ("us-gov-west-1", yes, no, "https://iam.us-gov.amazonaws.com"),
         ] {
             let variant = EndpointVariant { fips, dual_stack };
-            let endpoint = Client::endpoint(region, variant, &runtime).unwrap();
+            let endpoint = Client::endpoint(region, variant).unwrap();
             assert_eq!(endpoint.url(), url, "{region} {variant:?}");
         }
     }

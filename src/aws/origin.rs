@@ -1,7 +1,7 @@
 //! Where a request goes, and what is on the way there.
 
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use hyper::Uri;
 
@@ -21,15 +21,11 @@ pub struct Origin {
 impl Origin {
     /// The origin that an `http://` or `https://` URL names, without user or password in it.
     pub fn parse(url: &str) -> Option<Self> {
-        Self::of(url).filter(|_| !url.contains('@'))
+        Self::of_proxy(url).filter(|_| !url.contains('@'))
     }
 
     /// The origin of a proxy, whose URL may have user and password.
     pub fn of_proxy(url: &str) -> Option<Self> {
-        Self::of(url)
-    }
-
-    fn of(url: &str) -> Option<Self> {
         let uri = url.parse::<Uri>().ok()?;
         let https = match uri.scheme_str()? {
             "https" => true,
@@ -53,6 +49,12 @@ impl Origin {
             host: inner.unwrap_or(host).to_owned(),
             port,
         })
+    }
+
+    /// True for this host, where nobody listens in.
+    pub fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 

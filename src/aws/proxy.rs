@@ -4,22 +4,24 @@
 //! for none, and does not tell which variable named one. So the decision is made here, and the connector
 //! is told either one proxy for everything or none.
 
-use std::net::IpAddr;
-
+use hyper::Uri;
+use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::Matcher;
 
 use super::origin::Origin;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// The proxy to go through. No Debug: the URL may hold a password.
+/// The proxy to go through. No Debug: it may hold a password.
 pub struct Proxy {
-    /// The whole URL, with user and password if it has them, and always with a scheme.
-    pub url: String,
     /// Where it is.
     pub origin: Origin,
     /// The variable that named it.
     pub variable: &'static str,
+    /// Its URL, without user and password.
+    pub uri: Uri,
+    /// User and password, as a header has them.
+    pub authorization: Option<HeaderValue>,
 }
 
 /// The proxy variables, as they stood at start.
@@ -59,7 +61,7 @@ impl Proxies {
     pub fn choose(&self, origin: &Origin) -> Result<Option<Proxy>> {
         let named = if origin.https { &self.https } else { &self.http };
         let Some((variable, value)) = named else { return Ok(None) };
-        if is_loopback(&origin.host) || bypassed(&self.no_proxy, origin) {
+        if origin.is_loopback() || bypassed(&self.no_proxy, origin) {
             return Ok(None);
         }
         let url = match value.split_once("://") {
@@ -75,19 +77,18 @@ impl Proxies {
             Some(_) => return Err(unusable(variable)),
         };
         let origin = Origin::of_proxy(&url).ok_or_else(|| unusable(variable))?;
-        Ok(Some(Proxy { url, origin, variable }))
+        let all = Matcher::builder().all(url).build();
+        let any = Uri::from_static("http://any.invalid");
+        let proxy = all.intercept(&any).ok_or_else(|| unusable(variable))?;
+        let (uri, authorization) = (proxy.uri().clone(), proxy.basic_auth().cloned());
+        Ok(Some(Proxy { origin, variable, uri, authorization }))
     }
 }
 
 /// The error for a variable whose value no proxy can have.
-pub(super) fn unusable(variable: &str) -> Error {
+fn unusable(variable: &str) -> Error {
     Error::usage(format!("{variable} is not the address of an HTTP proxy"))
         .hint("it looks like http://proxy.example:3128")
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 /// `NO_PROXY`'s rules, in the union of what curl, Go and Python read: names (with their subdomains; a

@@ -8,8 +8,8 @@ mod reply;
 mod tests;
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use aws_sigv4::http_request::{
@@ -17,21 +17,16 @@ use aws_sigv4::http_request::{
     UriPathNormalizationMode, sign,
 };
 use aws_sigv4::sign::v4::SigningParams;
-use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use hyper::Uri;
-use tokio::runtime::Runtime;
 
 use self::reply::Reply;
-use super::connection::{Service, event_loop, fits, fits_header, offered};
-use super::http;
-use super::origin::{Origin, Path};
-use super::proxy::Proxies;
-use super::roots::Sources;
+use super::connection::{Service, fits, in_headers, no_endpoint, offered, variant};
+use super::line::{Line, Network};
+use super::origin::Origin;
 use super::service_error::ServiceError;
 use super::unreachable::unreachable;
-use super::wire::Wire;
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -40,7 +35,6 @@ use crate::profile::{EndpointVariant, Target};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 use crate::store::{Answer, Condition, ETag, Location, Read, Store, StoreError, Written};
-use crate::waiting::waiting;
 
 /// The service, as people call it.
 const NAME: &str = "S3";
@@ -62,12 +56,11 @@ pub struct Limits {
 pub struct S3 {
     location: Location,
     target: Target,
-    proxies: Proxies,
-    roots: Sources,
+    network: Network,
     key: Credentials,
     limits: Limits,
-    reporter: Reporter,
-    live: Mutex<Option<Arc<Live>>>,
+    /// What only a request needs: the line, and what stands before an object's key.
+    live: OnceLock<(Line, String)>,
     /// By how many seconds requests are signed for a later time than the system's: the store's clock
     /// may be ahead.
     offset: AtomicI64,
@@ -79,25 +72,6 @@ pub struct S3 {
 const UNKNOWN: u8 = 0;
 const AS_GIVEN: u8 = 1;
 const UNQUOTED: u8 = 2;
-
-/// What only a request needs.
-struct Live {
-    /// Always there until `drop` takes it.
-    runtime: Option<Runtime>,
-    wire: Wire,
-    path: Path,
-    /// What stands before an object's key.
-    base: String,
-}
-
-impl Drop for Live {
-    /// Without waiting, as for STS.
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
 
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -145,43 +119,26 @@ impl S3 {
         Ok(Self {
             location: location.clone(),
             target: target.clone(),
-            proxies: Proxies::from_env(env),
-            roots: Sources::new(target.ca_bundle.clone(), env),
+            network: Network::new(target.ca_bundle.clone(), env, reporter),
             key,
             limits,
-            reporter,
-            live: Mutex::default(),
+            live: OnceLock::new(),
             offset: AtomicI64::new(0),
             form: AtomicU8::new(UNKNOWN),
         })
     }
 
-    /// Host and port that requests go to. Nothing is opened.
-    ///
-    /// # Errors
-    /// Usage (2): no endpoint is known for the region.
-    pub fn place(&self) -> Result<String, Error> {
-        let runtime = event_loop()?;
-        let place = self.base(&runtime).and_then(|url| Origin::parse(&url));
-        runtime.shutdown_background();
-        place.map(|origin| origin.to_string()).ok_or_else(|| self.no_endpoint())
-    }
-
-    fn no_endpoint(&self) -> Error {
-        Error::usage(format!("no {NAME} endpoint is known for the region {}", self.target.region))
-    }
-
     /// What stands before an object's key: bucket and region in the host's name, as AWS wants it, but
     /// not where its certificates (a bucket with dots) or another server's names do not cover that.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
-    fn base(&self, runtime: &Runtime) -> Option<String> {
+    fn base(&self) -> Option<String> {
         let Target { region, endpoint, variant, .. } = &self.target;
         let bucket = &self.location.bucket;
         if let Some(url) = endpoint {
             return Some(format!("{}/{bucket}", url.trim_end_matches('/')));
         }
         // The end of the partition's host names, which the SDK's rules for STS say.
-        let sts = aws_sdk_sts::Client::endpoint(region, EndpointVariant::default(), runtime)?;
+        let sts = aws_sdk_sts::Client::endpoint(region, EndpointVariant::default())?;
         let end = sts.url().strip_prefix(&format!("https://sts.{region}."))?;
         let service = if variant.is_fips() { "s3-fips" } else { "s3" };
         let service = match variant.is_dual_stack() {
@@ -194,76 +151,57 @@ impl S3 {
         })
     }
 
-    fn live(&self) -> Result<Arc<Live>, Error> {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(live) = &*live {
-            return Ok(Arc::clone(live));
+    fn live(&self) -> Result<&(Line, String), Error> {
+        if let Some(live) = self.live.get() {
+            return Ok(live);
         }
-        let runtime = event_loop()?;
-        let base = self.base(&runtime).ok_or_else(|| self.no_endpoint())?;
-        let origin = Origin::parse(&base).ok_or_else(|| self.no_endpoint())?;
-        let (wire, mut path) =
-            http::connector(origin, &self.proxies, &self.roots, OBJECT_LIMIT, self.reporter)?;
-        path.variant = match self.target.endpoint {
-            Some(_) => EndpointVariant::default(),
-            None => self.target.variant,
-        };
-        let started = Arc::new(Live { runtime: Some(runtime), wire, path, base });
-        *live = Some(Arc::clone(&started));
-        Ok(started)
+        let base = self.base().and_then(|base| Some((Origin::parse(&base)?, base)));
+        let (origin, base) = base.ok_or_else(|| no_endpoint(NAME, &self.target.region))?;
+        let line = self.network.line(origin, variant(&self.target), OBJECT_LIMIT)?;
+        Ok(self.live.get_or_init(|| (line, base)))
     }
 
     /// A request and its answer. Of one whose time the store refuses nothing happened: it is signed once
     /// more, for the store's own time.
     fn ask(&self, request: &Request) -> Result<Reply, ServiceError> {
         let reply = self.once(request)?;
-        let (true, Some(date)) = (reply.is_of_another_time(), reply.date) else {
+        let of_another_time = reply.status == 403 && reply.code == "RequestTimeTooSkewed";
+        let (true, Some(date)) = (of_another_time, reply.date) else {
             return Ok(reply);
         };
         let offset = date.seconds_since(Clock::system().now());
-        self.reporter.debug(format!("signing for the store's time, {offset} s from this clock's"));
+        self.network
+            .reporter
+            .debug(format!("signing for the store's time, {offset} s from this clock's"));
         self.offset.store(offset, Ordering::Relaxed);
         self.once(request)
     }
 
     fn once(&self, request: &Request) -> Result<Reply, ServiceError> {
-        let token = self.key.session_token.as_ref().map(Secret::expose).unwrap_or_default();
-        if !fits_header(&self.key.access_key_id) || !fits_header(token) {
-            return Err(ServiceError::Setup(Error::other(
-                "the access key ID or session token for the store has characters that AWS never uses",
-            )));
-        }
-        let live = self.live().map_err(ServiceError::Setup)?;
-        let url = format!("{}/{}", live.base, self.location.key(request.name));
+        in_headers(&self.key, " for the store")?;
+        let (line, base) = self.live().map_err(ServiceError::Setup)?;
+        let url = format!("{base}/{}", self.location.key(request.name));
+        let operation = request.operation();
         let signed = self.signed(request, &url).ok_or_else(|| {
-            let operation = request.operation();
             ServiceError::Setup(Error::other(format!(
                 "the request for {operation} cannot be built"
             )))
         })?;
-        let origin = &live.path.origin;
-        let late = || ServiceError::Timeout { origin: origin.to_string() };
         let end = self.limits.deadline.min(Instant::now() + self.limits.request);
         let end = request.end.map_or(end, |earlier| end.min(earlier));
-        let Some(runtime) = live.runtime.as_ref().filter(|_| Instant::now() < end) else {
-            return Err(late());
-        };
-        let operation = request.operation();
-        self.reporter.debug(format!("{operation} {} at {origin}", request.name));
-        let place = origin.to_string();
-        let _waiting = waiting(move || format!("{operation} at {place}"), Some(end));
-        runtime.block_on(async {
+        let origin = &line.path.origin;
+        let _waiting = line.waiting(operation, end);
+        line.run(end, async {
+            self.network.reporter.debug(format!("{operation} {} at {origin}", request.name));
             // Before anything is sent, so that its failure says that nothing was.
-            let found = tokio::time::timeout_at(end.into(), live.wire.look_up()).await;
+            let found = tokio::time::timeout_at(end.into(), line.wire.look_up()).await;
             let not_found = || ServiceError::Unreachable {
                 why: format!("no answer from DNS for {} in time", origin.host),
                 hint: None,
                 lost: false,
             };
-            found.map_err(|_| not_found())?.map_err(|e| unreachable(&e, &live.path, NAME))?;
-            let answer = tokio::time::timeout_at(end.into(), live.wire.call(signed)).await;
-            let answer = answer.map_err(|_| late())?;
-            answer.map(|it| Reply::of(&it)).map_err(|e| unreachable(&e, &live.path, NAME))
+            found.map_err(|_| not_found())?.map_err(|e| unreachable(&e, &line.path, NAME))?;
+            line.ask(signed, end, NAME).await.map(|answer| Reply::of(&answer))
         })
     }
 

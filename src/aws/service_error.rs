@@ -103,13 +103,7 @@ impl ServiceError {
             Self::Timeout { origin } => {
                 Error::busy(format!("out of time: no answer from {origin}"))
             }
-            Self::Unreachable { why, hint, .. } => {
-                let error = Error::aws(why);
-                match hint {
-                    Some(hint) => error.hint(hint),
-                    None => error,
-                }
-            }
+            Self::Unreachable { why, hint, .. } => Error { hint, ..Error::aws(why) },
             Self::BadAnswer { service, status, media_type } => {
                 let kind = if media_type.is_empty() { "no content type" } else { &media_type };
                 Error::aws(format!("{service} answered with something that is not {service} (HTTP {status}, {kind})"))
@@ -168,11 +162,7 @@ fn denied(operation: &str, code: &str, message: &str, skew: Option<i64>) -> Erro
         _ if message.is_empty() => (format!("AWS refused {operation}: {code}"), None),
         _ => (format!("AWS refused {operation}: {code}: {message}"), None),
     };
-    let error = Error::aws(what);
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    Error { hint, ..Error::aws(what) }
 }
 
 /// The call whose one proof is a token.
@@ -253,14 +243,15 @@ pub(super) fn refused(
 
 /// The error for an answer of `response`'s status and type that has no meaning for us.
 pub fn bad_answer(service: &'static str, response: &HttpResponse) -> ServiceError {
+    let (status, media_type) = (response.status().as_u16(), media_type(response));
+    ServiceError::BadAnswer { service, status, media_type }
+}
+
+/// An answer's media type, fit for an error; empty if it has none.
+pub(super) fn media_type(response: &HttpResponse) -> String {
     let kind = response.headers().get("content-type").unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    let media_type = kind
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c))
-        .take(60)
-        .collect();
-    ServiceError::BadAnswer { service, status: response.status().as_u16(), media_type }
+    kind.chars().filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c)).take(60).collect()
 }
 
 /// A code of AWS's, fit for an error.

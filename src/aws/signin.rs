@@ -3,33 +3,25 @@
 
 use std::time::{Duration, Instant};
 
-use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
-use super::connection::event_loop;
-use super::http;
+use super::line::Network;
 use super::origin::Origin;
-use super::proxy::Proxies;
-use super::roots::Sources;
-use super::service_error::{ServiceError, bad_answer};
-use super::unreachable::unreachable;
+use super::service_error::media_type;
 use super::wire::ANSWER_LIMIT;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
-use crate::profile::Signin;
+use crate::profile::{EndpointVariant, Signin};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
-use crate::waiting::waiting;
 
 /// The sign-in service, at one place.
 pub struct SigninService {
     /// `…/federation`
     url: String,
     origin: Origin,
-    proxies: Proxies,
-    roots: Sources,
-    reporter: Reporter,
+    network: Network,
 }
 
 impl SigninService {
@@ -42,7 +34,7 @@ impl SigninService {
             Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
                 .hint("it looks like https://signin.aws.amazon.com")
         })?;
-        if !origin.https && !is_this_host(&origin.host) {
+        if !origin.https && !origin.is_loopback() {
             return Err(Error::usage(
                 "AWS_ENDPOINT_URL_SIGNIN: credentials go there, so it must be https, or http to this host",
             ));
@@ -50,9 +42,7 @@ impl SigninService {
         Ok(Self {
             url: format!("{}/federation", at.url),
             origin,
-            proxies: Proxies::from_env(env),
-            roots: Sources::new(at.ca_bundle.clone(), env),
-            reporter,
+            network: Network::new(at.ca_bundle.clone(), env, reporter),
         })
     }
 
@@ -86,32 +76,13 @@ impl SigninService {
         );
         let request = HttpRequest::get(url)
             .map_err(|_| Error::other("the request for a sign-in token cannot be built"))?;
-        self.reporter.debug(format!("getSigninToken at {}", self.origin));
-        let runtime = event_loop()?;
-        let origin = self.origin.to_string();
-        let _waiting = waiting(move || format!("getSigninToken at {origin}"), Some(deadline));
-        let asked = runtime.block_on(async {
-            let (connector, path) = http::connector(
-                self.origin.clone(),
-                &self.proxies,
-                &self.roots,
-                ANSWER_LIMIT,
-                self.reporter,
-            )?;
-            match tokio::time::timeout_at(deadline.into(), connector.call(request)).await {
-                Err(_) => {
-                    Err(ServiceError::Timeout { origin: path.origin.to_string() }.into_error())
-                }
-                Ok(answer) => answer.map_err(|error| {
-                    unreachable(&error, &path, "AWS's sign-in service").into_error()
-                }),
-            }
-        });
-        // A name look-up that hangs sits in a thread that nothing can interrupt.
-        runtime.shutdown_background();
-        let answer = asked?;
+        self.network.reporter.debug(format!("getSigninToken at {}", self.origin));
+        let line =
+            self.network.line(self.origin.clone(), EndpointVariant::default(), ANSWER_LIMIT)?;
+        let _waiting = line.waiting("getSigninToken", deadline);
+        let answer = line.run(deadline, line.ask(request, deadline, "AWS's sign-in service"))?;
         let body = answer.body().bytes().unwrap_or_default();
-        understood(answer.status().as_u16(), &bad_answer("sign-in", &answer), body)
+        understood(answer.status().as_u16(), &media_type(&answer), body)
     }
 
     /// The address that opens a page of the console for whoever has it, once, within 15 minutes.
@@ -126,47 +97,30 @@ impl SigninService {
 }
 
 /// The token in an answer. Nothing of the body is passed on: it may quote the request.
-fn understood(status: u16, kind: &ServiceError, body: &[u8]) -> Result<Secret> {
-    match status {
-        200 => (),
-        429 => {
-            return Err(Error::aws("AWS's sign-in service is throttling requests (HTTP 429)")
-                .hint("wait a while"));
+fn understood(status: u16, media_type: &str, body: &[u8]) -> Result<Secret> {
+    let (what, hint) = match status {
+        429 => ("is throttling requests", "wait a while"),
+        400..500 => (
+            "refused the credentials",
+            "it takes those of a role or of GetFederationToken, and not those of GetSessionToken",
+        ),
+        500.. => ("failed", "try again later"),
+        _ => {
+            let body = if status == 200 { body } else { b"" };
+            let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+            let token = json.get("SigninToken").and_then(serde_json::Value::as_str);
+            let token =
+                token.filter(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_graphic()));
+            let kind = if media_type.is_empty() { "no content type" } else { media_type };
+            return token.map(|token| Secret::new(token.to_owned())).ok_or_else(|| {
+                Error::aws(format!(
+                    "AWS's sign-in service answered without a sign-in token (HTTP {status}, {kind})"
+                ))
+                .hint("is there a proxy or a login page in between?")
+            });
         }
-        400..500 => {
-            return Err(Error::aws(format!(
-                "AWS's sign-in service refused the credentials (HTTP {status})"
-            ))
-            .hint("it takes those of a role or of GetFederationToken, and not those of GetSessionToken"));
-        }
-        500.. => {
-            return Err(Error::aws(format!("AWS's sign-in service failed (HTTP {status})"))
-                .hint("try again later"));
-        }
-        _ => (),
-    }
-    let json: Option<serde_json::Value> =
-        Some(body).filter(|_| status == 200).and_then(|body| serde_json::from_slice(body).ok());
-    json.as_ref()
-        .and_then(|json| json.get("SigninToken")?.as_str())
-        .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()))
-        .map(|token| Secret::new(token.to_owned()))
-        .ok_or_else(|| {
-            let media_type = match kind {
-                ServiceError::BadAnswer { media_type, .. } if !media_type.is_empty() => media_type,
-                _ => "no content type",
-            };
-            Error::aws(format!(
-                "AWS's sign-in service answered without a sign-in token (HTTP {status}, {media_type})"
-            ))
-            .hint("is there a proxy or a login page in between?")
-        })
-}
-
-/// Loopback, where nobody listens in.
-fn is_this_host(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    Err(Error::aws(format!("AWS's sign-in service {what} (HTTP {status})")).hint(hint))
 }
 
 #[cfg(test)]
@@ -183,9 +137,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_token_or_an_error_that_quotes_nothing() {
-        let kind =
-            ServiceError::BadAnswer { service: "sign-in", status: 0, media_type: String::new() };
-        let answer = |status, body: &str| understood(status, &kind, body.as_bytes());
+        let answer = |status, body: &str| understood(status, "", body.as_bytes());
         assert_eq!(answer(200, r#"{"SigninToken":"a-b_"}"#).unwrap().expose(), "a-b_");
         let none =
             "AWS's sign-in service answered without a sign-in token (HTTP 200, no content type)";
@@ -200,7 +152,7 @@ mod tests {
         ] {
             assert_eq!(answer(200, body).unwrap_err().what, none, "{body}");
         }
-        assert_eq!(understood(200, &kind, b"").unwrap_err().what, none);
+        assert_eq!(understood(200, "", b"").unwrap_err().what, none);
         for (status, what) in [
             (
                 302,

@@ -1,26 +1,17 @@
 //! The client of IAM Identity Center's portal: credentials of the roles that a person has, by the
 //! token of a login. Nothing is signed; the token goes into a header of its own.
 
-use std::time::Instant;
-
 use aws_sdk_sso::Client;
-use aws_sdk_sso::config::Config;
 use aws_sdk_sso::types::RoleCredentials;
 
-use super::connection::{Connection, Service};
+use super::connection::{Call, Connection};
 use super::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
-use crate::env::Env;
-use crate::error::Error;
-use crate::profile::Target;
-use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// The portal of one region, until one deadline.
-pub struct Portal {
-    connection: Connection<Client>,
-}
+pub type Portal = Connection<Client>;
 
 /// Why the portal gives nothing.
 #[derive(Debug, PartialEq, Eq)]
@@ -47,27 +38,6 @@ impl From<ServiceError> for NotGiven {
 }
 
 impl Portal {
-    /// As [`Sts::connect`](super::Sts::connect).
-    ///
-    /// # Errors
-    /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn connect(
-        target: &Target,
-        env: &Env,
-        deadline: Instant,
-        reporter: Reporter,
-    ) -> Result<Portal, Error> {
-        Ok(Portal { connection: Connection::new(target, env, deadline, reporter)? })
-    }
-
-    /// Host and port that calls go to. Nothing is opened.
-    ///
-    /// # Errors
-    /// Usage (2): the region has no such endpoint.
-    pub fn place(&self) -> Result<String, Error> {
-        self.connection.place()
-    }
-
     /// GetRoleCredentials.
     /// <https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_GetRoleCredentials.html>
     pub fn role_credentials(
@@ -77,64 +47,46 @@ impl Portal {
         role: &str,
     ) -> Result<Credentials, NotGiven> {
         let answer =
-            self.connection.unsigned("GetRoleCredentials", &[token], true, |client, retry| {
+            self.call(Call::unsigned("GetRoleCredentials", &[token]), |client, config| {
                 client
                     .get_role_credentials()
                     .access_token(token.expose())
                     .account_id(account)
                     .role_name(role)
                     .customize()
-                    .config_override(Config::builder().retry_config(retry))
+                    .config_override(config)
                     .send()
             })?;
         let credentials = answer.role_credentials.and_then(|given| credentials_in(given, account));
-        credentials.ok_or_else(|| {
-            let media_type = "no credentials in it".to_owned();
-            NotGiven::Failed(ServiceError::BadAnswer {
-                service: Client::NAME,
-                status: 200,
-                media_type,
-            })
-        })
+        credentials.ok_or_else(|| NotGiven::Failed(Self::without("credentials")))
     }
 
     /// Logout: the token is worth nothing any more, and nor is what would refresh it.
     /// <https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_Logout.html>
     pub fn log_out(&self, token: &Secret) -> Result<(), NotGiven> {
-        self.connection.unsigned("Logout", &[token], true, |client, retry| {
-            client
-                .logout()
-                .access_token(token.expose())
-                .customize()
-                .config_override(Config::builder().retry_config(retry))
-                .send()
+        self.call(Call::unsigned("Logout", &[token]), |client, config| {
+            client.logout().access_token(token.expose()).customize().config_override(config).send()
         })?;
         Ok(())
     }
 }
 
-/// An answer's credentials, moved. None if a part is missing, or has a control character in it: a line
-/// break would start another setting in what export writes.
+/// An answer's credentials. None if a part is missing.
 fn credentials_in(given: RoleCredentials, account: &str) -> Option<Credentials> {
-    let fits = |text: &String| !text.is_empty() && !text.contains(char::is_control);
-    let secret = given.secret_access_key.filter(fits).map(Secret::new);
-    let token = given.session_token.filter(fits).map(Secret::new);
-    // In milliseconds, unlike anywhere else.
-    let expiration = Timestamp(given.expiration / 1000);
-    if expiration.0 <= 0 {
-        return None;
-    }
-    Some(Credentials {
-        access_key_id: given.access_key_id.filter(fits)?,
-        secret_access_key: secret?,
-        session_token: Some(token?),
-        expiration: Some(expiration),
+    let credentials = Credentials {
+        access_key_id: given.access_key_id?,
+        secret_access_key: Secret::new(given.secret_access_key?),
+        session_token: Some(Secret::new(given.session_token?)),
+        // In milliseconds, unlike anywhere else.
+        expiration: Some(Timestamp(given.expiration / 1000)),
         account_id: Some(account.to_owned()),
-    })
+    };
+    credentials.whole()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::connection::Service;
     use super::*;
     use crate::profile::EndpointVariant;
 
@@ -180,9 +132,8 @@ mod tests {
 
     #[test]
     fn endpoints_are_those_of_the_region() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let none = EndpointVariant::default();
-        let url = |region| Client::endpoint(region, none, &runtime).unwrap().url().to_owned();
+        let url = |region| Client::endpoint(region, none).unwrap().url().to_owned();
         assert_eq!(url("eu-central-1"), "https://portal.sso.eu-central-1.amazonaws.com");
     }
 }

@@ -2,19 +2,14 @@
 //!
 //! The operations are unsigned; what allows them is in their bodies, and no body is ever shown.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_ssooidc::Client;
-use aws_sdk_ssooidc::config::Config;
 use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
 
-use super::connection::{Connection, Service};
+use super::connection::{Call, Connection};
 use super::service_error::ServiceError;
 use crate::clock::Timestamp;
-use crate::env::Env;
-use crate::error::Error;
-use crate::profile::Target;
-use crate::reporter::Reporter;
 use crate::secret::Secret;
 
 /// RFC 8628, section 3.4.
@@ -31,9 +26,7 @@ const LONGEST: Duration = Duration::from_secs(3600);
 const LONGEST_TEXT: usize = 8 * 1024;
 
 /// The OIDC service of one region, until one deadline.
-pub struct Oidc {
-    connection: Connection<Client>,
-}
+pub type Oidc = Connection<Client>;
 
 /// This program, as the service knows it.
 #[derive(Debug)]
@@ -93,7 +86,7 @@ pub enum NoToken {
 impl From<ServiceError> for NoToken {
     fn from(error: ServiceError) -> Self {
         match &error {
-            ServiceError::Throttled { code } if code == SLOW_DOWN => Self::SlowDown,
+            error if is_slow_down(error) => Self::SlowDown,
             ServiceError::Denied { code, .. } => match code.as_str() {
                 "AuthorizationPendingException" => Self::Pending,
                 "ExpiredTokenException" => Self::Expired,
@@ -108,61 +101,29 @@ impl From<ServiceError> for NoToken {
     }
 }
 
-/// Why a refresh token gave nothing.
-#[derive(Debug, PartialEq, Eq)]
-pub enum NotRefreshed {
-    /// `invalid_grant`, `expired_token`, `invalid_client`, `unauthorized_client` (RFC 6749, section
-    /// 5.2): the token, or the client that it belongs to, is worth nothing any more.
-    Over,
-    /// No answer, or one that says nothing of the token: it may be good later.
-    Failed(ServiceError),
+/// True if a refresh token, or the client that it belongs to, is worth nothing any more:
+/// `invalid_grant`, `expired_token`, `invalid_client`, `unauthorized_client` (RFC 6749, section 5.2).
+/// Any other answer says nothing of the token: it may be good later.
+pub fn is_over(error: &ServiceError) -> bool {
+    const OVER: [&str; 4] = [
+        "InvalidGrantException",
+        "ExpiredTokenException",
+        "InvalidClientException",
+        "UnauthorizedClientException",
+    ];
+    OVER.iter().any(|code| error.is(code))
 }
 
-impl From<ServiceError> for NotRefreshed {
-    fn from(error: ServiceError) -> Self {
-        const OVER: [&str; 4] = [
-            "InvalidGrantException",
-            "ExpiredTokenException",
-            "InvalidClientException",
-            "UnauthorizedClientException",
-        ];
-        if OVER.iter().any(|code| error.is(code)) { Self::Over } else { Self::Failed(error) }
-    }
-}
-
-impl NotRefreshed {
-    /// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
-    pub fn is_slow_down(&self) -> bool {
-        matches!(self, Self::Failed(ServiceError::Throttled { code }) if code == SLOW_DOWN)
-    }
+/// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
+pub fn is_slow_down(error: &ServiceError) -> bool {
+    matches!(error, ServiceError::Throttled { code } if code == SLOW_DOWN)
 }
 
 impl Oidc {
-    /// As [`Sts::connect`](super::Sts::connect).
-    ///
-    /// # Errors
-    /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn connect(
-        target: &Target,
-        env: &Env,
-        deadline: Instant,
-        reporter: Reporter,
-    ) -> Result<Oidc, Error> {
-        Ok(Oidc { connection: Connection::new(target, env, deadline, reporter)? })
-    }
-
-    /// Host and port that calls go to. Nothing is opened.
-    ///
-    /// # Errors
-    /// Usage (2): the region has no such endpoint.
-    pub fn place(&self) -> Result<String, Error> {
-        self.connection.place()
-    }
-
     /// RegisterClient: a public client for the two grants that are used here.
     /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_RegisterClient.html>
     pub fn register(&self, scopes: &[String]) -> Result<Registration, ServiceError> {
-        let answer = self.connection.unsigned("RegisterClient", &[], true, |client, retry| {
+        let answer = self.call(Call::unsigned("RegisterClient", &[]), |client, config| {
             client
                 .register_client()
                 .client_name("vault")
@@ -171,7 +132,7 @@ impl Oidc {
                 .grant_types(DEVICE_CODE)
                 .grant_types(REFRESH_TOKEN)
                 .customize()
-                .config_override(Config::builder().retry_config(retry))
+                .config_override(config)
                 .send()
         })?;
         let expires = match answer.client_secret_expires_at {
@@ -182,7 +143,7 @@ impl Oidc {
         let secret = answer.client_secret.filter(whole).map(Secret::new);
         match (answer.client_id.filter(whole), secret) {
             (Some(id), Some(secret)) => Ok(Registration { id, secret, expires }),
-            _ => Err(nothing("no client in it")),
+            _ => Err(Oidc::without("client")),
         }
     }
 
@@ -195,13 +156,13 @@ impl Oidc {
     ) -> Result<DeviceCode, ServiceError> {
         let secrets = [&client.secret];
         let operation = "StartDeviceAuthorization";
-        let answer = self.connection.unsigned(operation, &secrets, true, |sdk, retry| {
+        let answer = self.call(Call::unsigned(operation, &secrets), |sdk, config| {
             sdk.start_device_authorization()
                 .client_id(&client.id)
                 .client_secret(client.secret.expose())
                 .start_url(start_url)
                 .customize()
-                .config_override(Config::builder().retry_config(retry))
+                .config_override(config)
                 .send()
         })?;
         let code = answer.device_code.filter(whole).map(Secret::new);
@@ -216,7 +177,7 @@ impl Oidc {
                 expires_in,
                 interval: seconds(answer.interval).unwrap_or(INTERVAL),
             }),
-            _ => Err(nothing("no device code in it")),
+            _ => Err(Oidc::without("device code")),
         }
     }
 
@@ -224,14 +185,14 @@ impl Oidc {
     /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html>
     pub fn token(&self, client: &Registration, device: &DeviceCode) -> Result<Tokens, NoToken> {
         let secrets = [&client.secret, &device.code];
-        let answer = self.connection.unsigned("CreateToken", &secrets, false, |sdk, retry| {
+        let answer = self.call(Call::unsigned("CreateToken", &secrets).once(), |sdk, config| {
             sdk.create_token()
                 .client_id(&client.id)
                 .client_secret(client.secret.expose())
                 .grant_type(DEVICE_CODE)
                 .device_code(device.code.expose())
                 .customize()
-                .config_override(Config::builder().retry_config(retry))
+                .config_override(config)
                 .send()
         })?;
         Ok(tokens_in(answer)?)
@@ -244,19 +205,19 @@ impl Oidc {
         client_id: &str,
         client_secret: &Secret,
         refresh: &Secret,
-    ) -> Result<Tokens, NotRefreshed> {
+    ) -> Result<Tokens, ServiceError> {
         let secrets = [client_secret, refresh];
-        let answer = self.connection.unsigned("CreateToken", &secrets, true, |sdk, retry| {
+        let answer = self.call(Call::unsigned("CreateToken", &secrets), |sdk, config| {
             sdk.create_token()
                 .client_id(client_id)
                 .client_secret(client_secret.expose())
                 .grant_type(REFRESH_TOKEN)
                 .refresh_token(refresh.expose())
                 .customize()
-                .config_override(Config::builder().retry_config(retry))
+                .config_override(config)
                 .send()
         })?;
-        Ok(tokens_in(answer)?)
+        tokens_in(answer)
     }
 }
 
@@ -265,7 +226,7 @@ fn tokens_in(answer: CreateTokenOutput) -> Result<Tokens, ServiceError> {
     let refresh = answer.refresh_token.filter(whole).map(Secret::new);
     match (access, seconds(answer.expires_in)) {
         (Some(access), Some(expires_in)) => Ok(Tokens { access, expires_in, refresh }),
-        _ => Err(nothing("no token in it")),
+        _ => Err(Oidc::without("token")),
     }
 }
 
@@ -280,13 +241,9 @@ fn whole(text: &String) -> bool {
     (1..=LONGEST_TEXT).contains(&text.len()) && !text.contains(char::is_control)
 }
 
-/// A 200 in the service's own JSON, with nothing in it.
-fn nothing(what: &str) -> ServiceError {
-    ServiceError::BadAnswer { service: Client::NAME, status: 200, media_type: what.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::connection::Service;
     use super::*;
     use crate::profile::EndpointVariant;
 
@@ -335,10 +292,10 @@ mod tests {
             "InvalidClientException",
             "UnauthorizedClientException",
         ] {
-            assert_eq!(NotRefreshed::from(denied(code)), NotRefreshed::Over, "{code}");
+            assert!(is_over(&denied(code)), "{code}");
         }
         let slow_down = ServiceError::Throttled { code: "SlowDownException".to_owned() };
-        assert!(NotRefreshed::from(slow_down).is_slow_down());
+        assert!(is_slow_down(&slow_down) && !is_over(&slow_down));
         let origin = "oidc.example:443".to_owned();
         for other in [
             denied("AccessDeniedException"),
@@ -348,18 +305,16 @@ mod tests {
             ServiceError::Unavailable { service: "x", status: 500, code: String::new() },
             ServiceError::Timeout { origin },
             ServiceError::Unreachable { why: String::new(), hint: None, lost: true },
-            nothing("no token in it"),
+            Oidc::without("token"),
         ] {
-            let kept = NotRefreshed::from(other);
-            assert!(matches!(kept, NotRefreshed::Failed(_)) && !kept.is_slow_down(), "{kept:?}");
+            assert!(!is_over(&other) && !is_slow_down(&other), "{other:?}");
         }
     }
 
     #[test]
     fn endpoints_are_those_of_the_region() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let none = EndpointVariant::default();
-        let url = |region| Client::endpoint(region, none, &runtime).unwrap().url().to_owned();
+        let url = |region| Client::endpoint(region, none).unwrap().url().to_owned();
         assert_eq!(url("eu-central-1"), "https://oidc.eu-central-1.amazonaws.com");
         assert_eq!(url("cn-north-1"), "https://oidc.cn-north-1.amazonaws.com.cn");
     }

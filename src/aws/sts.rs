@@ -1,19 +1,15 @@
 //! The client of STS: GetSessionToken, AssumeRole, AssumeRoleWithWebIdentity, GetCallerIdentity.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_sts::Client;
-use aws_sdk_sts::config::{Builder, Config};
 use aws_sdk_sts::types::{Credentials as Answered, Tag};
 
-use super::connection::{Call, Connection, Offered, Service};
+use super::connection::{Call, Connection};
 use super::service_error::{ServiceError, clock_words};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
-use crate::env::Env;
-use crate::error::Error;
-use crate::profile::{Role, Target};
-use crate::reporter::Reporter;
+use crate::profile::Role;
 use crate::secret::Secret;
 
 /// A session policy that takes nothing away.
@@ -21,33 +17,9 @@ const EVERYTHING: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 /// STS, at one place, until one deadline. Connections are kept between calls.
-pub struct Sts {
-    connection: Connection<Client>,
-}
+pub type Sts = Connection<Client>;
 
 impl Sts {
-    /// Takes down what calls will need; nothing is opened, read or started before the first one.
-    /// All calls together end at `deadline`.
-    ///
-    /// # Errors
-    /// Usage (2) for a region or an endpoint URL that cannot be one.
-    pub fn connect(
-        target: &Target,
-        env: &Env,
-        deadline: Instant,
-        reporter: Reporter,
-    ) -> Result<Sts, Error> {
-        Ok(Sts { connection: Connection::new(target, env, deadline, reporter)? })
-    }
-
-    /// Host and port that calls go to. Nothing is opened.
-    ///
-    /// # Errors
-    /// Usage (2): the region has no such endpoint.
-    pub fn place(&self) -> Result<String, Error> {
-        self.connection.place()
-    }
-
     /// GetSessionToken with the long-term key `base`; `mfa` is the device's serial and a code. With a
     /// code it is sent once only.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html>
@@ -58,24 +30,19 @@ impl Sts {
         mfa: Option<(&str, &Secret)>,
     ) -> Result<Credentials, ServiceError> {
         let code = mfa.map(|(_, code)| code);
-        let call = Call {
-            operation: "GetSessionToken",
-            base,
-            codes: code.as_slice(),
-            once: mfa.is_some(),
-        };
-        let answer = self.connection.call(&call, |client, offered| {
+        let secrets = code.as_slice();
+        let call = Call { secrets, once: mfa.is_some(), ..Call::of(base, "GetSessionToken") };
+        let answer = self.call(call, |client, config| {
             client
                 .get_session_token()
                 .duration_seconds(seconds(duration))
                 .set_serial_number(mfa.map(|(serial, _)| serial.to_owned()))
                 .set_token_code(code.map(|code| code.expose().to_owned()))
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
-        let account = base.account_id.clone();
-        answer.credentials.and_then(|c| credentials_in(c, account)).ok_or_else(not_sts)
+        credentials_in(answer.credentials, base.account_id.clone())
     }
 
     /// AssumeRole with `base`, long-term or temporary. With a code it is sent once only.
@@ -91,9 +58,9 @@ impl Sts {
             role.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         // The builder fails only for a missing key or value.
         let tags: Vec<Tag> = tags.filter_map(Result::ok).collect();
-        let call =
-            Call { operation: "AssumeRole", base, codes: code.as_slice(), once: mfa.is_some() };
-        let answer = self.connection.call(&call, |client, offered| {
+        let secrets = code.as_slice();
+        let call = Call { secrets, once: mfa.is_some(), ..Call::of(base, "AssumeRole") };
+        let answer = self.call(call, |client, config| {
             client
                 .assume_role()
                 .role_arn(&role.arn)
@@ -108,11 +75,11 @@ impl Sts {
                 .set_serial_number(mfa.map(|(serial, _)| serial.to_owned()))
                 .set_token_code(code.map(|code| code.expose().to_owned()))
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
-        let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
-        answer.credentials.and_then(|c| credentials_in(c, account_of(&arn))).ok_or_else(not_sts)
+        let account = answer.assumed_role_user.and_then(|user| account_of(&user.arn));
+        credentials_in(answer.credentials, account)
     }
 
     /// AssumeRoleWithWebIdentity: what a token, signed by an identity provider that the role trusts, is
@@ -125,15 +92,9 @@ impl Sts {
         session_name: &str,
         duration: Duration,
     ) -> Result<Credentials, ServiceError> {
-        // The SDK signs this call with nobody's key.
-        let nobody = Credentials::long_term(String::new(), Secret::new(String::new()));
-        let call = Call {
-            operation: "AssumeRoleWithWebIdentity",
-            base: &nobody,
-            codes: &[token],
-            once: false,
-        };
-        let answer = self.connection.call(&call, |client, offered| {
+        let secrets = [token];
+        let call = Call::unsigned("AssumeRoleWithWebIdentity", &secrets);
+        let answer = self.call(call, |client, config| {
             client
                 .assume_role_with_web_identity()
                 .role_arn(role_arn)
@@ -141,11 +102,11 @@ impl Sts {
                 .web_identity_token(token.expose())
                 .duration_seconds(seconds(duration))
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
-        let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
-        answer.credentials.and_then(|c| credentials_in(c, account_of(&arn))).ok_or_else(not_sts)
+        let account = answer.assumed_role_user.and_then(|user| account_of(&user.arn));
+        credentials_in(answer.credentials, account)
     }
 
     /// GetFederationToken with the long-term key `base`: a session with all that its user may do, but
@@ -157,8 +118,8 @@ impl Sts {
         name: &str,
         duration: Duration,
     ) -> Result<Credentials, ServiceError> {
-        let call = Call { operation: "GetFederationToken", base, codes: &[], once: false };
-        let answer = self.connection.call(&call, |client, offered| {
+        let call = Call::of(base, "GetFederationToken");
+        let answer = self.call(call, |client, config| {
             client
                 .get_federation_token()
                 .name(name)
@@ -166,33 +127,21 @@ impl Sts {
                 // What the user may do and this allows; without a policy it would be nothing.
                 .policy(EVERYTHING)
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
-        let arn = answer.federated_user.map(|user| user.arn).unwrap_or_default();
-        answer.credentials.and_then(|c| credentials_in(c, account_of(&arn))).ok_or_else(not_sts)
+        let account = answer.federated_user.and_then(|user| account_of(&user.arn));
+        credentials_in(answer.credentials, account)
     }
 
     /// GetCallerIdentity: the ARN of whoever `base` belongs to. Needs no permission.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
     pub fn caller_identity(&self, base: &Credentials) -> Result<String, ServiceError> {
-        let call = Call { operation: "GetCallerIdentity", base, codes: &[], once: false };
-        let answer = self.connection.call(&call, |client, offered| {
-            client.get_caller_identity().customize().config_override(with(offered)).send()
+        let call = Call::of(base, "GetCallerIdentity");
+        let answer = self.call(call, |client, config| {
+            client.get_caller_identity().customize().config_override(config).send()
         })?;
-        answer.arn.filter(|arn| arn.starts_with("arn:")).ok_or_else(not_sts)
-    }
-
-    /// By how many seconds AWS's clock is ahead of ours, from the `Date` of the last answer, good or
-    /// bad. Exact to about two seconds.
-    pub fn clock_offset(&self) -> Option<i64> {
-        self.connection.clock_offset()
-    }
-
-    /// By how many seconds AWS's clock is ahead of ours, from one request that is not signed and asks
-    /// for nothing.
-    pub fn ask_the_time(&self) -> Result<i64, ServiceError> {
-        self.connection.ask_the_time()
+        answer.arn.filter(|arn| arn.starts_with("arn:")).ok_or_else(|| Self::without("credentials"))
     }
 
     /// A warning where the clocks are more than a TOTP step apart: codes and signatures fail by it.
@@ -201,40 +150,26 @@ impl Sts {
     }
 }
 
-fn with(offered: Offered) -> Builder {
-    Config::builder()
-        .credentials_provider(offered.credentials)
-        .retry_config(offered.retry)
-        .timeout_config(offered.timeout)
-}
-
 fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
-/// An answer's credentials, moved. None if a part is missing, which the SDK fills with nothing, or
-/// has a control character in it: a line break would start another setting in what export writes.
-fn credentials_in(answer: Answered, account_id: Option<String>) -> Option<Credentials> {
-    let expiration = Timestamp(answer.expiration.secs());
-    let credentials = Credentials {
-        access_key_id: answer.access_key_id,
-        secret_access_key: Secret::new(answer.secret_access_key),
-        session_token: Some(Secret::new(answer.session_token)),
-        expiration: Some(expiration),
-        account_id,
-    };
-    let fits = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-    let whole = fits(&credentials.access_key_id)
-        && fits(credentials.secret_access_key.expose())
-        && credentials.session_token.as_ref().is_some_and(|token| fits(token.expose()))
-        && expiration.0 > 0;
-    whole.then_some(credentials)
-}
-
-/// A 200 in STS's own XML, with nothing in it.
-fn not_sts() -> ServiceError {
-    let media_type = "no credentials in it".to_owned();
-    ServiceError::BadAnswer { service: Client::NAME, status: 200, media_type }
+/// An answer's credentials, in which the SDK fills a part that is missing with nothing.
+fn credentials_in(
+    answer: Option<Answered>,
+    account_id: Option<String>,
+) -> Result<Credentials, ServiceError> {
+    let credentials = answer.and_then(|given| {
+        let credentials = Credentials {
+            access_key_id: given.access_key_id,
+            secret_access_key: Secret::new(given.secret_access_key),
+            session_token: Some(Secret::new(given.session_token)),
+            expiration: Some(Timestamp(given.expiration.secs())),
+            account_id,
+        };
+        credentials.whole()
+    });
+    credentials.ok_or_else(|| Sts::without("credentials"))
 }
 
 /// `arn:aws:sts::123456789012:assumed-role/…`.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::future::{Ready, ready};
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,9 +17,10 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::date_time::{DateTime, Format};
 use aws_smithy_types::retry::ErrorKind;
 use http_body_util::BodyExt;
-use hyper::header::{HeaderValue, PROXY_AUTHORIZATION};
+use hyper::header::PROXY_AUTHORIZATION;
 use hyper::{Response, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
@@ -33,6 +34,8 @@ use tower_service::Service;
 use super::dial::{self, Host};
 use super::failed::{CONNECT_TIMEOUT, Failed, chain};
 use super::origin::Origin;
+use super::proxy::Proxy;
+use crate::clock::{Clock, Timestamp};
 
 /// The most that is read for one request, in bytes: headers, body, and what chunks and interim answers
 /// (1xx) add to them. AWS's answers to what is asked here have a few thousand; only an object of a store
@@ -54,19 +57,11 @@ pub(super) struct Route {
     /// Where connections go: to the server, or to a proxy.
     pub hop: Host,
     /// The proxy, if there is one.
-    pub proxy: Option<ProxyHop>,
+    pub proxy: Option<Proxy>,
     /// TLS with the roots to trust; needed if TLS is spoken with the server or the proxy.
     pub tls: Option<TlsConnector>,
     /// The most that is read for one request, in bytes.
     pub limit: usize,
-}
-
-/// A proxy on the way.
-pub(super) struct ProxyHop {
-    pub origin: Origin,
-    pub uri: Uri,
-    /// User and password, as a header has them.
-    pub authorization: Option<HeaderValue>,
 }
 
 impl Route {
@@ -222,6 +217,8 @@ impl AsyncWrite for LimitedStream {
 pub struct Wire {
     way: Arc<Route>,
     client: Client<Connect, SdkBody>,
+    /// By how many seconds the server's clock is ahead of ours.
+    offset: Arc<Mutex<Option<i64>>>,
 }
 
 impl fmt::Debug for Wire {
@@ -239,7 +236,13 @@ impl Wire {
             .http1_max_headers(HEADERS)
             .http1_max_buf_size(HEADER_LIMIT)
             .build(Connect(Arc::clone(&way)));
-        Self { way, client }
+        Self { way, client, offset: Arc::default() }
+    }
+
+    /// By how many seconds the server's clock is ahead of ours, from the `Date` of the last answer, good
+    /// or bad. Exact to about two seconds.
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.offset.lock().ok().and_then(|offset| *offset)
     }
 
     /// Looks the name up that connections go to, for a caller whose time for a request shall not
@@ -256,7 +259,7 @@ impl HttpConnector for Wire {
     /// The answer is read to its end here: what breaks off or grows too long is an error, whoever
     /// called.
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (way, client) = (Arc::clone(&self.way), self.client.clone());
+        let Self { way, client, offset } = self.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x();
             let mut request = request.map_err(|error| ConnectorError::user(error.into()))?;
@@ -267,10 +270,20 @@ impl HttpConnector for Wire {
             let answer = client.request(request).await.map_err(|error| sorted(error.into()))?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(|error| sorted(error.into()))?.to_bytes();
-            HttpResponse::try_from(Response::from_parts(head, SdkBody::from(body)))
-                .map_err(|error| ConnectorError::other(error.into(), None))
+            let answer = HttpResponse::try_from(Response::from_parts(head, SdkBody::from(body)))
+                .map_err(|error| ConnectorError::other(error.into(), None))?;
+            let date = answer.headers().get("date").and_then(seconds_of);
+            if let (Some(date), Ok(mut offset)) = (date, offset.lock()) {
+                *offset = Some(date.seconds_since(Clock::system().now()));
+            }
+            Ok(answer)
         })
     }
+}
+
+/// The time in a `Date` header.
+pub fn seconds_of(date: &str) -> Option<Timestamp> {
+    DateTime::from_str(date, Format::HttpDate).ok().map(|date| Timestamp(date.secs()))
 }
 
 /// For the SDK, which repeats a request that failed for a reason that may pass.

@@ -3,24 +3,25 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 /// Share sessions and codes among hosts, by a store that speaks S3
-#[derive(Debug, Args)]
+#[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault fleet join s3://bucket/prefix --profile store\n  \
     vault fleet status\n\n\
     Hosts with copies of one vault make one session with MFA together, and send no code twice. The\n\
     store sees nothing but sealed objects. One host stays out by AWS_VAULT_SHARED=off.")]
-pub struct FleetArgs {
-    #[command(subcommand)]
-    pub command: FleetCommand,
-}
-
-/// What can be done with a fleet.
-#[derive(Debug, Subcommand)]
 pub enum FleetCommand {
     Join(FleetJoin),
     Check(FleetCheck),
     Status(FleetStatus),
-    Pull(FleetPull),
-    Leave(FleetLeave),
+    /// Bring the vault to what the other hosts have written, or the store to what was written here
+    #[command(after_help = "Example:\n  vault fleet pull\n\n\
+        Happens by itself when AWS does not know a key any longer. Ends with 6 if the vault was changed here\n\
+        and elsewhere since they were the same: then neither is replaced.")]
+    Pull,
+    /// Write into the vault that its hosts share nothing
+    #[command(after_help = "Example:\n  vault fleet leave\n\n\
+        For all hosts, once they have the new file. One host stays out by AWS_VAULT_SHARED=off. The\n\
+        objects stay: remove them in the store.")]
+    Leave,
 }
 
 /// Check a store, and write into the vault that its hosts share it
@@ -79,17 +80,3 @@ pub struct FleetStatus {
     #[arg(long)]
     pub json: bool,
 }
-
-/// Bring the vault to what the other hosts have written, or the store to what was written here
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault fleet pull\n\n\
-    Happens by itself when AWS does not know a key any longer. Ends with 6 if the vault was changed here\n\
-    and elsewhere since they were the same: then neither is replaced.")]
-pub struct FleetPull {}
-
-/// Write into the vault that its hosts share nothing
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault fleet leave\n\n\
-    For all hosts, once they have the new file. One host stays out by AWS_VAULT_SHARED=off. The\n\
-    objects stay: remove them in the store.")]
-pub struct FleetLeave {}

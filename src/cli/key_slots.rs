@@ -5,17 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 /// Who may open the vault with a key
-#[derive(Debug, Args)]
+#[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault recipient list\n  \
     vault recipient add --name laptop \"$(cat ~/.ssh/id_ed25519.pub)\"\n  \
     vault recipient remove laptop")]
-pub struct RecipientArgs {
-    #[command(subcommand)]
-    pub command: RecipientCommand,
-}
-
-/// What can be done with recipients.
-#[derive(Debug, Subcommand)]
 pub enum RecipientCommand {
     Add(RecipientAdd),
     #[command(visible_alias = "ls")]
@@ -65,15 +58,8 @@ pub struct RecipientRemove {
 }
 
 /// The passphrase that opens the vault
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  vault passphrase set\n  vault passphrase remove")]
-pub struct PassphraseArgs {
-    #[command(subcommand)]
-    pub command: PassphraseCommand,
-}
-
-/// What can be done with the passphrase.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:\n  vault passphrase set\n  vault passphrase remove")]
 pub enum PassphraseCommand {
     Set(PassphraseSet),
     #[command(visible_alias = "rm")]
@@ -120,18 +106,6 @@ pub struct Unlock {
     )]
     pub time: String,
 }
-
-/// End what `vault unlock` began; needs no key
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault lock")]
-pub struct Lock {}
-
-/// Renew the vault's own keys for the same recipients, and print its new fingerprint
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault rekey\n\n\
-    For a vault that was forged or copied: the file's key, the key behind the fingerprint and the\n\
-    cache's key are new, and sessions are made anew. AWS keys, seeds, recipients and the passphrase stay.")]
-pub struct Rekey {}
 
 /// Show the vault's fingerprint, or accept a changed one
 #[derive(Debug, Args)]

@@ -113,16 +113,28 @@ pub enum Command {
     Login(login::Login),
     Explain(Explain),
     Doctor(Doctor),
-    Totp(totp::TotpArgs),
-    Mfa(totp::MfaArgs),
+    #[command(subcommand)]
+    Totp(totp::TotpCommand),
+    #[command(subcommand)]
+    Mfa(totp::MfaCommand),
     Rotate(rotate::Rotate),
-    Sso(sso::SsoArgs),
-    Fleet(fleet::FleetArgs),
-    Recipient(key_slots::RecipientArgs),
-    Passphrase(key_slots::PassphraseArgs),
+    #[command(subcommand)]
+    Sso(sso::SsoCommand),
+    #[command(subcommand)]
+    Fleet(fleet::FleetCommand),
+    #[command(subcommand)]
+    Recipient(key_slots::RecipientCommand),
+    #[command(subcommand)]
+    Passphrase(key_slots::PassphraseCommand),
     Unlock(key_slots::Unlock),
-    Lock(key_slots::Lock),
-    Rekey(key_slots::Rekey),
+    /// End what `vault unlock` began; needs no key
+    #[command(after_help = "Example:\n  vault lock")]
+    Lock,
+    /// Renew the vault's own keys for the same recipients, and print its new fingerprint
+    #[command(after_help = "Example:\n  vault rekey\n\n\
+        For a vault that was forged or copied: the file's key, the key behind the fingerprint and the\n\
+        cache's key are new, and sessions are made anew. AWS keys, seeds, recipients and the passphrase stay.")]
+    Rekey,
     Pin(key_slots::PinArgs),
     Completions(complete::Completions),
     Man(man::Man),

@@ -3,17 +3,10 @@
 use clap::{Args, Subcommand};
 
 /// Log in to IAM Identity Center (SSO), with a browser on any machine
-#[derive(Debug, Args)]
+#[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault sso login prod\n  vault sso logout prod\n\n\
     The profile names where, by sso_session, or by sso_start_url and sso_region. Profiles that name\n\
     the same place share one login.")]
-pub struct SsoArgs {
-    #[command(subcommand)]
-    pub command: SsoCommand,
-}
-
-/// What can be done with logins.
-#[derive(Debug, Subcommand)]
 pub enum SsoCommand {
     Login(SsoLogin),
     Logout(SsoLogout),

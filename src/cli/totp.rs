@@ -3,17 +3,10 @@
 use clap::{Args, Subcommand};
 
 /// Keep TOTP seeds, for MFA without a person
-#[derive(Debug, Args)]
+#[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault totp add prod\n  vault totp code prod\n\n\
     DEVICE is an MFA serial (arn:aws:iam::…:mfa/…) or a profile that names it by mfa_serial.\n\
     A seed beside its key is one factor for whoever opens the vault.")]
-pub struct TotpArgs {
-    #[command(subcommand)]
-    pub command: TotpCommand,
-}
-
-/// What can be done with seeds.
-#[derive(Debug, Subcommand)]
 pub enum TotpCommand {
     Add(TotpAdd),
     Code(TotpCode),
@@ -67,15 +60,8 @@ pub struct TotpRemove {
 }
 
 /// MFA devices at AWS
-#[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault mfa enroll ci")]
-pub struct MfaArgs {
-    #[command(subcommand)]
-    pub command: MfaCommand,
-}
-
-/// What can be done with devices.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  vault mfa enroll ci")]
 pub enum MfaCommand {
     Enroll(MfaEnroll),
 }

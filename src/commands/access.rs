@@ -99,12 +99,11 @@ impl Context<'_> {
         for list in &self.global.pin {
             pins.extend(Pin::parse_list(list)?);
         }
-        if pins.is_empty() && self.env.is_set("AWS_VAULT_PIN") {
-            let list = self.env.get("AWS_VAULT_PIN").ok_or_else(|| {
-                Error::usage("AWS_VAULT_PIN is set but empty")
-                    .hint("give it the fingerprint that vault pin prints, or unset it")
-            })?;
-            pins = Pin::parse_list(list)?;
+        if pins.is_empty()
+            && let Some(list) =
+                self.env.own("AWS_VAULT_PIN", "the fingerprint that vault pin prints")?
+        {
+            pins = Pin::parse_list(&list.to_string_lossy())?;
         }
         Ok(pins)
     }

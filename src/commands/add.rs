@@ -25,9 +25,7 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
-    if args.stdin && context.stdin_opens() {
-        return Err(Error::usage("--stdin and -i - both want stdin"));
-    }
+    context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
     if !args.no_add_config {
         // A section that no config file could hold is said before anything is stored.
         profile::edit::add_profile("", profile.as_str(), &settings(args.mfa_serial.as_deref()))?;

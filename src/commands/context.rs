@@ -76,10 +76,17 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// True if a flag takes from stdin what opens the vault.
-    pub fn stdin_opens(&self) -> bool {
+    /// Stdin cannot give what a command `takes` from it and what opens the vault.
+    ///
+    /// # Errors
+    /// Usage (2), as `clash` says it.
+    pub fn may_take_stdin(&self, takes: bool, clash: &str) -> Result<()> {
         let Named { identities, passphrase_file } = &self.named;
-        identities.iter().chain(passphrase_file).any(|path| path.as_os_str() == "-")
+        let mut named = identities.iter().chain(passphrase_file);
+        match takes && named.any(|path| path.as_os_str() == "-") {
+            true => Err(Error::usage(clash)),
+            false => Ok(()),
+        }
     }
 
     /// The AWS config and credentials files.

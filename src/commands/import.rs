@@ -67,12 +67,8 @@ fn flags_go_together(args: &Import, context: &Context) -> Result<()> {
     }
     let stdin = matches!(from, Source::Csv | Source::Json)
         || args.source_passphrase_file.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    if stdin && context.stdin_opens() {
-        return Err(Error::usage(
-            "what is imported and what opens the vault are both wanted from stdin",
-        ));
-    }
-    Ok(())
+    let clash = "what is imported and what opens the vault are both wanted from stdin";
+    context.may_take_stdin(stdin, clash)
 }
 
 /// The vault; none where there is none yet and a person can be asked to make one, or nothing is written.

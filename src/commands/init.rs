@@ -11,7 +11,7 @@ use crate::file;
 use crate::report;
 use crate::sealed;
 use crate::unlock;
-use crate::vault::{self, Access, Payload, Pin, RecipientEntry};
+use crate::vault::{self, Access, Payload, Pin, RecipientEntry, is_saved};
 
 pub fn run(args: &Init, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
@@ -54,7 +54,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         // No vault knows this key, and the user may want to try again with the same name.
         let _ = std::fs::remove_file(path);
     }
-    if saved.is_ok() || public_key.is_some() && key_slots::is_saved(&saved) {
+    if saved.is_ok() || public_key.is_some() && is_saved(&saved) {
         tell_of_key(args, recipients.len() == 1 && passphrases.is_empty(), context);
         tell_of_vault(args, (&access, pin), only_passphrase, context);
     }

@@ -3,17 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
+use super::removal;
 use super::stdin::STDIN_LIMIT;
 use super::work_tree;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::os;
 use crate::prompt::Prompt;
 use crate::provider::OldKeys;
+use crate::report;
 use crate::reporter::Reporter;
 use crate::sealed::{self, Cost, DEFAULT_MAX_MEMORY, Slot};
 use crate::secret::Secret;
-use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry, Vault};
+use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry, Vault, is_saved};
 
 /// What a try of a passphrase costs where nothing is said, in MiB.
 pub const DEFAULT_MEMORY: u32 = 64;
@@ -36,11 +38,8 @@ pub fn recipients(
     }
     for path in files {
         let (shown, stdin) = (path.display(), path.as_os_str() == "-");
-        if stdin && context.stdin_opens() {
-            return Err(Error::usage(
-                "the recipients and what opens the vault are both wanted from stdin",
-            ));
-        }
+        let clash = "the recipients and what opens the vault are both wanted from stdin";
+        context.may_take_stdin(stdin, clash)?;
         let read = match stdin {
             true => file::read_fd(os::stdin_fd(), RECIPIENTS_LIMIT),
             false => file::read_stream(path, RECIPIENTS_LIMIT),
@@ -161,15 +160,6 @@ pub fn may_ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<()> {
         .hint(otherwise))
 }
 
-/// A removal wants a yes.
-fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
-    if force || prompt.available() {
-        return Ok(());
-    }
-    Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
-        .hint("say it by -f"))
-}
-
 /// Whoever is removed must not reach the store any longer, by a key that they know: they could put a vault
 /// there that they have made, with the fingerprint that the other hosts take until they accept the new one.
 ///
@@ -203,18 +193,13 @@ pub fn may_remove(
             "who can open the vault knows the key of the fleet's store ({id}): replace it, by vault rotate {profile}"
         ));
     }
-    may_ask(force, prompt)
+    removal::may_ask(force, prompt)
 }
 
 /// The error for what would leave a vault that nobody can open.
 pub fn last_way() -> Error {
     Error::refused("this is the last way into the vault")
         .hint("give it another one first: vault recipient add, or vault passphrase set")
-}
-
-/// True if the vault was saved, also if the disk has not confirmed it: then what was done is said.
-pub fn is_saved(saved: &Result<()>) -> bool {
-    saved.as_ref().is_ok() || saved.as_ref().is_err_and(|error| error.class == Class::NotDurable)
 }
 
 /// Changes the ways into a vault. If its keys are other ones then, the hosts of its fleet that have the old
@@ -242,9 +227,24 @@ pub fn change(
     saved
 }
 
-/// What is to be done elsewhere after the vault's keys were drawn anew; `leaked`: somebody keeps
-/// what was in it.
-pub fn tell_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
+/// The end of a command that drew the vault's keys anew: if they are saved, says what was `done` and what is
+/// to be done elsewhere. The new fingerprint is the result. `leaked`: somebody keeps what was in the vault.
+pub fn end_with_new_keys(
+    saved: Result<()>,
+    done: &str,
+    leaked: bool,
+    payload: &Payload,
+    context: &Context,
+) -> Result<()> {
+    if is_saved(&saved) {
+        context.reporter.note(done);
+        tell_new_keys(payload, leaked, context.reporter);
+    }
+    saved?;
+    report::result(&format!("{}\n", payload.pin()))
+}
+
+fn tell_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
     // Of those that no profile has, the profiles' own lines say nothing.
     let unfinished = payload.rotations().flat_map(|rotation| {
         let ids = [Some(rotation.old), rotation.new].into_iter().flatten();

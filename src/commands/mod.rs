@@ -23,6 +23,7 @@ mod passphrase;
 mod pin;
 mod recipient;
 mod rekey;
+mod removal;
 mod remove;
 mod rotate;
 mod serve;
@@ -64,36 +65,36 @@ pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
         Command::Export(args) => export::run(args, &context),
         Command::Login(args) => login::run(&args, &context),
         Command::Explain(args) => explain::run(args, &context),
-        Command::Fleet(args) => match args.command {
+        Command::Fleet(command) => match command {
             FleetCommand::Join(args) => fleet::join(&args, &context),
             FleetCommand::Check(args) => fleet::check(&args, &context),
             FleetCommand::Status(args) => fleet::status(&args, &context),
-            FleetCommand::Pull(_) => fleet::pull(&context),
-            FleetCommand::Leave(_) => fleet::leave(&context),
+            FleetCommand::Pull => fleet::pull(&context),
+            FleetCommand::Leave => fleet::leave(&context),
         },
-        Command::Recipient(args) => match args.command {
+        Command::Recipient(command) => match command {
             RecipientCommand::Add(args) => recipient::add(&args, &context),
             RecipientCommand::List(args) => recipient::list(&args, &context),
             RecipientCommand::Remove(args) => recipient::remove(&args, &context),
         },
-        Command::Passphrase(args) => match args.command {
+        Command::Passphrase(command) => match command {
             PassphraseCommand::Set(args) => passphrase::set(&args, &context),
             PassphraseCommand::Remove(args) => passphrase::remove(&args, &context),
         },
         Command::Unlock(args) => unlock::unlock(&args, &context),
-        Command::Lock(_) => unlock::lock(&context),
-        Command::Rekey(_) => rekey::run(&context),
-        Command::Totp(args) => match args.command {
+        Command::Lock => unlock::lock(&context),
+        Command::Rekey => rekey::run(&context),
+        Command::Totp(command) => match command {
             TotpCommand::Add(args) => totp::add(&args, &context),
             TotpCommand::Code(args) => totp::code(&args, &context),
             TotpCommand::List(args) => totp::list(&args, &context),
             TotpCommand::Remove(args) => totp::remove(&args, &context),
         },
-        Command::Mfa(args) => match args.command {
+        Command::Mfa(command) => match command {
             MfaCommand::Enroll(args) => mfa::enroll(&args, &context),
         },
         Command::Rotate(args) => rotate::run(&args, &context),
-        Command::Sso(args) => match args.command {
+        Command::Sso(command) => match command {
             SsoCommand::Login(args) => sso::login(&args, &context),
             SsoCommand::Logout(args) => sso::logout(&args, &context),
         },

@@ -2,20 +2,17 @@
 
 use super::context::Context;
 use super::key_slots;
+use super::removal;
 use crate::cli::key_slots::{PassphraseRemove, PassphraseSet};
 use crate::error::{Error, Result};
-use crate::report;
 use crate::unlock;
-use crate::vault::{Payload, Vault};
+use crate::vault::{Payload, Vault, is_saved};
 
 pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let from_stdin = args.new_passphrase_file.as_ref().is_some_and(|path| path.as_os_str() == "-");
-    if from_stdin && context.stdin_opens() {
-        return Err(Error::usage(
-            "the new passphrase and what opens the vault are both wanted from stdin",
-        ));
-    }
+    let clash = "the new passphrase and what opens the vault are both wanted from stdin";
+    context.may_take_stdin(from_stdin, clash)?;
     if args.new_passphrase_file.is_none() {
         key_slots::may_ask_new_passphrase(&prompt, ANOTHER_WAY)?;
     }
@@ -37,23 +34,18 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         payload.note_known_key();
         if replaced { payload.renew_keys() } else { Ok(()) }
     });
-    if key_slots::is_saved(&saved) {
+    if is_saved(&saved) {
         lock(&before, context);
-        if replaced {
-            context.reporter.note(
-                "The new passphrase opens the vault now, the old one no longer. Old copies of the \
-                 vault stay readable with the old one.",
-            );
-            key_slots::tell_new_keys(vault.payload(), true, context.reporter);
-        } else {
-            context.reporter.note("The passphrase opens the vault now");
-        }
     }
-    saved?;
-    match replaced {
-        true => report::result(&format!("{}\n", vault.payload().pin())),
-        false => Ok(()),
+    if replaced {
+        let done = "The new passphrase opens the vault now, the old one no longer. Old copies of the \
+                    vault stay readable with the old one.";
+        return key_slots::end_with_new_keys(saved, done, true, vault.payload(), context);
     }
+    if is_saved(&saved) {
+        context.reporter.note("The passphrase opens the vault now");
+    }
+    saved
 }
 
 const ANOTHER_WAY: &str = "give it by --new-passphrase-file FILE; - is stdin";
@@ -69,9 +61,7 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
         true => "Remove the passphrase, which opened the vault just now?",
         false => "Remove the passphrase?",
     };
-    if !args.force && !prompt.confirm(question)? {
-        return Err(Error::other("nothing was removed"));
-    }
+    removal::confirm(args.force, &prompt, question)?;
     let mut before = Vec::new();
     let saved = key_slots::change(&mut vault, &access, context, |payload| {
         check_removable(payload)?;
@@ -83,15 +73,11 @@ pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
         payload.note_known_key();
         payload.renew_keys()
     });
-    if key_slots::is_saved(&saved) {
+    if is_saved(&saved) {
         lock(&before, context);
-        context
-            .reporter
-            .note("Removed the passphrase. Old copies of the vault stay readable with it.");
-        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
     }
-    saved?;
-    report::result(&format!("{}\n", vault.payload().pin()))
+    let done = "Removed the passphrase. Old copies of the vault stay readable with it.";
+    key_slots::end_with_new_keys(saved, done, true, vault.payload(), context)
 }
 
 /// What an old passphrase opened is of no use to the new vault, but it is to old copies.

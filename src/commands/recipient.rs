@@ -2,11 +2,12 @@
 
 use super::context::Context;
 use super::key_slots;
+use super::removal;
 use crate::cli::key_slots::{RecipientAdd, RecipientList, RecipientRemove};
 use crate::error::{Error, Result};
 use crate::report;
 use crate::sealed::{self, Slot};
-use crate::vault::{Payload, RecipientEntry, Vault};
+use crate::vault::{Payload, RecipientEntry, Vault, is_saved};
 
 pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
     let mut given = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
@@ -35,7 +36,7 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
         payload.note_known_key();
         Ok(())
     });
-    if key_slots::is_saved(&saved) {
+    if is_saved(&saved) {
         for entry in &new {
             let was_there = before.iter().any(|old| old.recipient == entry.recipient);
             context.reporter.note(match &entry.name {
@@ -108,9 +109,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         true => format!("Remove {}, whose key opened the vault just now?", shown(&entry)),
         false => format!("Remove {}?", shown(&entry)),
     };
-    if !args.force && !prompt.confirm(&question)? {
-        return Err(Error::other("nothing was removed"));
-    }
+    removal::confirm(args.force, &prompt, &question)?;
     let saved = key_slots::change(&mut vault, &access, context, |payload| {
         // The one that was asked about, whoever has its name meanwhile.
         find(&entry.recipient, payload)?;
@@ -124,18 +123,11 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         payload.note_known_key();
         payload.renew_keys()
     });
-    if key_slots::is_saved(&saved) {
-        if args.force && opened {
-            context.reporter.warn("the key that opened the vault just now opens it no longer");
-        }
-        context.reporter.note(format!(
-            "Removed {}. Old copies of the vault stay readable to it.",
-            shown(&entry)
-        ));
-        key_slots::tell_new_keys(vault.payload(), true, context.reporter);
+    if is_saved(&saved) && args.force && opened {
+        context.reporter.warn("the key that opened the vault just now opens it no longer");
     }
-    saved?;
-    report::result(&format!("{}\n", vault.payload().pin()))
+    let done = format!("Removed {}. Old copies of the vault stay readable to it.", shown(&entry));
+    key_slots::end_with_new_keys(saved, &done, true, vault.payload(), context)
 }
 
 /// The recipient that is written so, or that is called so.

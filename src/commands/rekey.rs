@@ -3,7 +3,6 @@
 use super::context::Context;
 use super::key_slots;
 use crate::error::Result;
-use crate::report;
 use crate::vault::{Payload, Vault};
 
 pub fn run(context: &Context) -> Result<()> {
@@ -12,10 +11,6 @@ pub fn run(context: &Context) -> Result<()> {
     let mut vault = Vault::open(&access)?;
     // The file's key is new at every write.
     let saved = key_slots::change(&mut vault, &access, context, Payload::renew_keys);
-    if key_slots::is_saved(&saved) {
-        context.reporter.note("The vault's own keys are new. It opens as before.");
-        key_slots::tell_new_keys(vault.payload(), false, context.reporter);
-    }
-    saved?;
-    report::result(&format!("{}\n", vault.payload().pin()))
+    let done = "The vault's own keys are new. It opens as before.";
+    key_slots::end_with_new_keys(saved, done, false, vault.payload(), context)
 }

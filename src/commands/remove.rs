@@ -1,6 +1,7 @@
 //! `remove`: takes the access key of a profile out of the vault.
 
 use super::context::Context;
+use super::removal;
 use crate::cli::Remove;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
@@ -16,19 +17,15 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
         .hint(format!("vault clear {profile}")));
     }
     let prompt = context.prompt(None);
-    if !args.force && !prompt.available() {
-        return Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
-            .hint("say it by -f"));
-    }
+    removal::may_ask(args.force, &prompt)?;
     let no_key = |payload: &Payload| payload.no_key(profile.as_str()).or_hint("vault list");
     let access = context.access(&prompt)?;
     let mut vault = Vault::open(&access)?;
     if vault.payload().access_key_id(profile.as_str()).is_none() {
         return Err(no_key(vault.payload()));
     }
-    if !args.force && !prompt.confirm(&format!("Delete credentials for profile \"{profile}\"?"))? {
-        return Err(Error::other("nothing was removed"));
-    }
+    let question = format!("Delete credentials for profile \"{profile}\"?");
+    removal::confirm(args.force, &prompt, &question)?;
     vault.change(|payload| match payload.remove_credential(profile.as_str()) {
         true => Ok(()),
         false => Err(no_key(payload)),

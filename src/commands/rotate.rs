@@ -156,6 +156,7 @@ impl All<'_> {
             delete_other: self.args.delete_other,
             mfa: mfa.map(|device| MfaDevice { device, sts: &sts, token, used: false }),
             sessions_of: &sessions_of,
+            session: None,
         };
         if self.args.dry_run {
             return rotate.preview().map(Done::RotationPreview);

@@ -112,14 +112,12 @@ fn announce(sources: &[Source], server: &Server, imds: Option<SocketAddr>, conte
 
 fn address(args: &Serve, context: &Context) -> Result<SocketAddr> {
     let variable = "AWS_VAULT_LISTEN";
-    let (text, by) = match (&args.listen, context.env.get(variable)) {
-        (Some(text), _) => (text.as_str(), "--listen"),
-        (None, Some(text)) => (text, variable),
-        (None, None) if context.env.is_set(variable) => {
-            return Err(Error::usage(format!("{variable} is set but empty"))
-                .hint("give it an address and a port, or unset it"));
-        }
-        (None, None) => (DEFAULT, ""),
+    let (text, by) = match &args.listen {
+        Some(text) => (text.into(), "--listen"),
+        None => match context.env.own(variable, "an address and a port")? {
+            Some(text) => (text.to_string_lossy(), variable),
+            None => (DEFAULT.into(), ""),
+        },
     };
     text.parse().map_err(|_| {
         Error::usage(format!("{by}: not an IP address with a port"))

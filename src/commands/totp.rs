@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::context::Context;
+use super::removal;
 use super::stdin::stdin_text;
 use crate::aws::{ServiceError, Sts};
 use crate::cli::totp::{TotpAdd, TotpCode, TotpList, TotpRemove};
@@ -22,9 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(50);
 
 pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    if args.stdin && context.stdin_opens() {
-        return Err(Error::usage("--stdin and -i - both want stdin"));
-    }
+    context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
     let mut session = open(context, prompt)?;
     let serial = serial_of(&args.device, &session)?;
     if !args.stdin && prompt.available() {
@@ -111,19 +110,14 @@ pub fn list(args: &TotpList, context: &Context) -> Result<()> {
 
 pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
-    if !args.force && !prompt.available() {
-        return Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
-            .hint("say it by -f"));
-    }
+    removal::may_ask(args.force, &prompt)?;
     let mut session = open(context, prompt)?;
     let serial = serial_of(&args.device, &session)?;
     let vault = session.vault_mut()?;
     if vault.payload().totp(&serial).is_none() {
         return Err(no_seed(&serial));
     }
-    if !args.force && !prompt.confirm(&format!("Delete the seed of {serial}?"))? {
-        return Err(Error::other("nothing was removed"));
-    }
+    removal::confirm(args.force, &prompt, &format!("Delete the seed of {serial}?"))?;
     vault.change(|payload| {
         payload.remove_totp(&serial).then_some(()).ok_or_else(|| no_seed(&serial))
     })?;

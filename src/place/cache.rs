@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::Places;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::{file, os};
 
 impl Places {
@@ -41,13 +41,9 @@ impl Places {
             return Ok(Some((path.to_path_buf(), "--cache-dir")));
         }
         let ours = |dir: &Path| self.shut_home_with(dir).is_none();
-        let variable = env.get_os("AWS_VAULT_CACHE_DIR").map(PathBuf::from);
-        if let Some(path) = variable.filter(|dir| ours(dir)) {
+        let variable = env.own("AWS_VAULT_CACHE_DIR", "the directory of the cache")?;
+        if let Some(path) = variable.map(PathBuf::from).filter(|dir| ours(dir)) {
             return Ok(Some((path, "AWS_VAULT_CACHE_DIR")));
-        }
-        if env.is_set("AWS_VAULT_CACHE_DIR") && env.get_os("AWS_VAULT_CACHE_DIR").is_none() {
-            return Err(Error::usage("AWS_VAULT_CACHE_DIR is set but empty")
-                .hint("give it the directory of the cache, or unset it"));
         }
         if let Some(named) = self.cache.as_ref().filter(|(dir, _)| ours(dir)) {
             return Ok(Some(named.clone()));

@@ -1,7 +1,8 @@
 //! What programs that read the AWS files themselves take before a profile's `credential_process`, so that
 //! they never start it.
 
-use super::read::{Place, Profiles};
+use super::read::Profiles;
+use super::sections::Place;
 
 /// Keys of a profile that come before it in botocore and in the Rust SDK, whatever they lead to (botocore,
 /// `create_credential_resolver`: a role, then IAM Identity Center, the credentials file, the process).

@@ -5,7 +5,7 @@
 mod keys;
 
 use super::ini::{self, Document, Entry, Section};
-use super::sections::{Kind, Name, Sections, value};
+use super::sections::{Group, Name, Place, Sections, value};
 use crate::error::{Error, Result};
 
 pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};
@@ -36,12 +36,12 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
             return Err(Error::usage(format!("the AWS config cannot hold this {key}")));
         }
     }
-    let before = Sections::parse(Kind::Config, None, text);
-    if !before.has(name) && !is_identifier(name) {
+    let before = Sections::parse(Place::Config, None, text);
+    if !before.has(Group::Profile, name) && !is_identifier(name) {
         return Err(Error::usage("the AWS config cannot hold a profile of this name")
             .hint("letters, digits and _ - / . % @ : + make a name that all AWS tools take"));
     }
-    if let Some((section, fault)) = before.fault(name) {
+    if let Some((section, fault)) = before.fault(Group::Profile, name) {
         return Err(Error::other(format!(
             "line {} of the AWS config, of {section}, is not understood",
             fault.line
@@ -55,9 +55,9 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
         .hint("make them one section"));
     }
     let mut after = text.to_owned();
-    if before.has(name) {
+    if before.has(Group::Profile, name) {
         for (key, value) in settings {
-            let place = Place::of(&after, name, key);
+            let place = Spot::of(&after, name, key);
             match value_of(&before, name, key) {
                 Some(old) if old == *value => {}
                 None => place.insert(&mut after, key, value),
@@ -73,9 +73,9 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
     } else {
         append(&mut after, name, settings);
     }
-    let parsed = Sections::parse(Kind::Config, None, &after);
-    let done = parsed.has(name)
-        && parsed.fault(name).is_none()
+    let parsed = Sections::parse(Place::Config, None, &after);
+    let done = parsed.has(Group::Profile, name)
+        && parsed.fault(Group::Profile, name).is_none()
         && settings.iter().all(|(key, value)| value_of(&parsed, name, key) == Some(value))
         && before.same_but(&parsed, |other| other == name);
     if !done {
@@ -109,7 +109,7 @@ fn fits(key: &str, value: &str) -> bool {
 }
 
 fn value_of<'a>(sections: &'a Sections, name: &str, key: &str) -> Option<&'a str> {
-    let raw = sections.get(name, key)?;
+    let raw = sections.get(Group::Profile, name, key)?;
     Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
 }
 
@@ -139,7 +139,7 @@ fn append(text: &mut String, name: &str, settings: &[(&str, &str)]) {
 }
 
 /// Where a key of a profile is changed.
-struct Place {
+struct Spot {
     /// The end of the last line that the profile's last section has.
     end: usize,
     /// The blanks before the section's last key.
@@ -148,11 +148,11 @@ struct Place {
     value: Option<std::ops::Range<usize>>,
 }
 
-impl Place {
+impl Spot {
     fn of(text: &str, name: &str, key: &str) -> Self {
         let Document { sections, .. } = ini::parse(text);
         let is_it = |section: &&Section| {
-            Name::of(Kind::Config, &section.header).0 == Name::Profile(name.to_owned())
+            Name::of(Place::Config, &section.header).0 == Name::Of(Group::Profile, name.to_owned())
         };
         let sections: Vec<&Section> = sections.iter().filter(is_it).collect();
         let last = sections.last();

@@ -65,9 +65,9 @@ pub use faults::{Misspelt, Thing, Unknown, related, things, unknown_settings, va
 pub use host::{container, origin};
 pub use own_command::comes_back;
 pub use plan::{Ask, Plan, plan};
-pub use read::{AccessKey, FILE_LIMIT, Files, Place, Profiles, locate, read};
+pub use read::{AccessKey, FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;
-pub use sections::{About, Remark, of_value};
+pub use sections::{About, Place, Remark, of_value};
 pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, places};

@@ -312,7 +312,7 @@ fn inside(
 
 impl Plan {
     /// The plan that hands out a base as it is.
-    pub(super) fn of_base(
+    pub fn of_base(
         base: Base,
         profile: &str,
         region: Option<String>,
@@ -380,11 +380,6 @@ impl Plan {
         };
         let no_code = self.mfa_left_out.is_none() && self.steps.iter().all(|s| s.mfa().is_none());
         elsewhere && no_code
-    }
-
-    /// True if the plan ends with the base's own credentials: nothing is asked of AWS.
-    pub fn is_base_itself(&self) -> bool {
-        self.steps.is_empty()
     }
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ini::{self, Fault};
-use super::sections::{Kind, Remark, Sections, Swallowed, plain, value};
+use super::sections::{Group, Place, Remark, Sections, Swallowed, plain, value};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -121,9 +121,9 @@ impl Profiles {
         let [config, credentials] = &texts;
         Self {
             files: files.clone(),
-            config: Sections::parse(Kind::Config, files.config.as_deref(), config),
+            config: Sections::parse(Place::Config, files.config.as_deref(), config),
             credentials: Sections::parse(
-                Kind::Credentials,
+                Place::Credentials,
                 files.credentials.as_deref(),
                 credentials,
             ),
@@ -141,24 +141,25 @@ impl Profiles {
 
     /// True if the profile stands in one of the files.
     pub fn has(&self, profile: &str) -> bool {
-        self.config.has(profile) || self.credentials.has(profile)
+        self.config.has(Group::Profile, profile) || self.credentials.has(Group::Profile, profile)
     }
 
     /// A key of a profile's own section, trimmed, without a comment behind it where it can hold no blank;
     /// an empty one counts as unset.
     pub fn get(&self, profile: &str, key: &str) -> Option<&str> {
-        let raw = self.credentials.get(profile, key).or_else(|| self.config.get(profile, key))?;
-        set(key, raw)
+        let mut both = [&self.credentials, &self.config].into_iter();
+        set(key, both.find_map(|file| file.get(Group::Profile, profile, key))?)
     }
 
     /// All keys of a profile that are set, as [`Profiles::get`] gives them.
     pub(super) fn settings(&self, profile: &str) -> impl Iterator<Item = (&str, &str)> {
-        all_set(self.config.settings(profile).chain(self.credentials.settings(profile)))
+        let both = [&self.config, &self.credentials].into_iter();
+        all_set(both.flat_map(move |file| file.settings(Group::Profile, profile)))
     }
 
     /// All keys of a section `[sso-session NAME]` that are set.
     pub(super) fn sso_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
-        all_set(self.config.sso_settings(name))
+        all_set(self.config.settings(Group::SsoSession, name))
     }
 
     /// The access key of a profile that stands in the clear: the credentials file's, else the config
@@ -170,11 +171,8 @@ impl Profiles {
 
     /// The access key of a profile in one file, which is not mixed with the other file's.
     pub fn access_key(&self, profile: &str, place: Place) -> Option<AccessKey<'_>> {
-        let file = match place {
-            Place::Credentials => &self.credentials,
-            Place::Config => &self.config,
-        };
-        let get = |key: &str| set(key, file.get(profile, key)?);
+        let (file, ..) = self.file(place);
+        let get = |key: &str| set(key, file.get(Group::Profile, profile, key)?);
         Some(AccessKey {
             id: get("aws_access_key_id")?,
             secret: get("aws_secret_access_key"),
@@ -187,8 +185,8 @@ impl Profiles {
     /// # Errors
     /// [`crate::error::Class::Other`], naming the file, the line and, where it can be no secret, its text.
     pub fn understood(&self, profile: &str) -> Result<()> {
-        self.check(Kind::Config, self.config.fault(profile))?;
-        self.check(Kind::Credentials, self.credentials.fault(profile))
+        self.check(Place::Config, Group::Profile, profile)?;
+        self.check(Place::Credentials, Group::Profile, profile)
     }
 
     /// Checks that each line of a section `[sso-session NAME]` is understood.
@@ -196,31 +194,37 @@ impl Profiles {
     /// # Errors
     /// As [`Profiles::understood`].
     pub(super) fn sso_session_understood(&self, name: &str) -> Result<()> {
-        self.check(Kind::Config, self.config.sso_fault(name))
+        self.check(Place::Config, Group::SsoSession, name)
     }
 
-    fn check(&self, kind: Kind, fault: Option<(String, &Fault)>) -> Result<()> {
-        let Some((section, fault)) = fault else { return Ok(()) };
-        let path = match kind {
-            Kind::Config => &self.files.config,
-            Kind::Credentials => &self.files.credentials,
-        };
-        Err(not_understood(path.as_deref(), &section, fault, kind))
+    fn check(&self, place: Place, group: Group, name: &str) -> Result<()> {
+        let (file, _, path) = self.file(place);
+        let Some((section, fault)) = file.fault(group, name) else { return Ok(()) };
+        Err(not_understood(path, &section, fault, place))
+    }
+
+    /// What one file says, its text, and where it is.
+    fn file(&self, place: Place) -> (&Sections, &str, Option<&Path>) {
+        let ([config, credentials], files) = (&self.texts, &self.files);
+        match place {
+            Place::Config => (&self.config, config, files.config.as_deref()),
+            Place::Credentials => (&self.credentials, credentials, files.credentials.as_deref()),
+        }
     }
 
     /// True if there is a section `[sso-session NAME]`.
     pub fn has_sso_session(&self, name: &str) -> bool {
-        self.config.sso_session(name).is_some()
+        self.config.has(Group::SsoSession, name)
     }
 
     /// A key of a section `[sso-session NAME]`, as [`Profiles::get`] gives a profile's.
     pub fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
-        set(key, self.config.setting(self.config.sso_session(name)?, key)?)
+        set(key, self.config.get(Group::SsoSession, name, key)?)
     }
 
     /// True if there is a section `[services NAME]` with a setting.
     pub fn has_services(&self, name: &str) -> bool {
-        self.config.services(name).is_some()
+        self.config.has(Group::Services, name)
     }
 
     /// A key below a service in a `[services NAME]` section, as `endpoint_url` below `sts =`.
@@ -229,9 +233,8 @@ impl Profiles {
     /// [`crate::error::Class::Other`]: a line of the section is not understood.
     /// [`crate::error::Class::Usage`]: the service has a value of its own, so nothing below it.
     pub fn service(&self, services: &str, service: &str, key: &str) -> Result<Option<&str>> {
-        self.check(Kind::Config, self.config.services_fault(services))?;
-        let section = self.config.services(services);
-        let raw = section.and_then(|section| self.config.setting(section, service));
+        self.check(Place::Config, Group::Services, services)?;
+        let raw = self.config.get(Group::Services, services, service);
         let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(None) };
         let Some(Ok(settings)) = ini::nested(raw) else {
             let services = plain(services);
@@ -246,7 +249,7 @@ impl Profiles {
 
     /// Each service of a `[services NAME]` section that names an endpoint, with it, sorted.
     pub(super) fn service_endpoints(&self, services: &str) -> Vec<(&str, &str)> {
-        let section = self.config.services_settings(services);
+        let section = self.config.settings(Group::Services, services);
         let endpoint = |(service, raw)| {
             let settings = ini::nested(raw)?.ok()?.into_iter();
             let (_, url) = settings.rev().find(|(name, _)| *name == "endpoint_url")?;
@@ -260,11 +263,11 @@ impl Profiles {
     /// What is worth a remark in the files: the config file's first. Few ask, and to describe each line of a
     /// long file takes time, so it is done when they do.
     pub fn remarks(&self) -> Vec<Remark> {
-        let ([config, credentials], files) = (&self.texts, &self.files);
-        let mut all = self.config.remarks(Kind::Config, files.config.as_deref(), config);
-        let path = files.credentials.as_deref();
-        all.extend(self.credentials.remarks(Kind::Credentials, path, credentials));
-        all
+        let of = |place| {
+            let (file, text, path) = self.file(place);
+            file.remarks(place, path, text)
+        };
+        [Place::Config, Place::Credentials].into_iter().flat_map(of).collect()
     }
 
     /// The settings in a profile's section that continue the line above them.
@@ -274,11 +277,7 @@ impl Profiles {
 
     /// The text of one file, without a byte order mark.
     pub fn text(&self, place: Place) -> &str {
-        let [config, credentials] = &self.texts;
-        match place {
-            Place::Config => config,
-            Place::Credentials => credentials,
-        }
+        self.file(place).1
     }
 
     /// Where the profiles come from.
@@ -290,15 +289,6 @@ impl Profiles {
     pub fn doubled(&self, profile: &str) -> Option<&str> {
         self.config.doubled(profile).or_else(|| self.credentials.doubled(profile))
     }
-}
-
-/// One of the two files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The credentials file.
-    Credentials,
-    /// The config file.
-    Config,
 }
 
 /// An access key in the clear, as far as it is there.
@@ -325,12 +315,12 @@ fn set<'a>(key: &str, raw: &'a str) -> Option<&'a str> {
 }
 
 /// The error for a line that is not understood.
-fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, kind: Kind) -> Error {
+fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: Place) -> Error {
     let path = path.map_or("the AWS config".into(), |path| path.display().to_string());
-    let text = match kind {
-        Kind::Config => shown(&fault.text),
+    let text = match place {
+        Place::Config => shown(&fault.text),
         // Whatever stands there may be a key.
-        Kind::Credentials => String::new(),
+        Place::Credentials => String::new(),
     };
     Error::other(format!("{path} line {}, of {section}, is not understood{text}", fault.line))
         .hint("make it KEY = VALUE, or a comment that begins with #")

@@ -39,35 +39,24 @@ const TAGS: usize = 50;
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the key or variable, for what AWS would not take.
 pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Result<Option<Role>> {
+    let own = |key: &str| settings.own(key).map(|value| (value.to_owned(), settings.by(key)));
+    let variable = |name: &str| match env {
+        Some(env) => in_variable(env, name),
+        None => Ok(None),
+    };
     let find = |name: &str, key: &str| -> Result<Option<(String, String)>> {
-        if let Some(env) = env
-            && let Some(value) = variable(env, name)?
-        {
-            return Ok(Some((value.to_owned(), name.to_owned())));
-        }
-        let value = if matches!(key, "role_arn" | "external_id") {
-            settings.own(key)
-        } else {
-            settings.any(key)
-        };
-        Ok(value.map(|value| (value.to_owned(), settings.by(key))))
+        let lent = || settings.any(key).map(|value| (value.to_owned(), settings.by(key)));
+        Ok(variable(name)?.or_else(lent))
     };
     // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
     let eks = env.is_some_and(|env| env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some());
-    let arn = if eks {
-        settings.own("role_arn").map(|arn| (arn.to_owned(), settings.by("role_arn")))
-    } else {
-        find("AWS_ROLE_ARN", "role_arn")?
-    };
-    let Some((arn, by)) = arn else { return Ok(None) };
+    let named = if eks { None } else { variable("AWS_ROLE_ARN")? };
+    let Some((arn, by)) = named.or_else(|| own("role_arn")) else { return Ok(None) };
     arn::role(&arn, &by, from_aws)?;
     let session_name =
         session_name(find("AWS_ROLE_SESSION_NAME", "role_session_name")?, settings.name)?;
-    let external_id = settings
-        .own("external_id")
-        .map(|id| (id.to_owned(), settings.by("external_id")))
-        .map(|named| checked(named, 2..=1224, "+=,.@:/-_"))
-        .transpose()?;
+    let external_id =
+        own("external_id").map(|named| checked(named, 2..=1224, "+=,.@:/-_")).transpose()?;
     let source_identity = find("AWS_SOURCE_IDENTITY", "source_identity")?
         .map(|named| checked(named, 2..=64, "+=,.@-_"))
         .transpose()?;
@@ -91,20 +80,23 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Resu
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the variable, for what AWS would not take.
 pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) -> Result<Role> {
-    let get = |name: &str| -> Result<Option<(String, String)>> {
-        Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
-    };
-    let (arn, by) = get("AWS_ROLE_ARN")?.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
+    let arn = in_variable(env, "AWS_ROLE_ARN")?;
+    let (arn, by) = arn.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
     arn::role(&arn, &by, from_aws)?;
     Ok(Role {
         arn,
-        session_name: session_name(get("AWS_ROLE_SESSION_NAME")?, settings.name)?,
+        session_name: session_name(in_variable(env, "AWS_ROLE_SESSION_NAME")?, settings.name)?,
         duration: HOUR,
         external_id: None,
         tags: Vec::new(),
         transitive: Vec::new(),
         source_identity: None,
     })
+}
+
+/// The value of a variable, and its name.
+fn in_variable(env: &Env, name: &str) -> Result<Option<(String, String)>> {
+    Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
 }
 
 fn session_name(named: Option<(String, String)>, profile: &str) -> Result<String> {

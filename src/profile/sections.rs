@@ -20,11 +20,32 @@ use crate::process::words_escaping;
 /// `shlex.split`, which escapes less than a shell.
 const ESCAPES: &str = "\"\\";
 
-/// Which of the two files.
+/// One of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Place {
+    /// The config file.
     Config,
+    /// The credentials file.
     Credentials,
+}
+
+/// What a section is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Group {
+    Profile,
+    SsoSession,
+    Services,
+}
+
+impl Group {
+    /// The word in front of a section's name in the config file.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::SsoSession => "sso-session",
+            Self::Services => "services",
+        }
+    }
 }
 
 /// What a remark is about.
@@ -80,9 +101,7 @@ impl PartialEq for Section {
 /// The sections of one file.
 #[derive(Debug, Default)]
 pub(super) struct Sections {
-    profiles: HashMap<String, Section>,
-    sso_sessions: HashMap<String, Section>,
-    services: HashMap<String, Section>,
+    groups: HashMap<Group, HashMap<String, Section>>,
     /// `[DEFAULT]`, which lends to all of them.
     lender: Section,
     /// Profiles that stand under two spellings, with the sentence that says so.
@@ -92,9 +111,7 @@ pub(super) struct Sections {
 /// The name of a section.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Name {
-    Profile(String),
-    SsoSession(String),
-    Services(String),
+    Of(Group, String),
     /// `[DEFAULT]`.
     Lender,
     /// One that the AWS files give no meaning, and why, where that may be a slip.
@@ -103,35 +120,31 @@ pub(super) enum Name {
 
 impl Name {
     /// The name that a header gives its section; false if the AWS CLI sees none, for a blank at an end.
-    pub fn of(kind: Kind, header: &str) -> (Self, bool) {
+    pub fn of(place: Place, header: &str) -> (Self, bool) {
         let bare = ini::trim(header);
         let same = bare == header;
         if header == "DEFAULT" {
             return (Self::Lender, true);
         }
-        let name = match kind {
-            Kind::Credentials if bare.is_empty() => Self::Other(None),
-            Kind::Credentials => Self::Profile(bare.to_owned()),
-            Kind::Config if bare == "default" => Self::Profile(bare.to_owned()),
-            Kind::Config => Self::prefixed(bare),
+        let name = match place {
+            Place::Credentials if bare.is_empty() => Self::Other(None),
+            Place::Credentials => Self::Of(Group::Profile, bare.to_owned()),
+            Place::Config if bare == "default" => Self::Of(Group::Profile, bare.to_owned()),
+            Place::Config => Self::prefixed(bare),
         };
         (name, same)
     }
 
     fn prefixed(header: &str) -> Self {
-        let named = |prefix: &str, name: String| match prefix {
-            "profile" => Self::Profile(name),
-            "sso-session" => Self::SsoSession(name),
-            _ => Self::Services(name),
-        };
-        let prefixes = ["profile", "sso-session", "services"];
-        let Some(prefix) = prefixes.iter().find(|prefix| header.starts_with(**prefix)) else {
+        let groups = [Group::Profile, Group::SsoSession, Group::Services];
+        let Some(group) = groups.into_iter().find(|group| header.starts_with(group.word())) else {
             return Self::Other(slip(header));
         };
+        let prefix = group.word();
         let why = match words_escaping(header, ESCAPES) {
             None => format!("is ignored, its quote has no end: [{prefix} \"NAME\"]"),
             Some(words) => match <[String; 2]>::try_from(words) {
-                Ok([_, name]) if !name.is_empty() => return named(prefix, name),
+                Ok([_, name]) if !name.is_empty() => return Self::Of(group, name),
                 Ok(_) => format!("is ignored, it has no name: [{prefix} NAME]"),
                 Err(words) if words.len() < 2 => {
                     format!("is ignored, it has no name: [{prefix} NAME]")
@@ -161,15 +174,15 @@ fn slip(header: &str) -> Option<String> {
 
 impl Sections {
     /// Reads a text, which has no byte order mark. `path` only names the file in remarks.
-    pub fn parse(kind: Kind, path: Option<&Path>, text: &str) -> Self {
+    pub fn parse(place: Place, path: Option<&Path>, text: &str) -> Self {
         let mut sections = Self::default();
-        sections.collect(kind, &shown_path(path), ini::parse(text));
+        sections.collect(place, &shown_path(path), ini::parse(text));
         sections
     }
 
     /// What is worth a remark in the text that was read, in the order of the lines.
-    pub fn remarks(&self, kind: Kind, path: Option<&Path>, text: &str) -> Vec<Remark> {
-        let mut remarks = remarks(kind, &shown_path(path), &ini::parse(text));
+    pub fn remarks(&self, place: Place, path: Option<&Path>, text: &str) -> Vec<Remark> {
+        let mut remarks = remarks(place, &shown_path(path), &ini::parse(text));
         remarks.extend(self.doubled.iter().map(|(profile, text)| Remark {
             about: About::Ignored,
             name: profile.clone(),
@@ -180,86 +193,53 @@ impl Sections {
 
     /// The names of the profiles, in no order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.profiles.keys().map(String::as_str)
+        self.groups.get(&Group::Profile).into_iter().flat_map(HashMap::keys).map(String::as_str)
     }
 
-    /// True if the file has this profile.
-    pub fn has(&self, profile: &str) -> bool {
-        self.profiles.contains_key(profile)
+    /// True if the file has this section. One of services without a setting is none, as for botocore.
+    pub fn has(&self, group: Group, name: &str) -> bool {
+        self.section(group, name).is_some()
     }
 
-    /// A setting of a profile, as it is.
-    pub fn get(&self, profile: &str, key: &str) -> Option<&str> {
-        self.setting(self.profiles.get(profile)?, key)
+    fn section(&self, group: Group, name: &str) -> Option<&Section> {
+        let empty = |section: &Section| section.settings.is_empty() && section.fault.is_none();
+        let found = self.groups.get(&group)?.get(name)?;
+        let is_none = group == Group::Services && empty(found) && empty(&self.lender);
+        (!is_none).then_some(found)
     }
 
     /// The settings in a profile's section that continue the line above them.
     pub fn swallowed(&self, profile: &str) -> &[Swallowed] {
-        self.profiles.get(profile).map_or(&[], |section| &section.swallowed)
+        self.section(Group::Profile, profile).map_or(&[], |section| &section.swallowed)
     }
 
-    /// All settings of a profile, as they are: those that `[DEFAULT]` lends first, which the profile's own
+    /// A setting of a section, as it is, or what `[DEFAULT]` lends to it.
+    pub fn get(&self, group: Group, name: &str, key: &str) -> Option<&str> {
+        let own = self.section(group, name)?.settings.get(key);
+        own.or_else(|| self.lender.settings.get(key)).map(String::as_str)
+    }
+
+    /// All settings of a section, as they are: those that `[DEFAULT]` lends first, which the section's own
     /// outrank.
-    pub fn settings(&self, profile: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.settings_of(self.profiles.get(profile))
-    }
-
-    /// All settings of a section `[sso-session NAME]`, in the same order.
-    pub fn sso_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.settings_of(self.sso_sessions.get(name))
-    }
-
-    /// All settings of a section `[services NAME]`, in the same order.
-    pub fn services_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
-        self.settings_of(self.services.get(name))
-    }
-
-    fn settings_of<'a>(
-        &'a self,
-        section: Option<&'a Section>,
-    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub fn settings(&self, group: Group, name: &str) -> impl Iterator<Item = (&str, &str)> {
+        let section = self.section(group, name);
         let lent = self.lender.settings.iter().filter(move |_| section.is_some());
         lent.chain(section.into_iter().flat_map(|section| &section.settings))
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The line of a profile that is not understood, and the name of the section that it stands in.
-    pub fn fault(&self, profile: &str) -> Option<(String, &Fault)> {
-        let section = self.profiles.get(profile)?;
-        self.fault_of(section, format!("profile \"{}\"", plain(profile)))
-    }
-
-    /// The same of a section `[sso-session NAME]`.
-    pub fn sso_fault(&self, name: &str) -> Option<(String, &Fault)> {
-        self.fault_of(self.sso_session(name)?, format!("[sso-session {}]", plain(name)))
-    }
-
-    /// The same of a section `[services NAME]`.
-    pub fn services_fault(&self, name: &str) -> Option<(String, &Fault)> {
-        self.fault_of(self.services(name)?, format!("[services {}]", plain(name)))
-    }
-
-    /// A fault of `[DEFAULT]` is one of each section: nobody knows what that line would lend.
-    fn fault_of<'a>(&'a self, section: &'a Section, name: String) -> Option<(String, &'a Fault)> {
-        let own = section.fault.as_ref().map(|fault| (name, fault));
-        own.or_else(|| Some(("[DEFAULT]".to_owned(), self.lender.fault.as_ref()?)))
-    }
-
-    /// A section `[sso-session NAME]`.
-    pub fn sso_session(&self, name: &str) -> Option<&Section> {
-        self.sso_sessions.get(name)
-    }
-
-    /// A section `[services NAME]`. One without a setting is none, as for botocore.
-    pub fn services(&self, name: &str) -> Option<&Section> {
-        let empty = |section: &Section| section.settings.is_empty() && section.fault.is_none();
-        let none = |section: &Section| empty(section) && empty(&self.lender);
-        self.services.get(name).filter(|section| !none(section))
-    }
-
-    /// A setting of a section, or what `[DEFAULT]` lends to it.
-    pub fn setting<'a>(&'a self, section: &'a Section, key: &str) -> Option<&'a str> {
-        section.settings.get(key).or_else(|| self.lender.settings.get(key)).map(String::as_str)
+    /// The line of a section that is not understood, and the name of the section that it stands in. One of
+    /// `[DEFAULT]` is one of each section: nobody knows what that line would lend.
+    pub fn fault(&self, group: Group, name: &str) -> Option<(String, &Fault)> {
+        if let Some(fault) = &self.section(group, name)?.fault {
+            let (word, name) = (group.word(), plain(name));
+            let section = match group {
+                Group::Profile => format!("{word} \"{name}\""),
+                _ => format!("[{word} {name}]"),
+            };
+            return Some((section, fault));
+        }
+        Some(("[DEFAULT]".to_owned(), self.lender.fault.as_ref()?))
     }
 
     /// True if `[DEFAULT]` lends this setting to profiles that lack it.
@@ -275,19 +255,19 @@ impl Sections {
     /// True if both files mean the same for each profile but those that `except` names.
     pub fn same_but(&self, other: &Self, except: impl Fn(&str) -> bool) -> bool {
         let all = |one: &Self, other: &Self| {
-            one.profiles
-                .iter()
-                .all(|(name, section)| except(name) || other.profiles.get(name) == Some(section))
+            one.groups.iter().all(|(group, sections)| {
+                let others = other.groups.get(group);
+                sections.iter().all(|(name, section)| {
+                    *group == Group::Profile && except(name)
+                        || others.and_then(|others| others.get(name)) == Some(section)
+                })
+            })
         };
-        all(self, other)
-            && all(other, self)
-            && self.sso_sessions == other.sso_sessions
-            && self.services == other.services
-            && self.lender == other.lender
+        all(self, other) && all(other, self) && self.lender == other.lender
     }
 
     /// Merges sections with one header, and lets the later of two spellings count.
-    fn collect(&mut self, kind: Kind, path: &str, document: Document) {
+    fn collect(&mut self, place: Place, path: &str, document: Document) {
         let mut merged: HashMap<String, (usize, Section)> = HashMap::new();
         for (at, section) in document.sections.into_iter().enumerate() {
             let (place, into) = merged.entry(section.header).or_default();
@@ -313,7 +293,7 @@ impl Sections {
         let mut merged: Vec<_> = merged
             .into_iter()
             .map(|(header, (at, section))| {
-                let (name, known) = Name::of(kind, &header);
+                let (name, known) = Name::of(place, &header);
                 (known, at, name, header, section)
             })
             .collect();
@@ -322,19 +302,17 @@ impl Sections {
         let mut headers: HashMap<Name, String> = HashMap::new();
         for (_, _, name, header, section) in merged {
             match &name {
-                Name::Profile(profile) => {
-                    self.profiles.insert(profile.clone(), section);
-                    if let Some(first) = headers.get(&name) {
+                Name::Of(group, of) => {
+                    if let (Group::Profile, Some(first)) = (group, headers.get(&name)) {
                         let text = format!(
                             "{path}: of [{}] and [{}] only the later counts, make them one section",
                             plain(first),
                             plain(&header)
                         );
-                        self.doubled.insert(profile.clone(), text);
+                        self.doubled.insert(of.clone(), text);
                     }
+                    self.groups.entry(*group).or_default().insert(of.clone(), section);
                 }
-                Name::SsoSession(session) => _ = self.sso_sessions.insert(session.clone(), section),
-                Name::Services(services) => _ = self.services.insert(services.clone(), section),
                 Name::Lender => self.lender = section,
                 Name::Other(_) => {}
             }
@@ -344,7 +322,7 @@ impl Sections {
 }
 
 /// The remarks on the lines of a file, in their order.
-fn remarks(kind: Kind, path: &str, document: &Document) -> Vec<Remark> {
+fn remarks(place: Place, path: &str, document: &Document) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for fault in &document.outside {
         let text = format!(
@@ -355,13 +333,13 @@ fn remarks(kind: Kind, path: &str, document: &Document) -> Vec<Remark> {
     }
     let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
     for section in &document.sections {
-        let (name, known) = Name::of(kind, &section.header);
+        let (name, known) = Name::of(place, &section.header);
         let header = plain(&section.header);
         let mut remark = |about, line: usize, what: String| {
             let name = shown(&name, &header);
             remarks.push(Remark { about, name, text: format!("{path} line {line}: {what}") });
         };
-        if let Some(why) = why_ignored(kind, &name) {
+        if let Some(why) = why_ignored(place, &name) {
             remark(About::Ignored, section.line, format!("[{header}] {why}"));
         } else if !known {
             let what = "has a blank at an end, for which the AWS CLI ignores it";
@@ -420,10 +398,10 @@ fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
 }
 
 /// Why a section does not count, or is not what it looks like.
-fn why_ignored(kind: Kind, name: &Name) -> Option<String> {
-    match (kind, name) {
+fn why_ignored(place: Place, name: &Name) -> Option<String> {
+    match (place, name) {
         (_, Name::Other(why)) => why.clone(),
-        (Kind::Credentials, Name::Profile(name)) => {
+        (Place::Credentials, Name::Of(_, name)) => {
             let name = name.strip_prefix("profile ")?;
             let name = plain(ini::trim(name).trim_matches(['"', '\'']));
             Some(format!("is a profile with this whole name, the credentials file wants [{name}]"))
@@ -435,8 +413,8 @@ fn why_ignored(kind: Kind, name: &Name) -> Option<String> {
 /// The name that somebody who looks for the section asks for.
 fn shown(name: &Name, header: &str) -> String {
     let asked = match name {
-        Name::Profile(name) => name.strip_prefix("profile ").unwrap_or(name),
-        Name::SsoSession(name) | Name::Services(name) => name,
+        Name::Of(Group::Profile, name) => name.strip_prefix("profile ").unwrap_or(name),
+        Name::Of(_, name) => name,
         Name::Lender => "DEFAULT",
         Name::Other(_) => match header.split_once(ini::is_blank) {
             Some((_, name)) => name,

@@ -9,8 +9,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::read::{AccessKey, Place, Profiles};
-use super::sections::{of_value, plain};
+use super::read::{AccessKey, Profiles};
+use super::sections::{Place, of_value, plain};
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;

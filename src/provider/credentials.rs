@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::base::Start;
 use super::code::SHORT;
 use super::run::Run;
-use super::session::{CredentialSession, Options, Request};
+use super::session::{CredentialSession, Request};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::Result;
@@ -117,9 +117,7 @@ impl CredentialSession<'_> {
         if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
             return None;
         }
-        let Options { mfa_token, refresh, min_left, .. } = &self.options;
-        let request =
-            Request { mfa_token: mfa_token.as_ref(), refresh: *refresh, min_left: *min_left };
+        let request = self.request(self.options.min_left);
         os::on_wiped_stack(|| {
             let base = self.base(plan, &request, self.deadline()).ok()?;
             let own = self.cache_of(plan, &base);
@@ -168,17 +166,11 @@ impl CredentialSession<'_> {
         if mfa.process.is_some() {
             self.refuse_to_come_back("mfa_process", profile, &[])?;
         }
+        let base = Base::Vault { profile: profile.to_owned() };
         let plan = Plan {
-            profile: profile.to_owned(),
-            region: None,
-            base: Base::Vault { profile: profile.to_owned() },
-            inside: None,
-            within: Vec::new(),
             sts: Some(sts.clone()),
-            variant: sts.variant,
             steps: vec![Step::Session { duration: SHORT, asked: false, mfa: Some(mfa.clone()) }],
-            mfa_left_out: None,
-            notes: Vec::new(),
+            ..Plan::of_base(base, profile, None, sts.variant)
         };
         let secret = Secret::new(key.secret_access_key.expose().to_owned());
         let base = Start::Credentials(Credentials::long_term(key.access_key_id.clone(), secret));

@@ -1,6 +1,5 @@
 //! The programs that profiles name: credential_process and mfa_process.
 
-use std::ffi::OsString;
 use std::time::Instant;
 
 use zeroize::Zeroizing;
@@ -28,7 +27,11 @@ impl CredentialSession<'_> {
         within: &[String],
         deadline: Instant,
     ) -> Result<std::result::Result<Zeroizing<Vec<u8>>, Failure>> {
-        let vars = self.helper_environment(kind, profile, within)?;
+        self.refuse_to_come_back(kind, profile, within)?;
+        let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
+        let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
+        vars.retain(|(name, _)| name != UNDER_WAY);
+        vars.push((UNDER_WAY.into(), chain.join("\n").into()));
         let left = deadline.saturating_duration_since(Instant::now());
         // Only an mfa_process has something to ask: the others answer a machine.
         let terminal = (kind == "mfa_process").then(|| self.prompt.terminal()).flatten();
@@ -57,25 +60,6 @@ impl CredentialSession<'_> {
     fn under_way<'b>(&'b self, within: &'b [String]) -> impl Iterator<Item = &'b str> {
         let processes = self.env.get(UNDER_WAY).unwrap_or_default().split('\n');
         processes.filter(|name| !name.is_empty()).chain(within.iter().map(String::as_str))
-    }
-
-    /// What a helper program sees: our environment without unlock variables, and for which profiles
-    /// helpers are under way.
-    ///
-    /// # Errors
-    /// Other (1), with the chain, if this profile's is: it would start itself without end.
-    fn helper_environment(
-        &self,
-        kind: &str,
-        profile: &str,
-        within: &[String],
-    ) -> Result<Vec<(OsString, OsString)>> {
-        self.refuse_to_come_back(kind, profile, within)?;
-        let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
-        let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
-        vars.retain(|(name, _)| name != UNDER_WAY);
-        vars.push((UNDER_WAY.into(), chain.join("\n").into()));
-        Ok(vars)
     }
 }
 

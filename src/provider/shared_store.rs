@@ -73,14 +73,6 @@ impl CredentialSession<'_> {
         Ok(Fleet { store, region, endpoint, profile: None, required: false })
     }
 
-    /// The client of the store that this host shares with others, if it shares one.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::fleet`] and [`CredentialSession::store_of`].
-    pub fn shared_store(&self, limits: Limits) -> Result<Option<S3>> {
-        self.fleet()?.map(|fleet| self.store_of(&fleet, limits)).transpose()
-    }
-
     /// The client of a fleet's store. Of the store nothing is asked yet; of this host, its own
     /// credentials.
     ///

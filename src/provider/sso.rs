@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::base::Start;
 use super::device::{invitation, wait_for_a_person};
 use super::session::{CredentialSession, VaultState};
-use crate::aws::{NotGiven, NotRefreshed, Oidc, Portal, ServiceError, Tokens};
+use crate::aws::{NotGiven, Oidc, Portal, ServiceError, Tokens, is_over, is_slow_down};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::{self, Base, Plan, SignOn};
@@ -58,10 +58,7 @@ impl IdentityCenter<'_> {
     /// AWS (9): a no, or nobody's answer while the code lives. Not saved (7), before anybody is asked
     /// if that can be known.
     pub fn log_in(&self) -> Result<Login> {
-        if self.place().try_lock().is_some_and(|lock| !lock.can_keep()) {
-            return Err(Error::not_saved("the login was not saved: there is no cache directory")
-                .hint("name one by --cache-dir"));
-        }
+        self.place().try_lock().map_or(Ok(()), |lock| lock.may_keep())?;
         let oidc = self.oidc(Instant::now() + DEADLINE)?;
         let client = oidc.register(&self.sign_on.scopes).map_err(ServiceError::into_error)?;
         let device =
@@ -218,14 +215,16 @@ impl IdentityCenter<'_> {
                 keep(&lock, &login, self.session.reporter);
                 Ok(login.access)
             }
-            Err(NotRefreshed::Failed(_)) if valid(&login) => Ok(login.access),
-            Err(NotRefreshed::Failed(error)) => Err(NoCredentials::Ours(error.into_error())),
-            Err(NotRefreshed::Over) if valid(&login) => {
+            Err(error) if !is_over(&error) => match valid(&login) {
+                true => Ok(login.access),
+                false => Err(NoCredentials::Ours(error.into_error())),
+            },
+            Err(_) if valid(&login) => {
                 let login = Login { refresh: None, ..login };
                 keep(&lock, &login, self.session.reporter);
                 Ok(login.access)
             }
-            Err(NotRefreshed::Over) => {
+            Err(_) => {
                 keep(&lock, &login.ended(), self.session.reporter);
                 Err(NoCredentials::LoggedOut)
             }
@@ -240,12 +239,12 @@ impl IdentityCenter<'_> {
         refresh: &Secret,
         deadline: Instant,
         lasts: bool,
-    ) -> Result<std::result::Result<Tokens, NotRefreshed>> {
+    ) -> Result<std::result::Result<Tokens, ServiceError>> {
         let oidc = self.oidc(deadline)?;
         let mut pauses = SLOW_DOWN_PAUSES.into_iter().map(Duration::from_secs);
         loop {
             let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
-            let again = answer.as_ref().is_err_and(NotRefreshed::is_slow_down) && !lasts;
+            let again = answer.as_ref().is_err_and(is_slow_down) && !lasts;
             match pauses.next().filter(|pause| again && Instant::now() + *pause < deadline) {
                 Some(pause) => {
                     let what = || "IAM Identity Center, which wants fewer requests".to_owned();

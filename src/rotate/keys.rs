@@ -1,6 +1,6 @@
 //! The keys of the user that are neither the old nor the new one.
 
-use super::Run;
+use super::Rotate;
 use crate::aws::{LastUse, ListedKey};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use crate::vault::Rotation;
 /// time and the making of its key.
 const TRY: u64 = 600;
 
-impl Run<'_, '_> {
+impl Rotate<'_, '_> {
     /// AWS gives a user two keys: there must be room for the new one.
     pub(super) fn make_room(&mut self, old: &Credentials, user: &User) -> Result<()> {
         for other in self.others(old, user)? {
@@ -19,10 +19,7 @@ impl Run<'_, '_> {
             self.refuse_other(user, &other, used.as_ref())?;
             // Only for a vault that can take the new key.
             self.change.save(|_| Ok(()))?;
-            self.change
-                .session
-                .reporter()
-                .note(format!("Deleting {}", in_words(&other, used.as_ref())));
+            self.change.reporter().note(format!("Deleting {}", in_words(&other, used.as_ref())));
             self.delete(old, user, &other.id)?;
         }
         Ok(())
@@ -41,14 +38,10 @@ impl Run<'_, '_> {
             if !in_time || in_vault || used.as_ref().is_some_and(|used| used.at.is_some()) {
                 self.refuse_other(user, &other, used.as_ref())?;
                 self.change
-                    .session
                     .reporter()
                     .note(format!("Deleting {}", in_words(&other, used.as_ref())));
             }
-            self.change
-                .session
-                .reporter()
-                .debug(format!("deleting {}, whose secret is lost", other.id));
+            self.change.reporter().debug(format!("deleting {}, whose secret is lost", other.id));
             self.delete(old, user, &other.id)?;
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! By whose hand IAM is called: the key itself, or an MFA session of it where the policies want one.
 
-use super::{IAM_PAUSES, Run};
+use super::{IAM_PAUSES, Rotate};
 use crate::aws::{Iam, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ pub struct Session {
     credentials: Credentials,
 }
 
-impl Run<'_, '_> {
+impl Rotate<'_, '_> {
     /// Calls IAM as this key. If that is refused, once more by an MFA session, which then serves the
     /// calls to come; a session of the old key serves as long as AWS lets it.
     pub(super) fn iam<T>(
@@ -42,10 +42,7 @@ impl Run<'_, '_> {
             let denied = error.is("AccessDenied");
             match &self.session {
                 None if denied && self.mfa.is_some() => {
-                    self.change
-                        .session
-                        .reporter()
-                        .debug("refused without MFA, so by an MFA session");
+                    self.change.reporter().debug("refused without MFA, so by an MFA session");
                     let credentials = self.make_session(key).map_err(ServiceError::Setup)?;
                     let of = key.access_key_id.clone();
                     self.session = Some(Session { of, credentials });

@@ -1,6 +1,6 @@
 //! What a rotation would do, for who only asks.
 
-use super::{Rotate, Run, keys, user_of};
+use super::{Rotate, keys, user_of};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
@@ -27,7 +27,7 @@ impl Rotate<'_, '_> {
     /// # Errors
     /// As [`Rotate::run`], as far as it is known before.
     pub fn preview(self) -> Result<RotationPreview> {
-        let run = Run::from(Rotate { mfa: None, ..self });
+        let run = Rotate { mfa: None, ..self };
         if let Some(started) = run.started() {
             let new = started.new.as_ref().map(|new| new.access_key_id.as_str());
             let ids = [Some(started.old.access_key_id.as_str()), new];

@@ -12,7 +12,7 @@ use super::identities::{Identity, Key};
 use super::passphrase_policy::PassphrasePolicy;
 use super::slot::{Slot, SlotKey};
 use super::unsupported::Unsupported;
-use super::{FileKey, copy_key, plugin, ssh};
+use super::{plugin, ssh};
 use crate::error::{Error, Reason, Result};
 use crate::secret::Secret;
 
@@ -20,8 +20,6 @@ use crate::secret::Secret;
 pub struct Opened {
     /// The plaintext, wiped when dropped.
     pub plaintext: Zeroizing<Vec<u8>>,
-    /// The key that opened the content.
-    pub file_key: FileKey,
     /// The slot that a passphrase opened, and its key.
     pub by_slot: Option<(Slot, SlotKey)>,
 }
@@ -83,21 +81,18 @@ pub fn open_by_slot_key(scanned: &Scanned, key: &SlotKey) -> Result<Opened> {
 
 fn open_by(scanned: &Scanned, all: &AllIdentities) -> Result<Opened> {
     let AllIdentities { identities, passphrases, .. } = all;
-    match (decrypt(&scanned.body, all), all.found.take()) {
-        (Ok(plaintext), Some(key)) => {
-            let by_slot = all.reasons.take().opened;
-            Ok(Opened { plaintext, file_key: FileKey(key), by_slot })
-        }
-        (Err(DecryptError::NoMatchingKeys), _) => {
+    match decrypt(&scanned.body, all) {
+        Ok(plaintext) => Ok(Opened { plaintext, by_slot: all.reasons.take().opened }),
+        Err(DecryptError::NoMatchingKeys) => {
             Err(all.reasons.take().into_error(identities, passphrases, &scanned.slots))
         }
-        (Err(DecryptError::InvalidMac), _) => {
+        Err(DecryptError::InvalidMac) => {
             Err(Error::damaged("the vault's header is damaged: it is not authentic"))
         }
-        (Err(DecryptError::Io(_)), _) => {
+        Err(DecryptError::Io(_)) => {
             Err(Error::damaged("the vault's content is damaged or cut short"))
         }
-        _ => Err(Error::damaged("the vault's header is damaged")),
+        Err(_) => Err(Error::damaged("the vault's header is damaged")),
     }
 }
 
@@ -108,7 +103,6 @@ struct AllIdentities<'a> {
     passphrases: &'a [Secret],
     scanned: &'a Scanned,
     policy: PassphrasePolicy<'a>,
-    found: RefCell<Option<AgeKey>>,
     reasons: RefCell<Reasons>,
 }
 
@@ -121,7 +115,6 @@ impl<'a> AllIdentities<'a> {
             passphrases: &[],
             scanned,
             policy: PassphrasePolicy::default_limits(),
-            found: RefCell::default(),
             reasons: RefCell::default(),
         }
     }
@@ -143,17 +136,13 @@ impl age::Identity for AllIdentities<'_> {
         stanzas: &[Stanza],
     ) -> Option<std::result::Result<AgeKey, DecryptError>> {
         let mut reasons = self.reasons.borrow_mut();
-        let unwrapped = reasons
+        reasons
             .try_identities(self.identities, self.scanned, stanzas)
             .or_else(|| self.slot_key.and_then(|key| reasons.try_slot_key(key, stanzas)))
             .or_else(|| {
                 reasons.try_passphrases(self.passphrases, &self.scanned.slots, self.policy, stanzas)
             })
-            .or_else(|| reasons.try_plugins(self.identities, stanzas));
-        if let Some(Ok(key)) = &unwrapped {
-            self.found.replace(Some(copy_key(key)));
-        }
-        unwrapped
+            .or_else(|| reasons.try_plugins(self.identities, stanzas))
     }
 }
 

@@ -6,7 +6,7 @@ use base64::Engine;
 use zeroize::Zeroizing;
 
 use super::identity_text::{BASE64, PEM_BEGIN, PLUGIN};
-use super::{plugin, ssh};
+use super::ssh;
 use crate::error::{Error, Result};
 
 /// A recipient. Displayed as its text form, without a comment.
@@ -58,14 +58,6 @@ impl Recipient {
 
     pub(super) fn is_x25519(&self) -> bool {
         matches!(self.kind, RecipientKind::X25519(_))
-    }
-
-    /// The program that each write needs, for a plugin's recipient.
-    pub fn program(&self) -> Option<String> {
-        match &self.kind {
-            RecipientKind::Plugin(key) => Some(plugin::program(key.plugin())),
-            _ => None,
-        }
     }
 
     /// The recipient, shortened for an error: ssh-rsa and post-quantum ones fill a screen.

@@ -170,9 +170,16 @@ impl LoginPlace<'_> {
 }
 
 impl LoginLock<'_> {
-    /// True if a login can be stored.
-    pub fn can_keep(&self) -> bool {
-        self.lock.is_some()
+    /// Whether a login can be stored, before a person is asked for one.
+    ///
+    /// # Errors
+    /// Not saved (7).
+    pub fn may_keep(&self) -> Result<()> {
+        match self.lock {
+            Some(_) => Ok(()),
+            None => Err(Error::not_saved("the login was not saved: there is no cache directory")
+                .hint("name one by --cache-dir")),
+        }
     }
 
     /// Stores a login.
@@ -181,10 +188,7 @@ impl LoginLock<'_> {
     /// Not saved (7).
     pub fn keep(&self, login: &Login) -> Result<()> {
         let LoginPlace { cache, name } = self.place;
-        if self.lock.is_none() {
-            return Err(Error::not_saved("the login was not saved: there is no cache directory")
-                .hint("name one by --cache-dir"));
-        }
+        self.may_keep()?;
         cache.write(LOGIN, name, &login.encode()).map_err(|error| {
             Error::not_saved(format!("the login was not saved: {}", os_text(&error)))
                 .hint("name another directory by --cache-dir")
@@ -288,7 +292,7 @@ mod tests {
         let nowhere = cache_of(None, [1; 16], 0);
         let place = nowhere.login(&[]);
         let lock = place.lock(long()).unwrap();
-        assert!(!lock.can_keep());
+        assert!(lock.may_keep().is_err());
         assert_eq!(lock.keep(&login(60, true)).unwrap_err().class, crate::error::Class::NotSaved);
     }
 

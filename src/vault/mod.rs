@@ -18,5 +18,5 @@ pub use payload::{
     Enrolment, Fleet, PassphraseEntry, Payload, RecipientEntry, Rotation, no_store_key,
 };
 pub use pin::Pin;
-pub use store::{Vault, create, slot_names};
+pub use store::{Vault, create, is_saved, slot_names};
 pub use sync::{OBJECT, Synced, copy_name, theirs_beside};

@@ -224,12 +224,12 @@ impl Payload {
 
     /// The profiles that have a key here, in the order of their names.
     pub fn credential_names(&self) -> impl Iterator<Item = &str> {
-        self.credentials().into_iter().flat_map(Table::keys).map(String::as_str)
+        self.names("credentials")
     }
 
     /// The access key stored for a profile.
     pub fn credential(&self, profile: &str) -> Option<Credentials> {
-        let entry = self.credentials()?.get(profile)?.as_table()?;
+        let entry = self.entry("credentials", profile)?;
         Some(Credentials::long_term(
             entry.get("access_key_id")?.as_str()?.to_owned(),
             Secret::new(entry.get("secret_access_key")?.as_str()?.to_owned()),
@@ -238,13 +238,12 @@ impl Payload {
 
     /// Only the id of the access key stored for a profile, which is no secret.
     pub fn access_key_id(&self, profile: &str) -> Option<&str> {
-        self.credentials()?.get(profile)?.as_table()?.get("access_key_id")?.as_str()
+        self.entry("credentials", profile)?.get("access_key_id")?.as_str()
     }
 
     /// When the access key was stored for a profile.
     pub fn credential_stored(&self, profile: &str) -> Option<Timestamp> {
-        let stored = self.credentials()?.get(profile)?.as_table()?.get("created")?.as_str()?;
-        Timestamp::parse(stored)
+        Timestamp::parse(self.entry("credentials", profile)?.get("created")?.as_str()?)
     }
 
     /// The error for a profile that has no key here, with the one that may be meant.
@@ -259,24 +258,14 @@ impl Payload {
     /// Stores an access key for a profile, in place of the one that may be there. Fields of a later
     /// version that stand beside the old one are the old one's and go with it.
     pub fn set_credential(&mut self, profile: &str, key: &Credentials, now: Timestamp) {
-        let mut entry = Table::new();
-        entry.insert("access_key_id".into(), Value::String(key.access_key_id.clone()));
-        let secret = key.secret_access_key.expose().to_owned();
-        entry.insert("secret_access_key".into(), Value::String(secret));
+        let mut entry = rotation::table(key);
         entry.insert("created".into(), Value::String(now.to_rfc3339()));
-        let credentials =
-            self.doc.entry("credentials").or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(credentials) = credentials {
-            credentials.insert(profile.to_owned(), Value::Table(entry));
-        }
+        self.put("credentials", profile, entry);
     }
 
     /// Removes a profile's access key; false if there was none.
     pub fn remove_credential(&mut self, profile: &str) -> bool {
-        match self.doc.get_mut("credentials") {
-            Some(Value::Table(credentials)) => credentials.remove(profile).is_some(),
-            _ => false,
-        }
+        self.take("credentials", profile)
     }
 
     /// Forgets everything but these keys and seeds.
@@ -289,8 +278,31 @@ impl Payload {
         }
     }
 
-    fn credentials(&self) -> Option<&Table> {
-        self.doc.get("credentials").and_then(Value::as_table)
+    /// The names in one of the document's tables, in their order.
+    fn names(&self, table: &str) -> impl Iterator<Item = &str> {
+        let table = self.doc.get(table).and_then(Value::as_table);
+        table.into_iter().flat_map(Table::keys).map(String::as_str)
+    }
+
+    /// What one of the tables has for a name.
+    fn entry(&self, table: &str, name: &str) -> Option<&Table> {
+        self.doc.get(table)?.get(name)?.as_table()
+    }
+
+    /// Puts an entry into one of the tables, in place of the one that may be there.
+    fn put(&mut self, table: &str, name: &str, entry: Table) {
+        let table = self.doc.entry(table).or_insert_with(|| Value::Table(Table::new()));
+        if let Value::Table(table) = table {
+            table.insert(name.to_owned(), Value::Table(entry));
+        }
+    }
+
+    /// Takes an entry out of one of the tables; false if there was none.
+    fn take(&mut self, table: &str, name: &str) -> bool {
+        match self.doc.get_mut(table) {
+            Some(Value::Table(table)) => table.remove(name).is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -309,6 +321,12 @@ fn line<'a>(table: Option<&'a Table>, field: &str) -> Option<&'a str> {
 
 fn is_line(text: &str) -> bool {
     !text.contains(char::is_control)
+}
+
+/// A table of these texts.
+fn texts<const N: usize>(fields: [(&str, &str); N]) -> Table {
+    let text = |(field, text): (&str, &str)| (field.to_owned(), Value::String(text.to_owned()));
+    fields.into_iter().map(text).collect()
 }
 
 fn bad(field: &str) -> Error {

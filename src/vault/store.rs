@@ -10,7 +10,7 @@ use super::opening::{Content, VaultFile, no_vault, read, try_key};
 use super::payload::Payload;
 use super::pin::Pin;
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
+use crate::file::{self, Existing, Holder, LockError, Meta, Planted, ReplaceError};
 use crate::os;
 use crate::sealed;
 use crate::unlock::{Material, SecretKind};
@@ -86,11 +86,6 @@ impl<'a> Vault<'a> {
     /// What is in it.
     pub fn payload(&self) -> &Payload {
         &self.payload
-    }
-
-    /// The vault's path as it was named.
-    pub fn path(&self) -> &Path {
-        &self.access.path
     }
 
     /// What opened it, as the user knows it: a variable, a flag or a path.
@@ -351,7 +346,7 @@ fn forgotten() -> Error {
 }
 
 /// True if it was saved, also if the disk has not confirmed it.
-pub(super) fn is_saved<T>(done: &Result<T>) -> bool {
+pub fn is_saved<T>(done: &Result<T>) -> bool {
     done.as_ref().err().is_none_or(|error| error.class == Class::NotDurable)
 }
 
@@ -359,11 +354,8 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
     match error {
         ReplaceError::NotSaved(why, hint) => {
             let shown = real.display();
-            let error = Error::not_saved(format!("the vault {shown} was not saved: {why}"));
-            match hint {
-                Some(hint) => error.hint(hint),
-                None => error,
-            }
+            let what = format!("the vault {shown} was not saved: {why}");
+            Error { hint: hint.map(str::to_owned), ..Error::not_saved(what) }
         }
         ReplaceError::UnsafeDirectory => Error::refused(format!(
             "everybody can write the directory of {} (no sticky bit), so nothing is written there",
@@ -383,23 +375,16 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
 pub(super) fn lock(real: &Path) -> Result<file::Lock> {
     file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| match error {
         LockError::Busy { pid } => {
-            let who =
-                pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-            Error::busy(format!("{who} is writing the vault, waited {} s", LOCK_WAIT.as_secs()))
+            let (who, waited) = (Holder { pid }, LOCK_WAIT.as_secs());
+            Error::busy(format!("{who} is writing the vault, waited {waited} s"))
         }
         LockError::Planted(planted) => {
             Error::refused(format!("the vault was not saved: {planted}")).hint(Planted::HINT)
         }
         LockError::Io(error) => {
-            let saved = Error::not_saved(format!(
-                "the vault was not saved: cannot lock {}.lock: {}",
-                real.display(),
-                os_text(&error)
-            ));
-            match file::lock_hint(real, &error) {
-                Some(hint) => saved.hint(hint),
-                None => saved,
-            }
+            let (path, why) = (real.display(), os_text(&error));
+            let what = format!("the vault was not saved: cannot lock {path}.lock: {why}");
+            Error { hint: file::lock_hint(real, &error), ..Error::not_saved(what) }
         }
     })
 }

@@ -10,6 +10,7 @@ use super::pin::Pin;
 use super::store::Vault;
 use super::sync::how_to_mend;
 use crate::error::{Class, Error, Result};
+use crate::export::shell_word;
 use crate::file;
 use crate::store::Location;
 use crate::waiting::waiting;
@@ -279,26 +280,17 @@ impl Vault<'_> {
 
     /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.
     pub(super) fn pin_command(&self) -> String {
+        let word = |path: &Path| shell_word(&path.display().to_string());
         let mut command = match &self.access.remote {
             Some(location) => format!("vault --vault {location}"),
-            None => format!("vault --vault {}", shell_word(&self.access.path)),
+            None => format!("vault --vault {}", word(&self.access.path)),
         };
         for path in &self.access.named.identities {
-            command.push_str(&format!(" -i {}", shell_word(path)));
+            command.push_str(&format!(" -i {}", word(path)));
         }
         if let Some(path) = &self.access.named.passphrase_file {
-            command.push_str(&format!(" --passphrase-file {}", shell_word(path)));
+            command.push_str(&format!(" --passphrase-file {}", word(path)));
         }
         format!("{command} pin")
     }
-}
-
-/// A path as one word of a shell command, quoted if necessary.
-fn shell_word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text;
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -1,10 +1,9 @@
 //! Access keys. The user is always named: with temporary credentials IAM wants it.
 
-use aws_sdk_iam::Client;
 use aws_sdk_iam::types::StatusType;
 
-use super::{Iam, with};
-use crate::aws::connection::{Call, Service};
+use super::Iam;
+use crate::aws::connection::Call;
 use crate::aws::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -40,15 +39,10 @@ impl Iam {
         base: &Credentials,
         user: &str,
     ) -> Result<Vec<ListedKey>, ServiceError> {
-        let call = Call { operation: "ListAccessKeys", base, codes: &[], once: false };
+        let call = Call::of(base, "ListAccessKeys");
         // A user has two at most, and a page a hundred.
-        let answer = self.connection.call(&call, |client, offered| {
-            client
-                .list_access_keys()
-                .user_name(user)
-                .customize()
-                .config_override(with(offered))
-                .send()
+        let answer = self.call(call, |client, config| {
+            client.list_access_keys().user_name(user).customize().config_override(config).send()
         })?;
         let listed = answer.access_key_metadata.into_iter().filter_map(|key| {
             Some(ListedKey {
@@ -67,25 +61,16 @@ impl Iam {
         base: &Credentials,
         user: &str,
     ) -> Result<Credentials, ServiceError> {
-        let call = Call { operation: "CreateAccessKey", base, codes: &[], once: true };
-        let answer = self.connection.call(&call, |client, offered| {
-            client
-                .create_access_key()
-                .user_name(user)
-                .customize()
-                .config_override(with(offered))
-                .send()
+        let call = Call::of(base, "CreateAccessKey").once();
+        let answer = self.call(call, |client, config| {
+            client.create_access_key().user_name(user).customize().config_override(config).send()
         })?;
         let key = answer.access_key.map(|key| {
             Credentials::long_term(key.access_key_id, Secret::new(key.secret_access_key))
         });
-        let fits = |text: &str| !text.is_empty() && !text.contains(char::is_control);
-        key.filter(|key| is_word(&key.access_key_id) && fits(key.secret_access_key.expose()))
-            .ok_or_else(|| ServiceError::BadAnswer {
-                service: Client::NAME,
-                status: 200,
-                media_type: "no key in it".to_owned(),
-            })
+        key.and_then(Credentials::whole)
+            .filter(|key| is_word(&key.access_key_id))
+            .ok_or_else(|| Self::without("key"))
     }
 
     /// UpdateAccessKey: from then on AWS does not take the key, until somebody makes it active again.
@@ -96,15 +81,15 @@ impl Iam {
         user: &str,
         id: &str,
     ) -> Result<(), ServiceError> {
-        let call = Call { operation: "UpdateAccessKey", base, codes: &[], once: false };
-        self.connection.call(&call, |client, offered| {
+        let call = Call::of(base, "UpdateAccessKey");
+        self.call(call, |client, config| {
             client
                 .update_access_key()
                 .user_name(user)
                 .access_key_id(id)
                 .status(StatusType::Inactive)
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
         Ok(())
@@ -118,14 +103,14 @@ impl Iam {
         user: &str,
         id: &str,
     ) -> Result<(), ServiceError> {
-        let call = Call { operation: "DeleteAccessKey", base, codes: &[], once: false };
-        self.connection.call(&call, |client, offered| {
+        let call = Call::of(base, "DeleteAccessKey");
+        self.call(call, |client, config| {
             client
                 .delete_access_key()
                 .user_name(user)
                 .access_key_id(id)
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
         Ok(())
@@ -138,13 +123,13 @@ impl Iam {
         base: &Credentials,
         id: &str,
     ) -> Result<LastUse, ServiceError> {
-        let call = Call { operation: "GetAccessKeyLastUsed", base, codes: &[], once: false };
-        let answer = self.connection.call(&call, |client, offered| {
+        let call = Call::of(base, "GetAccessKeyLastUsed");
+        let answer = self.call(call, |client, config| {
             client
                 .get_access_key_last_used()
                 .access_key_id(id)
                 .customize()
-                .config_override(with(offered))
+                .config_override(config)
                 .send()
         })?;
         let none = || "N/A".to_owned();

@@ -2,8 +2,8 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::super::connection::seconds_of;
 use super::super::service_error::{MISLED, bad_answer, clean_code, clean_message};
+use super::super::wire::seconds_of;
 use crate::clock::Timestamp;
 use crate::store::{ETag, Location, Object, StoreError};
 
@@ -50,11 +50,6 @@ impl Reply {
     pub fn object(&self) -> Option<Object> {
         let etag = self.etag.clone()?;
         Some(Object { body: self.body.clone(), etag, modified: self.modified })
-    }
-
-    /// True if the time is refused that the request was signed for.
-    pub fn is_of_another_time(&self) -> bool {
-        self.status == 403 && self.code == "RequestTimeTooSkewed"
     }
 
     /// The words for an answer that is neither yes nor no. A write may have happened where the store

@@ -443,8 +443,7 @@ fn the_endpoint_is_the_regions_and_the_variants() {
         let target = Target { region: region.to_owned(), variant, ..target(url) };
         let env = Env::default();
         let s3 = S3::connect(&location, &target, key(), &env, limits(), Reporter::default());
-        let live = s3.unwrap().live().unwrap();
-        live.base.clone()
+        s3.unwrap().live().unwrap().1.clone()
     };
     for (got, expected) in [
         (

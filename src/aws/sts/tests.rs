@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::time::Instant;
 
 use aws_smithy_types::date_time::{DateTime, Format};
 
@@ -9,8 +10,10 @@ use super::super::testing::Answer::{self, Drop, Hang, Reply, Trickle};
 use super::super::testing::Server;
 use super::*;
 use crate::clock::Clock;
+use crate::env::Env;
 use crate::error::Class;
-use crate::profile::EndpointVariant;
+use crate::profile::{EndpointVariant, Target};
+use crate::reporter::Reporter;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/xml";
 
@@ -136,7 +139,7 @@ fn nothing_is_started_or_read_before_the_first_call() {
     target.ca_bundle = Some("/nonexistent/bundle.pem".into());
     let deadline = within(Duration::from_secs(30));
     let sts = Sts::connect(&target, &Env::default(), deadline, Reporter::default()).unwrap();
-    assert!(sts.connection.is_idle());
+    assert!(sts.is_idle());
     let error = sts.session_token(&key(), HOUR, None).unwrap_err().into_error();
     assert_eq!(error.what, "CA bundle /nonexistent/bundle.pem: no such file or directory");
     assert_eq!(error.class, Class::Other);

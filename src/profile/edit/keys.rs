@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::super::ini;
-use super::super::sections::{Kind, Name, Sections};
+use super::super::sections::{Group, Name, Place, Sections};
 use super::split_mark;
 use crate::error::{Error, Result};
 
@@ -30,7 +30,7 @@ pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
     // For each name, the sections that have the id and the secret, and how often.
     let mut places: HashMap<Name, [Option<(usize, usize)>; 2]> = HashMap::new();
     for (at, section) in ini::parse(text).sections.into_iter().enumerate() {
-        let (name, _) = Name::of(Kind::Credentials, &section.header);
+        let (name, _) = Name::of(Place::Credentials, &section.header);
         let halves = places.entry(name).or_default();
         for (half, key) in halves.iter_mut().zip(ACCESS_KEY) {
             match section.entries.iter().filter(|entry| entry.key == key).count() {
@@ -41,7 +41,7 @@ pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
     }
     let [lent_id, lent_secret] = places.get(&Name::Lender).copied().unwrap_or_default();
     let of_two = |(name, [id, secret]): (Name, [Option<(usize, usize)>; 2])| match name {
-        Name::Profile(profile) if id.or(lent_id) != secret.or(lent_secret) => Some(profile),
+        Name::Of(_, profile) if id.or(lent_id) != secret.or(lent_secret) => Some(profile),
         _ => None,
     };
     places.into_iter().filter_map(of_two).collect()
@@ -62,12 +62,16 @@ pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
     }
     let (before, parsed) = (parse(text), parse(&after));
     let settings = |sections: &Sections, name: &str| -> BTreeMap<String, String> {
-        sections.settings(name).map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        sections
+            .settings(Group::Profile, name)
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
     };
     let is_done = |name: &String| {
         let mut expected = settings(&before, name);
         expected.retain(|key, _| !ACCESS_KEY.contains(&key.as_str()));
-        before.has(name) == parsed.has(name) && settings(&parsed, name) == expected
+        before.has(Group::Profile, name) == parsed.has(Group::Profile, name)
+            && settings(&parsed, name) == expected
     };
     let named = |profile: &str| names.iter().any(|name| name == profile);
     let done = before.same_but(&parsed, named) && names.iter().all(is_done);
@@ -79,7 +83,7 @@ pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
 }
 
 fn parse(text: &str) -> Sections {
-    Sections::parse(Kind::Credentials, None, text)
+    Sections::parse(Place::Credentials, None, text)
 }
 
 /// A line with half of an access key.
@@ -93,8 +97,9 @@ struct KeyLine {
 
 fn key_lines(text: &str, name: &str) -> Vec<KeyLine> {
     let sections = ini::parse(text).sections;
-    let is_it =
-        |header: &str| Name::of(Kind::Credentials, header).0 == Name::Profile(name.to_owned());
+    let is_it = |header: &str| {
+        Name::of(Place::Credentials, header).0 == Name::Of(Group::Profile, name.to_owned())
+    };
     let entries =
         sections.into_iter().filter(|section| is_it(&section.header)).flat_map(|s| s.entries);
     let line = |entry: ini::Entry| {

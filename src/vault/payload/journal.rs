@@ -33,18 +33,15 @@ impl Payload {
     /// Notes an enrolment, in place of an earlier one of the same profile and device.
     pub fn set_enrolment(&mut self, new: &Enrolment) {
         self.end_enrolment(&new.profile, &new.device);
-        let mut entry = Table::new();
-        for (field, value) in [
+        let fields = [
             ("kind", ENROL),
-            ("profile", new.profile.as_str()),
-            ("device", new.device.as_str()),
-            ("run", new.run.as_str()),
-        ] {
-            entry.insert(field.into(), Value::String(value.to_owned()));
-        }
+            ("profile", &new.profile),
+            ("device", &new.device),
+            ("run", &new.run),
+        ];
         let journal = self.doc.entry("journal").or_insert_with(|| Value::Array(Vec::new()));
         if let Value::Array(journal) = journal {
-            journal.push(Value::Table(entry));
+            journal.push(Value::Table(super::texts(fields)));
         }
     }
 

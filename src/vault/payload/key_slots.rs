@@ -1,9 +1,9 @@
 //! Who may open the vault: `[[recipients]]` and `[[passphrases]]`, and the keys that are drawn anew
 //! when somebody may no longer.
 
-use toml::{Table, Value};
+use toml::Value;
 
-use super::{PassphraseEntry, Payload, Pin, RecipientEntry, binary, entries, random};
+use super::{PassphraseEntry, Payload, Pin, RecipientEntry, binary, entries, random, texts};
 use crate::error::Result;
 use crate::sealed::Slot;
 
@@ -89,8 +89,7 @@ impl Payload {
 
 /// A recipient as a row of the document.
 pub(super) fn recipient(entry: &RecipientEntry) -> Value {
-    let mut table = Table::new();
-    table.insert("recipient".into(), Value::String(entry.recipient.clone()));
+    let mut table = texts([("recipient", &entry.recipient)]);
     if let Some(name) = &entry.name {
         table.insert("name".into(), Value::String(name.clone()));
     }
@@ -99,10 +98,7 @@ pub(super) fn recipient(entry: &RecipientEntry) -> Value {
 
 /// A passphrase slot as a row of the document.
 pub(super) fn passphrase(entry: &PassphraseEntry) -> Value {
-    let mut table = Table::new();
-    table.insert("public".into(), Value::String(entry.public.clone()));
-    table.insert("stanza".into(), Value::String(entry.stanza.clone()));
-    Value::Table(table)
+    Value::Table(texts([("public", &entry.public), ("stanza", &entry.stanza)]))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Payload, entries, line};
+use super::{Payload, entries, line, texts};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::secret::Secret;
@@ -44,15 +44,12 @@ impl Payload {
 
     /// Notes a rotation, or what has come of it: there is one for an old key.
     pub fn set_rotation(&mut self, rotation: &Rotation) {
-        let mut fields = Table::new();
-        for (field, value) in [
+        let mut fields = texts([
             ("kind", ROTATE),
-            ("profile", rotation.profile.as_str()),
-            ("user", rotation.user.as_str()),
-            ("run", rotation.run.as_str()),
-        ] {
-            fields.insert(field.into(), Value::String(value.to_owned()));
-        }
+            ("profile", &rotation.profile),
+            ("user", &rotation.user),
+            ("run", &rotation.run),
+        ]);
         if let Some(at) = rotation.at {
             fields.insert("at".into(), Value::String(at.to_rfc3339()));
         }
@@ -97,12 +94,10 @@ impl Payload {
     }
 }
 
-fn table(key: &Credentials) -> Table {
-    let mut table = Table::new();
-    table.insert("access_key_id".into(), Value::String(key.access_key_id.clone()));
-    let secret = key.secret_access_key.expose().to_owned();
-    table.insert("secret_access_key".into(), Value::String(secret));
-    table
+/// A key as the document has it.
+pub(super) fn table(key: &Credentials) -> Table {
+    let secret = key.secret_access_key.expose();
+    texts([("access_key_id", &key.access_key_id), ("secret_access_key", secret)])
 }
 
 /// None for an entry of another kind, and for one that is not whole.

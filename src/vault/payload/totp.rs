@@ -3,7 +3,7 @@
 
 use toml::{Table, Value};
 
-use super::{Payload, bad, is_line};
+use super::{Payload, bad, is_line, texts};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::totp::Seed;
@@ -11,40 +11,35 @@ use crate::totp::Seed;
 impl Payload {
     /// The serials of the MFA devices whose seed is here, in their order.
     pub fn totp_serials(&self) -> impl Iterator<Item = &str> {
-        self.totp_table().into_iter().flat_map(Table::keys).map(String::as_str)
+        self.names("totp")
     }
 
     /// The seed of a device.
     pub fn totp(&self, serial: &str) -> Option<Seed> {
-        read(self.totp_table()?.get(serial)?.as_table()?).ok()
+        read(self.entry("totp", serial)?).ok()
     }
 
     /// When a device's seed was put in: RFC 3339.
     pub fn totp_created(&self, serial: &str) -> Option<&str> {
-        self.totp_table()?.get(serial)?.as_table()?.get("created")?.as_str()
+        self.entry("totp", serial)?.get("created")?.as_str()
     }
 
     /// Stores a device's seed, in place of the one that may be there.
     pub fn set_totp(&mut self, serial: &str, seed: &Seed, now: Timestamp) {
-        let mut entry = Table::new();
-        entry.insert("seed".into(), Value::String(seed.to_base32().expose().to_owned()));
-        entry.insert("algorithm".into(), Value::String(seed.algorithm().to_owned()));
+        let mut entry = texts([
+            ("seed", seed.to_base32().expose()),
+            ("algorithm", seed.algorithm()),
+            ("created", &now.to_rfc3339()),
+        ]);
         entry.insert("digits".into(), Value::Integer(i64::from(seed.digits())));
         let period = i64::try_from(seed.period()).unwrap_or(i64::MAX);
         entry.insert("period".into(), Value::Integer(period));
-        entry.insert("created".into(), Value::String(now.to_rfc3339()));
-        let table = self.doc.entry("totp").or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
-            table.insert(serial.to_owned(), Value::Table(entry));
-        }
+        self.put("totp", serial, entry);
     }
 
     /// Removes a device's seed; false if there was none.
     pub fn remove_totp(&mut self, serial: &str) -> bool {
-        match self.doc.get_mut("totp") {
-            Some(Value::Table(table)) => table.remove(serial).is_some(),
-            _ => false,
-        }
+        self.take("totp", serial)
     }
 
     /// Every seed is one. Devices are named by number: serials tell accounts and users.
@@ -59,10 +54,6 @@ impl Payload {
             }
         }
         Ok(())
-    }
-
-    fn totp_table(&self) -> Option<&Table> {
-        self.doc.get("totp").and_then(Value::as_table)
     }
 }
 

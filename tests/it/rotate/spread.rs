@@ -51,7 +51,7 @@ fn rotate_while(
     let (places, time) = ((&target, &target), Duration::from_secs(300));
     let change = UserChange::new(&mut session, "ci", places, &env, time).unwrap();
     let change = UserChange { wait: &pause, ..change };
-    let rotate = Rotate { change, delete_other: false, mfa: None, sessions_of: &[] };
+    let rotate = Rotate { change, delete_other: false, mfa: None, sessions_of: &[], session: None };
     (rotate.run(), paused.get())
 }
 
