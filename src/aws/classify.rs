@@ -32,7 +32,7 @@ pub fn classify<E: ProvideErrorMetadata>(
             match answer.err().code() {
                 Some(code) => refused(
                     status,
-                    clean_code(code),
+                    clean_code(code, secrets),
                     clean_message(answer.err().message().unwrap_or_default(), secrets),
                     (service, operation),
                     skew,

@@ -274,7 +274,7 @@ impl AgentClient {
         let field = |names: [&str; 2]| {
             names.iter().find_map(|name| json.get(*name)?.as_str()).unwrap_or_default().to_owned()
         };
-        let code = clean_code(&field(["code", "Code"]));
+        let code = clean_code(&field(["code", "Code"]), secrets);
         let message = clean_message(&field(["message", "Message"]), secrets);
         let words = [format!("HTTP {}", answer.status), code, message];
         let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();

@@ -201,7 +201,8 @@ impl S3 {
                 lost: false,
             };
             found.map_err(|_| not_found())?.map_err(|e| unreachable(&e, &line.path, NAME))?;
-            line.ask(signed, end, NAME).await.map(|answer| Reply::of(&answer))
+            let answer = line.ask(signed, end, NAME).await?;
+            Ok(Reply::of(&answer, &self.secrets()))
         })
     }
 
@@ -244,10 +245,13 @@ impl S3 {
 
     /// What an answer comes to that is none of those that the trait has.
     fn failed(&self, request: &Request, reply: &Reply) -> StoreError {
-        let token = self.key.session_token.as_ref().map(Secret::expose).unwrap_or_default();
-        let secrets = [self.key.secret_access_key.expose(), token];
         let write = request.method == "PUT";
-        reply.failure(&self.location, &self.target.region, write, &secrets)
+        reply.failure(&self.location, &self.target.region, write, &self.secrets())
+    }
+
+    fn secrets(&self) -> [&str; 2] {
+        let token = self.key.session_token.as_ref().map(Secret::expose).unwrap_or_default();
+        [self.key.secret_access_key.expose(), token]
     }
 
     fn get(

@@ -254,17 +254,20 @@ pub(super) fn media_type(response: &HttpResponse) -> String {
     kind.chars().filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c)).take(60).collect()
 }
 
-/// A code of AWS's, fit for an error.
-pub(super) fn clean_code(code: &str) -> String {
+/// A code of AWS's, fit for an error: without secrets, which only somebody else than AWS would put there.
+pub(super) fn clean_code(code: &str, secrets: &[&str]) -> String {
+    let code = without(code, secrets);
     code.chars().filter(|c| c.is_ascii_alphanumeric() || "._:-".contains(*c)).take(64).collect()
+}
+
+fn without(text: &str, secrets: &[&str]) -> String {
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
 }
 
 /// One line of at most 300 characters, without control characters, secrets and the last full stop.
 pub(super) fn clean_message(message: &str, secrets: &[&str]) -> String {
-    let mut message = message.to_owned();
-    for secret in secrets.iter().filter(|s| !s.is_empty()) {
-        message = message.replace(secret, "…");
-    }
+    let message = without(message, secrets);
     let spaced = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let text: String = spaced.chars().filter(|c| !c.is_control()).collect();
     match text.char_indices().nth(300) {
@@ -280,7 +283,7 @@ mod tests {
 
     fn denied_text(code: &str, message: &str, skew: Option<i64>) -> Error {
         let operation = ("STS", "AssumeRole");
-        let (code, message) = (clean_code(code), clean_message(message, &[]));
+        let (code, message) = (clean_code(code, &[]), clean_message(message, &[]));
         refused(403, code, message, operation, skew).into_error()
     }
 
@@ -308,6 +311,7 @@ mod tests {
             clean_message("Value '12345' at 'tokenCode' failed", &["", "12345"]),
             "Value '…' at 'tokenCode' failed"
         );
+        assert_eq!(clean_code("Acc12345ess\nDenied", &["", "12345"]), "AccessDenied");
         let quoted = "The Canonical String was x-amz-security-token:FwoGZXIvYXdzE";
         let error = denied_text("SignatureDoesNotMatch", quoted, None);
         assert!(!format!("{error:?}").contains("FwoGZ"));

@@ -25,20 +25,21 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub fn of(answer: &HttpResponse) -> Self {
+    pub fn of(answer: &HttpResponse, secrets: &[&str]) -> Self {
         let header = |name: &str| answer.headers().get(name).filter(|text| !text.is_empty());
         let status = answer.status().as_u16();
         let body = answer.body().bytes().unwrap_or_default().to_vec();
         // An object is none of the store's words.
         let said = if status >= 300 { String::from_utf8_lossy(&body) } else { "".into() };
         let region = header("x-amz-bucket-region").map(str::to_owned);
-        let region = region.or_else(|| element(&said, "Region")).map(|text| clean_code(&text));
+        let region =
+            region.or_else(|| element(&said, "Region")).map(|text| clean_code(&text, secrets));
         Self {
             status,
             date: header("date").and_then(seconds_of),
             etag: header("etag").map(|text| ETag(text.to_owned())),
             modified: header("last-modified").and_then(seconds_of),
-            code: clean_code(&element(&said, "Code").unwrap_or_default()),
+            code: clean_code(&element(&said, "Code").unwrap_or_default(), secrets),
             message: element(&said, "Message").unwrap_or_default(),
             region,
             odd: bad_answer("S3", answer).into_error().what,

@@ -361,6 +361,10 @@ fn a_refusal_is_one_line_without_a_secret() {
         assert_eq!(refused(status, code, message), [what.clone(), what]);
     }
     assert_eq!(
+        refused("400 Bad Request", "OdwJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEYd", "a"),
+        ["GetObject", "PutObject"].map(|it| format!("{place} refused {it}: Odd: a"))
+    );
+    assert_eq!(
         refused("400 Bad Request", "Odd", "a &lt;b&gt; &amp;amp; c\u{1b}[31m."),
         ["GetObject", "PutObject"]
             .map(|it| format!("{place} refused {it}: Odd: a <b> &amp; c[31m"))
