@@ -9,12 +9,23 @@ use crate::error::{Error, Result, os_text};
 use crate::exec;
 use crate::process::{self, Failure};
 use crate::profile::comes_back;
+use crate::vault::Vault;
 
 /// Carries the profiles whose credentials are being made through helper programs, so that a
 /// credential_process that comes back to its own profile is found.
 const UNDER_WAY: &str = "AWS_VAULT_UNDER_WAY";
 
+/// The key in the environment, which a fleet's store may be reached by.
+const KEY: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
 impl CredentialSession<'_> {
+    /// True if the vault lies in a store, or its hosts share one, that is reached by what a host has itself:
+    /// a key in the environment is that store's.
+    fn reaches_the_store_by_variables(&self) -> bool {
+        let lies_there = self.vault().is_ok_and(Vault::lies_in_a_store);
+        lies_there || self.fleet().is_ok_and(|it| it.is_some_and(|fleet| fleet.profile.is_none()))
+    }
+
     /// Runs a helper program for a profile; the outer error is that of starting itself without end.
     ///
     /// # Errors
@@ -30,7 +41,10 @@ impl CredentialSession<'_> {
         self.refuse_to_come_back(kind, profile, within)?;
         let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
         let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
-        vars.retain(|(name, _)| name != UNDER_WAY);
+        let is_stores = self.reaches_the_store_by_variables();
+        vars.retain(|(name, _)| {
+            name != UNDER_WAY && !(is_stores && KEY.iter().any(|it| name == *it))
+        });
         vars.push((UNDER_WAY.into(), chain.join("\n").into()));
         let left = deadline.saturating_duration_since(Instant::now());
         // Only an mfa_process has something to ask: the others answer a machine.

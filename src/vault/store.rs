@@ -88,6 +88,11 @@ impl<'a> Vault<'a> {
         &self.payload
     }
 
+    /// True if its place is a store's, and the file on this host a copy.
+    pub fn lies_in_a_store(&self) -> bool {
+        self.access.remote.is_some()
+    }
+
     /// What opened it, as the user knows it: a variable, a flag or a path.
     pub fn opened_by(&self) -> &str {
         &self.opener.label

@@ -413,6 +413,23 @@ fn the_store_s_key_reaches_no_child_and_no_log() {
     for text in [output.stdout, output.stderr, debug.stdout, debug.stderr] {
         assert!(!text.contains(SECRET_ACCESS_KEY) && !text.contains(ACCESS_KEY_ID), "{text}");
     }
+    // Nor does a key of the host's own, by which it reaches a store, reach a program that gives credentials.
+    let script = "#!/bin/sh\nenv >env\necho '{\"Version\": 1, \"AccessKeyId\": \"AKIAI44QH8DHBEXAMPLE\", \
+                  \"SecretAccessKey\": \"je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY\"}'\n";
+    let program = test.home().join("program");
+    let config = format!("[profile other]\ncredential_process = {}\n", program.display());
+    let pin = test.command(["pin"]).run().stdout.trim().to_owned();
+    let test = test.file("program", script, 0o755).config(&config);
+    let exec = test.command(["exec", "--json", "-n", "other"]);
+    let exec = exec
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY);
+    let seen = || String::from_utf8(test.read("env")).unwrap();
+    exec.clone().run();
+    assert!(seen().contains(SECRET_ACCESS_KEY), "it is nobody's but the user's");
+    let exec = exec.env("AWS_VAULT_FILE", "s3://fleet/vault").env("AWS_VAULT_PIN", pin);
+    exec.env("AWS_ENDPOINT_URL_S3", bucket.endpoint()).env("AWS_REGION", "eu-central-1").run();
+    assert!(!seen().contains(SECRET_ACCESS_KEY) && !seen().contains(ACCESS_KEY_ID), "{}", seen());
 }
 
 #[test]
