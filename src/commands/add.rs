@@ -26,6 +26,9 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
+    if let Some(serial) = args.mfa_serial.as_deref().filter(|serial| serial.starts_with("arn:")) {
+        profile::check_device(serial, "--mfa-serial", true)?;
+    }
     if !args.no_add_config {
         // A section that no config file could hold is said before anything is stored.
         profile::edit::add_profile("", profile.as_str(), &settings(args.mfa_serial.as_deref()))?;

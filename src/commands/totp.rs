@@ -138,10 +138,21 @@ fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
         if !fits {
             return Err(Error::usage("this is neither an MFA serial nor a profile"));
         }
+        // One that is there already can be looked at and removed, whatever it is.
+        if payload.totp(device).is_none() {
+            profile::check_device(device, "DEVICE", false)?;
+        }
         return Ok(device.to_owned());
     }
     let profile = ProfileName::new(device)?;
     if let Some(serial) = profile::mfa_serial(profiles, profile.as_str())? {
+        if payload.totp(&serial).is_none() {
+            profile::check_device(
+                &serial,
+                &format!("the mfa_serial of profile \"{profile}\""),
+                false,
+            )?;
+        }
         return Ok(serial);
     }
     let known = profiles.has(device) || payload.access_key_id(device).is_some();

@@ -30,7 +30,7 @@ pub(super) fn role(arn: &str, by: &str, from_aws: bool) -> Result<()> {
 ///
 /// # Errors
 /// As [`role`].
-pub(super) fn device(serial: &str, by: &str, from_aws: bool) -> Result<()> {
+pub fn device(serial: &str, by: &str, from_aws: bool) -> Result<()> {
     let hint = "it looks like arn:aws:iam::123456789012:mfa/NAME";
     let fits = (9..=256).contains(&serial.len())
         && serial.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));

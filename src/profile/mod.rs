@@ -56,6 +56,7 @@ mod tests;
 mod variant;
 
 pub use ambient::{ambient, store_target};
+pub use arn::device as check_device;
 pub use base::{Base, Token};
 pub use before_process::{BeforeProcess, before_process, instead_of_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};

@@ -342,6 +342,16 @@ fn the_aws_config_is_left_alone_where_that_is_wanted_or_it_cannot_be_changed() {
     let name = "vault: error: the AWS config cannot hold a profile of this name\n\
         vault: hint: letters, digits and _ - / . % @ : + make a name that all AWS tools take\n";
     test.command(["add", "my prod", "--stdin"]).stdin(json()).expect_error(2, name).run();
+    let user = "arn:aws:iam::123456789012:user/me";
+    let add = test.command(["add", "prod", "--stdin", "--mfa-serial", user]).stdin(json());
+    add.expect_error(
+        2,
+        &format!(
+            "vault: error: --mfa-serial is not the ARN of an MFA device: {user}\n\
+             vault: hint: it looks like arn:aws:iam::123456789012:mfa/NAME\n"
+        ),
+    )
+    .run();
     let serial = "vault: error: the AWS config cannot hold this mfa_serial\n";
     let add = test.command(["add", "prod", "--stdin", "--mfa-serial", "a\nb"]).stdin(json());
     add.expect_error(2, serial).run();

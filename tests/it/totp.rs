@@ -131,6 +131,20 @@ fn another_seed_does_not_replace_one() {
 }
 
 #[test]
+fn a_user_is_no_device() {
+    let user = "arn:aws:iam::123456789012:user/me";
+    let config = format!("[profile ci]\nmfa_serial = {user}\n");
+    let test = Test::new().config(&config).vault_with("ci");
+    for (device, by) in [(user, "DEVICE"), ("ci", "the mfa_serial of profile \"ci\"")] {
+        let error = format!(
+            "vault: error: {by} is not the ARN of an MFA device: {user}\n\
+             vault: hint: it looks like arn:aws:iam::123456789012:mfa/NAME\n"
+        );
+        add(&test, device, MFA_SEED).expect_error(2, &error).run();
+    }
+}
+
+#[test]
 fn a_profile_without_a_device_is_told_from_none() {
     let test = Test::new().config("[profile ci]\n").vault_with("ci");
     let hint = "vault: hint: name the device by its ARN, or write mfa_serial into the profile's \
