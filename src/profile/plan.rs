@@ -29,9 +29,7 @@ use super::own_command::{self, comes_back};
 use super::read::Profiles;
 use super::role::{self, Role};
 use super::sections::plain;
-use super::settings::{
-    Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits, variable,
-};
+use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits};
 use super::sso;
 use super::step::{Mfa, Step};
 use super::sts::{self, Target};
@@ -427,7 +425,7 @@ fn mfa<'a>(
             .or_else(|| same.into_iter().find_map(|link| link.any("mfa_process")))
             .map(str::to_owned)
     };
-    let named = match variable(env, "AWS_MFA_SERIAL")? {
+    let named = match env.text("AWS_MFA_SERIAL")? {
         Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL")),
         None => std::iter::once(asked_for)
             .chain(sources.iter().filter(|source| has_role(source)))

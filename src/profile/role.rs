@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::settings::{HOUR, Settings, variable};
+use super::settings::{HOUR, Settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name;
@@ -97,7 +97,7 @@ pub(super) fn of_web_identity(env: &Env, settings: &Settings) -> Result<Role> {
 
 /// The value of a variable, and its name.
 fn in_variable(env: &Env, name: &str) -> Result<Option<(String, String)>> {
-    Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
+    Ok(env.text(name)?.map(|value| (value.to_owned(), name.to_owned())))
 }
 
 fn checked_arn((arn, by): (String, String)) -> Result<String> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::read::Profiles;
-use super::settings::{Settings, variable};
+use super::settings::Settings;
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
@@ -82,9 +82,9 @@ pub(super) fn region(
 ) -> Result<Option<String>> {
     let (region, by) = if let Some(region) = asked {
         (region, "--region")
-    } else if let Some(region) = variable(env, "AWS_REGION")? {
+    } else if let Some(region) = env.text("AWS_REGION")? {
         (region, "AWS_REGION")
-    } else if let Some(region) = variable(env, "AWS_DEFAULT_REGION")? {
+    } else if let Some(region) = env.text("AWS_DEFAULT_REGION")? {
         (region, "AWS_DEFAULT_REGION")
     } else if let Some(region) = settings.any("region") {
         (region, "region")
@@ -114,7 +114,7 @@ pub(super) fn target(
     let mut region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
     let mut endpoint = endpoint(env, settings, "sts")?;
     let variant = EndpointVariant::of(env, settings)?;
-    let legacy = match variable(env, "AWS_STS_REGIONAL_ENDPOINTS")? {
+    let legacy = match env.text("AWS_STS_REGIONAL_ENDPOINTS")? {
         Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS")),
         None => settings.any("sts_regional_endpoints").map(|v| (v, "sts_regional_endpoints")),
     };
@@ -167,7 +167,7 @@ pub(super) fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
 /// # Errors
 /// [`crate::error::Class::Usage`]: a variable is not UTF-8. And as [`Settings::endpoint`].
 pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
-    let ignore = match variable(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
+    let ignore = match env.text("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
         Some(value) => Some(value),
         None => settings.any("ignore_configured_endpoint_urls"),
     };
@@ -176,7 +176,7 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
     }
     let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
     for name in [own.as_str(), "AWS_ENDPOINT_URL"] {
-        if let Some(url) = variable(env, name)? {
+        if let Some(url) = env.text(name)? {
             return Ok(Some(url.to_owned()));
         }
     }

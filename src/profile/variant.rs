@@ -1,7 +1,7 @@
 //! Which of AWS's endpoints are asked: those with cryptography that is validated by FIPS 140, and those
 //! that have IPv6 addresses too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
 
-use super::settings::{Settings, variable};
+use super::settings::Settings;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -25,7 +25,7 @@ impl EndpointVariant {
     /// [`crate::error::Class::Usage`], naming the variable or key: neither `true` nor `false`.
     pub(super) fn of(env: &Env, settings: &Settings) -> Result<Self> {
         let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
-            let (value, by) = match (variable(env, name)?, settings.any(key)) {
+            let (value, by) = match (env.text(name)?, settings.any(key)) {
                 (Some(value), _) => (value, name.to_owned()),
                 (None, Some(value)) => (value, format!("{key} of profile \"{}\"", settings.name)),
                 (None, None) => return Ok(None),
