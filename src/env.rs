@@ -71,6 +71,17 @@ impl Env {
         self.vars.get(OsStr::new(name))?.to_str().filter(|v| !v.is_empty())
     }
 
+    /// As [`Env::get`], for one that says what is meant: another would not do.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`]: it is not UTF-8.
+    pub fn text(&self, name: &str) -> Result<Option<&str>> {
+        match (self.get(name), self.get_os(name)) {
+            (None, Some(_)) => Err(Error::usage(format!("{name} is not UTF-8"))),
+            (value, _) => Ok(value),
+        }
+    }
+
     /// A public variable that is set and not empty, as bytes: for paths.
     pub fn get_os(&self, name: &str) -> Option<&OsStr> {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|v| !v.is_empty())

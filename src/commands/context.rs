@@ -107,11 +107,9 @@ impl<'a> Context<'a> {
             return ProfileName::new(name);
         }
         for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
-            match (self.env.get(variable), self.env.get_os(variable)) {
-                (Some(name), _) => return ProfileName::new(name),
-                // Another profile, perhaps another account, is not what was meant.
-                (None, Some(_)) => return Err(Error::usage(format!("{variable} is not UTF-8"))),
-                (None, None) => {}
+            // Of one that cannot be read another profile, perhaps another account, is not what was meant.
+            if let Some(name) = self.env.text(variable)? {
+                return ProfileName::new(name);
             }
         }
         ProfileName::new("default")

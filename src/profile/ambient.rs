@@ -6,7 +6,7 @@ use super::base::Base;
 use super::host;
 use super::plan::{Ask, Plan, plan};
 use super::read::{Files, Profiles};
-use super::settings::{Settings, variable};
+use super::settings::Settings;
 use super::sts::{Target, ca_bundle, endpoint, region};
 use super::variant::EndpointVariant;
 use crate::env::Env;
@@ -58,7 +58,7 @@ pub fn ambient(env: &Env) -> Result<Plan> {
         return Err(Error::not_found("this host has no credentials of its own for the store")
             .hint("a web identity, a container's or an instance's role, or AWS_ACCESS_KEY_ID"));
     };
-    let region = variable(env, "AWS_REGION")?.map(str::to_owned);
+    let region = env.text("AWS_REGION")?.map(str::to_owned);
     Ok(Plan::of_base(base, "default", region, EndpointVariant::of(env, &settings)?))
 }
 

@@ -10,7 +10,7 @@ use super::missing::no_such_profile;
 use super::own_command;
 use super::read::Profiles;
 use super::sections::{Place, of_value, plain};
-use super::settings::{Settings, fits, looped, variable};
+use super::settings::{Settings, fits, looped};
 use super::sso::{self, SignOn};
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -333,7 +333,7 @@ fn plaintext(end: &Settings, place: Place) -> Result<Option<(Base, bool)>> {
 fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, bool)> {
     match source {
         "Environment" => {
-            let set = |name| variable(env, name).map(|value| value.is_some());
+            let set = |name| env.text(name).map(|value| value.is_some());
             if !set("AWS_ACCESS_KEY_ID")? || !set("AWS_SECRET_ACCESS_KEY")? {
                 return Err(none(end).hint(
                     "credential_source = Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",

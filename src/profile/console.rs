@@ -19,7 +19,7 @@ use std::time::Duration;
 use super::base::Base;
 use super::plan::{Ask, Plan, arn, plan};
 use super::read::Profiles;
-use super::settings::{Asked, HOUR, SESSION_RANGE, Settings, variable};
+use super::settings::{Asked, HOUR, SESSION_RANGE, Settings};
 use super::step::Step;
 use super::sts::{self, Target};
 use super::variant::EndpointVariant;
@@ -137,7 +137,7 @@ fn whole(
     env: &Env,
     settings: &Settings,
 ) -> Result<Console> {
-    let duration = match (ask.duration, variable(env, "AWS_FEDERATION_TOKEN_TTL")?) {
+    let duration = match (ask.duration, env.text("AWS_FEDERATION_TOKEN_TTL")?) {
         (Some(asked), _) => Asked::by_flag(asked),
         (None, Some(text)) => {
             let by = "AWS_FEDERATION_TOKEN_TTL";
@@ -175,7 +175,7 @@ fn places(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
             "the console of the partition {partition} is not known here"
         )));
     };
-    let named = variable(env, "AWS_ENDPOINT_URL_SIGNIN")?;
+    let named = env.text("AWS_ENDPOINT_URL_SIGNIN")?;
     if named.is_some_and(|url| url.contains(['?', '#', '@']) || url.contains(char::is_whitespace)) {
         return Err(Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
             .hint("it looks like https://signin.aws.amazon.com"));

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::sections::of_value;
-use super::settings::{Settings, variable};
+use super::settings::Settings;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -33,14 +33,14 @@ const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the variable: it is none that AWS's SDKs would follow.
 pub fn container(env: &Env) -> Result<Option<String>> {
-    if let Some(path) = variable(env, RELATIVE)? {
+    if let Some(path) = env.text(RELATIVE)? {
         // What does not begin a path would go on with the host's name.
         if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Error::usage(format!("{RELATIVE}: not a path that begins with /")));
         }
         return Ok(Some(format!("{ECS}{path}")));
     }
-    let Some(url) = variable(env, FULL)? else { return Ok(None) };
+    let Some(url) = env.text(FULL)? else { return Ok(None) };
     let parsed = Url::of(url).ok_or_else(|| Error::usage(format!("{FULL}: not a URL")))?;
     let Url { https, host, port, path } = parsed;
     if https {
@@ -63,11 +63,11 @@ pub fn container(env: &Env) -> Result<Option<String>> {
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the variable or key: not a URL, or no mode of an address.
 pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>> {
-    if variable(env, "AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+    if env.text("AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
     let named = |name: &str, key: &str| -> Result<Option<(String, String)>> {
-        Ok(match variable(env, name)? {
+        Ok(match env.text(name)? {
             Some(value) => Some((value.to_owned(), name.to_owned())),
             None => settings.own(key).map(|value| (value.to_owned(), settings.by(key))),
         })

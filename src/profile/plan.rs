@@ -31,9 +31,7 @@ use super::own_command::{self, comes_back};
 use super::read::Profiles;
 use super::role::{self, Role};
 use super::sections::plain;
-use super::settings::{
-    Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits, variable,
-};
+use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits};
 use super::sso;
 use super::step::{Mfa, Step};
 use super::sts::{self, Target};
@@ -440,7 +438,7 @@ fn mfa<'a>(
             .map(str::to_owned)
     };
     let has_role = |link: &_| roles.iter().any(|hop| std::ptr::eq(hop.link, link));
-    let named = match variable(env, "AWS_MFA_SERIAL")? {
+    let named = match env.text("AWS_MFA_SERIAL")? {
         Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL".to_owned())),
         None => std::iter::once(asked_for)
             .chain(sources.iter().filter(|source| has_role(source)))

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::arn;
-use super::settings::{HOUR, Settings, variable};
+use super::settings::{HOUR, Settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -96,7 +96,7 @@ pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) ->
 
 /// The value of a variable, and its name.
 fn in_variable(env: &Env, name: &str) -> Result<Option<(String, String)>> {
-    Ok(variable(env, name)?.map(|value| (value.to_owned(), name.to_owned())))
+    Ok(env.text(name)?.map(|value| (value.to_owned(), name.to_owned())))
 }
 
 fn session_name(named: Option<(String, String)>, profile: &str) -> Result<String> {

@@ -192,17 +192,6 @@ pub(super) fn looped(key: &str, chain: &[&str]) -> Error {
         .hint(format!("take the {key} out of one of these profiles"))
 }
 
-/// A variable that is set and not empty.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: it is not UTF-8, and so no setting of AWS's.
-pub(super) fn variable<'a>(env: &'a Env, name: &str) -> Result<Option<&'a str>> {
-    match (env.get(name), env.get_os(name)) {
-        (None, Some(_)) => Err(Error::usage(format!("{name} is not UTF-8"))),
-        (value, _) => Ok(value),
-    }
-}
-
 /// A duration, with the name of what asked for it.
 #[derive(Clone)]
 pub(super) struct Asked {
@@ -272,7 +261,7 @@ impl Durations {
     /// [`crate::error::Class::Usage`], naming the variable that is no duration.
     pub fn of(env: &Env) -> Result<Self> {
         let read = |name: &str| -> Result<Option<Asked>> {
-            variable(env, name)?
+            env.text(name)?
                 .map(|text| Ok(Asked::new(name::duration(text, name)?, name)))
                 .transpose()
         };

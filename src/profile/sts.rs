@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::host::is_url;
 use super::read::Profiles;
 use super::sections::{of_value, plain};
-use super::settings::{Settings, variable};
+use super::settings::Settings;
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
@@ -99,7 +99,7 @@ pub(super) fn region(
 /// The region of the environment or the profile, and what names it.
 fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<(&'a str, String)>> {
     for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        if let Some(region) = variable(env, name)? {
+        if let Some(region) = env.text(name)? {
             return Ok(Some((region, name.to_owned())));
         }
     }
@@ -166,7 +166,7 @@ pub(super) fn target(
     let mut region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
     let mut endpoint = endpoint(env, settings, "sts")?;
     let variant = EndpointVariant::of(env, settings)?;
-    let legacy = match variable(env, "AWS_STS_REGIONAL_ENDPOINTS")? {
+    let legacy = match env.text("AWS_STS_REGIONAL_ENDPOINTS")? {
         Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS".to_owned())),
         None => settings
             .any("sts_regional_endpoints")
@@ -224,7 +224,7 @@ pub(super) fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
 /// # Errors
 /// [`crate::error::Class::Usage`]: a variable is not UTF-8. And as [`Settings::endpoint`].
 pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
-    let ignore = match variable(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
+    let ignore = match env.text("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
         Some(value) => Some(value),
         None => settings.any("ignore_configured_endpoint_urls"),
     };
@@ -233,7 +233,7 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
     }
     let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
     for name in [own.as_str(), "AWS_ENDPOINT_URL"] {
-        if let Some(url) = variable(env, name)? {
+        if let Some(url) = env.text(name)? {
             return Ok(Some(url.to_owned()));
         }
     }

@@ -2,7 +2,7 @@
 //! that have IPv6 addresses too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
 
 use super::sections::of_value;
-use super::settings::{Settings, variable};
+use super::settings::Settings;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
@@ -26,7 +26,7 @@ impl EndpointVariant {
     /// [`crate::error::Class::Usage`], naming the variable or key: neither `true` nor `false`.
     pub(super) fn of(env: &Env, settings: &Settings) -> Result<Self> {
         let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
-            let (value, by) = match (variable(env, name)?, settings.any(key)) {
+            let (value, by) = match (env.text(name)?, settings.any(key)) {
                 (Some(value), _) => (value, name.to_owned()),
                 (None, Some(value)) => (value, settings.by(key)),
                 (None, None) => return Ok(None),
