@@ -355,19 +355,6 @@ fn not_answered(error: ServiceError, write: bool) -> StoreError {
 }
 
 impl Store for S3 {
-    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
-        self.read_within(name, known, Duration::MAX)
-    }
-
-    fn write(
-        &self,
-        name: &str,
-        body: &[u8],
-        condition: Condition<'_>,
-    ) -> Result<Answer<Written>, StoreError> {
-        self.write_within(name, body, condition, Duration::MAX)
-    }
-
     fn read_within(
         &self,
         name: &str,

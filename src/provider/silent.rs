@@ -49,19 +49,6 @@ impl<S> Watched<S> {
 }
 
 impl<S: Store> Store for Watched<S> {
-    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
-        self.ask(|store| store.read(name, known))
-    }
-
-    fn write(
-        &self,
-        name: &str,
-        body: &[u8],
-        condition: Condition<'_>,
-    ) -> Result<Answer<Written>, StoreError> {
-        self.ask(|store| store.write(name, body, condition))
-    }
-
     fn read_within(
         &self,
         name: &str,

@@ -261,6 +261,7 @@ fn of(condition: Condition) -> &'static str {
 mod tests {
     use std::sync::{Barrier, Mutex};
     use std::thread::{self, ThreadId};
+    use std::time::Duration;
 
     use super::super::testing::MemoryStore;
     use super::super::{Answer, Object};
@@ -302,15 +303,21 @@ mod tests {
     }
 
     impl Store for Faulty {
-        fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        fn read_within(
+            &self,
+            name: &str,
+            known: Option<&ETag>,
+            _: Duration,
+        ) -> Result<Answer<Read>, StoreError> {
             self.inner.read(name, known)
         }
 
-        fn write(
+        fn write_within(
             &self,
             name: &str,
             body: &[u8],
             condition: Condition<'_>,
+            _: Duration,
         ) -> Result<Answer<Written>, StoreError> {
             let read = self.inner.read(name, None)?;
             let current = match &read.what {
@@ -362,15 +369,21 @@ mod tests {
     }
 
     impl Store for Lossy {
-        fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        fn read_within(
+            &self,
+            name: &str,
+            known: Option<&ETag>,
+            _: Duration,
+        ) -> Result<Answer<Read>, StoreError> {
             self.inner.read(name, known)
         }
 
-        fn write(
+        fn write_within(
             &self,
             name: &str,
             body: &[u8],
             condition: Condition<'_>,
+            _: Duration,
         ) -> Result<Answer<Written>, StoreError> {
             if self.own == thread::current().id() {
                 return self.inner.write(name, body, condition);
@@ -396,7 +409,12 @@ mod tests {
     struct Forgetful(MemoryStore);
 
     impl Store for Forgetful {
-        fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        fn read_within(
+            &self,
+            name: &str,
+            known: Option<&ETag>,
+            _: Duration,
+        ) -> Result<Answer<Read>, StoreError> {
             let read = self.0.read(name, known)?;
             let stale = |object: Object| Object { body: b"stale".to_vec(), ..object };
             let what = match read.what {
@@ -406,11 +424,12 @@ mod tests {
             Ok(Answer { what, ..read })
         }
 
-        fn write(
+        fn write_within(
             &self,
             name: &str,
             body: &[u8],
             condition: Condition<'_>,
+            _: Duration,
         ) -> Result<Answer<Written>, StoreError> {
             self.0.write(name, body, condition)
         }
@@ -426,14 +445,20 @@ mod tests {
     fn a_store_that_refuses_everything_is_no_store() {
         struct Closed;
         impl Store for Closed {
-            fn read(&self, _: &str, _: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+            fn read_within(
+                &self,
+                _: &str,
+                _: Option<&ETag>,
+                _: Duration,
+            ) -> Result<Answer<Read>, StoreError> {
                 Ok(Answer { what: Read::Missing, date: None })
             }
-            fn write(
+            fn write_within(
                 &self,
                 _: &str,
                 _: &[u8],
                 _: Condition<'_>,
+                _: Duration,
             ) -> Result<Answer<Written>, StoreError> {
                 Ok(Answer { what: Written::Refused, date: None })
             }

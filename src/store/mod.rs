@@ -91,24 +91,8 @@ pub enum StoreError {
 
 /// A store of objects under one prefix.
 pub trait Store: Sync {
-    /// Reads an object; `known` is the version that need not be sent again.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError>;
-
-    /// Writes an object if a condition holds. Sent once.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    fn write(
-        &self,
-        name: &str,
-        body: &[u8],
-        condition: Condition<'_>,
-    ) -> Result<Answer<Written>, StoreError>;
-
-    /// [`Store::read`] for who waits no longer than this. A store that waits for nobody has no use for it.
+    /// Reads an object; `known` is the version that need not be sent again. For who waits no longer than
+    /// `within`; a store that waits for nobody has no use for it.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -116,12 +100,10 @@ pub trait Store: Sync {
         &self,
         name: &str,
         known: Option<&ETag>,
-        _within: Duration,
-    ) -> Result<Answer<Read>, StoreError> {
-        self.read(name, known)
-    }
+        within: Duration,
+    ) -> Result<Answer<Read>, StoreError>;
 
-    /// [`Store::write`] for who waits no longer than this.
+    /// Writes an object if a condition holds. Sent once. `within` as for [`Store::read_within`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -130,9 +112,28 @@ pub trait Store: Sync {
         name: &str,
         body: &[u8],
         condition: Condition<'_>,
-        _within: Duration,
+        within: Duration,
+    ) -> Result<Answer<Written>, StoreError>;
+
+    /// [`Store::read_within`] the store's own limits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        self.read_within(name, known, Duration::MAX)
+    }
+
+    /// [`Store::write_within`] the store's own limits.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn write(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
     ) -> Result<Answer<Written>, StoreError> {
-        self.write(name, body, condition)
+        self.write_within(name, body, condition, Duration::MAX)
     }
 }
 

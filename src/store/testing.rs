@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use super::{Answer, Condition, ETag, Object, Read, Store, StoreError, Written};
 use crate::clock::Timestamp;
@@ -30,7 +31,12 @@ impl MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        _: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
         self.log.lock().unwrap().push(format!("GET {name}"));
         Ok(self.answer(match self.objects.lock().unwrap().get(name) {
             None => Read::Missing,
@@ -39,11 +45,12 @@ impl Store for MemoryStore {
         }))
     }
 
-    fn write(
+    fn write_within(
         &self,
         name: &str,
         body: &[u8],
         condition: Condition<'_>,
+        _: Duration,
     ) -> Result<Answer<Written>, StoreError> {
         self.log.lock().unwrap().push(format!("PUT {name}"));
         let mut objects = self.objects.lock().unwrap();

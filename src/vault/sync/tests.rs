@@ -84,18 +84,24 @@ fn gone() -> StoreError {
 }
 
 impl Store for Net {
-    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        _: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
         match Self::fault(&self.reads) {
             Fault::Away => Err(gone()),
             _ => self.store.read(name, known),
         }
     }
 
-    fn write(
+    fn write_within(
         &self,
         name: &str,
         body: &[u8],
         condition: Condition<'_>,
+        _: Duration,
     ) -> Result<Answer<Written>, StoreError> {
         let meanwhile = self.meanwhile.lock().unwrap().take();
         if let Some(meanwhile) = meanwhile {
@@ -368,14 +374,20 @@ fn a_lost_answer_over_which_somebody_has_written_counts_once() {
     let (a, b) = two();
     struct After(Arc<Net>, Mutex<Option<Meanwhile>>);
     impl Store for After {
-        fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+        fn read_within(
+            &self,
+            name: &str,
+            known: Option<&ETag>,
+            _: Duration,
+        ) -> Result<Answer<Read>, StoreError> {
             self.0.read(name, known)
         }
-        fn write(
+        fn write_within(
             &self,
             name: &str,
             body: &[u8],
             condition: Condition<'_>,
+            _: Duration,
         ) -> Result<Answer<Written>, StoreError> {
             self.0.write(name, body, condition)?;
             if let Some(after) = self.1.lock().unwrap().take() {

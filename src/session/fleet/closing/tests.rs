@@ -1,6 +1,7 @@
 //! A store in memory, and another host that writes between two requests.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::super::super::testing::NOON;
 use super::*;
@@ -111,15 +112,21 @@ impl Busy<'_> {
 }
 
 impl Store for Busy<'_> {
-    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        _: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
         self.store.read(name, known)
     }
 
-    fn write(
+    fn write_within(
         &self,
         name: &str,
         body: &[u8],
         condition: Condition<'_>,
+        _: Duration,
     ) -> Result<Answer<Written>, StoreError> {
         let fails = (self.before.lock().unwrap())(&self.store);
         if let Some((error, false)) = fails {

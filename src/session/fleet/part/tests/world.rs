@@ -134,27 +134,8 @@ fn lost() -> StoreError {
     StoreError::Unknown("the answer was lost".to_owned())
 }
 
-impl Store for World {
-    fn read_within(
-        &self,
-        name: &str,
-        known: Option<&ETag>,
-        within: Duration,
-    ) -> Result<Answer<Read>, StoreError> {
-        if self.hang(within) { Err(lost()) } else { self.read(name, known) }
-    }
-
-    fn write_within(
-        &self,
-        name: &str,
-        body: &[u8],
-        condition: Condition<'_>,
-        within: Duration,
-    ) -> Result<Answer<Written>, StoreError> {
-        if self.hang(within) { Err(lost()) } else { self.write(name, body, condition) }
-    }
-
-    fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
+impl World {
+    fn answer_read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
         let fate = self.fate();
         let mut answer = self.store.read(name, known)?;
         match fate {
@@ -166,7 +147,7 @@ impl Store for World {
         Ok(answer)
     }
 
-    fn write(
+    fn answer_write(
         &self,
         name: &str,
         body: &[u8],
@@ -202,5 +183,26 @@ impl Store for World {
             _ => {}
         }
         Ok(answer)
+    }
+}
+
+impl Store for World {
+    fn read_within(
+        &self,
+        name: &str,
+        known: Option<&ETag>,
+        within: Duration,
+    ) -> Result<Answer<Read>, StoreError> {
+        if self.hang(within) { Err(lost()) } else { self.answer_read(name, known) }
+    }
+
+    fn write_within(
+        &self,
+        name: &str,
+        body: &[u8],
+        condition: Condition<'_>,
+        within: Duration,
+    ) -> Result<Answer<Written>, StoreError> {
+        if self.hang(within) { Err(lost()) } else { self.answer_write(name, body, condition) }
     }
 }
