@@ -61,19 +61,33 @@ fn renamed(text: &str) -> String {
         let (before, line) = rest.split_at(at);
         out.push_str(before);
         let behind = &line["vault ".len()..];
-        // A path, `aws-vault` and `$vault` are other names.
-        let begins = !out.ends_with(|c: char| c.is_alphanumeric() || "/-_.$".contains(c));
+        // A path, `aws-vault` and `$vault` are other names; what stands in quotes is somebody's.
+        let begins = !out.ends_with(|c: char| c.is_alphanumeric() || "/-_.$\"".contains(c));
         out.push_str(if begins && is_command(behind) { PACKAGED } else { "vault" });
         out.push(' ');
         rest = behind;
     }
-    out + rest
+    out += rest;
+    FILES.iter().fold(out, |text, (theirs, ours)| text.replace(theirs, ours))
 }
+
+/// Where its completions go: by its name, which is how a shell finds them.
+const FILES: [(&str, &str); 4] = [
+    ("/completions/vault\n", "/completions/aws-age-vault\n"),
+    ("/_vault ", "/_aws-age-vault "),
+    ("/vault.fish\n", "/aws-age-vault.fish\n"),
+    ("ln -s vault aws-vault there", "ln -s aws-age-vault aws-vault there"),
+];
 
 /// True if what stands behind the program's name makes a command line of it: a command, a flag, or the
 /// place of one in a usage line.
 fn is_command(behind: &str) -> bool {
-    let word = behind.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
+    let end = behind.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(behind.len());
+    let (word, after) = behind.split_at(end);
+    // The rest of a path, or of a longer name.
+    if after.starts_with(|c: char| c.is_alphanumeric() || "/_-".contains(c)) {
+        return false;
+    }
     let flag = |behind: &str| behind.starts_with(|c: char| c == '-' || c.is_ascii_alphabetic());
     COMMANDS.contains(&word)
         || behind.starts_with("[OPTIONS]")
@@ -93,6 +107,10 @@ mod tests {
             ("Usage: vault [OPTIONS] <COMMAND>", "Usage: aws-age-vault [OPTIONS] <COMMAND>"),
             ("`vault lock`, or (vault -h)", "`aws-age-vault lock`, or (aws-age-vault -h)"),
             (
+                "vault completions zsh >~/.zsh/completions/_vault   # a directory",
+                "aws-age-vault completions zsh >~/.zsh/completions/_aws-age-vault   # a directory",
+            ),
+            (
                 "eval \"$(vault export p)\"; vault ls",
                 "eval \"$(aws-age-vault export p)\"; aws-age-vault ls",
             ),
@@ -107,6 +125,8 @@ mod tests {
             "a vault - of age",
             "vault",
             "my.vault list",
+            "no vault at /tmp/old vault list/v.age",
+            "no credentials for profile \"vault add\"",
             "vault: error: vault.age",
         ] {
             assert_eq!(renamed(other), other);

@@ -36,6 +36,7 @@ use crate::place::Places;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::sealed::DerivationQueue;
+use crate::store::Location;
 use crate::unlock::Named;
 use crate::vault::{Access, Pin};
 
@@ -56,6 +57,8 @@ pub struct Host<'a> {
     pub places: &'a Places,
     /// The vault's path, and what names it.
     pub vault: Result<(PathBuf, &'static str)>,
+    /// The store that it lies in; the path is then its copy's.
+    pub remote: Option<Location>,
     /// `--cache-dir`.
     pub cache_flag: Option<&'a Path>,
     /// Where pins and generations are remembered, and whether that place was named.

@@ -38,16 +38,25 @@ pub fn say(error: &Error) {
     let _ = std::io::stderr().write_all(text(error).as_bytes());
 }
 
+/// Makes sure that there is a stdout.
+///
+/// # Errors
+/// [`crate::error::Class::Other`] if it is closed.
+pub fn is_open() -> crate::error::Result<()> {
+    match os::stdout_was_closed() {
+        false => Ok(()),
+        true => Err(Error::other("cannot write to stdout: it is closed")
+            .hint("give it a file or a pipe, or >/dev/null where nobody reads it")),
+    }
+}
+
 /// Writes a command's result to stdout, in one write.
 ///
 /// # Errors
 /// [`crate::error::Class::Other`] if stdout is closed or full: a result that nobody got is no
 /// success.
 pub fn result(text: &str) -> crate::error::Result<()> {
-    if os::stdout_was_closed() {
-        return Err(Error::other("cannot write to stdout: it is closed")
-            .hint("give it a file or a pipe, or >/dev/null where nobody reads it"));
-    }
+    is_open()?;
     // Not through Rust's stdout: its buffer would keep a copy of what may be credentials.
     std::io::stdout()
         .as_fd()

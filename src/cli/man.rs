@@ -127,6 +127,7 @@ fn roff(level: &Command, program: Program) -> String {
     let usage = program.called(usage.trim_start_matches("Usage: "));
     let man = clap_mangen::Man::new(level.clone().override_usage(usage));
     let after = level.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let after = crate::called::named(&after);
     let (examples, notes): (Vec<_>, Vec<_>) =
         after.split("\n\n").partition(|part| part.starts_with("Example"));
 

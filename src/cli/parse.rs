@@ -356,11 +356,14 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
 
 /// A value that a flag, or the word of this name, does not take. An empty one counts as none given.
 fn bad_value(flag: Option<&str>, valid: Option<String>, value: Option<String>) -> String {
-    let typed = value.map_or_else(String::new, |value| format!(", not \"{value}\""));
+    let typed = value.as_ref().map_or_else(String::new, |value| format!(", not \"{value}\""));
     match (flag, valid) {
         (Some(flag), Some(valid)) if valid.is_empty() => format!("{flag} wants a value"),
         (Some(flag), Some(valid)) => format!("{flag} takes one of: {valid}{typed}"),
-        (Some(flag), None) => format!("{flag} has a value that it cannot take{typed}"),
+        (Some(flag), None) => match value {
+            Some(value) => format!("{flag} cannot take the value \"{value}\""),
+            None => format!("{flag} has a value that it cannot take"),
+        },
         _ => "an argument has a value that it cannot take".to_owned(),
     }
 }

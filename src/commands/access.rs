@@ -57,7 +57,7 @@ impl Context<'_> {
     }
 
     /// The store that the vault lies in, if an `s3://` URL stands in the place of its path.
-    fn remote(&self) -> Result<Option<Location>> {
+    pub fn remote(&self) -> Result<Option<Location>> {
         let (named, by) = match &self.global.vault {
             Some(path) => (Some(path.as_os_str()), "--vault"),
             None => (self.env.get_os("AWS_VAULT_FILE"), "AWS_VAULT_FILE"),

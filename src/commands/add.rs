@@ -26,7 +26,7 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     let prompt = context.prompt(None);
     let access = context.access(&prompt)?;
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
-    if let Some(serial) = args.mfa_serial.as_deref().filter(|serial| serial.starts_with("arn:")) {
+    if let Some(serial) = &args.mfa_serial {
         profile::check_device(serial, "--mfa-serial", true)?;
     }
     if !args.no_add_config {

@@ -27,6 +27,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         env: context.env,
         named: &context.named,
         places: &context.places,
+        remote: context.remote()?,
         vault: context.vault_file().map(|(path, default)| (path, named_by(default))),
         cache_flag: context.global.cache_dir.as_deref(),
         state: context.state(),

@@ -25,8 +25,10 @@ pub use status::status;
 
 pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
     let store = Location::parse(&args.store).ok_or_else(|| {
-        Error::usage("the store is not an s3:// URL")
-            .hint("it looks like s3://BUCKET/PREFIX; a prefix has letters, digits and ._-/ only")
+        Error::usage("the store is not the URL of a place in S3").hint(
+            "it looks like s3://BUCKET/PREFIX: a bucket has 3 to 63 characters of a-z, 0-9, . and -, a prefix \
+             letters, digits and ._-/ only",
+        )
     })?;
     let profile = args.profile.as_deref().map(ProfileName::new).transpose()?;
     let profile = profile.map(|name| name.as_str().to_owned());

@@ -43,6 +43,7 @@ use crate::cli::{Command, Parsed};
 use crate::env::Env;
 use crate::error::Result;
 use crate::os;
+use crate::report;
 use crate::waiting;
 
 /// Runs a command line that was understood; the exit code, unless the process became another one.
@@ -51,6 +52,10 @@ use crate::waiting;
 /// The command's, to be said and turned into an exit code by the caller.
 pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
     show_waits(&parsed, env);
+    // Before anything is changed: that it was done could not be said.
+    if !matches!(&parsed.command, Command::Exec(args) if !args.json) {
+        report::is_open()?;
+    }
     let context = context::Context::new(parsed.global, env, limits)?;
     match parsed.command {
         Command::Doctor(args) => return doctor::run(&args, &context),

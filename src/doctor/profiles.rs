@@ -191,6 +191,7 @@ impl Judge<'_> {
     /// What takes a key out of the files.
     fn out_of_the_files(&self, name: &str) -> String {
         match self.profiles.access_key(name, Place::Credentials) {
+            Some(key) if key.token.is_some() => profile::ANOTHERS_KEY.to_owned(),
             Some(_) => format!("vault import --from credentials --remove-source {name}"),
             None => format!("vault add {name}, and take the key out of the config file"),
         }

@@ -10,9 +10,10 @@ use crate::process::{self, Program, words};
 use crate::profile::{self, Profiles, Thing};
 
 /// What a shell does itself, without a program.
-const BUILT_IN: [&str; 18] = [
-    "!", ".", ":", "[", "case", "cd", "command", "echo", "eval", "exec", "export", "false", "for",
-    "if", "printf", "set", "test", "true",
+const BUILT_IN: [&str; 29] = [
+    "!", ".", ":", "[", "alias", "case", "cd", "command", "echo", "eval", "exec", "export",
+    "false", "for", "hash", "if", "local", "printf", "read", "readonly", "set", "shift", "test",
+    "trap", "true", "umask", "unset", "until", "while",
 ];
 
 /// What of a first word only a shell can tell.
@@ -49,7 +50,7 @@ fn token(path: &Path, by: &str) -> Option<Error> {
     let shown = path.display();
     Some(
         Error::other(format!("cannot read the web identity token {shown} ({by}): {why}"))
-            .hint("name the file that who issues the token writes"),
+            .hint("name the file that the issuer of the token writes"),
     )
 }
 
@@ -72,16 +73,18 @@ fn program(host: &Host, command: &str, by: &str) -> Option<Error> {
                 Error::other(format!("{by} starts {first}, which is not executable"))
                     .hint(format!("chmod +x {first}"))
             }
-            _ => Error::other(format!("{by} starts {first}, and there is no such program"))
-                .hint("name it by its absolute path"),
+            _ => Error::other(format!("{by} starts {first}, and there is no such program")).hint(
+                match first.contains('/') {
+                    true => "install it, or name the right path",
+                    false => "install it, or name it by its absolute path: it is not on this PATH",
+                },
+            ),
         });
     }
     let base = first.rsplit('/').next().unwrap_or_default();
     let is_vault =
         found == Program::Ourselves || ["vault", "aws-vault", "aws-age-vault"].contains(&base);
-    let own = words.iter().take_while(|word| *word != "--").any(|word| word == "exec");
-    let json = words.iter().any(|word| ["--json", "-j"].contains(&word.as_str()));
-    (is_vault && own && !json).then(|| {
+    (is_vault && profile::is_exec_of_a_shell(&words[1..])).then(|| {
         Error::other(format!("{by} starts {base} exec without --json, which prints no credentials"))
             .hint(format!("{first} exec --json PROFILE"))
     })

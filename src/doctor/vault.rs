@@ -116,6 +116,12 @@ fn lock(real: &Path, report: &mut Report) {
 }
 
 fn none<T>(host: &Host, path: &Path, by: &str, optional: bool, report: &mut Report) -> Option<T> {
+    if let Some(location) = &host.remote {
+        let text =
+            format!("no copy of {location} is on this host yet: the next command fetches it");
+        report.note("vault.file", text).advise("vault --pin FINGERPRINT list");
+        return None;
+    }
     let what = format!("no vault at {}", path.display());
     let finding = if optional && by == DEFAULT {
         report.note("vault.file", format!("{what}, and the profile needs none"))

@@ -47,6 +47,10 @@ pub fn instead_of_process(profiles: &Profiles, name: &str) -> Option<&'static st
     INSTEAD.into_iter().find(|key| profiles.get(name, key).is_some())
 }
 
+/// What to do about a temporary key in the credentials file, which no vault keeps.
+pub const ANOTHERS_KEY: &str =
+    "another program writes that key: let it write into a profile of another name";
+
 fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
     let first = "before its credential_process, which they never start";
     if let Some(key) = BEFORE.into_iter().find(|key| profiles.get(name, key).is_some()) {
@@ -55,11 +59,14 @@ fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
             advice: "put credential_process into a profile of its own".to_owned(),
         });
     }
-    profiles.access_key(name, Place::Credentials)?;
+    let key = profiles.access_key(name, Place::Credentials)?;
     Some(BeforeProcess {
         what: format!(
             "profile \"{name}\": the AWS CLI and the SDKs take its key in the credentials file {first}"
         ),
-        advice: format!("vault import --from credentials --remove-source {name}"),
+        advice: match key.token {
+            Some(_) => ANOTHERS_KEY.to_owned(),
+            None => format!("vault import --from credentials --remove-source {name}"),
+        },
     })
 }

@@ -121,7 +121,12 @@ pub(super) fn is_plain(key: &str) -> bool {
     is_known(key) && !BLOCKS.contains(&key)
 }
 
-/// The setting that one which nobody reads stands for.
+/// The setting that one which nobody reads stands for. Short ones are names of services, as are those before
+/// `_region`, which other programs read.
 pub(super) fn meant(key: &str) -> Option<&'static str> {
+    let others = ["s3_region", "sts_region"];
+    if key.len() <= 3 || others.contains(&key) {
+        return None;
+    }
     nearest(key, KNOWN)
 }

@@ -135,6 +135,31 @@ pub(super) fn reads_as_ours_for(command: &str, profile: &str, known: bool) -> bo
     false
 }
 
+/// True for words, without the program's, by which this program or aws-vault starts a shell: `exec` of a profile
+/// without `--json` and without a command.
+pub fn is_exec_of_a_shell(words: &[String]) -> bool {
+    let mut words = words.iter().map(String::as_str);
+    let (mut exec, mut bare) = (false, 0);
+    while let Some(word) = words.next() {
+        let short = word.starts_with('-') && !word.starts_with("--");
+        if matches!(word, "--" | "--json") || short && word.contains('j') {
+            return false;
+        }
+        if word.starts_with('-') && word != "-" {
+            if TAKES_VALUE.contains(&word) {
+                words.next();
+            }
+        } else if exec {
+            bare += 1;
+        } else if word == "exec" {
+            exec = true;
+        } else {
+            return false;
+        }
+    }
+    exec && bare < 2
+}
+
 /// Flags of ours and of aws-vault's whose value is the next word.
 const TAKES_VALUE: [&str; 21] = [
     "-d",

@@ -352,9 +352,14 @@ fn the_aws_config_is_left_alone_where_that_is_wanted_or_it_cannot_be_changed() {
         ),
     )
     .run();
-    let serial = "vault: error: the AWS config cannot hold this mfa_serial\n";
-    let add = test.command(["add", "prod", "--stdin", "--mfa-serial", "a\nb"]).stdin(json());
-    add.expect_error(2, serial).run();
+    for (serial, shown) in [("a\nb", "a ..."), ("foo", "foo")] {
+        let error = format!(
+            "vault: error: --mfa-serial is neither an ARN nor a serial number: {shown}\n\
+             vault: hint: it looks like arn:aws:iam::123456789012:mfa/NAME\n"
+        );
+        let add = test.command(["add", "prod", "--stdin", "--mfa-serial", serial]).stdin(json());
+        add.expect_error(2, &error).run();
+    }
     test.command(["list", "--credentials"]).expect_stdout("").run();
 
     // A profile with a line that is not understood keeps its bytes, and the key is in the vault.

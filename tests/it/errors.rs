@@ -228,7 +228,7 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
         ),
         (
             "init --passphrase --passphrase-memory 3",
-            "--passphrase-memory <MIB> has a value that it cannot take, not \"3\"",
+            "--passphrase-memory <MIB> cannot take the value \"3\"",
         ),
         ("add demo --env --stdin", "--env and --stdin do not go together"),
     ] {
@@ -436,6 +436,10 @@ fn a_result_for_a_closed_stdout_is_a_failure() {
     let code = test.command(["totp", "code", MFA_SERIAL]);
     let closed = code.under("sh", ["-c", "exec \"$0\" \"$@\" >&-"]).any_status().run();
     assert!(closed.stderr.ends_with(error), "{}", closed.stderr);
+    // Nothing is done whose result could not be told.
+    let run = test.command(["remove", "-f", "demo"]);
+    run.under("sh", ["-c", "exec \"$0\" \"$@\" >&-"]).expect_error(1, error).run();
+    test.command(["list", "--credentials"]).expect_stdout("demo\n").run();
     // Python's DEVNULL, which can be read as well, is somebody's wish.
     let run = test.command(["list"]).under("sh", ["-c", "exec \"$0\" \"$@\" 1<>/dev/null"]);
     run.expect_stdout("").expect_stderr("").run();

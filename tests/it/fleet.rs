@@ -283,9 +283,9 @@ fn one_host_stays_out_or_goes_elsewhere_by_a_variable() {
 fn what_join_is_given_is_looked_at_first() {
     let (bucket, test) = scene(Conditions::Kept);
     for url in ["fleet", "s3://FLEET", "https://fleet"] {
-        let bad = "vault: error: the store is not an s3:// URL\n\
-                   vault: hint: it looks like s3://BUCKET/PREFIX; a prefix has letters, digits and \
-                   ._-/ only\n";
+        let bad = "vault: error: the store is not the URL of a place in S3\n\
+                   vault: hint: it looks like s3://BUCKET/PREFIX: a bucket has 3 to 63 characters of a-z, \
+                   0-9, . and -, a prefix letters, digits and ._-/ only\n";
         test.command(["fleet", "join", url]).expect_error(2, bad).run();
     }
     test.command(["fleet", "join", "s3://fleet/vault", "--profile", "nobody"])

@@ -274,7 +274,7 @@ fn a_least_generation_that_is_no_number_is_a_usage_error() {
     for text in ["", "-1", "three", "1.5"] {
         test.command(["list"]).env("AWS_VAULT_MIN_GENERATION", text).expect_error(2, bad).run();
     }
-    let flag = "vault: error: --min-generation <N> has a value that it cannot take, not \"three\"\n\
+    let flag = "vault: error: --min-generation <N> cannot take the value \"three\"\n\
                 vault: hint: see vault list --help\n";
     test.command(["list", "--min-generation", "three"]).expect_error(2, flag).run();
 }

@@ -251,7 +251,7 @@ fn files_that_are_not_there() {
             &format!("{token}{path}\n"),
             &format!(
                 "problem  aws     cannot read the web identity token {path} (web_identity_token_file of profile \
-                 \"a\"): {why}; name the file that who issues the token writes\n"
+                 \"a\"): {why}; name the file that the issuer of the token writes\n"
             ),
         );
     }
@@ -270,7 +270,11 @@ fn programs_that_cannot_be_started() {
         reports(&test.clone().config(&config), &["a"], &lines);
     };
     let missing = |program: &str| {
-        format!("starts {program}, and there is no such program; name it by its absolute path")
+        let what = match program.contains('/') {
+            true => "name the right path",
+            false => "name it by its absolute path: it is not on this PATH",
+        };
+        format!("starts {program}, and there is no such program; install it, or {what}")
     };
     found("/nonexistent/aws-creds --x", &missing("/nonexistent/aws-creds"));
     found("aws-creds-nonexistent", &missing("aws-creds-nonexistent"));
@@ -282,9 +286,16 @@ fn programs_that_cannot_be_started() {
         "starts vault exec without --json, which prints no credentials; vault exec --json PROFILE",
     );
     // What only a shell can tell is not judged.
-    for fine in
-        ["\"$HOME/bin/creds\"", "A=1 creds", "if true; then creds; fi", "vault exec --json demo"]
-    {
+    for fine in [
+        "\"$HOME/bin/creds\"",
+        "A=1 creds",
+        "if true; then creds; fi",
+        "unset AWS_PROFILE; creds",
+        "vault exec --json demo",
+        "vault exec -nj demo",
+        "vault exec -n demo -- cat creds.json",
+        "vault exec -d 1h demo cat creds.json",
+    ] {
         found(fine, "");
     }
 }
@@ -344,6 +355,13 @@ fn names_of_settings_with_a_slip() {
             &format!(
                 "problem  aws     profile \"a\": nothing reads its {wrong}; did you mean {right}?\n"
             ),
+        );
+    }
+    // A service's own settings, and what other programs read.
+    for other in ["ecr", "s3_region", "sts_region"] {
+        of_config(
+            &role(&format!("{other} = x")),
+            &format!("note     aws     profile a: neither AWS nor vault knows its {other}\n"),
         );
     }
     // Of what lends to it and what it includes, too.

@@ -197,11 +197,11 @@ fn a_value_that_is_none_is_an_error() {
                vault: hint: give it the MiB that the passphrase may cost, or unset it\n";
     let flag = |value: &str| {
         let shown = match value {
-            "1GiB" | " 256" => String::new(),
-            plain => format!(", not \"{plain}\""),
+            "1GiB" | " 256" => "has a value that it cannot take".to_owned(),
+            plain => format!("cannot take the value \"{plain}\""),
         };
-        let what = "--max-passphrase-memory <MIB> has a value that it cannot take";
-        format!("vault: error: {what}{shown}\nvault: hint: see vault list --help\n")
+        let what = "--max-passphrase-memory <MIB>";
+        format!("vault: error: {what} {shown}\nvault: hint: see vault list --help\n")
     };
     for value in ["", "x", "1GiB", "-1", "63", "1025", "4294967296", "256.0", " 256"] {
         let list = test.command(LIST).env("AWS_VAULT_MAX_PASSPHRASE_MEMORY", value);
