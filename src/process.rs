@@ -224,6 +224,22 @@ fn by_words(command: &str) -> Option<Command> {
     Some(command)
 }
 
+/// What AWS hands out stands as it is; anything else is put between single quotes, where nothing is
+/// special but their end (POSIX, "Shell Command Language", 2.2.2).
+pub fn shell_word(value: &str) -> String {
+    if is_plain_word(value) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\'', "'\\''"))
+}
+
+/// True for a value that every shell and every parser takes as it stands, without quotes. What AWS
+/// hands out is so.
+pub fn is_plain_word(value: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/+=-_.:,@%".contains(&b);
+    !value.is_empty() && value.bytes().all(plain)
+}
+
 /// Splits a line into words as a POSIX shell would ("Quoting", 2.2), without expansions. None: a
 /// quote is left open, or a backslash ends the line.
 ///

@@ -29,7 +29,8 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     if let Some(serial) = &args.mfa_serial {
         profile::check_device(serial, "--mfa-serial", true)?;
     }
-    if !args.no_add_config {
+    let is_there = context.profiles().is_ok_and(|profiles| profiles.has(profile.as_str()));
+    if !args.no_add_config && !is_there {
         // A section that no config file could hold is said before anything is stored.
         profile::edit::add_profile("", profile.as_str(), &settings(args.mfa_serial.as_deref()))?;
     }

@@ -9,6 +9,7 @@ use super::work_tree;
 use crate::error::{Error, Result};
 use crate::file;
 use crate::os;
+use crate::process::shell_word;
 use crate::prompt::Prompt;
 use crate::provider::OldKeys;
 use crate::report;
@@ -171,7 +172,7 @@ pub fn refuse_who_knows_the_store(payload: &Payload) -> Result<()> {
             "who can open the vault knows the key of the fleet's store ({id}), and could put a forged vault \
              there that the other hosts take"
         ))
-        .hint(format!("replace it first, by vault rotate {profile}, or say it all the same by --force"))),
+        .hint(format!("replace it first, by vault rotate {}, or say it all the same by --force", shell_word(profile)))),
         None => Ok(()),
     }
 }
@@ -190,7 +191,8 @@ pub fn may_remove(
         refuse_who_knows_the_store(payload)?;
     } else if let Some((profile, id)) = payload.known_store_key() {
         reporter.warn(format!(
-            "who can open the vault knows the key of the fleet's store ({id}): replace it, by vault rotate {profile}"
+            "who can open the vault knows the key of the fleet's store ({id}): replace it, by vault rotate {}",
+            shell_word(profile)
         ));
     }
     removal::may_ask(force, prompt)

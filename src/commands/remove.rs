@@ -5,6 +5,7 @@ use super::removal;
 use crate::cli::Remove;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
+use crate::process::shell_word;
 use crate::report;
 use crate::vault::{Payload, Vault};
 
@@ -14,7 +15,7 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
         return Err(Error::usage(
             "remove takes keys out of the vault, and --sessions-only wants none out",
         )
-        .hint(format!("vault clear {profile}")));
+        .hint(format!("vault clear {}", shell_word(profile.as_str()))));
     }
     let prompt = context.prompt(None);
     removal::may_ask(args.force, &prompt)?;

@@ -9,6 +9,7 @@ use super::{Host, Report, SILENT};
 use crate::aws::Sts;
 use crate::clock::Timestamp;
 use crate::error::{Class, Error};
+use crate::process::shell_word;
 use crate::profile::{self, Profiles};
 use crate::session::{Cache, LoginState};
 use crate::vault::Vault;
@@ -103,7 +104,7 @@ pub fn logins(
         let url = &place.start_url;
         let (finding, until) = match state {
             LoginState::None => {
-                let advice = format!("vault sso login {profile}");
+                let advice = format!("vault sso login {}", shell_word(&profile));
                 (
                     report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice),
                     None,

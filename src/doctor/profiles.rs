@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{Host, Report, things};
 use crate::error::{Class, Error, Reason};
+use crate::process::shell_word;
 use crate::profile::{self, Ask, Base, Place, Profiles};
 use crate::vault::Vault;
 
@@ -144,7 +145,10 @@ impl Judge<'_> {
         for misspelt in unknown.misspelt {
             let (key, meant) = (&misspelt.key, misspelt.meant);
             // The error for a profile without credentials names it.
-            if report.advises(&format!("vault add {name}, or {meant} where it has {key}, ")) {
+            if report.advises(&format!(
+                "vault add {}, or {meant} where it has {key}, ",
+                shell_word(name)
+            )) {
                 continue;
             }
             report.problem("aws.setting", misspelt.what(name)).advise(misspelt.advice());
@@ -192,8 +196,12 @@ impl Judge<'_> {
     fn out_of_the_files(&self, name: &str) -> String {
         match self.profiles.access_key(name, Place::Credentials) {
             Some(key) if key.token.is_some() => profile::ANOTHERS_KEY.to_owned(),
-            Some(_) => format!("vault import --from credentials --remove-source {name}"),
-            None => format!("vault add {name}, and take the key out of the config file"),
+            Some(_) => {
+                format!("vault import --from credentials --remove-source {}", shell_word(name))
+            }
+            None => {
+                format!("vault add {}, and take the key out of the config file", shell_word(name))
+            }
         }
     }
 

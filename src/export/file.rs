@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Variable, is_plain};
+use super::Variable;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::process::is_plain_word;
 
 /// Docker reads an env file by lines of at most 64 KiB (Go's `bufio.Scanner`).
 const DOCKER_LINE: usize = 64 * 1024 - 1;
@@ -30,7 +31,7 @@ pub fn dotenv(variables: &[Variable<'_>]) -> Result<String> {
 }
 
 fn in_dotenv(value: &str) -> Option<String> {
-    if is_plain(value) {
+    if is_plain_word(value) {
         return Some(value.to_owned());
     }
     let has = |c: char| value.contains(c);

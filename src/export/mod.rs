@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 pub use file::{docker, dotenv, ini};
 pub use github::{Github, github};
-pub use shell::{env, export_env, fish, posix as shell_word, powershell};
+pub use shell::{env, export_env, fish, powershell};
 
 use crate::credential::Credentials;
 
@@ -61,13 +61,6 @@ pub fn json(credentials: &Credentials) -> String {
     }
     object.insert("Version".to_owned(), 1.into());
     format!("{}\n", serde_json::Value::Object(object))
-}
-
-/// True for a value that every shell and every parser takes as it stands, without quotes. What AWS
-/// hands out is so.
-fn is_plain(value: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/+=-_.:,@%".contains(&b);
-    !value.is_empty() && value.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! Lines for a shell to evaluate.
 
-use super::{Variable, is_plain};
+use super::Variable;
+use crate::process::{is_plain_word, shell_word};
 
 /// `NAME=VALUE` lines, quoted for a POSIX shell.
 pub fn env(variables: &[Variable<'_>]) -> String {
-    lines(variables, |name, value| format!("{name}={}", posix(value)))
+    lines(variables, |name, value| format!("{name}={}", shell_word(value)))
 }
 
 /// `export NAME=VALUE` lines, for `eval` in a POSIX shell.
 pub fn export_env(variables: &[Variable<'_>]) -> String {
-    lines(variables, |name, value| format!("export {name}={}", posix(value)))
+    lines(variables, |name, value| format!("export {name}={}", shell_word(value)))
 }
 
 /// `set -gx NAME 'VALUE'` lines, for `| source` in fish.
@@ -26,18 +27,9 @@ fn lines(variables: &[Variable<'_>], line: impl Fn(&str, &str) -> String) -> Str
     variables.iter().map(|(name, value)| line(name, value) + "\n").collect()
 }
 
-/// What AWS hands out stands as it is; anything else is put between single quotes, where nothing is
-/// special but their end (POSIX, "Shell Command Language", 2.2.2).
-pub fn posix(value: &str) -> String {
-    if is_plain(value) {
-        return value.to_owned();
-    }
-    format!("'{}'", value.replace('\'', "'\\''"))
-}
-
 /// Between single quotes, where `\'` and `\\` are the only escapes (fish, "Quotes").
 fn in_fish(value: &str) -> String {
-    if is_plain(value) {
+    if is_plain_word(value) {
         return value.to_owned();
     }
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -73,7 +65,7 @@ mod tests {
             ("‘‛", "'‘‛'", "'‘‛'", "'‘‘‛‛'"),
             ("", "''", "''", "''"),
         ] {
-            assert_eq!(posix(value), in_sh, "{value:?}");
+            assert_eq!(shell_word(value), in_sh, "{value:?}");
             assert_eq!(in_fish(value), fish, "{value:?}");
             assert_eq!(in_powershell(value), powershell, "{value:?}");
         }

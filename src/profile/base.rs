@@ -14,6 +14,7 @@ use super::settings::{Settings, fits, looped};
 use super::sso::{self, SignOn};
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::process::shell_word;
 
 /// The credentials that a plan starts from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -307,12 +308,13 @@ fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
     }
     let lent = LEAD.into_iter().find(|key| end.not_lent(key));
     let misspelt = faults::unknown_settings(profiles, end.name).misspelt;
+    let name = shell_word(end.name);
     none(end).hint(match (misspelt.iter().find(|it| LEAD.contains(&it.meant)), lent) {
         (Some(Misspelt { key, meant }), _) => {
-            format!("vault add {}, or {meant} where it has {key}, which nothing reads", end.name)
+            format!("vault add {name}, or {meant} where it has {key}, which nothing reads")
         }
-        (None, Some(key)) => format!("vault add {}; [default] does not lend its {key}", end.name),
-        (None, None) => format!("vault add {}", end.name),
+        (None, Some(key)) => format!("vault add {name}; [default] does not lend its {key}"),
+        (None, None) => format!("vault add {name}"),
     })
 }
 

@@ -3,6 +3,7 @@
 
 use super::read::Profiles;
 use super::sections::Place;
+use crate::process::shell_word;
 
 /// Keys of a profile that come before it in botocore and in the Rust SDK, whatever they lead to (botocore,
 /// `create_credential_resolver`: a role, then IAM Identity Center, the credentials file, the process).
@@ -66,7 +67,9 @@ fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
         ),
         advice: match key.token {
             Some(_) => ANOTHERS_KEY.to_owned(),
-            None => format!("vault import --from credentials --remove-source {name}"),
+            None => {
+                format!("vault import --from credentials --remove-source {}", shell_word(name))
+            }
         },
     })
 }

@@ -11,6 +11,7 @@ use super::session::{CredentialSession, VaultState};
 use crate::aws::{NotGiven, Oidc, Portal, ServiceError, Tokens, is_over, is_slow_down};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::process::shell_word;
 use crate::profile::{self, Base, Plan, SignOn};
 use crate::random;
 use crate::reporter::Reporter;
@@ -134,7 +135,7 @@ impl IdentityCenter<'_> {
     pub(super) fn nobody(&self) -> Error {
         let profile = self.profile;
         Error::aws(format!("nobody is logged in to IAM Identity Center for profile \"{profile}\""))
-            .hint(format!("vault sso login {profile}"))
+            .hint(format!("vault sso login {}", shell_word(profile)))
     }
 
     /// A role's credentials, by the login. `deadline` is for the locks and calls together.

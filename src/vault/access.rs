@@ -9,7 +9,7 @@ use super::payload::Payload;
 use super::pin::Pin;
 use crate::env::Env;
 use crate::error::Result;
-use crate::export::shell_word;
+use crate::process::shell_word;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::sealed::DerivationQueue;

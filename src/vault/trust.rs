@@ -10,8 +10,8 @@ use super::pin::Pin;
 use super::store::Vault;
 use super::sync::how_to_mend;
 use crate::error::{Class, Error, Result};
-use crate::export::shell_word;
 use crate::file;
+use crate::process::shell_word;
 use crate::store::Location;
 use crate::waiting::waiting;
 

@@ -342,6 +342,13 @@ fn the_aws_config_is_left_alone_where_that_is_wanted_or_it_cannot_be_changed() {
     let name = "vault: error: the AWS config cannot hold a profile of this name\n\
         vault: hint: letters, digits and _ - / . % @ : + make a name that all AWS tools take\n";
     test.command(["add", "my prod", "--stdin"]).stdin(json()).expect_error(2, name).run();
+    // One that is there is no new one, and a command that is advised can be put into a shell.
+    let there = vault().config("[profile \"my prod\"]\n");
+    let nothing =
+        "vault: error: no credentials for profile \"my prod\"\nvault: hint: vault add 'my prod'\n";
+    there.command(["exec", "-n", "my prod", "--", "true"]).expect_error(125, nothing).run();
+    there.command(["add", "my prod", "--stdin"]).stdin(json()).expect_stderr("").run();
+    there.command(["list", "--credentials"]).expect_stdout("my prod\n").run();
     let user = "arn:aws:iam::123456789012:user/me";
     let add = test.command(["add", "prod", "--stdin", "--mfa-serial", user]).stdin(json());
     add.expect_error(

@@ -5,6 +5,7 @@ use toml::{Table, Value};
 
 use super::{Payload, bad, line};
 use crate::error::{Error, Result};
+use crate::process::shell_word;
 use crate::store::Location;
 
 /// So many of the copies that a vault was made of are listed in it.
@@ -36,7 +37,7 @@ impl Fleet {
 /// The error for a store whose key is not in the vault.
 pub fn no_store_key(profile: &str) -> Error {
     Error::not_found(format!("no key for profile {profile:?}, the store's, in the vault"))
-        .hint(format!("vault add {profile}"))
+        .hint(format!("vault add {}", shell_word(profile)))
 }
 
 impl Payload {
