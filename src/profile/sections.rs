@@ -14,6 +14,7 @@ use std::path::Path;
 
 use super::ini::{self, Document, Entry, Fault};
 use super::known::{is_known, is_plain};
+use crate::name::nearest;
 use crate::process::words_escaping;
 
 /// What a backslash escapes between double quotes of a header: botocore reads headers by Python's
@@ -164,8 +165,12 @@ fn slip(header: &str) -> Option<String> {
     if word.eq_ignore_ascii_case("profile") {
         return Some("is ignored, the word is profile in lower case".to_owned());
     }
+    if word != header {
+        let meant = nearest(word, ["profile", "sso-session", "services"]);
+        return meant.filter(|it| *it != word).map(|it| format!("is ignored, the word is {it}"));
+    }
     // Sections of the AWS CLI's own.
-    if word != header || matches!(header, "preview" | "plugins") {
+    if matches!(header, "preview" | "plugins") {
         return None;
     }
     let name = plain(header.trim_matches(['"', '\'']));

@@ -321,7 +321,7 @@ fn sections_that_do_not_count_are_reported() {
     let profiles = parsed(
         "[plain]\n[profile \"my profile\"]\n[profile a]\n[profile  a] ; again\n[Profile b]\n[default]\n\
          [profile default]\n[sso-session s]\n[services x]\n[plugins]\n[profile a]\n\
-         [profile]\n[profile 'x]\n[profile d e]\nx = 1\nx = 2\n",
+         [profile]\n[profile 'x]\n[profile d e]\nx = 1\nx = 2\n[proflie f]\n[sso-sesion t]\n[other x]\n",
         "[profile c]\n[my profile]\n[sso-session t]\n[ok]\n[ blank ]\n",
     );
     assert_eq!(
@@ -332,6 +332,8 @@ fn sections_that_do_not_count_are_reported() {
             "/h/.aws/config line 12: [profile] is ignored, it has no name: [profile NAME]",
             "/h/.aws/config line 13: [profile 'x] is ignored, its quote has no end: [profile \"NAME\"]",
             "/h/.aws/config line 14: [profile d e] is ignored, a name with a blank has quotes: [profile \"NAME\"]",
+            "/h/.aws/config line 17: [proflie f] is ignored, the word is profile",
+            "/h/.aws/config line 18: [sso-sesion t] is ignored, the word is sso-session",
             "/h/.aws/config: of [profile  a] and [profile a] only the later counts, make them one section",
             "/h/.aws/config: of [default] and [profile default] only the later counts, make them one section",
             "/h/.aws/credentials line 1: [profile c] is a profile with this whole name, the credentials file wants [c]",
