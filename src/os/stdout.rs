@@ -12,8 +12,9 @@ static LOOK: extern "C" fn() = look;
 
 extern "C" fn look() {
     // SAFETY: asks for the flags of a descriptor, open or not.
-    let closed = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) } == -1;
-    CLOSED.store(closed, Ordering::Relaxed);
+    let answer = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+    let why = std::io::Error::last_os_error().raw_os_error();
+    CLOSED.store(answer == -1 && why == Some(libc::EBADF), Ordering::Relaxed);
 }
 
 /// True if stdout was closed when the program was started.

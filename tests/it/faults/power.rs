@@ -26,6 +26,14 @@ impl Mounted {
         run(Command::new("mount").args(words).arg(image).arg(on));
         Self(on.to_owned())
     }
+
+    /// A copy of a disk. Each has a file of its own: what mounts are in the namespaces of other tests lives on
+    /// there, and the same file mounted again would be that file system as it was.
+    fn copy(test: &Test, number: usize, bytes: &[u8], on: &Path) -> Self {
+        let image = test.home().join(format!("copy-{number}"));
+        std::fs::write(&image, bytes).unwrap();
+        Self::new(&image, on, "loop")
+    }
 }
 
 impl Drop for Mounted {
@@ -116,10 +124,8 @@ fn cut(write: &Write, memory: bool, left_out: Option<usize>) -> Vec<Found> {
     drop(mounted);
     assert!(copies.len() > 2, "the disk has hardly changed: {} times", copies.len());
 
-    let image = test.home().join("copy");
-    let look = |bytes: Vec<u8>| {
-        std::fs::write(&image, bytes).unwrap();
-        let _mounted = Mounted::new(&image, &disk, "loop");
+    let look = |(number, bytes): (usize, Vec<u8>)| {
+        let _mounted = Mounted::copy(&test, number, &bytes, &disk);
         let list = test.command(["list", "--credentials"]);
         // Elsewhere the memory would outlive the cut.
         let none = test.home().join("none");
@@ -133,7 +139,7 @@ fn cut(write: &Write, memory: bool, left_out: Option<usize>) -> Vec<Found> {
             _ => Wrong,
         }
     };
-    copies.into_iter().map(look).collect()
+    copies.into_iter().enumerate().map(look).collect()
 }
 
 #[track_caller]
@@ -200,10 +206,8 @@ fn cut_rotation(left_out: bool) -> Vec<bool> {
     drop(mounted);
     assert!(copies.len() > 2, "the disk has hardly changed: {} times", copies.len());
 
-    let image = test.home().join("copy");
-    let look = |(bytes, works): (Vec<u8>, Vec<String>)| {
-        std::fs::write(&image, bytes).unwrap();
-        let _mounted = Mounted::new(&image, &disk, "loop");
+    let look = |(number, (bytes, works)): (usize, (Vec<u8>, Vec<String>))| {
+        let _mounted = Mounted::copy(&test, number, &bytes, &disk);
         // What this machine remembers lies elsewhere, and would outlive the cut.
         let none = test.home().join("none");
         let _ = std::fs::remove_dir_all(&none);
@@ -211,7 +215,7 @@ fn cut_rotation(left_out: bool) -> Vec<bool> {
         let found: Value = serde_json::from_str(&exec.try_run().stdout).unwrap_or_default();
         works.iter().any(|id| found["AccessKeyId"] == id.as_str())
     };
-    copies.into_iter().map(look).collect()
+    copies.into_iter().enumerate().map(look).collect()
 }
 
 #[test]
