@@ -61,8 +61,6 @@ pub enum Reason {
     KeyPassphrase,
     /// AWS does not know the key: it was deleted, made inactive, or never was.
     UnknownKey,
-    /// The fleet's store gave no answer just now, which was said then.
-    StoreSilent,
 }
 
 /// A failure as the user reads it: lowercase, without a full stop, a secret, or Rust's debug text.

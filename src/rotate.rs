@@ -39,7 +39,7 @@ use crate::error::{Class, Error, Result};
 use crate::random;
 use crate::reporter::Reporter;
 use crate::user_change::{NotMade, User, UserChange};
-use crate::vault::{Payload, Rotation, Vault};
+use crate::vault::{Payload, Rotation, Synced, Vault};
 use crate::waiting::waiting;
 
 /// Before each try of the new key, in seconds. It works after 3 to 15 s (measured), so a minute is long.
@@ -89,14 +89,14 @@ impl Rotate<'_, '_> {
     /// with it, or the other hosts of a fleet reach the store by the old key; what saving the vault ends
     /// with (7, 8, 10), and sharing it ([`Vault::sync`]).
     pub fn run(mut self) -> Result<Rotated> {
-        self.change.share()?;
+        let mut shared = vec![self.change.share()?];
         let started = self.started();
         let (rotation, again) = match &started {
             Some(started) => (self.take_over(started)?, true),
             None => (self.begin()?, false),
         };
         let user = user_of(rotation.user.clone())?;
-        self.change.share()?;
+        shared.push(self.change.share()?);
         let rotation = match rotation.new {
             Some(_) => rotation,
             None => self.create(rotation, &user, again)?,
@@ -106,6 +106,10 @@ impl Rotate<'_, '_> {
         };
         self.prove(new, old, &user)?;
         let profiles = self.take_into_use(new, old)?;
+        // What this run has put into the store no other host has pulled yet.
+        if shared.contains(&Synced::Pushed) {
+            self.wait_for_hosts(&profiles, old)?;
+        }
         self.retire(new, old, &user)?;
         self.end(new, old)?;
         Ok(Rotated {
@@ -308,17 +312,30 @@ impl Rotate<'_, '_> {
             payload.replace_key(old_id, new, now);
             in_use(payload, new)
         })?;
+        self.wait_for_hosts(&profiles, old)?;
+        Ok(profiles)
+    }
+
+    /// The key of the fleet's own store is deleted by another run, once the other hosts have the new one.
+    ///
+    /// # Errors
+    /// Busy (8); AWS (9) if the store has not taken the vault with the new one.
+    fn wait_for_hosts(&mut self, profiles: &[String], old: &Credentials) -> Result<()> {
         let store = self.change.payload()?.fleet().and_then(|fleet| fleet.profile);
-        match store.filter(|store| profiles.contains(store)) {
-            None => Ok(profiles),
-            Some(store) => Err(Error::busy(format!(
-                "{old_id} is not deleted yet: until the other hosts have pulled the vault, they reach \
-                 the store by it"
-            ))
+        let Some(store) = store.filter(|store| profiles.contains(store)) else { return Ok(()) };
+        if self.change.session.vault()?.is_ahead_of_the_store() {
+            return Err(Error::aws(
+                "the new key is on this host only: the fleet's store has not taken the vault",
+            )
             .hint(format!(
-                "once they have (vault fleet pull on each): vault rotate {store} --resume"
-            ))),
+                "vault fleet pull puts it there; once the other hosts have pulled it, too: vault rotate {store} --resume"
+            )));
         }
+        Err(Error::busy(format!(
+            "{} is not deleted yet: until the other hosts have pulled the vault, they reach the store by it",
+            old.access_key_id
+        ))
+        .hint(format!("once they have (vault fleet pull on each): vault rotate {store} --resume")))
     }
 
     /// The old key is made inactive, and deleted once the new one has proven to stand alone. Both by the

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::profile::Target;
 use crate::provider::CredentialSession;
 use crate::reporter::Reporter;
-use crate::vault::Payload;
+use crate::vault::{Payload, Synced};
 use crate::waiting::waiting;
 
 /// All that a change needs.
@@ -101,8 +101,8 @@ impl<'a, 'v> UserChange<'a, 'v> {
     ///
     /// # Errors
     /// As [`crate::vault::Vault::sync`]: where the store is away, 9.
-    pub fn share(&mut self) -> Result<()> {
-        self.session.vault_mut()?.sync().map(drop)
+    pub fn share(&mut self) -> Result<Synced> {
+        self.session.vault_mut()?.sync()
     }
 
     /// Where warnings go.

@@ -10,7 +10,7 @@ use super::silent::Silent;
 use crate::aws::Limits;
 use crate::clock::Clock;
 use crate::env::Env;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Error, Result};
 use crate::profile;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
@@ -57,23 +57,21 @@ impl<'a> Host<'a> {
             };
             let Some(fleet) = fleet else { return Ok(None) };
             let place = format!("{} {} {:?}", fleet.store, fleet.region, fleet.endpoint);
-            if silent.is(&place) {
-                let error =
-                    Error::aws(format!("the store {} gave no answer just now", fleet.store));
-                return Err(Error { reason: Some(Reason::StoreSilent), ..error });
-            }
+            let is_silent = silent.is(&place);
             let profile = fleet.profile.as_deref();
             let key = profile.and_then(|profile| payload?.access_key_id(profile));
             let by = format!("{fleet:?} {key:?}");
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             if let Some(reached) = last.as_ref().filter(|it| it.by == by && now < it.until) {
-                return Ok(Some(reached.shared.clone()));
+                return Ok(Some(SharedStore { silent: is_silent, ..reached.shared.clone() }));
             }
             let until = now + HANDED_OUT;
             let limits = Limits { request: REQUEST, deadline: until + DEADLINE + REQUEST };
-            let store = silent.watched(session.store_by(&fleet, payload, limits)?, place);
-            let shared = SharedStore { location: fleet.store, store: Arc::new(store) };
+            let store = session.store_by(&fleet, payload, limits)?;
+            let store = silent.watched(store, place, REQUEST);
+            let store = Arc::new(store);
+            let shared = SharedStore { location: fleet.store, store, silent: is_silent };
             *last = Some(Reached { by, until, shared: shared.clone() });
             Ok(Some(shared))
         })

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use crate::error::{Class, Error, Reason, Result};
+use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
 use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step};
 use crate::store::Location;
@@ -46,11 +46,11 @@ impl<'a> Fleet<'a> {
     /// # Errors
     /// It is out of reach; usage (2).
     pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
-        let reached = (self.connect)(NamedBy::Vault(payload));
-        if reached.as_ref().is_err_and(|error| error.reason == Some(Reason::StoreSilent)) {
+        let reached = (self.connect)(NamedBy::Vault(payload))?;
+        if reached.as_ref().is_some_and(|shared| shared.silent) {
             self.told.store(true, Ordering::Relaxed);
         }
-        reached
+        Ok(reached)
     }
 
     /// Says once that this host goes on without the store; `named`: another one than the vault's.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
-/// Who waited so long in vain waited for an answer that does not come.
-const IN_VAIN: Duration = Duration::from_secs(2);
+/// Who waits for less, and in vain, says nothing of the store.
+const IN_VAIN: Duration = Duration::from_secs(1);
 /// For so long nobody waits for it again.
 const PAUSE: Duration = Duration::from_secs(60);
 
@@ -20,9 +20,10 @@ impl Silent {
         self.last().as_ref().is_some_and(|(last, until)| last == place && Instant::now() < *until)
     }
 
-    /// A store whose silence is noted. `place`: what tells it from others.
-    pub fn watched<S>(&self, store: S, place: String) -> Watched<S> {
-        Watched { store, place, silent: self.clone() }
+    /// A store whose silence is noted. `place`: what tells it from others; `limit`: how long one of its
+    /// requests may take.
+    pub fn watched<S>(&self, store: S, place: String, limit: Duration) -> Watched<S> {
+        Watched { store, place, limit, silent: self.clone() }
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
@@ -34,15 +35,27 @@ impl Silent {
 pub(super) struct Watched<S> {
     store: S,
     place: String,
+    limit: Duration,
     silent: Silent,
 }
 
 impl<S> Watched<S> {
-    fn ask<T>(&self, request: impl FnOnce(&S) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// A request that may take so long. A store that answers is silent no more; one that says no, or that
+    /// cannot be reached, is not silent either.
+    fn ask<T>(
+        &self,
+        within: Duration,
+        request: impl FnOnce(&S) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let began = Instant::now();
         let answer = request(&self.store);
-        if answer.is_err() && began.elapsed() >= IN_VAIN {
-            *self.silent.last() = Some((self.place.clone(), Instant::now() + PAUSE));
+        let whole = within.min(self.limit).saturating_sub(Duration::from_millis(50));
+        let took = began.elapsed();
+        let mut last = self.silent.last();
+        if answer.is_ok() {
+            last.take_if(|(place, _)| *place == self.place);
+        } else if took >= whole && took >= IN_VAIN {
+            *last = Some((self.place.clone(), Instant::now() + PAUSE));
         }
         answer
     }
@@ -55,7 +68,7 @@ impl<S: Store> Store for Watched<S> {
         known: Option<&ETag>,
         within: Duration,
     ) -> Result<Answer<Read>, StoreError> {
-        self.ask(|store| store.read_within(name, known, within))
+        self.ask(within, |store| store.read_within(name, known, within))
     }
 
     fn write_within(
@@ -65,6 +78,6 @@ impl<S: Store> Store for Watched<S> {
         condition: Condition<'_>,
         within: Duration,
     ) -> Result<Answer<Written>, StoreError> {
-        self.ask(|store| store.write_within(name, body, condition, within))
+        self.ask(within, |store| store.write_within(name, body, condition, within))
     }
 }

@@ -23,6 +23,8 @@ pub struct SharedStore {
     pub location: Location,
     /// Reads and writes.
     pub store: Arc<dyn Store + Send>,
+    /// True if it let somebody wait in vain just now, which was said: nobody waits for it long.
+    pub silent: bool,
 }
 
 impl fmt::Debug for SharedStore {

@@ -56,7 +56,13 @@ impl<'a> LockedVault<'a> {
     fn ask_for_slot(self) -> Result<(Vault<'a>, Option<SlotSecret>)> {
         let Self { file, keys } = self;
         let asked = os::on_wiped_stack(|| keys.ask(&file.scanned, &file.access));
-        let (content, key) = asked.map_err(|error| of_file(error, &file.access))?;
+        let (content, key) = asked.map_err(|error| match file.fetched {
+            None => of_file(error, &file.access),
+            Some(_) => error.or_hint(
+                "that is the copy in the store: it may have another passphrase than before, or be another \
+                 vault; with AWS_VAULT_SHARED=off the copy on this host is used",
+            ),
+        })?;
         checked(file, content, key)
     }
 }

@@ -88,6 +88,11 @@ impl<'a> Vault<'a> {
         &self.payload
     }
 
+    /// True if a change was saved on this host only, since the store was away, and has not come there since.
+    pub fn is_ahead_of_the_store(&self) -> bool {
+        self.said_away
+    }
+
     /// True if its place is a store's, and the file on this host a copy.
     pub fn lies_in_a_store(&self) -> bool {
         self.access.remote.is_some()

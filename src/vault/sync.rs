@@ -10,10 +10,10 @@
 //! may be a key in each that is nowhere else.
 
 mod copy;
+mod lost;
 mod remote;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::access::{NamedBy, SharedStore};
 use super::opening::{Content, try_key};
@@ -23,20 +23,15 @@ use super::store::{Vault, is_saved, lock, save_bytes};
 use crate::error::{Class, Error, Result};
 use crate::file::{self, Existing};
 use crate::os;
-use crate::random;
 use crate::sealed;
 use crate::store::{Condition, ETag, Location, Read, Shared, Store, StoreError, Written};
 use copy::{Copy, hash};
+use lost::{Lost, Put};
 
 pub use remote::copy_name;
 
 /// The vault's name in the store.
 pub const OBJECT: &str = "vault.age";
-
-/// So often a change is made anew to what others put there meanwhile.
-const TRIES: u32 = 24;
-/// So often a store may refuse to replace a version that is there still: somebody may be writing.
-const REFUSALS: u32 = 4;
 
 /// What a sync has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,15 +66,6 @@ enum Trouble {
     Refused(Error),
 }
 
-/// What became of a write.
-#[derive(Debug)]
-enum Put {
-    Done,
-    /// Another one is there.
-    Lost,
-    Away(Error),
-}
-
 impl Vault<'_> {
     /// Pulls the store's copy if it is later than this one, and pushes this one if it is the later.
     ///
@@ -108,8 +94,8 @@ impl Vault<'_> {
             match self.put(&lock, &shared, version.as_ref()) {
                 Put::Done => return Ok(Synced::Pushed),
                 Put::Away(error) => return Err(error),
-                Put::Lost if lost.is_refusal(&version) => return Err(refusal(&shared.location)),
-                Put::Lost => lost.pause()?,
+                put if lost.is_refusal(&put, &version) => return Err(refusal(&shared.location)),
+                Put::Lost | Put::Busy => lost.pause()?,
             }
         }
     }
@@ -188,7 +174,10 @@ impl Vault<'_> {
             Some(location) => NamedBy::Url(location),
             None => NamedBy::Vault(&self.payload),
         };
-        (self.access.connect)(by)
+        match (self.access.connect)(by)? {
+            Some(shared) if shared.silent => Err(silent(&shared.location)),
+            shared => Ok(shared),
+        }
     }
 
     /// Changes the store's copy and this one. `shared`: the store, or why it is away.
@@ -221,7 +210,7 @@ impl Vault<'_> {
                 return done;
             }
             let put = match self.put(lock, &shared, version.as_ref()) {
-                Put::Lost if lost.is_refusal(&version) => Put::Away(refusal(&shared.location)),
+                put if lost.is_refusal(&put, &version) => Put::Away(refusal(&shared.location)),
                 put => put,
             };
             match put {
@@ -234,7 +223,7 @@ impl Vault<'_> {
                     self.warn_of(&why, payload.fleet());
                     return done;
                 }
-                Put::Lost => {
+                Put::Lost | Put::Busy => {
                     self.replace(lock, bytes, payload)?;
                     lost.pause()?;
                 }
@@ -385,9 +374,11 @@ impl Vault<'_> {
         match shared.store.write(OBJECT, &self.file, condition).map(|answer| answer.what) {
             Ok(Written::Done(version)) => {
                 self.remember_synced(shared, &version);
+                self.said_away = false;
                 Put::Done
             }
-            Ok(Written::Refused | Written::Again) => Put::Lost,
+            Ok(Written::Refused) => Put::Lost,
+            Ok(Written::Again) => Put::Busy,
             Err(error @ StoreError::Failed { .. }) => Put::Away(away(&shared.location, error)),
             // It is there, perhaps already under what somebody else has made of it, or it is not.
             Err(error @ StoreError::Unknown(_)) => match self.meet(lock, shared) {
@@ -452,39 +443,9 @@ pub fn theirs_beside(vault: &Path) -> PathBuf {
     path.into()
 }
 
-/// Writes whose condition did not hold.
-#[derive(Default)]
-struct Lost {
-    tries: u32,
-    /// What the last one was to replace, and how many in turn were to replace just that.
-    last: Option<(Option<ETag>, u32)>,
-}
-
-impl Lost {
-    /// Counts one. True if the store refuses to replace what is there still: nobody else has written.
-    fn is_refusal(&mut self, version: &Option<ETag>) -> bool {
-        let times = match &self.last {
-            Some((last, times)) if last == version => times + 1,
-            _ => 1,
-        };
-        self.last = Some((version.clone(), times));
-        times >= REFUSALS
-    }
-
-    /// Waits up to 50 ms, and up to 2 s in the end: of many writers each gets its turn.
-    fn pause(&mut self) -> Result<()> {
-        self.tries += 1;
-        if self.tries >= TRIES {
-            return Err(Error::busy(format!(
-                "other hosts change the vault in the store all the time, tried {TRIES} times"
-            ))
-            .hint("run the same command again"));
-        }
-        let most = (50 * u64::from(self.tries)).min(2000);
-        let random = u64::from(u16::from_le_bytes(*random::bytes::<2>()?));
-        std::thread::sleep(Duration::from_millis(random * most / u64::from(u16::MAX)));
-        Ok(())
-    }
+/// The error for a store that let somebody wait in vain just now.
+fn silent(location: &Location) -> Error {
+    Error::aws(format!("the store {location} gave no answer just now"))
 }
 
 fn refusal(location: &Location) -> Error {

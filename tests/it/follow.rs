@@ -7,7 +7,7 @@ mod url;
 use std::time::Duration;
 
 use crate::support::builder::Test;
-use crate::support::standin::bucket::{Bucket, Conditions};
+use crate::support::standin::bucket::{Bucket, Conditions, Keep};
 use crate::support::standin::{StandIn, User, World};
 use crate::support::{ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, SECRET_ACCESS_KEY};
 use crate::vault_file::payload_of;

@@ -61,6 +61,9 @@ impl Run<'_> {
         let time = (self.with.clock, Pace::real());
         let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
         part.connected(connected);
+        if shared.silent {
+            part.is_silent();
+        }
         let made = loop {
             match part.turn() {
                 Turn::Serve(minted) => {

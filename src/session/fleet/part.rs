@@ -80,8 +80,6 @@ pub struct Part<'a> {
     /// The patience that is spent.
     spent: Duration,
     failures: u8,
-    /// True if the store takes long to answer, or to fail.
-    hangs: bool,
     date: Option<StoreTime>,
     generation: u64,
 }
@@ -103,7 +101,7 @@ impl<'a> Part<'a> {
         let nonce = *random::bytes()?;
         let until = (pace.now)() + wait;
         let (lead, next) = (Lead::new(nonce, has_code), Action::Read);
-        let (spent, failures, hangs, date, generation) = (Duration::ZERO, 0, false, None, 0);
+        let (spent, failures, date, generation) = (Duration::ZERO, 0, None, 0);
         Ok(Self {
             store,
             keys,
@@ -117,7 +115,6 @@ impl<'a> Part<'a> {
             until,
             spent,
             failures,
-            hangs,
             date,
             generation,
         })
@@ -244,12 +241,10 @@ impl<'a> Part<'a> {
     }
 
     /// Lets other hosts lead, as far as that can be done at once: this one makes no session after all, or
-    /// none that they get. A store that still answers has a moment for it, so that none waits for the lease.
+    /// none that they get.
     pub fn give_up(&mut self) {
         if let Some(action) = self.lead.give_up() {
-            if !self.hangs {
-                (self.spent, self.failures) = (self.spent.min(PATIENCE.saturating_sub(PROMPT)), 0);
-            }
+            (self.spent, self.failures) = (self.spent.min(PATIENCE.saturating_sub(PROMPT)), 0);
             self.next = action;
             let _ = self.perform();
         }
@@ -408,7 +403,9 @@ impl<'a> Part<'a> {
     ) -> Result<Event<ETag, Shared, Book>, Stop> {
         let condition = over.map_or(Condition::Absent, Condition::Is);
         loop {
-            let within = self.patience()?;
+            // A record whose answer does not come is looked for, and written once more.
+            let most = if self.lead.is_made() { PATIENCE / 2 } else { PATIENCE };
+            let within = self.patience()?.min(most);
             let body = seal(self.keys)
                 .map_err(|_| Stop::Alone(Alone::new("the system has no randomness to give")))?;
             let (began, asked) = ((self.pace.now)(), self.clock.now());
@@ -437,19 +434,33 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// What is left of it.
-    fn patience(&self) -> Result<Duration, Stop> {
-        match PATIENCE.saturating_sub(self.spent) {
-            Duration::ZERO => Err(Stop::Alone(Alone::new("the store is too slow"))),
-            left => Ok(left),
+    /// When it is over for who met a failure. Who has a claim keeps a moment for ending it, so that no other
+    /// host waits for the lease.
+    fn most(&self) -> Duration {
+        match self.lead.is_leading() {
+            true => PATIENCE.saturating_sub(PROMPT),
+            false => PATIENCE,
         }
+    }
+
+    /// How long a request may take.
+    fn patience(&self) -> Result<Duration, Stop> {
+        let left = PATIENCE.saturating_sub(self.spent);
+        match self.most().saturating_sub(self.spent).max(PROMPT.min(left)) {
+            Duration::ZERO => Err(Stop::Alone(Alone::new("the store is too slow"))),
+            within => Ok(within),
+        }
+    }
+
+    /// A store that let somebody wait in vain just now: it has a moment, and no more.
+    pub fn is_silent(&mut self) {
+        self.spent = PATIENCE.saturating_sub(PROMPT * 2);
     }
 
     /// Counts the time that it took until the store could be asked.
     pub fn connected(&mut self, took: Duration) {
         if took > PROMPT {
             self.spent += took;
-            self.hangs = true;
         }
     }
 
@@ -473,10 +484,9 @@ impl<'a> Part<'a> {
     /// A pause before the store is asked again, if there is patience for it. Something went wrong since
     /// `began`.
     fn bear(&mut self, began: Duration, what: &str, hint: Option<String>) -> Result<(), Stop> {
-        let (pause, took) = (self.pause(AGAIN), (self.pace.now)() - began);
-        self.hangs = took > PROMPT;
-        self.spent += took + pause;
-        if self.spent >= PATIENCE || self.failures >= FAILURES {
+        let pause = self.pause(AGAIN);
+        self.spent += (self.pace.now)() - began + pause;
+        if self.spent >= self.most() || self.failures >= FAILURES {
             return Err(Stop::Alone(Alone { what: what.to_owned(), hint }));
         }
         (self.pace.sleep)(pause);

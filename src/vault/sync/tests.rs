@@ -5,7 +5,9 @@ mod trust;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
+use super::lost::WRITING;
 use super::*;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -175,7 +177,7 @@ impl Host {
                     NamedBy::Url(location) => Some(location.clone()),
                 };
                 let store = Arc::clone(&net) as Arc<dyn Store + Send>;
-                Ok(location.map(|location| SharedStore { location, store }))
+                Ok(location.map(|location| SharedStore { location, store, silent: false }))
             }),
         }
     }
@@ -402,7 +404,11 @@ fn a_lost_answer_over_which_somebody_has_written_counts_once() {
     access.connect = Arc::new(move |by| {
         let NamedBy::Vault(payload) = by else { panic!("{by:?}") };
         let location = payload.fleet().unwrap().store;
-        Ok(Some(SharedStore { location, store: Arc::clone(&store) as Arc<dyn Store + Send> }))
+        Ok(Some(SharedStore {
+            location,
+            store: Arc::clone(&store) as Arc<dyn Store + Send>,
+            silent: false,
+        }))
     });
     let mut times = 0;
     let mut vault = Vault::open(&access).unwrap();
@@ -434,6 +440,24 @@ fn a_store_that_refuses_to_replace_what_it_has_is_a_store_that_is_away() {
     assert!(asked.len() < 10, "{asked:?}");
     a.fleet.net.writes.lock().unwrap().clear();
     assert_eq!((a.sync().unwrap(), b.sync().unwrap()), (Synced::Pushed, Synced::Pulled));
+}
+
+/// Somebody may be writing for a while, and then the change is made to that.
+#[test]
+fn a_store_that_says_that_another_host_is_writing_is_asked_for_three_seconds() {
+    let (a, b) = two();
+    let lost = |puts: &[Put]| {
+        let mut lost = Lost::default();
+        puts.iter().map(|put| lost.is_refusal(put, &None)).collect::<Vec<_>>()
+    };
+    assert_eq!(lost(&[Put::Lost, Put::Lost, Put::Lost, Put::Lost]), [false, false, false, true]);
+    assert_eq!(lost(&[Put::Busy, Put::Busy, Put::Busy, Put::Busy, Put::Busy]), [false; 5]);
+    *a.fleet.net.writes.lock().unwrap() = vec![Fault::Again; 6];
+    a.add("one").unwrap();
+    assert_eq!((b.sync().unwrap(), b.names().len()), (Synced::Pulled, 1));
+    let long_ago = Instant::now().checked_sub(WRITING).unwrap();
+    let mut lost = Lost { tries: 0, last: Some((None, 0, long_ago)) };
+    assert!(lost.is_refusal(&Put::Busy, &None));
 }
 
 #[test]

@@ -122,3 +122,19 @@ fn the_stores_own_key_is_deleted_once_the_others_have_the_new_one() {
     );
     assert!(scene.standin.deleted_keys().is_empty());
 }
+
+/// The store hangs at the write of the vault with the new key, and the other hosts cannot pull that.
+#[test]
+fn a_new_key_of_the_stores_own_that_is_not_in_the_store_is_said() {
+    let robot = User::new("store").key(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
+    let scene = Scene::new();
+    scene.standin.change(|world| *world = World::empty().user(robot));
+    scene.bucket.keep(7, Keep::Undone);
+    let failed = scene.first.command(["rotate", "store"]).expect_status(9).run();
+    scene.bucket.let_go();
+    let end = "vault: error: the new key is on this host only: the fleet's store has not taken the vault\n\
+               vault: hint: vault fleet pull puts it there; once the other hosts have pulled it, too: vault \
+               rotate store --resume\n";
+    assert!(failed.stderr.ends_with(end), "{}", failed.stderr);
+    assert!(scene.standin.deleted_keys().is_empty());
+}

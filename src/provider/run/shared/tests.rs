@@ -100,7 +100,7 @@ impl Common {
                 (Reach::Mistyped, _) => Err(Error::usage("neither off nor a store")),
                 (Reach::Yes, NamedBy::Vault(payload)) => Ok(payload.fleet().map(|fleet| {
                     let store = Arc::clone(&store) as Arc<dyn Store + Send>;
-                    SharedStore { location: fleet.store, store }
+                    SharedStore { location: fleet.store, store, silent: false }
                 })),
                 _ => Ok(None),
             }),

@@ -50,6 +50,8 @@ pub enum Keep {
     Undone,
     /// Once it is done: its answer.
     Answer,
+    /// Before it is done, and all that come after it.
+    AllFromThere,
 }
 
 /// The bucket `fleet`, in eu-central-1, for the documented example key.
@@ -131,7 +133,9 @@ impl Bucket {
     /// Where this is the one, waits until it is let go.
     fn wait_if(&self, request: (usize, Keep)) {
         let mut state = self.shared.0.lock().expect("no panic");
-        if state.keep == Some(request) {
+        let all = |(from, when): (usize, Keep)| when == Keep::AllFromThere && request.0 >= from;
+        let all = request.1 == Keep::Undone && state.keep.is_some_and(all);
+        if state.keep == Some(request) || all {
             state.kept = true;
             let wait = self.shared.1.wait_while(state, |state| state.kept);
             drop(wait.expect("no panic"));

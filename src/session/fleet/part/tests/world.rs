@@ -89,13 +89,16 @@ impl World {
         self.time.load(SeqCst)
     }
 
-    /// Lets a request that hangs wait for so long.
+    /// Lets a request that hangs, or is answered too late, wait for so long.
     fn hang(&self, within: Duration) -> bool {
         let number = self.count.load(SeqCst);
-        let hangs = self
-            .fates
-            .iter()
-            .any(|(at, fate)| (*at == number || *at == ALL) && *fate == Fate::Hangs);
+        let late = |fate: Fate| match fate {
+            Fate::Hangs => true,
+            Fate::After(time) => Duration::from_millis(time) > within,
+            _ => false,
+        };
+        let hangs =
+            self.fates.iter().any(|(at, fate)| (*at == number || *at == ALL) && late(*fate));
         if hangs {
             self.count.fetch_add(1, SeqCst);
             self.pass(u64::try_from(within.as_millis()).unwrap());

@@ -1,0 +1,67 @@
+//! Writes of the vault to the store that did not happen: when to try again, and when no more.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::random;
+use crate::store::ETag;
+
+/// So often a change is made anew to what others put there meanwhile.
+const TRIES: u32 = 24;
+/// So often a store may refuse to replace a version that is there still: somebody may be writing.
+const REFUSALS: u32 = 4;
+/// So long somebody may be writing.
+pub(super) const WRITING: Duration = Duration::from_secs(3);
+
+/// What became of a write.
+#[derive(Debug)]
+pub(super) enum Put {
+    Done,
+    /// Another one is there, as far as the store says (412).
+    Lost,
+    /// Another host is writing (409).
+    Busy,
+    Away(Error),
+}
+
+/// Writes whose condition did not hold.
+#[derive(Default)]
+pub(super) struct Lost {
+    pub tries: u32,
+    /// What the last one was to replace, how many in turn were refused (412) that were to replace just that,
+    /// and since when.
+    pub last: Option<(Option<ETag>, u32, Instant)>,
+}
+
+impl Lost {
+    /// Counts one, if it is one. True if the store refuses to replace what is there still, so that nobody else
+    /// has written; or says for long that somebody is writing.
+    pub fn is_refusal(&mut self, put: &Put, version: &Option<ETag>) -> bool {
+        let refused = match put {
+            Put::Lost => 1,
+            Put::Busy => 0,
+            Put::Done | Put::Away(_) => return false,
+        };
+        let (times, since) = match &self.last {
+            Some((last, times, since)) if last == version => (times + refused, *since),
+            _ => (refused, Instant::now()),
+        };
+        self.last = Some((version.clone(), times, since));
+        times >= REFUSALS || since.elapsed() >= WRITING
+    }
+
+    /// Waits up to 50 ms, and up to 2 s in the end: of many writers each gets its turn.
+    pub fn pause(&mut self) -> Result<()> {
+        self.tries += 1;
+        if self.tries >= TRIES {
+            return Err(Error::busy(format!(
+                "other hosts change the vault in the store all the time, tried {TRIES} times"
+            ))
+            .hint("run the same command again"));
+        }
+        let most = (50 * u64::from(self.tries)).min(2000);
+        let random = u64::from(u16::from_le_bytes(*random::bytes::<2>()?));
+        std::thread::sleep(Duration::from_millis(random * most / u64::from(u16::MAX)));
+        Ok(())
+    }
+}
