@@ -85,7 +85,7 @@ fn is_command(behind: &str) -> bool {
     let end = behind.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(behind.len());
     let (word, after) = behind.split_at(end);
     // The rest of a path, or of a longer name.
-    if after.starts_with(|c: char| c.is_alphanumeric() || "/_-".contains(c)) {
+    if !word.is_empty() && after.starts_with(|c: char| c.is_alphanumeric() || "/_-".contains(c)) {
         return false;
     }
     let flag = |behind: &str| behind.starts_with(|c: char| c == '-' || c.is_ascii_alphabetic());
