@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::arn;
-use super::known::{LEAD, chooses, is_known, meant};
+use super::known::{LEAD, chooses, is_known, may_choose, meant};
 use super::read::Profiles;
 use super::role;
 use super::sections::plain;
@@ -32,6 +32,11 @@ pub struct Misspelt {
 }
 
 impl Misspelt {
+    /// A setting that nobody reads, if it has a slip.
+    fn of(name: &str) -> Option<Self> {
+        Some(Self { key: name.to_owned(), meant: meant(name)? })
+    }
+
     /// What is wrong with it in this profile.
     pub fn what(&self, profile: &str) -> String {
         format!("profile \"{}\": nothing reads its {}", plain(profile), self.key)
@@ -49,8 +54,8 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
     let mut names: Vec<&str> = profiles.settings(profile).map(|(name, _)| name).collect();
     names.sort_unstable();
     for name in names.into_iter().filter(|name| !is_known(name)) {
-        match meant(name) {
-            Some(meant) => unknown.misspelt.push(Misspelt { key: name.to_owned(), meant }),
+        match Misspelt::of(name) {
+            Some(misspelt) => unknown.misspelt.push(misspelt),
             None => unknown.others.push(shown(name)),
         }
     }
@@ -70,8 +75,11 @@ pub(super) fn unread(profiles: &Profiles, settings: &Settings, has_key: bool) ->
         };
         let swallowed = profiles.swallowed(section).filter(|line| counts(&line.key));
         found.extend(swallowed.map(|line| line.text.clone()));
-        let misspelt = unknown_settings(profiles, section).misspelt;
-        let misspelt = misspelt.into_iter().filter(|it| counts(it.meant));
+        let names = profiles.settings(section).map(|(name, _)| name);
+        // Each run looks here, so few names are held against all that there are.
+        let mut names: Vec<&str> = names.filter(|name| may_choose(name)).collect();
+        names.sort_unstable();
+        let misspelt = names.into_iter().filter_map(Misspelt::of).filter(|it| counts(it.meant));
         found.extend(misspelt.map(|it| format!("{}; {}", it.what(section), it.advice())));
     }
     found

@@ -102,12 +102,20 @@ pub(super) const LEAD: [&str; 10] = [
     "web_identity_token_process",
 ];
 
+/// Settings that make other credentials of those.
+const CHANGE: [&str; 2] = ["mfa_serial", "role_arn"];
+
 /// Settings whose value is a block of settings below them.
 const BLOCKS: [&str; 4] = ["api_versions", "emr", "s3", "s3api"];
 
 /// True if without this setting a profile gives other credentials, or those of another login.
 pub(super) fn chooses(key: &str) -> bool {
-    LEAD.contains(&key) || ["role_arn", "mfa_serial"].contains(&key)
+    LEAD.contains(&key) || CHANGE.contains(&key)
+}
+
+/// True if nobody reads this setting, and it is near to one that chooses credentials.
+pub(super) fn may_choose(key: &str) -> bool {
+    !is_known(key) && nearest(key, LEAD.into_iter().chain(CHANGE)).is_some()
 }
 
 /// True if somebody reads this setting.
