@@ -104,6 +104,14 @@ mod tests {
         for (text, expected) in [
             ("vault add prod", "aws-age-vault add prod"),
             ("see vault --help", "see aws-age-vault --help"),
+            (
+                "  sudo vault man\n  source <(vault completions bash)",
+                "  sudo aws-age-vault man\n  source <(aws-age-vault completions bash)",
+            ),
+            (
+                "vault --vault /srv/vault.age list >~/vault/x\n  cat vault.csv",
+                "aws-age-vault --vault /srv/vault.age list >~/vault/x\n  cat vault.csv",
+            ),
             ("Usage: vault [OPTIONS] <COMMAND>", "Usage: aws-age-vault [OPTIONS] <COMMAND>"),
             ("`vault lock`, or (vault -h)", "`aws-age-vault lock`, or (aws-age-vault -h)"),
             (

@@ -10,6 +10,7 @@ use clap::{Args, Command};
 
 use super::parse::{definition, unknown_command};
 use super::program::Program;
+use crate::called;
 use crate::error::Result;
 
 /// Print a manual page, or write all of them
@@ -124,10 +125,10 @@ fn name(level: &Command) -> &str {
 
 fn roff(level: &Command, program: Program) -> String {
     let usage = level.clone().render_usage().to_string();
-    let usage = program.called(usage.trim_start_matches("Usage: "));
+    let usage = called::named(usage.trim_start_matches("Usage: ")).into_owned();
     let man = clap_mangen::Man::new(level.clone().override_usage(usage));
     let after = level.get_after_help().map(ToString::to_string).unwrap_or_default();
-    let after = crate::called::named(&after);
+    let after = called::named(&after);
     let (examples, notes): (Vec<_>, Vec<_>) =
         after.split("\n\n").partition(|part| part.starts_with("Example"));
 
@@ -158,7 +159,7 @@ fn roff(level: &Command, program: Program) -> String {
         page += ".SH EXAMPLES\n";
         for example in &examples {
             let commands = example.split_once('\n').map_or("", |(_, commands)| commands);
-            lines(&mut page, &program.called(commands));
+            lines(&mut page, commands);
         }
     }
     table(&mut page, "EXIT STATUS", EXIT_STATUS.iter().copied());

@@ -36,16 +36,6 @@ impl Program {
             Self::Packaged => PACKAGED,
         }
     }
-
-    /// Command lines of `vault` as those of the program by this name.
-    pub fn called(self, lines: &str) -> String {
-        let words = lines.split_inclusive([' ', '\n', '(', '<']);
-        let called = words.map(|word| match word.strip_prefix("vault") {
-            Some(end @ ("" | " " | "\n")) => format!("{}{end}", self.name()),
-            _ => word.to_owned(),
-        });
-        called.collect()
-    }
 }
 
 #[cfg(test)]
@@ -61,19 +51,5 @@ mod tests {
         }
         assert_eq!(of("bin/aws-vault"), Program::AwsVault);
         assert_eq!(Program::of(&[]), Program::Vault);
-    }
-
-    #[test]
-    fn only_the_program_of_a_command_line_is_renamed() {
-        let lines = "  vault exec prod\n  sudo vault man\n  source <(vault completions bash)\n  \
-                     vault --vault /srv/vault.age list >~/vault/x\nvault\n  cat vault.csv";
-        let renamed = Program::Packaged.called(lines);
-        assert_eq!(
-            renamed,
-            "  aws-age-vault exec prod\n  sudo aws-age-vault man\n  \
-             source <(aws-age-vault completions bash)\n  \
-             aws-age-vault --vault /srv/vault.age list >~/vault/x\naws-age-vault\n  cat vault.csv"
-        );
-        assert_eq!(Program::Vault.called(lines), lines);
     }
 }
