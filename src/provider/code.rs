@@ -154,10 +154,7 @@ impl CredentialSession<'_> {
             Ok(Some(shared)) => {
                 let keys = (fleet.keys(), fleet.keys().book_name(serial));
                 let mut part = Part::of_book(&*shared.store, keys, (self.clock, Pace::real()))?;
-                part.connected(began.elapsed());
-                if shared.silent {
-                    part.is_silent();
-                }
+                part.connected(began.elapsed(), shared.silent);
                 match step(&mut part)? {
                     Step::Send(taken) => return Ok(Known::ToAll(taken)),
                     Step::Alone(alone) => alone,

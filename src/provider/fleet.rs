@@ -74,22 +74,26 @@ impl<'a> Fleet<'a> {
             ))
             .hint(hint));
         }
-        if !self.told.swap(true, Ordering::Relaxed) {
-            let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
-            reporter.warn(format!("going on without the fleet's store {store}: {what}{hint}"));
-        }
+        let said = format!("going on without the fleet's store {store}: {what}");
+        self.tell(said, hint, reporter);
         Ok(())
     }
 
     /// Says once that a session was made and is not shared; `named` as for [`Fleet::go_alone`].
     pub fn not_shared(&self, alone: Alone, named: Option<&Location>, reporter: Reporter) {
+        let Alone { what, hint } = alone;
+        let store = named.unwrap_or(&self.settings.store);
+        let said = format!(
+            "the new session is on this host only, the fleet's store {store} did not take it: {what}"
+        );
+        self.tell(said, hint, reporter);
+    }
+
+    /// Of one outage one warning.
+    fn tell(&self, what: String, hint: Option<String>, reporter: Reporter) {
         if !self.told.swap(true, Ordering::Relaxed) {
-            let store = named.unwrap_or(&self.settings.store);
-            let hint = alone.hint.map_or_else(String::new, |hint| format!("; {hint}"));
-            reporter.warn(format!(
-                "the new session is on this host only, the fleet's store {store} did not take it: {}{hint}",
-                alone.what
-            ));
+            let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+            reporter.warn(format!("{what}{hint}"));
         }
     }
 

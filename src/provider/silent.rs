@@ -1,4 +1,4 @@
-//! A store that gave no answer is not asked again for a while: a command waits for it once.
+//! A store that gave no answer: for a while nobody waits for it long again, unless it answers.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
 /// Who waits for less, and in vain, says nothing of the store.
 const IN_VAIN: Duration = Duration::from_secs(1);
-/// For so long nobody waits for it again.
+/// For so long nobody waits for it long again.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Which store gave no answer, and until when it is not asked again.
+/// Which store gave no answer, and until when that counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Silent(Arc<Mutex<Option<(String, Instant)>>>);
 

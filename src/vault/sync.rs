@@ -322,24 +322,7 @@ impl Vault<'_> {
 
     /// Opens the store's copy by what opened this vault, and checks that it is the same vault and no older.
     fn open_theirs(&self, bytes: &[u8], location: &Location) -> Result<(Payload, bool)> {
-        let of = |error: Error| {
-            Error {
-            what: format!("the vault's copy in {location}: {}", error.what),
-            hint: match error.class {
-                Class::Damaged => Some(format!(
-                    "update vault if another host has a later version; else {}",
-                    how_to_mend(location)
-                )),
-                Class::Locked => Some(
-                    "another host has removed what opens this vault, or somebody has put another vault \
-                     there; with AWS_VAULT_SHARED=off this host goes on with its own"
-                        .to_owned(),
-                ),
-                _ => error.hint,
-            },
-            ..error
-        }
-        };
+        let of = |error| not_opened(error, location);
         let Some(key) = &self.key else {
             return Err(Error::other("the vault is not pulled: what opened it was forgotten"));
         };
@@ -427,6 +410,22 @@ impl Vault<'_> {
         }
     }
 }
+
+/// The error for a copy in the store that is damaged, or that nothing here opens, with what to do.
+fn not_opened(error: Error, location: &Location) -> Error {
+    let hint = match error.class {
+        Class::Damaged => Some(format!(
+            "update vault if another host has a later version; else {}",
+            how_to_mend(location)
+        )),
+        Class::Locked => Some(LOCKED.to_owned()),
+        _ => error.hint,
+    };
+    Error { what: format!("the vault's copy in {location}: {}", error.what), hint, ..error }
+}
+
+const LOCKED: &str = "another host has removed what opens this vault, or somebody has put another vault \
+                      there; with AWS_VAULT_SHARED=off this host goes on with its own";
 
 /// What to do about a copy in the store that no host takes.
 pub(super) fn how_to_mend(location: &Location) -> String {

@@ -60,10 +60,7 @@ impl Run<'_> {
         let wait = if self.waited.get().is_zero() { wait } else { Duration::ZERO };
         let time = (self.with.clock, Pace::real());
         let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
-        part.connected(connected);
-        if shared.silent {
-            part.is_silent();
-        }
+        part.connected(connected, shared.silent);
         let made = loop {
             match part.turn() {
                 Turn::Serve(minted) => {

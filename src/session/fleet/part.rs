@@ -452,13 +452,16 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// A store that let somebody wait in vain just now: it has a moment, and no more.
-    pub fn is_silent(&mut self) {
-        self.spent = PATIENCE.saturating_sub(PROMPT * 2);
+    /// Counts the time that it took until the store could be asked. One that was `silent`, that let somebody
+    /// wait in vain just now, has a moment, and no more.
+    pub fn connected(&mut self, took: Duration, silent: bool) {
+        self.count(took);
+        if silent {
+            self.spent = PATIENCE.saturating_sub(PROMPT * 2);
+        }
     }
 
-    /// Counts the time that it took until the store could be asked.
-    pub fn connected(&mut self, took: Duration) {
+    fn count(&mut self, took: Duration) {
         if took > PROMPT {
             self.spent += took;
         }
@@ -467,7 +470,7 @@ impl<'a> Part<'a> {
     fn answered(&mut self, began: Duration, asked: Timestamp, date: Option<Timestamp>) {
         let received = (self.pace.now)();
         self.date = date.map(|date| StoreTime { date, asked, received }).or(self.date);
-        self.connected(received - began);
+        self.count(received - began);
     }
 
     fn failed(&mut self, began: Duration, error: StoreError) -> Result<(), Stop> {

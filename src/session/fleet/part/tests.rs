@@ -226,7 +226,7 @@ fn slow_answers_and_one_that_never_comes_take_three_seconds_together() {
     let (d, key) = (Directory::new(), ["a".to_owned()]);
     let (host, wanted) = (Host::new(&world, &d.path), wanted(&key));
     let mut part = host.part(&wanted, true);
-    part.connected(Duration::from_millis(2900));
+    part.connected(Duration::from_millis(2900), false);
     assert!(matches!(part.turn(), Turn::Alone(_)));
     assert_eq!(world.milliseconds(), 100);
 }
