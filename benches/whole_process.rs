@@ -2,6 +2,11 @@
 //! machine, in medians of whole processes from spawn to exit. No harness: the numbers that matter are
 //! ratios, and a table shows them.
 //!
+//! The program is copied first, as an installation does: a linker writes a file page by page, and the
+//! kernel keeps what was written so in pages of their own, which costs a start 0.3 ms that an installed
+//! program does not have. `VAULT_BIN` names another program than the one that was built for this:
+//! `.ci/release` makes the one that people get.
+//!
 //! Memory is measured first and by `wait4`: the kernel counts what the parent occupied at the moment
 //! of the spawn, so the numbers are upper bounds, and this program stays small until they are taken.
 
@@ -233,8 +238,9 @@ fn run(home: &Path) -> Result<String, String> {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo");
     let file = |name: &str| demo.join(name).display().to_string();
     let text = |name: &str| fs::read_to_string(demo.join(name)).map_err(io);
-    let vault = PathBuf::from(env!("CARGO_BIN_EXE_vault"));
-    let size = fs::metadata(&vault).map_err(io)?.len();
+    let built = std::env::var_os("VAULT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_vault").into());
+    let vault = home.join("vault");
+    let size = fs::copy(&built, &vault).map_err(|e| format!("{}: {e}", built.display()))?;
 
     let case = |name: &str, args: &str, vault_file: String| Case {
         name: name.to_owned(),
@@ -338,8 +344,10 @@ fn run(home: &Path) -> Result<String, String> {
     }
     let (word_time, kdf_time) = (median(word_times), median(kdf_times));
 
-    let (&[true_time, _, key_time, session_time, ..], &[_, _, key_peak, ..]) =
-        (&times[..], &peaks[..])
+    let (
+        &[true_time, version_time, key_time, session_time, ..],
+        &[_, _, key_peak, session_peak, ..],
+    ) = (&times[..], &peaks[..])
     else {
         return Err("a case is missing".to_owned());
     };
@@ -378,8 +386,8 @@ fn run(home: &Path) -> Result<String, String> {
         (
             "cached session: over /bin/true",
             format!("{:+.2} ms", ms(session_time) - ms(true_time)),
-            "at most +1.5 ms",
-            ms(session_time) - ms(true_time) <= 1.5,
+            "at most +0.7 ms",
+            ms(session_time) - ms(true_time) <= 0.7,
         ),
         (
             "10,000 other files: over 10",
@@ -400,12 +408,18 @@ fn run(home: &Path) -> Result<String, String> {
             ms(word_time) - ms(kdf_time) <= 2.0,
         ),
         (
-            "age key: peak memory",
-            format!("{:.1} MB", mb(key_peak)),
-            "at most 6 MB",
-            mb(key_peak) <= 6.0,
+            "--version: of the age key",
+            format!("{:.2}", ms(version_time) / ms(key_time)),
+            "less than 1",
+            version_time < key_time,
         ),
-        ("binary", format!("{:.2} MB", mb(size)), "at most 8 MB", mb(size) <= 8.0),
+        (
+            "peak memory of both",
+            format!("{:.1} MB", mb(key_peak.max(session_peak))),
+            "at most 6.1 MB",
+            mb(key_peak.max(session_peak)) <= 6.1,
+        ),
+        ("binary", format!("{:.2} MB", mb(size)), "at most 7.6 MB", mb(size) <= 7.6),
     ];
     if no_keyring.is_none() {
         let share = times.get(4).map_or(f64::NAN, |unlocked| ms(*unlocked) / ms(session_time));
@@ -423,7 +437,7 @@ fn run(home: &Path) -> Result<String, String> {
         let share = ms(key_time) / ms(*age_time);
         aims.insert(
             1,
-            ("age key: of age -d", format!("{share:.2}"), "less than 0.50", share < 0.5),
+            ("age key: of age -d", format!("{share:.2}"), "at most 0.57", share <= 0.57),
         );
     }
     let mut text = format!("{:<38}{:>12}{:>12}\n{table}\n", "whole process", "median", "peak");
