@@ -147,6 +147,12 @@ fn argon2id() -> Result<Duration, String> {
     Ok(start.elapsed())
 }
 
+/// What is measured.
+#[allow(clippy::disallowed_methods)] // no part of vault
+fn program() -> PathBuf {
+    std::env::var_os("VAULT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_vault").into()).into()
+}
+
 fn find(program: &str) -> Option<PathBuf> {
     PATH.split(':').map(|dir| Path::new(dir).join(program)).find(|path| path.is_file())
 }
@@ -238,7 +244,7 @@ fn run(home: &Path) -> Result<String, String> {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/demo");
     let file = |name: &str| demo.join(name).display().to_string();
     let text = |name: &str| fs::read_to_string(demo.join(name)).map_err(io);
-    let built = std::env::var_os("VAULT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_vault").into());
+    let built = program();
     let vault = home.join("vault");
     let size = fs::copy(&built, &vault).map_err(|e| format!("{}: {e}", built.display()))?;
 
