@@ -1,32 +1,30 @@
-//! From what the SDK returned to what went wrong.
+//! The SDK's errors as ours.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::origin::Path;
+use super::connector::Route;
 use super::service_error::{ServiceError, bad_answer, clean_code, clean_message, refused};
 use super::unreachable::{lost, unreachable};
 use crate::error::Error;
 
-/// Sorts what the SDK returned.
-///
 /// `secrets` are cut out of AWS's message: it echoes parameters that it finds malformed, MFA codes
 /// included.
 pub fn classify<E: ProvideErrorMetadata>(
     error: &SdkError<E, HttpResponse>,
     (service, operation): (&'static str, &'static str),
-    path: &Path,
+    route: &Route,
     skew: Option<i64>,
     secrets: &[&str],
 ) -> ServiceError {
     match error {
-        SdkError::TimeoutError(_) => ServiceError::Timeout { origin: path.origin.to_string() },
+        SdkError::TimeoutError(_) => ServiceError::Timeout { origin: route.origin.to_string() },
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(error) => unreachable(error, path, service),
-            None => lost(path),
+            Some(error) => unreachable(error, route, service),
+            None => lost(route),
         },
-        SdkError::ResponseError(_) => lost(path),
+        SdkError::ResponseError(_) => lost(route),
         SdkError::ServiceError(answer) => {
             let status = answer.raw().status().as_u16();
             match answer.err().code() {

@@ -12,7 +12,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::failed::Failed;
+use super::origin::Origin;
+use super::transport_error::TransportError;
 use crate::os::{self, Family};
 
 /// For the look-up of a name. A resolver of resolv.conf(5) has 5 s before the next is asked.
@@ -26,23 +27,20 @@ const OTHER_FAMILY: Duration = Duration::from_millis(50);
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// A server or proxy to connect to.
-pub(super) struct Host {
+pub struct Peer {
     name: String,
     port: u16,
     found: OnceLock<Vec<SocketAddr>>,
 }
 
-impl Host {
-    /// Looks nothing up yet. `name`: a name, or an address without brackets.
-    pub fn new(name: &str, port: u16) -> Self {
-        Self { name: name.to_owned(), port, found: OnceLock::new() }
+impl Peer {
+    /// Looks nothing up yet.
+    pub fn new(origin: &Origin) -> Self {
+        Self { name: origin.host.clone(), port: origin.port, found: OnceLock::new() }
     }
 
-    /// Its addresses, in the order to try them. What was found is kept.
-    ///
-    /// # Errors
-    /// There are none, or none that the resolver has named within [`LOOK_UP_TIMEOUT`].
-    pub async fn look_up(&self) -> Result<&[SocketAddr], Failed> {
+    /// Its addresses, in the order to try them; they are looked up once, within [`LOOK_UP_TIMEOUT`].
+    pub async fn look_up(&self) -> Result<&[SocketAddr], TransportError> {
         if let Some(found) = self.found.get() {
             return Ok(found);
         }
@@ -50,11 +48,11 @@ impl Host {
             Ok(address) => vec![SocketAddr::new(address, self.port)],
             Err(_) => {
                 let asked = timeout(LOOK_UP_TIMEOUT, addresses(&self.name)).await;
-                asked.map_err(|_| Failed::NoResolver)?
+                asked.map_err(|_| TransportError::NoResolver)?
             }
         };
         if found.is_empty() {
-            return Err(Failed::NoAddress);
+            return Err(TransportError::NoAddress);
         }
         found.iter_mut().for_each(|address| address.set_port(self.port));
         Ok(self.found.get_or_init(|| alternating(found)))
@@ -131,10 +129,8 @@ fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// The first connection that comes about.
-///
-/// # Errors
-/// None does. A refusal says more than an address that this host has no way to.
+/// The first connection that succeeds. If none does, a refusal is the error rather than an unreachable
+/// address, which says less.
 pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut tries = JoinSet::new();
     let mut left = addresses.iter();
@@ -188,9 +184,9 @@ mod tests {
 
     #[test]
     fn an_address_is_not_looked_up() {
-        for (name, socket) in [("192.0.2.1", "192.0.2.1:443"), ("fd00::1", "[fd00::1]:443")] {
-            let host = Host::new(name, 443);
-            let found = run(host.look_up()).unwrap();
+        for socket in ["192.0.2.1:443", "[fd00::1]:443"] {
+            let peer = Peer::new(&Origin::parse(&format!("https://{socket}")).unwrap());
+            let found = run(peer.look_up()).unwrap();
             assert_eq!(found, [socket.parse().unwrap()]);
         }
     }

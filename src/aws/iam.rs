@@ -7,7 +7,7 @@ mod keys;
 
 use aws_sdk_iam::Client;
 
-use super::connection::{Call, Connection};
+use super::service_client::{Call, ServiceClient};
 use super::service_error::ServiceError;
 use crate::credential::Credentials;
 use crate::secret::Secret;
@@ -15,7 +15,7 @@ use crate::secret::Secret;
 pub use keys::{LastUse, ListedKey};
 
 /// IAM, at one place, until one deadline. Connections are kept between calls.
-pub type Iam = Connection<Client>;
+pub type Iam = ServiceClient<Client>;
 
 /// A virtual MFA device that nobody uses yet.
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Iam {
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection::Service;
+    use super::super::service_client::Service;
     use super::*;
     use crate::profile::EndpointVariant;
 

@@ -6,17 +6,17 @@
 
 mod classify;
 mod clients;
-mod connection;
+mod connector;
 mod dial;
-mod failed;
 pub mod host;
+mod http_client;
 mod iam;
 mod identity;
-mod line;
 mod origin;
 mod proxy;
 mod roots;
 mod s3;
+mod service_client;
 mod service_error;
 mod signin;
 mod sso;
@@ -24,8 +24,8 @@ mod sso_oidc;
 mod sts;
 #[cfg(test)]
 pub mod testing;
+mod transport_error;
 mod unreachable;
-mod wire;
 
 pub use iam::{Iam, LastUse, ListedKey, NewDevice};
 pub use identity::Identity;

@@ -1,11 +1,9 @@
-//! Where a request goes, and what is on the way there.
+//! Servers: scheme, host and port.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use hyper::Uri;
-
-use crate::profile::EndpointVariant;
 
 /// A server: scheme, host and port (an origin, RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,19 +65,6 @@ impl fmt::Display for Origin {
             write!(f, "{}:{}", self.host, self.port)
         }
     }
-}
-
-/// What a connection is made of, so that a failure can name it.
-#[derive(Clone, Debug)]
-pub struct Path {
-    /// The server.
-    pub origin: Origin,
-    /// The proxy on the way, with the variable that named it.
-    pub proxy: Option<(Origin, &'static str)>,
-    /// Where the TLS roots come from; empty without TLS.
-    pub roots: String,
-    /// The variant of AWS's endpoints that the server is one of.
-    pub variant: EndpointVariant,
 }
 
 #[cfg(test)]

@@ -51,9 +51,6 @@ pub struct Sources {
 }
 
 /// Checks a bundle that somebody named.
-///
-/// # Errors
-/// As [`Sources::load`].
 pub fn check_bundle(path: &Path, env: &Env) -> Result<()> {
     Sources::new(Some(path.to_owned()), env).load().map(drop)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::types::{Credentials as Answered, Tag};
 
-use super::connection::{Call, Connection};
-use super::service_error::{ServiceError, clock_words};
+use super::service_client::{Call, ServiceClient};
+use super::service_error::{ServiceError, clock_message};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::profile::Role;
@@ -17,7 +17,7 @@ const EVERYTHING: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 /// STS, at one place, until one deadline. Connections are kept between calls.
-pub type Sts = Connection<Client>;
+pub type Sts = ServiceClient<Client>;
 
 impl Sts {
     /// GetSessionToken with the long-term key `base`; `mfa` is the device's serial and a code. With a
@@ -146,7 +146,7 @@ impl Sts {
 
     /// A warning where the clocks are more than a TOTP step apart: codes and signatures fail by it.
     pub fn clock_warning(&self) -> Option<String> {
-        clock_words(self.clock_offset())
+        clock_message(self.clock_offset())
     }
 }
 

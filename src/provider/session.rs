@@ -242,12 +242,12 @@ impl<'a> CredentialSession<'a> {
         };
         if let Base::Sso { sign_on, .. } = &plan.base {
             let oidc = Oidc::connect(&sign_on.oidc, env, now, reporter)?;
-            add("sso_oidc", &sign_on.oidc, oidc.place()?);
+            add("sso_oidc", &sign_on.oidc, oidc.host_and_port()?);
             let portal = Portal::connect(&sign_on.portal, env, now, reporter)?;
-            add("sso", &sign_on.portal, portal.place()?);
+            add("sso", &sign_on.portal, portal.host_and_port()?);
         }
         if let Some(sts) = &plan.sts {
-            add("sts", sts, Sts::connect(sts, env, now, reporter)?.place()?);
+            add("sts", sts, Sts::connect(sts, env, now, reporter)?.host_and_port()?);
         }
         Ok(places)
     }

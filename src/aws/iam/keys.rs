@@ -3,7 +3,7 @@
 use aws_sdk_iam::types::StatusType;
 
 use super::Iam;
-use crate::aws::connection::Call;
+use crate::aws::service_client::Call;
 use crate::aws::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;

@@ -2,8 +2,8 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::super::service_error::{MISLED, bad_answer, clean_code, clean_message};
-use super::super::wire::seconds_of;
+use super::super::connector::http_date;
+use super::super::service_error::{NOT_THE_SERVICE, bad_answer, clean_code, clean_message};
 use crate::clock::Timestamp;
 use crate::store::{ETag, Location, Object, StoreError};
 
@@ -36,9 +36,9 @@ impl Reply {
             region.or_else(|| element(&said, "Region")).map(|text| clean_code(&text, secrets));
         Self {
             status,
-            date: header("date").and_then(seconds_of),
+            date: header("date").and_then(http_date),
             etag: header("etag").map(|text| ETag(text.to_owned())),
-            modified: header("last-modified").and_then(seconds_of),
+            modified: header("last-modified").and_then(http_date),
             code: clean_code(&element(&said, "Code").unwrap_or_default(), secrets),
             message: element(&said, "Message").unwrap_or_default(),
             region,
@@ -93,7 +93,7 @@ impl Reply {
             );
         }
         let (what, hint) = match code.as_str() {
-            "" => (self.odd.clone(), MISLED.to_owned()),
+            "" => (self.odd.clone(), NOT_THE_SERVICE.to_owned()),
             "NoSuchBucket" => {
                 (format!("there is no bucket {bucket}"), "check the store's URL".to_owned())
             }
