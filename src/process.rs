@@ -88,9 +88,6 @@ pub fn own_path() -> Option<String> {
 /// It stays in our process group, so that it may ask on the terminal and ^C reaches it. At the
 /// deadline it is killed and reaped, and so is what it started itself, as far as that is still found:
 /// what it left behind when it ended is nobody's child.
-///
-/// # Errors
-/// [`Failure`].
 pub fn run(
     command: &str,
     vars: &[(OsString, OsString)],
@@ -114,9 +111,6 @@ pub fn run(
 
 /// The same for a program and its arguments, which no shell sees. It is looked for in the `PATH` of
 /// `vars`.
-///
-/// # Errors
-/// [`Failure`].
 pub fn run_program(
     program: &OsStr,
     arguments: &[&OsStr],

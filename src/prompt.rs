@@ -70,18 +70,12 @@ impl Prompt {
     }
 
     /// Prompts for a secret without echo. An empty line is an answer.
-    ///
-    /// # Errors
-    /// As for [`Prompt::line`].
     pub fn hidden(&self, text: &str) -> Result<Secret> {
         let answer = self.ask(text, false)?;
         Ok(Secret::new(utf8(&answer)?.to_owned()))
     }
 
     /// Asks a question; only `y` and `yes` mean yes.
-    ///
-    /// # Errors
-    /// As for [`Prompt::line`].
     pub fn confirm(&self, text: &str) -> Result<bool> {
         let answer = self.line(&format!("{} (y|N)", text.trim_end()))?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))

@@ -53,9 +53,6 @@ pub struct Supervisor {
 
 impl Supervisor {
     /// From now on signals wait to be handed on.
-    ///
-    /// # Errors
-    /// No descriptor left.
     pub fn new() -> Result<Self, ExecError> {
         let all = HANDED_ON.into_iter().chain([libc::SIGCHLD]).chain(os::real_time_signals());
         let signals = Signals::watch(&all.collect::<Vec<_>>())
@@ -65,9 +62,6 @@ impl Supervisor {
 
     /// Runs the command to its end; its exit code, 128+n after signal n. It finds what
     /// [`super::become_command`] would give it. Call it on the main thread, which inherits orphans.
-    ///
-    /// # Errors
-    /// [`ExecError`] if it did not start.
     pub fn run(self, argv: &[OsString], vars: &[(OsString, OsString)]) -> Result<u8, ExecError> {
         let child = start(argv, vars)?;
         // What has come by now the command has not had, whoever sent it: it was not there yet.
@@ -126,9 +120,6 @@ pub struct Ending {
 
 impl Ending {
     /// From now on the process does not end by signals that ask it to; they wait.
-    ///
-    /// # Errors
-    /// No descriptor left.
     pub fn watch() -> io::Result<Self> {
         let all: Vec<i32> = ENDING.into_iter().chain([libc::SIGCHLD]).collect();
         Ok(Self { signals: Signals::watch(&all)? })
@@ -136,9 +127,6 @@ impl Ending {
 
     /// Waits for a signal that asks the process to end. Call it on the main thread, which inherits
     /// orphans where this is the first process of a pid namespace.
-    ///
-    /// # Errors
-    /// What the system says where it cannot be waited for.
     pub fn wait(self) -> io::Result<()> {
         loop {
             os::wait_until_ready(&[(self.signals.as_fd(), Interest::Read)], None)?;

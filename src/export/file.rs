@@ -15,9 +15,6 @@ const DOCKER_LINE: usize = 64 * 1024 - 1;
 /// dotenv has no standard. A value is written in the first of these ways that shells, docker compose,
 /// Node's, Python's and Ruby's parsers all read alike: bare, between single quotes, between double
 /// quotes.
-///
-/// # Errors
-/// Usage, naming the variable, for a value that no way of writing brings through all of them.
 pub fn dotenv(variables: &[Variable<'_>]) -> Result<String> {
     let mut text = String::new();
     for (name, value) in variables {
@@ -48,9 +45,6 @@ fn in_dotenv(value: &str) -> Option<String> {
 }
 
 /// Raw `NAME=VALUE` lines for `docker run --env-file`, which knows no quotes.
-///
-/// # Errors
-/// Usage, naming the variable, for a value that does not fit into one line.
 pub fn docker(variables: &[Variable<'_>]) -> Result<String> {
     let mut text = String::new();
     for (name, value) in variables {

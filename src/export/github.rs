@@ -16,9 +16,6 @@ pub struct Github {
 
 /// Each value stands between delimiters of its own (GitHub, "Workflow commands", "Multiline
 /// strings"): `delimiter` gives random ones, and is asked again while a value has the one it gave.
-///
-/// # Errors
-/// What `delimiter` says.
 pub fn github<E>(
     variables: &[Variable<'_>],
     mut delimiter: impl FnMut() -> Result<String, E>,

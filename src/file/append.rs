@@ -36,9 +36,6 @@ pub fn open_to_append(path: &Path) -> Result<Appendix, ReadError> {
 
 impl Appendix {
     /// Appends whole lines in one write, after a newline if the file does not end with one.
-    ///
-    /// # Errors
-    /// The error of write(2).
     pub fn add(&self, lines: &str) -> io::Result<()> {
         let end = self.file.metadata()?.len();
         let mut last = [b'\n'];

@@ -61,9 +61,6 @@ const WAITING_LIMIT: usize = 64;
 /// Takes the exclusive lock on `<path>.lock` within `wait`. A missing lock file is created, open to those
 /// who may write the guarded file (mode 0600 if there is none). It holds the process id of the holder,
 /// for the messages of others. `does` is what any holder of it does, after "which".
-///
-/// # Errors
-/// [`LockError`].
 pub fn lock(path: &Path, wait: Duration, does: &'static str) -> Result<Lock, LockError> {
     let deadline = Instant::now() + wait;
     let name = lock_file(path);
@@ -90,9 +87,6 @@ pub fn lock(path: &Path, wait: Duration, does: &'static str) -> Result<Lock, Loc
 }
 
 /// As [`lock`], after creating the missing directories of `path` ([`make_parents`]).
-///
-/// # Errors
-/// [`LockError`].
 pub fn lock_with_parents(
     path: &Path,
     wait: Duration,
@@ -104,9 +98,6 @@ pub fn lock_with_parents(
 
 impl Lock {
     /// True if no other writer has taken the lock over: the locked file is still in its place.
-    ///
-    /// # Errors
-    /// The error of stat(2) on the lock file.
     pub(super) fn is_current(&self) -> io::Result<bool> {
         is_same_file(&self.file, &self.name)
     }
@@ -206,9 +197,6 @@ impl fmt::Display for Holder {
 
 /// The holder of this lock file's lock, if there is one. Nothing is created and nothing is waited for. A
 /// process that tries for the lock at the same instant may find it busy.
-///
-/// # Errors
-/// The system's error for the file.
 pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(lock_file) {

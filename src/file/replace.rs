@@ -79,9 +79,6 @@ pub fn replace_quickly(target: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// [`replace_quickly`], and the new file has this mode.
-///
-/// # Errors
-/// As there.
 pub fn replace_quickly_as(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
     let mut temporary = Temporary::create(directory_of(target), name)?;

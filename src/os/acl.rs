@@ -24,9 +24,6 @@ const WRITE: u8 = 0o2;
 
 /// The access control list of a file; none if it has none beside its mode, or if its file system
 /// knows none. A symlink is not followed.
-///
-/// # Errors
-/// What lgetxattr(2) says.
 pub fn acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut list = vec![0; LARGEST];
     match lgetxattr(path, NAME, &mut list[..]) {

@@ -25,9 +25,6 @@ pub enum Interest {
 
 /// Waits until at least one of the descriptors is ready, and tells which are, in their order. None
 /// is: the deadline has passed. An interruption by a signal is waited out.
-///
-/// # Errors
-/// What poll(2) says; not EINTR.
 pub fn wait_until_ready(
     what: &[(BorrowedFd<'_>, Interest)],
     deadline: Option<Instant>,
@@ -59,9 +56,6 @@ pub fn stdin_fd() -> BorrowedFd<'static> {
 
 /// Makes standard input /dev/null, for the command that follows: it held a key. Where there is no
 /// /dev/null (a bare root), it becomes a pipe without a writer, which reads as empty too.
-///
-/// # Errors
-/// No descriptor left.
 pub fn null_onto_stdin() -> io::Result<()> {
     match std::fs::File::open("/dev/null") {
         Ok(null) => dup2_stdin(null)?,
@@ -155,9 +149,6 @@ pub fn may_write(directory: &Path) -> io::Result<()> {
 }
 
 /// Asks the same of a file: whether its mode and its access control list let the process write it.
-///
-/// # Errors
-/// Why not.
 pub fn may_write_file(file: &Path) -> io::Result<()> {
     Ok(accessat(CWD, file, Access::WRITE_OK, AtFlags::empty())?)
 }

@@ -77,9 +77,6 @@ pub fn keep(description: &str, secret: &[u8], seconds: u32) -> Result<(), Keyrin
 }
 
 /// The secret of this description and length; `None` if there is none, or it has come to its end.
-///
-/// # Errors
-/// [`KeyringError::Unavailable`].
 pub fn find(description: &str, length: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyringError> {
     let description = text(description)?;
     for _ in 0..TRIES {
@@ -93,9 +90,6 @@ pub fn find(description: &str, length: usize) -> Result<Option<Zeroizing<Vec<u8>
 }
 
 /// Wipes the secret of this description, wherever it is linked; false if there was none.
-///
-/// # Errors
-/// [`KeyringError::Unavailable`].
 pub fn remove(description: &str) -> Result<bool, KeyringError> {
     let Some(key) = search(&text(description)?)? else { return Ok(false) };
     Ok(there(keyctl(libc::KEYCTL_INVALIDATE, key, 0))?.is_some())

@@ -39,9 +39,6 @@ static ALONE: Mutex<()> = Mutex::new(());
 impl Signals {
     /// Notes these signals from now on, except those that the process ignores (under nohup, SIGHUP):
     /// they must not start to count.
-    ///
-    /// # Errors
-    /// No descriptor left.
     pub fn watch(signals: &[i32]) -> io::Result<Self> {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = match PIPE.get() {

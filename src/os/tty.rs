@@ -16,9 +16,6 @@ pub struct TerminalState(Termios);
 
 /// Opens the controlling terminal, as a description of our own: that it does not block is nobody
 /// else's concern.
-///
-/// # Errors
-/// ENXIO where the process has no terminal; anything open(2) says.
 pub fn open_terminal() -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -28,9 +25,6 @@ pub fn open_terminal() -> io::Result<File> {
 }
 
 /// Lets a read wait for a line, for who gets this description as stdin and expects that.
-///
-/// # Errors
-/// Anything that fcntl(2) says.
 pub fn let_reads_wait(tty: &File) -> io::Result<()> {
     let flags = fcntl_getfl(tty)?;
     Ok(fcntl_setfl(tty, flags - OFlags::NONBLOCK)?)
@@ -53,9 +47,6 @@ pub fn columns(tty: BorrowedFd<'_>) -> Option<u16> {
 ///
 /// The change takes effect at once: waiting for output to drain can last forever on a stopped
 /// terminal, and flushing would eat what a script has already typed on its pty.
-///
-/// # Errors
-/// ENOTTY for what is no terminal.
 pub fn echo_off(tty: BorrowedFd<'_>) -> io::Result<TerminalState> {
     let before = tcgetattr(tty)?;
     let mut silent = before.clone();

@@ -26,9 +26,6 @@ impl Places {
     }
 
     /// The same, and what chose it: a flag, a variable, or a rule in words.
-    ///
-    /// # Errors
-    /// As [`Places::cache_dir`].
     pub fn cache_dir_by(
         &self,
         flag: Option<&Path>,

@@ -32,9 +32,6 @@ pub struct Talk {
 
 impl Talk {
     /// Starts it. Its stderr is /dev/null, the environment ours.
-    ///
-    /// # Errors
-    /// [`Failure::NotStarted`].
     pub fn start(mut program: Command, deadline: Instant) -> Result<Self, Failure> {
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         os::restore_in_child(&mut program);
@@ -52,9 +49,6 @@ impl Talk {
     }
 
     /// Writes to it. To one that does not listen any more nothing is written; it may have answered.
-    ///
-    /// # Errors
-    /// It took nothing until the deadline.
     pub fn say(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let said = self.write(bytes);
         self.failed |= said.is_err();
@@ -62,9 +56,6 @@ impl Talk {
     }
 
     /// The next line that it prints, without its end; none after its last whole one.
-    ///
-    /// # Errors
-    /// There was none until the deadline, or [`OUTPUT_LIMIT`] is passed.
     pub fn line(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
         let line = self.next();
         self.failed |= line.is_err();

@@ -13,9 +13,6 @@ const PATIENCE: Duration = Duration::from_millis(900);
 
 /// True if the server there has credentials for every name; false if it says that it has not. With
 /// `local`, its Unix socket is asked instead of the address.
-///
-/// # Errors
-/// Nobody there, no answer within a second, or one of somebody else.
 pub fn check(address: SocketAddr, local: Option<&Path>) -> io::Result<bool> {
     match local {
         Some(path) => {

@@ -112,9 +112,6 @@ struct Instance {
 impl Server {
     /// Binds the address (port 0: any that is free) and makes a new token of 256 bits. Connections wait
     /// until [`Server::run`].
-    ///
-    /// # Errors
-    /// What the system says: in use, not ours, a port that only root may have.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let mut random = Zeroizing::new([0; 32]);
         getrandom::getrandom(&mut *random)?;
@@ -125,9 +122,6 @@ impl Server {
 
     /// Tells readiness on a Unix socket too, to processes of this user and of root. The file must not
     /// be there yet.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn bind_local(&mut self, path: &Path) -> io::Result<()> {
         self.sockets.bind_local(path)
     }
@@ -135,9 +129,6 @@ impl Server {
     /// Stands in for an EC2 instance's metadata service at this address, too: whoever reaches it gets
     /// the credentials of the first source, without the server's token. `v1`: also without the session
     /// token of version 2. It gives where it listens.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn bind_imds(&mut self, address: SocketAddr, v1: bool) -> io::Result<SocketAddr> {
         let address = self.sockets.bind_imds(address)?;
         self.instance = Some(Instance { address, v1, region: None });

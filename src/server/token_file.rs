@@ -21,9 +21,6 @@ pub struct TokenFile {
 impl TokenFile {
     /// Writes the token into a new file (0600) in a directory that is this user's alone, without a line's
     /// end, since SDKs send the file as it is. Files of servers that were killed are removed first.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn create(directory: &Path, token: &Secret) -> io::Result<Self> {
         remove_orphans(directory);
         loop {

@@ -86,9 +86,6 @@ impl Report {
 }
 
 /// Tries a store. Ten small objects with random names are left there, under `c/`.
-///
-/// # Errors
-/// A request that got no answer, or was refused for another reason than its condition.
 pub fn check(store: &dyn Store, clock: Clock) -> Result<Report, StoreError> {
     let failed = |Error { what, hint, .. }: Error| StoreError::Failed { what, hint };
     let run = Run { store, name: format!("c/{}", random::name().map_err(failed)?) };

@@ -93,9 +93,6 @@ pub enum StoreError {
 pub trait Store: Sync {
     /// Reads an object; `known` is the version that need not be sent again. For who waits no longer than
     /// `within`; a store that waits for nobody has no use for it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     fn read_within(
         &self,
         name: &str,
@@ -104,9 +101,6 @@ pub trait Store: Sync {
     ) -> Result<Answer<Read>, StoreError>;
 
     /// Writes an object if a condition holds. Sent once. `within` as for [`Store::read_within`].
-    ///
-    /// # Errors
-    /// [`StoreError`].
     fn write_within(
         &self,
         name: &str,
@@ -116,17 +110,11 @@ pub trait Store: Sync {
     ) -> Result<Answer<Written>, StoreError>;
 
     /// [`Store::read_within`] the store's own limits.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
         self.read_within(name, known, Duration::MAX)
     }
 
     /// [`Store::write_within`] the store's own limits.
-    ///
-    /// # Errors
-    /// [`StoreError`].
     fn write(
         &self,
         name: &str,
