@@ -75,7 +75,7 @@ pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
     let fleet = joined(&session)?;
     let report = tried(&session.store_of(&fleet, limits(OF_A_CHECK))?, context)?;
     if args.json {
-        let finding = |Finding { tried, fault }: &Finding| json!({ "tried": tried.name(), "good": fault.is_none(), "fault": fault });
+        let finding = |Finding { rule, fault }: &Finding| json!({ "tried": rule.name, "good": fault.is_none(), "fault": fault });
         let findings: Vec<_> = report.findings.iter().map(finding).collect();
         let mut json = described(&fleet);
         json["good"] = report.is_good().into();
@@ -85,10 +85,10 @@ pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
         return good(&fleet, &report);
     }
     let mut text = format!("{}\n", place(&fleet));
-    for Finding { tried, fault } in &report.findings {
+    for Finding { rule, fault } in &report.findings {
         text.push_str(&match fault {
-            None => format!("good  {}\n", tried.rule()),
-            Some(fault) => format!("bad   {}: {fault}\n", tried.rule()),
+            None => format!("good  {}\n", rule.text),
+            Some(fault) => format!("bad   {}: {fault}\n", rule.text),
         });
     }
     if let Some(ahead) = report.ahead {
@@ -156,9 +156,9 @@ fn clock(ahead: i64) -> String {
 
 /// Refuses a store that does not keep the conditions.
 fn good(fleet: &Fleet, report: &Report) -> Result<()> {
-    let bad = report.findings.iter().find_map(|it| Some((it.tried, it.fault.as_ref()?)));
-    let Some((tried, fault)) = bad else { return Ok(()) };
-    let (store, rule) = (&fleet.store, tried.rule());
+    let bad = report.findings.iter().find_map(|it| Some((it.rule, it.fault.as_ref()?)));
+    let Some((broken, fault)) = bad else { return Ok(()) };
+    let (store, rule) = (&fleet.store, broken.text);
     Err(Error::refused(format!(
         "{store} does not keep the conditions of writes: {rule}, but {fault}"
     ))
