@@ -1,6 +1,5 @@
-//! The token in a file, for clients that read it from nowhere else. The file is on a file system in
-//! memory, and it is gone with the server: at the end, or, where the server was killed, when the next one
-//! makes its own.
+//! The token in a file, for clients that read it from nowhere else. The file is on a file system in memory. It
+//! is removed at the server's end, or, if the server was killed, when the next one creates its own.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -33,8 +32,8 @@ impl TokenFile {
             let file = options.open(&path)?;
             let mut made = Self { path, file };
             made.file.lock()?;
-            // Before it was locked, another server may have taken it for an orphan.
-            if !made.is_there() {
+            // Before it was locked, another server may have removed it as an orphan.
+            if !made.is_current() {
                 continue;
             }
             // The umask may have taken the owner's right to read it.
@@ -44,12 +43,11 @@ impl TokenFile {
         }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    fn is_there(&self) -> bool {
+    fn is_current(&self) -> bool {
         let ours = self.file.metadata().map(|about| about.ino());
         let there = self.path.symlink_metadata().map(|about| about.ino());
         matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
@@ -62,8 +60,7 @@ impl Drop for TokenFile {
     }
 }
 
-/// Removes the files that no server holds locked. What cannot be removed stays: it opens nothing, since
-/// its server is gone.
+/// Removes the files that no server has locked. One that cannot be removed is useless without its server.
 fn remove_orphans(directory: &Path) {
     let Ok(entries) = directory.read_dir() else { return };
     for entry in entries.flatten() {
