@@ -26,7 +26,7 @@ pub use lock::{
 pub use meta::Meta;
 pub use mount::is_in_memory;
 pub use read::{ReadError, read_fd, read_regular, read_stream};
-pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly, replace_quickly_as};
+pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly};
 pub use replace_error::ReplaceError;
 
 /// The most symlinks that Linux follows in one path (path_resolution(7)).

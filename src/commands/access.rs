@@ -74,7 +74,10 @@ impl Context<'_> {
 
     /// Where sessions are kept, if there is a place.
     pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
-        let find = || self.places.cache_dir(self.global.cache_dir.as_deref(), self.env);
+        let find = || {
+            let found = self.places.cache_dir(self.global.cache_dir.as_deref(), self.env)?;
+            Ok(found.map(|(path, _)| path))
+        };
         self.found.cache.get_or_init(find).clone()
     }
 
@@ -88,7 +91,7 @@ impl Context<'_> {
     /// beside the cache.
     pub fn state(&self) -> Result<Option<(PathBuf, bool)>> {
         if let Some(dir) = self.places.state_dir() {
-            return Ok(Some((dir.to_path_buf(), self.places.state_is_named())));
+            return Ok(Some((dir.to_path_buf(), self.places.state_by().is_some())));
         }
         Ok(self.cache_dir()?.map(|dir| (dir.join("state"), false)))
     }

@@ -14,7 +14,7 @@ pub fn run(args: &Man) -> Result<()> {
     })?;
     for (name, text) in man::pages(args.program) {
         let path = dir.join(name);
-        file::replace_quickly_as(&path, text.as_bytes(), 0o644).map_err(|error| {
+        file::replace_quickly(&path, text.as_bytes(), 0o644).map_err(|error| {
             Error::other(format!("cannot write {}: {}", path.display(), os_text(&error)))
         })?;
     }

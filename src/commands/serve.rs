@@ -236,7 +236,7 @@ impl<'a> WrittenToken<'a> {
     /// Clients wait for it, so it comes last; and none finds half of it.
     fn write(path: &'a Path, server: &Server, mode: u32) -> Result<Self> {
         let token = server.token().expose().as_bytes();
-        file::replace_quickly_as(path, token, mode).map_err(|error| {
+        file::replace_quickly(path, token, mode).map_err(|error| {
             let path = path.display();
             Error::other(format!("cannot write the token to {path}: {}", os_text(&error)))
         })?;

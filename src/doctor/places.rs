@@ -24,7 +24,7 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
             .advise("set HOME to a directory of this user's own, or let this user enter it")
             .with(json!({ "path": closed }));
     }
-    let cache = host.places.cache_dir_by(host.cache_flag, host.env);
+    let cache = host.places.cache_dir(host.cache_flag, host.env);
     let cache = match report.unless("cache.directory", cache) {
         Some(Some((dir, by))) => {
             directory("cache.directory", &dir, by, report);

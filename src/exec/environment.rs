@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::credential::Credentials;
 use crate::env::Env;
+use crate::export;
 use crate::profile::EndpointVariant;
 use crate::secret::Secret;
 
@@ -96,13 +97,8 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     }
     match child.given {
         Given::Keys(credentials) => {
-            set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
-            set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose());
-            if let Some(token) = &credentials.session_token {
-                set("AWS_SESSION_TOKEN", token.expose());
-            }
-            if let Some(end) = credentials.expiration {
-                set("AWS_CREDENTIAL_EXPIRATION", &end.to_rfc3339());
+            for (name, value) in export::credential_variables(credentials) {
+                set(name, &value);
             }
             if let Some(account) = &credentials.account_id {
                 set("AWS_ACCOUNT_ID", account);

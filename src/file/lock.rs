@@ -36,10 +36,7 @@ pub struct Lock {
 #[derive(Debug)]
 pub enum LockError {
     /// Another process held it until the end of the wait.
-    Busy {
-        /// The holder's process id in its own pid namespace, if it could be read.
-        pid: Option<u32>,
-    },
+    Busy(Holder),
     /// Another user's file is in the lock file's place. It is not waited for.
     Planted(Planted),
     /// The lock file cannot be created, opened or locked.
@@ -86,7 +83,7 @@ pub fn lock(path: &Path, wait: Duration, does: &'static str) -> Result<Lock, Loc
     Ok(Lock { file, name, holds_pid })
 }
 
-/// As [`lock`], after creating the missing directories of `path` ([`make_parents`]).
+/// As [`lock`], after creating the missing directories of `path`.
 pub fn lock_with_parents(
     path: &Path,
     wait: Duration,
@@ -116,14 +113,14 @@ fn wait_for(file: &File, deadline: Instant, does: &'static str) -> Result<(), Lo
     }
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(LockError::Busy { pid: holder(file) });
+        return Err(LockError::Busy(holder(file)));
     }
     let held = file.try_clone()?;
-    let what = move || format!("{}, which {does}", Holder { pid: holder(&held) });
+    let what = move || format!("{}, which {does}", holder(&held));
     let _waiting = waiting(what, Some(deadline));
     if WAITING.load(Ordering::Relaxed) >= WAITING_LIMIT {
         std::thread::sleep(left);
-        return file.try_lock().map_err(|_| LockError::Busy { pid: holder(file) });
+        return file.try_lock().map_err(|_| LockError::Busy(holder(file)));
     }
     let queued = file.try_clone()?;
     let (send, receive) = mpsc::channel();
@@ -143,7 +140,7 @@ fn wait_for(file: &File, deadline: Instant, does: &'static str) -> Result<(), Lo
     })?;
     match receive.recv_timeout(left) {
         Ok(locked) => Ok(locked?),
-        Err(_) => Err(LockError::Busy { pid: holder(file) }),
+        Err(_) => Err(LockError::Busy(holder(file))),
     }
 }
 
@@ -206,7 +203,7 @@ pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
     // A shared lock, so that two callers do not see each other as holders.
     match file.try_lock_shared() {
         Ok(()) => file.unlock().map(|()| None),
-        Err(TryLockError::WouldBlock) => Ok(Some(Holder { pid: holder(&file) })),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(&file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -299,13 +296,14 @@ fn is_same_file(file: &File, name: &Path) -> io::Result<bool> {
 fn is_empty_or_pid(file: &File) -> bool {
     let Ok(about) = file.metadata() else { return false };
     let alone = about.nlink() <= 1;
-    alone && (about.len() == 0 || holder(file).is_some())
+    alone && (about.len() == 0 || holder(file).pid.is_some())
 }
 
-fn holder(file: &File) -> Option<u32> {
+fn holder(file: &File) -> Holder {
     let mut text = [0; 16];
-    let length = file.read_at(&mut text, 0).ok()?;
-    std::str::from_utf8(text.get(..length)?).ok()?.trim_end().parse().ok()
+    let length = file.read_at(&mut text, 0).unwrap_or_default();
+    let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+    Holder { pid: text.trim_end().parse().ok() }
 }
 
 #[cfg(test)]
@@ -329,7 +327,7 @@ mod tests {
         let held = lock(&vault, Duration::ZERO, "tests").unwrap();
         assert!(is_locked(&vault));
         match lock(&vault, Duration::from_millis(1), "tests") {
-            Err(LockError::Busy { pid }) => assert_eq!(pid, Some(std::process::id())),
+            Err(LockError::Busy(holder)) => assert_eq!(holder.pid, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
         let file = d.path.join("vault.age.lock");

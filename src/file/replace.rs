@@ -70,16 +70,8 @@ pub fn replace(
 }
 
 /// Puts `bytes` in the place of `target` by rename and without a sync: for what may be lost, but must
-/// never be seen half written. The new file is the owner's alone (0600).
-///
-/// # Errors
-/// What the system says; the old file stands and the temporary one is gone.
-pub fn replace_quickly(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_quickly_as(target, bytes, 0o600)
-}
-
-/// [`replace_quickly`], and the new file has this mode.
-pub fn replace_quickly_as(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+/// never be seen half written. After an error the old file stands and the temporary one is gone.
+pub fn replace_quickly(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
     let mut temporary = Temporary::create(directory_of(target), name)?;
     temporary.file.write_all(bytes)?;

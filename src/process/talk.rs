@@ -1,4 +1,4 @@
-//! A program that is talked with, line by line, over its stdin and stdout.
+//! A program that reads and writes lines in turn over its stdin and stdout.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -10,20 +10,19 @@ use zeroize::Zeroizing;
 use super::{Failure, OUTPUT_LIMIT, kill, wait};
 use crate::os::{self, Interest};
 
-/// How long a program may take to end once nobody talks with it any more; then it is left alone.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a program may take to end after its pipes are closed; then it is left running.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a pipe that is ready takes without blocking (pipe(7), `PIPE_BUF`), in bytes.
 const PIECE: usize = 4096;
 
-/// The program. It ends with its pipes, when this is dropped; after a failure it is killed, with what it
-/// started.
+/// The program. When this is dropped its pipes are closed; after a failure it is killed with its descendants.
 pub struct Talk {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     deadline: Instant,
-    /// All that it printed: [`OUTPUT_LIMIT`] bytes and one, of which some are filled, and some read.
+    /// The buffer of all its output, [`OUTPUT_LIMIT`] bytes and one.
     printed: Zeroizing<Vec<u8>>,
     filled: usize,
     read: usize,
@@ -48,14 +47,14 @@ impl Talk {
         })
     }
 
-    /// Writes to it. To one that does not listen any more nothing is written; it may have answered.
+    /// Writes to it. A closed pipe is no error: the program may have answered before.
     pub fn say(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let said = self.write(bytes);
         self.failed |= said.is_err();
         said
     }
 
-    /// The next line that it prints, without its end; none after its last whole one.
+    /// The next line of its output without the newline; `None` after the last complete one.
     pub fn line(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
         let line = self.next();
         self.failed |= line.is_err();
@@ -112,13 +111,12 @@ impl Talk {
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        // Before its pipes close: whatever writes into a closed one dies by itself, and what it started
-        // is an orphan then, which nobody finds.
+        // Before the pipes are closed, as in `start`.
         if self.failed {
             kill(&mut self.child);
         }
         (self.stdin, self.stdout) = (None, None);
-        let _ = wait(&mut self.child, Instant::now() + FAREWELL);
+        let _ = wait(&mut self.child, Instant::now() + END_TIMEOUT);
     }
 }
 

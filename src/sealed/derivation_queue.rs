@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Lock, LockError};
+use crate::file::{self, Holder, Lock, LockError};
 use crate::reporter::Reporter;
 use crate::waiting::waiting;
 
@@ -114,7 +114,7 @@ impl<'a> DerivationQueue<'a> {
                 }
             }
             if start.elapsed() >= longest {
-                return Err(LockError::Busy { pid: None });
+                return Err(LockError::Busy(Holder { pid: None }));
             }
             let what = || "other processes of this user that try a passphrase".to_owned();
             shown.get_or_insert_with(|| waiting(what, Some(start + longest)));

@@ -189,7 +189,7 @@ impl Cache {
     /// Replaces a file by rename, without fsync(2): a file that a power cut damaged is a miss.
     pub(super) fn write(&self, kind: &str, name: &str, plain: &[u8]) -> io::Result<()> {
         let Some(path) = self.path(kind, name) else { return Ok(()) };
-        file::replace_quickly(&path, &self.keys.seal(kind, name, plain)?)
+        file::replace_quickly(&path, &self.keys.seal(kind, name, plain)?, 0o600)
     }
 
     /// Reports, once, that the cache cannot be used.

@@ -16,7 +16,7 @@ use super::record::{Freshness, Record, Standing};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::file::{self, Holder, Lock, LockError};
+use crate::file::{self, Lock, LockError};
 
 /// The longest wait for another process, of the 50 s that all calls have together.
 pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
@@ -270,9 +270,8 @@ impl Cache {
                 self.unusable(&error);
                 Ok(None)
             }
-            Err(LockError::Busy { pid }) => Err(Error::busy(format!(
-                "{} is making the same session, waited {} s",
-                Holder { pid },
+            Err(LockError::Busy(holder)) => Err(Error::busy(format!(
+                "{holder} is making the same session, waited {} s",
                 wait.as_secs()
             ))
             .hint("try again; if that process hangs, end it")),

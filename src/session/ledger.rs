@@ -17,7 +17,7 @@ use super::fleet::Book;
 use super::totp_claims::{Claimed, Selection, Times, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Holder, Lock, LockError, Planted};
+use crate::file::{self, Lock, LockError, Planted};
 use crate::random;
 
 /// The time that a call needs after its code is due.
@@ -254,9 +254,8 @@ impl Ledger<'_> {
                 Ok(None)
             }
             Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
-            Err(LockError::Busy { pid }) => Err(Error::busy(format!(
-                "{} holds the ledger of MFA codes and does not let go",
-                Holder { pid }
+            Err(LockError::Busy(holder)) => Err(Error::busy(format!(
+                "{holder} holds the ledger of MFA codes and does not let go"
             ))
             .hint("try again; if that process hangs, end it")),
         }

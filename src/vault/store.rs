@@ -10,7 +10,7 @@ use super::opening::{Content, VaultFile, no_vault, read, try_key};
 use super::payload::Payload;
 use super::pin::Pin;
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, Holder, LockError, Meta, Planted, ReplaceError};
+use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
 use crate::os;
 use crate::sealed;
 use crate::unlock::{Material, SecretKind};
@@ -384,9 +384,9 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
 
 pub(super) fn lock(real: &Path) -> Result<file::Lock> {
     file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| match error {
-        LockError::Busy { pid } => {
-            let (who, waited) = (Holder { pid }, LOCK_WAIT.as_secs());
-            Error::busy(format!("{who} is writing the vault, waited {waited} s"))
+        LockError::Busy(holder) => {
+            let waited = LOCK_WAIT.as_secs();
+            Error::busy(format!("{holder} is writing the vault, waited {waited} s"))
         }
         LockError::Planted(planted) => {
             Error::refused(format!("the vault was not saved: {planted}")).hint(Planted::HINT)

@@ -399,7 +399,7 @@ impl Vault<'_> {
             "the vault {path} and its copy in the store were both changed since they were the same; \
              nothing was replaced"
         ));
-        match file::replace_quickly(&theirs_beside(&self.real), theirs) {
+        match file::replace_quickly(&theirs_beside(&self.real), theirs, 0o600) {
             Ok(()) => error.hint(format!(
                 "the store's copy is {path}.theirs: put it in the place of {path}, by mv, and make \
                  there once more what was changed here"
