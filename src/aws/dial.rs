@@ -1,6 +1,5 @@
-//! From a host's name to a TCP connection, as RFC 8305 ("Happy Eyeballs") has it: neither an address
-//! family that gets no answer from the resolver, nor an address that does not connect, holds up
-//! another one that would.
+//! From a host name to a TCP connection by RFC 8305 ("Happy Eyeballs"): neither an address family without an
+//! answer from the resolver nor an address that does not connect delays another one.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,12 +17,11 @@ use crate::os::{self, Family};
 
 /// For the look-up of a name. A resolver of resolv.conf(5) has 5 s before the next is asked.
 pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long both families are waited for before each is asked for alone.
+/// How long the look-up of both families is waited for before each is looked up alone.
 const TOGETHER: Duration = Duration::from_millis(250);
 /// How long one family's addresses wait for the other's (RFC 8305, section 3, "Resolution Delay").
 const OTHER_FAMILY: Duration = Duration::from_millis(50);
-/// After how long the next address is tried beside those before it (section 5, "Connection Attempt
-/// Delay").
+/// The next address is tried after this time beside those before it (section 5, "Connection Attempt Delay").
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// A server or proxy to connect to.
@@ -59,22 +57,22 @@ impl Peer {
     }
 }
 
-/// What getaddrinfo(3) finds. It is asked for both families at once, so that its own order and
-/// /etc/hosts count; but it gives nothing before both have their answers or are given up, and nothing
-/// at all where one fails. So where that takes long or is in vain, each family is asked for alone.
+/// The addresses by getaddrinfo(3). Both families are looked up together, so that its order and /etc/hosts
+/// count; but it returns nothing before both are answered or have timed out, and nothing at all if one fails.
+/// So if that takes long or finds nothing, each family is looked up alone.
 ///
-/// A look-up sits in a thread that nothing interrupts, and is left behind where another is first.
+/// A look-up is in a thread that cannot be interrupted, and is left running if another one is faster.
 async fn addresses(name: &str) -> Vec<SocketAddr> {
     let mut asked = JoinSet::new();
     let ask = |asked: &mut JoinSet<_>, family| {
         let (send, found) = oneshot::channel();
         let name_there = name.to_owned();
         let work = move || {
-            // Nobody may be there any more who wants to know.
+            // The receiver may be gone.
             let _ = send.send(os::addresses(&name_there, family));
         };
         if std::thread::Builder::new().spawn(work).is_err() {
-            // No thread can be started (RLIMIT_NPROC, a cgroup): then here, where nothing can cancel it.
+            // No thread can be started (RLIMIT_NPROC, a cgroup), so it blocks here.
             let found = os::addresses(name, family);
             asked.spawn(async move { (family, found) });
         } else {
@@ -108,11 +106,11 @@ async fn addresses(name: &str) -> Vec<SocketAddr> {
             end = Some(Instant::now() + OTHER_FAMILY);
         }
     }
-    // IPv6 first, as getaddrinfo has it where both can be reached.
+    // IPv6 first, as in getaddrinfo's order if both can be reached.
     [v6, v4].into_iter().flatten().flatten().collect()
 }
 
-/// The families by turns, the first address's family first (RFC 8305, section 4).
+/// Alternates the families, beginning with the first address's (RFC 8305, section 4).
 fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) =

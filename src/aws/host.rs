@@ -30,45 +30,27 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 const ATTEMPTS: u32 = 3;
 /// The pause after the first attempt is between this and twice as much, and doubles.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long an instance's token is valid, in seconds. It is used at once.
-const TOKEN_LIFE: &str = "60";
+/// An instance's token is valid for so many seconds. It is used at once.
+const TOKEN_LIFETIME: &str = "60";
 /// The path of the role's name, and, with that name, of its credentials.
 const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// What a response with status 200 must be; if it is not, the request is repeated as by AWS's SDKs.
+/// A server that gives credentials.
 #[derive(Clone, Copy)]
-enum Expected {
-    Word,
-    /// Credentials, or the reason why there are none.
-    Credentials,
+struct Agent {
+    name: &'static str,
+    /// The hint if there is no such server.
+    absent: &'static str,
 }
 
-#[derive(Clone, Copy)]
-enum Agent {
-    Container,
-    Instance,
-}
-
-impl Agent {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Container => "the container's credentials agent",
-            Self::Instance => "the instance metadata service",
-        }
-    }
-
-    /// The hint if there is no such agent.
-    fn absent(self) -> &'static str {
-        match self {
-            Self::Container => {
-                "is this the container that AWS_CONTAINER_CREDENTIALS_* were set for?"
-            }
-            Self::Instance => {
-                "is this an EC2 instance? for containers on it, its hop limit has to be 2 or more"
-            }
-        }
-    }
-}
+const CONTAINER: Agent = Agent {
+    name: "the container's credentials agent",
+    absent: "is this the container that AWS_CONTAINER_CREDENTIALS_* were set for?",
+};
+const INSTANCE: Agent = Agent {
+    name: "the instance metadata service",
+    absent: "is this an EC2 instance? for containers on it, its hop limit has to be 2 or more",
+};
 
 /// The credentials that a container's agent gives for `url`. `authorization` is sent as it is.
 ///
@@ -81,11 +63,8 @@ pub fn container(
     deadline: Instant,
     reporter: Reporter,
 ) -> Result<Credentials> {
-    let client = AgentClient::to(Agent::Container, url, env, deadline, reporter)?;
-    let headers: Vec<_> =
-        authorization.map(|it| ("authorization", it.expose())).into_iter().collect();
-    let secrets: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
-    client.credentials(&client.ask("GET", url, &headers, Expected::Credentials)?, &secrets)
+    let client = AgentClient::new(CONTAINER, url, env, deadline, reporter)?;
+    client.credentials(url, authorization.map(|it| ("authorization", it.expose())))
 }
 
 /// The credentials of the role of an EC2 instance, from its metadata service, version 2.
@@ -99,21 +78,21 @@ pub fn instance(
     deadline: Instant,
     reporter: Reporter,
 ) -> Result<Credentials> {
-    let client = AgentClient::to(Agent::Instance, endpoint, env, deadline, reporter)?;
-    let life = ("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE);
-    let answer =
-        client.ask("PUT", &format!("{endpoint}/latest/api/token"), &[life], Expected::Word)?;
+    let client = AgentClient::new(INSTANCE, endpoint, env, deadline, reporter)?;
+    let url = format!("{endpoint}/latest/api/token");
+    let lifetime = ("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFETIME);
+    let answer = client.ask("PUT", &url, Some(lifetime), &Answer::is_word)?;
+    let refused = || client.refused(&answer, &[]);
     let token = match answer.status {
         200 => answer.word().ok_or_else(|| client.unexpected("a token"))?,
-        403 => {
-            return Err(client.refused(&answer, &[]).hint("it is switched off for this instance"));
-        }
-        _ => return Err(client.refused(&answer, &[])),
+        403 => return Err(refused().hint("it is switched off for this instance")),
+        _ => return Err(refused()),
     };
-    let header = ("x-aws-ec2-metadata-token", token);
-    let answer = client.ask("GET", &format!("{endpoint}{ROLE}"), &[header], Expected::Word)?;
+    let url = format!("{endpoint}{ROLE}");
+    let header = Some(("x-aws-ec2-metadata-token", token));
+    let answer = client.ask("GET", &url, header, &Answer::is_word)?;
     let none = || {
-        let what = format!("{} has no role for this instance", client.agent.name());
+        let what = format!("{} has no role for this instance", INSTANCE.name);
         Error::aws(what).hint("attach an instance profile, or run vault add")
     };
     let role = match answer.status {
@@ -125,8 +104,7 @@ pub fn instance(
     if !role.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b)) {
         return Err(client.unexpected("a role's name"));
     }
-    let url = format!("{endpoint}{ROLE}{role}");
-    client.credentials(&client.ask("GET", &url, &[header], Expected::Credentials)?, &[token])
+    client.credentials(&format!("{url}{role}"), header)
 }
 
 /// A client of one agent, until one deadline.
@@ -136,6 +114,8 @@ struct AgentClient {
     deadline: Instant,
     reporter: Reporter,
 }
+
+type Header<'a> = Option<(&'static str, &'a str)>;
 
 struct Answer {
     status: u16,
@@ -150,21 +130,21 @@ impl Answer {
         fits.then_some(text)
     }
 
-    fn is(&self, expected: Expected) -> bool {
-        match expected {
-            Expected::Word => self.word().is_some(),
-            Expected::Credentials => self.is_refusal() || self.credentials().is_some(),
-        }
+    fn is_word(&self) -> bool {
+        self.word().is_some()
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// An instance sends status 200 also if its role cannot be assumed.
     fn is_refusal(&self) -> bool {
-        let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        text_in(&json, "Code").is_some_and(|code| code != "Success")
+        text_in(&self.json(), "Code").is_some_and(|code| code != "Success")
     }
 
     fn credentials(&self) -> Option<Credentials> {
-        let json: Value = serde_json::from_slice(&self.body).ok()?;
+        let json = self.json();
         let text = |name: &str| text_in(&json, name).map(str::to_owned);
         Some(Credentials {
             access_key_id: text("AccessKeyId")?,
@@ -183,16 +163,15 @@ fn text_in<'a>(json: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 impl AgentClient {
-    fn to(
+    fn new(
         agent: Agent,
         url: &str,
         env: &Env,
         deadline: Instant,
         reporter: Reporter,
     ) -> Result<Self> {
-        let origin = Origin::parse(url).ok_or_else(|| {
-            Error::usage(format!("no http or https URL leads to {}", agent.name()))
-        })?;
+        let origin = Origin::parse(url)
+            .ok_or_else(|| Error::usage(format!("no http or https URL leads to {}", agent.name)))?;
         // No proxy leads to a server on this host, and a proxy must not see its responses.
         let nothing = Env::default();
         let env = if origin.https { env } else { &nothing };
@@ -202,20 +181,33 @@ impl AgentClient {
         Ok(Self { agent, http, deadline, reporter })
     }
 
-    /// Sends a request, again after an error that may pass and after a response that is not as expected.
+    /// Requests credentials (AWS SDKs, "Container credential provider"; EC2, "Retrieve security
+    /// credentials from instance metadata"). The header is a secret.
+    fn credentials(&self, url: &str, header: Header<'_>) -> Result<Credentials> {
+        let is_expected = |answer: &Answer| answer.is_refusal() || answer.credentials().is_some();
+        let answer = self.ask("GET", url, header, &is_expected)?;
+        if answer.status != 200 || answer.is_refusal() {
+            let secret = header.map(|(_, value)| value);
+            return Err(self.refused(&answer, secret.as_slice()));
+        }
+        answer.credentials().ok_or_else(|| self.unexpected("credentials"))
+    }
+
+    /// Sends a request, again after an error that may pass and, as AWS's SDKs, after a response with
+    /// status 200 that is not as expected.
     fn ask(
         &self,
         method: &str,
         url: &str,
-        headers: &[(&'static str, &str)],
-        expected: Expected,
+        header: Header<'_>,
+        is_expected: &dyn Fn(&Answer) -> bool,
     ) -> Result<Answer> {
         let (mut pause, mut attempt) = (PAUSE, 1);
-        let _waiting = self.http.waiting(self.agent.name(), self.deadline);
+        let _waiting = self.http.waiting(self.agent.name, self.deadline);
         loop {
-            let done = self.once(method, url, headers);
+            let done = self.send(method, url, header);
             let again = match &done {
-                Ok(answer) if answer.status == 200 => !answer.is(expected),
+                Ok(answer) if answer.status == 200 => !is_expected(answer),
                 Ok(answer) => answer.status == 429 || answer.status >= 500,
                 Err(error) => error.class == Class::Aws,
             };
@@ -224,54 +216,44 @@ impl AgentClient {
             if !again || attempt == ATTEMPTS || Instant::now() + wait >= self.deadline {
                 return done;
             }
-            self.reporter.debug(format!("asking {} again", self.agent.name()));
+            self.reporter.debug(format!("asking {} again", self.agent.name));
             std::thread::sleep(wait);
             (pause, attempt) = (pause * 2, attempt + 1);
         }
     }
 
-    fn once(&self, method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<Answer> {
-        let agent = self.agent;
-        let unfit = || Error::usage(format!("the request to {} cannot be made", agent.name()));
+    fn send(&self, method: &str, url: &str, header: Header<'_>) -> Result<Answer> {
+        let Agent { name, absent } = self.agent;
+        let unfit = || Error::usage(format!("the request to {name} cannot be made"));
         let mut request = HttpRequest::get(url).map_err(|_| unfit())?;
         request.set_method(method).map_err(|_| unfit())?;
-        for (name, value) in headers.iter().chain(&[("accept", "*/*")]) {
-            request.headers_mut().try_insert(*name, (*value).to_owned()).map_err(|_| unfit())?;
+        for (name, value) in header.into_iter().chain([("accept", "*/*")]) {
+            request.headers_mut().try_insert(name, value.to_owned()).map_err(|_| unfit())?;
         }
         let end = self.deadline.min(Instant::now() + REQUEST_TIMEOUT);
         let answer = self.http.run(end, async {
             let origin = &self.http.route().origin;
-            self.reporter.debug(format!("asking {} at {origin}", agent.name()));
-            self.http.send(request, end, agent.name()).await
+            self.reporter.debug(format!("asking {name} at {origin}"));
+            self.http.send(request, end, name).await
         });
         let answer = answer.map_err(|error| match error {
             ServiceError::Timeout { origin } => {
-                let what = format!("{} at {origin} does not answer", agent.name());
-                Error::aws(what).hint(agent.absent())
+                Error::aws(format!("{name} at {origin} does not answer")).hint(absent)
             }
-            ServiceError::TooLarge { .. } => error.into_error().hint(agent.absent()),
+            ServiceError::TooLarge { .. } => error.into_error().hint(absent),
             error => {
                 let Error { class, what, hint, .. } = error.into_error();
-                Error::new(class, format!("cannot ask {}: {what}", agent.name()))
-                    .hint(hint.unwrap_or_else(|| agent.absent().to_owned()))
+                Error::new(class, format!("cannot ask {name}: {what}"))
+                    .hint(hint.unwrap_or_else(|| absent.to_owned()))
             }
         })?;
         let body = answer.body().bytes().unwrap_or_default().to_vec();
         Ok(Answer { status: answer.status().as_u16(), body: Zeroizing::new(body) })
     }
 
-    /// The credentials in an answer (AWS SDKs, "Container credential provider"; EC2, "Retrieve
-    /// security credentials from instance metadata").
-    fn credentials(&self, answer: &Answer, secrets: &[&str]) -> Result<Credentials> {
-        if answer.status != 200 || answer.is_refusal() {
-            return Err(self.refused(answer, secrets));
-        }
-        answer.credentials().ok_or_else(|| self.unexpected("credentials"))
-    }
-
     /// The error for a refusal, with the agent's own code and message, without the secrets that it got.
     fn refused(&self, answer: &Answer, secrets: &[&str]) -> Error {
-        let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let json = answer.json();
         let field = |names: [&str; 2]| {
             names.iter().find_map(|name| json.get(*name)?.as_str()).unwrap_or_default().to_owned()
         };
@@ -279,13 +261,13 @@ impl AgentClient {
         let message = clean_message(&field(["message", "Message"]), secrets);
         let words = [format!("HTTP {}", answer.status), code, message];
         let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        let what = format!("{} gives no credentials: {}", self.agent.name(), words.join(": "));
+        let what = format!("{} gives no credentials: {}", self.agent.name, words.join(": "));
         Error::aws(what)
     }
 
     /// The error for a response that is not `what` was requested.
     fn unexpected(&self, what: &str) -> Error {
-        let (agent, origin) = (self.agent.name(), &self.http.route().origin);
+        let (agent, origin) = (self.agent.name, &self.http.route().origin);
         Error::aws(format!("{agent} at {origin} gives something that is not {what}"))
     }
 }

@@ -1,7 +1,7 @@
 //! The client of IAM: virtual MFA devices, and access keys.
 //!
-//! Creating and enabling are sent once only: the answer that is lost may have been a yes, and whoever
-//! asks again has to know that.
+//! Creating and enabling are sent once only: a call whose response was lost may have succeeded, and a
+//! repetition has to take account of that.
 
 mod keys;
 
@@ -14,15 +14,14 @@ use crate::secret::Secret;
 
 pub use keys::{LastUse, ListedKey};
 
-/// IAM, at one place, until one deadline. Connections are kept between calls.
 pub type Iam = ServiceClient<Client>;
 
-/// A virtual MFA device that nobody uses yet.
+/// A virtual MFA device that no user has yet.
 #[derive(Debug)]
 pub struct NewDevice {
     /// Its ARN.
     pub serial: String,
-    /// Its seed in base32. AWS says it this once.
+    /// Its seed in base32, which AWS sends only once.
     pub seed: Secret,
 }
 
@@ -43,7 +42,7 @@ impl Iam {
                 .config_override(config)
                 .send()
         })?;
-        // The SDK has taken off the base64 that a blob is sent in; what is left is base32.
+        // The SDK has decoded the base64 of the blob; the content is base32.
         let device = answer.virtual_mfa_device;
         let seed = device.and_then(|device| {
             let seed = Secret::from_utf8(device.base32_string_seed?.into_inner())?;
@@ -78,7 +77,7 @@ impl Iam {
         Ok(())
     }
 
-    /// DeleteVirtualMFADevice: AWS refuses it for a device that somebody uses.
+    /// DeleteVirtualMFADevice: AWS refuses it for a device that a user has.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteVirtualMFADevice.html>
     pub fn delete_virtual_mfa_device(
         &self,

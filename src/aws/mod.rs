@@ -1,8 +1,8 @@
-//! AWS's Security Token Service, IAM, sign-in service, IAM Identity Center and S3, and what the host of
-//! this program hands out itself, as blocking calls.
+//! Blocking clients of AWS's Security Token Service, IAM, sign-in service, IAM Identity Center and S3, and of
+//! the host's credential endpoints.
 //!
-//! The only room (with a later server) that knows async: a runtime, TLS roots and sockets come up
-//! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
+//! Async code is in this room and in `server` only. The runtime, the TLS roots and the sockets are created with
+//! the first call, so that a run without one does not pay for them.
 
 mod classify;
 mod clients;
