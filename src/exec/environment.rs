@@ -1,4 +1,4 @@
-//! What a child finds in its environment: made from the parent's public variables, as a value.
+//! The environment of a child, made from the parent's public variables.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,40 +11,38 @@ use crate::export;
 use crate::profile::EndpointVariant;
 use crate::secret::Secret;
 
-/// What the command is given.
+/// The command's part of the environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Child<'a> {
-    /// The profile that the credentials are for: becomes `AWS_VAULT`.
+    /// The value of `AWS_VAULT`.
     pub profile: Option<&'a str>,
-    /// The credentials, or where the child gets them.
     pub given: Given<'a>,
-    /// The region, where one is known. Without, the child's own region variables are left alone.
+    /// The region, if known; else the child's own region variables stay.
     pub region: Option<&'a str>,
-    /// Which of AWS's endpoints the profile asks for, which the command may not see.
+    /// The profile's variant of AWS's endpoints.
     pub variant: EndpointVariant,
     /// True if `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE` opened the vault: then the child gets neither.
     pub drop_sops: bool,
 }
 
-/// How a command comes by credentials.
+/// How a command gets credentials.
 #[derive(Clone, Copy)]
 pub enum Given<'a> {
-    /// By these variables.
+    /// In variables.
     Keys(&'a Credentials),
-    /// From a server, and nothing that leads elsewhere (AWS SDKs, "Container credential provider").
+    /// From a server only (AWS SDKs, "Container credential provider").
     Server {
-        /// The whole URL of the credentials.
         url: &'a str,
-        /// What the server wants to see, for clients that take it from a variable.
+        /// The server's token, for clients that read it from a variable.
         token: Option<&'a Secret>,
-        /// A file that holds the same, for clients that take it from a file.
+        /// A file with the token, for clients that read it from a file.
         token_file: Option<&'a Path>,
-        /// True if an AWS config or credentials file would outrank the server: the command sees none.
+        /// True if an AWS config or credentials file would take precedence: the command sees none.
         without_files: bool,
     },
 }
 
-/// Says nothing of the credentials and the token.
+/// Without the credentials and the token.
 impl std::fmt::Debug for Given<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -54,9 +52,8 @@ impl std::fmt::Debug for Given<'_> {
     }
 }
 
-/// What would outrank the new credentials, contradict them, or pass for them: other credentials,
-/// where to get some, and which profile or role is meant. The legacy names are those that AWS's older
-/// SDKs and tools still read.
+/// Variables that would take precedence over the new credentials or contradict them: other credentials, their
+/// sources, a profile or a role. AWS's older SDKs and tools still read the legacy names.
 const REMOVED: [&str; 16] = [
     "AWS_VAULT",
     "AWS_ACCOUNT_ID",
@@ -131,8 +128,8 @@ pub fn helper_environment(env: &Env, drop_sops: bool) -> Vec<(OsString, OsString
     for_any_child(env, drop_sops).into_iter().collect()
 }
 
-/// The public variables; and sops's own key, which [`Env`] keeps among the secrets, unless it opened
-/// the vault. Our own unlock variables are not public, so they are not here.
+/// The public variables, without our own unlock variables; and sops's key, which [`Env`] keeps among the
+/// secrets, unless it opened the vault.
 fn for_any_child(env: &Env, drop_sops: bool) -> BTreeMap<OsString, OsString> {
     let mut vars: BTreeMap<_, _> =
         env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();

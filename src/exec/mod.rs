@@ -1,4 +1,4 @@
-//! The command that gets the credentials: its environment, becoming it, and standing by it.
+//! The command that gets the credentials: its environment, its start by execve(2), and its supervision.
 
 mod become_command;
 mod environment;

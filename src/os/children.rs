@@ -1,19 +1,18 @@
-//! Ending what was started, and what that has started itself.
+//! Killing a child with its descendants.
 
 use std::fs;
 
 /// Generations of children that are followed.
 const DEPTH: u32 = 32;
 
-/// Kills a child of ours that was not waited for, with all that descends from it, as far as /proc
-/// tells. What has left the tree is not found: a daemon, or the child of a process that has ended.
+/// Kills a child that was not reaped, with all its descendants in /proc. A daemon and the child of a process
+/// that has ended are not found.
 pub fn kill_tree(pid: i32) {
     kill_to_depth(pid, DEPTH);
 }
 
 fn kill_to_depth(pid: i32, depth: u32) {
-    // What is stopped starts nothing more. Nor does it wait for its children, so that their numbers
-    // stay theirs.
+    // A stopped process starts no more children, and does not reap any, so that their numbers stay theirs.
     send(pid, libc::SIGSTOP);
     if depth > 0 {
         children(pid).into_iter().for_each(|child| kill_to_depth(child, depth - 1));
@@ -21,7 +20,7 @@ fn kill_to_depth(pid: i32, depth: u32) {
     send(pid, libc::SIGKILL);
 }
 
-/// The children of a process, whichever of its threads has started them.
+/// The children of all threads of a process.
 fn children(pid: i32) -> Vec<i32> {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let lists = threads.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());

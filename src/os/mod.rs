@@ -1,5 +1,5 @@
-//! The operating system, and the only unsafe code of the program: small safe functions over what
-//! std does not offer. Everything that is opened here is closed on exec.
+//! System calls that std lacks, as small safe functions, and the only unsafe code of the program. Every
+//! descriptor that is opened here is closed on exec.
 #![allow(unsafe_code)]
 
 mod acl;

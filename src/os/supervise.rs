@@ -1,24 +1,23 @@
-//! The children of a supervisor: what became of them, and signals for them.
+//! A supervisor's children: their events, and signals for them.
 
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitOptions, getpid, kill_process, wait};
 
 use super::children::send;
 
-/// What became of a child.
+/// A change of a child's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ChildEvent {
     /// It ended with this exit code.
     Exited(i32),
-    /// A signal ended it.
+    /// This signal ended it.
     Killed(i32),
-    /// A signal stopped it.
+    /// This signal stopped it.
     Stopped(i32),
 }
 
-/// What next became of a child that this thread started, or that became this process's because it is
-/// the first of its pid namespace and this is its main thread. Who has ended is waited for, so no
-/// zombie stays. Children of other threads are theirs. None: nothing new, or no children; never waits.
+/// The next event of a child of this thread; on the main thread of a pid namespace's first process also of an
+/// orphan. A child that has ended is reaped. Never blocks; `None` if there is no event or no child.
 pub fn next_child_event() -> Option<(i32, ChildEvent)> {
     let no_thread = WaitOptions::from_bits_retain(libc::__WNOTHREAD.cast_unsigned());
     let (pid, status) = loop {
@@ -37,8 +36,8 @@ pub fn next_child_event() -> Option<(i32, ChildEvent)> {
     Some((pid.as_raw_nonzero().get(), event))
 }
 
-/// Sends a signal to a child that was not waited for, so that the number is still its. One that cannot
-/// be sent has nobody to arrive at.
+/// Sends a signal to a child that was not reaped, so that the number is still its own. Errors do not matter:
+/// the child has ended.
 pub fn signal_child(pid: i32, signal: i32) {
     if pid > 0 {
         send(pid, signal);
@@ -57,7 +56,7 @@ pub fn stop_self() {
     let _ = kill_process(getpid(), Signal::STOP);
 }
 
-/// The signals beyond the named ones: container engines stop some programs by them.
+/// The real-time signals: container engines stop some programs by them.
 pub fn real_time_signals() -> std::ops::RangeInclusive<i32> {
     libc::SIGRTMIN()..=libc::SIGRTMAX()
 }
