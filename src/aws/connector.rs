@@ -250,12 +250,6 @@ impl Connector {
     pub fn clock_offset(&self) -> Option<i64> {
         self.clock_offset.lock().ok().and_then(|offset| *offset)
     }
-
-    /// Looks up the name of the server or the proxy, once, for a caller whose time limit for a request
-    /// must not include that.
-    pub async fn look_up(&self) -> Result<(), ConnectorError> {
-        self.route.peer.look_up().await.map(drop).map_err(|error| connector_error(error.into()))
-    }
 }
 
 impl HttpConnector for Connector {

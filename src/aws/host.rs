@@ -234,7 +234,7 @@ impl AgentClient {
         let answer = self.http.run(end, async {
             let origin = &self.http.route().origin;
             self.reporter.debug(format!("asking {name} at {origin}"));
-            self.http.send(request, end, name).await
+            self.http.send(request, name).await
         });
         let answer = answer.map_err(|error| match error {
             ServiceError::Timeout { origin } => {

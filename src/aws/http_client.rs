@@ -101,34 +101,34 @@ impl HttpClient {
         waiting(move || format!("{what} at {origin}"), Some(until))
     }
 
-    /// Runs `work`, which ends itself at `end`. A future that is late from the start would still be
-    /// polled once, and send.
+    /// Runs `work` until `end` at the latest. It is not started after that: its first poll could already
+    /// send.
     pub fn run<T>(
         &self,
         end: Instant,
         work: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<T, ServiceError> {
-        match self.runtime.as_ref().filter(|_| Instant::now() < end) {
-            Some(runtime) => runtime.block_on(work),
-            None => Err(self.timeout()),
-        }
+        let timeout = || ServiceError::Timeout { origin: self.route().origin.to_string() };
+        let runtime = self.runtime.as_ref().filter(|_| Instant::now() < end).ok_or_else(timeout)?;
+        let work = async { tokio::time::timeout_at(end.into(), work).await };
+        runtime.block_on(work).map_err(|_| timeout())?
     }
 
-    /// Sends one request and gives the response. `service` is the server's name for errors.
+    /// Looks up the name of the server or the proxy, once, for a caller whose time limit for a request
+    /// must not include that. `service` is the server's name for errors.
+    pub async fn look_up(&self, service: &'static str) -> Result<(), ServiceError> {
+        let found = self.route().peer.look_up().await;
+        found.map(drop).map_err(|error| unreachable(&error, self.route(), service))
+    }
+
+    /// Sends one request and gives the response.
     pub async fn send(
         &self,
         request: HttpRequest,
-        end: Instant,
         service: &'static str,
     ) -> Result<HttpResponse, ServiceError> {
-        let response = tokio::time::timeout_at(end.into(), self.connector.call(request)).await;
-        let response = response.map_err(|_| self.timeout())?;
+        let response = self.connector.call(request).await;
         response.map_err(|error| unreachable(&error, self.route(), service))
-    }
-
-    /// The error when time has run out.
-    pub fn timeout(&self) -> ServiceError {
-        ServiceError::Timeout { origin: self.route().origin.to_string() }
     }
 }
 

@@ -4,7 +4,6 @@
 //! Async code is in this room and in `server` only. The runtime, the TLS roots and the sockets are created with
 //! the first call, so that a run without one does not pay for them.
 
-mod classify;
 mod clients;
 mod connector;
 mod dial;

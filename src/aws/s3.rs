@@ -28,7 +28,6 @@ use super::service_client::{
     Service, check_target, in_headers, no_endpoint, sdk_credentials, variant,
 };
 use super::service_error::ServiceError;
-use super::unreachable::unreachable;
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -190,14 +189,14 @@ impl S3 {
         client.run(end, async {
             self.http.reporter.debug(format!("{operation} {} at {origin}", request.name));
             // Separately, so that a failure shows that nothing was sent.
-            let found = tokio::time::timeout_at(end.into(), client.connector.look_up()).await;
+            let found = tokio::time::timeout_at(end.into(), client.look_up(NAME)).await;
             let not_found = || ServiceError::Unreachable {
                 why: format!("no answer from DNS for {} in time", origin.host),
                 hint: None,
                 lost: false,
             };
-            found.map_err(|_| not_found())?.map_err(|e| unreachable(&e, client.route(), NAME))?;
-            let response = client.send(signed, end, NAME).await?;
+            found.map_err(|_| not_found())??;
+            let response = client.send(signed, NAME).await?;
             Ok(Reply::of(&response, &self.secrets()))
         })
     }

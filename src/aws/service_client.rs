@@ -22,12 +22,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use super::classify::classify;
-use super::connector::ANSWER_LIMIT;
+use super::connector::{ANSWER_LIMIT, Route};
 use super::http_client::{HttpClient, HttpSettings};
 use super::origin::Origin;
-use super::service_error::ServiceError;
-use super::unreachable::unreachable;
+use super::service_error::{ServiceError, bad_answer, clean_code, clean_message, refused};
+use super::unreachable::{lost, unreachable};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
@@ -157,20 +156,16 @@ impl<S: Service> ServiceClient<S> {
         }
         let (http, client) = self.clients().map_err(ServiceError::Setup)?;
         let route = http.route();
-        let work = async {
+        let _waiting = http.waiting(call.operation, self.deadline);
+        http.run(self.deadline, async {
             self.http.reporter.debug(format!("{} at {}", call.operation, route.origin));
             // The look-up may take longer than an attempt may.
-            http.connector.look_up().await.map_err(|e| unreachable(&e, route, S::NAME))?;
+            http.look_up(S::NAME).await?;
             let (retry, timeout) = call.attempts();
             let key = call.base.map(|base| SharedCredentialsProvider::new(sdk_credentials(base)));
             let sent = send(client, S::config(key, retry, timeout)).await;
             let called = (S::NAME, call.operation);
             sent.map_err(|e| classify(&e, called, route, self.clock_offset(), &secrets))
-        };
-        let _waiting = http.waiting(call.operation, self.deadline);
-        http.run(self.deadline, async {
-            let outcome = tokio::time::timeout_at(self.deadline.into(), work).await;
-            outcome.map_err(|_| http.timeout())?
         })
     }
 
@@ -182,7 +177,7 @@ impl<S: Service> ServiceClient<S> {
         let request =
             HttpRequest::get(url).map_err(|_| ServiceError::Setup(Error::other("no such URL")))?;
         let _waiting = http.waiting("the time", self.deadline);
-        http.run(self.deadline, http.send(request, self.deadline, S::NAME))?;
+        http.run(self.deadline, http.send(request, S::NAME))?;
         let none = || ServiceError::Setup(Error::other("the answer has no date"));
         self.clock_offset().ok_or_else(none)
     }
@@ -237,6 +232,41 @@ impl<S: Service> ServiceClient<S> {
     /// Usage (2): the region has no such endpoint.
     pub fn host_and_port(&self) -> Result<String, Error> {
         Ok(self.origin()?.to_string())
+    }
+}
+
+/// The SDK's error as ours. `secrets` are cut out of AWS's message: it echoes parameters that it finds malformed, MFA codes
+/// included.
+fn classify<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+    (service, operation): (&'static str, &'static str),
+    route: &Route,
+    skew: Option<i64>,
+    secrets: &[&str],
+) -> ServiceError {
+    match error {
+        SdkError::TimeoutError(_) => ServiceError::Timeout { origin: route.origin.to_string() },
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => unreachable(error, route, service),
+            None => lost(route),
+        },
+        SdkError::ResponseError(_) => lost(route),
+        SdkError::ServiceError(answer) => {
+            let status = answer.raw().status().as_u16();
+            match answer.err().code() {
+                Some(code) => refused(
+                    status,
+                    clean_code(code, secrets),
+                    clean_message(answer.err().message().unwrap_or_default(), secrets),
+                    (service, operation),
+                    skew,
+                ),
+                None => bad_answer(service, answer.raw()),
+            }
+        }
+        _ => ServiceError::Setup(Error::other(format!(
+            "the request for {operation} cannot be built"
+        ))),
     }
 }
 

@@ -80,8 +80,7 @@ impl SigninService {
         let client =
             self.http.client(self.origin.clone(), EndpointVariant::default(), ANSWER_LIMIT)?;
         let _waiting = client.waiting("getSigninToken", deadline);
-        let response =
-            client.run(deadline, client.send(request, deadline, "AWS's sign-in service"))?;
+        let response = client.run(deadline, client.send(request, "AWS's sign-in service"))?;
         let body = response.body().bytes().unwrap_or_default();
         token_in(response.status().as_u16(), &media_type(&response), body)
     }
