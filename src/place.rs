@@ -44,7 +44,7 @@ impl Places {
                 .or_else(|| home.as_ref().map(|home| home.join(default)))
                 .map(|base| base.join("vault"))
         };
-        // systemd gives a list where a unit has several such directories; the first is ours.
+        // A list if the unit has several such directories; the first is ours.
         let systemd = |name: &str| {
             env.get(name)
                 .and_then(|list| list.split(':').next())

@@ -44,7 +44,7 @@ impl Prompt {
         Self { allowed: !no_input, deadline }
     }
 
-    /// When a program that waits for the result gives up; `None` if a user waits.
+    /// The time limit of a program that waits for the result; `None` if a user waits.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -92,7 +92,7 @@ impl Prompt {
         };
     }
 
-    /// The terminal, where a person may be asked on it and we are in its foreground.
+    /// The terminal, if prompts are allowed and this process is in its foreground.
     pub fn terminal(&self) -> Option<File> {
         if !self.allowed {
             return None;

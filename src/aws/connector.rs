@@ -164,7 +164,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection that gives so many bytes and no more after each request.
+/// A connection with a limit of the bytes that are read after each request.
 struct LimitedStream {
     stream: Box<dyn Stream>,
     left: usize,

@@ -8,7 +8,6 @@ use hyper::Uri;
 /// A server: scheme, host and port (an origin, RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// TLS or not.
     pub https: bool,
     /// Name or address; an IPv6 address without its brackets.
     pub host: String,
@@ -49,7 +48,7 @@ impl Origin {
         })
     }
 
-    /// True for this host, where nobody listens in.
+    /// True for this host: nothing goes over a network.
     pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,4 +1,4 @@
-//! Replacing a file so that at every moment either the old or the new one stands whole.
+//! Replacing a file so that at every moment either the old or the new one is there, complete.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -15,13 +15,13 @@ use crate::error::os_text;
 
 /// Puts `bytes` in the place of `target`, a resolved path whose lock the caller holds.
 ///
-/// Stale temporary files are removed; a new one is written beside the target, given the old one's
-/// mode, owner, group and access control list, synced, read back by a fresh open and shown to `verify`; then it is renamed
-/// over the target and the directory is synced. After a failed fsync the kernel may have dropped the
-/// data and report success the next time, so none is ever tried again.
+/// Stale temporary files are removed. A new one is written beside the target, gets the old one's mode, owner,
+/// group and access control list, is synced, read back by another open and passed to `verify`. Then it is
+/// renamed over the target and the directory is synced. A failed fsync is not repeated: the kernel may have
+/// dropped the data and report success the next time.
 ///
 /// # Errors
-/// [`ReplaceError`]; with any but `NotDurable` the old file stands and the temporary one is gone.
+/// [`ReplaceError`]; except for `NotDurable` the old file is unchanged and the temporary one removed.
 pub fn replace(
     lock: &Lock,
     target: &Path,
@@ -70,7 +70,7 @@ pub fn replace(
 }
 
 /// Puts `bytes` in the place of `target` by rename and without a sync: for what may be lost, but must
-/// never be seen half written. After an error the old file stands and the temporary one is gone.
+/// never be seen half written. After an error the old file is unchanged and the temporary one removed.
 pub fn replace_quickly(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
     let mut temporary = Temporary::create(directory_of(target), name)?;
@@ -81,7 +81,7 @@ pub fn replace_quickly(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()>
     Ok(())
 }
 
-/// True if everybody may rename and remove files in this directory: world-writable, no sticky bit.
+/// True if all users may rename and remove files in this directory: world-writable, no sticky bit.
 pub fn is_unsafe_directory(directory: &Path) -> bool {
     directory.metadata().is_ok_and(|about| is_unsafe(about.mode()))
 }

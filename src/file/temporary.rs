@@ -1,7 +1,7 @@
 //! Temporary files beside the one that they are to replace.
 //!
-//! Not by the crate tempfile: it asks for the current directory where it is given a relative one, so that
-//! a vault could not be saved where that cannot be told. What it would save is a constructor.
+//! Not by the crate tempfile: for a relative directory it needs the current one, so that a vault could not be
+//! saved if that is unknown.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -12,16 +12,15 @@ use std::path::{Path, PathBuf};
 
 use super::directory_of;
 
-/// A file that removes itself unless it has got its place.
+/// A file that is removed when this is dropped, unless it is kept.
 pub(super) struct Temporary {
     pub path: PathBuf,
     pub file: File,
-    /// True once it has its place.
     pub kept: bool,
 }
 
 impl Temporary {
-    /// A new file, the owner's alone, beside the one of this name.
+    /// A new file (0600) beside the one of this name.
     pub fn create(directory: &Path, name: &OsStr) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::getrandom(&mut random)?;
@@ -55,8 +54,7 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// Removes what killed writers left behind. Whoever holds the lock is the only writer, so none of
-/// these is in use.
+/// Removes the temporary files of killed writers. The caller holds the lock, so none of them is in use.
 pub(super) fn remove_temporaries(target: &Path) {
     let Some(prefix) = target.file_name().map(prefix) else { return };
     let Ok(entries) = std::fs::read_dir(directory_of(target)) else { return };

@@ -1,4 +1,4 @@
-//! Whether the program was started without a stdout.
+//! Detects that the program was started without a stdout.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -26,6 +26,7 @@ use super::imds::{Imds, Reply, TTL};
 use super::request::{Allowed, Refusal, Rules};
 use super::{Event, Log};
 use crate::clock::Clock;
+use crate::credential::Credentials;
 use crate::os;
 
 /// The connections that the kernel keeps until they are accepted; any other client waits at least a second.
@@ -63,9 +64,9 @@ enum Listener {
 
 /// All that a request is answered from.
 pub(super) struct ServerState {
-    answers: Arc<Answers>,
+    answers: Answers,
     rules: Rules,
-    imds: Option<Arc<Imds>>,
+    imds: Option<Imds>,
     clock: Clock,
     log: Log,
     connections: Connections<AbortHandle>,
@@ -98,8 +99,7 @@ impl Sockets {
     }
 
     /// Serves for ever.
-    pub(super) fn serve(self, state: ServerState) {
-        let state = Arc::new(state);
+    pub(super) fn serve(self, state: Arc<ServerState>) {
         let Self { runtime, tcp, local, imds } = self;
         if let Some(local) = local {
             runtime.spawn(accept_local(Arc::clone(&state), local));
@@ -160,10 +160,11 @@ async fn pause_after(error: &io::Error) {
 }
 
 /// Starts a connection's task, if necessary after closing other connections.
-async fn start<S>(state: &Arc<ServerState>, stream: S, listener: Listener)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn start(
+    state: &Arc<ServerState>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    listener: Listener,
+) {
     let (number, mark, evicted) = loop {
         match state.connections.add(Instant::now()) {
             Ok(added) => break added,
@@ -181,15 +182,12 @@ where
     state.connections.set_end(number, task.abort_handle());
 }
 
-async fn serve_connection<S>(
-    state: &Arc<ServerState>,
-    stream: S,
+async fn serve_connection(
+    state: &ServerState,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     mark: &Mark,
     listener: Listener,
-) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+) -> hyper::Result<()> {
     let service = service_fn(|request: Request<Incoming>| {
         std::future::ready(Ok::<_, Infallible>(state.answer(&request, mark, listener)))
     });
@@ -205,15 +203,23 @@ where
 
 impl ServerState {
     pub(super) fn new(
-        answers: Arc<Answers>,
+        answers: Answers,
         rules: Rules,
-        imds: Option<Arc<Imds>>,
+        imds: Option<Imds>,
         clock: Clock,
         log: &Log,
     ) -> Self {
         let connections = Connections::new(capacity(os::open_files()));
         let (log, refused) = (Arc::clone(log), Refused::default());
         Self { answers, rules, imds, clock, log, connections, refused }
+    }
+
+    /// Serves new credentials of the source with this index.
+    pub(super) fn replace(&self, at: usize, credentials: &Credentials) {
+        self.answers.replace(at, credentials);
+        if let Some(imds) = self.imds.as_ref().filter(|_| at == 0) {
+            imds.replace(credentials, self.clock.now());
+        }
     }
 
     fn answer(

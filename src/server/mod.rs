@@ -145,28 +145,21 @@ impl Server {
         meanwhile: impl FnOnce() -> u8,
     ) -> Result<std::convert::Infallible> {
         let first = sources.iter().map(|source| (source.name.as_str(), &source.first));
-        let answers = Arc::new(Answers::new(first));
+        let answers = Answers::new(first);
         let imds = match (self.imds, sources.first()) {
             (Some((address, v1)), Some(Source { name, first, .. })) => {
-                let imds = Imds::new(address, v1, name, self.region, first, clock.now())?;
-                Some(Arc::new(imds))
+                Some(Imds::new(address, v1, name, self.region, first, clock.now())?)
             }
             _ => None,
         };
         let rules = Rules::new(self.address, self.token);
-        let sockets = self.sockets;
-        let state = ServerState::new(Arc::clone(&answers), rules, imds.clone(), clock, log);
+        let state = Arc::new(ServerState::new(answers, rules, imds, clock, log));
+        let (sockets, served) = (self.sockets, Arc::clone(&state));
         std::thread::Builder::new()
             .name("server".to_owned())
-            .spawn(move || sockets.serve(state))
+            .spawn(move || sockets.serve(served))
             .map_err(no_thread)?;
-        let serve = |at: usize, credentials: &Credentials| {
-            answers.replace(at, credentials);
-            if let Some(imds) = imds.as_ref().filter(|_| at == 0) {
-                imds.replace(credentials, clock.now());
-            }
-        };
-        let serve = &serve;
+        let state = &state;
         std::thread::scope(|scope| {
             // The scope waits for its threads, and a renewal never ends. So no thread gets its source
             // before all are started; if one cannot be started, the others end without a source.
@@ -174,7 +167,9 @@ impl Server {
                 let (send, receive) = mpsc::channel();
                 let renewal = move || {
                     if let Ok(source) = receive.recv() {
-                        renew_for_ever(source, clock, log, &|credentials| serve(at, credentials));
+                        renew_for_ever(source, clock, log, &|credentials| {
+                            state.replace(at, credentials)
+                        });
                     }
                 };
                 let builder = std::thread::Builder::new().name("renewal".to_owned());

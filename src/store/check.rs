@@ -73,7 +73,7 @@ pub fn check(store: &dyn Store, clock: Clock) -> Result<Report, StoreError> {
     let ahead = first.date.map(|date| date.seconds_since(clock.now()));
     let mut report = Report { findings: Vec::new(), ahead };
     run.in_turn(&mut report)?;
-    // A store that ignores a condition when nobody else is there has nothing to win in a race.
+    // A store that ignores a condition of a single writer needs no race.
     if report.is_good() {
         run.creates_at_once(&mut report)?;
         run.replaces_at_once(&mut report)?;
@@ -164,7 +164,7 @@ impl Run<'_> {
     /// All write at once on one condition.
     fn race(&self, name: &str, on: Condition, round: usize) -> Result<Race, StoreError> {
         let text = |writer: usize| format!("{round}-{writer}");
-        // Nobody writes before all are there.
+        // No thread writes before all are started.
         let (gate, text) = (&RwLock::new(()), &text);
         let answers: Vec<Result<Written, StoreError>> = std::thread::scope(|scope| {
             let closed = gate.write();

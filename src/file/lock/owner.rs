@@ -1,4 +1,4 @@
-//! Whose lock files are used, and who may open ours.
+//! The owners of lock files, and the users who may open ours.
 
 use std::fmt;
 use std::fs::{File, Metadata};
