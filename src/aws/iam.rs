@@ -73,8 +73,8 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 
     /// DeleteVirtualMFADevice: AWS refuses it for a device that a user has.
@@ -92,8 +92,8 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 }
 

@@ -240,8 +240,7 @@ impl S3 {
 
     /// The error for a response that is none of the trait's answers.
     fn failed(&self, request: &Request, reply: &Reply) -> StoreError {
-        let write = request.method == "PUT";
-        reply.failure(&self.location, &self.target.region, write, &self.secrets())
+        reply.failure(&self.location, &self.target.region, request.method == "PUT")
     }
 
     fn secrets(&self) -> [&str; 2] {

@@ -51,21 +51,21 @@ pub fn variables<'a>(
 /// One JSON object as credential_process wants it: `Version` is a number, `SessionToken` and
 /// `Expiration` are only in temporary credentials (AWS SDKs, "Process credential provider").
 pub fn json(credentials: &Credentials) -> String {
-    let mut object = serde_json::Map::new();
-    let mut put = |name: &str, value: &str| object.insert(name.to_owned(), value.into());
-    put("AccessKeyId", &credentials.access_key_id);
-    put("SecretAccessKey", credentials.secret_access_key.expose());
+    let mut object = serde_json::json!({
+        "Version": 1,
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key.expose(),
+    });
     if let Some(token) = &credentials.session_token {
-        put("SessionToken", token.expose());
+        object["SessionToken"] = token.expose().into();
     }
     if let Some(expiration) = credentials.expiration {
-        put("Expiration", &expiration.to_rfc3339());
+        object["Expiration"] = expiration.to_rfc3339().into();
     }
     if let Some(account) = &credentials.account_id {
-        put("AccountId", account);
+        object["AccountId"] = account.as_str().into();
     }
-    object.insert("Version".to_owned(), 1.into());
-    format!("{}\n", serde_json::Value::Object(object))
+    format!("{object}\n")
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Keeps secrets out of core files, other processes and finished stack frames.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
@@ -68,9 +70,18 @@ pub fn restore(saved: &SavedLimit) {
     }
 }
 
-/// What [`harden`] saved, if it ran.
-pub(super) fn at_start() -> Option<SavedLimit> {
-    AT_START.get().copied()
+/// Gives the child the core limit that this process was started with. std resets SIGPIPE and the signal mask
+/// of every child.
+pub fn restore_in_child(command: &mut Command) {
+    let Some(saved) = AT_START.get().copied() else { return };
+    // SAFETY: between fork and exec the closure only calls setrlimit, which is async-signal-safe, on
+    // a value that was copied into it.
+    unsafe {
+        command.pre_exec(move || {
+            restore(&saved);
+            Ok(())
+        });
+    }
 }
 
 /// A soft limit and its hard one. Not by rustix, which expects no error.

@@ -150,6 +150,12 @@ pub fn ignore_children_again() {
     }
 }
 
+/// Ignores SIGPIPE as Rust's runtime does: after a failed execve, so that the error can be reported. std sets
+/// the default for a command; whether it was ignored at start is not known.
+pub fn ignore_sigpipe() {
+    set_handler(libc::SIGPIPE, Handler::Ignore);
+}
+
 /// The handler: the error of write(2) tells it all.
 extern "C" fn nothing(_: libc::c_int) {}
 
@@ -174,14 +180,14 @@ extern "C" fn note(signal: libc::c_int, info: *const libc::siginfo_t, _: *const 
     }
 }
 
-pub(super) enum Handler {
+enum Handler {
     Default,
     Ignore,
     /// One of this file's, which are async-signal-safe.
     Call(extern "C" fn(libc::c_int)),
 }
 
-pub(super) fn set_handler(signal: i32, handler: Handler) {
+fn set_handler(signal: i32, handler: Handler) {
     let handler = match handler {
         Handler::Default => libc::SIG_DFL,
         Handler::Ignore => libc::SIG_IGN,

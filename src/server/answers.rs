@@ -3,6 +3,7 @@
 use std::sync::{PoisonError, RwLock};
 
 use hyper::body::Bytes;
+use serde_json::json;
 
 use super::request::{Refusal, path};
 use crate::clock::Timestamp;
@@ -62,16 +63,16 @@ impl Answers {
 /// The fields of ECS's agent, and the account, which newer SDKs read.
 fn answer(credentials: &Credentials) -> Answer {
     let ends = credentials.expiration.unwrap_or(Timestamp(i64::MAX));
-    let mut object = serde_json::Map::new();
-    let mut put = |name: &str, value: &str| object.insert(name.to_owned(), value.into());
-    put("AccessKeyId", &credentials.access_key_id);
-    put("SecretAccessKey", credentials.secret_access_key.expose());
-    put("Token", credentials.session_token.as_ref().map_or("", Secret::expose));
-    put("Expiration", &ends.to_rfc3339());
+    let mut object = json!({
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key.expose(),
+        "Token": credentials.session_token.as_ref().map_or("", Secret::expose),
+        "Expiration": ends.to_rfc3339(),
+    });
     if let Some(account) = &credentials.account_id {
-        put("AccountId", account);
+        object["AccountId"] = account.as_str().into();
     }
-    Answer { body: serde_json::Value::Object(object).to_string().into(), ends }
+    Answer { body: object.to_string().into(), ends }
 }
 
 #[cfg(test)]

@@ -86,8 +86,8 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 
     /// DeleteAccessKey.
@@ -107,8 +107,8 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 
     /// GetAccessKeyLastUsed.

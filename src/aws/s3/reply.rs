@@ -14,7 +14,7 @@ pub(super) struct Reply {
     pub etag: Option<ETag>,
     modified: Option<Timestamp>,
     body: Vec<u8>,
-    /// The code of an error, and AWS's message as it is sent; empty if there is none.
+    /// The code and message of an error, without secrets; empty if there is none.
     pub code: String,
     message: String,
     /// The bucket's region, if the response names one.
@@ -29,17 +29,17 @@ impl Reply {
         let status = answer.status().as_u16();
         let body = answer.body().bytes().unwrap_or_default().to_vec();
         // The body of any other status is an object.
-        let said = if status >= 300 { String::from_utf8_lossy(&body) } else { "".into() };
+        let xml = if status >= 300 { String::from_utf8_lossy(&body) } else { "".into() };
         let region = header("x-amz-bucket-region").map(str::to_owned);
         let region =
-            region.or_else(|| element(&said, "Region")).map(|text| clean_code(&text, secrets));
+            region.or_else(|| element(&xml, "Region")).map(|text| clean_code(&text, secrets));
         Self {
             status,
             date: header("date").and_then(http_date),
             etag: header("etag").map(|text| ETag(text.to_owned())),
             modified: header("last-modified").and_then(http_date),
-            code: clean_code(&element(&said, "Code").unwrap_or_default(), secrets),
-            message: element(&said, "Message").unwrap_or_default(),
+            code: clean_code(&element(&xml, "Code").unwrap_or_default(), secrets),
+            message: clean_message(&element(&xml, "Message").unwrap_or_default(), secrets),
             region,
             bad_answer: bad_answer("S3", answer).into_error().what,
             body,
@@ -55,14 +55,8 @@ impl Reply {
     /// The error for a response that decides nothing. A write may have happened if the store failed (5xx), or
     /// confirms it without the new version.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList>
-    pub fn failure(
-        &self,
-        location: &Location,
-        region: &str,
-        write: bool,
-        secrets: &[&str],
-    ) -> StoreError {
-        let (what, hint) = self.words(location, region, write, secrets);
+    pub fn failure(&self, location: &Location, region: &str, write: bool) -> StoreError {
+        let (what, hint) = self.explanation(location, region, write);
         let never = self.code == "NotImplemented";
         match write && !never && (self.status >= 500 || self.status < 300) {
             true => StoreError::Unknown(what),
@@ -70,18 +64,17 @@ impl Reply {
         }
     }
 
-    fn words(
+    fn explanation(
         &self,
         location: &Location,
         region: &str,
         write: bool,
-        secrets: &[&str],
     ) -> (String, Option<String>) {
         let Location { bucket, .. } = location;
         let operation = if write { "PutObject" } else { "GetObject" };
         let Self { status, code, .. } = self;
-        let refusal = match clean_message(&self.message, secrets) {
-            message if message.is_empty() => code.clone(),
+        let refusal = match self.message.as_str() {
+            "" => code.clone(),
             message => format!("{code}: {message}"),
         };
         let elsewhere = self.region.as_deref().filter(|it| *it != region && !it.is_empty());
