@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_person_nobody_is_asked() {
+    fn without_a_terminal_there_is_no_prompt() {
         let prompt = Prompt::new(true, None);
         assert!(!prompt.available());
         assert_eq!(prompt.hidden("Passphrase:").unwrap_err().class, Class::Other);

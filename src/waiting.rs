@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_unless_it_was_said_who() {
+    fn without_show_no_wait_is_shown() {
         drop(waiting(|| unreachable!(), None));
         assert!(!line().has_thread);
     }

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_of_the_place_picks_the_variable_and_lower_case_counts_first() {
+    fn the_scheme_of_the_server_picks_the_variable_and_lower_case_counts_first() {
         let both = [("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "http://lower:2")];
         assert_eq!(choice(&both, STS), Some(("https_proxy", "lower:2".to_owned())));
         let vars = [("HTTP_PROXY", "http://h:1"), ("ALL_PROXY", "http://a:2")];

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_word_of_the_token_ends_it() {
+    fn only_an_error_about_the_token_ends_it() {
         for code in [
             "InvalidGrantException",
             "ExpiredTokenException",

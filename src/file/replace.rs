@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_of_no_leaves_the_old_file_and_nothing_else() {
+    fn a_failed_verification_leaves_the_old_file_only() {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         std::fs::write(&path, "old").unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lost_the_lock_saves_nothing() {
+    fn a_writer_that_lost_the_lock_saves_nothing() {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         std::fs::write(&path, "old").unwrap();

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_looks_while_it_is_replaced_finds_one_of_them() {
+    fn a_reader_finds_one_of_them_while_it_is_replaced() {
         let Some(name) = description("replaced") else { return };
         put(&name, b"secret", 60);
         let writer = std::thread::spawn({
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_owners_and_nobody_changes_it() {
+    fn a_key_is_the_owners_and_cannot_be_changed() {
         let Some(name) = description("permissions") else { return };
         put(&name, b"secret", 60);
         let key = search(&text(&name).unwrap()).unwrap().unwrap();

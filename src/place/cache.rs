@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn locks_of_the_host_lie_where_no_variable_leads() {
+    fn locks_of_the_host_depend_on_no_variable() {
         let d = Directory::new();
         let uid = os::effective_uid();
         let here = d.path.to_str().unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_among_strangers_must_be_ours_alone() {
+    fn a_private_directory_is_this_users_with_mode_0700() {
         let d = Directory::new();
         let uid = os::effective_uid();
         let own = d.path.join("own");

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_go_to_and_fro_and_half_of_one_is_none() {
+    fn lines_are_written_and_read_and_an_incomplete_one_is_none() {
         let mut talk = talk("read a; echo $a, $a; echo; read b; echo $b; printf half", LONG);
         talk.say(b"one\n").unwrap();
         assert_eq!(line(&mut talk).unwrap(), "one, one");
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_neither_listens_nor_answers_is_left_at_the_deadline_and_killed() {
+    fn one_that_neither_reads_nor_writes_is_killed_at_the_deadline() {
         let soon = Duration::from_millis(50);
         for (script, reporter) in
             [("sleep 600; true", &b""[..]), ("sleep 600; true", &[b'x'; 200_000])]

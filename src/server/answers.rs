@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_stands_at_its_path_until_its_end() {
+    fn an_answer_is_at_its_path_until_its_end() {
         let (first, second) = (session("ASIA1", 1000), session("ASIA2", 2000));
         let answers = Answers::new([("prod", &first), ("my/audit", &first)].into_iter());
         let body = |id: &str, ends: &str| {

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_trusted_who_asked_last_stays() {
+    fn of_the_trusted_the_last_used_stays() {
         let (connections, marks, now) = full(3);
         for at in [0, 1, 2, 0] {
             connections.trust(&marks[at]);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_a_moment() {
+    fn no_connection_is_closed_in_its_first_moment() {
         let (connections, _, old) = full(2);
         let young = old - Duration::from_millis(10);
         assert_eq!(enter(&connections, young).unwrap_err(), Duration::from_millis(10));

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_is_tried_through_and_does_not_end_at_a_pause() {
+    fn renewals_are_retried_in_an_outage_until_the_very_end() {
         let mut renewal = renewal(3600, 3600);
         let mut now = at(2400);
         let mut tries = 0;
