@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-pub use append::{Appendix, open_to_append};
+pub use append::{AppendFile, open_to_append};
 pub use attributes::Existing;
 pub use descriptor::{Descriptor, close_inherited, descriptor};
 pub use lock::{

@@ -106,7 +106,7 @@ impl Places {
     /// one; or if it is the default, does not exist, and the home is `/` or not writable.
     pub fn state_dir(&self) -> Option<&Path> {
         let usable = |dir: &&Path| self.state_by.is_some() || self.home_takes_state(dir);
-        let ours = |dir: &&Path| self.shut_home_with(dir).is_none();
+        let ours = |dir: &&Path| self.unusable_home_of(dir).is_none();
         self.state.as_deref().filter(ours).filter(usable)
     }
 
@@ -135,16 +135,16 @@ impl Places {
     /// # Errors
     /// [`crate::error::Class::Refused`] for a path in another user's home,
     /// [`crate::error::Class::NotFound`] for one in a home that does not exist.
-    pub fn may_make(&self, path: &Path) -> Result<()> {
+    pub fn may_create(&self, path: &Path) -> Result<()> {
         let shown = path.display();
-        let Some(home) = self.shut_home_with(path) else { return Ok(()) };
+        let Some(home) = self.unusable_home_of(path) else { return Ok(()) };
         Err(match home {
-            Shut::Missing(home) => Error::not_found(format!(
+            UnusableHome::Missing(home) => Error::not_found(format!(
                 "{shown} is not made: the home directory {} does not exist",
                 home.display()
             ))
             .hint("make it, or set HOME to a directory of this user's own"),
-            Shut::Of(uid) => Error::refused(format!(
+            UnusableHome::AnotherUsers(uid) => Error::refused(format!(
                 "{shown} is not made: it lies in the home of another user (uid {uid})"
             ))
             .hint(format!(
@@ -155,7 +155,7 @@ impl Places {
 
     /// The home, if the path is in it, by name or after symlinks, and files may not be created in it. A home
     /// of root's (`/` in a container) is no such home.
-    fn shut_home_with(&self, path: &Path) -> Option<Shut<'_>> {
+    fn unusable_home_of(&self, path: &Path) -> Option<UnusableHome<'_>> {
         let home = self.home.as_deref()?;
         let path = std::path::absolute(path).ok()?;
         let uid = match home.metadata() {
@@ -165,14 +165,14 @@ impl Places {
             {
                 return None;
             }
-            _ => return path.starts_with(home).then_some(Shut::Missing(home)),
+            _ => return path.starts_with(home).then_some(UnusableHome::Missing(home)),
         };
         if uid == self.uid || uid == 0 {
             return None;
         }
         let real = path.ancestors().find_map(|above| above.canonicalize().ok())?;
         let inside = path.starts_with(home) || real.starts_with(home.canonicalize().ok()?);
-        inside.then_some(Shut::Of(uid))
+        inside.then_some(UnusableHome::AnotherUsers(uid))
     }
 
     /// The vault file: the flag, `AWS_VAULT_FILE`, or the default in the data directory; and whether it is
@@ -205,9 +205,8 @@ impl Places {
 }
 
 /// A home in which no files are created.
-enum Shut<'a> {
-    /// Another user's.
-    Of(u32),
+enum UnusableHome<'a> {
+    AnotherUsers(u32),
     /// There is no such directory.
     Missing(&'a Path),
 }

@@ -2,12 +2,12 @@
 //! there is one; and plugins of age, which read and write in turn. Their time and their output are limited, and
 //! the output is treated as a secret.
 
-mod talk;
+mod piped;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::os::{self, Interest};
 use crate::waiting;
 
-pub use talk::Talk;
+pub use piped::PipedProcess;
 
 /// The limit of a helper's output, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024;
@@ -162,15 +162,24 @@ fn kill(child: &mut Child) {
     let _ = wait(child, Instant::now() + REAP);
 }
 
+/// Waits until a pipe is ready. The deadline also ends a program that never stops writing.
+fn wait_until_ready(
+    pipe: BorrowedFd<'_>,
+    interest: Interest,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let ready = os::wait_until_ready(&[(pipe, interest)], Some(deadline));
+    match ready.map_err(Failure::NotStarted)?[..] {
+        [true] if Instant::now() < deadline => Ok(()),
+        _ => Err(Failure::TimedOut),
+    }
+}
+
 fn collect(stdout: &mut ChildStdout, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut buffer = Zeroizing::new(vec![0; OUTPUT_LIMIT + 1]);
     let mut filled = 0;
     loop {
-        let ready = os::wait_until_ready(&[(stdout.as_fd(), Interest::Read)], Some(deadline))
-            .map_err(Failure::NotStarted)?;
-        if ready != [true] || Instant::now() >= deadline {
-            return Err(Failure::TimedOut);
-        }
+        wait_until_ready(stdout.as_fd(), Interest::Read, deadline)?;
         let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else {
             return Err(Failure::TooMuch);
         };

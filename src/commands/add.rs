@@ -147,7 +147,7 @@ fn make_vault_with(
     context: &Context,
     prompt: &Prompt,
 ) -> Result<()> {
-    context.places.may_make(&access.path)?;
+    context.places.may_create(&access.path)?;
     let (mut payload, _) = key_slots::first_vault(access, prompt, context.reporter)?;
     let key = read_key(args, context, prompt)?;
     payload.set_credential(profile.as_str(), &key, context.clock.now());

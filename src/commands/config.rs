@@ -41,7 +41,7 @@ pub fn path(context: &Context) -> Result<PathBuf> {
         return Err(Error::not_saved(what));
     };
     if path.symlink_metadata().is_err() {
-        context.places.may_make(&path).map_err(|refused| Error {
+        context.places.may_create(&path).map_err(|refused| Error {
             what: format!("the profile is in no AWS config file: {}", refused.what),
             ..refused
         })?;

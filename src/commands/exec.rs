@@ -11,7 +11,7 @@ use super::credentials::requested_duration;
 use super::serving::{self, Serving};
 use crate::cli::{Exec, TokenBy};
 use crate::error::{Error, Reason, Result, os_text};
-use crate::exec::{self, Child, ExecError, Given};
+use crate::exec::{self, Child, Delivery, ExecError};
 use crate::export;
 use crate::name::ProfileName;
 use crate::process::{Program, find};
@@ -83,7 +83,7 @@ fn become_it(
     let credentials = session.into_credentials(&plan)?;
     let child = Child {
         profile: Some(profile.as_str()),
-        given: Given::Keys(&credentials),
+        delivery: Delivery::Keys(&credentials),
         region: plan.region.as_deref(),
         variant: plan.variant,
         drop_sops,
@@ -121,7 +121,7 @@ fn stand_by(
     let url = server.url(profile.as_str());
     let child = Child {
         profile: Some(profile.as_str()),
-        given: Given::Server {
+        delivery: Delivery::Server {
             url: &url,
             token: (args.token_by != TokenBy::File).then(|| server.token()),
             token_file: token_file.as_ref().map(TokenFile::path),

@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::cli::{Export, Format};
 use crate::error::{Error, Result, os_text};
 use crate::export::{self, Github};
-use crate::file::{self, Appendix, ReadError};
+use crate::file::{self, AppendFile, ReadError};
 use crate::random;
 use crate::report;
 
@@ -41,7 +41,7 @@ pub fn run(args: Export, context: &Context) -> Result<()> {
 }
 
 /// The file that GitHub Actions gives to each step of a job.
-fn github_env(context: &Context) -> Result<(PathBuf, Appendix)> {
+fn github_env(context: &Context) -> Result<(PathBuf, AppendFile)> {
     let path = context.env.get_os("GITHUB_ENV").map(PathBuf::from).ok_or_else(|| {
         Error::usage("--format github: GITHUB_ENV is not set, so this is no step of GitHub Actions")
             .hint("use another format elsewhere")

@@ -122,7 +122,7 @@ fn save<'i, 'a>(
         return Ok(steps);
     }
     let Some(vault) = vault else {
-        context.places.may_make(&access.path)?;
+        context.places.may_create(&access.path)?;
         let (mut payload, passphrase) =
             key_slots::first_vault(access, &access.prompt, context.reporter)?;
         plan::apply(&steps, &mut payload, now);

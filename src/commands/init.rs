@@ -99,13 +99,13 @@ fn tell_of_vault(
 /// Before anybody is asked for a passphrase: neither the vault nor the key is there, and both may be made.
 fn refuse_what_is_there(args: &Init, vault: &Path, context: &Context) -> Result<()> {
     refuse_if_there(vault, "is there already; nothing was changed")?;
-    context.places.may_make(vault)?;
+    context.places.may_create(vault)?;
     if let Some(path) = &args.generate_identity {
         if path.as_os_str() == "-" {
             return Err(Error::usage("--generate-identity wants the name of a file")
                 .hint("vault init --generate-identity ~/.config/vault/identity.txt"));
         }
-        context.places.may_make(path)?;
+        context.places.may_create(path)?;
         refuse_if_there(
             path,
             "is there already, and a key is never overwritten; nothing was changed",

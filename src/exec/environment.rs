@@ -16,7 +16,7 @@ use crate::secret::Secret;
 pub struct Child<'a> {
     /// The value of `AWS_VAULT`.
     pub profile: Option<&'a str>,
-    pub given: Given<'a>,
+    pub delivery: Delivery<'a>,
     /// The region, if known; else the child's own region variables stay.
     pub region: Option<&'a str>,
     /// The profile's variant of AWS's endpoints.
@@ -27,7 +27,7 @@ pub struct Child<'a> {
 
 /// How a command gets credentials.
 #[derive(Clone, Copy)]
-pub enum Given<'a> {
+pub enum Delivery<'a> {
     /// In variables.
     Keys(&'a Credentials),
     /// From a server only (AWS SDKs, "Container credential provider").
@@ -43,7 +43,7 @@ pub enum Given<'a> {
 }
 
 /// Without the credentials and the token.
-impl std::fmt::Debug for Given<'_> {
+impl std::fmt::Debug for Delivery<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Keys(_) => "Keys",
@@ -83,7 +83,7 @@ const SOPS_FILE: &str = "SOPS_AGE_KEY_FILE";
 pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     let mut vars = for_any_child(env, child.drop_sops);
     vars.retain(|name, _| !is_removed(name));
-    if let Given::Server { token_file: Some(path), .. } = child.given {
+    if let Delivery::Server { token_file: Some(path), .. } = child.delivery {
         vars.insert("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE".into(), path.into());
     }
     let mut set = |name: &str, value: &str| {
@@ -92,8 +92,8 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     if let Some(profile) = child.profile {
         set("AWS_VAULT", profile);
     }
-    match child.given {
-        Given::Keys(credentials) => {
+    match child.delivery {
+        Delivery::Keys(credentials) => {
             for (name, value) in export::credential_variables(credentials) {
                 set(name, &value);
             }
@@ -101,7 +101,7 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
                 set("AWS_ACCOUNT_ID", account);
             }
         }
-        Given::Server { url, token, token_file: _, without_files } => {
+        Delivery::Server { url, token, token_file: _, without_files } => {
             set("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
             if let Some(token) = token {
                 set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.expose());
@@ -169,9 +169,9 @@ mod tests {
     }
 
     fn child(credentials: &Credentials) -> Child<'_> {
-        let given = Given::Keys(credentials);
+        let delivery = Delivery::Keys(credentials);
         let variant = EndpointVariant::default();
-        Child { profile: Some("prod"), given, region: None, variant, drop_sops: false }
+        Child { profile: Some("prod"), delivery, region: None, variant, drop_sops: false }
     }
 
     fn text(vars: Vec<(OsString, OsString)>) -> Vec<String> {
@@ -227,16 +227,16 @@ mod tests {
     fn a_server_sets_where_and_by_what_and_no_key() {
         let token = Secret::new("token".to_owned());
         let url = "http://127.0.0.1:1/x";
-        let by_variable = |without_files| Given::Server {
+        let by_variable = |without_files| Delivery::Server {
             url,
             token: Some(&token),
             token_file: None,
             without_files,
         };
-        let given = by_variable(true);
+        let delivery = by_variable(true);
         let variant = EndpointVariant { fips: Some(true), dual_stack: None };
         let (profile, region) = (Some("prod"), Some("r"));
-        let child = Child { profile, given, region, variant, drop_sops: false };
+        let child = Child { profile, delivery, region, variant, drop_sops: false };
         let stale: Vec<_> = REMOVED.iter().map(|name| (*name, "stale")).collect();
         let mut expected = vec![
             "AWS_CONFIG_FILE=/dev/null",
@@ -249,12 +249,12 @@ mod tests {
             "AWS_VAULT=prod",
         ];
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
-        let child = Child { given: by_variable(false), ..child };
+        let child = Child { delivery: by_variable(false), ..child };
         expected.retain(|line| !line.ends_with("/dev/null"));
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
         let token_file = Some(Path::new("/run/token"));
-        let given = Given::Server { url, token: None, token_file, without_files: false };
-        let child = Child { given, ..child };
+        let delivery = Delivery::Server { url, token: None, token_file, without_files: false };
+        let child = Child { delivery, ..child };
         expected[0] = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/token";
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
         assert!(!format!("{child:?}").contains("token"));

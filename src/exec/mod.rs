@@ -5,5 +5,5 @@ mod environment;
 mod supervise;
 
 pub use become_command::{ExecError, become_command};
-pub use environment::{Child, Given, environment, helper_environment};
+pub use environment::{Child, Delivery, environment, helper_environment};
 pub use supervise::{Ending, Supervisor};

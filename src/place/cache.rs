@@ -20,7 +20,7 @@ impl Places {
     ///
     /// # Errors
     /// [`crate::error::Class::Usage`] for an `AWS_VAULT_CACHE_DIR` that is set but empty; as
-    /// [`Places::may_make`] for a flag.
+    /// [`Places::may_create`] for a flag.
     pub fn cache_dir(
         &self,
         flag: Option<&Path>,
@@ -28,11 +28,11 @@ impl Places {
     ) -> Result<Option<(PathBuf, &'static str)>> {
         if let Some(path) = flag {
             if path.metadata().is_err() {
-                self.may_make(path)?;
+                self.may_create(path)?;
             }
             return Ok(Some((path.to_path_buf(), "--cache-dir")));
         }
-        let ours = |dir: &Path| self.shut_home_with(dir).is_none();
+        let ours = |dir: &Path| self.unusable_home_of(dir).is_none();
         let variable = env.own("AWS_VAULT_CACHE_DIR", "the directory of the cache")?;
         if let Some(path) = variable.map(PathBuf::from).filter(|dir| ours(dir)) {
             return Ok(Some((path, "AWS_VAULT_CACHE_DIR")));

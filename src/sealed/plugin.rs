@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::stanza::{COLUMNS, STANZA, canonical_base64, vchars};
 use crate::error::{Error, Result, os_text};
-use crate::process::{Failure, OUTPUT_LIMIT, Talk};
+use crate::process::{Failure, OUTPUT_LIMIT, PipedProcess};
 use crate::waiting::{Waiting, waiting};
 
 /// The longest run of a plugin.
@@ -84,14 +84,14 @@ fn touch(program: &str) -> Waiting {
 }
 
 /// A running plugin.
-struct Plugin(Talk);
+struct Plugin(PipedProcess);
 
 impl Plugin {
     /// Starts the program, with `/` as its working directory; `None` if it does not exist.
     fn start(program: &str, state_machine: &str) -> Option<Outcome<Self>> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={state_machine}")).current_dir("/");
-        match Talk::start(command, Instant::now() + TIMEOUT) {
+        match PipedProcess::start(command, Instant::now() + TIMEOUT) {
             Ok(talk) => Some(Ok(Self(talk))),
             Err(Failure::NotStarted(error))
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
@@ -220,7 +220,7 @@ impl Plugin {
         }
         text.push_str(rest);
         text.push('\n');
-        self.0.say(text.as_bytes()).map_err(|failure| failure_text(&failure))
+        self.0.send(text.as_bytes()).map_err(|failure| failure_text(&failure))
     }
 
     fn receive(&mut self) -> Outcome<Stanza> {
@@ -249,7 +249,7 @@ impl Plugin {
     }
 
     fn line(&mut self) -> Outcome<Zeroizing<Vec<u8>>> {
-        let line = self.0.line().map_err(|failure| failure_text(&failure))?;
+        let line = self.0.read_line().map_err(|failure| failure_text(&failure))?;
         line.ok_or_else(|| "it exited without an answer".to_owned())
     }
 }
