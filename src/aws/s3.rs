@@ -9,7 +9,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use aws_sigv4::http_request::{
@@ -63,14 +63,10 @@ pub struct S3 {
     client: OnceLock<(HttpClient, String)>,
     /// By how many seconds the store's clock is ahead of ours; 0 until it refuses a request's time.
     offset: AtomicI64,
-    form: AtomicU8,
+    /// Whether the store accepts an ETag in `If-Match` only without the quotes (Ceph before version 19),
+    /// once that is known.
+    unquoted: OnceLock<bool>,
 }
-
-/// The form of an ETag in `If-Match` that the store accepts: not known yet, as the store gives it, or
-/// without the quotes (Ceph before version 19).
-const UNKNOWN: u8 = 0;
-const AS_GIVEN: u8 = 1;
-const UNQUOTED: u8 = 2;
 
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,10 +105,8 @@ impl S3 {
         check_target(target, NAME, "https://s3.eu-central-1.amazonaws.com")?;
         // The bucket and the key are appended to it.
         if target.endpoint.as_deref().is_some_and(|url| url.contains(['?', '#'])) {
-            return Err(Error::usage(format!(
-                "the endpoint URL for {NAME} has a query or a fragment"
-            ))
-            .hint("name the server only: bucket and prefix are in the s3:// URL"));
+            return Err(Error::usage("the endpoint URL for S3 has a query or a fragment")
+                .hint("name the server only: bucket and prefix are in the s3:// URL"));
         }
         Ok(Self {
             location: location.clone(),
@@ -122,7 +116,7 @@ impl S3 {
             limits,
             client: OnceLock::new(),
             offset: AtomicI64::new(0),
-            form: AtomicU8::new(UNKNOWN),
+            unquoted: OnceLock::new(),
         })
     }
 
@@ -257,17 +251,13 @@ impl S3 {
         let header = known.map(|etag| ("if-none-match", etag.0.as_str()));
         let request = Request { method: "GET", name, header, body: &[], end };
         let reply = self.ask(&request).map_err(|error| not_answered(error, false))?;
-        let date = reply.date;
-        let what = match reply.status {
-            200 => match reply.object() {
-                Some(object) => Read::Found(object),
-                None => return Err(self.failed(&request, &reply)),
-            },
-            304 if known.is_some() => Read::Unchanged,
-            404 if reply.code == "NoSuchKey" => Read::Missing,
+        let what = match (reply.status, reply.object()) {
+            (200, Some(object)) => Read::Found(object),
+            (304, _) if known.is_some() => Read::Unchanged,
+            (404, _) if reply.code == "NoSuchKey" => Read::Missing,
             _ => return Err(self.failed(&request, &reply)),
         };
-        Ok(Answer { what, date })
+        Ok(Answer { what, date: reply.date })
     }
 
     fn put(
@@ -300,22 +290,19 @@ impl S3 {
         end: Option<Instant>,
     ) -> Result<Answer<Written>, StoreError> {
         let bare = etag.0.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        let form = self.form.load(Ordering::Relaxed);
-        if let (UNQUOTED, Some(bare)) = (form, bare) {
+        if let (Some(true), Some(bare)) = (self.unquoted.get(), bare) {
             return self.put(name, body, (IF_MATCH, bare), end);
         }
-        let answer = self.put(name, body, (IF_MATCH, &etag.0), end)?;
-        let learn = |what: &Written, form| {
-            if matches!(what, Written::Done(_)) {
-                self.form.store(form, Ordering::Relaxed);
+        let learn = |answer: &Answer<Written>, unquoted| {
+            if matches!(answer.what, Written::Done(_)) {
+                let _ = self.unquoted.set(unquoted);
             }
         };
-        learn(&answer.what, AS_GIVEN);
-        let Some(bare) = bare.filter(|_| {
-            answer.what == Written::Refused && form == UNKNOWN && self.target.endpoint.is_some()
-        }) else {
-            return Ok(answer);
-        };
+        let answer = self.put(name, body, (IF_MATCH, &etag.0), end)?;
+        learn(&answer, false);
+        let refused = answer.what == Written::Refused;
+        let may_want_bare = self.target.endpoint.is_some() && self.unquoted.get().is_none();
+        let Some(bare) = bare.filter(|_| refused && may_want_bare) else { return Ok(answer) };
         let is_unchanged = match self.get(name, Some(etag), end)?.what {
             Read::Unchanged => true,
             Read::Found(object) => object.etag == *etag,
@@ -325,7 +312,7 @@ impl S3 {
             return Ok(answer);
         }
         let answer = self.put(name, body, (IF_MATCH, bare), end)?;
-        learn(&answer.what, UNQUOTED);
+        learn(&answer, true);
         Ok(answer)
     }
 }
