@@ -112,16 +112,10 @@ impl Places {
 
     fn home_takes_state(&self, dir: &Path) -> bool {
         let Some(home) = &self.home else { return false };
-        let above = dir.ancestors().take_while(|above| above.starts_with(home));
-        let may_write = above
-            .map(os::may_write)
-            .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound));
         // An existing directory counts even if it is read-only, and a file in its place is an error later.
+        let is_file = |error: std::io::Error| error.kind() == ErrorKind::NotADirectory;
         dir.is_dir()
-            || home.parent().is_some()
-                && may_write.is_some_and(|known| {
-                    known.err().is_none_or(|error| error.kind() == ErrorKind::NotADirectory)
-                })
+            || may_create_in(home, dir).is_some_and(|known| known.err().is_none_or(is_file))
     }
 
     /// The variable that named the state directory.
@@ -209,6 +203,16 @@ enum UnusableHome<'a> {
     AnotherUsers(u32),
     /// There is no such directory.
     Missing(&'a Path),
+}
+
+/// Whether the nearest existing directory above `dir` in the home is writable; `None` if the home is missing
+/// or `/`.
+fn may_create_in(home: &Path, dir: &Path) -> Option<std::io::Result<()>> {
+    home.parent()?;
+    dir.ancestors()
+        .take_while(|above| above.starts_with(home))
+        .map(os::may_write)
+        .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound))
 }
 
 /// The sixth field of the line whose third is `uid` (passwd(5)).

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Places;
+use super::{Places, may_create_in};
 use crate::env::Env;
 use crate::error::Result;
 use crate::{file, os};
@@ -82,12 +82,7 @@ impl Places {
 
 /// True if `~/.cache/vault` is writable, or can be made.
 fn home_takes_a_cache(home: &Path) -> bool {
-    home.parent().is_some()
-        && [".cache/vault", ".cache", ""]
-            .iter()
-            .map(|below| os::may_write(&home.join(below)))
-            .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound))
-            .is_some_and(|known| known.is_ok())
+    may_create_in(home, &home.join(".cache/vault")).is_some_and(|known| known.is_ok())
 }
 
 /// Makes a directory private if it is missing, and checks it through a descriptor that follows no symlink:
