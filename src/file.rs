@@ -28,6 +28,7 @@ pub use mount::is_in_memory;
 pub use read::{ReadError, read_fd, read_regular, read_stream};
 pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly};
 pub use replace_error::ReplaceError;
+pub use temporary::create_exclusive;
 
 /// The most symlinks that Linux follows in one path (path_resolution(7)).
 const LINKS: usize = 40;

@@ -195,8 +195,7 @@ impl fmt::Display for Holder {
 /// The holder of this lock file's lock, if there is one. Nothing is created and nothing is waited for. A
 /// process that tries for the lock at the same instant may find it busy.
 pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(lock_file) {
+    let file = match open_to_read(lock_file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
@@ -213,10 +212,7 @@ pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
 /// a process that has opened it meanwhile notices ([`lock`]). Not for a vault's lock, whose directory may
 /// be shared with other users.
 pub fn remove_idle_lock(lock_file: &Path, before: i64) {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(lock_file) else {
-        return;
-    };
+    let Ok(file) = open_to_read(lock_file) else { return };
     if file.try_lock().is_err() {
         return;
     }
@@ -225,6 +221,11 @@ pub fn remove_idle_lock(lock_file: &Path, before: i64) {
         let _ = std::fs::remove_file(lock_file);
     }
     let _ = file.unlock();
+}
+
+fn open_to_read(lock_file: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags).open(lock_file)
 }
 
 impl Drop for Lock {

@@ -1,8 +1,8 @@
 //! Replacing a file so that at every moment either the old or the new one is there, complete.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::attributes::{Existing, set_attributes, set_mode};
@@ -97,13 +97,7 @@ fn is_unsafe(mode: u32) -> bool {
 /// `AlreadyExists` (a dangling symlink counts), or what the system says.
 pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let directory = File::open(directory_of(path))?;
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode & 0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
-    let mut made = Temporary { path: path.to_owned(), file, kept: false };
+    let mut made = Temporary::at(path.to_owned(), mode & 0o600)?;
     made.file.write_all(bytes)?;
     set_mode(&made.file, mode)?;
     made.file.sync_all()?;

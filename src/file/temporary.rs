@@ -27,15 +27,21 @@ impl Temporary {
         let random = u64::from_le_bytes(random);
         let mut own = prefix(name);
         own.push(format!("{}-{random:016x}", std::process::id()));
-        let path = directory.join(own);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)?;
+        Self::at(directory.join(own), 0o600)
+    }
+
+    /// A new file at this path.
+    pub fn at(path: PathBuf, mode: u32) -> io::Result<Self> {
+        let file = create_exclusive(&path, mode)?;
         Ok(Self { path, file, kept: false })
     }
+}
+
+/// Creates a file that must not exist yet; a symlink counts as one that does.
+pub fn create_exclusive(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW);
+    options.open(path)
 }
 
 impl Drop for Temporary {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::file::create_exclusive;
 use crate::secret::Secret;
 
 const PREFIX: &str = "server-token-";
@@ -27,9 +28,7 @@ impl TokenFile {
             getrandom::getrandom(&mut random)?;
             let name = format!("{PREFIX}{:016x}", u64::from_le_bytes(random));
             let path = directory.join(name);
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-            let file = options.open(&path)?;
+            let file = create_exclusive(&path, 0o600)?;
             let mut made = Self { path, file };
             made.file.lock()?;
             // Before it was locked, another server may have removed it as an orphan.
