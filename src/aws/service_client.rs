@@ -235,8 +235,8 @@ impl<S: Service> ServiceClient<S> {
     }
 }
 
-/// The SDK's error as ours. `secrets` are cut out of AWS's message: it echoes parameters that it finds malformed, MFA codes
-/// included.
+/// The SDK's error as ours. `secrets` are cut out of AWS's message: it echoes parameters that it finds
+/// malformed, MFA codes included.
 fn classify<E: ProvideErrorMetadata>(
     error: &SdkError<E, HttpResponse>,
     (service, operation): (&'static str, &'static str),

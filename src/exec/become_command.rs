@@ -1,5 +1,5 @@
-//! Replaces the process by the command as execvp(3) does. Its errors do not tell enough, so after a failure PATH
-//! is searched once more.
+//! Replaces the process by the command as execvp(3) does. Its errors do not tell enough, so after a
+//! failure PATH is searched once more.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};

@@ -35,8 +35,8 @@ pub fn acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Sets the access control list of an open file, which also sets its mode; or removes it, if there is one, which
-/// leaves the mode.
+/// Sets the access control list of an open file, which also sets its mode; or removes it, if there is
+/// one, which leaves the mode.
 pub fn set_acl(file: BorrowedFd<'_>, list: Option<&[u8]>) -> io::Result<()> {
     match list {
         Some(list) => Ok(fsetxattr(file, NAME, list, XattrFlags::empty())?),

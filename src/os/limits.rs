@@ -49,9 +49,10 @@ impl SavedLimit {
 
 static AT_START: OnceLock<SavedLimit> = OnceLock::new();
 
-/// Sets the soft RLIMIT_CORE and PR_SET_DUMPABLE to 0: no core file, and no other process of the same user reads
-/// this one's memory. Children are not affected: [`restore`] restores the limit (the hard one is not changed), and
-/// execve makes a process dumpable again. A refusal is no error: [`SavedLimit::refused`].
+/// Sets the soft RLIMIT_CORE and PR_SET_DUMPABLE to 0: no core file, and no other process of the same
+/// user reads this one's memory. Children are not affected: [`restore`] restores the limit (the hard one
+/// is not changed), and execve makes a process dumpable again. A refusal is no error:
+/// [`SavedLimit::refused`].
 pub fn harden() -> SavedLimit {
     let core = limit(libc::RLIMIT_CORE);
     let core_refused = match core {
@@ -109,8 +110,8 @@ pub fn open_files() -> usize {
 /// The size of the stack, in bytes: that of Rust's own threads, and several times what is used.
 const ENOUGH: u64 = 2 * 1024 * 1024;
 
-/// Runs the program on a stack that is large enough: on another thread if RLIMIT_STACK (`ulimit -s`), which limits
-/// the main one only, is less. The command inherits the limit unchanged.
+/// Runs the program on a stack that is large enough: on another thread if RLIMIT_STACK (`ulimit -s`),
+/// which limits the main one only, is less. The command inherits the limit unchanged.
 ///
 /// # Errors
 /// The limit in KiB, and why the thread did not start.
@@ -149,7 +150,8 @@ fn below<T>(work: impl FnOnce() -> T) -> T {
 /// Clears the 256 KiB of stack below the caller's frame.
 #[inline(never)]
 fn wipe_stack() {
-    // SAFETY: this is the main thread. The kernel keeps at least 128 MiB below its stack free of other mappings.
+    // SAFETY: this is the main thread. The kernel keeps at least 128 MiB below its stack free of other
+    // mappings.
     if gettid() == getpid() && unsafe { give_back_far_pages() } {
         overwrite::<NEAR>();
     } else {
@@ -157,8 +159,9 @@ fn wipe_stack() {
     }
 }
 
-/// Returns the pages of the stack from [`NEAR`] to [`STACK`] below the caller's frame to the kernel, which clears
-/// them. Most were never used, and overwriting each would be a page fault. False if nothing was returned.
+/// Returns the pages of the stack from [`NEAR`] to [`STACK`] below the caller's frame to the kernel,
+/// which clears them. Most were never used, and overwriting each would be a page fault. False if nothing
+/// was returned.
 ///
 /// # Safety
 /// So far below the caller's frame there is nothing but this thread's stack.

@@ -10,14 +10,15 @@ use std::ptr::NonNull;
 use argon2::Block;
 use zeroizing_alloc::ZeroAlloc;
 
-/// The program's allocator, which overwrites freed memory: the SDK and the parsers keep secrets in plain strings.
+/// The program's allocator, which overwrites freed memory: the SDK and the parsers keep secrets in plain
+/// strings.
 #[derive(Debug)]
 pub struct WipingAllocator;
 
 static SMALL: ZeroAlloc<System> = ZeroAlloc(System);
 
-/// A block of at least this size is a mapping of its own. One is age's buffer of a chunk: a small vault uses only
-/// its beginning, and overwriting each page of the rest would be a page fault.
+/// A block of at least this size is a mapping of its own. One is age's buffer of a chunk: a small vault
+/// uses only its beginning, and overwriting each page of the rest would be a page fault.
 const LARGE: usize = 64 * 1024;
 
 /// True for a block that is a mapping of its own. A page is aligned to 4 KiB or more.

@@ -34,8 +34,8 @@ pub enum Family {
     V6,
 }
 
-/// The addresses of a host name, in the order of getaddrinfo(3), with port 0; none if it fails. Its time limit is
-/// that of resolv.conf(5), by default twice 5 s for each name server.
+/// The addresses of a host name, in the order of getaddrinfo(3), with port 0; none if it fails. Its time
+/// limit is that of resolv.conf(5), by default twice 5 s for each name server.
 pub fn addresses(name: &str, family: Family) -> Vec<SocketAddr> {
     let Ok(name) = CString::new(name) else { return Vec::new() };
     configure_name_service();
