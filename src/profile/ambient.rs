@@ -7,7 +7,7 @@ use super::host;
 use super::plan::{Ask, Plan, plan};
 use super::read::{Files, Profiles};
 use super::settings::Settings;
-use super::sts::{Target, ca_bundle, endpoint, region};
+use super::sts::{Target, region};
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -27,12 +27,8 @@ pub fn store_target(
     asked: Option<&str>,
 ) -> Result<Target> {
     let settings = Settings::of(profiles, profile.unwrap_or("default"))?;
-    Ok(Target {
-        region: region(asked, env, &settings)?.unwrap_or_else(|| REGION.to_owned()),
-        endpoint: endpoint(env, &settings, "s3")?,
-        variant: EndpointVariant::of(env, &settings)?,
-        ca_bundle: ca_bundle(env, &settings),
-    })
+    let region = region(asked, env, &settings)?.unwrap_or_else(|| REGION.to_owned());
+    Target::of("s3", region, env, &settings)
 }
 
 /// The plan for the credentials that a host has by itself, in the order of AWS's SDKs: the environment's
@@ -42,7 +38,7 @@ pub fn store_target(
 /// Not found: the host may have none. Usage: variables that AWS's SDKs would not follow either.
 pub fn ambient(env: &Env) -> Result<Plan> {
     const KEY: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-    let none = Profiles::parse(&Files { config: None, credentials: None }, "", "");
+    let none = Profiles::parse(&Files::default(), "", "");
     let settings = Settings::of(&none, "default")?;
     let token = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"];
     let base = if KEY.iter().all(|name| env.get(name).is_some()) {

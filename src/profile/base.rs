@@ -1,6 +1,6 @@
 //! Which credentials a chain of profiles starts from.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::faults::{self, Misspelt};
@@ -9,7 +9,7 @@ use super::known::LEAD;
 use super::missing::no_such_profile;
 use super::own_command;
 use super::read::Profiles;
-use super::sections::{Place, of_value, plain};
+use super::sections::{Place, plain, wrong_value};
 use super::settings::{Settings, fits, looped};
 use super::sso::{self, SignOn};
 use crate::env::Env;
@@ -157,10 +157,9 @@ pub(super) fn walk<'a>(
     let mut end = Settings::of(profiles, profile)?;
     let mut links = Vec::new();
     let mut names = vec![profile];
-    let mut seen = HashSet::from([profile]);
     let mut in_vault = stored.contains(profile).then_some(0);
     while let Some(source) = next(&end, env, links.is_empty(), in_vault.is_some())? {
-        if !seen.insert(source) {
+        if names.contains(&source) {
             names.push(source);
             return Err(looped("source_profile", &names));
         }
@@ -190,7 +189,7 @@ pub(super) fn walk<'a>(
         return Ok(Chain { links, base, temporary: false, end_without_role: false });
     }
     let for_keys = is_source && has_keys(end);
-    let (base, temporary) = named_source(profiles, env, end, for_keys)?;
+    let (base, temporary) = named_source(env, end, for_keys)?;
     let end_without_role = for_keys && !matches!(base, Base::WebIdentity(_));
     Ok(Chain { links, base, temporary, end_without_role })
 }
@@ -208,7 +207,7 @@ fn next<'a>(
     if past_vault {
         return Ok(source);
     }
-    if has_token(link) || (!is_first && has_keys(link)) {
+    if link.has_any(&TOKEN) || (!is_first && has_keys(link)) {
         return Ok(None);
     }
     if link.own("role_arn").is_some() {
@@ -222,26 +221,20 @@ fn next<'a>(
         return Ok(source);
     }
     // Without a role the AWS CLI passes over a source_profile, and aws-vault takes it.
-    let has_own = has_keys(link) || has_sso(link) || process(link, env).is_some();
+    let has_own = has_keys(link) || link.has_any(&SSO) || process(link, env).is_some();
     Ok(source.filter(|_| !has_own))
 }
 
 /// True if a profile has keys in the files, whole or not.
 fn has_keys(link: &Settings) -> bool {
-    ["aws_access_key_id", "aws_secret_access_key"].iter().any(|key| link.own(key).is_some())
+    link.has_any(&["aws_access_key_id", "aws_secret_access_key"])
 }
 
-/// True if a profile names a web identity's token.
-fn has_token(link: &Settings) -> bool {
-    ["web_identity_token_file", "web_identity_token_process"]
-        .iter()
-        .any(|key| link.own(key).is_some())
-}
+/// What names a web identity's token.
+const TOKEN: [&str; 2] = ["web_identity_token_file", "web_identity_token_process"];
 
-/// True if a profile names a role of IAM Identity Center.
-fn has_sso(link: &Settings) -> bool {
-    ["sso_account_id", "sso_role_name"].iter().any(|key| link.own(key).is_some())
-}
+/// What names a role of IAM Identity Center.
+const SSO: [&str; 2] = ["sso_account_id", "sso_role_name"];
 
 /// The `credential_process` of a profile, unless it would ask the vault for a key that the vault does not
 /// have.
@@ -251,12 +244,7 @@ fn process<'a>(link: &Settings<'a>, env: &Env) -> Option<&'a str> {
 
 /// What the last profile of a chain says, where the vault has no key for it: the AWS CLI's order. What
 /// the AWS CLI passes over, without a role a `credential_source`, comes last.
-fn named_source(
-    profiles: &Profiles,
-    env: &Env,
-    end: &Settings,
-    for_keys: bool,
-) -> Result<(Base, bool)> {
+fn named_source(env: &Env, end: &Settings, for_keys: bool) -> Result<(Base, bool)> {
     if let Some(token) = token_of(end)? {
         return Ok((Base::WebIdentity(token), true));
     }
@@ -265,8 +253,8 @@ fn named_source(
     if let Some(source) = of_role {
         return credential_source(env, end, source);
     }
-    if has_sso(end)
-        && let Some(sign_on) = sso::base(profiles, env, end)?
+    if end.has_any(&SSO)
+        && let Some(sign_on) = sso::base(env, end)?
     {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
@@ -283,17 +271,17 @@ fn named_source(
     if let Some(source) = named {
         return credential_source(env, end, source);
     }
-    if let Some(sign_on) = sso::base(profiles, env, end)? {
+    if let Some(sign_on) = sso::base(env, end)? {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
     if let Some(token) = token_by_variables(env) {
         return Ok((Base::WebIdentity(token), true));
     }
-    Err(nothing(profiles, env, end))
+    Err(nothing(env, end))
 }
 
 /// The error for a profile that has no credentials at all.
-fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
+fn nothing(env: &Env, end: &Settings) -> Error {
     if env.get_os(TOKEN_FILE).is_some() {
         return none(end).hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it"));
     }
@@ -307,7 +295,7 @@ fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
         ));
     }
     let lent = LEAD.into_iter().find(|key| end.not_lent(key));
-    let misspelt = faults::unknown_settings(profiles, end.name).misspelt;
+    let misspelt = faults::unknown_settings(end.profiles, end.name).misspelt;
     let name = shell_word(end.name);
     none(end).hint(match (misspelt.iter().find(|it| LEAD.contains(&it.meant)), lent) {
         (Some(Misspelt { key, meant }), _) => {
@@ -356,24 +344,22 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
                 "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
             )),
         },
-        _ => Err(Error::usage(format!(
-            "credential_source of profile \"{}\" is none that AWS knows{}",
-            end.name,
-            of_value(source)
-        ))
-        .hint("Environment, Ec2InstanceMetadata or EcsContainer")),
+        _ => {
+            let by = format!("credential_source of profile \"{}\"", end.name);
+            Err(wrong_value(&by, "none that AWS knows", source)
+                .hint("Environment, Ec2InstanceMetadata or EcsContainer"))
+        }
     }
 }
 
 /// The token that a profile names, which is nothing without a role to change it for.
 fn token_of(end: &Settings) -> Result<Option<Token>> {
     let profile = end.name.to_owned();
-    let (key, token) = if let Some(path) = end.own("web_identity_token_file") {
-        let path = PathBuf::from(path);
-        ("web_identity_token_file", Token::File { path, profile: Some(profile) })
-    } else if let Some(command) = end.own("web_identity_token_process") {
-        let command = command.to_owned();
-        ("web_identity_token_process", Token::Process { profile, command })
+    let [file, process] = TOKEN;
+    let (key, token) = if let Some(path) = end.own(file) {
+        (file, Token::File { path: path.into(), profile: Some(profile) })
+    } else if let Some(command) = end.own(process) {
+        (process, Token::Process { profile, command: command.to_owned() })
     } else {
         return Ok(None);
     };

@@ -161,7 +161,7 @@ fn whole(
     if plan.sts.is_none() {
         plan.notes.extend(federation.sts.overridden());
     }
-    let signin = Signin { url: signin, ca_bundle: sts::ca_bundle(env, settings) };
+    let signin = Signin { url: signin, ca_bundle: federation.sts.ca_bundle.clone() };
     Ok(Console { plan, federation, session, signin, destination })
 }
 

@@ -18,7 +18,7 @@ pub fn mfa_serial(profiles: &Profiles, profile: &str) -> Result<Option<String>> 
         seen.push(at);
         fits("source_profile", &seen)?;
         let settings = Settings::of(profiles, at)?;
-        if let Some(serial) = settings.any("mfa_serial") {
+        if let Some(serial) = settings.get("mfa_serial") {
             return Ok(Some(serial.to_owned()));
         }
         next = settings.own("source_profile");

@@ -5,7 +5,7 @@
 mod keys;
 
 use super::ini::{self, Document, Entry, Section};
-use super::sections::{Group, Name, Place, Sections, value};
+use super::sections::{Group, Name, Place, Sections, set, value};
 use crate::error::{Error, Result};
 
 pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};
@@ -109,8 +109,7 @@ fn fits(key: &str, value: &str) -> bool {
 }
 
 fn value_of<'a>(sections: &'a Sections, name: &str, key: &str) -> Option<&'a str> {
-    let raw = sections.get(Group::Profile, name, key)?;
-    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
+    set(key, sections.get(Group::Profile, name, key)?)
 }
 
 /// The line ending that the text uses.

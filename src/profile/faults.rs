@@ -65,7 +65,8 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
 /// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have made its
 /// credentials others, and that nothing reads: their names have a slip, or they continue the line above.
 /// `has_key`: those of its own key in the vault, whatever leads to others.
-pub(super) fn unread(profiles: &Profiles, settings: &Settings, has_key: bool) -> Vec<String> {
+pub(super) fn unread(settings: &Settings, has_key: bool) -> Vec<String> {
+    let profiles = settings.profiles;
     let mut found = Vec::new();
     for (section, lends) in settings.sections() {
         let counts = |key: &str| {
@@ -124,7 +125,7 @@ pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error>
     let from_aws = sts::is_asked(env, &settings);
     let mut faults = Vec::new();
     if let Some(arn) = profiles.get(profile, "role_arn") {
-        faults.extend(role::of(&settings, None, from_aws).err());
+        faults.extend(role::of(&settings, &Env::default(), from_aws).err());
         faults.extend(arn::doubt(arn, &settings.by("role_arn")).filter(|_| from_aws));
         let duration = Durations::of(env).and_then(|durations| durations.role(&settings));
         let duration = duration.and_then(|asked| asked.within("a role", ROLE_RANGE));

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::sections::of_value;
+use super::sections::wrong_value;
 use super::settings::Settings;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -66,28 +66,18 @@ pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>>
     if env.text("AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
-    let named = |name: &str, key: &str| -> Result<Option<(String, String)>> {
-        Ok(match env.text(name)? {
-            Some(value) => Some((value.to_owned(), name.to_owned())),
-            None => settings.own(key).map(|value| (value.to_owned(), settings.by(key))),
-        })
-    };
-    if let Some((url, by)) =
-        named("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")?
-    {
-        Url::of(&url)
-            .ok_or_else(|| Error::usage(format!("{by} is not a URL{}", of_value(&url))))?;
+    let key = "ec2_metadata_service_endpoint";
+    if let Some((url, by)) = settings.variable_or(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT", key)? {
+        Url::of(url).ok_or_else(|| wrong_value(&by, "not a URL", url))?;
         return Ok(Some(url.trim_end_matches('/').to_owned()));
     }
-    let mode =
-        named("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode")?;
+    let key = "ec2_metadata_service_endpoint_mode";
+    let mode = settings.variable_or(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", key)?;
     match mode {
         None => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv4") => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv6") => Ok(Some(IMDS_IPV6.to_owned())),
-        Some((mode, by)) => {
-            Err(Error::usage(format!("{by} is neither IPv4 nor IPv6{}", of_value(&mode))))
-        }
+        Some((mode, by)) => Err(wrong_value(&by, "neither IPv4 nor IPv6", mode)),
     }
 }
 

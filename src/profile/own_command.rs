@@ -110,54 +110,41 @@ pub fn comes_back(kind: &str, chain: &[&str]) -> Error {
 /// `known` says that the program is ours, whatever its name.
 pub(super) fn reads_as_ours_for(command: &str, profile: &str, known: bool) -> bool {
     let words = words(command).unwrap_or_default();
-    let mut words = words.iter().map(String::as_str);
-    let program = words.next().and_then(|word| word.rsplit('/').next());
-    if !known && !matches!(program, Some("vault" | "aws-vault")) {
+    let Some((program, words)) = words.split_first() else { return false };
+    if !known && !matches!(program.rsplit('/').next(), Some("vault" | "aws-vault")) {
         return false;
     }
-    let mut command = false;
-    while let Some(word) = words.next() {
-        if word == "--" {
-            return false;
-        }
-        if word.starts_with('-') && word != "-" {
-            if TAKES_VALUE.contains(&word) {
-                words.next();
-            }
-        } else if command {
-            return word == profile;
-        } else if matches!(word, "exec" | "export") {
-            command = true;
-        } else {
-            return false;
-        }
-    }
-    false
+    let mut words = without_flag_values(words).filter(|word| *word == "--" || !is_flag(word));
+    matches!(words.next(), Some("exec" | "export")) && words.next() == Some(profile)
 }
 
 /// True for words, without the program's, by which this program or aws-vault starts a shell: `exec` of a profile
 /// without `--json` and without a command.
 pub fn is_exec_of_a_shell(words: &[String]) -> bool {
-    let mut words = words.iter().map(String::as_str);
-    let (mut exec, mut bare) = (false, 0);
-    while let Some(word) = words.next() {
+    let ends_or_prints = |word: &str| {
         let short = word.starts_with('-') && !word.starts_with("--");
-        if matches!(word, "--" | "--json") || short && word.contains('j') {
-            return false;
+        matches!(word, "--" | "--json") || short && word.contains('j')
+    };
+    let mut bare = without_flag_values(words).filter(|word| !is_flag(word));
+    !without_flag_values(words).any(ends_or_prints)
+        && bare.next() == Some("exec")
+        && bare.count() < 2
+}
+
+/// The words that are no flag's value.
+fn without_flag_values(words: &[String]) -> impl Iterator<Item = &str> {
+    let mut words = words.iter().map(String::as_str);
+    std::iter::from_fn(move || {
+        let word = words.next()?;
+        if TAKES_VALUE.contains(&word) {
+            words.next();
         }
-        if word.starts_with('-') && word != "-" {
-            if TAKES_VALUE.contains(&word) {
-                words.next();
-            }
-        } else if exec {
-            bare += 1;
-        } else if word == "exec" {
-            exec = true;
-        } else {
-            return false;
-        }
-    }
-    exec && bare < 2
+        Some(word)
+    })
+}
+
+fn is_flag(word: &str) -> bool {
+    word.starts_with('-') && word != "-"
 }
 
 /// Flags of ours and of aws-vault's whose value is the next word.

@@ -116,7 +116,7 @@ fn plan_within(
     let Some(asked_for) = chain.links.first() else {
         return Err(Error::not_found(format!("no profile \"{}\"", ask.profile)));
     };
-    let mut notes = notes(profiles, &chain);
+    let mut notes = notes(&chain);
     let durations = Durations::of(env)?;
     let asked = ask.duration.map(Asked::by_flag);
 
@@ -177,7 +177,6 @@ fn unused(ask: &Ask, has_device: bool, handed_out: bool) -> impl Iterator<Item =
 /// A role of a chain.
 struct Hop<'c, 'a> {
     role: Role,
-    duration: Duration,
     /// The profile whose role it is.
     link: &'c Settings<'a>,
 }
@@ -190,27 +189,27 @@ fn roles<'c, 'a>(
     asked: Option<&Asked>,
     from_aws: bool,
 ) -> Result<Vec<Hop<'c, 'a>>> {
-    let mut with_role = Vec::new();
-    for link in chain.links.iter().rev().skip(usize::from(chain.end_without_role)) {
-        let is_asked_for = chain.links.first().is_some_and(|first| std::ptr::eq(link, first));
-        if let Some(role) = role::of(link, is_asked_for.then_some(env), from_aws)? {
-            with_role.push((role, link));
-        }
+    let mut hops = Vec::new();
+    let nothing = Env::default();
+    for (at, link) in chain.links.iter().enumerate().rev().skip(usize::from(chain.end_without_role))
+    {
+        let env = if at == 0 { env } else { &nothing };
+        hops.extend(role::of(link, env, from_aws)?.map(|role| Hop { role, link }));
     }
-    if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(end)) =
+    if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(link)) =
         (&chain.base, chain.links.last())
     {
-        with_role.insert(0, (role::of_web_identity(env, end, from_aws)?, end));
+        hops.insert(0, Hop { role: role::of_web_identity(env, link, from_aws)?, link });
     }
-    let count = with_role.len();
-    let hop = |(at, (role, link)): (usize, (Role, &'c Settings<'a>))| {
+    let last = hops.len().saturating_sub(1);
+    for (at, hop) in hops.iter_mut().enumerate() {
         let asked = match asked {
-            Some(asked) if at + 1 == count => asked.clone(),
-            _ => durations.role(link)?,
+            Some(asked) if at == last => asked.clone(),
+            _ => durations.role(hop.link)?,
         };
-        Ok(Hop { role, duration: asked.within("a role", ROLE_RANGE)?, link })
-    };
-    with_role.into_iter().enumerate().map(hop).collect()
+        hop.role.duration = asked.within("a role", ROLE_RANGE)?;
+    }
+    Ok(hops)
 }
 
 /// GetSessionToken, where the roles are not asked for with the key itself.
@@ -223,7 +222,7 @@ fn session(
 ) -> Result<Option<Step>> {
     let direct = match roles {
         [] => false,
-        [hop] => mfa.is_none() || hop.duration > HOUR,
+        [hop] => mfa.is_none() || hop.role.duration > HOUR,
         _ => mfa.is_none(),
     };
     if direct || matches!(chain.base, Base::WebIdentity(_) | Base::Sso { .. }) {
@@ -250,22 +249,16 @@ fn assume(
 ) {
     let by_token = matches!(chain.base, Base::WebIdentity(_));
     let hops = roles.len();
-    for (at, Hop { role, mut duration, link }) in roles.into_iter().enumerate() {
+    for (at, Hop { mut role, link }) in roles.into_iter().enumerate() {
         if by_token && at == 0 {
             notes.extend(left_out(&role, link));
-            let Role { arn: role_arn, session_name, .. } = role;
+            let Role { arn: role_arn, session_name, duration, .. } = role;
             steps.push(Step::WebIdentity { role_arn, session_name, duration });
             continue;
         }
-        if hops > 1 && duration > HOUR {
-            notes.push(format!(
-                "{} is assumed for 1h, not {}: AWS allows no more where roles are chained",
-                role.arn,
-                show_duration(duration)
-            ));
-            duration = HOUR;
+        if hops > 1 {
+            notes.extend(limit_to_hour(&mut role, "where roles are chained"));
         }
-        let role = Role { duration, ..role };
         // AWS takes a code with the key only, so the first call is the one that has it.
         steps.push(Step::Role { role, mfa: mfa.take() });
     }
@@ -339,14 +332,7 @@ impl Plan {
         for step in &mut self.steps {
             let Step::Role { role, mfa } = step else { continue };
             *mfa = None;
-            if role.duration > HOUR {
-                self.notes.push(format!(
-                    "{} is assumed for 1h, not {}: AWS allows no more from temporary credentials",
-                    role.arn,
-                    show_duration(role.duration)
-                ));
-                role.duration = HOUR;
-            }
+            self.notes.extend(limit_to_hour(role, "from temporary credentials"));
         }
         if self.steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
             self.sts = None;
@@ -364,21 +350,30 @@ impl Plan {
     /// host gives, and asks for no code. Not so a login, which is kept in the vault's own cache, and keys
     /// in the clear: whoever has a vault has moved his into it, and the old ones may lie there still.
     pub fn needs_no_vault(&self) -> bool {
-        self.all().all(Self::itself_needs_no_vault)
+        self.all().all(|plan| {
+            let elsewhere = match &plan.base {
+                Base::Vault { .. } | Base::Plaintext { .. } | Base::Sso { .. } => false,
+                Base::Process { .. }
+                | Base::Environment
+                | Base::Container { .. }
+                | Base::Instance { .. }
+                | Base::WebIdentity(_) => true,
+            };
+            let no_code =
+                plan.mfa_left_out.is_none() && plan.steps.iter().all(|s| s.mfa().is_none());
+            elsewhere && no_code
+        })
     }
+}
 
-    fn itself_needs_no_vault(&self) -> bool {
-        let elsewhere = match &self.base {
-            Base::Vault { .. } | Base::Plaintext { .. } | Base::Sso { .. } => false,
-            Base::Process { .. }
-            | Base::Environment
-            | Base::Container { .. }
-            | Base::Instance { .. }
-            | Base::WebIdentity(_) => true,
-        };
-        let no_code = self.mfa_left_out.is_none() && self.steps.iter().all(|s| s.mfa().is_none());
-        elsewhere && no_code
-    }
+/// Shortens what lasts longer than an hour; the note that says so.
+fn limit_to_hour(role: &mut Role, why: &str) -> Option<String> {
+    let asked = role.duration;
+    role.duration = asked.min(HOUR);
+    (asked > HOUR).then(|| {
+        let (arn, asked) = (&role.arn, show_duration(asked));
+        format!("{arn} is assumed for 1h, not {asked}: AWS allows no more {why}")
+    })
 }
 
 /// What a profile asks of its role and AssumeRoleWithWebIdentity has no parameter for.
@@ -432,9 +427,9 @@ fn mfa<'a>(
     let Some((asked_for, sources)) = chain.links.split_first() else { return Ok((None, None)) };
     // The command for a device: from who names it, else from any in the chain that names it too.
     let with_process = |serial: &str, from: &Settings<'a>| -> Option<String> {
-        let same = chain.links.iter().filter(|link| link.any("mfa_serial") == Some(serial));
-        from.any("mfa_process")
-            .or_else(|| same.into_iter().find_map(|link| link.any("mfa_process")))
+        let mut same = chain.links.iter().filter(|link| link.get("mfa_serial") == Some(serial));
+        from.get("mfa_process")
+            .or_else(|| same.find_map(|link| link.get("mfa_process")))
             .map(str::to_owned)
     };
     let has_role = |link: &_| roles.iter().any(|hop| std::ptr::eq(hop.link, link));
@@ -442,7 +437,7 @@ fn mfa<'a>(
         Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL".to_owned())),
         None => std::iter::once(asked_for)
             .chain(sources.iter().filter(|source| has_role(source)))
-            .find_map(|link| Some((link.any("mfa_serial")?, link, link.by("mfa_serial")))),
+            .find_map(|link| link.named("mfa_serial").map(|(serial, by)| (serial, link, by))),
     };
     if let Some((serial, from, by)) = named {
         check::device(serial, &by, from_aws)?;
@@ -450,7 +445,7 @@ fn mfa<'a>(
         return Ok((Some(Mfa { serial, process }), None));
     }
     let Some((serial, from)) =
-        sources.iter().find_map(|source| Some((source.any("mfa_serial")?, source)))
+        sources.iter().find_map(|source| Some((source.get("mfa_serial")?, source)))
     else {
         return Ok((None, None));
     };
@@ -464,16 +459,16 @@ fn mfa<'a>(
 }
 
 /// What is worth a warning in the files: chance, and where aws-vault would do otherwise.
-fn notes(profiles: &Profiles, chain: &Chain) -> Vec<String> {
+fn notes(chain: &Chain) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for (at, link) in chain.links.iter().enumerate() {
-        notes.extend(profiles.doubled(link.name).map(str::to_owned));
+        notes.extend(link.profiles.doubled(link.name).map(str::to_owned));
         if let Some((from, to)) = link.missing_include {
             notes.push(format!("no profile \"{}\", the include_profile of \"{from}\"", plain(to)));
         }
         let in_vault = at + 1 == chain.links.len() && matches!(chain.base, Base::Vault { .. });
         // [default] lends to several links, and is told of once.
-        let unread = unread(profiles, link, in_vault).into_iter();
+        let unread = unread(link, in_vault).into_iter();
         notes.extend(unread.filter(|text| !notes.contains(text)).collect::<Vec<_>>());
         let mut keys = vec!["role_arn"];
         // With a key of its own in the vault a profile has no use for a source.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ini::{self, Fault};
-use super::sections::{Group, Place, Remark, Sections, Swallowed, plain, value};
+use super::sections::{Group, Place, Remark, Sections, Swallowed, plain, set};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -157,11 +157,6 @@ impl Profiles {
         all_set(both.flat_map(move |file| file.settings(Group::Profile, profile)))
     }
 
-    /// All keys of a section `[sso-session NAME]` that are set.
-    pub(super) fn sso_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
-        all_set(self.config.settings(Group::SsoSession, name))
-    }
-
     /// The access key of a profile that stands in the clear: the credentials file's, else the config
     /// file's.
     pub fn plaintext(&self, profile: &str) -> Option<AccessKey<'_>> {
@@ -189,14 +184,6 @@ impl Profiles {
         self.check(Place::Credentials, Group::Profile, profile)
     }
 
-    /// Checks that each line of a section `[sso-session NAME]` is understood.
-    ///
-    /// # Errors
-    /// As [`Profiles::understood`].
-    pub(super) fn sso_session_understood(&self, name: &str) -> Result<()> {
-        self.check(Place::Config, Group::SsoSession, name)
-    }
-
     fn check(&self, place: Place, group: Group, name: &str) -> Result<()> {
         let (file, _, path) = self.file(place);
         let Some((section, fault)) = file.fault(group, name) else { return Ok(()) };
@@ -212,14 +199,14 @@ impl Profiles {
         }
     }
 
-    /// True if there is a section `[sso-session NAME]`.
-    pub fn has_sso_session(&self, name: &str) -> bool {
-        self.config.has(Group::SsoSession, name)
-    }
-
-    /// A key of a section `[sso-session NAME]`, as [`Profiles::get`] gives a profile's.
-    pub fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
-        set(key, self.config.get(Group::SsoSession, name, key)?)
+    /// The keys of a section `[sso-session NAME]` that are set, if there is one.
+    ///
+    /// # Errors
+    /// As [`Profiles::understood`].
+    pub(super) fn sso_session(&self, name: &str) -> Result<Option<HashMap<&str, &str>>> {
+        self.check(Place::Config, Group::SsoSession, name)?;
+        let settings = || all_set(self.config.settings(Group::SsoSession, name)).collect();
+        Ok(self.config.has(Group::SsoSession, name).then(settings))
     }
 
     /// True if there is a section `[services NAME]` with a setting.
@@ -227,12 +214,12 @@ impl Profiles {
         self.config.has(Group::Services, name)
     }
 
-    /// A key below a service in a `[services NAME]` section, as `endpoint_url` below `sts =`.
+    /// The `endpoint_url` below a service (`sts =`) in a `[services NAME]` section.
     ///
     /// # Errors
     /// [`crate::error::Class::Other`]: a line of the section is not understood.
     /// [`crate::error::Class::Usage`]: the service has a value of its own, so nothing below it.
-    pub fn service(&self, services: &str, service: &str, key: &str) -> Result<Option<&str>> {
+    pub(super) fn service_endpoint(&self, services: &str, service: &str) -> Result<Option<&str>> {
         self.check(Place::Config, Group::Services, services)?;
         let raw = self.config.get(Group::Services, services, service);
         let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(None) };
@@ -241,20 +228,15 @@ impl Profiles {
             return Err(Error::usage(format!(
                 "{service} of [services {services}] is a value, not a block of settings"
             ))
-            .hint(format!("write {key} = VALUE below {service} =, indented")));
+            .hint(format!("write endpoint_url = VALUE below {service} =, indented")));
         };
-        let found = settings.into_iter().rev().find(|(name, _)| *name == key);
-        Ok(found.and_then(|(_, raw)| set(key, raw)))
+        Ok(endpoint_url(settings))
     }
 
     /// Each service of a `[services NAME]` section that names an endpoint, with it, sorted.
     pub(super) fn service_endpoints(&self, services: &str) -> Vec<(&str, &str)> {
         let section = self.config.settings(Group::Services, services);
-        let endpoint = |(service, raw)| {
-            let settings = ini::nested(raw)?.ok()?.into_iter();
-            let (_, url) = settings.rev().find(|(name, _)| *name == "endpoint_url")?;
-            Some((service, set("endpoint_url", url)?))
-        };
+        let endpoint = |(service, raw)| Some((service, endpoint_url(ini::nested(raw)?.ok()?)?));
         let mut found: Vec<(&str, &str)> = section.filter_map(endpoint).collect();
         found.sort_unstable();
         found
@@ -309,9 +291,10 @@ fn all_set<'a>(
     raw.into_iter().filter_map(|(key, raw)| Some((key, set(key, raw)?)))
 }
 
-/// A value that is set.
-fn set<'a>(key: &str, raw: &'a str) -> Option<&'a str> {
-    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
+/// The endpoint that the settings of a service name; of several the last counts.
+fn endpoint_url<'a>(settings: Vec<(&str, &'a str)>) -> Option<&'a str> {
+    let (key, raw) = settings.into_iter().rev().find(|(key, _)| *key == "endpoint_url")?;
+    set(key, raw)
 }
 
 /// The error for a line that is not understood.

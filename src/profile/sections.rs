@@ -14,6 +14,7 @@ use std::path::Path;
 
 use super::ini::{self, Document, Entry, Fault};
 use super::known::{is_known, is_plain};
+use crate::error::Error;
 use crate::name::nearest;
 use crate::process::words_escaping;
 
@@ -459,11 +460,21 @@ pub(super) fn value<'a>(key: &str, value: &'a str) -> &'a str {
     value
 }
 
+/// A value that is set: trimmed and, where it can hold no blank, without the comment behind it.
+pub(super) fn set<'a>(key: &str, raw: &'a str) -> Option<&'a str> {
+    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
+}
+
 /// A name from a file, fit for one line of an error. What continues it in the lines below is not shown: it
 /// may be a secret that was indented.
 pub(super) fn plain(inside: &str) -> String {
     let (first, more) = inside.split_once('\n').map_or((inside, ""), |(first, _)| (first, " ..."));
     first.chars().filter(|c| !c.is_control()).take(100).chain(more.chars()).collect()
+}
+
+/// The error for a value that cannot be right. `by` is what it is of, `is` what it is: `not a URL`.
+pub(super) fn wrong_value(by: &str, is: &str, value: &str) -> Error {
+    Error::usage(format!("{by} is {is}{}", of_value(value)))
 }
 
 /// A value behind the sentence that says what it is not; nothing of one that may be a key in the wrong place.

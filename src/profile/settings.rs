@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::read::{AccessKey, Profiles};
-use super::sections::{Place, of_value, plain};
+use super::sections::{Place, plain, wrong_value};
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;
@@ -34,10 +34,13 @@ const LENT: [&str; 15] = [
     "source_identity",
 ];
 
+/// A value, and what an error calls it: a variable's name, or a key and the profile that sets it.
+pub(super) type Named<'a> = (&'a str, String);
+
 /// The settings of one profile, resolved once: no question asks the files again, but for the sections
 /// that a setting names (`services`, `sso_session`).
 pub(super) struct Settings<'a> {
-    profiles: &'a Profiles,
+    pub profiles: &'a Profiles,
     /// The profile.
     pub name: &'a str,
     /// The profile and what it includes, nearest first.
@@ -115,13 +118,36 @@ impl<'a> Settings<'a> {
         self.own.get(key).copied()
     }
 
-    /// A key that `[default]` may lend, from the profile, its includes or there.
-    pub fn any(&self, key: &str) -> Option<&'a str> {
-        debug_assert!(LENT.contains(&key));
-        self.own(key).or_else(|| self.lent.get(key).copied())
+    /// True if the profile, or what it includes, sets one of these keys.
+    pub fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.own(key).is_some())
     }
 
-    /// What an error says of a key: its name, and the section that it is taken from.
+    /// A key of the profile or of what it includes, or of `[default]` if that lends it.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.own(key).or_else(|| self.lent.get(key).copied().filter(|_| LENT.contains(&key)))
+    }
+
+    /// The same, with what an error calls it.
+    pub fn named(&self, key: &str) -> Option<Named<'a>> {
+        self.get(key).map(|value| (value, self.by(key)))
+    }
+
+    /// A variable, or else the key.
+    ///
+    /// # Errors
+    /// [`crate::error::Class::Usage`]: the variable is not UTF-8.
+    pub fn variable_or(
+        &self,
+        env: &'a Env,
+        variable: &str,
+        key: &str,
+    ) -> Result<Option<Named<'a>>> {
+        let value = env.text(variable)?.map(|value| (value, variable.to_owned()));
+        Ok(value.or_else(|| self.named(key)))
+    }
+
+    /// What an error calls a key: its name, and the section that it is taken from.
     pub fn by(&self, key: &str) -> String {
         let mut sections = self.sections().map(|(section, _)| section);
         let holder = sections.find(|section| self.profiles.get(section, key).is_some());
@@ -144,9 +170,9 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// [`crate::error::Class::Usage`]: there is no such section, which is an error of botocore's too: a
-    /// request for a private endpoint does not go to AWS. And as [`Profiles::service`].
+    /// request for a private endpoint does not go to AWS. And as [`Profiles::service_endpoint`].
     pub fn endpoint(&self, service: &str) -> Result<Option<&'a str>> {
-        let Some(services) = self.any("services") else { return Ok(self.any("endpoint_url")) };
+        let Some(services) = self.get("services") else { return Ok(self.get("endpoint_url")) };
         if !self.profiles.has_services(services) {
             let by = if self.own("services").is_some() { self.name } else { "default" };
             return Err(Error::usage(format!(
@@ -155,8 +181,8 @@ impl<'a> Settings<'a> {
                 plain(by)
             )));
         }
-        let own = self.profiles.service(services, service, "endpoint_url")?;
-        Ok(own.or_else(|| self.any("endpoint_url")))
+        let own = self.profiles.service_endpoint(services, service)?;
+        Ok(own.or_else(|| self.get("endpoint_url")))
     }
 }
 
@@ -290,16 +316,15 @@ impl Durations {
         if let Some(asked) = &self.role {
             return Ok(asked.clone());
         }
-        let Some(text) = settings.any("duration_seconds") else {
+        let Some((text, by)) = settings.named("duration_seconds") else {
             return Ok(Asked::new(HOUR, DEFAULT));
         };
-        let by = settings.by("duration_seconds");
         // Digits alone: Rust's own parse would take a sign.
         match text.parse::<u64>() {
             Ok(seconds) if seconds > 0 && text.bytes().all(|b| b.is_ascii_digit()) => {
                 Ok(Asked { duration: Duration::from_secs(seconds), by, by_flag: false })
             }
-            _ => Err(Error::usage(format!("{by} is not a number of seconds{}", of_value(text)))),
+            _ => Err(wrong_value(&by, "not a number of seconds", text)),
         }
     }
 }

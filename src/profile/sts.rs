@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::host::is_url;
 use super::read::Profiles;
-use super::sections::{of_value, plain};
-use super::settings::Settings;
+use super::sections::{plain, wrong_value};
+use super::settings::{Named, Settings};
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
@@ -28,6 +28,28 @@ pub struct Target {
 const GLOBAL: &str = "https://sts.amazonaws.com";
 
 impl Target {
+    /// Where a service (`sts`, `iam`, `s3`, …) is asked.
+    ///
+    /// # Errors
+    /// As [`endpoint`] and [`EndpointVariant::of`].
+    pub(super) fn of(
+        service: &str,
+        region: String,
+        env: &Env,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let bundle = match env.get_os("AWS_CA_BUNDLE") {
+            Some(path) => Some(PathBuf::from(path)),
+            None => settings.get("ca_bundle").map(PathBuf::from),
+        };
+        Ok(Self {
+            region,
+            endpoint: endpoint(env, settings, service)?,
+            variant: EndpointVariant::of(env, settings)?,
+            ca_bundle: bundle,
+        })
+    }
+
     /// The warning where an endpoint is named, so that the variant that is asked for counts for nothing.
     pub fn overridden(&self) -> Option<String> {
         let url = self.endpoint.as_ref()?;
@@ -90,25 +112,22 @@ pub(super) fn region(
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !fits {
-        let error = no_region(&by, region);
+        let error = wrong_value(&by, NO_REGION, region);
         return Err(if asked.is_some() { error.because(Reason::CommandLine) } else { error });
     }
     Ok(Some(region.to_owned()))
 }
 
 /// The region of the environment or the profile, and what names it.
-fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<(&'a str, String)>> {
-    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        if let Some(region) = env.text(name)? {
-            return Ok(Some((region, name.to_owned())));
-        }
+fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<Named<'a>>> {
+    match env.text("AWS_REGION")? {
+        Some(region) => Ok(Some((region, "AWS_REGION".to_owned()))),
+        None => settings.variable_or(env, "AWS_DEFAULT_REGION", "region"),
     }
-    Ok(settings.any("region").map(|region| (region, settings.by("region"))))
 }
 
-fn no_region(by: &str, region: &str) -> Error {
-    Error::usage(format!("{by} is not the name of a region{}", of_value(region)))
-}
+/// What a region is that cannot be one.
+pub(super) const NO_REGION: &str = "not the name of a region";
 
 /// The error for a region that no request can be sent to: one that AWS does not have, or, where somebody names
 /// a server with regions of its own, that fits no request.
@@ -119,7 +138,7 @@ pub(super) fn region_fault(env: &Env, settings: &Settings) -> Option<Error> {
         true => is_region(region),
         false => region.bytes().all(small),
     };
-    (!fits).then(|| no_region(&by, region).hint("it looks like eu-central-1"))
+    (!fits).then(|| wrong_value(&by, NO_REGION, region).hint("it looks like eu-central-1"))
 }
 
 /// True for what AWS's regions look like: `us-gov-west-1`, and for `aws-cn-global` and the like.
@@ -128,10 +147,10 @@ pub(super) fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     match parts[..] {
         ["aws", .., "global"] => parts.iter().all(letters),
-        [ref places @ .., way, number] => {
-            !places.is_empty()
-                && places.iter().all(letters)
-                && WAYS.contains(&way)
+        [ref areas @ .., direction, number] => {
+            !areas.is_empty()
+                && areas.iter().all(letters)
+                && DIRECTIONS.contains(&direction)
                 && (1..=2).contains(&number.len())
                 && number.bytes().all(|b| b.is_ascii_digit())
         }
@@ -140,7 +159,7 @@ pub(super) fn is_region(text: &str) -> bool {
 }
 
 /// The second but last part of a region's name.
-const WAYS: [&str; 9] = [
+const DIRECTIONS: [&str; 9] = [
     "central",
     "east",
     "north",
@@ -163,34 +182,24 @@ pub(super) fn target(
     env: &Env,
     settings: &Settings,
 ) -> Result<Target> {
-    let mut region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
-    let mut endpoint = endpoint(env, settings, "sts")?;
-    let variant = EndpointVariant::of(env, settings)?;
-    let legacy = match env.text("AWS_STS_REGIONAL_ENDPOINTS")? {
-        Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS".to_owned())),
-        None => settings
-            .any("sts_regional_endpoints")
-            .map(|value| (value, settings.by("sts_regional_endpoints"))),
-    };
-    match legacy {
-        Some((value, by)) if !["legacy", "regional"].contains(&value) => {
-            return Err(Error::usage(format!(
-                "{by} is neither legacy nor regional{}",
-                of_value(value)
-            )));
-        }
+    let region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
+    let mut target = Target::of("sts", region, env, settings)?;
+    let key = "sts_regional_endpoints";
+    match settings.variable_or(env, "AWS_STS_REGIONAL_ENDPOINTS", key)? {
+        None | Some(("regional", _)) => {}
         // The global endpoint is signed for as us-east-1. It has no variants, so the SDKs leave it then.
-        Some(("legacy", _))
-            if endpoint.is_none()
-                && variant.name().is_none()
-                && LEGACY.contains(&region.as_str()) =>
-        {
-            endpoint = Some(GLOBAL.to_owned());
-            region = "us-east-1".to_owned();
+        Some(("legacy", _)) => {
+            if target.endpoint.is_none()
+                && target.variant.name().is_none()
+                && LEGACY.contains(&target.region.as_str())
+            {
+                target.endpoint = Some(GLOBAL.to_owned());
+                target.region = "us-east-1".to_owned();
+            }
         }
-        _ => {}
+        Some((value, by)) => return Err(wrong_value(&by, "neither legacy nor regional", value)),
     }
-    Ok(Target { region, endpoint, variant, ca_bundle: ca_bundle(env, settings) })
+    Ok(target)
 }
 
 /// Where the user of a profile's own key is managed: STS, and IAM, which is one for a partition.
@@ -200,22 +209,10 @@ pub(super) fn target(
 pub fn places(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
     let settings = Settings::of(profiles, profile)?;
     let region = region(None, env, &settings)?;
-    let arn = settings.any("mfa_serial").or_else(|| settings.own("role_arn"));
+    let arn = settings.get("mfa_serial").or_else(|| settings.own("role_arn"));
     let sts = target(region.as_deref(), arn, env, &settings)?;
-    let iam = Target {
-        region: region.unwrap_or_else(|| partition_region(arn).to_owned()),
-        endpoint: endpoint(env, &settings, "iam")?,
-        variant: sts.variant,
-        ca_bundle: ca_bundle(env, &settings),
-    };
-    Ok((sts, iam))
-}
-
-pub(super) fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
-    match env.get_os("AWS_CA_BUNDLE") {
-        Some(path) => Some(PathBuf::from(path)),
-        None => settings.any("ca_bundle").map(PathBuf::from),
-    }
+    let region = region.unwrap_or_else(|| partition_region(arn).to_owned());
+    Ok((sts, Target::of("iam", region, env, &settings)?))
 }
 
 /// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`, `sso`,
@@ -224,11 +221,9 @@ pub(super) fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
 /// # Errors
 /// [`crate::error::Class::Usage`]: a variable is not UTF-8. And as [`Settings::endpoint`].
 pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
-    let ignore = match env.text("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
-        Some(value) => Some(value),
-        None => settings.any("ignore_configured_endpoint_urls"),
-    };
-    if ignore.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    let key = "ignore_configured_endpoint_urls";
+    let ignore = settings.variable_or(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", key)?;
+    if ignore.is_some_and(|(value, _)| value.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
     let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
@@ -248,13 +243,12 @@ pub(super) fn is_asked(env: &Env, settings: &Settings) -> bool {
 /// The errors for endpoints that are no URLs: those of the environment, and of a profile's own section and the
 /// `services` that it names.
 pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
-    let name = plain(profile);
     let of_env = env.vars().filter_map(|(name, _)| {
         let name = name.to_str().filter(|name| name.starts_with("AWS_ENDPOINT_URL"))?;
         Some((env.get(name)?, name.to_owned()))
     });
     let own = profiles.get(profile, "endpoint_url");
-    let own = own.map(|url| (url, format!("endpoint_url of profile \"{name}\"")));
+    let own = own.map(|url| (url, format!("endpoint_url of profile \"{}\"", plain(profile))));
     let services = profiles.get(profile, "services");
     let of_services = services.into_iter().flat_map(|services| {
         let by = format!("of [services {}]", plain(services));
@@ -263,7 +257,7 @@ pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> 
     });
     let all = of_env.chain(own).chain(of_services).filter(|(url, _)| !is_url(url));
     let fault = |(url, by): (&str, String)| {
-        Error::usage(format!("{by} is not an http or https URL{}", of_value(url)))
+        wrong_value(&by, "not an http or https URL", url)
             .hint("it looks like https://sts.eu-central-1.amazonaws.com")
     };
     all.map(fault).collect()

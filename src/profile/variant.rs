@@ -1,10 +1,10 @@
 //! Which of AWS's endpoints are asked: those with cryptography that is validated by FIPS 140, and those
 //! that have IPv6 addresses too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
 
-use super::sections::of_value;
+use super::sections::wrong_value;
 use super::settings::Settings;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// The variants of AWS's endpoints that are asked for. `None`: nothing says so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,18 +26,12 @@ impl EndpointVariant {
     /// [`crate::error::Class::Usage`], naming the variable or key: neither `true` nor `false`.
     pub(super) fn of(env: &Env, settings: &Settings) -> Result<Self> {
         let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
-            let (value, by) = match (env.text(name)?, settings.any(key)) {
-                (Some(value), _) => (value, name.to_owned()),
-                (None, Some(value)) => (value, settings.by(key)),
-                (None, None) => return Ok(None),
-            };
+            let Some((value, by)) = settings.variable_or(env, name, key)? else { return Ok(None) };
             match value.to_ascii_lowercase().as_str() {
                 "true" => Ok(Some(true)),
                 "false" => Ok(Some(false)),
                 // To take it for a no could break a rule that somebody must keep.
-                _ => {
-                    Err(Error::usage(format!("{by} is neither true nor false{}", of_value(value))))
-                }
+                _ => Err(wrong_value(&by, "neither true nor false", value)),
             }
         };
         Ok(Self { fips: read(FIPS)?, dual_stack: read(DUAL_STACK)? })

@@ -12,6 +12,7 @@ use crate::aws::host;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::name::is_account;
 use crate::profile::{Base, Plan, Step};
 use crate::secret::Secret;
 
@@ -57,9 +58,7 @@ impl Start {
             return None;
         };
         let passing = given.is_temporary() && given.expiration.is_some();
-        let account = given.account_id.as_ref().filter(|account| {
-            passing && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())
-        })?;
+        let account = given.account_id.as_ref().filter(|id| passing && is_account(id))?;
         Some(vec!["process".to_owned(), profile.clone(), command.clone(), account.clone()])
     }
 
@@ -191,11 +190,11 @@ impl CredentialSession<'_> {
             ),
             _ => return given,
         };
-        let is_account = |id: &&str| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
-        if account.is_some() && account.filter(is_account).is_none() {
+        let valid = account.filter(|id| is_account(id));
+        if account != valid {
             self.reporter.warn(format!("{by} is left out: it is not an account's twelve digits"));
         }
-        Credentials { account_id: account.filter(is_account).map(str::to_owned), ..given }
+        Credentials { account_id: valid.map(str::to_owned), ..given }
     }
 
     fn plaintext(&self, profile: &str) -> Result<Credentials> {
