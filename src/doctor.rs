@@ -9,7 +9,7 @@
 //! | `places` | the directories of cache and state, who holds a lock there, and the room for what is written |
 //! | `config` | the AWS files, and what the environment offers beside them |
 //! | `profiles` | whether a profile leads to credentials, and by what |
-//! | `things` | whether the files that a profile names can be read, and its programs be started |
+//! | `references` | whether the files that a profile names can be read, and its programs be started |
 //! | `fleet` | the store that is shared, and a copy that a fork left |
 //! | `exposure` | what other processes can read: unlock variables, and vault's memory |
 //! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
@@ -21,8 +21,8 @@ mod fleet;
 mod keys;
 mod places;
 mod profiles;
+mod references;
 mod report;
-mod things;
 mod vault;
 
 use std::path::{Path, PathBuf};

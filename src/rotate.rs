@@ -317,9 +317,6 @@ impl Rotate<'_, '_> {
     }
 
     /// The key of the fleet's own store is deleted by another run, once the other hosts have the new one.
-    ///
-    /// # Errors
-    /// Busy (8); AWS (9) if the store has not taken the vault with the new one.
     fn wait_for_hosts(&mut self, profiles: &[String], old: &Credentials) -> Result<()> {
         let store = self.change.payload()?.fleet().and_then(|fleet| fleet.profile);
         let Some(store) = store.filter(|store| profiles.contains(store)) else { return Ok(()) };

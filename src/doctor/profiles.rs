@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Host, Report, things};
+use super::{Host, Report, references};
 use crate::error::{Class, Error, Reason};
 use crate::process::shell_word;
 use crate::profile::{self, Ask, Base, Place, Profiles};
@@ -140,7 +140,7 @@ impl Judge<'_> {
         for error in profile::value_faults(self.profiles, self.host.env, name) {
             problem(name, &error, said, report);
         }
-        things::check(self.host, self.profiles, name, report);
+        references::check(self.host, self.profiles, name, report);
         let unknown = profile::unknown_settings(self.profiles, name);
         for misspelt in unknown.misspelt {
             let (key, meant) = (&misspelt.key, misspelt.meant);

@@ -13,9 +13,6 @@ const PARTITIONS: [&str; 8] =
     ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-us-gov"];
 
 /// The ARN of a role. `by` names what names it.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming both: AWS would not take it.
 pub(super) fn role(arn: &str, by: &str, from_aws: bool) -> Result<()> {
     let hint = "it looks like arn:aws:iam::123456789012:role/NAME";
     let graphic = arn.bytes().all(|b| b.is_ascii_graphic());

@@ -20,23 +20,16 @@ use crate::process::shell_word;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
     /// The vault's key for a profile.
-    Vault {
-        /// The profile whose key it is.
-        profile: String,
-    },
-    /// What a `credential_process` prints. If that has a session token, the plan becomes
+    Vault { profile: String },
+    /// What the `credential_process` of a profile prints. If that has a session token, the plan becomes
     /// [`super::Plan::for_temporary_base`].
     Process {
-        /// The profile that names the command.
         profile: String,
         /// The command line, for `/bin/sh -c`.
         command: String,
     },
-    /// `aws_access_key_id` and the keys beside it, in the files as they are.
-    Plaintext {
-        /// The section that holds them: [`Profiles::get`] has the values.
-        profile: String,
-    },
+    /// `aws_access_key_id` and the keys beside it, in a profile's section of the files as they are.
+    Plaintext { profile: String },
     /// `AWS_ACCESS_KEY_ID` and the variables beside it (`credential_source = Environment`).
     Environment,
     /// What the container's agent gives (`credential_source = EcsContainer`).
@@ -57,7 +50,6 @@ pub enum Base {
     Sso {
         /// The profile that says where to log in.
         profile: String,
-        /// Where that is.
         sign_on: SignOn,
     },
 }
@@ -96,14 +88,12 @@ impl Base {
 pub enum Token {
     /// In a file, which whoever issues the token may replace at any time.
     File {
-        /// The file, as it was named.
         path: PathBuf,
         /// The profile that names it; none: `AWS_WEB_IDENTITY_TOKEN_FILE` does.
         profile: Option<String>,
     },
-    /// From a command that prints it (`web_identity_token_process`, aws-vault's).
+    /// From a profile's command that prints it (`web_identity_token_process`, aws-vault's).
     Process {
-        /// The profile that names the command.
         profile: String,
         /// The command line, for `/bin/sh -c`.
         command: String,
@@ -116,7 +106,7 @@ const ROLE: &str = "AWS_ROLE_ARN";
 
 /// A profile's chain and where it ends.
 pub(super) struct Chain<'a> {
-    /// The profile asked for, its source, and so on to the one with the credentials.
+    /// The profile asked for, its source, and so on to the one with the credentials: one at least.
     pub links: Vec<Settings<'a>>,
     /// Those credentials.
     pub base: Base,
@@ -124,6 +114,18 @@ pub(super) struct Chain<'a> {
     pub temporary: bool,
     /// The last profile is there for its keys alone: a `role_arn` that it has is not assumed.
     pub end_without_role: bool,
+}
+
+impl<'a> Chain<'a> {
+    /// The profile asked for.
+    pub fn start(&self) -> &Settings<'a> {
+        &self.links[0]
+    }
+
+    /// The profile with the credentials.
+    pub fn end(&self) -> &Settings<'a> {
+        &self.links[self.links.len() - 1]
+    }
 }
 
 /// Walks from a profile along `source_profile` to its credentials.
@@ -154,11 +156,11 @@ pub(super) fn walk<'a>(
     if !job && !exists(profile) {
         return missing(profile, None);
     }
-    let mut end = Settings::of(profiles, profile)?;
-    let mut links = Vec::new();
+    let mut links = vec![Settings::of(profiles, profile)?];
     let mut names = vec![profile];
-    let mut in_vault = stored.contains(profile).then_some(0);
-    while let Some(source) = next(&end, env, links.is_empty(), in_vault.is_some())? {
+    // How many links lead to the first key in the vault.
+    let mut in_vault = stored.contains(profile).then_some(1);
+    while let Some(source) = next(&links, env, in_vault.is_some())? {
         if names.contains(&source) {
             names.push(source);
             return Err(looped("source_profile", &names));
@@ -169,45 +171,37 @@ pub(super) fn walk<'a>(
             break;
         }
         if !exists(source) {
-            return missing(source, Some(end.name));
+            return missing(source, names.last().copied());
         }
         names.push(source);
         fits("source_profile", &names)?;
-        links.push(std::mem::replace(&mut end, Settings::of(profiles, source)?));
+        links.push(Settings::of(profiles, source)?);
         if in_vault.is_none() && stored.contains(source) {
             in_vault = Some(links.len());
         }
     }
-    links.push(end);
-    if let Some(end) = in_vault {
-        links.truncate(end + 1);
-    }
-    let is_source = links.len() > 1;
-    let Some(end) = links.last() else { return missing(profile, None) };
-    if in_vault.is_some() {
-        let base = Base::Vault { profile: end.name.to_owned() };
+    if let Some(length) = in_vault {
+        links.truncate(length);
+        let base = Base::Vault { profile: names[length - 1].to_owned() };
         return Ok(Chain { links, base, temporary: false, end_without_role: false });
     }
-    let for_keys = is_source && has_keys(end);
+    let end = &links[links.len() - 1];
+    let for_keys = links.len() > 1 && has_keys(end);
     let (base, temporary) = named_source(env, end, for_keys)?;
     let end_without_role = for_keys && !matches!(base, Base::WebIdentity(_));
     Ok(Chain { links, base, temporary, end_without_role })
 }
 
-/// The profile that this one has its credentials from, if from another. `is_first`: it is the one asked
-/// for, and no source. `past_vault`: what follows is read to find loops only.
-fn next<'a>(
-    link: &Settings<'a>,
-    env: &Env,
-    is_first: bool,
-    past_vault: bool,
-) -> Result<Option<&'a str>> {
+/// The profile that the last one has its credentials from, if from another. `past_vault`: what follows is
+/// read to find loops only.
+fn next<'a>(links: &[Settings<'a>], env: &Env, past_vault: bool) -> Result<Option<&'a str>> {
+    let [before @ .., link] = links else { return Ok(None) };
     let named = link.own("source_profile");
     let source = named.filter(|source| *source != link.name);
     if past_vault {
         return Ok(source);
     }
-    if link.has_any(&TOKEN) || (!is_first && has_keys(link)) {
+    if link.has_any(&TOKEN) || (!before.is_empty() && has_keys(link)) {
         return Ok(None);
     }
     if link.own("role_arn").is_some() {

@@ -1,5 +1,5 @@
 //! What programs that read the AWS files themselves take before a profile's `credential_process`, so that
-//! they never start it.
+//! they never start it, and before the credentials of a server.
 
 use super::read::Profiles;
 use super::sections::Place;
@@ -72,4 +72,24 @@ fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
             }
         },
     })
+}
+
+/// What an SDK takes credentials from before it asks a container's server: keys, and programs, roles
+/// and sign-ons that give some (AWS SDKs, "Credential provider chain").
+const BEFORE_A_SERVER: [&str; 8] = [
+    "aws_access_key_id",
+    "credential_process",
+    "login_session",
+    "role_arn",
+    "sso_account_id",
+    "sso_session",
+    "sso_start_url",
+    "web_identity_token_file",
+];
+
+impl Profiles {
+    /// True if `[default]`, which a command without AWS_PROFILE has, says where credentials come from.
+    pub fn outrank_a_server(&self) -> bool {
+        BEFORE_A_SERVER.iter().any(|key| self.get("default", key).is_some())
+    }
 }

@@ -143,7 +143,7 @@ fn whole(
             let by = "AWS_FEDERATION_TOKEN_TTL";
             Asked::new(name::duration(text, by)?, by)
         }
-        (None, None) => Asked::new(HOUR, "the default"),
+        (None, None) => Asked::by_default(HOUR),
     };
     let (signin, console) = places(&plan, env)?;
     if plan.variant.is_dual_stack() && env.get("AWS_ENDPOINT_URL_SIGNIN").is_none() {

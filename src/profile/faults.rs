@@ -1,8 +1,6 @@
 //! What is wrong with a profile and no plan tells: settings whose names nobody knows, and mistakes behind the
 //! first one, with which a plan ends.
 
-use std::path::PathBuf;
-
 use super::arn;
 use super::known::{LEAD, chooses, is_known, may_choose, meant};
 use super::read::Profiles;
@@ -25,9 +23,7 @@ pub struct Unknown {
 /// A setting whose name has a slip.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Misspelt {
-    /// As written.
     pub key: String,
-    /// What is meant.
     pub meant: &'static str,
 }
 
@@ -140,34 +136,4 @@ pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error>
     faults.extend(sts::region_fault(env, &settings));
     faults.extend(sts::endpoint_faults(profiles, env, profile));
     faults
-}
-
-/// Something on this host that a profile names.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Thing {
-    /// The file that vouches for AWS's servers.
-    Bundle(PathBuf),
-    /// The file of a web identity's token.
-    Token(PathBuf),
-    /// A command line, for `/bin/sh -c`.
-    Command(String),
-}
-
-/// What a profile's own section names on this host, and the key and profile that do; the bundle of
-/// `AWS_CA_BUNDLE`, where that outranks it.
-pub fn things(profiles: &Profiles, env: &Env, profile: &str) -> Vec<(String, Thing)> {
-    let by = |key: &str| format!("{key} of profile \"{}\"", plain(profile));
-    let bundle = match env.get_os("AWS_CA_BUNDLE") {
-        Some(path) => Some(("AWS_CA_BUNDLE".to_owned(), path.into())),
-        None => profiles.get(profile, "ca_bundle").map(|path| (by("ca_bundle"), path.into())),
-    };
-    let bundle = bundle.map(|(by, path)| (by, Thing::Bundle(path)));
-    let token = "web_identity_token_file";
-    let token =
-        profiles.get(profile, token).map(|path| (by(token), Thing::Token(PathBuf::from(path))));
-    let commands = ["credential_process", "mfa_process", "web_identity_token_process"];
-    let commands = commands
-        .into_iter()
-        .filter_map(|key| Some((by(key), Thing::Command(profiles.get(profile, key)?.to_owned()))));
-    bundle.into_iter().chain(token).chain(commands).collect()
 }

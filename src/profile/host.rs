@@ -59,9 +59,6 @@ pub fn container(env: &Env) -> Result<Option<String>> {
 /// Where the instance metadata service is: AWS's own address, else the URL that the user names, http or
 /// https, whatever its host (AWS SDKs, "IMDS credential provider"). None if `AWS_EC2_METADATA_DISABLED` says that it is not to be
 /// asked.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming the variable or key: not a URL, or no mode of an address.
 pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>> {
     if env.text("AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Ok(None);

@@ -22,8 +22,7 @@
 //! | `step` | one call of a plan |
 //! | `plan` | the calls to make |
 //! | `ambient` | what a host is without a profile |
-//! | `before_process` | what an SDK takes before a `credential_process`, or in its place |
-//! | `outrank` | what an SDK takes before a server's credentials |
+//! | `before_process` | what an SDK takes before a `credential_process`, or in its place, and before a server |
 //! | `faults` | what is wrong with a profile and no plan tells |
 //! | `explain` | a plan for a person or a program |
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
@@ -41,7 +40,6 @@ mod host;
 mod ini;
 mod known;
 mod missing;
-mod outrank;
 mod own_command;
 mod plan;
 mod read;
@@ -62,13 +60,13 @@ pub use before_process::{ANOTHERS_KEY, BeforeProcess, before_process, instead_of
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
-pub use faults::{Misspelt, Thing, Unknown, related, things, unknown_settings, value_faults};
+pub use faults::{Misspelt, Unknown, related, unknown_settings, value_faults};
 pub use host::{container, origin};
 pub use own_command::{comes_back, is_exec_of_a_shell};
 pub use plan::{Ask, Plan, plan};
 pub use read::{AccessKey, FILE_LIMIT, Files, Profiles, locate, read};
 pub use role::Role;
-pub use sections::{About, Place, Remark, of_value};
+pub use sections::{About, Place, Remark, key_of, of_value};
 pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, places};

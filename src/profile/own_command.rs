@@ -9,14 +9,11 @@ use crate::name::{self, ProfileName};
 use crate::process::{self, Program, words};
 
 /// What `vault exec --json` of another profile asks for.
+#[derive(Default)]
 pub(super) struct OwnCommand {
-    /// The profile.
     pub profile: String,
-    /// `--no-session`
     pub no_session: bool,
-    /// `--duration`
     pub duration: Option<Duration>,
-    /// `--region`
     pub region: Option<String>,
 }
 
@@ -41,9 +38,6 @@ fn names_a_vault(words: &[String]) -> bool {
 /// What a command asks of this program for another profile than its own, if it is this very file, and all
 /// that its words say is known here: `exec --json`, `-n`, `-d`, `--region` and the profile. Anything else
 /// is started.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: its `--duration` is none.
 pub(super) fn of_other(command: &str, env: &Env) -> Result<Option<OwnCommand>> {
     // What a shell would make more of than words.
     let plain = |c: char| c.is_alphanumeric() || " \t_/.,:@%+=-'\"".contains(c);
@@ -59,8 +53,7 @@ pub(super) fn of_other(command: &str, env: &Env) -> Result<Option<OwnCommand>> {
 }
 
 fn read(words: &[String]) -> Result<Option<OwnCommand>> {
-    let mut asks =
-        OwnCommand { profile: String::new(), no_session: false, duration: None, region: None };
+    let mut asks = OwnCommand::default();
     let (mut exec, mut json) = (false, false);
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {

@@ -43,7 +43,6 @@ use crate::name::show_duration;
 /// What the command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
-    /// The profile.
     pub profile: String,
     /// `--no-session`: no GetSessionToken.
     pub no_session: bool,
@@ -113,9 +112,7 @@ fn plan_within(
     let mut chain = walk(profiles, env, stored, &ask.profile)?;
     let inside = inside(profiles, env, stored, ask, within, &chain.base)?;
     chain.temporary |= inside.as_ref().is_some_and(|inside| !inside.steps.is_empty());
-    let Some(asked_for) = chain.links.first() else {
-        return Err(Error::not_found(format!("no profile \"{}\"", ask.profile)));
-    };
+    let asked_for = chain.start();
     let mut notes = notes(&chain);
     let durations = Durations::of(env)?;
     let asked = ask.duration.map(Asked::by_flag);
@@ -133,8 +130,8 @@ fn plan_within(
     if !ask.no_session {
         steps.extend(session(&chain, &roles, &mut mfa, &durations, asked)?);
     }
-    if let (Base::Sso { .. }, Some(end)) = (&chain.base, chain.links.last()) {
-        steps.push(sso::role(end)?);
+    if matches!(chain.base, Base::Sso { .. }) {
+        steps.push(sso::role(chain.end())?);
     }
     assume(&chain, roles, mfa, &mut steps, &mut notes);
 
@@ -196,9 +193,8 @@ fn roles<'c, 'a>(
         let env = if at == 0 { env } else { &nothing };
         hops.extend(role::of(link, env, from_aws)?.map(|role| Hop { role, link }));
     }
-    if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(link)) =
-        (&chain.base, chain.links.last())
-    {
+    if let Base::WebIdentity(Token::File { profile: None, .. }) = chain.base {
+        let link = chain.end();
         hops.insert(0, Hop { role: role::of_web_identity(env, link, from_aws)?, link });
     }
     let last = hops.len().saturating_sub(1);
@@ -424,7 +420,7 @@ fn mfa<'a>(
     roles: &[Hop<'_, 'a>],
     from_aws: bool,
 ) -> Result<(Option<Mfa>, Option<String>)> {
-    let Some((asked_for, sources)) = chain.links.split_first() else { return Ok((None, None)) };
+    let (asked_for, sources) = (chain.start(), &chain.links[1..]);
     // The command for a device: from who names it, else from any in the chain that names it too.
     let with_process = |serial: &str, from: &Settings<'a>| -> Option<String> {
         let mut same = chain.links.iter().filter(|link| link.get("mfa_serial") == Some(serial));

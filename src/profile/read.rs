@@ -200,9 +200,6 @@ impl Profiles {
     }
 
     /// The keys of a section `[sso-session NAME]` that are set, if there is one.
-    ///
-    /// # Errors
-    /// As [`Profiles::understood`].
     pub(super) fn sso_session(&self, name: &str) -> Result<Option<HashMap<&str, &str>>> {
         self.check(Place::Config, Group::SsoSession, name)?;
         let settings = || all_set(self.config.settings(Group::SsoSession, name)).collect();
@@ -215,10 +212,6 @@ impl Profiles {
     }
 
     /// The `endpoint_url` below a service (`sts =`) in a `[services NAME]` section.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Other`]: a line of the section is not understood.
-    /// [`crate::error::Class::Usage`]: the service has a value of its own, so nothing below it.
     pub(super) fn service_endpoint(&self, services: &str, service: &str) -> Result<Option<&str>> {
         self.check(Place::Config, Group::Services, services)?;
         let raw = self.config.get(Group::Services, services, service);

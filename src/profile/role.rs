@@ -35,9 +35,6 @@ const TAGS: usize = 50;
 
 /// The role of a profile, if it has one. `env` is the environment for the profile that was asked for
 /// only: aws-vault gives `AWS_ROLE_ARN` and the variables beside it to no other. `from_aws`: AWS's own STS is asked.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming the key or variable, for what AWS would not take.
 pub(super) fn of(settings: &Settings, env: &Env, from_aws: bool) -> Result<Option<Role>> {
     let find = |variable: &str, key: &str| settings.variable_or(env, variable, key);
     // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
@@ -72,9 +69,6 @@ pub(super) fn of(settings: &Settings, env: &Env, from_aws: bool) -> Result<Optio
 
 /// The role of the environment's own web identity: `AWS_ROLE_ARN`, where a token's file stands beside
 /// it, and `AWS_ROLE_SESSION_NAME`.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming the variable, for what AWS would not take.
 pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) -> Result<Role> {
     let arn = in_variable(env, "AWS_ROLE_ARN")?;
     let (arn, by) = arn.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;

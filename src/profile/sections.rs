@@ -472,6 +472,11 @@ pub(super) fn plain(inside: &str) -> String {
     first.chars().filter(|c| !c.is_control()).take(100).chain(more.chars()).collect()
 }
 
+/// What an error calls a key of a profile.
+pub fn key_of(key: &str, profile: &str) -> String {
+    format!("{key} of profile \"{}\"", plain(profile))
+}
+
 /// The error for a value that cannot be right. `by` is what it is of, `is` what it is: `not a URL`.
 pub(super) fn wrong_value(by: &str, is: &str, value: &str) -> Error {
     Error::usage(format!("{by} is {is}{}", of_value(value)))

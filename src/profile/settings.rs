@@ -7,10 +7,11 @@
 //! for which this makes a difference.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::read::{AccessKey, Profiles};
-use super::sections::{Place, plain, wrong_value};
+use super::sections::{Place, key_of, plain, wrong_value};
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;
@@ -134,9 +135,6 @@ impl<'a> Settings<'a> {
     }
 
     /// A variable, or else the key.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`]: the variable is not UTF-8.
     pub fn variable_or(
         &self,
         env: &'a Env,
@@ -151,7 +149,7 @@ impl<'a> Settings<'a> {
     pub fn by(&self, key: &str) -> String {
         let mut sections = self.sections().map(|(section, _)| section);
         let holder = sections.find(|section| self.profiles.get(section, key).is_some());
-        format!("{key} of profile \"{}\"", plain(holder.unwrap_or(self.name)))
+        key_of(key, holder.unwrap_or(self.name))
     }
 
     /// The access key of the profile in one of the files, and the section that holds it: of the keys that
@@ -198,9 +196,6 @@ fn merge<'a>(into: &mut HashMap<&'a str, &'a str>, profiles: &'a Profiles, secti
 const HOPS: usize = 32;
 
 /// Checks the length of a chain of profiles.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: more than [`HOPS`] follow the first.
 pub(super) fn fits(key: &str, chain: &[&str]) -> Result<()> {
     match chain {
         [first, rest @ ..] if rest.len() > HOPS => Err(Error::usage(format!(
@@ -223,8 +218,10 @@ pub(super) fn looped(key: &str, chain: &[&str]) -> Error {
 pub(super) struct Asked {
     pub duration: Duration,
     by: String,
-    by_flag: bool,
 }
+
+/// The flag that asks for one.
+const FLAG: &str = "--duration";
 
 /// What asks where nobody does.
 const DEFAULT: &str = "the default";
@@ -233,21 +230,26 @@ const DEFAULT: &str = "the default";
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// What AssumeRole takes (AWS STS API reference: 900 s to 12 h).
-pub(super) const ROLE_RANGE: (Duration, Duration) =
-    (Duration::from_secs(900), Duration::from_secs(43_200));
+pub(super) const ROLE_RANGE: RangeInclusive<Duration> =
+    Duration::from_secs(900)..=Duration::from_secs(43_200);
 
 /// What GetSessionToken takes (AWS STS API reference: 900 s to 36 h).
-pub(super) const SESSION_RANGE: (Duration, Duration) =
-    (Duration::from_secs(900), Duration::from_secs(129_600));
+pub(super) const SESSION_RANGE: RangeInclusive<Duration> =
+    Duration::from_secs(900)..=Duration::from_secs(129_600);
 
 impl Asked {
-    pub fn new(duration: Duration, by: &str) -> Self {
-        Self { duration, by: by.to_owned(), by_flag: false }
+    pub fn new(duration: Duration, by: impl Into<String>) -> Self {
+        Self { duration, by: by.into() }
     }
 
     /// What `--duration` asks for.
     pub fn by_flag(duration: Duration) -> Self {
-        Self { by_flag: true, ..Self::new(duration, "--duration") }
+        Self::new(duration, FLAG)
+    }
+
+    /// What holds where nobody asks.
+    pub fn by_default(duration: Duration) -> Self {
+        Self::new(duration, DEFAULT)
     }
 
     /// True unless nobody asked and this is the default.
@@ -256,20 +258,16 @@ impl Asked {
     }
 
     /// The duration, if AWS would take it.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`], naming what asked and the range.
-    pub fn within(&self, what: &str, range: (Duration, Duration)) -> Result<Duration> {
-        if self.duration < range.0 || self.duration > range.1 {
-            let (by, least, most) =
-                (&self.by, name::show_duration(range.0), name::show_duration(range.1));
-            let error = Error::usage(format!(
-                "{by}: AWS gives {what} for {least} to {most}, not for {}",
-                name::show_duration(self.duration)
-            ));
-            return Err(if self.by_flag { error.because(Reason::CommandLine) } else { error });
+    pub fn within(&self, what: &str, range: RangeInclusive<Duration>) -> Result<Duration> {
+        let Self { duration, by } = self;
+        if range.contains(duration) {
+            return Ok(*duration);
         }
-        Ok(self.duration)
+        let [least, most, asked] =
+            [range.start(), range.end(), duration].map(|it| name::show_duration(*it));
+        let error =
+            Error::usage(format!("{by}: AWS gives {what} for {least} to {most}, not for {asked}"));
+        Err(if by == FLAG { error.because(Reason::CommandLine) } else { error })
     }
 }
 
@@ -282,14 +280,10 @@ pub(super) struct Durations {
 
 impl Durations {
     /// Reads them.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`], naming the variable that is no duration.
     pub fn of(env: &Env) -> Result<Self> {
         let read = |name: &str| -> Result<Option<Asked>> {
-            env.text(name)?
-                .map(|text| Ok(Asked::new(name::duration(text, name)?, name)))
-                .transpose()
+            let Some(text) = env.text(name)? else { return Ok(None) };
+            Ok(Some(Asked::new(name::duration(text, name)?, name)))
         };
         Ok(Self {
             session: read("AWS_SESSION_TOKEN_TTL")?,
@@ -300,29 +294,26 @@ impl Durations {
 
     /// For a session of a profile's own key: aws-vault's default is an hour.
     pub fn session(&self) -> Asked {
-        self.session.clone().unwrap_or_else(|| Asked::new(HOUR, DEFAULT))
+        self.session.clone().unwrap_or_else(|| Asked::by_default(HOUR))
     }
 
     /// For a session that several profiles may share: aws-vault's default is 8 hours.
     pub fn chained(&self) -> Asked {
-        self.chained.clone().unwrap_or_else(|| Asked::new(HOUR * 8, DEFAULT))
+        self.chained.clone().unwrap_or_else(|| Asked::by_default(HOUR * 8))
     }
 
     /// For a role: the variable, then the profile's `duration_seconds`, then an hour.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`]: `duration_seconds` is no number of seconds.
     pub fn role(&self, settings: &Settings) -> Result<Asked> {
         if let Some(asked) = &self.role {
             return Ok(asked.clone());
         }
         let Some((text, by)) = settings.named("duration_seconds") else {
-            return Ok(Asked::new(HOUR, DEFAULT));
+            return Ok(Asked::by_default(HOUR));
         };
         // Digits alone: Rust's own parse would take a sign.
         match text.parse::<u64>() {
             Ok(seconds) if seconds > 0 && text.bytes().all(|b| b.is_ascii_digit()) => {
-                Ok(Asked { duration: Duration::from_secs(seconds), by, by_flag: false })
+                Ok(Asked::new(Duration::from_secs(seconds), by))
             }
             _ => Err(wrong_value(&by, "not a number of seconds", text)),
         }

@@ -52,17 +52,11 @@ impl SignOn {
 }
 
 /// Where to log in for the last profile of a chain, if it says so.
-///
-/// # Errors
-/// Usage: an `[sso-session]` or a key that is missing, or cannot be right.
 pub(super) fn base(env: &Env, end: &Settings) -> Result<Option<SignOn>> {
     end.has_any(&KEYS).then(|| of(env, end)).transpose()
 }
 
 /// The role that such a profile names: a person who has logged in may have several.
-///
-/// # Errors
-/// Usage: a key that is missing, or cannot be right.
 pub(super) fn role(end: &Settings) -> Result<Step> {
     let key = |key: &str, fits: fn(&str) -> bool, otherwise: &str| match end.own(key) {
         Some(value) if fits(value) => Ok(value.to_owned()),

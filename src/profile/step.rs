@@ -9,7 +9,6 @@ use super::role::Role;
 pub enum Step {
     /// GetSessionToken.
     Session {
-        /// How long the session lasts.
         duration: Duration,
         /// By a flag or variable: one that a code bought for a shorter time will not do.
         asked: bool,
@@ -18,7 +17,6 @@ pub enum Step {
     },
     /// AssumeRole.
     Role {
-        /// What is asked for.
         role: Role,
         /// The device whose code goes with it.
         mfa: Option<Mfa>,

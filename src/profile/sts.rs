@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::host::is_url;
 use super::read::Profiles;
-use super::sections::{plain, wrong_value};
+use super::sections::{key_of, plain, wrong_value};
 use super::settings::{Named, Settings};
 use super::variant::EndpointVariant;
 use crate::env::Env;
@@ -29,9 +29,6 @@ const GLOBAL: &str = "https://sts.amazonaws.com";
 
 impl Target {
     /// Where a service (`sts`, `iam`, `s3`, …) is asked.
-    ///
-    /// # Errors
-    /// As [`endpoint`] and [`EndpointVariant::of`].
     pub(super) fn of(
         service: &str,
         region: String,
@@ -96,9 +93,6 @@ const LEGACY: [&str; 16] = [
 
 /// The region for the child: what the command line asks for, `AWS_REGION`, `AWS_DEFAULT_REGION`, the
 /// profile. `None`: the child's variables are left alone.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: it could be no part of a host name.
 pub(super) fn region(
     asked: Option<&str>,
     env: &Env,
@@ -173,9 +167,6 @@ const DIRECTIONS: [&str; 9] = [
 
 /// Where STS is asked, for a profile whose region is known or not. `arn`: a role or MFA device, whose
 /// partition decides where no region does.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: `sts_regional_endpoints` is neither `legacy` nor `regional`.
 pub(super) fn target(
     region: Option<&str>,
     arn: Option<&str>,
@@ -217,9 +208,6 @@ pub fn places(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, 
 
 /// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`, `sso`,
 /// `sso_oidc`) before the one for everything.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a variable is not UTF-8. And as [`Settings::endpoint`].
 pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
     let key = "ignore_configured_endpoint_urls";
     let ignore = settings.variable_or(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", key)?;
@@ -248,7 +236,7 @@ pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> 
         Some((env.get(name)?, name.to_owned()))
     });
     let own = profiles.get(profile, "endpoint_url");
-    let own = own.map(|url| (url, format!("endpoint_url of profile \"{}\"", plain(profile))));
+    let own = own.map(|url| (url, key_of("endpoint_url", profile)));
     let services = profiles.get(profile, "services");
     let of_services = services.into_iter().flat_map(|services| {
         let by = format!("of [services {}]", plain(services));

@@ -21,9 +21,6 @@ const DUAL_STACK: (&str, &str) = ("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_e
 
 impl EndpointVariant {
     /// What the environment, else the profile, asks for.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`], naming the variable or key: neither `true` nor `false`.
     pub(super) fn of(env: &Env, settings: &Settings) -> Result<Self> {
         let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
             let Some((value, by)) = settings.variable_or(env, name, key)? else { return Ok(None) };

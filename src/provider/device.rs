@@ -23,9 +23,6 @@ pub(super) fn invitation(device: &DeviceCode) -> [String; 3] {
 }
 
 /// Asks until there is an answer, or the code is over.
-///
-/// # Errors
-/// AWS (9), or what else ends it.
 pub(super) fn wait_for_a_person(
     device: &DeviceCode,
     ends: Instant,

@@ -27,9 +27,6 @@ impl CredentialSession<'_> {
     }
 
     /// Runs a helper program for a profile; the outer error is that of starting itself without end.
-    ///
-    /// # Errors
-    /// Other (1), with the chain, if a helper for this profile is under way already.
     pub(super) fn helper(
         &self,
         kind: &str,
@@ -53,9 +50,6 @@ impl CredentialSession<'_> {
     }
 
     /// Refuses what would start itself without end, or wait for itself.
-    ///
-    /// # Errors
-    /// Other (1), with the chain, if a helper for this profile is under way already.
     pub(super) fn refuse_to_come_back(
         &self,
         kind: &str,
