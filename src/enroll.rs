@@ -174,7 +174,7 @@ impl Enroll<'_, '_> {
         device: &str,
         serial: &str,
         mut ours: bool,
-    ) -> std::result::Result<NewDevice, NotMade> {
+    ) -> Result<NewDevice, NotMade> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
             let error = match self.change.iam.create_virtual_mfa_device(key, device) {

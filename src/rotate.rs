@@ -215,7 +215,7 @@ impl Rotate<'_, '_> {
         rotation: &Rotation,
         user: &User,
         mut ours: bool,
-    ) -> std::result::Result<Credentials, NotMade> {
+    ) -> Result<Credentials, NotMade> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
             let made = self.iam(&rotation.old, |iam, by| iam.create_access_key(by, &user.name));
@@ -353,7 +353,7 @@ impl Rotate<'_, '_> {
     /// Where the policies refuse it, somebody who may has perhaps deleted the key.
     fn done_or_gone(
         &mut self,
-        done: std::result::Result<(), ServiceError>,
+        done: Result<(), ServiceError>,
         new: &Credentials,
         id: &str,
         user: &User,
@@ -389,11 +389,7 @@ impl Rotate<'_, '_> {
         self.gone_is_well(done, key)
     }
 
-    fn gone_is_well(
-        &self,
-        done: std::result::Result<(), ServiceError>,
-        by: &Credentials,
-    ) -> Result<()> {
+    fn gone_is_well(&self, done: Result<(), ServiceError>, by: &Credentials) -> Result<()> {
         match done {
             Err(error) if !error.is("NoSuchEntity") => Err(self.change.denied(error, by, MUST)),
             _ => Ok(()),

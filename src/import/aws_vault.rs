@@ -187,7 +187,7 @@ fn question(dir: &Path, closed: &[&str], opened: bool, tries: usize) -> String {
 }
 
 /// A file on which a passphrase can be tried, and the cost of that; or the error.
-fn sealed(name: &str, path: &Path) -> std::result::Result<(Zeroizing<Vec<u8>>, u32), Content> {
+fn sealed(name: &str, path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Content> {
     let failed = |class, why: &str| Content::Failed(class, why.to_owned());
     if ProfileName::new(name).is_err() {
         return Err(failed(Class::Usage, "no profile can have this name"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use super::program::failed;
+use super::program;
 use super::session::{CredentialSession, Request};
 use super::token;
 use crate::aws::host;
@@ -199,24 +199,16 @@ impl CredentialSession<'_> {
 
     fn plaintext(&self, profile: &str) -> Result<Credentials> {
         let found = self.profiles.plaintext(profile);
-        let found = found.as_ref();
-        key(
-            found.map(|found| found.id.to_owned()),
-            found.and_then(|found| found.secret).map(str::to_owned),
-            found.and_then(|found| found.token).map(str::to_owned),
-            &format!("profile {profile:?}"),
-        )
+        let (id, secret, token) =
+            found.map_or((None, None, None), |key| (Some(key.id), key.secret, key.token));
+        key(id, secret, token, &format!("profile {profile:?}"))
     }
 
     fn environment(&self) -> Result<Credentials> {
-        let get = |name| self.env.get(name).map(str::to_owned);
-        key(
-            get("AWS_ACCESS_KEY_ID"),
-            get("AWS_SECRET_ACCESS_KEY"),
-            // boto's old name, which botocore asks for first.
-            get("AWS_SECURITY_TOKEN").or_else(|| get("AWS_SESSION_TOKEN")),
-            "the environment",
-        )
+        let get = |name| self.env.get(name);
+        // boto's old name, which botocore asks for first.
+        let token = get("AWS_SECURITY_TOKEN").or_else(|| get("AWS_SESSION_TOKEN"));
+        key(get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY"), token, "the environment")
     }
 
     /// Runs a credential_process. What it printed goes into no error: it may hold the key.
@@ -227,42 +219,35 @@ impl CredentialSession<'_> {
         within: &[String],
         deadline: Instant,
     ) -> Result<Credentials> {
-        let name = format!("the credential_process of profile {profile:?}");
-        self.reporter.debug(format!("running {name}"));
-        let output = self
-            .helper("credential_process", profile, command, within, deadline)?
-            .map_err(|failure| failed(&name, &failure))?;
+        let kind = "credential_process";
+        let output = self.helper(kind, profile, command, within, deadline)?;
+        let name = program::name(kind, profile);
         let bad = |what: &str| Error::other(format!("{name} printed {what}"));
         let json: serde_json::Value =
             serde_json::from_slice(&output).map_err(|_| bad("something that is not JSON"))?;
         if json.get("Version").and_then(serde_json::Value::as_u64) != Some(1) {
             return Err(bad("no \"Version\": 1"));
         }
-        let text = |field: &str| {
-            json.get(field)
-                .and_then(serde_json::Value::as_str)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
+        let text = |field: &str| json.get(field)?.as_str().filter(|text| !text.is_empty());
         let mut credentials =
             key(text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken"), &name)?;
         if let Some(expiration) = text("Expiration") {
-            let expiration = Timestamp::parse_as_aws_cli(&expiration)
+            let expiration = Timestamp::parse_as_aws_cli(expiration)
                 .ok_or_else(|| bad("an Expiration that is no RFC 3339 time"))?;
             if expiration <= self.clock.now() {
                 return Err(bad("credentials that have expired"));
             }
             credentials.expiration = Some(expiration);
         }
-        credentials.account_id = text("AccountId");
+        credentials.account_id = text("AccountId").map(str::to_owned);
         Ok(credentials)
     }
 }
 
 fn key(
-    id: Option<String>,
-    secret: Option<String>,
-    token: Option<String>,
+    id: Option<&str>,
+    secret: Option<&str>,
+    token: Option<&str>,
     place: &str,
 ) -> Result<Credentials> {
     let (Some(id), Some(secret)) = (id, secret) else {
@@ -270,10 +255,10 @@ fn key(
     };
     // A line break would end the value, and start another, in what export writes.
     let broken = |text: &str| text.contains(char::is_control);
-    if broken(&id) || broken(&secret) || token.as_deref().is_some_and(broken) {
+    if broken(id) || broken(secret) || token.is_some_and(broken) {
         return Err(Error::other(format!("{place} gives a key with control characters in it")));
     }
-    let mut credentials = Credentials::long_term(id, Secret::new(secret));
-    credentials.session_token = token.map(Secret::new);
+    let mut credentials = Credentials::long_term(id.to_owned(), Secret::new(secret.to_owned()));
+    credentials.session_token = token.map(|token| Secret::new(token.to_owned()));
     Ok(credentials)
 }

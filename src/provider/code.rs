@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::fleet::{another_host, away, claim_for_all};
-use super::program::failed;
+use super::program::MFA;
 use super::session::CredentialSession;
 use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
-use crate::error::{Class, Error, Reason, Result};
+use crate::error::{Error, Reason, Result};
 use crate::profile::Mfa;
 use crate::secret::Secret;
 use crate::session::{Book, Claim, Pace, Part, Step};
@@ -20,9 +20,9 @@ impl CredentialSession<'_> {
     /// asked yet.
     pub(super) fn code(&self, mfa: &Mfa, given: Option<&Secret>) -> Result<Code> {
         if let Some(code) = given {
-            let code = six_digits(code.expose(), "--mfa-token: an MFA code is six digits")
-                .map_err(|error| error.because(Reason::CommandLine))?;
-            return Ok(Code::Given(code));
+            let error = || Error::usage("--mfa-token: an MFA code is six digits");
+            let code = six_digits(code.expose());
+            return code.map(Code::Given).ok_or_else(|| error().because(Reason::CommandLine));
         }
         if let Some(seed) = self.seed(&mfa.serial) {
             return Ok(Code::Seed(seed));
@@ -48,35 +48,27 @@ impl CredentialSession<'_> {
         refused: bool,
     ) -> Result<Secret> {
         if let Some(command) = &mfa.process {
-            self.reporter.debug("running the mfa_process");
-            let output = self
-                .helper("mfa_process", profile, command, within, deadline)?
-                .map_err(|failure| failed("the mfa_process", &failure).into_mfa())?;
-            let text = std::str::from_utf8(&output).unwrap_or_default();
-            return six_digits(text, "the mfa_process printed no MFA code, which is six digits")
-                .map_err(Error::into_mfa);
+            let output = self.helper(MFA, profile, command, within, deadline)?;
+            let code = six_digits(std::str::from_utf8(&output).unwrap_or_default());
+            return code.ok_or_else(|| {
+                Error::aws("the mfa_process printed no MFA code, which is six digits")
+            });
         }
         let question = format!("Enter MFA code for {}: ", mfa.serial);
         let again = if refused { "AWS refused the MFA code, try again. " } else { "" };
-        let code = self.prompt.line(&format!("{again}{question}"))?;
-        match six_digits(&code, NO_CODE) {
-            // What was not sent costs the device nothing.
-            Err(_) if !refused && !self.prompt.is_timed() => {
-                let code = self
-                    .prompt
-                    .line(&format!("An MFA code is six digits, try again. {question}"))?;
-                six_digits(&code, NO_CODE)
-            }
-            code => code,
+        let mut code = six_digits(&self.prompt.line(&format!("{again}{question}"))?);
+        // What was not sent costs the device nothing.
+        if code.is_none() && !refused && !self.prompt.is_timed() {
+            let question = format!("An MFA code is six digits, try again. {question}");
+            code = six_digits(&self.prompt.line(&question)?);
         }
+        code.ok_or_else(|| Error::usage("an MFA code is six digits"))
     }
 
     /// The code of a claimed step, as soon as AWS takes it.
     pub fn code_of(&self, claim: &Claim, seed: &Seed) -> Secret {
         if !claim.wait.is_zero() {
-            let what = || "the next MFA code".to_owned();
-            let _waiting = waiting(what, Some(Instant::now() + claim.wait));
-            std::thread::sleep(claim.wait);
+            pause("the next MFA code", claim.wait);
         }
         seed.code(claim.step)
     }
@@ -198,8 +190,11 @@ impl CredentialSession<'_> {
     }
 }
 
-/// What is said of a person's answer that is no code.
-const NO_CODE: &str = "an MFA code is six digits";
+/// Waits for so long, and says on the terminal for what.
+pub(super) fn pause(what: &'static str, pause: Duration) {
+    let _waiting = waiting(|| what.to_owned(), Some(Instant::now() + pause));
+    std::thread::sleep(pause);
+}
 
 /// To whom a code is known that was taken.
 enum Known<T> {
@@ -238,18 +233,9 @@ pub(super) enum Code {
     Asked,
 }
 
-impl Error {
-    /// The same failure as one of MFA (9).
-    fn into_mfa(self) -> Self {
-        Self { class: Class::Aws, ..self }
-    }
-}
-
-/// The code, or that it is none, in the words given.
-fn six_digits(text: &str, otherwise: &str) -> Result<Secret> {
+/// The code, if it is one.
+fn six_digits(text: &str) -> Option<Secret> {
     let code = text.trim();
-    if code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()) {
-        return Ok(Secret::new(code.to_owned()));
-    }
-    Err(Error::usage(otherwise))
+    let fits = code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| Secret::new(code.to_owned()))
 }

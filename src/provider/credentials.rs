@@ -29,15 +29,7 @@ impl CredentialSession<'_> {
         self.run_with(plan, self.options.min_left)
     }
 
-    /// The same for who wants nothing more of this session: all that it holds is forgotten.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
-    pub fn into_credentials(self, plan: &Plan) -> Result<Credentials> {
-        self.run_and_follow(plan)
-    }
-
-    /// The same as [`CredentialSession::run`], for credentials that last at least so long, unless `AWS_MIN_TTL` says how long.
+    /// The same for credentials that last at least so long, unless `AWS_MIN_TTL` says how long.
     ///
     /// # Errors
     /// As [`CredentialSession::run`].
@@ -114,6 +106,18 @@ impl CredentialSession<'_> {
     /// When the sessions of a plan's steps end that are in the cache and would be served, by the step's number
     /// from 0. None where only a program or a server could say whose credentials the plan starts from.
     pub fn cached(&self, plan: &Plan) -> Option<Vec<(usize, Timestamp)>> {
+        self.inspect(plan, |run| Some(run.cached()))
+    }
+
+    /// The name in the fleet's store of the session that costs this plan a code, if one does. None as for
+    /// [`CredentialSession::cached`].
+    pub fn shared_name(&self, plan: &Plan) -> Option<String> {
+        let fleet = self.fleet.as_deref()?;
+        self.inspect(plan, |run| run.shared_name(fleet.keys()))
+    }
+
+    /// Looks at a run of a plan that is not made.
+    fn inspect<T>(&self, plan: &Plan, look: impl FnOnce(&Run) -> Option<T>) -> Option<T> {
         if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
             return None;
         }
@@ -122,22 +126,7 @@ impl CredentialSession<'_> {
             let base = self.base(plan, &request, self.deadline()).ok()?;
             let own = self.cache_of(plan, &base);
             let cache = own.as_ref().unwrap_or(&self.cache);
-            Some(Run::new(self, &request, plan, &base, cache, self.deadline()).cached())
-        })
-    }
-
-    /// The name in the fleet's store of the session that costs this plan a code, if one does. None where
-    /// only a program or a server could say whose credentials the plan starts from.
-    pub fn shared_name(&self, plan: &Plan) -> Option<String> {
-        let fleet = self.fleet.as_deref()?;
-        if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
-            return None;
-        }
-        let request = self.request(None);
-        os::on_wiped_stack(|| {
-            let base = self.base(plan, &request, self.deadline()).ok()?;
-            let run = Run::new(self, &request, plan, &base, &self.cache, self.deadline());
-            run.shared_name(fleet.keys())
+            look(&Run::new(self, &request, plan, &base, cache, self.deadline()))
         })
     }
 

@@ -5,30 +5,47 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
 use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step};
-use crate::store::Location;
+use crate::store::{Location, Shared};
 use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
 /// The fleet that the vault's hosts have joined.
-pub(super) struct Fleet<'a> {
-    settings: vault::Fleet,
+pub(super) struct JoinedFleet<'a> {
+    /// The store, in what is said of it.
+    store: Location,
+    /// True if no code is to be sent without the store.
+    required: bool,
     connect: Connect<'a>,
     keys: FleetKeys,
+    reporter: Reporter,
     /// True once it was said that the store is away.
     told: AtomicBool,
     /// The highest generation of the vault that another host named.
     generation: AtomicU64,
 }
 
-impl<'a> Fleet<'a> {
-    /// The fleet of this vault, if it has one. Nothing is asked of the store.
-    pub fn of(payload: &Payload, connect: &Connect<'a>) -> Option<Box<Self>> {
-        let settings = payload.fleet()?;
+impl<'a> JoinedFleet<'a> {
+    /// The fleet of this vault, if it has one. Nothing is asked of the store, which the environment may
+    /// name.
+    pub fn of(
+        payload: &Payload,
+        connect: &Connect<'a>,
+        env: &Env,
+        reporter: Reporter,
+    ) -> Option<Box<Self>> {
+        let vault::Fleet { store, required, .. } = payload.fleet()?;
+        let store = match Shared::of(env) {
+            Ok(Shared::At(named)) => named,
+            _ => store,
+        };
         let (id, key) = payload.cache_seed();
         Some(Box::new(Self {
-            settings,
+            store,
+            required,
+            reporter,
             connect: Connect::clone(connect),
             keys: FleetKeys::new(&id, &key),
             told: AtomicBool::new(false),
@@ -53,19 +70,13 @@ impl<'a> Fleet<'a> {
         Ok(reached)
     }
 
-    /// Says once that this host goes on without the store; `named`: another one than the vault's.
+    /// Says once that this host goes on without the store.
     ///
     /// # Errors
     /// 9 if no code is to be sent without it.
-    pub fn go_alone(
-        &self,
-        alone: Alone,
-        named: Option<&Location>,
-        reporter: Reporter,
-    ) -> Result<()> {
-        let Alone { what, hint } = alone;
-        let store = named.unwrap_or(&self.settings.store);
-        if self.settings.required {
+    pub fn go_alone(&self, Alone { what, hint }: Alone) -> Result<()> {
+        let store = &self.store;
+        if self.required {
             let hint = hint.unwrap_or_else(|| {
                 "try again when the store is back, or send one from this host alone: AWS_VAULT_SHARED=off".to_owned()
             });
@@ -74,26 +85,24 @@ impl<'a> Fleet<'a> {
             ))
             .hint(hint));
         }
-        let said = format!("going on without the fleet's store {store}: {what}");
-        self.tell(said, hint, reporter);
+        self.warn(format!("going on without the fleet's store {store}: {what}"), hint);
         Ok(())
     }
 
-    /// Says once that a session was made and is not shared; `named` as for [`Fleet::go_alone`].
-    pub fn not_shared(&self, alone: Alone, named: Option<&Location>, reporter: Reporter) {
-        let Alone { what, hint } = alone;
-        let store = named.unwrap_or(&self.settings.store);
-        let said = format!(
+    /// Says once that a session was made and is not shared.
+    pub fn not_shared(&self, Alone { what, hint }: Alone) {
+        let store = &self.store;
+        let what = format!(
             "the new session is on this host only, the fleet's store {store} did not take it: {what}"
         );
-        self.tell(said, hint, reporter);
+        self.warn(what, hint);
     }
 
     /// Of one outage one warning.
-    fn tell(&self, what: String, hint: Option<String>, reporter: Reporter) {
+    fn warn(&self, what: String, hint: Option<String>) {
         if !self.told.swap(true, Ordering::Relaxed) {
             let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
-            reporter.warn(format!("{what}{hint}"));
+            self.reporter.warn(format!("{what}{hint}"));
         }
     }
 
@@ -118,10 +127,9 @@ impl<'a> Fleet<'a> {
 /// # Errors
 /// A setting that cannot be right (2), which is no store that is away.
 pub(super) fn away(error: Error) -> Result<Alone> {
-    let Error { class, what, hint, .. } = error;
-    match class {
-        Class::Usage => Err(Error { class, what, hint, ..error }),
-        _ => Ok(Alone { what, hint }),
+    match error.class {
+        Class::Usage => Err(error),
+        _ => Ok(Alone { what: error.what, hint: error.hint }),
     }
 }
 

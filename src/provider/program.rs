@@ -5,7 +5,7 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::session::CredentialSession;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Class, Error, Result, os_text};
 use crate::exec;
 use crate::process::{self, Failure};
 use crate::profile::comes_back;
@@ -14,6 +14,9 @@ use crate::vault::Vault;
 /// Carries the profiles whose credentials are being made through helper programs, so that a
 /// credential_process that comes back to its own profile is found.
 const UNDER_WAY: &str = "AWS_VAULT_UNDER_WAY";
+
+/// The program that prints an MFA code: its failure is one of MFA.
+pub(super) const MFA: &str = "mfa_process";
 
 /// The key in the environment, which a fleet's store may be reached by.
 const KEY: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
@@ -26,7 +29,7 @@ impl CredentialSession<'_> {
         lies_there || self.fleet().is_ok_and(|it| it.is_some_and(|fleet| fleet.profile.is_none()))
     }
 
-    /// Runs a helper program for a profile; the outer error is that of starting itself without end.
+    /// Runs a helper program for a profile: what it prints.
     pub(super) fn helper(
         &self,
         kind: &str,
@@ -34,7 +37,9 @@ impl CredentialSession<'_> {
         command: &str,
         within: &[String],
         deadline: Instant,
-    ) -> Result<std::result::Result<Zeroizing<Vec<u8>>, Failure>> {
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let name = name(kind, profile);
+        self.reporter.debug(format!("running {name}"));
         self.refuse_to_come_back(kind, profile, within)?;
         let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
         let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
@@ -45,8 +50,11 @@ impl CredentialSession<'_> {
         vars.push((UNDER_WAY.into(), chain.join("\n").into()));
         let left = deadline.saturating_duration_since(Instant::now());
         // Only an mfa_process has something to ask: the others answer a machine.
-        let terminal = (kind == "mfa_process").then(|| self.prompt.terminal()).flatten();
-        Ok(process::run(command, &vars, terminal, left))
+        let terminal = (kind == MFA).then(|| self.prompt.terminal()).flatten();
+        process::run(command, &vars, terminal, left).map_err(|failure| {
+            let error = failed(&name, &failure);
+            if kind == MFA { Error { class: Class::Aws, ..error } } else { error }
+        })
     }
 
     /// Refuses what would start itself without end, or wait for itself.
@@ -71,8 +79,16 @@ impl CredentialSession<'_> {
     }
 }
 
+/// What a helper is called. A plan has one device at most, so one mfa_process.
+pub(super) fn name(kind: &str, profile: &str) -> String {
+    match kind {
+        MFA => format!("the {kind}"),
+        _ => format!("the {kind} of profile {profile:?}"),
+    }
+}
+
 /// A helper's failure, without anything that it printed.
-pub(super) fn failed(name: &str, failure: &Failure) -> Error {
+fn failed(name: &str, failure: &Failure) -> Error {
     match failure {
         Failure::NotStarted(error) => {
             Error::other(format!("{name} cannot be started: {}", os_text(error)))

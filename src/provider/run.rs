@@ -12,7 +12,6 @@ use super::base::Start;
 use super::code::Code;
 use super::fleet::another_host;
 use super::session::{CredentialSession, Request};
-use super::sso::NoCredentials;
 use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -193,7 +192,7 @@ impl<'a> Run<'a> {
         at: usize,
         length: Option<Duration>,
         wanted: &Wanted<'_>,
-    ) -> std::result::Result<Minted, Failed> {
+    ) -> Result<Minted, Failed> {
         let mut step = self.plan.steps[at].clone();
         if let (Step::Session { duration, .. }, Some(length)) = (&mut step, length) {
             *duration = length;
@@ -250,7 +249,7 @@ impl<'a> Run<'a> {
     }
 
     /// Makes credentials of a token.
-    fn exchange(&self, at: usize, token: &Secret) -> std::result::Result<Credentials, Failed> {
+    fn exchange(&self, at: usize, token: &Secret) -> Result<Credentials, Failed> {
         let Step::WebIdentity { role_arn, session_name, duration } = &self.plan.steps[at] else {
             return Err(Failed::Ours(Error::other("a plan has no use for its token")));
         };
@@ -260,20 +259,16 @@ impl<'a> Run<'a> {
     }
 
     /// Gets credentials by a login.
-    fn by_login(&self, at: usize) -> std::result::Result<Credentials, Failed> {
+    fn by_login(&self, at: usize) -> Result<Credentials, Failed> {
         let (Base::Sso { profile, sign_on }, Step::SsoRole { account, name }) =
             (&self.plan.base, &self.plan.steps[at])
         else {
             return Err(Failed::Ours(Error::other("a plan has no use for its login")));
         };
         let center = self.with.identity_center(profile, sign_on);
-        center.credentials(account, name, self.deadline.get()).map_err(|failed| match failed {
-            NoCredentials::LoggedOut => {
-                self.logged_out.set(true);
-                Failed::Ours(center.nobody())
-            }
-            NoCredentials::Ours(error) => Failed::Ours(error),
-        })
+        let given = center.credentials(account, name, self.deadline.get())?;
+        self.logged_out.set(given.is_none());
+        given.ok_or_else(|| Failed::Ours(center.nobody()))
     }
 
     /// Makes what a step gives, with its code if it wants one.
@@ -282,7 +277,7 @@ impl<'a> Run<'a> {
         step: &Step,
         from: &Credentials,
         claims: Claims<'_, '_>,
-    ) -> std::result::Result<Credentials, Failed> {
+    ) -> Result<Credentials, Failed> {
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
         let (code, asked) = match self.with.code(mfa, self.request.mfa_token)? {
             Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), claims),
@@ -325,7 +320,7 @@ impl<'a> Run<'a> {
         step: &Step,
         from: &Credentials,
         mfa: Option<(&str, &Secret)>,
-    ) -> std::result::Result<Credentials, ServiceError> {
+    ) -> Result<Credentials, ServiceError> {
         let sts = self.sts().map_err(ServiceError::Setup)?;
         match step {
             Step::Session { duration, .. } => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::fleet::Fleet;
+use super::fleet::JoinedFleet;
 use crate::aws::{Oidc, Portal, Sts};
 use crate::clock::Clock;
 use crate::env::Env;
@@ -123,9 +123,7 @@ impl<'a> VaultState<'a> {
         reporter.debug(format!("going on without a vault: {}", missing.what));
         Ok(Self::Missing(missing))
     }
-}
 
-impl VaultState<'_> {
     fn why_not_open(&self) -> Error {
         match self {
             Self::Missing(why) => why.clone(),
@@ -175,7 +173,7 @@ pub struct CredentialSession<'a> {
     /// On the heap, since whatever moves leaves a copy on the stack, and there are keys in it.
     pub(super) cache: Box<Cache>,
     /// The fleet that the open vault names.
-    pub(super) fleet: Option<Box<Fleet<'a>>>,
+    pub(super) fleet: Option<Box<JoinedFleet<'a>>>,
     /// True once the cache did not have what was asked for, so that AWS was.
     pub(super) missed: AtomicBool,
     pub(super) options: Options,
@@ -201,7 +199,7 @@ impl<'a> CredentialSession<'a> {
             };
             let fleet = match (&vault, &parts.access) {
                 (VaultState::Open(vault), Ok(access)) => {
-                    Fleet::of(vault.payload(), &access.connect)
+                    JoinedFleet::of(vault.payload(), &access.connect, parts.env, parts.reporter)
                 }
                 _ => None,
             };
@@ -213,15 +211,13 @@ impl<'a> CredentialSession<'a> {
                 }
                 _ => Cache::without_vault(cache_dir, clock, reporter),
             };
-            let cache = Box::new(cache);
-            let missed = AtomicBool::new(false);
             Ok(Self {
                 profiles,
                 env,
                 vault,
-                cache,
+                cache: Box::new(cache),
                 fleet,
-                missed,
+                missed: AtomicBool::new(false),
                 options,
                 prompt,
                 clock,

@@ -45,24 +45,9 @@ impl CredentialSession<'_> {
         Ok(Some(Fleet { store, region, endpoint, profile, required }))
     }
 
-    /// Says once that this host goes on without the store of its fleet.
-    ///
-    /// # Errors
-    /// 9 if no code is to be sent without it.
+    /// Goes on without the store of the fleet, if that is allowed.
     pub(super) fn go_alone(&self, alone: Alone) -> Result<()> {
-        let Some(fleet) = &self.fleet else { return Ok(()) };
-        fleet.go_alone(alone, self.named_store().as_ref(), self.reporter)
-    }
-
-    /// Says once that a session was made and is not shared.
-    pub(super) fn not_shared(&self, alone: Alone) {
-        if let Some(fleet) = &self.fleet {
-            fleet.not_shared(alone, self.named_store().as_ref(), self.reporter);
-        }
-    }
-
-    fn named_store(&self) -> Option<Location> {
-        self.fleet().ok().flatten().map(|fleet| fleet.store)
+        self.fleet.as_ref().map_or(Ok(()), |fleet| fleet.go_alone(alone))
     }
 
     /// A store that only its URL names: in the region and at the endpoint that the variables name, by the

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::base::Start;
+use super::code::pause;
 use super::device::{invitation, wait_for_a_person};
 use super::session::{CredentialSession, VaultState};
 use crate::aws::{NotGiven, Oidc, Portal, ServiceError, Tokens, is_over, is_slow_down};
@@ -17,7 +18,6 @@ use crate::random;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 use crate::session::{Login, LoginLock, LoginPlace, LoginState};
-use crate::waiting::waiting;
 
 /// For each of: the calls before a person is asked, a refresh, a logout.
 const DEADLINE: Duration = Duration::from_secs(50);
@@ -35,20 +35,6 @@ pub struct IdentityCenter<'a> {
     /// The profile, for what is said.
     profile: &'a str,
     session: &'a CredentialSession<'a>,
-}
-
-/// Why a role gives no credentials.
-pub(super) enum NoCredentials {
-    /// Only a person can help: nobody is logged in, or no longer.
-    LoggedOut,
-    /// Anything else.
-    Ours(Error),
-}
-
-impl From<Error> for NoCredentials {
-    fn from(error: Error) -> Self {
-        Self::Ours(error)
-    }
 }
 
 impl IdentityCenter<'_> {
@@ -138,75 +124,75 @@ impl IdentityCenter<'_> {
             .hint(format!("vault sso login {}", shell_word(profile)))
     }
 
-    /// A role's credentials, by the login. `deadline` is for the locks and calls together.
+    /// A role's credentials, by the login; none if only a person can help, since nobody is logged in, or
+    /// no longer. `deadline` is for the locks and calls together.
     pub(super) fn credentials(
         &self,
         account: &str,
         role: &str,
         deadline: Instant,
-    ) -> std::result::Result<Credentials, NoCredentials> {
+    ) -> Result<Option<Credentials>> {
         let portal = self.portal(deadline)?;
         let ask = |token: &Secret| portal.role_credentials(token, account, role);
-        let token = self.access(deadline, None)?;
+        let Some(token) = self.access(deadline, None)? else { return Ok(None) };
         let mut given = ask(&token);
         if given.as_ref().is_err_and(|error| *error == NotGiven::LoggedOut) {
             // Ended, or ended early by our clock: a refresh tells.
-            let newer = self.access(deadline, Some(&token))?;
+            let Some(newer) = self.access(deadline, Some(&token))? else { return Ok(None) };
             given = ask(&newer);
             if given.as_ref().is_err_and(|error| *error == NotGiven::LoggedOut) {
                 self.end(&newer, deadline)?;
             }
         }
-        given.map_err(|error| match error {
-            NotGiven::LoggedOut => NoCredentials::LoggedOut,
-            NotGiven::Failed(error) => NoCredentials::Ours(error.into_error()),
-            NotGiven::NoSuchRole => NoCredentials::Ours(
-                Error::aws(format!("who is logged in has no role {role} in account {account}"))
+        match given {
+            Ok(credentials) => Ok(Some(credentials)),
+            Err(NotGiven::LoggedOut) => Ok(None),
+            Err(NotGiven::Failed(error)) => Err(error.into_error()),
+            Err(NotGiven::NoSuchRole) => {
+                Err(Error::aws(format!("who is logged in has no role {role} in account {account}"))
                     .hint(format!(
                         "check sso_account_id and sso_role_name of profile \"{}\"",
                         self.profile
-                    )),
-            ),
-        })
+                    )))
+            }
+        }
     }
 
-    /// An access token, refreshed if it soon ends or is the one that was `refused`.
-    fn access(
-        &self,
-        deadline: Instant,
-        refused: Option<&Secret>,
-    ) -> std::result::Result<Secret, NoCredentials> {
+    /// An access token, refreshed if it soon ends or is the one that was `refused`; none if nobody is logged
+    /// in.
+    fn access(&self, deadline: Instant, refused: Option<&Secret>) -> Result<Option<Secret>> {
         let place = self.place();
         let now = || self.session.clock.now();
         let is_refused = |login: &Login| refused.is_some_and(|token| is_of(token, login));
         let good = |login: &Login| login.left(now()) >= REFRESH_BEFORE && !is_refused(login);
         let valid = |login: &Login| login.left(now()) > 0 && !is_refused(login);
 
-        let login = place.load().ok_or(NoCredentials::LoggedOut)?;
+        let Some(login) = place.load() else { return Ok(None) };
         if good(&login) {
-            return Ok(login.access);
+            return Ok(Some(login.access));
         }
         let lock = match place.try_lock() {
             Some(lock) => lock,
             // Somebody else refreshes it.
-            None if valid(&login) => return Ok(login.access),
+            None if valid(&login) => return Ok(Some(login.access)),
             None => place.lock(deadline)?,
         };
-        let login = place.load().ok_or(NoCredentials::LoggedOut)?;
+        let Some(login) = place.load() else { return Ok(None) };
         let Some(refresh) = login.refresh_token(now()).filter(|_| !good(&login)) else {
             if valid(&login) {
-                return Ok(login.access);
+                return Ok(Some(login.access));
             }
             // Over by our clock is no word of AWS's.
             if is_refused(&login) {
                 keep(&lock, &login.ended(), self.session.reporter);
             }
-            return Err(NoCredentials::LoggedOut);
+            return Ok(None);
         };
         // One that still lasts is used if there is no new one soon.
         let soon = Instant::now() + PATIENCE;
         let deadline = if valid(&login) { deadline.min(soon) } else { deadline };
-        match self.refresh(&login, refresh, deadline, valid(&login))? {
+        let oidc = self.oidc(deadline)?;
+        match refreshed(&oidc, &login, refresh, deadline, valid(&login)) {
             Ok(tokens) => {
                 let refresh =
                     tokens.refresh.or_else(|| login.refresh.as_ref().map(Secret::duplicate));
@@ -214,45 +200,20 @@ impl IdentityCenter<'_> {
                 let login = Login { access: tokens.access, expires, refresh, ..login };
                 // The old refresh token may be worth nothing by now, so this comes first.
                 keep(&lock, &login, self.session.reporter);
-                Ok(login.access)
+                Ok(Some(login.access))
             }
             Err(error) if !is_over(&error) => match valid(&login) {
-                true => Ok(login.access),
-                false => Err(NoCredentials::Ours(error.into_error())),
+                true => Ok(Some(login.access)),
+                false => Err(error.into_error()),
             },
             Err(_) if valid(&login) => {
                 let login = Login { refresh: None, ..login };
                 keep(&lock, &login, self.session.reporter);
-                Ok(login.access)
+                Ok(Some(login.access))
             }
             Err(_) => {
                 keep(&lock, &login.ended(), self.session.reporter);
-                Err(NoCredentials::LoggedOut)
-            }
-        }
-    }
-
-    /// Asks for new tokens; where AWS wants it slower, again after a pause, unless the present one
-    /// `lasts`.
-    fn refresh(
-        &self,
-        login: &Login,
-        refresh: &Secret,
-        deadline: Instant,
-        lasts: bool,
-    ) -> Result<std::result::Result<Tokens, ServiceError>> {
-        let oidc = self.oidc(deadline)?;
-        let mut pauses = SLOW_DOWN_PAUSES.into_iter().map(Duration::from_secs);
-        loop {
-            let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
-            let again = answer.as_ref().is_err_and(is_slow_down) && !lasts;
-            match pauses.next().filter(|pause| again && Instant::now() + *pause < deadline) {
-                Some(pause) => {
-                    let what = || "IAM Identity Center, which wants fewer requests".to_owned();
-                    let _waiting = waiting(what, Some(Instant::now() + pause));
-                    std::thread::sleep(pause);
-                }
-                None => return Ok(answer),
+                Ok(None)
             }
         }
     }
@@ -327,6 +288,25 @@ impl CredentialSession<'_> {
 fn start(sign_on: &SignOn, login: &Login) -> Start {
     let endpoint = sign_on.portal.endpoint.as_deref().unwrap_or_default();
     Start::Login(format!("login {} {endpoint}", login.id))
+}
+
+/// Asks for new tokens; where AWS wants it slower, again after a pause, unless the present one `lasts`.
+fn refreshed(
+    oidc: &Oidc,
+    login: &Login,
+    refresh: &Secret,
+    deadline: Instant,
+    lasts: bool,
+) -> Result<Tokens, ServiceError> {
+    let mut pauses = SLOW_DOWN_PAUSES.into_iter().map(Duration::from_secs);
+    loop {
+        let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
+        let again = answer.as_ref().is_err_and(is_slow_down) && !lasts;
+        match pauses.next().filter(|pause| again && Instant::now() + *pause < deadline) {
+            Some(time) => pause("IAM Identity Center, which wants fewer requests", time),
+            None => return answer,
+        }
+    }
 }
 
 /// Both are ours: nobody learns anything by the time that this takes.

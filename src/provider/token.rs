@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::program::failed;
+use super::program;
 use super::session::CredentialSession;
 use crate::error::{Error, Result};
 use crate::file;
@@ -41,13 +41,10 @@ impl CredentialSession<'_> {
             }
             Token::Process { profile, command } => {
                 let kind = "web_identity_token_process";
-                let name = format!("the {kind} of profile {profile:?}");
-                self.reporter.debug(format!("running {name}"));
-                let mut output = self
-                    .helper(kind, profile, command, within, deadline)?
-                    .map_err(|failure| failed(&name, &failure))?;
-                checked(std::mem::take(&mut *output))
-                    .ok_or_else(|| Error::other(format!("{name} printed no token")))
+                let mut output = self.helper(kind, profile, command, within, deadline)?;
+                checked(std::mem::take(&mut *output)).ok_or_else(|| {
+                    Error::other(format!("{} printed no token", program::name(kind, profile)))
+                })
             }
         }
     }

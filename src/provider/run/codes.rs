@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::super::code;
 use super::super::fleet::claim_for_all;
 use super::shared::Claims;
 use super::{Failed, Run};
@@ -13,7 +14,6 @@ use crate::profile::{Mfa, Step};
 use crate::random;
 use crate::session::{Book, Claim, Ledger, Step as Noted};
 use crate::totp::Seed;
-use crate::waiting::waiting;
 
 /// Nine verifications in three minutes lock a device, and hosts that share no ledger share the budget:
 /// one process sends three codes at most.
@@ -31,7 +31,7 @@ impl Run<'_> {
         from: &Credentials,
         (mfa, seed): (&Mfa, &Seed),
         mut claims: Claims<'_, '_>,
-    ) -> std::result::Result<Credentials, Failed> {
+    ) -> Result<Credentials, Failed> {
         let ledger = self.cache.ledger(&mfa.serial);
         let mut sent = 0;
         let mut refused = false;
@@ -40,9 +40,9 @@ impl Run<'_> {
             let again = refused.then_some(sent + 1 == CODES);
             let claim = self.claim(&ledger, seed.period(), offset, again, &mut claims)?;
             let deadline = self.deadline.get();
-            let code = self.with.code_of(&claim, seed);
+            let digits = self.with.code_of(&claim, seed);
             sent += 1;
-            let failure = match self.send(step, from, Some((&mfa.serial, &code))) {
+            let failure = match self.send(step, from, Some((&mfa.serial, &digits))) {
                 Ok(made) => return Ok(made),
                 Err(failure) => failure,
             };
@@ -77,9 +77,7 @@ impl Run<'_> {
                 });
             }
             self.with.reporter.debug("the MFA code was not taken, trying the next one");
-            let what = || "another try with an MFA code".to_owned();
-            let _waiting = waiting(what, Some(Instant::now() + pause));
-            std::thread::sleep(pause);
+            code::pause("another try with an MFA code", pause);
             if let Claims::Fleet(part) = &mut claims {
                 part.refused();
             }
@@ -95,7 +93,7 @@ impl Run<'_> {
         offset: i64,
         refused: Option<bool>,
         claims: &mut Claims<'_, '_>,
-    ) -> std::result::Result<Claim, Failed> {
+    ) -> Result<Claim, Failed> {
         let deadline = self.deadline.get();
         let claim = |book: Option<&mut Book>| {
             let now = Timestamp(self.with.clock.now().0.saturating_add(offset));

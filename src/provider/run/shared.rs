@@ -154,8 +154,8 @@ impl Run<'_> {
             Ok(made) => {
                 let generation = self.with.vault().map_or(0, |vault| vault.payload().generation());
                 let (minted, alone) = part.made(made, length, generation);
-                if let Some(alone) = alone {
-                    self.with.not_shared(alone);
+                if let (Some(alone), Some(fleet)) = (alone, &self.with.fleet) {
+                    fleet.not_shared(alone);
                 }
                 Ok(minted)
             }
