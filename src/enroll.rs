@@ -13,10 +13,6 @@
 //!
 //! Only a device that the journal knows is ever deleted, and AWS deletes none that is enabled.
 
-mod answers;
-
-use answers::{MUST, name_is_taken, user_of};
-
 use crate::aws::{NewDevice, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
@@ -161,7 +157,7 @@ impl Enroll<'_, '_> {
             && !matches!(error.class, Class::NotDurable | Class::Busy)
         {
             // Nobody knows its seed. If this fails too, the journal has it.
-            let _ = self.change.iam.delete_virtual_mfa_device(key, serial);
+            self.delete(key, serial);
         }
         saved
     }
@@ -186,29 +182,22 @@ impl Enroll<'_, '_> {
                 Err(error) => error,
             };
             let exists = error.is("EntityAlreadyExists");
-            if exists && !ours {
+            if exists && !(ours && self.delete(key, serial)) {
                 let error = name_is_taken(device, serial);
-                return Err(NotMade { error, nothing_there: true });
-            }
-            if exists {
-                match self.change.iam.delete_virtual_mfa_device(key, serial) {
-                    Ok(()) => {}
-                    Err(error) if error.is("NoSuchEntity") => {}
-                    Err(_) => {
-                        let error = name_is_taken(device, serial);
-                        return Err(NotMade { error, nothing_there: false });
-                    }
-                }
-            } else if !error.may_pass() {
-                let error = self.change.denied(error, key, MUST);
                 return Err(NotMade { error, nothing_there: !ours });
             }
             ours |= error.may_have_arrived();
-            if !self.change.pause(pauses.next()) {
+            if !(exists || error.may_pass()) || !self.change.pause(pauses.next()) {
                 let error = self.change.denied(error, key, MUST);
                 return Err(NotMade { error, nothing_there: !ours });
             }
         }
+    }
+
+    /// True if AWS has no such device any more.
+    fn delete(&self, key: &Credentials, serial: &str) -> bool {
+        let deleted = self.change.iam.delete_virtual_mfa_device(key, serial);
+        deleted.is_ok() || deleted.is_err_and(|error| error.is("NoSuchEntity"))
     }
 
     /// EnableMFADevice with the codes of the last two steps: AWS takes them, so nobody waits for the
@@ -324,3 +313,20 @@ pub fn end(vault: &mut Vault, profile: &str, device: &str) -> Result<()> {
         Ok(())
     })
 }
+
+/// Whose key it is.
+fn user_of(arn: String) -> Result<User> {
+    User::of(arn, "a key and a device", "can have no MFA device")
+}
+
+/// The name is another device's.
+fn name_is_taken(device: &str, serial: &str) -> Error {
+    Error::refused(format!("there is a device {device:?} at AWS, and its seed is not in the vault"))
+        .hint(format!(
+            "choose another name by --device, or, if nobody uses it: aws iam delete-virtual-mfa-device --serial-number {serial}"
+        ))
+}
+
+/// What AWS most often refuses for want of.
+const MUST: &str = "the user must be allowed to create and enable its own MFA device; if it has one \
+                        already, many policies want a session made with that";

@@ -119,9 +119,7 @@ impl Rotate<'_, '_> {
             new: new.access_key_id.clone(),
         })
     }
-}
 
-impl Rotate<'_, '_> {
     /// The rotation of the profile's key that has not come to its end.
     fn started(&self) -> Option<Rotation> {
         let payload = self.change.payload().ok()?;
@@ -166,17 +164,12 @@ impl Rotate<'_, '_> {
 
     /// CreateAccessKey, until there is a key whose secret is known, and saves it. `again`: an earlier
     /// run may have made one.
-    fn create(&mut self, rotation: Rotation, user: &User, again: bool) -> Result<Rotation> {
-        let mut rotation = rotation;
+    fn create(&mut self, mut rotation: Rotation, user: &User, again: bool) -> Result<Rotation> {
         if again {
             // Before the time of this try stands in the place of the earlier one's.
             self.delete_lost(&rotation, user)?;
             rotation.at = Some(self.change.now());
-            self.change.save(|payload| {
-                current(payload, &rotation)?;
-                payload.set_rotation(&rotation);
-                Ok(())
-            })?;
+            self.record(&rotation)?;
         }
         let new = match self.make(&rotation, user, again) {
             Ok(new) => new,
@@ -194,12 +187,7 @@ impl Rotate<'_, '_> {
         };
         let id = new.access_key_id.clone();
         let rotation = Rotation { new: Some(new), ..rotation };
-        let saved = self.change.save(|payload| {
-            current(payload, &rotation)?;
-            payload.set_rotation(&rotation);
-            Ok(())
-        });
-        if let Err(error) = saved {
+        if let Err(error) = self.record(&rotation) {
             // Nobody has its secret. If this fails too, the next run finds it.
             if error.class != Class::NotDurable {
                 let _ = self.delete(&rotation.old, user, &id);
@@ -207,6 +195,15 @@ impl Rotate<'_, '_> {
             return Err(error);
         }
         Ok(rotation)
+    }
+
+    /// Writes down how far the rotation is.
+    fn record(&mut self, rotation: &Rotation) -> Result<()> {
+        self.change.save(|payload| {
+            current(payload, rotation)?;
+            payload.set_rotation(rotation);
+            Ok(())
+        })
     }
 
     /// `ours`: there may be a key at AWS whose secret is lost.
@@ -343,15 +340,15 @@ impl Rotate<'_, '_> {
         in_use(self.change.session.vault_mut()?.read_back()?, new)?;
         let inactive =
             self.iam_steadily(new, |iam, by| iam.deactivate_access_key(by, &user.name, id));
-        self.done_or_gone(inactive, new, id, user)?;
+        self.ok_if_deleted(inactive, new, id, user)?;
         self.prove(new, old, user)?;
         in_use(self.change.session.vault_mut()?.read_back()?, new)?;
         let deleted = self.iam_steadily(new, |iam, by| iam.delete_access_key(by, &user.name, id));
-        self.done_or_gone(deleted, new, id, user)
+        self.ok_if_deleted(deleted, new, id, user)
     }
 
-    /// Where the policies refuse it, somebody who may has perhaps deleted the key.
-    fn done_or_gone(
+    /// Where the policies refuse it, somebody else may have deleted the key.
+    fn ok_if_deleted(
         &mut self,
         done: Result<(), ServiceError>,
         new: &Credentials,
@@ -364,7 +361,7 @@ impl Rotate<'_, '_> {
                 return Ok(());
             }
         }
-        self.gone_is_well(done, new)
+        self.ok_if_unknown(done, new)
     }
 
     /// Drops the sessions of the old key, and the rotation from the journal. A profile that was given the
@@ -386,10 +383,10 @@ impl Rotate<'_, '_> {
 
     fn delete(&mut self, key: &Credentials, user: &User, id: &str) -> Result<()> {
         let done = self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id));
-        self.gone_is_well(done, key)
+        self.ok_if_unknown(done, key)
     }
 
-    fn gone_is_well(&self, done: Result<(), ServiceError>, by: &Credentials) -> Result<()> {
+    fn ok_if_unknown(&self, done: Result<(), ServiceError>, by: &Credentials) -> Result<()> {
         match done {
             Err(error) if !error.is("NoSuchEntity") => Err(self.change.denied(error, by, MUST)),
             _ => Ok(()),

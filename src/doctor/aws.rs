@@ -21,8 +21,7 @@ const NOTABLE: u64 = 30;
 
 /// By how many seconds AWS's clock is ahead of ours, if AWS can be asked.
 pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> Option<i64> {
-    let offset = ask(host, profiles?);
-    let offset = match offset {
+    let offset = match ask(host, profiles?) {
         Ok(offset) => offset,
         Err(error) => {
             // What cannot be asked for by these settings was said of them.
@@ -55,6 +54,11 @@ fn ask(host: &Host, profiles: &Profiles) -> Result<i64, Error> {
     sts.ask_the_time().map_err(|error| error.into_error())
 }
 
+fn open(host: &Host, vault: &Vault, dir: Option<PathBuf>) -> Cache {
+    let (id, key) = vault.payload().cache_seed();
+    Cache::open(dir, &id, &key, host.clock, SILENT)
+}
+
 /// Codes that may still be sent, by the ledger; nothing is claimed.
 pub fn devices(
     host: &Host,
@@ -63,8 +67,7 @@ pub fn devices(
     offset: Option<i64>,
     report: &mut Report,
 ) {
-    let (id, key) = vault.payload().cache_seed();
-    let cache = Cache::open(cache, &id, &key, host.clock, SILENT);
+    let cache = open(host, vault, cache);
     let now = Timestamp(host.clock.now().0.saturating_add(offset.unwrap_or(0)));
     let serials: Vec<&str> = vault.payload().totp_serials().collect();
     for serial in serials {
@@ -88,8 +91,7 @@ pub fn logins(
     profiles: &Profiles,
     report: &mut Report,
 ) {
-    let (id, key) = vault.payload().cache_seed();
-    let cache = Cache::open(cache, &id, &key, host.clock, SILENT);
+    let cache = open(host, vault, cache);
     let now = host.clock.now();
     for (profile, place) in profile::sign_ons(profiles, host.env) {
         let place = match place {
@@ -102,21 +104,19 @@ pub fn logins(
         };
         let state = LoginState::of(cache.login(&place.key()).load().as_ref(), now);
         let url = &place.start_url;
-        let (finding, until) = match state {
-            LoginState::None => {
+        let until = match state {
+            LoginState::Until(end) => Some(end.to_rfc3339()),
+            LoginState::None | LoginState::Refreshed => None,
+        };
+        let finding = match (state, &until) {
+            (LoginState::None, _) => {
                 let advice = format!("vault sso login {}", shell_word(&profile));
-                (
-                    report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice),
-                    None,
-                )
+                report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice)
             }
-            LoginState::Refreshed => {
-                (report.ok("sso.login", format!("{url}: logged in, and refreshed by itself")), None)
+            (_, None) => {
+                report.ok("sso.login", format!("{url}: logged in, and refreshed by itself"))
             }
-            LoginState::Until(end) => {
-                let end = end.to_rfc3339();
-                (report.ok("sso.login", format!("{url}: logged in until {end}")), Some(end))
-            }
+            (_, Some(end)) => report.ok("sso.login", format!("{url}: logged in until {end}")),
         };
         finding.with(json!({
             "profile": profile,

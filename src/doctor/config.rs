@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Host, Judged, Report};
+use super::{Host, Judged, Mark, Report};
 use crate::error::os_text;
 use crate::profile::{self, About, Ask, Profiles};
 
@@ -22,13 +22,13 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     }
     let profiles = report.unless("aws.config", profile::read(&files))?;
     for remark in profiles.remarks() {
-        let text = remark.text.clone();
-        match remark.about {
-            About::Ignored => report.problem("aws.section", text),
-            About::AwsCli => report.problem("aws.cli", text),
-            About::Swallowed => report.problem("aws.setting", text),
-            About::Comment => report.note("aws.comment", text),
+        let (check, mark) = match remark.about {
+            About::Ignored => ("aws.section", Mark::Problem),
+            About::AwsCli => ("aws.cli", Mark::Problem),
+            About::Swallowed => ("aws.setting", Mark::Problem),
+            About::Comment => ("aws.comment", Mark::Note),
         };
+        report.add(check, mark, remark.text);
     }
     let (count, shown) = (profiles.names().len(), files.config.as_deref());
     let shown = shown.map_or("no file".to_owned(), |path| path.display().to_string());
@@ -75,16 +75,11 @@ pub fn identity(host: &Host, report: &mut Report) {
 
 /// The variables of a container's agent, where they are set. Its path is nobody's business.
 pub fn container(host: &Host, report: &mut Report) {
-    match profile::container(host.env) {
-        Ok(None) => {}
-        Ok(Some(url)) => {
-            let at = profile::origin(&url);
-            let text = format!("a container's agent at {at}, for credential_source = EcsContainer");
-            report.ok("aws.container", text).with(json!({ "endpoint": at }));
-        }
-        Err(error) => {
-            report.error("aws.container", &error);
-        }
+    let agent = report.unless("aws.container", profile::container(host.env));
+    if let Some(url) = agent.flatten() {
+        let at = profile::origin(&url);
+        let text = format!("a container's agent at {at}, for credential_source = EcsContainer");
+        report.ok("aws.container", text).with(json!({ "endpoint": at }));
     }
 }
 
@@ -108,15 +103,16 @@ fn modes(path: &Path, report: &mut Report) {
         return;
     }
     let (mode, shown) = (about.mode() & 0o7777, path.display());
-    if mode & 0o022 != 0 {
+    let finding = if mode & 0o022 != 0 {
         report
             .problem("aws.mode", format!("others can write {shown}, and what it names is run"))
             .advise(format!("chmod go-w {shown}"))
-            .with(json!({ "path": path, "mode": format!("{mode:04o}") }));
     } else if path.ends_with("credentials") && mode & 0o044 != 0 {
         report
             .note("aws.mode", format!("others can read {shown}, keys included"))
             .advise(format!("chmod 600 {shown}"))
-            .with(json!({ "path": path, "mode": format!("{mode:04o}") }));
-    }
+    } else {
+        return;
+    };
+    finding.with(json!({ "path": path, "mode": format!("{mode:04o}") }));
 }

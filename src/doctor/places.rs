@@ -85,11 +85,10 @@ fn room(check: &'static str, dir: &Path, report: &mut Report) {
         (Some(bytes), _) => (Mark::Ok, format!("{} MiB free", bytes >> 20)),
     };
     let text = format!("{}: {text} on its file system", dir.display());
-    let finding = match mark {
-        Mark::Ok => report.ok(check, text),
-        Mark::Note => report.note(check, text),
-        Mark::Problem => report.problem(check, text).advise("make room: what is new is not saved"),
-    };
+    let finding = report.add(check, mark, text);
+    if mark == Mark::Problem {
+        finding.advise("make room: what is new is not saved");
+    }
     finding.with(json!({ "path": dir, "free_bytes": bytes, "free_files": files }));
 }
 

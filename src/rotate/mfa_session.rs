@@ -1,4 +1,5 @@
-//! By whose hand IAM is called: the key itself, or an MFA session of it where the policies want one.
+//! Which credentials sign the calls to IAM: the key itself, or an MFA session of it where the policies want
+//! one.
 
 use super::{IAM_PAUSES, Rotate};
 use crate::aws::{Iam, ServiceError};
@@ -34,8 +35,8 @@ impl Rotate<'_, '_> {
         call: impl Fn(&Iam, &Credentials) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
         loop {
-            let hand = self.session.as_ref().map_or(key, |session| &session.credentials);
-            let error = match call(&self.change.iam, hand) {
+            let by = self.session.as_ref().map_or(key, |session| &session.credentials);
+            let error = match call(&self.change.iam, by) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
