@@ -40,7 +40,7 @@ use crate::store::Location;
 use crate::unlock::Named;
 use crate::vault::{Access, Pin};
 
-pub use profiles::Judged;
+pub use profiles::ProfileScope;
 pub use report::{Finding, Mark, Report};
 pub use vault::DEFAULT;
 
@@ -72,7 +72,7 @@ pub struct Host<'a> {
     /// The profile that would be asked for. Its region and endpoint say where AWS is asked for the time.
     pub profile: Result<String>,
     /// Which profiles are judged.
-    pub judged: Judged,
+    pub scope: ProfileScope,
     /// True if a person could be asked for a passphrase.
     pub has_terminal: bool,
     /// This host's own.
@@ -119,9 +119,9 @@ pub fn examine(host: &Host) -> Report {
 
 /// How the vault is opened here: by nobody's hand, and without remembering it.
 fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access<'a>> {
-    let pins = report.unless("vault.pins", host.pins.clone());
-    let min_generation = report.unless("vault.generation", host.min_generation.clone());
-    let max_memory = report.unless("vault.cost", host.max_passphrase_memory.clone());
+    let pins = report.value_of("vault.pins", host.pins.clone());
+    let min_generation = report.value_of("vault.generation", host.min_generation.clone());
+    let max_memory = report.value_of("vault.cost", host.max_passphrase_memory.clone());
     let state = host.state.as_ref().ok().and_then(Option::as_ref);
     Some(Access {
         path: path.to_owned(),

@@ -16,7 +16,7 @@
 use crate::aws::{NewDevice, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::provider::Answer;
+use crate::provider::CodeCheck;
 use crate::random;
 use crate::totp::Seed;
 use crate::user_change::{NotMade, User, UserChange};
@@ -270,9 +270,9 @@ impl Enroll<'_, '_> {
             }
             let UserChange { session, sts, deadline, .. } = &self.change;
             let now = self.change.now();
-            let error = match session.try_code(sts, key, (serial, seed), now, *deadline)? {
-                Answer::Taken => return Ok(()),
-                Answer::Refused { error, .. } => error,
+            let error = match session.check_code(sts, key, (serial, seed), now, *deadline)? {
+                CodeCheck::Accepted => return Ok(()),
+                CodeCheck::Refused { error, .. } => error,
             };
             let soon = matches!(error, ServiceError::MfaUnable | ServiceError::MfaInvalid { .. });
             if !soon && !error.may_pass() {

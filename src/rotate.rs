@@ -225,7 +225,7 @@ impl Rotate<'_, '_> {
             let may_pass = error.may_pass() || full && ours;
             if !may_pass || !self.change.pause(pauses.next()) {
                 let error = match full && !ours {
-                    true => taken(user),
+                    true => another_key_was_made(user),
                     false => self.change.denied(error, &rotation.old, MUST),
                 };
                 return Err(NotMade { error, nothing_there: !ours });
@@ -424,7 +424,7 @@ fn finished() -> Error {
 }
 
 /// Somebody was faster.
-fn taken(user: &User) -> Error {
+fn another_key_was_made(user: &User) -> Error {
     Error::refused(format!("somebody has just made another key for the user {}", user.name))
         .hint("run the same command again to see which")
 }

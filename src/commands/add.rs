@@ -176,7 +176,7 @@ fn read_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credential
 /// # Errors
 /// What AWS refuses or cannot be reached for (9); out of time (8).
 fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
-    let (target, _) = profile::places(&context.profiles()?, context.env, profile)?;
+    let (target, _) = profile::sts_and_iam(&context.profiles()?, context.env, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;

@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use crate::cli::Doctor;
-use crate::doctor::{DEFAULT, Host, Judged, examine};
+use crate::doctor::{DEFAULT, Host, ProfileScope, examine};
 use crate::error::Result;
 use crate::name::ProfileName;
 use crate::report;
@@ -18,10 +18,10 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
     // A word that cannot be a profile's name is a mistake of this command line.
     let word = args.profile.as_deref().map(ProfileName::new).transpose()?;
     let named = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].iter().any(|name| context.env.is_set(name));
-    let judged = match (args.all, word.is_some() || named) {
-        (true, _) => Judged::All,
-        (false, true) => Judged::Named,
-        (false, false) => Judged::Default,
+    let scope = match (args.all, word.is_some() || named) {
+        (true, _) => ProfileScope::All,
+        (false, true) => ProfileScope::Named,
+        (false, false) => ProfileScope::Default,
     };
     let found = examine(&Host {
         env: context.env,
@@ -35,7 +35,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         min_generation: context.min_generation(),
         max_passphrase_memory: context.max_passphrase_memory(),
         profile: context.profile_name(args.profile.as_deref()).map(|name| name.as_str().to_owned()),
-        judged,
+        scope,
         has_terminal: context.prompt(None).available(),
         clock: context.clock,
         limits: context.limits,

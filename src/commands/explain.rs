@@ -34,7 +34,7 @@ pub fn run(args: Explain, context: &Context) -> Result<()> {
     });
     // The SDK's rules give the names, and these are seldom asked for.
     let variant = plan.variant.name();
-    let places = variant.map(|_| session.places(&plan)).transpose()?.unwrap_or_default();
+    let places = variant.map(|_| session.endpoints(&plan)).transpose()?.unwrap_or_default();
     report::result(&if args.json {
         let mut plan = plan.to_json();
         plan["cached"] =

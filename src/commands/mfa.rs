@@ -21,7 +21,7 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     // A section that no config file could hold is said before anything is made.
     profile::edit::add_profile("", profile.as_str(), &[])?;
     let (profiles, prompt) = (context.profiles()?, context.prompt(None));
-    let (sts, iam) = profile::places(&profiles, context.env, profile.as_str())?;
+    let (sts, iam) = profile::sts_and_iam(&profiles, context.env, profile.as_str())?;
     context.warn_of_overridden(&[&sts, &iam]);
     let mut session = context.session(profiles, Need::Vault, Options::default(), prompt)?;
     let (name, places) = (profile.as_str(), (&sts, &iam));

@@ -146,7 +146,7 @@ impl All<'_> {
         if self.args.resume && !is_begun(profile, self.payload()?) {
             return Ok(Done::Nothing);
         }
-        let (sts, iam) = profile::places(self.session.profiles(), env, profile)?;
+        let (sts, iam) = profile::sts_and_iam(self.session.profiles(), env, profile)?;
         self.context.warn_of_overridden(&[&sts, &iam]);
         let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);

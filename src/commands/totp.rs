@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::name::{ProfileName, nearest};
 use crate::profile::{self, Profiles};
 use crate::prompt::Prompt;
-use crate::provider::{Answer, CredentialSession, Need, Options};
+use crate::provider::{CodeCheck, CredentialSession, Need, Options};
 use crate::report;
 use crate::secret::Secret;
 use crate::totp::Seed;
@@ -201,7 +201,7 @@ fn verify(
                 .hint("AWS takes a code only with the key of the device's user")
         })?;
     let key = payload.credential(profile).ok_or_else(|| payload.no_key(profile))?;
-    let (target, _) = profile::places(profiles, context.env, profile)?;
+    let (target, _) = profile::sts_and_iam(profiles, context.env, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
@@ -211,17 +211,17 @@ fn verify(
     // Somebody may have used the first code this very moment.
     for last in [false, true] {
         let now = context.clock.now().0.saturating_add(sts.clock_offset().unwrap_or(0));
-        match session.try_code(&sts, &key, (serial, seed), Timestamp(now), deadline)? {
-            Answer::Taken => return Ok(()),
+        match session.check_code(&sts, &key, (serial, seed), Timestamp(now), deadline)? {
+            CodeCheck::Accepted => return Ok(()),
             // Where claims are recorded nowhere, one code is all that is sent.
-            Answer::Refused { error: ServiceError::MfaInvalid { .. }, recorded }
+            CodeCheck::Refused { error: ServiceError::MfaInvalid { .. }, recorded }
                 if last || !recorded =>
             {
                 return Err(Error::aws(format!("AWS refused the codes of this seed for {serial}"))
                     .hint("it is another device's seed, or was copied wrong; nothing was stored"));
             }
-            Answer::Refused { error: ServiceError::MfaInvalid { .. }, .. } => {}
-            Answer::Refused { error, .. } => return Err(error.into_error()),
+            CodeCheck::Refused { error: ServiceError::MfaInvalid { .. }, .. } => {}
+            CodeCheck::Refused { error, .. } => return Err(error.into_error()),
         }
     }
     Ok(())

@@ -49,7 +49,7 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
 
 fn ask(host: &Host, profiles: &Profiles) -> Result<i64, Error> {
     let profile = host.profile.clone()?;
-    let (target, _) = profile::places(profiles, host.env, &profile)?;
+    let (target, _) = profile::sts_and_iam(profiles, host.env, &profile)?;
     let sts = Sts::connect(&target, host.env, Instant::now() + PATIENCE, SILENT)?;
     sts.ask_the_time().map_err(|error| error.into_error())
 }

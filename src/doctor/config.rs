@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Host, Judged, Mark, Report};
+use super::{Host, Mark, ProfileScope, Report};
 use crate::error::os_text;
 use crate::profile::{self, About, Ask, Profiles};
 
@@ -20,7 +20,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
         modes(path, report);
         byte_order_mark(path, report);
     }
-    let profiles = report.unless("aws.config", profile::read(&files))?;
+    let profiles = report.value_of("aws.config", profile::read(&files))?;
     for remark in profiles.remarks() {
         let (check, mark) = match remark.about {
             About::Ignored => ("aws.section", Mark::Problem),
@@ -48,7 +48,7 @@ pub fn needs_no_vault(host: &Host) -> bool {
     };
     let ask = Ask { profile, ..Ask::default() };
     let plan = profile::plan(&profiles, host.env, &BTreeSet::new(), &ask);
-    host.judged != Judged::All && plan.is_ok_and(|plan| plan.needs_no_vault())
+    host.scope != ProfileScope::All && plan.is_ok_and(|plan| plan.needs_no_vault())
 }
 
 /// The variables of a web identity, where they are set.
@@ -75,7 +75,7 @@ pub fn identity(host: &Host, report: &mut Report) {
 
 /// The variables of a container's agent, where they are set. Its path is nobody's business.
 pub fn container(host: &Host, report: &mut Report) {
-    let agent = report.unless("aws.container", profile::container(host.env));
+    let agent = report.value_of("aws.container", profile::container(host.env));
     if let Some(url) = agent.flatten() {
         let at = profile::origin(&url);
         let text = format!("a container's agent at {at}, for credential_source = EcsContainer");

@@ -25,7 +25,7 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
             .with(json!({ "path": closed }));
     }
     let cache = host.places.cache_dir_by(host.cache_flag, host.env);
-    let cache = match report.unless("cache.directory", cache) {
+    let cache = match report.value_of("cache.directory", cache) {
         Some(Some((dir, by))) => {
             directory("cache.directory", &dir, by, report);
             room("cache.space", &dir, report);
@@ -44,7 +44,7 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
             .note("cache.lock", format!("{holder} holds the lock of {what}"))
             .with(json!({ "path": path, "pid": holder.pid }));
     }
-    match report.unless("state.directory", host.state.clone()) {
+    match report.value_of("state.directory", host.state.clone()) {
         Some(Some((dir, _))) => {
             let default = match host.places.state_dir() {
                 Some(_) => "the default",

@@ -7,12 +7,12 @@ use serde_json::json;
 use super::{Host, Report, references};
 use crate::error::{Class, Error, Reason};
 use crate::process::shell_word;
-use crate::profile::{self, Ask, Base, Place, Profiles};
+use crate::profile::{self, Ask, AwsFile, Base, Profiles};
 use crate::vault::Vault;
 
 /// Which profiles are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
+pub enum ProfileScope {
     /// The one that was named, by a word or a variable.
     Named,
     /// `default`, if there is one: nobody named any.
@@ -22,7 +22,7 @@ pub enum Judged {
 }
 
 /// What profiles are judged by.
-struct Judge<'a> {
+struct ProfileCheck<'a> {
     host: &'a Host<'a>,
     profiles: &'a Profiles,
     /// The profiles that have a key in the vault; none: it is not open.
@@ -35,7 +35,7 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
     let payload = vault.map(Vault::payload);
     let stored = payload.map(|it| it.credential_names().map(str::to_owned).collect());
     let seeds = payload.into_iter().flat_map(|it| it.totp_serials()).map(str::to_owned).collect();
-    let judge = Judge { host, profiles, stored, seeds };
+    let judge = ProfileCheck { host, profiles, stored, seeds };
     let names = judge.names(report);
     let mut sections: Vec<String> = Vec::new();
     for name in names.iter().flat_map(|name| profile::related(profiles, name)) {
@@ -61,29 +61,29 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
             report.note("aws.plan", format!("profile {name}: {note}"));
         }
     }
-    let programs = if host.judged == Judged::Named { sections } else { profiles.names() };
+    let programs = if host.scope == ProfileScope::Named { sections } else { profiles.names() };
     for profile::BeforeProcess { what, advice } in profile::before_process(profiles, &programs) {
         report.problem("aws.process", what).advise(advice);
     }
 }
 
-impl Judge<'_> {
+impl ProfileCheck<'_> {
     fn is_stored(&self, name: &str) -> bool {
         self.stored.as_ref().is_some_and(|stored| stored.contains(name))
     }
 
     /// The profiles that are judged.
     fn names(&self, report: &mut Report) -> Vec<String> {
-        if self.host.judged == Judged::All {
+        if self.host.scope == ProfileScope::All {
             let mut names: BTreeSet<String> = self.profiles.names().into_iter().collect();
             names.extend(self.stored.iter().flatten().cloned());
             return names.into_iter().collect();
         }
-        let name = report.unless("aws.profile", self.host.profile.clone());
+        let name = report.value_of("aws.profile", self.host.profile.clone());
         // Nobody asked for `default`: without credentials it only lends, or is not there.
         let is_there = |name: &String| {
             let ask = Ask { profile: name.clone(), ..Ask::default() };
-            self.host.judged == Judged::Named
+            self.host.scope == ProfileScope::Named
                 || self.is_stored(name)
                 || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask) {
                     Ok(_) => true,
@@ -114,7 +114,9 @@ impl Judge<'_> {
                 return Vec::new();
             }
             Err(error)
-                if self.host.judged == Judged::All && is_absence(&error) && self.lends(name) =>
+                if self.host.scope == ProfileScope::All
+                    && is_absence(&error)
+                    && self.lends(name) =>
             {
                 let text = format!("profile {name}: no credentials of its own, for others to use");
                 report.ok("aws.profile", text);
@@ -194,7 +196,7 @@ impl Judge<'_> {
 
     /// What takes a key out of the files.
     fn out_of_the_files(&self, name: &str) -> String {
-        match self.profiles.access_key(name, Place::Credentials) {
+        match self.profiles.access_key(name, AwsFile::Credentials) {
             Some(key) if key.token.is_some() => profile::ANOTHERS_KEY.to_owned(),
             Some(_) => {
                 format!("vault import --from credentials --remove-source {}", shell_word(name))

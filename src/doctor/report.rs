@@ -71,7 +71,7 @@ impl Report {
     }
 
     /// Returns the value, or adds the error as a problem.
-    pub fn unless<T>(&mut self, check: &'static str, value: Result<T>) -> Option<T> {
+    pub fn value_of<T>(&mut self, check: &'static str, value: Result<T>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
             Err(error) => {

@@ -33,7 +33,7 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
             report.note("vault.file", format!("{}, and the profile needs none", error.what));
             return None;
         }
-        named => report.unless("vault.file", named)?,
+        named => report.value_of("vault.file", named)?,
     };
     let shown = path.display();
     let real = match file::resolve(&path) {
@@ -62,11 +62,11 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
             json!({ "path": path, "by": by, "bytes": bytes.len(), "mode": format!("{mode:04o}") }),
         );
     writers(&path, &real, mode, report);
-    let scanned = report.unless("vault.header", sealed::scan(&bytes))?;
+    let scanned = report.value_of("vault.header", sealed::scan(&bytes))?;
     header(&scanned, report);
     let known = match &host.state {
         Ok(Some((dir, _))) => {
-            let known = report.unless("vault.memory", Memory::of(dir, &path, &real).recall());
+            let known = report.value_of("vault.memory", Memory::of(dir, &path, &real).recall());
             known.unwrap_or_default()
         }
         _ => Recalled::default(),

@@ -15,7 +15,6 @@ use super::jwe::{self, Fault, Jwe};
 use super::{Content, Item, OTHER_PASSPHRASE, listed};
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, ReadError};
-use crate::name::ProfileName;
 use crate::prompt::Prompt;
 use crate::secret::Secret;
 
@@ -168,7 +167,7 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     }
     done.extend(closed.into_iter().map(|(profile, _)| Item {
         profile,
-        content: Content::Failed(Class::Locked, OTHER_PASSPHRASE.to_owned()),
+        content: Content::failed(Class::Locked, OTHER_PASSPHRASE),
     }));
     done.sort_by(|one, other| one.profile.cmp(&other.profile));
     Ok(done)
@@ -188,9 +187,8 @@ fn question(dir: &Path, closed: &[&str], opened: bool, tries: usize) -> String {
 
 /// A file on which a passphrase can be tried, and the cost of that; or the error.
 fn sealed(name: &str, path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Content> {
-    let failed = |class, why: &str| Content::Failed(class, why.to_owned());
-    if ProfileName::new(name).is_err() {
-        return Err(failed(Class::Usage, "no profile can have this name"));
+    if let Some(failed) = Content::bad_name(name) {
+        return Err(failed);
     }
     let (file, _) = file::read_regular(path, jwe::LIMIT).map_err(|error| {
         let class = match error {
@@ -198,11 +196,11 @@ fn sealed(name: &str, path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Content>
             ReadError::NotRegular | ReadError::TooLarge => Class::Damaged,
             ReadError::Io(_) => Class::Other,
         };
-        failed(class, &error.text(jwe::LIMIT))
+        Content::failed(class, error.text(jwe::LIMIT))
     })?;
     match Jwe::parse(&file).map(|jwe| jwe.rounds) {
         Ok(rounds) => Ok((file, rounds)),
-        Err(fault) => Err(failed(Class::Damaged, reason(fault))),
+        Err(fault) => Err(Content::failed(Class::Damaged, reason(fault))),
     }
 }
 
@@ -211,7 +209,7 @@ fn open(name: &str, file: &[u8], passphrase: &Secret) -> Option<Content> {
     match Jwe::parse(file).and_then(|jwe| jwe.open(passphrase)) {
         Ok(plaintext) => Some(content(name, &plaintext)),
         Err(Fault::Passphrase) => None,
-        Err(fault) => Some(Content::Failed(Class::Damaged, reason(fault).to_owned())),
+        Err(fault) => Some(Content::failed(Class::Damaged, reason(fault))),
     }
 }
 
@@ -225,7 +223,7 @@ fn reason(fault: Fault) -> &'static str {
 
 /// Reads an item as aws-vault writes it. It contains its name, so that no file can replace another.
 pub fn content(name: &str, json: &[u8]) -> Content {
-    let damaged = |why: &str| Content::Failed(Class::Damaged, why.to_owned());
+    let damaged = |why| Content::failed(Class::Damaged, why);
     let Ok(item) = serde_json::from_slice::<Value>(json) else {
         return damaged("it is not an item of aws-vault");
     };
@@ -238,7 +236,7 @@ pub fn content(name: &str, json: &[u8]) -> Content {
         return damaged("it has no access key");
     };
     if text(&key, "SessionToken").is_some_and(|token| !token.is_empty()) {
-        return Content::Skipped("these are temporary credentials".to_owned());
+        return Content::skipped("these are temporary credentials");
     }
     match (text(&key, "AccessKeyID"), text(&key, "SecretAccessKey")) {
         (Some(id), Some(secret)) => Content::of(not_swapped(&id, Secret::new(secret))),

@@ -22,6 +22,7 @@ pub mod sections;
 
 use crate::credential::Credentials;
 use crate::error::{Class, Result};
+use crate::name::ProfileName;
 
 pub use form::{checked, doubt, not_swapped, shown_id};
 pub use key_file::{access_key, csv, json};
@@ -62,6 +63,20 @@ pub enum Content {
 }
 
 impl Content {
+    fn skipped(why: &str) -> Self {
+        Self::Skipped(why.to_owned())
+    }
+
+    fn failed(class: Class, why: impl Into<String>) -> Self {
+        Self::Failed(class, why.into())
+    }
+
+    /// The error of an item whose name no profile can have.
+    fn bad_name(name: &str) -> Option<Self> {
+        let bad = ProfileName::new(name).is_err();
+        bad.then(|| Self::failed(Class::Usage, "no profile can have this name"))
+    }
+
     /// A key, or the error for it.
     fn of(read: Result<Credentials>) -> Self {
         match read {

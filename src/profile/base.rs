@@ -9,7 +9,7 @@ use super::known::LEAD;
 use super::missing::no_such_profile;
 use super::own_command;
 use super::read::Profiles;
-use super::sections::{Place, plain, wrong_value};
+use super::sections::{AwsFile, plain, wrong_value};
 use super::settings::{Settings, fits, looped};
 use super::sso::{self, SignOn};
 use crate::env::Env;
@@ -252,14 +252,14 @@ fn named_source(env: &Env, end: &Settings, for_keys: bool) -> Result<(Base, bool
     {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
-    if let Some(base) = plaintext(end, Place::Credentials)? {
+    if let Some(base) = plaintext(end, AwsFile::Credentials)? {
         return Ok(base);
     }
     if let Some(command) = process(end, env) {
         let (profile, command) = (end.name.to_owned(), command.to_owned());
         return Ok((Base::Process { profile, command }, false));
     }
-    if let Some(base) = plaintext(end, Place::Config)? {
+    if let Some(base) = plaintext(end, AwsFile::Config)? {
         return Ok(base);
     }
     if let Some(source) = named {
@@ -305,7 +305,7 @@ fn none(end: &Settings) -> Error {
 }
 
 /// The keys of a profile in one of the files.
-fn plaintext(end: &Settings, place: Place) -> Result<Option<(Base, bool)>> {
+fn plaintext(end: &Settings, place: AwsFile) -> Result<Option<(Base, bool)>> {
     let Some((holder, key)) = end.access_key(place) else { return Ok(None) };
     if key.secret.is_none() {
         return Err(none(end).hint("it has aws_access_key_id without aws_secret_access_key"));

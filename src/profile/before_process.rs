@@ -2,7 +2,7 @@
 //! they never start it, and before the credentials of a server.
 
 use super::read::Profiles;
-use super::sections::Place;
+use super::sections::AwsFile;
 use crate::process::shell_word;
 
 /// Keys of a profile that come before it in botocore and in the Rust SDK, whatever they lead to (botocore,
@@ -60,7 +60,7 @@ fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
             advice: "put credential_process into a profile of its own".to_owned(),
         });
     }
-    let key = profiles.access_key(name, Place::Credentials)?;
+    let key = profiles.access_key(name, AwsFile::Credentials)?;
     Some(BeforeProcess {
         what: format!(
             "profile \"{name}\": the AWS CLI and the SDKs take its key in the credentials file {first}"

@@ -65,7 +65,7 @@ pub struct Signin {
 }
 
 /// Partition, sign-in service, console.
-const PLACES: [(&str, &str, &str); 3] = [
+const SIGNIN_SERVICES: [(&str, &str, &str); 3] = [
     ("aws", "https://signin.aws.amazon.com", "https://console.aws.amazon.com/"),
     ("aws-cn", "https://signin.amazonaws.cn", "https://console.amazonaws.cn/"),
     ("aws-us-gov", "https://signin.amazonaws-us-gov.com", "https://console.amazonaws-us-gov.com/"),
@@ -107,7 +107,7 @@ pub fn console(
         },
     };
     let settings = Settings::of(profiles, &ask.profile)?;
-    whole(plan, session, with_mfa, ask, path, env, &settings)
+    console_of(plan, session, with_mfa, ask, path, env, &settings)
 }
 
 /// The same for what stands in `AWS_ACCESS_KEY_ID` and the variables beside it, with the settings of
@@ -125,10 +125,10 @@ pub fn console_of_environment(
     let region = sts::region(ask.region.as_deref(), env, &settings)?;
     let variant = EndpointVariant::of(env, &settings)?;
     let plan = Plan::of_base(Base::Environment, &ask.profile, region, variant);
-    whole(plan, None, false, ask, path, env, &settings)
+    console_of(plan, None, false, ask, path, env, &settings)
 }
 
-fn whole(
+fn console_of(
     mut plan: Plan,
     session: Option<Duration>,
     with_mfa: bool,
@@ -145,7 +145,7 @@ fn whole(
         }
         (None, None) => Asked::by_default(HOUR),
     };
-    let (signin, console) = places(&plan, env)?;
+    let (signin, console) = signin_service(&plan, env)?;
     if plan.variant.is_dual_stack() && env.get("AWS_ENDPOINT_URL_SIGNIN").is_none() {
         plan.notes
             .push("use_dualstack_endpoint does not count for AWS's sign-in service".to_owned());
@@ -167,10 +167,11 @@ fn whole(
 
 /// The sign-in service and the console of a plan's partition: that of its last role, else that of its
 /// region.
-fn places(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
+fn signin_service(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
     let by_region = sts::partition(plan.region.as_deref().unwrap_or_default());
     let partition = arn(&plan.steps).and_then(name::arn_partition).unwrap_or(by_region);
-    let Some((_, signin, console)) = PLACES.iter().find(|(name, _, _)| *name == partition) else {
+    let Some((_, signin, console)) = SIGNIN_SERVICES.iter().find(|(name, _, _)| *name == partition)
+    else {
         return Err(Error::usage(format!(
             "the console of the partition {partition} is not known here"
         )));
@@ -243,7 +244,7 @@ mod tests {
     }
 
     /// What the plan does, and how long the console's session is to be.
-    fn way(profile: &str, hours: Option<u64>) -> String {
+    fn described(profile: &str, hours: Option<u64>) -> String {
         let console = planned(profile, hours, None).unwrap();
         let steps = console.plan.steps.iter().map(|step| match step {
             Step::Session { .. } => "session".to_owned(),
@@ -280,7 +281,7 @@ mod tests {
             ("temporary", None, "role 3600s"),
             ("web", Some(2), "token Some(7200s)"),
         ] {
-            assert_eq!(way(profile, hours), wanted, "{profile}");
+            assert_eq!(described(profile, hours), wanted, "{profile}");
         }
         assert!(planned("device", None, None).unwrap().federation.without_mfa);
         assert!(!planned("key", None, None).unwrap().federation.without_mfa);

@@ -5,7 +5,7 @@
 mod keys;
 
 use super::ini::{self, Document, Entry, Section};
-use super::sections::{Group, Name, Place, Sections, set, value};
+use super::sections::{AwsFile, Group, Name, Sections, set, value};
 use crate::error::{Error, Result};
 
 pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};
@@ -36,7 +36,7 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
             return Err(Error::usage(format!("the AWS config cannot hold this {key}")));
         }
     }
-    let before = Sections::parse(Place::Config, None, text);
+    let before = Sections::parse(AwsFile::Config, None, text);
     if !before.has(Group::Profile, name) && !is_identifier(name) {
         return Err(Error::usage("the AWS config cannot hold a profile of this name")
             .hint("letters, digits and _ - / . % @ : + make a name that all AWS tools take"));
@@ -73,7 +73,7 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
     } else {
         append(&mut after, name, settings);
     }
-    let parsed = Sections::parse(Place::Config, None, &after);
+    let parsed = Sections::parse(AwsFile::Config, None, &after);
     let done = parsed.has(Group::Profile, name)
         && parsed.fault(Group::Profile, name).is_none()
         && settings.iter().all(|(key, value)| value_of(&parsed, name, key) == Some(value))
@@ -151,7 +151,8 @@ impl Spot {
     fn of(text: &str, name: &str, key: &str) -> Self {
         let Document { sections, .. } = ini::parse(text);
         let is_it = |section: &&Section| {
-            Name::of(Place::Config, &section.header).0 == Name::Of(Group::Profile, name.to_owned())
+            Name::of(AwsFile::Config, &section.header).0
+                == Name::Of(Group::Profile, name.to_owned())
         };
         let sections: Vec<&Section> = sections.iter().filter(is_it).collect();
         let last = sections.last();

@@ -132,7 +132,7 @@ pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error>
         faults.extend(arn::device(serial, &by, from_aws).err());
         faults.extend(arn::doubt(serial, &by).filter(|_| from_aws));
     }
-    faults.extend(sts::places(profiles, env, profile).err());
+    faults.extend(sts::sts_and_iam(profiles, env, profile).err());
     faults.extend(sts::region_fault(env, &settings));
     faults.extend(sts::endpoint_faults(profiles, env, profile));
     faults

@@ -87,7 +87,7 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
 
 /// The error for a program that would start itself without end: `chain` are the profiles whose programs
 /// are under way, and the one that comes again.
-pub fn comes_back(kind: &str, chain: &[&str]) -> Error {
+pub fn recursion(kind: &str, chain: &[&str]) -> Error {
     let hint = match kind {
         "mfa_process" => "let it use --no-session, which needs no code",
         _ => "make it name a profile that has a key in the vault",

@@ -27,7 +27,7 @@ use std::time::Duration;
 use super::arn as check;
 use super::base::{Base, Chain, Token, walk};
 use super::faults::{first_swallowed, unread};
-use super::own_command::{self, comes_back};
+use super::own_command::{self, recursion};
 use super::read::Profiles;
 use super::role::{self, Role};
 use super::sections::plain;
@@ -275,7 +275,7 @@ fn inside(
     let again = names.contains(&profile.as_str());
     names.push(profile);
     if again {
-        return Err(comes_back("credential_process", &names));
+        return Err(recursion("credential_process", &names));
     }
     fits("credential_process", &names).map_err(|error| error.because(Reason::Inside))?;
     let inner = Ask {

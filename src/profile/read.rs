@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ini::{self, Fault};
-use super::sections::{Group, Place, Remark, Sections, Swallowed, plain, set};
+use super::sections::{AwsFile, Group, Remark, Sections, Swallowed, plain, set};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -121,9 +121,9 @@ impl Profiles {
         let [config, credentials] = &texts;
         Self {
             files: files.clone(),
-            config: Sections::parse(Place::Config, files.config.as_deref(), config),
+            config: Sections::parse(AwsFile::Config, files.config.as_deref(), config),
             credentials: Sections::parse(
-                Place::Credentials,
+                AwsFile::Credentials,
                 files.credentials.as_deref(),
                 credentials,
             ),
@@ -160,12 +160,12 @@ impl Profiles {
     /// The access key of a profile that stands in the clear: the credentials file's, else the config
     /// file's.
     pub fn plaintext(&self, profile: &str) -> Option<AccessKey<'_>> {
-        self.access_key(profile, Place::Credentials)
-            .or_else(|| self.access_key(profile, Place::Config))
+        self.access_key(profile, AwsFile::Credentials)
+            .or_else(|| self.access_key(profile, AwsFile::Config))
     }
 
     /// The access key of a profile in one file, which is not mixed with the other file's.
-    pub fn access_key(&self, profile: &str, place: Place) -> Option<AccessKey<'_>> {
+    pub fn access_key(&self, profile: &str, place: AwsFile) -> Option<AccessKey<'_>> {
         let (file, ..) = self.file(place);
         let get = |key: &str| set(key, file.get(Group::Profile, profile, key)?);
         Some(AccessKey {
@@ -180,28 +180,28 @@ impl Profiles {
     /// # Errors
     /// [`crate::error::Class::Other`], naming the file, the line and, where it can be no secret, its text.
     pub fn understood(&self, profile: &str) -> Result<()> {
-        self.check(Place::Config, Group::Profile, profile)?;
-        self.check(Place::Credentials, Group::Profile, profile)
+        self.check(AwsFile::Config, Group::Profile, profile)?;
+        self.check(AwsFile::Credentials, Group::Profile, profile)
     }
 
-    fn check(&self, place: Place, group: Group, name: &str) -> Result<()> {
+    fn check(&self, place: AwsFile, group: Group, name: &str) -> Result<()> {
         let (file, _, path) = self.file(place);
         let Some((section, fault)) = file.fault(group, name) else { return Ok(()) };
         Err(not_understood(path, &section, fault, place))
     }
 
     /// What one file says, its text, and where it is.
-    fn file(&self, place: Place) -> (&Sections, &str, Option<&Path>) {
+    fn file(&self, place: AwsFile) -> (&Sections, &str, Option<&Path>) {
         let ([config, credentials], files) = (&self.texts, &self.files);
         match place {
-            Place::Config => (&self.config, config, files.config.as_deref()),
-            Place::Credentials => (&self.credentials, credentials, files.credentials.as_deref()),
+            AwsFile::Config => (&self.config, config, files.config.as_deref()),
+            AwsFile::Credentials => (&self.credentials, credentials, files.credentials.as_deref()),
         }
     }
 
     /// The keys of a section `[sso-session NAME]` that are set, if there is one.
     pub(super) fn sso_session(&self, name: &str) -> Result<Option<HashMap<&str, &str>>> {
-        self.check(Place::Config, Group::SsoSession, name)?;
+        self.check(AwsFile::Config, Group::SsoSession, name)?;
         let settings = || all_set(self.config.settings(Group::SsoSession, name)).collect();
         Ok(self.config.has(Group::SsoSession, name).then(settings))
     }
@@ -213,7 +213,7 @@ impl Profiles {
 
     /// The `endpoint_url` below a service (`sts =`) in a `[services NAME]` section.
     pub(super) fn service_endpoint(&self, services: &str, service: &str) -> Result<Option<&str>> {
-        self.check(Place::Config, Group::Services, services)?;
+        self.check(AwsFile::Config, Group::Services, services)?;
         let raw = self.config.get(Group::Services, services, service);
         let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(None) };
         let Some(Ok(settings)) = ini::nested(raw) else {
@@ -242,7 +242,7 @@ impl Profiles {
             let (file, text, path) = self.file(place);
             file.remarks(place, path, text)
         };
-        [Place::Config, Place::Credentials].into_iter().flat_map(of).collect()
+        [AwsFile::Config, AwsFile::Credentials].into_iter().flat_map(of).collect()
     }
 
     /// The settings in a profile's section that continue the line above them.
@@ -251,7 +251,7 @@ impl Profiles {
     }
 
     /// The text of one file, without a byte order mark.
-    pub fn text(&self, place: Place) -> &str {
+    pub fn text(&self, place: AwsFile) -> &str {
         self.file(place).1
     }
 
@@ -291,12 +291,12 @@ fn endpoint_url<'a>(settings: Vec<(&str, &'a str)>) -> Option<&'a str> {
 }
 
 /// The error for a line that is not understood.
-fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: Place) -> Error {
+fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: AwsFile) -> Error {
     let path = path.map_or("the AWS config".into(), |path| path.display().to_string());
     let text = match place {
-        Place::Config => shown(&fault.text),
+        AwsFile::Config => shown(&fault.text),
         // Whatever stands there may be a key.
-        Place::Credentials => String::new(),
+        AwsFile::Credentials => String::new(),
     };
     Error::other(format!("{path} line {}, of {section}, is not understood{text}", fault.line))
         .hint("make it KEY = VALUE, or a comment that begins with #")

@@ -24,7 +24,7 @@ const ESCAPES: &str = "\"\\";
 
 /// One of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum AwsFile {
     /// The config file.
     Config,
     /// The credentials file.
@@ -122,17 +122,17 @@ pub(super) enum Name {
 
 impl Name {
     /// The name that a header gives its section; false if the AWS CLI sees none, for a blank at an end.
-    pub fn of(place: Place, header: &str) -> (Self, bool) {
+    pub fn of(place: AwsFile, header: &str) -> (Self, bool) {
         let bare = ini::trim(header);
         let same = bare == header;
         if header == "DEFAULT" {
             return (Self::Lender, true);
         }
         let name = match place {
-            Place::Credentials if bare.is_empty() => Self::Other(None),
-            Place::Credentials => Self::Of(Group::Profile, bare.to_owned()),
-            Place::Config if bare == "default" => Self::Of(Group::Profile, bare.to_owned()),
-            Place::Config => Self::prefixed(bare),
+            AwsFile::Credentials if bare.is_empty() => Self::Other(None),
+            AwsFile::Credentials => Self::Of(Group::Profile, bare.to_owned()),
+            AwsFile::Config if bare == "default" => Self::Of(Group::Profile, bare.to_owned()),
+            AwsFile::Config => Self::prefixed(bare),
         };
         (name, same)
     }
@@ -180,14 +180,14 @@ fn slip(header: &str) -> Option<String> {
 
 impl Sections {
     /// Reads a text, which has no byte order mark. `path` only names the file in remarks.
-    pub fn parse(place: Place, path: Option<&Path>, text: &str) -> Self {
+    pub fn parse(place: AwsFile, path: Option<&Path>, text: &str) -> Self {
         let mut sections = Self::default();
         sections.collect(place, &shown_path(path), ini::parse(text));
         sections
     }
 
     /// What is worth a remark in the text that was read, in the order of the lines.
-    pub fn remarks(&self, place: Place, path: Option<&Path>, text: &str) -> Vec<Remark> {
+    pub fn remarks(&self, place: AwsFile, path: Option<&Path>, text: &str) -> Vec<Remark> {
         let mut remarks = remarks(place, &shown_path(path), &ini::parse(text));
         remarks.extend(self.doubled.iter().map(|(profile, text)| Remark {
             about: About::Ignored,
@@ -273,7 +273,7 @@ impl Sections {
     }
 
     /// Merges sections with one header, and lets the later of two spellings count.
-    fn collect(&mut self, place: Place, path: &str, document: Document) {
+    fn collect(&mut self, place: AwsFile, path: &str, document: Document) {
         let mut merged: HashMap<String, (usize, Section)> = HashMap::new();
         for (at, section) in document.sections.into_iter().enumerate() {
             let (place, into) = merged.entry(section.header).or_default();
@@ -328,7 +328,7 @@ impl Sections {
 }
 
 /// The remarks on the lines of a file, in their order.
-fn remarks(place: Place, path: &str, document: &Document) -> Vec<Remark> {
+fn remarks(place: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for fault in &document.outside {
         let text = format!(
@@ -404,10 +404,10 @@ fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
 }
 
 /// Why a section does not count, or is not what it looks like.
-fn why_ignored(place: Place, name: &Name) -> Option<String> {
+fn why_ignored(place: AwsFile, name: &Name) -> Option<String> {
     match (place, name) {
         (_, Name::Other(why)) => why.clone(),
-        (Place::Credentials, Name::Of(_, name)) => {
+        (AwsFile::Credentials, Name::Of(_, name)) => {
             let name = name.strip_prefix("profile ")?;
             let name = plain(ini::trim(name).trim_matches(['"', '\'']));
             Some(format!("is a profile with this whole name, the credentials file wants [{name}]"))

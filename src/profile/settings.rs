@@ -11,7 +11,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::read::{AccessKey, Profiles};
-use super::sections::{Place, key_of, plain, wrong_value};
+use super::sections::{AwsFile, key_of, plain, wrong_value};
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
 use crate::name;
@@ -154,7 +154,7 @@ impl<'a> Settings<'a> {
 
     /// The access key of the profile in one of the files, and the section that holds it: of the keys that
     /// belong together all come from one section of one file.
-    pub fn access_key(&self, place: Place) -> Option<(&'a str, AccessKey<'a>)> {
+    pub fn access_key(&self, place: AwsFile) -> Option<(&'a str, AccessKey<'a>)> {
         self.sections.iter().find_map(|at| Some((*at, self.profiles.access_key(at, place)?)))
     }
 

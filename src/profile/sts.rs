@@ -197,7 +197,7 @@ pub(super) fn target(
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`]: a loop of includes, or settings that cannot be.
-pub fn places(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
+pub fn sts_and_iam(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
     let settings = Settings::of(profiles, profile)?;
     let region = region(None, env, &settings)?;
     let arn = settings.get("mfa_serial").or_else(|| settings.own("role_arn"));

@@ -1,8 +1,8 @@
-//! MFA codes: the flag's, the vault's seed's, a program's, or a person's.
+//! MFA codes: from the flag, from a seed in the vault, from a program, or from a person.
 
 use std::time::{Duration, Instant};
 
-use super::fleet::{another_host, away, claim_for_all};
+use super::fleet::{claim_for_all, fleet_is_busy, without_store};
 use super::program::MFA;
 use super::session::CredentialSession;
 use crate::aws::{ServiceError, Sts};
@@ -16,8 +16,7 @@ use crate::totp::Seed;
 use crate::waiting::waiting;
 
 impl CredentialSession<'_> {
-    /// Where a device's code comes from: the one that was given, the vault, or whoever is asked. Nobody is
-    /// asked yet.
+    /// Where a device's code comes from: the flag, the vault, or a program or person, who is not asked yet.
     pub(super) fn code(&self, mfa: &Mfa, given: Option<&Secret>) -> Result<Code> {
         if let Some(code) = given {
             let error = || Error::usage("--mfa-token: an MFA code is six digits");
@@ -37,8 +36,8 @@ impl CredentialSession<'_> {
         Ok(Code::Asked)
     }
 
-    /// Asks the mfa_process, or a person. Both may take long, so nobody who calls this holds a lock.
-    /// `refused`: AWS refused what a person answered before.
+    /// Asks the mfa_process, or a person. Both may take long, so the caller must hold no lock. `refused`:
+    /// AWS refused what a person answered before.
     pub(super) fn ask_for_code(
         &self,
         profile: &str,
@@ -65,7 +64,7 @@ impl CredentialSession<'_> {
         code.ok_or_else(|| Error::usage("an MFA code is six digits"))
     }
 
-    /// The code of a claimed step, as soon as AWS takes it.
+    /// The code of a claimed step, once AWS accepts it.
     pub fn code_of(&self, claim: &Claim, seed: &Seed) -> Secret {
         if !claim.wait.is_zero() {
             pause("the next MFA code", claim.wait);
@@ -74,12 +73,12 @@ impl CredentialSession<'_> {
     }
 
     /// Claims the next code of a seed for something else than a session that is kept: in this host's ledger
-    /// and, in a fleet, in the book of all hosts. With the store away, one that other hosts do not know of.
-    /// `now` is by AWS's clock.
+    /// and, in a fleet, in the book of all hosts. While the store cannot be reached, other hosts do not know
+    /// of the claim. `now` is by AWS's clock.
     ///
     /// # Errors
-    /// As [`Ledger::claim`](crate::session::Ledger::claim); 9 if the store is away and required. No code is
-    /// to be used then.
+    /// As [`Ledger::claim`](crate::session::Ledger::claim); 9 if the store is required and cannot be
+    /// reached. No code may be used then.
     pub fn claim_code(
         &self,
         serial: &str,
@@ -96,9 +95,9 @@ impl CredentialSession<'_> {
         let in_book =
             |part: &mut Part<'_>| claim_for_all(part, &ledger, deadline, |book| claim(Some(book)));
         match self.in_book(serial, in_book)? {
-            Known::ToAll(claim) => Ok(claim),
-            Known::Here => claim(None),
-            Known::HereAlone => {
+            Recorded::Fleet(claim) => Ok(claim),
+            Recorded::ThisHost => claim(None),
+            Recorded::ThisHostAlone => {
                 let mut claim = claim(None)?;
                 claim.recorded = false;
                 Ok(claim)
@@ -124,64 +123,65 @@ impl CredentialSession<'_> {
             part.step(|book| Ok((spend(Some(book))?, Duration::ZERO)), |()| {})
         };
         match self.in_book(serial, in_book)? {
-            Known::ToAll(()) => Ok(()),
-            Known::Here | Known::HereAlone => spend(None),
+            Recorded::Fleet(()) => Ok(()),
+            Recorded::ThisHost | Recorded::ThisHostAlone => spend(None),
         }
     }
 
-    /// Takes a step in the device's book that all hosts of the fleet share, if there is a fleet and its store
-    /// is not away.
+    /// Does a step in the device's book that all hosts of the fleet share, if there is a fleet and its store
+    /// can be reached.
     ///
     /// # Errors
-    /// Those of `step`; 9 if the store is away and required; busy (8) if other hosts are faster each time.
+    /// Those of `step`; 9 if the store is required and cannot be reached; busy (8) if other hosts are faster
+    /// each time.
     fn in_book<T>(
         &self,
         serial: &str,
         step: impl FnOnce(&mut Part<'_>) -> Result<Step<T>>,
-    ) -> Result<Known<T>> {
-        let Some(fleet) = self.fleet.as_deref() else { return Ok(Known::Here) };
+    ) -> Result<Recorded<T>> {
+        let Some(fleet) = self.fleet.as_deref() else { return Ok(Recorded::ThisHost) };
         let began = Instant::now();
         let alone = match fleet.store(self.vault()?.payload()) {
-            Ok(None) => return Ok(Known::Here),
+            Ok(None) => return Ok(Recorded::ThisHost),
             Ok(Some(shared)) => {
                 let keys = (fleet.keys(), fleet.keys().book_name(serial));
                 let mut part = Part::of_book(&*shared.store, keys, (self.clock, Pace::real()))?;
                 part.connected(began.elapsed(), shared.silent);
                 match step(&mut part)? {
-                    Step::Send(taken) => return Ok(Known::ToAll(taken)),
+                    Step::Send(taken) => return Ok(Recorded::Fleet(taken)),
                     Step::Alone(alone) => alone,
-                    Step::Overtaken => return Err(another_host()),
+                    Step::Overtaken => return Err(fleet_is_busy()),
                 }
             }
-            Err(error) => away(error)?,
+            Err(error) => without_store(error)?,
         };
         self.go_alone(alone)?;
-        Ok(Known::HereAlone)
+        Ok(Recorded::ThisHostAlone)
     }
 
-    /// Whether AWS takes the codes of a seed: sends one that no other process sends, for the shortest
-    /// session, which is thrown away. `now` is by AWS's clock.
+    /// Checks that AWS accepts the codes of a seed: sends one that no other process sends, for the shortest
+    /// session, which is dropped. `now` is by AWS's clock.
     ///
     /// # Errors
     /// As [`CredentialSession::claim_code`]: then none was sent.
-    pub fn try_code(
+    pub fn check_code(
         &self,
         sts: &Sts,
         key: &Credentials,
         (serial, seed): (&str, &Seed),
         now: Timestamp,
         deadline: Instant,
-    ) -> Result<Answer> {
+    ) -> Result<CodeCheck> {
         let claim = self.claim_code(serial, seed, now, deadline)?;
         let code = self.code_of(&claim, seed);
         Ok(match sts.session_token(key, SHORT, Some((serial, &code))) {
-            Ok(_) => Answer::Taken,
-            Err(error) => Answer::Refused { error, recorded: claim.recorded },
+            Ok(_) => CodeCheck::Accepted,
+            Err(error) => CodeCheck::Refused { error, recorded: claim.recorded },
         })
     }
 
-    /// True if a code can be had again and again, and nobody is asked.
-    pub(super) fn has_codes_without_a_person(&self, mfa: &Mfa) -> bool {
+    /// True if the device's codes come from a program or a seed, so that nobody is asked.
+    pub(super) fn has_automatic_codes(&self, mfa: &Mfa) -> bool {
         mfa.process.is_some() || self.seed(&mfa.serial).is_some()
     }
 
@@ -196,25 +196,25 @@ pub(super) fn pause(what: &'static str, pause: Duration) {
     std::thread::sleep(pause);
 }
 
-/// To whom a code is known that was taken.
-enum Known<T> {
-    /// This host, which is in no fleet, or keeps out of it.
-    Here,
-    /// This host, since the store of its fleet is away.
-    HereAlone,
+/// Which hosts know that a code is used.
+enum Recorded<T> {
+    /// This host, which is in no fleet, or shares nothing.
+    ThisHost,
+    /// This host, since the store of its fleet cannot be reached.
+    ThisHostAlone,
     /// All hosts of the fleet.
-    ToAll(T),
+    Fleet(T),
 }
 
 /// The shortest session that AWS gives.
 pub(super) const SHORT: Duration = Duration::from_secs(900);
 
-/// What AWS made of a code.
+/// AWS's answer to a code.
 #[derive(Debug)]
-pub enum Answer {
-    /// It is the device's.
-    Taken,
-    /// It is not, or AWS could not say.
+pub enum CodeCheck {
+    /// The code is the device's.
+    Accepted,
+    /// It is not, or AWS did not say.
     Refused {
         /// AWS's answer, or why there is none.
         error: ServiceError,
@@ -225,11 +225,11 @@ pub enum Answer {
 
 /// Where codes come from.
 pub(super) enum Code {
-    /// This one was given.
+    /// From the flag.
     Given(Secret),
-    /// The seed has as many as AWS takes.
+    /// From a seed, as many as are needed.
     Seed(Seed),
-    /// Somebody has to be asked: [`CredentialSession::ask_for_code`].
+    /// From a program or a person: [`CredentialSession::ask_for_code`].
     Asked,
 }
 

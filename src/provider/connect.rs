@@ -1,4 +1,4 @@
-//! How a vault reaches the store that it names, or that it lies in. Nothing is read or asked before it does.
+//! How a vault reaches the store that it names, or that it is in. Nothing is read or asked before it does.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,9 +16,9 @@ use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::vault::{Connect, NamedBy, SharedStore};
 
-/// For one request. A change waits for two of them; a session that is to be made for no longer than this.
+/// The time limit of a request. A change waits for two of them, a new session for one.
 const REQUEST: Duration = Duration::from_secs(3);
-/// For so long a connection is handed out; who has it then may use it until a session is made.
+/// How long a connection is handed out. Its user may keep it until a session is made.
 const HANDED_OUT: Duration = Duration::from_secs(60);
 
 /// Where this host's AWS files and variables are.
@@ -34,7 +34,7 @@ pub struct Host<'a> {
     pub reporter: Reporter,
 }
 
-/// A store that was reached: by whom, and until when, which is no later than its credentials end.
+/// A store that was reached: with which credentials, and until when, which is before they expire.
 struct Reached {
     by: String,
     until: Instant,
@@ -77,8 +77,8 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// A session without a vault, a cache and a person, which has no longer for the host's own credentials
-    /// than a request has.
+    /// A session without a vault, a cache and a person. The host's own credentials may take no longer than a
+    /// request.
     fn session(&self) -> Result<CredentialSession<'a>> {
         let Self { env, home, clock, reporter } = self;
         let parts = Parts {

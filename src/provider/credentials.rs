@@ -15,9 +15,9 @@ use crate::secret::Secret;
 use crate::session::{Cache, InStore};
 use crate::store::Store;
 
-/// Where a machine waits, for everything from the start on: SDKs kill a credential_process after 60 s.
-/// A person may take long to open the vault, or over a code; then helper programs, and the calls after
-/// each answer, have it for themselves.
+/// The time limit where a machine waits, from the start of the process: SDKs kill a credential_process after
+/// 60 s. A person may take long to open the vault or to enter a code; then helper programs, and the calls
+/// after each answer, each have this time.
 pub const DEADLINE: Duration = Duration::from_secs(50);
 
 impl CredentialSession<'_> {
@@ -42,7 +42,7 @@ impl CredentialSession<'_> {
     /// # Errors
     /// As [`CredentialSession::run`].
     pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
-        // The notes were said the first time.
+        // The notes were printed the first time.
         let plan = without_notes(plan.clone());
         let request = Request { mfa_token: None, refresh: false, min_left: Some(least) };
         self.make(plan, &request)
@@ -79,9 +79,9 @@ impl CredentialSession<'_> {
             }
             base => base,
         };
-        // Its parent waits for it, and it would wait for its parent's turn.
+        // Its parent waits for it, and it would wait for its parent's lock.
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
-            self.refuse_to_come_back("mfa_process", &plan.profile, &plan.within)?;
+            self.refuse_recursion("mfa_process", &plan.profile, &plan.within)?;
         }
         let own = self.cache_of(&plan, &base);
         let cache = own.as_ref().unwrap_or(&self.cache);
@@ -96,15 +96,15 @@ impl CredentialSession<'_> {
         }
     }
 
-    /// The cache of who has no vault, whose key comes from what the plan starts from. A code is more than
-    /// the secret: what it bought is not for who has only that.
+    /// The cache where no vault is open: its key comes from the secret that the plan starts from. A session
+    /// made with a code is not kept in it, since whoever knows the secret alone must not get it.
     fn cache_of(&self, plan: &Plan, base: &Start) -> Option<Cache> {
         let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
         base.secret().filter(|_| !with_code).and_then(|secret| self.cache.with_secret(secret))
     }
 
-    /// When the sessions of a plan's steps end that are in the cache and would be served, by the step's number
-    /// from 0. None where only a program or a server could say whose credentials the plan starts from.
+    /// The sessions in the cache that a plan's steps would use: each step's number from 0, and when its
+    /// session ends. None where only a program or a server could say whose credentials the plan starts from.
     pub fn cached(&self, plan: &Plan) -> Option<Vec<(usize, Timestamp)>> {
         self.inspect(plan, |run| Some(run.cached()))
     }
@@ -116,7 +116,7 @@ impl CredentialSession<'_> {
         self.inspect(plan, |run| run.shared_name(fleet.keys()))
     }
 
-    /// Looks at a run of a plan that is not made.
+    /// Looks at a run of a plan without running it.
     fn inspect<T>(&self, plan: &Plan, look: impl FnOnce(&Run) -> Option<T>) -> Option<T> {
         if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
             return None;
@@ -130,7 +130,7 @@ impl CredentialSession<'_> {
         })
     }
 
-    /// What stands in the fleet's store about the session of this name; none if it cannot be opened.
+    /// What the fleet's store has of the session of this name; none if it cannot be opened.
     ///
     /// # Errors
     /// What the store ends with (9).
@@ -139,8 +139,8 @@ impl CredentialSession<'_> {
         Ok(fleet.keys().look(name, store.read(name, None)?, self.clock.now()))
     }
 
-    /// A short session on a key with a code of this device: for what the policies allow nobody without
-    /// MFA. The key need not be the profile's, or not yet. The code may be one that was given.
+    /// A short session on a key with a code of this device, for calls that the policies refuse without MFA.
+    /// The key need not be the profile's.
     ///
     /// # Errors
     /// No code is available, or what AWS refuses (9); busy (8) past the deadline.
@@ -153,7 +153,7 @@ impl CredentialSession<'_> {
         mfa_token: Option<&Secret>,
     ) -> Result<Credentials> {
         if mfa.process.is_some() {
-            self.refuse_to_come_back("mfa_process", profile, &[])?;
+            self.refuse_recursion("mfa_process", profile, &[])?;
         }
         let base = Base::Vault { profile: profile.to_owned() };
         let plan = Plan {
@@ -167,7 +167,7 @@ impl CredentialSession<'_> {
         Run::new(self, &request, &plan, &base, &self.cache, self.deadline()).credentials()
     }
 
-    /// When what begins now has to be done.
+    /// The time limit of what begins now.
     pub(super) fn deadline(&self) -> Instant {
         self.prompt.deadline().unwrap_or_else(|| Instant::now() + DEADLINE)
     }
@@ -175,7 +175,7 @@ impl CredentialSession<'_> {
     /// A device whose codes only a person can give, if the plan has one.
     pub fn asks_a_person<'p>(&self, plan: &'p Plan) -> Option<&'p str> {
         let mut devices = plan.all().flat_map(|plan| &plan.steps).filter_map(|step| step.mfa());
-        devices.find(|mfa| !self.has_codes_without_a_person(mfa)).map(|mfa| mfa.serial.as_str())
+        devices.find(|mfa| !self.has_automatic_codes(mfa)).map(|mfa| mfa.serial.as_str())
     }
 }
 

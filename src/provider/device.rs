@@ -1,5 +1,5 @@
-//! How a person elsewhere is waited for: what they are shown, and how often AWS is asked meanwhile
-//! (RFC 8628, sections 3.3 to 3.5).
+//! Waiting for a person to allow a login in a browser: what they are shown, and how often AWS is asked
+//! meanwhile (RFC 8628, sections 3.3 to 3.5).
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use crate::waiting::waiting;
 /// What `slow_down` adds to the interval, from then on (RFC 8628, section 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// What a person is shown. The code is on the page too: who did not start this sees another one, or
-/// none.
-pub(super) fn invitation(device: &DeviceCode) -> [String; 3] {
+/// What a person is shown. The page shows the code too: a person who did not start this login sees another
+/// one, or none.
+pub(super) fn instructions(device: &DeviceCode) -> [String; 3] {
     [
         "Open this page in a browser, on any machine, and allow the request:".to_owned(),
         format!("  {}", device.page),
@@ -22,14 +22,14 @@ pub(super) fn invitation(device: &DeviceCode) -> [String; 3] {
     ]
 }
 
-/// Asks until there is an answer, or the code is over.
-pub(super) fn wait_for_a_person(
+/// Asks until there is an answer, or the code has expired.
+pub(super) fn wait_for_approval(
     device: &DeviceCode,
     ends: Instant,
     reporter: Reporter,
     ask: &dyn Fn() -> Result<Tokens, NoToken>,
 ) -> Result<Tokens> {
-    let mut pace = Pace { interval: device.interval };
+    let mut poll = PollInterval { interval: device.interval };
     let mut said = false;
     let what = || "the request to be allowed in the browser".to_owned();
     let _waiting = waiting(what, Some(ends));
@@ -38,7 +38,7 @@ pub(super) fn wait_for_a_person(
             Ok(tokens) => return Ok(tokens),
             Err(no) => no,
         };
-        let Some(pause) = pace.after(&no) else { return Err(refused(no, device)) };
+        let Some(pause) = poll.after(&no) else { return Err(refused(no, device)) };
         if Instant::now() + pause >= ends {
             return Err(refused(NoToken::Expired, device));
         }
@@ -53,12 +53,12 @@ pub(super) fn wait_for_a_person(
 }
 
 /// When AWS is asked again.
-struct Pace {
+struct PollInterval {
     interval: Duration,
 }
 
-impl Pace {
-    /// The pause after an answer that was no yes; none if there is no point in asking again.
+impl PollInterval {
+    /// The pause before AWS is asked again; none if the login has failed.
     fn after(&mut self, no: &NoToken) -> Option<Duration> {
         match no {
             NoToken::Pending => {}
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_pace_is_that_of_the_rfc() {
-        let mut pace = Pace { interval: Duration::from_secs(1) };
+        let mut poll = PollInterval { interval: Duration::from_secs(1) };
         for (answer, seconds) in [
             (NoToken::Pending, Some(1)),
             (NoToken::SlowDown, Some(6)),
@@ -126,7 +126,7 @@ mod tests {
             (NoToken::Over, None),
             (NoToken::Failed(ServiceError::MfaMissing), None),
         ] {
-            assert_eq!(pace.after(&answer), seconds.map(Duration::from_secs), "{answer:?}");
+            assert_eq!(poll.after(&answer), seconds.map(Duration::from_secs), "{answer:?}");
         }
     }
 
@@ -135,7 +135,7 @@ mod tests {
         let quiet = Reporter { quiet: true, debug: false };
         let end = |no: fn() -> NoToken| {
             let ends = Instant::now() + Duration::from_secs(1);
-            wait_for_a_person(&device(), ends, quiet, &|| Err(no())).unwrap_err().what
+            wait_for_approval(&device(), ends, quiet, &|| Err(no())).unwrap_err().what
         };
         assert_eq!(end(|| NoToken::Denied), "the login was refused in the browser");
         assert_eq!(end(|| NoToken::Over), "AWS does not know the login any more");
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_device_code_is_not_shown() {
-        let shown = invitation(&device()).join("\n");
+        let shown = instructions(&device()).join("\n");
         assert!(!shown.contains("device\n") && shown.contains("the code ABCD-EFGH"), "{shown}");
         assert!(!format!("{:?}", device()).contains("\"device\""));
     }

@@ -1,5 +1,5 @@
-//! The fleet of the open vault: its store, reached at the first session that is to be made with a code, and
-//! what is said if the store is of no use.
+//! The fleet of the open vault: its store, reached at the first session that needs a code, and the warnings
+//! when the store cannot be used.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,22 +14,22 @@ use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
 /// The fleet that the vault's hosts have joined.
 pub(super) struct JoinedFleet<'a> {
-    /// The store, in what is said of it.
+    /// The store's name in warnings.
     store: Location,
-    /// True if no code is to be sent without the store.
+    /// True if no code may be sent without the store.
     required: bool,
     connect: Connect<'a>,
     keys: FleetKeys,
     reporter: Reporter,
-    /// True once it was said that the store is away.
+    /// True once the user was warned that the store cannot be reached.
     told: AtomicBool,
     /// The highest generation of the vault that another host named.
     generation: AtomicU64,
 }
 
 impl<'a> JoinedFleet<'a> {
-    /// The fleet of this vault, if it has one. Nothing is asked of the store, which the environment may
-    /// name.
+    /// The fleet of this vault, if it has one. The environment may name another store. The store is not
+    /// asked.
     pub fn of(
         payload: &Payload,
         connect: &Connect<'a>,
@@ -53,15 +53,15 @@ impl<'a> JoinedFleet<'a> {
         }))
     }
 
-    /// What the names and contents of its objects are made with.
+    /// The keys for the names and contents of its objects.
     pub fn keys(&self) -> &FleetKeys {
         &self.keys
     }
 
-    /// The store, for the requests of one session; `None` if this host keeps out of it.
+    /// The store, for the requests of one session; `None` if this host shares nothing.
     ///
     /// # Errors
-    /// It is out of reach; usage (2).
+    /// It cannot be reached; usage (2).
     pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
         let reached = (self.connect)(NamedBy::Vault(payload))?;
         if reached.as_ref().is_some_and(|shared| shared.silent) {
@@ -70,10 +70,10 @@ impl<'a> JoinedFleet<'a> {
         Ok(reached)
     }
 
-    /// Says once that this host goes on without the store.
+    /// Warns once that this host goes on without the store.
     ///
     /// # Errors
-    /// 9 if no code is to be sent without it.
+    /// 9 if no code may be sent without it.
     pub fn go_alone(&self, Alone { what, hint }: Alone) -> Result<()> {
         let store = &self.store;
         if self.required {
@@ -89,7 +89,7 @@ impl<'a> JoinedFleet<'a> {
         Ok(())
     }
 
-    /// Says once that a session was made and is not shared.
+    /// Warns once that a session was made and is not shared.
     pub fn not_shared(&self, Alone { what, hint }: Alone) {
         let store = &self.store;
         let what = format!(
@@ -98,7 +98,7 @@ impl<'a> JoinedFleet<'a> {
         self.warn(what, hint);
     }
 
-    /// Of one outage one warning.
+    /// One outage gets one warning.
     fn warn(&self, what: String, hint: Option<String>) {
         if !self.told.swap(true, Ordering::Relaxed) {
             let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
@@ -122,11 +122,11 @@ impl<'a> JoinedFleet<'a> {
     }
 }
 
-/// What the error of a store that cannot be reached means for the session.
+/// Turns the error of a store that cannot be reached into going on alone.
 ///
 /// # Errors
-/// A setting that cannot be right (2), which is no store that is away.
-pub(super) fn away(error: Error) -> Result<Alone> {
+/// An invalid setting (2).
+pub(super) fn without_store(error: Error) -> Result<Alone> {
     match error.class {
         Class::Usage => Err(error),
         _ => Ok(Alone { what: error.what, hint: error.hint }),
@@ -156,7 +156,7 @@ pub(super) fn claim_for_all(
     })
 }
 
-/// Other hosts are faster each time.
-pub(super) fn another_host() -> Error {
+/// Other hosts were faster each time.
+pub(super) fn fleet_is_busy() -> Error {
     Error::busy("other hosts of the fleet are using codes of the same device").hint("try again")
 }

@@ -8,11 +8,11 @@ use super::session::CredentialSession;
 use crate::error::{Class, Error, Result, os_text};
 use crate::exec;
 use crate::process::{self, Failure};
-use crate::profile::comes_back;
+use crate::profile::recursion;
 use crate::vault::Vault;
 
-/// Carries the profiles whose credentials are being made through helper programs, so that a
-/// credential_process that comes back to its own profile is found.
+/// The profiles for which helper programs are running, so that a credential_process which starts itself
+/// again is found.
 const UNDER_WAY: &str = "AWS_VAULT_UNDER_WAY";
 
 /// The program that prints an MFA code: its failure is one of MFA.
@@ -22,8 +22,8 @@ pub(super) const MFA: &str = "mfa_process";
 const KEY: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 impl CredentialSession<'_> {
-    /// True if the vault lies in a store, or its hosts share one, that is reached by what a host has itself:
-    /// a key in the environment is that store's.
+    /// True if the vault is in a store, or its hosts share one, that is reached with the host's own
+    /// credentials: a key in the environment is for that store.
     fn reaches_the_store_by_variables(&self) -> bool {
         let lies_there = self.vault().is_ok_and(Vault::lies_in_a_store);
         lies_there || self.fleet().is_ok_and(|it| it.is_some_and(|fleet| fleet.profile.is_none()))
@@ -40,7 +40,7 @@ impl CredentialSession<'_> {
     ) -> Result<Zeroizing<Vec<u8>>> {
         let name = name(kind, profile);
         self.reporter.debug(format!("running {name}"));
-        self.refuse_to_come_back(kind, profile, within)?;
+        self.refuse_recursion(kind, profile, within)?;
         let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
         let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
         let is_stores = self.reaches_the_store_by_variables();
@@ -57,8 +57,8 @@ impl CredentialSession<'_> {
         })
     }
 
-    /// Refuses what would start itself without end, or wait for itself.
-    pub(super) fn refuse_to_come_back(
+    /// Refuses a program that would start itself in a loop, or wait for itself.
+    pub(super) fn refuse_recursion(
         &self,
         kind: &str,
         profile: &str,
@@ -69,10 +69,10 @@ impl CredentialSession<'_> {
             return Ok(());
         }
         chain.push(profile);
-        Err(comes_back(kind, &chain))
+        Err(recursion(kind, &chain))
     }
 
-    /// The profiles whose programs are under way: in processes that started this one, and in this one.
+    /// The profiles whose programs are running: in processes that started this one, and in this one.
     fn under_way<'b>(&'b self, within: &'b [String]) -> impl Iterator<Item = &'b str> {
         let processes = self.env.get(UNDER_WAY).unwrap_or_default().split('\n');
         processes.filter(|name| !name.is_empty()).chain(within.iter().map(String::as_str))

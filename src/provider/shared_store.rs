@@ -1,4 +1,4 @@
-//! The client of the store that the hosts of a fleet share: made only where something is asked of it.
+//! The client of the store that the hosts of a fleet share. It is made when the store is asked.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::store::{Location, Shared};
 use crate::vault::{Fleet, Payload, Vault, no_store_key};
 
 /// The least time that temporary credentials for the store must have left: longer than a connection is
-/// handed out and used.
+/// used.
 const LEAST: Duration = Duration::from_secs(120);
 
 impl CredentialSession<'_> {
@@ -22,7 +22,7 @@ impl CredentialSession<'_> {
     /// # Errors
     /// Usage (2): the variable is neither `off` nor a store's URL.
     pub fn fleet(&self) -> Result<Option<Fleet>> {
-        // What is shared is sealed by the vault's own keys.
+        // Shared sessions are encrypted with the vault's own keys.
         self.vault().map_or(Ok(None), |vault| self.fleet_of(vault.payload()))
     }
 
@@ -58,17 +58,16 @@ impl CredentialSession<'_> {
         Ok(Fleet { store, region, endpoint, profile: None, required: false })
     }
 
-    /// The client of a fleet's store. Of the store nothing is asked yet; of this host, its own
-    /// credentials.
+    /// The client of a fleet's store. The store is not asked yet; the host's own credentials may be fetched.
     ///
     /// # Errors
     /// Not found (3): the vault has no key for the fleet's profile, or the host none of its own. Usage
-    /// (2): a region or an endpoint URL that cannot be one. AWS (9): the host's credentials cannot be had.
+    /// (2): an invalid region or endpoint URL. AWS (9): the host's credentials cannot be fetched.
     pub fn store_of(&self, fleet: &Fleet, limits: Limits) -> Result<S3> {
         self.store_by(fleet, self.vault().ok().map(Vault::payload), limits)
     }
 
-    /// The same by the key of another vault than the open one, or by none.
+    /// The same with the key of another vault than the open one, or with none.
     pub(super) fn store_by(
         &self,
         fleet: &Fleet,

@@ -19,7 +19,7 @@ impl Rotate<'_, '_> {
             self.refuse_other(user, &other, used.as_ref())?;
             // Only for a vault that can take the new key.
             self.change.save(|_| Ok(()))?;
-            self.change.reporter().note(format!("Deleting {}", in_words(&other, used.as_ref())));
+            self.change.reporter().note(format!("Deleting {}", describe(&other, used.as_ref())));
             self.delete(old, user, &other.id)?;
         }
         Ok(())
@@ -39,7 +39,7 @@ impl Rotate<'_, '_> {
                 self.refuse_other(user, &other, used.as_ref())?;
                 self.change
                     .reporter()
-                    .note(format!("Deleting {}", in_words(&other, used.as_ref())));
+                    .note(format!("Deleting {}", describe(&other, used.as_ref())));
             }
             self.change.reporter().debug(format!("deleting {}, whose secret is lost", other.id));
             self.delete(old, user, &other.id)?;
@@ -67,7 +67,7 @@ impl Rotate<'_, '_> {
         let what = format!(
             "the user {} has two access keys, as many as AWS allows; the other one is {}",
             user.name,
-            in_words(other, used)
+            describe(other, used)
         );
         if let [profile, ..] = &self.change.payload()?.profiles_of(&other.id)[..] {
             return Err(Error::refused(what).hint(format!(
@@ -87,7 +87,7 @@ impl Rotate<'_, '_> {
 }
 
 /// A key with all that AWS says of it; `used` is none where it does not say it.
-pub(super) fn in_words(key: &ListedKey, used: Option<&LastUse>) -> String {
+pub(super) fn describe(key: &ListedKey, used: Option<&LastUse>) -> String {
     let state = if key.active { "active" } else { "inactive" };
     let made = key.created.map_or_else(String::new, |at| format!(", made {}", at.to_rfc3339()));
     let used = match used {

@@ -63,7 +63,7 @@ impl Rotate<'_, '_> {
             Some(other) => {
                 let used = run.change.iam.access_key_last_used(&key, &other.id).ok();
                 run.refuse_other(&user, other, used.as_ref())?;
-                Some(keys::in_words(other, used.as_ref()))
+                Some(keys::describe(other, used.as_ref()))
             }
             None => None,
         };

@@ -12,7 +12,7 @@ use crate::cli::program::Program;
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::import::plaintext;
-use crate::import::plan::{self, Act, Step, is_same};
+use crate::import::plan::{self, Action, Step, is_same};
 use crate::process;
 use crate::profile::edit;
 use crate::vault::Vault;
@@ -61,7 +61,7 @@ pub fn tell(
     let reporter = context.reporter;
     let stored = plan::stored(steps);
     let kept: Vec<&str> =
-        steps.iter().filter(|step| step.act == Act::Kept).map(|step| step.profile).collect();
+        steps.iter().filter(|step| step.act == Action::Kept).map(|step| step.profile).collect();
     if args.remove_source && !kept.is_empty() {
         reporter.warn(format!(
             "the vault has other keys, so these stay in {}: {}",

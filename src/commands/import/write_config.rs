@@ -12,7 +12,7 @@ use crate::import::plaintext;
 use crate::import::plan::{self, Step};
 use crate::import::sections::{self, Change, OwnPath};
 use crate::process;
-use crate::profile::Place;
+use crate::profile::AwsFile;
 
 /// What was written, or would be.
 pub struct Written {
@@ -40,7 +40,7 @@ fn written(args: &Import, names: &[&str], context: &Context) -> Result<Written> 
     let path = config::path(context)?;
     let profiles = context.profiles()?;
     let files = profiles.files();
-    let credentials = profiles.text(Place::Credentials);
+    let credentials = profiles.text(AwsFile::Credentials);
     let credentials = Zeroizing::new(match &files.credentials {
         // As the file will be.
         Some(path) if args.dry_run && args.remove_source => {
@@ -52,7 +52,7 @@ fn written(args: &Import, names: &[&str], context: &Context) -> Result<Written> 
     let add = |config: &str| sections::add(files, config, &credentials, names, &program);
     let mut change = Change::default();
     if args.dry_run {
-        change = add(profiles.text(Place::Config));
+        change = add(profiles.text(AwsFile::Config));
     } else {
         config::edit(&path, |config| {
             change = add(config);

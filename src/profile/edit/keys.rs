@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::super::ini;
-use super::super::sections::{Group, Name, Place, Sections};
+use super::super::sections::{AwsFile, Group, Name, Sections};
 use super::split_mark;
 use crate::error::{Error, Result};
 
@@ -30,7 +30,7 @@ pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
     // For each name, the sections that have the id and the secret, and how often.
     let mut places: HashMap<Name, [Option<(usize, usize)>; 2]> = HashMap::new();
     for (at, section) in ini::parse(text).sections.into_iter().enumerate() {
-        let (name, _) = Name::of(Place::Credentials, &section.header);
+        let (name, _) = Name::of(AwsFile::Credentials, &section.header);
         let halves = places.entry(name).or_default();
         for (half, key) in halves.iter_mut().zip(ACCESS_KEY) {
             match section.entries.iter().filter(|entry| entry.key == key).count() {
@@ -83,7 +83,7 @@ pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
 }
 
 fn parse(text: &str) -> Sections {
-    Sections::parse(Place::Credentials, None, text)
+    Sections::parse(AwsFile::Credentials, None, text)
 }
 
 /// A line with half of an access key.
@@ -98,7 +98,7 @@ struct KeyLine {
 fn key_lines(text: &str, name: &str) -> Vec<KeyLine> {
     let sections = ini::parse(text).sections;
     let is_it = |header: &str| {
-        Name::of(Place::Credentials, header).0 == Name::Of(Group::Profile, name.to_owned())
+        Name::of(AwsFile::Credentials, header).0 == Name::Of(Group::Profile, name.to_owned())
     };
     let entries =
         sections.into_iter().filter(|section| is_it(&section.header)).flat_map(|s| s.entries);

@@ -1,4 +1,4 @@
-//! Codes of a seed: which is sent when, and how often.
+//! Codes of a seed: which is sent when, and how many.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,16 @@ use crate::random;
 use crate::session::{Book, Claim, Ledger, Step as Noted};
 use crate::totp::Seed;
 
-/// Nine verifications in three minutes lock a device, and hosts that share no ledger share the budget:
+/// Nine verifications in three minutes lock a device, and hosts without a common ledger share that limit:
 /// one process sends three codes at most.
 const CODES: u32 = 3;
 
 impl Run<'_> {
-    /// Sends codes of a seed until one is taken. Each is claimed before it is sent, so no other process
-    /// sends it; what became of a code that got no answer is unknown, so it is spent.
+    /// Sends codes of a seed until one is accepted. Each is claimed before it is sent, so no other process
+    /// sends it; a code that got no answer counts as used.
     ///
-    /// Where there is no place for a ledger, or the fleet's store is away, one code is sent, since others
-    /// send theirs; and one more only if the refusal shows that the clock was to blame.
+    /// Without a ledger, or while the fleet's store cannot be reached, one code is sent, since others send
+    /// theirs; and one more only if the refusal shows that the clock was wrong.
     pub(super) fn send_with(
         &self,
         step: &Step,
@@ -118,14 +118,14 @@ impl Run<'_> {
     }
 }
 
-/// True if AWS refused a code that was right by a clock that is off by more than a step. `offset` is what
-/// the code was made with.
+/// True if AWS refused a code since the clock was off by more than a step. `offset` is what the code was
+/// made with.
 fn clock_was_off(failure: &ServiceError, offset: i64, period: u64) -> bool {
     let ServiceError::MfaInvalid { skew: Some(skew) } = failure else { return false };
     skew.saturating_sub(offset).unsigned_abs() > period
 }
 
-/// Nobody on this host knows which codes the others have used.
+/// This host does not know which codes the others have used.
 fn refused_unrecorded(claims: &Claims<'_, '_>) -> Error {
     Error::aws("AWS refused the MFA code of the device's seed").hint(match claims {
         Claims::Alone => {
@@ -137,14 +137,14 @@ fn refused_unrecorded(claims: &Claims<'_, '_>) -> Error {
     })
 }
 
-/// The clock is known by now and the codes are ours alone on this host.
+/// The clock is known by now, and no other process of this host used the codes.
 fn refused_again() -> Error {
     Error::aws("AWS refused the MFA codes of the device's seed").hint(
         "other hosts use this device at the same time: try again in three minutes; or the seed is another device's",
     )
 }
 
-/// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
+/// 1 to 5 s, at random, so that hosts which were refused at the same moment do not try again together.
 fn random_pause() -> Result<Duration> {
     let random = u16::from_le_bytes(*random::bytes()?);
     Ok(Duration::from_millis(1000 + u64::from(random) % 4000))
