@@ -1,4 +1,5 @@
-//! A new virtual MFA device for the user of a key: made at AWS, its seed kept, enabled, proven.
+//! A new virtual MFA device for the user of a key: it is made at AWS, its seed is saved, it is enabled, and a
+//! code of it is tested.
 //!
 //! AWS tells a device's seed once, in the answer that makes it. So the journal in the vault has the
 //! device before it is made, and the seed is in the vault before the device is enabled:
@@ -23,21 +24,21 @@ use crate::user_change::{NotMade, User, UserChange};
 use crate::vault::{Enrolment, Payload, Vault};
 use crate::waiting::waiting;
 
-/// Before each try to prove the device. It reaches STS within 8 to 14 s (measured); each try costs a
-/// code, and six in three minutes are the most that are sent.
+/// Pauses before each test of the device, in seconds. STS knows it within 8 to 14 s (measured); each test costs
+/// a code, and at most six are sent in three minutes.
 const PROOF_PAUSES: [u64; 6] = [0, 8, 7, 5, 5, 5];
 
-/// The same where there is no place for a ledger, so that one code is all that is sent.
+/// The same without a ledger, where only one code is sent.
 const ONE_PROOF_PAUSE: [u64; 1] = [15];
 
-/// Before each further try of a call to IAM, which needs some seconds to know everywhere what it did.
+/// Pauses before each retry of a call to IAM, which is eventually consistent, in seconds.
 const IAM_PAUSES: [u64; 4] = [1, 2, 4, 8];
 
 /// All that an enrolment needs.
 pub struct Enroll<'a, 'v> {
     /// The profile's key is that of the user who gets the device.
     pub change: UserChange<'a, 'v>,
-    /// The device's name; without one the unfinished enrolment's, or the user's.
+    /// The device's name; by default the unfinished enrolment's, or the user's.
     pub device: Option<&'a str>,
 }
 
@@ -53,8 +54,8 @@ pub struct Enrolled {
 }
 
 impl Enroll<'_, '_> {
-    /// Does whatever is still to be done. The journal keeps its entry: what the caller does with the
-    /// device belongs to the enrolment; [`end`] takes it out.
+    /// Does what is left to do. The journal keeps its entry, since the caller's changes belong to the
+    /// enrolment too; [`end`] removes it.
     ///
     /// # Errors
     /// No key for the profile (3); a key that is no IAM user's, or a device of that name that is not
@@ -82,8 +83,8 @@ impl Enroll<'_, '_> {
         Ok(Enrolled { serial, device, user: user.name })
     }
 
-    /// The name that was given, that of an enrolment which has not come to its end, or the user's own:
-    /// AWS's older policies allow a user only the device that is called as they are.
+    /// The name that was given, that of an unfinished enrolment, or the user's own: AWS's older policies
+    /// allow a user only a device of their own name.
     fn device_name(&self, user: &User) -> Result<String> {
         let started =
             self.change.payload()?.enrolments().find(|e| e.profile == self.change.profile);
@@ -156,7 +157,7 @@ impl Enroll<'_, '_> {
         if let Err(error) = &saved
             && !matches!(error.class, Class::NotDurable | Class::Busy)
         {
-            // Nobody knows its seed. If this fails too, the journal has it.
+            // Its seed is lost. If this fails too, the journal has the device.
             self.delete(key, serial);
         }
         saved
@@ -214,7 +215,7 @@ impl Enroll<'_, '_> {
         loop {
             let step = seed.step_at(self.change.now());
             let steps = [step.saturating_sub(2), step.saturating_sub(1)];
-            // AWS takes them again elsewhere, but nobody else's code is to be one of them.
+            // They are recorded, so that no other process sends one of them.
             let (now, deadline) = (self.change.now(), self.change.deadline);
             self.change.session.spend_codes(serial, &steps, now, deadline)?;
             let codes = steps.map(|step| seed.code(step));
@@ -284,7 +285,7 @@ impl Enroll<'_, '_> {
             .hint("in three minutes, run the same command again: it goes on where this stopped"))
     }
 
-    /// Nothing was made, so nothing is to be finished. If this cannot be saved, the next run finds out.
+    /// Removes the entry, since nothing was made. If this cannot be saved, the next run finds out.
     fn forget(&mut self, entry: &Enrolment) {
         let _ = self.change.save(|payload| {
             if payload.enrolments().any(|e| e == *entry) {
@@ -295,12 +296,12 @@ impl Enroll<'_, '_> {
     }
 }
 
-/// True if an enrolment of this profile and device has not come to its end.
+/// True if an enrolment of this profile and device is unfinished.
 fn unfinished(payload: &Payload, profile: &str, device: &str) -> bool {
     payload.enrolments().any(|e| e.profile == profile && e.device == device)
 }
 
-/// Takes an enrolment that has come to its end out of the journal.
+/// Removes a finished enrolment from the journal.
 ///
 /// # Errors
 /// What saving the vault ends with (7, 8, 10).
@@ -314,12 +315,12 @@ pub fn end(vault: &mut Vault, profile: &str, device: &str) -> Result<()> {
     })
 }
 
-/// Whose key it is.
+/// The IAM user of the key.
 fn user_of(arn: String) -> Result<User> {
     User::of(arn, "a key and a device", "can have no MFA device")
 }
 
-/// The name is another device's.
+/// The error for a name that another device has.
 fn name_is_taken(device: &str, serial: &str) -> Error {
     Error::refused(format!("there is a device {device:?} at AWS, and its seed is not in the vault"))
         .hint(format!(
@@ -327,6 +328,6 @@ fn name_is_taken(device: &str, serial: &str) -> Error {
         ))
 }
 
-/// What AWS most often refuses for want of.
+/// The permissions whose lack AWS most often refuses a call for.
 const MUST: &str = "the user must be allowed to create and enable its own MFA device; if it has one \
                         already, many policies want a session made with that";

@@ -1,4 +1,4 @@
-//! What AWS's side says: the clock, what is left of each MFA device, and logins.
+//! The clock compared with AWS's, the codes left of each MFA device, and logins.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use crate::profile::{self, Profiles};
 use crate::session::{Cache, LoginState};
 use crate::vault::Vault;
 
-/// Whoever has no network is not kept waiting.
+/// A host without a network does not wait longer.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Codes fail from a step of 30 s on, signatures from five minutes.
 const NOTABLE: u64 = 30;
@@ -24,7 +24,7 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
     let offset = match ask(host, profiles?) {
         Ok(offset) => offset,
         Err(error) => {
-            // What cannot be asked for by these settings was said of them.
+            // The check of these settings has reported their error.
             let said = error.class == Class::Usage || report.quotes(&error.what);
             let text = match said {
                 true => "unknown: AWS cannot be asked by these settings".to_owned(),
@@ -59,7 +59,7 @@ fn open(host: &Host, vault: &Vault, dir: Option<PathBuf>) -> Cache {
     Cache::open(dir, &id, &key, host.clock, SILENT)
 }
 
-/// Codes that may still be sent, by the ledger; nothing is claimed.
+/// The codes that may still be sent, by the ledger; nothing is claimed.
 pub fn devices(
     host: &Host,
     vault: &Vault,
@@ -83,7 +83,7 @@ pub fn devices(
     }
 }
 
-/// Who is logged in to IAM Identity Center, where profiles want that. AWS is not asked.
+/// The logins to IAM Identity Center that profiles use. AWS is not asked.
 pub fn logins(
     host: &Host,
     vault: &Vault,

@@ -1,5 +1,5 @@
-//! The AWS files: whether they can be read, who else can, and what in them does not count; and what the
-//! environment offers to profiles beside them.
+//! The AWS files: whether they can be read, by whom else, and what in them is ignored; and the environment's
+//! variables for profiles.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,7 +13,7 @@ use super::{Host, Mark, ProfileScope, Report};
 use crate::error::os_text;
 use crate::profile::{self, About, Ask, Profiles};
 
-/// Both files; what they say, if it can be understood.
+/// Checks both files; their profiles, if they can be read.
 pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     let files = profile::locate(host.env, host.places.home());
     for path in [&files.config, &files.credentials].into_iter().flatten() {
@@ -40,7 +40,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     Some(profiles)
 }
 
-/// True if the profile that would be asked for needs no vault.
+/// True if the profile that a command would use needs no vault.
 pub fn needs_no_vault(host: &Host) -> bool {
     let files = profile::locate(host.env, host.places.home());
     let (Ok(profiles), Ok(profile)) = (profile::read(&files), host.profile.clone()) else {
@@ -51,7 +51,7 @@ pub fn needs_no_vault(host: &Host) -> bool {
     host.scope != ProfileScope::All && plan.is_ok_and(|plan| plan.needs_no_vault())
 }
 
-/// The variables of a web identity, where they are set.
+/// Checks the variables of a web identity, if they are set.
 pub fn identity(host: &Host, report: &mut Report) {
     let (file, role) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN");
     let Some(path) = host.env.get_os(file).map(Path::new) else { return };
@@ -73,7 +73,7 @@ pub fn identity(host: &Host, report: &mut Report) {
     .with(json!({ "token_file": path.to_string_lossy() }));
 }
 
-/// The variables of a container's agent, where they are set. Its path is nobody's business.
+/// Checks the variables of a container's agent, if they are set. Its path is secret.
 pub fn container(host: &Host, report: &mut Report) {
     let agent = report.value_of("aws.container", profile::container(host.env));
     if let Some(url) = agent.flatten() {
@@ -83,7 +83,7 @@ pub fn container(host: &Host, report: &mut Report) {
     }
 }
 
-/// Left out here and by the SDKs, and refused by the AWS CLI.
+/// A byte order mark is ignored here and by the SDKs, and refused by the AWS CLI.
 fn byte_order_mark(path: &Path, report: &mut Report) {
     let mut start = [0; 3];
     let mut read = || File::open(path)?.read_exact(&mut start);

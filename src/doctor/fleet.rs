@@ -1,4 +1,4 @@
-//! The store that the hosts of the vault share. Nothing is asked of it: `vault fleet check` does that.
+//! The store that the hosts of the vault share. It is not asked: `vault fleet check` does that.
 
 use serde_json::json;
 

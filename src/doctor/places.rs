@@ -1,5 +1,5 @@
-//! The cache and state directories: what chose them, whether they can be used, and held locks; and whether
-//! there is room for what is written, the vault included.
+//! The cache and state directories: what names them, whether they can be used, and held locks; and free space,
+//! also for the vault.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -68,12 +68,12 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
     cache
 }
 
-/// A write with less room than this may fail: each makes a new file beside the old one.
+/// With less free space a write may fail: each makes a new file beside the old one.
 const LEAST: u64 = 64 * 1024;
-/// With less than this it soon may.
+/// With less a write may fail soon.
 const LITTLE: u64 = 16 * 1024 * 1024;
 
-/// Whether what lies in a directory can be written. A file system that counts nothing is passed over.
+/// Checks the free space of a directory. A file system that does not count it is skipped.
 fn room(check: &'static str, dir: &Path, report: &mut Report) {
     let there = dir.ancestors().find_map(|place| os::free_space(place).ok());
     let Some((bytes, files)) = there else { return };

@@ -1,4 +1,4 @@
-//! Whether a profile leads to credentials, and by what. Nobody is called: no program, no AWS.
+//! Whether a profile leads to credentials, and from which source. No program is started, and AWS is not asked.
 
 use std::collections::BTreeSet;
 
@@ -10,27 +10,27 @@ use crate::process::shell_word;
 use crate::profile::{self, Ask, AwsFile, Base, Profiles};
 use crate::vault::Vault;
 
-/// Which profiles are judged.
+/// Which profiles are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProfileScope {
-    /// The one that was named, by a word or a variable.
+    /// The one that an argument or a variable names.
     Named,
-    /// `default`, if there is one: nobody named any.
+    /// `default`, if there is one, since none is named.
     Default,
     /// All of them.
     All,
 }
 
-/// What profiles are judged by.
+/// What profiles are checked with.
 struct ProfileCheck<'a> {
     host: &'a Host<'a>,
     profiles: &'a Profiles,
-    /// The profiles that have a key in the vault; none: it is not open.
+    /// The profiles that have a key in the vault; none if it is not open.
     stored: Option<BTreeSet<String>>,
     seeds: BTreeSet<String>,
 }
 
-/// Judges the profiles that were asked for, and the sections that they come from.
+/// Checks the profiles of the scope, and the sections that they come from.
 pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &mut Report) {
     let payload = vault.map(Vault::payload);
     let stored = payload.map(|it| it.credential_names().map(str::to_owned).collect());
@@ -56,7 +56,7 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
         judge.section(name, &mut said, report);
     }
     for (name, note) in notes {
-        // Of the files some of it was said by now.
+        // The checks of the files have reported some of them.
         if !report.says(&note) {
             report.note("aws.plan", format!("profile {name}: {note}"));
         }
@@ -72,7 +72,7 @@ impl ProfileCheck<'_> {
         self.stored.as_ref().is_some_and(|stored| stored.contains(name))
     }
 
-    /// The profiles that are judged.
+    /// The profiles that are checked.
     fn names(&self, report: &mut Report) -> Vec<String> {
         if self.host.scope == ProfileScope::All {
             let mut names: BTreeSet<String> = self.profiles.names().into_iter().collect();
@@ -80,7 +80,7 @@ impl ProfileCheck<'_> {
             return names.into_iter().collect();
         }
         let name = report.value_of("aws.profile", self.host.profile.clone());
-        // Nobody asked for `default`: without credentials it only lends, or is not there.
+        // `default` was not named: without credentials it only lends, or does not exist.
         let is_there = |name: &String| {
             let ask = Ask { profile: name.clone(), ..Ask::default() };
             self.host.scope == ProfileScope::Named
@@ -100,7 +100,7 @@ impl ProfileCheck<'_> {
         name == "default" || self.profiles.names().iter().any(is_included)
     }
 
-    /// What its plan says, or why there is none. `said` is not said twice. Returns the plan's notes.
+    /// Reports its source, or why it has no plan; nothing that was `said`. Returns the plan's notes.
     fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) -> Vec<String> {
         let none = BTreeSet::new();
         let stored = self.stored.as_ref().unwrap_or(&none);
@@ -160,7 +160,7 @@ impl ProfileCheck<'_> {
             let text = format!("profile {name}: neither AWS nor vault knows its {keys}");
             report.note("aws.setting", text);
         }
-        // What hides a credential_process is told there.
+        // What hides a credential_process is reported by that check.
         let shows = profile::before_process(self.profiles, &[name.to_owned()]).is_empty();
         if self.is_stored(name) && shows && self.profiles.plaintext(name).is_some() {
             let process = self.profiles.get(name, "credential_process").is_some();
@@ -177,7 +177,7 @@ impl ProfileCheck<'_> {
         }
     }
 
-    /// A key in the clear that a plan starts from.
+    /// Reports a plaintext key that a plan starts from.
     fn plaintext(&self, name: &str, holder: &str, report: &mut Report) {
         let finding = match self.stored_behind(holder) {
             Some(other) => report.problem(
@@ -194,7 +194,7 @@ impl ProfileCheck<'_> {
         finding.advise(self.out_of_the_files(holder));
     }
 
-    /// What takes a key out of the files.
+    /// How to remove a key from the files.
     fn out_of_the_files(&self, name: &str) -> String {
         match self.profiles.access_key(name, AwsFile::Credentials) {
             Some(key) if key.token.is_some() => profile::ANOTHERS_KEY.to_owned(),
@@ -221,7 +221,7 @@ impl ProfileCheck<'_> {
     }
 }
 
-/// True if a key in the vault could be all that is missing.
+/// True if only a key in the vault may be missing.
 fn is_absence(error: &Error) -> bool {
     let guessed = error.reason == Some(Reason::NoSuchProfile { guessed: true });
     error.class == Class::NotFound && !guessed

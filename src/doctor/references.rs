@@ -9,17 +9,18 @@ use crate::error::{Error, os_text};
 use crate::process::{self, Program, words};
 use crate::profile::{self, Profiles};
 
-/// What a shell does itself, without a program.
+/// What a shell runs itself, without a program.
 const BUILT_IN: [&str; 29] = [
     "!", ".", ":", "[", "alias", "case", "cd", "command", "echo", "eval", "exec", "export",
     "false", "for", "hash", "if", "local", "printf", "read", "readonly", "set", "shift", "test",
     "trap", "true", "umask", "unset", "until", "while",
 ];
 
-/// What of a first word only a shell can tell.
+/// Characters that only a shell interprets.
 const SHELL: &str = "$`(){};&|<>*?[~=";
 
-/// The files and programs that a profile's own section names. What was said of another is not said again.
+/// Checks the files and programs that a profile's own section names. What another profile's check has reported
+/// is not reported again.
 pub fn check(host: &Host, profiles: &Profiles, name: &str, report: &mut Report) {
     let mut say = |check, fault: Option<Error>| {
         if let Some(fault) = fault.filter(|fault| !report.says(&fault.what)) {
@@ -46,7 +47,7 @@ pub fn check(host: &Host, profiles: &Profiles, name: &str, report: &mut Report) 
     }
 }
 
-/// Why a token's file gives none. A pipe is not opened: its end is for who wants the token.
+/// Why a token's file gives none. A pipe is not opened: it can be read only once.
 fn token(path: &Path, by: &str) -> Option<Error> {
     let why = match path.metadata() {
         Ok(about) if about.is_file() => os_text(&File::open(path).err()?),
@@ -61,7 +62,7 @@ fn token(path: &Path, by: &str) -> Option<Error> {
     )
 }
 
-/// Why a command gives nothing, as far as its words tell.
+/// Why a command gives nothing, if its words tell.
 fn program(host: &Host, command: &str, by: &str) -> Option<Error> {
     let Some(words) = words(command) else {
         return Some(

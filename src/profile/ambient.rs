@@ -1,4 +1,4 @@
-//! What a host is by itself, without a profile; and where the store that hosts share is asked for.
+//! The credentials that a host has without a profile, and the endpoint of the store that hosts share.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,14 @@ use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// Where nothing says which region.
+/// The region if none is named.
 const REGION: &str = "us-east-1";
 
-/// Where S3 is asked. Region and endpoint are those that are given; what is not given is the
-/// environment's, else the profile's, else `us-east-1` and AWS's own.
+/// The region and endpoint of S3: the region `asked` for, else the environment's, else the profile's, else
+/// `us-east-1`.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or settings that cannot be.
+/// [`crate::error::Class::Usage`]: a loop of includes, or invalid settings.
 pub fn store_target(
     profiles: &Profiles,
     env: &Env,
@@ -31,11 +31,11 @@ pub fn store_target(
     Target::of("s3", region, env, &settings)
 }
 
-/// The plan for the credentials that a host has by itself, in the order of AWS's SDKs: the environment's
-/// key, its web identity, the container's agent, the EC2 instance's role.
+/// The plan for the host's own credentials, in the order of AWS's SDKs: the environment's key, its web
+/// identity, the container's agent, the EC2 instance's role.
 ///
 /// # Errors
-/// Not found: the host may have none. Usage: variables that AWS's SDKs would not follow either.
+/// Not found: the host has none. Usage: variables that AWS's SDKs would not follow either.
 pub fn ambient(env: &Env) -> Result<Plan> {
     const KEY: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     let none = Profiles::parse(&Files::default(), "", "");

@@ -1,8 +1,8 @@
 //! ARNs of roles and MFA devices, checked before anything is sent: AWS's own refusal would come after a code
 //! is spent.
 //!
-//! A server that somebody names in the place of AWS's may have accounts and partitions of its own (Ceph's have
-//! no number), so those are judged where AWS itself is asked.
+//! A server other than AWS's may have accounts and partitions of its own (Ceph's have no number), so those are
+//! checked only where AWS itself is asked.
 
 use super::sections::{of_value, wrong_value};
 use crate::error::{Error, Result};
@@ -12,7 +12,7 @@ use crate::name::{arn_partition, is_account};
 const PARTITIONS: [&str; 8] =
     ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-us-gov"];
 
-/// The ARN of a role. `by` names what names it.
+/// Checks the ARN of a role. `by` is what an error calls it.
 pub(super) fn role(arn: &str, by: &str, from_aws: bool) -> Result<()> {
     let hint = "it looks like arn:aws:iam::123456789012:role/NAME";
     let graphic = arn.bytes().all(|b| b.is_ascii_graphic());
@@ -22,11 +22,11 @@ pub(super) fn role(arn: &str, by: &str, from_aws: bool) -> Result<()> {
     check(arn, by, from_aws, ("role/", "not the ARN of a role", hint))
 }
 
-/// The serial of an MFA device: that of a virtual one is an ARN (STS API reference: 9 to 256 of
+/// Checks the serial of an MFA device: that of a virtual one is an ARN (STS API reference: 9 to 256 of
 /// `[\w+=/:,.@-]`).
 ///
 /// # Errors
-/// As [`role`].
+/// [`crate::error::Class::Usage`]: AWS would refuse it.
 pub fn device(serial: &str, by: &str, from_aws: bool) -> Result<()> {
     let hint = "it looks like arn:aws:iam::123456789012:mfa/NAME";
     let fits = (9..=256).contains(&serial.len())
@@ -40,7 +40,7 @@ pub fn device(serial: &str, by: &str, from_aws: bool) -> Result<()> {
     }
 }
 
-/// What is doubtful about an ARN that AWS may take: a partition that is not known here can be new.
+/// The warning for an ARN that AWS may accept: a partition that is not known here can be new.
 pub(super) fn doubt(arn: &str, by: &str) -> Option<Error> {
     let partition = arn_partition(arn).filter(|it| is_partition(it) && !PARTITIONS.contains(it))?;
     let known = PARTITIONS.join(", ");

@@ -42,11 +42,11 @@ pub enum Base {
         /// The metadata service, without a path.
         endpoint: String,
     },
-    /// A token that an identity provider has signed: no credentials yet, but the plan's first step
-    /// gets some for it ([`super::Step::WebIdentity`]).
+    /// A token that an identity provider has signed, which the plan's first step exchanges for credentials
+    /// ([`super::Step::WebIdentity`]).
     WebIdentity(Token),
-    /// A person's login to IAM Identity Center: no credentials yet, but the plan's first step gets those
-    /// of a role by it ([`super::Step::SsoRole`]).
+    /// A person's login to IAM Identity Center, with which the plan's first step gets a role's credentials
+    /// ([`super::Step::SsoRole`]).
     Sso {
         /// The profile that says where to log in.
         profile: String,
@@ -55,7 +55,7 @@ pub enum Base {
 }
 
 impl Base {
-    /// What kind of source it is, without anything that may be nobody's business.
+    /// The kind of source, without anything that may be private.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Vault { .. } => "the vault",
@@ -69,7 +69,7 @@ impl Base {
         }
     }
 
-    /// The profile that it belongs to, where it is one's.
+    /// The profile that it belongs to, if it belongs to one.
     pub fn profile(&self) -> Option<&str> {
         match self {
             Self::Vault { profile }
@@ -86,7 +86,7 @@ impl Base {
 /// Where a web identity token comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// In a file, which whoever issues the token may replace at any time.
+    /// In a file, which the token's issuer may replace at any time.
     File {
         path: PathBuf,
         /// The profile that names it; none: `AWS_WEB_IDENTITY_TOKEN_FILE` does.
@@ -110,9 +110,9 @@ pub(super) struct Chain<'a> {
     pub links: Vec<Settings<'a>>,
     /// Those credentials.
     pub base: Base,
-    /// They are known to be temporary ones.
+    /// True if they are known to be temporary.
     pub temporary: bool,
-    /// The last profile is there for its keys alone: a `role_arn` that it has is not assumed.
+    /// True if only the last profile's keys are used: its `role_arn` is not assumed.
     pub end_without_role: bool,
 }
 
@@ -151,7 +151,7 @@ pub(super) fn walk<'a>(
     let missing = |name: &str, named_by| {
         Err(no_such_profile(profiles, stored.iter().map(String::as_str), name, named_by))
     };
-    // Any other name may be a slip, and must not mean whatever identity the job has.
+    // Any other name may be misspelt, and must not mean the identity that the job has.
     let job = profile == "default" && token_by_variables(env).is_some();
     if !job && !exists(profile) {
         return missing(profile, None);
@@ -165,8 +165,8 @@ pub(super) fn walk<'a>(
             names.push(source);
             return Err(looped("source_profile", &names));
         }
-        // Past a key in the vault the chain is followed for a loop only: that is a mistake
-        // whatever the vault holds today.
+        // Past a key in the vault the chain is followed only to find a loop: that is an error whatever the
+        // vault holds.
         if in_vault.is_some() && (!exists(source) || profiles.understood(source).is_err()) {
             break;
         }
@@ -236,8 +236,8 @@ fn process<'a>(link: &Settings<'a>, env: &Env) -> Option<&'a str> {
     link.own("credential_process").filter(|command| !own_command::is_for(command, link.name, env))
 }
 
-/// What the last profile of a chain says, where the vault has no key for it: the AWS CLI's order. What
-/// the AWS CLI passes over, without a role a `credential_source`, comes last.
+/// The source that the last profile of a chain names, if the vault has no key for it, in the AWS CLI's order.
+/// A `credential_source` without a role, which the AWS CLI ignores, comes last.
 fn named_source(env: &Env, end: &Settings, for_keys: bool) -> Result<(Base, bool)> {
     if let Some(token) = token_of(end)? {
         return Ok((Base::WebIdentity(token), true));
@@ -346,7 +346,7 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
     }
 }
 
-/// The token that a profile names, which is nothing without a role to change it for.
+/// The token that a profile names, which needs a role to be exchanged for.
 fn token_of(end: &Settings) -> Result<Option<Token>> {
     let profile = end.name.to_owned();
     let [file, process] = TOKEN;

@@ -1,5 +1,5 @@
-//! The way into AWS's console: which credentials, where they are changed for a sign-in token, and which
-//! page they open.
+//! Opening AWS's console: which credentials, where they are exchanged for a sign-in token, and which page they
+//! open.
 //!
 //! | the profile ends with | credentials | `--duration` |
 //! | --- | --- | --- |
@@ -27,16 +27,15 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name;
 
-/// How to get into the console: pure data, without a secret.
+/// How to open the console: pure data, without a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Console {
     /// Where the credentials come from.
     pub plan: Plan,
-    /// What is asked of AWS if the plan gives a user's own key, which opens no console.
+    /// The call if the plan gives a user's own key, which opens no console.
     pub federation: Federation,
     /// `SessionDuration`, where AWS takes one: 900 to 43,200 s.
     pub session: Option<Duration>,
-    /// Who changes credentials for a sign-in token.
     pub signin: Signin,
     /// The page to open.
     pub destination: String,
@@ -45,17 +44,16 @@ pub struct Console {
 /// GetFederationToken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Federation {
-    /// Where it is asked for.
     pub sts: Target,
     /// 900 to 129,600 s.
     pub duration: Duration,
     /// True if the command line says how long.
     pub asked: bool,
-    /// True if the profile names an MFA device, which this call has no place for.
+    /// True if the profile names an MFA device, for which this call has no parameter.
     pub without_mfa: bool,
 }
 
-/// AWS's sign-in service, which is one for a partition.
+/// AWS's sign-in service, one per partition, which exchanges credentials for a sign-in token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signin {
     /// `https://signin.aws.amazon.com`, or what `AWS_ENDPOINT_URL_SIGNIN` names.
@@ -71,12 +69,11 @@ const SIGNIN_SERVICES: [(&str, &str, &str); 3] = [
     ("aws-us-gov", "https://signin.amazonaws-us-gov.com", "https://console.amazonaws-us-gov.com/"),
 ];
 
-/// Plans the way into the console for a profile. `path`: the page, as in a console's address behind
-/// the host.
+/// Plans how to open the console for a profile. `path`: the page, as in a console's address after the host.
 ///
 /// # Errors
-/// As [`plan`]; usage (2) too for a duration that AWS would refuse for what the profile ends with, for
-/// a path that cannot be one, and for a partition whose console is not known.
+/// As [`plan`]; usage (2) too for a duration that AWS would refuse for the profile's credentials, for an
+/// invalid path, and for a partition whose console is not known.
 pub fn console(
     profiles: &Profiles,
     env: &Env,
@@ -86,7 +83,7 @@ pub fn console(
 ) -> Result<Console> {
     let as_exec = plan(profiles, env, stored, ask)?;
     let with_mfa = as_exec.steps.iter().any(|step| step.mfa().is_some());
-    // A user's own key is wanted as it is, and how long is GetFederationToken's affair.
+    // A user's own key is needed as it is, and the duration is GetFederationToken's.
     let itself = Ask { no_session: true, duration: None, ..ask.clone() };
     let (plan, session) = match as_exec.steps.last() {
         None | Some(Step::Session { .. }) => (plan(profiles, env, stored, &itself)?, None),
@@ -110,8 +107,8 @@ pub fn console(
     console_of(plan, session, with_mfa, ask, path, env, &settings)
 }
 
-/// The same for what stands in `AWS_ACCESS_KEY_ID` and the variables beside it, with the settings of
-/// the profile that is asked for.
+/// The same for the key in `AWS_ACCESS_KEY_ID` and its companions, with the settings of the profile that is
+/// asked for.
 ///
 /// # Errors
 /// As [`console`].

@@ -1,6 +1,6 @@
-//! New lines in `~/.aws/config`: a section, or a key in one; and the lines of an access key taken out of
-//! `~/.aws/credentials`. Everything else stays as it is, byte for byte, and the result is parsed again
-//! before it is given back. (aws-vault writes the whole file anew, and loses the layout of it.)
+//! Adding lines to `~/.aws/config`: a section, or a key in one; and removing the lines of an access key from
+//! `~/.aws/credentials`. Everything else stays as it is, byte for byte, and the result is parsed again before
+//! it is returned. (aws-vault writes the whole file again, and loses its layout.)
 
 mod keys;
 
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 
 pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};
 
-/// The config file's text with `[profile NAME]` (or `[default]`) and these keys in it. What is there
-/// already is left as it is; nothing to do gives the same text.
+/// The config file's text with `[profile NAME]` (or `[default]`) and these keys in it. Existing lines are not
+/// changed.
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`]: a name or value that the file cannot hold, or a key that is there
@@ -98,7 +98,7 @@ pub fn is_identifier(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-/.%@:+".contains(&b))
 }
 
-/// True for a value that every reader of the file takes for itself.
+/// True for a value that every reader of the file reads as it is.
 fn fits(key: &str, value: &str) -> bool {
     !key.contains(':')
         && !value.is_empty()
@@ -137,7 +137,7 @@ fn append(text: &mut String, name: &str, settings: &[(&str, &str)]) {
     }
 }
 
-/// Where a key of a profile is changed.
+/// The place in the text where a key of a profile is changed.
 struct Spot {
     /// The end of the last line that the profile's last section has.
     end: usize,

@@ -1,5 +1,5 @@
-//! What is wrong with a profile and no plan tells: settings whose names nobody knows, and mistakes behind the
-//! first one, with which a plan ends.
+//! Errors of a profile that no plan reports: settings with unknown names, and errors after the first one, with
+//! which a plan ends.
 
 use super::arn;
 use super::known::{LEAD, chooses, is_known, may_choose, meant};
@@ -11,16 +11,16 @@ use super::sts;
 use crate::env::Env;
 use crate::error::Error;
 
-/// Settings of a profile that nobody reads.
+/// Settings of a profile that no program reads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// Those that a slip or two lead to one that is read.
+    /// Those that are near to one that is read.
     pub misspelt: Vec<Misspelt>,
-    /// Those of other programs, or of nobody.
+    /// The rest, which may be of other programs.
     pub others: Vec<String>,
 }
 
-/// A setting whose name has a slip.
+/// A setting whose name is misspelt.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Misspelt {
     pub key: String,
@@ -28,7 +28,7 @@ pub struct Misspelt {
 }
 
 impl Misspelt {
-    /// A setting that nobody reads, if it has a slip.
+    /// A setting that no program reads, if it is near to one.
     fn of(name: &str) -> Option<Self> {
         Some(Self { key: name.to_owned(), meant: meant(name)? })
     }
@@ -58,9 +58,9 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
     unknown
 }
 
-/// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have made its
-/// credentials others, and that nothing reads: their names have a slip, or they continue the line above.
-/// `has_key`: those of its own key in the vault, whatever leads to others.
+/// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have changed
+/// its credentials, and that nothing reads: their names are misspelt, or they continue the line above.
+/// `has_key`: the profile uses its own key in the vault.
 pub(super) fn unread(settings: &Settings, has_key: bool) -> Vec<String> {
     let profiles = settings.profiles;
     let mut found = Vec::new();
@@ -73,7 +73,7 @@ pub(super) fn unread(settings: &Settings, has_key: bool) -> Vec<String> {
         let swallowed = profiles.swallowed(section).filter(|line| counts(&line.key));
         found.extend(swallowed.map(|line| line.text.clone()));
         let names = profiles.settings(section).map(|(name, _)| name);
-        // Each run looks here, so few names are held against all that there are.
+        // Each run does this, so few names are compared with all settings.
         let mut names: Vec<&str> = names.filter(|name| may_choose(name)).collect();
         names.sort_unstable();
         let misspelt = names.into_iter().filter_map(Misspelt::of).filter(|it| counts(it.meant));
@@ -82,22 +82,21 @@ pub(super) fn unread(settings: &Settings, has_key: bool) -> Vec<String> {
     found
 }
 
-/// The sentence on the first setting that continues the line above it, of a profile and those that it comes
-/// from.
+/// The warning for the first setting that continues the line above it, in a profile and its related ones.
 pub(super) fn first_swallowed(profiles: &Profiles, profile: &str) -> Option<String> {
     let sections = related(profiles, profile);
     sections.iter().find_map(|at| Some(profiles.swallowed(at).next()?.text.clone()))
 }
 
-/// The name of a setting, unless it could be a key that stands in the wrong place.
+/// The name of a setting, unless it could be a secret in the wrong place.
 fn shown(name: &str) -> String {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b);
     let name = if name.len() < 32 && name.bytes().all(plain) { name } else { "..." };
     name.to_owned()
 }
 
-/// The profiles that a profile's settings come from: itself, those that it includes or has its credentials
-/// from, and `default`, which lends.
+/// The profiles that a profile's settings come from: itself, those that it includes or sources, and
+/// `default`, which lends.
 pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     let mut found = vec![profile.to_owned()];
     let mut at = 0;
@@ -114,8 +113,7 @@ pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with the values of a profile's own section, each mistake by itself, and with the variables that
-/// outrank them.
+/// All errors in the values of a profile's own section, and in the variables that override them.
 pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
     let Ok(settings) = Settings::of(profiles, profile) else { return Vec::new() };
     let from_aws = sts::is_asked(env, &settings);

@@ -1,6 +1,6 @@
-//! Where what runs this program hands out credentials, by `credential_source` alone. A container's
-//! agent without TLS is at an address that AWS has for it, or on this host. The metadata service is
-//! where the user says, on any host, as for AWS's SDKs.
+//! Where the container or instance that runs this program gets its credentials; only `credential_source` asks
+//! there. A container's agent without TLS is at an address that AWS has for it, or on this host. The metadata
+//! service may be on any host that the user names, as for AWS's SDKs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,11 +9,11 @@ use super::settings::Settings;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// ECS's agent. A relative URI is below it.
+/// ECS's agent, for a relative URI.
 const ECS: &str = "http://169.254.170.2";
-/// Addresses that may be asked without TLS, beside this host's own (AWS SDKs, "Container credential
-/// provider"): of ECS, and of EKS Pod Identity.
-const NEXT_DOOR: [IpAddr; 3] = [
+/// Addresses that may be asked without TLS, as this host's own may (AWS SDKs, "Container credential provider"):
+/// of ECS, and of EKS Pod Identity.
+const LINK_LOCAL: [IpAddr; 3] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
@@ -25,13 +25,12 @@ const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
-/// The URL of a container's credentials; none if nobody set one.
+/// The URL of a container's credentials, if one is set.
 ///
-/// `localhost` is 127.0.0.1, whatever a name server says of it; any other name may lead anywhere, and
-/// is taken with TLS only.
+/// `localhost` is 127.0.0.1, whatever a name server says; any other name needs TLS.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`], naming the variable: it is none that AWS's SDKs would follow.
+/// [`crate::error::Class::Usage`], naming the variable: AWS's SDKs would not follow it either.
 pub fn container(env: &Env) -> Result<Option<String>> {
     if let Some(path) = env.text(RELATIVE)? {
         // What does not begin a path would go on with the host's name.
@@ -48,7 +47,7 @@ pub fn container(env: &Env) -> Result<Option<String>> {
     }
     let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-    if !address.is_some_and(|address| address.is_loopback() || NEXT_DOOR.contains(&address)) {
+    if !address.is_some_and(|address| address.is_loopback() || LINK_LOCAL.contains(&address)) {
         return Err(Error::usage(format!(
             "{FULL}: without https it may name this host, 169.254.170.2, 169.254.170.23 or fd00:ec2::23"
         )));
@@ -56,9 +55,8 @@ pub fn container(env: &Env) -> Result<Option<String>> {
     Ok(Some(format!("http://{host}{port}{path}")))
 }
 
-/// Where the instance metadata service is: AWS's own address, else the URL that the user names, http or
-/// https, whatever its host (AWS SDKs, "IMDS credential provider"). None if `AWS_EC2_METADATA_DISABLED` says that it is not to be
-/// asked.
+/// Where the instance metadata service is: the URL that the user names, http or https, on any host, else AWS's
+/// own address (AWS SDKs, "IMDS credential provider"). None if `AWS_EC2_METADATA_DISABLED` forbids to ask it.
 pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>> {
     if env.text("AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Ok(None);
@@ -118,7 +116,7 @@ impl<'a> Url<'a> {
     }
 }
 
-/// A URL without its path, which is a secret in ECS: to know it is to be the container.
+/// A URL without its path, which is a secret in ECS: it gives the container's credentials.
 pub fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url.get(start..).and_then(|rest| rest.find(['/', '?', '#']));

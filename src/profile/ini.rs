@@ -92,11 +92,11 @@ pub(super) fn parse(text: &str) -> Document {
     document
 }
 
-/// What was read so far.
+/// The state of parsing.
 struct Reader {
     document: Document,
     open: Open,
-    /// Where the last header, setting or fault began.
+    /// The indent of the last header, setting or fault.
     indent: usize,
 }
 

@@ -1,4 +1,5 @@
-//! The settings that somebody reads, and those of them that decide which credentials a profile gives.
+//! The settings that AWS's tools, aws-vault or this program read, and those of them that decide which
+//! credentials a profile gives.
 
 use crate::name::nearest;
 
@@ -102,35 +103,35 @@ pub(super) const LEAD: [&str; 10] = [
     "web_identity_token_process",
 ];
 
-/// Settings that make other credentials of those.
+/// Settings that change those credentials.
 const CHANGE: [&str; 2] = ["mfa_serial", "role_arn"];
 
 /// Settings whose value is a block of settings below them.
 const BLOCKS: [&str; 4] = ["api_versions", "emr", "s3", "s3api"];
 
-/// True if without this setting a profile gives other credentials, or those of another login.
+/// True if a profile gives other credentials without this setting.
 pub(super) fn chooses(key: &str) -> bool {
     LEAD.contains(&key) || CHANGE.contains(&key)
 }
 
-/// True if nobody reads this setting, and it is near to one that chooses credentials.
+/// True if nothing reads this setting, and it is near to one that chooses credentials.
 pub(super) fn may_choose(key: &str) -> bool {
     !is_known(key) && nearest(key, LEAD.into_iter().chain(CHANGE)).is_some()
 }
 
-/// True if somebody reads this setting.
+/// True if a program reads this setting.
 pub(super) fn is_known(key: &str) -> bool {
     KNOWN.contains(&key)
 }
 
-/// True if the value of this setting is never a block of settings. Whatever nobody knows may be the name of
-/// a service.
+/// True if the value of this setting is never a block of settings. An unknown one may be the name of a
+/// service.
 pub(super) fn is_plain(key: &str) -> bool {
     is_known(key) && !BLOCKS.contains(&key)
 }
 
-/// The setting that one which nobody reads stands for. Short ones are names of services, as are those before
-/// `_region`, which other programs read.
+/// The known setting that is meant by an unknown one. Short names are those of services, and other programs
+/// read `s3_region` and `sts_region`.
 pub(super) fn meant(key: &str) -> Option<&'static str> {
     let others = ["s3_region", "sts_region"];
     if key.len() <= 3 || others.contains(&key) {

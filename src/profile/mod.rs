@@ -1,14 +1,13 @@
-//! From a profile to a plan: what the AWS files, the environment and the command line together ask
-//! for, as pure data. Nothing here calls AWS or opens the vault; `provider` runs a plan, `explain`
-//! prints it.
+//! From a profile to a plan: what the AWS files, the environment and the command line ask for together, as
+//! pure data. Nothing here calls AWS or opens the vault; `provider` runs a plan, `explain` prints it.
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `known` | the settings that somebody reads |
+//! | `known` | the settings that AWS's tools, aws-vault and this program read |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
 //! | `sections` | one file's sections by name, and remarks on them |
-//! | `read` | the two files: where they lie, and what they say together |
-//! | `missing` | the error for a profile that is nowhere |
+//! | `read` | the two files: where they are, and what they say together |
+//! | `missing` | the error for a profile that does not exist |
 //! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
 //! | `base` | which credentials a chain of profiles starts from |
 //! | `own_command` | a `credential_process` that is this program |
@@ -16,14 +15,14 @@
 //! | `arn` | ARNs of roles and MFA devices, checked |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
-//! | `variant` | which of AWS's endpoints are asked: FIPS, dual-stack |
+//! | `variant` | FIPS and dual-stack endpoints |
 //! | `sso` | IAM Identity Center: where people log in, and for which role |
 //! | `device` | the MFA device that a profile names |
 //! | `step` | one call of a plan |
 //! | `plan` | the calls to make |
-//! | `ambient` | what a host is without a profile |
+//! | `ambient` | the credentials of a host without a profile |
 //! | `before_process` | what an SDK takes before a `credential_process`, or in its place, and before a server |
-//! | `faults` | what is wrong with a profile and no plan tells |
+//! | `faults` | errors of a profile that no plan reports |
 //! | `explain` | a plan for a person or a program |
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 

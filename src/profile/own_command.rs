@@ -1,5 +1,5 @@
-//! A `credential_process` that is this program: for its own profile, where it means the vault's key, or for
-//! another one, whose credentials are then made here, since the vault is open already.
+//! A `credential_process` that is this program: for its own profile it means the vault's key; for another one
+//! the credentials are made here, since the vault is open already.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ pub(super) struct OwnCommand {
     pub region: Option<String>,
 }
 
-/// True for a command that is this program for the same profile. One that is named like it and is nowhere
-/// counts as this program; one that is another file does not, as HashiCorp's vault.
+/// True for a command that is this program for the same profile. A command of its name that does not exist
+/// counts as this program; another file, such as HashiCorp's vault, does not.
 pub(super) fn is_for(command: &str, profile: &str, env: &Env) -> bool {
     let words = words(command).unwrap_or_default();
     let Some(program) = words.first() else { return false };
     match process::find(program, env.get_os("PATH")) {
-        // One that names another vault, or what opens it, asks that one.
+        // One that names another vault, or its key, asks that vault.
         Program::Ourselves => !names_a_vault(&words) && reads_as_ours_for(command, profile, true),
         Program::Missing => reads_as_ours_for(command, profile, false),
         Program::Other => false,
@@ -35,11 +35,10 @@ fn names_a_vault(words: &[String]) -> bool {
     words.iter().any(|word| flags.iter().any(|flag| word.split('=').next() == Some(flag)))
 }
 
-/// What a command asks of this program for another profile than its own, if it is this very file, and all
-/// that its words say is known here: `exec --json`, `-n`, `-d`, `--region` and the profile. Anything else
-/// is started.
+/// What a command asks of this program for another profile than its own, if it is this file, and its words
+/// are only `exec --json`, `-n`, `-d`, `--region` and the profile. Any other command is started.
 pub(super) fn of_other(command: &str, env: &Env) -> Result<Option<OwnCommand>> {
-    // What a shell would make more of than words.
+    // Only text that a shell reads as words.
     let plain = |c: char| c.is_alphanumeric() || " \t_/.,:@%+=-'\"".contains(c);
     if !command.chars().all(plain) {
         return Ok(None);
@@ -63,7 +62,7 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
         };
         match (flag, value) {
             ("exec", None) if !exec => exec = true,
-            // What this program itself refuses is started, and says so.
+            // A command line that this program refuses is started, and reports its error.
             _ if !exec => return Ok(None),
             ("--json" | "-j", None) if !json => json = true,
             ("--no-session" | "-n", None) if !asks.no_session => asks.no_session = true,
@@ -85,8 +84,8 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
     Ok((json && !asks.profile.is_empty()).then_some(asks))
 }
 
-/// The error for a program that would start itself without end: `chain` are the profiles whose programs
-/// are under way, and the one that comes again.
+/// The error for a program that would start itself in a loop: `chain` has the profiles whose programs are
+/// running, and the one that would run again.
 pub fn recursion(kind: &str, chain: &[&str]) -> Error {
     let hint = match kind {
         "mfa_process" => "let it use --no-session, which needs no code",
@@ -97,10 +96,10 @@ pub fn recursion(kind: &str, chain: &[&str]) -> Error {
 }
 
 /// True for a `credential_process` that is this program (or aws-vault) for the same profile, as in
-/// `aws-vault exec --no-session --json caktus`. What is hidden deeper, in a script, is caught when it
-/// runs, by the variable with the profiles under way.
+/// `aws-vault exec --no-session --json caktus`. A script that does this is found when it runs, by the variable
+/// with the profiles whose programs are running.
 ///
-/// `known` says that the program is ours, whatever its name.
+/// `known`: the program is this one, whatever its name.
 pub(super) fn reads_as_ours_for(command: &str, profile: &str, known: bool) -> bool {
     let words = words(command).unwrap_or_default();
     let Some((program, words)) = words.split_first() else { return false };

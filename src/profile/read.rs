@@ -1,8 +1,8 @@
-//! The two files: where they lie, and what they say together. A setting of the credentials file outranks
+//! The two files: where they are, and what they say together. A setting of the credentials file overrides
 //! that of the config file, as in the AWS CLI.
 //!
-//! No file is refused for a line: one that is not understood is an error for the profiles that the section
-//! it stands in counts for, and for no other.
+//! No file is refused for one line: a line that is not understood is an error for the profiles that use its
+//! section, and for no other.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::file::{self, ReadError};
 /// The most bytes that a config or credentials file may have.
 pub const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// Where the AWS files lie. `None`: there is no such place, as without a home.
+/// Where the AWS files are. `None`: there is no such place, as without a home.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
     /// The config file, by default `~/.aws/config`.
@@ -54,7 +54,7 @@ pub struct Profiles {
     files: Files,
     config: Sections,
     credentials: Sections,
-    /// Both as they are, for remarks on their lines.
+    /// The texts of both, for remarks on their lines.
     texts: [Zeroizing<String>; 2],
 }
 
@@ -111,8 +111,7 @@ fn is_null(path: &Path) -> bool {
 }
 
 impl Profiles {
-    /// Parses the contents of both files, without a byte order mark; `files` only names them in what is
-    /// said.
+    /// Parses the contents of both files, without a byte order mark; `files` names them in messages.
     pub fn parse(files: &Files, config: &str, credentials: &str) -> Self {
         Self::of(files, [config, credentials].map(|text| Zeroizing::new(text.to_owned())))
     }
@@ -139,7 +138,7 @@ impl Profiles {
         names.into_iter().map(str::to_owned).collect()
     }
 
-    /// True if the profile stands in one of the files.
+    /// True if the profile is in one of the files.
     pub fn has(&self, profile: &str) -> bool {
         self.config.has(Group::Profile, profile) || self.credentials.has(Group::Profile, profile)
     }
@@ -157,8 +156,7 @@ impl Profiles {
         all_set(both.flat_map(move |file| file.settings(Group::Profile, profile)))
     }
 
-    /// The access key of a profile that stands in the clear: the credentials file's, else the config
-    /// file's.
+    /// The plaintext access key of a profile: the credentials file's, else the config file's.
     pub fn plaintext(&self, profile: &str) -> Option<AccessKey<'_>> {
         self.access_key(profile, AwsFile::Credentials)
             .or_else(|| self.access_key(profile, AwsFile::Config))
@@ -235,8 +233,8 @@ impl Profiles {
         found
     }
 
-    /// What is worth a remark in the files: the config file's first. Few ask, and to describe each line of a
-    /// long file takes time, so it is done when they do.
+    /// The remarks on the files, the config file's first. They are made here, since few callers need them and
+    /// long files take time.
     pub fn remarks(&self) -> Vec<Remark> {
         let of = |place| {
             let (file, text, path) = self.file(place);
@@ -260,13 +258,13 @@ impl Profiles {
         &self.files
     }
 
-    /// The sentence on a profile that stands under two spellings in one file.
+    /// The warning on a profile that one file has under two spellings.
     pub fn doubled(&self, profile: &str) -> Option<&str> {
         self.config.doubled(profile).or_else(|| self.credentials.doubled(profile))
     }
 }
 
-/// An access key in the clear, as far as it is there.
+/// A plaintext access key, whole or not.
 pub struct AccessKey<'a> {
     /// `aws_access_key_id`
     pub id: &'a str,
@@ -295,7 +293,7 @@ fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: AwsF
     let path = path.map_or("the AWS config".into(), |path| path.display().to_string());
     let text = match place {
         AwsFile::Config => shown(&fault.text),
-        // Whatever stands there may be a key.
+        // It may be a key.
         AwsFile::Credentials => String::new(),
     };
     Error::other(format!("{path} line {}, of {section}, is not understood{text}", fault.line))

@@ -10,7 +10,7 @@ use super::settings::{HOUR, Named, Settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// What AssumeRole is asked for, but for the MFA code.
+/// The parameters of AssumeRole, without the MFA code.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
@@ -24,9 +24,9 @@ pub struct Role {
     pub external_id: Option<String>,
     /// Session tags.
     pub tags: Vec<(String, String)>,
-    /// Which of the tags pass on to the next role.
+    /// The tags that the next role keeps.
     pub transitive: Vec<String>,
-    /// Who is behind the session, for CloudTrail.
+    /// The user of the session, for CloudTrail.
     pub source_identity: Option<String>,
 }
 
@@ -96,9 +96,8 @@ fn session_name(named: Option<Named>, profile: &str) -> Result<String> {
     }
 }
 
-/// `vault-` and the profile's name, in the characters that AWS takes. The same at each run, so that
-/// a plan is (aws-vault's is a clock reading, which makes no two sessions alike), and in CloudTrail
-/// it says where a session comes from.
+/// `vault-` and the profile's name, in the characters that AWS takes. It is the same at each run, so that the
+/// session can be cached (aws-vault's is the time), and it tells in CloudTrail where a session comes from.
 fn default_session_name(profile: &str) -> String {
     let clean = |c: char| if is_word(c, "+=,.@-_") { c } else { '-' };
     "vault-".chars().chain(profile.chars().map(clean)).take(64).collect()

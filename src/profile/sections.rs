@@ -1,12 +1,12 @@
-//! The sections of one AWS file by name, as the AWS CLI names them, and what is worth a remark in them.
+//! The sections of one AWS file by name, as the AWS CLI names them, and remarks on them.
 //!
 //! In the config file a profile is `[profile NAME]`, quoted as in a shell where the name has a blank, or
 //! `[default]`; in the credentials file it is `[NAME]`, as it is. Of two spellings of one name the later
 //! section counts alone. `[DEFAULT]` is Python's: its settings hold in each section of the file that
 //! lacks them.
 //!
-//! Where the AWS CLI refuses a file or passes over a section that is read here, a [`Remark`] says so:
-//! a header or a key that is repeated (they merge, the last counts), and a name with blanks at its ends.
+//! Where the AWS CLI refuses a file or ignores a section that is read here, a [`Remark`] says so: a header or a
+//! key that is repeated (they merge, the last counts), and a name with blanks at its ends.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -55,9 +55,9 @@ impl Group {
 pub enum About {
     /// A section or a line that does not count.
     Ignored,
-    /// What is read here, and what the AWS CLI refuses, with the whole file, or ignores.
+    /// What is read here, and the AWS CLI ignores, or refuses with the whole file.
     AwsCli,
-    /// A comment behind a value, which to the AWS CLI is a part of the value.
+    /// A comment after a value, which to the AWS CLI is a part of the value.
     Comment,
     /// A setting that continues the value above it.
     Swallowed,
@@ -79,7 +79,7 @@ pub struct Remark {
 pub(super) struct Swallowed {
     /// Its key.
     pub key: String,
-    /// The sentence that says so.
+    /// The warning.
     pub text: String,
 }
 
@@ -92,7 +92,7 @@ pub(super) struct Section {
     fault: Option<Fault>,
 }
 
-/// Wherever they stand in their files.
+/// Equal by content, wherever they are in their files.
 impl PartialEq for Section {
     fn eq(&self, other: &Self) -> bool {
         let text = |section: &Self| section.fault.as_ref().map(|fault| fault.text.clone());
@@ -106,7 +106,7 @@ pub(super) struct Sections {
     groups: HashMap<Group, HashMap<String, Section>>,
     /// `[DEFAULT]`, which lends to all of them.
     lender: Section,
-    /// Profiles that stand under two spellings, with the sentence that says so.
+    /// Profiles under two spellings, with the warning.
     doubled: BTreeMap<String, String>,
 }
 
@@ -116,7 +116,7 @@ pub(super) enum Name {
     Of(Group, String),
     /// `[DEFAULT]`.
     Lender,
-    /// One that the AWS files give no meaning, and why, where that may be a slip.
+    /// One without a meaning in the AWS files, and why, if it may be misspelt.
     Other(Option<String>),
 }
 
@@ -160,7 +160,7 @@ impl Name {
     }
 }
 
-/// Why a header without a meaning may be a slip.
+/// How a header without a meaning may be misspelt.
 fn slip(header: &str) -> Option<String> {
     let word = header.split(ini::is_blank).next().unwrap_or_default();
     if word.eq_ignore_ascii_case("profile") {
@@ -186,7 +186,7 @@ impl Sections {
         sections
     }
 
-    /// What is worth a remark in the text that was read, in the order of the lines.
+    /// The remarks on the text that was read, in the order of the lines.
     pub fn remarks(&self, place: AwsFile, path: Option<&Path>, text: &str) -> Vec<Remark> {
         let mut remarks = remarks(place, &shown_path(path), &ini::parse(text));
         remarks.extend(self.doubled.iter().map(|(profile, text)| Remark {
@@ -225,8 +225,8 @@ impl Sections {
         own.or_else(|| self.lender.settings.get(key)).map(String::as_str)
     }
 
-    /// All settings of a section, as they are: those that `[DEFAULT]` lends first, which the section's own
-    /// outrank.
+    /// All settings of a section, as they are: first those that `[DEFAULT]` lends, then the section's own,
+    /// which override them.
     pub fn settings(&self, group: Group, name: &str) -> impl Iterator<Item = (&str, &str)> {
         let section = self.section(group, name);
         let lent = self.lender.settings.iter().filter(move |_| section.is_some());
@@ -234,8 +234,8 @@ impl Sections {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The line of a section that is not understood, and the name of the section that it stands in. One of
-    /// `[DEFAULT]` is one of each section: nobody knows what that line would lend.
+    /// The line of a section that is not understood, and the name of its section. A line of `[DEFAULT]`
+    /// counts for each section, since it may lend to it.
     pub fn fault(&self, group: Group, name: &str) -> Option<(String, &Fault)> {
         if let Some(fault) = &self.section(group, name)?.fault {
             let (word, name) = (group.word(), plain(name));
@@ -253,7 +253,7 @@ impl Sections {
         self.lender.settings.contains_key(key)
     }
 
-    /// The sentence on a profile that stands under two spellings.
+    /// The warning on a profile under two spellings.
     pub fn doubled(&self, profile: &str) -> Option<&str> {
         self.doubled.get(profile).map(String::as_str)
     }
@@ -303,7 +303,7 @@ impl Sections {
                 (known, at, name, header, section)
             })
             .collect();
-        // What the AWS CLI knows by this name outranks what only we take for it.
+        // The section that the AWS CLI knows by this name overrides the one that only we do.
         merged.sort_by_key(|(known, at, ..)| (*known, *at));
         let mut headers: HashMap<Name, String> = HashMap::new();
         for (_, _, name, header, section) in merged {
@@ -398,12 +398,12 @@ fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
     })
 }
 
-/// A file's name in what is said.
+/// A file's name in messages.
 fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
     path.map_or("the file".into(), Path::to_string_lossy)
 }
 
-/// Why a section does not count, or is not what it looks like.
+/// Why a section is ignored, or is not what it looks like.
 fn why_ignored(place: AwsFile, name: &Name) -> Option<String> {
     match (place, name) {
         (_, Name::Other(why)) => why.clone(),
@@ -416,7 +416,7 @@ fn why_ignored(place: AwsFile, name: &Name) -> Option<String> {
     }
 }
 
-/// The name that somebody who looks for the section asks for.
+/// The name that a user would look for.
 fn shown(name: &Name, header: &str) -> String {
     let asked = match name {
         Name::Of(Group::Profile, name) => name.strip_prefix("profile ").unwrap_or(name),
@@ -443,9 +443,8 @@ const WHOLE: [&str; 9] = [
     "web_identity_token_process",
 ];
 
-/// A value without the comment behind it. To the AWS CLI that is no comment; here it is one where the
-/// value can hold no blank, since people's files have such comments, and aws-vault and some SDKs cut
-/// them off.
+/// A value without the comment after it. To the AWS CLI that is no comment; here it is one if the value can
+/// have no blank, since existing files have such comments, and aws-vault and some SDKs cut them off.
 pub(super) fn value<'a>(key: &str, value: &'a str) -> &'a str {
     if WHOLE.contains(&key) || value.starts_with('\n') {
         return value;
@@ -465,8 +464,8 @@ pub(super) fn set<'a>(key: &str, raw: &'a str) -> Option<&'a str> {
     Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
 }
 
-/// A name from a file, fit for one line of an error. What continues it in the lines below is not shown: it
-/// may be a secret that was indented.
+/// A name from a file, for one line of an error. Lines that continue it are not shown: they may be an indented
+/// secret.
 pub(super) fn plain(inside: &str) -> String {
     let (first, more) = inside.split_once('\n').map_or((inside, ""), |(first, _)| (first, " ..."));
     first.chars().filter(|c| !c.is_control()).take(100).chain(more.chars()).collect()
@@ -482,7 +481,7 @@ pub(super) fn wrong_value(by: &str, is: &str, value: &str) -> Error {
     Error::usage(format!("{by} is {is}{}", of_value(value)))
 }
 
-/// A value behind the sentence that says what it is not; nothing of one that may be a key in the wrong place.
+/// A value at the end of an error; nothing if it may be a secret in the wrong place.
 pub fn of_value(value: &str) -> String {
     // AWS's key ids have 20 characters and its secrets 40, of these; a URL may have a password.
     let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c));

@@ -1,5 +1,5 @@
-//! What holds for one profile: its own section, the sections that it includes, and what `[default]`
-//! lends. Values are borrowed from the files.
+//! The settings of one profile: its own section, the sections that it includes, and what `[default]` lends.
+//! Values are borrowed from the files.
 //!
 //! aws-vault 7 merges all of `[default]` into every profile that ends its `include_profile` chain.
 //! Here `[default]` lends settings, and never where credentials come from: a forgotten `role_arn` in
@@ -38,8 +38,8 @@ const LENT: [&str; 15] = [
 /// A value, and what an error calls it: a variable's name, or a key and the profile that sets it.
 pub(super) type Named<'a> = (&'a str, String);
 
-/// The settings of one profile, resolved once: no question asks the files again, but for the sections
-/// that a setting names (`services`, `sso_session`).
+/// The settings of one profile, resolved once; only the sections that a setting names (`services`,
+/// `sso_session`) are read later.
 pub(super) struct Settings<'a> {
     pub profiles: &'a Profiles,
     /// The profile.
@@ -52,7 +52,7 @@ pub(super) struct Settings<'a> {
     lenders: Vec<&'a str>,
     /// What they set.
     lent: HashMap<&'a str, &'a str>,
-    /// An `include_profile` that leads nowhere. aws-vault says nothing of it.
+    /// An `include_profile` that does not exist, with the profile that has it. aws-vault does not report it.
     pub missing_include: Option<(&'a str, &'a str)>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Settings<'a> {
         for at in &this.sections {
             merge(&mut this.own, profiles, at);
         }
-        // What [default] includes is lent with it. A loop down there is not this profile's.
+        // What [default] includes is lent with it. A loop there is no error of this profile.
         let mut next = Some("default");
         while let Some(at) = next
             && !this.sections.contains(&at)
@@ -191,8 +191,7 @@ fn merge<'a>(into: &mut HashMap<&'a str, &'a str>, profiles: &'a Profiles, secti
     }
 }
 
-/// How often one profile of a chain may name the next. Each is a call to AWS, a lock and a step of a
-/// recursion, and nobody has more than a few.
+/// The most steps of a chain of profiles. Each is a call to AWS, a lock and a step of a recursion.
 const HOPS: usize = 32;
 
 /// Checks the length of a chain of profiles.
@@ -223,7 +222,7 @@ pub(super) struct Asked {
 /// The flag that asks for one.
 const FLAG: &str = "--duration";
 
-/// What asks where nobody does.
+/// What asks if nothing else does.
 const DEFAULT: &str = "the default";
 
 /// One hour: what AWS allows for a role from another role or session, and aws-vault's default.
@@ -247,12 +246,12 @@ impl Asked {
         Self::new(duration, FLAG)
     }
 
-    /// What holds where nobody asks.
+    /// The duration if nothing asks for one.
     pub fn by_default(duration: Duration) -> Self {
         Self::new(duration, DEFAULT)
     }
 
-    /// True unless nobody asked and this is the default.
+    /// True unless this is the default.
     pub fn is_asked_for(&self) -> bool {
         self.by != DEFAULT
     }
@@ -271,7 +270,7 @@ impl Asked {
     }
 }
 
-/// aws-vault's variables for durations, all of them read, so that a bad one is never passed over.
+/// aws-vault's variables for durations. All of them are read, so that an invalid one is never ignored.
 pub(super) struct Durations {
     session: Option<Asked>,
     chained: Option<Asked>,

@@ -14,20 +14,20 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name::is_account;
 
-/// Where people log in. Profiles with the same share one login.
+/// Where people log in. Profiles with equal values share one login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignOn {
-    /// `sso_start_url`: whose people they are.
+    /// `sso_start_url`
     pub start_url: String,
-    /// `sso_registration_scopes`: what the login is good for.
+    /// `sso_registration_scopes`
     pub scopes: Vec<String>,
     /// Where they log in; its region is `sso_region`.
     pub oidc: Target,
-    /// Where the login is turned into credentials.
+    /// Where the login is exchanged for credentials.
     pub portal: Target,
 }
 
-/// The keys of a profile that say so.
+/// The keys of a profile that name it.
 const KEYS: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
 
 /// What credentials of roles want, and what AWS gives a token to refresh for (AWS SDKs and Tools
@@ -35,8 +35,8 @@ const KEYS: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_
 const SCOPE: &str = "sso:account:access";
 
 impl SignOn {
-    /// The variant of AWS's endpoints that the profile asked for wants; that of who logs in stands where
-    /// it says nothing.
+    /// Uses the endpoint variant of the profile asked for; if that names none, the one of the profile that
+    /// logs in.
     pub(super) fn ask_for(&mut self, variant: EndpointVariant) {
         self.oidc.variant = variant.or(self.oidc.variant);
         self.portal.variant = variant.or(self.portal.variant);
@@ -56,7 +56,7 @@ pub(super) fn base(env: &Env, end: &Settings) -> Result<Option<SignOn>> {
     end.has_any(&KEYS).then(|| of(env, end)).transpose()
 }
 
-/// The role that such a profile names: a person who has logged in may have several.
+/// The role that such a profile names: a login may give several.
 pub(super) fn role(end: &Settings) -> Result<Step> {
     let key = |key: &str, fits: fn(&str) -> bool, otherwise: &str| match end.own(key) {
         Some(value) if fits(value) => Ok(value.to_owned()),
@@ -73,7 +73,7 @@ pub(super) fn role(end: &Settings) -> Result<Step> {
     })
 }
 
-/// Where to log in for a profile: its own word, or that of the end of its `source_profile` chain.
+/// Where to log in for a profile, as it says itself or the end of its `source_profile` chain does.
 ///
 /// # Errors
 /// Not found: a profile. Usage: a loop, a chain that is too long, a profile without SSO, and an
@@ -102,8 +102,7 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
         .hint("it wants sso_session, or sso_start_url and sso_region"))
 }
 
-/// Where people log in for the profiles that say so themselves, each place once, with the first of
-/// its profiles.
+/// Where people log in for the profiles that say so themselves, each place once, with its first profile.
 pub fn sign_ons(profiles: &Profiles, env: &Env) -> Vec<(String, Result<SignOn>)> {
     let mut found: Vec<(String, Result<SignOn>)> = Vec::new();
     for name in profiles.names() {
@@ -128,7 +127,7 @@ fn of(env: &Env, settings: &Settings) -> Result<SignOn> {
         })?,
         None => HashMap::new(),
     };
-    // As the AWS CLI has it, of every key: the one that is wrong would be anybody's guess.
+    // For every key, as in the AWS CLI: which of both is wrong is not known.
     let other =
         shared.iter().filter(|(key, value)| settings.own(key).is_some_and(|it| it != **value));
     if let Some(key) = other.map(|(key, _)| plain(key)).min() {

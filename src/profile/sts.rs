@@ -1,4 +1,4 @@
-//! Where STS and IAM are asked: region, endpoint, and the CA bundle that vouches for it.
+//! Where STS and IAM are asked: region, endpoint and CA bundle.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub struct Target {
 const GLOBAL: &str = "https://sts.amazonaws.com";
 
 impl Target {
-    /// Where a service (`sts`, `iam`, `s3`, …) is asked.
+    /// The target for a service (`sts`, `iam`, `s3`, …).
     pub(super) fn of(
         service: &str,
         region: String,
@@ -47,7 +47,7 @@ impl Target {
         })
     }
 
-    /// The warning where an endpoint is named, so that the variant that is asked for counts for nothing.
+    /// The warning if a named endpoint overrides the variant that is asked for.
     pub fn overridden(&self) -> Option<String> {
         let url = self.endpoint.as_ref()?;
         let name = self.variant.name()?;
@@ -58,8 +58,8 @@ impl Target {
     /// What AWS tells sessions apart by: the partition, and the class of the endpoint. A session from one
     /// region's endpoint is valid in all regions of its partition; one from the global endpoint is not
     /// valid in regions that have to be enabled first (IAM User Guide, "Manage AWS STS in an AWS
-    /// Region"). FIPS and dual-stack endpoints are other ways to a region's STS: their sessions are no
-    /// others. What an endpoint that was named gives, is known to itself only.
+    /// Region"). FIPS and dual-stack endpoints give the same sessions as the region's other ones. A named
+    /// endpoint is a class of its own.
     pub fn realm(&self) -> [&str; 2] {
         let class = match &self.endpoint {
             Some(url) => url,
@@ -120,11 +120,10 @@ fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<Name
     }
 }
 
-/// What a region is that cannot be one.
+/// What an error says of an invalid region.
 pub(super) const NO_REGION: &str = "not the name of a region";
 
-/// The error for a region that no request can be sent to: one that AWS does not have, or, where somebody names
-/// a server with regions of its own, that fits no request.
+/// The error for a region that AWS does not have, or, if another server is asked, that no request can name.
 pub(super) fn region_fault(env: &Env, settings: &Settings) -> Option<Error> {
     let (region, by) = named_region(env, settings).ok()??;
     let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -165,8 +164,7 @@ const DIRECTIONS: [&str; 9] = [
     "west",
 ];
 
-/// Where STS is asked, for a profile whose region is known or not. `arn`: a role or MFA device, whose
-/// partition decides where no region does.
+/// The STS of a profile. `arn`: a role or MFA device, whose partition decides if no region does.
 pub(super) fn target(
     region: Option<&str>,
     arn: Option<&str>,
@@ -193,10 +191,10 @@ pub(super) fn target(
     Ok(target)
 }
 
-/// Where the user of a profile's own key is managed: STS, and IAM, which is one for a partition.
+/// The STS and the IAM of a profile's own key.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or settings that cannot be.
+/// [`crate::error::Class::Usage`]: a loop of includes, or invalid settings.
 pub fn sts_and_iam(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
     let settings = Settings::of(profiles, profile)?;
     let region = region(None, env, &settings)?;
@@ -223,7 +221,7 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
     Ok(settings.endpoint(service)?.map(str::to_owned))
 }
 
-/// True if AWS's own STS is asked, and none that somebody named.
+/// True if AWS's own STS is asked, and no named endpoint.
 pub(super) fn is_asked(env: &Env, settings: &Settings) -> bool {
     matches!(endpoint(env, settings, "sts"), Ok(None))
 }
@@ -251,7 +249,7 @@ pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> 
     all.map(fault).collect()
 }
 
-/// The partition of a region, or of what stands for all of its regions (`aws-cn-global`).
+/// The partition of a region, or of a name for all its regions (`aws-cn-global`).
 pub(super) fn partition(region: &str) -> &'static str {
     match region.strip_prefix("aws-").unwrap_or(region) {
         of if of.starts_with("cn-") => "aws-cn",

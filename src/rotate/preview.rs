@@ -1,10 +1,9 @@
-//! What a rotation would do, for who only asks.
+//! What a rotation would do.
 
 use super::{Rotate, keys, user_of};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
-/// What a rotation would do.
 #[derive(Debug)]
 pub struct RotationPreview {
     /// The profiles that would have the new key.
@@ -13,7 +12,7 @@ pub struct RotationPreview {
     pub user: String,
     /// The id of the key that would go.
     pub old: String,
-    /// When that was made, where AWS says so without MFA.
+    /// When that was made, if AWS says so without MFA.
     pub created: Option<Timestamp>,
     /// The other key that would be deleted first, in words.
     pub other: Option<String>,
@@ -22,7 +21,7 @@ pub struct RotationPreview {
 }
 
 impl Rotate<'_, '_> {
-    /// What [`Rotate::run`] would do. Only what the key may do without MFA is asked of AWS.
+    /// What [`Rotate::run`] would do. AWS is asked only what the key may ask without MFA.
     ///
     /// # Errors
     /// As [`Rotate::run`], as far as it is known before.

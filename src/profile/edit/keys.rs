@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 /// The two settings that make a long-term access key.
 pub const ACCESS_KEY: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 
-/// True if both halves of the profile's key stand there once, each in a line of its own, and `[DEFAULT]`
-/// lends none: then these lines are the key, and without them the profile has none.
+/// True if each half of the profile's key is there once, in a line of its own, and `[DEFAULT]` lends none:
+/// then the profile has no key without these lines.
 pub fn has_plain_key(contents: &str, name: &str) -> bool {
     let (_, text) = split_mark(contents);
     let lines = key_lines(text, name);
@@ -23,8 +23,8 @@ pub fn has_plain_key(contents: &str, name: &str) -> bool {
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
 }
 
-/// The profiles whose id and secret may belong to two keys: they stand in two sections, `[DEFAULT]` for one, or one of
-/// them stands twice in a section. The last line of each half counts.
+/// The profiles whose id and secret may belong to two keys: they are in two sections (`[DEFAULT]` may be one),
+/// or one of them is in a section twice. The last line of each half counts.
 pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
     let (_, text) = split_mark(contents);
     // For each name, the sections that have the id and the secret, and how often.
@@ -50,7 +50,7 @@ pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
 /// The credentials file's text without the lines of these profiles' access keys.
 ///
 /// # Errors
-/// [`crate::error::Class::Other`]: the file would mean something else in another place.
+/// [`crate::error::Class::Other`]: another part of the file would change its meaning.
 pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
     let (mark, text) = split_mark(contents);
     let mut ranges: Vec<Range<usize>> =
