@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::context::Context;
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
-use crate::provider::Host;
+use crate::provider::StoreConnector;
 use crate::sealed::{self, DerivationQueue};
 use crate::session::Cache;
 use crate::store::Location;
@@ -37,9 +37,9 @@ impl Context<'_> {
         })
     }
 
-    fn host(&self) -> Host<'_> {
+    fn host(&self) -> StoreConnector<'_> {
         let Self { env, clock, reporter, .. } = *self;
-        Host { env, home: self.places.home().map(Path::to_owned), clock, reporter }
+        StoreConnector { env, home: self.places.home().map(Path::to_owned), clock, reporter }
     }
 
     /// The vault's path, and whether it is the default one. For a vault that lies in a store, its copy in

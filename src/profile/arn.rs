@@ -4,7 +4,7 @@
 //! A server other than AWS's may have accounts and partitions of its own (Ceph's have no number), so those are
 //! checked only where AWS itself is asked.
 
-use super::sections::{of_value, wrong_value};
+use super::value::{of_value, wrong_value};
 use crate::error::{Error, Result};
 use crate::name::{arn_partition, is_account};
 

@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::base::Base;
+use super::durations::{Asked, HOUR, SESSION_RANGE};
 use super::plan::{Ask, Plan, arn, plan};
 use super::read::Profiles;
-use super::settings::{Asked, HOUR, SESSION_RANGE, Settings};
+use super::settings::Settings;
 use super::step::Step;
 use super::sts::{self, Target};
 use super::variant::EndpointVariant;

@@ -5,7 +5,8 @@
 mod keys;
 
 use super::ini::{self, Document, Entry, Section};
-use super::sections::{AwsFile, Group, Name, Sections, set, value};
+use super::sections::{AwsFile, Group, Name, Sections};
+use super::value::{set, value};
 use crate::error::{Error, Result};
 
 pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};

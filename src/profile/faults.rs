@@ -2,12 +2,13 @@
 //! which a plan ends.
 
 use super::arn;
+use super::durations::{Durations, ROLE_RANGE};
 use super::known::{LEAD, chooses, is_known, may_choose, meant};
 use super::read::Profiles;
 use super::role;
-use super::sections::plain;
-use super::settings::{Durations, ROLE_RANGE, Settings};
+use super::settings::Settings;
 use super::sts;
+use super::value::plain;
 use crate::env::Env;
 use crate::error::Error;
 
@@ -52,7 +53,7 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
     for name in names.into_iter().filter(|name| !is_known(name)) {
         match Misspelt::of(name) {
             Some(misspelt) => unknown.misspelt.push(misspelt),
-            None => unknown.others.push(shown(name)),
+            None => unknown.others.push(printable(name)),
         }
     }
     unknown
@@ -89,7 +90,7 @@ pub(super) fn first_swallowed(profiles: &Profiles, profile: &str) -> Option<Stri
 }
 
 /// The name of a setting, unless it could be a secret in the wrong place.
-fn shown(name: &str) -> String {
+fn printable(name: &str) -> String {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b);
     let name = if name.len() < 32 && name.bytes().all(plain) { name } else { "..." };
     name.to_owned()

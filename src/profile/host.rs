@@ -4,8 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::sections::wrong_value;
 use super::settings::Settings;
+use super::value::wrong_value;
 use crate::env::Env;
 use crate::error::{Error, Result};
 

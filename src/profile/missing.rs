@@ -1,7 +1,8 @@
 //! The error for a profile that does not exist, with what may have been meant.
 
 use super::read::Profiles;
-use super::sections::{About, plain};
+use super::remarks::About;
+use super::value::plain;
 use crate::error::{Error, Reason};
 use crate::name::nearest;
 

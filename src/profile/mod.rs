@@ -5,10 +5,13 @@
 //! | --- | --- |
 //! | `known` | the settings that AWS's tools, aws-vault and this program read |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
-//! | `sections` | one file's sections by name, and remarks on them |
+//! | `value` | a value of a file: where it ends, and how an error shows it |
+//! | `sections` | one file's sections by name |
+//! | `remarks` | what is ignored in a file, or refused by the AWS CLI |
 //! | `read` | the two files: where they are, and what they say together |
 //! | `missing` | the error for a profile that does not exist |
 //! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
+//! | `durations` | how long sessions and roles last |
 //! | `base` | which credentials a chain of profiles starts from |
 //! | `own_command` | a `credential_process` that is this program |
 //! | `host` | where a container's agent and the instance metadata service are |
@@ -32,6 +35,7 @@ mod base;
 mod before_process;
 mod console;
 mod device;
+mod durations;
 pub mod edit;
 mod explain;
 mod faults;
@@ -42,6 +46,7 @@ mod missing;
 mod own_command;
 mod plan;
 mod read;
+mod remarks;
 mod role;
 mod sections;
 mod settings;
@@ -50,6 +55,7 @@ mod step;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod value;
 mod variant;
 
 pub use ambient::{ambient, store_target};
@@ -64,9 +70,11 @@ pub use host::{container, origin};
 pub use own_command::{is_exec_of_a_shell, recursion};
 pub use plan::{Ask, Plan, plan};
 pub use read::{AccessKey, FILE_LIMIT, Files, Profiles, locate, read};
+pub use remarks::{About, Remark};
 pub use role::Role;
-pub use sections::{About, AwsFile, Remark, key_of, of_value};
+pub use sections::AwsFile;
 pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, sts_and_iam};
+pub use value::{key_of, of_value};
 pub use variant::EndpointVariant;

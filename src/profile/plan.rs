@@ -25,15 +25,16 @@ use std::time::Duration;
 
 use super::arn as check;
 use super::base::{Base, Chain, Token, walk};
+use super::durations::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE};
 use super::faults::{first_swallowed, unread};
 use super::own_command::{self, recursion};
 use super::read::Profiles;
 use super::role::{self, Role};
-use super::sections::plain;
-use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits};
+use super::settings::{Settings, fits};
 use super::sso;
 use super::step::{Mfa, Step};
 use super::sts::{self, Target};
+use super::value::plain;
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Class, Error, Reason, Result};

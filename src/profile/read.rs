@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ini::{self, Fault};
-use super::sections::{AwsFile, Group, Remark, Sections, Swallowed, plain, set};
+use super::remarks::{Remark, remarks};
+use super::sections::{AwsFile, Group, Sections, Swallowed};
+use super::value::{plain, set};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -238,7 +240,7 @@ impl Profiles {
     pub fn remarks(&self) -> Vec<Remark> {
         let of = |place| {
             let (file, text, path) = self.file(place);
-            file.remarks(place, path, text)
+            remarks(file, place, path, text)
         };
         [AwsFile::Config, AwsFile::Credentials].into_iter().flat_map(of).collect()
     }
@@ -292,7 +294,7 @@ fn endpoint_url<'a>(settings: Vec<(&str, &'a str)>) -> Option<&'a str> {
 fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: AwsFile) -> Error {
     let path = path.map_or("the AWS config".into(), |path| path.display().to_string());
     let text = match place {
-        AwsFile::Config => shown(&fault.text),
+        AwsFile::Config => masked(&fault.text),
         // It may be a key.
         AwsFile::Credentials => String::new(),
     };
@@ -302,7 +304,7 @@ fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: AwsF
 
 /// The text of a line, as far as it cannot be a secret: short words of small letters, and of a line that
 /// names a secret the first of them only.
-fn shown(text: &str) -> String {
+fn masked(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let names_one = ["secret", "token", "password", "key"].iter().any(|name| lower.contains(name));
     let mask = |(at, word): (usize, &str)| {

@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::arn;
-use super::settings::{HOUR, Named, Settings};
+use super::durations::HOUR;
+use super::settings::{Named, Settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 

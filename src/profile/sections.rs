@@ -1,20 +1,19 @@
-//! The sections of one AWS file by name, as the AWS CLI names them, and remarks on them.
+//! The sections of one AWS file by name, as the AWS CLI names them.
 //!
 //! In the config file a profile is `[profile NAME]`, quoted as in a shell where the name has a blank, or
 //! `[default]`; in the credentials file it is `[NAME]`, as it is. Of two spellings of one name the later
 //! section counts alone. `[DEFAULT]` is Python's: its settings hold in each section of the file that
 //! lacks them.
 //!
-//! Where the AWS CLI refuses a file or ignores a section that is read here, a [`Remark`] says so: a header or a
-//! key that is repeated (they merge, the last counts), and a name with blanks at its ends.
+//! The AWS CLI refuses a file with a header or a key that is repeated; here they merge, and the last counts.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::ini::{self, Document, Entry, Fault};
 use super::known::{is_known, is_plain};
-use crate::error::Error;
+use super::value::plain;
 use crate::name::nearest;
 use crate::process::words_escaping;
 
@@ -50,30 +49,6 @@ impl Group {
     }
 }
 
-/// What a remark is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
-    /// A section or a line that does not count.
-    Ignored,
-    /// What is read here, and the AWS CLI ignores, or refuses with the whole file.
-    AwsCli,
-    /// A comment after a value, which to the AWS CLI is a part of the value.
-    Comment,
-    /// A setting that continues the value above it.
-    Swallowed,
-}
-
-/// A sentence on a place in a file, without a control character and without a value.
-#[derive(Clone, Debug)]
-pub struct Remark {
-    /// What it is about.
-    pub about: About,
-    /// The profile or section that it is about.
-    pub name: String,
-    /// The sentence, which names the file and the line.
-    pub text: String,
-}
-
 /// A setting that continues the value above it: it is indented deeper than that one's key.
 #[derive(Debug)]
 pub(super) struct Swallowed {
@@ -107,7 +82,7 @@ pub(super) struct Sections {
     /// `[DEFAULT]`, which lends to all of them.
     lender: Section,
     /// Profiles under two spellings, with the warning.
-    doubled: BTreeMap<String, String>,
+    pub(super) doubled: BTreeMap<String, String>,
 }
 
 /// The name of a section.
@@ -184,17 +159,6 @@ impl Sections {
         let mut sections = Self::default();
         sections.collect(place, &shown_path(path), ini::parse(text));
         sections
-    }
-
-    /// The remarks on the text that was read, in the order of the lines.
-    pub fn remarks(&self, place: AwsFile, path: Option<&Path>, text: &str) -> Vec<Remark> {
-        let mut remarks = remarks(place, &shown_path(path), &ini::parse(text));
-        remarks.extend(self.doubled.iter().map(|(profile, text)| Remark {
-            about: About::Ignored,
-            name: profile.clone(),
-            text: text.clone(),
-        }));
-        remarks
     }
 
     /// The names of the profiles, in no order.
@@ -327,64 +291,9 @@ impl Sections {
     }
 }
 
-/// The remarks on the lines of a file, in their order.
-fn remarks(place: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    for fault in &document.outside {
-        let text = format!(
-            "{path} line {}: stands before the first section, where the AWS CLI refuses the file",
-            fault.line
-        );
-        remarks.push(Remark { about: About::Ignored, name: String::new(), text });
-    }
-    let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
-    for section in &document.sections {
-        let (name, known) = Name::of(place, &section.header);
-        let header = plain(&section.header);
-        let mut remark = |about, line: usize, what: String| {
-            let name = shown(&name, &header);
-            remarks.push(Remark { about, name, text: format!("{path} line {line}: {what}") });
-        };
-        if let Some(why) = why_ignored(place, &name) {
-            remark(About::Ignored, section.line, format!("[{header}] {why}"));
-        } else if !known {
-            let what = "has a blank at an end, for which the AWS CLI ignores it";
-            remark(About::AwsCli, section.line, format!("[{header}] {what}"));
-        }
-        if seen.contains_key(section.header.as_str()) && name != Name::Lender {
-            let what = "stands twice, for which the AWS CLI refuses the file";
-            remark(About::AwsCli, section.line, format!("[{header}] {what}"));
-        }
-        let keys = seen.entry(&section.header).or_default();
-        for entry in &section.entries {
-            let key = plain(&entry.key);
-            if !keys.insert(&entry.key) {
-                let what = "stands twice, for which the AWS CLI refuses the file";
-                remark(About::AwsCli, entry.line, format!("{key} {what}"));
-            }
-            if let Some(Err(_)) = ini::nested(&entry.value) {
-                let what = "is not understood below it, and the AWS CLI refuses the file";
-                remark(About::AwsCli, entry.line, format!("{key}: a line {what}"));
-            }
-            for (line, _, what) in swallowed(entry) {
-                remark(About::Swallowed, line, what);
-            }
-            if !matches!(name, Name::Other(_)) && value(&entry.key, &entry.value) != entry.value {
-                let what = "the AWS CLI takes the comment for a part of it";
-                remark(About::Comment, entry.line, format!("behind {key}, {what}"));
-            }
-        }
-        for fault in &section.faults {
-            let what = "is not understood, and the AWS CLI refuses the file";
-            remark(About::AwsCli, fault.line, what.to_owned());
-        }
-    }
-    remarks
-}
-
 /// The settings among the lines that continue a value: where they stand, their keys, and what is wrong. Below a
 /// key that takes a block of settings they are that block.
-fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
+pub(super) fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
     let is_block = entry.value.starts_with('\n') && !is_plain(&entry.key);
     let lines = entry.continuations().filter(move |_| !is_block);
     lines.filter_map(|(line, text)| {
@@ -399,95 +308,6 @@ fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
 }
 
 /// A file's name in messages.
-fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
+pub(super) fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
     path.map_or("the file".into(), Path::to_string_lossy)
-}
-
-/// Why a section is ignored, or is not what it looks like.
-fn why_ignored(place: AwsFile, name: &Name) -> Option<String> {
-    match (place, name) {
-        (_, Name::Other(why)) => why.clone(),
-        (AwsFile::Credentials, Name::Of(_, name)) => {
-            let name = name.strip_prefix("profile ")?;
-            let name = plain(ini::trim(name).trim_matches(['"', '\'']));
-            Some(format!("is a profile with this whole name, the credentials file wants [{name}]"))
-        }
-        _ => None,
-    }
-}
-
-/// The name that a user would look for.
-fn shown(name: &Name, header: &str) -> String {
-    let asked = match name {
-        Name::Of(Group::Profile, name) => name.strip_prefix("profile ").unwrap_or(name),
-        Name::Of(_, name) => name,
-        Name::Lender => "DEFAULT",
-        Name::Other(_) => match header.split_once(ini::is_blank) {
-            Some((_, name)) => name,
-            None => header,
-        },
-    };
-    plain(ini::trim(asked).trim_matches(['"', '\'']))
-}
-
-/// Settings that may hold a blank and a `#` or `;` behind it: commands, paths, names of profiles.
-const WHOLE: [&str; 9] = [
-    "ca_bundle",
-    "credential_process",
-    "include_profile",
-    "mfa_process",
-    "services",
-    "source_profile",
-    "sso_session",
-    "web_identity_token_file",
-    "web_identity_token_process",
-];
-
-/// A value without the comment after it. To the AWS CLI that is no comment; here it is one if the value can
-/// have no blank, since existing files have such comments, and aws-vault and some SDKs cut them off.
-pub(super) fn value<'a>(key: &str, value: &'a str) -> &'a str {
-    if WHOLE.contains(&key) || value.starts_with('\n') {
-        return value;
-    }
-    let mut before = ' ';
-    for (at, c) in value.char_indices() {
-        if matches!(c, '#' | ';') && ini::is_blank(before) {
-            return ini::trim(value.get(..at).unwrap_or_default());
-        }
-        before = c;
-    }
-    value
-}
-
-/// A value that is set: trimmed and, where it can hold no blank, without the comment behind it.
-pub(super) fn set<'a>(key: &str, raw: &'a str) -> Option<&'a str> {
-    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
-}
-
-/// A name from a file, for one line of an error. Lines that continue it are not shown: they may be an indented
-/// secret.
-pub(super) fn plain(inside: &str) -> String {
-    let (first, more) = inside.split_once('\n').map_or((inside, ""), |(first, _)| (first, " ..."));
-    first.chars().filter(|c| !c.is_control()).take(100).chain(more.chars()).collect()
-}
-
-/// What an error calls a key of a profile.
-pub fn key_of(key: &str, profile: &str) -> String {
-    format!("{key} of profile \"{}\"", plain(profile))
-}
-
-/// The error for a value that cannot be right. `by` is what it is of, `is` what it is: `not a URL`.
-pub(super) fn wrong_value(by: &str, is: &str, value: &str) -> Error {
-    Error::usage(format!("{by} is {is}{}", of_value(value)))
-}
-
-/// A value at the end of an error; nothing if it may be a secret in the wrong place.
-pub fn of_value(value: &str) -> String {
-    // AWS's key ids have 20 characters and its secrets 40, of these; a URL may have a password.
-    let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c));
-    let short = !value.contains('@') && value.split(end).all(|word| word.len() < 20);
-    match short || value.starts_with("arn:") {
-        true => format!(": {}", plain(value)),
-        false => String::new(),
-    }
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::host::is_url;
 use super::read::Profiles;
-use super::sections::{key_of, plain, wrong_value};
 use super::settings::{Named, Settings};
+use super::value::{key_of, plain, wrong_value};
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};

@@ -1,8 +1,8 @@
 //! FIPS endpoints, whose cryptography is validated by FIPS 140, and dual-stack ones, which have IPv6 addresses
 //! too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
 
-use super::sections::wrong_value;
 use super::settings::Settings;
+use super::value::wrong_value;
 use crate::env::Env;
 use crate::error::Result;
 

@@ -21,16 +21,12 @@ const REQUEST: Duration = Duration::from_secs(3);
 /// How long a connection is handed out. Its user may keep it until a session is made.
 const HANDED_OUT: Duration = Duration::from_secs(60);
 
-/// Where this host's AWS files and variables are.
+/// Connects to the store of a vault's fleet, with this host's AWS files and variables.
 #[derive(Clone)]
-pub struct Host<'a> {
-    /// The environment.
+pub struct StoreConnector<'a> {
     pub env: &'a Env,
-    /// The user's home.
     pub home: Option<PathBuf>,
-    /// Time.
     pub clock: Clock,
-    /// Where warnings go.
     pub reporter: Reporter,
 }
 
@@ -41,9 +37,9 @@ struct Reached {
     shared: SharedStore,
 }
 
-impl<'a> Host<'a> {
-    /// Reaches the store of the vault's fleet, as `AWS_VAULT_SHARED` says; or one by its URL, by the
-    /// credentials that the host has by itself. A store is reached once.
+impl<'a> StoreConnector<'a> {
+    /// Connects to the store of the vault's fleet, or the one that `AWS_VAULT_SHARED` names; or to one by its
+    /// URL, with the host's own credentials. The connection is kept.
     pub fn connect(self) -> Connect<'a> {
         let (last, silent) = (Mutex::new(None::<Reached>), Silent::default());
         Arc::new(move |by| {

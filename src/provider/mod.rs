@@ -35,7 +35,7 @@ mod sso;
 mod token;
 
 pub use code::CodeCheck;
-pub use connect::Host;
+pub use connect::StoreConnector;
 pub use credentials::DEADLINE;
 pub use old_keys::OldKeys;
 pub use session::{CredentialSession, Need, Options, Parts, ServiceEndpoint, VaultState};
