@@ -50,19 +50,15 @@ const SILENT: Reporter = Reporter { quiet: true, debug: false };
 pub struct Host<'a> {
     /// The environment, with the unlock variables.
     pub env: &'a Env,
-    /// The unlocking flags.
     pub named: &'a Named,
-    /// The directories of this user.
     pub places: &'a Places,
     /// The vault's path, and what names it.
     pub vault: Result<(PathBuf, &'static str)>,
     /// The store that it is in; the path is then its copy's.
     pub remote: Option<Location>,
-    /// `--cache-dir`.
     pub cache_flag: Option<&'a Path>,
     /// Where pins and generations are remembered, and whether the user named that place.
     pub state: Result<Option<(PathBuf, bool)>>,
-    /// Explicit pins.
     pub pins: Result<Vec<Pin>>,
     /// `--min-generation` or its variable.
     pub min_generation: Result<Option<u64>>,
@@ -70,7 +66,6 @@ pub struct Host<'a> {
     pub max_passphrase_memory: Result<u32>,
     /// The profile that a command would use. Its STS is asked for the time.
     pub profile: Result<String>,
-    /// Which profiles are checked.
     pub scope: ProfileScope,
     /// True if a person could be asked for a passphrase.
     pub has_terminal: bool,

@@ -45,7 +45,6 @@ pub struct Enroll<'a, 'v> {
 /// A device that is enabled and proven.
 #[derive(Debug)]
 pub struct Enrolled {
-    /// Its ARN.
     pub serial: String,
     /// Its name in the account.
     pub device: String,

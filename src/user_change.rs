@@ -31,9 +31,6 @@ pub struct UserChange<'a, 'v> {
 
 impl<'a, 'v> UserChange<'a, 'v> {
     /// `sts` and `iam` are the profile's, and `time` is for all calls and pauses together.
-    ///
-    /// # Errors
-    /// A bad CA bundle or proxy.
     pub fn new(
         session: &'a mut CredentialSession<'v>,
         profile: &'a str,
@@ -48,9 +45,6 @@ impl<'a, 'v> UserChange<'a, 'v> {
     }
 
     /// The key of the profile.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::NotFound`] where the vault has none.
     pub fn key(&self) -> Result<Credentials> {
         let profile = self.profile;
         let payload = self.payload()?;
@@ -58,17 +52,11 @@ impl<'a, 'v> UserChange<'a, 'v> {
     }
 
     /// The content of the vault.
-    ///
-    /// # Errors
-    /// The vault is not open.
     pub fn payload(&self) -> Result<&Payload> {
         Ok(self.session.vault()?.payload())
     }
 
     /// The ARN of this key's user, by GetCallerIdentity.
-    ///
-    /// # Errors
-    /// What AWS refuses, with whose key it was.
     pub fn caller_identity(&self, key: &Credentials) -> Result<String> {
         let arn = self.sts.caller_identity(key);
         arn.map_err(|error| error.into_error_of(&key.access_key_id, self.profile))
@@ -138,9 +126,6 @@ pub struct User {
 impl User {
     /// From the ARN of GetCallerIdentity. For the errors: what an IAM user `needs` instead of the root user,
     /// and what `fails` for other identities.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Refused`]: it is no IAM user.
     pub fn of(arn: String, needs: &str, fails: &str) -> Result<Self> {
         match Identity::of(&arn) {
             Identity::User { account, name } => Ok(Self { arn, account, name }),

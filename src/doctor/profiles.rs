@@ -17,7 +17,6 @@ pub enum ProfileScope {
     Named,
     /// `default`, if there is one, since none is named.
     Default,
-    /// All of them.
     All,
 }
 

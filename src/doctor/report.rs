@@ -31,11 +31,9 @@ impl Mark {
 pub struct Finding {
     /// The check, such as `vault.file`: stable, for scripts. The area is before the dot.
     pub check: &'static str,
-    /// Its severity.
     pub mark: Mark,
     /// What was found. Never a secret.
     pub text: String,
-    /// What to do about it.
     pub advice: Option<String>,
     /// The same as values, for scripts.
     pub facts: Value,
@@ -153,13 +151,11 @@ impl Report {
 }
 
 impl Finding {
-    /// What to do about it.
     pub fn advise(&mut self, advice: impl Into<String>) -> &mut Self {
         self.advice = Some(advice.into());
         self
     }
 
-    /// The same as values.
     pub fn with(&mut self, facts: Value) -> &mut Self {
         self.facts = facts;
         self

@@ -47,14 +47,11 @@ fn listed(names: &[&str]) -> String {
 pub struct Item {
     /// The profile for which it is imported.
     pub profile: String,
-    /// Its content.
     pub content: Content,
 }
 
-/// The content of an item.
 #[derive(Debug)]
 pub enum Content {
-    /// A long-term access key.
     Key(Credentials),
     /// An item that is not imported and is not an error, with the reason.
     Skipped(String),

@@ -20,7 +20,6 @@ const DEPTH: usize = 16;
 /// A password store with items of aws-vault.
 #[derive(Debug)]
 pub struct Store {
-    /// The store's directory.
     pub dir: PathBuf,
     /// The program, `pass` by default.
     pub program: OsString,
@@ -56,9 +55,6 @@ impl Store {
     }
 
     /// Reads these entries. An error of an entry is in its content.
-    ///
-    /// # Errors
-    /// [`Class::NotFound`] if the program does not exist.
     pub fn read(&self, names: Vec<String>) -> Result<Vec<Item>> {
         let mut vars = self.vars.clone();
         vars.retain(|(name, _)| name != "PASSWORD_STORE_DIR");

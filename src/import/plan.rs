@@ -11,11 +11,9 @@ use crate::vault::Payload;
 /// One line of the plan.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// The profile's name in the vault.
     pub profile: &'a str,
     /// The key of the item, if it has one.
     pub key: Option<&'a Credentials>,
-    /// What is done with it.
     pub act: Action<'a>,
 }
 
@@ -123,9 +121,6 @@ pub fn table(steps: &[Step]) -> String {
 
 /// The error of a plan with failed items: class 5 if one is damaged, otherwise 4 if one did not open,
 /// otherwise the class of the first. The hint names the items that have another passphrase.
-///
-/// # Errors
-/// As above; none if no item failed.
 pub fn verdict(steps: &[Step]) -> Result<()> {
     let failed = || {
         steps.iter().filter_map(|step| match step.act {

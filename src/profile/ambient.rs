@@ -17,9 +17,6 @@ const REGION: &str = "us-east-1";
 
 /// The region and endpoint of S3: the region `asked` for, else the environment's, else the profile's, else
 /// `us-east-1`.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or invalid settings.
 pub fn store_target(
     profiles: &Profiles,
     env: &Env,

@@ -24,9 +24,6 @@ pub(super) fn role(arn: &str, by: &str, from_aws: bool) -> Result<()> {
 
 /// Checks the serial of an MFA device: that of a virtual one is an ARN (STS API reference: 9 to 256 of
 /// `[\w+=/:,.@-]`).
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: AWS would refuse it.
 pub fn device(serial: &str, by: &str, from_aws: bool) -> Result<()> {
     let hint = "it looks like arn:aws:iam::123456789012:mfa/NAME";
     let fits = (9..=256).contains(&serial.len())

@@ -45,7 +45,7 @@ pub enum Base {
     },
     /// A token that an identity provider has signed, which the plan's first step exchanges for credentials
     /// ([`super::Step::WebIdentity`]).
-    WebIdentity(Token),
+    WebIdentity(TokenSource),
     /// A person's login to IAM Identity Center, with which the plan's first step gets a role's credentials
     /// ([`super::Step::SsoRole`]).
     Sso {
@@ -77,8 +77,8 @@ impl Base {
             | Self::Process { profile, .. }
             | Self::Plaintext { profile }
             | Self::Sso { profile, .. }
-            | Self::WebIdentity(Token::Process { profile, .. }) => Some(profile),
-            Self::WebIdentity(Token::File { profile, .. }) => profile.as_deref(),
+            | Self::WebIdentity(TokenSource::Process { profile, .. }) => Some(profile),
+            Self::WebIdentity(TokenSource::File { profile, .. }) => profile.as_deref(),
             Self::Environment | Self::Container { .. } | Self::Instance { .. } => None,
         }
     }
@@ -86,7 +86,7 @@ impl Base {
 
 /// Where a web identity token comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Token {
+pub enum TokenSource {
     /// In a file, which the token's issuer may replace at any time.
     File {
         path: PathBuf,
@@ -109,7 +109,6 @@ const ROLE: &str = "AWS_ROLE_ARN";
 pub(super) struct Chain<'a> {
     /// The profile asked for, its source, and so on to the one with the credentials: one at least.
     pub links: Vec<Settings<'a>>,
-    /// Those credentials.
     pub base: Base,
     /// True if they are known to be temporary.
     pub temporary: bool,
@@ -348,13 +347,13 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
 }
 
 /// The token that a profile names, which needs a role to be exchanged for.
-fn token_of(end: &Settings) -> Result<Option<Token>> {
+fn token_of(end: &Settings) -> Result<Option<TokenSource>> {
     let profile = end.name.to_owned();
     let [file, process] = TOKEN;
     let (key, token) = if let Some(path) = end.own(file) {
-        (file, Token::File { path: path.into(), profile: Some(profile) })
+        (file, TokenSource::File { path: path.into(), profile: Some(profile) })
     } else if let Some(command) = end.own(process) {
-        (process, Token::Process { profile, command: command.to_owned() })
+        (process, TokenSource::Process { profile, command: command.to_owned() })
     } else {
         return Ok(None);
     };
@@ -369,7 +368,7 @@ fn token_of(end: &Settings) -> Result<Option<Token>> {
 
 /// The token of the environment, if its role is there too: GitHub's and GitLab's jobs set both, and EKS
 /// does for a pod.
-fn token_by_variables(env: &Env) -> Option<Token> {
+fn token_by_variables(env: &Env) -> Option<TokenSource> {
     env.get_os(ROLE)?;
-    Some(Token::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
+    Some(TokenSource::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
 }

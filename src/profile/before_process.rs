@@ -28,9 +28,7 @@ const INSTEAD: [&str; 12] = [
 /// A `credential_process` that is never started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BeforeProcess {
-    /// What is wrong.
     pub what: String,
-    /// What to do.
     pub advice: String,
 }
 

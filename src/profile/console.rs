@@ -31,14 +31,12 @@ use crate::name;
 /// How to open the console: pure data, without a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Console {
-    /// Where the credentials come from.
     pub plan: Plan,
     /// The call if the plan gives a user's own key, which opens no console.
     pub federation: Federation,
     /// `SessionDuration`, where AWS takes one: 900 to 43,200 s.
     pub session: Option<Duration>,
     pub signin: Signin,
-    /// The page to open.
     pub destination: String,
 }
 
@@ -110,9 +108,6 @@ pub fn console(
 
 /// The same for the key in `AWS_ACCESS_KEY_ID` and its companions, with the settings of the profile that is
 /// asked for.
-///
-/// # Errors
-/// As [`console`].
 pub fn console_of_environment(
     profiles: &Profiles,
     env: &Env,

@@ -69,8 +69,10 @@ impl Asked {
 
 /// aws-vault's variables for durations. All of them are read, so that an invalid one is never ignored.
 pub(super) struct Durations {
-    session: Option<Asked>,
-    chained: Option<Asked>,
+    /// For a session of a profile's own key: aws-vault's default is an hour.
+    pub session: Asked,
+    /// For a session that several profiles may share: aws-vault's default is 8 hours.
+    pub chained: Asked,
     role: Option<Asked>,
 }
 
@@ -81,21 +83,13 @@ impl Durations {
             let Some(text) = env.text(name)? else { return Ok(None) };
             Ok(Some(Asked::new(name::duration(text, name)?, name)))
         };
+        let (session, chained) =
+            (read("AWS_SESSION_TOKEN_TTL")?, read("AWS_CHAINED_SESSION_TOKEN_TTL")?);
         Ok(Self {
-            session: read("AWS_SESSION_TOKEN_TTL")?,
-            chained: read("AWS_CHAINED_SESSION_TOKEN_TTL")?,
+            session: session.unwrap_or_else(|| Asked::by_default(HOUR)),
+            chained: chained.unwrap_or_else(|| Asked::by_default(HOUR * 8)),
             role: read("AWS_ASSUME_ROLE_TTL")?,
         })
-    }
-
-    /// For a session of a profile's own key: aws-vault's default is an hour.
-    pub fn session(&self) -> Asked {
-        self.session.clone().unwrap_or_else(|| Asked::by_default(HOUR))
-    }
-
-    /// For a session that several profiles may share: aws-vault's default is 8 hours.
-    pub fn chained(&self) -> Asked {
-        self.chained.clone().unwrap_or_else(|| Asked::by_default(HOUR * 8))
     }
 
     /// For a role: the variable, then the profile's `duration_seconds`, then an hour.

@@ -27,7 +27,6 @@ pub(super) struct Section {
     pub line: usize,
     /// The bytes of that line, its end included.
     pub range: Range<usize>,
-    /// The settings, in their order.
     pub entries: Vec<Entry>,
     /// Lines that are no setting.
     pub faults: Vec<Fault>,

@@ -24,7 +24,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::arn as check;
-use super::base::{Base, Chain, Token, walk};
+use super::base::{Base, Chain, TokenSource, walk};
 use super::durations::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE};
 use super::faults::{first_swallowed, unread};
 use super::own_command::{self, recursion};
@@ -191,7 +191,7 @@ fn roles<'c, 'a>(
         let env = if at == 0 { env } else { &nothing };
         hops.extend(role::of(link, env, from_aws)?.map(|role| Hop { role, link }));
     }
-    if let Base::WebIdentity(Token::File { profile: None, .. }) = chain.base {
+    if let Base::WebIdentity(TokenSource::File { profile: None, .. }) = chain.base {
         let link = chain.end();
         hops.insert(0, Hop { role: role::of_web_identity(env, link, from_aws)?, link });
     }
@@ -226,8 +226,8 @@ fn session(
     // its own and no role has a session of its own.
     let asked = match asked {
         Some(asked) if roles.is_empty() => asked,
-        _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained(),
-        _ => durations.session(),
+        _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained.clone(),
+        _ => durations.session.clone(),
     };
     let duration = asked.within("a session", SESSION_RANGE)?;
     Ok(Some(Step::Session { duration, asked: asked.is_asked_for(), mfa: mfa.take() }))

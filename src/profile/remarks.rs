@@ -24,7 +24,6 @@ pub enum About {
 /// A sentence on a place in a file, without a control character and without a value.
 #[derive(Clone, Debug)]
 pub struct Remark {
-    /// What it is about.
     pub about: About,
     /// The profile or section that it is about.
     pub name: String,

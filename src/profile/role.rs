@@ -15,7 +15,6 @@ use crate::error::{Error, Result};
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// The role's ARN.
     pub arn: String,
     /// What CloudTrail calls the session: 2 to 64 of `[\w+=,.@-]`.
     pub session_name: String,
@@ -23,7 +22,6 @@ pub struct Role {
     pub duration: Duration,
     /// What the role's trust policy may demand of a third party.
     pub external_id: Option<String>,
-    /// Session tags.
     pub tags: Vec<(String, String)>,
     /// The tags that the next role keeps.
     pub transitive: Vec<String>,

@@ -24,9 +24,7 @@ const ESCAPES: &str = "\"\\";
 /// One of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AwsFile {
-    /// The config file.
     Config,
-    /// The credentials file.
     Credentials,
 }
 
@@ -54,7 +52,6 @@ impl Group {
 pub(super) struct Swallowed {
     /// Its key.
     pub key: String,
-    /// The warning.
     pub text: String,
 }
 
@@ -89,7 +86,6 @@ pub(super) struct Sections {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     Of(Group, String),
-    /// `[DEFAULT]`.
     Lender,
     /// One without a meaning in the AWS files, and why, if it may be misspelt.
     Other(Option<String>),

@@ -40,7 +40,6 @@ pub(super) type Named<'a> = (&'a str, String);
 /// `sso_session`) are read later.
 pub(super) struct Settings<'a> {
     pub profiles: &'a Profiles,
-    /// The profile.
     pub name: &'a str,
     /// The profile and what it includes, nearest first.
     sections: Vec<&'a str>,

@@ -192,9 +192,6 @@ pub(super) fn target(
 }
 
 /// The STS and the IAM of a profile's own key.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or invalid settings.
 pub fn sts_and_iam(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
     let settings = Settings::of(profiles, profile)?;
     let region = region(None, env, &settings)?;

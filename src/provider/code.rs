@@ -107,9 +107,6 @@ impl CredentialSession<'_> {
 
     /// Records steps whose codes are sent to another service than STS, in this host's ledger and, in a fleet,
     /// in the book of all hosts.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::claim_code`].
     pub fn spend_codes(
         &self,
         serial: &str,
@@ -161,9 +158,6 @@ impl CredentialSession<'_> {
 
     /// Checks that AWS accepts the codes of a seed: sends one that no other process sends, for the shortest
     /// session, which is dropped. `now` is by AWS's clock.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::claim_code`]: then none was sent.
     pub fn check_code(
         &self,
         sts: &Sts,

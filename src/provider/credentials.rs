@@ -30,17 +30,11 @@ impl CredentialSession<'_> {
     }
 
     /// The same for credentials that last at least so long, unless `AWS_MIN_TTL` says how long.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
     pub fn run_for(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
         self.run_with(plan, self.options.min_left.or(Some(least)))
     }
 
     /// Runs a plan once more, for credentials that last at least so long.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
     pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
         // The notes were printed the first time.
         let plan = without_notes(plan.clone());
@@ -131,9 +125,6 @@ impl CredentialSession<'_> {
     }
 
     /// What the fleet's store has of the session of this name; none if it cannot be opened.
-    ///
-    /// # Errors
-    /// What the store ends with (9).
     pub fn in_store(&self, name: &str, store: &dyn Store) -> Result<Option<InStore>> {
         let Some(fleet) = self.fleet.as_deref() else { return Ok(None) };
         Ok(fleet.keys().look(name, store.read(name, None)?, self.clock.now()))

@@ -29,7 +29,7 @@ pub(super) fn wait_for_approval(
     reporter: Reporter,
     ask: &dyn Fn() -> Result<Tokens, NoToken>,
 ) -> Result<Tokens> {
-    let mut poll = PollInterval { interval: device.interval };
+    let mut interval = device.interval;
     let mut said = false;
     let what = || "the request to be allowed in the browser".to_owned();
     let _waiting = waiting(what, Some(ends));
@@ -38,8 +38,9 @@ pub(super) fn wait_for_approval(
             Ok(tokens) => return Ok(tokens),
             Err(no) => no,
         };
-        let Some(pause) = poll.after(&no) else { return Err(refused(no, device)) };
-        if Instant::now() + pause >= ends {
+        let Some(next) = next_interval(interval, &no) else { return Err(refused(no, device)) };
+        interval = next;
+        if Instant::now() + interval >= ends {
             return Err(refused(NoToken::Expired, device));
         }
         if let NoToken::Failed(error) = no
@@ -48,32 +49,24 @@ pub(super) fn wait_for_approval(
             said = true;
             reporter.warn(format!("{}; trying again", error.into_error().what));
         }
-        std::thread::sleep(pause);
+        std::thread::sleep(interval);
     }
 }
 
-/// When AWS is asked again.
-struct PollInterval {
-    interval: Duration,
-}
-
-impl PollInterval {
-    /// The pause before AWS is asked again; none if the login has failed.
-    fn after(&mut self, no: &NoToken) -> Option<Duration> {
-        match no {
-            NoToken::Pending => {}
-            NoToken::SlowDown => self.interval += SLOWER,
-            // "On encountering a connection timeout, clients MUST unilaterally reduce their polling
-            // frequency"; doubling is what the RFC names.
-            NoToken::Failed(
-                ServiceError::Timeout { .. }
-                | ServiceError::Unreachable { .. }
-                | ServiceError::Unavailable { .. }
-                | ServiceError::Throttled { .. },
-            ) => self.interval = self.interval.saturating_mul(2),
-            NoToken::Expired | NoToken::Denied | NoToken::Over | NoToken::Failed(_) => return None,
-        }
-        Some(self.interval)
+/// The pause before AWS is asked again, and from then on; none if the login has failed.
+fn next_interval(interval: Duration, no: &NoToken) -> Option<Duration> {
+    match no {
+        NoToken::Pending => Some(interval),
+        NoToken::SlowDown => Some(interval + SLOWER),
+        // "On encountering a connection timeout, clients MUST unilaterally reduce their polling
+        // frequency"; doubling is what the RFC names.
+        NoToken::Failed(
+            ServiceError::Timeout { .. }
+            | ServiceError::Unreachable { .. }
+            | ServiceError::Unavailable { .. }
+            | ServiceError::Throttled { .. },
+        ) => Some(interval.saturating_mul(2)),
+        NoToken::Expired | NoToken::Denied | NoToken::Over | NoToken::Failed(_) => None,
     }
 }
 
@@ -112,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_pace_is_that_of_the_rfc() {
-        let mut poll = PollInterval { interval: Duration::from_secs(1) };
+        let mut interval = Duration::from_secs(1);
         for (answer, seconds) in [
             (NoToken::Pending, Some(1)),
             (NoToken::SlowDown, Some(6)),
@@ -126,7 +119,9 @@ mod tests {
             (NoToken::Over, None),
             (NoToken::Failed(ServiceError::MfaMissing), None),
         ] {
-            assert_eq!(poll.after(&answer), seconds.map(Duration::from_secs), "{answer:?}");
+            let next = next_interval(interval, &answer);
+            assert_eq!(next, seconds.map(Duration::from_secs), "{answer:?}");
+            interval = next.unwrap_or(interval);
         }
     }
 

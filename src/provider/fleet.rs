@@ -59,9 +59,6 @@ impl<'a> JoinedFleet<'a> {
     }
 
     /// The store, for the requests of one session; `None` if this host shares nothing.
-    ///
-    /// # Errors
-    /// It cannot be reached; usage (2).
     pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
         let reached = (self.connect)(NamedBy::Vault(payload))?;
         if reached.as_ref().is_some_and(|shared| shared.silent) {
@@ -123,9 +120,6 @@ impl<'a> JoinedFleet<'a> {
 }
 
 /// Turns the error of a store that cannot be reached into going on alone.
-///
-/// # Errors
-/// An invalid setting (2).
 pub(super) fn without_store(error: Error) -> Result<Alone> {
     match error.class {
         Class::Usage => Err(error),

@@ -11,9 +11,6 @@ impl CredentialSession<'_> {
     /// Runs a plan, and once more by the vault as it is now, if AWS does not know the key that it had: another
     /// host may have replaced it. Where AWS had to be asked, or another host's session names a later vault,
     /// the next run has the latest. All that the session holds is forgotten.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
     pub fn into_credentials(mut self, plan: &Plan) -> Result<Credentials> {
         match self.run(plan) {
             Err(error) if self.may_follow(&error) => {

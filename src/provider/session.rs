@@ -216,9 +216,6 @@ impl<'a> CredentialSession<'a> {
     }
 
     /// The endpoints that the calls of a plan go to. They are not asked.
-    ///
-    /// # Errors
-    /// Usage (2): a region has no such endpoint.
     pub fn endpoints(&self, plan: &Plan) -> Result<Vec<ServiceEndpoint>> {
         let (env, now, reporter) = (self.env, Instant::now(), self.reporter);
         let mut places = Vec::new();
@@ -257,9 +254,6 @@ impl<'a> CredentialSession<'a> {
     }
 
     /// The same for the keys in the environment's variables, with the settings of a profile.
-    ///
-    /// # Errors
-    /// As [`profile::console_of_environment`].
     pub fn plan_console_of_environment(
         &self,
         profile: &str,
@@ -333,9 +327,6 @@ impl<'a> CredentialSession<'a> {
     }
 
     /// The open vault.
-    ///
-    /// # Errors
-    /// Why it is not open.
     pub fn vault(&self) -> Result<&Vault<'a>> {
         match &self.vault {
             VaultState::Open(vault) => Ok(vault),
@@ -344,9 +335,6 @@ impl<'a> CredentialSession<'a> {
     }
 
     /// The same, to change it.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::vault`].
     pub fn vault_mut(&mut self) -> Result<&mut Vault<'a>> {
         match &mut self.vault {
             VaultState::Open(vault) => Ok(vault),

@@ -40,9 +40,18 @@ impl CredentialSession<'_> {
             Some(Fleet { profile, required, .. }) => (profile, required),
             None => (None, false),
         };
+        self.fleet_with(store, profile, required).map(Some)
+    }
+
+    /// A fleet of this store, in the region and at the endpoint that the variables, else the profile, name.
+    fn fleet_with(
+        &self,
+        store: Location,
+        profile: Option<String>,
+        required: bool,
+    ) -> Result<Fleet> {
         let at = profile::store_target(&self.profiles, self.env, profile.as_deref(), None)?;
-        let (region, endpoint) = (at.region, at.endpoint);
-        Ok(Some(Fleet { store, region, endpoint, profile, required }))
+        Ok(Fleet { store, region: at.region, endpoint: at.endpoint, profile, required })
     }
 
     /// Goes on without the store of the fleet, if that is allowed.
@@ -50,12 +59,9 @@ impl CredentialSession<'_> {
         self.fleet.as_ref().map_or(Ok(()), |fleet| fleet.go_alone(alone))
     }
 
-    /// A store that only its URL names: in the region and at the endpoint that the variables name, by the
-    /// host's own credentials.
+    /// A store that only its URL names, which is reached with the host's own credentials.
     pub(super) fn fleet_at(&self, store: &Location) -> Result<Fleet> {
-        let at = profile::store_target(&self.profiles, self.env, None, None)?;
-        let (region, endpoint, store) = (at.region, at.endpoint, store.clone());
-        Ok(Fleet { store, region, endpoint, profile: None, required: false })
+        self.fleet_with(store.clone(), None, false)
     }
 
     /// The client of a fleet's store. The store is not asked yet; the host's own credentials may be fetched.

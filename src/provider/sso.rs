@@ -97,9 +97,6 @@ impl IdentityCenter<'_> {
     }
 
     /// Deletes the sessions of each profile that logs in there, directly or through its chain.
-    ///
-    /// # Errors
-    /// Not saved (7).
     pub fn clear_sessions(&self) -> Result<()> {
         let CredentialSession { profiles, env, cache, .. } = self.session;
         for name in profiles.names() {

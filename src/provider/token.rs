@@ -12,7 +12,7 @@ use super::program;
 use super::session::CredentialSession;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::profile::Token;
+use crate::profile::TokenSource;
 use crate::secret::Secret;
 
 /// What AssumeRoleWithWebIdentity takes, in characters (STS API reference).
@@ -26,12 +26,12 @@ impl CredentialSession<'_> {
     /// The token as it is now: its issuer replaces it long before it expires.
     pub(super) fn token(
         &self,
-        token: &Token,
+        token: &TokenSource,
         within: &[String],
         deadline: Instant,
     ) -> Result<Secret> {
         match token {
-            Token::File { path, profile } => {
+            TokenSource::File { path, profile } => {
                 let by = match profile {
                     Some(profile) => format!("web_identity_token_file of profile {profile:?}"),
                     None => "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(),
@@ -39,7 +39,7 @@ impl CredentialSession<'_> {
                 checked(read(path, "the web identity token", &by)?)
                     .ok_or_else(|| Error::other(format!("no token in {} ({by})", path.display())))
             }
-            Token::Process { profile, command } => {
+            TokenSource::Process { profile, command } => {
                 let kind = "web_identity_token_process";
                 let mut output = self.helper(kind, profile, command, within, deadline)?;
                 checked(std::mem::take(&mut *output)).ok_or_else(|| {

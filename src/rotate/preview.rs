@@ -22,9 +22,6 @@ pub struct RotationPreview {
 
 impl Rotate<'_, '_> {
     /// What [`Rotate::run`] would do. AWS is asked only what the key may ask without MFA.
-    ///
-    /// # Errors
-    /// As [`Rotate::run`], as far as it is known before.
     pub fn preview(self) -> Result<RotationPreview> {
         let run = Rotate { mfa: None, ..self };
         if let Some(started) = run.started() {
