@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use vault::env::Env;
-use vault::profile::{Ask, Files, Profiles, mfa_serial, sts_and_iam, plan};
+use vault::profile::{Ask, Files, Profiles, mfa_serial, plan, sts_and_iam};
 
 fuzz_target!(|text: &str| {
     let (config, credentials) = text.split_once('\0').unwrap_or((text, ""));

@@ -8,30 +8,12 @@
 
 use std::collections::HashMap;
 
+use super::known::LENT;
 use super::read::{AccessKey, Profiles};
 use super::sections::AwsFile;
 use super::value::{key_of, plain};
 use crate::env::Env;
 use crate::error::{Error, Result};
-
-/// The keys that `[default]` lends. The rest stays with the profile that names it.
-const LENT: [&str; 15] = [
-    "region",
-    "mfa_serial",
-    "mfa_process",
-    "duration_seconds",
-    "sts_regional_endpoints",
-    "use_fips_endpoint",
-    "use_dualstack_endpoint",
-    "endpoint_url",
-    "ignore_configured_endpoint_urls",
-    "services",
-    "ca_bundle",
-    "role_session_name",
-    "session_tags",
-    "transitive_session_tags",
-    "source_identity",
-];
 
 /// A value, and what an error calls it: a variable's name, or a key and the profile that sets it.
 pub(super) type Named<'a> = (&'a str, String);
