@@ -55,7 +55,7 @@ impl Run<'_> {
         let code = self.code_lifetime(mfa);
         let left = self.deadline.get().saturating_duration_since(Instant::now());
         let wait = WAIT.min(left.saturating_sub(CALL));
-        let wait = code.as_ref().map_or(wait, |good_for| wait.min(good_for.saturating_sub(CALL)));
+        let wait = code.as_ref().map_or(wait, |left| wait.min(left.saturating_sub(CALL)));
         // A run waits once.
         let wait = if self.waited.get().is_zero() { wait } else { Duration::ZERO };
         let time = (self.with.clock, Pace::real());
@@ -124,14 +124,10 @@ impl Run<'_> {
         match self.with.code(mfa, self.request.mfa_token)? {
             Code::Seed(_) => Ok(WAIT + CALL),
             Code::Given(_) => Ok(FRESH.saturating_sub(self.started.elapsed())),
-            Code::Asked => match self.asked.take() {
+            Code::Asked => match &*self.asked.borrow() {
                 None => Err(Failed::Unasked),
-                Some(Err(error)) => Err(Failed::Ours(error)),
-                Some(Ok(code)) => {
-                    let good_for = FRESH.saturating_sub(code.since.elapsed());
-                    self.asked.replace(Some(Ok(code)));
-                    Ok(good_for)
-                }
+                Some(Err(error)) => Err(Failed::Ours(error.clone())),
+                Some(Ok(code)) => Ok(FRESH.saturating_sub(code.since.elapsed())),
             },
         }
     }
