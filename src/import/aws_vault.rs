@@ -31,6 +31,8 @@ const ROUNDS: u64 = 10_000_000;
 /// The most prompts for a passphrase that opens nothing.
 const TRIES: usize = 3;
 
+const OTHER_BACKENDS: &str = "name aws-vault's files by --dir; from its other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE";
+
 /// The items in aws-vault's directory, not read yet.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Listing {
@@ -49,14 +51,11 @@ pub struct Listing {
 /// cannot be read.
 pub fn list(dir: &Path) -> Result<Listing> {
     let shown = dir.display();
-    let unread = |error: std::io::Error| {
-        match error.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(format!("no directory {shown}"))
-            .hint(
-                "name aws-vault's files by --dir; from its other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE",
-            ),
+    let unread = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::not_found(format!("no directory {shown}")).hint(OTHER_BACKENDS)
+        }
         _ => Error::other(format!("cannot read the directory {shown}: {}", os_text(&error))),
-    }
     };
     let mut listing = Listing { dir: dir.to_owned(), ..Listing::default() };
     for (count, entry) in std::fs::read_dir(dir).map_err(unread)?.enumerate() {

@@ -45,8 +45,7 @@ impl Rotate<'_, '_> {
         let key = run.change.key().map_err(|error| error.or_hint("vault list"))?;
         let user = user_of(run.change.caller_identity(&key)?)?;
         let profiles = run.change.payload()?.profiles_of(&key.access_key_id);
-        let keys = run.change.iam.list_access_keys(&key, &user.name);
-        let keys = match keys {
+        let keys = match run.change.iam.list_access_keys(&key, &user.name) {
             Ok(keys) => keys,
             // A device that would be asked is not asked now.
             Err(error) if error.is("AccessDenied") => Vec::new(),
@@ -54,20 +53,18 @@ impl Rotate<'_, '_> {
                 return Err(error.into_error_of(&key.access_key_id, run.change.profile));
             }
         };
-        let other = keys.iter().find(|other| other.id != key.access_key_id);
-        let other = match other {
-            Some(other) => {
-                let used = run.change.iam.access_key_last_used(&key, &other.id).ok();
-                run.refuse_other(&user, other, used.as_ref())?;
-                Some(keys::describe(other, used.as_ref()))
-            }
-            None => None,
-        };
-        let own = keys.iter().find(|own| own.id == key.access_key_id);
+        let (own, others): (Vec<_>, Vec<_>) =
+            keys.iter().partition(|listed| listed.id == key.access_key_id);
+        let mut other = None;
+        if let Some(listed) = others.first() {
+            let used = run.change.iam.access_key_last_used(&key, &listed.id).ok();
+            run.refuse_other(&user, listed, used.as_ref())?;
+            other = Some(keys::describe(listed, used.as_ref()));
+        }
         Ok(RotationPreview {
             profiles,
             user: user.name,
-            created: own.and_then(|own| own.created),
+            created: own.first().and_then(|own| own.created),
             old: key.access_key_id,
             other,
             finish: false,
