@@ -200,7 +200,7 @@ impl Enroll<'_, '_> {
         deleted.is_ok() || deleted.is_err_and(|error| error.is("NoSuchEntity"))
     }
 
-    /// EnableMFADevice with the codes of the last two steps: AWS takes them, so nobody waits for the
+    /// EnableMFADevice with the codes of the last two steps: AWS takes them, so there is no wait for the
     /// next one. `known`: the device was made a short while ago, and IAM may not know it everywhere.
     fn enable(
         &mut self,

@@ -13,7 +13,7 @@
 //! | after the new key was saved | both keys in the journal, the old one in use | proves the new one |
 //! | after GetCallerIdentity | the same | proves it once more |
 //! | after the profiles got the new key | both keys in the journal, the new one in use | makes the old one inactive |
-//! | after UpdateAccessKey | the same; the old one is inactive | proves the new one, which now stands alone, and deletes the old one |
+//! | after UpdateAccessKey | the same; the old one is inactive | proves the new one, which now works alone, and deletes the old one |
 //! | after DeleteAccessKey | the same; AWS does not know the old one | drops its sessions, ends the entry |
 //!
 //! An entry is written only when the user has no other key, so a third key may be the rotation's own, whose

@@ -85,7 +85,7 @@ impl<'a, 'v> UserChange<'a, 'v> {
     /// same change, and the others must see the vault that records it.
     ///
     /// # Errors
-    /// As [`crate::vault::Vault::sync`]: where the store is away, 9.
+    /// As [`crate::vault::Vault::sync`]: 9 if the store cannot be reached.
     pub fn share(&mut self) -> Result<Synced> {
         self.session.vault_mut()?.sync()
     }

@@ -34,8 +34,8 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
     let payload = vault.map(Vault::payload);
     let stored = payload.map(|it| it.credential_names().map(str::to_owned).collect());
     let seeds = payload.into_iter().flat_map(|it| it.totp_serials()).map(str::to_owned).collect();
-    let judge = ProfileCheck { host, profiles, stored, seeds };
-    let names = judge.names(report);
+    let check = ProfileCheck { host, profiles, stored, seeds };
+    let names = check.names(report);
     let mut sections: Vec<String> = Vec::new();
     for name in names.iter().flat_map(|name| profile::related(profiles, name)) {
         if !sections.contains(&name) {
@@ -49,10 +49,10 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
     let mut said = BTreeSet::new();
     let mut notes = Vec::new();
     for name in &names {
-        notes.extend(judge.plan(name, &mut said, report).into_iter().map(|note| (name, note)));
+        notes.extend(check.plan(name, &mut said, report).into_iter().map(|note| (name, note)));
     }
     for name in &sections {
-        judge.section(name, &mut said, report);
+        check.section(name, &mut said, report);
     }
     for (name, note) in notes {
         // The checks of the files have reported some of them.
@@ -172,7 +172,7 @@ impl ProfileCheck<'_> {
                     format!("{text}, and the AWS CLI and the SDKs take that one, not the vault's"),
                 ),
             };
-            finding.advise(self.out_of_the_files(name));
+            finding.advise(self.how_to_remove_key(name));
         }
     }
 
@@ -190,16 +190,13 @@ impl ProfileCheck<'_> {
                 format!("profile {name}: the key of {holder} stands in the AWS files in the clear"),
             ),
         };
-        finding.advise(self.out_of_the_files(holder));
+        finding.advise(self.how_to_remove_key(holder));
     }
 
     /// How to remove a key from the files.
-    fn out_of_the_files(&self, name: &str) -> String {
+    fn how_to_remove_key(&self, name: &str) -> String {
         match self.profiles.access_key(name, AwsFile::Credentials) {
-            Some(key) if key.token.is_some() => profile::ANOTHERS_KEY.to_owned(),
-            Some(_) => {
-                format!("vault import --from credentials --remove-source {}", shell_word(name))
-            }
+            Some(key) => profile::how_to_remove(&key, name),
             None => {
                 format!("vault add {}, and take the key out of the config file", shell_word(name))
             }

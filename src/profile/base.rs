@@ -135,7 +135,7 @@ impl<'a> Chain<'a> {
 /// chain, although it has a role of its own. A `source_profile` that names its own profile means the
 /// profile's own credentials.
 /// Where the end of the chain has none at all, the variables of a web identity count, as they do for
-/// the SDKs; they are enough for `default`, which then need not stand in any file.
+/// the SDKs; they are enough for `default`, which then need not be in any file.
 ///
 /// # Errors
 /// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a chain that is too

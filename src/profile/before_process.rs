@@ -1,7 +1,7 @@
 //! What programs that read the AWS files themselves use before a profile's `credential_process`, so that they
 //! never start it, and before the credentials of a server.
 
-use super::read::Profiles;
+use super::read::{AccessKey, Profiles};
 use super::sections::AwsFile;
 use crate::process::shell_word;
 
@@ -45,9 +45,14 @@ pub fn instead_of_process(profiles: &Profiles, name: &str) -> Option<&'static st
     INSTEAD.into_iter().find(|key| profiles.get(name, key).is_some())
 }
 
-/// What to do about a temporary key in the credentials file, which no vault keeps.
-pub const ANOTHERS_KEY: &str =
-    "another program writes that key: let it write into a profile of another name";
+/// How to remove a profile's key from the credentials file. No vault keeps a temporary one.
+pub fn how_to_remove(key: &AccessKey, name: &str) -> String {
+    match key.token {
+        Some(_) => "another program writes that key: let it write into a profile of another name"
+            .to_owned(),
+        None => format!("vault import --from credentials --remove-source {}", shell_word(name)),
+    }
+}
 
 fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
     let first = "before its credential_process, which they never start";
@@ -62,12 +67,7 @@ fn one(profiles: &Profiles, name: &str) -> Option<BeforeProcess> {
         what: format!(
             "profile \"{name}\": the AWS CLI and the SDKs take its key in the credentials file {first}"
         ),
-        advice: match key.token {
-            Some(_) => ANOTHERS_KEY.to_owned(),
-            None => {
-                format!("vault import --from credentials --remove-source {}", shell_word(name))
-            }
-        },
+        advice: how_to_remove(&key, name),
     })
 }
 

@@ -17,7 +17,7 @@ pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};
 /// # Errors
 /// [`crate::error::Class::Usage`]: a name or value that the file cannot hold, or a key that is there
 /// with another value. [`crate::error::Class::Other`]: the profile has a line that is not understood, or
-/// stands under two spellings.
+/// is there under two spellings.
 pub fn add_profile(contents: &str, name: &str, settings: &[(&str, &str)]) -> Result<String> {
     edit(contents, name, settings, false)
 }
@@ -182,7 +182,7 @@ impl Spot {
         text.insert_str(self.end, &format!("{gap}{}{key} = {value}{end}", self.indent));
     }
 
-    /// Another value; what stands before it, and a comment after it, is kept.
+    /// Another value; the text before it, and a comment after it, stay.
     fn change(&self, text: &mut String, value: &str) {
         if let Some(range) = &self.value {
             text.replace_range(range.clone(), value);

@@ -61,7 +61,7 @@ mod variant;
 pub use ambient::{ambient, store_target};
 pub use arn::device as check_device;
 pub use base::{Base, TokenSource};
-pub use before_process::{ANOTHERS_KEY, BeforeProcess, before_process, instead_of_process};
+pub use before_process::{BeforeProcess, before_process, how_to_remove, instead_of_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;

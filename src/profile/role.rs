@@ -66,7 +66,7 @@ pub(super) fn of(settings: &Settings, env: &Env, from_aws: bool) -> Result<Optio
     }))
 }
 
-/// The role of the environment's own web identity: `AWS_ROLE_ARN`, where a token's file stands beside
+/// The role of the environment's own web identity: `AWS_ROLE_ARN`, where a token's file is set beside
 /// it, and `AWS_ROLE_SESSION_NAME`.
 pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) -> Result<Role> {
     let arn = in_variable(env, "AWS_ROLE_ARN")?;

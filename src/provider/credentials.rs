@@ -91,7 +91,7 @@ impl CredentialSession<'_> {
     }
 
     /// The cache where no vault is open: its key comes from the secret that the plan starts from. A session
-    /// made with a code is not kept in it, since whoever knows the secret alone must not get it.
+    /// made with a code is not kept in it, since knowing the secret must not be enough to get it.
     fn cache_of(&self, plan: &Plan, base: &Start) -> Option<Cache> {
         let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
         base.secret().filter(|_| !with_code).and_then(|secret| self.cache.with_secret(secret))

@@ -135,7 +135,7 @@ mod tests {
         assert_eq!(end(|| NoToken::Denied), "the login was refused in the browser");
         assert_eq!(end(|| NoToken::Over), "AWS does not know the login any more");
         let expired = "nobody logged in within 10m, and the code is over";
-        // Where the next question would come too late, nobody waits for it.
+        // If the next question would come too late, there is no wait for it.
         for no in [|| NoToken::Expired, || NoToken::Pending, || NoToken::SlowDown] {
             assert_eq!(end(no), expired);
         }
