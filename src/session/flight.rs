@@ -307,6 +307,4 @@ impl Cache {
 }
 
 #[cfg(test)]
-mod lengths;
-#[cfg(test)]
 mod tests;

@@ -98,7 +98,7 @@ pub(super) enum Selection {
     /// for two future steps, the code before the last is, in two of three cases, of the first of them, sent
     /// slightly late, so that a host without another code comes first.
     ///
-    /// If four hosts start at once, all four succeed in 98.8 % of the cases, three always (`hosts.rs`). Three
+    /// If four hosts start at once, all four succeed in 98.8 % of the cases, three always (`tests/hosts.rs`). Three
     /// codes and 50 s do not allow much more: if two hosts were refused twice and only one future step is in
     /// time, one of them fails.
     AfterRefusal {
@@ -350,9 +350,5 @@ fn margin(period: i64) -> i64 {
     period / 6
 }
 
-#[cfg(test)]
-mod hosts;
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;

@@ -411,6 +411,4 @@ impl<S> Old<S> {
 }
 
 #[cfg(test)]
-mod search;
-#[cfg(test)]
 mod tests;

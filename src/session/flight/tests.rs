@@ -1,3 +1,5 @@
+mod lengths;
+
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,3 +1,5 @@
+mod search;
+
 use super::*;
 
 type Lead = super::Lead<u8, &'static str>;

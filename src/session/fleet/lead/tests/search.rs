@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::*;
+use super::super::*;
 
 type Session = u8;
 type Version = u8;
