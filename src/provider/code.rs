@@ -11,7 +11,7 @@ use crate::credential::Credentials;
 use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Mfa;
 use crate::secret::Secret;
-use crate::session::{Book, Claim, Pace, Part, Step};
+use crate::session::{Book, Choice, Claim, Pace, Part, Step};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -99,7 +99,7 @@ impl CredentialSession<'_> {
         let offset = now.seconds_since(self.clock.now());
         let claim = |book: Option<&mut Book>| {
             let now = Timestamp(self.clock.now().0.saturating_add(offset));
-            ledger.claim(seed.period(), now, deadline, book)
+            ledger.claim(seed.period(), now, deadline, Choice::Nearest, book)
         };
         let in_book =
             |part: &mut Part<'_>| claim_for_all(part, &ledger, deadline, |book| claim(Some(book)));

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::SessionKind;
 use super::cache::Cache;
 use super::envelope::{LOGIN, TURN};
-use super::record::{Freshness, Record, Standing};
+use super::record::{Freshness, Record};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -41,17 +41,24 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// What a record is worth.
-    pub(super) fn standing(&self, record: &Record, now: Timestamp) -> Standing {
-        let before = self.not_before.is_some_and(|time| record.made < time);
+    /// Whether a record can be served.
+    pub(super) fn freshness(&self, record: &Record, now: Timestamp) -> Freshness {
         match record.freshness(now, self.min_left) {
-            Freshness::Over => Standing::Over,
+            Freshness::Expired => Freshness::Expired,
             _ if self.length.is_some_and(|length| record.is_shorter(length.least)) => {
-                Standing::Short
+                Freshness::TooShort
             }
-            _ if before => Standing::Before,
-            Freshness::Fresh => Standing::Fresh,
-            Freshness::Due => Standing::Due,
+            _ if self.not_before.is_some_and(|time| record.made < time) => Freshness::TooOld,
+            freshness => freshness,
+        }
+    }
+
+    /// The duration to request: the wanted one, or that of the session to be replaced if it is longer.
+    fn requested_length(&self, found: Option<&(Freshness, Record)>) -> Option<Duration> {
+        let length = self.length.map(|length| length.wanted);
+        match found {
+            Some((Freshness::Due | Freshness::TooOld, old)) => length.max(old.length),
+            _ => length,
         }
     }
 }
@@ -104,39 +111,14 @@ impl From<Error> for NotMade {
     }
 }
 
-/// What is in the cache.
-enum Cached {
-    /// A session to serve.
-    Serve(Obtained),
-    /// A valid session that one process should renew.
-    Renew(Record),
-    /// A valid session that was made before [`Wanted::not_before`].
-    Before(Record),
-    /// A valid session with a shorter duration than required.
-    Short,
-    Nothing,
-}
-
-impl Cached {
-    /// The duration to request: the wanted one, or that of the session to be replaced if it is longer.
-    fn length(&self, wanted: &Wanted<'_>) -> Option<Duration> {
-        let length = wanted.length.map(|length| length.wanted);
-        match self {
-            Self::Renew(record) | Self::Before(record) => length.max(record.length),
-            Self::Serve(_) | Self::Short | Self::Nothing => length,
-        }
-    }
-}
-
 impl Cache {
     /// When the session ends that [`Cache::obtain`] would serve without a call, or would serve if the call
     /// for another one failed.
     pub fn until(&self, wanted: &Wanted<'_>) -> Option<Timestamp> {
         let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
-        match self.find(wanted, &name) {
-            Cached::Serve(session) => session.credentials.expiration,
-            Cached::Renew(record) => Some(record.ends),
-            Cached::Before(_) | Cached::Short | Cached::Nothing => None,
+        match self.find(wanted, &name)? {
+            (Freshness::Fresh | Freshness::Due, record) => Some(record.ends),
+            _ => None,
         }
     }
 
@@ -159,15 +141,15 @@ impl Cache {
     ) -> Result<Obtained, NotMade> {
         let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
         let found = self.find(wanted, &name);
-        let mut length = found.length(wanted);
+        let mut length = wanted.requested_length(found.as_ref());
         let (mut old, seen) = match found {
-            Cached::Serve(session) => return Ok(session),
-            Cached::Renew(record) => {
+            Some((Freshness::Fresh, record)) => return Ok(record.into()),
+            Some((Freshness::Due, record)) => {
                 let seen = Some(record.credentials.access_key_id.clone());
                 (Some(record), seen)
             }
-            Cached::Before(record) => (None, Some(record.credentials.access_key_id)),
-            Cached::Short | Cached::Nothing => (None, None),
+            Some((Freshness::TooOld, record)) => (None, Some(record.credentials.access_key_id)),
+            _ => (None, None),
         };
         let wait = match old {
             Some(_) => Duration::ZERO,
@@ -181,18 +163,18 @@ impl Cache {
             (Ok(Some(lock)), _) => {
                 // Another process may have made, tried to renew or cleared it meanwhile.
                 let found = self.find(wanted, &name);
-                length = found.length(wanted);
+                length = wanted.requested_length(found.as_ref());
                 old = match found {
-                    Cached::Serve(session) => return Ok(session),
+                    Some((Freshness::Fresh, record)) => return Ok(record.into()),
                     // Made while this process waited, so it is newer than the one that was not served,
                     // and AWS grants none that lasts longer. Otherwise every waiting process would ask.
-                    Cached::Renew(record) | Cached::Before(record)
+                    Some((Freshness::Due | Freshness::TooOld, record))
                         if seen.as_ref() != Some(&record.credentials.access_key_id) =>
                     {
                         return Ok(record.into());
                     }
-                    Cached::Renew(record) => Some(record),
-                    Cached::Before(_) | Cached::Short | Cached::Nothing => None,
+                    Some((Freshness::Due, record)) => Some(record),
+                    _ => None,
                 };
                 Some(lock)
             }
@@ -238,15 +220,9 @@ impl Cache {
         self.lock(TURN, &name, wait).ok().flatten()
     }
 
-    fn find(&self, wanted: &Wanted<'_>, name: &str) -> Cached {
-        let Some(record) = self.load(wanted.kind, name) else { return Cached::Nothing };
-        match wanted.standing(&record, self.clock.now()) {
-            Standing::Over => Cached::Nothing,
-            Standing::Short => Cached::Short,
-            Standing::Before => Cached::Before(record),
-            Standing::Fresh => Cached::Serve(record.into()),
-            Standing::Due => Cached::Renew(record),
-        }
+    fn find(&self, wanted: &Wanted<'_>, name: &str) -> Option<(Freshness, Record)> {
+        let record = self.load(wanted.kind, name)?;
+        Some((wanted.freshness(&record, self.clock.now()), record))
     }
 
     /// The session's lock; `None` without a directory for locks.
@@ -260,23 +236,20 @@ impl Cache {
             TURN => "runs the mfa_process",
             _ => "makes the same session",
         };
-        match file::lock_with_parents(&path, wait, does) {
-            Ok(lock) => Ok(Some(lock)),
-            Err(LockError::Planted(planted)) => {
-                self.unusable(&std::io::Error::other(planted.to_string()));
-                Ok(None)
+        let error = match file::lock_with_parents(&path, wait, does) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::Planted(planted)) => std::io::Error::other(planted.to_string()),
+            Err(LockError::Io(error)) => error,
+            Err(LockError::Busy { pid }) => {
+                let (who, waited) = (Holder { pid }, wait.as_secs());
+                return Err(Error::busy(format!(
+                    "{who} is making the same session, waited {waited} s"
+                ))
+                .hint("try again; if that process hangs, end it"));
             }
-            Err(LockError::Io(error)) => {
-                self.unusable(&error);
-                Ok(None)
-            }
-            Err(LockError::Busy { pid }) => Err(Error::busy(format!(
-                "{} is making the same session, waited {} s",
-                Holder { pid },
-                wait.as_secs()
-            ))
-            .hint("try again; if that process hangs, end it")),
-        }
+        };
+        self.unusable(&error);
+        Ok(None)
     }
 
     /// Stores a new session, if it expires, and returns it.

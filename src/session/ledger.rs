@@ -7,8 +7,10 @@
 //! created (EROFS, EACCES, ENOENT and so on) are claims made without one; only this process knows them, and
 //! [`Claim::recorded`] is false.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cache::Cache;
@@ -44,6 +46,35 @@ impl Claim {
     }
 }
 
+/// Which of the free steps is claimed.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice {
+    /// The present one, otherwise another that AWS accepts now, otherwise the next future one.
+    Nearest,
+    /// A random one that AWS accepts now, otherwise the next future one: hosts without a shared ledger would
+    /// all begin with the nearest.
+    Random,
+    /// One after AWS refused a code, which happens if hosts without a shared ledger send the same ones. It
+    /// may be a future step; for the `last` code of this process it always is, if the deadline allows the
+    /// wait.
+    AfterRefusal { last: bool },
+}
+
+impl Choice {
+    fn selection(self, deadline: Instant) -> Result<Selection> {
+        let random = || random::bytes().map(|bytes| u64::from_le_bytes(*bytes));
+        Ok(match self {
+            Self::Nearest => Selection::Nearest,
+            Self::Random => Selection::Random(random()?),
+            Self::AfterRefusal { last } => {
+                let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
+                let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+                Selection::AfterRefusal { last, reach, random: random()? }
+            }
+        })
+    }
+}
+
 /// One device's ledger.
 #[derive(Debug)]
 pub struct Ledger<'a> {
@@ -61,59 +92,53 @@ impl Cache {
 }
 
 impl Ledger<'_> {
-    /// Claims the next free step of `period` seconds: the present one if it is free, otherwise another that
-    /// AWS accepts now, otherwise the next future one. `now` is the time corrected by AWS's `Date`. The claims
-    /// in `book`, those of a fleet's hosts, count too, and this one is added to it.
+    /// Claims a free step of `period` seconds. `now` is the time corrected by AWS's `Date`. The claims in
+    /// `book`, those of a fleet's hosts, count too, and this one is added to it.
     ///
     /// Without a ledger, only the claims of this process are avoided.
     ///
     /// # Errors
     /// Class 9, with the time to try again, if no step is free or the six codes of a three-minute window are
     /// used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim cannot be
-    /// recorded. Busy (8) if the ledger stays locked.
+    /// recorded. Busy (8) if the ledger stays locked. Class 1 without random numbers.
     pub fn claim(
         &self,
         period: u64,
         now: Timestamp,
         deadline: Instant,
+        choice: Choice,
         book: Option<&mut Book>,
     ) -> Result<Claim> {
-        self.claim_by(period, now, deadline, Selection::Nearest, book)
-    }
+        let selection = choice.selection(deadline)?;
+        let period = i64::try_from(period).unwrap_or(i64::MAX);
+        let offset = now.seconds_since(self.cache.clock.now());
+        let lock = self.lock(deadline)?;
+        // The time after the wait for the lock.
+        let now = self.now(offset);
+        let mut claims = self.recorded_claims(lock.as_ref())?;
+        // The claims of this process count even if the file is lost.
+        let mut own = self.own_claims();
+        let own = own.entry(self.name.clone()).or_default();
+        claims.add(own);
+        if let Some(book) = &book {
+            claims.add_shared(&book.claims, book.date, period, now);
+        }
 
-    /// Claims a random free step that AWS accepts now, otherwise the next future one: hosts without a shared
-    /// ledger would all begin with the nearest. `book` as for [`Ledger::claim`].
-    ///
-    /// # Errors
-    /// As [`Ledger::claim`]; class 1 without random numbers.
-    pub fn claim_random(
-        &self,
-        period: u64,
-        now: Timestamp,
-        deadline: Instant,
-        book: Option<&mut Book>,
-    ) -> Result<Claim> {
-        self.claim_by(period, now, deadline, Selection::Random(random()?), book)
-    }
-
-    /// Claims a step after AWS refused a code, which happens if hosts without a shared ledger send the same
-    /// ones. It may be a future step; for the `last` code of this process it always is, if the deadline
-    /// allows the wait.
-    ///
-    /// # Errors
-    /// As [`Ledger::claim_random`].
-    pub fn claim_after_refusal(
-        &self,
-        period: u64,
-        now: Timestamp,
-        deadline: Instant,
-        last: bool,
-        book: Option<&mut Book>,
-    ) -> Result<Claim> {
-        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
-        let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-        let selection = Selection::AfterRefusal { last, reach, random: random()? };
-        self.claim_by(period, now, deadline, selection, book)
+        let claimed = claims.next(period, now, selection);
+        let wait = u64::try_from(claimed.at.saturating_sub(now.corrected.max(0))).unwrap_or(0);
+        let wait = Duration::from_secs(wait);
+        let left = deadline.saturating_duration_since(Instant::now());
+        if !wait.is_zero() && wait + CALL > left {
+            return Err(self.used_up(Timestamp(claimed.at)));
+        }
+        claims.insert(claimed);
+        self.save(lock.as_ref(), &claims)?;
+        own.insert(claimed);
+        own.keep_latest(OWN_CLAIMS);
+        if let Some(book) = book {
+            book.claims.share(claimed, book.date, now);
+        }
+        Ok(Claim { step: claimed.step.unsigned_abs(), wait, recorded: lock.is_some(), claimed })
     }
 
     /// How many codes may still be sent in the present three minutes, and when the next one. Read without
@@ -141,7 +166,7 @@ impl Ledger<'_> {
     pub fn give_back(&self, claim: &Claim, deadline: Instant) {
         let Ok(lock) = self.lock(deadline) else { return };
         let Ok(mut claims) = self.recorded_claims(lock.as_ref()) else { return };
-        let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut own = self.own_claims();
         own.entry(self.name.clone()).or_default().remove(claim.claimed);
         claims.remove(claim.claimed);
         let _ = self.save(lock.as_ref(), &claims);
@@ -163,19 +188,22 @@ impl Ledger<'_> {
         let lock = self.lock(deadline)?;
         let mut claims = self.recorded_claims(lock.as_ref())?;
         let now = self.now(offset);
-        let Times { corrected, local, steady } = now;
-        let claimed = |step| Claimed { step, at: corrected, local, steady };
         let steps = steps.iter().map(|step| i64::try_from(*step).unwrap_or(i64::MAX));
-        let new: Vec<_> = steps.map(claimed).collect();
+        let new: Vec<_> = steps.map(|step| now.claim(step, now.corrected)).collect();
         new.iter().for_each(|claimed| claims.insert(*claimed));
         self.save(lock.as_ref(), &claims)?;
-        let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut own = self.own_claims();
         let own = own.entry(self.name.clone()).or_default();
         new.iter().for_each(|claimed| own.insert(*claimed));
         if let Some(book) = book {
             new.iter().for_each(|claimed| book.claims.share(*claimed, book.date, now));
         }
         Ok(())
+    }
+
+    /// The claims of this process, by the name of their ledger.
+    fn own_claims(&self) -> MutexGuard<'_, BTreeMap<String, TotpClaims>> {
+        self.cache.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The claims in the file. A read error is an error. A damaged file counts as empty: a ledger is replaced
@@ -195,45 +223,6 @@ impl Ledger<'_> {
         }
         let saved = self.cache.write(LEDGER, &self.name, &claims.encode());
         saved.map_err(|error| self.unrecorded(self.path(), &error))
-    }
-
-    fn claim_by(
-        &self,
-        period: u64,
-        now: Timestamp,
-        deadline: Instant,
-        selection: Selection,
-        book: Option<&mut Book>,
-    ) -> Result<Claim> {
-        let period = i64::try_from(period).unwrap_or(i64::MAX);
-        let offset = now.seconds_since(self.cache.clock.now());
-        let lock = self.lock(deadline)?;
-        // The time after the wait for the lock.
-        let now = self.now(offset);
-        let mut claims = self.recorded_claims(lock.as_ref())?;
-        // The claims of this process count even if the file is lost.
-        let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
-        let own = own.entry(self.name.clone()).or_default();
-        claims.add(own);
-        if let Some(book) = &book {
-            claims.add_shared(&book.claims, book.date, period, now);
-        }
-
-        let claimed = claims.next(period, now, selection);
-        let wait = u64::try_from(claimed.at.saturating_sub(now.corrected.max(0))).unwrap_or(0);
-        let wait = Duration::from_secs(wait);
-        let left = deadline.saturating_duration_since(Instant::now());
-        if !wait.is_zero() && wait + CALL > left {
-            return Err(self.used_up(Timestamp(claimed.at)));
-        }
-        claims.insert(claimed);
-        self.save(lock.as_ref(), &claims)?;
-        own.insert(claimed);
-        own.keep_latest(OWN_CLAIMS);
-        if let Some(book) = book {
-            book.claims.share(claimed, book.date, now);
-        }
-        Ok(Claim { step: claimed.step.unsigned_abs(), wait, recorded: lock.is_some(), claimed })
     }
 
     /// The ledger's lock; `None` without a directory for it.
@@ -315,10 +304,6 @@ fn is_not_creatable(path: &Path, error: &io::Error) -> bool {
         Err(_) => path.parent().is_some_and(|directory| directory.symlink_metadata().is_ok()),
     };
     none && !is_there(path) && !is_there(&file::lock_file(path))
-}
-
-fn random() -> Result<u64> {
-    Ok(u64::from_le_bytes(*random::bytes()?))
 }
 
 #[cfg(test)]

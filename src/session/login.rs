@@ -110,9 +110,7 @@ impl LoginState {
             _ => Self::None,
         }
     }
-}
 
-impl LoginState {
     /// For a program: `logged_in`, `refreshed`, and `until` where that is known.
     pub fn to_json(self) -> Value {
         match self {

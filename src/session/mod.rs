@@ -30,7 +30,7 @@ mod totp_claims;
 pub use cache::{Cache, Listed, clear_all, locks_held};
 pub use fleet::{Alone, Book, FleetKeys, InStore, Names, Pace, Part, Step, Turn, close_book};
 pub use flight::{Length, Minted, NotMade, Obtained, Wanted};
-pub use ledger::{Claim, Ledger};
+pub use ledger::{Choice, Claim, Ledger};
 pub use login::{Login, LoginLock, LoginPlace, LoginState};
 
 /// The AWS call that made a session.

@@ -79,7 +79,7 @@ impl Times {
     }
 
     /// A claim of a step that is sent at `at`, corrected by AWS's clock.
-    fn claim(self, step: i64, at: i64) -> Claimed {
+    pub(super) fn claim(self, step: i64, at: i64) -> Claimed {
         let Self { corrected, local, steady } = self;
         Claimed { step, at: corrected, local, steady }.later(at - corrected)
     }

@@ -11,7 +11,7 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::{Mfa, Step};
 use crate::random;
-use crate::session::{Book, Claim, Ledger, Step as Noted};
+use crate::session::{Book, Choice, Claim, Ledger, Step as Noted};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -97,13 +97,11 @@ impl Run<'_> {
         claims: &mut Claims<'_, '_>,
     ) -> std::result::Result<Claim, Failed> {
         let deadline = self.deadline.get();
+        // Hosts that share no ledger would all begin with the present step.
+        let choice = refused.map_or(Choice::Random, |last| Choice::AfterRefusal { last });
         let claim = |book: Option<&mut Book>| {
             let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
-            match refused {
-                Some(last) => ledger.claim_after_refusal(period, now, deadline, last, book),
-                // Hosts that share no ledger would all begin with the present step.
-                None => ledger.claim_random(period, now, deadline, book),
-            }
+            ledger.claim(period, now, deadline, choice, book)
         };
         if let Claims::Fleet(part) = claims {
             match claim_for_all(part, ledger, deadline, |book| claim(Some(book)))? {

@@ -32,13 +32,8 @@ pub fn close_book(
         match try_to_close(store, (old, new), device) {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(error @ StoreError::Failed { .. }) => return Err(error.into()),
-            Err(error) => {
-                in_doubt += 1;
-                if in_doubt == IN_DOUBT {
-                    return Err(error.into());
-                }
-            }
+            Err(StoreError::Unknown(_)) if in_doubt + 1 < IN_DOUBT => in_doubt += 1,
+            Err(error) => return Err(error.into()),
         }
         (pace.sleep)(PAUSE * tried);
     }
@@ -82,7 +77,7 @@ fn carry_over(
     if let Some(object) = &there {
         match open(new, &name, object)? {
             // The claims that are there are the later ones.
-            Some(known) if !known.has_all_of(&book) => book.add(&known),
+            Some(known) if !known.has_all_of(&book) => book.claims.add(&known.claims),
             // They are there, or these keys are old by now as well.
             _ => return Ok(true),
         }

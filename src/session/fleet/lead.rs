@@ -10,7 +10,7 @@ mod events;
 
 use std::time::Duration;
 
-use super::super::record::Standing;
+use super::super::record::Freshness;
 
 pub use events::{Action, Event, Nonce, Seen, Why, Written};
 
@@ -92,9 +92,17 @@ struct Claim<V, S> {
 impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     /// Begins with [`Action::Read`]. `has_code`: false if somebody has to be asked for a code first.
     pub fn new(nonce: Nonce, has_code: bool) -> Self {
-        let (declined, watched, refused, state) = (None, None, None, State::Looking);
-        let (waited, tries, doubts) = (false, 0, 0);
-        Self { nonce, has_code, waited, declined, watched, refused, tries, doubts, state }
+        Self {
+            nonce,
+            has_code,
+            waited: false,
+            declined: None,
+            watched: None,
+            refused: None,
+            tries: 0,
+            doubts: 0,
+            state: State::Looking,
+        }
     }
 
     /// Begins with [`Action::ReadBook`], for a code that makes no session of the fleet's: nothing is written
@@ -177,19 +185,15 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
 
     /// True if this host's claim stands, as far as it knows, and its code is not taken yet.
     pub fn is_leading(&self) -> bool {
-        match self.state {
+        matches!(
+            self.state,
             State::Opening(_)
-            | State::Taking(..)
-            | State::Noting(..)
-            | State::Extending { .. }
-            | State::Confirming(..)
-            | State::Sending(_) => true,
-            State::Looking
-            | State::Claiming { .. }
-            | State::Publishing(..)
-            | State::Checking(..)
-            | State::Done => false,
-        }
+                | State::Taking(..)
+                | State::Noting(..)
+                | State::Extending { .. }
+                | State::Confirming(..)
+                | State::Sending(_)
+        )
     }
 
     /// True once the code was taken: there is a session, whatever becomes of its record.
@@ -220,34 +224,32 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     fn look<B>(&mut self, seen: Seen<V, S>, now: Duration) -> Action<V, S, B> {
         let own = self.own(&seen, now);
         match seen {
-            Seen::Missing => self.claim(None, None, Standing::Over, now),
-            Seen::Record { version, session, standing } => {
+            Seen::Missing => self.claim(None, None, Freshness::Expired, now),
+            Seen::Record { version, session, freshness } => {
                 let newer = self.waited && self.declined.as_ref() != Some(&version);
-                match standing {
-                    Standing::Fresh => Action::Serve(session),
+                match freshness {
+                    Freshness::Fresh => Action::Serve(session),
                     // Made while this host waited, and AWS grants none that lasts longer. Otherwise every
                     // host that waited would make one.
-                    Standing::Due | Standing::Before if newer => Action::Serve(session),
+                    Freshness::Due | Freshness::TooOld if newer => Action::Serve(session),
                     _ => {
                         self.declined = Some(version.clone());
-                        self.claim(Some(version), Some(session), standing, now)
+                        self.claim(Some(version), Some(session), freshness, now)
                     }
                 }
             }
             Seen::Claim { version, lease, age, old, .. } => {
-                let (old, standing) = match old {
-                    Some((old, standing)) => (Some(old), standing),
-                    None => (None, Standing::Over),
-                };
+                let (old, freshness) = old
+                    .map_or((None, Freshness::Expired), |(old, freshness)| (Some(old), freshness));
                 if let Some((version, until)) = own {
-                    let (version, old) = (Some(version), Old::new(old, standing));
+                    let (version, old) = (Some(version), Old::new(old, freshness));
                     return self.open(Claim { version, until, old });
                 }
                 let over = self.watch(&version, now) > lease || age.is_some_and(|age| age > lease);
-                match (standing, old) {
-                    (Standing::Fresh, Some(old)) => Action::Serve(old),
-                    (Standing::Due, Some(old)) if !over => Action::Serve(old),
-                    (_, old) if over => self.claim(Some(version), old, standing, now),
+                match (freshness, old) {
+                    (Freshness::Fresh, Some(old)) => Action::Serve(old),
+                    (Freshness::Due, Some(old)) if !over => Action::Serve(old),
+                    (_, old) if over => self.claim(Some(version), old, freshness, now),
                     _ => self.wait(),
                 }
             }
@@ -281,13 +283,13 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         &mut self,
         over: Option<V>,
         old: Option<S>,
-        standing: Standing,
+        freshness: Freshness,
         now: Duration,
     ) -> Action<V, S, B> {
         if !self.has_code {
             return Action::Ask;
         }
-        let old = Old::new(old, standing);
+        let old = Old::new(old, freshness);
         self.state = State::Claiming { over: over.clone(), old: old.clone(), since: now };
         Action::Claim { over, lease: LEASE, old: old.session }
     }
@@ -404,9 +406,9 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
 }
 
 impl<S> Old<S> {
-    fn new(session: Option<S>, standing: Standing) -> Self {
-        let session = session.filter(|_| standing != Standing::Over);
-        Self { session, serves: standing == Standing::Due }
+    fn new(session: Option<S>, freshness: Freshness) -> Self {
+        let session = session.filter(|_| freshness != Freshness::Expired);
+        Self { session, serves: freshness == Freshness::Due }
     }
 }
 

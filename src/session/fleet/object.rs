@@ -23,13 +23,15 @@ use super::super::record::{self, Record};
 use super::super::totp_claims::TotpClaims;
 use super::lead::Nonce;
 use crate::clock::Timestamp;
-use crate::store::{Answer, Read};
+use crate::store::{self, Answer, Read};
 
 const STEP: usize = 4096;
 const CLAIM: u8 = 1;
 const RECORD: u8 = 2;
 const BOOK: u8 = 3;
 const CLOSED: u8 = 4;
+/// What the contents of `s/NAME` are sealed as.
+const SESSION: &str = "session";
 
 /// The keys for the names and contents of a fleet's objects.
 #[derive(Debug)]
@@ -74,11 +76,6 @@ impl Book {
         both.add(&other.claims);
         both == self.claims
     }
-
-    /// Adds the later claims that only `other` has.
-    pub(super) fn add(&mut self, other: &Book) {
-        self.claims.add(&other.claims);
-    }
 }
 
 impl FleetKeys {
@@ -95,17 +92,15 @@ impl FleetKeys {
     /// What an object says of its session; `None` if it cannot be opened. `now`: this host's time.
     pub fn look(&self, name: &str, answer: Answer<Read>, now: Timestamp) -> Option<InStore> {
         let Read::Found(found) = answer.what else { return Some(InStore::default()) };
+        let age = age(&found, answer.date);
         let session = |shared: &Shared| {
-            let (record, generation) = take(shared, answer.date, now)?;
+            let (record, generation) = decode(shared, answer.date, now)?;
             Some((record.ends, generation)).filter(|(ends, _)| *ends > now)
         };
         Some(match self.open_object(name, found.body)? {
             Object::Record(shared) => InStore { session: session(&shared), claimed: None },
             Object::Claim { lease, old, .. } => {
-                let age = answer.date.zip(found.modified).map_or(0, |(date, modified)| {
-                    u64::try_from(date.seconds_since(modified)).unwrap_or(0)
-                });
-                let claimed = Some(Duration::from_secs(age)).filter(|age| *age <= lease);
+                let claimed = Some(age.unwrap_or_default()).filter(|age| *age <= lease);
                 InStore { session: old.as_ref().and_then(session), claimed }
             }
         })
@@ -192,23 +187,25 @@ impl FleetKeys {
     }
 
     fn seal(&self, kind: &str, name: &str, plain: Vec<u8>) -> io::Result<Vec<u8>> {
-        let mut plain = Zeroizing::new(plain);
+        let plain = Zeroizing::new(plain);
         let mut padded = Zeroizing::new(vec![0; plain.len().next_multiple_of(STEP)]);
         padded[..plain.len()].copy_from_slice(&plain);
-        plain.clear();
         self.0.seal(kind, name, &padded)
     }
 }
-
-/// What the contents of `s/NAME` are sealed as.
-const SESSION: &str = "session";
 
 /// The object cannot be opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Damaged;
 
+/// The age of an object at this time of the store's.
+pub(super) fn age(object: &store::Object, date: Option<Timestamp>) -> Option<Duration> {
+    let seconds = date?.seconds_since(object.modified?);
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
 /// A record for the store. `made`: when, by the store's clock; `generation`: the vault's.
-pub(super) fn share(record: &Record, made: Timestamp, generation: u64) -> Shared {
+pub(super) fn encode(record: &Record, made: Timestamp, generation: u64) -> Shared {
     let record = record.encode();
     let mut bytes = Zeroizing::new(Vec::with_capacity(16 + record.len()));
     bytes.extend_from_slice(&generation.to_be_bytes());
@@ -219,7 +216,7 @@ pub(super) fn share(record: &Record, made: Timestamp, generation: u64) -> Shared
 
 /// The record, and the generation of its maker's vault. `date`: the store's time, which is `now` on this
 /// host, or somewhat later; [`Record::made`] becomes a time of this host, and is not in the future.
-pub(super) fn take(
+pub(super) fn decode(
     shared: &Shared,
     date: Option<Timestamp>,
     now: Timestamp,
@@ -256,7 +253,7 @@ mod tests {
     fn claims_records_and_books_are_sealed_in_one_size() {
         let keys = keys();
         let (name, book_name) = (keys.session_name(SessionKind::Session, &[]), keys.book_name("d"));
-        let shared = share(&record(), Timestamp(NOON), 3);
+        let shared = encode(&record(), Timestamp(NOON), 3);
         let (nonce, lease) = ([7; 16], Duration::from_secs(15));
         let mut book = Book::default();
         for at in 0..64 {
@@ -277,11 +274,11 @@ mod tests {
                     assert_eq!((nonce, lease, old.is_some()), (n, l, o.is_some()));
                 }
                 (Object::Record(shared), Object::Record(_)) => {
-                    let taken = take(&shared, Some(Timestamp(NOON + 60)), Timestamp(NOON + 1000));
+                    let taken = decode(&shared, Some(Timestamp(NOON + 60)), Timestamp(NOON + 1000));
                     let (record, generation) = taken.unwrap();
                     assert_eq!((record.made, generation), (Timestamp(NOON + 940), 3));
                     assert_eq!(record.length, Some(Duration::from_secs(3600)));
-                    let early = take(&shared, Some(Timestamp(NOON - 60)), Timestamp(NOON));
+                    let early = decode(&shared, Some(Timestamp(NOON - 60)), Timestamp(NOON));
                     assert_eq!(early.unwrap().0.made, Timestamp(NOON), "a negative age is none");
                 }
                 other => panic!("{other:?}"),
@@ -300,11 +297,11 @@ mod tests {
     fn what_stands_in_the_store_is_said() {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &[]);
-        let shared = share(&record(), Timestamp(NOON), 3);
+        let shared = encode(&record(), Timestamp(NOON), 3);
         let look = |object: Option<Object>, at: i64| {
-            let object = object.map(|object| crate::store::Object {
+            let object = object.map(|object| store::Object {
                 body: keys.seal_object(&name, &object).unwrap(),
-                etag: crate::store::ETag("\"1\"".to_owned()),
+                etag: store::ETag("\"1\"".to_owned()),
                 modified: Some(Timestamp(NOON)),
             });
             let what = object.map_or(Read::Missing, Read::Found);
@@ -331,7 +328,7 @@ mod tests {
     fn an_object_opens_only_under_its_own_name_and_vault() {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &["a".to_owned()]);
-        let object = Object::Record(share(&record(), Timestamp(NOON), 1));
+        let object = Object::Record(encode(&record(), Timestamp(NOON), 1));
         let sealed = keys.seal_object(&name, &object).unwrap();
         let other = keys.session_name(SessionKind::Role, &["a".to_owned()]);
         assert_eq!(keys.open_object(&other, sealed.clone()), None);

@@ -99,24 +99,21 @@ impl<'a> Part<'a> {
         wait: Duration,
     ) -> Result<Self> {
         let nonce = *random::bytes()?;
-        let until = (pace.now)() + wait;
-        let (lead, next) = (Lead::new(nonce, has_code), Action::Read);
-        let (spent, failures, date, generation) = (Duration::ZERO, 0, None, 0);
         Ok(Self {
             store,
             keys,
             names,
             wanted,
             clock,
+            until: (pace.now)() + wait,
             pace,
             nonce,
-            lead,
-            next,
-            until,
-            spent,
-            failures,
-            date,
-            generation,
+            lead: Lead::new(nonce, has_code),
+            next: Action::Read,
+            spent: Duration::ZERO,
+            failures: 0,
+            date: None,
+            generation: 0,
         })
     }
 
@@ -141,7 +138,7 @@ impl<'a> Part<'a> {
         loop {
             match &self.next {
                 Action::Serve(session) => {
-                    return match self.taken(session) {
+                    return match self.decode(session) {
                         Some((record, _)) => Turn::Serve(Minted::Shared(Box::new(record))),
                         None => Turn::Alone(Alone::new("a session in the store is damaged")),
                     };
@@ -153,7 +150,7 @@ impl<'a> Part<'a> {
                     return Turn::Alone(alone);
                 }
                 Action::ReadBook => {
-                    let old = self.lead.replaced().and_then(|old| self.taken(old));
+                    let old = self.lead.replaced().and_then(|old| self.decode(old));
                     return Turn::Lead(old.and_then(|(old, _)| old.length));
                 }
                 _ => match self.perform() {
@@ -262,7 +259,7 @@ impl<'a> Part<'a> {
         let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
         let record = Record { profile, credentials, made, ends, failed: None, length };
         let date = self.date.map_or(made, |it| it.date.plus((self.pace.now)() - it.received));
-        self.on(Event::Made(object::share(&record, date, generation)));
+        self.on(Event::Made(object::encode(&record, date, generation)));
         // A session that is made is published even to a slow store: otherwise every host would make one.
         (self.spent, self.failures) = (Duration::ZERO, 0);
         let mut alone = None;
@@ -345,13 +342,11 @@ impl<'a> Part<'a> {
     /// What `s/NAME` is to this host.
     fn seen(&mut self, answer: Answer<Read>) -> Seen<ETag, Shared> {
         let Read::Found(found) = answer.what else { return Seen::Missing };
-        let age = answer.date.zip(found.modified).map(|(date, modified)| {
-            Duration::from_secs(u64::try_from(date.seconds_since(modified)).unwrap_or(0))
-        });
-        let standing = |part: &mut Self, shared: &Shared| {
-            let (record, generation) = part.taken(shared)?;
+        let age = object::age(&found, answer.date);
+        let freshness = |part: &mut Self, shared: &Shared| {
+            let (record, generation) = part.decode(shared)?;
             part.generation = part.generation.max(generation);
-            Some(part.wanted.standing(&record, part.clock.now()))
+            Some(part.wanted.freshness(&record, part.clock.now()))
         };
         let version = found.etag;
         // Of a later version or damaged: somebody's, and nobody's before long.
@@ -361,11 +356,11 @@ impl<'a> Part<'a> {
         };
         match self.keys.open_object(&self.names.session, found.body) {
             Some(Object::Claim { nonce, lease, old }) => {
-                let old = old.and_then(|old| Some((old.clone(), standing(self, &old)?)));
+                let old = old.and_then(|old| Some((old.clone(), freshness(self, &old)?)));
                 Seen::Claim { version, nonce, lease, age, old }
             }
-            Some(Object::Record(session)) => match standing(self, &session) {
-                Some(standing) => Seen::Record { version, session, standing },
+            Some(Object::Record(session)) => match freshness(self, &session) {
+                Some(freshness) => Seen::Record { version, session, freshness },
                 None => unknown(version),
             },
             None => unknown(version),
@@ -373,10 +368,10 @@ impl<'a> Part<'a> {
     }
 
     /// The record, with its times by this host's clock, and the generation of its maker's vault.
-    fn taken(&self, session: &Shared) -> Option<(Record, u64)> {
+    fn decode(&self, session: &Shared) -> Option<(Record, u64)> {
         match self.date {
-            Some(StoreTime { date, asked, .. }) => object::take(session, Some(date), asked),
-            None => object::take(session, None, self.clock.now()),
+            Some(StoreTime { date, asked, .. }) => object::decode(session, Some(date), asked),
+            None => object::decode(session, None, self.clock.now()),
         }
     }
 

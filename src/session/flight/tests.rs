@@ -16,7 +16,7 @@ use crate::error::Class;
 use crate::file::testing::Directory;
 use crate::os::testing;
 use crate::secret::Secret;
-use crate::session::{Listed, clear_all};
+use crate::session::{Choice, Listed, clear_all};
 
 const HOUR: i64 = 3600;
 
@@ -431,7 +431,7 @@ fn sessions_are_listed_and_cleared_by_profile() {
     }
     let stranger = cache_of(Some(&d.path), [7; 16], 0);
     obtain(&stranger, &mut || Ok(session("another vault's", HOUR))).unwrap();
-    vault.ledger("device").claim(30, Timestamp(NOON), long(), None).unwrap();
+    vault.ledger("device").claim(30, Timestamp(NOON), long(), Choice::Nearest, None).unwrap();
     let folder = d.path.join("sessions");
     let left_behind = format!(".{}.tmp-1-0123456789abcdef", "a".repeat(64));
     for garbage in ["x", &"b".repeat(64), &left_behind] {

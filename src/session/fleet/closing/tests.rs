@@ -84,7 +84,7 @@ fn what_is_in_the_new_book_already_stays() {
     put(&store, &new, &book(&[NOON + 7]));
     close(&store, (&old, &new)).unwrap();
     let mut both = book(&[NOON]);
-    both.add(&book(&[NOON + 7]));
+    both.claims.add(&book(&[NOON + 7]).claims);
     assert_eq!(there(&store, &new), Some(both));
     // The new keys were drawn anew meanwhile: their book is closed, and stays so.
     let (store, third) = (MemoryStore::default(), FleetKeys::new(&[1; 16], &[4; 32]));

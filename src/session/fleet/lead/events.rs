@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::super::record::Standing;
+use super::super::super::record::Freshness;
 
 /// What a host writes into its claims, so that it recognizes them: different for every [`Lead`].
 pub type Nonce = [u8; 16];
@@ -10,33 +10,24 @@ pub type Nonce = [u8; 16];
 /// What `s/NAME` was read as.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Seen<V, S> {
-    /// There is none.
     Missing,
-    /// A claim.
     Claim {
-        /// Its version.
         version: V,
-        /// Who wrote it.
         nonce: Nonce,
-        /// How long it holds.
         lease: Duration,
         /// How old it is by the store's clock, if the answer says so.
         age: Option<Duration>,
         /// The record that it replaces, which others go on using.
-        old: Option<(S, Standing)>,
+        old: Option<(S, Freshness)>,
     },
-    /// A record.
     Record {
-        /// Its version.
         version: V,
-        /// The session.
         session: S,
-        /// What it is worth here.
-        standing: Standing,
+        freshness: Freshness,
     },
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Written<V> {
     /// It happened; the new version.
@@ -58,7 +49,6 @@ pub enum Event<V, S, B> {
     Book(Option<V>, B),
     /// `l/NAME` is closed: the vault has another key by now.
     Closed,
-    /// A write was answered, or was not.
     Written(Written<V>),
     /// The wait is over.
     Waited,
@@ -75,35 +65,20 @@ pub enum Event<V, S, B> {
 pub enum Action<V, S, B> {
     /// Read `s/NAME`.
     Read,
-    /// Write a claim into `s/NAME` if it still has this version, or if there is none.
-    Claim {
-        /// The version that it replaces.
-        over: Option<V>,
-        /// How long it holds.
-        lease: Duration,
-        /// The record that it keeps for the others.
-        old: Option<S>,
-    },
-    /// Write the record into `s/NAME` if it still has this version.
-    Publish {
-        /// The version that it replaces: the claim.
-        over: V,
-        /// The session.
-        session: S,
-    },
+    /// Write a claim into `s/NAME` if that still has the version `over`, or if there is none. The claim keeps
+    /// the record `old` for the others.
+    Claim { over: Option<V>, lease: Duration, old: Option<S> },
+    /// Write the record into `s/NAME` if that still has the version `over`, which is the claim's.
+    Publish { over: V, session: S },
     /// Wait for 0.4 to 2 s, at random.
     Wait,
     /// Read `l/NAME`.
     ReadBook,
     /// Take a step that is free in this book and on this host.
     Take(B),
-    /// Write `l/NAME` if it still has this version, or if there is none.
-    WriteBook {
-        /// The version that was read.
-        over: Option<V>,
-        /// The book with the new step.
-        book: B,
-    },
+    /// Write the book with the new step into `l/NAME` if that still has the version `over`, or if there is
+    /// none.
+    WriteBook { over: Option<V>, book: B },
     /// Send the code of the step that was taken.
     Send,
     /// Nobody has made the session: ask for a code, then begin again.
@@ -123,6 +98,6 @@ pub enum Why {
     Closed,
     /// The store refuses what it should take.
     Refuses,
-    /// The store does not say what became of the book.
+    /// The store does not say whether it has written the book.
     Silent,
 }

@@ -13,7 +13,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 /// A claim of another host, of this version and age.
-fn claim(version: u8, age: Option<u64>, old: Option<(&'static str, Standing)>) -> Event {
+fn claim(version: u8, age: Option<u64>, old: Option<(&'static str, Freshness)>) -> Event {
     let (nonce, lease, age) = ([2; 16], LEASE, age.map(seconds));
     Event::Read(Seen::Claim { version, nonce, lease, age, old })
 }
@@ -23,8 +23,8 @@ fn own(version: u8) -> Event {
     Event::Read(Seen::Claim { version, nonce: OWN, lease: LEASE, age, old: None })
 }
 
-fn record(version: u8, session: &'static str, standing: Standing) -> Event {
-    Event::Read(Seen::Record { version, session, standing })
+fn record(version: u8, session: &'static str, freshness: Freshness) -> Event {
+    Event::Read(Seen::Record { version, session, freshness })
 }
 
 fn missing() -> Event {
@@ -69,19 +69,24 @@ fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
 
 #[test]
 fn what_is_served_and_what_is_replaced() {
-    use Standing::{Before, Due, Fresh, Over, Short};
+    use Freshness::{Due, Expired, Fresh, TooOld, TooShort};
     let serve = Action::Serve("old");
-    for (standing, of_a_record, of_a_claim, of_a_stale_claim) in [
+    for (freshness, of_a_record, of_a_claim, of_a_stale_claim) in [
         (Fresh, serve.clone(), serve.clone(), serve.clone()),
         (Due, claims(Some(1), 15, Some("old")), serve, claims(Some(1), 15, Some("old"))),
-        (Before, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
-        (Short, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
-        (Over, claims(Some(1), 15, None), Action::Wait, claims(Some(1), 15, None)),
+        (TooOld, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
+        (
+            TooShort,
+            claims(Some(1), 15, Some("old")),
+            Action::Wait,
+            claims(Some(1), 15, Some("old")),
+        ),
+        (Expired, claims(Some(1), 15, None), Action::Wait, claims(Some(1), 15, None)),
     ] {
-        let old = Some(("old", standing));
-        assert_eq!(after(&[(0, record(1, "old", standing))]), of_a_record, "{standing:?}");
-        assert_eq!(after(&[(0, claim(1, Some(15), old))]), of_a_claim, "{standing:?}");
-        assert_eq!(after(&[(0, claim(1, Some(16), old))]), of_a_stale_claim, "{standing:?}");
+        let old = Some(("old", freshness));
+        assert_eq!(after(&[(0, record(1, "old", freshness))]), of_a_record, "{freshness:?}");
+        assert_eq!(after(&[(0, claim(1, Some(15), old))]), of_a_claim, "{freshness:?}");
+        assert_eq!(after(&[(0, claim(1, Some(16), old))]), of_a_stale_claim, "{freshness:?}");
     }
 }
 
@@ -105,20 +110,20 @@ fn a_claim_is_over_by_the_stores_clock_or_when_it_was_watched_for_its_lease() {
 
 #[test]
 fn after_a_wait_any_newer_record_is_served_and_never_the_declined_one() {
-    for standing in [Standing::Due, Standing::Before] {
+    for freshness in [Freshness::Due, Freshness::TooOld] {
         let newer =
-            [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "new", standing))];
+            [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "new", freshness))];
         assert_eq!(after(&newer), Action::Serve("new"));
         let declined = [
-            (0, record(1, "old", Standing::Before)),
+            (0, record(1, "old", Freshness::TooOld)),
             (0, Event::Written(Written::Refused)),
             (1, Event::Waited),
-            (1, record(1, "old", standing)),
+            (1, record(1, "old", freshness)),
         ];
         assert_eq!(after(&declined), claims(Some(1), 15, Some("old")));
     }
     let short =
-        [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "b", Standing::Short))];
+        [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "b", Freshness::TooShort))];
     assert_eq!(after(&short), claims(Some(2), 15, Some("b")));
 }
 
@@ -128,8 +133,8 @@ fn without_a_code_nothing_is_claimed() {
     assert_eq!(ask(missing()), Action::Ask);
     assert_eq!(ask(claim(1, Some(16), None)), Action::Ask);
     assert_eq!(ask(claim(1, Some(1), None)), Action::Wait);
-    assert_eq!(ask(record(1, "old", Standing::Fresh)), Action::Serve("old"));
-    assert_eq!(ask(record(1, "old", Standing::Due)), Action::Ask);
+    assert_eq!(ask(record(1, "old", Freshness::Fresh)), Action::Serve("old"));
+    assert_eq!(ask(record(1, "old", Freshness::Due)), Action::Ask);
 }
 
 #[test]
@@ -187,7 +192,7 @@ fn a_record_that_was_not_answered_is_written_again_over_the_own_claim_only() {
     for (event, action) in [
         (own(1), Action::Publish { over: 1, session: "new" }),
         (claim(2, Some(0), None), Action::Keep),
-        (record(2, "new", Standing::Fresh), Action::Keep),
+        (record(2, "new", Freshness::Fresh), Action::Keep),
         (missing(), Action::Keep),
     ] {
         assert_eq!(after(&[&events[..], &[(1, event)]].concat()), action);
@@ -206,7 +211,7 @@ fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
     assert_eq!(after(&closed), Action::GoAlone(Why::Closed));
     // It refuses to replace what stands there still.
     let refused = Event::Written(Written::Refused);
-    for event in [missing(), record(1, "a", Standing::Over)] {
+    for event in [missing(), record(1, "a", Freshness::Expired)] {
         let events = [(0, event.clone()), (0, refused.clone()), (1, Event::Waited), (1, event)];
         assert_eq!(
             after(&[&events[..], &[(1, refused.clone())]].concat()),
@@ -216,7 +221,7 @@ fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
     // Others are faster each time.
     let mut lead = Lead::new(OWN, true);
     let end = (1..=TRIES).find(|version| {
-        let round = [(0, record(*version, "a", Standing::Over)), (0, refused.clone())];
+        let round = [(0, record(*version, "a", Freshness::Expired)), (0, refused.clone())];
         let end = last(&mut lead, &round) == Action::GoAlone(Why::Refuses);
         lead.on(Event::Waited, Duration::ZERO);
         end

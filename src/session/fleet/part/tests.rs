@@ -7,7 +7,7 @@ use std::path::Path;
 use self::world::{ALL, Fate, World};
 use super::super::super::flight::Length;
 use super::super::super::testing::{NOON, cache, long, session};
-use super::super::super::{Cache, Claim, SessionKind};
+use super::super::super::{Cache, Choice, Claim, SessionKind};
 use super::*;
 use crate::file::testing::Directory;
 
@@ -55,7 +55,7 @@ impl<'w> Host<'w> {
 
     fn claim(&self, book: Option<&mut Book>) -> Claim {
         let now = Timestamp(NOON + self.world.seconds().cast_signed());
-        self.cache.ledger(DEVICE).claim_random(30, now, long(), book).unwrap()
+        self.cache.ledger(DEVICE).claim(30, now, long(), Choice::Random, book).unwrap()
     }
 
     fn send(&self, claim: &Claim) {

@@ -378,15 +378,15 @@ fn seen((version, object): (Version, Object), at: usize) -> Seen<Version, Sessio
     match object {
         Object::Missing => Seen::Missing,
         Object::Record(session) => {
-            let standing = if session == OLD { Standing::Due } else { Standing::Fresh };
-            Seen::Record { version, session, standing }
+            let freshness = if session == OLD { Freshness::Due } else { Freshness::Fresh };
+            Seen::Record { version, session, freshness }
         }
         Object::Claim { by, over, old } => Seen::Claim {
             version,
             nonce: if by == at { OWN } else { ANOTHERS },
             lease: LEASE,
             age: Some(if over { LEASE * 2 } else { Duration::ZERO }),
-            old: old.then_some((OLD, Standing::Due)),
+            old: old.then_some((OLD, Freshness::Due)),
         },
     }
 }
