@@ -39,7 +39,6 @@ pub struct DerivationQueue<'a> {
     directory: Option<Arc<FindDirectory<'a>>>,
     reporter: Reporter,
     deadline: Option<Instant>,
-    longest: Duration,
 }
 
 impl std::fmt::Debug for DerivationQueue<'_> {
@@ -51,12 +50,7 @@ impl std::fmt::Debug for DerivationQueue<'_> {
 impl DerivationQueue<'static> {
     /// No queue: a derivation starts at once.
     pub const fn none() -> Self {
-        Self {
-            directory: None,
-            reporter: Reporter { quiet: true, debug: false },
-            deadline: None,
-            longest: WAIT,
-        }
+        Self { directory: None, reporter: Reporter { quiet: true, debug: false }, deadline: None }
     }
 }
 
@@ -68,7 +62,7 @@ impl<'a> DerivationQueue<'a> {
         reporter: Reporter,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { directory: Some(Arc::new(directory)), reporter, deadline, longest: WAIT }
+        Self { directory: Some(Arc::new(directory)), reporter, deadline }
     }
 
     /// Waits for a free core, which is taken until the lock is dropped. `None` without a directory for locks.
@@ -86,7 +80,7 @@ impl<'a> DerivationQueue<'a> {
         };
         let start = Instant::now();
         let left = self.deadline.map(|end| end.saturating_duration_since(start));
-        let longest = left.unwrap_or(WAIT).min(self.longest);
+        let longest = left.map_or(WAIT, |left| left.min(WAIT));
         match self.wait_in(&directory.join("passphrase"), longest) {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Io(error)) => without(os_text(&error)),
@@ -140,14 +134,14 @@ mod tests {
     }
 
     fn queue(place: &Path) -> DerivationQueue<'_> {
-        let queue = DerivationQueue::new(|| Some(place.to_owned()), Reporter::default(), None);
-        DerivationQueue { longest: Duration::from_millis(20), ..queue }
+        let soon = Instant::now() + Duration::from_millis(20);
+        DerivationQueue::new(|| Some(place.to_owned()), Reporter::default(), Some(soon))
     }
 
     #[test]
     fn no_more_derive_at_once_than_there_are_cores() {
         let d = Directory::new();
-        let queue = DerivationQueue { longest: WAIT, ..queue(&d.path) };
+        let queue = DerivationQueue { deadline: None, ..queue(&d.path) };
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..4 * cores() {
@@ -179,8 +173,7 @@ mod tests {
     #[test]
     fn the_wait_ends_at_the_deadline() {
         let d = Directory::new();
-        let queue =
-            DerivationQueue { deadline: Some(Instant::now()), longest: WAIT, ..queue(&d.path) };
+        let queue = DerivationQueue { deadline: Some(Instant::now()), ..queue(&d.path) };
         let held: Vec<_> = (0..cores()).map(|_| queue.wait().unwrap().unwrap()).collect();
         let error = queue.wait().unwrap_err();
         assert_eq!(error.what, "other processes of this user are trying a passphrase, waited 0 s");

@@ -77,21 +77,13 @@ pub fn scan(file: &[u8]) -> Result<Scanned> {
     } else {
         file.to_vec()
     };
-    let Header { slots, stanzas, ssh } = header(&body)?;
-    Ok(Scanned { armored, slots, stanzas, ssh, body })
-}
-
-/// The parts of the header that are used.
-struct Header {
-    slots: Vec<Slot>,
-    stanzas: Vec<String>,
-    ssh: Vec<String>,
+    scan_binary(body, armored)
 }
 
 /// Checks the header, line by line.
-fn header(file: &[u8]) -> Result<Header> {
-    let mut lines = Lines { rest: file, left: HEADER_LIMIT };
-    lines.version(file)?;
+fn scan_binary(body: Vec<u8>, armored: bool) -> Result<Scanned> {
+    let mut lines = Lines { rest: &body, left: HEADER_LIMIT };
+    lines.version()?;
     let mut slots = Vec::new();
     let mut stanzas = Vec::new();
     let mut ssh = Vec::new();
@@ -111,7 +103,6 @@ fn header(file: &[u8]) -> Result<Header> {
             return Err(malformed());
         }
         let arguments = std::str::from_utf8(arguments).map_err(|_| malformed())?;
-
         let body = lines.body()?;
 
         let kind = arguments.split(' ').next().unwrap_or_default();
@@ -136,7 +127,7 @@ fn header(file: &[u8]) -> Result<Header> {
     if lines.rest.len() < PAYLOAD_MIN {
         return Err(truncated());
     }
-    Ok(Header { slots, stanzas, ssh })
+    Ok(Scanned { armored, slots, stanzas, ssh, body })
 }
 
 /// The lines of the header, each ended by LF, all together at most [`HEADER_LIMIT`].
@@ -147,10 +138,10 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// Checks the first line of the file.
-    fn version(&mut self, file: &[u8]) -> Result<()> {
-        if !file.starts_with(MAGIC) {
+    fn version(&mut self) -> Result<()> {
+        if !self.rest.starts_with(MAGIC) {
             // A file that ends within the first words is an age file that was cut short.
-            return Err(if MAGIC.starts_with(file) { truncated() } else { not_age() });
+            return Err(if MAGIC.starts_with(self.rest) { truncated() } else { not_age() });
         }
         match self.next()?.strip_prefix(MAGIC) {
             Some(VERSION) => Ok(()),

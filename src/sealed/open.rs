@@ -43,10 +43,8 @@ pub fn open(
     passphrases: &[Secret],
     policy: PassphrasePolicy,
 ) -> Result<Opened> {
-    open_by(
-        scanned,
-        &AllIdentities { identities, passphrases, policy, ..AllIdentities::of(scanned) },
-    )
+    let none = AllIdentities::of(scanned);
+    open_by(scanned, &AllIdentities { identities, passphrases, policy, ..none })
 }
 
 /// Opens the file by a passphrase-protected ssh key, with the key's passphrase.
@@ -122,7 +120,7 @@ impl<'a> AllIdentities<'a> {
 
 impl age::Identity for AllIdentities<'_> {
     /// Not called by age, which passes all stanzas at once.
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<AgeKey, DecryptError>> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Unwrapped {
         let stanza = Stanza {
             tag: stanza.tag.clone(),
             args: stanza.args.clone(),
@@ -131,10 +129,7 @@ impl age::Identity for AllIdentities<'_> {
         self.unwrap_stanzas(&[stanza])
     }
 
-    fn unwrap_stanzas(
-        &self,
-        stanzas: &[Stanza],
-    ) -> Option<std::result::Result<AgeKey, DecryptError>> {
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Unwrapped {
         let mut reasons = self.reasons.borrow_mut();
         reasons
             .try_identities(self.identities, self.scanned, stanzas)
@@ -253,14 +248,11 @@ impl Reasons {
     }
 
     fn try_plugins(&mut self, identities: &[Identity], stanzas: &[Stanza]) -> Unwrapped {
-        let plugins: Vec<_> = identities
-            .iter()
-            .filter_map(|identity| match &identity.key {
-                Key::Plugin(plugin) => Some(plugin),
-                _ => None,
-            })
-            .collect();
-        match plugin::unwrap(&plugins, stanzas) {
+        let plugins = identities.iter().filter_map(|identity| match &identity.key {
+            Key::Plugin(plugin) => Some(plugin),
+            _ => None,
+        });
+        match plugin::unwrap(plugins, stanzas) {
             Ok(key) => Some(Ok(key)),
             Err(reasons) => {
                 self.plugins = reasons;

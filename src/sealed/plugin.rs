@@ -52,8 +52,8 @@ pub(super) fn wrap(
 
 /// Passes the stanzas to the plugins, one program after the other. `Err` has the reason of each program
 /// that returned no file key.
-pub(super) fn unwrap(
-    identities: &[&age::plugin::Identity],
+pub(super) fn unwrap<'a>(
+    identities: impl Iterator<Item = &'a age::plugin::Identity>,
     stanzas: &[Stanza],
 ) -> std::result::Result<FileKey, Vec<String>> {
     let mut programs: BTreeMap<&str, Vec<Zeroizing<String>>> = BTreeMap::new();

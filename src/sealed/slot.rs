@@ -244,15 +244,14 @@ impl Slot {
             return Err(malformed());
         }
         let salt = STANDARD_NO_PAD.decode(word()?).map_err(|_| malformed())?;
-        let (memory, passes, lanes) = (number(word()?)?, number(word()?)?, number(word()?)?);
+        let cost = Cost {
+            memory_kib: number(word()?)?,
+            passes: number(word()?)?,
+            lanes: number(word()?)?,
+        };
         if words.next().is_some() || body.len() != BODY_COLUMNS {
             return Err(malformed());
         }
-        let cost = Cost {
-            memory_kib: u32::try_from(memory).unwrap_or(u32::MAX),
-            passes: u32::try_from(passes).unwrap_or(u32::MAX),
-            lanes: u32::try_from(lanes).unwrap_or(u32::MAX),
-        };
         let body = STANDARD_NO_PAD.decode(body).map_err(|_| malformed())?;
         let slot = Slot {
             salt: salt.try_into().map_err(|_| malformed())?,
@@ -342,11 +341,13 @@ impl Slot {
     }
 }
 
-/// A decimal number of at most ten digits, without sign or leading zero.
-fn number(text: &str) -> Result<u64> {
+/// A decimal number of at most ten digits, without sign or leading zero. One over 32 bits is over every limit
+/// as the largest of 32 bits is.
+fn number(text: &str) -> Result<u32> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     if !digits || text.starts_with('0') || text.len() > DIGITS {
         return Err(malformed());
     }
-    text.parse().map_err(|_| malformed())
+    let number = text.parse::<u64>().map_err(|_| malformed())?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }
