@@ -19,9 +19,7 @@ use crate::unlock::Named;
 /// The store that a vault names, within reach.
 #[derive(Clone)]
 pub struct SharedStore {
-    /// Where it is.
     pub location: Location,
-    /// Reads and writes.
     pub store: Arc<dyn Store + Send>,
     /// True if it let somebody wait in vain just now, which was said: nobody waits for it long.
     pub silent: bool,
@@ -57,7 +55,6 @@ pub struct Access<'a> {
     pub by_flag: bool,
     /// The environment, with the unlock variables.
     pub env: &'a Env,
-    /// The unlocking flags.
     pub named: &'a Named,
     /// The default identity file, which may be missing.
     pub identity_file: Option<PathBuf>,
@@ -76,11 +73,8 @@ pub struct Access<'a> {
     pub max_passphrase_memory: u32,
     /// Who else tries a passphrase at this time.
     pub turns: DerivationQueue<'a>,
-    /// How to ask for a passphrase.
     pub prompt: Prompt,
-    /// Where warnings go.
     pub reporter: Reporter,
-    /// How a store is reached.
     pub connect: Connect<'a>,
 }
 
@@ -101,12 +95,15 @@ impl Access<'_> {
             (true, None) => format!(" --vault {}", shell_word(&self.path.to_string_lossy())),
         }
     }
-}
 
-impl Access<'_> {
     /// What remembers the vault, where this machine has a place for it.
     pub(super) fn memory(&self, real: &Path) -> Option<Memory> {
         self.state.as_ref().map(|(dir, _)| Memory::of(dir, &self.path, real))
+    }
+
+    /// Reports that something cannot be remembered: as a warning if the user named the state directory.
+    pub(super) fn report_state(&self, named: bool, text: String) {
+        if named { self.reporter.warn(text) } else { self.reporter.debug(text) }
     }
 }
 

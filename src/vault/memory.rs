@@ -8,15 +8,12 @@
 mod entry;
 
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use super::pin::Pin;
-use crate::error::{Result, os_text};
-use crate::file::{self, LockError};
+use super::state_file;
+use crate::error::Result;
+use crate::file;
 use entry::Entry;
-
-/// The longest wait for the lock. A write takes an instant, and opening a vault must not wait longer.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The most fingerprints that are remembered after writers of this machine have replaced them. A name that
 /// was last used before the oldest is refused.
@@ -29,7 +26,6 @@ const OWN: [&str; 3] = ["/proc", "/dev/fd", "/dev/stdin"];
 /// What is remembered of the vault at one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// Its fingerprint.
     pub pin: Pin,
     /// The highest generation that was seen.
     pub generation: u64,
@@ -83,7 +79,6 @@ impl Known {
 /// What is remembered of one vault, by all of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recalled {
-    /// The memory of the real path.
     pub real: Option<Known>,
     /// The stored memory of the name, if that is another path.
     named: Option<Known>,
@@ -225,15 +220,7 @@ impl Memory {
     /// Locks in one order, so that no two processes wait for each other: a name may have been a real path
     /// before.
     fn lock(&self) -> Result<Locks, String> {
-        let lock = |entry: &Entry| {
-            file::lock_with_parents(&entry.file, LOCK_WAIT, "writes the pins").map_err(|error| {
-                match error {
-                    LockError::Busy { .. } => "another process is writing there".to_owned(),
-                    LockError::Planted(planted) => planted.to_string(),
-                    LockError::Io(error) => os_text(&error),
-                }
-            })
-        };
+        let lock = |entry: &Entry| state_file::lock(&entry.file, "writes the pins");
         match &self.named {
             Some(named) if named.file < self.real.file => {
                 let named = Some(lock(named)?);

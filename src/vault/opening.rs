@@ -75,7 +75,7 @@ impl<'a> VaultFile<'a> {
 pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Meta)> {
     let shown = named.display();
     file::read_regular(real, sealed::FILE_LIMIT).map_err(|error| match error {
-        ReadError::NotFound => no_vault(named, &std::io::Error::from(std::io::ErrorKind::NotFound)),
+        ReadError::NotFound => no_vault(named, &std::io::ErrorKind::NotFound.into()),
         ReadError::NotRegular => {
             Error::refused(format!("{shown} is not a regular file, so not a vault"))
         }
@@ -163,7 +163,6 @@ pub(super) enum Tried {
 pub(super) struct Unopened {
     /// True if the user named them.
     pub named: bool,
-    /// What was tried, in order.
     tried: Vec<Material>,
     /// Why each did not open it.
     failures: Vec<Error>,

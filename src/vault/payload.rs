@@ -289,20 +289,22 @@ impl Payload {
         self.doc.get(table)?.get(name)?.as_table()
     }
 
-    /// Puts an entry into one of the tables, in place of the one that may be there.
+    /// One of the tables, which is made if it is missing.
+    fn table_mut(&mut self, name: &str) -> Option<&mut Table> {
+        self.doc.entry(name).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
+    }
+
+    /// Puts an entry into one of the tables, in place of the present one.
     fn put(&mut self, table: &str, name: &str, entry: Table) {
-        let table = self.doc.entry(table).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
+        if let Some(table) = self.table_mut(table) {
             table.insert(name.to_owned(), Value::Table(entry));
         }
     }
 
-    /// Takes an entry out of one of the tables; false if there was none.
+    /// Removes an entry from one of the tables; false if there was none.
     fn take(&mut self, table: &str, name: &str) -> bool {
-        match self.doc.get_mut(table) {
-            Some(Value::Table(table)) => table.remove(name).is_some(),
-            _ => false,
-        }
+        let table = self.doc.get_mut(table).and_then(Value::as_table_mut);
+        table.is_some_and(|table| table.remove(name).is_some())
     }
 }
 

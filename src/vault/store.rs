@@ -9,6 +9,7 @@ use super::memory::Memory;
 use super::opening::{Content, VaultFile, no_vault, read, try_key};
 use super::payload::Payload;
 use super::pin::Pin;
+use super::state_file::hash;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, Holder, LockError, Meta, Planted, ReplaceError};
 use crate::os;
@@ -195,7 +196,7 @@ impl<'a> Vault<'a> {
     ) -> Result<T> {
         let answer = change(&mut self.payload)?;
         self.payload.next_generation();
-        self.list_copy();
+        self.payload.add_copy(&hash(&self.file));
         let sealed = seal(&self.payload, self.armored)?;
         if self.payload.pin() != before {
             self.announce()?;

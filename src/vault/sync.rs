@@ -19,13 +19,14 @@ use super::access::{NamedBy, SharedStore};
 use super::opening::{Content, try_key};
 use super::payload::{Fleet, Payload};
 use super::pin::Pin;
+use super::state_file::hash;
 use super::store::{Vault, is_saved, lock, save_bytes};
 use crate::error::{Class, Error, Result};
 use crate::file::{self, Existing};
 use crate::os;
 use crate::sealed;
 use crate::store::{Condition, ETag, Location, Read, Shared, Store, StoreError, Written};
-use copy::{Copy, hash};
+use copy::Copy;
 use lost::{Lost, Put};
 
 pub use remote::copy_name;
@@ -229,12 +230,6 @@ impl Vault<'_> {
                 }
             }
         }
-    }
-
-    /// A copy of a fleet lists the one that it was made of.
-    pub(super) fn list_copy(&mut self) {
-        let before = hash(&self.file);
-        self.payload.add_copy(&before);
     }
 
     fn change_alone<T>(
@@ -454,15 +449,8 @@ fn refusal(location: &Location) -> Error {
 
 /// The store gives no answer to go by.
 fn away(location: &Location, error: StoreError) -> Error {
-    let (what, hint) = match error {
-        StoreError::Unknown(what) => (what, None),
-        StoreError::Failed { what, hint } => (what, hint),
-    };
-    let error = Error::new(Class::Aws, format!("the store {location}: {what}"));
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    let error = Error::from(error);
+    Error { what: format!("the store {location}: {}", error.what), ..error }
 }
 
 #[cfg(test)]

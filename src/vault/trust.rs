@@ -65,11 +65,6 @@ impl Vault<'_> {
         }
     }
 
-    /// Remembers what was read, if the memory has not changed since: another process may have written.
-    fn remember_read(&mut self, before: &Recalled) {
-        self.remember_by(|memory, pin, generation| memory.remember_after(before, pin, generation));
-    }
-
     /// Remembers what was written, under the same lock.
     pub(super) fn remember_written(&mut self) {
         self.remember_by(Memory::remember);
@@ -86,11 +81,7 @@ impl Vault<'_> {
         if let Err(why) = remember(memory, self.payload.pin(), self.payload.generation()) {
             let text =
                 format!("the vault's fingerprint cannot be remembered in {}: {why}", dir.display());
-            if *named {
-                self.access.reporter.warn(text)
-            } else {
-                self.access.reporter.debug(text)
-            }
+            self.access.report_state(*named, text);
             self.no_memory = true;
         }
     }
@@ -144,7 +135,7 @@ impl Vault<'_> {
                  seen was {seen})"
             ));
         }
-        self.remember_read(&known);
+        self.remember_by(|memory, pin, generation| memory.remember_after(&known, pin, generation));
         Ok(())
     }
 

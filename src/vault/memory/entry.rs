@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
+use super::super::state_file;
 use super::Known;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Existing, ReplaceError};
+use crate::file;
 use crate::vault::Pin;
 
 /// The most bytes of the file: a path of PATH_MAX escaped bytes and some fingerprints.
@@ -24,8 +24,7 @@ impl Entry {
     /// The entry of this path.
     pub(super) fn of(state_dir: &Path, path: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
-        let hash = Sha256::digest(path.as_os_str().as_bytes());
-        let id: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let id = state_file::hash(path.as_os_str().as_bytes());
         Self { file: state_dir.join("pins").join(format!("{id}.toml")), path: path.into() }
     }
 
@@ -83,18 +82,10 @@ impl Entry {
             Err(file::ReadError::NotFound) => None,
             Err(error) => return Err(error.text(LIMIT)),
         };
-        let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
-        let text = self.text(known);
-        match file::replace(lock, &self.file, text.as_bytes(), existing, &mut |_| true) {
-            Ok(()) | Err(ReplaceError::NotDurable(_)) => Ok(()),
-            Err(ReplaceError::NotSaved(why, _)) => Err(why),
-            Err(ReplaceError::UnsafeDirectory) => {
-                Err("all users can replace files there".to_owned())
-            }
-        }
+        state_file::replace(lock, &self.file, meta.as_ref(), &self.content(known))
     }
 
-    fn text(&self, known: &Known) -> String {
+    fn content(&self, known: &Known) -> Table {
         let pin = |pin: &Pin| Value::String(pin.to_string());
         let mut doc = Table::new();
         doc.insert("vault".into(), Value::String(self.path.display().to_string()));
@@ -110,7 +101,7 @@ impl Entry {
         if let Some(id) = &known.led_to {
             doc.insert("led_to".into(), Value::String(id.clone()));
         }
-        doc.to_string()
+        doc
     }
 }
 

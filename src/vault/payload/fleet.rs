@@ -1,7 +1,7 @@
 //! The store that the hosts of a fleet share: `[fleet]` with `store`, and optionally `region`, `endpoint`,
 //! `profile` and `required`; and what this version writes there by itself: `copies` and `known_key`.
 
-use toml::{Table, Value};
+use toml::Value;
 
 use super::{Payload, bad, line};
 use crate::error::{Error, Result};
@@ -14,9 +14,7 @@ const COPIES: usize = 64;
 /// How the hosts reach the store that they share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fleet {
-    /// Where the objects are.
     pub store: Location,
-    /// The bucket's region.
     pub region: String,
     /// Another endpoint than AWS's: its URL.
     pub endpoint: Option<String>,
@@ -48,8 +46,7 @@ impl Payload {
 
     /// Joins a fleet, in place of another; fields of a later version are kept.
     pub fn set_fleet(&mut self, fleet: &Fleet) {
-        let table = self.doc.entry("fleet").or_insert_with(|| Value::Table(Table::new()));
-        let Value::Table(table) = table else { return };
+        let Some(table) = self.table_mut("fleet") else { return };
         let texts = [
             ("store", Some(fleet.store.to_string())),
             ("region", Some(fleet.region.clone())),

@@ -45,9 +45,7 @@ impl Payload {
     /// Adds a recipient, or gives the one that is written the same its name.
     pub fn set_recipient(&mut self, entry: &RecipientEntry) {
         let Some(Value::Array(list)) = self.doc.get_mut("recipients") else { return };
-        let is_it = |value: &&mut Value| {
-            value.get("recipient").and_then(Value::as_str) == Some(&entry.recipient)
-        };
+        let is_it = |value: &&mut Value| text(value) == Some(&entry.recipient);
         match (list.iter_mut().find(is_it), &entry.name) {
             (Some(Value::Table(table)), Some(name)) => {
                 table.insert("name".into(), Value::String(name.clone()));
@@ -61,9 +59,7 @@ impl Payload {
     /// ([`Payload::renew_keys`]).
     pub fn remove_recipients(&mut self, is_meant: impl Fn(&str) -> bool) {
         if let Some(Value::Array(list)) = self.doc.get_mut("recipients") {
-            list.retain(|value| {
-                !value.get("recipient").and_then(Value::as_str).is_some_and(&is_meant)
-            });
+            list.retain(|value| !text(value).is_some_and(&is_meant));
         }
     }
 
@@ -85,6 +81,11 @@ impl Payload {
         self.pin = Pin::of(&*binary(&self.doc, "id")?, &*binary(&self.doc, "auth_key")?);
         Ok(())
     }
+}
+
+/// The recipient in a row of the document.
+fn text(row: &Value) -> Option<&str> {
+    row.get("recipient")?.as_str()
 }
 
 /// A recipient as a row of the document.

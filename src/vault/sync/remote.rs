@@ -4,7 +4,7 @@
 use zeroize::Zeroizing;
 
 use super::OBJECT;
-use super::copy::{Copy, hash};
+use super::copy::Copy;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, Meta};
 use crate::os;
@@ -13,6 +13,7 @@ use crate::store::{ETag, Location, Object, Read, Shared};
 use crate::vault::access::{Access, NamedBy, SharedStore};
 use crate::vault::memory::{Memory, Recalled};
 use crate::vault::opening::{VaultFile, read};
+use crate::vault::state_file::hash;
 use crate::vault::store::{Vault, lock, save_bytes};
 
 impl<'a> VaultFile<'a> {
@@ -54,15 +55,17 @@ impl<'a> VaultFile<'a> {
             Err(error) => return Err(error),
         };
         let bytes = Zeroizing::new(object.body);
-        let scanned = sealed::scan(&bytes)
-            .map_err(|error| Error { what: format!("{location}: {}", error.what), ..error });
-        let scanned = match scanned {
-            Err(error) if here.is_some() => {
-                let (what, mend) = (error.what, super::how_to_mend(location));
+        let scanned = match sealed::scan(&bytes) {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                let what = format!("{location}: {}", error.what);
+                if here.is_none() {
+                    return Err(Error { what, ..error });
+                }
+                let mend = super::how_to_mend(location);
                 access.reporter.warn(format!("the copy on this host is used: {what} ({mend})"));
                 return Ok(None);
             }
-            scanned => scanned?,
         };
         let meta = here.map_or_else(new_file, |(_, meta)| meta);
         let (access, fetched) = (access.clone(), Some((shared, object.etag)));
