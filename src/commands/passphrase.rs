@@ -20,7 +20,10 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
     let mut vault = Vault::open(&access)?;
     key_slots::warn_of_cost(args.passphrase_memory, context.reporter);
     let passphrase = match &args.new_passphrase_file {
-        Some(path) => unlock::new_passphrase_file(path, context.env, context.reporter)?,
+        Some(path) => {
+            let flag = "--new-passphrase-file";
+            unlock::passphrase_file(path, flag, context.env, context.reporter)?
+        }
         None => {
             vault.check_writable()?;
             key_slots::ask_new_passphrase(&prompt, ANOTHER_WAY)?

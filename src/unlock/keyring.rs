@@ -24,7 +24,6 @@ const TIME: usize = 8;
 
 /// The secret of a passphrase slot, which opens the vault without the passphrase.
 pub struct SlotSecret {
-    /// The slot's name.
     pub slot: String,
     /// 32 bytes.
     pub bytes: Zeroizing<Vec<u8>>,

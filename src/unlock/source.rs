@@ -49,11 +49,7 @@ impl<'a> Reader<'a> {
                 Some(path) => self.named_file(&path, purpose, name).map(Some),
                 None => Ok(None),
             },
-            Location::OtherVariable(name)
-                if self.env.unlock(name).is_none_or(|value| value.is_empty()) =>
-            {
-                Ok(None)
-            }
+            Location::OtherVariable(_) if !source.location.is_set(self.env) => Ok(None),
             Location::Variable(name) | Location::OtherVariable(name) => {
                 self.variable(name)?.map(|secret| material(name, purpose, secret)).transpose()
             }
@@ -79,12 +75,8 @@ impl<'a> Reader<'a> {
             self.reporter.debug(format!("{} is not available: {why}", keyring::NAME));
             Vec::new()
         });
-        let material = |(secret, _)| Material {
-            label: keyring::NAME.to_owned(),
-            kind: SecretKind::Slot(secret),
-            sops: false,
-        };
-        found.into_iter().map(material).collect()
+        let slots = found.into_iter().map(|(secret, _)| SecretKind::Slot(secret));
+        slots.map(|kind| Material { label: keyring::NAME.to_owned(), kind, sops: false }).collect()
     }
 
     /// The passphrase in a variable, for a new slot.
@@ -204,9 +196,7 @@ fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<
 fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
     let kind = match purpose {
         Purpose::Key => SecretKind::Identity(secret),
-        Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
-            SecretKind::Passphrase(passphrase(label, secret)?)
-        }
+        Purpose::Passphrase(_) => SecretKind::Passphrase(passphrase(label, secret)?),
     };
     Ok(Material { label: label.to_owned(), kind, sops: false })
 }
@@ -226,7 +216,7 @@ fn missing(path: &Path, purpose: Purpose, by: &str) -> Error {
     Error::locked(format!("the {} {} ({by}) does not exist", purpose.name(), path.display()))
 }
 
-/// Refuses a key in source of its file's name, and does not echo it.
+/// Refuses a key in place of its file's name, and does not echo it.
 fn refuse_secret_in_place_of_path(path: &Path, by: &str) -> Result<()> {
     let text = path.to_string_lossy();
     let upper = text.trim_start().to_ascii_uppercase();

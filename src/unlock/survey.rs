@@ -19,7 +19,6 @@ pub struct Source {
     pub line: u8,
     /// Its name as the user knows it: a flag, a variable, a path.
     pub name: String,
-    /// Its state.
     pub presence: Presence,
     /// True if it is tried: the first line of the named ones that is present, otherwise all default ones.
     pub counts: bool,
@@ -28,13 +27,11 @@ pub struct Source {
 /// Whether a source is there.
 #[derive(Clone, Debug)]
 pub enum Presence {
-    /// It is missing.
     Absent,
     /// It can be tried.
     Present {
         /// The label of the material.
         label: String,
-        /// When it expires.
         until: Option<Timestamp>,
     },
     /// It is present and cannot be used.

@@ -35,7 +35,8 @@ impl Found {
         };
         let passphrase = match &args.source_passphrase_file {
             Some(path) => {
-                Some(unlock::source_passphrase_file(path, context.env, context.reporter)?)
+                let flag = "--source-passphrase-file";
+                Some(unlock::passphrase_file(path, flag, context.env, context.reporter)?)
             }
             // aws-vault's own: an empty one means nothing there, so it means nothing here.
             None => context
