@@ -28,7 +28,6 @@ const SHARE_COLUMNS: usize = 43;
 
 /// A file that follows the grammar and is within the limits. Nothing in it is authenticated yet.
 pub struct Scanned {
-    /// True if the file was armored.
     pub armored: bool,
     /// The passphrase slots, in the order of the header. Their costs are within the limits.
     pub slots: Vec<Slot>,
@@ -36,7 +35,6 @@ pub struct Scanned {
     pub stanzas: Vec<String>,
     /// Type and tag of each ssh stanza, as in the header.
     pub(super) ssh: Vec<String>,
-    /// The binary age file.
     pub(super) body: Vec<u8>,
 }
 

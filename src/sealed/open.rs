@@ -18,7 +18,6 @@ use crate::secret::Secret;
 
 /// An opened vault.
 pub struct Opened {
-    /// The plaintext, wiped when dropped.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// The slot that a passphrase opened, and its key.
     pub by_slot: Option<(Slot, SlotKey)>,
@@ -159,7 +158,6 @@ struct Reasons {
     encrypted: Vec<(String, bool)>,
     /// Unsupported keys, with their sources.
     unsupported: Vec<(Unsupported, String)>,
-    /// The errors of plugins.
     plugins: Vec<String>,
 }
 

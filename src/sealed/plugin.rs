@@ -122,13 +122,13 @@ impl Plugin {
                         args: args.to_vec(),
                         body: command.body,
                     }),
-                    _ => return Err(PROTOCOL_ERROR.to_owned()),
+                    _ => return Err(protocol_error()),
                 },
                 "labels" => {
                     let count = command.args.len();
                     let set: HashSet<String> = command.args.into_iter().collect();
                     if set.len() != count || labels.replace(set).is_some() {
-                        return Err(PROTOCOL_ERROR.to_owned());
+                        return Err(protocol_error());
                     }
                 }
                 _ => return Ok("unsupported"),
@@ -166,13 +166,8 @@ impl Plugin {
             if command.args != ["0"] || file_key.is_some() {
                 return Ok("fail");
             }
-            file_key = Some(FileKey::try_init_with_mut(|key| match body.len() == key.len() {
-                true => {
-                    key.copy_from_slice(&body);
-                    Ok(())
-                }
-                false => Err(PROTOCOL_ERROR.to_owned()),
-            })?);
+            let body: &[u8; 16] = body.as_slice().try_into().map_err(|_| protocol_error())?;
+            file_key = Some(FileKey::init_with_mut(|key| key.copy_from_slice(body)));
             Ok("ok")
         })?;
         file_key.ok_or_else(|| error.unwrap_or_else(|| "it returned no key".to_owned()))
@@ -224,7 +219,6 @@ impl Plugin {
     }
 
     fn receive(&mut self) -> Outcome<Stanza> {
-        let protocol_error = || PROTOCOL_ERROR.to_owned();
         let first = self.line()?;
         let words = first.strip_prefix(STANZA).ok_or_else(protocol_error)?;
         if !words.split(|&byte| byte == b' ').all(vchars) {
@@ -254,7 +248,9 @@ impl Plugin {
     }
 }
 
-const PROTOCOL_ERROR: &str = "its answer does not follow age's plugin protocol";
+fn protocol_error() -> String {
+    "its answer does not follow age's plugin protocol".to_owned()
+}
 
 fn failure_text(failure: &Failure) -> String {
     match failure {

@@ -19,9 +19,7 @@ const POST_QUANTUM: &str = "postquantum";
 
 /// A sealed file, with what is needed to verify a copy of it.
 pub struct Sealed {
-    /// The file.
     pub bytes: Vec<u8>,
-    /// The file key.
     pub file_key: FileKey,
     digest: [u8; 32],
 }
