@@ -20,6 +20,10 @@ use crate::file::{self, Holder, ReadError};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
+/// The directories of the cache.
+const SESSIONS: &str = "sessions";
+const LOGINS: &str = "logins";
+const LEDGERS: &str = "ledger";
 /// The most bytes of a file: more than any session or ledger has.
 const FILE_LIMIT: u64 = 64 * 1024;
 /// Seconds after its last write when a session file is removed: AWS grants 36 hours at most, and twelve
@@ -52,7 +56,6 @@ pub struct Listed {
     pub profile: String,
     /// The call that made it.
     pub kind: SessionKind,
-    /// When it ends.
     pub expiration: Timestamp,
 }
 
@@ -120,7 +123,7 @@ impl Cache {
         let all = self.all().into_iter().filter(|(_, _, record)| record.profile == profile);
         let mut removed = Removed::default();
         for (name, _, _) in all {
-            removed.count(std::fs::remove_file(sessions(dir).join(name)));
+            removed.count(std::fs::remove_file(dir.join(SESSIONS).join(name)));
         }
         removed.result(dir)
     }
@@ -129,11 +132,11 @@ impl Cache {
     pub(super) fn path(&self, kind: &str, name: &str) -> Option<PathBuf> {
         let dir = self.dir.as_deref().filter(|_| self.keyed)?;
         let folder = match kind {
-            envelope::LEDGER => dir.join("ledger"),
-            envelope::LOGIN => logins(dir),
-            _ => sessions(dir),
+            envelope::LEDGER => LEDGERS,
+            envelope::LOGIN => LOGINS,
+            _ => SESSIONS,
         };
-        Some(folder.join(name))
+        Some(dir.join(folder).join(name))
     }
 
     /// Loads a session: one open, read and decryption. Any error counts as a miss.
@@ -148,14 +151,14 @@ impl Cache {
             self.unusable(&error);
         }
         if let Some(dir) = &self.dir {
-            remove_old(&sessions(dir), self.clock.now(), SESSION_MAX_AGE);
+            remove_old(&dir.join(SESSIONS), self.clock.now(), SESSION_MAX_AGE);
         }
     }
 
     /// Removes old logins, and temporary files of writers that died.
     pub(super) fn remove_old_logins(&self) {
         if let Some(dir) = &self.dir {
-            remove_old(&logins(dir), self.clock.now(), LOGIN_MAX_AGE);
+            remove_old(&dir.join(LOGINS), self.clock.now(), LOGIN_MAX_AGE);
         }
     }
 
@@ -226,8 +229,9 @@ impl Cache {
     fn all(&self) -> Vec<(String, SessionKind, Record)> {
         let Some(dir) = self.dir.as_deref() else { return Vec::new() };
         let mut all = Vec::new();
-        for name in names(&sessions(dir)).into_iter().filter(|name| is_name(name)) {
-            let Ok((bytes, _)) = file::read_regular(&sessions(dir).join(&name), FILE_LIMIT) else {
+        let folder = dir.join(SESSIONS);
+        for name in names(&folder).into_iter().filter(|name| is_name(name)) {
+            let Ok((bytes, _)) = file::read_regular(&folder.join(&name), FILE_LIMIT) else {
                 continue;
             };
             for kind in SessionKind::ALL {
@@ -249,7 +253,7 @@ impl Cache {
 /// Class 7, with their number, if some could not be removed.
 pub fn clear_all(dir: &Path) -> Result<usize> {
     let mut removed = Removed::default();
-    for folder in [sessions(dir), logins(dir)] {
+    for folder in [dir.join(SESSIONS), dir.join(LOGINS)] {
         for name in names(&folder) {
             let path = folder.join(&name);
             if is_name(&name) {
@@ -264,17 +268,14 @@ pub fn clear_all(dir: &Path) -> Result<usize> {
 
 /// The held locks in the directory, each with what it guards and its holder.
 pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
-    let folders = [
-        ("a session", sessions(dir)),
-        ("a login", logins(dir)),
-        ("a ledger of MFA codes", dir.join("ledger")),
-    ];
+    let folders =
+        [("a session", SESSIONS), ("a login", LOGINS), ("a ledger of MFA codes", LEDGERS)];
     let mut held = Vec::new();
     for (what, folder) in folders {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(dir.join(folder)) else { continue };
         for path in entries.take(SCAN_LIMIT).flatten().map(|entry| entry.path()) {
             let is_lock = path.extension().is_some_and(|extension| extension == "lock");
-            if let Ok(Some(holder)) = if is_lock { file::lock_holder(&path) } else { Ok(None) } {
+            if is_lock && let Ok(Some(holder)) = file::lock_holder(&path) {
                 held.push((what, path, holder));
             }
         }
@@ -334,14 +335,6 @@ fn remove_old(folder: &Path, now: Timestamp, max_age: i64) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
-}
-
-fn sessions(dir: &Path) -> PathBuf {
-    dir.join("sessions")
-}
-
-fn logins(dir: &Path) -> PathBuf {
-    dir.join("logins")
 }
 
 /// The file names in a folder; none if it cannot be read.

@@ -26,7 +26,6 @@ pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
 pub struct Wanted<'a> {
     /// The profile, which is stored for `list` and `clear` and is not part of the key.
     pub profile: &'a str,
-    /// The call that makes it.
     pub kind: SessionKind,
     /// All that determines the answer: base key id, roles with their parameters, MFA serial, partition, class
     /// of endpoint, and the duration if `length` is `None`. Different keys are different sessions.
@@ -43,11 +42,10 @@ pub struct Wanted<'a> {
 impl Wanted<'_> {
     /// Whether a record can be served.
     pub(super) fn freshness(&self, record: &Record, now: Timestamp) -> Freshness {
+        let least = self.length.map_or(Duration::ZERO, |length| length.least);
         match record.freshness(now, self.min_left) {
             Freshness::Expired => Freshness::Expired,
-            _ if self.length.is_some_and(|length| record.is_shorter(length.least)) => {
-                Freshness::TooShort
-            }
+            _ if record.length.unwrap_or_default() < least => Freshness::TooShort,
             _ if self.not_before.is_some_and(|time| record.made < time) => Freshness::TooOld,
             freshness => freshness,
         }
@@ -75,7 +73,6 @@ pub struct Length {
 /// A session from the cache or from AWS.
 #[derive(Debug)]
 pub struct Obtained {
-    /// Its credentials.
     pub credentials: Credentials,
     /// When it was made, by this host's clock.
     pub made: Timestamp,
@@ -101,7 +98,6 @@ pub enum Minted {
 pub enum NotMade {
     /// A prompt is needed first, during which no lock may be held.
     Unasked,
-    /// An error.
     Failed(Error),
 }
 

@@ -27,15 +27,12 @@ pub struct Login {
     /// Identifies this login. Sessions are stored under it, so that none is served after a login as another
     /// user. Not a secret.
     pub id: String,
-    /// The access token.
     pub access: Secret,
     /// When the access token expires.
     pub expires: Timestamp,
-    /// The refresh token.
     pub refresh: Option<Secret>,
     /// The id of this program as a registered OIDC client.
     pub client_id: String,
-    /// The client's secret.
     pub client_secret: Secret,
     /// When the client registration expires, and with it the refresh token.
     pub client_expires: Timestamp,

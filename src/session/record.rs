@@ -26,13 +26,12 @@ pub struct Record {
     pub profile: String,
     /// Temporary credentials, with their `expiration`.
     pub credentials: Credentials,
-    /// When they were made, by this host's clock.
+    /// By this host's clock.
     pub made: Timestamp,
-    /// When they end.
     pub ends: Timestamp,
     /// When renewal last failed.
     pub failed: Option<Timestamp>,
-    /// The requested duration, if sessions of one name may differ in it.
+    /// The requested duration, if sessions of one name may differ in it; an earlier version did not record it.
     pub length: Option<Duration>,
 }
 
@@ -68,11 +67,6 @@ impl Record {
         } else {
             Freshness::Due
         }
-    }
-
-    /// True if the requested duration is shorter than this, or was not recorded by an earlier version.
-    pub(super) fn is_shorter(&self, least: Duration) -> bool {
-        self.length.unwrap_or_default() < least
     }
 
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {

@@ -106,7 +106,6 @@ pub(super) enum Selection {
         last: bool,
         /// The longest wait, in seconds.
         reach: i64,
-        /// A random number.
         random: u64,
     },
 }

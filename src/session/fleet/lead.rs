@@ -48,8 +48,11 @@ pub struct Lead<V, S> {
 enum State<V, S> {
     /// The session is read, or a wait for that.
     Looking,
-    /// A claim is written.
-    Claiming { over: Option<V>, old: Old<S>, since: Duration },
+    Claiming {
+        over: Option<V>,
+        old: Old<S>,
+        since: Duration,
+    },
     /// The book is read.
     Opening(Claim<V, S>),
     /// A step is taken from the book of this version.
@@ -57,16 +60,18 @@ enum State<V, S> {
     /// The book is written.
     Noting(Claim<V, S>, Duration),
     /// The claim is written again, to hold until the code is sent.
-    Extending { claim: Claim<V, S>, due: Duration, lease: Duration, since: Duration },
+    Extending {
+        claim: Claim<V, S>,
+        due: Duration,
+        lease: Duration,
+        since: Duration,
+    },
     /// It is read whether that happened.
     Confirming(Claim<V, S>, Duration),
-    /// The code is sent.
     Sending(Claim<V, S>),
-    /// The record is written.
     Publishing(Claim<V, S>, S),
     /// It is read whether that happened.
     Checking(Claim<V, S>, S),
-    /// All is done.
     Done,
 }
 
@@ -84,7 +89,6 @@ struct Old<S> {
 struct Claim<V, S> {
     /// `None` for a code that makes no session of the fleet's: there is no claim in `s/NAME`.
     version: Option<V>,
-    /// Until when it holds.
     until: Duration,
     old: Old<S>,
 }

@@ -6,9 +6,7 @@ use crate::random;
 
 /// How time passes.
 pub struct Pace<'a> {
-    /// A monotonic clock.
     pub now: Box<dyn Fn() -> Duration + 'a>,
-    /// Waits.
     pub sleep: Box<dyn Fn(Duration) + 'a>,
     /// A random number, so that hosts do not ask at once.
     pub random: Box<dyn Fn() -> u16 + 'a>,

@@ -46,9 +46,7 @@ const NO_SESSION: Wanted<'static> = Wanted {
 
 /// The objects that a session is about.
 pub struct Names {
-    /// The session's.
     pub session: String,
-    /// The device's book.
     pub book: String,
 }
 
@@ -77,7 +75,6 @@ pub struct Part<'a> {
     next: Action<ETag, Shared, Book>,
     /// Until when another host is waited for.
     until: Duration,
-    /// The patience that is spent.
     spent: Duration,
     failures: u8,
     date: Option<StoreTime>,

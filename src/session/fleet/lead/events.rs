@@ -43,14 +43,12 @@ pub enum Written<V> {
 /// What happened. `V`: versions of objects, `S`: sessions, `B`: books.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event<V, S, B> {
-    /// `s/NAME` was read.
     Read(Seen<V, S>),
     /// `l/NAME` was read: its version, and what is in it.
     Book(Option<V>, B),
     /// `l/NAME` is closed: the vault has another key by now.
     Closed,
     Written(Written<V>),
-    /// The wait is over.
     Waited,
     /// A step was taken: the book with it, and how long to wait until its code may be sent.
     Taken(B, Duration),
@@ -63,22 +61,30 @@ pub enum Event<V, S, B> {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action<V, S, B> {
-    /// Read `s/NAME`.
     Read,
     /// Write a claim into `s/NAME` if that still has the version `over`, or if there is none. The claim keeps
     /// the record `old` for the others.
-    Claim { over: Option<V>, lease: Duration, old: Option<S> },
+    Claim {
+        over: Option<V>,
+        lease: Duration,
+        old: Option<S>,
+    },
     /// Write the record into `s/NAME` if that still has the version `over`, which is the claim's.
-    Publish { over: V, session: S },
+    Publish {
+        over: V,
+        session: S,
+    },
     /// Wait for 0.4 to 2 s, at random.
     Wait,
-    /// Read `l/NAME`.
     ReadBook,
     /// Take a step that is free in this book and on this host.
     Take(B),
     /// Write the book with the new step into `l/NAME` if that still has the version `over`, or if there is
     /// none.
-    WriteBook { over: Option<V>, book: B },
+    WriteBook {
+        over: Option<V>,
+        book: B,
+    },
     /// Send the code of the step that was taken.
     Send,
     /// Nobody has made the session: ask for a code, then begin again.

@@ -8,11 +8,9 @@ use super::super::lead::Why;
 /// What a host has to do about a session.
 #[derive(Debug)]
 pub enum Turn {
-    /// Serve this one.
     Serve(Minted),
     /// Make it, each code by [`Part::step`]; the new one is at least as long as the one that it replaces.
     Lead(Option<Duration>),
-    /// Ask for a code, and begin again.
     Ask,
     /// Another host was waited for so long.
     Waited(Duration),
@@ -23,7 +21,6 @@ pub enum Turn {
 /// What becomes of a code.
 #[derive(Debug)]
 pub enum Step<C> {
-    /// It is sent.
     Send(C),
     /// Another host leads by now.
     Overtaken,
@@ -34,9 +31,7 @@ pub enum Step<C> {
 /// Why the fleet is of no use now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alone {
-    /// What happened.
     pub what: String,
-    /// What to do.
     pub hint: Option<String>,
 }
 
