@@ -115,9 +115,7 @@ impl Cache {
     }
 
     /// Removes the sessions that were made for one profile, and counts them.
-    ///
-    /// # Errors
-    /// Class 7, with their number, if some could not be removed.
+    /// Errors: class 7, with their number, if some could not be removed.
     pub fn clear(&self, profile: &str) -> Result<usize> {
         let Some(dir) = self.dir.as_deref() else { return Ok(0) };
         let all = self.all().into_iter().filter(|(_, _, record)| record.profile == profile);
@@ -172,9 +170,6 @@ impl Cache {
     }
 
     /// As [`Cache::read`], where a missing file and a read error differ.
-    ///
-    /// # Errors
-    /// The system's read error.
     pub(super) fn try_read(
         &self,
         kind: &str,
@@ -248,9 +243,7 @@ impl Cache {
 
 /// Removes the sessions and logins of all vaults in the directory, and counts them; no key is needed.
 /// Temporary files of writers that died are removed too; locks and ledgers stay.
-///
-/// # Errors
-/// Class 7, with their number, if some could not be removed.
+/// Errors: class 7, with their number, if some could not be removed.
 pub fn clear_all(dir: &Path) -> Result<usize> {
     let mut removed = Removed::default();
     for folder in [dir.join(SESSIONS), dir.join(LOGINS)] {

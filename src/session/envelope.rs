@@ -85,9 +85,6 @@ impl Keys {
     }
 
     /// Encrypts the content of the file with this name.
-    ///
-    /// # Errors
-    /// Without random numbers.
     pub(super) fn seal(&self, kind: &str, name: &str, plain: &[u8]) -> io::Result<Vec<u8>> {
         let mut nonce = [0; NONCE];
         getrandom::getrandom(&mut nonce)?;

@@ -124,11 +124,9 @@ impl Cache {
     /// One process renews a session that is still valid, while the others get the old one; if that fails,
     /// the error is reported, and the old session is served for a minute. If nothing can be written, `mint`
     /// is called by every process.
-    ///
-    /// # Errors
-    /// The error of `mint`, if there is no valid session; busy (8) if another process that makes the same
-    /// session does not finish within 45 s or before `deadline`; [`NotMade::Unasked`] if `mint` returns it,
-    /// with the lock released.
+    /// Errors: the error of `mint`, if there is no valid session; busy (8) if another process that makes the
+    /// same session does not finish within 45 s or before `deadline`; [`NotMade::Unasked`] if `mint` returns
+    /// it, with the lock released.
     pub fn obtain(
         &self,
         wanted: &Wanted<'_>,

@@ -96,11 +96,9 @@ impl Ledger<'_> {
     /// `book`, those of a fleet's hosts, count too, and this one is added to it.
     ///
     /// Without a ledger, only the claims of this process are avoided.
-    ///
-    /// # Errors
-    /// Class 9, with the time to try again, if no step is free or the six codes of a three-minute window are
-    /// used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim cannot be
-    /// recorded. Busy (8) if the ledger stays locked. Class 1 without random numbers.
+    /// Errors: class 9, with the time to try again, if no step is free or the six codes of a three-minute
+    /// window are used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim
+    /// cannot be recorded. Busy (8) if the ledger stays locked. Class 1 without random numbers.
     pub fn claim(
         &self,
         period: u64,
@@ -153,9 +151,7 @@ impl Ledger<'_> {
     }
 
     /// True if claims can be recorded; false without a ledger.
-    ///
-    /// # Errors
-    /// Class 9 if the ledger cannot be locked. Busy (8) if it stays locked.
+    /// Errors: class 9 if the ledger cannot be locked. Busy (8) if it stays locked.
     pub fn can_record(&self, deadline: Instant) -> Result<bool> {
         Ok(self.lock(deadline)?.is_some())
     }
@@ -174,9 +170,7 @@ impl Ledger<'_> {
 
     /// Records steps whose codes are sent to another service than STS, so that no process sends them to STS;
     /// in the book of a fleet as well.
-    ///
-    /// # Errors
-    /// Class 9 if they cannot be recorded; busy (8) if the ledger stays locked.
+    /// Errors: class 9 if they cannot be recorded; busy (8) if the ledger stays locked.
     pub fn spend(
         &self,
         steps: &[u64],

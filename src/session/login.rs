@@ -149,9 +149,7 @@ impl LoginPlace<'_> {
     }
 
     /// Takes the login's lock, waiting for 45 s at most, and not beyond `deadline`.
-    ///
-    /// # Errors
-    /// Busy (8).
+    /// Errors: busy (8).
     pub fn lock(&self, deadline: Instant) -> Result<LoginLock<'_>> {
         let wait = LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now()));
         Ok(LoginLock { place: self, lock: self.cache.lock(LOGIN, &self.name, wait)? })
@@ -166,9 +164,7 @@ impl LoginPlace<'_> {
 
 impl LoginLock<'_> {
     /// Whether a login can be stored, before a person is asked for one.
-    ///
-    /// # Errors
-    /// Not saved (7).
+    /// Errors: not saved (7).
     pub fn may_keep(&self) -> Result<()> {
         match self.lock {
             Some(_) => Ok(()),
@@ -178,9 +174,7 @@ impl LoginLock<'_> {
     }
 
     /// Stores a login.
-    ///
-    /// # Errors
-    /// Not saved (7).
+    /// Errors: not saved (7).
     pub fn keep(&self, login: &Login) -> Result<()> {
         let LoginPlace { cache, name } = self.place;
         self.may_keep()?;
@@ -193,9 +187,7 @@ impl LoginLock<'_> {
     }
 
     /// Removes the login.
-    ///
-    /// # Errors
-    /// Not saved (7).
+    /// Errors: not saved (7).
     pub fn forget(&self) -> Result<()> {
         let LoginPlace { cache, name } = self.place;
         let Some(path) = cache.path(LOGIN, name) else { return Ok(()) };

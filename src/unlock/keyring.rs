@@ -36,9 +36,7 @@ impl fmt::Debug for SlotSecret {
 }
 
 /// Stores the secret for `duration`, replacing the slot's earlier one. Returns the expiry.
-///
-/// # Errors
-/// [`crate::error::Class::Refused`]: the keyring is full, forbidden or missing.
+/// Errors: refused (6): the keyring is full, forbidden or missing.
 pub fn keep(secret: &SlotSecret, duration: Duration, now: Timestamp) -> Result<Timestamp> {
     let until = now.plus(duration);
     let mut payload = Zeroizing::new(Vec::with_capacity(SECRET + TIME));
@@ -50,9 +48,6 @@ pub fn keep(secret: &SlotSecret, duration: Duration, now: Timestamp) -> Result<T
 }
 
 /// Removes the secrets of these slots; true if there was one.
-///
-/// # Errors
-/// As [`keep`].
 pub fn forget<'s>(slots: impl IntoIterator<Item = &'s str>) -> Result<bool> {
     let mut any = false;
     for slot in slots {
@@ -62,9 +57,6 @@ pub fn forget<'s>(slots: impl IntoIterator<Item = &'s str>) -> Result<bool> {
 }
 
 /// Checks that the keyring can be used, before the prompt for a passphrase.
-///
-/// # Errors
-/// As [`keep`].
 pub fn check(slot: &str) -> Result<()> {
     keyring::find(&description(slot), SECRET + TIME).map(drop).map_err(refused)
 }

@@ -78,11 +78,8 @@ pub fn is_named(named: &Named, env: &Env) -> bool {
 /// Gathers the key material. `slots` are the names of the vault's passphrase slots: aws-vault's variable is
 /// used only if there is one, and the kernel's keyring is searched only for these. `identity_file` is the
 /// default identity file.
-///
-/// # Errors
-/// [`crate::error::Class::Locked`] for a named source that is missing, empty or unreadable;
-/// [`crate::error::Class::Refused`] for a named file that others can write or read, or that is another
-/// user's.
+/// Errors: locked (4) for a named source that is missing, empty or unreadable; refused (6) for a named file
+/// that others can write or read, or that is another user's.
 pub fn gather(
     named: &Named,
     env: &Env,
@@ -117,9 +114,6 @@ pub fn gather(
 
 /// The passphrase for a new slot from `--passphrase-file`, `AWS_VAULT_PASSPHRASE_FILE` or
 /// `AWS_VAULT_PASSPHRASE`, if one is given.
-///
-/// # Errors
-/// As [`gather`].
 pub fn new_passphrase(named: &Named, env: &Env, reporter: Reporter) -> Result<Option<Secret>> {
     let reader = source::Reader::new(env, reporter, &[]);
     let (purpose, variable) = (Purpose::Passphrase(PASSPHRASE_FILE), "AWS_VAULT_PASSPHRASE_FILE");
@@ -134,10 +128,8 @@ pub fn new_passphrase(named: &Named, env: &Env, reporter: Reporter) -> Result<Op
 
 /// The passphrase from the file of another flag, for commands in which every other source opens the present
 /// vault.
-///
-/// # Errors
-/// [`Class::Usage`] for a file that is missing, empty or unreadable: it does not open the vault.
-/// [`Class::Refused`] for one that others can write or read.
+/// Errors: usage (2) for a file that is missing, empty or unreadable: it does not open the vault. Refused (6)
+/// for one that others can write or read.
 pub fn passphrase_file(
     path: &Path,
     flag: &'static str,

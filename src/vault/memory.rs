@@ -142,9 +142,7 @@ impl Memory {
     }
 
     /// What is remembered.
-    ///
-    /// # Errors
-    /// Refused (6) if a file of the memory is damaged.
+    /// Errors: refused (6) if a file of the memory is damaged.
     pub fn recall(&self) -> Result<Recalled> {
         let named = self.named.as_ref().map(Entry::read).transpose()?.flatten();
         let last = match named.as_ref().and_then(|named| named.led_to.as_deref()) {
@@ -156,9 +154,7 @@ impl Memory {
 
     /// Remembers this fingerprint and generation in place of the old ones. The file is synced: a memory that
     /// a power cut damaged would lock the user out.
-    ///
-    /// # Errors
-    /// The reason; the caller reports it and continues without a memory.
+    /// Errors: the reason; the caller reports it and continues without a memory.
     pub fn remember(&self, pin: Pin, generation: u64) -> Result<(), String> {
         let locks = self.lock()?;
         // A damaged memory is replaced.
@@ -172,9 +168,6 @@ impl Memory {
 
     /// Remembers what was read, with the highest generation, if the memory is still `before`: another process
     /// may have written the vault and updated the memory meanwhile.
-    ///
-    /// # Errors
-    /// As [`Memory::remember`].
     pub fn remember_after(
         &self,
         before: &Recalled,
@@ -194,9 +187,7 @@ impl Memory {
 
     /// Remembers that the vault is about to get another fingerprint. Otherwise a writer that dies between the
     /// rename of the vault and that of the memory would lock this machine out.
-    ///
-    /// # Errors
-    /// The reason. Nothing is written if nothing is remembered.
+    /// Errors: the reason. Nothing is written if nothing is remembered.
     pub fn announce(&self, next: Pin) -> Result<(), String> {
         if self.recall().is_ok_and(|known| known.both().next().is_none()) {
             return Ok(());

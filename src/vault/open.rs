@@ -46,9 +46,6 @@ impl<'a> LockedVault<'a> {
     }
 
     /// Opens it by what a person enters, where there is one and that can help.
-    ///
-    /// # Errors
-    /// As [`Vault::open`].
     pub fn ask(self) -> Result<Vault<'a>> {
         Ok(self.ask_for_slot()?.0)
     }
@@ -69,9 +66,7 @@ impl<'a> LockedVault<'a> {
 
 impl<'a> Vault<'a> {
     /// Reads, unlocks and checks the vault.
-    ///
-    /// # Errors
-    /// No vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
+    /// Errors: no vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
     /// pin (6).
     pub fn open(access: &Access<'a>) -> Result<Self> {
         match Self::open_unasked(access)? {
@@ -81,9 +76,8 @@ impl<'a> Vault<'a> {
     }
 
     /// The same without a question to a person.
-    ///
-    /// # Errors
-    /// As [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to decide.
+    /// Errors: as [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to
+    /// decide.
     pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
         match VaultFile::fetch(access)? {
             None => {}
@@ -108,9 +102,7 @@ impl<'a> Vault<'a> {
 
     /// The same by a passphrase and by nothing else, for `vault unlock`: what it got out of its slot,
     /// too.
-    ///
-    /// # Errors
-    /// As [`Vault::open`]; no passphrase slot (3); a key that was named (2); no keyring (6).
+    /// Errors: as [`Vault::open`]; no passphrase slot (3); a key that was named (2); no keyring (6).
     pub fn open_by_passphrase(access: &Access<'a>) -> Result<(Self, SlotSecret)> {
         let file = VaultFile::read(access)?;
         let keys = passphrases_only(&file.scanned, file.keys()?, access)?;
@@ -123,9 +115,6 @@ impl<'a> Vault<'a> {
     }
 
     /// The same by a passphrase that was entered just now.
-    ///
-    /// # Errors
-    /// As [`Vault::open`].
     pub fn open_with(access: &Access<'a>, passphrase: Secret) -> Result<Self> {
         let (file, key) = (VaultFile::read(access)?, entered(passphrase));
         let content = os::on_wiped_stack(|| try_key(&file.scanned, &key, access));

@@ -40,9 +40,7 @@ pub(super) struct VaultFile<'a> {
 
 impl<'a> VaultFile<'a> {
     /// Reads the file, and what is remembered of it.
-    ///
-    /// # Errors
-    /// No vault (3), damaged (5), refused (6).
+    /// Errors: no vault (3), damaged (5), refused (6).
     pub fn read(access: &Access<'a>) -> Result<Self> {
         let real = file::resolve(&access.path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => missing(access),
@@ -62,9 +60,6 @@ impl<'a> VaultFile<'a> {
     }
 
     /// The keys that are at hand.
-    ///
-    /// # Errors
-    /// As [`unlock::gather`].
     pub fn keys(&self) -> Result<Keys> {
         let Access { named, env, reporter, .. } = self.access;
         let identity_file = self.access.identity_file.as_deref();
@@ -171,9 +166,7 @@ pub(super) struct Unopened {
 }
 
 /// Tries what was gathered, and asks nobody. What that leaves on the stack is for the caller to overwrite.
-///
-/// # Errors
-/// What is wrong with the vault, and not with a key: damaged (5).
+/// Errors: what is wrong with the vault, and not with a key: damaged (5).
 pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result<Tried> {
     let Keys { materials, named, problems } = keys;
     let mut rest = Unopened { named, tried: Vec::new(), failures: Vec::new(), problems };
@@ -194,9 +187,7 @@ pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result
 impl Unopened {
     /// Asks for the passphrases of keys that have one, and for the vault's, if that can be done and makes
     /// sense: what opened it. What that leaves on the stack is for the caller to overwrite.
-    ///
-    /// # Errors
-    /// As [`Unopened::into_error`]; refused (6) for a passphrase that costs more than is accepted.
+    /// Errors: as [`Unopened::into_error`]; refused (6) for a passphrase that costs more than is accepted.
     pub fn ask(mut self, scanned: &Scanned, access: &Access) -> Result<(Content, Material)> {
         let terminal = access.prompt.available();
         for material in self.tried.iter().filter(|_| terminal) {
@@ -340,9 +331,7 @@ pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -
 
 /// Of what was gathered, what `vault unlock` can use: a passphrase. It asks for one where a key lies
 /// around that would do without.
-///
-/// # Errors
-/// No passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
+/// Errors: no passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
 /// passphrase and nobody to ask (4); no keyring (6), before anybody is asked.
 pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Access) -> Result<Keys> {
     let Some(slot) = scanned.slots.first() else {

@@ -67,9 +67,6 @@ pub struct PassphraseEntry {
 impl Payload {
     /// A new, empty payload: fresh id, `auth_key` and `cache_key`, generation 0 (the first write
     /// makes it 1).
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Other`] if the system has no randomness to give.
     pub fn new(recipients: &[RecipientEntry], passphrases: &[PassphraseEntry]) -> Result<Self> {
         let mut doc = Table::new();
         doc.insert("version".into(), Value::Integer(VERSION));
@@ -86,10 +83,8 @@ impl Payload {
     }
 
     /// Reads a decrypted plaintext and checks all that this version knows of.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Damaged`], naming the field or line, never what stands there: not TOML,
-    /// a newer version, an unknown critical feature, a field that is missing or of the wrong kind.
+    /// Errors: damaged (5), naming the field or line, never what stands there: not TOML, a newer version, an
+    /// unknown critical feature, a field that is missing or of the wrong kind.
     pub fn parse(plaintext: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(plaintext)
             .ok()

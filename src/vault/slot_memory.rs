@@ -37,9 +37,7 @@ impl Access<'_> {
     }
 
     /// Checks that a passphrase can be tried on one of these slots.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Refused`] if they cost too much.
+    /// Errors: refused (6) if they cost too much.
     pub fn check_cost(&self, slots: &[Slot]) -> Result<()> {
         self.with_policy(|policy| policy.check(slots))
     }

@@ -143,9 +143,7 @@ impl<'a> Vault<'a> {
 
     /// Waits for whoever writes the vault, and finds out whether it can be locked: before a person is asked
     /// for what would be lost. The lock is not kept, since people are slow.
-    ///
-    /// # Errors
-    /// As [`Vault::change`], as far as it is known before.
+    /// Errors: as [`Vault::change`], as far as it is known before.
     pub fn check_writable(&self) -> Result<()> {
         self.refuse_older_copy(LASTING)?;
         lock(&self.real).map(drop)
@@ -154,9 +152,7 @@ impl<'a> Vault<'a> {
     /// Changes the vault under the write lock: what `change` does is done to the latest content, and
     /// either all of it is saved or nothing. In a fleet that is the store's copy, and what counts is
     /// what `change` did the last time: it is done anew if another host was faster.
-    ///
-    /// # Errors
-    /// Busy (8), refused (6), not saved (7), saved without the disk's word for it (10), and whatever
+    /// Errors: busy (8), refused (6), not saved (7), saved without the disk's word for it (10), and whatever
     /// `change` says: then nothing is written. After [`Vault::keep_only`], 1. In a fleet also as
     /// [`Vault::sync`]; but where the store is away, the vault is saved here, and a warning said.
     pub fn change<T>(&mut self, mut change: impl FnMut(&mut Payload) -> Result<T>) -> Result<T> {
@@ -212,11 +208,9 @@ impl<'a> Vault<'a> {
 
     /// Reads the file once more: what is in it now is what stands on disk. It is opened, by what opened
     /// it before, unless it is to the byte what this process read or wrote last.
-    ///
-    /// # Errors
-    /// As [`Vault::open`]; refused (6) if it became another vault or an older one, or is an older copy
-    /// than this machine has seen: that may be replaced by the newer one.
-    /// In a fleet, what stands in the store as well; as [`Vault::sync`].
+    /// Errors: as [`Vault::open`]; refused (6) if it became another vault or an older one, or is an older
+    /// copy than this machine has seen: that may be replaced by the newer one. In a fleet, what stands in the
+    /// store as well; as [`Vault::sync`].
     pub fn read_back(&mut self) -> Result<&Payload> {
         self.refuse_older_copy("and what it holds may not last")?;
         self.read_again()?;
@@ -265,9 +259,7 @@ impl<'a> Vault<'a> {
 }
 
 /// The names of the passphrase slots in a vault's header, for which no key is needed.
-///
-/// # Errors
-/// No vault (3), damaged (5), too large (6).
+/// Errors: no vault (3), damaged (5), too large (6).
 pub fn slot_names(path: &Path) -> Result<Vec<String>> {
     let real = file::resolve(path).map_err(|error| no_vault(path, &error))?;
     let (file, _) = read(&real, path)?;
@@ -275,9 +267,7 @@ pub fn slot_names(path: &Path) -> Result<Vec<String>> {
 }
 
 /// Makes a new vault with this payload; directories on the way are made, 0700.
-///
-/// # Errors
-/// Refused (6) over anything that is there already; not saved (7); busy (8); 10.
+/// Errors: refused (6) over anything that is there already; not saved (7); busy (8); 10.
 pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> {
     let path = &access.path;
     let shown = path.display();

@@ -69,11 +69,9 @@ enum Trouble {
 
 impl Vault<'_> {
     /// Pulls the store's copy if it is later than this one, and pushes this one if it is the later.
-    ///
-    /// # Errors
-    /// The store is away (9). Refused (6): both were changed since they were the same; the store's copy is
-    /// another vault, or older than this machine has seen it. What opens this one does not open that one
-    /// (4); that one is damaged (5). Not saved (7), busy (8), 10.
+    /// Errors: the store is away (9). Refused (6): both were changed since they were the same; the store's
+    /// copy is another vault, or older than this machine has seen it. What opens this one does not open that
+    /// one (4); that one is damaged (5). Not saved (7), busy (8), 10.
     pub fn sync(&mut self) -> Result<Synced> {
         if self.keeps_out()? {
             return Ok(Synced::Alone);
@@ -103,9 +101,7 @@ impl Vault<'_> {
 
     /// Makes sure that a store which is to be joined has no vault, this one, or one that this was made of.
     /// Otherwise its hosts and this one would go apart.
-    ///
-    /// # Errors
-    /// Refused (6); the store gives no answer (9).
+    /// Errors: refused (6); the store gives no answer (9).
     pub fn check_free(&self, store: &dyn Store, location: &Location) -> Result<()> {
         let answer = store.read(OBJECT, None).map_err(|error| away(location, error))?;
         let Read::Found(theirs) = answer.what else { return Ok(()) };
@@ -124,9 +120,7 @@ impl Vault<'_> {
     }
 
     /// The generation of a copy of this vault, as it was read from the store. Nothing is taken from it.
-    ///
-    /// # Errors
-    /// As [`Vault::sync`] for a copy that it does not pull.
+    /// Errors: as [`Vault::sync`] for a copy that it does not pull.
     pub fn generation_of(&self, copy: &[u8], location: &Location) -> Result<u64> {
         if copy == self.file {
             return Ok(self.payload.generation());
@@ -141,9 +135,7 @@ impl Vault<'_> {
     }
 
     /// Pulls the store's copy, whose fingerprint was accepted, and remembers it in place of this one's.
-    ///
-    /// # Errors
-    /// As [`Vault::sync`]; refused (6) if the store's copy has yet another fingerprint.
+    /// Errors: as [`Vault::sync`]; refused (6) if the store's copy has yet another fingerprint.
     pub fn pull_accepted(&mut self, pin: Pin) -> Result<Synced> {
         self.access.pins = vec![pin];
         let done = self.sync()?;
@@ -182,9 +174,7 @@ impl Vault<'_> {
     }
 
     /// Changes the store's copy and this one. `shared`: the store, or why it is away.
-    ///
-    /// # Errors
-    /// As [`Vault::change`] and, but for a store that is away, [`Vault::sync`].
+    /// Errors: as [`Vault::change`] and, but for a store that is away, [`Vault::sync`].
     pub(super) fn change_in_fleet<T>(
         &mut self,
         lock: &file::Lock,

@@ -21,9 +21,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 impl Vault<'_> {
     /// Remembers this vault in place of another one. The highest generation that was seen of it is kept.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::NotSaved`] if it cannot be remembered.
+    /// Errors: not saved (7) if it cannot be remembered.
     pub fn accept(&self) -> Result<()> {
         let (pin, here) = (self.payload.pin(), self.payload.generation());
         let known = self.memory.as_ref().and_then(|memory| memory.recall().ok());
@@ -31,9 +29,7 @@ impl Vault<'_> {
     }
 
     /// Remembers this vault as its latest version, even if it is older.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::NotSaved`] if it cannot be remembered.
+    /// Errors: not saved (7) if it cannot be remembered.
     pub fn accept_rollback(&self) -> Result<()> {
         self.accept_as(self.payload.generation())
     }
@@ -51,9 +47,7 @@ impl Vault<'_> {
 
     /// Announces a new fingerprint before the vault is written, so that this machine does not refuse its own
     /// vault.
-    ///
-    /// # Errors
-    /// [`Class::NotSaved`] if there is a memory that cannot be changed.
+    /// Errors: not saved (7) if there is a memory that cannot be changed.
     pub(super) fn announce(&self) -> Result<()> {
         let Some(memory) = &self.memory else { return Ok(()) };
         match memory.announce(self.payload.pin()) {

@@ -18,9 +18,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Closes the book of a device that hosts with the `old` keys have, after its claims were added to the one
 /// of the `new` keys: what was sent just now is not sent again.
-///
-/// # Errors
-/// AWS (9): the store is away, or other hosts write the books all the time. The old book may be open then.
+/// Errors: AWS (9): the store is away, or other hosts write the books all the time. The old book may be open
+/// then.
 pub fn close_book(
     store: &dyn Store,
     (old, new): (&FleetKeys, &FleetKeys),

@@ -113,9 +113,6 @@ impl FleetKeys {
 
     /// A closed book: whoever reads it neither claims nor publishes any more. For the vault whose key is
     /// about to change.
-    ///
-    /// # Errors
-    /// Without random numbers.
     pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
         self.seal(LEDGER, name, vec![CLOSED])
     }
@@ -127,9 +124,6 @@ impl FleetKeys {
     }
 
     /// The book, or `None` if it is closed.
-    ///
-    /// # Errors
-    /// It cannot be opened.
     pub(super) fn open_book(
         &self,
         name: &str,

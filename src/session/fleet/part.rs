@@ -84,9 +84,6 @@ pub struct Part<'a> {
 impl<'a> Part<'a> {
     /// Begins. `has_code`: false if somebody has to be asked for a code first; `wait`: for so long another
     /// host is waited for.
-    ///
-    /// # Errors
-    /// Other: without random numbers.
     pub fn new(
         store: &'a dyn Store,
         (keys, names): (&'a FleetKeys, Names),
@@ -116,9 +113,6 @@ impl<'a> Part<'a> {
 
     /// Begins for a code that makes no session of the fleet's: [`Part::step`] takes one that no other host
     /// sends. `book`: the name of the device's book.
-    ///
-    /// # Errors
-    /// Other: without random numbers.
     pub fn of_book(
         store: &'a dyn Store,
         (keys, book): (&'a FleetKeys, String),
@@ -165,9 +159,6 @@ impl<'a> Part<'a> {
     /// Takes a step and notes it in the book of the device. `take` takes one that is free in this book and
     /// adds it there, and says how long to wait for its time; `give_back` gets one that was not noted, so
     /// that its code is free again.
-    ///
-    /// # Errors
-    /// Those of `take`.
     pub fn step<C>(
         &mut self,
         mut take: impl FnMut(&mut Book) -> Result<(C, Duration)>,

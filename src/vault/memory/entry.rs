@@ -39,10 +39,8 @@ impl Entry {
     }
 
     /// Reads the file; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Refused`] if the file is damaged: if that counted as missing, whoever can damage
-    /// it could replace the vault unnoticed.
+    /// Errors: refused (6) if the file is damaged: if that counted as missing, whoever can damage it could
+    /// replace the vault unnoticed.
     pub(super) fn read(&self) -> Result<Option<Known>> {
         let refused =
             || Error::refused(format!("the remembered pin in {} is damaged", self.file.display()));
@@ -73,9 +71,6 @@ impl Entry {
     }
 
     /// Replaces the file, under its lock.
-    ///
-    /// # Errors
-    /// The reason.
     pub(super) fn write(&self, lock: &file::Lock, known: &Known) -> Result<(), String> {
         let meta = match file::read_regular(&self.file, LIMIT) {
             Ok((_, meta)) => Some(meta),

@@ -72,9 +72,6 @@ impl Payload {
 
     /// Draws `auth_key` and `cache_key` anew: whoever knows the old ones can neither give a vault
     /// this one's fingerprint nor read sessions to come.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Other`] if the system has no randomness to give.
     pub fn renew_keys(&mut self) -> Result<()> {
         self.doc.insert("auth_key".into(), random::<32>()?);
         self.doc.insert("cache_key".into(), random::<32>()?);

@@ -34,9 +34,6 @@ impl Copy {
     }
 
     /// Puts it in the place of what was synced before.
-    ///
-    /// # Errors
-    /// The reason.
     pub fn remember(&self, memory: &Memory, location: &Location) -> Result<(), String> {
         if Self::recall(Some(memory), location).as_ref() == Some(self) {
             return Ok(());

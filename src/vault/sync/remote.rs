@@ -19,10 +19,9 @@ use crate::vault::store::{Vault, lock, save_bytes};
 impl<'a> VaultFile<'a> {
     /// The vault as it lies in the store; nothing if it does not lie in one, if the copy on this host is the
     /// same, or if there is one and the store is away or this host keeps out of it.
-    ///
-    /// # Errors
-    /// Refused (6) where nothing says which vault it has to be: whoever keeps the store could give this host
-    /// any. No vault there and none here (3); damaged (5); the store is away, and there is no copy (9).
+    /// Errors: refused (6) where nothing says which vault it has to be: whoever keeps the store could give
+    /// this host any. No vault there and none here (3); damaged (5); the store is away, and there is no copy
+    /// (9).
     pub fn fetch(access: &Access<'a>) -> Result<Option<Self>> {
         let Some(location) = &access.remote else { return Ok(None) };
         file::make_parents(&access.path).map_err(|error| {
@@ -95,9 +94,7 @@ fn latest(
 
 impl Vault<'_> {
     /// Keeps what was fetched and opened, and found to be the vault that is meant.
-    ///
-    /// # Errors
-    /// Refused (6): it is older than this host has seen it.
+    /// Errors: refused (6): it is older than this host has seen it.
     pub(in crate::vault) fn keep_fetched(
         &mut self,
         shared: &SharedStore,
