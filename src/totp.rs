@@ -71,7 +71,7 @@ impl Seed {
         Secret::new(token.as_str().to_owned())
     }
 
-    /// The step that a point in time lies in.
+    /// The step of a point in time.
     pub fn step_at(&self, time: Timestamp) -> u64 {
         u64::try_from(time.0).unwrap_or_default() / self.period()
     }
@@ -111,7 +111,7 @@ impl Seed {
     }
 }
 
-/// Says nothing of the seed.
+/// Without the seed.
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Seed({}, {}, {})", self.algorithm(), self.digits(), self.period())

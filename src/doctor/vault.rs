@@ -8,7 +8,7 @@ use super::{Host, Report};
 use crate::error::{Class, os_text};
 use crate::file::{self, ReadError};
 use crate::sealed::{self, Scanned};
-use crate::vault::memory::{Known, Memory, Recalled};
+use crate::vault::memory::{KnownVault, Memory, Recalled};
 use crate::vault::{Pin, Vault, how_to_make};
 
 /// The name of the default vault's source.
@@ -177,7 +177,7 @@ pub fn content(file: &File, vault: &Vault, report: &mut Report) {
 fn memory(
     check: &'static str,
     of: Option<&Path>,
-    known: Option<&Known>,
+    known: Option<&KnownVault>,
     (pin, generation): (Pin, u64),
     report: &mut Report,
 ) {

@@ -68,19 +68,17 @@ impl Keys {
     }
 
     /// The file name for these parts: 64 hexadecimal digits.
-    pub(super) fn name<'a>(
-        &self,
-        kind: &'a str,
-        parts: impl IntoIterator<Item = &'a str>,
-    ) -> String {
+    pub(super) fn name(&self, kind: &str, parts: impl IntoIterator<Item: AsRef<str>>) -> String {
         // HMAC pads a short key with zeros to its block size. A padded key has the right length.
         let mut block = Zeroizing::new([0; 64]);
         block[..32].copy_from_slice(&*self.names);
         let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
-        for part in std::iter::once(kind).chain(parts) {
+        let mut add = |part: &str| {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
-        }
+        };
+        add(kind);
+        parts.into_iter().for_each(|part| add(part.as_ref()));
         mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 

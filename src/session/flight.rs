@@ -111,7 +111,7 @@ impl Cache {
     /// When the session ends that [`Cache::obtain`] would serve without a call, or would serve if the call
     /// for another one failed.
     pub fn until(&self, wanted: &Wanted<'_>) -> Option<Timestamp> {
-        let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key);
         match self.find(wanted, &name)? {
             (Freshness::Fresh | Freshness::Due, record) => Some(record.ends),
             _ => None,
@@ -133,7 +133,7 @@ impl Cache {
         deadline: Instant,
         mint: &mut dyn FnMut(Option<Duration>) -> Result<Minted, NotMade>,
     ) -> Result<Obtained, NotMade> {
-        let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key);
         let found = self.find(wanted, &name);
         let mut length = wanted.requested_length(found.as_ref());
         let (mut old, seen) = match found {
@@ -210,7 +210,7 @@ impl Cache {
     /// processes runs it at a time. `None` if another process holds it for longer than `wait`, or if there is
     /// no directory for locks; the program is run anyway.
     pub fn turn(&self, key: &[String], wait: Duration) -> Option<Lock> {
-        let name = self.keys.name(TURN, key.iter().map(String::as_str));
+        let name = self.keys.name(TURN, key);
         self.lock(TURN, &name, wait).ok().flatten()
     }
 

@@ -137,7 +137,7 @@ pub struct LoginLock<'a> {
 impl Cache {
     /// The file of the login with this key.
     pub fn login(&self, key: &[String]) -> LoginPlace<'_> {
-        let name = self.keys.name(LOGIN, key.iter().map(String::as_str));
+        let name = self.keys.name(LOGIN, key);
         LoginPlace { cache: self, name }
     }
 }
@@ -155,7 +155,7 @@ impl LoginPlace<'_> {
         Ok(LoginLock { place: self, lock: self.cache.lock(LOGIN, &self.name, wait)? })
     }
 
-    /// The lock, if nobody else has it.
+    /// Takes the lock without waiting.
     pub fn try_lock(&self) -> Option<LoginLock<'_>> {
         let lock = self.cache.lock(LOGIN, &self.name, Duration::ZERO).ok()?;
         Some(LoginLock { place: self, lock })

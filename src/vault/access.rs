@@ -21,7 +21,7 @@ use crate::unlock::Named;
 pub struct SharedStore {
     pub location: Location,
     pub store: Arc<dyn Store + Send>,
-    /// True if it let somebody wait in vain just now, which was said: nobody waits for it long.
+    /// True if its last request timed out, which was reported: the next one waits only briefly.
     pub silent: bool,
 }
 
@@ -40,16 +40,16 @@ pub enum NamedBy<'n> {
     Url(&'n Location),
 }
 
-/// Reaches a store; `None` where the vault names none, or this host keeps out of it. An error is a store that is
-/// away.
+/// Connects to a store; `None` where the vault names none, or this host is told not to use it. An error means
+/// that the store is away.
 pub type Connect<'a> = Arc<dyn Fn(NamedBy) -> Result<Option<SharedStore>> + Send + Sync + 'a>;
 
 /// All that decides whether and how a vault is opened.
 #[derive(Clone)]
 pub struct Access<'a> {
-    /// The vault's path, as it was named; for one that lies in a store, its copy on this host.
+    /// The vault's path, as it was named; for one in a store, its copy on this host.
     pub path: PathBuf,
-    /// The store that the vault lies in, where that was named in the place of a path.
+    /// The store that the vault is in, where that was named in the place of a path.
     pub remote: Option<Location>,
     /// True if `--vault` named it: a command that is to mean the same vault has to name it too.
     pub by_flag: bool,
@@ -71,7 +71,7 @@ pub struct Access<'a> {
     pub slot_memory: Option<PathBuf>,
     /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
     pub max_passphrase_memory: u32,
-    /// Who else tries a passphrase at this time.
+    /// The queue of processes that try a passphrase.
     pub turns: DerivationQueue<'a>,
     pub prompt: Prompt,
     pub reporter: Reporter,

@@ -25,7 +25,7 @@ const OWN: [&str; 3] = ["/proc", "/dev/fd", "/dev/stdin"];
 
 /// What is remembered of the vault at one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownVault {
     pub pin: Pin,
     /// The highest generation that was seen.
     pub generation: u64,
@@ -37,7 +37,7 @@ pub struct Known {
     led_to: Option<String>,
 }
 
-impl Known {
+impl KnownVault {
     /// True if this is the vault's fingerprint or the announced one.
     pub fn is(&self, pin: Pin) -> bool {
         self.pin == pin || self.next == Some(pin)
@@ -79,21 +79,21 @@ impl Known {
 /// What is remembered of one vault, by all of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recalled {
-    pub real: Option<Known>,
+    pub real: Option<KnownVault>,
     /// The stored memory of the name, if that is another path.
-    named: Option<Known>,
+    named: Option<KnownVault>,
     /// The memory of the real path that the name last led to, if that is another one.
-    last: Option<Known>,
+    last: Option<KnownVault>,
 }
 
 impl Recalled {
     /// The updated memory of the name, if that is another path.
-    pub fn named(&self) -> Option<Known> {
+    pub fn named(&self) -> Option<KnownVault> {
         let files = self.last.iter().chain(&self.real);
-        self.named.clone().map(|named| files.fold(named, Known::follow))
+        self.named.clone().map(|named| files.fold(named, KnownVault::follow))
     }
 
-    fn both(&self) -> impl Iterator<Item = Known> {
+    fn both(&self) -> impl Iterator<Item = KnownVault> {
         self.real.clone().into_iter().chain(self.named())
     }
 
@@ -194,7 +194,7 @@ impl Memory {
         }
         let locks = self.lock()?;
         let now = self.recall().map_err(|error| error.what)?;
-        let about = |known: Known| Known { next: Some(next), ..known };
+        let about = |known: KnownVault| KnownVault { next: Some(next), ..known };
         let (real, named) = (now.real.clone().map(about), now.named().map(about));
         self.write(&locks, &Recalled { real, named, ..now })
     }
@@ -203,8 +203,8 @@ impl Memory {
         let named = self
             .named
             .as_ref()
-            .map(|_| Known::updated(before.named(), pin, generation, Some(&self.real.id())));
-        let real = Some(Known::updated(before.real.clone(), pin, generation, None));
+            .map(|_| KnownVault::updated(before.named(), pin, generation, Some(&self.real.id())));
+        let real = Some(KnownVault::updated(before.real.clone(), pin, generation, None));
         Recalled { real, named, last: before.last.clone() }
     }
 

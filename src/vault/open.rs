@@ -1,5 +1,5 @@
-//! Opening a vault in two steps: by the keys that are at hand, which asks nobody, and by what a person
-//! knows. Who can go on without the vault leaves the second one out.
+//! Opening a vault in two steps: with the keys that the sources give, without a prompt; then with a passphrase
+//! that the user enters. A command that can continue without the vault omits the second step.
 
 use super::access::Access;
 use super::opening::{
@@ -11,7 +11,7 @@ use crate::os;
 use crate::secret::Secret;
 use crate::unlock::{Keys, Material, SlotSecret};
 
-/// What the keys at hand made of a vault.
+/// The result of trying the keys without a prompt.
 #[derive(Debug)]
 pub enum Opening<'a> {
     /// One of them opened it; with what a passphrase got out of its slot.
@@ -20,7 +20,7 @@ pub enum Opening<'a> {
     Locked(Box<LockedVault<'a>>),
 }
 
-/// A vault that no key at hand opens.
+/// A vault that no key of the sources opens.
 #[derive(Debug)]
 pub struct LockedVault<'a> {
     file: VaultFile<'a>,

@@ -303,7 +303,7 @@ impl Payload {
     }
 }
 
-/// Says nothing of the content.
+/// Without the content.
 impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Payload").field("generation", &self.generation).finish_non_exhaustive()

@@ -18,8 +18,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Closes the book of a device that hosts with the `old` keys have, after its claims were added to the one
 /// of the `new` keys: what was sent just now is not sent again.
-/// Errors: AWS (9): the store is away, or other hosts write the books all the time. The old book may be open
-/// then.
+/// Errors: AWS (9) if the store is away, or other hosts write the books each time. The old book may then be
+/// open.
 pub fn close_book(
     store: &dyn Store,
     (old, new): (&FleetKeys, &FleetKeys),
@@ -77,7 +77,7 @@ fn carry_over(
         match open(new, &name, object)? {
             // The claims that are there are the later ones.
             Some(known) if !known.has_all_of(&book) => book.claims.add(&known.claims),
-            // They are there, or these keys are old by now as well.
+            // They are there already, or these keys were replaced as well.
             _ => return Ok(true),
         }
     }

@@ -171,7 +171,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                 Some((version, _)) => {
                     self.publish(Claim { version: Some(version), ..claim }, session)
                 }
-                // It was published, or another host leads by now, whose claim is not overwritten.
+                // It was published, or another host leads now, whose claim is not overwritten.
                 None => Action::Keep,
             },
             // Nothing was asked for that could give this.

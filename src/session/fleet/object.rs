@@ -86,7 +86,7 @@ impl FleetKeys {
 
     /// The object of a session: all hosts that may share it give the same key.
     pub fn session_name(&self, kind: SessionKind, key: &[String]) -> String {
-        format!("s/{}", self.0.name(kind.as_str(), key.iter().map(String::as_str)))
+        format!("s/{}", self.0.name(kind.as_str(), key))
     }
 
     /// What an object says of its session; `None` if it cannot be opened. `now`: this host's time.

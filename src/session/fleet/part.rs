@@ -34,7 +34,7 @@ enum Stop {
     Waited(Duration),
 }
 
-/// What is wanted by who wants a code for something else.
+/// For a code that makes no session of the fleet.
 const NO_SESSION: Wanted<'static> = Wanted {
     profile: "",
     kind: SessionKind::Session,
@@ -417,7 +417,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// When it is over for who met a failure. Who has a claim keeps a moment for ending it, so that no other
+    /// The most time to spend after a failure. A host with a claim keeps a moment to end it, so that no other
     /// host waits for the lease.
     fn most(&self) -> Duration {
         match self.lead.is_leading() {
@@ -435,8 +435,8 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Counts the time that it took until the store could be asked. One that was `silent`, that let somebody
-    /// wait in vain just now, has a moment, and no more.
+    /// Counts the time to connect to the store. If its last request timed out (`silent`), the next one waits
+    /// only briefly.
     pub fn connected(&mut self, took: Duration, silent: bool) {
         self.count(took);
         if silent {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::super::state_file;
-use super::Known;
+use super::KnownVault;
 use crate::error::{Error, Result, os_text};
 use crate::file;
 use crate::vault::Pin;
@@ -41,7 +41,7 @@ impl Entry {
     /// Reads the file; `None` if it does not exist.
     /// Errors: refused (6) if the file is damaged: if that counted as missing, whoever can damage it could
     /// replace the vault unnoticed.
-    pub(super) fn read(&self) -> Result<Option<Known>> {
+    pub(super) fn read(&self) -> Result<Option<KnownVault>> {
         let refused =
             || Error::refused(format!("the remembered pin in {} is damaged", self.file.display()));
         let bytes = match file::read_regular(&self.file, LIMIT) {
@@ -71,7 +71,7 @@ impl Entry {
     }
 
     /// Replaces the file, under its lock.
-    pub(super) fn write(&self, lock: &file::Lock, known: &Known) -> Result<(), String> {
+    pub(super) fn write(&self, lock: &file::Lock, known: &KnownVault) -> Result<(), String> {
         let meta = match file::read_regular(&self.file, LIMIT) {
             Ok((_, meta)) => Some(meta),
             Err(file::ReadError::NotFound) => None,
@@ -80,7 +80,7 @@ impl Entry {
         state_file::replace(lock, &self.file, meta.as_ref(), &self.content(known))
     }
 
-    fn content(&self, known: &Known) -> Table {
+    fn content(&self, known: &KnownVault) -> Table {
         let pin = |pin: &Pin| Value::String(pin.to_string());
         let mut doc = Table::new();
         doc.insert("vault".into(), Value::String(self.path.display().to_string()));
@@ -100,7 +100,7 @@ impl Entry {
     }
 }
 
-fn parse(text: &str) -> Option<Known> {
+fn parse(text: &str) -> Option<KnownVault> {
     let doc: Table = toml::from_str(text).ok()?;
     let pin = |value: &Value| Pin::parse(value.as_str()?).ok();
     let generation = u64::try_from(doc.get("generation")?.as_integer()?).ok()?;
@@ -118,5 +118,5 @@ fn parse(text: &str) -> Option<Known> {
         Some(value) => Some(value.as_str().filter(is_id)?.to_owned()),
         None => None,
     };
-    Some(Known { pin: pin(doc.get("pin")?)?, generation, next, former, led_to })
+    Some(KnownVault { pin: pin(doc.get("pin")?)?, generation, next, former, led_to })
 }

@@ -95,7 +95,7 @@ impl Payload {
         }
     }
 
-    /// The profile and the id of the store's key, if it lies in the vault and was not replaced since
+    /// The profile and the id of the store's key, if it is in the vault and was not replaced since
     /// somebody was last added or removed, or the fleet joined.
     pub fn known_store_key(&self) -> Option<(&str, &str)> {
         let known = self.doc.get("fleet")?.get("known_key");

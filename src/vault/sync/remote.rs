@@ -1,10 +1,10 @@
-//! A vault that lies in a store, named by its URL in the place of a path: `--vault s3://…`. Its copy on this
+//! A vault in a store, named by its URL in the place of a path: `--vault s3://…`. Its copy on this
 //! host is used as long as the store's is the same, or out of reach.
 
 use zeroize::Zeroizing;
 
 use super::OBJECT;
-use super::copy::Copy;
+use super::synced_copy::SyncedCopy;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, Meta};
 use crate::os;
@@ -17,8 +17,8 @@ use crate::vault::state_file::hash;
 use crate::vault::store::{Vault, lock, save_bytes};
 
 impl<'a> VaultFile<'a> {
-    /// The vault as it lies in the store; nothing if it does not lie in one, if the copy on this host is the
-    /// same, or if there is one and the store is away or this host keeps out of it.
+    /// The vault as it is in the store; `None` if it is in none, if the copy on this host is the same, or if
+    /// there is a copy and the store is away or not to be used.
     /// Errors: refused (6) where nothing says which vault it has to be: whoever keeps the store could give
     /// this host any. No vault there and none here (3); damaged (5); the store is away, and there is no copy
     /// (9).
@@ -80,7 +80,7 @@ fn latest(
     here: Option<&(Zeroizing<Vec<u8>>, Meta)>,
 ) -> Result<Option<(Object, SharedStore)>> {
     let Some(shared) = (access.connect)(NamedBy::Url(location))? else { return Ok(None) };
-    let last = Copy::recall(memory, location);
+    let last = SyncedCopy::recall(memory, location);
     let last = here.and_then(|(bytes, _)| last.filter(|last| last.hash == hash(bytes)));
     let answer = shared.store.read(OBJECT, last.as_ref().map(|last| &last.version));
     match answer.map_err(|error| super::away(&shared.location, error))?.what {

@@ -46,7 +46,7 @@ pub enum Event<V, S, B> {
     Read(Seen<V, S>),
     /// `l/NAME` was read: its version, and what is in it.
     Book(Option<V>, B),
-    /// `l/NAME` is closed: the vault has another key by now.
+    /// `l/NAME` is closed: the vault has a new key.
     Closed,
     Written(Written<V>),
     Waited,
@@ -100,7 +100,7 @@ pub enum Action<V, S, B> {
 /// Why a host makes its session without the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// The vault has another key by now, and the device another book.
+    /// The vault has a new key, and the device another book.
     Closed,
     /// The store refuses what it should take.
     Refuses,

@@ -22,7 +22,7 @@ pub enum Turn {
 #[derive(Debug)]
 pub enum Step<C> {
     Send(C),
-    /// Another host leads by now.
+    /// Another host leads now.
     Overtaken,
     /// None is sent that other hosts know of.
     Alone(Alone),

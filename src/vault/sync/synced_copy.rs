@@ -15,12 +15,12 @@ const LIMIT: u64 = 8 * 1024;
 
 /// A copy as it was synced.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Copy {
+pub(super) struct SyncedCopy {
     pub hash: String,
     pub version: ETag,
 }
 
-impl Copy {
+impl SyncedCopy {
     /// What was last synced with this store.
     pub fn recall(memory: Option<&Memory>, location: &Location) -> Option<Self> {
         let (bytes, _) = file::read_regular(&place(memory?), LIMIT).ok()?;

@@ -13,12 +13,12 @@ const REFUSALS: u32 = 4;
 /// So long somebody may be writing.
 pub(super) const WRITING: Duration = Duration::from_secs(3);
 
-/// What became of a write.
+/// The result of a write to the store.
 #[derive(Debug)]
-pub(super) enum Put {
+pub(super) enum PutResult {
     Done,
     /// Another one is there, as far as the store says (412).
-    Lost,
+    Overtaken,
     /// Another host is writing (409).
     Busy,
     Away(Error),
@@ -26,21 +26,21 @@ pub(super) enum Put {
 
 /// Writes whose condition did not hold.
 #[derive(Default)]
-pub(super) struct Lost {
+pub(super) struct Retries {
     pub tries: u32,
     /// What the last one was to replace, how many in turn were refused (412) that were to replace just that,
     /// and since when.
     pub last: Option<(Option<ETag>, u32, Instant)>,
 }
 
-impl Lost {
+impl Retries {
     /// Counts one, if it is one. True if the store refuses to replace what is there still, so that nobody else
     /// has written; or says for long that somebody is writing.
-    pub fn is_refusal(&mut self, put: &Put, version: &Option<ETag>) -> bool {
+    pub fn is_refusal(&mut self, put: &PutResult, version: &Option<ETag>) -> bool {
         let refused = match put {
-            Put::Lost => 1,
-            Put::Busy => 0,
-            Put::Done | Put::Away(_) => return false,
+            PutResult::Overtaken => 1,
+            PutResult::Busy => 0,
+            PutResult::Done | PutResult::Away(_) => return false,
         };
         let (times, since) = match &self.last {
             Some((last, times, since)) if last == version => (times + refused, *since),
