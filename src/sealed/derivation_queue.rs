@@ -41,12 +41,6 @@ pub struct DerivationQueue<'a> {
     deadline: Option<Instant>,
 }
 
-impl std::fmt::Debug for DerivationQueue<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DerivationQueue").field("deadline", &self.deadline).finish_non_exhaustive()
-    }
-}
-
 impl DerivationQueue<'static> {
     /// No queue: a derivation starts at once.
     pub const fn none() -> Self {
@@ -66,7 +60,6 @@ impl<'a> DerivationQueue<'a> {
     }
 
     /// Waits for a free core, which is taken until the lock is dropped. `None` without a directory for locks.
-    ///
     /// Errors: class 8 after 45 s, or at the deadline.
     pub(super) fn wait(&self) -> Result<Option<Lock>> {
         let Some(directory) = self.directory.as_ref().and_then(|find| find()) else {

@@ -56,7 +56,6 @@ impl std::fmt::Debug for Scanned {
 }
 
 /// Checks the whole file against the C2SP age v1 grammar and the limits.
-///
 /// Errors: class 5 if it is not an age file, is cut short, or has a malformed passphrase slot; class 6 if
 /// the file, its header, the number of stanzas or the cost of a slot is over the limits.
 pub fn scan(file: &[u8]) -> Result<Scanned> {

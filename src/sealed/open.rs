@@ -32,7 +32,6 @@ impl std::fmt::Debug for Opened {
 /// Opens the file: the identities are tried on all stanzas, then the passphrases on the slots under this
 /// policy, then the plugins, which may need a touch. The first that fits opens the file; a failure of one
 /// does not stop the others.
-///
 /// Errors: class 4 if nothing opens the file; class 5 if the header is not authentic, if a slot opens and
 /// no X25519 stanza does, or if the content is damaged or cut short; class 6 if a passphrase was not tried
 /// because of its cost; class 8 if the wait in the queue timed out; class 1 if there is not enough memory.
@@ -47,7 +46,6 @@ pub fn open(
 }
 
 /// Opens the file by a passphrase-protected ssh key, with the key's passphrase.
-///
 /// Errors: class 4 if it is not the passphrase of any ssh key that may open the file; class 8 if the wait
 /// in the queue timed out; otherwise as [`open`].
 pub fn open_by_locked_key(
@@ -67,7 +65,6 @@ pub fn open_by_locked_key(
 }
 
 /// Opens the file by the key of one of its slots, which a passphrase opened before.
-///
 /// Errors: class 4 if the file no longer has that slot; otherwise as [`open`].
 pub fn open_by_slot_key(scanned: &Scanned, key: &SlotKey) -> Result<Opened> {
     if scanned.slots.iter().all(|slot| slot.name() != key.slot()) {
