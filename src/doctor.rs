@@ -136,7 +136,7 @@ fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access
         state: None,
         slot_memory: state.map(|(dir, _)| dir.clone()),
         max_passphrase_memory: max_memory?,
-        turns: DerivationQueue::none(),
+        derivation_queue: DerivationQueue::none(),
         prompt: Prompt::new(true, None),
         reporter: SILENT,
         connect: Arc::new(|_| Ok(None)),

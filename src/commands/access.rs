@@ -30,7 +30,11 @@ impl Context<'_> {
             slot_memory: state.as_ref().map(|(dir, _)| dir.clone()),
             state,
             max_passphrase_memory: self.max_passphrase_memory()?,
-            turns: DerivationQueue::new(|| places.host_dir(), self.reporter, prompt.deadline()),
+            derivation_queue: DerivationQueue::new(
+                || places.host_dir(),
+                self.reporter,
+                prompt.deadline(),
+            ),
             prompt: *prompt,
             reporter: self.reporter,
             connect: self.host().connect(),

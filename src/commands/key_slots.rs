@@ -79,7 +79,7 @@ pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<Passphr
         ));
     }
     let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };
-    let (slot, public) = Slot::create(passphrase, cost, &access.turns)?;
+    let (slot, public) = Slot::create(passphrase, cost, &access.derivation_queue)?;
     Ok(PassphraseEntry { public, stanza: slot.to_text() })
 }
 

@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
             if mfa.process.is_some() && turn.is_none() {
                 // Whoever had it before may have made the session.
                 let left = self.deadline.get().saturating_duration_since(Instant::now());
-                turn = Some(self.cache.turn(&self.key(at), TURN.min(left)));
+                turn = Some(self.cache.program_lock(&self.key(at), TURN.min(left)));
                 continue;
             }
             self.ask(mfa);

@@ -16,7 +16,7 @@ use crate::profile::{self, Base, Plan, SignOn};
 use crate::random;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
-use crate::session::{Login, LoginLock, LoginPlace, LoginState};
+use crate::session::{Login, LoginFile, LoginLock, LoginState};
 use crate::waiting::waiting;
 
 /// For each of: the calls before a person is asked, a refresh, a logout.
@@ -267,7 +267,7 @@ impl IdentityCenter<'_> {
         Ok(())
     }
 
-    fn place(&self) -> LoginPlace<'_> {
+    fn place(&self) -> LoginFile<'_> {
         self.session.cache.login(&self.sign_on.key())
     }
 

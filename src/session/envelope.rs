@@ -31,7 +31,7 @@ pub(super) const LEDGER: &str = "ledger";
 /// The kind of a login file.
 pub(super) const LOGIN: &str = "login";
 /// The kind of a lock without a file: to run a program that returns an MFA code.
-pub(super) const TURN: &str = "turn";
+pub(super) const PROGRAM: &str = "turn";
 
 /// The keys for the names and contents of one vault's cache.
 pub(super) struct Keys {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::SessionKind;
 use super::cache::Cache;
-use super::envelope::{LOGIN, TURN};
+use super::envelope::{LOGIN, PROGRAM};
 use super::record::{Freshness, Record};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -209,9 +209,9 @@ impl Cache {
     /// The lock to run a program that returns an MFA code for the session with this key, so that one of many
     /// processes runs it at a time. `None` if another process holds it for longer than `wait`, or if there is
     /// no directory for locks; the program is run anyway.
-    pub fn turn(&self, key: &[String], wait: Duration) -> Option<Lock> {
-        let name = self.keys.name(TURN, key);
-        self.lock(TURN, &name, wait).ok().flatten()
+    pub fn program_lock(&self, key: &[String], wait: Duration) -> Option<Lock> {
+        let name = self.keys.name(PROGRAM, key);
+        self.lock(PROGRAM, &name, wait).ok().flatten()
     }
 
     fn find(&self, wanted: &Wanted<'_>, name: &str) -> Option<(Freshness, Record)> {
@@ -227,7 +227,7 @@ impl Cache {
         };
         let does = match kind {
             LOGIN => "uses the same login",
-            TURN => "runs the mfa_process",
+            PROGRAM => "runs the mfa_process",
             _ => "makes the same session",
         };
         let error = match file::lock_with_parents(&path, wait, does) {

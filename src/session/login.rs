@@ -122,7 +122,7 @@ impl LoginState {
 
 /// The file of one login.
 #[derive(Debug)]
-pub struct LoginPlace<'a> {
+pub struct LoginFile<'a> {
     cache: &'a Cache,
     name: String,
 }
@@ -130,19 +130,19 @@ pub struct LoginPlace<'a> {
 /// The lock of a login, which is needed to write it.
 #[derive(Debug)]
 pub struct LoginLock<'a> {
-    place: &'a LoginPlace<'a>,
+    file: &'a LoginFile<'a>,
     lock: Option<Lock>,
 }
 
 impl Cache {
     /// The file of the login with this key.
-    pub fn login(&self, key: &[String]) -> LoginPlace<'_> {
+    pub fn login(&self, key: &[String]) -> LoginFile<'_> {
         let name = self.keys.name(LOGIN, key);
-        LoginPlace { cache: self, name }
+        LoginFile { cache: self, name }
     }
 }
 
-impl LoginPlace<'_> {
+impl LoginFile<'_> {
     /// Loads the login; `None` if it is missing or damaged.
     pub fn load(&self) -> Option<Login> {
         Login::decode(&self.cache.read(LOGIN, &self.name)?)
@@ -152,13 +152,13 @@ impl LoginPlace<'_> {
     /// Errors: busy (8).
     pub fn lock(&self, deadline: Instant) -> Result<LoginLock<'_>> {
         let wait = LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now()));
-        Ok(LoginLock { place: self, lock: self.cache.lock(LOGIN, &self.name, wait)? })
+        Ok(LoginLock { file: self, lock: self.cache.lock(LOGIN, &self.name, wait)? })
     }
 
     /// Takes the lock without waiting.
     pub fn try_lock(&self) -> Option<LoginLock<'_>> {
         let lock = self.cache.lock(LOGIN, &self.name, Duration::ZERO).ok()?;
-        Some(LoginLock { place: self, lock })
+        Some(LoginLock { file: self, lock })
     }
 }
 
@@ -176,7 +176,7 @@ impl LoginLock<'_> {
     /// Stores a login.
     /// Errors: not saved (7).
     pub fn keep(&self, login: &Login) -> Result<()> {
-        let LoginPlace { cache, name } = self.place;
+        let LoginFile { cache, name } = self.file;
         self.may_keep()?;
         cache.write(LOGIN, name, &login.encode()).map_err(|error| {
             Error::not_saved(format!("the login was not saved: {}", os_text(&error)))
@@ -189,7 +189,7 @@ impl LoginLock<'_> {
     /// Removes the login.
     /// Errors: not saved (7).
     pub fn forget(&self) -> Result<()> {
-        let LoginPlace { cache, name } = self.place;
+        let LoginFile { cache, name } = self.file;
         let Some(path) = cache.path(LOGIN, name) else { return Ok(()) };
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::not_saved(

@@ -72,7 +72,7 @@ pub struct Access<'a> {
     /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
     pub max_passphrase_memory: u32,
     /// The queue of processes that try a passphrase.
-    pub turns: DerivationQueue<'a>,
+    pub derivation_queue: DerivationQueue<'a>,
     pub prompt: Prompt,
     pub reporter: Reporter,
     pub connect: Connect<'a>,

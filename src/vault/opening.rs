@@ -256,7 +256,8 @@ fn ask_for_key(
                 continue 'keys;
             }
             let kind = if identity.is_file() {
-                let Some(text) = identity.decrypt_file(&passphrase, &access.turns)? else {
+                let Some(text) = identity.decrypt_file(&passphrase, &access.derivation_queue)?
+                else {
                     continue;
                 };
                 SecretKind::Identity(text)

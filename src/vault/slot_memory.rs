@@ -32,7 +32,7 @@ impl Access<'_> {
         then(PassphrasePolicy {
             max_memory: self.max_passphrase_memory,
             known: &known,
-            queue: &self.turns,
+            queue: &self.derivation_queue,
         })
     }
 

@@ -168,7 +168,7 @@ impl Host {
             state: self.remembers.then_some((state, false)),
             slot_memory: None,
             max_passphrase_memory: sealed::DEFAULT_MAX_MEMORY,
-            turns: DerivationQueue::none(),
+            derivation_queue: DerivationQueue::none(),
             prompt: Prompt::new(true, None),
             reporter: Reporter { quiet: true, debug: false },
             connect: Arc::new(move |by| {

@@ -92,7 +92,7 @@ impl Common {
             state: None,
             slot_memory: None,
             max_passphrase_memory: sealed::DEFAULT_MAX_MEMORY,
-            turns: DerivationQueue::none(),
+            derivation_queue: DerivationQueue::none(),
             prompt: Prompt::new(true, None),
             reporter: Reporter { quiet: true, debug: false },
             connect: Arc::new(move |by| match (reach, by) {
