@@ -119,11 +119,9 @@ impl Cache {
     pub fn clear(&self, profile: &str) -> Result<usize> {
         let Some(dir) = self.dir.as_deref() else { return Ok(0) };
         let all = self.all().into_iter().filter(|(_, _, record)| record.profile == profile);
-        let mut removed = Removed::default();
-        for (name, _, _) in all {
-            removed.count(std::fs::remove_file(dir.join(SESSIONS).join(name)));
-        }
-        removed.result(dir)
+        let folder = dir.join(SESSIONS);
+        let results = all.map(|(name, _, _)| std::fs::remove_file(folder.join(name))).collect();
+        count_removed(results, dir)
     }
 
     /// The path of the file with this name; `None` if nothing is to be written.
@@ -245,18 +243,18 @@ impl Cache {
 /// Temporary files of writers that died are removed too; locks and ledgers stay.
 /// Errors: class 7, with their number, if some could not be removed.
 pub fn clear_all(dir: &Path) -> Result<usize> {
-    let mut removed = Removed::default();
+    let mut results = Vec::new();
     for folder in [dir.join(SESSIONS), dir.join(LOGINS)] {
         for name in names(&folder) {
             let path = folder.join(&name);
             if is_name(&name) {
-                removed.count(std::fs::remove_file(path));
+                results.push(std::fs::remove_file(path));
             } else if is_temporary(&name) {
                 let _ = std::fs::remove_file(path);
             }
         }
     }
-    removed.result(dir)
+    count_removed(results, dir)
 }
 
 /// The held locks in the directory, each with what it guards and its holder.
@@ -277,36 +275,23 @@ pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
     held
 }
 
-/// The result of removing files.
-#[derive(Default)]
-struct Removed {
-    removed: usize,
-    failed: usize,
-    error: Option<io::Error>,
-}
-
-impl Removed {
-    /// A file that another process has removed meanwhile is not counted.
-    fn count(&mut self, removed: io::Result<()>) {
-        match removed {
-            Ok(()) => self.removed += 1,
+/// Counts the removed files. A file that another process has removed meanwhile is not counted.
+fn count_removed(results: Vec<io::Result<()>>, dir: &Path) -> Result<usize> {
+    let mut removed = 0;
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                self.failed += 1;
-                self.error = Some(error);
-            }
+            Err(error) => errors.push(error),
         }
     }
-
-    fn result(self, dir: &Path) -> Result<usize> {
-        let Some(error) = self.error else { return Ok(self.removed) };
-        let (failed, all) = (self.failed, self.failed + self.removed);
-        let dir = dir.display();
-        Err(Error::not_saved(format!(
-            "{failed} of {all} sessions in {dir} could not be removed: {}",
-            os_text(&error)
-        )))
-    }
+    let Some(error) = errors.last() else { return Ok(removed) };
+    let (failed, all, dir) = (errors.len(), errors.len() + removed, dir.display());
+    let why = os_text(error);
+    Err(Error::not_saved(format!(
+        "{failed} of {all} sessions in {dir} could not be removed: {why}"
+    )))
 }
 
 /// Removes the files, temporary files and locks in a folder, of any vault, that were not written for

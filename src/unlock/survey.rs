@@ -54,24 +54,21 @@ pub fn survey(
     let has_slot = slots.is_none_or(|slots| !slots.is_empty());
     let slots = slots.unwrap_or_default();
     let reader = Reader::new(env, Reporter { quiet: true, debug: false }, slots);
-    let mut first = None;
     let sources = sources(named, env, identity_file.as_deref()).into_iter();
-    let mut all: Vec<(Source, bool)> = sources
+    let mut all: Vec<Source> = sources
         .map(|source| {
             let presence = look(&reader, &source, slots);
             let nothing = matches!(presence, Presence::Absent | Presence::Unavailable(_));
-            let there = !nothing && source.applies(has_slot);
-            if there && source.line <= LAST_NAMED {
-                first.get_or_insert(source.line);
-            }
-            (Source { line: source.line, name: source.name, presence, counts: false }, there)
+            let counts = !nothing && source.applies(has_slot);
+            Source { line: source.line, name: source.name, presence, counts }
         })
         .collect();
-    for (source, there) in &mut all {
-        let is_tried = first.map_or(source.line > LAST_NAMED, |line| source.line == line);
-        source.counts = *there && is_tried;
+    let named = all.iter().find(|source| source.counts && source.line <= LAST_NAMED);
+    let first = named.map(|source| source.line);
+    for source in &mut all {
+        source.counts &= first.map_or(source.line > LAST_NAMED, |line| source.line == line);
     }
-    all.into_iter().map(|(source, _)| source).collect()
+    all
 }
 
 fn look(reader: &Reader, source: &KeySource, slots: &[String]) -> Presence {

@@ -89,10 +89,14 @@ impl Access<'_> {
 
     /// What a command that is advised has to be given to mean the same vault: ` --vault FILE`, or nothing.
     pub fn flag(&self) -> String {
-        match (self.by_flag, &self.remote) {
-            (false, _) => String::new(),
-            (true, Some(location)) => format!(" --vault {location}"),
-            (true, None) => format!(" --vault {}", shell_word(&self.path.to_string_lossy())),
+        if self.by_flag { format!(" --vault {}", self.argument()) } else { String::new() }
+    }
+
+    /// The argument of `--vault` that names it, for a shell.
+    pub(super) fn argument(&self) -> String {
+        match &self.remote {
+            Some(location) => location.to_string(),
+            None => shell_word(&self.path.to_string_lossy()),
         }
     }
 

@@ -266,10 +266,7 @@ impl Vault<'_> {
     /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.
     pub(super) fn pin_command(&self) -> String {
         let word = |path: &Path| shell_word(&path.display().to_string());
-        let mut command = match &self.access.remote {
-            Some(location) => format!("vault --vault {location}"),
-            None => format!("vault --vault {}", word(&self.access.path)),
-        };
+        let mut command = format!("vault --vault {}", self.access.argument());
         for path in &self.access.named.identities {
             command.push_str(&format!(" -i {}", word(path)));
         }

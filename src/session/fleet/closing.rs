@@ -1,6 +1,7 @@
 //! A device's book when the keys of its vault are drawn anew: its claims go on under the new keys, and under
 //! the old ones it is closed.
 
+use std::io;
 use std::time::Duration;
 
 use super::object::{Book, FleetKeys};
@@ -59,9 +60,7 @@ fn try_to_close(
         None | Some(Err(_)) => {}
     }
     // Only if nothing was claimed in it since it was read.
-    let body =
-        old.closed_book(&name).map_err(|_| failed("the system has no randomness to give"))?;
-    write(store, &name, &body, there.as_ref())
+    write(store, &name, old.closed_book(&name), there.as_ref())
 }
 
 /// Adds the claims to the device's book under the new keys.
@@ -81,9 +80,7 @@ fn carry_over(
             _ => return Ok(true),
         }
     }
-    let sealed = new.seal_book(&name, &book);
-    let body = sealed.map_err(|_| failed("the system has no randomness to give"))?;
-    write(store, &name, &body, there.as_ref())
+    write(store, &name, new.seal_book(&name, &book), there.as_ref())
 }
 
 fn open(keys: &FleetKeys, name: &str, object: &Object) -> Result<Option<Book>, StoreError> {
@@ -101,11 +98,12 @@ fn read(store: &dyn Store, name: &str) -> Result<Option<Object>, StoreError> {
 fn write(
     store: &dyn Store,
     name: &str,
-    body: &[u8],
+    sealed: io::Result<Vec<u8>>,
     over: Option<&Object>,
 ) -> Result<bool, StoreError> {
+    let body = sealed.map_err(|_| failed("the system has no randomness to give"))?;
     let condition = over.map_or(Condition::Absent, |object| Condition::Is(&object.etag));
-    let written = store.write(name, body, condition)?.what;
+    let written = store.write(name, &body, condition)?.what;
     Ok(matches!(written, Written::Done(_)))
 }
 

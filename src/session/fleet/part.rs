@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::super::SessionKind;
 use super::super::flight::{Minted, Wanted};
-use super::super::record::Record;
+use super::super::record::{Freshness, Record};
 use super::lead::{self, Action, Event, LEASE, Lead, Nonce, Seen, Why};
 use super::object::{self, Book, FleetKeys, Object, Shared};
 use super::pace::Pace;
@@ -330,29 +330,26 @@ impl<'a> Part<'a> {
     /// What `s/NAME` is to this host.
     fn seen(&mut self, answer: Answer<Read>) -> Seen<ETag, Shared> {
         let Read::Found(found) = answer.what else { return Seen::Missing };
-        let age = object::age(&found, answer.date);
-        let freshness = |part: &mut Self, shared: &Shared| {
-            let (record, generation) = part.decode(shared)?;
-            part.generation = part.generation.max(generation);
-            Some(part.wanted.freshness(&record, part.clock.now()))
-        };
-        let version = found.etag;
-        // Of a later version or damaged: somebody's, and nobody's before long.
-        let unknown = |version| {
-            let (nonce, lease, old) = ([0; 16], LEASE, None);
-            Seen::Claim { version, nonce, lease, age, old }
-        };
-        match self.keys.open_object(&self.names.session, found.body) {
-            Some(Object::Claim { nonce, lease, old }) => {
-                let old = old.and_then(|old| Some((old.clone(), freshness(self, &old)?)));
-                Seen::Claim { version, nonce, lease, age, old }
-            }
-            Some(Object::Record(session)) => match freshness(self, &session) {
-                Some(freshness) => Seen::Record { version, session, freshness },
-                None => unknown(version),
-            },
-            None => unknown(version),
+        let (age, version) = (object::age(&found, answer.date), found.etag);
+        let object = self.keys.open_object(&self.names.session, found.body);
+        if let Some(Object::Record(session)) = &object
+            && let Some(freshness) = self.freshness(session)
+        {
+            return Seen::Record { version, session: session.clone(), freshness };
         }
+        let (nonce, lease, old) = match object {
+            Some(Object::Claim { nonce, lease, old }) => (nonce, lease, old),
+            // An object of a later version, or a damaged one: as a claim of another host, which ends.
+            _ => ([0; 16], LEASE, None),
+        };
+        let old = old.and_then(|old| self.freshness(&old).map(|freshness| (old, freshness)));
+        Seen::Claim { version, nonce, lease, age, old }
+    }
+
+    fn freshness(&mut self, session: &Shared) -> Option<Freshness> {
+        let (record, generation) = self.decode(session)?;
+        self.generation = self.generation.max(generation);
+        Some(self.wanted.freshness(&record, self.clock.now()))
     }
 
     /// The record, with its times by this host's clock, and the generation of its maker's vault.

@@ -30,7 +30,7 @@ fn put(store: &dyn Store, keys: &FleetKeys, book: &Book) {
     let name = keys.book_name(DEVICE);
     let there = read(store, &name).unwrap();
     let body = keys.seal_book(&name, book).unwrap();
-    assert!(write(store, &name, &body, there.as_ref()).unwrap());
+    assert!(write(store, &name, Ok(body), there.as_ref()).unwrap());
 }
 
 /// What is in the device's book; `None` if it is closed.
