@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `closing` | a device's book when the vault's keys are drawn anew |
+//! | `closing` | a device's book when the vault's keys are replaced |
 //! | `lead` | which host makes a session, and with which code: events and actions only |
 //! | `object` | what is in the store, and how it is sealed |
 //! | `pace` | how time passes, as a value |

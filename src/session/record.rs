@@ -35,7 +35,7 @@ pub struct Record {
     pub length: Option<Duration>,
 }
 
-/// Whether a session that exists can be served to whoever wants one.
+/// Whether a stored session can be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Freshness {
     Fresh,

@@ -27,7 +27,7 @@ const MAX_WAIT: i64 = 60;
 const VERSION: i64 = 2;
 /// The most claims that are stored: those of more than ten windows.
 const STORED: usize = 64;
-/// Seconds by which a process that has another code left lets those go first that have none.
+/// Seconds by which a process with another code left lets those without one go first.
 const YIELD: i64 = 2;
 /// The steps before and after the present one that AWS accepts.
 const TOLERANCE: i64 = 2;
@@ -177,7 +177,7 @@ impl TotpClaims {
         self.claims.retain(|other| *other != claimed);
     }
 
-    /// Adds a code that somebody gave, whose step nobody knows; no other has its negative number.
+    /// Adds a code of unknown step, which the user gave, under a negative number of its own.
     pub(super) fn share_given(&mut self, at: i64, date: i64) {
         let lowest = self.claims.iter().map(|claimed| claimed.step).min().unwrap_or_default();
         let step = lowest.min(0).saturating_sub(1);

@@ -60,14 +60,13 @@ pub struct Access<'a> {
     pub identity_file: Option<PathBuf>,
     /// Explicit pins; empty if none was given.
     pub pins: Vec<Pin>,
-    /// A fingerprint that somebody accepts: it outranks the pins and what is remembered. A vault with another
-    /// is judged by those.
+    /// A fingerprint that the user accepts: it outranks the pins and what is remembered.
     pub accepts: Option<Pin>,
     /// The lowest generation that is taken, where one was given.
     pub min_generation: Option<u64>,
     /// Where this machine remembers pins, generations and slots, and whether that place was named.
     pub state: Option<(PathBuf, bool)>,
-    /// The same place, to look up slots in, also for who remembers nothing.
+    /// The same place, to look up slots, also if nothing is remembered.
     pub slot_memory: Option<PathBuf>,
     /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
     pub max_passphrase_memory: u32,

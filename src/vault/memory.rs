@@ -1,7 +1,7 @@
 //! What this machine remembers of a vault: its fingerprint and the highest generation seen, for the path
 //! as it is named and for the real path.
 //!
-//! Neither path alone is enough. Whoever may write a directory of the path can change the real path by a
+//! Neither path alone is enough. A user who may write a directory of the path can change the real path by a
 //! symlink, and any vault is accepted at a path that is used for the first time. And a name that is used
 //! for the first time may lead to a file that is known by another name.
 

@@ -40,7 +40,7 @@ impl<'a> LockedVault<'a> {
         self.keys.named
     }
 
-    /// Why it stays locked, if nobody is asked: class 4 or 6.
+    /// Why it stays locked without a prompt: class 4 or 6.
     pub fn into_error(self) -> Error {
         self.keys.into_error(&self.file.scanned, &self.file.access)
     }
@@ -85,7 +85,7 @@ impl<'a> Vault<'a> {
                 let keys = latest.keys()?;
                 return try_all(latest, keys);
             }
-            // What is here already goes on, until what is wrong with the store's is mended.
+            // If the store's copy cannot be used, the one on this host is.
             Some(latest) => match latest.keys().and_then(|keys| try_all(latest, keys)) {
                 Ok(opened @ Opening::Open(..)) => return Ok(opened),
                 Ok(Opening::Locked(locked)) if locked.has_passphrase() => {
@@ -139,7 +139,7 @@ fn not_taken(access: &Access, Error { what, hint, .. }: &Error) {
     access.reporter.warn(format!("the copy on this host is used: {what}{hint}"));
 }
 
-/// What was opened is the vault that is meant, and the latest of it.
+/// Checks that this is the expected vault and its latest version.
 fn checked<'a>(
     file: VaultFile<'a>,
     content: Content,

@@ -165,7 +165,7 @@ pub(super) struct Unopened {
     problems: Vec<Error>,
 }
 
-/// Tries what was gathered, and asks nobody. What that leaves on the stack is for the caller to overwrite.
+/// Tries the keys without a prompt. The caller overwrites the stack.
 /// Errors: what is wrong with the vault, and not with a key: damaged (5).
 pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result<Tried> {
     let Keys { materials, named, problems } = keys;
@@ -334,7 +334,7 @@ pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -
 /// vault without it.
 ///
 /// Errors: no passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
-/// passphrase and nobody to ask (4); no keyring (6), before anybody is asked.
+/// passphrase and no prompt (4); no keyring (6), before the prompt.
 pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Access) -> Result<Keys> {
     let Some(slot) = scanned.slots.first() else {
         return Err(Error::not_found("the vault has no passphrase")

@@ -33,7 +33,7 @@ pub use rotation::Rotation;
 /// The version of the payload's schema that this program reads and writes.
 const VERSION: i64 = 1;
 
-/// Names of features that this reader knows and that may stand in `critical`. None yet.
+/// The features that this version knows in `critical`. None yet.
 const KNOWN_FEATURES: [&str; 0] = [];
 
 /// The plaintext is padded to a multiple of this many bytes, so that its size tells little.
@@ -46,7 +46,7 @@ pub struct Payload {
     pin: Pin,
 }
 
-/// Someone who can open the vault with a key.
+/// A key that opens the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientEntry {
     /// The recipient as age writes it: `age1…`, `ssh-ed25519 …`.
@@ -55,12 +55,12 @@ pub struct RecipientEntry {
     pub name: Option<String>,
 }
 
-/// Someone who can open the vault with a passphrase.
+/// A passphrase that opens the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassphraseEntry {
     /// The public key of the slot's X25519 secret.
     pub public: String,
-    /// The slot's stanza, byte for byte as it stands in the header.
+    /// The slot's stanza, byte for byte as in the header.
     pub stanza: String,
 }
 
@@ -83,7 +83,7 @@ impl Payload {
     }
 
     /// Reads a decrypted plaintext and checks all that this version knows of.
-    /// Errors: damaged (5), naming the field or line, never what stands there: not TOML, a newer version, an
+    /// Errors: damaged (5), naming the field or line, never its content: not TOML, a newer version, an
     /// unknown critical feature, a field that is missing or of the wrong kind.
     pub fn parse(plaintext: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(plaintext)
@@ -164,8 +164,7 @@ impl Payload {
                 }
                 for field in ["access_key_id", "secret_access_key"] {
                     if line(entry.as_table(), field).is_none() {
-                        // By number: a profile's name is nobody's business in an error of a file
-                        // that may have been tampered with.
+                        // By number: an error shows no name from a file that may be forged.
                         return Err(bad(&format!("credentials[{index}].{field}")));
                     }
                 }

@@ -109,8 +109,8 @@ impl<'a> Vault<'a> {
         self.opener.sops
     }
 
-    /// True if the key of this recipient was among those that opened it. Nobody but a plugin knows
-    /// the recipient of a plugin's key.
+    /// True if the key of this recipient was among those that opened it; false for a plugin's key, whose
+    /// recipient only the plugin knows.
     pub fn opened_with(&self, recipient: &str) -> bool {
         let Some(Material { kind, label, .. }) = &self.key else { return false };
         let (SecretKind::Identity(text) | SecretKind::LockedKey(text, _)) = kind else {
@@ -141,20 +141,19 @@ impl<'a> Vault<'a> {
         self.key = None;
     }
 
-    /// Waits for whoever writes the vault, and finds out whether it can be locked: before a person is asked
-    /// for what would be lost. The lock is not kept, since people are slow.
+    /// Checks, before a prompt, that the vault can be locked. The lock is not held during the prompt.
     /// Errors: as [`Vault::change`], as far as it is known before.
     pub fn check_writable(&self) -> Result<()> {
         self.refuse_older_copy(LASTING)?;
         lock(&self.real).map(drop)
     }
 
-    /// Changes the vault under the write lock: what `change` does is done to the latest content, and
-    /// either all of it is saved or nothing. In a fleet that is the store's copy, and what counts is
-    /// what `change` did the last time: it is done anew if another host was faster.
-    /// Errors: busy (8), refused (6), not saved (7), saved without the disk's word for it (10), and whatever
-    /// `change` says: then nothing is written. After [`Vault::keep_only`], 1. In a fleet also as
-    /// [`Vault::sync`]; but where the store is away, the vault is saved here, and a warning said.
+    /// Changes the latest content of the vault under the write lock, and saves all of the change or nothing.
+    /// In a fleet the latest content is the store's copy; `change` is called again if another host was faster.
+    ///
+    /// Errors: busy (8), refused (6), not saved (7), saved but not durable (10), and those of `change`, after
+    /// which nothing is written. Other (1) after [`Vault::keep_only`]. In a fleet also as [`Vault::sync`]; but
+    /// if the store is away, the vault is saved on this host, with a warning.
     pub fn change<T>(&mut self, mut change: impl FnMut(&mut Payload) -> Result<T>) -> Result<T> {
         if !self.whole {
             return Err(forgotten());
@@ -200,17 +199,16 @@ impl<'a> Vault<'a> {
         let saved = save(lock, &self.real, &sealed, Existing::Keep(&self.meta));
         if is_saved(&saved) {
             self.remember_written();
-            // What it holds is known: it is opened again only if somebody else writes.
+            // It is opened again only if another process writes it.
             self.file = sealed.bytes;
         }
         saved.map(|()| answer)
     }
 
-    /// Reads the file once more: what is in it now is what stands on disk. It is opened, by what opened
-    /// it before, unless it is to the byte what this process read or wrote last.
-    /// Errors: as [`Vault::open`]; refused (6) if it became another vault or an older one, or is an older
-    /// copy than this machine has seen: that may be replaced by the newer one. In a fleet, what stands in the
-    /// store as well; as [`Vault::sync`].
+    /// Reads the file again, and in a fleet the store's copy.
+    ///
+    /// Errors: as [`Vault::open`] and [`Vault::sync`]; refused (6) if it became another vault or an older one,
+    /// or is older than this machine has seen it: then it may be replaced by the newer one.
     pub fn read_back(&mut self) -> Result<&Payload> {
         self.refuse_older_copy("and what it holds may not last")?;
         self.read_again()?;
@@ -218,8 +216,8 @@ impl<'a> Vault<'a> {
         Ok(&self.payload)
     }
 
-    /// Somebody may have written since this was read, or written. A key behind a plugin may want a touch
-    /// each time, so the same bytes are not opened twice.
+    /// Reads the file again, and opens it if another process has written it: a plugin's key may need a touch
+    /// each time.
     pub(super) fn read_again(&mut self) -> Result<()> {
         let Some(key) = &self.key else {
             return Err(forgotten());

@@ -1,13 +1,12 @@
 //! The vault's copy in the store that the hosts of a fleet share.
 //!
-//! A change is made to the store's copy, saved here, and put there if that copy is still the one that was
-//! changed; else it is made once more to the one that took its place. So two writers lose nothing, and a
-//! change is in both or in neither, unless the store is away: then it is here, and goes there with the next.
+//! A change is made to the store's copy, saved on this host, and written to the store if its copy is still the
+//! one that was changed; otherwise the change is made again to the new copy. So two writers lose nothing, and a
+//! change is in both places or in none; if the store is away, it is written there with the next change.
 //!
-//! Each copy lists the copies that it was made of, so which of two is the later one is known from them
-//! alone; what this host last synced is remembered beside, for copies that list none and for the version
-//! that the store gave it. Of two copies neither of which was made of the other, none is replaced: there
-//! may be a key in each that is nowhere else.
+//! Each copy lists the copies that it was made of, so the later of two is known from them alone. This host also
+//! remembers what it last synced, for copies that list none and for the store's version of it. If neither of
+//! two copies was made of the other, none is replaced: each may have a key that the other lacks.
 
 mod remote;
 mod retries;
@@ -360,7 +359,7 @@ impl Vault<'_> {
             Err(error @ StoreError::Failed { .. }) => {
                 PutResult::Away(away(&shared.location, error))
             }
-            // It is there, perhaps already under what somebody else has made of it, or it is not.
+            // It was written, and perhaps changed by another host since, or it was not.
             Err(error @ StoreError::Unknown(_)) => match self.fast_forward(lock, shared) {
                 Ok(Position::Same { .. }) => PutResult::Done,
                 Ok(Position::Ahead(now)) if now.as_ref() == version => {

@@ -228,7 +228,7 @@ impl Vault<'_> {
         .hint("if somebody has changed just now who may open it, do it again"))
     }
 
-    /// What was pulled is the vault that is meant, and no older than this machine has seen it.
+    /// Checks that the pulled copy is the expected vault, and no older than this machine has seen it.
     pub(super) fn check_pulled(&self, pulled: &Payload, from: &Location) -> Result<()> {
         let (pins, there) = (&self.access.pins, pulled.pin());
         let known = match &self.memory {

@@ -1,5 +1,5 @@
-//! A device's book when the keys of its vault are drawn anew: its claims go on under the new keys, and under
-//! the old ones it is closed.
+//! A device's book when the keys of its vault are replaced: its claims are copied to the book of the new keys,
+//! and the book of the old keys is closed.
 
 use std::io;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::{Condition, Object, Read, Store, StoreError, Written};
 
-/// So often a book is read again that another host wrote meanwhile.
+/// The most tries, if other hosts write the book meanwhile.
 const TRIES: u32 = 8;
-/// So many requests may fail of which nobody knows whether they did anything.
+/// The number of requests without an answer at which it fails.
 const IN_DOUBT: u32 = 2;
 /// The pause before the second try; each is longer by as much.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -56,7 +56,7 @@ fn try_to_close(
                 return Ok(false);
             }
         }
-        // Nobody claims by one that cannot be opened; what is in it is lost in any case.
+        // No host claims by a book that cannot be opened, and its claims are lost in any case.
         None | Some(Err(_)) => {}
     }
     // Only if nothing was claimed in it since it was read.

@@ -2,7 +2,7 @@
 //! a request or a random number, so that a test can search all interleavings of several hosts.
 //!
 //! `s/NAME` holds a claim or a record. A host that finds neither, or a claim whose lease is over, writes a
-//! claim of its own under a condition, and whoever succeeds leads. The leader reads the device's book in
+//! claim of its own under a condition; if that succeeds, it leads. The leader reads the device's book in
 //! `l/NAME`, takes a step, writes the book under a condition, and only then sends the code; then the record
 //! replaces its claim. The book is what keeps a code from being sent twice; the lease saves codes.
 
@@ -84,7 +84,7 @@ struct Old<S> {
     serves: bool,
 }
 
-/// This host's claim as it stands in the store.
+/// This host's claim in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Claim<V, S> {
     /// `None` for a code that makes no session of the fleet's: there is no claim in `s/NAME`.
@@ -94,7 +94,7 @@ struct Claim<V, S> {
 }
 
 impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
-    /// Begins with [`Action::Read`]. `has_code`: false if somebody has to be asked for a code first.
+    /// Begins with [`Action::Read`]. `has_code`: false if the user has to be asked for a code first.
     pub fn new(nonce: Nonce, has_code: bool) -> Self {
         Self {
             nonce,
@@ -314,7 +314,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
             Written::Again => self.overtaken(),
             Written::Refused => match old {
                 Old { session: Some(session), serves: true } => Action::Serve(session),
-                // It was read anew since, and was still the same.
+                // It was read again since, and was still the same.
                 _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(Why::Refuses),
                 _ => {
                     self.refused = Some(over);
@@ -324,7 +324,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         }
     }
 
-    /// Somebody else leads.
+    /// Another host leads.
     fn wait_for_another<B>(&mut self) -> Action<V, S, B> {
         self.tries += 1;
         if self.tries >= TRIES {
@@ -354,7 +354,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         }
     }
 
-    /// Nobody knows whether the book has the step that was taken.
+    /// It is unknown whether the book has the step that was taken.
     fn doubt<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
         self.doubts += 1;
         match self.open(claim) {

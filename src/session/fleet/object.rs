@@ -37,7 +37,7 @@ const SESSION: &str = "session";
 #[derive(Debug)]
 pub struct FleetKeys(Keys);
 
-/// A record as it stands in an object.
+/// An encoded record.
 pub(super) type Shared = Rc<Zeroizing<Vec<u8>>>;
 
 /// What is in `s/NAME`.
@@ -55,7 +55,7 @@ pub struct Book {
     pub(in crate::session) date: i64,
 }
 
-/// What stands in the store about a session.
+/// The state of a session in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InStore {
     /// The session that hosts use: when it ends, and the generation of the vault that its maker had.
@@ -65,7 +65,7 @@ pub struct InStore {
 }
 
 impl Book {
-    /// Records that a code is sent now whose step nobody knows, so that it counts. `now`: by AWS's clock.
+    /// Records that a code of unknown step is sent now, so that it counts. `now`: by AWS's clock.
     pub fn note_given(&mut self, now: Timestamp) {
         self.claims.share_given(now.0, self.date);
     }
@@ -111,8 +111,8 @@ impl FleetKeys {
         format!("l/{}", self.0.name(LEDGER, [device]))
     }
 
-    /// A closed book: whoever reads it neither claims nor publishes any more. For the vault whose key is
-    /// about to change.
+    /// A closed book, for a vault whose keys are about to be replaced: hosts that read it stop claiming and
+    /// publishing.
     pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
         self.seal(LEDGER, name, vec![CLOSED])
     }

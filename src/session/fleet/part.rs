@@ -82,8 +82,8 @@ pub struct Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    /// Begins. `has_code`: false if somebody has to be asked for a code first; `wait`: for so long another
-    /// host is waited for.
+    /// Begins. `has_code`: false if the user has to be asked for a code first; `wait`: the longest wait for
+    /// another host.
     pub fn new(
         store: &'a dyn Store,
         (keys, names): (&'a FleetKeys, Names),
@@ -302,7 +302,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Up to five times so long, at random.
+    /// A random time of one to five times `least`.
     fn pause(&self, least: Duration) -> Duration {
         least + least * 4 * u32::from((self.pace.random)()) / u32::from(u16::MAX)
     }

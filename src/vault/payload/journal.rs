@@ -53,7 +53,7 @@ impl Payload {
         });
     }
 
-    /// Takes entries out of the journal; an empty journal goes with the last.
+    /// Removes entries from the journal, and an empty journal.
     pub(super) fn end_entries(&mut self, ended: impl Fn(&Table) -> bool) {
         let Some(Value::Array(journal)) = self.doc.get_mut("journal") else { return };
         journal.retain(|entry| !entry.as_table().is_some_and(&ended));

@@ -92,7 +92,7 @@ impl Payload {
     }
 }
 
-/// A key as the document has it.
+/// A key as a table of the document.
 pub(super) fn table(key: &Credentials) -> Table {
     let secret = key.secret_access_key.expose();
     texts([("access_key_id", &key.access_key_id), ("secret_access_key", secret)])

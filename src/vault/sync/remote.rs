@@ -19,7 +19,7 @@ use crate::vault::store::{Vault, lock, save_bytes};
 impl<'a> VaultFile<'a> {
     /// The vault as it is in the store; `None` if it is in none, if the copy on this host is the same, or if
     /// there is a copy and the store is away or not to be used.
-    /// Errors: refused (6) where nothing says which vault it has to be: whoever keeps the store could give
+    /// Errors: refused (6) where nothing says which vault it has to be: the keeper of the store could give
     /// this host any. No vault there and none here (3); damaged (5); the store is away, and there is no copy
     /// (9).
     pub fn fetch(access: &Access<'a>) -> Result<Option<Self>> {
@@ -93,7 +93,7 @@ fn latest(
 }
 
 impl Vault<'_> {
-    /// Keeps what was fetched and opened, and found to be the vault that is meant.
+    /// Saves the fetched vault on this host, after it was opened and checked.
     /// Errors: refused (6): it is older than this host has seen it.
     pub(in crate::vault) fn keep_fetched(
         &mut self,

@@ -6,11 +6,11 @@ use crate::error::{Error, Result};
 use crate::random;
 use crate::store::ETag;
 
-/// So often a change is made anew to what others put there meanwhile.
+/// The most tries of a change, if other hosts write meanwhile.
 const TRIES: u32 = 24;
-/// So often a store may refuse to replace a version that is there still: somebody may be writing.
+/// How often a store may refuse to replace a version that it still has: another host may be writing.
 const REFUSALS: u32 = 4;
-/// So long somebody may be writing.
+/// How long another host may be writing.
 pub(super) const WRITING: Duration = Duration::from_secs(3);
 
 /// The result of a write to the store.
@@ -28,14 +28,13 @@ pub(super) enum PutResult {
 #[derive(Default)]
 pub(super) struct Retries {
     pub tries: u32,
-    /// What the last one was to replace, how many in turn were refused (412) that were to replace just that,
-    /// and since when.
+    /// The version that the last one was to replace, how many writes over it were refused (412), and since when.
     pub last: Option<(Option<ETag>, u32, Instant)>,
 }
 
 impl Retries {
-    /// Counts one, if it is one. True if the store refuses to replace what is there still, so that nobody else
-    /// has written; or says for long that somebody is writing.
+    /// Counts a failed write. True if the store refuses to replace a version that it still has, or reports for
+    /// too long that another host is writing.
     pub fn is_refusal(&mut self, put: &PutResult, version: &Option<ETag>) -> bool {
         let refused = match put {
             PutResult::Overtaken => 1,

@@ -87,7 +87,7 @@ pub enum Action<V, S, B> {
     },
     /// Send the code of the step that was taken.
     Send,
-    /// Nobody has made the session: ask for a code, then begin again.
+    /// No host has made the session: ask for a code, then begin again.
     Ask,
     /// Serve this session.
     Serve(S),

@@ -12,7 +12,7 @@ pub enum Turn {
     /// Make it, each code by [`Part::step`]; the new one is at least as long as the one that it replaces.
     Lead(Option<Duration>),
     Ask,
-    /// Another host was waited for so long.
+    /// Another host did not finish within this time.
     Waited(Duration),
     /// Make it without the fleet.
     Alone(Alone),
