@@ -42,30 +42,32 @@ impl<'a> Reader<'a> {
     /// The key material of a source; none if an optional source is missing.
     pub(super) fn read(&self, source: &KeySource) -> Result<Vec<Material>> {
         let purpose = source.purpose;
-        let mut found = match &source.location {
+        let text = match &source.location {
             Location::Keyring => return Ok(self.keyring()),
-            Location::File(path, by) => self.named_file(path, purpose, by).map(Some),
+            Location::File(path, by) => Some(self.named_file(path, purpose, by)?),
             Location::FileOf(name) => match self.path_variable(name)? {
-                Some(path) => self.named_file(&path, purpose, name).map(Some),
-                None => Ok(None),
+                Some(path) => Some(self.named_file(&path, purpose, name)?),
+                None => None,
             },
-            Location::OtherVariable(_) if !source.location.is_set(self.env) => Ok(None),
+            Location::OtherVariable(_) if !source.location.is_set(self.env) => None,
             Location::Variable(name) | Location::OtherVariable(name) => {
-                self.variable(name)?.map(|secret| material(name, purpose, secret)).transpose()
+                self.variable(name)?.map(|secret| ((*name).to_owned(), secret))
             }
-            Location::DefaultFile(path) => self.optional_file(path, purpose, Wait::Never),
+            Location::DefaultFile(path) => self.read_file(path, purpose, Wait::Never)?,
             Location::OtherFileOf(name) => match self.env.get_os(name).map(Path::new) {
                 Some(path) => {
                     let wait = file::descriptor(path).map_or(Wait::Never, |_| Wait::ForWriter);
-                    self.optional_file(path, purpose, wait)
+                    self.read_file(path, purpose, wait)?
                 }
-                None => Ok(None),
+                None => None,
             },
-        }?;
-        if let Some(material) = &mut found {
-            material.sops = source.is_sops();
-        }
-        Ok(found.into_iter().collect())
+        };
+        let Some((label, secret)) = text else { return Ok(Vec::new()) };
+        let kind = match purpose {
+            Purpose::Key => SecretKind::Identity(secret),
+            Purpose::Passphrase(_) => SecretKind::Passphrase(passphrase(&label, secret)?),
+        };
+        Ok(vec![Material { label, kind, sops: source.is_sops() }])
     }
 
     /// The secrets that `vault unlock` has stored in the kernel's keyring. Without a keyring, as in a
@@ -98,27 +100,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A file that the user named.
-    fn named_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Material> {
-        let (label, secret) = self.named_text(path, purpose, by)?;
-        material(&label, purpose, secret)
-    }
-
     /// A passphrase file that does not open the vault. `by` is the flag or variable that names it.
     pub fn passphrase_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Secret> {
-        let (label, secret) = self.named_text(path, purpose, by)?;
+        let (label, secret) = self.named_file(path, purpose, by)?;
         passphrase(&label, secret)
     }
 
-    fn named_text(&self, path: &Path, purpose: Purpose, by: &str) -> Result<(String, Secret)> {
+    /// The label and text of a file that the user named.
+    fn named_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<(String, Secret)> {
         refuse_secret_in_place_of_path(path, by)?;
         self.read_file(path, purpose, Wait::ForWriter)?.ok_or_else(|| missing(path, purpose, by))
-    }
-
-    /// A default file, which may be missing.
-    fn optional_file(&self, path: &Path, purpose: Purpose, wait: Wait) -> Result<Option<Material>> {
-        let found = self.read_file(path, purpose, wait)?;
-        found.map(|(label, secret)| material(&label, purpose, secret)).transpose()
     }
 
     /// The label and text of a file; `None` if it does not exist.
@@ -191,14 +182,6 @@ fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<
         _ => Secret::from_utf8(std::mem::take(&mut *bytes)),
     };
     text.ok_or_else(|| Error::locked(format!("{label} is not text, so it holds no key")))
-}
-
-fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
-    let kind = match purpose {
-        Purpose::Key => SecretKind::Identity(secret),
-        Purpose::Passphrase(_) => SecretKind::Passphrase(passphrase(label, secret)?),
-    };
-    Ok(Material { label: label.to_owned(), kind, sops: false })
 }
 
 /// Drops one trailing newline, which editors add, and a byte order mark.
