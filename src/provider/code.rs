@@ -11,7 +11,7 @@ use crate::credential::Credentials;
 use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Mfa;
 use crate::secret::Secret;
-use crate::session::{Book, Choice, Claim, Pace, Part, Step};
+use crate::session::{Choice, Claim, CodeDecision, Participant, SharedClaims, Timing};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -97,12 +97,13 @@ impl CredentialSession<'_> {
     ) -> Result<Claim> {
         let ledger = self.cache.ledger(serial);
         let offset = now.seconds_since(self.clock.now());
-        let claim = |book: Option<&mut Book>| {
+        let claim = |book: Option<&mut SharedClaims>| {
             let now = Timestamp(self.clock.now().0.saturating_add(offset));
             ledger.claim(seed.period(), now, deadline, Choice::Nearest, book)
         };
-        let in_book =
-            |part: &mut Part<'_>| claim_for_all(part, &ledger, deadline, |book| claim(Some(book)));
+        let in_book = |part: &mut Participant<'_>| {
+            claim_for_all(part, &ledger, deadline, |book| claim(Some(book)))
+        };
         match self.in_book(serial, in_book)? {
             Known::ToAll(claim) => Ok(claim),
             Known::Here => claim(None),
@@ -127,8 +128,8 @@ impl CredentialSession<'_> {
         deadline: Instant,
     ) -> Result<()> {
         let ledger = self.cache.ledger(serial);
-        let spend = |book: Option<&mut Book>| ledger.spend(steps, now, deadline, book);
-        let in_book = |part: &mut Part<'_>| {
+        let spend = |book: Option<&mut SharedClaims>| ledger.spend(steps, now, deadline, book);
+        let in_book = |part: &mut Participant<'_>| {
             part.step(|book| Ok((spend(Some(book))?, Duration::ZERO)), |()| {})
         };
         match self.in_book(serial, in_book)? {
@@ -145,7 +146,7 @@ impl CredentialSession<'_> {
     fn in_book<T>(
         &self,
         serial: &str,
-        step: impl FnOnce(&mut Part<'_>) -> Result<Step<T>>,
+        step: impl FnOnce(&mut Participant<'_>) -> Result<CodeDecision<T>>,
     ) -> Result<Known<T>> {
         let Some(fleet) = self.fleet.as_deref() else { return Ok(Known::Here) };
         let began = Instant::now();
@@ -153,12 +154,13 @@ impl CredentialSession<'_> {
             Ok(None) => return Ok(Known::Here),
             Ok(Some(shared)) => {
                 let keys = (fleet.keys(), fleet.keys().book_name(serial));
-                let mut part = Part::of_book(&*shared.store, keys, (self.clock, Pace::real()))?;
+                let mut part =
+                    Participant::of_book(&*shared.store, keys, (self.clock, Timing::real()))?;
                 part.connected(began.elapsed(), shared.silent);
                 match step(&mut part)? {
-                    Step::Send(taken) => return Ok(Known::ToAll(taken)),
-                    Step::Alone(alone) => alone,
-                    Step::Overtaken => return Err(another_host()),
+                    CodeDecision::Send(taken) => return Ok(Known::ToAll(taken)),
+                    CodeDecision::Alone(alone) => alone,
+                    CodeDecision::Overtaken => return Err(another_host()),
                 }
             }
             Err(error) => away(error)?,

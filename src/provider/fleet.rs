@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step};
+use crate::session::{
+    Claim, CodeDecision, FleetFailure, FleetKeys, Ledger, Participant, SharedClaims,
+};
 use crate::store::Location;
 use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
@@ -59,11 +61,11 @@ impl<'a> Fleet<'a> {
     /// 9 if no code is to be sent without it.
     pub fn go_alone(
         &self,
-        alone: Alone,
+        alone: FleetFailure,
         named: Option<&Location>,
         reporter: Reporter,
     ) -> Result<()> {
-        let Alone { what, hint } = alone;
+        let FleetFailure { what, hint } = alone;
         let store = named.unwrap_or(&self.settings.store);
         if self.settings.required {
             let hint = hint.unwrap_or_else(|| {
@@ -80,8 +82,8 @@ impl<'a> Fleet<'a> {
     }
 
     /// Says once that a session was made and is not shared; `named` as for [`Fleet::go_alone`].
-    pub fn not_shared(&self, alone: Alone, named: Option<&Location>, reporter: Reporter) {
-        let Alone { what, hint } = alone;
+    pub fn not_shared(&self, alone: FleetFailure, named: Option<&Location>, reporter: Reporter) {
+        let FleetFailure { what, hint } = alone;
         let store = named.unwrap_or(&self.settings.store);
         let said = format!(
             "the new session is on this host only, the fleet's store {store} did not take it: {what}"
@@ -117,32 +119,32 @@ impl<'a> Fleet<'a> {
 ///
 /// # Errors
 /// A setting that cannot be right (2), which is no store that is away.
-pub(super) fn away(error: Error) -> Result<Alone> {
+pub(super) fn away(error: Error) -> Result<FleetFailure> {
     let Error { class, what, hint, .. } = error;
     match class {
         Class::Usage => Err(Error { class, what, hint, ..error }),
-        _ => Ok(Alone { what, hint }),
+        _ => Ok(FleetFailure { what, hint }),
     }
 }
 
 /// Claims a step in the book of the fleet and in this host's ledger.
 pub(super) fn claim_for_all(
-    part: &mut Part<'_>,
+    part: &mut Participant<'_>,
     ledger: &Ledger<'_>,
     deadline: Instant,
-    claim: impl Fn(&mut Book) -> Result<Claim>,
-) -> Result<Step<Claim>> {
+    claim: impl Fn(&mut SharedClaims) -> Result<Claim>,
+) -> Result<CodeDecision<Claim>> {
     let due = Cell::new(Instant::now());
-    let take = |book: &mut Book| {
+    let take = |book: &mut SharedClaims| {
         let claim = claim(book)?;
         due.set(Instant::now() + claim.wait);
         Ok((claim, claim.wait))
     };
     Ok(match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
-        Step::Send(mut claim) => {
+        CodeDecision::Send(mut claim) => {
             claim.wait = due.get().saturating_duration_since(Instant::now());
             claim.recorded = true;
-            Step::Send(claim)
+            CodeDecision::Send(claim)
         }
         other => other,
     })

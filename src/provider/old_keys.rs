@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Result;
 use crate::profile::{self, Profiles};
-use crate::session::{FleetKeys, Pace, close_book};
+use crate::session::{FleetKeys, Timing, close_book};
 use crate::vault::{Connect, NamedBy, Payload, Pin, Vault};
 
 /// What a vault's keys were.
@@ -40,7 +40,7 @@ impl OldKeys {
         let Some(shared) = connect(NamedBy::Vault(payload))? else { return Ok(()) };
         let keys = (&self.fleet, &fleet_keys(payload));
         for device in devices(payload, &profiles()?) {
-            close_book(&*shared.store, keys, &device, &Pace::real())?;
+            close_book(&*shared.store, keys, &device, &Timing::real())?;
         }
         Ok(())
     }

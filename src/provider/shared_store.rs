@@ -7,7 +7,7 @@ use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::profile;
-use crate::session::Alone;
+use crate::session::FleetFailure;
 use crate::store::{Location, Shared};
 use crate::vault::{Fleet, Payload, Vault, no_store_key};
 
@@ -49,13 +49,13 @@ impl CredentialSession<'_> {
     ///
     /// # Errors
     /// 9 if no code is to be sent without it.
-    pub(super) fn go_alone(&self, alone: Alone) -> Result<()> {
+    pub(super) fn go_alone(&self, alone: FleetFailure) -> Result<()> {
         let Some(fleet) = &self.fleet else { return Ok(()) };
         fleet.go_alone(alone, self.named_store().as_ref(), self.reporter)
     }
 
     /// Says once that a session was made and is not shared.
-    pub(super) fn not_shared(&self, alone: Alone) {
+    pub(super) fn not_shared(&self, alone: FleetFailure) {
         if let Some(fleet) = &self.fleet {
             fleet.not_shared(alone, self.named_store().as_ref(), self.reporter);
         }

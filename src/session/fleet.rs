@@ -9,12 +9,12 @@
 //! | `part` | one host's part: the actions as requests to the store, the answers as events |
 
 mod closing;
-mod lead;
 mod object;
-mod pace;
-mod part;
+mod participant;
+mod protocol;
+mod timing;
 
 pub use closing::close_book;
-pub use object::{Book, FleetKeys, InStore};
-pub use pace::Pace;
-pub use part::{Alone, Names, Part, Step, Turn};
+pub use object::{FleetKeys, InStore, SharedClaims};
+pub use participant::{CodeDecision, FleetFailure, Names, Participant, SessionDecision};
+pub use timing::Timing;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::cache::Cache;
 use super::envelope::LEDGER;
-use super::fleet::Book;
+use super::fleet::SharedClaims;
 use super::totp_claims::{Claimed, Selection, Times, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
@@ -41,7 +41,7 @@ pub struct Claim {
 
 impl Claim {
     /// Removes it from the claims that a fleet's hosts share.
-    pub fn remove_from(&self, book: &mut Book) {
+    pub fn remove_from(&self, book: &mut SharedClaims) {
         book.claims.remove_shared(self.claimed);
     }
 }
@@ -105,7 +105,7 @@ impl Ledger<'_> {
         now: Timestamp,
         deadline: Instant,
         choice: Choice,
-        book: Option<&mut Book>,
+        book: Option<&mut SharedClaims>,
     ) -> Result<Claim> {
         let selection = choice.selection(deadline)?;
         let period = i64::try_from(period).unwrap_or(i64::MAX);
@@ -176,7 +176,7 @@ impl Ledger<'_> {
         steps: &[u64],
         now: Timestamp,
         deadline: Instant,
-        book: Option<&mut Book>,
+        book: Option<&mut SharedClaims>,
     ) -> Result<()> {
         let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;

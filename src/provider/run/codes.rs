@@ -11,7 +11,7 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::{Mfa, Step};
 use crate::random;
-use crate::session::{Book, Choice, Claim, Ledger, Step as Noted};
+use crate::session::{Choice, Claim, CodeDecision, Ledger, SharedClaims};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -99,15 +99,15 @@ impl Run<'_> {
         let deadline = self.deadline.get();
         // Hosts that share no ledger would all begin with the present step.
         let choice = refused.map_or(Choice::Random, |last| Choice::AfterRefusal { last });
-        let claim = |book: Option<&mut Book>| {
+        let claim = |book: Option<&mut SharedClaims>| {
             let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
             ledger.claim(period, now, deadline, choice, book)
         };
         if let Claims::Fleet(part) = claims {
             match claim_for_all(part, ledger, deadline, |book| claim(Some(book)))? {
-                Noted::Send(claim) => return Ok(claim),
-                Noted::Overtaken => return Err(Failed::Overtaken),
-                Noted::Alone(alone) => self.with.go_alone(alone)?,
+                CodeDecision::Send(claim) => return Ok(claim),
+                CodeDecision::Overtaken => return Err(Failed::Overtaken),
+                CodeDecision::Alone(alone) => self.with.go_alone(alone)?,
             }
             *claims = Claims::Alone;
         }

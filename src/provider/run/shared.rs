@@ -10,7 +10,8 @@ use crate::credential::Credentials;
 use crate::error::Error;
 use crate::profile::{Mfa, Step};
 use crate::session::{
-    Alone, Book, FleetKeys, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted,
+    CodeDecision, FleetFailure, FleetKeys, Minted, Names, Participant, SessionDecision,
+    SharedClaims, Timing, Wanted,
 };
 use crate::store::Store;
 
@@ -26,7 +27,7 @@ pub(super) enum Claims<'p, 'a> {
     /// This host, since the store of its fleet is away: one code is sent.
     Alone,
     /// All hosts of the fleet.
-    Fleet(&'p mut Part<'a>),
+    Fleet(&'p mut Participant<'a>),
 }
 
 impl Run<'_> {
@@ -58,28 +59,29 @@ impl Run<'_> {
         let wait = code.as_ref().map_or(wait, |good_for| wait.min(good_for.saturating_sub(CALL)));
         // Nobody waits twice.
         let wait = if self.waited.get().is_zero() { wait } else { Duration::ZERO };
-        let time = (self.with.clock, Pace::real());
-        let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
+        let time = (self.with.clock, Timing::real());
+        let mut part =
+            Participant::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
         part.connected(connected, shared.silent);
         let made = loop {
             match part.turn() {
-                Turn::Serve(minted) => {
+                SessionDecision::Serve(minted) => {
                     self.with.reporter.debug("the fleet has a session");
                     break Ok(minted);
                 }
-                Turn::Lead(least) => match self.lead(&step, from, &mut part, least) {
+                SessionDecision::Lead(least) => match self.lead(&step, from, &mut part, least) {
                     Err(Failed::Overtaken) => {}
                     made => break made,
                 },
-                Turn::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
-                Turn::Waited(waited) => {
+                SessionDecision::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
+                SessionDecision::Waited(waited) => {
                     self.waited.set(self.waited.get().max(waited));
                     if let Err(failed) = code {
                         break Err(failed);
                     }
                     break self.make_beside(&step, from, (&*shared.store, keys), wanted);
                 }
-                Turn::Alone(alone) => break self.call_alone(&step, from, alone),
+                SessionDecision::Alone(alone) => break self.call_alone(&step, from, alone),
             }
         };
         fleet.saw_generation(part.seen_generation());
@@ -100,14 +102,15 @@ impl Run<'_> {
             "another host of the fleet has been making the same session for {} s; this one makes its own",
             self.waited.get().as_secs()
         ));
-        let (book, time) = (keys.book_name(&mfa.serial), || (self.with.clock, Pace::real()));
-        let mut beside = Part::of_book(store, (keys, book.clone()), time())?;
+        let (book, time) = (keys.book_name(&mfa.serial), || (self.with.clock, Timing::real()));
+        let mut beside = Participant::of_book(store, (keys, book.clone()), time())?;
         let made = self.call(step, from, Claims::Fleet(&mut beside)).map(Minted::Here);
         let Err(failed) = made else { return made };
         let names = Names { session: keys.session_name(wanted.kind, wanted.key), book };
-        let mut again = Part::new(store, (keys, names), wanted, time(), false, Duration::ZERO)?;
+        let mut again =
+            Participant::new(store, (keys, names), wanted, time(), false, Duration::ZERO)?;
         match again.turn() {
-            Turn::Serve(minted) => Ok(minted),
+            SessionDecision::Serve(minted) => Ok(minted),
             _ => Err(failed),
         }
     }
@@ -141,7 +144,7 @@ impl Run<'_> {
         &self,
         step: &Step,
         from: &Credentials,
-        part: &mut Part<'_>,
+        part: &mut Participant<'_>,
         least: Option<Duration>,
     ) -> Result<Minted, Failed> {
         let mut step = step.clone();
@@ -168,7 +171,12 @@ impl Run<'_> {
     }
 
     /// Makes a session with one code, since the store is of no use.
-    fn call_alone(&self, step: &Step, from: &Credentials, alone: Alone) -> Result<Minted, Failed> {
+    fn call_alone(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        alone: FleetFailure,
+    ) -> Result<Minted, Failed> {
         self.with.go_alone(alone)?;
         self.call(step, from, Claims::Alone).map(Minted::Here)
     }
@@ -179,14 +187,14 @@ impl Run<'_> {
         let Claims::Fleet(part) = claims else { return Ok(false) };
         let offset = self.sts()?.clock_offset().unwrap_or(0);
         let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
-        let note = |book: &mut Book| {
+        let note = |book: &mut SharedClaims| {
             book.note_given(now);
             Ok(((), Duration::ZERO))
         };
         match part.step(note, |()| {})? {
-            Noted::Send(()) => Ok(false),
-            Noted::Overtaken => Ok(true),
-            Noted::Alone(alone) => self.with.go_alone(alone).map(|()| false),
+            CodeDecision::Send(()) => Ok(false),
+            CodeDecision::Overtaken => Ok(true),
+            CodeDecision::Alone(alone) => self.with.go_alone(alone).map(|()| false),
         }
     }
 }

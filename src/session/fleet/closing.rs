@@ -4,8 +4,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::object::{Book, FleetKeys};
-use super::pace::Pace;
+use super::object::{FleetKeys, SharedClaims};
+use super::timing::Timing;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::{Condition, Object, Read, Store, StoreError, Written};
@@ -25,7 +25,7 @@ pub fn close_book(
     store: &dyn Store,
     (old, new): (&FleetKeys, &FleetKeys),
     device: &str,
-    pace: &Pace<'_>,
+    timing: &Timing<'_>,
 ) -> Result<()> {
     let mut in_doubt = 0;
     for tried in 1..=TRIES {
@@ -35,7 +35,7 @@ pub fn close_book(
             Err(StoreError::Unknown(_)) if in_doubt + 1 < IN_DOUBT => in_doubt += 1,
             Err(error) => return Err(error.into()),
         }
-        (pace.sleep)(PAUSE * tried);
+        (timing.sleep)(PAUSE * tried);
     }
     Err(Error::aws("other hosts write the record of MFA codes all the time"))
 }
@@ -68,7 +68,7 @@ fn carry_over(
     store: &dyn Store,
     new: &FleetKeys,
     device: &str,
-    mut book: Book,
+    mut book: SharedClaims,
 ) -> Result<bool, StoreError> {
     let name = new.book_name(device);
     let there = read(store, &name)?;
@@ -83,7 +83,7 @@ fn carry_over(
     write(store, &name, new.seal_book(&name, &book), there.as_ref())
 }
 
-fn open(keys: &FleetKeys, name: &str, object: &Object) -> Result<Option<Book>, StoreError> {
+fn open(keys: &FleetKeys, name: &str, object: &Object) -> Result<Option<SharedClaims>, StoreError> {
     let opened = keys.open_book(name, object.body.clone(), Timestamp(0));
     opened.map_err(|_| failed("the record of MFA codes in the store is damaged"))
 }

@@ -21,7 +21,7 @@ use super::super::SessionKind;
 use super::super::envelope::{Keys, LEDGER};
 use super::super::record::{self, Record};
 use super::super::totp_claims::TotpClaims;
-use super::lead::Nonce;
+use super::protocol::Nonce;
 use crate::clock::Timestamp;
 use crate::store::{self, Answer, Read};
 
@@ -49,7 +49,7 @@ pub(super) enum Object {
 
 /// The claims of a device by all hosts, as they were read from the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Book {
+pub struct SharedClaims {
     pub(in crate::session) claims: TotpClaims,
     /// The store's time when it was read, in seconds.
     pub(in crate::session) date: i64,
@@ -64,14 +64,14 @@ pub struct InStore {
     pub claimed: Option<Duration>,
 }
 
-impl Book {
+impl SharedClaims {
     /// Records that a code of unknown step is sent now, so that it counts. `now`: by AWS's clock.
     pub fn note_given(&mut self, now: Timestamp) {
         self.claims.share_given(now.0, self.date);
     }
 
     /// True if every claim in `other` is in this one, too.
-    pub(super) fn has_all_of(&self, other: &Book) -> bool {
+    pub(super) fn has_all_of(&self, other: &SharedClaims) -> bool {
         let mut both = self.claims.clone();
         both.add(&other.claims);
         both == self.claims
@@ -117,7 +117,7 @@ impl FleetKeys {
         self.seal(LEDGER, name, vec![CLOSED])
     }
 
-    pub(super) fn seal_book(&self, name: &str, book: &Book) -> io::Result<Vec<u8>> {
+    pub(super) fn seal_book(&self, name: &str, book: &SharedClaims) -> io::Result<Vec<u8>> {
         let claims = book.claims.encode();
         let length = u32::try_from(claims.len()).unwrap_or_default().to_be_bytes();
         self.seal(LEDGER, name, [&[BOOK], &length[..], &claims].concat())
@@ -129,14 +129,14 @@ impl FleetKeys {
         name: &str,
         body: Vec<u8>,
         date: Timestamp,
-    ) -> Result<Option<Book>, Damaged> {
+    ) -> Result<Option<SharedClaims>, Damaged> {
         let plain = self.0.open(LEDGER, name, Zeroizing::new(body)).ok_or(Damaged)?;
         match plain.split_first() {
             Some((&BOOK, rest)) => {
                 let (length, rest) = rest.split_first_chunk::<4>().ok_or(Damaged)?;
                 let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Damaged)?;
                 let claims = rest.get(..length).and_then(TotpClaims::decode).ok_or(Damaged)?;
-                Ok(Some(Book { claims, date: date.0 }))
+                Ok(Some(SharedClaims { claims, date: date.0 }))
             }
             Some((&CLOSED, _)) => Ok(None),
             _ => Err(Damaged),
@@ -249,7 +249,7 @@ mod tests {
         let (name, book_name) = (keys.session_name(SessionKind::Session, &[]), keys.book_name("d"));
         let shared = encode(&record(), Timestamp(NOON), 3);
         let (nonce, lease) = ([7; 16], Duration::from_secs(15));
-        let mut book = Book::default();
+        let mut book = SharedClaims::default();
         for at in 0..64 {
             book.note_given(Timestamp(at));
         }

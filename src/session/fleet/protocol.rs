@@ -27,7 +27,7 @@ const DOUBTS: u8 = 2;
 
 /// One host's part in making one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lead<V, S> {
+pub struct Protocol<V, S> {
     nonce: Nonce,
     /// True if there is a code to send, or a seed to make one of.
     has_code: bool,
@@ -93,7 +93,7 @@ struct Claim<V, S> {
     old: Old<S>,
 }
 
-impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
+impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
     /// Begins with [`Action::Read`]. `has_code`: false if the user has to be asked for a code first.
     pub fn new(nonce: Nonce, has_code: bool) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                 Action::Take(book)
             }
             (State::Opening(claim), Event::Closed) => {
-                // For [`Lead::give_up`].
+                // For [`Protocol::give_up`].
                 self.state = State::Opening(claim);
                 Action::GoAlone(Why::Closed)
             }

@@ -15,18 +15,18 @@ fn keys() -> (FleetKeys, FleetKeys) {
 }
 
 fn close(store: &dyn Store, keys: (&FleetKeys, &FleetKeys)) -> Result<()> {
-    let pace = Pace { sleep: Box::new(|_| {}), ..Pace::real() };
-    close_book(store, keys, DEVICE, &pace)
+    let timing = Timing { sleep: Box::new(|_| {}), ..Timing::real() };
+    close_book(store, keys, DEVICE, &timing)
 }
 
 /// A book in which codes were sent at these times.
-fn book(at: &[i64]) -> Book {
-    let mut book = Book { date: NOON, ..Book::default() };
+fn book(at: &[i64]) -> SharedClaims {
+    let mut book = SharedClaims { date: NOON, ..SharedClaims::default() };
     at.iter().for_each(|at| book.note_given(Timestamp(*at)));
     book
 }
 
-fn put(store: &dyn Store, keys: &FleetKeys, book: &Book) {
+fn put(store: &dyn Store, keys: &FleetKeys, book: &SharedClaims) {
     let name = keys.book_name(DEVICE);
     let there = read(store, &name).unwrap();
     let body = keys.seal_book(&name, book).unwrap();
@@ -34,7 +34,7 @@ fn put(store: &dyn Store, keys: &FleetKeys, book: &Book) {
 }
 
 /// What is in the device's book; `None` if it is closed.
-fn there(store: &dyn Store, keys: &FleetKeys) -> Option<Book> {
+fn there(store: &dyn Store, keys: &FleetKeys) -> Option<SharedClaims> {
     let name = keys.book_name(DEVICE);
     let object = read(store, &name).unwrap().expect("a book");
     keys.open_book(&name, object.body, Timestamp(NOON)).unwrap()

@@ -1,58 +1,59 @@
-//! What a host has to do about a session or a code.
+//! What a host does about a session or with a code.
 
 use std::time::Duration;
 
 use super::super::super::flight::Minted;
-use super::super::lead::Why;
+use super::super::protocol::Why;
 
-/// What a host has to do about a session.
+/// What a host does about a session.
 #[derive(Debug)]
-pub enum Turn {
+pub enum SessionDecision {
     Serve(Minted),
-    /// Make it, each code by [`Part::step`]; the new one is at least as long as the one that it replaces.
+    /// Make it, each code by `Participant::step`; at least as long as the session that it replaces.
     Lead(Option<Duration>),
+    /// Ask for a code, then begin again.
     Ask,
     /// Another host did not finish within this time.
     Waited(Duration),
     /// Make it without the fleet.
-    Alone(Alone),
+    Alone(FleetFailure),
 }
 
-/// What becomes of a code.
+/// What a host does with a code.
 #[derive(Debug)]
-pub enum Step<C> {
+pub enum CodeDecision<C> {
     Send(C),
     /// Another host leads now.
     Overtaken,
     /// None is sent that other hosts know of.
-    Alone(Alone),
+    Alone(FleetFailure),
 }
 
 /// Why the fleet is of no use now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alone {
+pub struct FleetFailure {
     pub what: String,
     pub hint: Option<String>,
 }
 
-impl Alone {
+impl FleetFailure {
     pub(super) fn new(what: &str) -> Self {
         Self { what: what.to_owned(), hint: None }
     }
 }
 
 impl Why {
-    pub(super) fn alone(self) -> Alone {
+    pub(super) fn alone(self) -> FleetFailure {
         match self {
-            Self::Closed => Alone {
+            Self::Closed => FleetFailure {
                 what: "the vault has another key by now".to_owned(),
                 hint: Some(
                     "vault fleet pull takes the new vault, or names the command that accepts it"
                         .to_owned(),
                 ),
             },
-            Self::Refuses => Alone::new("the store refuses writes that it should take"),
-            Self::Silent => Alone::new("the store does not say whether it has written"),
+            Self::Refuses => FleetFailure::new("the store refuses writes that it should take"),
+            Self::Silent => FleetFailure::new("the store does not say whether it has written"),
         }
     }
 }

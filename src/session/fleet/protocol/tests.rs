@@ -2,7 +2,7 @@ mod search;
 
 use super::*;
 
-type Lead = super::Lead<u8, &'static str>;
+type Protocol = super::Protocol<u8, &'static str>;
 type Event = super::Event<u8, &'static str, u8>;
 type Action = super::Action<u8, &'static str, u8>;
 
@@ -40,20 +40,20 @@ fn claims(over: Option<u8>, lease: u64, old: Option<&'static str>) -> Action {
 }
 
 /// Goes through events at their times (seconds); the last action.
-fn last(lead: &mut Lead, events: &[(u64, Event)]) -> Action {
+fn last(protocol: &mut Protocol, events: &[(u64, Event)]) -> Action {
     let actions: Vec<_> =
-        events.iter().map(|(now, event)| lead.on(event.clone(), seconds(*now))).collect();
+        events.iter().map(|(now, event)| protocol.on(event.clone(), seconds(*now))).collect();
     actions.into_iter().next_back().expect("an event")
 }
 
 /// What a host that has a code does in the end.
 fn after(events: &[(u64, Event)]) -> Action {
-    last(&mut Lead::new(OWN, true), events)
+    last(&mut Protocol::new(OWN, true), events)
 }
 
 #[test]
 fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
-    let mut lead = Lead::new(OWN, true);
+    let mut protocol = Protocol::new(OWN, true);
     for (event, action) in [
         (missing(), claims(None, 15, None)),
         (done(1), Action::ReadBook),
@@ -63,7 +63,7 @@ fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
         (Event::Made("new"), Action::Publish { over: 1, session: "new" }),
         (done(2), Action::Keep),
     ] {
-        assert_eq!(lead.on(event, Duration::ZERO), action);
+        assert_eq!(protocol.on(event, Duration::ZERO), action);
     }
 }
 
@@ -129,7 +129,7 @@ fn after_a_wait_any_newer_record_is_served_and_never_the_declined_one() {
 
 #[test]
 fn without_a_code_nothing_is_claimed() {
-    let ask = |event| Lead::new(OWN, false).on(event, Duration::ZERO);
+    let ask = |event| Protocol::new(OWN, false).on(event, Duration::ZERO);
     assert_eq!(ask(missing()), Action::Ask);
     assert_eq!(ask(claim(1, Some(16), None)), Action::Ask);
     assert_eq!(ask(claim(1, Some(1), None)), Action::Wait);
@@ -219,11 +219,11 @@ fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
         );
     }
     // Others are faster each time.
-    let mut lead = Lead::new(OWN, true);
+    let mut protocol = Protocol::new(OWN, true);
     let end = (1..=TRIES).find(|version| {
         let round = [(0, record(*version, "a", Freshness::Expired)), (0, refused.clone())];
-        let end = last(&mut lead, &round) == Action::GoAlone(Why::Refuses);
-        lead.on(Event::Waited, Duration::ZERO);
+        let end = last(&mut protocol, &round) == Action::GoAlone(Why::Refuses);
+        protocol.on(Event::Waited, Duration::ZERO);
         end
     });
     assert_eq!(end, Some(TRIES));
@@ -238,9 +238,9 @@ fn a_store_that_is_busy_is_asked_again_at_once_since_the_host_has_waited_already
 fn two_steps_at_most_are_spent_on_a_book_that_does_not_answer() {
     let unknown = (0, Event::Written(Written::Unknown));
     let again = [(0, Event::Book(None, 0)), (0, Event::Taken(1, Duration::ZERO)), unknown.clone()];
-    let mut lead = Lead::new(OWN, true);
+    let mut protocol = Protocol::new(OWN, true);
     let events = [taken(0), vec![unknown], again.to_vec()].concat();
-    assert_eq!(last(&mut lead, &events), Action::GoAlone(Why::Silent));
+    assert_eq!(last(&mut protocol, &events), Action::GoAlone(Why::Silent));
     // Its claim ends, for the others.
-    assert_eq!(lead.give_up::<u8>(), Some(claims(Some(1), 0, None)));
+    assert_eq!(protocol.give_up::<u8>(), Some(claims(Some(1), 0, None)));
 }
