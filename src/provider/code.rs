@@ -130,7 +130,7 @@ impl CredentialSession<'_> {
         let ledger = self.cache.ledger(serial);
         let spend = |book: Option<&mut SharedClaims>| ledger.spend(steps, now, deadline, book);
         let in_book = |part: &mut Participant<'_>| {
-            part.step(|book| Ok((spend(Some(book))?, Duration::ZERO)), |()| {})
+            part.claim_step(|book| Ok((spend(Some(book))?, Duration::ZERO)), |()| {})
         };
         match self.in_book(serial, in_book)? {
             Known::ToAll(()) => Ok(()),

@@ -140,7 +140,7 @@ pub(super) fn claim_for_all(
         due.set(Instant::now() + claim.wait);
         Ok((claim, claim.wait))
     };
-    Ok(match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
+    Ok(match part.claim_step(take, |claim| ledger.give_back(&claim, deadline))? {
         CodeDecision::Send(mut claim) => {
             claim.wait = due.get().saturating_duration_since(Instant::now());
             claim.recorded = true;

@@ -64,7 +64,7 @@ impl Run<'_> {
             Participant::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
         part.connected(connected, shared.silent);
         let made = loop {
-            match part.turn() {
+            match part.decide() {
                 SessionDecision::Serve(minted) => {
                     self.with.reporter.debug("the fleet has a session");
                     break Ok(minted);
@@ -109,7 +109,7 @@ impl Run<'_> {
         let names = Names { session: keys.session_name(wanted.kind, wanted.key), book };
         let mut again =
             Participant::new(store, (keys, names), wanted, time(), false, Duration::ZERO)?;
-        match again.turn() {
+        match again.decide() {
             SessionDecision::Serve(minted) => Ok(minted),
             _ => Err(failed),
         }
@@ -191,7 +191,7 @@ impl Run<'_> {
             book.note_given(now);
             Ok(((), Duration::ZERO))
         };
-        match part.step(note, |()| {})? {
+        match part.claim_step(note, |()| {})? {
             CodeDecision::Send(()) => Ok(false),
             CodeDecision::Overtaken => Ok(true),
             CodeDecision::Alone(alone) => self.with.go_alone(alone).map(|()| false),

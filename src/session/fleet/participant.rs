@@ -111,7 +111,7 @@ impl<'a> Participant<'a> {
         })
     }
 
-    /// Begins for a code that makes no session of the fleet's: [`Participant::step`] takes one that no other
+    /// Begins for a code that makes no session of the fleet's: [`Participant::claim_step`] takes one that no other
     /// host sends. `book`: the name of the device's book.
     pub fn of_book(
         store: &'a dyn Store,
@@ -125,7 +125,7 @@ impl<'a> Participant<'a> {
     }
 
     /// Goes on until this host has something to do.
-    pub fn turn(&mut self) -> SessionDecision {
+    pub fn decide(&mut self) -> SessionDecision {
         loop {
             match &self.next {
                 Action::Serve(session) => {
@@ -163,7 +163,7 @@ impl<'a> Participant<'a> {
     /// Takes a step and notes it in the book of the device. `take` takes one that is free in this book and
     /// adds it there, and says how long to wait for its time; `give_back` gets one that was not noted, so
     /// that its code is free again.
-    pub fn step<C>(
+    pub fn claim_step<C>(
         &mut self,
         mut take: impl FnMut(&mut SharedClaims) -> Result<(C, Duration)>,
         mut give_back: impl FnMut(C),

@@ -9,7 +9,7 @@ use super::super::protocol::Why;
 #[derive(Debug)]
 pub enum SessionDecision {
     Serve(Minted),
-    /// Make it, each code by `Participant::step`; at least as long as the session that it replaces.
+    /// Make it, each code by `Participant::claim_step`; at least as long as the session that it replaces.
     Lead(Option<Duration>),
     /// Ask for a code, then begin again.
     Ask,

@@ -70,7 +70,7 @@ impl<'w> Host<'w> {
             Ok((claim, claim.wait))
         };
         let give_back = |claim| self.cache.ledger(DEVICE).give_back(&claim, long());
-        let step = part.step(take, give_back).unwrap();
+        let step = part.claim_step(take, give_back).unwrap();
         if let CodeDecision::Send(claim) = &step {
             self.send(claim);
         }
@@ -81,7 +81,7 @@ impl<'w> Host<'w> {
     fn session(&self, wanted: &Wanted<'_>) -> By {
         let mut part = self.part(wanted, true);
         let alone = loop {
-            match part.turn() {
+            match part.decide() {
                 SessionDecision::Serve(_) => return By::Fleet,
                 SessionDecision::Lead(_) => match self.step(&mut part) {
                     CodeDecision::Send(_) => {
@@ -227,7 +227,7 @@ fn slow_answers_and_one_that_never_comes_take_three_seconds_together() {
     let (host, wanted) = (Host::new(&world, &d.path), wanted(&key));
     let mut part = host.part(&wanted, true);
     part.connected(Duration::from_millis(2900), false);
-    assert!(matches!(part.turn(), SessionDecision::Alone(_)));
+    assert!(matches!(part.decide(), SessionDecision::Alone(_)));
     assert_eq!(world.milliseconds(), 100);
 }
 
@@ -288,7 +288,7 @@ fn a_record_serves_as_a_session_of_the_cache_would() {
     ] {
         let host = Host::new(&world, &other.path);
         let mut part = host.part(&wanted, true);
-        let got = match part.turn() {
+        let got = match part.decide() {
             SessionDecision::Serve(Minted::Shared(record)) => {
                 let made = record.made.seconds_since(Timestamp(NOON));
                 assert!((-2..=1).contains(&made), "{wanted:?}: {made}");
@@ -315,13 +315,14 @@ fn while_one_host_renews_the_others_go_on_with_the_old_session() {
     let hosts = disks.each_ref().map(|disk| Host::new(&world, &disk.path));
     let wanted = wanted(&key);
     let mut renews = hosts[0].part(&wanted, true);
-    assert!(matches!(renews.turn(), SessionDecision::Lead(Some(_))));
+    assert!(matches!(renews.decide(), SessionDecision::Lead(Some(_))));
     assert_eq!(hosts[1].session(&wanted), By::Fleet);
     assert!(matches!(hosts[0].step(&mut renews), CodeDecision::Send(_)));
     let (Minted::Shared(new), None) = renews.made(hosts[0].eight_hours(), Some(hours(8)), 8) else {
         panic!("it ends, and is published");
     };
-    let SessionDecision::Serve(Minted::Shared(served)) = hosts[1].part(&wanted, true).turn() else {
+    let SessionDecision::Serve(Minted::Shared(served)) = hosts[1].part(&wanted, true).decide()
+    else {
         panic!("it is there");
     };
     assert_eq!(served.ends, new.ends);
@@ -334,7 +335,7 @@ fn a_leader_that_dies_is_waited_for_until_its_lease_ends() {
     let hosts = disks.each_ref().map(|disk| Host::new(&world, &disk.path));
     let wanted = wanted(&key);
     let mut dies = hosts[0].part(&wanted, true);
-    assert!(matches!(dies.turn(), SessionDecision::Lead(None)));
+    assert!(matches!(dies.decide(), SessionDecision::Lead(None)));
     assert!(matches!(hosts[0].step(&mut dies), CodeDecision::Send(_)));
     let began = world.seconds();
     assert_eq!(hosts[1].session(&wanted), By::Itself);
@@ -344,7 +345,7 @@ fn a_leader_that_dies_is_waited_for_until_its_lease_ends() {
     let other = ["b".to_owned()];
     let wanted = super::tests::wanted(&other);
     let mut gives_up = hosts[0].part(&wanted, true);
-    assert!(matches!(gives_up.turn(), SessionDecision::Lead(None)));
+    assert!(matches!(gives_up.decide(), SessionDecision::Lead(None)));
     gives_up.give_up();
     let began = world.seconds();
     assert_eq!(hosts[1].session(&wanted), By::Itself);
@@ -358,7 +359,7 @@ fn who_comes_back_late_publishes_nothing_over_another_hosts_session() {
     let hosts = disks.each_ref().map(|disk| Host::new(&world, &disk.path));
     let wanted = wanted(&key);
     let mut slow = hosts[0].part(&wanted, true);
-    assert!(matches!(slow.turn(), SessionDecision::Lead(None)));
+    assert!(matches!(slow.decide(), SessionDecision::Lead(None)));
     assert!(matches!(hosts[0].step(&mut slow), CodeDecision::Send(_)));
     world.pass(20_000);
     assert_eq!(hosts[1].session(&wanted), By::Itself);
@@ -381,12 +382,12 @@ fn another_host_that_leads_for_long_is_waited_for_to_the_end_of_the_wait() {
     let claim = Object::Claim { nonce: [9; 16], lease: Duration::from_secs(90), old: None };
     let body = host.keys.seal_object(&name, &claim).unwrap();
     world.store.write(&name, &body, Condition::Absent).unwrap();
-    let SessionDecision::Waited(waited) = host.part(&wanted, false).turn() else {
+    let SessionDecision::Waited(waited) = host.part(&wanted, false).decide() else {
         panic!("it waits")
     };
     assert!((43..=45).contains(&waited.as_secs()), "{waited:?}");
     world.pass(60_000);
-    assert!(matches!(host.part(&wanted, false).turn(), SessionDecision::Ask));
+    assert!(matches!(host.part(&wanted, false).decide(), SessionDecision::Ask));
 }
 
 #[test]
@@ -439,13 +440,13 @@ fn six_codes_in_a_window_are_those_of_all_hosts_and_of_people_too() {
         let host = Host::new(&world, &d.path);
         let wanted = wanted(&key);
         let mut part = host.part(&wanted, true);
-        assert!(matches!(part.turn(), SessionDecision::Lead(None)));
+        assert!(matches!(part.decide(), SessionDecision::Lead(None)));
         if waits.len() < 3 {
             let note = |book: &mut SharedClaims| {
                 book.note_given(Timestamp(NOON));
                 Ok(((), Duration::ZERO))
             };
-            assert!(matches!(part.step(note, |()| {}).unwrap(), CodeDecision::Send(())));
+            assert!(matches!(part.claim_step(note, |()| {}).unwrap(), CodeDecision::Send(())));
             waits.push(0);
             continue;
         }
@@ -465,7 +466,7 @@ fn a_code_that_was_not_sent_is_free_again_for_all() {
         let host = Host::new(&world, &d.path);
         let wanted = wanted(&key);
         let mut part = host.part(&wanted, true);
-        assert!(matches!(part.turn(), SessionDecision::Lead(None)));
+        assert!(matches!(part.decide(), SessionDecision::Lead(None)));
         let CodeDecision::Send(claim) = host.step(&mut part) else { panic!("it leads") };
         assert_eq!(claim.wait, Duration::ZERO);
         part.unsent(|book| claim.remove_from(book));
