@@ -65,25 +65,24 @@ impl<'a> DerivationQueue<'a> {
         let Some(directory) = self.directory.as_ref().and_then(|find| find()) else {
             return Ok(None);
         };
-        let without = |why: String| {
-            let shown = directory.display();
-            self.reporter
-                .debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
-            Ok(None)
-        };
         let start = Instant::now();
         let left = self.deadline.map(|end| end.saturating_duration_since(start));
         let longest = left.map_or(WAIT, |left| left.min(WAIT));
-        match self.wait_in(&directory.join("passphrase"), longest) {
-            Ok(lock) => Ok(Some(lock)),
-            Err(LockError::Io(error)) => without(os_text(&error)),
-            Err(LockError::Planted(planted)) => without(planted.to_string()),
-            Err(LockError::Busy { .. }) => Err(Error::busy(format!(
-                "other processes of this user are trying a passphrase, waited {} s",
-                longest.as_secs()
-            ))
-            .hint("start fewer at a time, use a key, or run vault unlock before")),
-        }
+        let why = match self.wait_in(&directory.join("passphrase"), longest) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::Io(error)) => os_text(&error),
+            Err(LockError::Planted(planted)) => planted.to_string(),
+            Err(LockError::Busy { .. }) => {
+                let waited = longest.as_secs();
+                return Err(Error::busy(format!(
+                    "other processes of this user are trying a passphrase, waited {waited} s"
+                ))
+                .hint("start fewer at a time, use a key, or run vault unlock before"));
+            }
+        };
+        let shown = directory.display();
+        self.reporter.debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
+        Ok(None)
     }
 
     fn wait_in(&self, directory: &Path, longest: Duration) -> Result<Lock, LockError> {

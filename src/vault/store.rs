@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::access::Access;
 use super::memory::Memory;
 use super::opening::{Content, VaultFile, no_vault, read, try_key};
-use super::payload::Payload;
+use super::payload::{PassphraseEntry, Payload};
 use super::pin::Pin;
 use super::state_file::hash;
 use crate::error::{Class, Error, Result, os_text};
@@ -307,20 +307,18 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
 fn seal(payload: &Payload, armor: bool) -> Result<sealed::Sealed> {
     let unreadable =
         |what: &str| Error::damaged(format!("the vault lists {what} that cannot be read"));
-    let recipients = payload
-        .recipients()
-        .iter()
-        .map(|entry| sealed::parse_recipient(&entry.recipient))
-        .collect::<Result<Vec<_>>>()
-        .map_err(|_| unreadable("a recipient"))?;
-    let slots = payload
-        .passphrases()
-        .iter()
-        .map(|entry| {
-            Ok((sealed::parse_recipient(&entry.public)?, sealed::Slot::parse(&entry.stanza)?))
-        })
-        .collect::<Result<Vec<_>>>()
-        .map_err(|_| unreadable("a passphrase slot"))?;
+    let mut recipients = Vec::new();
+    for entry in payload.recipients() {
+        let recipient = sealed::parse_recipient(&entry.recipient);
+        recipients.push(recipient.map_err(|_| unreadable("a recipient"))?);
+    }
+    let mut slots = Vec::new();
+    for PassphraseEntry { public, stanza } in payload.passphrases() {
+        match (sealed::parse_recipient(&public), sealed::Slot::parse(&stanza)) {
+            (Ok(recipient), Ok(slot)) => slots.push((recipient, slot)),
+            _ => return Err(unreadable("a passphrase slot")),
+        }
+    }
     sealed::seal(&payload.to_plaintext(), &recipients, &slots, armor)
 }
 
@@ -350,24 +348,21 @@ pub fn is_saved<T>(done: &Result<T>) -> bool {
 }
 
 fn unsaved(real: &Path, error: ReplaceError) -> Error {
+    let shown = real.display();
     match error {
         ReplaceError::NotSaved(why, hint) => {
-            let shown = real.display();
             let what = format!("the vault {shown} was not saved: {why}");
             Error { hint: hint.map(str::to_owned), ..Error::not_saved(what) }
         }
         ReplaceError::UnsafeDirectory => Error::refused(format!(
-            "everybody can write the directory of {} (no sticky bit), so nothing is written there",
-            real.display()
+            "everybody can write the directory of {shown} (no sticky bit), so nothing is written there"
         ))
         .hint("chmod o-w the directory"),
-        ReplaceError::NotDurable(why) => Error::new(
-            Class::NotDurable,
-            format!(
-                "the vault {} was saved, but the disk has not confirmed it: {why}",
-                real.display()
-            ),
-        ),
+        ReplaceError::NotDurable(why) => {
+            let what =
+                format!("the vault {shown} was saved, but the disk has not confirmed it: {why}");
+            Error::new(Class::NotDurable, what)
+        }
     }
 }
 
