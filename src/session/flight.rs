@@ -149,32 +149,27 @@ impl Cache {
             Some(_) => Duration::ZERO,
             None => LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now())),
         };
-        let lock = match (self.lock(wanted.kind.as_str(), &name, wait), old) {
-            (Ok(None), record) => {
-                old = record;
-                None
-            }
-            (Ok(Some(lock)), _) => {
-                // Another process may have made, tried to renew or cleared it meanwhile.
-                let found = self.find(wanted, &name);
-                length = wanted.requested_length(found.as_ref());
-                old = match found {
-                    Some((Freshness::Fresh, record)) => return Ok(record.into()),
-                    // Made while this process waited, so it is newer than the one that was not served,
-                    // and AWS grants none that lasts longer. Otherwise every waiting process would ask.
-                    Some((Freshness::Due | Freshness::TooOld, record))
-                        if seen.as_ref() != Some(&record.credentials.access_key_id) =>
-                    {
-                        return Ok(record.into());
-                    }
-                    Some((Freshness::Due, record)) => Some(record),
-                    _ => None,
-                };
-                Some(lock)
-            }
-            (Err(_), Some(record)) => return Ok(record.into()),
-            (Err(busy), None) => return Err(busy.into()),
+        let lock = match self.lock(wanted.kind.as_str(), &name, wait) {
+            Ok(lock) => lock,
+            Err(busy) => return old.map(Obtained::from).ok_or_else(|| busy.into()),
         };
+        if lock.is_some() {
+            // Another process may have made, tried to renew or cleared it meanwhile.
+            let found = self.find(wanted, &name);
+            length = wanted.requested_length(found.as_ref());
+            old = match found {
+                Some((Freshness::Fresh, record)) => return Ok(record.into()),
+                // Made while this process waited, so it is newer than the one that was not served, and AWS
+                // grants none that lasts longer. Otherwise every waiting process would ask.
+                Some((Freshness::Due | Freshness::TooOld, record))
+                    if seen.as_ref() != Some(&record.credentials.access_key_id) =>
+                {
+                    return Ok(record.into());
+                }
+                Some((Freshness::Due, record)) => Some(record),
+                _ => None,
+            };
+        }
         match (mint(length), old) {
             (Ok(made), _) => Ok(self.store_new(wanted, &name, made, length, lock.is_some())),
             (Err(NotMade::Failed(error)), Some(record)) if record.ends > self.clock.now() => {

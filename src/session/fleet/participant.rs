@@ -186,32 +186,33 @@ impl<'a> Participant<'a> {
                     (taken, is_noted) = (Some(claim), false);
                     Event::Taken(book, wait)
                 }
-                _ => match (self.perform(), taken.take()) {
-                    // What is noted is this host's, whatever becomes of its claim.
-                    (Err(_), Some(claim)) if is_noted => return Ok(CodeDecision::Send(claim)),
-                    (Err(Stop::Alone(alone)), _) => {
-                        self.give_up();
-                        return Ok(CodeDecision::Alone(alone));
-                    }
-                    (Err(Stop::Waited(_)), _) => return Ok(CodeDecision::Overtaken),
-                    (Ok(event), claim) => {
-                        let is_book = matches!(self.next, Action::WriteBook { .. });
-                        match &event {
-                            Event::Written(
-                                protocol::Written::Refused | protocol::Written::Again,
-                            ) if is_book => {
-                                claim.into_iter().for_each(&mut give_back);
+                _ => {
+                    let event = match self.perform() {
+                        Ok(event) => event,
+                        Err(stop) => {
+                            // What is noted is this host's, whatever becomes of its claim.
+                            if is_noted && let Some(claim) = taken {
+                                return Ok(CodeDecision::Send(claim));
                             }
-                            event => {
-                                let done =
-                                    matches!(event, Event::Written(protocol::Written::Done(_)));
-                                is_noted |= is_book && done;
-                                taken = claim;
-                            }
+                            let Stop::Alone(alone) = stop else {
+                                return Ok(CodeDecision::Overtaken);
+                            };
+                            self.give_up();
+                            return Ok(CodeDecision::Alone(alone));
                         }
-                        event
+                    };
+                    if matches!(self.next, Action::WriteBook { .. }) {
+                        use protocol::Written::{Again, Done, Refused};
+                        match &event {
+                            Event::Written(Done(_)) => is_noted = true,
+                            Event::Written(Refused | Again) => {
+                                taken.take().into_iter().for_each(&mut give_back)
+                            }
+                            _ => {}
+                        }
                     }
-                },
+                    event
+                }
             };
             self.on(event);
         }
