@@ -38,13 +38,13 @@ const SESSION: &str = "session";
 pub struct FleetKeys(Keys);
 
 /// An encoded record.
-pub(super) type Shared = Rc<Zeroizing<Vec<u8>>>;
+pub(super) type EncodedRecord = Rc<Zeroizing<Vec<u8>>>;
 
 /// What is in `s/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Object {
-    Claim { nonce: Nonce, lease: Duration, old: Option<Shared> },
-    Record(Shared),
+    Claim { nonce: Nonce, lease: Duration, old: Option<EncodedRecord> },
+    Record(EncodedRecord),
 }
 
 /// The claims of a device by all hosts, as they were read from the store.
@@ -93,7 +93,7 @@ impl FleetKeys {
     pub fn look(&self, name: &str, answer: Answer<Read>, now: Timestamp) -> Option<InStore> {
         let Read::Found(found) = answer.what else { return Some(InStore::default()) };
         let age = age(&found, answer.date);
-        let session = |shared: &Shared| {
+        let session = |shared: &EncodedRecord| {
             let (record, generation) = decode(shared, answer.date, now)?;
             Some((record.ends, generation)).filter(|(ends, _)| *ends > now)
         };
@@ -199,7 +199,7 @@ pub(super) fn age(object: &store::Object, date: Option<Timestamp>) -> Option<Dur
 }
 
 /// A record for the store. `made`: when, by the store's clock; `generation`: the vault's.
-pub(super) fn encode(record: &Record, made: Timestamp, generation: u64) -> Shared {
+pub(super) fn encode(record: &Record, made: Timestamp, generation: u64) -> EncodedRecord {
     let record = record.encode();
     let mut bytes = Zeroizing::new(Vec::with_capacity(16 + record.len()));
     bytes.extend_from_slice(&generation.to_be_bytes());
@@ -211,7 +211,7 @@ pub(super) fn encode(record: &Record, made: Timestamp, generation: u64) -> Share
 /// The record, and the generation of its maker's vault. `date`: the store's time, which is `now` on this
 /// host, or somewhat later; [`Record::made`] becomes a time of this host, and is not in the future.
 pub(super) fn decode(
-    shared: &Shared,
+    shared: &EncodedRecord,
     date: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<(Record, u64)> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::super::SessionKind;
 use super::super::flight::{Minted, Wanted};
 use super::super::record::{Freshness, Record};
-use super::object::{self, FleetKeys, Object, Shared, SharedClaims};
-use super::protocol::{self, Action, Event, LEASE, Nonce, Protocol, Seen, Why};
+use super::object::{self, EncodedRecord, FleetKeys, Object, SharedClaims};
+use super::protocol::{self, Action, AloneReason, Event, LEASE, Nonce, Protocol, Seen};
 use super::timing::Timing;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
@@ -29,6 +29,10 @@ const FAILURES: u8 = 2;
 const POLL: Duration = Duration::from_millis(400);
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// An event of the protocol with the types of a store.
+type StoreEvent = Event<ETag, EncodedRecord, SharedClaims>;
+
+/// Why a request or a wait ends the attempt.
 enum Stop {
     Alone(FleetFailure),
     Waited(Duration),
@@ -71,8 +75,8 @@ pub struct Participant<'a> {
     clock: Clock,
     timing: Timing<'a>,
     nonce: Nonce,
-    protocol: Protocol<ETag, Shared>,
-    next: Action<ETag, Shared, SharedClaims>,
+    protocol: Protocol<ETag, EncodedRecord>,
+    next: Action<ETag, EncodedRecord, SharedClaims>,
     /// Until when another host is waited for.
     until: Duration,
     spent: Duration,
@@ -272,12 +276,12 @@ impl<'a> Participant<'a> {
         self.generation
     }
 
-    fn on(&mut self, event: Event<ETag, Shared, SharedClaims>) {
+    fn on(&mut self, event: StoreEvent) {
         self.next = self.protocol.on(event, (self.timing.now)());
     }
 
     /// Does what is next, if it concerns the store or is a wait.
-    fn perform(&mut self) -> Result<Event<ETag, Shared, SharedClaims>, Stop> {
+    fn perform(&mut self) -> Result<StoreEvent, Stop> {
         let (session, book) = (self.names.session.clone(), self.names.book.clone());
         match self.next.clone() {
             Action::Read => {
@@ -304,7 +308,7 @@ impl<'a> Participant<'a> {
                 (self.timing.sleep)(pause);
                 Ok(Event::Waited)
             }
-            _ => Err(Stop::Alone(Why::Refuses.alone())),
+            _ => Err(Stop::Alone(AloneReason::Refuses.alone())),
         }
     }
 
@@ -313,7 +317,7 @@ impl<'a> Participant<'a> {
         least + least * 4 * u32::from((self.timing.random)()) / u32::from(u16::MAX)
     }
 
-    fn read_book(&mut self) -> Result<Event<ETag, Shared, SharedClaims>, Stop> {
+    fn read_book(&mut self) -> Result<StoreEvent, Stop> {
         let name = self.names.book.clone();
         let answer = self.read(&name)?;
         let date = answer.date.unwrap_or_else(|| self.clock.now());
@@ -334,7 +338,7 @@ impl<'a> Participant<'a> {
     }
 
     /// What `s/NAME` is to this host.
-    fn seen(&mut self, answer: Answer<Read>) -> Seen<ETag, Shared> {
+    fn seen(&mut self, answer: Answer<Read>) -> Seen<ETag, EncodedRecord> {
         let Read::Found(found) = answer.what else { return Seen::Missing };
         let (age, version) = (object::age(&found, answer.date), found.etag);
         let object = self.keys.open_object(&self.names.session, found.body);
@@ -352,14 +356,14 @@ impl<'a> Participant<'a> {
         Seen::Claim { version, nonce, lease, age, old }
     }
 
-    fn freshness(&mut self, session: &Shared) -> Option<Freshness> {
+    fn freshness(&mut self, session: &EncodedRecord) -> Option<Freshness> {
         let (record, generation) = self.decode(session)?;
         self.generation = self.generation.max(generation);
         Some(self.wanted.freshness(&record, self.clock.now()))
     }
 
     /// The record, with its times by this host's clock, and the generation of its maker's vault.
-    fn decode(&self, session: &Shared) -> Option<(Record, u64)> {
+    fn decode(&self, session: &EncodedRecord) -> Option<(Record, u64)> {
         match self.date {
             Some(StoreTime { date, asked, .. }) => object::decode(session, Some(date), asked),
             None => object::decode(session, None, self.clock.now()),
@@ -386,7 +390,7 @@ impl<'a> Participant<'a> {
         name: &str,
         over: Option<&ETag>,
         seal: &dyn Fn(&FleetKeys) -> std::io::Result<Vec<u8>>,
-    ) -> Result<Event<ETag, Shared, SharedClaims>, Stop> {
+    ) -> Result<StoreEvent, Stop> {
         let condition = over.map_or(Condition::Absent, Condition::Is);
         loop {
             // A record whose answer does not come is looked for, and written once more.

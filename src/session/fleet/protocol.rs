@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::super::record::Freshness;
 
-pub use events::{Action, Event, Nonce, Seen, Why, Written};
+pub use events::{Action, AloneReason, Event, Nonce, Seen, Written};
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
@@ -133,7 +133,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
             (State::Opening(claim), Event::Closed) => {
                 // For [`Protocol::give_up`].
                 self.state = State::Opening(claim);
-                Action::GoAlone(Why::Closed)
+                Action::GoAlone(AloneReason::Closed)
             }
             (State::Taking(claim, over), Event::Taken(book, wait)) => {
                 self.state = State::Noting(claim, now + wait);
@@ -175,7 +175,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
                 None => Action::Keep,
             },
             // Nothing was asked for that could give this.
-            _ => Action::GoAlone(Why::Refuses),
+            _ => Action::GoAlone(AloneReason::Refuses),
         }
     }
 
@@ -315,7 +315,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
             Written::Refused => match old {
                 Old { session: Some(session), serves: true } => Action::Serve(session),
                 // It was read again since, and was still the same.
-                _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(Why::Refuses),
+                _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(AloneReason::Refuses),
                 _ => {
                     self.refused = Some(over);
                     self.wait_for_another()
@@ -328,7 +328,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
     fn wait_for_another<B>(&mut self) -> Action<V, S, B> {
         self.tries += 1;
         if self.tries >= TRIES {
-            return Action::GoAlone(Why::Refuses);
+            return Action::GoAlone(AloneReason::Refuses);
         }
         self.wait()
     }
@@ -349,7 +349,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         self.tries += 1;
         self.state = State::Opening(claim);
         match self.tries >= TRIES {
-            true => Action::GoAlone(Why::Refuses),
+            true => Action::GoAlone(AloneReason::Refuses),
             false => Action::ReadBook,
         }
     }
@@ -358,7 +358,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
     fn doubt<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
         self.doubts += 1;
         match self.open(claim) {
-            Action::ReadBook if self.doubts >= DOUBTS => Action::GoAlone(Why::Silent),
+            Action::ReadBook if self.doubts >= DOUBTS => Action::GoAlone(AloneReason::Silent),
             action => action,
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::super::flight::Minted;
-use super::super::protocol::Why;
+use super::super::protocol::AloneReason;
 
 /// What a host does about a session.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl FleetFailure {
     }
 }
 
-impl Why {
+impl AloneReason {
     pub(super) fn alone(self) -> FleetFailure {
         match self {
             Self::Closed => FleetFailure {

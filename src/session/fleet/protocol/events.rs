@@ -94,12 +94,12 @@ pub enum Action<V, S, B> {
     /// Serve the session that was made here.
     Keep,
     /// Make the session without the fleet.
-    GoAlone(Why),
+    GoAlone(AloneReason),
 }
 
 /// Why a host makes its session without the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum AloneReason {
     /// The vault has a new key, and the device another book.
     Closed,
     /// The store refuses what it should take.

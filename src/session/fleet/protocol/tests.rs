@@ -208,21 +208,21 @@ fn a_code_that_aws_does_not_take_is_followed_by_another_step() {
 #[test]
 fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
     let closed = [(0, missing()), (0, done(1)), (0, Event::Closed)];
-    assert_eq!(after(&closed), Action::GoAlone(Why::Closed));
+    assert_eq!(after(&closed), Action::GoAlone(AloneReason::Closed));
     // It refuses to replace what stands there still.
     let refused = Event::Written(Written::Refused);
     for event in [missing(), record(1, "a", Freshness::Expired)] {
         let events = [(0, event.clone()), (0, refused.clone()), (1, Event::Waited), (1, event)];
         assert_eq!(
             after(&[&events[..], &[(1, refused.clone())]].concat()),
-            Action::GoAlone(Why::Refuses)
+            Action::GoAlone(AloneReason::Refuses)
         );
     }
     // Others are faster each time.
     let mut protocol = Protocol::new(OWN, true);
     let end = (1..=TRIES).find(|version| {
         let round = [(0, record(*version, "a", Freshness::Expired)), (0, refused.clone())];
-        let end = last(&mut protocol, &round) == Action::GoAlone(Why::Refuses);
+        let end = last(&mut protocol, &round) == Action::GoAlone(AloneReason::Refuses);
         protocol.on(Event::Waited, Duration::ZERO);
         end
     });
@@ -240,7 +240,7 @@ fn two_steps_at_most_are_spent_on_a_book_that_does_not_answer() {
     let again = [(0, Event::Book(None, 0)), (0, Event::Taken(1, Duration::ZERO)), unknown.clone()];
     let mut protocol = Protocol::new(OWN, true);
     let events = [taken(0), vec![unknown], again.to_vec()].concat();
-    assert_eq!(last(&mut protocol, &events), Action::GoAlone(Why::Silent));
+    assert_eq!(last(&mut protocol, &events), Action::GoAlone(AloneReason::Silent));
     // Its claim ends, for the others.
     assert_eq!(protocol.give_up::<u8>(), Some(claims(Some(1), 0, None)));
 }

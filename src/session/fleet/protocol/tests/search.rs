@@ -191,7 +191,9 @@ impl Search {
                 }
                 Action::Serve(_) | Action::Keep => break Life::Over,
                 // Its own disk says which codes it may send then.
-                Action::GoAlone(Why::Silent) if host.protocol.doubts == DOUBTS => break Life::Over,
+                Action::GoAlone(AloneReason::Silent) if host.protocol.doubts == DOUBTS => {
+                    break Life::Over;
+                }
                 Action::Ask | Action::GoAlone(_) => {
                     self.fault = Some(Fault::Alone);
                     break Life::Over;
