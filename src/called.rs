@@ -2,10 +2,44 @@
 //! `aws-age-vault`, since HashiCorp's program is `vault`, too.
 
 use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The name that packages give it.
-pub const PACKAGED: &str = "aws-age-vault";
+const PACKAGED: &str = "aws-age-vault";
+
+/// The name that the program was started by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgramName {
+    /// `vault`, or any other name.
+    #[default]
+    Vault,
+    /// `aws-vault`, a link to it.
+    AwsVault,
+    /// `aws-age-vault`.
+    Packaged,
+}
+
+impl ProgramName {
+    /// By the last part of the argument vector's first word.
+    pub fn of(argv: &[OsString]) -> Self {
+        let name = argv.first().and_then(|word| Path::new(word).file_name());
+        match name.and_then(OsStr::to_str) {
+            Some(PACKAGED) => Self::Packaged,
+            Some("aws-vault") => Self::AwsVault,
+            _ => Self::Vault,
+        }
+    }
+
+    /// The name in manual pages and completions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vault | Self::AwsVault => "vault",
+            Self::Packaged => PACKAGED,
+        }
+    }
+}
 
 /// Its commands, and the words that stand for one. What follows `vault` in prose is none of them.
 pub const COMMANDS: [&str; 28] = [
@@ -41,9 +75,9 @@ pub const COMMANDS: [&str; 28] = [
 
 static IS_PACKAGED: AtomicBool = AtomicBool::new(false);
 
-/// Says whether the program was started by the name that packages give it.
-pub fn by_package(packaged: bool) {
-    IS_PACKAGED.store(packaged, Ordering::Relaxed);
+/// Sets the name that [`named`] uses.
+pub fn set_name(name: ProgramName) {
+    IS_PACKAGED.store(name == ProgramName::Packaged, Ordering::Relaxed);
 }
 
 /// A text in which each command line of `vault` is one of the program by its name.
@@ -98,6 +132,17 @@ fn is_command(behind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_is_that_of_the_file_that_was_started() {
+        let of = |word: &str| ProgramName::of(&[word.into()]);
+        assert_eq!(of("/usr/bin/aws-age-vault"), ProgramName::Packaged);
+        for other in ["vault", "/usr/lib/aws-age-vault/bin/vault", "", "x"] {
+            assert_eq!(of(other), ProgramName::Vault, "{other}");
+        }
+        assert_eq!(of("bin/aws-vault"), ProgramName::AwsVault);
+        assert_eq!(ProgramName::of(&[]), ProgramName::Vault);
+    }
 
     #[test]
     fn only_command_lines_are_renamed() {

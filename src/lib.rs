@@ -92,14 +92,15 @@ fn start() -> u8 {
 /// Runs a command line; the exit code.
 pub fn run(argv: &[std::ffi::OsString], env: &env::Env, limits: &os::SavedLimit) -> u8 {
     style::allow(env.get_os("NO_COLOR").is_none() && env.terminal_takes_escapes());
-    called::by_package(cli::program::Program::of(argv) == cli::program::Program::Packaged);
+    let program = called::ProgramName::of(argv);
+    called::set_name(program);
     let done = match cli::parse(argv) {
         Ok(cli::Answer::Print(text)) => report::result(&text).map(|()| 0),
         Ok(cli::Answer::Usage(text)) => {
             report::usage(&text);
             Ok(error::Class::Usage.code())
         }
-        Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, env, limits),
+        Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, program, env, limits),
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {

@@ -11,7 +11,7 @@ use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 
 use super::parse::{definition, takes_the_next_word};
-use super::program::Program;
+use crate::called::ProgramName;
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -26,9 +26,6 @@ use super::program::Program;
 pub struct Completions {
     /// The shell
     pub shell: Shell,
-    /// The name that this program was started by.
-    #[arg(skip)]
-    pub program: Program,
 }
 
 /// What the scripts ask.
@@ -98,10 +95,10 @@ fn is_profile(arg: &Arg) -> bool {
 }
 
 /// The script for a shell, for a program of this name; for `vault` also for `aws-vault`, its link.
-pub fn script(shell: Shell, program: Program) -> String {
+pub fn script(shell: Shell, program: ProgramName) -> String {
     let mut clap = shown(&definition());
     let mut text = Vec::new();
-    let name = program.name();
+    let name = program.as_str();
     clap_complete::generate(shell, &mut clap, name, &mut text);
     let text = String::from_utf8_lossy(&text);
     let names = if name == "vault" { "vault aws-vault" } else { name };
@@ -224,24 +221,24 @@ mod tests {
 
     #[test]
     fn the_scripts_are_what_clap_complete_writes_and_our_own() {
-        let zsh = script(Shell::Zsh, Program::default());
+        let zsh = script(Shell::Zsh, ProgramName::default());
         assert!(zsh.starts_with("#compdef vault aws-vault\n"));
         for function in ["_vault()", "_vault_by_itself()", "_vault_commands()"] {
             assert_eq!(zsh.matches(&format!("\n{function} {{")).count(), 1, "{function}");
         }
         assert!(!zsh.contains("_hosts"));
-        let fish = script(Shell::Fish, Program::default());
+        let fish = script(Shell::Fish, ProgramName::default());
         // Those of `serve` and of `fleet join`.
         assert_eq!(fish.matches("-l profile -d").count(), 2);
         assert!(fish.contains("(__vault_profiles)\""), "{fish}");
         assert!(!fish.contains("_using_subcommand exec\""), "{fish}");
-        assert!(script(Shell::Bash, Program::default()).starts_with("_vault() {\n"));
+        assert!(script(Shell::Bash, ProgramName::default()).starts_with("_vault() {\n"));
     }
 
     #[test]
     fn what_is_hidden_is_not_offered() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
-            let script = script(shell, Program::default());
+            let script = script(shell, ProgramName::default());
             for hidden in ["keychain", "ec2-server", "pass-dir", "lazy"] {
                 assert!(!script.contains(hidden), "{shell}: {hidden}");
             }

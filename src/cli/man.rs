@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Command};
 
 use super::parse::{definition, unknown_command};
-use super::program::Program;
-use crate::called;
+use crate::called::{self, ProgramName};
 use crate::error::Result;
 
 /// Print a manual page, or write all of them
@@ -24,9 +23,6 @@ pub struct Man {
     /// Write vault.1, vault-exec.1 and all others into DIR
     #[arg(long, value_name = "DIR", overrides_with = "dir")]
     pub dir: Option<PathBuf>,
-    /// The name that this program was started by.
-    #[arg(skip)]
-    pub program: Program,
 }
 
 /// What the exit codes mean; README.md has the same table.
@@ -88,7 +84,7 @@ const ENVIRONMENT: [(&str, &str); 9] = [
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`]: there is no such command.
-pub fn page(words: &[String], program: Program) -> Result<String> {
+pub fn page(words: &[String], program: ProgramName) -> Result<String> {
     let clap = built(program);
     let mut level = &clap;
     for word in words {
@@ -101,7 +97,7 @@ pub fn page(words: &[String], program: Program) -> Result<String> {
 }
 
 /// All pages, with the names of their files.
-pub fn pages(program: Program) -> Vec<(String, String)> {
+pub fn pages(program: ProgramName) -> Vec<(String, String)> {
     let mut pages = Vec::new();
     let mut levels = vec![built(program)];
     while let Some(level) = levels.pop() {
@@ -112,8 +108,8 @@ pub fn pages(program: Program) -> Vec<(String, String)> {
     pages
 }
 
-fn built(program: Program) -> Command {
-    let mut clap = definition().name(program.name());
+fn built(program: ProgramName) -> Command {
+    let mut clap = definition().name(program.as_str());
     clap.build();
     clap
 }
@@ -123,7 +119,7 @@ fn name(level: &Command) -> &str {
     level.get_display_name().unwrap_or_else(|| level.get_name())
 }
 
-fn roff(level: &Command, program: Program) -> String {
+fn roff(level: &Command, program: ProgramName) -> String {
     let usage = level.clone().render_usage().to_string();
     let usage = called::named(usage.trim_start_matches("Usage: ")).into_owned();
     let man = clap_mangen::Man::new(level.clone().override_usage(usage));
@@ -146,7 +142,7 @@ fn roff(level: &Command, program: Program) -> String {
     // No date: the same source gives the same page on every day.
     let title = name(level).to_uppercase();
     let version = env!("CARGO_PKG_VERSION");
-    let own = program.name();
+    let own = program.as_str();
     let mut page = format!(".TH {title} 1 \"\" \"{own} {version}\"\n.nh\n.ad l\n");
     page += &String::from_utf8_lossy(&head);
     // The exit codes have a section of their own.
@@ -253,7 +249,7 @@ mod tests {
 
     #[test]
     fn every_command_has_a_page_with_all_sections() {
-        let pages = pages(Program::default());
+        let pages = pages(ProgramName::default());
         assert!(pages.len() > 25, "{}", pages.len());
         for (file, text) in &pages {
             for section in [
@@ -279,12 +275,15 @@ mod tests {
             assert!(!text.contains("__complete"), "{file}");
         }
         assert_eq!(
-            page(&["exec".to_owned()], Program::default()).unwrap(),
+            page(&["exec".to_owned()], ProgramName::default()).unwrap(),
             of(&pages, "vault-exec.1")
         );
-        assert_eq!(page(&[], Program::default()).unwrap(), of(&pages, "vault.1"));
+        assert_eq!(page(&[], ProgramName::default()).unwrap(), of(&pages, "vault.1"));
         let two = ["recipient".to_owned(), "rm".to_owned()];
-        assert_eq!(page(&two, Program::default()).unwrap(), of(&pages, "vault-recipient-remove.1"));
+        assert_eq!(
+            page(&two, ProgramName::default()).unwrap(),
+            of(&pages, "vault-recipient-remove.1")
+        );
     }
 
     fn of<'a>(pages: &'a [(String, String)], file: &str) -> &'a str {
@@ -295,14 +294,14 @@ mod tests {
     fn what_is_no_command_is_an_error() {
         for words in [vec!["nothing"], vec!["exec", "prod"], vec!["__complete"]] {
             let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
-            let what = page(&words, Program::default()).unwrap_err().what;
+            let what = page(&words, ProgramName::default()).unwrap_err().what;
             assert!(what.starts_with("unknown command \""), "{what}");
         }
     }
 
     #[test]
     fn variables_of_flags_stand_in_the_page() {
-        let page = page(&["serve".to_owned()], Program::default()).unwrap();
+        let page = page(&["serve".to_owned()], ProgramName::default()).unwrap();
         assert!(page.contains(".B AWS_VAULT_LISTEN\nsee \\-\\-listen\n"), "{page}");
         assert!(
             page.contains(".B AWS_VAULT_AGE_KEY, AWS_VAULT_AGE_KEY_FILE\nsee \\-\\-identity\n")

@@ -7,7 +7,6 @@ pub mod key_slots;
 pub mod login;
 pub mod man;
 mod parse;
-pub mod program;
 pub mod rotate;
 pub mod serve;
 pub mod sso;
@@ -201,9 +200,6 @@ pub struct Add {
     /// aws-vault's spelling of the default
     #[arg(long, hide = true, conflicts_with = "no_add_config")]
     pub add_config: bool,
-    /// The name that this program was started by: aws-vault asks nobody.
-    #[arg(skip)]
-    pub program: program::Program,
 }
 
 /// Show profiles, credentials and sessions

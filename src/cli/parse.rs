@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches};
 
-use super::program::Program;
 use super::{Cli, Command, Exec, Format, Global};
 use crate::called;
 use crate::error::{Error, Result};
@@ -85,14 +84,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         }),
         None => Cli::from_arg_matches(&matches),
     };
-    let Cli { global, mut command } = cli.map_err(|error| usage_error(&error, &clap))?;
-    let program = Program::of(argv);
-    match &mut command {
-        Command::Add(args) => args.program = program,
-        Command::Completions(args) => args.program = program,
-        Command::Man(args) => args.program = program,
-        _ => {}
-    }
+    let Cli { global, command } = cli.map_err(|error| usage_error(&error, &clap))?;
     let takes_words = matches!(command, Command::Exec(_) | Command::Complete(_));
     if let Some(word) = words.first().filter(|_| !takes_words) {
         let shown = word.to_str().filter(|word| is_plain(word));

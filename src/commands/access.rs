@@ -4,24 +4,31 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use crate::error::{Error, Result};
-use crate::prompt::Prompt;
 use crate::provider::Host;
 use crate::sealed::{self, DerivationQueue};
 use crate::session::Cache;
 use crate::store::Location;
-use crate::vault::{self, Access, Payload, Pin};
+use crate::vault::{self, Access, Payload, Pin, Vault};
 
 impl Context<'_> {
+    /// The open vault.
+    pub fn open_vault(&self) -> Result<Vault<'_>> {
+        Vault::open(&self.access()?)
+    }
+
     /// Where the vault is and what may open it.
-    pub fn access(&self, prompt: &Prompt) -> Result<Access<'_>> {
-        let ((path, _), remote) = (self.vault_file()?, self.remote()?);
-        let places = &self.places;
-        let (pins, min_generation, state) = (self.pins()?, self.min_generation()?, self.state()?);
+    pub fn access(&self) -> Result<Access<'_>> {
+        let (path, _) = self.vault_file()?;
+        let Self { env, places, prompt, clock, reporter, .. } = self;
+        let (remote, pins, min_generation) = (self.remote()?, self.pins()?, self.min_generation()?);
+        let state = self.state()?;
+        let home = places.home().map(Path::to_owned);
+        let host = Host { env, home, clock: *clock, reporter: *reporter };
         Ok(Access {
             path,
             remote,
             by_flag: self.global.vault.is_some(),
-            env: self.env,
+            env,
             named: &self.named,
             identity_file: places.identity_file(),
             pins,
@@ -30,16 +37,11 @@ impl Context<'_> {
             slot_memory: state.as_ref().map(|(dir, _)| dir.clone()),
             state,
             max_passphrase_memory: self.max_passphrase_memory()?,
-            turns: DerivationQueue::new(|| places.host_dir(), self.reporter, prompt.deadline()),
+            turns: DerivationQueue::new(|| places.host_dir(), *reporter, prompt.deadline()),
             prompt: *prompt,
-            reporter: self.reporter,
-            connect: self.host().connect(),
+            reporter: *reporter,
+            connect: host.connect(),
         })
-    }
-
-    fn host(&self) -> Host<'_> {
-        let Self { env, clock, reporter, .. } = *self;
-        Host { env, home: self.places.home().map(Path::to_owned), clock, reporter }
     }
 
     /// The vault's path, and whether it is the default one. For a vault that lies in a store, its copy in
@@ -53,7 +55,7 @@ impl Context<'_> {
                     .hint("name a directory by --cache-dir or AWS_VAULT_CACHE_DIR")),
             },
         };
-        self.found.vault.get_or_init(find).clone()
+        self.vault_path.get_or_init(find).clone()
     }
 
     /// The store that the vault lies in, if an `s3://` URL stands in the place of its path.
@@ -75,7 +77,7 @@ impl Context<'_> {
     /// Where sessions are kept, if there is a place.
     pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
         let find = || self.places.cache_dir(self.global.cache_dir.as_deref(), self.env);
-        self.found.cache.get_or_init(find).clone()
+        self.cache_path.get_or_init(find).clone()
     }
 
     /// The open vault's cache of sessions and ledger of codes.

@@ -7,15 +7,14 @@ use super::context::Context;
 use super::key_slots;
 use super::stdin::stdin_text;
 use crate::aws::Sts;
+use crate::called::ProgramName;
 use crate::cli::Add;
-use crate::cli::program::Program;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::import;
 use crate::import::plan::is_same;
 use crate::name::ProfileName;
 use crate::profile;
-use crate::prompt::Prompt;
 use crate::provider::DEADLINE;
 use crate::report;
 use crate::secret::Secret;
@@ -23,8 +22,7 @@ use crate::vault::{self, Access, Vault};
 
 pub fn run(args: &Add, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
+    let access = context.access()?;
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
     if let Some(serial) = &args.mfa_serial {
         profile::check_device(serial, "--mfa-serial", true)?;
@@ -38,25 +36,27 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     // Everything that may be refused is asked before the vault is locked for long: people are slow.
     match Vault::open(&access) {
         Ok(mut vault) => {
-            if !args.stdin && !args.env && prompt.available() {
+            if !args.stdin && !args.env && context.prompt.available() {
                 vault.check_writable()?;
             }
-            let key = read_key(args, context, &prompt)?;
-            let asked = Asked { args, profile: &profile, key: &key };
+            let key = read_key(args, context)?;
+            let new = NewKey { args, profile: &profile, key: &key };
             let seen = vault.payload().credential(profile.as_str());
-            asked.may_replace(seen.as_ref(), context, &prompt)?;
+            new.confirm_replacement(seen.as_ref(), context)?;
             vault.change(|payload| {
                 // Somebody may have put in another one meanwhile.
                 let now = payload.credential(profile.as_str());
-                if !same(now.as_ref(), seen.as_ref()) && args.program != Program::AwsVault {
-                    asked.refuse(now.as_ref())?;
+                if !same(now.as_ref(), seen.as_ref()) && context.program != ProgramName::AwsVault {
+                    new.refuse_replacement(now.as_ref())?;
                 }
                 payload.set_credential(profile.as_str(), &key, context.clock.now());
                 Ok(())
             })?;
         }
-        Err(error) if error.class == Class::NotFound && default_path && prompt.available() => {
-            make_vault_with(args, &profile, &access, context, &prompt)?;
+        Err(error)
+            if error.class == Class::NotFound && default_path && context.prompt.available() =>
+        {
+            make_vault_with(args, &profile, &access, context)?;
         }
         Err(error) => return Err(error),
     }
@@ -68,39 +68,34 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
 }
 
 /// A key that is to be stored.
-struct Asked<'a> {
+struct NewKey<'a> {
     args: &'a Add,
     profile: &'a ProfileName,
     key: &'a Credentials,
 }
 
-impl Asked<'_> {
+impl NewKey<'_> {
     /// Asks before another key of the profile is replaced, which may be the only copy: not for one that
     /// is the same, secret included.
     ///
     /// # Errors
     /// Refused (6) where nobody is asked; other (1) for a no.
-    fn may_replace(
-        &self,
-        old: Option<&Credentials>,
-        context: &Context,
-        prompt: &Prompt,
-    ) -> Result<()> {
+    fn confirm_replacement(&self, old: Option<&Credentials>, context: &Context) -> Result<()> {
         let Some(what) = self.conflict(old) else { return Ok(()) };
         if self.args.overwrite {
             return Ok(());
         }
-        if self.args.program == Program::AwsVault {
+        if context.program == ProgramName::AwsVault {
             context
                 .reporter
                 .warn(format!("{what}, which is gone now: as aws-vault, nobody is asked"));
             return Ok(());
         }
         if self.args.env || self.args.stdin {
-            return self.refuse(old);
+            return self.refuse_replacement(old);
         }
         let what = what.replacen("the vault", "The vault", 1);
-        match prompt.confirm(&format!("{what}. Replace it?"))? {
+        match context.prompt.confirm(&format!("{what}. Replace it?"))? {
             true => Ok(()),
             false => Err(Error::other("nothing was changed")),
         }
@@ -108,7 +103,7 @@ impl Asked<'_> {
 
     /// # Errors
     /// Refused (6), naming both keys, unless there is none, the same one, or an order to overwrite it.
-    fn refuse(&self, old: Option<&Credentials>) -> Result<()> {
+    fn refuse_replacement(&self, old: Option<&Credentials>) -> Result<()> {
         match self.conflict(old) {
             Some(what) if !self.args.overwrite => {
                 Err(Error::refused(what).hint("--overwrite replaces it, and it is gone then"))
@@ -117,7 +112,7 @@ impl Asked<'_> {
         }
     }
 
-    /// What stands in the way, by ids, which are no secrets.
+    /// Which other key the vault has, by ids, which are no secrets.
     fn conflict(&self, old: Option<&Credentials>) -> Option<String> {
         let old = old.filter(|old| !is_same(old, self.key))?;
         let (profile, new) = (self.profile, import::shown_id(&self.key.access_key_id));
@@ -145,11 +140,10 @@ fn make_vault_with(
     profile: &ProfileName,
     access: &Access,
     context: &Context,
-    prompt: &Prompt,
 ) -> Result<()> {
     context.places.may_make(&access.path)?;
-    let (mut payload, _) = key_slots::first_vault(access, prompt, context.reporter)?;
-    let key = read_key(args, context, prompt)?;
+    let (mut payload, _) = key_slots::first_vault(access)?;
+    let key = read_key(args, context)?;
     payload.set_credential(profile.as_str(), &key, context.clock.now());
     vault::create(access, payload, false)
 }
@@ -160,8 +154,8 @@ fn settings(mfa_serial: Option<&str>) -> Vec<(&str, &str)> {
 }
 
 /// The key, with a warning if it does not look like one of AWS's.
-fn read_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentials> {
-    let key = given_key(args, context, prompt)?;
+fn read_key(args: &Add, context: &Context) -> Result<Credentials> {
+    let key = given_key(args, context)?;
     if let Some(doubt) = import::doubt(&key) {
         context.reporter.warn(doubt);
     }
@@ -192,7 +186,7 @@ fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
 }
 
 /// The key: from stdin, the environment, or a person.
-fn given_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentials> {
+fn given_key(args: &Add, context: &Context) -> Result<Credentials> {
     if args.stdin {
         return import::access_key(&stdin_text("access key")?);
     }
@@ -210,11 +204,11 @@ fn given_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentia
         }
         return import::not_swapped(id, secret);
     }
-    if !prompt.available() {
+    if !context.prompt.available() {
         return Err(Error::usage("no access key given, and there is no terminal to ask on")
             .hint("pipe the JSON of aws iam create-access-key into vault add PROFILE --stdin, or use --env"));
     }
-    let id = prompt.line("Enter Access Key ID: ")?;
-    let secret = prompt.hidden("Enter Secret Access Key: ")?;
+    let id = context.prompt.line("Enter Access Key ID: ")?;
+    let secret = context.prompt.hidden("Enter Secret Access Key: ")?;
     import::checked(id.trim(), Secret::new(secret.expose().trim().to_owned()))
 }

@@ -9,7 +9,7 @@ use crate::name::ProfileName;
 use crate::profile::{self, Ask};
 use crate::report;
 use crate::session::{self, Cache};
-use crate::vault::{Payload, Vault};
+use crate::vault::Payload;
 
 /// For who refreshes a login at the moment.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -20,9 +20,7 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
         None => context.cache_dir()?.map_or(Ok(0), |dir| session::clear_all(&dir))?,
         Some(profile) => {
             let profile = ProfileName::new(profile)?;
-            let prompt = context.prompt(None);
-            let access = context.access(&prompt)?;
-            match Vault::open(&access) {
+            match context.open_vault() {
                 Ok(vault) => {
                     let cache = context.cache(vault.payload())?;
                     let count =

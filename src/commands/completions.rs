@@ -7,8 +7,8 @@ use crate::cli::complete::{Completions, Expected, expected, script};
 use crate::error::Result;
 use crate::report;
 
-pub fn run(args: &Completions) -> Result<()> {
-    report::result(&script(args.shell, args.program))
+pub fn run(args: &Completions, context: &Context) -> Result<()> {
+    report::result(&script(args.shell, context.program))
 }
 
 /// Answers a script: `profile` and the names of the AWS config, `command N`, or nothing. No vault is

@@ -1,44 +1,29 @@
 //! From the command line to a session that makes credentials, for every command that needs some.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::context::Context;
 use crate::cli::CredentialOptions;
 use crate::error::{Error, Reason, Result};
 use crate::name::{self, ProfileName};
-use crate::profile::{Plan, Profiles};
-use crate::prompt::Prompt;
+use crate::profile::{self, Plan, Profiles, Target};
 use crate::provider::{CredentialSession, Need, Options, Parts};
 use crate::secret::Secret;
 
 impl Context<'_> {
-    /// Opens what is needed. A profile with credentials of its own needs no vault, so it is no error
-    /// that there is none; but one that was named has to be there.
-    pub fn session(
-        &self,
-        profiles: Profiles,
-        need: Need,
-        options: Options,
-        prompt: Prompt,
-    ) -> Result<CredentialSession<'_>> {
-        let access = match need {
-            Need::Nothing => Err(Error::not_found("no vault is needed")),
-            Need::Vault | Need::Profiles(_) => self.access(&prompt),
-        };
-        let parts = Parts {
-            profiles,
-            access,
-            vault_is_named: self.vault_file().is_ok_and(|(_, default)| !default),
-            vault_is_pinned: self.pins().is_ok_and(|pins| !pins.is_empty())
-                || self.min_generation().is_ok_and(|least| least.is_some()),
-            cache_dir: self.cache_dir()?,
-            env: self.env,
-            options,
-            prompt,
-            clock: self.clock,
-            reporter: self.reporter,
-        };
-        CredentialSession::open(parts, need)
+    /// The profile that was asked for: the word, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, `default`.
+    pub fn profile_name(&self, word: Option<&str>) -> Result<ProfileName> {
+        if let Some(name) = word {
+            return ProfileName::new(name);
+        }
+        for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+            // Of one that cannot be read another profile, perhaps another account, is not what was meant.
+            if let Some(name) = self.env.text(variable)? {
+                return ProfileName::new(name);
+            }
+        }
+        ProfileName::new("default")
     }
 
     /// The plan for one profile, and a session that has kept what the plan needs.
@@ -46,12 +31,23 @@ impl Context<'_> {
         &self,
         profile: &ProfileName,
         options: &CredentialOptions,
-        prompt: Prompt,
     ) -> Result<(CredentialSession<'_>, Plan)> {
         let need = Need::Profiles(std::slice::from_ref(profile));
-        let session = self.session(self.profiles()?, need, self.options(options)?, prompt)?;
+        let session = self.session(self.profiles()?, need, self.options(options)?)?;
         let plan = session.plan(profile.as_str())?;
         Ok((session.keep_only([&plan]), plan))
+    }
+
+    /// The AWS config and credentials files.
+    pub fn profiles(&self) -> Result<Profiles> {
+        // Six looks at the disk, which a cached answer does without.
+        let closed = if self.reporter.debug { self.places.closed() } else { BTreeSet::new() };
+        for closed in closed {
+            let shown = closed.display();
+            self.reporter
+                .debug(format!("{shown} may not be entered: default files in it count as missing"));
+        }
+        profile::read(&profile::locate(self.env, self.places.home()))
     }
 
     /// What the flags and variables ask for.
@@ -66,6 +62,46 @@ impl Context<'_> {
             refresh: flags.refresh,
             min_left: least.map(|text| name::duration(text, "AWS_MIN_TTL")).transpose()?,
         })
+    }
+
+    /// Opens what is needed. A profile with credentials of its own needs no vault, so it is no error
+    /// that there is none; but one that was named has to be there.
+    pub fn session(
+        &self,
+        profiles: Profiles,
+        need: Need,
+        options: Options,
+    ) -> Result<CredentialSession<'_>> {
+        let access = match need {
+            Need::Nothing => Err(Error::not_found("no vault is needed")),
+            Need::Vault | Need::Profiles(_) => self.access(),
+        };
+        let parts = Parts {
+            profiles,
+            access,
+            vault_is_named: self.vault_file().is_ok_and(|(_, default)| !default),
+            vault_is_pinned: self.pins().is_ok_and(|pins| !pins.is_empty())
+                || self.min_generation().is_ok_and(|least| least.is_some()),
+            cache_dir: self.cache_dir()?,
+            env: self.env,
+            options,
+            prompt: self.prompt,
+            clock: self.clock,
+            reporter: self.reporter,
+        };
+        CredentialSession::open(parts, need)
+    }
+
+    /// A session with the open vault, for a command that takes no options of credentials.
+    pub fn vault_session(&self) -> Result<CredentialSession<'_>> {
+        self.session(self.profiles()?, Need::Vault, Options::default())
+    }
+
+    /// Warns where a named endpoint outranks the variant that is asked for: once, of the first.
+    pub fn warn_of_overridden(&self, targets: &[&Target]) {
+        if let Some(warning) = targets.iter().find_map(|target| target.overridden()) {
+            self.reporter.warn(warning);
+        }
     }
 }
 

@@ -36,7 +36,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         max_passphrase_memory: context.max_passphrase_memory(),
         profile: context.profile_name(args.profile.as_deref()).map(|name| name.as_str().to_owned()),
         judged,
-        has_terminal: context.prompt(None).available(),
+        has_terminal: context.prompt.available(),
         clock: context.clock,
         limits: context.limits,
     });

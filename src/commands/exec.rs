@@ -4,7 +4,6 @@
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use super::context::Context;
 use super::credentials::requested_duration;
@@ -15,14 +14,13 @@ use crate::exec::{self, Child, ExecError, Given};
 use crate::export;
 use crate::name::ProfileName;
 use crate::process::{Program, find};
-use crate::provider;
 use crate::report;
 use crate::server::{Server, TokenFile};
 
 /// The command failed before it started (as env(1) and timeout(1) say it).
 const NOT_STARTED: u8 = 125;
 
-pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
+pub fn run(args: &Exec, words: &[OsString], context: &Context) -> Result<u8> {
     // What the words themselves say is judged first: these are usage errors, 2.
     requested_duration(&args.options)?;
     let profile = context.profile_name(args.profile.as_deref())?;
@@ -36,25 +34,19 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
                 "--json prints credentials and runs nothing, so it takes no command",
             ));
         }
-        return print(&args, &profile, context);
+        let (session, plan) = context.planned(&profile, &args.options)?;
+        report::result(&export::json(&session.into_credentials(&plan)?))?;
+        return Ok(0);
     }
     // From here on the exit codes are the command's, so ours keep out of their way.
-    let (error, code) = match start(&args, &profile, &words, context) {
-        Ok(failure) => failure,
+    let (error, code) = match start(args, &profile, words, context) {
+        Ok(failure) => not_started(failure),
         // A flag that cannot be right is the command line's fault, found late: still 2.
         Err(error) if error.reason == Some(Reason::CommandLine) => return Err(error),
-        Err(error) => (meant_as_a_command(error, &args, &words, context), NOT_STARTED),
+        Err(error) => (meant_as_a_command(error, args, words, context), NOT_STARTED),
     };
     report::say(&error);
     Ok(code)
-}
-
-/// Prints the credentials for an SDK, which waits.
-fn print(args: &Exec, profile: &ProfileName, context: &Context) -> Result<u8> {
-    let prompt = context.prompt(Some(Instant::now() + provider::DEADLINE));
-    let (session, plan) = context.planned(profile, &args.options, prompt)?;
-    report::result(&export::json(&session.into_credentials(&plan)?))?;
-    Ok(0)
 }
 
 /// Starts the command; comes back only with why it did not.
@@ -63,22 +55,15 @@ fn start(
     profile: &ProfileName,
     words: &[OsString],
     context: &Context,
-) -> Result<(Error, u8)> {
-    refuse_nesting(words, context)?;
-    match args.server {
-        true => stand_by(args, profile, words, context),
-        false => become_it(args, profile, words, context),
+) -> Result<ExecError> {
+    if words.is_empty() && context.env.get("AWS_VAULT").is_some() {
+        return Err(Error::refused("running in an existing vault subshell")
+            .hint("exit from the subshell, or unset AWS_VAULT to force"));
     }
-}
-
-/// Becomes the command; comes back only with why it did not.
-fn become_it(
-    args: &Exec,
-    profile: &ProfileName,
-    words: &[OsString],
-    context: &Context,
-) -> Result<(Error, u8)> {
-    let (session, plan) = context.planned(profile, &args.options, context.prompt(None))?;
+    if args.server {
+        return start_with_server(args, profile, words, context);
+    }
+    let (session, plan) = context.planned(profile, &args.options)?;
     let drop_sops = session.opened_by_sops();
     let credentials = session.into_credentials(&plan)?;
     let child = Child {
@@ -89,17 +74,17 @@ fn become_it(
         drop_sops,
     };
     let vars = exec::environment(context.env, &child);
-    Ok(not_started(exec::become_command(&command(words, context), &vars, context.limits)))
+    Ok(exec::become_command(&command(words, context), &vars, context.limits))
 }
 
 /// Starts a server and the command, and ends as the command does; comes back only with an error from
 /// before that.
-fn stand_by(
+fn start_with_server(
     args: &Exec,
     profile: &ProfileName,
     words: &[OsString],
     context: &Context,
-) -> Result<(Error, u8)> {
+) -> Result<ExecError> {
     let names = std::slice::from_ref(profile);
     let token_directory = token_directory(args, context)?;
     let (serving, first) = Serving::start("--server", names, &args.options, context)?;
@@ -164,14 +149,6 @@ fn token_file(directory: &Path, server: &Server) -> Result<TokenFile> {
         let directory = directory.display();
         Error::other(format!("cannot write the token into {directory}: {}", os_text(&error)))
     })
-}
-
-fn refuse_nesting(words: &[OsString], context: &Context) -> Result<()> {
-    if words.is_empty() && context.env.get("AWS_VAULT").is_some() {
-        return Err(Error::refused("running in an existing vault subshell")
-            .hint("exit from the subshell, or unset AWS_VAULT to force"));
-    }
-    Ok(())
 }
 
 /// `vault exec terraform apply`: the first word is no profile, but a program, so it was meant as the command.

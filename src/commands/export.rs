@@ -10,11 +10,11 @@ use crate::file::{self, Appendix, ReadError};
 use crate::random;
 use crate::report;
 
-pub fn run(args: Export, context: &Context) -> Result<()> {
+pub fn run(args: &Export, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
     // Looked at first: no code is spent on credentials that have nowhere to go.
     let github = (args.format == Format::Github).then(|| github_env(context)).transpose()?;
-    let (session, plan) = context.planned(&profile, &args.options, context.prompt(None))?;
+    let (session, plan) = context.planned(&profile, &args.options)?;
     let credentials = session.into_credentials(&plan)?;
     let region = plan.region.as_deref();
     let variables = export::variables(&credentials, region, plan.variant.variables());

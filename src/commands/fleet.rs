@@ -13,7 +13,7 @@ use crate::cli::fleet::{FleetCheck, FleetJoin};
 use crate::error::{Class, Error, Result};
 use crate::name::ProfileName;
 use crate::profile;
-use crate::provider::{CredentialSession, Need, Options};
+use crate::provider::CredentialSession;
 use crate::report;
 use crate::store::Location;
 use crate::store::check::{Finding, Report, check as try_store};
@@ -23,24 +23,23 @@ use crate::waiting::waiting;
 pub use pull::pull;
 pub use status::status;
 
-pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
+pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
     let store = Location::parse(&args.store).ok_or_else(|| {
         Error::usage("the store is not the URL of a place in S3").hint(
             "it looks like s3://BUCKET/PREFIX: a bucket has 3 to 63 characters of a-z, 0-9, . and -, a prefix \
              letters, digits and ._-/ only",
         )
     })?;
-    let profile = args.profile.as_deref().map(ProfileName::new).transpose()?;
-    let profile = profile.map(|name| name.as_str().to_owned());
-    let mut session = open(context)?;
+    args.profile.as_deref().map(ProfileName::new).transpose()?;
+    let mut session = context.vault_session()?;
     let region = args.region.as_deref();
-    let target =
-        profile::store_target(session.profiles(), context.env, profile.as_deref(), region)?;
+    let profile = args.profile.as_deref();
+    let target = profile::store_target(session.profiles(), context.env, profile, region)?;
     let fleet = Fleet {
         store,
         region: target.region,
-        endpoint: args.endpoint.clone().or(target.endpoint),
-        profile,
+        endpoint: args.endpoint.or(target.endpoint),
+        profile: args.profile,
         required: args.required,
     };
     let there = session.store_of(&fleet, limits(OF_A_CHECK))?;
@@ -71,7 +70,7 @@ pub fn join(args: &FleetJoin, context: &Context) -> Result<()> {
 }
 
 pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
-    let session = open(context)?;
+    let session = context.vault_session()?;
     let fleet = joined(&session)?;
     let report = tried(&session.store_of(&fleet, limits(OF_A_CHECK))?, context)?;
     if args.json {
@@ -99,15 +98,11 @@ pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
 }
 
 pub fn leave(context: &Context) -> Result<()> {
-    let mut session = open(context)?;
+    let mut session = context.vault_session()?;
     let vault = session.vault_mut()?;
     let fleet = vault.payload().fleet().ok_or_else(no_fleet)?;
     vault.change(|payload| payload.remove_fleet().then_some(()).ok_or_else(no_fleet))?;
     report::result(&format!("Left {}\n", place(&fleet)))
-}
-
-fn open<'a>(context: &'a Context) -> Result<CredentialSession<'a>> {
-    context.session(context.profiles()?, Need::Vault, Options::default(), context.prompt(None))
 }
 
 /// The fleet that this host is one of.

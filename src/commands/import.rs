@@ -18,12 +18,11 @@ pub fn run(args: &Import, context: &Context) -> Result<()> {
     flags_go_together(args, context)?;
     let profile = args.profile.as_deref().map(ProfileName::new).transpose()?;
     let profile = profile.as_ref().map(ProfileName::as_str);
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
+    let access = context.access()?;
     // What is plainly not there is said before anybody is asked for a passphrase.
-    let found = source::find(args, profile, context)?;
+    let keys = source::find(args, profile, context)?;
     let mut vault = open(args, &access, context)?;
-    let items = chosen(found.read(args, context, &prompt)?, profile)?;
+    let items = chosen(keys.decrypt(args, context)?, profile)?;
     let steps = if args.dry_run {
         plan(&items, vault.as_ref().map(Vault::payload), args.overwrite)
     } else {
@@ -123,8 +122,7 @@ fn save<'i, 'a>(
     }
     let Some(vault) = vault else {
         context.places.may_make(&access.path)?;
-        let (mut payload, passphrase) =
-            key_slots::first_vault(access, &access.prompt, context.reporter)?;
+        let (mut payload, passphrase) = key_slots::first_vault(access)?;
         plan::apply(&steps, &mut payload, now);
         vault::create(access, payload, false)?;
         if args.remove_source {

@@ -14,8 +14,7 @@ use crate::unlock;
 use crate::vault::{self, Access, Payload, Pin, RecipientEntry, is_saved};
 
 pub fn run(args: &Init, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
+    let access = context.access()?;
     let mut recipients = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
     if recipients.is_empty() && !args.passphrase && args.generate_identity.is_none() {
         return Err(Error::usage("nobody could open this vault: no recipient and no passphrase").hint(
@@ -31,7 +30,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
             match unlock::new_passphrase(&context.named, context.env, context.reporter)? {
                 Some(passphrase) => passphrase,
                 None => key_slots::ask_new_passphrase(
-                    &prompt,
+                    context.prompt,
                     "give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
                 )?,
             };

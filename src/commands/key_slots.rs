@@ -1,4 +1,4 @@
-//! What the commands share that make and change the ways into a vault.
+//! What the commands share that make and change the key slots of a vault.
 
 use std::path::{Path, PathBuf};
 
@@ -84,19 +84,13 @@ pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<Passphr
 }
 
 /// The content of the vault that a person gets who has none yet, and its new passphrase.
-pub fn first_vault(
-    access: &Access,
-    prompt: &Prompt,
-    reporter: Reporter,
-) -> Result<(Payload, Secret)> {
-    reporter.note(format!("There is no vault yet; making {}", access.path.display()));
-    work_tree::tell(&access.path, None, access.env, reporter);
-    let passphrase = ask_new_passphrase(prompt, "make one with vault init")?;
+pub fn first_vault(access: &Access) -> Result<(Payload, Secret)> {
+    access.reporter.note(format!("There is no vault yet; making {}", access.path.display()));
+    work_tree::tell(&access.path, None, access.env, access.reporter);
+    let passphrase = ask_new_passphrase(access.prompt, "make one with vault init")?;
     let slot = slot(&passphrase, DEFAULT_MEMORY, access)?;
-    let recipients = match &access.identity_file {
-        Some(path) => recipients_of(path)?,
-        None => Vec::new(),
-    };
+    let recipients =
+        access.identity_file.as_deref().map_or_else(|| Ok(Vec::new()), recipients_of)?;
     Ok((Payload::new(&recipients, &[slot])?, passphrase))
 }
 
@@ -138,7 +132,7 @@ pub fn warn_of_cost(memory: u32, reporter: Reporter) {
 }
 
 /// Asks twice, since nobody sees what is typed. `otherwise` is the hint where nobody can be asked.
-pub fn ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<Secret> {
+pub fn ask_new_passphrase(prompt: Prompt, otherwise: &str) -> Result<Secret> {
     may_ask_new_passphrase(prompt, otherwise)?;
     let first = prompt.hidden("Enter new passphrase for the vault: ")?;
     if first.is_empty() {
@@ -153,7 +147,7 @@ pub fn ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<Secret> {
 }
 
 /// Said before anything is opened, rather than after.
-pub fn may_ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<()> {
+pub fn may_ask_new_passphrase(prompt: Prompt, otherwise: &str) -> Result<()> {
     if prompt.available() {
         return Ok(());
     }
@@ -181,21 +175,16 @@ pub fn refuse_who_knows_the_store(payload: &Payload) -> Result<()> {
 ///
 /// # Errors
 /// As [`refuse_who_knows_the_store`]. Usage (2): there is no terminal to ask on.
-pub fn may_remove(
-    payload: &Payload,
-    force: bool,
-    prompt: &Prompt,
-    reporter: Reporter,
-) -> Result<()> {
+pub fn may_remove(payload: &Payload, force: bool, context: &Context) -> Result<()> {
     if !force {
         refuse_who_knows_the_store(payload)?;
     } else if let Some((profile, id)) = payload.known_store_key() {
-        reporter.warn(format!(
+        context.reporter.warn(format!(
             "who can open the vault knows the key of the fleet's store ({id}): replace it, by vault rotate {}",
             shell_word(profile)
         ));
     }
-    removal::may_ask(force, prompt)
+    removal::may_ask(force, context.prompt)
 }
 
 /// The error for what would leave a vault that nobody can open.
@@ -204,11 +193,10 @@ pub fn last_way() -> Error {
         .hint("give it another one first: vault recipient add, or vault passphrase set")
 }
 
-/// Changes the ways into a vault. If its keys are other ones then, the hosts of its fleet that have the old
+/// Changes the key slots of a vault. If its keys are other ones then, the hosts of its fleet that have the old
 /// ones share no codes with those that have the new ones, so the old records of codes are closed.
 pub fn change(
     vault: &mut Vault,
-    access: &Access,
     context: &Context,
     mut change: impl FnMut(&mut Payload) -> Result<()>,
 ) -> Result<()> {
@@ -217,8 +205,9 @@ pub fn change(
         before = Some(OldKeys::of(payload));
         change(payload)
     });
+    let connect = vault.access().connect.clone();
     if let Some(before) = before.filter(|_| is_saved(&saved))
-        && let Err(Error { what, .. }) = before.close(vault, &access.connect, || context.profiles())
+        && let Err(Error { what, .. }) = before.close(vault, &connect, || context.profiles())
     {
         context.reporter.warn(format!(
             "the old records of MFA codes in the fleet's store are not closed: {what}; until a host has \

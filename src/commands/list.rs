@@ -19,16 +19,13 @@ use crate::profile::{self, Profiles};
 use crate::report;
 use crate::session::{Cache, Listed, LoginState};
 use crate::style::{Style, styled};
-use crate::vault::Vault;
 
 /// A session or login with so many seconds left is marked.
 const SOON: i64 = 15 * 60;
 
 pub fn run(args: &List, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
     let profiles = context.profiles()?;
-    let access = context.access(&prompt)?;
-    let vault = Vault::open(&access)?;
+    let vault = context.open_vault()?;
     let payload = vault.payload();
     let cache = context.cache(payload)?;
     let sessions = cache.list();

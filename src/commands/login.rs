@@ -21,7 +21,7 @@ fn for_profile(args: &Login, context: &Context) -> Result<Secret> {
     let profile = context.profile_name(args.profile.as_deref())?;
     let need = Need::Profiles(std::slice::from_ref(&profile));
     let (profiles, options) = (context.profiles()?, context.options(&args.options)?);
-    let session = context.session(profiles, need, options, context.prompt(None))?;
+    let session = context.session(profiles, need, options)?;
     let console = session.plan_console(profile.as_str(), args.path.as_deref())?;
     session.keep_only([&console.plan]).console_address(console)
 }
@@ -30,7 +30,7 @@ fn for_profile(args: &Login, context: &Context) -> Result<Secret> {
 fn for_environment(args: &Login, context: &Context) -> Result<Secret> {
     let profile = context.profile_name(None)?;
     let (profiles, options) = (context.profiles()?, context.options(&args.options)?);
-    let session = context.session(profiles, Need::Nothing, options, context.prompt(None))?;
+    let session = context.session(profiles, Need::Nothing, options)?;
     let session = session.keep_only([]);
     let console = session.plan_console_of_environment(profile.as_str(), args.path.as_deref())?;
     session.console_address(console)

@@ -20,10 +20,10 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
     // A section that no config file could hold is said before anything is made.
     profile::edit::add_profile("", profile.as_str(), &[])?;
-    let (profiles, prompt) = (context.profiles()?, context.prompt(None));
+    let profiles = context.profiles()?;
     let (sts, iam) = profile::places(&profiles, context.env, profile.as_str())?;
     context.warn_of_overridden(&[&sts, &iam]);
-    let mut session = context.session(profiles, Need::Vault, Options::default(), prompt)?;
+    let mut session = context.session(profiles, Need::Vault, Options::default())?;
     let (name, places) = (profile.as_str(), (&sts, &iam));
     let change = UserChange::new(&mut session, name, places, context.env, DEADLINE)?;
     let done = Enroll { change, device: args.device.as_deref() }.run();

@@ -7,7 +7,7 @@ use crate::cli::key_slots::{RecipientAdd, RecipientList, RecipientRemove};
 use crate::error::{Error, Result};
 use crate::report;
 use crate::sealed::{self, Slot};
-use crate::vault::{Payload, RecipientEntry, Vault, is_saved};
+use crate::vault::{Payload, RecipientEntry, is_saved};
 
 pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
     let mut given = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
@@ -22,9 +22,7 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
         };
         one.name = Some(name.clone());
     }
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
+    let mut vault = context.open_vault()?;
     let before = vault.payload().recipients();
     let new = news(&given, vault.payload())?;
     if new.is_empty() {
@@ -94,23 +92,21 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
+    let mut vault = context.open_vault()?;
     let entry = find(&args.recipient, vault.payload())?;
     let meant = canonical(&entry.recipient);
     let rest = vault.payload().recipients().iter().any(|e| canonical(&e.recipient) != meant);
     if !rest && vault.payload().passphrases().is_empty() {
         return Err(key_slots::last_way());
     }
-    key_slots::may_remove(vault.payload(), args.force, &prompt, context.reporter)?;
+    key_slots::may_remove(vault.payload(), args.force, context)?;
     let opened = vault.opened_with(&meant);
     let question = match opened {
         true => format!("Remove {}, whose key opened the vault just now?", shown(&entry)),
         false => format!("Remove {}?", shown(&entry)),
     };
-    removal::confirm(args.force, &prompt, &question)?;
-    let saved = key_slots::change(&mut vault, &access, context, |payload| {
+    removal::confirm(args.force, context.prompt, &question)?;
+    let saved = key_slots::change(&mut vault, context, |payload| {
         // The one that was asked about, whoever has its name meanwhile.
         find(&entry.recipient, payload)?;
         payload.remove_recipients(|recipient| canonical(recipient) == meant);
@@ -164,9 +160,7 @@ fn shown(entry: &RecipientEntry) -> String {
 }
 
 pub fn list(args: &RecipientList, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let vault = Vault::open(&access)?;
+    let vault = context.open_vault()?;
     let recipients = vault.payload().recipients();
     let costs = vault
         .payload()

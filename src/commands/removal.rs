@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 
 /// Said before anything is opened, rather than after: `force` is the yes, or somebody can be asked.
-pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
+pub fn may_ask(force: bool, prompt: Prompt) -> Result<()> {
     if force || prompt.available() {
         return Ok(());
     }
@@ -16,7 +16,7 @@ pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
 ///
 /// # Errors
 /// Other (1) for a no.
-pub fn confirm(force: bool, prompt: &Prompt, question: &str) -> Result<()> {
+pub fn confirm(force: bool, prompt: Prompt, question: &str) -> Result<()> {
     match force || prompt.confirm(question)? {
         true => Ok(()),
         false => Err(Error::other("nothing was removed")),

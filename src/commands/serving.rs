@@ -37,9 +37,8 @@ impl<'a> Serving<'a> {
         options: &CredentialOptions,
         context: &'a Context,
     ) -> Result<(Self, Vec<Credentials>)> {
-        let (need, prompt) = (Need::Profiles(names), context.prompt(None));
-        let wanted = context.options(options)?;
-        let session = context.session(context.profiles()?, need, wanted, prompt)?;
+        let (need, wanted) = (Need::Profiles(names), context.options(options)?);
+        let session = context.session(context.profiles()?, need, wanted)?;
         let plans = names.iter().map(|name| session.plan(name.as_str()));
         let plans: Vec<Plan> = plans.collect::<Result<_>>()?;
         let mut session = session.keep_only(&plans);

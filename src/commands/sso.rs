@@ -39,7 +39,6 @@ fn place<'a>(
     let profiles = context.profiles()?;
     let (owner, sign_on) = profile::sign_on(&profiles, context.env, profile.as_str())?;
     context.warn_of_overridden(&[&sign_on.oidc, &sign_on.portal]);
-    let options = Options::default();
-    let session = context.session(profiles, Need::Vault, options, context.prompt(None))?;
+    let session = context.session(profiles, Need::Vault, Options::default())?;
     Ok((session.keep_only([]), owner, sign_on))
 }

@@ -1,6 +1,6 @@
 //! `totp`: the seeds of MFA devices, and codes of them.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::context::Context;
 use super::removal;
@@ -12,24 +12,20 @@ use crate::error::{Error, Result};
 use crate::name::{ProfileName, nearest};
 use crate::profile::{self, Profiles};
 use crate::prompt::Prompt;
-use crate::provider::{Answer, CredentialSession, Need, Options};
+use crate::provider::{Answer, CredentialSession, DEADLINE};
 use crate::report;
 use crate::secret::Secret;
 use crate::totp::Seed;
 use crate::vault::Payload;
 
-/// For the calls of `--verify`.
-const DEADLINE: Duration = Duration::from_secs(50);
-
 pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
-    let mut session = open(context, prompt)?;
+    let mut session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
-    if !args.stdin && prompt.available() {
+    if !args.stdin && context.prompt.available() {
         session.vault()?.check_writable()?;
     }
-    let (seed, warnings) = Seed::parse(&read_seed(args, &serial, &prompt)?)?;
+    let (seed, warnings) = Seed::parse(&read_seed(args, &serial, context.prompt)?)?;
     for warning in warnings {
         context.reporter.warn(warning);
     }
@@ -58,7 +54,7 @@ pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
 }
 
 pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
-    let session = open(context, context.prompt(None))?;
+    let session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
     let seed = session.vault()?.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
     let (now, deadline) = (context.clock.now(), Instant::now() + DEADLINE);
@@ -67,13 +63,8 @@ pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
     report::result(&format!("{}\n", session.code_of(&claim, &seed).expose()))
 }
 
-/// The vault and what goes with it.
-fn open<'a>(context: &'a Context, prompt: Prompt) -> Result<CredentialSession<'a>> {
-    context.session(context.profiles()?, Need::Vault, Options::default(), prompt)
-}
-
 pub fn list(args: &TotpList, context: &Context) -> Result<()> {
-    let session = open(context, context.prompt(None))?;
+    let session = context.vault_session()?;
     let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     let users = |serial: &str| -> Vec<String> {
         let names = profiles.names().into_iter();
@@ -109,15 +100,14 @@ pub fn list(args: &TotpList, context: &Context) -> Result<()> {
 }
 
 pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    removal::may_ask(args.force, &prompt)?;
-    let mut session = open(context, prompt)?;
+    removal::may_ask(args.force, context.prompt)?;
+    let mut session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
     let vault = session.vault_mut()?;
     if vault.payload().totp(&serial).is_none() {
         return Err(no_seed(&serial));
     }
-    removal::confirm(args.force, &prompt, &format!("Delete the seed of {serial}?"))?;
+    removal::confirm(args.force, context.prompt, &format!("Delete the seed of {serial}?"))?;
     vault.change(|payload| {
         payload.remove_totp(&serial).then_some(()).ok_or_else(|| no_seed(&serial))
     })?;
@@ -132,32 +122,27 @@ fn no_seed(serial: &str) -> Error {
 /// as nothing in the AWS config is: then it is one only if it looks like it, or has a seed.
 fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
     let (profiles, payload) = (session.profiles(), session.vault()?.payload());
+    let checked = |serial: String, named_by: &str| {
+        // One that is there already can be looked at and removed, whatever it is.
+        if payload.totp(&serial).is_none() {
+            profile::check_device(&serial, named_by, false)?;
+        }
+        Ok(serial)
+    };
     if device.starts_with("arn:") || payload.totp(device).is_some() {
         let fits = (9..=256).contains(&device.len())
             && device.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
         if !fits {
             return Err(Error::usage("this is neither an MFA serial nor a profile"));
         }
-        // One that is there already can be looked at and removed, whatever it is.
-        if payload.totp(device).is_none() {
-            profile::check_device(device, "DEVICE", false)?;
-        }
-        return Ok(device.to_owned());
+        return checked(device.to_owned(), "DEVICE");
     }
     let profile = ProfileName::new(device)?;
     if let Some(serial) = profile::mfa_serial(profiles, profile.as_str())? {
-        if payload.totp(&serial).is_none() {
-            profile::check_device(
-                &serial,
-                &format!("the mfa_serial of profile \"{profile}\""),
-                false,
-            )?;
-        }
-        return Ok(serial);
+        return checked(serial, &format!("the mfa_serial of profile \"{profile}\""));
     }
-    let known = profiles.has(device) || payload.access_key_id(device).is_some();
     let by_arn = "name the device by its ARN, or write mfa_serial into the profile's section";
-    if known {
+    if profiles.has(device) || payload.access_key_id(device).is_some() {
         let what = format!("profile \"{profile}\" names no MFA device");
         return Err(Error::not_found(what).hint(by_arn));
     }
@@ -170,7 +155,7 @@ fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
     Err(Error::not_found(format!("no profile \"{profile}\"")).hint(hint))
 }
 
-fn read_seed(args: &TotpAdd, serial: &str, prompt: &Prompt) -> Result<Secret> {
+fn read_seed(args: &TotpAdd, serial: &str, prompt: Prompt) -> Result<Secret> {
     if args.stdin {
         return stdin_text("seed");
     }
@@ -233,12 +218,7 @@ fn source_with_key<'a>(
     profiles: &'a Profiles,
     payload: &Payload,
 ) -> Option<&'a str> {
-    let mut at = profiles.get(profile, "source_profile")?;
-    for _ in 0..16 {
-        if payload.access_key_id(at).is_some() {
-            return Some(at);
-        }
-        at = profiles.get(at, "source_profile")?;
-    }
-    None
+    let source_of = |name: &str| profiles.get(name, "source_profile");
+    let mut sources = std::iter::successors(source_of(profile), |at| source_of(at)).take(16);
+    sources.find(|at| payload.access_key_id(at).is_some())
 }

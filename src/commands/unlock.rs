@@ -19,9 +19,7 @@ pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
         return Err(Error::usage("--for: 24h at most")
             .hint("for longer, give it a key: vault recipient add"));
     }
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let (_, secret) = Vault::open_by_passphrase(&access)?;
+    let (_, secret) = Vault::open_by_passphrase(&context.access()?)?;
     let until = keyring::keep(&secret, time, context.clock.now())?;
     let (time, until) = (name::show_duration(time), until.to_rfc3339());
     report::result(&format!("Unlocked for {time}, until {until}\n"))

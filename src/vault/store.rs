@@ -83,6 +83,11 @@ impl<'a> Vault<'a> {
         }
     }
 
+    /// How it was opened.
+    pub fn access(&self) -> &Access<'a> {
+        &self.access
+    }
+
     /// What is in it.
     pub fn payload(&self) -> &Payload {
         &self.payload

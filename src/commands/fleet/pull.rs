@@ -4,12 +4,10 @@ use super::{kept_out, no_fleet};
 use crate::commands::context::Context;
 use crate::error::Result;
 use crate::report;
-use crate::vault::{Synced, Vault};
+use crate::vault::Synced;
 
 pub fn pull(context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
+    let mut vault = context.open_vault()?;
     let synced = vault.sync()?;
     let write = vault.payload().generation();
     report::result(&match synced {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{credentials, described, joined, limits, open, place};
+use super::{credentials, described, joined, limits, place};
 use crate::aws::S3;
 use crate::cli::fleet::FleetStatus;
 use crate::commands::context::Context;
@@ -20,7 +20,7 @@ use crate::vault::OBJECT;
 const REQUEST: Duration = Duration::from_secs(5);
 
 pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
-    let session = open(context)?;
+    let session = context.vault_session()?;
     let fleet = joined(&session)?;
     let store = session.store_of(&fleet, limits(REQUEST))?;
     let vault = session.vault()?;

@@ -7,8 +7,8 @@ use super::super::config;
 use super::super::context::Context;
 use super::source;
 use super::write_config::Written;
+use crate::called::ProgramName;
 use crate::cli::import::{Import, Source};
-use crate::cli::program::Program;
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::import::plaintext;
@@ -105,9 +105,9 @@ pub fn tell(
 /// name by whichever name it was started.
 fn link() -> &'static str {
     let path = process::own_path().map(OsString::from);
-    match Program::of(path.as_slice()) {
-        Program::Packaged => "aws-vault is in /usr/lib/aws-age-vault/bin",
-        Program::Vault | Program::AwsVault => "ln -s vault aws-vault, in the directory of vault",
+    match ProgramName::of(path.as_slice()) {
+        ProgramName::Packaged => "aws-vault is in /usr/lib/aws-age-vault/bin",
+        _ => "ln -s vault aws-vault, in the directory of vault",
     }
 }
 

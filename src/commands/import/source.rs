@@ -12,26 +12,25 @@ use crate::file::{self, ReadError};
 use crate::import::pass::Store;
 use crate::import::{self, Item, aws_vault, plaintext};
 use crate::profile;
-use crate::prompt::Prompt;
 use crate::unlock;
 
-/// What was found, before anybody is asked for a passphrase.
-pub enum Found {
-    /// All of it is read.
-    Items(Vec<Item>),
-    /// aws-vault's file backend.
-    Files(aws_vault::Listing),
+/// The keys of a source, before any passphrase is asked for.
+pub enum SourceKeys {
+    /// All of them have been read.
+    Read(Vec<Item>),
+    /// The files of aws-vault's file backend.
+    AwsVaultFiles(aws_vault::Listing),
     /// The entries of these names in pass.
-    Entries(Store, Vec<String>),
+    PassEntries(Store, Vec<String>),
 }
 
-impl Found {
-    /// Reads it.
-    pub fn read(self, args: &Import, context: &Context, prompt: &Prompt) -> Result<Vec<Item>> {
+impl SourceKeys {
+    /// Decrypts them where they are encrypted.
+    pub fn decrypt(self, args: &Import, context: &Context) -> Result<Vec<Item>> {
         let listing = match self {
-            Self::Items(items) => return Ok(items),
-            Self::Entries(store, names) => return store.read(names),
-            Self::Files(listing) => listing,
+            Self::Read(items) => return Ok(items),
+            Self::PassEntries(store, names) => return store.read(names),
+            Self::AwsVaultFiles(listing) => listing,
         };
         let passphrase = match &args.source_passphrase_file {
             Some(path) => {
@@ -44,26 +43,26 @@ impl Found {
                 .filter(|value| !value.is_empty())
                 .map(|value| value.duplicate()),
         };
-        aws_vault::read(&listing, passphrase, prompt)
+        aws_vault::read(&listing, passphrase, &context.prompt)
     }
 }
 
-/// Looks whether there is anything.
-pub fn find(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+/// Looks for keys in the source.
+pub fn find(args: &Import, profile: Option<&str>, context: &Context) -> Result<SourceKeys> {
     match args.from {
         Source::AwsVault => files(args, profile, context),
         Source::Pass => entries(args, profile, context),
         Source::Credentials => {
             let path = credentials_file(context)?;
-            Ok(Found::Items(plaintext::items(&path, &credentials_text(&path)?)))
+            Ok(SourceKeys::Read(plaintext::items(&path, &credentials_text(&path)?)))
         }
-        Source::Csv => import::csv(&stdin_text("access key")?, profile).map(Found::Items),
-        Source::Json => import::json(&stdin_text("access key")?, profile).map(Found::Items),
+        Source::Csv => import::csv(&stdin_text("access key")?, profile).map(SourceKeys::Read),
+        Source::Json => import::json(&stdin_text("access key")?, profile).map(SourceKeys::Read),
     }
 }
 
 /// aws-vault's file backend.
-fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<SourceKeys> {
     let named = args.dir.as_deref().or(context.global.file_dir.as_deref());
     let dir = directory(named, &["AWS_VAULT_FILE_DIR"], ".awsvault/keys", context)?;
     let mut listing = aws_vault::list(&dir)?;
@@ -74,12 +73,12 @@ fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<Foun
         ));
     }
     listing.items.retain(|(name, _)| profile.is_none_or(|profile| name == profile));
-    Ok(Found::Files(listing))
+    Ok(SourceKeys::AwsVaultFiles(listing))
 }
 
 /// aws-vault's entries in pass. Without a prefix they lie among all of a person's passwords, which are
 /// none of our business: then only those are opened that are called as a profile.
-fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<SourceKeys> {
     let named = args.dir.as_deref().or(context.global.pass_dir.as_deref());
     let variables = ["AWS_VAULT_PASS_PASSWORD_STORE_DIR", "PASSWORD_STORE_DIR"];
     let text = |flag: &Option<String>, variable: &str| {
@@ -107,7 +106,7 @@ fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<Fo
             found - names.len()
         ));
     }
-    Ok(Found::Entries(store, names))
+    Ok(SourceKeys::PassEntries(store, names))
 }
 
 /// The first that is named, by flag or variable, where a leading `~/` is the home; else the default.
