@@ -6,43 +6,32 @@
 /// The classes of failure. Each is an exit code that scripts may rely on (README, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Any other failure: 1.
-    Other,
-    /// Usage, and invalid input (duration, seed, recipient): 2.
-    Usage,
-    /// No such vault, profile or entry: 3.
-    NotFound,
-    /// The vault cannot be unlocked: 4.
-    Locked,
-    /// Damaged, or written by a newer version: 5.
-    Damaged,
-    /// Refused: permissions, pin, limits: 6.
-    Refused,
-    /// Not saved; the old vault, or the file that is named, is unchanged: 7.
-    NotSaved,
-    /// Busy, or timed out: 8.
-    Busy,
-    /// AWS refused or cannot be reached; MFA failed, or there is no code: 9.
-    Aws,
-    /// Saved, but the disk has not confirmed it: 10.
-    NotDurable,
+    /// Any other failure.
+    Other = 1,
+    /// Usage, and invalid input (duration, seed, recipient).
+    Usage = 2,
+    /// No such vault, profile or entry.
+    NotFound = 3,
+    /// The vault cannot be unlocked.
+    Locked = 4,
+    /// Damaged, or written by a newer version.
+    Damaged = 5,
+    /// Refused: permissions, pin, limits.
+    Refused = 6,
+    /// Not saved; the old vault, or the file that is named, is unchanged.
+    NotSaved = 7,
+    /// Busy, or timed out.
+    Busy = 8,
+    /// AWS refused or cannot be reached; MFA failed, or there is no code.
+    Aws = 9,
+    /// Saved, but the disk has not confirmed it.
+    NotDurable = 10,
 }
 
 impl Class {
     /// The process's exit code for this class.
     pub fn code(self) -> u8 {
-        match self {
-            Class::Other => 1,
-            Class::Usage => 2,
-            Class::NotFound => 3,
-            Class::Locked => 4,
-            Class::Damaged => 5,
-            Class::Refused => 6,
-            Class::NotSaved => 7,
-            Class::Busy => 8,
-            Class::Aws => 9,
-            Class::NotDurable => 10,
-        }
+        self as u8
     }
 }
 
