@@ -29,27 +29,21 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
         return check(args, address);
     }
     let mode = token_mode(&args.token_mode)?;
-    let token_file = args.token_file.as_deref();
-    if token_file.is_none() && args.imds.is_none() {
+    if args.token_file.is_none() && args.imds.is_none() {
         return Err(
             Error::usage("--token-file is missing").hint("clients read the token from that file")
         );
     }
     refuse_strangers(args, address)?;
-    token_file.map_or(Ok(()), refuse_open_directory)?;
+    args.token_file.as_deref().map_or(Ok(()), refuse_open_directory)?;
     let names = names(args, context)?;
     // Before AWS is asked, and codes are spent.
     let mut server =
         Server::bind(address).map_err(|error| not_bound(&address, &error, "--listen"))?;
     let imds = bind_imds(args, &mut server, context)?;
-    if let Some(path) = &args.health_socket {
-        bind_local(&mut server, path)?;
-    }
-    let ended = serve(args, &names, server, token_file, mode, imds, context);
-    if let Some(path) = &args.health_socket {
-        let _ = std::fs::remove_file(path);
-    }
-    ended
+    let health_socket = args.health_socket.as_deref();
+    let health_socket = health_socket.map(|path| bind_local(&mut server, path)).transpose()?;
+    serve(args, &names, server, mode, imds, health_socket, context)
 }
 
 /// Serves until a signal ends it; comes back only with an error.
@@ -57,20 +51,21 @@ fn serve(
     args: &Serve,
     names: &[ProfileName],
     mut server: Server,
-    token_file: Option<&Path>,
     mode: u32,
     imds: Option<SocketAddr>,
+    health_socket: Option<OwnFile>,
     context: &Context,
 ) -> Result<u8> {
     let (serving, first) = Serving::start("serve", names, &args.options, context)?;
     let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
     let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
     server.set_region(serving.region().map(str::to_owned));
-    let token = token_file.map(|path| WrittenToken::write(path, &server, mode)).transpose()?;
+    let token_file = args.token_file.as_deref();
+    let token_file = token_file.map(|path| write_token(path, &server, mode)).transpose()?;
     let sources = serving.sources(first);
     announce(&sources, &server, imds, context);
     let log = serving::log(context, false);
-    let served = server.run(sources, context.clock, &log, || {
+    match server.run(sources, context.clock, &log, || {
         let code = match ending.wait() {
             Ok(()) => 0,
             Err(error) => {
@@ -78,14 +73,9 @@ fn serve(
                 1
             }
         };
-        token.iter().for_each(WrittenToken::remove);
-        if let Some(path) = &args.health_socket {
-            let _ = std::fs::remove_file(path);
-        }
+        drop((token_file, health_socket));
         code
-    });
-    token.iter().for_each(WrittenToken::remove);
-    match served? {}
+    })? {}
 }
 
 /// Says what is served where, and to whom.
@@ -190,7 +180,7 @@ fn not_bound(address: &SocketAddr, error: &io::Error, flag: &str) -> Error {
 }
 
 /// A socket that a killed server left behind is taken away; whatever else is there stays.
-fn bind_local(server: &mut Server, path: &Path) -> Result<()> {
+fn bind_local<'a>(server: &mut Server, path: &'a Path) -> Result<OwnFile<'a>> {
     let cannot = |error: io::Error| {
         Error::other(format!("cannot listen on {}: {}", path.display(), os_text(&error)))
     };
@@ -205,7 +195,9 @@ fn bind_local(server: &mut Server, path: &Path) -> Result<()> {
         std::fs::remove_file(path).map_err(cannot)?;
     }
     server.bind_local(path).map_err(cannot)?;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(cannot)
+    let socket = OwnFile::at(path);
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(cannot)?;
+    Ok(socket)
 }
 
 /// Where everybody may put a token of their own in the place of ours.
@@ -221,34 +213,40 @@ fn refuse_open_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Which file lies there now: device and inode.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    path.symlink_metadata().ok().map(|about| (about.dev(), about.ino()))
+/// Clients wait for the file, so it is written last; and none finds half of it.
+fn write_token<'a>(path: &'a Path, server: &Server, mode: u32) -> Result<OwnFile<'a>> {
+    let token = server.token().expose().as_bytes();
+    file::replace_quickly_as(path, token, mode).map_err(|error| {
+        let path = path.display();
+        Error::other(format!("cannot write the token to {path}: {}", os_text(&error)))
+    })?;
+    Ok(OwnFile::at(path))
 }
 
-/// The token's file, as this server wrote it.
-struct WrittenToken<'a> {
+/// A file that this server made. It is removed when this is dropped, unless a server that was started
+/// meanwhile has put its own there.
+struct OwnFile<'a> {
     path: &'a Path,
+    /// Device and inode.
     identity: Option<(u64, u64)>,
 }
 
-impl<'a> WrittenToken<'a> {
-    /// Clients wait for it, so it comes last; and none finds half of it.
-    fn write(path: &'a Path, server: &Server, mode: u32) -> Result<Self> {
-        let token = server.token().expose().as_bytes();
-        file::replace_quickly_as(path, token, mode).map_err(|error| {
-            let path = path.display();
-            Error::other(format!("cannot write the token to {path}: {}", os_text(&error)))
-        })?;
-        Ok(Self { path, identity: identity(path) })
+impl<'a> OwnFile<'a> {
+    fn at(path: &'a Path) -> Self {
+        Self { path, identity: identity(path) }
     }
+}
 
-    /// A server that was started meanwhile may have put its own there, which stays.
-    fn remove(&self) {
+impl Drop for OwnFile<'_> {
+    fn drop(&mut self) {
         if self.identity.is_some() && identity(self.path) == self.identity {
             let _ = std::fs::remove_file(self.path);
         }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|about| (about.dev(), about.ino()))
 }
 
 fn check(args: &Serve, address: SocketAddr) -> Result<u8> {
