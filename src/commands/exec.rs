@@ -1,5 +1,5 @@
-//! `exec`: the process becomes the command, with credentials; or prints them for an SDK; or stands by
-//! the command and serves them.
+//! `exec`: becomes a command that has credentials, prints credentials for an SDK, or starts a command and
+//! serves credentials to it.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ use crate::server::{Server, TokenFile};
 const NOT_STARTED: u8 = 125;
 
 pub fn run(args: &Exec, words: &[OsString], context: &Context) -> Result<u8> {
-    // What the words themselves say is judged first: these are usage errors, 2.
+    // Errors of the command line itself come first, with code 2.
     requested_duration(&args.options)?;
     let profile = context.profile_name(args.profile.as_deref())?;
     if args.ec2_server {
@@ -38,18 +38,18 @@ pub fn run(args: &Exec, words: &[OsString], context: &Context) -> Result<u8> {
         report::result(&export::json(&session.into_credentials(&plan)?))?;
         return Ok(0);
     }
-    // From here on the exit codes are the command's, so ours keep out of their way.
+    // From here on the exit code is the command's, and an error of vault has the code 125, 126 or 127.
     let (error, code) = match start(args, &profile, words, context) {
         Ok(failure) => not_started(failure),
-        // A flag that cannot be right is the command line's fault, found late: still 2.
+        // An error of the command line that is found late has code 2, too.
         Err(error) if error.reason == Some(Reason::CommandLine) => return Err(error),
         Err(error) => (meant_as_a_command(error, args, words, context), NOT_STARTED),
     };
-    report::say(&error);
+    report::error(&error);
     Ok(code)
 }
 
-/// Starts the command; comes back only with why it did not.
+/// Becomes the command, or starts it beside a server. Returns only if the command was not started.
 fn start(
     args: &Exec,
     profile: &ProfileName,
@@ -77,8 +77,8 @@ fn start(
     Ok(exec::become_command(&command(words, context), &vars, context.limits))
 }
 
-/// Starts a server and the command, and ends as the command does; comes back only with an error from
-/// before that.
+/// Starts a server and the command, and exits with the command's code. Returns only if the server was not
+/// started.
 fn start_with_server(
     args: &Exec,
     profile: &ProfileName,
@@ -99,7 +99,7 @@ fn start_with_server(
         );
     }
     let words = command(words, context);
-    // From here on signals wait for the command, so that none ends vault and leaves the file.
+    // From here on signals are kept for the command, so that none ends vault before it has removed the file.
     let supervisor = exec::Supervisor::new();
     let token_file =
         token_directory.map(|directory| token_file(&directory, &server)).transpose()?;
@@ -123,13 +123,13 @@ fn start_with_server(
         drop(token_file);
         ended.unwrap_or_else(|failure| {
             let (error, code) = not_started(failure);
-            report::say(&error);
+            report::error(&error);
             code
         })
     })? {}
 }
 
-/// Where the token's file is to be, if one is asked for: before AWS is asked, and codes are spent.
+/// The directory for the token's file, if there is one. Looked up before AWS is called and a code is used.
 fn token_directory(args: &Exec, context: &Context) -> Result<Option<PathBuf>> {
     if args.token_by == TokenBy::Variable {
         return Ok(None);
@@ -151,8 +151,8 @@ fn token_file(directory: &Path, server: &Server) -> Result<TokenFile> {
     })
 }
 
-/// `vault exec terraform apply`: the first word is no profile, but a program, so it was meant as the command.
-/// A better guess stands.
+/// `vault exec terraform apply`: the first word is no profile but a program, so the command was meant. A hint
+/// that names a similar profile is kept.
 fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString], context: &Context) -> Error {
     let no_profile = error.reason == Some(Reason::NoSuchProfile { guessed: false });
     let path = context.env.get_os("PATH");
@@ -165,7 +165,7 @@ fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString], context: &C
     }
 }
 
-/// As env(1) and timeout(1) say it.
+/// The codes of env(1) and timeout(1).
 fn not_started(failure: ExecError) -> (Error, u8) {
     match failure {
         ExecError::NotFound(why) => (Error::other(why), 127),

@@ -20,7 +20,7 @@ use crate::report;
 use crate::session::{Cache, Listed, LoginState};
 use crate::style::{Style, styled};
 
-/// A session or login with so many seconds left is marked.
+/// A session or login that ends within so many seconds is marked.
 const SOON: i64 = 15 * 60;
 
 pub fn run(args: &List, context: &Context) -> Result<()> {
@@ -30,7 +30,7 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
     let cache = context.cache(payload)?;
     let sessions = cache.list();
     let now = context.clock.now();
-    // No command takes a name with a control character, and it would reach the terminal.
+    // No command accepts a name with a control character, and it must not reach the terminal.
     let plain = |name: &str| !name.contains(char::is_control);
     let mut configured = profiles.names();
     configured.retain(|name| plain(name));
@@ -51,14 +51,14 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
     }
     report::result(&if args.long { long(&entries, now) } else { table(&entries, now) })?;
     let is_empty = payload.credential_names().next().is_none() && logins.is_empty();
-    // A script that lists an empty vault knows what it does.
+    // Not for a script.
     if is_empty && (args.long || std::io::stdout().is_terminal()) {
         context.reporter.note("The vault has no key yet; store one by vault add PROFILE");
     }
     Ok(())
 }
 
-/// The names and sessions that the flags ask for, one a line.
+/// The names and sessions that the flags ask for, one per line.
 fn lines(
     args: &List,
     entries: &[Entry],
@@ -84,7 +84,7 @@ fn lines(
     text
 }
 
-/// As aws-vault prints it.
+/// The table as aws-vault prints it.
 fn table(entries: &[Entry], now: Timestamp) -> String {
     let width = entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0).max(24);
     let row = |a: &str, b: &str, c: &str| format!("{a:width$} {b:width$} {c}\n");
@@ -97,7 +97,7 @@ fn table(entries: &[Entry], now: Timestamp) -> String {
     text
 }
 
-/// What `-l` prints: columns as wide as what stands in them.
+/// The table of `-l`, with columns as wide as their longest cell.
 fn long(entries: &[Entry], now: Timestamp) -> String {
     let heads = ["Profile", "Key", "Age", "Role", "MFA device", "Sessions"].map(str::to_owned);
     let rows: Vec<[String; 6]> = entries.iter().map(|entry| entry.columns(now)).collect();
@@ -115,10 +115,10 @@ fn long(entries: &[Entry], now: Timestamp) -> String {
     text
 }
 
-/// What is left of the logins of profiles that say where to log in.
+/// The state of each profile's login.
 type Logins = BTreeMap<String, LoginState>;
 
-/// Several profiles may share a login, and each has it beside it. One that cannot be right has none.
+/// The logins of the profiles that have valid settings for one. Profiles that share a login all have it.
 fn logins(profiles: &Profiles, cache: &Cache, context: &Context) -> Logins {
     let now = context.clock.now();
     let of = |name: String| {
@@ -129,7 +129,7 @@ fn logins(profiles: &Profiles, cache: &Cache, context: &Context) -> Logins {
     profiles.names().into_iter().filter_map(of).collect()
 }
 
-/// `login:7h59m`; without a time if it is refreshed by itself. Nothing for none.
+/// `login:7h59m`; without a time if it is refreshed automatically.
 fn shown_login(state: LoginState, now: Timestamp) -> Option<String> {
     match state {
         LoginState::None => None,
@@ -138,7 +138,7 @@ fn shown_login(state: LoginState, now: Timestamp) -> Option<String> {
     }
 }
 
-/// `role:59m12s`: what made it, and how long it lasts.
+/// `role:59m12s`: what made the session, and how long it lasts.
 fn shown(session: &Listed, now: Timestamp) -> String {
     left(session.kind.as_str(), session.expiration, now)
 }
@@ -150,7 +150,7 @@ fn left(kind: &str, end: Timestamp, now: Timestamp) -> String {
     if left <= SOON { mark(&text) } else { text }
 }
 
-/// In another colour, on a terminal.
+/// Coloured, on a terminal.
 fn mark(text: &str) -> String {
-    styled(&std::io::stdout(), Style::Doubtful, text)
+    styled(&std::io::stdout(), Style::Warning, text)
 }

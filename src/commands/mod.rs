@@ -59,7 +59,7 @@ pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLi
     show_waits(&global, for_a_program, env);
     // Before anything is changed: that it was done could not be said.
     if !matches!(&command, Command::Exec(args) if !args.json) {
-        report::is_open()?;
+        report::check_stdout()?;
     }
     let for_an_sdk = matches!(&command, Command::Exec(args) if args.json);
     let deadline = for_an_sdk.then(|| Instant::now() + DEADLINE);

@@ -17,9 +17,9 @@ use crate::name::ProfileName;
 use crate::report;
 use crate::server::{self, Server, Source};
 
-/// Where it listens if nobody says where.
+/// The default address.
 const DEFAULT: &str = "127.0.0.1:9911";
-/// What SDKs take plain HTTP from, beside loopback: the addresses of ECS's and EKS's agents.
+/// The hint about addresses: beside loopback, SDKs accept those of ECS's and EKS's agents.
 const AGENTS: &str = "SDKs take credentials over plain HTTP only from a loopback address, 169.254.170.2, \
                       169.254.170.23 and fd00:ec2::23";
 
@@ -34,10 +34,10 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
             Error::usage("--token-file is missing").hint("clients read the token from that file")
         );
     }
-    refuse_strangers(args, address)?;
-    args.token_file.as_deref().map_or(Ok(()), refuse_open_directory)?;
+    check_address(args, address)?;
+    args.token_file.as_deref().map_or(Ok(()), check_directory)?;
     let names = names(args, context)?;
-    // Before AWS is asked, and codes are spent.
+    // Before AWS is called and codes are used.
     let mut server =
         Server::bind(address).map_err(|error| not_bound(&address, &error, "--listen"))?;
     let imds = bind_imds(args, &mut server, context)?;
@@ -46,7 +46,7 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
     serve(args, &names, server, mode, imds, health_socket, context)
 }
 
-/// Serves until a signal ends it; comes back only with an error.
+/// Serves until a signal ends it, then exits. Returns only with an error.
 fn serve(
     args: &Serve,
     names: &[ProfileName],
@@ -69,7 +69,7 @@ fn serve(
         let code = match ending.wait() {
             Ok(()) => 0,
             Err(error) => {
-                report::say(&Error::other(cannot(error)));
+                report::error(&Error::other(cannot(error)));
                 1
             }
         };
@@ -78,7 +78,7 @@ fn serve(
     })? {}
 }
 
-/// Says what is served where, and to whom.
+/// Notes what is served where, and warns about who can reach it.
 fn announce(sources: &[Source], server: &Server, imds: Option<SocketAddr>, context: &Context) {
     if !server.address().ip().is_loopback() {
         context.reporter.warn(format!(
@@ -115,7 +115,7 @@ fn address(args: &Serve, context: &Context) -> Result<SocketAddr> {
     })
 }
 
-/// A token that everybody may read guards nothing.
+/// A mode by which not everybody can read the token.
 fn token_mode(text: &str) -> Result<u32> {
     let mode = u32::from_str_radix(text, 8).ok();
     mode.filter(|mode| [0o600, 0o400, 0o640, 0o440].contains(mode)).ok_or_else(|| {
@@ -124,7 +124,7 @@ fn token_mode(text: &str) -> Result<u32> {
     })
 }
 
-fn refuse_strangers(args: &Serve, address: SocketAddr) -> Result<()> {
+fn check_address(args: &Serve, address: SocketAddr) -> Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }
@@ -159,7 +159,7 @@ fn names(args: &Serve, context: &Context) -> Result<Vec<ProfileName>> {
     Ok(names)
 }
 
-/// The stand-in for an instance's metadata service, where one was asked for; where it listens.
+/// Binds the stand-in for an instance's metadata service, if there is `--imds`; gives its address.
 fn bind_imds(args: &Serve, server: &mut Server, context: &Context) -> Result<Option<SocketAddr>> {
     let Some(text) = &args.imds else { return Ok(None) };
     let address = imds::address(text)?;
@@ -179,7 +179,7 @@ fn not_bound(address: &SocketAddr, error: &io::Error, flag: &str) -> Error {
     }
 }
 
-/// A socket that a killed server left behind is taken away; whatever else is there stays.
+/// Replaces a socket that a killed server left behind. Any other file is an error.
 fn bind_local<'a>(server: &mut Server, path: &'a Path) -> Result<OwnFile<'a>> {
     let cannot = |error: io::Error| {
         Error::other(format!("cannot listen on {}: {}", path.display(), os_text(&error)))
@@ -200,8 +200,8 @@ fn bind_local<'a>(server: &mut Server, path: &'a Path) -> Result<OwnFile<'a>> {
     Ok(socket)
 }
 
-/// Where everybody may put a token of their own in the place of ours.
-fn refuse_open_directory(path: &Path) -> Result<()> {
+/// Refuses a directory in which everybody could replace the token's file.
+fn check_directory(path: &Path) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if file::is_unsafe_directory(directory.unwrap_or(Path::new("."))) {
         return Err(Error::refused(format!(
@@ -213,7 +213,7 @@ fn refuse_open_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Clients wait for the file, so it is written last; and none finds half of it.
+/// Clients wait for this file, so it is written last, and it appears complete.
 fn write_token<'a>(path: &'a Path, server: &Server, mode: u32) -> Result<OwnFile<'a>> {
     let token = server.token().expose().as_bytes();
     file::replace_quickly_as(path, token, mode).map_err(|error| {
