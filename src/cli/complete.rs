@@ -1,16 +1,15 @@
-//! `completions`: a script for a shell, and what may stand at a place of a command line.
+//! `completions`: a script for a shell, and what is expected at a position of a command line.
 //!
-//! Commands, flags and their values are written into the script by clap_complete. The names of
-//! profiles, and where the command of `exec` begins, are asked of the program itself when the key is
-//! pressed, so that they are read as the program reads them.
+//! clap_complete writes commands, flags and their values into the script. For the names of profiles, and
+//! where the command of `exec` begins, the script starts the program itself, which parses the line as usual.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 
-use super::parse::{definition, takes_the_next_word};
+use super::parse::{definition, is_flag, takes_the_next_word};
 use crate::called::ProgramName;
 
 /// Print a completion script for a shell
@@ -28,23 +27,22 @@ pub struct Completions {
     pub shell: Shell,
 }
 
-/// What the scripts ask.
+/// The command that the scripts start.
 #[derive(Debug, Args)]
 pub struct Complete {}
 
-/// What may stand at a place of a command line.
+/// What is expected at a position of a command line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Expected {
     /// The name of a profile.
     Profile,
     /// A part of the command of `exec`, which begins at this word.
     Command(usize),
-    /// What the script knows by itself.
+    /// What the script knows without the program.
     Other,
 }
 
-/// What may stand in the place of the last of these words, which may be empty. The program's name is
-/// not among them.
+/// What is expected for the last of these words, which may be empty. The program's name is not one of them.
 pub fn expected(words: &[OsString]) -> Expected {
     let clap = definition();
     let Some((current, before)) = words.split_last() else { return Expected::Other };
@@ -85,16 +83,12 @@ pub fn expected(words: &[OsString]) -> Expected {
     }
 }
 
-fn is_flag(option: &Arg, word: &OsStr) -> bool {
-    word.to_str().and_then(|word| word.strip_prefix("--")) == option.get_long()
-}
-
-/// True for PROFILE, and for what may be one.
+/// True for PROFILE, and for DEVICE, which may be one.
 fn is_profile(arg: &Arg) -> bool {
     arg.get_id() == "profile" || (arg.get_id() == "device" && arg.is_positional())
 }
 
-/// The script for a shell, for a program of this name; for `vault` also for `aws-vault`, its link.
+/// The script for a shell and a program of this name; for `vault` also for its link `aws-vault`.
 pub fn script(shell: Shell, program: ProgramName) -> String {
     let mut clap = shown(&definition());
     let mut text = Vec::new();
@@ -110,13 +104,13 @@ pub fn script(shell: Shell, program: ProgramName) -> String {
     match shell {
         Shell::Bash => format!("{text}\n{}", hook(include_str!("complete/hook.bash"))),
         Shell::Fish => {
-            // Behind the beginning of exec's command its flags are the command's.
+            // After the first word of exec's command, flags belong to that command.
             let begun = format!("__fish_{function}_using_subcommand exec");
             let expects = format!("{begun}; and not __{function}_expects command");
             let text = text.replace(&begun, &expects);
             let profiles = format!("(__{function}_profiles)");
             let text = text.replace("(__fish_print_hostnames)", &profiles);
-            // What values mean stands between double quotes, where a variable would be expanded.
+            // The help of values is between double quotes, where fish expands variables.
             let in_quotes = |line: &str| match line.contains("\\t'") {
                 true => line.replace('$', "\\$"),
                 false => line.to_owned(),
@@ -129,9 +123,9 @@ pub fn script(shell: Shell, program: ProgramName) -> String {
             let text = text.replacen(&format!("#compdef {name}"), &format!("#compdef {names}"), 1);
             let own = format!("\n_{name}_by_itself() {{");
             let text = text.replacen(&format!("\n_{name}() {{"), &own, 1);
-            // No action at all would show a message.
+            // Without an action zsh would show a message.
             let text = text.replace(":_hosts", ":false");
-            // At the end stands which function it is to be called by.
+            // The last lines call the function.
             let (functions, _) = text.split_once("\nif [ \"$funcstack").unwrap_or((&text, ""));
             format!("{functions}\n{}", hook(include_str!("complete/hook.zsh")))
         }
@@ -139,8 +133,8 @@ pub fn script(shell: Shell, program: ProgramName) -> String {
     }
 }
 
-/// The definition as `--help` shows it, with hints on what values are. clap_complete would offer what
-/// is hidden, too.
+/// The definition without hidden commands and flags, which clap_complete would offer, and with hints on what
+/// values are.
 fn shown(clap: &Command) -> Command {
     let mut copy = Command::new(clap.get_name().to_owned())
         .disable_help_subcommand(true)
@@ -153,7 +147,7 @@ fn shown(clap: &Command) -> Command {
     for arg in clap.get_arguments().filter(|arg| !arg.is_hide_set()) {
         let value = arg.get_value_names().and_then(|names| names.first());
         let hint = match value.map(|name| name.as_str()) {
-            // Stands for it, since nothing here is the name of a host.
+            // A hint that is not used otherwise, since no value is a host name.
             _ if is_profile(arg) => ValueHint::Hostname,
             Some("FILE" | "SOCKET") => ValueHint::FilePath,
             Some("DIR") => ValueHint::DirPath,
