@@ -1,4 +1,4 @@
-//! The name that the program was started by, in the command lines that people are told to run. Packages call it
+//! The name that the program was started by, for the command lines in messages. Packages install it as
 //! `aws-age-vault`, since HashiCorp's program is `vault`, too.
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The name that packages give it.
+/// The program's name in packages.
 const PACKAGED: &str = "aws-age-vault";
 
 /// The name that the program was started by.
@@ -41,7 +41,7 @@ impl ProgramName {
     }
 }
 
-/// Its commands, and the words that stand for one. What follows `vault` in prose is none of them.
+/// The commands and their aliases. In prose, no such word follows `vault`.
 pub const COMMANDS: [&str; 28] = [
     "add",
     "clear",
@@ -80,7 +80,7 @@ pub fn set_name(name: ProgramName) {
     IS_PACKAGED.store(name == ProgramName::Packaged, Ordering::Relaxed);
 }
 
-/// A text in which each command line of `vault` is one of the program by its name.
+/// The text with the program's name in each command line of `vault`.
 pub fn named(text: &str) -> Cow<'_, str> {
     match IS_PACKAGED.load(Ordering::Relaxed) {
         true => renamed(text).into(),
@@ -95,7 +95,7 @@ fn renamed(text: &str) -> String {
         let (before, line) = rest.split_at(at);
         out.push_str(before);
         let behind = &line["vault ".len()..];
-        // A path, `aws-vault` and `$vault` are other names; what stands in quotes is somebody's.
+        // A path, `aws-vault` and `$vault` are other names; text in quotes is data.
         let begins = !out.ends_with(|c: char| c.is_alphanumeric() || "/-_.$\"".contains(c));
         out.push_str(if begins && is_command(behind) { PACKAGED } else { "vault" });
         out.push(' ');
@@ -105,7 +105,7 @@ fn renamed(text: &str) -> String {
     FILES.iter().fold(out, |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
-/// Where its completions go: by its name, which is how a shell finds them.
+/// The files of completions, which a shell finds by the program's name.
 const FILES: [(&str, &str); 4] = [
     ("/completions/vault\n", "/completions/aws-age-vault\n"),
     ("/_vault ", "/_aws-age-vault "),
@@ -113,12 +113,12 @@ const FILES: [(&str, &str); 4] = [
     ("ln -s vault aws-vault there", "ln -s aws-age-vault aws-vault there"),
 ];
 
-/// True if what stands behind the program's name makes a command line of it: a command, a flag, or the
-/// place of one in a usage line.
+/// True if the text after the program's name makes it a command line: a command, a flag, or a placeholder for
+/// one.
 fn is_command(behind: &str) -> bool {
     let end = behind.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(behind.len());
     let (word, after) = behind.split_at(end);
-    // The rest of a path, or of a longer name.
+    // The rest of a path or of a longer name.
     if !word.is_empty() && after.starts_with(|c: char| c.is_alphanumeric() || "/_-".contains(c)) {
         return false;
     }

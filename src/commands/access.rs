@@ -1,4 +1,4 @@
-//! The vault that the flags and variables name, and what they say of opening it.
+//! Where the vault is and how it may be opened, by the flags and variables.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ impl Context<'_> {
         Vault::open(&self.access()?)
     }
 
-    /// Where the vault is and what may open it.
+    /// All that decides whether and how the vault is opened.
     pub fn access(&self) -> Result<Access<'_>> {
         let (path, _) = self.vault_file()?;
         let Self { env, places, prompt, clock, reporter, .. } = self;
@@ -44,7 +44,7 @@ impl Context<'_> {
         })
     }
 
-    /// The vault's path, and whether it is the default one. For a vault that lies in a store, its copy in
+    /// The vault's path, and whether it is the default one. For a vault in a store, the path of its copy in
     /// the cache.
     pub fn vault_file(&self) -> Result<(PathBuf, bool)> {
         let find = || match self.remote()? {
@@ -58,7 +58,7 @@ impl Context<'_> {
         self.vault_path.get_or_init(find).clone()
     }
 
-    /// The store that the vault lies in, if an `s3://` URL stands in the place of its path.
+    /// The store of the vault, if its path is an `s3://` URL.
     pub fn remote(&self) -> Result<Option<Location>> {
         let (named, by) = match &self.global.vault {
             Some(path) => (Some(path.as_os_str()), "--vault"),
@@ -74,7 +74,7 @@ impl Context<'_> {
         url.map(location).transpose()
     }
 
-    /// Where sessions are kept, if there is a place.
+    /// The directory of the cache, if there is one.
     pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
         let find = || self.places.cache_dir(self.global.cache_dir.as_deref(), self.env);
         self.cache_path.get_or_init(find).clone()
@@ -86,8 +86,8 @@ impl Context<'_> {
         Ok(Cache::open(self.cache_dir()?, &id, &key, self.clock, self.reporter))
     }
 
-    /// Where pins and generations are remembered, and whether that place was named; without a home
-    /// beside the cache.
+    /// The directory for pins and generations, and whether the user named it. Without a home it is in the
+    /// cache.
     pub fn state(&self) -> Result<Option<(PathBuf, bool)>> {
         if let Some(dir) = self.places.state_dir() {
             return Ok(Some((dir.to_path_buf(), self.places.state_is_named())));
@@ -95,7 +95,7 @@ impl Context<'_> {
         Ok(self.cache_dir()?.map(|dir| (dir.join("state"), false)))
     }
 
-    /// `--pin` outranks the variable. An empty variable must not quietly switch the check off.
+    /// `--pin`, otherwise the variable. An empty variable is an error: it must not turn the check off.
     pub fn pins(&self) -> Result<Vec<Pin>> {
         let mut pins = Vec::new();
         for list in &self.global.pin {
@@ -110,7 +110,7 @@ impl Context<'_> {
         Ok(pins)
     }
 
-    /// `--min-generation` outranks the variable. An empty one must not quietly switch the check off.
+    /// `--min-generation`, otherwise the variable. An empty variable is an error, as for [`Context::pins`].
     pub fn min_generation(&self) -> Result<Option<u64>> {
         if self.global.min_generation.is_some() || !self.env.is_set("AWS_VAULT_MIN_GENERATION") {
             return Ok(self.global.min_generation);
@@ -122,8 +122,7 @@ impl Context<'_> {
         })
     }
 
-    /// `--max-passphrase-memory`, in MiB, outranks the variable. An empty one must not quietly mean the
-    /// default.
+    /// `--max-passphrase-memory` in MiB, otherwise the variable, which must not be empty.
     pub fn max_passphrase_memory(&self) -> Result<u32> {
         const NAME: &str = "AWS_VAULT_MAX_PASSPHRASE_MEMORY";
         if let Some(mib) = self.global.max_passphrase_memory {

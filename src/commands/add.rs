@@ -24,16 +24,18 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
     let access = context.access()?;
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
-    if let Some(serial) = &args.mfa_serial {
+    let serial = args.mfa_serial.as_deref();
+    if let Some(serial) = serial {
         profile::check_device(serial, "--mfa-serial", true)?;
     }
+    let settings: Vec<_> = serial.map(|serial| ("mfa_serial", serial)).into_iter().collect();
     let is_there = context.profiles().is_ok_and(|profiles| profiles.has(profile.as_str()));
     if !args.no_add_config && !is_there {
-        // A section that no config file could hold is said before anything is stored.
-        profile::edit::add_profile("", profile.as_str(), &settings(args.mfa_serial.as_deref()))?;
+        // A section name that no config file can hold is an error before anything is stored.
+        profile::edit::add_profile("", profile.as_str(), &settings)?;
     }
     let (_, default_path) = context.vault_file()?;
-    // Everything that may be refused is asked before the vault is locked for long: people are slow.
+    // All questions come before the vault's lock is taken, since a user may take long to answer.
     match Vault::open(&access) {
         Ok(mut vault) => {
             if !args.stdin && !args.env && context.prompt.available() {
@@ -44,7 +46,7 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
             let seen = vault.payload().credential(profile.as_str());
             new.confirm_replacement(seen.as_ref(), context)?;
             vault.change(|payload| {
-                // Somebody may have put in another one meanwhile.
+                // Another process may have stored a key meanwhile.
                 let now = payload.credential(profile.as_str());
                 if !same(now.as_ref(), seen.as_ref()) && context.program != ProgramName::AwsVault {
                     new.refuse_replacement(now.as_ref())?;
@@ -61,7 +63,6 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
         Err(error) => return Err(error),
     }
     if !args.no_add_config {
-        let settings = settings(args.mfa_serial.as_deref());
         config::set(profile.as_str(), &settings, "the key is in the vault", context)?;
     }
     report::result(&format!("Added credentials to profile \"{profile}\" in vault\n"))
@@ -75,11 +76,10 @@ struct NewKey<'a> {
 }
 
 impl NewKey<'_> {
-    /// Asks before another key of the profile is replaced, which may be the only copy: not for one that
-    /// is the same, secret included.
+    /// Asks before a different key of the profile is replaced, since that may be the only copy of it.
     ///
     /// # Errors
-    /// Refused (6) where nobody is asked; other (1) for a no.
+    /// Refused (6) if the key does not come from a prompt; other (1) if the answer is no.
     fn confirm_replacement(&self, old: Option<&Credentials>, context: &Context) -> Result<()> {
         let Some(what) = self.conflict(old) else { return Ok(()) };
         if self.args.overwrite {
@@ -102,7 +102,7 @@ impl NewKey<'_> {
     }
 
     /// # Errors
-    /// Refused (6), naming both keys, unless there is none, the same one, or an order to overwrite it.
+    /// Refused (6) if the vault has a different key and `--overwrite` is not given; both keys are named.
     fn refuse_replacement(&self, old: Option<&Credentials>) -> Result<()> {
         match self.conflict(old) {
             Some(what) if !self.args.overwrite => {
@@ -112,7 +112,7 @@ impl NewKey<'_> {
         }
     }
 
-    /// Which other key the vault has, by ids, which are no secrets.
+    /// The message that the vault has a different key. It has ids only, which are not secret.
     fn conflict(&self, old: Option<&Credentials>) -> Option<String> {
         let old = old.filter(|old| !is_same(old, self.key))?;
         let (profile, new) = (self.profile, import::shown_id(&self.key.access_key_id));
@@ -125,7 +125,7 @@ impl NewKey<'_> {
     }
 }
 
-/// True if both are the same key, or there is none.
+/// True if both are the same key, or both are missing.
 fn same(one: Option<&Credentials>, other: Option<&Credentials>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => is_same(one, other),
@@ -133,8 +133,8 @@ fn same(one: Option<&Credentials>, other: Option<&Credentials>) -> bool {
     }
 }
 
-/// The first `add` of a person who knows aws-vault: no vault yet, so a new passphrase is asked for,
-/// and the key is in the vault from its first write on.
+/// Makes a vault with a new passphrase and this key, in one write: as in aws-vault, the first `add` needs no
+/// `init`.
 fn make_vault_with(
     args: &Add,
     profile: &ProfileName,
@@ -148,12 +148,7 @@ fn make_vault_with(
     vault::create(access, payload, false)
 }
 
-/// What `add` writes into the profile's section.
-fn settings(mfa_serial: Option<&str>) -> Vec<(&str, &str)> {
-    mfa_serial.map(|serial| ("mfa_serial", serial)).into_iter().collect()
-}
-
-/// The key, with a warning if it does not look like one of AWS's.
+/// Reads the key, warns if it does not look like an AWS key, and verifies it if asked to.
 fn read_key(args: &Add, context: &Context) -> Result<Credentials> {
     let key = given_key(args, context)?;
     if let Some(doubt) = import::doubt(&key) {
@@ -165,27 +160,25 @@ fn read_key(args: &Add, context: &Context) -> Result<Credentials> {
     Ok(key)
 }
 
-/// Says whose key it is, by the region and the endpoint of the profile.
+/// Asks AWS whose key it is, at the region and the endpoint of the profile.
 ///
 /// # Errors
-/// What AWS refuses or cannot be reached for (9); out of time (8).
+/// AWS refuses the key or cannot be reached (9); timeout (8).
 fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
     let (target, _) = profile::places(&context.profiles()?, context.env, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
+    let id = import::shown_id(&key.access_key_id);
     let owner = sts.caller_identity(key).map_err(|error| {
         let error = Error::from(error);
-        let id = import::shown_id(&key.access_key_id);
         Error { what: format!("{} (key {id}); nothing was stored", error.what), ..error }
     })?;
-    context
-        .reporter
-        .note(format!("AWS knows the key {} as {owner}", import::shown_id(&key.access_key_id)));
+    context.reporter.note(format!("AWS knows the key {id} as {owner}"));
     Ok(())
 }
 
-/// The key: from stdin, the environment, or a person.
+/// The key: from stdin, the environment, or a prompt.
 fn given_key(args: &Add, context: &Context) -> Result<Credentials> {
     if args.stdin {
         return import::access_key(&stdin_text("access key")?);

@@ -1,4 +1,4 @@
-//! From the command line to a session that makes credentials, for every command that needs some.
+//! From the command line to a session that makes credentials.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::provider::{CredentialSession, Need, Options, Parts};
 use crate::secret::Secret;
 
 impl Context<'_> {
-    /// The profile that was asked for: the word, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, `default`.
+    /// The profile: the word of the command line, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, or `default`.
     pub fn profile_name(&self, word: Option<&str>) -> Result<ProfileName> {
         if let Some(name) = word {
             return ProfileName::new(name);
         }
         for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
-            // Of one that cannot be read another profile, perhaps another account, is not what was meant.
+            // A value that cannot be read is an error: the next name could be that of another account.
             if let Some(name) = self.env.text(variable)? {
                 return ProfileName::new(name);
             }
@@ -26,7 +26,7 @@ impl Context<'_> {
         ProfileName::new("default")
     }
 
-    /// The plan for one profile, and a session that has kept what the plan needs.
+    /// The plan for one profile, and a session that keeps only what the plan needs.
     pub fn planned(
         &self,
         profile: &ProfileName,
@@ -40,7 +40,7 @@ impl Context<'_> {
 
     /// The AWS config and credentials files.
     pub fn profiles(&self) -> Result<Profiles> {
-        // Six looks at the disk, which a cached answer does without.
+        // Six file system calls, which a cached answer need not wait for.
         let closed = if self.reporter.debug { self.places.closed() } else { BTreeSet::new() };
         for closed in closed {
             let shown = closed.display();
@@ -50,7 +50,7 @@ impl Context<'_> {
         profile::read(&profile::locate(self.env, self.places.home()))
     }
 
-    /// What the flags and variables ask for.
+    /// The options that the flags and variables ask for.
     pub fn options(&self, flags: &CredentialOptions) -> Result<Options> {
         // aws-vault's variable.
         let least = self.env.get("AWS_MIN_TTL");
@@ -64,8 +64,8 @@ impl Context<'_> {
         })
     }
 
-    /// Opens what is needed. A profile with credentials of its own needs no vault, so it is no error
-    /// that there is none; but one that was named has to be there.
+    /// Opens what is needed. A missing vault is no error for a profile with credentials of its own, unless
+    /// the user named the vault.
     pub fn session(
         &self,
         profiles: Profiles,
@@ -97,7 +97,7 @@ impl Context<'_> {
         self.session(self.profiles()?, Need::Vault, Options::default())
     }
 
-    /// Warns where a named endpoint outranks the variant that is asked for: once, of the first.
+    /// Warns of the first endpoint that is named and so overrides the variant (FIPS, dual-stack).
     pub fn warn_of_overridden(&self, targets: &[&Target]) {
         if let Some(warning) = targets.iter().find_map(|target| target.overridden()) {
             self.reporter.warn(warning);
@@ -105,7 +105,7 @@ impl Context<'_> {
     }
 }
 
-/// `--duration`, checked for what no call of AWS would take: 15 minutes to 36 hours.
+/// `--duration`, within the limits of AWS's calls: 15 minutes to 36 hours.
 pub fn requested_duration(options: &CredentialOptions) -> Result<Option<Duration>> {
     let Some(text) = &options.duration else { return Ok(None) };
     let duration = name::duration(text, "--duration")?;

@@ -23,7 +23,7 @@ pub fn run(args: &Explain, context: &Context) -> Result<()> {
     let now = context.clock.now();
     let left = |ends: Timestamp| u64::try_from(ends.seconds_since(now)).unwrap_or_default();
     let cached = session.cached(&plan);
-    // The SDK's rules give the names, and these are seldom asked for.
+    // The host names come from the SDK's rules, which are loaded only if a variant is asked for.
     let variant = plan.variant.name();
     let places = variant.map(|_| session.places(&plan)).transpose()?.unwrap_or_default();
     if args.json {
@@ -44,7 +44,7 @@ pub fn run(args: &Explain, context: &Context) -> Result<()> {
         format!("step {} for {left}, until {}", at + 1, ends.to_rfc3339())
     });
     let hosts = places.iter().map(|place| {
-        // A named endpoint may be none of the variant that is asked for.
+        // A named endpoint need not be of the variant.
         let kind = if place.named { "named" } else { variant.unwrap_or_default() };
         format!("{} {}, {kind}", place.service, place.host_port)
     });

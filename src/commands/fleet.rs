@@ -43,7 +43,7 @@ pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
         required: args.required,
     };
     let there = session.store_of(&fleet, limits(OF_A_CHECK))?;
-    // What else is wrong is said by the check that follows.
+    // Any other error comes from the check that follows.
     let vault = session.vault()?;
     let stays = vault.payload().fleet().is_some_and(|now| now.shares_with(&fleet));
     if !stays
@@ -52,8 +52,8 @@ pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
     {
         return Err(error);
     }
-    let report = tried(&there, context)?;
-    good(&fleet, &report)?;
+    let report = checked(&there, context)?;
+    refuse_bad_store(&fleet, &report)?;
     let vault = session.vault_mut()?;
     if stays {
         vault.expect_sync();
@@ -66,24 +66,24 @@ pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
         let what = format!("joined, but the vault's copy is not in the store: {}", error.what);
         Error { what, ..error }.or_hint("vault fleet pull puts it there")
     })?;
-    report::result(&format!("Joined {}\n", place(&fleet)))
+    report::result(&format!("Joined {}\n", location(&fleet)))
 }
 
 pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
     let session = context.vault_session()?;
     let fleet = joined(&session)?;
-    let report = tried(&session.store_of(&fleet, limits(OF_A_CHECK))?, context)?;
+    let report = checked(&session.store_of(&fleet, limits(OF_A_CHECK))?, context)?;
     if args.json {
         let finding = |Finding { tried, fault }: &Finding| json!({ "tried": tried.name(), "good": fault.is_none(), "fault": fault });
         let findings: Vec<_> = report.findings.iter().map(finding).collect();
-        let mut json = described(&fleet);
+        let mut json = to_json(&fleet);
         json["good"] = report.is_good().into();
         json["clock_ahead"] = report.ahead.into();
         json["findings"] = findings.into();
         report::result(&format!("{json}\n"))?;
-        return good(&fleet, &report);
+        return refuse_bad_store(&fleet, &report);
     }
-    let mut text = format!("{}\n", place(&fleet));
+    let mut text = format!("{}\n", location(&fleet));
     for Finding { tried, fault } in &report.findings {
         text.push_str(&match fault {
             None => format!("good  {}\n", tried.rule()),
@@ -91,10 +91,10 @@ pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
         });
     }
     if let Some(ahead) = report.ahead {
-        text.push_str(&format!("clock {}\n", clock(ahead)));
+        text.push_str(&format!("clock {}\n", clock_offset(ahead)));
     }
     report::result(&text)?;
-    good(&fleet, &report)
+    refuse_bad_store(&fleet, &report)
 }
 
 pub fn leave(context: &Context) -> Result<()> {
@@ -102,19 +102,19 @@ pub fn leave(context: &Context) -> Result<()> {
     let vault = session.vault_mut()?;
     let fleet = vault.payload().fleet().ok_or_else(no_fleet)?;
     vault.change(|payload| payload.remove_fleet().then_some(()).ok_or_else(no_fleet))?;
-    report::result(&format!("Left {}\n", place(&fleet)))
+    report::result(&format!("Left {}\n", location(&fleet)))
 }
 
-/// The fleet that this host is one of.
+/// The fleet that this host belongs to.
 fn joined(session: &CredentialSession) -> Result<Fleet> {
     match session.fleet()? {
         Some(fleet) => Ok(fleet),
-        None if session.vault()?.payload().fleet().is_some() => Err(kept_out()),
+        None if session.vault()?.payload().fleet().is_some() => Err(not_shared()),
         None => Err(no_fleet()),
     }
 }
 
-fn kept_out() -> Error {
+fn not_shared() -> Error {
     Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off")
 }
 
@@ -123,34 +123,34 @@ fn no_fleet() -> Error {
         .hint("vault fleet join s3://BUCKET/PREFIX")
 }
 
-/// How long a request of a check may take: SeaweedFS takes four seconds for some of many writes at once.
+/// The timeout of a request in a check: SeaweedFS takes four seconds for some of many concurrent writes.
 const OF_A_CHECK: Duration = Duration::from_secs(20);
 
-/// `request`: how long one may take. A person waits.
+/// `request` is the timeout of one request.
 fn limits(request: Duration) -> Limits {
     Limits { request, deadline: Instant::now() + Duration::from_secs(180) }
 }
 
-fn tried(store: &S3, context: &Context) -> Result<Report> {
+fn checked(store: &S3, context: &Context) -> Result<Report> {
     let waited = waiting(|| "the store, which is tried by races".to_owned(), None);
     let report = try_store(store, context.clock)?;
     drop(waited);
-    if let Some(ahead) = report.ahead.filter(|ahead| ahead.abs() >= NOTABLE) {
-        context.reporter.warn(format!("{}; claims are judged by the store's", clock(ahead)));
+    if let Some(ahead) = report.ahead.filter(|ahead| ahead.abs() >= NOTABLE_OFFSET) {
+        context.reporter.warn(format!("{}; claims are judged by the store's", clock_offset(ahead)));
     }
     Ok(report)
 }
 
-/// Seconds that are worth a warning.
-const NOTABLE: i64 = 30;
+/// A clock offset of so many seconds causes a warning.
+const NOTABLE_OFFSET: i64 = 30;
 
-fn clock(ahead: i64) -> String {
+fn clock_offset(ahead: i64) -> String {
     let way = if ahead < 0 { "behind" } else { "ahead of" };
     format!("the store's clock is {} s {way} this host's", ahead.unsigned_abs())
 }
 
-/// Refuses a store that does not keep the conditions.
-fn good(fleet: &Fleet, report: &Report) -> Result<()> {
+/// Refuses a store that does not keep the conditions of writes.
+fn refuse_bad_store(fleet: &Fleet, report: &Report) -> Result<()> {
     let bad = report.findings.iter().find_map(|it| Some((it.tried, it.fault.as_ref()?)));
     let Some((tried, fault)) = bad else { return Ok(()) };
     let (store, rule) = (&fleet.store, tried.rule());
@@ -167,14 +167,14 @@ fn credentials(fleet: &Fleet) -> String {
     }
 }
 
-fn place(fleet: &Fleet) -> String {
+fn location(fleet: &Fleet) -> String {
     match &fleet.endpoint {
         Some(url) => format!("{} at {url}", fleet.store),
         None => format!("{} in {}", fleet.store, fleet.region),
     }
 }
 
-fn described(fleet: &Fleet) -> serde_json::Value {
+fn to_json(fleet: &Fleet) -> serde_json::Value {
     json!({
         "store": fleet.store.to_string(),
         "region": fleet.region,

@@ -26,7 +26,7 @@ fn for_profile(args: &Login, context: &Context) -> Result<Secret> {
     session.keep_only([&console.plan]).console_address(console)
 }
 
-/// As aws-vault does without a profile. The vault has no part in it.
+/// As aws-vault does without a profile. The vault is not used.
 fn for_environment(args: &Login, context: &Context) -> Result<Secret> {
     let profile = context.profile_name(None)?;
     let (profiles, options) = (context.profiles()?, context.options(&args.options)?);

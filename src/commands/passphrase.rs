@@ -25,16 +25,13 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         }
     };
     let slot = key_slots::slot(&passphrase, args.passphrase_memory, vault.access())?;
-    let (mut replaced, mut before) = (false, Vec::new());
+    let mut replaced = false;
     let saved = key_slots::change(&mut vault, context, |payload| {
-        (replaced, before) = (has_one(payload), payload.slot_names());
+        replaced = has_one(payload);
         payload.set_passphrase(Some(&slot));
         payload.note_known_key();
         if replaced { payload.renew_keys() } else { Ok(()) }
     });
-    if is_saved(&saved) {
-        lock(&before, context);
-    }
     if replaced {
         let done = "The new passphrase opens the vault now, the old one no longer. Old copies of the \
                     vault stay readable with the old one.";
@@ -51,36 +48,22 @@ const ANOTHER_WAY: &str = "give it by --new-passphrase-file FILE; - is stdin";
 pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     let mut vault = context.open_vault()?;
     check_removable(vault.payload())?;
-    key_slots::may_remove(vault.payload(), args.force, context)?;
+    key_slots::check_removal(vault.payload(), args.force, context)?;
     let opened = vault.opened_by_passphrase();
     let question = match opened {
         true => "Remove the passphrase, which opened the vault just now?",
         false => "Remove the passphrase?",
     };
     removal::confirm(args.force, context.prompt, question)?;
-    let mut before = Vec::new();
     let saved = key_slots::change(&mut vault, context, |payload| {
         check_removable(payload)?;
-        before = payload.slot_names();
-        if !args.force {
-            key_slots::refuse_who_knows_the_store(payload)?;
-        }
+        key_slots::refuse_known_store_key(payload, args.force)?;
         payload.set_passphrase(None);
         payload.note_known_key();
         payload.renew_keys()
     });
-    if is_saved(&saved) {
-        lock(&before, context);
-    }
     let done = "Removed the passphrase. Old copies of the vault stay readable with it.";
     key_slots::end_with_new_keys(saved, done, true, vault.payload(), context)
-}
-
-/// What an old passphrase opened is of no use to the new vault, but it is to old copies.
-fn lock(slots: &[String], context: &Context) {
-    if let Err(error) = unlock::keyring::forget(slots.iter().map(String::as_str)) {
-        context.reporter.debug(error.what);
-    }
 }
 
 fn has_one(payload: &Payload) -> bool {
@@ -92,7 +75,9 @@ fn check_removable(payload: &Payload) -> Result<()> {
         return Err(Error::not_found("the vault has no passphrase"));
     }
     if payload.recipients().is_empty() {
-        return Err(key_slots::last_way().hint("give it another one first: vault recipient add"));
+        return Err(
+            key_slots::last_key_slot().hint("give it another one first: vault recipient add")
+        );
     }
     Ok(())
 }

@@ -22,10 +22,10 @@ pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
     report::result(&format!("{pin}\n"))
 }
 
-/// The vault with this fingerprint: the one that is here, or its copy in the store of a fleet, which is
-/// pulled then.
+/// The vault with this fingerprint: the local one, or its copy in the store of its fleet, which is pulled
+/// then.
 fn accepted<'a>(pin: Pin, context: &'a Context) -> Result<Vault<'a>> {
-    // Opened once: a passphrase is not asked for again to look into the store.
+    // Opened once, so that a passphrase is asked for once.
     let access = Access { accepts: Some(pin), ..context.access()? };
     let mut vault = Vault::open(&access)?;
     if vault.payload().pin() != pin {

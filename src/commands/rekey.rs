@@ -1,4 +1,4 @@
-//! `rekey`: the vault's own keys anew, for the same recipients.
+//! `rekey`: renews the vault's own keys for the same recipients.
 
 use super::context::Context;
 use super::key_slots;
@@ -7,7 +7,7 @@ use crate::vault::Payload;
 
 pub fn run(context: &Context) -> Result<()> {
     let mut vault = context.open_vault()?;
-    // The file's key is new at every write.
+    // The file key is new with every write anyway.
     let saved = key_slots::change(&mut vault, context, Payload::renew_keys);
     let done = "The vault's own keys are new. It opens as before.";
     key_slots::end_with_new_keys(saved, done, false, vault.payload(), context)

@@ -1,4 +1,4 @@
-//! `remove`: takes the access key of a profile out of the vault.
+//! `remove`: removes the access key of a profile from the vault.
 
 use super::context::Context;
 use super::removal;
@@ -17,7 +17,7 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
         )
         .hint(format!("vault clear {}", shell_word(profile.as_str()))));
     }
-    removal::may_ask(args.force, context.prompt)?;
+    removal::can_confirm(args.force, context.prompt)?;
     let no_key = |payload: &Payload| payload.no_key(profile.as_str()).or_hint("vault list");
     let mut vault = context.open_vault()?;
     if vault.payload().access_key_id(profile.as_str()).is_none() {

@@ -1,4 +1,4 @@
-//! `rotate`: new access keys in the place of old ones.
+//! `rotate`: replaces access keys at AWS and in the vault.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,18 +17,17 @@ use crate::secret::Secret;
 use crate::user_change::UserChange;
 use crate::vault::Payload;
 
-/// For the calls and pauses of one key. No SDK waits for this command, and a person may have to look
-/// for a phone.
+/// For the calls and pauses of one key. The user may need time for an MFA code.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// The hint where something was begun. With `--all`, the same command would begin the others anew.
+/// The hint after a rotation was begun. `--all` again would rotate the other keys once more.
 const RESUME: &str = "vault rotate --resume goes on where this stopped";
 
 /// A key to be replaced.
 struct Job {
     /// A profile that has it.
     profile: String,
-    /// The device of the user, as the profile that was asked for names it, or the one with the key.
+    /// The MFA device: that of the profile that was asked for, otherwise that of the profile with the key.
     mfa: Option<Mfa>,
 }
 
@@ -56,12 +55,12 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
     })
 }
 
-/// What all jobs have in common.
+/// What all keys have in common.
 struct Command<'a> {
     args: &'a cli::rotate::Rotate,
     context: &'a Context<'a>,
     session: CredentialSession<'a>,
-    /// `--mfa-token`, until it is used.
+    /// `--mfa-token`, until the code is used.
     token: Option<Secret>,
 }
 
@@ -84,7 +83,7 @@ impl Command<'_> {
         Ok(Job { profile: profile.clone(), mfa })
     }
 
-    /// `--all`, and `--resume` without a profile. `orphaned`: something else was ended already.
+    /// `--all`, and `--resume` without a profile. `orphaned`: an orphaned rotation was ended before.
     fn rotate_all(&mut self, orphaned: bool) -> Result<()> {
         let jobs = self.jobs()?;
         if jobs.is_empty() {
@@ -106,7 +105,7 @@ impl Command<'_> {
                     |outcome| outcome.to_json(&profiles),
                 ));
             } else {
-                // Each key as it finishes: one may take a minute, and whoever reads may be gone by then.
+                // Each key when it is done: one may take a minute, and stdout may be closed before the last.
                 printed = printed.and(report::result(&line(&profiles, &outcome)));
             }
             errors.extend(outcome.err());
@@ -180,7 +179,7 @@ impl Command<'_> {
     }
 }
 
-/// True if the journal has the key of this profile.
+/// True if the journal has a rotation of this profile's key.
 fn is_begun(profile: &str, payload: &Payload) -> bool {
     payload.access_key_id(profile).is_some_and(|id| payload.rotation_of(id).is_some())
 }
@@ -189,7 +188,7 @@ fn device(plan: &Plan) -> Option<Mfa> {
     plan.steps.iter().find_map(Step::mfa).cloned()
 }
 
-/// The outcome of one of several jobs, as a line.
+/// The outcome for one of several keys, as a line.
 fn line(profiles: &[String], outcome: &Result<Outcome>) -> String {
     let profiles = profiles.join(", ");
     match outcome {

@@ -1,4 +1,4 @@
-//! `totp`: the seeds of MFA devices, and codes of them.
+//! `totp`: the seeds of MFA devices, and their codes.
 
 use std::time::Instant;
 
@@ -58,7 +58,7 @@ pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
     let serial = serial_of(&args.device, &session)?;
     let seed = session.vault()?.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
     let (now, deadline) = (context.clock.now(), Instant::now() + DEADLINE);
-    // Claimed, so that no job sends it; and AWS takes it when it is printed.
+    // Claimed, so that no other process sends it and AWS accepts it from the user.
     let claim = session.claim_code(&serial, &seed, now, deadline)?;
     report::result(&format!("{}\n", session.code_of(&claim, &seed).expose()))
 }
@@ -100,7 +100,7 @@ pub fn list(args: &TotpList, context: &Context) -> Result<()> {
 }
 
 pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
-    removal::may_ask(args.force, context.prompt)?;
+    removal::can_confirm(args.force, context.prompt)?;
     let mut session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
     let vault = session.vault_mut()?;
@@ -118,12 +118,12 @@ fn no_seed(serial: &str) -> Error {
     Error::not_found(format!("no seed for {serial} in the vault")).hint("vault totp list")
 }
 
-/// The serial that was given, or the one that the profile of this name names. A device may be called
-/// as nothing in the AWS config is: then it is one only if it looks like it, or has a seed.
+/// The serial itself, or the one in the settings of the profile of this name. A word is a serial if it begins
+/// like an ARN or has a seed in the vault.
 fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
     let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     let checked = |serial: String, named_by: &str| {
-        // One that is there already can be looked at and removed, whatever it is.
+        // One that is in the vault can be used and removed, whatever it is.
         if payload.totp(&serial).is_none() {
             profile::check_device(&serial, named_by, false)?;
         }
@@ -166,7 +166,7 @@ fn read_seed(args: &TotpAdd, serial: &str, prompt: Prompt) -> Result<Secret> {
     prompt.hidden(&format!("Enter the secret key (seed) of {serial}: "))
 }
 
-/// Asks AWS for a session with a code of the seed.
+/// Tests the seed: asks AWS for a session with a code of it.
 fn verify(
     device: &str,
     serial: &str,
@@ -176,7 +176,7 @@ fn verify(
 ) -> Result<()> {
     let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     let names_it = |profile: &str| matches!(profile::mfa_serial(profiles, profile), Ok(Some(named)) if named == serial);
-    // The profile that was named, else the first with a key that names the device.
+    // The given profile, else the first that has a key and names the device.
     let profile = std::iter::once(device)
         .chain(payload.credential_names())
         .find(|name| payload.access_key_id(name).is_some() && names_it(name))
@@ -190,15 +190,15 @@ fn verify(
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
-    // Also tells the offset of AWS's clock, without a code.
+    // This also gives the offset of AWS's clock, without a code.
     let known = sts.caller_identity(&key);
     known.map_err(|error| error.into_error_of(&key.access_key_id, profile))?;
-    // Somebody may have used the first code this very moment.
+    // The first code may have been used elsewhere just now.
     for last in [false, true] {
         let now = context.clock.now().0.saturating_add(sts.clock_offset().unwrap_or(0));
         match session.try_code(&sts, &key, (serial, seed), Timestamp(now), deadline)? {
             Answer::Taken => return Ok(()),
-            // Where claims are recorded nowhere, one code is all that is sent.
+            // If claims cannot be recorded, no second code is sent.
             Answer::Refused { error: ServiceError::MfaInvalid { .. }, recorded }
                 if last || !recorded =>
             {
@@ -212,7 +212,7 @@ fn verify(
     Ok(())
 }
 
-/// The profile with a key that a role's profile sources.
+/// The first profile with a key in the chain of `source_profile`.
 fn source_with_key<'a>(
     profile: &str,
     profiles: &'a Profiles,

@@ -10,7 +10,7 @@ use crate::report;
 use crate::unlock::keyring;
 use crate::vault::{self, Vault};
 
-/// A day: who is not there every day does without.
+/// The longest time for which a vault stays unlocked.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
@@ -25,7 +25,7 @@ pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
     report::result(&format!("Unlocked for {time}, until {until}\n"))
 }
 
-/// Needs no key: what is wiped is found by what stands in the vault's header.
+/// Needs no key: the entries of the keyring are named by the vault's header.
 pub fn lock(context: &Context) -> Result<()> {
     let (path, _) = context.vault_file()?;
     let slots = vault::slot_names(&path)?;

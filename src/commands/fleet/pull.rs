@@ -1,6 +1,6 @@
-//! `fleet pull`: the vault as the other hosts have written it.
+//! `fleet pull`: gets the vault that the other hosts have written.
 
-use super::{kept_out, no_fleet};
+use super::{no_fleet, not_shared};
 use crate::commands::context::Context;
 use crate::error::Result;
 use crate::report;
@@ -11,7 +11,7 @@ pub fn pull(context: &Context) -> Result<()> {
     let synced = vault.sync()?;
     let write = vault.payload().generation();
     report::result(&match synced {
-        Synced::Alone if vault.payload().fleet().is_some() => return Err(kept_out()),
+        Synced::Alone if vault.payload().fleet().is_some() => return Err(not_shared()),
         Synced::Alone => return Err(no_fleet()),
         Synced::Same => format!("Nothing to pull: write {write} of the vault is the latest\n"),
         Synced::Pulled => format!("Pulled write {write} of the vault\n"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{credentials, described, joined, limits, place};
+use super::{credentials, joined, limits, location, to_json};
 use crate::aws::S3;
 use crate::cli::fleet::FleetStatus;
 use crate::commands::context::Context;
@@ -16,7 +16,7 @@ use crate::session::InStore;
 use crate::store::{Read, Store};
 use crate::vault::OBJECT;
 
-/// How long a request may take.
+/// The timeout of a request.
 const REQUEST: Duration = Duration::from_secs(5);
 
 pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
@@ -34,39 +34,43 @@ pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
     let sessions = sessions(&session, &store)?;
     let generation = vault.payload().generation();
     if args.json {
-        let mut json = described(&fleet);
+        let mut json = to_json(&fleet);
         json["generation"] = generation.into();
         json["copy"] = copy.map(Copy::into_json).into();
-        json["sessions"] = sessions.iter().map(as_json).collect();
+        json["sessions"] = sessions.iter().map(session_json).collect();
         return report::result(&format!("{json}\n"));
     }
     if let Some(Copy { generation: Err(Error { hint: Some(hint), .. }), .. }) = &copy {
         context.reporter.note(hint);
     }
-    let copied = copy.map_or_else(|| "none".to_owned(), Copy::said);
+    let copied = copy.map_or_else(|| "none".to_owned(), Copy::into_text);
     let mut text = format!(
         "store        {}\ncredentials  {}\nrequired     {}\ngeneration   {generation} here\n\
          copy         {copied}\n",
-        place(&fleet),
+        location(&fleet),
         credentials(&fleet),
         if fleet.required { "yes: no code is sent while the store is away" } else { "no" },
     );
     for (profiles, found) in &sessions {
-        text.push_str(&format!("session      {}: {}\n", profiles.join(", "), said(found.as_ref())));
+        text.push_str(&format!(
+            "session      {}: {}\n",
+            profiles.join(", "),
+            session_text(found.as_ref())
+        ));
     }
     report::result(&text)
 }
 
 /// The store's copy of the vault.
 struct Copy {
-    /// When it was written, if the store says so.
+    /// When it was written, if known.
     modified: Option<String>,
-    /// Its generation, or why no host like this one takes it.
+    /// Its generation, or why this host does not accept it.
     generation: Result<u64>,
 }
 
 impl Copy {
-    fn said(self) -> String {
+    fn into_text(self) -> String {
         let of = self.modified.map_or_else(String::new, |modified| format!(", of {modified}"));
         match self.generation {
             Ok(generation) => format!("generation {generation}{of}"),
@@ -83,11 +87,11 @@ impl Copy {
     }
 }
 
-/// A session that costs a code: the profiles that use it, and what the store has of it, unless that cannot
-/// be opened.
+/// A session that needs an MFA code: the profiles that use it, and what is in the store; `None` if that
+/// cannot be decrypted.
 type Shared = (Vec<String>, Option<InStore>);
 
-/// The sessions of the AWS config's profiles.
+/// The shared sessions of the AWS config's profiles.
 fn sessions(session: &CredentialSession, store: &S3) -> Result<Vec<Shared>> {
     let mut names = BTreeMap::<String, Vec<String>>::new();
     for profile in session.profiles().names() {
@@ -102,7 +106,7 @@ fn sessions(session: &CredentialSession, store: &S3) -> Result<Vec<Shared>> {
     Ok(sessions)
 }
 
-fn said(found: Option<&InStore>) -> String {
+fn session_text(found: Option<&InStore>) -> String {
     let Some(InStore { session, claimed }) = found else { return "cannot be opened".to_owned() };
     let since = claimed.map(|age| age.as_secs());
     match (session, since) {
@@ -118,7 +122,7 @@ fn said(found: Option<&InStore>) -> String {
     }
 }
 
-fn as_json((profiles, found): &Shared) -> Value {
+fn session_json((profiles, found): &Shared) -> Value {
     let InStore { session, claimed } = found.unwrap_or_default();
     json!({
         "profiles": profiles,

@@ -1,4 +1,4 @@
-//! Where `import` looks: aws-vault's own flags and variables count here.
+//! The sources of `import`. aws-vault's own flags and variables count here.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ impl SourceKeys {
             Some(path) => {
                 Some(unlock::source_passphrase_file(path, context.env, context.reporter)?)
             }
-            // aws-vault's own: an empty one means nothing there, so it means nothing here.
+            // aws-vault's own variable, which counts as unset if it is empty.
             None => context
                 .env
                 .unlock("AWS_VAULT_FILE_PASSPHRASE")
@@ -76,8 +76,8 @@ fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<Sour
     Ok(SourceKeys::AwsVaultFiles(listing))
 }
 
-/// aws-vault's entries in pass. Without a prefix they lie among all of a person's passwords, which are
-/// none of our business: then only those are opened that are called as a profile.
+/// aws-vault's entries in pass. Without a prefix they are among all passwords of the user: then only entries
+/// with the name of a profile are opened.
 fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<SourceKeys> {
     let named = args.dir.as_deref().or(context.global.pass_dir.as_deref());
     let variables = ["AWS_VAULT_PASS_PASSWORD_STORE_DIR", "PASSWORD_STORE_DIR"];
@@ -89,7 +89,7 @@ fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<So
         program: text(&context.global.pass_cmd, "AWS_VAULT_PASS_CMD")
             .map_or_else(|| "pass".into(), OsString::from),
         prefix: text(&context.global.pass_prefix, "AWS_VAULT_PASS_PREFIX").unwrap_or_default(),
-        // Nothing that may open a vault is any use to it, sops's key neither.
+        // Without the variables that may open a vault, sops's included.
         vars: exec::helper_environment(context.env, true),
     };
     let profiles = context.profiles()?;
@@ -109,7 +109,8 @@ fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<So
     Ok(SourceKeys::PassEntries(store, names))
 }
 
-/// The first that is named, by flag or variable, where a leading `~/` is the home; else the default.
+/// The directory of the flag, else of the first variable that is set, else the default. A leading `~/` is the
+/// home directory.
 fn directory(
     flag: Option<&Path>,
     variables: &[&str],
@@ -129,7 +130,7 @@ fn directory(
     }
 }
 
-/// Where the credentials file lies.
+/// The path of the credentials file.
 pub fn credentials_file(context: &Context) -> Result<PathBuf> {
     profile::locate(context.env, context.places.home()).credentials.ok_or_else(|| {
         let why = match context.places.home() {
