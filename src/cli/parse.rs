@@ -56,7 +56,10 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     let place_of_exec = place_of_exec(&global, argv);
     let (mut clap, ours, words) = match place_of_exec {
         Some(at) => {
-            let clap = exec_alone(global);
+            // With the global flags alone: SDKs start this command often, and to build the definition of all
+            // commands takes longer than to open a vault.
+            let clap = Exec::augment_args(global.next_help_heading(None::<&str>));
+            let clap = clap.bin_name("vault exec");
             let (before, behind) = (&argv[..at], &argv[at + 1..]);
             let (ours, words) = split(&clap, behind);
             (clap, [before, ours].concat(), words)
@@ -101,13 +104,6 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
 fn asks_for_json(matches: &clap::ArgMatches) -> bool {
     let here = matches.try_get_one::<bool>("json").is_ok_and(|json| json == Some(&true));
     here || matches.subcommand().is_some_and(|(_, inner)| asks_for_json(inner))
-}
-
-/// The definition of `exec` with the global flags alone: SDKs start this command often, and to build the
-/// definition of all commands takes longer than to open a vault.
-fn exec_alone(global: clap::Command) -> clap::Command {
-    let exec = Exec::augment_args(global.next_help_heading(None::<&str>));
-    exec.bin_name("vault exec")
 }
 
 /// The definition of the whole command line. The flags of the top level belong to every command.
