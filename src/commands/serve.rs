@@ -29,52 +29,36 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
         return check(args, address);
     }
     let mode = token_mode(&args.token_mode)?;
-    if args.token_file.is_none() && args.imds.is_none() {
+    let (token_file, health_socket) = (args.token_file.as_deref(), args.health_socket.as_deref());
+    if token_file.is_none() && args.imds.is_none() {
         return Err(
             Error::usage("--token-file is missing").hint("clients read the token from that file")
         );
     }
     check_address(args, address)?;
-    args.token_file.as_deref().map_or(Ok(()), check_directory)?;
+    token_file.map_or(Ok(()), check_directory)?;
     let names = names(args, context)?;
     // Before AWS is called and codes are used.
     let mut server =
         Server::bind(address).map_err(|error| not_bound(&address, &error, "--listen"))?;
     let imds = bind_imds(args, &mut server, context)?;
-    let health_socket = args.health_socket.as_deref();
     let health_socket = health_socket.map(|path| bind_local(&mut server, path)).transpose()?;
-    serve(args, &names, server, mode, imds, health_socket, context)
-}
-
-/// Serves until a signal ends it, then exits. Returns only with an error.
-fn serve(
-    args: &Serve,
-    names: &[ProfileName],
-    mut server: Server,
-    mode: u32,
-    imds: Option<SocketAddr>,
-    health_socket: Option<OwnFile>,
-    context: &Context,
-) -> Result<u8> {
-    let (serving, first) = Serving::start("serve", names, &args.options, context)?;
-    let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
-    let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
+    let (serving, first) = Serving::start("serve", &names, &args.options, context)?;
+    let cannot_wait =
+        |error: io::Error| Error::other(format!("cannot wait for signals: {}", os_text(&error)));
+    let ending = exec::Ending::watch().map_err(cannot_wait)?;
     server.set_region(serving.region().map(str::to_owned));
-    let token_file = args.token_file.as_deref();
     let token_file = token_file.map(|path| write_token(path, &server, mode)).transpose()?;
     let sources = serving.sources(first);
     announce(&sources, &server, imds, context);
     let log = serving::log(context, false);
     match server.run(sources, context.clock, &log, || {
-        let code = match ending.wait() {
-            Ok(()) => 0,
-            Err(error) => {
-                report::error(&Error::other(cannot(error)));
-                1
-            }
-        };
+        let ended = ending.wait().map_err(cannot_wait);
+        if let Err(error) = &ended {
+            report::error(error);
+        }
         drop((token_file, health_socket));
-        code
+        u8::from(ended.is_err())
     })? {}
 }
 
