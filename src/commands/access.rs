@@ -65,13 +65,11 @@ impl Context<'_> {
             None => (self.env.get_os("AWS_VAULT_FILE"), "AWS_VAULT_FILE"),
         };
         let url = named.and_then(|text| text.to_str()).filter(|text| text.starts_with("s3://"));
-        let location = |url| {
-            Location::parse(url).ok_or_else(|| {
-                Error::usage(format!("{by}: this is not the URL of a place in S3"))
-                    .hint("it is s3://BUCKET/PREFIX, with letters, digits, . _ - in the prefix")
-            })
-        };
-        url.map(location).transpose()
+        let Some(url) = url else { return Ok(None) };
+        Location::parse(url).map(Some).ok_or_else(|| {
+            Error::usage(format!("{by}: this is not the URL of a place in S3"))
+                .hint("it is s3://BUCKET/PREFIX, with letters, digits, . _ - in the prefix")
+        })
     }
 
     /// The directory of the cache, if there is one.

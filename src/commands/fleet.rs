@@ -42,20 +42,20 @@ pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
         profile: args.profile,
         required: args.required,
     };
-    let there = session.store_of(&fleet, limits(OF_A_CHECK))?;
+    let s3 = session.store_of(&fleet, limits(CHECK_REQUEST))?;
     // Any other error comes from the check that follows.
     let vault = session.vault()?;
-    let stays = vault.payload().fleet().is_some_and(|now| now.shares_with(&fleet));
-    if !stays
-        && let Err(error) = vault.check_free(&there, &fleet.store)
+    let unchanged = vault.payload().fleet().is_some_and(|now| now.shares_with(&fleet));
+    if !unchanged
+        && let Err(error) = vault.check_free(&s3, &fleet.store)
         && error.class == Class::Refused
     {
         return Err(error);
     }
-    let report = checked(&there, context)?;
+    let report = checked(&s3, context)?;
     refuse_bad_store(&fleet, &report)?;
     let vault = session.vault_mut()?;
-    if stays {
+    if unchanged {
         vault.expect_sync();
     }
     vault.change(|payload| {
@@ -72,7 +72,7 @@ pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
 pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
     let session = context.vault_session()?;
     let fleet = joined(&session)?;
-    let report = checked(&session.store_of(&fleet, limits(OF_A_CHECK))?, context)?;
+    let report = checked(&session.store_of(&fleet, limits(CHECK_REQUEST))?, context)?;
     if args.json {
         let finding = |Finding { tried, fault }: &Finding| json!({ "tried": tried.name(), "good": fault.is_none(), "fault": fault });
         let findings: Vec<_> = report.findings.iter().map(finding).collect();
@@ -124,7 +124,7 @@ fn no_fleet() -> Error {
 }
 
 /// The timeout of a request in a check: SeaweedFS takes four seconds for some of many concurrent writes.
-const OF_A_CHECK: Duration = Duration::from_secs(20);
+const CHECK_REQUEST: Duration = Duration::from_secs(20);
 
 /// `request` is the timeout of one request.
 fn limits(request: Duration) -> Limits {

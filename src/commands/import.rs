@@ -36,14 +36,14 @@ pub fn run(args: &Import, context: &Context) -> Result<()> {
     };
     let written = write_config::run(args, &steps, context);
     report::result(&plan::table(&steps))?;
-    let told = written.as_ref().ok().and_then(Option::as_ref);
+    let config_change = written.as_ref().ok().and_then(Option::as_ref);
     if args.dry_run {
-        if let Some(written) = told {
+        if let Some(written) = config_change {
             written.note(context);
         }
         context.reporter.note("Nothing was changed");
     } else {
-        after::note_next_steps(args, &steps, removed, told, context)?;
+        after::note_next_steps(args, &steps, removed, config_change, context)?;
     }
     written?;
     plan::verdict(&steps)

@@ -2,14 +2,13 @@
 
 mod entry;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use serde_json::json;
 
 use self::entry::{Entry, OLD};
-
 use super::context::Context;
 use crate::cli::List;
 use crate::clock::Timestamp;
@@ -31,16 +30,15 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
     let sessions = cache.list();
     let now = context.clock.now();
     // No command accepts a name with a control character, and it must not reach the terminal.
-    let plain = |name: &str| !name.contains(char::is_control);
     let mut configured = profiles.names();
-    configured.retain(|name| plain(name));
-    let mut logins = logins(&profiles, &cache, context);
-    logins.retain(|name, _| plain(name));
+    configured.retain(|name| !name.contains(char::is_control));
     let names: BTreeSet<&str> =
         configured.iter().map(String::as_str).chain(payload.credential_names()).collect();
-    let entries =
-        names.into_iter().map(|name| Entry::of(name, &profiles, payload, &sessions, &logins));
-    let entries: Vec<Entry> = entries.collect();
+    let entry = |name| {
+        let login = login(name, &profiles, &cache, context);
+        Entry::of(name, &profiles, payload, &sessions, login)
+    };
+    let entries: Vec<Entry> = names.into_iter().map(entry).collect();
 
     if args.json {
         let profiles: Vec<_> = entries.iter().map(|entry| entry.to_json(now)).collect();
@@ -50,7 +48,7 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
         return report::result(&lines(args, &entries, &profiles, &sessions, now));
     }
     report::result(&if args.long { long(&entries, now) } else { table(&entries, now) })?;
-    let is_empty = payload.credential_names().next().is_none() && logins.is_empty();
+    let is_empty = entries.iter().all(|entry| entry.key.is_none() && entry.login.is_none());
     // Not for a script.
     if is_empty && (args.long || std::io::stdout().is_terminal()) {
         context.reporter.note("The vault has no key yet; store one by vault add PROFILE");
@@ -115,18 +113,11 @@ fn long(entries: &[Entry], now: Timestamp) -> String {
     text
 }
 
-/// The state of each profile's login.
-type Logins = BTreeMap<String, LoginState>;
-
-/// The logins of the profiles that have valid settings for one. Profiles that share a login all have it.
-fn logins(profiles: &Profiles, cache: &Cache, context: &Context) -> Logins {
-    let now = context.clock.now();
-    let of = |name: String| {
-        let (owner, place) = profile::sign_on(profiles, context.env, &name).ok()?;
-        let login = (owner == name).then(|| cache.login(&place.key()).load())?;
-        Some((name, LoginState::of(login.as_ref(), now)))
-    };
-    profiles.names().into_iter().filter_map(of).collect()
+/// The state of the login that a profile has settings for. Profiles that share a login all have it.
+fn login(name: &str, profiles: &Profiles, cache: &Cache, context: &Context) -> Option<LoginState> {
+    let (owner, place) = profile::sign_on(profiles, context.env, name).ok()?;
+    let login = (owner == name).then(|| cache.login(&place.key()).load())?;
+    Some(LoginState::of(login.as_ref(), context.clock.now()))
 }
 
 /// `login:7h59m`; without a time if it is refreshed automatically.

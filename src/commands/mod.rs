@@ -41,7 +41,7 @@ use crate::cli::fleet::FleetCommand;
 use crate::cli::key_slots::{PassphraseCommand, RecipientCommand};
 use crate::cli::sso::SsoCommand;
 use crate::cli::totp::{MfaCommand, TotpCommand};
-use crate::cli::{Command, Global, Parsed};
+use crate::cli::{Command, Parsed};
 use crate::env::Env;
 use crate::error::Result;
 use crate::os;
@@ -56,7 +56,9 @@ use crate::waiting;
 /// The command's, to be said and turned into an exit code by the caller.
 pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
     let Parsed { global, command, words, for_a_program } = parsed;
-    show_waits(&global, for_a_program, env);
+    // Waits are shown to a user, not to a program, which may start several commands at once.
+    let show_waits = !global.quiet && !for_a_program && env.terminal_takes_escapes();
+    waiting::show(show_waits, global.debug);
     // Before anything is changed: that it was done could not be said.
     if !matches!(&command, Command::Exec(args) if !args.json) {
         report::check_stdout()?;
@@ -105,11 +107,4 @@ pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLi
         Command::Complete(_) => completions::complete(&words, context),
     }?;
     Ok(0)
-}
-
-/// A person is told what is waited for, unless a program started this: it may show or drop what stands on
-/// stderr, and several of them may run at once.
-fn show_waits(global: &Global, for_a_program: bool, env: &Env) {
-    let on_terminal = !global.quiet && !for_a_program;
-    waiting::show(on_terminal && env.terminal_takes_escapes(), global.debug);
 }

@@ -4,11 +4,11 @@ use super::context::Context;
 use crate::cli::key_slots::PinArgs;
 use crate::error::Result;
 use crate::report;
-use crate::vault::{Access, Pin, Vault};
+use crate::vault::{Pin, Vault};
 
 pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
     let vault = match &args.accept {
-        Some(text) => accepted(Pin::parse(text)?, context)?,
+        Some(text) => accepted(text, context)?,
         None => context.open_vault()?,
     };
     if args.accept_rollback {
@@ -24,9 +24,11 @@ pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
 
 /// The vault with this fingerprint: the local one, or its copy in the store of its fleet, which is pulled
 /// then.
-fn accepted<'a>(pin: Pin, context: &'a Context) -> Result<Vault<'a>> {
+fn accepted<'a>(text: &str, context: &'a Context) -> Result<Vault<'a>> {
+    let mut access = context.access()?;
+    let pin = Pin::parse(text)?;
+    access.accepts = Some(pin);
     // Opened once, so that a passphrase is asked for once.
-    let access = Access { accepts: Some(pin), ..context.access()? };
     let mut vault = Vault::open(&access)?;
     if vault.payload().pin() != pin {
         vault.pull_accepted(pin)?;

@@ -1,12 +1,14 @@
 //! `recipient`: who may open the vault with a key.
 
+use serde_json::json;
+
 use super::context::Context;
 use super::key_slots;
 use super::removal;
 use crate::cli::key_slots::{RecipientAdd, RecipientList, RecipientRemove};
 use crate::error::{Error, Result};
 use crate::report;
-use crate::sealed::{self, Slot};
+use crate::sealed::{self, Cost, Slot};
 use crate::vault::{Payload, RecipientEntry, is_saved};
 
 pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
@@ -164,32 +166,22 @@ pub fn list(args: &RecipientList, context: &Context) -> Result<()> {
     if args.json {
         let recipients: Vec<_> = recipients
             .iter()
-            .map(|entry| serde_json::json!({ "recipient": entry.recipient, "name": entry.name }))
+            .map(|entry| json!({ "recipient": entry.recipient, "name": entry.name }))
             .collect();
         let passphrases: Vec<_> = costs
             .iter()
-            .map(|cost| {
-                serde_json::json!({ "memory_kib": cost.memory_kib, "passes": cost.passes, "lanes": cost.lanes })
-            })
+            .map(|Cost { memory_kib, passes, lanes }| json!({ "memory_kib": memory_kib, "passes": passes, "lanes": lanes }))
             .collect();
-        let json = serde_json::json!({ "recipients": recipients, "passphrases": passphrases });
+        let json = json!({ "recipients": recipients, "passphrases": passphrases });
         return report::result(&format!("{json}\n"));
     }
-    let mut text = String::new();
-    for entry in recipients {
-        text.push_str(&entry.recipient);
-        if let Some(name) = entry.name {
-            text.push_str(&format!("  ({name})"));
-        }
-        text.push('\n');
-    }
-    for cost in costs {
-        text.push_str(&format!(
-            "passphrase (argon2id, {} MiB, {} passes, {} lanes)\n",
-            cost.memory_kib / 1024,
-            cost.passes,
-            cost.lanes
-        ));
-    }
-    report::result(&text)
+    let recipients = recipients.into_iter().map(|entry| match entry.name {
+        Some(name) => format!("{}  ({name})\n", entry.recipient),
+        None => entry.recipient + "\n",
+    });
+    let passphrases = costs.iter().map(|Cost { memory_kib, passes, lanes }| {
+        let memory = memory_kib / 1024;
+        format!("passphrase (argon2id, {memory} MiB, {passes} passes, {lanes} lanes)\n")
+    });
+    report::result(&recipients.chain(passphrases).collect::<String>())
 }

@@ -87,16 +87,11 @@ pub fn list(args: &TotpList, context: &Context) -> Result<()> {
             .collect();
         return report::result(&format!("{}\n", serde_json::json!({ "totp": devices })));
     }
-    let mut text = String::new();
-    for serial in payload.totp_serials() {
-        text.push_str(serial);
-        let users = users(serial);
-        if !users.is_empty() {
-            text.push_str(&format!("  ({})", users.join(", ")));
-        }
-        text.push('\n');
-    }
-    report::result(&text)
+    let line = |serial: &str| match users(serial) {
+        users if users.is_empty() => format!("{serial}\n"),
+        users => format!("{serial}  ({})\n", users.join(", ")),
+    };
+    report::result(&payload.totp_serials().map(line).collect::<String>())
 }
 
 pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {

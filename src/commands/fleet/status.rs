@@ -36,29 +36,25 @@ pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
     if args.json {
         let mut json = to_json(&fleet);
         json["generation"] = generation.into();
-        json["copy"] = copy.map(Copy::into_json).into();
+        json["copy"] = copy.as_ref().map(Copy::to_json).into();
         json["sessions"] = sessions.iter().map(session_json).collect();
         return report::result(&format!("{json}\n"));
     }
     if let Some(Copy { generation: Err(Error { hint: Some(hint), .. }), .. }) = &copy {
         context.reporter.note(hint);
     }
-    let copied = copy.map_or_else(|| "none".to_owned(), Copy::into_text);
-    let mut text = format!(
+    let copied = copy.as_ref().map_or_else(|| "none".to_owned(), Copy::to_text);
+    let text = format!(
         "store        {}\ncredentials  {}\nrequired     {}\ngeneration   {generation} here\n\
          copy         {copied}\n",
         location(&fleet),
         credentials(&fleet),
         if fleet.required { "yes: no code is sent while the store is away" } else { "no" },
     );
-    for (profiles, found) in &sessions {
-        text.push_str(&format!(
-            "session      {}: {}\n",
-            profiles.join(", "),
-            session_text(found.as_ref())
-        ));
-    }
-    report::result(&text)
+    let line = |(profiles, found): &Shared| {
+        format!("session      {}: {}\n", profiles.join(", "), session_text(found.as_ref()))
+    };
+    report::result(&(text + &sessions.iter().map(line).collect::<String>()))
 }
 
 /// The store's copy of the vault.
@@ -70,19 +66,18 @@ struct Copy {
 }
 
 impl Copy {
-    fn into_text(self) -> String {
-        let of = self.modified.map_or_else(String::new, |modified| format!(", of {modified}"));
-        match self.generation {
+    fn to_text(&self) -> String {
+        let of = self.modified.as_ref().map(|modified| format!(", of {modified}"));
+        let of = of.unwrap_or_default();
+        match &self.generation {
             Ok(generation) => format!("generation {generation}{of}"),
             Err(error) => format!("not taken{of}: {}", error.what),
         }
     }
 
-    fn into_json(self) -> Value {
-        let (generation, fault) = match self.generation {
-            Ok(generation) => (Some(generation), None),
-            Err(error) => (None, Some(error.what)),
-        };
+    fn to_json(&self) -> Value {
+        let (generation, fault) = (self.generation.as_ref().ok(), self.generation.as_ref().err());
+        let fault = fault.map(|error| &error.what);
         json!({ "modified": self.modified, "generation": generation, "fault": fault })
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Logins, shown, shown_login};
+use super::{shown, shown_login};
 use crate::clock::Timestamp;
 use crate::profile::{self, Profiles};
 use crate::session::{Listed, LoginState};
@@ -34,7 +34,7 @@ impl<'a> Entry<'a> {
         profiles: &Profiles,
         payload: &'a Payload,
         sessions: &'a [Listed],
-        logins: &Logins,
+        login: Option<LoginState>,
     ) -> Self {
         let plain = |text: &String| !text.contains(char::is_control);
         // Errors in a profile are reported by explain and doctor.
@@ -48,7 +48,7 @@ impl<'a> Entry<'a> {
                 let has_seed = payload.totp(&serial).is_some();
                 (serial, has_seed)
             }),
-            login: logins.get(name).copied(),
+            login,
             sessions: sessions.iter().filter(|session| session.profile == name).collect(),
         }
     }
