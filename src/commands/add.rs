@@ -42,14 +42,21 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
                 vault.check_writable()?;
             }
             let key = read_key(args, context)?;
-            let new = NewKey { args, profile: &profile, key: &key };
+            let conflict = |old: Option<&Credentials>| {
+                conflict(&profile, &key, old).filter(|_| !args.overwrite)
+            };
             let seen = vault.payload().credential(profile.as_str());
-            new.confirm_replacement(seen.as_ref(), context)?;
+            if let Some(conflict) = conflict(seen.as_ref()) {
+                confirm_replacement(args, conflict, context)?;
+            }
             vault.change(|payload| {
                 // Another process may have stored a key meanwhile.
                 let now = payload.credential(profile.as_str());
-                if !same(now.as_ref(), seen.as_ref()) && context.program != ProgramName::AwsVault {
-                    new.refuse_replacement(now.as_ref())?;
+                if !same(now.as_ref(), seen.as_ref())
+                    && context.program != ProgramName::AwsVault
+                    && let Some(conflict) = conflict(now.as_ref())
+                {
+                    return Err(refused(conflict));
                 }
                 payload.set_credential(profile.as_str(), &key, context.clock.now());
                 Ok(())
@@ -68,61 +75,41 @@ pub fn run(args: &Add, context: &Context) -> Result<()> {
     report::result(&format!("Added credentials to profile \"{profile}\" in vault\n"))
 }
 
-/// A key that is to be stored.
-struct NewKey<'a> {
-    args: &'a Add,
-    profile: &'a ProfileName,
-    key: &'a Credentials,
+/// Asks before a different key of the profile is replaced, since that may be the only copy of it.
+///
+/// # Errors
+/// Refused (6) if the key does not come from a prompt; other (1) if the answer is no.
+fn confirm_replacement(args: &Add, conflict: String, context: &Context) -> Result<()> {
+    if context.program == ProgramName::AwsVault {
+        context
+            .reporter
+            .warn(format!("{conflict}, which is gone now: as aws-vault, nobody is asked"));
+        return Ok(());
+    }
+    if args.env || args.stdin {
+        return Err(refused(conflict));
+    }
+    let conflict = conflict.replacen("the vault", "The vault", 1);
+    match context.prompt.confirm(&format!("{conflict}. Replace it?"))? {
+        true => Ok(()),
+        false => Err(Error::other("nothing was changed")),
+    }
 }
 
-impl NewKey<'_> {
-    /// Asks before a different key of the profile is replaced, since that may be the only copy of it.
-    ///
-    /// # Errors
-    /// Refused (6) if the key does not come from a prompt; other (1) if the answer is no.
-    fn confirm_replacement(&self, old: Option<&Credentials>, context: &Context) -> Result<()> {
-        let Some(what) = self.conflict(old) else { return Ok(()) };
-        if self.args.overwrite {
-            return Ok(());
-        }
-        if context.program == ProgramName::AwsVault {
-            context
-                .reporter
-                .warn(format!("{what}, which is gone now: as aws-vault, nobody is asked"));
-            return Ok(());
-        }
-        if self.args.env || self.args.stdin {
-            return self.refuse_replacement(old);
-        }
-        let what = what.replacen("the vault", "The vault", 1);
-        match context.prompt.confirm(&format!("{what}. Replace it?"))? {
-            true => Ok(()),
-            false => Err(Error::other("nothing was changed")),
-        }
-    }
+fn refused(conflict: String) -> Error {
+    Error::refused(conflict).hint("--overwrite replaces it, and it is gone then")
+}
 
-    /// # Errors
-    /// Refused (6) if the vault has a different key and `--overwrite` is not given; both keys are named.
-    fn refuse_replacement(&self, old: Option<&Credentials>) -> Result<()> {
-        match self.conflict(old) {
-            Some(what) if !self.args.overwrite => {
-                Err(Error::refused(what).hint("--overwrite replaces it, and it is gone then"))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The message that the vault has a different key. It has ids only, which are not secret.
-    fn conflict(&self, old: Option<&Credentials>) -> Option<String> {
-        let old = old.filter(|old| !is_same(old, self.key))?;
-        let (profile, new) = (self.profile, import::shown_id(&self.key.access_key_id));
-        Some(if old.access_key_id == self.key.access_key_id {
-            format!("the vault has another secret for the key {new} of profile \"{profile}\"")
-        } else {
-            let old = import::shown_id(&old.access_key_id);
-            format!("the vault has another key for profile \"{profile}\": {old}, not {new}")
-        })
-    }
+/// The message that the vault has a different key. It has ids only, which are not secret.
+fn conflict(profile: &ProfileName, new: &Credentials, old: Option<&Credentials>) -> Option<String> {
+    let old = old.filter(|old| !is_same(old, new))?;
+    let new_id = import::shown_id(&new.access_key_id);
+    Some(if old.access_key_id == new.access_key_id {
+        format!("the vault has another secret for the key {new_id} of profile \"{profile}\"")
+    } else {
+        let old_id = import::shown_id(&old.access_key_id);
+        format!("the vault has another key for profile \"{profile}\": {old_id}, not {new_id}")
+    })
 }
 
 /// True if both are the same key, or both are missing.

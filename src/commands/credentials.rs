@@ -1,6 +1,5 @@
 //! From the command line to a session that makes credentials.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::context::Context;
@@ -41,11 +40,13 @@ impl Context<'_> {
     /// The AWS config and credentials files.
     pub fn profiles(&self) -> Result<Profiles> {
         // Six file system calls, which a cached answer need not wait for.
-        let closed = if self.reporter.debug { self.places.closed() } else { BTreeSet::new() };
-        for closed in closed {
-            let shown = closed.display();
-            self.reporter
-                .debug(format!("{shown} may not be entered: default files in it count as missing"));
+        if self.reporter.debug {
+            for closed in self.places.closed() {
+                let shown = closed.display();
+                self.reporter.debug(format!(
+                    "{shown} may not be entered: default files in it count as missing"
+                ));
+            }
         }
         profile::read(&profile::locate(self.env, self.places.home()))
     }

@@ -91,7 +91,7 @@ fn start_with_server(
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = Server::bind(local)
         .map_err(|error| Error::other(format!("cannot listen: {}", os_text(&error))))?;
-    let without_files = serving.is_outranked();
+    let without_files = serving.session.profiles().outrank_a_server();
     if without_files {
         context.reporter.warn(
             "profile default says where credentials come from, which would outrank the server: \
@@ -114,7 +114,7 @@ fn start_with_server(
         },
         region: serving.region(),
         variant: serving.variant(),
-        drop_sops: serving.opened_by_sops(),
+        drop_sops: serving.session.opened_by_sops(),
     };
     let vars = exec::environment(context.env, &child);
     let log = serving::log(context, true);

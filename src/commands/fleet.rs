@@ -1,6 +1,5 @@
 //! `fleet`: the store that the hosts of a vault share.
 
-mod pull;
 mod status;
 
 use std::time::{Duration, Instant};
@@ -17,10 +16,9 @@ use crate::provider::CredentialSession;
 use crate::report;
 use crate::store::Location;
 use crate::store::check::{Finding, Report, check as try_store};
-use crate::vault::Fleet;
+use crate::vault::{Fleet, Synced};
 use crate::waiting::waiting;
 
-pub use pull::pull;
 pub use status::status;
 
 pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
@@ -95,6 +93,19 @@ pub fn check(args: &FleetCheck, context: &Context) -> Result<()> {
     }
     report::result(&text)?;
     refuse_bad_store(&fleet, &report)
+}
+
+pub fn pull(context: &Context) -> Result<()> {
+    let mut vault = context.open_vault()?;
+    let synced = vault.sync()?;
+    let write = vault.payload().generation();
+    report::result(&match synced {
+        Synced::Alone if vault.payload().fleet().is_some() => return Err(not_shared()),
+        Synced::Alone => return Err(no_fleet()),
+        Synced::Same => format!("Nothing to pull: write {write} of the vault is the latest\n"),
+        Synced::Pulled => format!("Pulled write {write} of the vault\n"),
+        Synced::Pushed => format!("The store has write {write} of the vault now\n"),
+    })
 }
 
 pub fn leave(context: &Context) -> Result<()> {

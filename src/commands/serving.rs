@@ -22,7 +22,7 @@ const ENOUGH_TO_START: Duration = Duration::from_secs(60);
 
 /// The plan for each profile, in their order, and the session that runs them again and again.
 pub struct Serving<'a> {
-    session: CredentialSession<'a>,
+    pub session: CredentialSession<'a>,
     plans: Vec<Plan>,
     clock: Clock,
 }
@@ -76,16 +76,6 @@ impl<'a> Serving<'a> {
     /// The first profile's endpoint variant.
     pub fn variant(&self) -> EndpointVariant {
         self.plans.first().map(|plan| plan.variant).unwrap_or_default()
-    }
-
-    /// True if `SOPS_AGE_KEY` or its file opened the vault.
-    pub fn opened_by_sops(&self) -> bool {
-        self.session.opened_by_sops()
-    }
-
-    /// True if an SDK without a profile would prefer the AWS files to a server.
-    pub fn is_outranked(&self) -> bool {
-        self.session.profiles().outrank_a_server()
     }
 }
 
