@@ -50,16 +50,16 @@ use crate::provider::DEADLINE;
 use crate::report;
 use crate::waiting;
 
-/// Runs a command line that was understood; the exit code, unless the process became another one.
+/// Runs a command line; gives the exit code, unless the process became the command of `exec`.
 ///
 /// # Errors
-/// The command's, to be said and turned into an exit code by the caller.
+/// The command's; the caller reports them.
 pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
     let Parsed { global, command, words, for_a_program } = parsed;
     // Waits are shown to a user, not to a program, which may start several commands at once.
     let show_waits = !global.quiet && !for_a_program && env.terminal_takes_escapes();
     waiting::show(show_waits, global.debug);
-    // Before anything is changed: that it was done could not be said.
+    // Before anything is changed, since the result could not be printed.
     if !matches!(&command, Command::Exec(args) if !args.json) {
         report::check_stdout()?;
     }
