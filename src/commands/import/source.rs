@@ -12,6 +12,7 @@ use crate::file::{self, ReadError};
 use crate::import::pass::Store;
 use crate::import::{self, Item, aws_vault, plaintext};
 use crate::profile;
+use crate::secret::Secret;
 use crate::unlock;
 
 /// The keys of a source, before any passphrase is asked for.
@@ -54,7 +55,7 @@ pub fn find(args: &Import, profile: Option<&str>, context: &Context) -> Result<S
         Source::Pass => entries(args, profile, context),
         Source::Credentials => {
             let path = credentials_file(context)?;
-            Ok(SourceKeys::Read(plaintext::items(&path, &credentials_text(&path)?)))
+            Ok(SourceKeys::Read(plaintext::items(&path, credentials_text(&path)?.expose())))
         }
         Source::Csv => import::csv(&stdin_text("access key")?, profile).map(SourceKeys::Read),
         Source::Json => import::json(&stdin_text("access key")?, profile).map(SourceKeys::Read),
@@ -142,7 +143,7 @@ pub fn credentials_file(context: &Context) -> Result<PathBuf> {
     })
 }
 
-fn credentials_text(path: &Path) -> Result<zeroize::Zeroizing<String>> {
+fn credentials_text(path: &Path) -> Result<Secret> {
     let shown = path.display();
     let (mut bytes, _) = file::read_regular(path, profile::FILE_LIMIT).map_err(|error| {
         if matches!(error, ReadError::NotFound) {
@@ -150,8 +151,6 @@ fn credentials_text(path: &Path) -> Result<zeroize::Zeroizing<String>> {
         }
         Error::other(format!("cannot read {shown}: {}", error.text(profile::FILE_LIMIT)))
     })?;
-    String::from_utf8(std::mem::take(&mut *bytes)).map(Into::into).map_err(|error| {
-        zeroize::Zeroize::zeroize(&mut error.into_bytes());
-        Error::other(format!("cannot read {shown}: it is not UTF-8"))
-    })
+    Secret::from_utf8(std::mem::take(&mut *bytes))
+        .ok_or_else(|| Error::other(format!("cannot read {shown}: it is not UTF-8")))
 }
