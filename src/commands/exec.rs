@@ -86,7 +86,9 @@ fn start_with_server(
     context: &Context,
 ) -> Result<ExecError> {
     let names = std::slice::from_ref(profile);
-    let token_directory = token_directory(args, context)?;
+    // Before AWS is called and a code is used.
+    let with_file = args.token_by != TokenBy::Variable;
+    let token_directory = with_file.then(|| token_directory(context)).transpose()?;
     let (serving, first) = Serving::start("--server", names, &args.options, context)?;
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = Server::bind(local)
@@ -129,19 +131,15 @@ fn start_with_server(
     })? {}
 }
 
-/// The directory for the token's file, if there is one. Looked up before AWS is called and a code is used.
-fn token_directory(args: &Exec, context: &Context) -> Result<Option<PathBuf>> {
-    if args.token_by == TokenBy::Variable {
-        return Ok(None);
-    }
-    let found = context.places.memory_dir().ok_or_else(|| {
+/// The directory for the token's file.
+fn token_directory(context: &Context) -> Result<PathBuf> {
+    context.places.memory_dir().ok_or_else(|| {
         Error::other(
             "no place for the token's file: neither XDG_RUNTIME_DIR nor /dev/shm nor /tmp is a tmpfs \
              that this user may write",
         )
         .hint("mount a tmpfs at /dev/shm, or leave out --token-by")
-    })?;
-    Ok(Some(found))
+    })
 }
 
 fn token_file(directory: &Path, server: &Server) -> Result<TokenFile> {
