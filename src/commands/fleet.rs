@@ -16,7 +16,7 @@ use crate::provider::CredentialSession;
 use crate::report;
 use crate::store::Location;
 use crate::store::check::{Finding, Report, check as try_store};
-use crate::vault::{Fleet, Synced};
+use crate::vault::{Fleet, Payload, Synced};
 use crate::waiting::waiting;
 
 pub use status::status;
@@ -100,8 +100,7 @@ pub fn pull(context: &Context) -> Result<()> {
     let synced = vault.sync()?;
     let write = vault.payload().generation();
     report::result(&match synced {
-        Synced::Alone if vault.payload().fleet().is_some() => return Err(not_shared()),
-        Synced::Alone => return Err(no_fleet()),
+        Synced::Alone => return Err(shares_nothing(vault.payload())),
         Synced::Same => format!("Nothing to pull: write {write} of the vault is the latest\n"),
         Synced::Pulled => format!("Pulled write {write} of the vault\n"),
         Synced::Pushed => format!("The store has write {write} of the vault now\n"),
@@ -120,13 +119,15 @@ pub fn leave(context: &Context) -> Result<()> {
 fn joined(session: &CredentialSession) -> Result<Fleet> {
     match session.fleet()? {
         Some(fleet) => Ok(fleet),
-        None if session.vault()?.payload().fleet().is_some() => Err(not_shared()),
-        None => Err(no_fleet()),
+        None => Err(shares_nothing(session.vault()?.payload())),
     }
 }
 
-fn not_shared() -> Error {
-    Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off")
+fn shares_nothing(payload: &Payload) -> Error {
+    match payload.fleet() {
+        Some(_) => Error::not_found("this host shares nothing: AWS_VAULT_SHARED is off"),
+        None => no_fleet(),
+    }
 }
 
 fn no_fleet() -> Error {

@@ -1,5 +1,6 @@
 //! What the commands share that make and change the key slots of a vault.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
@@ -20,7 +21,7 @@ use crate::unlock::keyring;
 use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry, Vault, is_saved};
 
 /// The default memory for one try of a passphrase, in MiB.
-pub const DEFAULT_MEMORY: u32 = 64;
+const DEFAULT_MEMORY: u32 = 64;
 
 /// A passphrase with fewer characters causes a warning.
 const SHORT: usize = 12;
@@ -34,10 +35,8 @@ pub fn recipients(
     files: &[PathBuf],
     context: &Context,
 ) -> Result<Vec<RecipientEntry>> {
-    let mut recipients = Vec::new();
-    for text in words {
-        recipients.push(sealed::parse_recipient(text.trim())?);
-    }
+    let given = words.iter().map(|text| sealed::parse_recipient(text.trim()));
+    let mut recipients = given.collect::<Result<Vec<_>>>()?;
     for path in files {
         let (shown, stdin) = (path.display(), path.as_os_str() == "-");
         let clash = "the recipients and what opens the vault are both wanted from stdin";
@@ -59,14 +58,10 @@ pub fn recipients(
         };
         recipients.extend(sealed::parse_recipients_file(text, &mut left_out)?);
     }
-    let mut entries: Vec<RecipientEntry> = Vec::new();
-    for recipient in recipients {
-        let recipient = recipient.to_string();
-        if entries.iter().all(|entry| entry.recipient != recipient) {
-            entries.push(RecipientEntry { recipient, name: None });
-        }
-    }
-    Ok(entries)
+    let mut seen = BTreeSet::new();
+    let texts = recipients.iter().map(ToString::to_string);
+    let texts = texts.filter(|text| seen.insert(text.clone()));
+    Ok(texts.map(|recipient| RecipientEntry { recipient, name: None }).collect())
 }
 
 /// A new slot for a passphrase, with a warning if the passphrase is short. `memory` is in MiB.
@@ -96,18 +91,14 @@ pub fn first_vault(access: &Access) -> Result<(Payload, Secret)> {
 
 /// The recipients of the default identity file, which is to open the vault as well.
 fn recipients_of(identity_file: &Path) -> Result<Vec<RecipientEntry>> {
-    let text = match file::read_regular(identity_file, STDIN_LIMIT) {
-        Ok((mut bytes, _)) => Secret::from_utf8(std::mem::take(&mut *bytes)),
-        Err(_) => None,
-    };
+    let read = file::read_regular(identity_file, STDIN_LIMIT).ok();
+    let text = read.and_then(|(mut bytes, _)| Secret::from_utf8(std::mem::take(&mut *bytes)));
     let Some(text) = text else { return Ok(Vec::new()) };
-    let identities = sealed::parse_identities(&text, &identity_file.display().to_string())?;
+    let shown = identity_file.display().to_string();
+    let identities = sealed::parse_identities(&text, &shown)?;
     if identities.iter().any(sealed::Identity::is_file) {
-        return Err(Error::usage(format!(
-            "whom {} is for is not known: it has a passphrase",
-            identity_file.display()
-        ))
-        .hint("make the vault with vault init --passphrase -r age1…"));
+        let what = format!("whom {shown} is for is not known: it has a passphrase");
+        return Err(Error::usage(what).hint("make the vault with vault init --passphrase -r age1…"));
     }
     Ok(identities
         .iter()
