@@ -1,13 +1,47 @@
-//! The name that the program was started by, in the command lines that people are told to run. Packages call it
+//! The name that the program was started by, for the command lines in messages. Packages install it as
 //! `aws-age-vault`, since HashiCorp's program is `vault`, too.
 
 use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The name that packages give it.
-pub const PACKAGED: &str = "aws-age-vault";
+/// The program's name in packages.
+const PACKAGED: &str = "aws-age-vault";
 
-/// Its commands, and the words that stand for one. What follows `vault` in prose is none of them.
+/// The name that the program was started by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProgramName {
+    /// `vault`, or any other name.
+    #[default]
+    Vault,
+    /// `aws-vault`, a link to it.
+    AwsVault,
+    /// `aws-age-vault`.
+    Packaged,
+}
+
+impl ProgramName {
+    /// By the last part of the argument vector's first word.
+    pub fn of(argv: &[OsString]) -> Self {
+        let name = argv.first().and_then(|word| Path::new(word).file_name());
+        match name.and_then(OsStr::to_str) {
+            Some(PACKAGED) => Self::Packaged,
+            Some("aws-vault") => Self::AwsVault,
+            _ => Self::Vault,
+        }
+    }
+
+    /// The name in manual pages and completions.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vault | Self::AwsVault => "vault",
+            Self::Packaged => PACKAGED,
+        }
+    }
+}
+
+/// The commands and their aliases. In prose, no such word follows `vault`.
 pub const COMMANDS: [&str; 28] = [
     "add",
     "clear",
@@ -41,12 +75,12 @@ pub const COMMANDS: [&str; 28] = [
 
 static IS_PACKAGED: AtomicBool = AtomicBool::new(false);
 
-/// Says whether the program was started by the name that packages give it.
-pub fn by_package(packaged: bool) {
-    IS_PACKAGED.store(packaged, Ordering::Relaxed);
+/// Sets the name that [`named`] uses.
+pub fn set_name(name: ProgramName) {
+    IS_PACKAGED.store(name == ProgramName::Packaged, Ordering::Relaxed);
 }
 
-/// A text in which each command line of `vault` is one of the program by its name.
+/// The text with the program's name in each command line of `vault`.
 pub fn named(text: &str) -> Cow<'_, str> {
     match IS_PACKAGED.load(Ordering::Relaxed) {
         true => renamed(text).into(),
@@ -61,7 +95,7 @@ fn renamed(text: &str) -> String {
         let (before, line) = rest.split_at(at);
         out.push_str(before);
         let behind = &line["vault ".len()..];
-        // A path, `aws-vault` and `$vault` are other names; what stands in quotes is somebody's.
+        // A path, `aws-vault` and `$vault` are other names; text in quotes is data.
         let begins = !out.ends_with(|c: char| c.is_alphanumeric() || "/-_.$\"".contains(c));
         out.push_str(if begins && is_command(behind) { PACKAGED } else { "vault" });
         out.push(' ');
@@ -71,7 +105,7 @@ fn renamed(text: &str) -> String {
     FILES.iter().fold(out, |text, (theirs, ours)| text.replace(theirs, ours))
 }
 
-/// Where its completions go: by its name, which is how a shell finds them.
+/// The files of completions, which a shell finds by the program's name.
 const FILES: [(&str, &str); 4] = [
     ("/completions/vault\n", "/completions/aws-age-vault\n"),
     ("/_vault ", "/_aws-age-vault "),
@@ -79,12 +113,12 @@ const FILES: [(&str, &str); 4] = [
     ("ln -s vault aws-vault there", "ln -s aws-age-vault aws-vault there"),
 ];
 
-/// True if what stands behind the program's name makes a command line of it: a command, a flag, or the
-/// place of one in a usage line.
+/// True if the text after the program's name makes it a command line: a command, a flag, or a placeholder for
+/// one.
 fn is_command(behind: &str) -> bool {
     let end = behind.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(behind.len());
     let (word, after) = behind.split_at(end);
-    // The rest of a path, or of a longer name.
+    // The rest of a path or of a longer name.
     if !word.is_empty() && after.starts_with(|c: char| c.is_alphanumeric() || "/_-".contains(c)) {
         return false;
     }
@@ -98,6 +132,17 @@ fn is_command(behind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_is_that_of_the_file_that_was_started() {
+        let of = |word: &str| ProgramName::of(&[word.into()]);
+        assert_eq!(of("/usr/bin/aws-age-vault"), ProgramName::Packaged);
+        for other in ["vault", "/usr/lib/aws-age-vault/bin/vault", "", "x"] {
+            assert_eq!(of(other), ProgramName::Vault, "{other}");
+        }
+        assert_eq!(of("bin/aws-vault"), ProgramName::AwsVault);
+        assert_eq!(ProgramName::of(&[]), ProgramName::Vault);
+    }
 
     #[test]
     fn only_command_lines_are_renamed() {

@@ -41,7 +41,7 @@ impl Timestamp {
         DateTime::from_secs(self.0).fmt(Format::DateTime).unwrap_or_default()
     }
 
-    /// Seconds from `earlier` to this, negative if this lies before it.
+    /// Seconds from `earlier` to this, negative if this is before it.
     pub fn seconds_since(self, earlier: Timestamp) -> i64 {
         self.0.saturating_sub(earlier.0)
     }

@@ -8,7 +8,6 @@ use crate::secret::Secret;
 pub struct Credentials {
     /// `AKIA…` for long-term keys, `ASIA…` for temporary ones. Not a secret.
     pub access_key_id: String,
-    /// The secret access key.
     pub secret_access_key: Secret,
     /// Present for temporary credentials only.
     pub session_token: Option<Secret>,

@@ -1,18 +1,17 @@
-//! What is wrong on this host: everything that stands between a job and its credentials is looked at,
-//! and nothing is changed, asked of a person, or waited for. Each file is one place to look; a check
-//! gives findings, and only the report decides how they are shown.
+//! Checks of this host: everything that a job needs for its credentials is examined; nothing is changed, and no
+//! person is asked. Each file has the checks of one area; a check gives findings, and the report shows them.
 //!
 //! | file | looks at |
 //! | --- | --- |
 //! | `vault` | the file, its header, modes, fingerprint and what the machine remembers of it |
-//! | `keys` | the sources that would unlock it, and whether they do |
-//! | `places` | the directories of cache and state, who holds a lock there, and the room for what is written |
-//! | `config` | the AWS files, and what the environment offers beside them |
-//! | `profiles` | whether a profile leads to credentials, and by what |
-//! | `things` | whether the files that a profile names can be read, and its programs be started |
+//! | `keys` | the key sources, and whether they unlock it |
+//! | `places` | the directories of cache and state, locks that are held there, and free space |
+//! | `config` | the AWS files, and the environment's variables for profiles |
+//! | `profiles` | whether a profile leads to credentials, and from which source |
+//! | `references` | whether the files that a profile names can be read, and its programs be started |
 //! | `fleet` | the store that is shared, and a copy that a fork left |
 //! | `exposure` | what other processes can read: unlock variables, and vault's memory |
-//! | `aws` | the clock, by AWS's, what is left of each MFA device, and who is logged in |
+//! | `aws` | the clock, compared with AWS's, the codes left of each MFA device, and logins |
 
 mod aws;
 mod config;
@@ -21,8 +20,8 @@ mod fleet;
 mod keys;
 mod places;
 mod profiles;
+mod references;
 mod report;
-mod things;
 mod vault;
 
 use std::path::{Path, PathBuf};
@@ -40,48 +39,42 @@ use crate::store::Location;
 use crate::unlock::Named;
 use crate::vault::{Access, Pin};
 
-pub use profiles::Judged;
+pub use profiles::ProfileScope;
 pub use report::{Finding, Mark, Report};
 pub use vault::DEFAULT;
 
-/// Checks say what they find in the report, and nothing else says anything.
+/// Checks report only by their findings.
 const SILENT: Reporter = Reporter { quiet: true, debug: false };
 
-/// What a command line and its environment come to.
+/// What is examined, from the command line and the environment.
 pub struct Host<'a> {
     /// The environment, with the unlock variables.
     pub env: &'a Env,
-    /// The unlocking flags.
     pub named: &'a Named,
-    /// The directories of this user.
     pub places: &'a Places,
     /// The vault's path, and what names it.
     pub vault: Result<(PathBuf, &'static str)>,
-    /// The store that it lies in; the path is then its copy's.
+    /// The store that it is in; the path is then its copy's.
     pub remote: Option<Location>,
-    /// `--cache-dir`.
     pub cache_flag: Option<&'a Path>,
-    /// Where pins and generations are remembered, and whether that place was named.
+    /// Where pins and generations are remembered, and whether the user named that place.
     pub state: Result<Option<(PathBuf, bool)>>,
-    /// Explicit pins.
     pub pins: Result<Vec<Pin>>,
     /// `--min-generation` or its variable.
     pub min_generation: Result<Option<u64>>,
     /// `--max-passphrase-memory` or its variable, in MiB.
     pub max_passphrase_memory: Result<u32>,
-    /// The profile that would be asked for. Its region and endpoint say where AWS is asked for the time.
+    /// The profile that a command would use. Its STS is asked for the time.
     pub profile: Result<String>,
-    /// Which profiles are judged.
-    pub judged: Judged,
+    pub scope: ProfileScope,
     /// True if a person could be asked for a passphrase.
     pub has_terminal: bool,
-    /// This host's own.
     pub clock: Clock,
-    /// What of the process's hardening the system refused.
+    /// What the system refused when the process was hardened.
     pub limits: &'a os::SavedLimit,
 }
 
-/// Looks at everything, in the order in which a job would come across it.
+/// Runs all checks, in the order in which a job would need what they check.
 pub fn examine(host: &Host) -> Report {
     let mut report = Report::default();
     let optional = config::needs_no_vault(host);
@@ -117,11 +110,11 @@ pub fn examine(host: &Host) -> Report {
     report
 }
 
-/// How the vault is opened here: by nobody's hand, and without remembering it.
+/// How the vault is opened here: without asking a person, and without remembering it.
 fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access<'a>> {
-    let pins = report.unless("vault.pins", host.pins.clone());
-    let min_generation = report.unless("vault.generation", host.min_generation.clone());
-    let max_memory = report.unless("vault.cost", host.max_passphrase_memory.clone());
+    let pins = report.value_of("vault.pins", host.pins.clone());
+    let min_generation = report.value_of("vault.generation", host.min_generation.clone());
+    let max_memory = report.value_of("vault.cost", host.max_passphrase_memory.clone());
     let state = host.state.as_ref().ok().and_then(Option::as_ref);
     Some(Access {
         path: path.to_owned(),
@@ -136,7 +129,7 @@ fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access
         state: None,
         slot_memory: state.map(|(dir, _)| dir.clone()),
         max_passphrase_memory: max_memory?,
-        turns: DerivationQueue::none(),
+        derivation_queue: DerivationQueue::none(),
         prompt: Prompt::new(true, None),
         reporter: SILENT,
         connect: Arc::new(|_| Ok(None)),

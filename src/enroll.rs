@@ -1,4 +1,5 @@
-//! A new virtual MFA device for the user of a key: made at AWS, its seed kept, enabled, proven.
+//! A new virtual MFA device for the user of a key: it is made at AWS, its seed is saved, it is enabled, and a
+//! code of it is tested.
 //!
 //! AWS tells a device's seed once, in the answer that makes it. So the journal in the vault has the
 //! device before it is made, and the seed is in the vault before the device is enabled:
@@ -13,42 +14,37 @@
 //!
 //! Only a device that the journal knows is ever deleted, and AWS deletes none that is enabled.
 
-mod answers;
-
-use answers::{MUST, name_is_taken, user_of};
-
 use crate::aws::{NewDevice, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
-use crate::provider::Answer;
+use crate::provider::CodeCheck;
 use crate::random;
 use crate::totp::Seed;
 use crate::user_change::{NotMade, User, UserChange};
 use crate::vault::{Enrolment, Payload, Vault};
 use crate::waiting::waiting;
 
-/// Before each try to prove the device. It reaches STS within 8 to 14 s (measured); each try costs a
-/// code, and six in three minutes are the most that are sent.
+/// Pauses before each test of the device, in seconds. STS knows it within 8 to 14 s (measured); each test costs
+/// a code, and at most six are sent in three minutes.
 const PROOF_PAUSES: [u64; 6] = [0, 8, 7, 5, 5, 5];
 
-/// The same where there is no place for a ledger, so that one code is all that is sent.
+/// The same without a ledger, where only one code is sent.
 const ONE_PROOF_PAUSE: [u64; 1] = [15];
 
-/// Before each further try of a call to IAM, which needs some seconds to know everywhere what it did.
+/// Pauses before each retry of a call to IAM, which is eventually consistent, in seconds.
 const IAM_PAUSES: [u64; 4] = [1, 2, 4, 8];
 
 /// All that an enrolment needs.
 pub struct Enroll<'a, 'v> {
     /// The profile's key is that of the user who gets the device.
     pub change: UserChange<'a, 'v>,
-    /// The device's name; without one the unfinished enrolment's, or the user's.
+    /// The device's name; by default the unfinished enrolment's, or the user's.
     pub device: Option<&'a str>,
 }
 
 /// A device that is enabled and proven.
 #[derive(Debug)]
 pub struct Enrolled {
-    /// Its ARN.
     pub serial: String,
     /// Its name in the account.
     pub device: String,
@@ -57,8 +53,8 @@ pub struct Enrolled {
 }
 
 impl Enroll<'_, '_> {
-    /// Does whatever is still to be done. The journal keeps its entry: what the caller does with the
-    /// device belongs to the enrolment; [`end`] takes it out.
+    /// Does what is left to do. The journal keeps its entry, since the caller's changes belong to the
+    /// enrolment too; [`end`] removes it.
     ///
     /// # Errors
     /// No key for the profile (3); a key that is no IAM user's, or a device of that name that is not
@@ -86,8 +82,8 @@ impl Enroll<'_, '_> {
         Ok(Enrolled { serial, device, user: user.name })
     }
 
-    /// The name that was given, that of an enrolment which has not come to its end, or the user's own:
-    /// AWS's older policies allow a user only the device that is called as they are.
+    /// The name that was given, that of an unfinished enrolment, or the user's own: AWS's older policies
+    /// allow a user only a device of their own name.
     fn device_name(&self, user: &User) -> Result<String> {
         let started =
             self.change.payload()?.enrolments().find(|e| e.profile == self.change.profile);
@@ -160,8 +156,8 @@ impl Enroll<'_, '_> {
         if let Err(error) = &saved
             && !matches!(error.class, Class::NotDurable | Class::Busy)
         {
-            // Nobody knows its seed. If this fails too, the journal has it.
-            let _ = self.change.iam.delete_virtual_mfa_device(key, serial);
+            // Its seed is lost. If this fails too, the journal has the device.
+            self.delete(key, serial);
         }
         saved
     }
@@ -174,7 +170,7 @@ impl Enroll<'_, '_> {
         device: &str,
         serial: &str,
         mut ours: bool,
-    ) -> std::result::Result<NewDevice, NotMade> {
+    ) -> Result<NewDevice, NotMade> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
             let error = match self.change.iam.create_virtual_mfa_device(key, device) {
@@ -186,32 +182,25 @@ impl Enroll<'_, '_> {
                 Err(error) => error,
             };
             let exists = error.is("EntityAlreadyExists");
-            if exists && !ours {
+            if exists && !(ours && self.delete(key, serial)) {
                 let error = name_is_taken(device, serial);
-                return Err(NotMade { error, nothing_there: true });
-            }
-            if exists {
-                match self.change.iam.delete_virtual_mfa_device(key, serial) {
-                    Ok(()) => {}
-                    Err(error) if error.is("NoSuchEntity") => {}
-                    Err(_) => {
-                        let error = name_is_taken(device, serial);
-                        return Err(NotMade { error, nothing_there: false });
-                    }
-                }
-            } else if !error.may_pass() {
-                let error = self.change.denied(error, key, MUST);
                 return Err(NotMade { error, nothing_there: !ours });
             }
             ours |= error.may_have_arrived();
-            if !self.change.pause(pauses.next()) {
+            if !(exists || error.may_pass()) || !self.change.pause(pauses.next()) {
                 let error = self.change.denied(error, key, MUST);
                 return Err(NotMade { error, nothing_there: !ours });
             }
         }
     }
 
-    /// EnableMFADevice with the codes of the last two steps: AWS takes them, so nobody waits for the
+    /// True if AWS has no such device any more.
+    fn delete(&self, key: &Credentials, serial: &str) -> bool {
+        let deleted = self.change.iam.delete_virtual_mfa_device(key, serial);
+        deleted.is_ok() || deleted.is_err_and(|error| error.is("NoSuchEntity"))
+    }
+
+    /// EnableMFADevice with the codes of the last two steps: AWS takes them, so there is no wait for the
     /// next one. `known`: the device was made a short while ago, and IAM may not know it everywhere.
     fn enable(
         &mut self,
@@ -225,7 +214,7 @@ impl Enroll<'_, '_> {
         loop {
             let step = seed.step_at(self.change.now());
             let steps = [step.saturating_sub(2), step.saturating_sub(1)];
-            // AWS takes them again elsewhere, but nobody else's code is to be one of them.
+            // They are recorded, so that no other process sends one of them.
             let (now, deadline) = (self.change.now(), self.change.deadline);
             self.change.session.spend_codes(serial, &steps, now, deadline)?;
             let codes = steps.map(|step| seed.code(step));
@@ -281,9 +270,9 @@ impl Enroll<'_, '_> {
             }
             let UserChange { session, sts, deadline, .. } = &self.change;
             let now = self.change.now();
-            let error = match session.try_code(sts, key, (serial, seed), now, *deadline)? {
-                Answer::Taken => return Ok(()),
-                Answer::Refused { error, .. } => error,
+            let error = match session.check_code(sts, key, (serial, seed), now, *deadline)? {
+                CodeCheck::Accepted => return Ok(()),
+                CodeCheck::Refused { error, .. } => error,
             };
             let soon = matches!(error, ServiceError::MfaUnable | ServiceError::MfaInvalid { .. });
             if !soon && !error.may_pass() {
@@ -295,7 +284,7 @@ impl Enroll<'_, '_> {
             .hint("in three minutes, run the same command again: it goes on where this stopped"))
     }
 
-    /// Nothing was made, so nothing is to be finished. If this cannot be saved, the next run finds out.
+    /// Removes the entry, since nothing was made. If this cannot be saved, the next run finds out.
     fn forget(&mut self, entry: &Enrolment) {
         let _ = self.change.save(|payload| {
             if payload.enrolments().any(|e| e == *entry) {
@@ -306,12 +295,12 @@ impl Enroll<'_, '_> {
     }
 }
 
-/// True if an enrolment of this profile and device has not come to its end.
+/// True if an enrolment of this profile and device is unfinished.
 fn unfinished(payload: &Payload, profile: &str, device: &str) -> bool {
     payload.enrolments().any(|e| e.profile == profile && e.device == device)
 }
 
-/// Takes an enrolment that has come to its end out of the journal.
+/// Removes a finished enrolment from the journal.
 ///
 /// # Errors
 /// What saving the vault ends with (7, 8, 10).
@@ -324,3 +313,20 @@ pub fn end(vault: &mut Vault, profile: &str, device: &str) -> Result<()> {
         Ok(())
     })
 }
+
+/// The IAM user of the key.
+fn user_of(arn: String) -> Result<User> {
+    User::of(arn, "a key and a device", "can have no MFA device")
+}
+
+/// The error for a name that another device has.
+fn name_is_taken(device: &str, serial: &str) -> Error {
+    Error::refused(format!("there is a device {device:?} at AWS, and its seed is not in the vault"))
+        .hint(format!(
+            "choose another name by --device, or, if nobody uses it: aws iam delete-virtual-mfa-device --serial-number {serial}"
+        ))
+}
+
+/// The permissions whose lack AWS most often refuses a call for.
+const MUST: &str = "the user must be allowed to create and enable its own MFA device; if it has one \
+                        already, many policies want a session made with that";

@@ -72,9 +72,6 @@ impl Env {
     }
 
     /// As [`Env::get`], for one that says what is meant: another would not do.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`]: it is not UTF-8.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         match (self.get(name), self.get_os(name)) {
             (None, Some(_)) => Err(Error::usage(format!("{name} is not UTF-8"))),

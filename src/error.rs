@@ -1,78 +1,67 @@
-//! Errors: what happened, what to do about it, and the class, which gives the exit code.
+//! Errors: what happened, what to do about it, and the class, which is the exit code.
 //!
-//! Every room reports with this type. It never holds a secret, and never the message of a parser (toml,
-//! serde_json, clap and the SDK quote their input).
+//! The error type of every room. It never holds a secret, nor the message of a parser: those of toml,
+//! serde_json, clap and the SDK quote their input.
 
 /// The classes of failure. Each is an exit code that scripts may rely on (README, "Exit codes").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// Any other failure: 1.
-    Other,
-    /// Usage, and invalid input (duration, seed, recipient): 2.
-    Usage,
-    /// No such vault, profile or entry: 3.
-    NotFound,
-    /// The vault cannot be unlocked: 4.
-    Locked,
-    /// Damaged, or written by a newer version: 5.
-    Damaged,
-    /// Refused: permissions, pin, limits: 6.
-    Refused,
-    /// Not saved; the old vault, or the file that is named, is unchanged: 7.
-    NotSaved,
-    /// Busy, or timed out: 8.
-    Busy,
-    /// AWS refused or cannot be reached; MFA failed, or there is no code: 9.
-    Aws,
-    /// Saved, but the disk has not confirmed it: 10.
-    NotDurable,
+    /// Any other failure.
+    Other = 1,
+    /// Usage, and invalid input (duration, seed, recipient).
+    Usage = 2,
+    /// No such vault, profile or entry.
+    NotFound = 3,
+    /// The vault cannot be unlocked.
+    Locked = 4,
+    /// Damaged, or written by a newer version.
+    Damaged = 5,
+    /// Refused: permissions, pin, limits.
+    Refused = 6,
+    /// Not saved; the old vault, or the file that is named, is unchanged.
+    NotSaved = 7,
+    /// Busy, or timed out.
+    Busy = 8,
+    /// AWS refused or cannot be reached; MFA failed, or there is no code.
+    Aws = 9,
+    /// Saved, but the disk has not confirmed it.
+    NotDurable = 10,
 }
 
 impl Class {
     /// The process's exit code for this class.
     pub fn code(self) -> u8 {
-        match self {
-            Class::Other => 1,
-            Class::Usage => 2,
-            Class::NotFound => 3,
-            Class::Locked => 4,
-            Class::Damaged => 5,
-            Class::Refused => 6,
-            Class::NotSaved => 7,
-            Class::Busy => 8,
-            Class::Aws => 9,
-            Class::NotDurable => 10,
-        }
+        self as u8
     }
 }
 
-/// Why something failed, where more depends on it than the exit code.
+/// Why something failed, if a caller decides by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// No file and no vault has a profile of this name. The hint may name one that is meant.
+    /// No file and no vault has a profile of this name. The hint may suggest another.
     NoSuchProfile { guessed: bool },
-    /// It is said of which `credential_process`, planned inside, the failure is.
+    /// The message already names the `credential_process` that failed.
     Inside,
-    /// The command line is wrong, which may be found late.
+    /// The command line is wrong.
     CommandLine,
-    /// What is in a source of keys is no key. The message names the source.
+    /// A source of keys holds no key. The message names the source.
     BadSource,
-    /// A key wants a passphrase of its own.
+    /// A key has a passphrase of its own.
     KeyPassphrase,
-    /// AWS does not know the key: it was deleted, made inactive, or never was.
+    /// AWS does not know the key: it was deleted, deactivated, or never existed.
     UnknownKey,
 }
 
-/// A failure as the user reads it: lowercase, without a full stop, a secret, or Rust's debug text.
+/// A failure. The texts are for the user: lowercase, without a full stop, a secret, or Rust's debug text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// Which exit code this becomes.
+    /// The class, which is the exit code.
     pub class: Class,
     /// What happened.
     pub what: String,
     /// What to do about it, if anything.
     pub hint: Option<String>,
-    /// Why, where a caller decides by it.
+    /// Why it happened, if a caller decides by it.
     pub reason: Option<Reason>,
 }
 
@@ -130,7 +119,7 @@ impl Error {
         Self::new(Class::Aws, what)
     }
 
-    /// The same failure with the reason for those who decide by it.
+    /// Sets the reason.
     #[must_use]
     pub fn because(mut self, reason: Reason) -> Self {
         self.reason = Some(reason);

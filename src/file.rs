@@ -16,7 +16,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-pub use append::{Appendix, open_to_append};
+pub use append::{AppendFile, open_to_append};
 pub use attributes::Existing;
 pub use descriptor::{Descriptor, close_inherited, descriptor};
 pub use lock::{
@@ -26,8 +26,9 @@ pub use lock::{
 pub use meta::Meta;
 pub use mount::is_in_memory;
 pub use read::{ReadError, read_fd, read_regular, read_stream};
-pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly, replace_quickly_as};
+pub use replace::{create_new, is_unsafe_directory, replace, replace_quickly};
 pub use replace_error::ReplaceError;
+pub use temporary::create_exclusive;
 
 /// The most symlinks that Linux follows in one path (path_resolution(7)).
 const LINKS: usize = 40;

@@ -10,7 +10,7 @@
 //! | 6 | `user_change`: what these two have in common; `cli/`: clap types; `report`: errors to text and codes |
 //! | 5 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
 //! | 4 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS, IAM, S3; `exec/`: the child; `server/`: credentials over HTTP |
-//! | 3 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: where things lie; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
+//! | 3 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: the default paths; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
 //! | 2 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
 //! | 1 | `style`: colour; `waiting`: what is waited for, on the terminal; `called`: the name that the program was started by |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
@@ -53,16 +53,16 @@ pub mod user_change;
 pub mod vault;
 pub mod waiting;
 
-/// The program: from the process it finds itself in to an exit code.
+/// The program; gives its exit code.
 ///
-/// The environment is taken before there could be a second thread that reads it, and hardening comes
-/// before anything is made of what stood in it.
+/// The environment is taken while no other thread can read it, and the process is hardened before anything in
+/// it is used.
 pub fn main() -> u8 {
     os::on_enough_stack(start).unwrap_or_else(|(limit, why)| {
         let why = error::os_text(&why);
-        report::say(
+        report::error(
             &error::Error::other(format!(
-                "the stack is limited to {limit} KiB, and a thread with a larger one cannot be had: {why}"
+                "the stack is limited to {limit} KiB, and no thread with a larger one can be started: {why}"
             ))
             .hint("raise the limit: ulimit -s 8192"),
         );
@@ -77,33 +77,29 @@ fn start() -> u8 {
     os::end_also_as_process_1();
     os::fail_at_file_size_limit();
     os::keep_status_of_children();
-    // A panic's message may quote what was being worked on; its place may not.
+    // A panic's message may quote a secret, so only its place is reported.
     std::panic::set_hook(Box::new(|info| {
         let place = info
             .location()
             .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
-        report::say(&error::Error::other(format!("this is a bug in vault{place}")));
+        report::error(&error::Error::other(format!("this is a bug in vault{place}")));
         std::process::exit(1);
     }));
-    let argv: Vec<_> = std::env::args_os().collect();
-    run(&argv, &env, &limits)
-}
-
-/// Runs a command line; the exit code.
-pub fn run(argv: &[std::ffi::OsString], env: &env::Env, limits: &os::SavedLimit) -> u8 {
     style::allow(env.get_os("NO_COLOR").is_none() && env.terminal_takes_escapes());
-    called::by_package(cli::program::Program::of(argv) == cli::program::Program::Packaged);
-    let done = match cli::parse(argv) {
+    let argv: Vec<_> = std::env::args_os().collect();
+    let program = called::ProgramName::of(&argv);
+    called::set_name(program);
+    let done = match cli::parse(&argv) {
         Ok(cli::Answer::Print(text)) => report::result(&text).map(|()| 0),
         Ok(cli::Answer::Usage(text)) => {
             report::usage(&text);
             Ok(error::Class::Usage.code())
         }
-        Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, env, limits),
+        Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, program, &env, &limits),
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {
-        report::say(&error);
+        report::error(&error);
         error.class.code()
     })
 }

@@ -46,6 +46,11 @@ pub fn arn_partition(arn: &str) -> Option<&str> {
     (parts.next() == Some("arn")).then(|| parts.next()).flatten().filter(|p| !p.is_empty())
 }
 
+/// True for an account's twelve digits.
+pub fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
 /// Reads a duration with its unit, as aws-vault's flags take it: `30m`, `12h`, `1h30m`, `900s`.
 ///
 /// # Errors

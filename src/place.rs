@@ -1,9 +1,9 @@
-//! The default paths: the vault, the identity file, the cache, and the state directory.
+//! The paths of the vault, the identity file, the cache, and the state directory.
 //!
-//! Everything is decided from the environment and the text of `/etc/passwd`. Only what nobody named
-//! depends on the home as it is: a home that may not be entered, as under `docker run -u 1000` with
-//! `HOME=/root`, has no default files; one that takes no files has neither cache nor state; and nothing is
-//! made in another user's, nor is one made that does not exist.
+//! They follow from the environment and the text of `/etc/passwd`. The default ones also depend on the home: if
+//! it cannot be searched, as under `docker run -u 1000` with `HOME=/root`, there are no default files; if it is
+//! not writable, neither cache nor state is in it. Nothing is created in another user's home, and no home is
+//! created.
 
 mod cache;
 
@@ -16,7 +16,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::{file, os};
 
-/// The directories of this user, decided once.
+/// The directories of this user.
 #[derive(Debug)]
 pub struct Places {
     home: Option<PathBuf>,
@@ -44,7 +44,7 @@ impl Places {
                 .or_else(|| home.as_ref().map(|home| home.join(default)))
                 .map(|base| base.join("vault"))
         };
-        // systemd gives a list where a unit has several such directories; the first is ours.
+        // A list if the unit has several such directories; the first is ours.
         let systemd = |name: &str| {
             env.get(name)
                 .and_then(|list| list.split(':').next())
@@ -70,19 +70,18 @@ impl Places {
         }
     }
 
-    /// The user's home, if there is one.
     pub fn home(&self) -> Option<&Path> {
         self.home.as_deref()
     }
 
-    /// `identity.txt`, tried where nothing is named. None where the home may not be entered.
+    /// The default identity file; `None` if the home cannot be searched.
     pub fn identity_file(&self) -> Option<PathBuf> {
         let path = self.config.as_ref()?.join("identity.txt");
         self.closed_above(&path).is_none().then_some(path)
     }
 
-    /// The directories, the home or some in it, that may not be entered, so that the default files there
-    /// count as missing.
+    /// The home or the directories in it that cannot be searched, so that default files in them count as
+    /// missing.
     pub fn closed(&self) -> BTreeSet<PathBuf> {
         let below = |dir: &Option<PathBuf>, name| dir.as_ref().map(|dir| dir.join(name));
         let defaults = [
@@ -94,7 +93,7 @@ impl Places {
         closed.map(Path::to_owned).collect()
     }
 
-    /// Nor is a home entered that is no directory, such as /dev/null.
+    /// The directory above `path` that cannot be searched; also a home that is no directory, as /dev/null.
     fn closed_above<'a>(&'a self, path: &'a Path) -> Option<&'a Path> {
         let home = self.home.as_deref().filter(|home| path.starts_with(home))?;
         match home.metadata() {
@@ -103,32 +102,20 @@ impl Places {
         }
     }
 
-    /// Where pins and generations are remembered. None where it would lie in another user's home or in
-    /// one that does not exist, or where nobody named a place, and the home is `/` or not writable and
-    /// nothing was remembered in it before.
+    /// The directory of pins and generations. `None` if it would be in another user's home or in a missing
+    /// one; or if it is the default, does not exist, and the home is `/` or not writable.
     pub fn state_dir(&self) -> Option<&Path> {
         let usable = |dir: &&Path| self.state_by.is_some() || self.home_takes_state(dir);
-        let ours = |dir: &&Path| self.shut_home_with(dir).is_none();
+        let ours = |dir: &&Path| self.unusable_home_of(dir).is_none();
         self.state.as_deref().filter(ours).filter(usable)
     }
 
     fn home_takes_state(&self, dir: &Path) -> bool {
         let Some(home) = &self.home else { return false };
-        let above = dir.ancestors().take_while(|above| above.starts_with(home));
-        let may_write = above
-            .map(os::may_write)
-            .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound));
-        // What is there counts also where no more can be written, and what stands in its place is told.
+        // An existing directory counts even if it is read-only, and a file in its place is an error later.
+        let is_file = |error: std::io::Error| error.kind() == ErrorKind::NotADirectory;
         dir.is_dir()
-            || home.parent().is_some()
-                && may_write.is_some_and(|known| {
-                    known.err().is_none_or(|error| error.kind() == ErrorKind::NotADirectory)
-                })
-    }
-
-    /// True if the state directory was named by a variable: then it is said when it cannot be used.
-    pub fn state_is_named(&self) -> bool {
-        self.state_by.is_some()
+            || may_create_in(home, dir).is_some_and(|known| known.err().is_none_or(is_file))
     }
 
     /// The variable that named the state directory.
@@ -136,22 +123,22 @@ impl Places {
         self.state_by.filter(|_| self.state_dir().is_some())
     }
 
-    /// Nothing is made in the home of another user, least of all by root: what `sudo` with that user's
-    /// HOME makes there shuts its owner out. Nor is a home made that does not exist.
+    /// Refuses to create files in another user's home: under `sudo` with that user's HOME they would be
+    /// root's, and lock the user out. A missing home is not created either.
     ///
     /// # Errors
     /// [`crate::error::Class::Refused`] for a path in another user's home,
     /// [`crate::error::Class::NotFound`] for one in a home that does not exist.
-    pub fn may_make(&self, path: &Path) -> Result<()> {
+    pub fn may_create(&self, path: &Path) -> Result<()> {
         let shown = path.display();
-        let Some(home) = self.shut_home_with(path) else { return Ok(()) };
+        let Some(home) = self.unusable_home_of(path) else { return Ok(()) };
         Err(match home {
-            Shut::Missing(home) => Error::not_found(format!(
+            UnusableHome::Missing(home) => Error::not_found(format!(
                 "{shown} is not made: the home directory {} does not exist",
                 home.display()
             ))
             .hint("make it, or set HOME to a directory of this user's own"),
-            Shut::Of(uid) => Error::refused(format!(
+            UnusableHome::AnotherUsers(uid) => Error::refused(format!(
                 "{shown} is not made: it lies in the home of another user (uid {uid})"
             ))
             .hint(format!(
@@ -160,9 +147,9 @@ impl Places {
         })
     }
 
-    /// The home, if the path lies in it, as it is written or in fact, and nothing is made in it. Root's
-    /// own (`/` in a container) is nobody's who could be shut out.
-    fn shut_home_with(&self, path: &Path) -> Option<Shut<'_>> {
+    /// The home, if the path is in it, by name or after symlinks, and files may not be created in it. A home
+    /// of root's (`/` in a container) is no such home.
+    fn unusable_home_of(&self, path: &Path) -> Option<UnusableHome<'_>> {
         let home = self.home.as_deref()?;
         let path = std::path::absolute(path).ok()?;
         let uid = match home.metadata() {
@@ -172,22 +159,21 @@ impl Places {
             {
                 return None;
             }
-            _ => return path.starts_with(home).then_some(Shut::Missing(home)),
+            _ => return path.starts_with(home).then_some(UnusableHome::Missing(home)),
         };
         if uid == self.uid || uid == 0 {
             return None;
         }
         let real = path.ancestors().find_map(|above| above.canonicalize().ok())?;
         let inside = path.starts_with(home) || real.starts_with(home.canonicalize().ok()?);
-        inside.then_some(Shut::Of(uid))
+        inside.then_some(UnusableHome::AnotherUsers(uid))
     }
 
-    /// The vault file: the flag, `AWS_VAULT_FILE`, or the default under the data directory. The flag
-    /// says whether it is the default.
+    /// The vault file: the flag, `AWS_VAULT_FILE`, or the default in the data directory; and whether it is
+    /// the default.
     ///
     /// # Errors
-    /// [`crate::error::Class::NotFound`] where nothing is named and there is no home, or none that may
-    /// be entered;
+    /// [`crate::error::Class::NotFound`] if it is the default and there is no home that can be searched;
     /// [`crate::error::Class::Usage`] for an `AWS_VAULT_FILE` that is set but empty.
     pub fn vault_file(&self, flag: Option<&Path>, env: &Env) -> Result<(PathBuf, bool)> {
         if let Some(path) = flag {
@@ -196,30 +182,37 @@ impl Places {
         if let Some(path) = env.own("AWS_VAULT_FILE", "the vault's path")? {
             return Ok((PathBuf::from(path), false));
         }
-        match self.data.as_ref().map(|dir| dir.join("vault.age")) {
-            Some(path) => match self.closed_above(&path) {
-                None => Ok((path, true)),
-                Some(closed) => {
-                    let (path, closed) = (path.display(), closed.display());
-                    let what = format!("no vault at {path}, since {closed} may not be entered");
-                    Err(Error::not_found(what).hint(
-                        "set HOME to a directory of this user's own, or name the vault by --vault \
-                         or AWS_VAULT_FILE",
-                    ))
-                }
-            },
-            None => Err(Error::not_found("no home directory, so no default vault")
-                .hint("name the vault by --vault or AWS_VAULT_FILE")),
+        let path = self.data.as_ref().map(|dir| dir.join("vault.age")).ok_or_else(|| {
+            Error::not_found("no home directory, so no default vault")
+                .hint("name the vault by --vault or AWS_VAULT_FILE")
+        })?;
+        if let Some(closed) = self.closed_above(&path) {
+            let (path, closed) = (path.display(), closed.display());
+            let what = format!("no vault at {path}, since {closed} may not be entered");
+            return Err(Error::not_found(what).hint(
+                "set HOME to a directory of this user's own, or name the vault by --vault or \
+                 AWS_VAULT_FILE",
+            ));
         }
+        Ok((path, true))
     }
 }
 
-/// A home in which nothing is made.
-enum Shut<'a> {
-    /// Another user's.
-    Of(u32),
+/// A home in which no files are created.
+enum UnusableHome<'a> {
+    AnotherUsers(u32),
     /// There is no such directory.
     Missing(&'a Path),
+}
+
+/// Whether the nearest existing directory above `dir` in the home is writable; `None` if the home is missing
+/// or `/`.
+fn may_create_in(home: &Path, dir: &Path) -> Option<std::io::Result<()>> {
+    home.parent()?;
+    dir.ancestors()
+        .take_while(|above| above.starts_with(home))
+        .map(os::may_write)
+        .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound))
 }
 
 /// The sixth field of the line whose third is `uid` (passwd(5)).
@@ -269,7 +262,7 @@ mod tests {
     fn relative_and_empty_values_count_as_unset() {
         let p = places(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "c"), ("XDG_STATE_HOME", "")], 7);
         assert_eq!(p.identity_file().unwrap(), Path::new("/h/.config/vault/identity.txt"));
-        assert!(!p.state_is_named());
+        assert_eq!(p.state_by(), None);
     }
 
     #[test]
@@ -306,6 +299,6 @@ mod tests {
     fn systemd_names_the_state_directory() {
         let p = places(&[("HOME", "/h"), ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b")], 7);
         assert_eq!(p.state_dir().unwrap(), Path::new("/var/lib/a"));
-        assert!(p.state_is_named());
+        assert_eq!(p.state_by(), Some("STATE_DIRECTORY"));
     }
 }

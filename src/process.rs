@@ -1,14 +1,13 @@
-//! Helper programs: credential_process and pass, which get no stdin, mfa_process, which gets a terminal where
-//! there is one; and plugins of age,
-//! which are talked with. They have a bounded time, and what they print is taken as a secret and has a
-//! limit.
+//! Helper programs: credential_process and pass, which get no stdin; mfa_process, which gets the terminal if
+//! there is one; and plugins of age, which read and write in turn. Their time and their output are limited, and
+//! the output is treated as a secret.
 
-mod talk;
+mod piped;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -20,42 +19,40 @@ use zeroize::Zeroizing;
 use crate::os::{self, Interest};
 use crate::waiting;
 
-pub use talk::Talk;
+pub use piped::PipedProcess;
 
-/// The most that a helper may print, in bytes.
+/// The limit of a helper's output, in bytes.
 pub const OUTPUT_LIMIT: usize = 64 * 1024;
 
-/// How long a killed helper may take to vanish; one that hangs in the kernel is left behind.
+/// How long a killed helper is waited for: one may hang in the kernel.
 const REAP: Duration = Duration::from_secs(2);
 
-/// Why a helper gave nothing.
+/// Why a helper failed.
 #[derive(Debug)]
 pub enum Failure {
     /// It could not be started. `InvalidInput`: the line has no words, or an open quote.
     NotStarted(io::Error),
-    /// It ended with this status; 128 and more: 128 and the signal that ended it.
+    /// Its exit status; 128 + n after signal n.
     Status(i32),
-    /// It was not done in time, and was killed.
+    /// It did not end in time, and was killed.
     TimedOut,
     /// It printed more than [`OUTPUT_LIMIT`], and was killed.
     TooMuch,
 }
 
-/// What a shell would start for a word.
+/// The program that a shell would start for a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
-    /// The very file that runs here: the same device and inode.
+    /// The running executable: the same device and inode.
     Ourselves,
-    /// Another file.
     Other,
-    /// Nothing.
     Missing,
 }
 
-/// Where shells look for a program without a `PATH`.
+/// The search path of shells without a `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// Looks for a program as a shell does with this `PATH`. Nothing is started.
+/// Searches for a program as a shell does with this `PATH`.
 pub fn find(word: &str, path: Option<&OsStr>) -> Program {
     let file = |path: &Path| {
         let about = path.metadata().ok()?;
@@ -68,29 +65,25 @@ pub fn find(word: &str, path: Option<&OsStr>) -> Program {
     };
     match found {
         None => Program::Missing,
-        // The link leads to the file that runs, also where another has taken its name.
+        // The link leads to the running executable even if another file has replaced it.
         found if found == file(Path::new("/proc/self/exe")) => Program::Ourselves,
         Some(_) => Program::Other,
     }
 }
 
-/// The absolute path of the file that runs here, links resolved; `None` if it cannot be had, as text, or
-/// another file lies there now.
+/// The absolute path of the running executable, links resolved; `None` if it is unknown or not UTF-8, or if
+/// another file is there now.
 pub fn own_path() -> Option<String> {
     let path = std::env::current_exe().ok()?.into_os_string().into_string().ok()?;
     (path.starts_with('/') && find(&path, None) == Program::Ourselves).then_some(path)
 }
 
-/// Runs `command` and gives what it printed on stdout. /bin/sh runs it where there is one, else it is
-/// split into words, with quotes and backslashes as in a shell and without any expansion. stdin is
-/// the terminal that is given, else /dev/null; stderr is ours, the environment is exactly `vars`.
+/// Runs `command` and returns its stdout. It is run by /bin/sh; without one it is split into words, with
+/// quotes and backslashes as in a shell and without expansions. Stdin is `terminal`, else /dev/null; stderr is
+/// ours, the environment is exactly `vars`.
 ///
-/// It stays in our process group, so that it may ask on the terminal and ^C reaches it. At the
-/// deadline it is killed and reaped, and so is what it started itself, as far as that is still found:
-/// what it left behind when it ended is nobody's child.
-///
-/// # Errors
-/// [`Failure`].
+/// It stays in our process group, so that it may prompt on the terminal and ^C reaches it. At the deadline it
+/// is killed and reaped with its descendants, except those whose parent has ended.
 pub fn run(
     command: &str,
     vars: &[(OsString, OsString)],
@@ -112,11 +105,7 @@ pub fn run(
     start(program, stdin, vars, timeout)
 }
 
-/// The same for a program and its arguments, which no shell sees. It is looked for in the `PATH` of
-/// `vars`.
-///
-/// # Errors
-/// [`Failure`].
+/// The same for a program and its arguments, without a shell. The program is searched in the `PATH` of `vars`.
 pub fn run_program(
     program: &OsStr,
     arguments: &[&OsStr],
@@ -138,12 +127,12 @@ fn start(
     program.env_clear().envs(vars.iter().map(|(name, value)| (name, value)));
     program.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::inherit());
     os::restore_in_child(&mut program);
-    // It may ask on the terminal, and say there what it waits for.
+    // It may prompt on the terminal, and show there what it waits for.
     let _aside = waiting::aside();
     let mut child = program.spawn().map_err(Failure::NotStarted)?;
 
-    // Open until what is to be killed has been killed: whatever writes into a closed pipe dies by
-    // itself, and what it started is an orphan then, which nobody finds.
+    // Open until the processes are killed: one that writes into a closed pipe dies, and its children become
+    // orphans, which are not found.
     let mut stdout = child.stdout.take();
     let result = match &mut stdout {
         Some(stdout) => {
@@ -164,7 +153,7 @@ fn start(
     }
 }
 
-/// Ends a child and what it has started, and waits for that.
+/// Kills a child with its descendants, and waits for it.
 fn kill(child: &mut Child) {
     if let Ok(pid) = i32::try_from(child.id()) {
         os::kill_tree(pid);
@@ -173,16 +162,24 @@ fn kill(child: &mut Child) {
     let _ = wait(child, Instant::now() + REAP);
 }
 
-/// Reads to the end, the limit or the deadline.
+/// Waits until a pipe is ready. The deadline also ends a program that never stops writing.
+fn wait_until_ready(
+    pipe: BorrowedFd<'_>,
+    interest: Interest,
+    deadline: Instant,
+) -> Result<(), Failure> {
+    let ready = os::wait_until_ready(&[(pipe, interest)], Some(deadline));
+    match ready.map_err(Failure::NotStarted)?[..] {
+        [true] if Instant::now() < deadline => Ok(()),
+        _ => Err(Failure::TimedOut),
+    }
+}
+
 fn collect(stdout: &mut ChildStdout, deadline: Instant) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut buffer = Zeroizing::new(vec![0; OUTPUT_LIMIT + 1]);
     let mut filled = 0;
     loop {
-        let ready = os::wait_until_ready(&[(stdout.as_fd(), Interest::Read)], Some(deadline))
-            .map_err(Failure::NotStarted)?;
-        if ready != [true] || Instant::now() >= deadline {
-            return Err(Failure::TimedOut);
-        }
+        wait_until_ready(stdout.as_fd(), Interest::Read, deadline)?;
         let Some(room) = buffer.get_mut(filled..).filter(|room| !room.is_empty()) else {
             return Err(Failure::TooMuch);
         };
@@ -200,7 +197,7 @@ fn collect(stdout: &mut ChildStdout, deadline: Instant) -> Result<Zeroizing<Vec<
     Ok(buffer)
 }
 
-/// Waits for the end. It is nearly always there: stdout has been closed, or SIGKILL sent.
+/// Waits for the child's end, which is near: stdout is closed, or SIGKILL sent.
 fn wait(child: &mut Child, deadline: Instant) -> Result<ExitStatus, Failure> {
     let mut pause = Duration::from_micros(200);
     loop {
@@ -224,8 +221,8 @@ fn by_words(command: &str) -> Option<Command> {
     Some(command)
 }
 
-/// What AWS hands out stands as it is; anything else is put between single quotes, where nothing is
-/// special but their end (POSIX, "Shell Command Language", 2.2.2).
+/// A value as a shell's word: a plain word as it is, anything else in single quotes (POSIX, "Shell Command
+/// Language", 2.2.2).
 pub fn shell_word(value: &str) -> String {
     if is_plain_word(value) {
         return value.to_owned();
@@ -233,22 +230,21 @@ pub fn shell_word(value: &str) -> String {
     format!("'{}'", value.replace('\'', "'\\''"))
 }
 
-/// True for a value that every shell and every parser takes as it stands, without quotes. What AWS
-/// hands out is so.
+/// True for a value that no shell and no parser requires to be quoted, as all that AWS issues.
 pub fn is_plain_word(value: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"/+=-_.:,@%".contains(&b);
     !value.is_empty() && value.bytes().all(plain)
 }
 
-/// Splits a line into words as a POSIX shell would ("Quoting", 2.2), without expansions. None: a
-/// quote is left open, or a backslash ends the line.
+/// Splits a line into words as a POSIX shell would ("Quoting", 2.2), without expansions. `None` for an open
+/// quote or a backslash at the end.
 ///
 /// Not by the shlex crate: to it a `#` begins a comment, and to the AWS CLI it does not.
 pub fn words(line: &str) -> Option<Vec<String>> {
     words_escaping(line, "\"\\$`")
 }
 
-/// The same, where a backslash between double quotes escapes only `escapes`.
+/// The same; in double quotes a backslash escapes only `escapes`.
 pub fn words_escaping(line: &str, escapes: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

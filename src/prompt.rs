@@ -44,7 +44,7 @@ impl Prompt {
         Self { allowed: !no_input, deadline }
     }
 
-    /// When a program that waits for the result gives up; `None` if a user waits.
+    /// The time limit of a program that waits for the result; `None` if a user waits.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
     }
@@ -70,18 +70,12 @@ impl Prompt {
     }
 
     /// Prompts for a secret without echo. An empty line is an answer.
-    ///
-    /// # Errors
-    /// As for [`Prompt::line`].
     pub fn hidden(&self, text: &str) -> Result<Secret> {
         let answer = self.ask(text, false)?;
         Ok(Secret::new(utf8(&answer)?.to_owned()))
     }
 
     /// Asks a question; only `y` and `yes` mean yes.
-    ///
-    /// # Errors
-    /// As for [`Prompt::line`].
     pub fn confirm(&self, text: &str) -> Result<bool> {
         let answer = self.line(&format!("{} (y|N)", text.trim_end()))?;
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
@@ -98,7 +92,7 @@ impl Prompt {
         };
     }
 
-    /// The terminal, where a person may be asked on it and we are in its foreground.
+    /// The terminal, if prompts are allowed and this process is in its foreground.
     pub fn terminal(&self) -> Option<File> {
         if !self.allowed {
             return None;
@@ -153,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_person_nobody_is_asked() {
+    fn without_a_terminal_there_is_no_prompt() {
         let prompt = Prompt::new(true, None);
         assert!(!prompt.available());
         assert_eq!(prompt.hidden("Passphrase:").unwrap_err().class, Class::Other);

@@ -5,9 +5,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 /// Random bytes, mostly for a key; wiped when dropped.
-///
-/// # Errors
-/// Other: the system has none, if neither getrandom(2) nor /dev/urandom is available.
+/// Errors: other (1) if neither getrandom(2) nor /dev/urandom is available.
 pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::getrandom(bytes.as_mut_slice())
@@ -16,9 +14,6 @@ pub fn bytes<const N: usize>() -> Result<Zeroizing<[u8; N]>> {
 }
 
 /// A random name of 16 hexadecimal digits. It is not used as a key.
-///
-/// # Errors
-/// As [`bytes`].
 pub fn name() -> Result<String> {
     Ok(format!("{:016x}", u64::from_be_bytes(*bytes()?)))
 }

@@ -1,48 +1,40 @@
-//! What the user sees of a failure: one error line, at most one hint, and a stable exit code.
+//! Output: a command's result on stdout, errors and usage on stderr.
 
 use std::io::Write;
 use std::os::fd::AsFd;
 
 use crate::called;
-use crate::error::{Error, one_line};
+use crate::error::{Error, Result, one_line, os_text};
 use crate::os;
 use crate::style::{Style, styled};
 use crate::waiting;
 
 /// The text of an error, ready for stderr.
 fn text(error: &Error) -> String {
-    let label = |style, text| styled(&std::io::stderr(), style, text);
-    let mut text = format!(
-        "{} {}\n",
-        label(Style::Bad, "vault: error:"),
-        one_line(&called::named(&error.what))
-    );
-    if let Some(hint) = &error.hint {
-        text += &format!(
-            "{} {}\n",
-            label(Style::Advice, "vault: hint:"),
-            one_line(&called::named(hint))
-        );
-    }
-    text
+    let line = |style, label, text| {
+        let label = styled(&std::io::stderr(), style, label);
+        format!("{label} {}\n", one_line(&called::named(text)))
+    };
+    let hint = error.hint.as_ref().map(|hint| line(Style::Hint, "vault: hint:", hint));
+    line(Style::Error, "vault: error:", &error.what) + &hint.unwrap_or_default()
 }
 
-/// Shows on stderr how the program is used.
+/// Writes the usage to stderr.
 pub fn usage(text: &str) {
     let _ = std::io::stderr().write_all(called::named(text).as_bytes());
 }
 
-/// Says an error on stderr, in one write.
-pub fn say(error: &Error) {
+/// Writes an error and its hint to stderr, in one write.
+pub fn error(error: &Error) {
     let _aside = waiting::aside();
     let _ = std::io::stderr().write_all(text(error).as_bytes());
 }
 
-/// Makes sure that there is a stdout.
+/// Checks that stdout is open.
 ///
 /// # Errors
-/// [`crate::error::Class::Other`] if it is closed.
-pub fn is_open() -> crate::error::Result<()> {
+/// Other (1) if it is closed.
+pub fn check_stdout() -> Result<()> {
     match os::stdout_was_closed() {
         false => Ok(()),
         true => Err(Error::other("cannot write to stdout: it is closed")
@@ -53,18 +45,15 @@ pub fn is_open() -> crate::error::Result<()> {
 /// Writes a command's result to stdout, in one write.
 ///
 /// # Errors
-/// [`crate::error::Class::Other`] if stdout is closed or full: a result that nobody got is no
-/// success.
-pub fn result(text: &str) -> crate::error::Result<()> {
-    is_open()?;
-    // Not through Rust's stdout: its buffer would keep a copy of what may be credentials.
+/// Other (1) if stdout is closed or full: without its result a command has failed.
+pub fn result(text: &str) -> Result<()> {
+    check_stdout()?;
+    // Not through Rust's stdout, whose buffer would keep a copy of credentials.
     std::io::stdout()
         .as_fd()
         .try_clone_to_owned()
         .and_then(|stdout| std::fs::File::from(stdout).write_all(text.as_bytes()))
-        .map_err(|error| {
-            Error::other(format!("cannot write to stdout: {}", crate::error::os_text(&error)))
-        })
+        .map_err(|error| Error::other(format!("cannot write to stdout: {}", os_text(&error))))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is said to a person goes to stderr, one line at a time, and never a secret.
+//! Warnings, notes and debug messages: on stderr, one line each, without secrets.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use crate::error::one_line;
 use crate::style::{Style, styled};
 use crate::waiting;
 
-/// How much is said. A value that is passed down, so that tests and `--quiet` decide.
+/// Writes messages as `--quiet` and `--debug` ask for. It is passed as a value, so that tests can silence it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reporter {
     /// `--quiet`: no warnings and notes; errors are still reported.
@@ -17,15 +17,15 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Something that the user should mend: `vault: warning: …`.
+    /// A problem that the user should fix: `vault: warning: …`.
     pub fn warn(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            let label = styled(&std::io::stderr(), Style::Doubtful, "vault: warning:");
+            let label = styled(&std::io::stderr(), Style::Warning, "vault: warning:");
             line(&format!("{label} "), &called::named(text.as_ref()));
         }
     }
 
-    /// An answer for a person that is not a command's result, as it stands.
+    /// Information for the user that is not the command's result, without a label.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
             line("", &called::named(text.as_ref()));
@@ -40,7 +40,7 @@ impl Reporter {
     }
 }
 
-/// One write a line, so that parallel jobs do not mix theirs; a closed stderr is no reason to fail.
+/// One write per line, so that the lines of parallel jobs do not mix. A closed stderr is no error.
 fn line(label: &str, text: &str) {
     let text = format!("{label}{}\n", one_line(text));
     let _aside = waiting::aside();

@@ -1,11 +1,10 @@
-//! A new access key for the user of a key, in its place: made at AWS, saved, proven, taken into use, and
-//! only then the old one deleted.
+//! Replacing an access key: a new one is made at AWS, saved, tested and put into use, and only then the old one
+//! is deleted.
 //!
-//! AWS says a key's secret once, in the answer that makes it. So the journal in the vault has the
-//! rotation before the key is made, and the new key before anything else is done with it. Until it is
-//! proven it lies in the journal only, and the profiles keep the old one, which works; then all
-//! profiles with the old key change in one write, and the old one lies in the journal until AWS has
-//! deleted it. So at every moment the key that the profiles have is one that works:
+//! AWS tells a key's secret once, in the answer that makes it. So the journal in the vault has the rotation
+//! before the key is made, and the new key before it is used. Until it is tested, only the journal has it, and
+//! the profiles keep the old one, which works; then all profiles with the old key change in one write, and the
+//! journal has the old one until AWS has deleted it. So the key that the profiles have always works:
 //!
 //! | crash | what the next run finds | what it does |
 //! | --- | --- | --- |
@@ -14,14 +13,14 @@
 //! | after the new key was saved | both keys in the journal, the old one in use | proves the new one |
 //! | after GetCallerIdentity | the same | proves it once more |
 //! | after the profiles got the new key | both keys in the journal, the new one in use | makes the old one inactive |
-//! | after UpdateAccessKey | the same; the old one is inactive | proves the new one, which now stands alone, and deletes the old one |
+//! | after UpdateAccessKey | the same; the old one is inactive | proves the new one, which now works alone, and deletes the old one |
 //! | after DeleteAccessKey | the same; AWS does not know the old one | drops its sessions, ends the entry |
 //!
-//! An entry is written only when the user has no other key, so one that turns up beside the two may be the
-//! rotation's own, whose secret is lost. That was made within minutes of the entry's time, and never
-//! used; any other is somebody's, and is left alone. If the new key is deleted by somebody else while
-//! the old one is there, the next run goes back to the old one. Each run begins with a write, so what an
-//! earlier one saved without the disk's word for it is on the disk before AWS is asked for anything.
+//! An entry is written only when the user has no other key, so a third key may be the rotation's own, whose
+//! secret is lost. That was made within minutes of the entry's time, and never used; any other key is not
+//! touched. If the new key is deleted at AWS while the old one exists, the next run goes back to the old one.
+//! Each run begins with a write, so what an earlier run saved without confirmation from the disk is on the disk
+//! before AWS is asked for anything.
 
 mod keys;
 mod mfa_session;
@@ -42,10 +41,10 @@ use crate::user_change::{NotMade, User, UserChange};
 use crate::vault::{Payload, Rotation, Synced, Vault};
 use crate::waiting::waiting;
 
-/// Before each try of the new key, in seconds. It works after 3 to 15 s (measured), so a minute is long.
+/// Pauses before each test of the new key, in seconds. It works after 3 to 15 s (measured).
 const PROOF_PAUSES: [u64; 14] = [0, 2, 2, 3, 3, 4, 5, 5, 5, 5, 6, 6, 7, 7];
 
-/// Before each further try of a call to IAM, which needs some seconds to know everywhere what it did.
+/// Pauses before each retry of a call to IAM, which is eventually consistent, in seconds.
 const IAM_PAUSES: [u64; 5] = [1, 2, 4, 8, 8];
 
 /// All that a rotation needs.
@@ -58,7 +57,7 @@ pub struct Rotate<'a, 'v> {
     pub mfa: Option<MfaDevice<'a>>,
     /// The profiles whose sessions start from the key.
     pub sessions_of: &'a [String],
-    /// The MFA session that calls to IAM are made by, once one was wanted.
+    /// The MFA session that calls to IAM are signed by, once one was needed.
     pub session: Option<Session>,
 }
 
@@ -81,7 +80,7 @@ fn user_of(arn: String) -> Result<User> {
 }
 
 impl Rotate<'_, '_> {
-    /// Does whatever is still to be done, from the beginning or from where an earlier run stopped.
+    /// Does what is left to do, from the beginning or from where an earlier run stopped.
     ///
     /// # Errors
     /// No key for the profile (3); a key that is no IAM user's, or another key in the way (6); what AWS
@@ -106,7 +105,7 @@ impl Rotate<'_, '_> {
         };
         self.prove(new, old, &user)?;
         let profiles = self.take_into_use(new, old)?;
-        // What this run has put into the store no other host has pulled yet.
+        // Other hosts have not pulled yet what this run has put into the store.
         if shared.contains(&Synced::Pushed) {
             self.wait_for_hosts(&profiles, old)?;
         }
@@ -119,10 +118,8 @@ impl Rotate<'_, '_> {
             new: new.access_key_id.clone(),
         })
     }
-}
 
-impl Rotate<'_, '_> {
-    /// The rotation of the profile's key that has not come to its end.
+    /// The unfinished rotation of the profile's key.
     fn started(&self) -> Option<Rotation> {
         let payload = self.change.payload().ok()?;
         payload.rotation_of(payload.access_key_id(self.change.profile)?)
@@ -142,8 +139,8 @@ impl Rotate<'_, '_> {
         })
     }
 
-    /// Finds out whose key it is and that there is room for another, and writes the rotation down. A
-    /// vault that cannot be written is found here, before AWS is asked to change anything.
+    /// Checks whose key it is and that there is room for another, and records the rotation. A vault that
+    /// cannot be written is found here, before AWS is asked to change anything.
     fn begin(&mut self) -> Result<Rotation> {
         let old = self.change.key().map_err(|error| error.or_hint("vault list"))?;
         let user = user_of(self.change.caller_identity(&old)?)?;
@@ -166,17 +163,12 @@ impl Rotate<'_, '_> {
 
     /// CreateAccessKey, until there is a key whose secret is known, and saves it. `again`: an earlier
     /// run may have made one.
-    fn create(&mut self, rotation: Rotation, user: &User, again: bool) -> Result<Rotation> {
-        let mut rotation = rotation;
+    fn create(&mut self, mut rotation: Rotation, user: &User, again: bool) -> Result<Rotation> {
         if again {
-            // Before the time of this try stands in the place of the earlier one's.
+            // Before the time of this try replaces the earlier one's.
             self.delete_lost(&rotation, user)?;
             rotation.at = Some(self.change.now());
-            self.change.save(|payload| {
-                current(payload, &rotation)?;
-                payload.set_rotation(&rotation);
-                Ok(())
-            })?;
+            self.record(&rotation)?;
         }
         let new = match self.make(&rotation, user, again) {
             Ok(new) => new,
@@ -194,13 +186,8 @@ impl Rotate<'_, '_> {
         };
         let id = new.access_key_id.clone();
         let rotation = Rotation { new: Some(new), ..rotation };
-        let saved = self.change.save(|payload| {
-            current(payload, &rotation)?;
-            payload.set_rotation(&rotation);
-            Ok(())
-        });
-        if let Err(error) = saved {
-            // Nobody has its secret. If this fails too, the next run finds it.
+        if let Err(error) = self.record(&rotation) {
+            // Its secret is lost. If this fails too, the next run finds the key.
             if error.class != Class::NotDurable {
                 let _ = self.delete(&rotation.old, user, &id);
             }
@@ -209,13 +196,22 @@ impl Rotate<'_, '_> {
         Ok(rotation)
     }
 
-    /// `ours`: there may be a key at AWS whose secret is lost.
+    /// Saves the state of the rotation.
+    fn record(&mut self, rotation: &Rotation) -> Result<()> {
+        self.change.save(|payload| {
+            current(payload, rotation)?;
+            payload.set_rotation(rotation);
+            Ok(())
+        })
+    }
+
+    /// CreateAccessKey. `ours`: AWS may have a key of ours whose secret is lost.
     fn make(
         &mut self,
         rotation: &Rotation,
         user: &User,
         mut ours: bool,
-    ) -> std::result::Result<Credentials, NotMade> {
+    ) -> Result<Credentials, NotMade> {
         let mut pauses = IAM_PAUSES.into_iter();
         loop {
             let made = self.iam(&rotation.old, |iam, by| iam.create_access_key(by, &user.name));
@@ -228,7 +224,7 @@ impl Rotate<'_, '_> {
             let may_pass = error.may_pass() || full && ours;
             if !may_pass || !self.change.pause(pauses.next()) {
                 let error = match full && !ours {
-                    true => taken(user),
+                    true => another_key_was_made(user),
                     false => self.change.denied(error, &rotation.old, MUST),
                 };
                 return Err(NotMade { error, nothing_there: !ours });
@@ -240,7 +236,7 @@ impl Rotate<'_, '_> {
         }
     }
 
-    /// GetCallerIdentity by the new key, until AWS knows it.
+    /// GetCallerIdentity with the new key, until AWS knows it.
     fn prove(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let mut last = None;
         let id = new.access_key_id.clone();
@@ -317,9 +313,6 @@ impl Rotate<'_, '_> {
     }
 
     /// The key of the fleet's own store is deleted by another run, once the other hosts have the new one.
-    ///
-    /// # Errors
-    /// Busy (8); AWS (9) if the store has not taken the vault with the new one.
     fn wait_for_hosts(&mut self, profiles: &[String], old: &Credentials) -> Result<()> {
         let store = self.change.payload()?.fleet().and_then(|fleet| fleet.profile);
         let Some(store) = store.filter(|store| profiles.contains(store)) else { return Ok(()) };
@@ -338,25 +331,25 @@ impl Rotate<'_, '_> {
         .hint(format!("once they have (vault fleet pull on each): vault rotate {store} --resume")))
     }
 
-    /// The old key is made inactive, and deleted once the new one has proven to stand alone. Both by the
-    /// new one, so IAM knows that one, too; and both only as long as the vault on disk, and in a fleet
-    /// that in the store, has that one in use: somebody may have put an earlier copy in its place.
+    /// Makes the old key inactive, and deletes it once the new one works alone. Both calls are signed by the
+    /// new one, so IAM knows that one too; and both are made only while the vault on disk, and in a fleet
+    /// that in the store, uses the new one: a user may have put an earlier copy in its place.
     fn retire(&mut self, new: &Credentials, old: &Credentials, user: &User) -> Result<()> {
         let id = &old.access_key_id;
         in_use(self.change.session.vault_mut()?.read_back()?, new)?;
         let inactive =
             self.iam_steadily(new, |iam, by| iam.deactivate_access_key(by, &user.name, id));
-        self.done_or_gone(inactive, new, id, user)?;
+        self.ok_if_deleted(inactive, new, id, user)?;
         self.prove(new, old, user)?;
         in_use(self.change.session.vault_mut()?.read_back()?, new)?;
         let deleted = self.iam_steadily(new, |iam, by| iam.delete_access_key(by, &user.name, id));
-        self.done_or_gone(deleted, new, id, user)
+        self.ok_if_deleted(deleted, new, id, user)
     }
 
-    /// Where the policies refuse it, somebody who may has perhaps deleted the key.
-    fn done_or_gone(
+    /// If the policies refuse it, looks whether the key is deleted already.
+    fn ok_if_deleted(
         &mut self,
-        done: std::result::Result<(), ServiceError>,
+        done: Result<(), ServiceError>,
         new: &Credentials,
         id: &str,
         user: &User,
@@ -367,11 +360,11 @@ impl Rotate<'_, '_> {
                 return Ok(());
             }
         }
-        self.gone_is_well(done, new)
+        self.ok_if_unknown(done, new)
     }
 
-    /// Drops the sessions of the old key, and the rotation from the journal. A profile that was given the
-    /// old key meanwhile gets the new one.
+    /// Deletes the sessions of the old key, and the rotation from the journal. A profile that got the old key
+    /// meanwhile gets the new one.
     fn end(&mut self, new: &Credentials, old: &Credentials) -> Result<()> {
         for profile in self.sessions_of {
             if let Err(error) = self.change.session.cache().clear(profile) {
@@ -389,14 +382,10 @@ impl Rotate<'_, '_> {
 
     fn delete(&mut self, key: &Credentials, user: &User, id: &str) -> Result<()> {
         let done = self.iam(key, |iam, by| iam.delete_access_key(by, &user.name, id));
-        self.gone_is_well(done, key)
+        self.ok_if_unknown(done, key)
     }
 
-    fn gone_is_well(
-        &self,
-        done: std::result::Result<(), ServiceError>,
-        by: &Credentials,
-    ) -> Result<()> {
+    fn ok_if_unknown(&self, done: Result<(), ServiceError>, by: &Credentials) -> Result<()> {
         match done {
             Err(error) if !error.is("NoSuchEntity") => Err(self.change.denied(error, by, MUST)),
             _ => Ok(()),
@@ -404,7 +393,7 @@ impl Rotate<'_, '_> {
     }
 }
 
-/// The rotation is still in the journal, and this run's.
+/// Checks that the rotation is still in the journal, and this run's.
 fn current(payload: &Payload, rotation: &Rotation) -> Result<()> {
     let own = payload.rotation_of(&rotation.old.access_key_id);
     if own.is_none_or(|own| own.run != rotation.run) {
@@ -433,14 +422,14 @@ fn finished() -> Error {
     Error::busy("another process has just finished this rotation")
 }
 
-/// Somebody was faster.
-fn taken(user: &User) -> Error {
+/// The error if another key was made since this run looked.
+fn another_key_was_made(user: &User) -> Error {
     Error::refused(format!("somebody has just made another key for the user {}", user.name))
         .hint("run the same command again to see which")
 }
 
-/// Takes those rotations out of the journal whose keys no profile has any longer, and says which keys
-/// AWS may still have. True if there were some.
+/// Removes those rotations from the journal whose keys no profile has any more, and warns which keys AWS may
+/// still have. True if there were some.
 ///
 /// # Errors
 /// What saving the vault ends with (7, 8, 10).

@@ -1,4 +1,4 @@
-//! Secrets as a type: no Display, Clone, PartialEq or Serialize, and a Debug that says nothing.
+//! Secrets as a type: no Display, Clone, PartialEq or Serialize, and a Debug that shows nothing.
 
 use secrecy::{ExposeSecret, SecretString};
 

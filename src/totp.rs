@@ -22,10 +22,7 @@ pub struct Seed(Totp);
 impl Seed {
     /// Reads base32, in upper or lower case, with blanks, dashes or without padding, or an
     /// `otpauth://totp/…` URI. Also gives warnings, without the seed in them.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`]: neither of the two, or parameters that are not supported. The
-    /// seed is not echoed.
+    /// Errors: usage (2): neither of the two, or parameters that are not supported. The seed is not echoed.
     pub fn parse(text: &Secret) -> Result<(Self, Vec<String>)> {
         let text = text.expose().trim();
         let is_uri = text.split_once(':').is_some_and(|(scheme, _)| {
@@ -42,9 +39,6 @@ impl Seed {
     }
 
     /// A seed from its parts: base32, `SHA1`, `SHA256` or `SHA512`, 6 or 8 digits, seconds of a step.
-    ///
-    /// # Errors
-    /// As [`Seed::parse`].
     pub fn of(base32: &str, algorithm: &str, digits: u8, period: u64) -> Result<Self> {
         let secret = decode(base32)?;
         let algorithm = algorithm
@@ -77,7 +71,7 @@ impl Seed {
         Secret::new(token.as_str().to_owned())
     }
 
-    /// The step that a point in time lies in.
+    /// The step of a point in time.
     pub fn step_at(&self, time: Timestamp) -> u64 {
         u64::try_from(time.0).unwrap_or_default() / self.period()
     }
@@ -117,7 +111,7 @@ impl Seed {
     }
 }
 
-/// Says nothing of the seed.
+/// Without the seed.
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Seed({}, {}, {})", self.algorithm(), self.digits(), self.period())

@@ -1,9 +1,7 @@
-//! A change to what an IAM user has, which spans AWS and the vault: what `rotate` and `enroll` have in
-//! common.
+//! A change to an IAM user that spans AWS and the vault: what `rotate` and `enroll` have in common.
 //!
-//! AWS tells a secret once, in the answer that makes it. So the journal in the vault has the change
-//! before AWS is asked for it, and what AWS gave is saved before it is used; the next run goes on where
-//! one stopped.
+//! AWS tells a secret once, in the answer that creates it. So the journal in the vault has the change before
+//! AWS is asked for it, and the secret is saved before it is used; the next run continues where one stopped.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +16,6 @@ use crate::reporter::Reporter;
 use crate::vault::{Payload, Synced};
 use crate::waiting::waiting;
 
-/// All that a change needs.
 pub struct UserChange<'a, 'v> {
     /// With an open vault.
     pub session: &'a mut CredentialSession<'v>,
@@ -26,7 +23,7 @@ pub struct UserChange<'a, 'v> {
     pub profile: &'a str,
     pub sts: Sts,
     pub iam: Iam,
-    /// When the calls end; no pause goes beyond it.
+    /// The time limit of calls and pauses together.
     pub deadline: Instant,
     /// How it waits.
     pub wait: &'a dyn Fn(Duration),
@@ -34,9 +31,6 @@ pub struct UserChange<'a, 'v> {
 
 impl<'a, 'v> UserChange<'a, 'v> {
     /// `sts` and `iam` are the profile's, and `time` is for all calls and pauses together.
-    ///
-    /// # Errors
-    /// What keeps AWS from being asked: a bad CA bundle or proxy.
     pub fn new(
         session: &'a mut CredentialSession<'v>,
         profile: &'a str,
@@ -51,34 +45,25 @@ impl<'a, 'v> UserChange<'a, 'v> {
     }
 
     /// The key of the profile.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::NotFound`] where the vault has none.
     pub fn key(&self) -> Result<Credentials> {
         let profile = self.profile;
         let payload = self.payload()?;
         payload.credential(profile).ok_or_else(|| payload.no_key(profile))
     }
 
-    /// What is in the vault.
-    ///
-    /// # Errors
-    /// The vault is not open.
+    /// The content of the vault.
     pub fn payload(&self) -> Result<&Payload> {
         Ok(self.session.vault()?.payload())
     }
 
-    /// The user's ARN, as AWS says it of this key.
-    ///
-    /// # Errors
-    /// What AWS refuses, with whose key it was.
+    /// The ARN of this key's user, by GetCallerIdentity.
     pub fn caller_identity(&self, key: &Credentials) -> Result<String> {
         let arn = self.sts.caller_identity(key);
         arn.map_err(|error| error.into_error_of(&key.access_key_id, self.profile))
     }
 
-    /// AWS's refusal, with whose key it was, and what it most often comes from: the policies do not allow
-    /// what they `must`.
+    /// AWS's refusal, with whose key it was; if the policies refused it, with the permissions that they
+    /// `must` give.
     pub fn denied(&self, error: ServiceError, key: &Credentials, must: &str) -> Error {
         let policies = error.is("AccessDenied");
         let error = error.into_error_of(&key.access_key_id, self.profile);
@@ -96,27 +81,26 @@ impl<'a, 'v> UserChange<'a, 'v> {
         self.session.vault_mut()?.change(change)
     }
 
-    /// The latest of the vault is here and, in a fleet, in the store: what AWS is asked for next must not be
-    /// what another host asks for as well, nor come to light in a vault that the others never see.
+    /// Brings the latest vault here and, in a fleet, into the store: another host must not ask AWS for the
+    /// same change, and the others must see the vault that records it.
     ///
     /// # Errors
-    /// As [`crate::vault::Vault::sync`]: where the store is away, 9.
+    /// As [`crate::vault::Vault::sync`]: 9 if the store cannot be reached.
     pub fn share(&mut self) -> Result<Synced> {
         self.session.vault_mut()?.sync()
     }
 
-    /// Where warnings go.
     pub fn reporter(&self) -> Reporter {
         self.session.reporter()
     }
 
-    /// Now, by AWS's clock, as far as its last answer tells.
+    /// The time by AWS's clock, if an answer told it.
     pub fn now(&self) -> Timestamp {
         let offset = self.iam.clock_offset().or_else(|| self.sts.clock_offset()).unwrap_or(0);
         Timestamp(self.session.clock().now().0.saturating_add(offset))
     }
 
-    /// Pauses for so many seconds; false if there are no more pauses, or it would be too late then.
+    /// Pauses for so many seconds; false if there are no more pauses, or the time limit would pass.
     pub fn pause(&self, seconds: Option<u64>) -> bool {
         let Some(pause) = seconds.map(Duration::from_secs) else { return false };
         if Instant::now() + pause >= self.deadline {
@@ -131,7 +115,7 @@ impl<'a, 'v> UserChange<'a, 'v> {
 
 /// The IAM user of a key.
 pub struct User {
-    /// As GetCallerIdentity says it.
+    /// As GetCallerIdentity gives it.
     pub arn: String,
     /// `arn:aws:iam::123456789012`
     pub account: String,
@@ -140,24 +124,21 @@ pub struct User {
 }
 
 impl User {
-    /// From what GetCallerIdentity says. `wants`: what the user is to be given, `not_so`: what nobody
-    /// else can.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Refused`]: anybody else's.
-    pub fn of(arn: String, wants: &str, not_so: &str) -> Result<Self> {
+    /// From the ARN of GetCallerIdentity. For the errors: what an IAM user `needs` instead of the root user,
+    /// and what `fails` for other identities.
+    pub fn of(arn: String, needs: &str, fails: &str) -> Result<Self> {
         match Identity::of(&arn) {
             Identity::User { account, name } => Ok(Self { arn, account, name }),
             Identity::Root => Err(Error::refused("this is the root user's key")
-                .hint(format!("delete it, and give an IAM user {wants}"))),
+                .hint(format!("delete it, and give an IAM user {needs}"))),
             Identity::Other => {
-                Err(Error::refused(format!("this key is no IAM user's, so it {not_so}")))
+                Err(Error::refused(format!("this key is no IAM user's, so it {fails}")))
             }
         }
     }
 }
 
-/// Why AWS made nothing, and whether that means that it has nothing of ours.
+/// Why AWS made nothing, and whether it surely has nothing of this change.
 pub struct NotMade {
     pub error: Error,
     pub nothing_there: bool,

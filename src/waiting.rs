@@ -1,13 +1,13 @@
-//! What the program waits for, shown on the terminal: after two seconds one line on stderr, which is
-//! rewritten in place each second and cleared at the end.
+//! Shows on the terminal what the program waits for: after two seconds one line on stderr, which is rewritten
+//! in place each second and cleared at the end.
 //!
-//! - A process has one terminal, so this is the process's and no value that is passed down: [`show`] says
-//!   once who is told, and each wait has a [`Waiting`] for as long as it lasts.
+//! - A process has one terminal, so this is global state: [`show`] enables it once, and each wait has a
+//!   [`Waiting`] for as long as it lasts.
 //! - Only on a terminal, and only in its foreground process group: the line of a background job would
-//!   overwrite what the user types. Under `--debug` a wait that is not shown there is one line.
+//!   overwrite what the user types. With `--debug`, a wait that is not shown there is one line.
 //! - A thread writes the line, since a wait may be in a system call. It starts with the first wait that may
-//!   be shown; without one there is neither thread nor system call.
-//! - Who else writes to the terminal takes the line away first: [`aside`].
+//!   be shown.
+//! - Other output to the terminal clears the line first: [`aside`].
 
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -22,7 +22,7 @@ use crate::os;
 const AFTER: Duration = Duration::from_secs(2);
 /// How often the line is rewritten.
 const EVERY: Duration = Duration::from_secs(1);
-/// The width of a terminal that does not say how wide it is.
+/// The width of a terminal if it is unknown.
 const COLUMNS: u16 = 80;
 /// Carriage return, and "erase in line" (ECMA-48).
 const CLEAR: &str = "\r\x1b[K";
@@ -30,23 +30,23 @@ const CLEAR: &str = "\r\x1b[K";
 const TERMINAL: u8 = 1;
 const DEBUG: u8 = 2;
 
-/// Who is told: the sum of the above.
+/// The sum of the above.
 static SHOWN: AtomicU8 = AtomicU8::new(0);
 static LINE: Mutex<Line> =
     Mutex::new(Line { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: false });
 /// A wait has begun, or the line may be drawn again.
 static CHANGED: Condvar = Condvar::new();
 
-/// What is awaited, to be read after "waiting for".
+/// The text after "waiting for".
 type What = Box<dyn Fn() -> String + Send>;
 
 /// The terminal's line.
 struct Line {
-    /// The waits under way, the outermost first.
+    /// The outermost wait first.
     waits: Vec<Wait>,
     /// The number of the next wait.
     next: u64,
-    /// How many write to the terminal themselves.
+    /// The number of [`Aside`]s.
     aside: usize,
     /// True while the terminal shows the line.
     drawn: bool,
@@ -64,7 +64,7 @@ struct Wait {
 }
 
 impl Wait {
-    /// What is shown of it: for how long, until when, and what for. An end that has passed was an estimate.
+    /// How long it has lasted, its limit, and what it is for. A limit that has passed was an estimate.
     fn text(&self, now: Instant) -> String {
         let seconds = |to: Instant| to.saturating_duration_since(self.since).as_secs_f64().round();
         let past = now.saturating_duration_since(self.since).as_secs();
@@ -85,19 +85,18 @@ pub struct Waiting(Option<u64>);
 #[derive(Debug)]
 pub struct Aside;
 
-/// Says who is told of waits: a person at the terminal, if stderr is one, and `--debug`. Nobody, unless this
-/// was called.
+/// Shows waits on stderr, if it is a terminal, and as debug lines. Without this call none is shown.
 pub fn show(on_terminal: bool, debug: bool) {
     let shown = if on_terminal { TERMINAL } else { 0 } + if debug { DEBUG } else { 0 };
     SHOWN.store(shown, Ordering::Relaxed);
 }
 
-/// From now on the terminal is somebody else's, as a command's that runs beside this process.
+/// Shows no more waits on the terminal, since a command uses it beside this process.
 pub fn leave_terminal() {
     SHOWN.fetch_and(!TERMINAL, Ordering::Relaxed);
 }
 
-/// A wait begins: for `what`, which is asked each time it is shown, and until that time at the latest.
+/// Begins a wait for `what`, which is called each time it is shown, until that time at the latest.
 pub fn waiting(what: impl Fn() -> String + Send + 'static, until: Option<Instant>) -> Waiting {
     let shown = SHOWN.load(Ordering::Relaxed);
     if shown == 0 {
@@ -132,7 +131,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Takes the line away, if there is one, for who writes to the terminal or reads from it.
+/// Clears the line, before the terminal is used otherwise.
 pub fn aside() -> Aside {
     let mut line = line();
     line.aside += 1;
@@ -151,7 +150,7 @@ fn line() -> MutexGuard<'static, Line> {
     LINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The thread: shows what has become due, and sleeps until the next is.
+/// The thread: shows the waits that are due, and sleeps until the next one is.
 fn tell() {
     let mut line = line();
     loop {
@@ -169,8 +168,7 @@ fn tell() {
 }
 
 impl Line {
-    /// Shows the outermost wait that has lasted long enough. A terminal that is another job's now keeps
-    /// what it shows.
+    /// Shows the outermost wait that has lasted long enough, unless the terminal is another job's now.
     fn tell(&mut self, now: Instant) {
         for wait in self.waits.iter_mut().filter(|wait| !wait.on_terminal) {
             if !wait.said && now >= wait.since + AFTER {
@@ -201,7 +199,7 @@ impl Line {
         }
     }
 
-    /// When there may be something to show next.
+    /// The time of the next change.
     fn next_look(&self, now: Instant) -> Option<Instant> {
         let next = |wait: &Wait| match now < wait.since + AFTER {
             true => Some(wait.since + AFTER),
@@ -211,7 +209,7 @@ impl Line {
     }
 }
 
-/// The beginning of a text, so that it takes so many columns at most. A character outside ASCII may take two.
+/// The beginning of a text that fits into so many columns. A character outside ASCII may take two.
 fn cut(text: &str, columns: usize) -> &str {
     let mut taken = 0;
     let end = text.char_indices().find(|(_, c)| {
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_told_unless_it_was_said_who() {
+    fn without_show_no_wait_is_shown() {
         drop(waiting(|| unreachable!(), None));
         assert!(!line().has_thread);
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use vault::env::Env;
-use vault::profile::{Ask, Files, Profiles, mfa_serial, places, plan};
+use vault::profile::{Ask, Files, Profiles, mfa_serial, plan, sts_and_iam};
 
 fuzz_target!(|text: &str| {
     let (config, credentials) = text.split_once('\0').unwrap_or((text, ""));
@@ -20,7 +20,7 @@ fuzz_target!(|text: &str| {
     // Many profiles that each walk a chain of all are slow, and tell no more than a few.
     for profile in names.iter().map(String::as_str).take(16).chain(["base", "none"]) {
         let _ = mfa_serial(&profiles, profile);
-        let _ = places(&profiles, &env, profile);
+        let _ = sts_and_iam(&profiles, &env, profile);
         let ask = Ask { profile: profile.to_owned(), ..Ask::default() };
         if let Ok(plan) = plan(&profiles, &env, &stored, &ask) {
             let shown = plan.to_text();

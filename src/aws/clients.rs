@@ -1,4 +1,4 @@
-//! The SDK's clients of the services, which are of one shape and of no common trait.
+//! The SDK's clients of the services, which have the same methods and no common trait.
 
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::endpoint::Endpoint;
@@ -6,7 +6,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 
-use super::connection::{Service, at_once};
+use super::service_client::{Service, ready_now};
 use crate::profile::EndpointVariant;
 
 macro_rules! service {
@@ -20,7 +20,7 @@ macro_rules! service {
                 use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
                 let params = Params::builder().region(region).use_fips(variant.is_fips());
                 let params = params.use_dual_stack(variant.is_dual_stack()).build().ok()?;
-                at_once(DefaultResolver::new().resolve_endpoint(&params))?.ok()
+                ready_now(DefaultResolver::new().resolve_endpoint(&params))?.ok()
             }
 
             fn client(config: &SdkConfig) -> Self {

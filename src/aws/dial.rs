@@ -1,6 +1,5 @@
-//! From a host's name to a TCP connection, as RFC 8305 ("Happy Eyeballs") has it: neither an address
-//! family that gets no answer from the resolver, nor an address that does not connect, holds up
-//! another one that would.
+//! From a host name to a TCP connection by RFC 8305 ("Happy Eyeballs"): neither an address family without an
+//! answer from the resolver nor an address that does not connect delays another one.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,37 +11,34 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::failed::Failed;
+use super::origin::Origin;
+use super::transport_error::TransportError;
 use crate::os::{self, Family};
 
 /// For the look-up of a name. A resolver of resolv.conf(5) has 5 s before the next is asked.
 pub const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long both families are waited for before each is asked for alone.
+/// How long the look-up of both families is waited for before each is looked up alone.
 const TOGETHER: Duration = Duration::from_millis(250);
 /// How long one family's addresses wait for the other's (RFC 8305, section 3, "Resolution Delay").
 const OTHER_FAMILY: Duration = Duration::from_millis(50);
-/// After how long the next address is tried beside those before it (section 5, "Connection Attempt
-/// Delay").
+/// The next address is tried after this time beside those before it (section 5, "Connection Attempt Delay").
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// A server or proxy to connect to.
-pub(super) struct Host {
+pub struct Peer {
     name: String,
     port: u16,
     found: OnceLock<Vec<SocketAddr>>,
 }
 
-impl Host {
-    /// Looks nothing up yet. `name`: a name, or an address without brackets.
-    pub fn new(name: &str, port: u16) -> Self {
-        Self { name: name.to_owned(), port, found: OnceLock::new() }
+impl Peer {
+    /// Looks nothing up yet.
+    pub fn new(origin: &Origin) -> Self {
+        Self { name: origin.host.clone(), port: origin.port, found: OnceLock::new() }
     }
 
-    /// Its addresses, in the order to try them. What was found is kept.
-    ///
-    /// # Errors
-    /// There are none, or none that the resolver has named within [`LOOK_UP_TIMEOUT`].
-    pub async fn look_up(&self) -> Result<&[SocketAddr], Failed> {
+    /// Its addresses, in the order to try them; they are looked up once, within [`LOOK_UP_TIMEOUT`].
+    pub async fn look_up(&self) -> Result<&[SocketAddr], TransportError> {
         if let Some(found) = self.found.get() {
             return Ok(found);
         }
@@ -50,33 +46,33 @@ impl Host {
             Ok(address) => vec![SocketAddr::new(address, self.port)],
             Err(_) => {
                 let asked = timeout(LOOK_UP_TIMEOUT, addresses(&self.name)).await;
-                asked.map_err(|_| Failed::NoResolver)?
+                asked.map_err(|_| TransportError::NoResolver)?
             }
         };
         if found.is_empty() {
-            return Err(Failed::NoAddress);
+            return Err(TransportError::NoAddress);
         }
         found.iter_mut().for_each(|address| address.set_port(self.port));
         Ok(self.found.get_or_init(|| alternating(found)))
     }
 }
 
-/// What getaddrinfo(3) finds. It is asked for both families at once, so that its own order and
-/// /etc/hosts count; but it gives nothing before both have their answers or are given up, and nothing
-/// at all where one fails. So where that takes long or is in vain, each family is asked for alone.
+/// The addresses by getaddrinfo(3). Both families are looked up together, so that its order and /etc/hosts
+/// count; but it returns nothing before both are answered or have timed out, and nothing at all if one fails.
+/// So if that takes long or finds nothing, each family is looked up alone.
 ///
-/// A look-up sits in a thread that nothing interrupts, and is left behind where another is first.
+/// A look-up is in a thread that cannot be interrupted, and is left running if another one is faster.
 async fn addresses(name: &str) -> Vec<SocketAddr> {
     let mut asked = JoinSet::new();
     let ask = |asked: &mut JoinSet<_>, family| {
         let (send, found) = oneshot::channel();
         let name_there = name.to_owned();
         let work = move || {
-            // Nobody may be there any more who wants to know.
+            // The receiver may be gone.
             let _ = send.send(os::addresses(&name_there, family));
         };
         if std::thread::Builder::new().spawn(work).is_err() {
-            // No thread can be started (RLIMIT_NPROC, a cgroup): then here, where nothing can cancel it.
+            // No thread can be started (RLIMIT_NPROC, a cgroup), so it blocks here.
             let found = os::addresses(name, family);
             asked.spawn(async move { (family, found) });
         } else {
@@ -110,11 +106,11 @@ async fn addresses(name: &str) -> Vec<SocketAddr> {
             end = Some(Instant::now() + OTHER_FAMILY);
         }
     }
-    // IPv6 first, as getaddrinfo has it where both can be reached.
+    // IPv6 first, as in getaddrinfo's order if both can be reached.
     [v6, v4].into_iter().flatten().flatten().collect()
 }
 
-/// The families by turns, the first address's family first (RFC 8305, section 4).
+/// Alternates the families, beginning with the first address's (RFC 8305, section 4).
 fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let first_is_v6 = found.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -131,10 +127,8 @@ fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// The first connection that comes about.
-///
-/// # Errors
-/// None does. A refusal says more than an address that this host has no way to.
+/// The first connection that succeeds. If none does, a refusal is the error rather than an unreachable
+/// address, which says less.
 pub(super) async fn connect(addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut tries = JoinSet::new();
     let mut left = addresses.iter();
@@ -188,9 +182,9 @@ mod tests {
 
     #[test]
     fn an_address_is_not_looked_up() {
-        for (name, socket) in [("192.0.2.1", "192.0.2.1:443"), ("fd00::1", "[fd00::1]:443")] {
-            let host = Host::new(name, 443);
-            let found = run(host.look_up()).unwrap();
+        for socket in ["192.0.2.1:443", "[fd00::1]:443"] {
+            let peer = Peer::new(&Origin::parse(&format!("https://{socket}")).unwrap());
+            let found = run(peer.look_up()).unwrap();
             assert_eq!(found, [socket.parse().unwrap()]);
         }
     }

@@ -1,10 +1,9 @@
-//! What runs this program hands out credentials too: a container's agent (ECS, EKS Pod Identity,
-//! Greengrass, `vault serve`) and an EC2 instance's metadata service, IMDSv2.
+//! Credentials from the host: from a container's agent (ECS, EKS Pod Identity, Greengrass, `vault serve`)
+//! and from an EC2 instance's metadata service, IMDSv2.
 //!
 //! aws-config has providers for both. They read the process's own environment and AWS config instead of
-//! what they are given, build requests from an instance's answer in a way that panics on a bad one,
-//! and give out credentials that have ended with an end of their own
-//! making. So the three requests are made here, over the connector that STS's are made over.
+//! what they are given, panic on some responses of an instance, and give expired credentials a later
+//! expiration of their own. So the three requests are made here.
 
 use std::time::{Duration, Instant};
 
@@ -12,10 +11,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::line::{Line, Network};
+use super::connector::ANSWER_LIMIT;
+use super::http_client::{HttpClient, HttpSettings};
 use super::origin::Origin;
 use super::service_error::{ServiceError, clean_code, clean_message};
-use super::wire::ANSWER_LIMIT;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -25,58 +24,38 @@ use crate::random;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
-/// For one request. It is next door, and botocore gives it no longer.
-const ANSWER: Duration = Duration::from_secs(2);
-/// Tries of a request: an agent that many ask at once sends some away.
+/// For one request, as in botocore: the server is on this host.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+/// Attempts of a request: an agent under load refuses some.
 const ATTEMPTS: u32 = 3;
-/// The pause after the first try is between this and twice as much, and doubles.
+/// The pause after the first attempt is between this and twice as much, and doubles.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Seconds that an instance's token is good for, which is used at once.
-const TOKEN_LIFE: &str = "60";
-/// Where an instance names its role, and gives that role's credentials.
+/// An instance's token is valid for so many seconds. It is used at once.
+const TOKEN_LIFETIME: &str = "60";
+/// The path of the role's name, and, with that name, of its credentials.
 const ROLE: &str = "/latest/meta-data/iam/security-credentials/";
 
-/// What an answer with status 200 has to be: AWS's SDKs ask again where it is not.
+/// A server that gives credentials.
 #[derive(Clone, Copy)]
-enum Wanted {
-    /// One word.
-    Word,
-    /// Credentials, or the reason why there are none.
-    Credentials,
+struct Agent {
+    name: &'static str,
+    /// The hint if there is no such server.
+    absent: &'static str,
 }
 
-/// Who is asked, for the words of an error.
-#[derive(Clone, Copy)]
-enum Agent {
-    Container,
-    Instance,
-}
-
-impl Agent {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Container => "the container's credentials agent",
-            Self::Instance => "the instance metadata service",
-        }
-    }
-
-    /// What to do where it is not there.
-    fn absent(self) -> &'static str {
-        match self {
-            Self::Container => {
-                "is this the container that AWS_CONTAINER_CREDENTIALS_* were set for?"
-            }
-            Self::Instance => {
-                "is this an EC2 instance? for containers on it, its hop limit has to be 2 or more"
-            }
-        }
-    }
-}
+const CONTAINER: Agent = Agent {
+    name: "the container's credentials agent",
+    absent: "is this the container that AWS_CONTAINER_CREDENTIALS_* were set for?",
+};
+const INSTANCE: Agent = Agent {
+    name: "the instance metadata service",
+    absent: "is this an EC2 instance? for containers on it, its hop limit has to be 2 or more",
+};
 
 /// The credentials that a container's agent gives for `url`. `authorization` is sent as it is.
 ///
 /// # Errors
-/// Class 9: the agent does not answer within a few seconds, refuses, or answers with something else.
+/// Class 9: the agent does not answer within a few seconds, refuses, or sends something else.
 pub fn container(
     url: &str,
     authorization: Option<&Secret>,
@@ -84,89 +63,88 @@ pub fn container(
     deadline: Instant,
     reporter: Reporter,
 ) -> Result<Credentials> {
-    let line = AgentClient::to(Agent::Container, url, env, deadline, reporter)?;
-    let headers: Vec<_> =
-        authorization.map(|it| ("authorization", it.expose())).into_iter().collect();
-    let secrets: Vec<_> = headers.iter().map(|(_, value)| *value).collect();
-    line.credentials(&line.ask("GET", url, &headers, Wanted::Credentials)?, &secrets)
+    let client = AgentClient::new(CONTAINER, url, env, deadline, reporter)?;
+    client.credentials(url, authorization.map(|it| ("authorization", it.expose())))
 }
 
 /// The credentials of the role of an EC2 instance, from its metadata service, version 2.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html>
 ///
 /// # Errors
-/// Class 9: it does not answer within a few seconds, refuses, has no role, or answers with something
-/// else.
+/// As for [`container`], and if the instance has no role.
 pub fn instance(
     endpoint: &str,
     env: &Env,
     deadline: Instant,
     reporter: Reporter,
 ) -> Result<Credentials> {
-    let line = AgentClient::to(Agent::Instance, endpoint, env, deadline, reporter)?;
-    let life = ("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFE);
-    let answer = line.ask("PUT", &format!("{endpoint}/latest/api/token"), &[life], Wanted::Word)?;
+    let client = AgentClient::new(INSTANCE, endpoint, env, deadline, reporter)?;
+    let url = format!("{endpoint}/latest/api/token");
+    let lifetime = ("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_LIFETIME);
+    let answer = client.ask("PUT", &url, Some(lifetime), &Answer::is_word)?;
+    let refused = || client.refused(&answer, &[]);
     let token = match answer.status {
-        200 => answer.word().ok_or_else(|| line.no_answer("a token"))?,
-        403 => return Err(line.refused(&answer, &[]).hint("it is switched off for this instance")),
-        _ => return Err(line.refused(&answer, &[])),
+        200 => answer.word().ok_or_else(|| client.unexpected("a token"))?,
+        403 => return Err(refused().hint("it is switched off for this instance")),
+        _ => return Err(refused()),
     };
-    let header = ("x-aws-ec2-metadata-token", token);
-    let answer = line.ask("GET", &format!("{endpoint}{ROLE}"), &[header], Wanted::Word)?;
+    let url = format!("{endpoint}{ROLE}");
+    let header = Some(("x-aws-ec2-metadata-token", token));
+    let answer = client.ask("GET", &url, header, &Answer::is_word)?;
     let none = || {
-        let what = format!("{} has no role for this instance", line.agent.name());
+        let what = format!("{} has no role for this instance", INSTANCE.name);
         Error::aws(what).hint("attach an instance profile, or run vault add")
     };
     let role = match answer.status {
         200 => answer.word().ok_or_else(none)?,
         404 => return Err(none()),
-        _ => return Err(line.refused(&answer, &[token])),
+        _ => return Err(client.refused(&answer, &[token])),
     };
     // It becomes part of a path (IAM API reference: the characters of a role's name).
     if !role.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b)) {
-        return Err(line.no_answer("a role's name"));
+        return Err(client.unexpected("a role's name"));
     }
-    let url = format!("{endpoint}{ROLE}{role}");
-    line.credentials(&line.ask("GET", &url, &[header], Wanted::Credentials)?, &[token])
+    client.credentials(&format!("{url}{role}"), header)
 }
 
-/// The way to one agent, until one deadline.
+/// A client of one agent, until one deadline.
 struct AgentClient {
     agent: Agent,
-    line: Line,
+    http: HttpClient,
     deadline: Instant,
     reporter: Reporter,
 }
 
-/// What came back.
+type Header<'a> = Option<(&'static str, &'a str)>;
+
 struct Answer {
     status: u16,
     body: Zeroizing<Vec<u8>>,
 }
 
 impl Answer {
-    /// The one word that it is, without what stands around it.
+    /// The body if it is one word, without white space around it.
     fn word(&self) -> Option<&str> {
         let text = std::str::from_utf8(&self.body).ok()?.trim();
         let fits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         fits.then_some(text)
     }
 
-    fn is(&self, wanted: Wanted) -> bool {
-        match wanted {
-            Wanted::Word => self.word().is_some(),
-            Wanted::Credentials => self.is_refusal() || self.credentials().is_some(),
-        }
+    fn is_word(&self) -> bool {
+        self.word().is_some()
     }
 
-    /// An instance says 200 also where its role cannot be assumed.
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// An instance sends status 200 also if its role cannot be assumed.
     fn is_refusal(&self) -> bool {
-        let json: Value = serde_json::from_slice(&self.body).unwrap_or_default();
-        text_in(&json, "Code").is_some_and(|code| code != "Success")
+        text_in(&self.json(), "Code").is_some_and(|code| code != "Success")
     }
 
     fn credentials(&self) -> Option<Credentials> {
-        let json: Value = serde_json::from_slice(&self.body).ok()?;
+        let json = self.json();
         let text = |name: &str| text_in(&json, name).map(str::to_owned);
         Some(Credentials {
             access_key_id: text("AccessKeyId")?,
@@ -178,47 +156,58 @@ impl Answer {
     }
 }
 
-/// A text in an answer, in one line.
+/// A text without control characters.
 fn text_in<'a>(json: &'a Value, name: &str) -> Option<&'a str> {
     let text = json.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     text.filter(|text| !text.contains(char::is_control))
 }
 
 impl AgentClient {
-    fn to(
+    fn new(
         agent: Agent,
         url: &str,
         env: &Env,
         deadline: Instant,
         reporter: Reporter,
     ) -> Result<Self> {
-        let origin = Origin::parse(url).ok_or_else(|| {
-            Error::usage(format!("no http or https URL leads to {}", agent.name()))
-        })?;
-        // What is next door is reached by no proxy, and a proxy must not see what it says.
+        let origin = Origin::parse(url)
+            .ok_or_else(|| Error::usage(format!("no http or https URL leads to {}", agent.name)))?;
+        // No proxy leads to a server on this host, and a proxy must not see its responses.
         let nothing = Env::default();
         let env = if origin.https { env } else { &nothing };
         let bundle = env.get_os("AWS_CA_BUNDLE").map(Into::into);
-        let network = Network::new(bundle, env, reporter);
-        let line = network.line(origin, EndpointVariant::default(), ANSWER_LIMIT)?;
-        Ok(Self { agent, line, deadline, reporter })
+        let settings = HttpSettings::new(bundle, env, reporter);
+        let http = settings.client(origin, EndpointVariant::default(), ANSWER_LIMIT)?;
+        Ok(Self { agent, http, deadline, reporter })
     }
 
-    /// One request, tried again where nothing came of it, where the agent says that it cannot now, and
-    /// where what it says is not what is wanted.
+    /// Requests credentials (AWS SDKs, "Container credential provider"; EC2, "Retrieve security
+    /// credentials from instance metadata"). The header is a secret.
+    fn credentials(&self, url: &str, header: Header<'_>) -> Result<Credentials> {
+        let is_expected = |answer: &Answer| answer.is_refusal() || answer.credentials().is_some();
+        let answer = self.ask("GET", url, header, &is_expected)?;
+        if answer.status != 200 || answer.is_refusal() {
+            let secret = header.map(|(_, value)| value);
+            return Err(self.refused(&answer, secret.as_slice()));
+        }
+        answer.credentials().ok_or_else(|| self.unexpected("credentials"))
+    }
+
+    /// Sends a request, again after an error that may pass and, as AWS's SDKs, after a response with
+    /// status 200 that is not as expected.
     fn ask(
         &self,
         method: &str,
         url: &str,
-        headers: &[(&'static str, &str)],
-        wanted: Wanted,
+        header: Header<'_>,
+        is_expected: &dyn Fn(&Answer) -> bool,
     ) -> Result<Answer> {
         let (mut pause, mut attempt) = (PAUSE, 1);
-        let _waiting = self.line.waiting(self.agent.name(), self.deadline);
+        let _waiting = self.http.waiting(self.agent.name, self.deadline);
         loop {
-            let done = self.once(method, url, headers);
+            let done = self.send(method, url, header);
             let again = match &done {
-                Ok(answer) if answer.status == 200 => !answer.is(wanted),
+                Ok(answer) if answer.status == 200 => !is_expected(answer),
                 Ok(answer) => answer.status == 429 || answer.status >= 500,
                 Err(error) => error.class == Class::Aws,
             };
@@ -227,50 +216,44 @@ impl AgentClient {
             if !again || attempt == ATTEMPTS || Instant::now() + wait >= self.deadline {
                 return done;
             }
-            self.reporter.debug(format!("asking {} again", self.agent.name()));
+            self.reporter.debug(format!("asking {} again", self.agent.name));
             std::thread::sleep(wait);
             (pause, attempt) = (pause * 2, attempt + 1);
         }
     }
 
-    fn once(&self, method: &str, url: &str, headers: &[(&'static str, &str)]) -> Result<Answer> {
-        let unfit = || Error::usage(format!("the request to {} cannot be made", self.agent.name()));
+    fn send(&self, method: &str, url: &str, header: Header<'_>) -> Result<Answer> {
+        let Agent { name, absent } = self.agent;
+        let unfit = || Error::usage(format!("the request to {name} cannot be made"));
         let mut request = HttpRequest::get(url).map_err(|_| unfit())?;
         request.set_method(method).map_err(|_| unfit())?;
-        for (name, value) in headers.iter().chain(&[("accept", "*/*")]) {
-            request.headers_mut().try_insert(*name, (*value).to_owned()).map_err(|_| unfit())?;
+        for (name, value) in header.into_iter().chain([("accept", "*/*")]) {
+            request.headers_mut().try_insert(name, value.to_owned()).map_err(|_| unfit())?;
         }
-        let end = self.deadline.min(Instant::now() + ANSWER);
-        let (agent, origin) = (self.agent, &self.line.path.origin);
-        let answer = self.line.run(end, async {
-            self.reporter.debug(format!("asking {} at {origin}", agent.name()));
-            self.line.ask(request, end, agent.name()).await
+        let end = self.deadline.min(Instant::now() + REQUEST_TIMEOUT);
+        let answer = self.http.run(end, async {
+            let origin = &self.http.route().origin;
+            self.reporter.debug(format!("asking {name} at {origin}"));
+            self.http.send(request, name).await
         });
         let answer = answer.map_err(|error| match error {
-            ServiceError::Timeout { .. } => self.silent(),
-            ServiceError::TooMuch { .. } => error.into_error().hint(agent.absent()),
+            ServiceError::Timeout { origin } => {
+                Error::aws(format!("{name} at {origin} does not answer")).hint(absent)
+            }
+            ServiceError::TooLarge { .. } => error.into_error().hint(absent),
             error => {
                 let Error { class, what, hint, .. } = error.into_error();
-                Error::new(class, format!("cannot ask {}: {what}", agent.name()))
-                    .hint(hint.unwrap_or_else(|| agent.absent().to_owned()))
+                Error::new(class, format!("cannot ask {name}: {what}"))
+                    .hint(hint.unwrap_or_else(|| absent.to_owned()))
             }
         })?;
         let body = answer.body().bytes().unwrap_or_default().to_vec();
         Ok(Answer { status: answer.status().as_u16(), body: Zeroizing::new(body) })
     }
 
-    /// The credentials in an answer (AWS SDKs, "Container credential provider"; EC2, "Retrieve
-    /// security credentials from instance metadata").
-    fn credentials(&self, answer: &Answer, secrets: &[&str]) -> Result<Credentials> {
-        if answer.status != 200 || answer.is_refusal() {
-            return Err(self.refused(answer, secrets));
-        }
-        answer.credentials().ok_or_else(|| self.no_answer("credentials"))
-    }
-
-    /// A refusal, with the agent's own words where it has some, and without what was sent to it.
+    /// The error for a refusal, with the agent's own code and message, without the secrets that it got.
     fn refused(&self, answer: &Answer, secrets: &[&str]) -> Error {
-        let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let json = answer.json();
         let field = |names: [&str; 2]| {
             names.iter().find_map(|name| json.get(*name)?.as_str()).unwrap_or_default().to_owned()
         };
@@ -278,18 +261,13 @@ impl AgentClient {
         let message = clean_message(&field(["message", "Message"]), secrets);
         let words = [format!("HTTP {}", answer.status), code, message];
         let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-        let what = format!("{} gives no credentials: {}", self.agent.name(), words.join(": "));
+        let what = format!("{} gives no credentials: {}", self.agent.name, words.join(": "));
         Error::aws(what)
     }
 
-    fn silent(&self) -> Error {
-        let (agent, origin) = (self.agent.name(), &self.line.path.origin);
-        Error::aws(format!("{agent} at {origin} does not answer")).hint(self.agent.absent())
-    }
-
-    /// It answers, but not with that.
-    fn no_answer(&self, what: &str) -> Error {
-        let (agent, origin) = (self.agent.name(), &self.line.path.origin);
+    /// The error for a response that is not `what` was requested.
+    fn unexpected(&self, what: &str) -> Error {
+        let (agent, origin) = (self.agent.name, &self.http.route().origin);
         Error::aws(format!("{agent} at {origin} gives something that is not {what}"))
     }
 }

@@ -1,28 +1,27 @@
 //! The client of IAM: virtual MFA devices, and access keys.
 //!
-//! Creating and enabling are sent once only: the answer that is lost may have been a yes, and whoever
-//! asks again has to know that.
+//! Creating and enabling are sent once only: a call whose response was lost may have succeeded, and a
+//! repetition has to take account of that.
 
 mod keys;
 
 use aws_sdk_iam::Client;
 
-use super::connection::{Call, Connection};
+use super::service_client::{Call, ServiceClient};
 use super::service_error::ServiceError;
 use crate::credential::Credentials;
 use crate::secret::Secret;
 
 pub use keys::{LastUse, ListedKey};
 
-/// IAM, at one place, until one deadline. Connections are kept between calls.
-pub type Iam = Connection<Client>;
+pub type Iam = ServiceClient<Client>;
 
-/// A virtual MFA device that nobody uses yet.
+/// A virtual MFA device that no user has yet.
 #[derive(Debug)]
 pub struct NewDevice {
     /// Its ARN.
     pub serial: String,
-    /// Its seed in base32. AWS says it this once.
+    /// Its seed in base32, which AWS sends only once.
     pub seed: Secret,
 }
 
@@ -43,7 +42,7 @@ impl Iam {
                 .config_override(config)
                 .send()
         })?;
-        // The SDK has taken off the base64 that a blob is sent in; what is left is base32.
+        // The SDK has decoded the base64 of the blob; the content is base32.
         let device = answer.virtual_mfa_device;
         let seed = device.and_then(|device| {
             let seed = Secret::from_utf8(device.base32_string_seed?.into_inner())?;
@@ -74,11 +73,11 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 
-    /// DeleteVirtualMFADevice: AWS refuses it for a device that somebody uses.
+    /// DeleteVirtualMFADevice: AWS refuses it for a device that a user has.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteVirtualMFADevice.html>
     pub fn delete_virtual_mfa_device(
         &self,
@@ -93,14 +92,14 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection::Service;
+    use super::super::service_client::Service;
     use super::*;
     use crate::profile::EndpointVariant;
 

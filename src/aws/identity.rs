@@ -1,15 +1,9 @@
-//! Whose key it is, from the ARN that GetCallerIdentity gives.
+//! The owner of a key, from the ARN that GetCallerIdentity gives.
 
-/// Who a key belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Identity {
-    /// An IAM user.
-    User {
-        /// `arn:aws:iam::123456789012`
-        account: String,
-        /// Its name, without the path.
-        name: String,
-    },
+    /// An IAM user: `arn:aws:iam::123456789012`, and the name without the path.
+    User { account: String, name: String },
     /// The account's root user.
     Root,
     /// A role's session, a federated user.

@@ -1,22 +1,21 @@
-//! AWS's Security Token Service, IAM, sign-in service, IAM Identity Center and S3, and what the host of
-//! this program hands out itself, as blocking calls.
+//! Blocking clients of AWS's Security Token Service, IAM, sign-in service, IAM Identity Center and S3, and of
+//! the host's credential endpoints.
 //!
-//! The only room (with a later server) that knows async: a runtime, TLS roots and sockets come up
-//! with the first call and not before, so that a run that asks AWS nothing pays for none of them.
+//! Async code is in this room and in `server` only. The runtime, the TLS roots and the sockets are created with
+//! the first call, so that a run without one does not pay for them.
 
-mod classify;
 mod clients;
-mod connection;
+mod connector;
 mod dial;
-mod failed;
 pub mod host;
+mod http_client;
 mod iam;
 mod identity;
-mod line;
 mod origin;
 mod proxy;
 mod roots;
 mod s3;
+mod service_client;
 mod service_error;
 mod signin;
 mod sso;
@@ -24,8 +23,8 @@ mod sso_oidc;
 mod sts;
 #[cfg(test)]
 pub mod testing;
+mod transport_error;
 mod unreachable;
-mod wire;
 
 pub use iam::{Iam, LastUse, ListedKey, NewDevice};
 pub use identity::Identity;

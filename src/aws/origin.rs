@@ -1,16 +1,13 @@
-//! Where a request goes, and what is on the way there.
+//! Servers: scheme, host and port.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 use hyper::Uri;
 
-use crate::profile::EndpointVariant;
-
 /// A server: scheme, host and port (an origin, RFC 6454).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// TLS or not.
     pub https: bool,
     /// Name or address; an IPv6 address without its brackets.
     pub host: String,
@@ -51,7 +48,7 @@ impl Origin {
         })
     }
 
-    /// True for this host, where nobody listens in.
+    /// True for this host: nothing goes over a network.
     pub fn is_loopback(&self) -> bool {
         self.host.eq_ignore_ascii_case("localhost")
             || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -67,19 +64,6 @@ impl fmt::Display for Origin {
             write!(f, "{}:{}", self.host, self.port)
         }
     }
-}
-
-/// What a connection is made of, so that a failure can name it.
-#[derive(Clone, Debug)]
-pub struct Path {
-    /// The server.
-    pub origin: Origin,
-    /// The proxy on the way, with the variable that named it.
-    pub proxy: Option<(Origin, &'static str)>,
-    /// Where the TLS roots come from; empty without TLS.
-    pub roots: String,
-    /// The variant of AWS's endpoints that the server is one of.
-    pub variant: EndpointVariant,
 }
 
 #[cfg(test)]

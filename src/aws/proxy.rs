@@ -1,8 +1,7 @@
-//! Which proxy a connection goes through, if any: a pure function of the environment and the place.
+//! The proxy of a connection, by the variables of the environment.
 //!
-//! The SDK reads no proxy variables by itself, and hyper-util's matcher takes a proxy that cannot be used
-//! for none, and does not tell which variable named one. So the decision is made here, and the connector
-//! is told either one proxy for everything or none.
+//! Not by hyper-util's matcher alone: to it a proxy that cannot be used is none, and it does not tell which
+//! variable named the proxy.
 
 use hyper::Uri;
 use hyper::header::HeaderValue;
@@ -14,13 +13,12 @@ use crate::error::{Error, Result};
 
 /// The proxy to go through. No Debug: it may hold a password.
 pub struct Proxy {
-    /// Where it is.
     pub origin: Origin,
     /// The variable that named it.
     pub variable: &'static str,
     /// Its URL, without user and password.
     pub uri: Uri,
-    /// User and password, as a header has them.
+    /// User and password, as a header's value.
     pub authorization: Option<HeaderValue>,
 }
 
@@ -32,9 +30,9 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Takes the variables. Of two spellings the lower-case one counts (curl, Python), and `ALL_PROXY`
-    /// fills in for either scheme. `HTTP_PROXY` is ignored where `REQUEST_METHOD` is set: in a CGI
-    /// program a visitor could set it by sending a `Proxy:` header (CVE-2016-5385, "httpoxy").
+    /// Of two spellings the lower-case one counts (curl, Python), and `ALL_PROXY` is the default for both
+    /// schemes. `HTTP_PROXY` is ignored if `REQUEST_METHOD` is set: a client of a CGI program could set it
+    /// by a `Proxy:` header (CVE-2016-5385, "httpoxy").
     pub fn from_env(env: &Env) -> Self {
         let first = |names: &[&'static str]| {
             names.iter().find_map(|n| env.get(n).map(|v| (*n, v.trim().to_owned())))
@@ -52,12 +50,10 @@ impl Proxies {
         }
     }
 
-    /// The proxy for `place`. Loopback never goes through one (as in Go; nobody means it), nor does
-    /// what `NO_PROXY` names.
+    /// The proxy for a server. There is none for loopback (as in Go) and for what `NO_PROXY` names.
     ///
     /// # Errors
-    /// Usage (2), naming the variable and never its value, if a proxy is named that cannot be used:
-    /// going round it in silence would be worse.
+    /// Usage (2), naming the variable and never its value, if the proxy cannot be used.
     pub fn choose(&self, origin: &Origin) -> Result<Option<Proxy>> {
         let named = if origin.https { &self.https } else { &self.http };
         let Some((variable, value)) = named else { return Ok(None) };
@@ -85,15 +81,14 @@ impl Proxies {
     }
 }
 
-/// The error for a variable whose value no proxy can have.
 fn unusable(variable: &str) -> Error {
     Error::usage(format!("{variable} is not the address of an HTTP proxy"))
         .hint("it looks like http://proxy.example:3128")
 }
 
 /// `NO_PROXY`'s rules, in the union of what curl, Go and Python read: names (with their subdomains; a
-/// leading `.` or `*.` is decoration), addresses, networks, each with an optional port, and `*`. Of these
-/// hyper-util knows names, addresses and networks.
+/// leading `.` or `*.` is ignored), addresses, networks, each with an optional port, and `*`. hyper-util knows
+/// names, addresses and networks.
 fn bypassed(rules: &str, origin: &Origin) -> bool {
     let rules = rules.to_ascii_lowercase();
     let rules = rules.split([',', ' ', '\t']).filter(|rule| !rule.is_empty());
@@ -111,7 +106,7 @@ fn bypassed(rules: &str, origin: &Origin) -> bool {
         || format!("http://{here}").parse().is_ok_and(|uri| matcher.intercept(&uri).is_none())
 }
 
-/// `host:443`, `[::1]:443`, `[::1]`, and what has no port: `host`, `::1`, `10.0.0.0/8`.
+/// Splits `host:443`, `[::1]:443`, `[::1]`, and rules without a port: `host`, `::1`, `10.0.0.0/8`.
 fn split_port(rule: &str) -> (&str, Option<u16>) {
     if let Some(inner) = rule.strip_prefix('[') {
         let (host, rest) = inner.split_once(']').unwrap_or((inner, ""));
@@ -150,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scheme_of_the_place_picks_the_variable_and_lower_case_counts_first() {
+    fn the_scheme_of_the_server_picks_the_variable_and_lower_case_counts_first() {
         let both = [("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "http://lower:2")];
         assert_eq!(choice(&both, STS), Some(("https_proxy", "lower:2".to_owned())));
         let vars = [("HTTP_PROXY", "http://h:1"), ("ALL_PROXY", "http://a:2")];

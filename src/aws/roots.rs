@@ -1,10 +1,10 @@
-//! Which certificates are trusted at the other end of TLS.
+//! The root certificates of TLS: from the first of the configured bundle, `SSL_CERT_FILE` and `SSL_CERT_DIR`,
+//! the system's file, and Mozilla's set in the program, with which the binary works in an image without
+//! /etc/ssl.
 //!
-//! The first of these that there is: the bundle that was asked for, `SSL_CERT_FILE` and `SSL_CERT_DIR`,
-//! the system's own, else Mozilla's set built into the program, so that the bare binary works in an image
-//! without /etc/ssl. All are parsed and checked here, so that a bad one has an error that names its file:
-//! the crate rustls-native-certs asks the process's environment, bounds no file, and does not tell which
-//! one it took.
+//! All are parsed and checked here, so that the error for a bad one names its file. The crate
+//! rustls-native-certs reads the process's environment, has no limit on a file, and does not tell which one it
+//! read.
 
 use std::io::ErrorKind::NotADirectory;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
 
-/// Where systems keep their roots, as Go's crypto/x509 lists them.
+/// The systems' files, as in Go's crypto/x509.
 pub const SYSTEM: [&str; 6] = [
     "/etc/ssl/certs/ca-certificates.crt", // Debian, Alpine, Arch
     "/etc/pki/tls/certs/ca-bundle.crt",   // Fedora, RHEL
@@ -30,17 +30,16 @@ pub const SYSTEM: [&str; 6] = [
 /// A system's bundle has some 200 kB.
 const LIMIT: u64 = 8 * 1024 * 1024;
 
-/// Checked roots.
 pub struct Roots {
-    /// The certificates. The TLS library takes each of them.
+    /// Certificates that the TLS library accepts.
     pub certificates: Vec<CertificateDer<'static>>,
-    /// Where they come from, for a person.
+    /// The source, for messages.
     pub source: String,
-    /// How many of the source's certificates could not be used and were left out.
+    /// The number of the source's certificates that cannot be used.
     pub skipped: usize,
 }
 
-/// What decides the roots.
+/// The configured sources.
 pub struct Sources {
     /// `AWS_CA_BUNDLE` or `ca_bundle`.
     pub bundle: Option<PathBuf>,
@@ -50,16 +49,13 @@ pub struct Sources {
     pub directories: Vec<PathBuf>,
 }
 
-/// Checks a bundle that somebody named.
-///
-/// # Errors
-/// As [`Sources::load`].
+/// Checks a configured bundle.
 pub fn check_bundle(path: &Path, env: &Env) -> Result<()> {
     Sources::new(Some(path.to_owned()), env).load().map(drop)
 }
 
 impl Sources {
-    /// The bundle, in which a leading `~` is the home, and what OpenSSL's variables name.
+    /// In the bundle's path a leading `~` is the home.
     pub fn new(bundle: Option<PathBuf>, env: &Env) -> Self {
         let in_home = |path: PathBuf| match (path.strip_prefix("~"), env.get_os("HOME")) {
             (Ok(below), Some(home)) => Path::new(home).join(below),
@@ -77,29 +73,28 @@ impl Sources {
         }
     }
 
-    /// Reads the first source that there is.
+    /// Reads the first source that exists.
     ///
-    /// Single certificates that cannot serve as roots are left out and counted, as other programs do
-    /// with them. A file that somebody named must be whole, though: what is cut off could be the one
-    /// root that was meant.
+    /// Certificates that cannot serve as roots are skipped and counted, as in other programs. A configured
+    /// file must be undamaged, though: the root that matters could be in the damaged part.
     ///
     /// # Errors
-    /// Class 1, naming the file: it cannot be read, is no PEM, or nothing in it can be used. Only a
-    /// system file that does not exist is passed over.
+    /// Class 1, naming the file: it cannot be read, is not PEM, or has no usable certificate. Only a missing
+    /// system file is skipped.
     pub fn load(&self) -> Result<Roots> {
         self.load_from(&SYSTEM.map(Path::new))
     }
 
     fn load_from(&self, system: &[&Path]) -> Result<Roots> {
         if let Some(path) = &self.bundle {
-            return named(path);
+            return configured(path);
         }
         if self.file.is_some() || !self.directories.is_empty() {
             return self.of_openssl();
         }
         for path in system {
             match read(path) {
-                Ok(text) => return parse(path, &text, Named::ByTheSystem),
+                Ok(text) => return parse(path, &text, Damage::Skip),
                 Err(ReadError::NotFound) => {}
                 Err(ReadError::Io(e)) if e.kind() == NotADirectory => {}
                 Err(e) => return Err(unreadable(path, &e)),
@@ -108,11 +103,10 @@ impl Sources {
         Ok(built_in())
     }
 
-    /// The file, and every file of the directories that has certificates: c_rehash(1) puts links beside
-    /// them, and people notes.
+    /// The file, and every file of the directories that has certificates; c_rehash(1) adds links to them.
     fn of_openssl(&self) -> Result<Roots> {
         let mut all = match &self.file {
-            Some(path) => named(path)?,
+            Some(path) => configured(path)?,
             None => Roots { certificates: Vec::new(), source: String::new(), skipped: 0 },
         };
         for directory in &self.directories {
@@ -120,10 +114,12 @@ impl Sources {
                 std::fs::read_dir(directory).map_err(|e| unreadable(directory, &e.into()))?;
             for path in entries.flatten().map(|entry| entry.path()) {
                 let Ok(text) = read(&path) else { continue };
-                let Ok(roots) = parse(&path, &text, Named::ByTheSystem) else { continue };
-                let new = roots.certificates.into_iter();
-                let known = all.certificates.clone();
-                all.certificates.extend(new.filter(|certificate| !known.contains(certificate)));
+                let Ok(roots) = parse(&path, &text, Damage::Skip) else { continue };
+                for certificate in roots.certificates {
+                    if !all.certificates.contains(&certificate) {
+                        all.certificates.push(certificate);
+                    }
+                }
                 all.skipped += roots.skipped;
             }
         }
@@ -139,17 +135,17 @@ impl Sources {
     }
 }
 
-/// A file that somebody named.
-fn named(path: &Path) -> Result<Roots> {
+/// Reads a configured file.
+fn configured(path: &Path) -> Result<Roots> {
     let text = read(path).map_err(|e| unreadable(path, &e))?;
-    parse(path, &text, Named::ByHand)
+    parse(path, &text, Damage::Refuse)
 }
 
-/// Who says that a file holds the roots.
+/// What a damaged file means.
 #[derive(PartialEq)]
-enum Named {
-    ByHand,
-    ByTheSystem,
+enum Damage {
+    Refuse,
+    Skip,
 }
 
 fn read(path: &Path) -> std::result::Result<Zeroizing<Vec<u8>>, ReadError> {
@@ -160,13 +156,12 @@ fn unreadable(path: &Path, error: &ReadError) -> Error {
     Error::other(format!("CA bundle {}: {}", path.display(), error.text(LIMIT)))
 }
 
-fn parse(path: &Path, text: &[u8], named: Named) -> Result<Roots> {
+fn parse(path: &Path, text: &[u8], damage: Damage) -> Result<Roots> {
     let bad = |what: String| {
         Error::other(format!("CA bundle {}: {what}", path.display()))
             .hint("it must be a file of PEM certificates (-----BEGIN CERTIFICATE-----)")
     };
     let (mut certificates, mut skipped) = (Vec::new(), 0usize);
-    // Without its byte order mark the first line is the beginning of a certificate.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     for certificate in CertificateDer::pem_slice_iter(text) {
         match certificate {
@@ -174,8 +169,8 @@ fn parse(path: &Path, text: &[u8], named: Named) -> Result<Roots> {
                 certificates.push(certificate);
             }
             Ok(_) => skipped += 1,
-            // After damage in the armor nothing says where the next section starts.
-            Err(_) if named == Named::ByHand => {
+            // The start of the next section is not known after damage in the armor.
+            Err(_) if damage == Damage::Refuse => {
                 return Err(bad(format!(
                     "damaged after certificate {}",
                     certificates.len() + skipped

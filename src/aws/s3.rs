@@ -1,7 +1,7 @@
 //! The client of S3, and of what speaks S3: GetObject, and PutObject with a condition.
 //!
-//! These two requests are made here, over the connector that STS's are made over. The SDK's client would
-//! repeat a write whose answer was lost, and be refused over its own first try.
+//! Not by the SDK's client: it would repeat a write whose response was lost, and the repetition would be
+//! refused because of the first.
 
 mod reply;
 #[cfg(test)]
@@ -9,7 +9,7 @@ mod tests;
 
 use std::fmt;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use aws_sigv4::http_request::{
@@ -22,11 +22,12 @@ use aws_smithy_types::body::SdkBody;
 use hyper::Uri;
 
 use self::reply::Reply;
-use super::connection::{Service, fits, in_headers, no_endpoint, offered, variant};
-use super::line::{Line, Network};
+use super::http_client::{HttpClient, HttpSettings};
 use super::origin::Origin;
+use super::service_client::{
+    Service, check_target, in_headers, no_endpoint, sdk_credentials, variant,
+};
 use super::service_error::ServiceError;
-use super::unreachable::unreachable;
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -36,42 +37,36 @@ use crate::reporter::Reporter;
 use crate::secret::Secret;
 use crate::store::{Answer, Condition, ETag, Location, Read, Store, StoreError, Written};
 
-/// The service, as people call it.
 const NAME: &str = "S3";
 
 /// The most that is read for one request, in bytes: a vault's file has 2 MiB at most, headers 64 KiB.
 const OBJECT_LIMIT: usize = (2 << 20) + 64 * 1024;
 
-/// How long a client may take.
+/// Time limits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// For one request, from the look-up of the name to the last byte of the answer.
+    /// For one request, from the look-up of the name to the last byte of the response.
     pub request: Duration,
-    /// When all requests end.
+    /// For all requests.
     pub deadline: Instant,
 }
 
 /// The objects of one bucket under one prefix. Connections are kept between requests; several threads may
-/// ask at once.
+/// send requests at once.
 pub struct S3 {
     location: Location,
     target: Target,
-    network: Network,
+    http: HttpSettings,
     key: Credentials,
     limits: Limits,
-    /// What only a request needs: the line, and what stands before an object's key.
-    live: OnceLock<(Line, String)>,
-    /// By how many seconds requests are signed for a later time than the system's: the store's clock
-    /// may be ahead.
+    /// The client, and the URL before an object's key; created with the first request.
+    client: OnceLock<(HttpClient, String)>,
+    /// By how many seconds the store's clock is ahead of ours; 0 until it refuses a request's time.
     offset: AtomicI64,
-    form: AtomicU8,
+    /// Whether the store accepts an ETag in `If-Match` only without the quotes (Ceph before version 19),
+    /// once that is known.
+    unquoted: OnceLock<bool>,
 }
-
-/// How a store wants an ETag in `If-Match`: not known yet, as it gives it, or without the quotes (Ceph up
-/// to its version 18).
-const UNKNOWN: u8 = 0;
-const AS_GIVEN: u8 = 1;
-const UNQUOTED: u8 = 2;
 
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,13 +74,12 @@ impl fmt::Debug for S3 {
     }
 }
 
-/// A request.
 struct Request<'a> {
     method: &'static str,
     name: &'a str,
     header: Option<(&'static str, &'a str)>,
     body: &'a [u8],
-    /// When the caller waits no longer.
+    /// The caller's deadline.
     end: Option<Instant>,
 }
 
@@ -96,7 +90,7 @@ impl Request<'_> {
 }
 
 impl S3 {
-    /// Takes down what requests will need; nothing is opened, read or started before the first one.
+    /// Nothing is opened, read or started before the first request.
     ///
     /// # Errors
     /// Usage (2) for a region or an endpoint URL that cannot be one.
@@ -108,28 +102,26 @@ impl S3 {
         limits: Limits,
         reporter: Reporter,
     ) -> Result<Self, Error> {
-        fits(target, NAME, "https://s3.eu-central-1.amazonaws.com")?;
-        // Bucket and key are put behind it.
+        check_target(target, NAME, "https://s3.eu-central-1.amazonaws.com")?;
+        // The bucket and the key are appended to it.
         if target.endpoint.as_deref().is_some_and(|url| url.contains(['?', '#'])) {
-            return Err(Error::usage(format!(
-                "the endpoint URL for {NAME} has a query or a fragment"
-            ))
-            .hint("name the server only: bucket and prefix are in the s3:// URL"));
+            return Err(Error::usage("the endpoint URL for S3 has a query or a fragment")
+                .hint("name the server only: bucket and prefix are in the s3:// URL"));
         }
         Ok(Self {
             location: location.clone(),
             target: target.clone(),
-            network: Network::new(target.ca_bundle.clone(), env, reporter),
+            http: HttpSettings::new(target.ca_bundle.clone(), env, reporter),
             key,
             limits,
-            live: OnceLock::new(),
+            client: OnceLock::new(),
             offset: AtomicI64::new(0),
-            form: AtomicU8::new(UNKNOWN),
+            unquoted: OnceLock::new(),
         })
     }
 
-    /// What stands before an object's key: bucket and region in the host's name, as AWS wants it, but
-    /// not where its certificates (a bucket with dots) or another server's names do not cover that.
+    /// The URL before an object's key. The bucket is in the host name, as AWS wants it, except for a
+    /// bucket with dots, which AWS's certificates do not cover, and for another server.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
     fn base(&self) -> Option<String> {
         let Target { region, endpoint, variant, .. } = &self.target;
@@ -137,13 +129,13 @@ impl S3 {
         if let Some(url) = endpoint {
             return Some(format!("{}/{bucket}", url.trim_end_matches('/')));
         }
-        // The end of the partition's host names, which the SDK's rules for STS say.
+        // The suffix of the partition's host names, from the SDK's rules for STS.
         let sts = aws_sdk_sts::Client::endpoint(region, EndpointVariant::default())?;
-        let end = sts.url().strip_prefix(&format!("https://sts.{region}."))?;
+        let suffix = sts.url().strip_prefix(&format!("https://sts.{region}."))?;
         let service = if variant.is_fips() { "s3-fips" } else { "s3" };
         let service = match variant.is_dual_stack() {
-            true => format!("{service}.dualstack.{region}.{end}"),
-            false => format!("{service}.{region}.{end}"),
+            true => format!("{service}.dualstack.{region}.{suffix}"),
+            false => format!("{service}.{region}.{suffix}"),
         };
         Some(match bucket.contains('.') {
             true => format!("https://{service}/{bucket}"),
@@ -151,35 +143,32 @@ impl S3 {
         })
     }
 
-    fn live(&self) -> Result<&(Line, String), Error> {
-        if let Some(live) = self.live.get() {
-            return Ok(live);
+    fn client(&self) -> Result<&(HttpClient, String), Error> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
         }
         let base = self.base().and_then(|base| Some((Origin::parse(&base)?, base)));
         let (origin, base) = base.ok_or_else(|| no_endpoint(NAME, &self.target.region))?;
-        let line = self.network.line(origin, variant(&self.target), OBJECT_LIMIT)?;
-        Ok(self.live.get_or_init(|| (line, base)))
+        let client = self.http.client(origin, variant(&self.target), OBJECT_LIMIT)?;
+        Ok(self.client.get_or_init(|| (client, base)))
     }
 
-    /// A request and its answer. Of one whose time the store refuses nothing happened: it is signed once
-    /// more, for the store's own time.
+    /// Sends a request. If the store refuses its time, nothing has happened, and it is signed once more
+    /// for the store's own time.
     fn ask(&self, request: &Request) -> Result<Reply, ServiceError> {
-        let reply = self.once(request)?;
-        let of_another_time = reply.status == 403 && reply.code == "RequestTimeTooSkewed";
-        let (true, Some(date)) = (of_another_time, reply.date) else {
-            return Ok(reply);
-        };
+        let reply = self.send(request)?;
+        let skewed = reply.status == 403 && reply.code == "RequestTimeTooSkewed";
+        let Some(date) = reply.date.filter(|_| skewed) else { return Ok(reply) };
         let offset = date.seconds_since(Clock::system().now());
-        self.network
-            .reporter
-            .debug(format!("signing for the store's time, {offset} s from this clock's"));
+        let why = format!("signing for the store's time, {offset} s from this clock's");
+        self.http.reporter.debug(why);
         self.offset.store(offset, Ordering::Relaxed);
-        self.once(request)
+        self.send(request)
     }
 
-    fn once(&self, request: &Request) -> Result<Reply, ServiceError> {
+    fn send(&self, request: &Request) -> Result<Reply, ServiceError> {
         in_headers(&self.key, " for the store")?;
-        let (line, base) = self.live().map_err(ServiceError::Setup)?;
+        let (client, base) = self.client().map_err(ServiceError::Setup)?;
         let url = format!("{base}/{}", self.location.key(request.name));
         let operation = request.operation();
         let signed = self.signed(request, &url).ok_or_else(|| {
@@ -189,25 +178,25 @@ impl S3 {
         })?;
         let end = self.limits.deadline.min(Instant::now() + self.limits.request);
         let end = request.end.map_or(end, |earlier| end.min(earlier));
-        let origin = &line.path.origin;
-        let _waiting = line.waiting(operation, end);
-        line.run(end, async {
-            self.network.reporter.debug(format!("{operation} {} at {origin}", request.name));
-            // Before anything is sent, so that its failure says that nothing was.
-            let found = tokio::time::timeout_at(end.into(), line.wire.look_up()).await;
+        let origin = &client.route().origin;
+        let _waiting = client.waiting(operation, end);
+        client.run(end, async {
+            self.http.reporter.debug(format!("{operation} {} at {origin}", request.name));
+            // Separately, so that a failure shows that nothing was sent.
+            let found = tokio::time::timeout_at(end.into(), client.look_up(NAME)).await;
             let not_found = || ServiceError::Unreachable {
                 why: format!("no answer from DNS for {} in time", origin.host),
                 hint: None,
                 lost: false,
             };
-            found.map_err(|_| not_found())?.map_err(|e| unreachable(&e, &line.path, NAME))?;
-            let answer = line.ask(signed, end, NAME).await?;
-            Ok(Reply::of(&answer, &self.secrets()))
+            found.map_err(|_| not_found())??;
+            let response = client.send(signed, NAME).await?;
+            Ok(Reply::of(&response, &self.secrets()))
         })
     }
 
     /// The request with its signature (Signature Version 4, with the hash of the body in a header).
-    /// No checksum in a trailer: stores older than those do not know it.
+    /// No checksum in a trailer, which older stores do not know.
     fn signed(&self, request: &Request, url: &str) -> Option<HttpRequest> {
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
@@ -215,7 +204,7 @@ impl S3 {
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         let now = Clock::system().now().0.saturating_add(self.offset.load(Ordering::Relaxed));
         let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(now).ok()?);
-        let identity = offered(&self.key).into();
+        let identity = sdk_credentials(&self.key).into();
         let params = SigningParams::builder()
             .identity(&identity)
             .region(&self.target.region)
@@ -243,10 +232,9 @@ impl S3 {
         Some(made)
     }
 
-    /// What an answer comes to that is none of those that the trait has.
+    /// The error for a response that is none of the trait's answers.
     fn failed(&self, request: &Request, reply: &Reply) -> StoreError {
-        let write = request.method == "PUT";
-        reply.failure(&self.location, &self.target.region, write, &self.secrets())
+        reply.failure(&self.location, &self.target.region, request.method == "PUT")
     }
 
     fn secrets(&self) -> [&str; 2] {
@@ -263,17 +251,13 @@ impl S3 {
         let header = known.map(|etag| ("if-none-match", etag.0.as_str()));
         let request = Request { method: "GET", name, header, body: &[], end };
         let reply = self.ask(&request).map_err(|error| not_answered(error, false))?;
-        let date = reply.date;
-        let what = match reply.status {
-            200 => match reply.object() {
-                Some(object) => Read::Found(object),
-                None => return Err(self.failed(&request, &reply)),
-            },
-            304 if known.is_some() => Read::Unchanged,
-            404 if reply.code == "NoSuchKey" => Read::Missing,
+        let what = match (reply.status, reply.object()) {
+            (200, Some(object)) => Read::Found(object),
+            (304, _) if known.is_some() => Read::Unchanged,
+            (404, _) if reply.code == "NoSuchKey" => Read::Missing,
             _ => return Err(self.failed(&request, &reply)),
         };
-        Ok(Answer { what, date })
+        Ok(Answer { what, date: reply.date })
     }
 
     fn put(
@@ -296,9 +280,8 @@ impl S3 {
         Ok(Answer { what, date: reply.date })
     }
 
-    /// A version that the store refuses in the form that it gave may still be the one that it has: then
-    /// it wants another form. That is looked up, and not guessed from the refusal, which is mostly that of
-    /// a lost race.
+    /// A store that refuses an ETag as it gave it may still have that version, and accept only the other
+    /// form. That is looked up, not guessed from the refusal, since most refusals mean a lost race.
     fn replace(
         &self,
         name: &str,
@@ -307,22 +290,19 @@ impl S3 {
         end: Option<Instant>,
     ) -> Result<Answer<Written>, StoreError> {
         let bare = etag.0.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        let form = self.form.load(Ordering::Relaxed);
-        if let (UNQUOTED, Some(bare)) = (form, bare) {
+        if let (Some(true), Some(bare)) = (self.unquoted.get(), bare) {
             return self.put(name, body, (IF_MATCH, bare), end);
         }
-        let answer = self.put(name, body, (IF_MATCH, &etag.0), end)?;
-        let learn = |what: &Written, form| {
-            if matches!(what, Written::Done(_)) {
-                self.form.store(form, Ordering::Relaxed);
+        let learn = |answer: &Answer<Written>, unquoted| {
+            if matches!(answer.what, Written::Done(_)) {
+                let _ = self.unquoted.set(unquoted);
             }
         };
-        learn(&answer.what, AS_GIVEN);
-        let Some(bare) = bare.filter(|_| {
-            answer.what == Written::Refused && form == UNKNOWN && self.target.endpoint.is_some()
-        }) else {
-            return Ok(answer);
-        };
+        let answer = self.put(name, body, (IF_MATCH, &etag.0), end)?;
+        learn(&answer, false);
+        let refused = answer.what == Written::Refused;
+        let may_want_bare = self.target.endpoint.is_some() && self.unquoted.get().is_none();
+        let Some(bare) = bare.filter(|_| refused && may_want_bare) else { return Ok(answer) };
         let is_unchanged = match self.get(name, Some(etag), end)?.what {
             Read::Unchanged => true,
             Read::Found(object) => object.etag == *etag,
@@ -332,18 +312,18 @@ impl S3 {
             return Ok(answer);
         }
         let answer = self.put(name, body, (IF_MATCH, bare), end)?;
-        learn(&answer.what, UNQUOTED);
+        learn(&answer, true);
         Ok(answer)
     }
 }
 
 const IF_MATCH: &str = "if-match";
 
-/// A request that got no answer. Of a read nothing is left behind, whatever became of it.
+/// The error for a request without a response. Only a write may have changed the object.
 fn not_answered(error: ServiceError, write: bool) -> StoreError {
     let unknown = write && error.may_have_arrived();
     let Error { what, hint, .. } = match error {
-        ServiceError::TooMuch { origin, .. } => {
+        ServiceError::TooLarge { origin, .. } => {
             Error::aws(format!("the store at {origin} sent more than a vault's 2 MiB"))
         }
         error => error.into_error(),

@@ -1,4 +1,4 @@
-//! What can go wrong with a call to STS or IAM, and the words for it.
+//! The errors of a call to a service of AWS's, and their messages.
 //!
 //! AWS's own code and message are passed on, since they say which policy or role is wrong; nothing
 //! of the SDK's or the TLS library's text is, and no secret that AWS may echo.
@@ -7,39 +7,47 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::error::{Error, Reason};
 
-/// A call that gave no credentials.
+/// Why a call failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ServiceError {
-    /// AWS said no: its code and message. `skew` is the clock's offset as in
+    /// AWS refused the call: its code and message. `skew` is
     /// [`Sts::clock_offset`](super::Sts::clock_offset).
     Denied { operation: &'static str, code: String, message: String, skew: Option<i64> },
     /// The MFA code is wrong, was used before, or the clock is off.
     MfaInvalid { skew: Option<i64> },
-    /// No such MFA device, or it was asked too often in the last minutes.
+    /// No such MFA device, or too many codes were sent for it in the last minutes.
     MfaUnable,
-    /// AWS wants the MFA serial and a code, and got at most one of them.
+    /// AWS requires an MFA serial number and a code, and got at most one of them.
     MfaMissing,
     /// Too many calls. The code, if there was one, may not have been looked at.
     Throttled { code: String },
     /// AWS itself failed (5xx). `service` is its name for people: STS, IAM.
     Unavailable { service: &'static str, status: u16, code: String },
-    /// No answer in time. What was sent may have arrived. The server's `host:port`.
+    /// No response in time from `origin`, a `host:port`. The request may have arrived.
     Timeout { origin: String },
-    /// No connection, or it broke before an answer came: why, and what to do. What was sent may have
+    /// No connection, or it broke before there was a response: why, and what to do. The request may have
     /// arrived only if `lost`.
     Unreachable { why: String, hint: Option<String>, lost: bool },
-    /// An answer that is not the service's. The media type is empty if there was none.
+    /// A response that is not the service's. The media type is empty if there was none.
     BadAnswer { service: &'static str, status: u16, media_type: String },
-    /// An answer without an end, or longer than any of the service's. `who` sent it, and its `host:port`.
-    TooMuch { who: &'static str, origin: String },
-    /// The call could not be prepared: endpoint, proxy, TLS roots. Nothing was sent.
+    /// A response without an end, or larger than any of the service's.
+    TooLarge { service: &'static str, origin: String },
+    /// The request could not be prepared: endpoint, proxy, TLS roots. Nothing was sent.
     Setup(Error),
 }
 
 impl ServiceError {
-    /// True if AWS said no with this code.
+    /// AWS's code, if AWS refused the call.
+    pub fn denied(&self) -> &str {
+        match self {
+            Self::Denied { code, .. } => code,
+            _ => "",
+        }
+    }
+
+    /// True if AWS refused the call with this code.
     pub fn is(&self, wanted: &str) -> bool {
-        matches!(self, Self::Denied { code, .. } if code == wanted)
+        self.denied() == wanted
     }
 
     /// True if AWS does not know the key: it is too new, inactive or deleted.
@@ -47,19 +55,19 @@ impl ServiceError {
         self.is("InvalidClientTokenId") || self.is("UnrecognizedClientException")
     }
 
-    /// True for what may be otherwise in a moment.
+    /// True if the same call may succeed in a moment.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Throttled { .. }) || self.may_have_arrived()
     }
 
-    /// True if AWS may have done what was asked, and only the answer is missing.
+    /// True if AWS may have executed the call, and only its response is missing.
     pub fn may_have_arrived(&self) -> bool {
         matches!(
             self,
             Self::Unavailable { .. }
                 | Self::Timeout { .. }
                 | Self::BadAnswer { .. }
-                | Self::TooMuch { .. }
+                | Self::TooLarge { .. }
                 | Self::Unreachable { lost: true, .. }
         )
     }
@@ -67,12 +75,12 @@ impl ServiceError {
     /// The error for the user: class 9 (AWS), a lack of time 8 (busy), a setup error its own.
     pub fn into_error(self) -> Error {
         match self.is_of_an_unknown_key() {
-            true => self.in_words().because(Reason::UnknownKey),
-            false => self.in_words(),
+            true => self.message().because(Reason::UnknownKey),
+            false => self.message(),
         }
     }
 
-    /// As [`Self::into_error`]; where AWS said no, with whose key it was: its id, and the profile that has it.
+    /// As [`Self::into_error`]; if AWS refused the call, the message names the key and its profile.
     pub fn into_error_of(self, key_id: &str, profile: &str) -> Error {
         let refused = matches!(self, Self::Denied { .. });
         let mut error = self.into_error();
@@ -82,11 +90,11 @@ impl ServiceError {
         error
     }
 
-    fn in_words(self) -> Error {
+    fn message(self) -> Error {
         match self {
             Self::Denied { operation, code, message, skew } => denied(operation, &code, &message, skew),
             Self::MfaInvalid { skew } => {
-                let clock = clock_words(skew).unwrap_or_else(|| "this machine's clock is off".into());
+                let clock = clock_message(skew).unwrap_or_else(|| "this machine's clock is off".into());
                 Error::aws("AWS refused the MFA code")
                     .hint(format!("it is wrong, was used before, or {clock}"))
             }
@@ -105,21 +113,23 @@ impl ServiceError {
             }
             Self::Unreachable { why, hint, .. } => Error { hint, ..Error::aws(why) },
             Self::BadAnswer { service, status, media_type } => {
-                let kind = if media_type.is_empty() { "no content type" } else { &media_type };
-                Error::aws(format!("{service} answered with something that is not {service} (HTTP {status}, {kind})"))
-                    .hint(MISLED)
+                let media_type = or_none(&media_type);
+                Error::aws(format!(
+                    "{service} answered with something that is not {service} (HTTP {status}, {media_type})"
+                ))
+                .hint(NOT_THE_SERVICE)
             }
-            Self::TooMuch { who, origin } => Error::aws(format!(
-                "{who} at {origin} sent too much: an answer may have 256 KiB, and 100 headers of 64 KiB in all"
+            Self::TooLarge { service, origin } => Error::aws(format!(
+                "{service} at {origin} sent too much: an answer may have 256 KiB, and 100 headers of 64 KiB in all"
             ))
-            .hint(MISLED),
+            .hint(NOT_THE_SERVICE),
             Self::Setup(error) => error,
         }
     }
 }
 
-/// What to look for where it is not the service that answers.
-pub(super) const MISLED: &str =
+/// The hint for a response that is not the service's.
+pub(super) const NOT_THE_SERVICE: &str =
     "is endpoint_url right, and is there a proxy or a login page in between?";
 
 impl From<ServiceError> for Error {
@@ -129,89 +139,87 @@ impl From<ServiceError> for Error {
 }
 
 fn denied(operation: &str, code: &str, message: &str, skew: Option<i64>) -> Error {
-    let clock = clock_words(skew);
     if operation == WEB_IDENTITY
         && let Some(error) = identity_denied(code, message)
     {
         return error;
     }
+    let refused = match message {
+        "" => format!("AWS refused {operation}: {code}"),
+        _ => format!("AWS refused {operation}: {code}: {message}"),
+    };
+    let clock = clock_message(skew);
+    let clock_or = |hint| clock.as_deref().unwrap_or(hint);
     let (what, hint) = match code {
         "ExpiredToken" | "ExpiredTokenException" => (
-            "the temporary credentials that were used have expired".to_owned(),
-            Some("get new ones where they came from; `vault clear` drops cached sessions".to_owned()),
+            "the temporary credentials that were used have expired",
+            "get new ones where they came from; `vault clear` drops cached sessions",
         ),
         "InvalidClientTokenId" | "UnrecognizedClientException" => (
-            "AWS does not know the access key".to_owned(),
-            Some("it was deleted, is inactive, belongs to another partition, or is only seconds old".to_owned()),
+            "AWS does not know the access key",
+            "it was deleted, is inactive, belongs to another partition, or is only seconds old",
         ),
         // The message of this one can quote the whole request, the session token included.
         "SignatureDoesNotMatch" | "InvalidSignatureException" => (
-            "AWS refused the signature".to_owned(),
-            Some(clock.unwrap_or_else(|| {
-                "the secret access key does not belong to the access key ID, or this machine's clock is off".to_owned()
-            })),
+            "AWS refused the signature",
+            clock_or(
+                "the secret access key does not belong to the access key ID, or this machine's clock is off",
+            ),
         ),
-        "RequestExpired" | "RequestTimeTooSkewed" => (
-            "AWS refused the request's time".to_owned(),
-            Some(clock.unwrap_or_else(|| "this machine's clock is off".to_owned())),
-        ),
-        "RegionDisabledException" => (
-            format!("AWS refused {operation}: {code}: {message}"),
-            Some("activate STS for that region in IAM, or use another region".to_owned()),
-        ),
-        _ if message.is_empty() => (format!("AWS refused {operation}: {code}"), None),
-        _ => (format!("AWS refused {operation}: {code}: {message}"), None),
+        "RequestExpired" | "RequestTimeTooSkewed" => {
+            ("AWS refused the request's time", clock_or("this machine's clock is off"))
+        }
+        "RegionDisabledException" => {
+            (&*refused, "activate STS for that region in IAM, or use another region")
+        }
+        _ => return Error::aws(refused),
     };
-    Error { hint, ..Error::aws(what) }
+    Error::aws(what).hint(hint)
 }
 
-/// The call whose one proof is a token.
+/// The call that is authorised by a token alone.
 const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 
-/// What AWS says of a token, in codes some of which mean something else elsewhere.
+/// The error for a web identity token, whose codes partly have another meaning in other calls.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html#API_AssumeRoleWithWebIdentity_Errors>
 fn identity_denied(code: &str, message: &str) -> Option<Error> {
-    let said = |what: &str| match message {
-        "" => what.to_owned(),
-        message => format!("{what}: {message}"),
-    };
     let (what, hint) = match code {
-        "ExpiredToken" | "ExpiredTokenException" => (
-            "the web identity token has expired".to_owned(),
-            "take a new one from where it came from; is its file still written to?",
-        ),
+        "ExpiredToken" | "ExpiredTokenException" => {
+            let hint = "take a new one from where it came from; is its file still written to?";
+            return Some(Error::aws("the web identity token has expired").hint(hint));
+        }
         "InvalidIdentityToken" => (
-            said("AWS does not take the web identity token"),
+            "AWS does not take the web identity token",
             "the account needs an IAM identity provider of the token's issuer (iss) and audience (aud)",
         ),
         "IDPRejectedClaim" => (
-            said("the identity provider rejects the web identity token"),
+            "the identity provider rejects the web identity token",
             "it was revoked or has expired there: take a new one",
         ),
-        "IDPCommunicationError" => (
-            said("AWS cannot reach the identity provider of the web identity token"),
-            "try again later",
-        ),
+        "IDPCommunicationError" => {
+            ("AWS cannot reach the identity provider of the web identity token", "try again later")
+        }
         "AccessDenied" => (
-            said("AWS refused AssumeRoleWithWebIdentity: AccessDenied"),
+            "AWS refused AssumeRoleWithWebIdentity: AccessDenied",
             "the role's trust policy has to allow the token's issuer, audience (aud) and subject (sub)",
         ),
         _ => return None,
     };
-    Some(Error::aws(what).hint(hint))
+    let separator = if message.is_empty() { "" } else { ": " };
+    Some(Error::aws(format!("{what}{separator}{message}")).hint(hint))
 }
 
-/// Seconds of offset that are worth a word: a TOTP step.
+/// A clock offset of fewer seconds is not mentioned: a TOTP step.
 const NOTABLE_SKEW: i64 = 30;
 
-/// The offset in words, if it is worth any.
-pub fn clock_words(skew: Option<i64>) -> Option<String> {
+/// The message about a clock that is off.
+pub fn clock_message(skew: Option<i64>) -> Option<String> {
     let skew = skew.filter(|s| s.saturating_abs() >= NOTABLE_SKEW)?;
     let way = if skew > 0 { "behind" } else { "ahead of" };
     Some(format!("this machine's clock is {} s {way} AWS's", skew.unsigned_abs()))
 }
 
-/// What AWS's own code and message come to.
+/// The error for a status, code and message of AWS's.
 pub(super) fn refused(
     status: u16,
     code: String,
@@ -241,20 +249,24 @@ pub(super) fn refused(
     ServiceError::Denied { operation, code, message, skew }
 }
 
-/// The error for an answer of `response`'s status and type that has no meaning for us.
+/// The error for a response that is not the service's.
 pub fn bad_answer(service: &'static str, response: &HttpResponse) -> ServiceError {
     let (status, media_type) = (response.status().as_u16(), media_type(response));
     ServiceError::BadAnswer { service, status, media_type }
 }
 
-/// An answer's media type, fit for an error; empty if it has none.
+/// A response's media type without characters that no media type has; empty if there is none.
 pub(super) fn media_type(response: &HttpResponse) -> String {
-    let kind = response.headers().get("content-type").unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.chars().filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c)).take(60).collect()
+    let header = response.headers().get("content-type").unwrap_or_default();
+    let media_type = header.split(';').next().unwrap_or_default().trim();
+    media_type
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "/+.-".contains(*c))
+        .take(60)
+        .collect()
 }
 
-/// A code of AWS's, fit for an error: without secrets, which only somebody else than AWS would put there.
+/// A code of AWS's without other characters, and without secrets, which a server other than AWS could echo.
 pub(super) fn clean_code(code: &str, secrets: &[&str]) -> String {
     let code = without(code, secrets);
     code.chars().filter(|c| c.is_ascii_alphanumeric() || "._:-".contains(*c)).take(64).collect()
@@ -263,6 +275,11 @@ pub(super) fn clean_code(code: &str, secrets: &[&str]) -> String {
 fn without(text: &str, secrets: &[&str]) -> String {
     let secrets = secrets.iter().filter(|secret| !secret.is_empty());
     secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+}
+
+/// The media type in a message.
+pub(super) fn or_none(media_type: &str) -> &str {
+    if media_type.is_empty() { "no content type" } else { media_type }
 }
 
 /// One line of at most 300 characters, without control characters, secrets and the last full stop.

@@ -1,14 +1,14 @@
-//! AWS's sign-in service: credentials for a token that opens the console.
+//! AWS's sign-in service: exchanges credentials for a token that opens the console.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_enable-console-custom-url.html>
 
 use std::time::{Duration, Instant};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
-use super::line::Network;
+use super::connector::ANSWER_LIMIT;
+use super::http_client::HttpSettings;
 use super::origin::Origin;
-use super::service_error::media_type;
-use super::wire::ANSWER_LIMIT;
+use super::service_error::{media_type, or_none};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -16,19 +16,19 @@ use crate::profile::{EndpointVariant, Signin};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
-/// The sign-in service, at one place.
+/// The sign-in service at one endpoint.
 pub struct SigninService {
     /// `…/federation`
     url: String,
     origin: Origin,
-    network: Network,
+    http: HttpSettings,
 }
 
 impl SigninService {
-    /// Takes down what a call will need; nothing is opened or read.
+    /// Nothing is opened or read yet.
     ///
     /// # Errors
-    /// Usage (2): the URL is none, or would carry credentials over a network in the clear.
+    /// Usage (2): not a URL, or one for which credentials would go over a network in the clear.
     pub fn connect(at: &Signin, env: &Env, reporter: Reporter) -> Result<Self> {
         let origin = Origin::parse(&at.url).ok_or_else(|| {
             Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
@@ -42,17 +42,17 @@ impl SigninService {
         Ok(Self {
             url: format!("{}/federation", at.url),
             origin,
-            network: Network::new(at.ca_bundle.clone(), env, reporter),
+            http: HttpSettings::new(at.ca_bundle.clone(), env, reporter),
         })
     }
 
-    /// `getSigninToken`: a token for these credentials, good for 15 minutes. They are sent as they are,
-    /// so only temporary ones are taken. `session`: how long the console's session shall last, where AWS takes that; else as
-    /// long as the credentials. By GET, as AWS documents it; over TLS no proxy sees the query.
+    /// `getSigninToken`: a token for these credentials, valid for 15 minutes. The credentials are sent as
+    /// they are, so they must be temporary. `session`: the duration of the console's session if AWS
+    /// accepts one; else it lasts as long as the credentials. By GET, as AWS documents it; over TLS no
+    /// proxy sees the query.
     ///
     /// # Errors
-    /// AWS (9): the service refuses, fails, cannot be reached, or answers with something else. Busy (8)
-    /// past the deadline.
+    /// AWS (9): the service refuses or fails, or its response is not a token. Busy (8) at the deadline.
     pub fn token(
         &self,
         credentials: &Credentials,
@@ -76,16 +76,16 @@ impl SigninService {
         );
         let request = HttpRequest::get(url)
             .map_err(|_| Error::other("the request for a sign-in token cannot be built"))?;
-        self.network.reporter.debug(format!("getSigninToken at {}", self.origin));
-        let line =
-            self.network.line(self.origin.clone(), EndpointVariant::default(), ANSWER_LIMIT)?;
-        let _waiting = line.waiting("getSigninToken", deadline);
-        let answer = line.run(deadline, line.ask(request, deadline, "AWS's sign-in service"))?;
-        let body = answer.body().bytes().unwrap_or_default();
-        understood(answer.status().as_u16(), &media_type(&answer), body)
+        self.http.reporter.debug(format!("getSigninToken at {}", self.origin));
+        let client =
+            self.http.client(self.origin.clone(), EndpointVariant::default(), ANSWER_LIMIT)?;
+        let _waiting = client.waiting("getSigninToken", deadline);
+        let response = client.run(deadline, client.send(request, "AWS's sign-in service"))?;
+        let body = response.body().bytes().unwrap_or_default();
+        token_in(response.status().as_u16(), &media_type(&response), body)
     }
 
-    /// The address that opens a page of the console for whoever has it, once, within 15 minutes.
+    /// The URL that opens a page of the console, once, within 15 minutes. It needs no other login.
     pub fn address(&self, destination: &str, token: &Secret) -> Secret {
         Secret::new(format!(
             "{}?Action=login&Issuer=vault&Destination={}&SigninToken={}",
@@ -96,8 +96,8 @@ impl SigninService {
     }
 }
 
-/// The token in an answer. Nothing of the body is passed on: it may quote the request.
-fn understood(status: u16, media_type: &str, body: &[u8]) -> Result<Secret> {
+/// The token in a response. Nothing of the body is passed on: it may quote the request.
+fn token_in(status: u16, media_type: &str, body: &[u8]) -> Result<Secret> {
     let (what, hint) = match status {
         429 => ("is throttling requests", "wait a while"),
         400..500 => (
@@ -108,16 +108,15 @@ fn understood(status: u16, media_type: &str, body: &[u8]) -> Result<Secret> {
         _ => {
             let body = if status == 200 { body } else { b"" };
             let json: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-            let token = json.get("SigninToken").and_then(serde_json::Value::as_str);
-            let token =
-                token.filter(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_graphic()));
-            let kind = if media_type.is_empty() { "no content type" } else { media_type };
-            return token.map(|token| Secret::new(token.to_owned())).ok_or_else(|| {
-                Error::aws(format!(
-                    "AWS's sign-in service answered without a sign-in token (HTTP {status}, {kind})"
-                ))
-                .hint("is there a proxy or a login page in between?")
-            });
+            let token = json["SigninToken"].as_str().unwrap_or_default();
+            if !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()) {
+                return Ok(Secret::new(token.to_owned()));
+            }
+            return Err(Error::aws(format!(
+                "AWS's sign-in service answered without a sign-in token (HTTP {status}, {})",
+                or_none(media_type)
+            ))
+            .hint("is there a proxy or a login page in between?"));
         }
     };
     Err(Error::aws(format!("AWS's sign-in service {what} (HTTP {status})")).hint(hint))
@@ -137,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_token_or_an_error_that_quotes_nothing() {
-        let answer = |status, body: &str| understood(status, "", body.as_bytes());
+        let answer = |status, body: &str| token_in(status, "", body.as_bytes());
         assert_eq!(answer(200, r#"{"SigninToken":"a-b_"}"#).unwrap().expose(), "a-b_");
         let none =
             "AWS's sign-in service answered without a sign-in token (HTTP 200, no content type)";
@@ -152,7 +151,7 @@ mod tests {
         ] {
             assert_eq!(answer(200, body).unwrap_err().what, none, "{body}");
         }
-        assert_eq!(understood(200, "", b"").unwrap_err().what, none);
+        assert_eq!(token_in(200, "", b"").unwrap_err().what, none);
         for (status, what) in [
             (
                 302,

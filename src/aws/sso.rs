@@ -1,37 +1,33 @@
-//! The client of IAM Identity Center's portal: credentials of the roles that a person has, by the
-//! token of a login. Nothing is signed; the token goes into a header of its own.
+//! The client of IAM Identity Center's portal: credentials of a user's roles for the access token of a
+//! login. Requests are not signed; the token has a header of its own.
 
 use aws_sdk_sso::Client;
 use aws_sdk_sso::types::RoleCredentials;
 
-use super::connection::{Call, Connection};
+use super::service_client::{Call, ServiceClient};
 use super::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::secret::Secret;
 
 /// The portal of one region, until one deadline.
-pub type Portal = Connection<Client>;
+pub type Portal = ServiceClient<Client>;
 
-/// Why the portal gives nothing.
+/// Why the portal gives no credentials.
 #[derive(Debug, PartialEq, Eq)]
 pub enum NotGiven {
-    /// It does not take the token: the login was ended, or its session is over.
+    /// The token is not valid: the login or its session has ended.
     LoggedOut,
-    /// The person has no such role in that account.
+    /// The user has no such role in that account.
     NoSuchRole,
-    /// No answer, or another one.
     Failed(ServiceError),
 }
 
 impl From<ServiceError> for NotGiven {
     fn from(error: ServiceError) -> Self {
-        match &error {
-            ServiceError::Denied { code, .. } => match code.as_str() {
-                "UnauthorizedException" => Self::LoggedOut,
-                "ForbiddenException" | "ResourceNotFoundException" => Self::NoSuchRole,
-                _ => Self::Failed(error),
-            },
+        match error.denied() {
+            "UnauthorizedException" => Self::LoggedOut,
+            "ForbiddenException" | "ResourceNotFoundException" => Self::NoSuchRole,
             _ => Self::Failed(error),
         }
     }
@@ -61,7 +57,7 @@ impl Portal {
         credentials.ok_or_else(|| NotGiven::Failed(Self::without("credentials")))
     }
 
-    /// Logout: the token is worth nothing any more, and nor is what would refresh it.
+    /// Logout: AWS revokes the access token and its refresh token.
     /// <https://docs.aws.amazon.com/singlesignon/latest/PortalAPIReference/API_Logout.html>
     pub fn log_out(&self, token: &Secret) -> Result<(), NotGiven> {
         self.call(Call::unsigned("Logout", &[token]), |client, config| {
@@ -86,7 +82,7 @@ fn credentials_in(given: RoleCredentials, account: &str) -> Option<Credentials> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection::Service;
+    use super::super::service_client::Service;
     use super::*;
     use crate::profile::EndpointVariant;
 

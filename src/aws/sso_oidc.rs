@@ -1,13 +1,15 @@
 //! The client of IAM Identity Center's OIDC: a device is authorised by a person elsewhere (RFC 8628).
 //!
-//! The operations are unsigned; what allows them is in their bodies, and no body is ever shown.
+//! The requests are not signed; the secrets that authorise them are in their bodies, and no body is ever
+//! shown.
 
 use std::time::Duration;
 
 use aws_sdk_ssooidc::Client;
 use aws_sdk_ssooidc::operation::create_token::CreateTokenOutput;
+use aws_sdk_ssooidc::operation::start_device_authorization::StartDeviceAuthorizationOutput;
 
-use super::connection::{Call, Connection};
+use super::service_client::{Call, ServiceClient};
 use super::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -16,107 +18,91 @@ use crate::secret::Secret;
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// RFC 6749, section 6.
 const REFRESH_TOKEN: &str = "refresh_token";
-/// `slow_down` (RFC 8628, section 3.5) in AWS's names.
-const SLOW_DOWN: &str = "SlowDownException";
-/// RFC 8628, section 3.2: what counts where the server names no interval.
+/// RFC 8628, section 3.2: the interval if the server names none.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// A code that lives longer than AWS's ten minutes is waited for so long at most.
+/// The longest wait for a device code that lives longer than AWS's ten minutes.
 const LONGEST: Duration = Duration::from_secs(3600);
 /// AWS's tokens have up to 4 KB; five texts of this length still make a login that the cache takes.
 const LONGEST_TEXT: usize = 8 * 1024;
 
 /// The OIDC service of one region, until one deadline.
-pub type Oidc = Connection<Client>;
+pub type Oidc = ServiceClient<Client>;
 
-/// This program, as the service knows it.
+/// This program as a registered client.
 #[derive(Debug)]
 pub struct Registration {
-    /// The client's id.
     pub id: String,
-    /// The client's secret.
     pub secret: Secret,
-    /// When both end.
     pub expires: Timestamp,
 }
 
-/// What a person is shown, and what is asked with meanwhile.
+/// A device code, and what the user who authorises it is shown.
 #[derive(Debug)]
 pub struct DeviceCode {
-    /// What the token is asked for with. A secret: it is all that the token takes.
     pub code: Secret,
-    /// What the person compares or types.
+    /// Shown on the page too, for the user to compare, or typed there.
     pub user_code: String,
-    /// The page to open; with the code in it, if the service gave one.
+    /// The page's URL; with the user code in it, if the service gave one.
     pub page: String,
-    /// How long the code lives.
     pub expires_in: Duration,
-    /// The least time between two questions.
+    /// The least time between two requests for the token.
     pub interval: Duration,
 }
 
-/// What a person's yes, or a refresh token, gives.
+/// An access token, and the refresh token with which the next one is requested, if there is one.
 #[derive(Debug)]
 pub struct Tokens {
-    /// What credentials of roles are asked for with.
     pub access: Secret,
-    /// How long it lives.
     pub expires_in: Duration,
-    /// What the next one is asked for with, if there can be a next one.
     pub refresh: Option<Secret>,
 }
 
 /// Why there is no token (RFC 8628, section 3.5, and RFC 6749, section 5.2, in AWS's names).
 #[derive(Debug, PartialEq, Eq)]
 pub enum NoToken {
-    /// `authorization_pending`: nobody has decided yet.
+    /// `authorization_pending`: the user has not decided yet.
     Pending,
-    /// `slow_down`: the same, and the questions come too fast.
+    /// `slow_down`: the same, and the requests follow each other too fast.
     SlowDown,
-    /// `expired_token`: nobody decided in time.
+    /// `expired_token`: the user did not decide in time.
     Expired,
-    /// `access_denied`: somebody said no.
+    /// `access_denied`: the user refused.
     Denied,
-    /// `invalid_grant`, `invalid_client`, `unauthorized_client`: what was handed in is worth nothing
-    /// any more.
+    /// `invalid_grant`, `invalid_client`, `unauthorized_client`: the device code or the client is not
+    /// valid any more.
     Over,
-    /// No answer, or another one.
     Failed(ServiceError),
 }
 
 impl From<ServiceError> for NoToken {
     fn from(error: ServiceError) -> Self {
-        match &error {
-            error if is_slow_down(error) => Self::SlowDown,
-            ServiceError::Denied { code, .. } => match code.as_str() {
-                "AuthorizationPendingException" => Self::Pending,
-                "ExpiredTokenException" => Self::Expired,
-                "AccessDeniedException" => Self::Denied,
-                "InvalidGrantException"
-                | "InvalidClientException"
-                | "UnauthorizedClientException" => Self::Over,
-                _ => Self::Failed(error),
-            },
+        match error.denied() {
+            "AuthorizationPendingException" => Self::Pending,
+            "ExpiredTokenException" => Self::Expired,
+            "AccessDeniedException" => Self::Denied,
+            _ if is_over(&error) => Self::Over,
+            _ if is_slow_down(&error) => Self::SlowDown,
             _ => Self::Failed(error),
         }
     }
 }
 
-/// True if a refresh token, or the client that it belongs to, is worth nothing any more:
-/// `invalid_grant`, `expired_token`, `invalid_client`, `unauthorized_client` (RFC 6749, section 5.2).
-/// Any other answer says nothing of the token: it may be good later.
+/// True if a refresh token, or its client, is not valid any more: `invalid_grant`, `expired_token`,
+/// `invalid_client`, `unauthorized_client` (RFC 6749, section 5.2). After any other error the token may
+/// still be valid.
 pub fn is_over(error: &ServiceError) -> bool {
-    const OVER: [&str; 4] = [
-        "InvalidGrantException",
-        "ExpiredTokenException",
-        "InvalidClientException",
-        "UnauthorizedClientException",
-    ];
-    OVER.iter().any(|code| error.is(code))
+    matches!(
+        error.denied(),
+        "InvalidGrantException"
+            | "ExpiredTokenException"
+            | "InvalidClientException"
+            | "UnauthorizedClientException"
+    )
 }
 
 /// True for `slow_down`, which the SDK does not know as throttling and so does not repeat.
 pub fn is_slow_down(error: &ServiceError) -> bool {
-    matches!(error, ServiceError::Throttled { code } if code == SLOW_DOWN)
+    matches!(error, ServiceError::Throttled { code } if code == "SlowDownException")
 }
 
 impl Oidc {
@@ -140,14 +126,13 @@ impl Oidc {
             0 => Timestamp(i64::MAX),
             at => Timestamp(at),
         };
-        let secret = answer.client_secret.filter(whole).map(Secret::new);
-        match (answer.client_id.filter(whole), secret) {
+        match (whole(answer.client_id), whole(answer.client_secret).map(Secret::new)) {
             (Some(id), Some(secret)) => Ok(Registration { id, secret, expires }),
             _ => Err(Oidc::without("client")),
         }
     }
 
-    /// StartDeviceAuthorization, for the people of a start URL.
+    /// StartDeviceAuthorization, for the users of a start URL.
     /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_StartDeviceAuthorization.html>
     pub fn start(
         &self,
@@ -165,23 +150,10 @@ impl Oidc {
                 .config_override(config)
                 .send()
         })?;
-        let code = answer.device_code.filter(whole).map(Secret::new);
-        let page = answer.verification_uri_complete.filter(whole);
-        let page = page.or(answer.verification_uri.filter(whole));
-        let expires_in = seconds(answer.expires_in).map(|time| time.min(LONGEST));
-        match (code, answer.user_code.filter(whole), page, expires_in) {
-            (Some(code), Some(user_code), Some(page), Some(expires_in)) => Ok(DeviceCode {
-                code,
-                user_code,
-                page,
-                expires_in,
-                interval: seconds(answer.interval).unwrap_or(INTERVAL),
-            }),
-            _ => Err(Oidc::without("device code")),
-        }
+        device_code_in(answer).ok_or_else(|| Oidc::without("device code"))
     }
 
-    /// CreateToken with a device code, once: the pace of the questions is the caller's.
+    /// CreateToken with a device code, sent once: the caller repeats it at the interval.
     /// <https://docs.aws.amazon.com/singlesignon/latest/OIDCAPIReference/API_CreateToken.html>
     pub fn token(&self, client: &Registration, device: &DeviceCode) -> Result<Tokens, NoToken> {
         let secrets = [&client.secret, &device.code];
@@ -198,8 +170,7 @@ impl Oidc {
         Ok(tokens_in(answer)?)
     }
 
-    /// CreateToken with a refresh token. A new refresh token may come with the access token; then the
-    /// old one is worth nothing.
+    /// CreateToken with a refresh token, which AWS revokes if it gives a new one with the access token.
     pub fn refresh(
         &self,
         client_id: &str,
@@ -221,43 +192,50 @@ impl Oidc {
     }
 }
 
+fn device_code_in(answer: StartDeviceAuthorizationOutput) -> Option<DeviceCode> {
+    let page = whole(answer.verification_uri_complete).or(whole(answer.verification_uri));
+    Some(DeviceCode {
+        code: Secret::new(whole(answer.device_code)?),
+        user_code: whole(answer.user_code)?,
+        page: page?,
+        expires_in: seconds(answer.expires_in)?.min(LONGEST),
+        interval: seconds(answer.interval).unwrap_or(INTERVAL),
+    })
+}
+
 fn tokens_in(answer: CreateTokenOutput) -> Result<Tokens, ServiceError> {
-    let access = answer.access_token.filter(whole).map(Secret::new);
-    let refresh = answer.refresh_token.filter(whole).map(Secret::new);
-    match (access, seconds(answer.expires_in)) {
-        (Some(access), Some(expires_in)) => Ok(Tokens { access, expires_in, refresh }),
+    match (whole(answer.access_token), seconds(answer.expires_in)) {
+        (Some(access), Some(expires_in)) => Ok(Tokens {
+            access: Secret::new(access),
+            expires_in,
+            refresh: whole(answer.refresh_token).map(Secret::new),
+        }),
         _ => Err(Oidc::without("token")),
     }
 }
 
-/// A whole number of seconds that is some time.
 fn seconds(number: i32) -> Option<Duration> {
     u64::try_from(number).ok().filter(|number| *number > 0).map(Duration::from_secs)
 }
 
-/// True for a value that may go on: into a header, to a terminal, or into a file of the cache.
-#[allow(clippy::ptr_arg)] // what Option::filter hands over
-fn whole(text: &String) -> bool {
-    (1..=LONGEST_TEXT).contains(&text.len()) && !text.contains(char::is_control)
+/// A text that is fit for a header, a terminal and a file of the cache.
+fn whole(text: Option<String>) -> Option<String> {
+    text.filter(|text| (1..=LONGEST_TEXT).contains(&text.len()) && !text.contains(char::is_control))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::connection::Service;
+    use super::super::service_client::Service;
     use super::*;
     use crate::profile::EndpointVariant;
 
+    fn denied(code: &str) -> ServiceError {
+        let (code, message) = (code.to_owned(), String::new());
+        ServiceError::Denied { operation: "CreateToken", code, message, skew: None }
+    }
+
     #[test]
     fn the_errors_of_the_rfc_are_told_apart() {
-        let denied = |code: &str| {
-            let code = code.to_owned();
-            ServiceError::Denied {
-                operation: "CreateToken",
-                code,
-                message: String::new(),
-                skew: None,
-            }
-        };
         for (code, expected) in [
             ("AuthorizationPendingException", NoToken::Pending),
             ("ExpiredTokenException", NoToken::Expired),
@@ -276,16 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_word_of_the_token_ends_it() {
-        let denied = |code: &str| {
-            let code = code.to_owned();
-            ServiceError::Denied {
-                operation: "CreateToken",
-                code,
-                message: String::new(),
-                skew: None,
-            }
-        };
+    fn only_an_error_about_the_token_ends_it() {
         for code in [
             "InvalidGrantException",
             "ExpiredTokenException",

@@ -5,19 +5,18 @@ use std::time::Duration;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::types::{Credentials as Answered, Tag};
 
-use super::connection::{Call, Connection};
-use super::service_error::{ServiceError, clock_words};
+use super::service_client::{Call, ServiceClient};
+use super::service_error::{ServiceError, clock_message};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::profile::Role;
 use crate::secret::Secret;
 
-/// A session policy that takes nothing away.
+/// A session policy that restricts nothing.
 const EVERYTHING: &str =
     r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
-/// STS, at one place, until one deadline. Connections are kept between calls.
-pub type Sts = Connection<Client>;
+pub type Sts = ServiceClient<Client>;
 
 impl Sts {
     /// GetSessionToken with the long-term key `base`; `mfa` is the device's serial and a code. With a
@@ -82,8 +81,8 @@ impl Sts {
         credentials_in(answer.credentials, account)
     }
 
-    /// AssumeRoleWithWebIdentity: what a token, signed by an identity provider that the role trusts, is
-    /// worth. The token alone is the proof: the call is not signed.
+    /// AssumeRoleWithWebIdentity with a token of an identity provider that the role trusts. The call is not
+    /// signed.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html>
     pub fn assume_role_with_web_identity(
         &self,
@@ -109,8 +108,8 @@ impl Sts {
         credentials_in(answer.credentials, account)
     }
 
-    /// GetFederationToken with the long-term key `base`: a session with all that its user may do, but
-    /// without MFA and, outside of the console, without IAM. `name` is 2 to 32 of `[\w+=,.@-]`.
+    /// GetFederationToken with the long-term key `base`: a session with all permissions of its user, but
+    /// without MFA and, except in the console, without IAM. `name` is 2 to 32 of `[\w+=,.@-]`.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetFederationToken.html>
     pub fn federation_token(
         &self,
@@ -124,7 +123,7 @@ impl Sts {
                 .get_federation_token()
                 .name(name)
                 .duration_seconds(seconds(duration))
-                // What the user may do and this allows; without a policy it would be nothing.
+                // The session has the permissions that both the user and this policy have.
                 .policy(EVERYTHING)
                 .customize()
                 .config_override(config)
@@ -134,7 +133,7 @@ impl Sts {
         credentials_in(answer.credentials, account)
     }
 
-    /// GetCallerIdentity: the ARN of whoever `base` belongs to. Needs no permission.
+    /// GetCallerIdentity: the ARN of the user or session of `base`. Needs no permission.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
     pub fn caller_identity(&self, base: &Credentials) -> Result<String, ServiceError> {
         let call = Call::of(base, "GetCallerIdentity");
@@ -144,9 +143,9 @@ impl Sts {
         answer.arn.filter(|arn| arn.starts_with("arn:")).ok_or_else(|| Self::without("credentials"))
     }
 
-    /// A warning where the clocks are more than a TOTP step apart: codes and signatures fail by it.
+    /// A warning if the clocks differ by more than a TOTP step, so that codes and signatures fail.
     pub fn clock_warning(&self) -> Option<String> {
-        clock_words(self.clock_offset())
+        clock_message(self.clock_offset())
     }
 }
 
@@ -154,7 +153,7 @@ fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
-/// An answer's credentials, in which the SDK fills a part that is missing with nothing.
+/// The credentials of a response. A missing part is empty there, and refused.
 fn credentials_in(
     answer: Option<Answered>,
     account_id: Option<String>,

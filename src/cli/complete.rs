@@ -1,17 +1,16 @@
-//! `completions`: a script for a shell, and what may stand at a place of a command line.
+//! `completions`: a script for a shell, and what is expected at a position of a command line.
 //!
-//! Commands, flags and their values are written into the script by clap_complete. The names of
-//! profiles, and where the command of `exec` begins, are asked of the program itself when the key is
-//! pressed, so that they are read as the program reads them.
+//! clap_complete writes commands, flags and their values into the script. For the names of profiles, and
+//! where the command of `exec` begins, the script starts the program itself, which parses the line as usual.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use clap::{Arg, Args, Command, ValueHint};
 use clap_complete::Shell;
 
-use super::parse::{definition, takes_the_next_word};
-use super::program::Program;
+use super::parse::{definition, is_flag, takes_the_next_word};
+use crate::called::ProgramName;
 
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
@@ -26,28 +25,24 @@ use super::program::Program;
 pub struct Completions {
     /// The shell
     pub shell: Shell,
-    /// The name that this program was started by.
-    #[arg(skip)]
-    pub program: Program,
 }
 
-/// What the scripts ask.
+/// The command that the scripts start.
 #[derive(Debug, Args)]
 pub struct Complete {}
 
-/// What may stand at a place of a command line.
+/// What is expected at a position of a command line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Expected {
     /// The name of a profile.
     Profile,
     /// A part of the command of `exec`, which begins at this word.
     Command(usize),
-    /// What the script knows by itself.
+    /// What the script knows without the program.
     Other,
 }
 
-/// What may stand in the place of the last of these words, which may be empty. The program's name is
-/// not among them.
+/// What is expected for the last of these words, which may be empty. The program's name is not one of them.
 pub fn expected(words: &[OsString]) -> Expected {
     let clap = definition();
     let Some((current, before)) = words.split_last() else { return Expected::Other };
@@ -88,20 +83,16 @@ pub fn expected(words: &[OsString]) -> Expected {
     }
 }
 
-fn is_flag(option: &Arg, word: &OsStr) -> bool {
-    word.to_str().and_then(|word| word.strip_prefix("--")) == option.get_long()
-}
-
-/// True for PROFILE, and for what may be one.
+/// True for PROFILE, and for DEVICE, which may be one.
 fn is_profile(arg: &Arg) -> bool {
     arg.get_id() == "profile" || (arg.get_id() == "device" && arg.is_positional())
 }
 
-/// The script for a shell, for a program of this name; for `vault` also for `aws-vault`, its link.
-pub fn script(shell: Shell, program: Program) -> String {
+/// The script for a shell and a program of this name; for `vault` also for its link `aws-vault`.
+pub fn script(shell: Shell, program: ProgramName) -> String {
     let mut clap = shown(&definition());
     let mut text = Vec::new();
-    let name = program.name();
+    let name = program.as_str();
     clap_complete::generate(shell, &mut clap, name, &mut text);
     let text = String::from_utf8_lossy(&text);
     let names = if name == "vault" { "vault aws-vault" } else { name };
@@ -113,13 +104,13 @@ pub fn script(shell: Shell, program: Program) -> String {
     match shell {
         Shell::Bash => format!("{text}\n{}", hook(include_str!("complete/hook.bash"))),
         Shell::Fish => {
-            // Behind the beginning of exec's command its flags are the command's.
+            // After the first word of exec's command, flags belong to that command.
             let begun = format!("__fish_{function}_using_subcommand exec");
             let expects = format!("{begun}; and not __{function}_expects command");
             let text = text.replace(&begun, &expects);
             let profiles = format!("(__{function}_profiles)");
             let text = text.replace("(__fish_print_hostnames)", &profiles);
-            // What values mean stands between double quotes, where a variable would be expanded.
+            // The help of values is between double quotes, where fish expands variables.
             let in_quotes = |line: &str| match line.contains("\\t'") {
                 true => line.replace('$', "\\$"),
                 false => line.to_owned(),
@@ -132,9 +123,9 @@ pub fn script(shell: Shell, program: Program) -> String {
             let text = text.replacen(&format!("#compdef {name}"), &format!("#compdef {names}"), 1);
             let own = format!("\n_{name}_by_itself() {{");
             let text = text.replacen(&format!("\n_{name}() {{"), &own, 1);
-            // No action at all would show a message.
+            // Without an action zsh would show a message.
             let text = text.replace(":_hosts", ":false");
-            // At the end stands which function it is to be called by.
+            // The last lines call the function.
             let (functions, _) = text.split_once("\nif [ \"$funcstack").unwrap_or((&text, ""));
             format!("{functions}\n{}", hook(include_str!("complete/hook.zsh")))
         }
@@ -142,8 +133,8 @@ pub fn script(shell: Shell, program: Program) -> String {
     }
 }
 
-/// The definition as `--help` shows it, with hints on what values are. clap_complete would offer what
-/// is hidden, too.
+/// The definition without hidden commands and flags, which clap_complete would offer, and with hints on what
+/// values are.
 fn shown(clap: &Command) -> Command {
     let mut copy = Command::new(clap.get_name().to_owned())
         .disable_help_subcommand(true)
@@ -156,7 +147,7 @@ fn shown(clap: &Command) -> Command {
     for arg in clap.get_arguments().filter(|arg| !arg.is_hide_set()) {
         let value = arg.get_value_names().and_then(|names| names.first());
         let hint = match value.map(|name| name.as_str()) {
-            // Stands for it, since nothing here is the name of a host.
+            // A hint that is not used otherwise, since no value is a host name.
             _ if is_profile(arg) => ValueHint::Hostname,
             Some("FILE" | "SOCKET") => ValueHint::FilePath,
             Some("DIR") => ValueHint::DirPath,
@@ -224,24 +215,24 @@ mod tests {
 
     #[test]
     fn the_scripts_are_what_clap_complete_writes_and_our_own() {
-        let zsh = script(Shell::Zsh, Program::default());
+        let zsh = script(Shell::Zsh, ProgramName::default());
         assert!(zsh.starts_with("#compdef vault aws-vault\n"));
         for function in ["_vault()", "_vault_by_itself()", "_vault_commands()"] {
             assert_eq!(zsh.matches(&format!("\n{function} {{")).count(), 1, "{function}");
         }
         assert!(!zsh.contains("_hosts"));
-        let fish = script(Shell::Fish, Program::default());
+        let fish = script(Shell::Fish, ProgramName::default());
         // Those of `serve` and of `fleet join`.
         assert_eq!(fish.matches("-l profile -d").count(), 2);
         assert!(fish.contains("(__vault_profiles)\""), "{fish}");
         assert!(!fish.contains("_using_subcommand exec\""), "{fish}");
-        assert!(script(Shell::Bash, Program::default()).starts_with("_vault() {\n"));
+        assert!(script(Shell::Bash, ProgramName::default()).starts_with("_vault() {\n"));
     }
 
     #[test]
     fn what_is_hidden_is_not_offered() {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish, Shell::Elvish, Shell::PowerShell] {
-            let script = script(shell, Program::default());
+            let script = script(shell, ProgramName::default());
             for hidden in ["keychain", "ec2-server", "pass-dir", "lazy"] {
                 assert!(!script.contains(hidden), "{shell}: {hidden}");
             }

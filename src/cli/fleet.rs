@@ -1,4 +1,4 @@
-//! The words of `fleet`.
+//! The command line of `fleet`.
 
 use clap::{Args, Subcommand, ValueEnum};
 

@@ -1,4 +1,4 @@
-//! The words of `import`.
+//! The command line of `import`.
 
 use std::path::PathBuf;
 

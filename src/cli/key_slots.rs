@@ -1,4 +1,4 @@
-//! The words of `recipient`, `passphrase`, `unlock`, `lock`, `rekey` and `pin`: the ways into a vault.
+//! The command lines of `recipient`, `passphrase`, `unlock`, `lock`, `rekey` and `pin`.
 
 use std::path::PathBuf;
 

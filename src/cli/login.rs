@@ -1,4 +1,4 @@
-//! `login`.
+//! The command line of `login`.
 
 use clap::Args;
 

@@ -1,7 +1,7 @@
-//! `man`: the manual pages, out of the same definition as `--help`.
+//! `man`: the manual pages, made from the same definition as `--help`.
 //!
-//! The sections of our own are text, and not made by the crate roff, by which clap_mangen makes its own:
-//! roff leaves what is not ASCII, and the characters that groff shows as others, as they are.
+//! The crate roff, which clap_mangen uses, escapes neither characters outside ASCII nor those that groff
+//! shows as others. So the sections that clap_mangen does not have are written as text here.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -9,8 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Command};
 
 use super::parse::{definition, unknown_command};
-use super::program::Program;
-use crate::called;
+use crate::called::{self, ProgramName};
 use crate::error::Result;
 
 /// Print a manual page, or write all of them
@@ -24,12 +23,9 @@ pub struct Man {
     /// Write vault.1, vault-exec.1 and all others into DIR
     #[arg(long, value_name = "DIR", overrides_with = "dir")]
     pub dir: Option<PathBuf>,
-    /// The name that this program was started by.
-    #[arg(skip)]
-    pub program: Program,
 }
 
-/// What the exit codes mean; README.md has the same table.
+/// The exit codes, as in the table of README.md.
 const EXIT_STATUS: [(&str, &str); 12] = [
     ("0", "done"),
     ("1", "anything that has no code of its own; doctor found something to mend"),
@@ -51,7 +47,7 @@ const EXIT_STATUS: [(&str, &str); 12] = [
     ),
 ];
 
-/// What is read and written; README.md says more.
+/// The files; README.md has more on them.
 const FILES: [(&str, &str); 6] = [
     ("~/.local/share/vault/vault.age", "the vault, if --vault and AWS_VAULT_FILE name no other"),
     ("~/.config/vault/identity.txt", "a key that opens it"),
@@ -61,7 +57,7 @@ const FILES: [(&str, &str); 6] = [
     ("~/.aws/credentials", "plaintext keys (AWS_SHARED_CREDENTIALS_FILE)"),
 ];
 
-/// The variables of AWS and aws-vault that no flag stands for.
+/// The variables of AWS and aws-vault that have no flag.
 const ENVIRONMENT: [(&str, &str); 9] = [
     ("AWS_PROFILE, AWS_DEFAULT_PROFILE", "the profile, where none is named"),
     ("AWS_REGION, AWS_DEFAULT_REGION", "the region, if --region names none"),
@@ -84,11 +80,11 @@ const ENVIRONMENT: [(&str, &str); 9] = [
     ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, CREDENTIALS_DIRECTORY", "keys of other programs"),
 ];
 
-/// The page of a command, as roff; of the program itself for no words.
+/// The page of a command, as roff; without words, that of the program.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]: there is no such command.
-pub fn page(words: &[String], program: Program) -> Result<String> {
+/// Usage (2): there is no such command.
+pub fn page(words: &[String], program: ProgramName) -> Result<String> {
     let clap = built(program);
     let mut level = &clap;
     for word in words {
@@ -101,7 +97,7 @@ pub fn page(words: &[String], program: Program) -> Result<String> {
 }
 
 /// All pages, with the names of their files.
-pub fn pages(program: Program) -> Vec<(String, String)> {
+pub fn pages(program: ProgramName) -> Vec<(String, String)> {
     let mut pages = Vec::new();
     let mut levels = vec![built(program)];
     while let Some(level) = levels.pop() {
@@ -112,8 +108,8 @@ pub fn pages(program: Program) -> Vec<(String, String)> {
     pages
 }
 
-fn built(program: Program) -> Command {
-    let mut clap = definition().name(program.name());
+fn built(program: ProgramName) -> Command {
+    let mut clap = definition().name(program.as_str());
     clap.build();
     clap
 }
@@ -123,7 +119,7 @@ fn name(level: &Command) -> &str {
     level.get_display_name().unwrap_or_else(|| level.get_name())
 }
 
-fn roff(level: &Command, program: Program) -> String {
+fn roff(level: &Command, program: ProgramName) -> String {
     let usage = level.clone().render_usage().to_string();
     let usage = called::named(usage.trim_start_matches("Usage: ")).into_owned();
     let man = clap_mangen::Man::new(level.clone().override_usage(usage));
@@ -132,7 +128,7 @@ fn roff(level: &Command, program: Program) -> String {
     let (examples, notes): (Vec<_>, Vec<_>) =
         after.split("\n\n").partition(|part| part.starts_with("Example"));
 
-    // To write into a vector cannot fail.
+    // Writing into a vector cannot fail.
     let mut head = Vec::new();
     let _ = man.render_name_section(&mut head);
     let _ = man.render_synopsis_section(&mut head);
@@ -143,13 +139,13 @@ fn roff(level: &Command, program: Program) -> String {
         let _ = man.render_subcommands_section(&mut options);
     }
 
-    // No date: the same source gives the same page on every day.
+    // Without a date, so that the same source always gives the same page.
     let title = name(level).to_uppercase();
     let version = env!("CARGO_PKG_VERSION");
-    let own = program.name();
+    let own = program.as_str();
     let mut page = format!(".TH {title} 1 \"\" \"{own} {version}\"\n.nh\n.ad l\n");
     page += &String::from_utf8_lossy(&head);
-    // The exit codes have a section of their own.
+    // The exit codes have their own section.
     for note in notes.iter().filter(|note| !note.is_empty() && !note.starts_with("Exit codes")) {
         page += ".PP\n";
         lines(&mut page, note);
@@ -174,7 +170,7 @@ fn roff(level: &Command, program: Program) -> String {
     plain(&(page + ".BR age (1)\n"))
 }
 
-/// Paragraphs as they are; what is indented, line by line.
+/// Writes paragraphs as they are, and indented text line by line.
 fn lines(page: &mut String, text: &str) {
     let mut is_code = false;
     for line in text.lines() {
@@ -197,7 +193,7 @@ fn table<'a>(page: &mut String, title: &str, rows: impl Iterator<Item = (&'a str
     }
 }
 
-/// What stands as `[env: NAME, NAME; …]` in the help of a flag, and which flag that is.
+/// The variables in the help of each flag, `[env: NAME, NAME; …]`, and the flag.
 fn variables(level: &Command) -> Vec<(String, String)> {
     let of = |arg: &clap::Arg| -> Option<(String, String)> {
         let help = arg.get_help()?.to_string();
@@ -208,7 +204,7 @@ fn variables(level: &Command) -> Vec<(String, String)> {
     level.get_arguments().filter(|arg| !arg.is_hide_set()).filter_map(of).collect()
 }
 
-/// Text that roff shows as it is.
+/// Escapes text so that roff shows it unchanged.
 fn escaped(text: &str) -> String {
     let mut line = String::new();
     if text.starts_with(['.', '\'']) {
@@ -228,9 +224,9 @@ fn escaped(text: &str) -> String {
     line
 }
 
-/// Without the definitions that each part begins with, and in ASCII, which every roff understands.
+/// Removes the definitions at the beginning of each part, and escapes all but ASCII, for every roff.
 fn plain(page: &str) -> String {
-    // clap_mangen parts the values of a flag from its help by an empty line, which lint dislikes.
+    // clap_mangen puts an empty line between a flag's help and its values, which lint warns about.
     let page = page.replace(".br\n\n.br\n", ".sp\n");
     let kept = page.lines().filter(|line| !line.contains("\\n(.g") && !line.contains(".el .ds"));
     let mut text = String::with_capacity(page.len());
@@ -253,7 +249,7 @@ mod tests {
 
     #[test]
     fn every_command_has_a_page_with_all_sections() {
-        let pages = pages(Program::default());
+        let pages = pages(ProgramName::default());
         assert!(pages.len() > 25, "{}", pages.len());
         for (file, text) in &pages {
             for section in [
@@ -279,12 +275,15 @@ mod tests {
             assert!(!text.contains("__complete"), "{file}");
         }
         assert_eq!(
-            page(&["exec".to_owned()], Program::default()).unwrap(),
+            page(&["exec".to_owned()], ProgramName::default()).unwrap(),
             of(&pages, "vault-exec.1")
         );
-        assert_eq!(page(&[], Program::default()).unwrap(), of(&pages, "vault.1"));
+        assert_eq!(page(&[], ProgramName::default()).unwrap(), of(&pages, "vault.1"));
         let two = ["recipient".to_owned(), "rm".to_owned()];
-        assert_eq!(page(&two, Program::default()).unwrap(), of(&pages, "vault-recipient-remove.1"));
+        assert_eq!(
+            page(&two, ProgramName::default()).unwrap(),
+            of(&pages, "vault-recipient-remove.1")
+        );
     }
 
     fn of<'a>(pages: &'a [(String, String)], file: &str) -> &'a str {
@@ -295,14 +294,14 @@ mod tests {
     fn what_is_no_command_is_an_error() {
         for words in [vec!["nothing"], vec!["exec", "prod"], vec!["__complete"]] {
             let words: Vec<_> = words.into_iter().map(str::to_owned).collect();
-            let what = page(&words, Program::default()).unwrap_err().what;
+            let what = page(&words, ProgramName::default()).unwrap_err().what;
             assert!(what.starts_with("unknown command \""), "{what}");
         }
     }
 
     #[test]
     fn variables_of_flags_stand_in_the_page() {
-        let page = page(&["serve".to_owned()], Program::default()).unwrap();
+        let page = page(&["serve".to_owned()], ProgramName::default()).unwrap();
         assert!(page.contains(".B AWS_VAULT_LISTEN\nsee \\-\\-listen\n"), "{page}");
         assert!(
             page.contains(".B AWS_VAULT_AGE_KEY, AWS_VAULT_AGE_KEY_FILE\nsee \\-\\-identity\n")

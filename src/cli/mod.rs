@@ -1,4 +1,4 @@
-//! The command line as types. What the words mean is decided here; nothing is touched.
+//! The command line as types. It is only parsed here: nothing is read or changed.
 
 pub mod complete;
 pub mod fleet;
@@ -7,7 +7,6 @@ pub mod key_slots;
 pub mod login;
 pub mod man;
 mod parse;
-pub mod program;
 pub mod rotate;
 pub mod serve;
 pub mod sso;
@@ -19,7 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use parse::{Answer, Parsed, parse};
 
-/// The whole command line, the command of `exec` apart (it is split off before clap sees it).
+/// The whole command line without the command of `exec`, which is split off before clap parses the rest.
 #[derive(Debug, Parser)]
 #[command(
     name = "vault",
@@ -38,7 +37,7 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// Flags that stand before or after the subcommand; repeated ones add up.
+/// Flags before or after the subcommand; repeated ones add up.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
@@ -77,7 +76,7 @@ pub struct Global {
     #[arg(long, overrides_with = "debug")]
     pub debug: bool,
 
-    // aws-vault's own, accepted so that its command lines work.
+    // aws-vault's flags, accepted so that its command lines work.
     #[arg(long, hide = true, value_name = "BACKEND", overrides_with = "backend")]
     pub backend: Option<String>,
     #[arg(long, hide = true, value_name = "DRIVER", overrides_with = "prompt")]
@@ -201,9 +200,6 @@ pub struct Add {
     /// aws-vault's spelling of the default
     #[arg(long, hide = true, conflicts_with = "no_add_config")]
     pub add_config: bool,
-    /// The name that this program was started by: aws-vault asks nobody.
-    #[arg(skip)]
-    pub program: program::Program,
 }
 
 /// Show profiles, credentials and sessions
@@ -275,7 +271,7 @@ pub struct CredentialOptions {
     /// Take no session from the cache
     #[arg(long)]
     pub refresh: bool,
-    // aws-vault's: SSO is delayed until it is needed here anyway, and its link is always printed.
+    // aws-vault's flags. Here an SSO login always waits until it is needed, and its link is always printed.
     #[arg(long, hide = true)]
     pub lazy: bool,
     #[arg(long, hide = true)]
@@ -397,7 +393,7 @@ pub struct Doctor {
 }
 
 impl Global {
-    /// aws-vault's backend flags that were given: accepted, without effect.
+    /// The aws-vault flags that were given and have no effect, or one for import only.
     pub fn ignored(&self) -> Vec<&'static str> {
         [
             (self.backend.is_some(), "--backend"),

@@ -1,5 +1,5 @@
-//! From the argument vector to the types: the command of `exec` is split off, secrets are refused,
-//! and clap's errors become ours, since clap quotes what it chokes on.
+//! From the argument vector to the types. The command of `exec` is split off, and secrets are refused. clap's
+//! errors quote what it could not parse, so they are replaced by our own.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -7,17 +7,16 @@ use std::os::unix::ffi::OsStrExt;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory, FromArgMatches};
 
-use super::program::Program;
 use super::{Cli, Command, Exec, Format, Global};
 use crate::called;
 use crate::error::{Error, Result};
 use crate::name::nearest;
 
-/// What clap prints for `--version`, without the definition of every command, which takes longer to build
-/// than a vault takes to open.
+/// The output of `--version`. To build clap's definition of all commands for it would take longer than to
+/// open a vault.
 const VERSION: &str = concat!("vault ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// A command line that was understood.
+/// A command line that was parsed.
 #[derive(Debug)]
 pub struct Parsed {
     /// The global flags, from before and after the subcommand.
@@ -30,21 +29,21 @@ pub struct Parsed {
     pub for_a_program: bool,
 }
 
-/// What a command line asks for.
+/// The result of parsing.
 #[derive(Debug)]
 pub enum Answer {
-    /// Run this.
+    /// Run this command.
     Run(Box<Parsed>),
-    /// Print this text (`--help`, `--version`) and be done.
+    /// Print this text and exit: `--help`, `--version`.
     Print(String),
-    /// Nothing was asked for: show this text, which is no result, and fail.
+    /// There is no command: show the usage on stderr and fail.
     Usage(String),
 }
 
-/// Reads an argument vector, the program's name included.
+/// Parses an argument vector, the program's name included.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`]; no argument is echoed unless it is plainly the name of a flag.
+/// Usage (2). A message quotes no argument that may be a secret.
 pub fn parse(argv: &[OsString]) -> Result<Answer> {
     if let [_, flag] = argv
         && (flag == "--version" || flag == "-V")
@@ -57,7 +56,10 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     let place_of_exec = place_of_exec(&global, argv);
     let (mut clap, ours, words) = match place_of_exec {
         Some(at) => {
-            let clap = exec_alone(global);
+            // With the global flags alone: SDKs start this command often, and to build the definition of all
+            // commands takes longer than to open a vault.
+            let clap = Exec::augment_args(global.next_help_heading(None::<&str>));
+            let clap = clap.bin_name("vault exec");
             let (before, behind) = (&argv[..at], &argv[at + 1..]);
             let (ours, words) = split(&clap, behind);
             (clap, [before, ours].concat(), words)
@@ -85,14 +87,7 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
         }),
         None => Cli::from_arg_matches(&matches),
     };
-    let Cli { global, mut command } = cli.map_err(|error| usage_error(&error, &clap))?;
-    let program = Program::of(argv);
-    match &mut command {
-        Command::Add(args) => args.program = program,
-        Command::Completions(args) => args.program = program,
-        Command::Man(args) => args.program = program,
-        _ => {}
-    }
+    let Cli { global, command } = cli.map_err(|error| usage_error(&error, &clap))?;
     let takes_words = matches!(command, Command::Exec(_) | Command::Complete(_));
     if let Some(word) = words.first().filter(|_| !takes_words) {
         let shown = word.to_str().filter(|word| is_plain(word));
@@ -105,26 +100,19 @@ pub fn parse(argv: &[OsString]) -> Result<Answer> {
     Ok(Answer::Run(Box::new(Parsed { global, command, words: words.to_vec(), for_a_program })))
 }
 
-/// True if `--json` stands among the flags of whichever command.
+/// True if any command has the flag `--json`.
 fn asks_for_json(matches: &clap::ArgMatches) -> bool {
     let here = matches.try_get_one::<bool>("json").is_ok_and(|json| json == Some(&true));
     here || matches.subcommand().is_some_and(|(_, inner)| asks_for_json(inner))
 }
 
-/// The definition of `exec` with the global flags, and nothing above it: an SDK starts this one many times,
-/// and the definition of all commands takes longer than to open a vault.
-fn exec_alone(global: clap::Command) -> clap::Command {
-    let exec = Exec::augment_args(global.next_help_heading(None::<&str>));
-    exec.bin_name("vault exec")
-}
-
-/// The definition of the whole command line. The flags of the top level are those of every command.
+/// The definition of the whole command line. The flags of the top level belong to every command.
 pub(super) fn definition() -> clap::Command {
     Cli::command().mut_args(|arg| arg.global(true))
 }
 
-/// The same words, the global flags behind the names of the commands: clap takes the values of one place
-/// only, and repeated flags add up wherever they stand.
+/// Moves the global flags behind the names of the commands, since clap takes the values from one level only,
+/// and repeated flags are to add up on all levels.
 fn globals_last(clap: &clap::Command, words: &[OsString]) -> Vec<OsString> {
     let Some((program, mut rest)) = words.split_first() else { return Vec::new() };
     let (mut names, mut flags) = (vec![program.clone()], Vec::new());
@@ -147,7 +135,7 @@ fn globals_last(clap: &clap::Command, words: &[OsString]) -> Vec<OsString> {
 }
 
 /// True for `--flag`, `--flag=VALUE`, `-f` and `-fVALUE`.
-fn is_flag(arg: &clap::Arg, word: &OsStr) -> bool {
+pub(super) fn is_flag(arg: &clap::Arg, word: &OsStr) -> bool {
     let Some(word) = word.to_str().and_then(|word| word.strip_prefix('-')) else { return false };
     match word.strip_prefix('-') {
         Some(long) => long.split('=').next() == arg.get_long(),
@@ -155,7 +143,7 @@ fn is_flag(arg: &clap::Arg, word: &OsStr) -> bool {
     }
 }
 
-/// Where `exec` stands, if nothing but global flags stands before it.
+/// The index of `exec`, if there are only global flags before it.
 fn place_of_exec(global: &clap::Command, argv: &[OsString]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -170,7 +158,7 @@ fn place_of_exec(global: &clap::Command, argv: &[OsString]) -> Option<usize> {
     }
 }
 
-/// `vault help exec`, as aws-vault takes it, is `vault exec --help`.
+/// `vault help exec` means `vault exec --help`, as in aws-vault.
 fn help_word(argv: &[OsString]) -> Option<Vec<OsString>> {
     match argv {
         [program, help, command @ ..] if help == "help" => {
@@ -181,8 +169,7 @@ fn help_word(argv: &[OsString]) -> Option<Vec<OsString>> {
     }
 }
 
-/// Splits the words behind `exec` where its command begins: at the first `--`, or at the second bare word,
-/// whichever comes first.
+/// Splits the words after `exec` where its command begins: at the first `--` or the second bare word.
 fn split<'a>(exec: &clap::Command, words: &'a [OsString]) -> (&'a [OsString], &'a [OsString]) {
     let (mut at, mut bare_words) = (0, 0);
     while let Some(word) = words.get(at).map(|word| word.as_bytes()) {
@@ -197,7 +184,7 @@ fn split<'a>(exec: &clap::Command, words: &'a [OsString]) -> (&'a [OsString], &'
     split_at_double_dash(words)
 }
 
-/// Splits the words of any other command, whose own end at the first `--`.
+/// Splits the words of any other command at the first `--`.
 fn split_at_double_dash(argv: &[OsString]) -> (&[OsString], &[OsString]) {
     match argv.iter().position(|word| word == "--") {
         Some(at) => (&argv[..at], &argv[at + 1..]),
@@ -205,8 +192,7 @@ fn split_at_double_dash(argv: &[OsString]) -> (&[OsString], &[OsString]) {
     }
 }
 
-/// True for `--flag` and `-f` of a flag of one of these commands that takes a value, where the value is
-/// not in the same word.
+/// True if the word is a flag of one of these commands whose value is the next word.
 pub(super) fn takes_the_next_word(levels: &[&clap::Command], word: &[u8]) -> bool {
     let arguments = || levels.iter().flat_map(|level| level.get_arguments());
     let takes = |arg: &clap::Arg| arg.get_action().takes_values();
@@ -224,7 +210,7 @@ pub(super) fn takes_the_next_word(levels: &[&clap::Command], word: &[u8]) -> boo
     false
 }
 
-/// A key on a command line is visible to every user of the machine, and stays in the shell's
+/// Refuses a key on the command line, which every user of the machine can see, and a shell keeps in its
 /// history.
 fn refuse_secrets(words: &[OsString]) -> Result<()> {
     let is_secret = |word: &OsStr| {
@@ -233,9 +219,9 @@ fn refuse_secrets(words: &[OsString]) -> Result<()> {
         upper.contains("AGE-SECRET-KEY-")
             || upper.contains("PRIVATE KEY-----")
             || upper.contains("OTPAUTH://")
-            // A plugin's identity; in lower case it is the name of a program or a file.
+            // A plugin's identity; in lower case, the name of a program or a file.
             || word.contains("AGE-PLUGIN-")
-            // The base64 of what begins as an age key or as PEM.
+            // The base64 of the beginning of an age key or of PEM.
             || word.contains("QUdFLVNFQ1JFVC1LRVkt")
             || word.contains("LS0tLS1CRUdJTi")
     };
@@ -246,7 +232,7 @@ fn refuse_secrets(words: &[OsString]) -> Result<()> {
     Ok(())
 }
 
-/// The command of the top level or below that these words lead to: the global flags stand behind the names.
+/// The command that these words name. The global flags come after the names.
 fn level<'a>(clap: &'a clap::Command, words: &[OsString]) -> &'a clap::Command {
     let names = words.iter().skip(1).map_while(|word| word.to_str());
     let mut level = clap;
@@ -257,7 +243,7 @@ fn level<'a>(clap: &'a clap::Command, words: &[OsString]) -> &'a clap::Command {
     level
 }
 
-/// The error for a command that `level` does not have, with the one that is meant.
+/// The error for a command that `level` does not have, with a suggestion.
 pub(super) fn unknown_command(typed: Option<&str>, level: &clap::Command) -> Error {
     let typed = typed.filter(|word| is_plain(word));
     let commands = level.get_subcommands().filter(|command| !command.is_hide_set());
@@ -271,7 +257,7 @@ pub(super) fn unknown_command(typed: Option<&str>, level: &clap::Command) -> Err
     Error::usage(format!("unknown command{shown}")).hint(hint)
 }
 
-/// The help that names the commands of this level.
+/// The hint to the help of this level.
 fn see_help_of(level: &clap::Command) -> String {
     let path = level.get_bin_name().and_then(|name| name.split_once(' '));
     path.map_or_else(
@@ -284,7 +270,7 @@ fn did_you_mean(name: &str) -> String {
     format!("did you mean \"{name}\"?")
 }
 
-/// The flag of a command that is meant.
+/// The suggestion of a flag that is similar.
 fn flag_near(typed: &str, level: &clap::Command) -> Option<String> {
     let flags = level.get_arguments().filter(|arg| !arg.is_hide_set());
     let names = flags.flat_map(|arg| {
@@ -293,14 +279,14 @@ fn flag_near(typed: &str, level: &clap::Command) -> Option<String> {
     nearest(typed.strip_prefix("--")?, names).map(|name| did_you_mean(&format!("--{name}")))
 }
 
-/// What clap says, in our words. `level` is the command that the words lead to.
+/// Our error for one of clap's. `level` is the command that the words name.
 fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => Some(texts.join(", ")),
         _ => None,
     };
-    // Only names of our own flags, and what plainly is a name or a number, may be shown.
+    // Only flags' names, and words that are plainly a name or a number, may be shown.
     let flag = context(ContextKind::InvalidArg);
     let shown = flag.as_deref().filter(|flag| is_flag_name(flag) || flag.contains(['<', '[']));
     let value = context(ContextKind::InvalidValue).filter(|value| is_plain(value));
@@ -345,7 +331,7 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
         ErrorKind::TooManyValues => format!("{} takes no value", shown.unwrap_or("a flag")),
         _ => "the command line is not understood".to_owned(),
     };
-    // aws-vault's, as it stands in a shell's start files.
+    // aws-vault's flag, as used in a shell's start files.
     let script = shown.is_some_and(|flag| flag.starts_with("--completion-script"));
     let see = || match script {
         true => "see vault completions --help".to_owned(),
@@ -354,7 +340,7 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
     Error::usage(what).hint(hint.unwrap_or_else(see))
 }
 
-/// A value that a flag, or the word of this name, does not take. An empty one counts as none given.
+/// The message for a value that a flag or an argument does not take. An empty value counts as missing.
 fn bad_value(flag: Option<&str>, valid: Option<String>, value: Option<String>) -> String {
     let typed = value.as_ref().map_or_else(String::new, |value| format!(", not \"{value}\""));
     match (flag, valid) {
@@ -368,7 +354,7 @@ fn bad_value(flag: Option<&str>, valid: Option<String>, value: Option<String>) -
     }
 }
 
-/// True for what plainly is a name or a number: short, lower case, nothing that could be a key.
+/// True for a word that is plainly a name or a number: short, lower case, no possible key.
 fn is_plain(word: &str) -> bool {
     let digits = word.len() <= 12;
     (1..=20).contains(&word.len())
@@ -377,7 +363,7 @@ fn is_plain(word: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b"-_.".contains(&b) || digits && b.is_ascii_digit())
 }
 
-/// `-x`, `--some-flag`: short, lower case, nothing that could be a key.
+/// `-x`, `--some-flag`: short, lower case, no possible key.
 fn is_flag_name(text: &str) -> bool {
     let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-')).unwrap_or_default();
     text.starts_with('-')

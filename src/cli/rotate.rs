@@ -1,4 +1,4 @@
-//! The words of `rotate`.
+//! The command line of `rotate`.
 
 use clap::Args;
 

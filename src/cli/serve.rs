@@ -1,4 +1,4 @@
-//! `serve`.
+//! The command line of `serve`.
 
 use std::path::PathBuf;
 

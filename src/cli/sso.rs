@@ -1,4 +1,4 @@
-//! The words of `sso`.
+//! The command line of `sso`.
 
 use clap::{Args, Subcommand};
 

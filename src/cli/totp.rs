@@ -1,4 +1,4 @@
-//! The words of `totp` and `mfa`.
+//! The command line of `totp` and `mfa`.
 
 use clap::{Args, Subcommand};
 

@@ -1,27 +1,34 @@
-//! The vault that the flags and variables name, and what they say of opening it.
+//! Where the vault is and how it may be opened, by the flags and variables.
 
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use crate::error::{Error, Result};
-use crate::prompt::Prompt;
-use crate::provider::Host;
+use crate::provider::StoreConnector;
 use crate::sealed::{self, DerivationQueue};
 use crate::session::Cache;
 use crate::store::Location;
-use crate::vault::{self, Access, Payload, Pin};
+use crate::vault::{self, Access, Payload, Pin, Vault};
 
 impl Context<'_> {
-    /// Where the vault is and what may open it.
-    pub fn access(&self, prompt: &Prompt) -> Result<Access<'_>> {
-        let ((path, _), remote) = (self.vault_file()?, self.remote()?);
-        let places = &self.places;
-        let (pins, min_generation, state) = (self.pins()?, self.min_generation()?, self.state()?);
+    /// The open vault.
+    pub fn open_vault(&self) -> Result<Vault<'_>> {
+        Vault::open(&self.access()?)
+    }
+
+    /// All that decides whether and how the vault is opened.
+    pub fn access(&self) -> Result<Access<'_>> {
+        let (path, _) = self.vault_file()?;
+        let Self { env, places, prompt, clock, reporter, .. } = self;
+        let (remote, pins, min_generation) = (self.remote()?, self.pins()?, self.min_generation()?);
+        let state = self.state()?;
+        let home = places.home().map(Path::to_owned);
+        let host = StoreConnector { env, home, clock: *clock, reporter: *reporter };
         Ok(Access {
             path,
             remote,
             by_flag: self.global.vault.is_some(),
-            env: self.env,
+            env,
             named: &self.named,
             identity_file: places.identity_file(),
             pins,
@@ -30,19 +37,18 @@ impl Context<'_> {
             slot_memory: state.as_ref().map(|(dir, _)| dir.clone()),
             state,
             max_passphrase_memory: self.max_passphrase_memory()?,
-            turns: DerivationQueue::new(|| places.host_dir(), self.reporter, prompt.deadline()),
+            derivation_queue: DerivationQueue::new(
+                || places.host_dir(),
+                *reporter,
+                prompt.deadline(),
+            ),
             prompt: *prompt,
-            reporter: self.reporter,
-            connect: self.host().connect(),
+            reporter: *reporter,
+            connect: host.connect(),
         })
     }
 
-    fn host(&self) -> Host<'_> {
-        let Self { env, clock, reporter, .. } = *self;
-        Host { env, home: self.places.home().map(Path::to_owned), clock, reporter }
-    }
-
-    /// The vault's path, and whether it is the default one. For a vault that lies in a store, its copy in
+    /// The vault's path, and whether it is the default one. For a vault in a store, the path of its copy in
     /// the cache.
     pub fn vault_file(&self) -> Result<(PathBuf, bool)> {
         let find = || match self.remote()? {
@@ -53,29 +59,30 @@ impl Context<'_> {
                     .hint("name a directory by --cache-dir or AWS_VAULT_CACHE_DIR")),
             },
         };
-        self.found.vault.get_or_init(find).clone()
+        self.vault_path.get_or_init(find).clone()
     }
 
-    /// The store that the vault lies in, if an `s3://` URL stands in the place of its path.
+    /// The store of the vault, if its path is an `s3://` URL.
     pub fn remote(&self) -> Result<Option<Location>> {
         let (named, by) = match &self.global.vault {
             Some(path) => (Some(path.as_os_str()), "--vault"),
             None => (self.env.get_os("AWS_VAULT_FILE"), "AWS_VAULT_FILE"),
         };
         let url = named.and_then(|text| text.to_str()).filter(|text| text.starts_with("s3://"));
-        let location = |url| {
-            Location::parse(url).ok_or_else(|| {
-                Error::usage(format!("{by}: this is not the URL of a place in S3"))
-                    .hint("it is s3://BUCKET/PREFIX, with letters, digits, . _ - in the prefix")
-            })
-        };
-        url.map(location).transpose()
+        let Some(url) = url else { return Ok(None) };
+        Location::parse(url).map(Some).ok_or_else(|| {
+            Error::usage(format!("{by}: this is not the URL of a place in S3"))
+                .hint("it is s3://BUCKET/PREFIX, with letters, digits, . _ - in the prefix")
+        })
     }
 
-    /// Where sessions are kept, if there is a place.
+    /// The directory of the cache, if there is one.
     pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
-        let find = || self.places.cache_dir(self.global.cache_dir.as_deref(), self.env);
-        self.found.cache.get_or_init(find).clone()
+        let find = || {
+            let found = self.places.cache_dir(self.global.cache_dir.as_deref(), self.env)?;
+            Ok(found.map(|(path, _)| path))
+        };
+        self.cache_path.get_or_init(find).clone()
     }
 
     /// The open vault's cache of sessions and ledger of codes.
@@ -84,16 +91,16 @@ impl Context<'_> {
         Ok(Cache::open(self.cache_dir()?, &id, &key, self.clock, self.reporter))
     }
 
-    /// Where pins and generations are remembered, and whether that place was named; without a home
-    /// beside the cache.
+    /// The directory for pins and generations, and whether the user named it. Without a home it is in the
+    /// cache.
     pub fn state(&self) -> Result<Option<(PathBuf, bool)>> {
         if let Some(dir) = self.places.state_dir() {
-            return Ok(Some((dir.to_path_buf(), self.places.state_is_named())));
+            return Ok(Some((dir.to_path_buf(), self.places.state_by().is_some())));
         }
         Ok(self.cache_dir()?.map(|dir| (dir.join("state"), false)))
     }
 
-    /// `--pin` outranks the variable. An empty variable must not quietly switch the check off.
+    /// `--pin`, otherwise the variable. An empty variable is an error: it must not turn the check off.
     pub fn pins(&self) -> Result<Vec<Pin>> {
         let mut pins = Vec::new();
         for list in &self.global.pin {
@@ -108,7 +115,7 @@ impl Context<'_> {
         Ok(pins)
     }
 
-    /// `--min-generation` outranks the variable. An empty one must not quietly switch the check off.
+    /// `--min-generation`, otherwise the variable. An empty variable is an error, as for [`Context::pins`].
     pub fn min_generation(&self) -> Result<Option<u64>> {
         if self.global.min_generation.is_some() || !self.env.is_set("AWS_VAULT_MIN_GENERATION") {
             return Ok(self.global.min_generation);
@@ -120,8 +127,7 @@ impl Context<'_> {
         })
     }
 
-    /// `--max-passphrase-memory`, in MiB, outranks the variable. An empty one must not quietly mean the
-    /// default.
+    /// `--max-passphrase-memory` in MiB, otherwise the variable, which must not be empty.
     pub fn max_passphrase_memory(&self) -> Result<u32> {
         const NAME: &str = "AWS_VAULT_MAX_PASSPHRASE_MEMORY";
         if let Some(mib) = self.global.max_passphrase_memory {

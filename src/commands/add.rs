@@ -7,15 +7,14 @@ use super::context::Context;
 use super::key_slots;
 use super::stdin::stdin_text;
 use crate::aws::Sts;
+use crate::called::ProgramName;
 use crate::cli::Add;
-use crate::cli::program::Program;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::import;
 use crate::import::plan::is_same;
 use crate::name::ProfileName;
 use crate::profile;
-use crate::prompt::Prompt;
 use crate::provider::DEADLINE;
 use crate::report;
 use crate::secret::Secret;
@@ -23,114 +22,97 @@ use crate::vault::{self, Access, Vault};
 
 pub fn run(args: &Add, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
+    let access = context.access()?;
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
-    if let Some(serial) = &args.mfa_serial {
+    let serial = args.mfa_serial.as_deref();
+    if let Some(serial) = serial {
         profile::check_device(serial, "--mfa-serial", true)?;
     }
+    let settings: Vec<_> = serial.map(|serial| ("mfa_serial", serial)).into_iter().collect();
     let is_there = context.profiles().is_ok_and(|profiles| profiles.has(profile.as_str()));
     if !args.no_add_config && !is_there {
-        // A section that no config file could hold is said before anything is stored.
-        profile::edit::add_profile("", profile.as_str(), &settings(args.mfa_serial.as_deref()))?;
+        // A section name that no config file can hold is an error before anything is stored.
+        profile::edit::add_profile("", profile.as_str(), &settings)?;
     }
     let (_, default_path) = context.vault_file()?;
-    // Everything that may be refused is asked before the vault is locked for long: people are slow.
+    // All questions come before the vault's lock is taken, since a user may take long to answer.
     match Vault::open(&access) {
         Ok(mut vault) => {
-            if !args.stdin && !args.env && prompt.available() {
+            if !args.stdin && !args.env && context.prompt.available() {
                 vault.check_writable()?;
             }
-            let key = read_key(args, context, &prompt)?;
-            let asked = Asked { args, profile: &profile, key: &key };
+            let key = read_key(args, context)?;
+            let conflict = |old: Option<&Credentials>| {
+                conflict(&profile, &key, old).filter(|_| !args.overwrite)
+            };
             let seen = vault.payload().credential(profile.as_str());
-            asked.may_replace(seen.as_ref(), context, &prompt)?;
+            if let Some(conflict) = conflict(seen.as_ref()) {
+                confirm_replacement(args, conflict, context)?;
+            }
             vault.change(|payload| {
-                // Somebody may have put in another one meanwhile.
+                // Another process may have stored a key meanwhile.
                 let now = payload.credential(profile.as_str());
-                if !same(now.as_ref(), seen.as_ref()) && args.program != Program::AwsVault {
-                    asked.refuse(now.as_ref())?;
+                if !same(now.as_ref(), seen.as_ref())
+                    && context.program != ProgramName::AwsVault
+                    && let Some(conflict) = conflict(now.as_ref())
+                {
+                    return Err(refused(conflict));
                 }
                 payload.set_credential(profile.as_str(), &key, context.clock.now());
                 Ok(())
             })?;
         }
-        Err(error) if error.class == Class::NotFound && default_path && prompt.available() => {
-            make_vault_with(args, &profile, &access, context, &prompt)?;
+        Err(error)
+            if error.class == Class::NotFound && default_path && context.prompt.available() =>
+        {
+            make_vault_with(args, &profile, &access, context)?;
         }
         Err(error) => return Err(error),
     }
     if !args.no_add_config {
-        let settings = settings(args.mfa_serial.as_deref());
         config::set(profile.as_str(), &settings, "the key is in the vault", context)?;
     }
     report::result(&format!("Added credentials to profile \"{profile}\" in vault\n"))
 }
 
-/// A key that is to be stored.
-struct Asked<'a> {
-    args: &'a Add,
-    profile: &'a ProfileName,
-    key: &'a Credentials,
-}
-
-impl Asked<'_> {
-    /// Asks before another key of the profile is replaced, which may be the only copy: not for one that
-    /// is the same, secret included.
-    ///
-    /// # Errors
-    /// Refused (6) where nobody is asked; other (1) for a no.
-    fn may_replace(
-        &self,
-        old: Option<&Credentials>,
-        context: &Context,
-        prompt: &Prompt,
-    ) -> Result<()> {
-        let Some(what) = self.conflict(old) else { return Ok(()) };
-        if self.args.overwrite {
-            return Ok(());
-        }
-        if self.args.program == Program::AwsVault {
-            context
-                .reporter
-                .warn(format!("{what}, which is gone now: as aws-vault, nobody is asked"));
-            return Ok(());
-        }
-        if self.args.env || self.args.stdin {
-            return self.refuse(old);
-        }
-        let what = what.replacen("the vault", "The vault", 1);
-        match prompt.confirm(&format!("{what}. Replace it?"))? {
-            true => Ok(()),
-            false => Err(Error::other("nothing was changed")),
-        }
+/// Asks before a different key of the profile is replaced, since that may be the only copy of it.
+///
+/// # Errors
+/// Refused (6) if the key does not come from a prompt; other (1) if the answer is no.
+fn confirm_replacement(args: &Add, conflict: String, context: &Context) -> Result<()> {
+    if context.program == ProgramName::AwsVault {
+        context
+            .reporter
+            .warn(format!("{conflict}, which is gone now: as aws-vault, nobody is asked"));
+        return Ok(());
     }
-
-    /// # Errors
-    /// Refused (6), naming both keys, unless there is none, the same one, or an order to overwrite it.
-    fn refuse(&self, old: Option<&Credentials>) -> Result<()> {
-        match self.conflict(old) {
-            Some(what) if !self.args.overwrite => {
-                Err(Error::refused(what).hint("--overwrite replaces it, and it is gone then"))
-            }
-            _ => Ok(()),
-        }
+    if args.env || args.stdin {
+        return Err(refused(conflict));
     }
-
-    /// What stands in the way, by ids, which are no secrets.
-    fn conflict(&self, old: Option<&Credentials>) -> Option<String> {
-        let old = old.filter(|old| !is_same(old, self.key))?;
-        let (profile, new) = (self.profile, import::shown_id(&self.key.access_key_id));
-        Some(if old.access_key_id == self.key.access_key_id {
-            format!("the vault has another secret for the key {new} of profile \"{profile}\"")
-        } else {
-            let old = import::shown_id(&old.access_key_id);
-            format!("the vault has another key for profile \"{profile}\": {old}, not {new}")
-        })
+    let conflict = conflict.replacen("the vault", "The vault", 1);
+    match context.prompt.confirm(&format!("{conflict}. Replace it?"))? {
+        true => Ok(()),
+        false => Err(Error::other("nothing was changed")),
     }
 }
 
-/// True if both are the same key, or there is none.
+fn refused(conflict: String) -> Error {
+    Error::refused(conflict).hint("--overwrite replaces it, and it is gone then")
+}
+
+/// The message that the vault has a different key. It has ids only, which are not secret.
+fn conflict(profile: &ProfileName, new: &Credentials, old: Option<&Credentials>) -> Option<String> {
+    let old = old.filter(|old| !is_same(old, new))?;
+    let new_id = import::shown_id(&new.access_key_id);
+    Some(if old.access_key_id == new.access_key_id {
+        format!("the vault has another secret for the key {new_id} of profile \"{profile}\"")
+    } else {
+        let old_id = import::shown_id(&old.access_key_id);
+        format!("the vault has another key for profile \"{profile}\": {old_id}, not {new_id}")
+    })
+}
+
+/// True if both are the same key, or both are missing.
 fn same(one: Option<&Credentials>, other: Option<&Credentials>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => is_same(one, other),
@@ -138,30 +120,24 @@ fn same(one: Option<&Credentials>, other: Option<&Credentials>) -> bool {
     }
 }
 
-/// The first `add` of a person who knows aws-vault: no vault yet, so a new passphrase is asked for,
-/// and the key is in the vault from its first write on.
+/// Makes a vault with a new passphrase and this key, in one write: as in aws-vault, the first `add` needs no
+/// `init`.
 fn make_vault_with(
     args: &Add,
     profile: &ProfileName,
     access: &Access,
     context: &Context,
-    prompt: &Prompt,
 ) -> Result<()> {
-    context.places.may_make(&access.path)?;
-    let (mut payload, _) = key_slots::first_vault(access, prompt, context.reporter)?;
-    let key = read_key(args, context, prompt)?;
+    context.places.may_create(&access.path)?;
+    let (mut payload, _) = key_slots::first_vault(access)?;
+    let key = read_key(args, context)?;
     payload.set_credential(profile.as_str(), &key, context.clock.now());
     vault::create(access, payload, false)
 }
 
-/// What `add` writes into the profile's section.
-fn settings(mfa_serial: Option<&str>) -> Vec<(&str, &str)> {
-    mfa_serial.map(|serial| ("mfa_serial", serial)).into_iter().collect()
-}
-
-/// The key, with a warning if it does not look like one of AWS's.
-fn read_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentials> {
-    let key = given_key(args, context, prompt)?;
+/// Reads the key, warns if it does not look like an AWS key, and verifies it if asked to.
+fn read_key(args: &Add, context: &Context) -> Result<Credentials> {
+    let key = given_key(args, context)?;
     if let Some(doubt) = import::doubt(&key) {
         context.reporter.warn(doubt);
     }
@@ -171,28 +147,26 @@ fn read_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credential
     Ok(key)
 }
 
-/// Says whose key it is, by the region and the endpoint of the profile.
+/// Asks AWS whose key it is, at the region and the endpoint of the profile.
 ///
 /// # Errors
-/// What AWS refuses or cannot be reached for (9); out of time (8).
+/// AWS refuses the key or cannot be reached (9); timeout (8).
 fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
-    let (target, _) = profile::places(&context.profiles()?, context.env, profile)?;
+    let (target, _) = profile::sts_and_iam(&context.profiles()?, context.env, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
+    let id = import::shown_id(&key.access_key_id);
     let owner = sts.caller_identity(key).map_err(|error| {
         let error = Error::from(error);
-        let id = import::shown_id(&key.access_key_id);
         Error { what: format!("{} (key {id}); nothing was stored", error.what), ..error }
     })?;
-    context
-        .reporter
-        .note(format!("AWS knows the key {} as {owner}", import::shown_id(&key.access_key_id)));
+    context.reporter.note(format!("AWS knows the key {id} as {owner}"));
     Ok(())
 }
 
-/// The key: from stdin, the environment, or a person.
-fn given_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentials> {
+/// The key: from stdin, the environment, or a prompt.
+fn given_key(args: &Add, context: &Context) -> Result<Credentials> {
     if args.stdin {
         return import::access_key(&stdin_text("access key")?);
     }
@@ -210,11 +184,11 @@ fn given_key(args: &Add, context: &Context, prompt: &Prompt) -> Result<Credentia
         }
         return import::not_swapped(id, secret);
     }
-    if !prompt.available() {
+    if !context.prompt.available() {
         return Err(Error::usage("no access key given, and there is no terminal to ask on")
             .hint("pipe the JSON of aws iam create-access-key into vault add PROFILE --stdin, or use --env"));
     }
-    let id = prompt.line("Enter Access Key ID: ")?;
-    let secret = prompt.hidden("Enter Secret Access Key: ")?;
+    let id = context.prompt.line("Enter Access Key ID: ")?;
+    let secret = context.prompt.hidden("Enter Secret Access Key: ")?;
     import::checked(id.trim(), Secret::new(secret.expose().trim().to_owned()))
 }

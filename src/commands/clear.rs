@@ -9,25 +9,23 @@ use crate::name::ProfileName;
 use crate::profile::{self, Ask};
 use crate::report;
 use crate::session::{self, Cache};
-use crate::vault::{Payload, Vault};
+use crate::vault::Payload;
 
-/// For who refreshes a login at the moment.
+/// How long to wait for a process that refreshes the login.
 const PATIENCE: Duration = Duration::from_secs(50);
 
 pub fn run(args: &Clear, context: &Context) -> Result<()> {
     let count = match &args.profile {
-        // All of them can be told by their names; whose they are, only with the vault's key.
+        // Sessions are recognized by their file names; whose they are is known only with the vault's key.
         None => context.cache_dir()?.map_or(Ok(0), |dir| session::clear_all(&dir))?,
         Some(profile) => {
             let profile = ProfileName::new(profile)?;
-            let prompt = context.prompt(None);
-            let access = context.access(&prompt)?;
-            match Vault::open(&access) {
+            match context.open_vault() {
                 Ok(vault) => {
                     let cache = context.cache(vault.payload())?;
                     let count =
                         cache.clear(profile.as_str())? + forget_login(&profile, &cache, context)?;
-                    // What is gone from the files may have left sessions, which are cleared.
+                    // A profile that was removed from the files may still have sessions.
                     if count == 0 {
                         exists(&profile, vault.payload(), context)?;
                     }
@@ -53,11 +51,11 @@ fn exists(profile: &ProfileName, payload: &Payload, context: &Context) -> Result
     profile::plan(&profiles, context.env, &stored, &ask).map(|_| ())
 }
 
-/// The login that a profile uses, though others may use it too; as in aws-vault.
+/// Forgets the login that a profile uses, also if other profiles use it; as aws-vault does.
 fn forget_login(profile: &ProfileName, cache: &Cache, context: &Context) -> Result<usize> {
     let profiles = context.profiles();
     let place = profiles.and_then(|all| profile::sign_on(&all, context.env, profile.as_str()));
-    // A profile that is gone, or does not log in anywhere, has nothing to forget.
+    // A profile without a login, or that does not exist, has nothing to forget.
     let Ok((_, sign_on)) = place else { return Ok(0) };
     let place = cache.login(&sign_on.key());
     let lock = place.lock(Instant::now() + PATIENCE)?;

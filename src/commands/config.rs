@@ -1,4 +1,4 @@
-//! Changes to the AWS config and credentials files, for the commands that make some.
+//! Changes to the AWS config and credentials files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,8 +11,8 @@ use crate::profile;
 /// How long to wait for another process that changes the AWS config.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
-/// Sets keys in the profile's section of the AWS config, and adds it where it is not there. No file that
-/// could have it is a warning. `safe`: what is done already, for an error.
+/// Sets keys in the profile's section of the AWS config, and adds the section if it is missing. If there is
+/// no place for the file, that is a warning. `safe`: what is done already, for the error.
 pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Context) -> Result<()> {
     let path = match path(context) {
         Ok(path) => path,
@@ -22,14 +22,14 @@ pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Conte
         }
     };
     let set = |old: &str| profile::edit::set_profile(old, profile, settings);
-    edit(&path, set).map_err(|error| but(safe, "the AWS config was not changed", error))
+    edit(&path, set).map_err(|error| partly_done(safe, "the AWS config was not changed", error))
 }
 
-/// The AWS config file, which may not be there yet.
+/// The path of the AWS config file, which may not exist yet.
 ///
 /// # Errors
-/// Without a home, or with one that may not be entered, there is none (7), and none is made in another
-/// user's (6).
+/// Not saved (7) without a home directory that may be entered; refused (6) for a new file in another user's
+/// home.
 pub fn path(context: &Context) -> Result<PathBuf> {
     let files = profile::locate(context.env, context.places.home());
     let Some(path) = files.config else {
@@ -41,7 +41,7 @@ pub fn path(context: &Context) -> Result<PathBuf> {
         return Err(Error::not_saved(what));
     };
     if path.symlink_metadata().is_err() {
-        context.places.may_make(&path).map_err(|refused| Error {
+        context.places.may_create(&path).map_err(|refused| Error {
             what: format!("the profile is in no AWS config file: {}", refused.what),
             ..refused
         })?;
@@ -49,8 +49,8 @@ pub fn path(context: &Context) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The error of an [`edit`] after something else was done. Not 7, which says that the old vault stands.
-pub fn but(safe: &str, not_done: &str, error: Error) -> Error {
+/// The error of an [`edit`] after another step was done. Its class is not 7, which means an unchanged vault.
+pub fn partly_done(safe: &str, not_done: &str, error: Error) -> Error {
     match error.class {
         Class::NotDurable => Error { what: format!("{safe}, but {}", error.what), ..error },
         _ => {
@@ -60,8 +60,8 @@ pub fn but(safe: &str, not_done: &str, error: Error) -> Error {
     }
 }
 
-/// Changes the text of a file, which keeps its mode and its owner; a missing one is empty. Nothing is
-/// written if it stays the same.
+/// Changes the text of a file, which keeps its mode and its owner; a missing file counts as empty. Nothing is
+/// written if the text stays the same.
 pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<()> {
     let shown = path.display();
     let not_saved = |why: String| Error::not_saved(format!("{shown}: {why}"));
@@ -87,7 +87,7 @@ pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<
         return Ok(());
     }
     if new.len() as u64 > profile::FILE_LIMIT {
-        // No command could read it any more.
+        // No command could read it.
         return Err(not_saved("it would be larger than 1 MiB".to_owned()));
     }
     let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);

@@ -1,4 +1,4 @@
-//! From the command line to a session that makes credentials, for every command that needs some.
+//! From the command line to a session that makes credentials.
 
 use std::time::Duration;
 
@@ -6,55 +6,52 @@ use super::context::Context;
 use crate::cli::CredentialOptions;
 use crate::error::{Error, Reason, Result};
 use crate::name::{self, ProfileName};
-use crate::profile::{Plan, Profiles};
-use crate::prompt::Prompt;
+use crate::profile::{self, Plan, Profiles, Target};
 use crate::provider::{CredentialSession, Need, Options, Parts};
 use crate::secret::Secret;
 
 impl Context<'_> {
-    /// Opens what is needed. A profile with credentials of its own needs no vault, so it is no error
-    /// that there is none; but one that was named has to be there.
-    pub fn session(
-        &self,
-        profiles: Profiles,
-        need: Need,
-        options: Options,
-        prompt: Prompt,
-    ) -> Result<CredentialSession<'_>> {
-        let access = match need {
-            Need::Nothing => Err(Error::not_found("no vault is needed")),
-            Need::Vault | Need::Profiles(_) => self.access(&prompt),
-        };
-        let parts = Parts {
-            profiles,
-            access,
-            vault_is_named: self.vault_file().is_ok_and(|(_, default)| !default),
-            vault_is_pinned: self.pins().is_ok_and(|pins| !pins.is_empty())
-                || self.min_generation().is_ok_and(|least| least.is_some()),
-            cache_dir: self.cache_dir()?,
-            env: self.env,
-            options,
-            prompt,
-            clock: self.clock,
-            reporter: self.reporter,
-        };
-        CredentialSession::open(parts, need)
+    /// The profile: the word of the command line, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, or `default`.
+    pub fn profile_name(&self, word: Option<&str>) -> Result<ProfileName> {
+        if let Some(name) = word {
+            return ProfileName::new(name);
+        }
+        for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
+            // A value that cannot be read is an error: the next name could be that of another account.
+            if let Some(name) = self.env.text(variable)? {
+                return ProfileName::new(name);
+            }
+        }
+        ProfileName::new("default")
     }
 
-    /// The plan for one profile, and a session that has kept what the plan needs.
+    /// The plan for one profile, and a session that keeps only what the plan needs.
     pub fn planned(
         &self,
         profile: &ProfileName,
         options: &CredentialOptions,
-        prompt: Prompt,
     ) -> Result<(CredentialSession<'_>, Plan)> {
         let need = Need::Profiles(std::slice::from_ref(profile));
-        let session = self.session(self.profiles()?, need, self.options(options)?, prompt)?;
+        let session = self.session(self.profiles()?, need, self.options(options)?)?;
         let plan = session.plan(profile.as_str())?;
         Ok((session.keep_only([&plan]), plan))
     }
 
-    /// What the flags and variables ask for.
+    /// The AWS config and credentials files.
+    pub fn profiles(&self) -> Result<Profiles> {
+        // Six file system calls, which a cached answer need not wait for.
+        if self.reporter.debug {
+            for closed in self.places.closed() {
+                let shown = closed.display();
+                self.reporter.debug(format!(
+                    "{shown} may not be entered: default files in it count as missing"
+                ));
+            }
+        }
+        profile::read(&profile::locate(self.env, self.places.home()))
+    }
+
+    /// The options that the flags and variables ask for.
     pub fn options(&self, flags: &CredentialOptions) -> Result<Options> {
         // aws-vault's variable.
         let least = self.env.get("AWS_MIN_TTL");
@@ -67,9 +64,49 @@ impl Context<'_> {
             min_left: least.map(|text| name::duration(text, "AWS_MIN_TTL")).transpose()?,
         })
     }
+
+    /// Opens what is needed. A missing vault is no error for a profile with credentials of its own, unless
+    /// the user named the vault.
+    pub fn session(
+        &self,
+        profiles: Profiles,
+        need: Need,
+        options: Options,
+    ) -> Result<CredentialSession<'_>> {
+        let access = match need {
+            Need::Nothing => Err(Error::not_found("no vault is needed")),
+            Need::Vault | Need::Profiles(_) => self.access(),
+        };
+        let parts = Parts {
+            profiles,
+            access,
+            vault_is_named: self.vault_file().is_ok_and(|(_, default)| !default),
+            vault_is_pinned: self.pins().is_ok_and(|pins| !pins.is_empty())
+                || self.min_generation().is_ok_and(|least| least.is_some()),
+            cache_dir: self.cache_dir()?,
+            env: self.env,
+            options,
+            prompt: self.prompt,
+            clock: self.clock,
+            reporter: self.reporter,
+        };
+        CredentialSession::open(parts, need)
+    }
+
+    /// A session with the open vault, for a command that takes no options of credentials.
+    pub fn vault_session(&self) -> Result<CredentialSession<'_>> {
+        self.session(self.profiles()?, Need::Vault, Options::default())
+    }
+
+    /// Warns of the first endpoint that is named and so overrides the variant (FIPS, dual-stack).
+    pub fn warn_of_overridden(&self, targets: &[&Target]) {
+        if let Some(warning) = targets.iter().find_map(|target| target.overridden()) {
+            self.reporter.warn(warning);
+        }
+    }
 }
 
-/// `--duration`, checked for what no call of AWS would take: 15 minutes to 36 hours.
+/// `--duration`, within the limits of AWS's calls: 15 minutes to 36 hours.
 pub fn requested_duration(options: &CredentialOptions) -> Result<Option<Duration>> {
     let Some(text) = &options.duration else { return Ok(None) };
     let duration = name::duration(text, "--duration")?;

@@ -1,29 +1,27 @@
-//! `exec`: the process becomes the command, with credentials; or prints them for an SDK; or stands by
-//! the command and serves them.
+//! `exec`: becomes a command that has credentials, prints credentials for an SDK, or starts a command and
+//! serves credentials to it.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use super::context::Context;
 use super::credentials::requested_duration;
 use super::serving::{self, Serving};
 use crate::cli::{Exec, TokenBy};
 use crate::error::{Error, Reason, Result, os_text};
-use crate::exec::{self, Child, ExecError, Given};
+use crate::exec::{self, Child, Delivery, ExecError};
 use crate::export;
 use crate::name::ProfileName;
 use crate::process::{Program, find};
-use crate::provider;
 use crate::report;
 use crate::server::{Server, TokenFile};
 
 /// The command failed before it started (as env(1) and timeout(1) say it).
 const NOT_STARTED: u8 = 125;
 
-pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
-    // What the words themselves say is judged first: these are usage errors, 2.
+pub fn run(args: &Exec, words: &[OsString], context: &Context) -> Result<u8> {
+    // Errors of the command line itself come first, with code 2.
     requested_duration(&args.options)?;
     let profile = context.profile_name(args.profile.as_deref())?;
     if args.ec2_server {
@@ -36,77 +34,66 @@ pub fn run(args: Exec, words: Vec<OsString>, context: &Context) -> Result<u8> {
                 "--json prints credentials and runs nothing, so it takes no command",
             ));
         }
-        return print(&args, &profile, context);
+        let (session, plan) = context.planned(&profile, &args.options)?;
+        report::result(&export::json(&session.into_credentials(&plan)?))?;
+        return Ok(0);
     }
-    // From here on the exit codes are the command's, so ours keep out of their way.
-    let (error, code) = match start(&args, &profile, &words, context) {
-        Ok(failure) => failure,
-        // A flag that cannot be right is the command line's fault, found late: still 2.
+    // From here on the exit code is the command's, and an error of vault has the code 125, 126 or 127.
+    let (error, code) = match start(args, &profile, words, context) {
+        Ok(failure) => not_started(failure),
+        // An error of the command line that is found late has code 2, too.
         Err(error) if error.reason == Some(Reason::CommandLine) => return Err(error),
-        Err(error) => (meant_as_a_command(error, &args, &words, context), NOT_STARTED),
+        Err(error) => (meant_as_a_command(error, args, words, context), NOT_STARTED),
     };
-    report::say(&error);
+    report::error(&error);
     Ok(code)
 }
 
-/// Prints the credentials for an SDK, which waits.
-fn print(args: &Exec, profile: &ProfileName, context: &Context) -> Result<u8> {
-    let prompt = context.prompt(Some(Instant::now() + provider::DEADLINE));
-    let (session, plan) = context.planned(profile, &args.options, prompt)?;
-    report::result(&export::json(&session.into_credentials(&plan)?))?;
-    Ok(0)
-}
-
-/// Starts the command; comes back only with why it did not.
+/// Becomes the command, or starts it beside a server. Returns only if the command was not started.
 fn start(
     args: &Exec,
     profile: &ProfileName,
     words: &[OsString],
     context: &Context,
-) -> Result<(Error, u8)> {
-    refuse_nesting(words, context)?;
-    match args.server {
-        true => stand_by(args, profile, words, context),
-        false => become_it(args, profile, words, context),
+) -> Result<ExecError> {
+    if words.is_empty() && context.env.get("AWS_VAULT").is_some() {
+        return Err(Error::refused("running in an existing vault subshell")
+            .hint("exit from the subshell, or unset AWS_VAULT to force"));
     }
-}
-
-/// Becomes the command; comes back only with why it did not.
-fn become_it(
-    args: &Exec,
-    profile: &ProfileName,
-    words: &[OsString],
-    context: &Context,
-) -> Result<(Error, u8)> {
-    let (session, plan) = context.planned(profile, &args.options, context.prompt(None))?;
+    if args.server {
+        return start_with_server(args, profile, words, context);
+    }
+    let (session, plan) = context.planned(profile, &args.options)?;
     let drop_sops = session.opened_by_sops();
     let credentials = session.into_credentials(&plan)?;
     let child = Child {
         profile: Some(profile.as_str()),
-        given: Given::Keys(&credentials),
+        delivery: Delivery::Keys(&credentials),
         region: plan.region.as_deref(),
         variant: plan.variant,
         drop_sops,
     };
     let vars = exec::environment(context.env, &child);
-    Ok(not_started(exec::become_command(&command(words, context), &vars, context.limits)))
+    Ok(exec::become_command(&command(words, context), &vars, context.limits))
 }
 
-/// Starts a server and the command, and ends as the command does; comes back only with an error from
-/// before that.
-fn stand_by(
+/// Starts a server and the command, and exits with the command's code. Returns only if the server was not
+/// started.
+fn start_with_server(
     args: &Exec,
     profile: &ProfileName,
     words: &[OsString],
     context: &Context,
-) -> Result<(Error, u8)> {
+) -> Result<ExecError> {
     let names = std::slice::from_ref(profile);
-    let token_directory = token_directory(args, context)?;
+    // Before AWS is called and a code is used.
+    let with_file = args.token_by != TokenBy::Variable;
+    let token_directory = with_file.then(|| token_directory(context)).transpose()?;
     let (serving, first) = Serving::start("--server", names, &args.options, context)?;
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = Server::bind(local)
         .map_err(|error| Error::other(format!("cannot listen: {}", os_text(&error))))?;
-    let without_files = serving.is_outranked();
+    let without_files = serving.session.profiles().outrank_a_server();
     if without_files {
         context.reporter.warn(
             "profile default says where credentials come from, which would outrank the server: \
@@ -114,14 +101,14 @@ fn stand_by(
         );
     }
     let words = command(words, context);
-    // From here on signals wait for the command, so that none ends vault and leaves the file.
+    // From here on signals are kept for the command, so that none ends vault before it has removed the file.
     let supervisor = exec::Supervisor::new();
     let token_file =
         token_directory.map(|directory| token_file(&directory, &server)).transpose()?;
     let url = server.url(profile.as_str());
     let child = Child {
         profile: Some(profile.as_str()),
-        given: Given::Server {
+        delivery: Delivery::Server {
             url: &url,
             token: (args.token_by != TokenBy::File).then(|| server.token()),
             token_file: token_file.as_ref().map(TokenFile::path),
@@ -129,7 +116,7 @@ fn stand_by(
         },
         region: serving.region(),
         variant: serving.variant(),
-        drop_sops: serving.opened_by_sops(),
+        drop_sops: serving.session.opened_by_sops(),
     };
     let vars = exec::environment(context.env, &child);
     let log = serving::log(context, true);
@@ -138,25 +125,21 @@ fn stand_by(
         drop(token_file);
         ended.unwrap_or_else(|failure| {
             let (error, code) = not_started(failure);
-            report::say(&error);
+            report::error(&error);
             code
         })
     })? {}
 }
 
-/// Where the token's file is to be, if one is asked for: before AWS is asked, and codes are spent.
-fn token_directory(args: &Exec, context: &Context) -> Result<Option<PathBuf>> {
-    if args.token_by == TokenBy::Variable {
-        return Ok(None);
-    }
-    let found = context.places.memory_dir().ok_or_else(|| {
+/// The directory for the token's file.
+fn token_directory(context: &Context) -> Result<PathBuf> {
+    context.places.memory_dir().ok_or_else(|| {
         Error::other(
             "no place for the token's file: neither XDG_RUNTIME_DIR nor /dev/shm nor /tmp is a tmpfs \
              that this user may write",
         )
         .hint("mount a tmpfs at /dev/shm, or leave out --token-by")
-    })?;
-    Ok(Some(found))
+    })
 }
 
 fn token_file(directory: &Path, server: &Server) -> Result<TokenFile> {
@@ -166,16 +149,8 @@ fn token_file(directory: &Path, server: &Server) -> Result<TokenFile> {
     })
 }
 
-fn refuse_nesting(words: &[OsString], context: &Context) -> Result<()> {
-    if words.is_empty() && context.env.get("AWS_VAULT").is_some() {
-        return Err(Error::refused("running in an existing vault subshell")
-            .hint("exit from the subshell, or unset AWS_VAULT to force"));
-    }
-    Ok(())
-}
-
-/// `vault exec terraform apply`: the first word is no profile, but a program, so it was meant as the command.
-/// A better guess stands.
+/// `vault exec terraform apply`: the first word is no profile but a program, so the command was meant. A hint
+/// that names a similar profile is kept.
 fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString], context: &Context) -> Error {
     let no_profile = error.reason == Some(Reason::NoSuchProfile { guessed: false });
     let path = context.env.get_os("PATH");
@@ -188,7 +163,7 @@ fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString], context: &C
     }
 }
 
-/// As env(1) and timeout(1) say it.
+/// The codes of env(1) and timeout(1).
 fn not_started(failure: ExecError) -> (Error, u8) {
     match failure {
         ExecError::NotFound(why) => (Error::other(why), 127),

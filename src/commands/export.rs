@@ -6,15 +6,15 @@ use super::context::Context;
 use crate::cli::{Export, Format};
 use crate::error::{Error, Result, os_text};
 use crate::export::{self, Github};
-use crate::file::{self, Appendix, ReadError};
+use crate::file::{self, AppendFile, ReadError};
 use crate::random;
 use crate::report;
 
-pub fn run(args: Export, context: &Context) -> Result<()> {
+pub fn run(args: &Export, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
-    // Looked at first: no code is spent on credentials that have nowhere to go.
+    // Opened first, so that no MFA code is used for credentials that cannot be written.
     let github = (args.format == Format::Github).then(|| github_env(context)).transpose()?;
-    let (session, plan) = context.planned(&profile, &args.options, context.prompt(None))?;
+    let (session, plan) = context.planned(&profile, &args.options)?;
     let credentials = session.into_credentials(&plan)?;
     let region = plan.region.as_deref();
     let variables = export::variables(&credentials, region, plan.variant.variables());
@@ -40,8 +40,8 @@ pub fn run(args: Export, context: &Context) -> Result<()> {
     report::result(&text)
 }
 
-/// The file that GitHub Actions gives to each step of a job.
-fn github_env(context: &Context) -> Result<(PathBuf, Appendix)> {
+/// The file that GitHub Actions gives each step of a job for variables.
+fn github_env(context: &Context) -> Result<(PathBuf, AppendFile)> {
     let path = context.env.get_os("GITHUB_ENV").map(PathBuf::from).ok_or_else(|| {
         Error::usage("--format github: GITHUB_ENV is not set, so this is no step of GitHub Actions")
             .hint("use another format elsewhere")
@@ -60,7 +60,7 @@ fn github_env(context: &Context) -> Result<(PathBuf, Appendix)> {
     Ok((path, file))
 }
 
-/// 128 random bits that no value can know.
+/// 128 random bits, so that no value contains it.
 fn delimiter() -> Result<String> {
     Ok(format!("vault_{:032x}", u128::from_ne_bytes(*random::bytes()?)))
 }

@@ -15,15 +15,14 @@ use crate::report;
 use crate::vault::{self, Access, Vault};
 
 pub fn run(args: &Import, context: &Context) -> Result<()> {
-    flags_go_together(args, context)?;
+    check_flags(args, context)?;
     let profile = args.profile.as_deref().map(ProfileName::new).transpose()?;
     let profile = profile.as_ref().map(ProfileName::as_str);
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    // What is plainly not there is said before anybody is asked for a passphrase.
-    let found = source::find(args, profile, context)?;
+    let access = context.access()?;
+    // A missing source is an error before a passphrase is asked for.
+    let keys = source::find(args, profile, context)?;
     let mut vault = open(args, &access, context)?;
-    let items = chosen(found.read(args, context, &prompt)?, profile)?;
+    let items = chosen(keys.decrypt(args, context)?, profile)?;
     let steps = if args.dry_run {
         plan(&items, vault.as_ref().map(Vault::payload), args.overwrite)
     } else {
@@ -37,21 +36,21 @@ pub fn run(args: &Import, context: &Context) -> Result<()> {
     };
     let written = write_config::run(args, &steps, context);
     report::result(&plan::table(&steps))?;
-    let told = written.as_ref().ok().and_then(Option::as_ref);
+    let config_change = written.as_ref().ok().and_then(Option::as_ref);
     if args.dry_run {
-        if let Some(written) = told {
-            written.tell(context);
+        if let Some(written) = config_change {
+            written.note(context);
         }
         context.reporter.note("Nothing was changed");
     } else {
-        after::tell(args, &steps, removed, told, context)?;
+        after::note_next_steps(args, &steps, removed, config_change, context)?;
     }
     written?;
     plan::verdict(&steps)
 }
 
-/// What clap does not know: which flag belongs to which source.
-fn flags_go_together(args: &Import, context: &Context) -> Result<()> {
+/// Refuses a flag that belongs to another source, which clap cannot express.
+fn check_flags(args: &Import, context: &Context) -> Result<()> {
     let only = |flag: &str, with: &str| {
         Err(Error::usage(format!("{flag} goes with {with} only")).hint("see vault import --help"))
     };
@@ -71,22 +70,21 @@ fn flags_go_together(args: &Import, context: &Context) -> Result<()> {
     context.may_take_stdin(stdin, clash)
 }
 
-/// The vault; none where there is none yet and a person can be asked to make one, or nothing is written.
+/// The vault; `None` if it does not exist and can be made by a prompt, or is not written.
 fn open<'a>(args: &Import, access: &'a Access<'a>, context: &Context) -> Result<Option<Vault<'a>>> {
     let (_, default_path) = context.vault_file()?;
     match Vault::open(access) {
-        Ok(vault) => Ok(Some(vault)),
         Err(error)
             if error.class == Class::NotFound
                 && (args.dry_run || default_path && access.prompt.available()) =>
         {
             Ok(None)
         }
-        Err(error) => Err(error),
+        opened => opened.map(Some),
     }
 }
 
-/// What was asked for of what was found.
+/// The items of this profile, or all.
 fn chosen(mut items: Vec<Item>, profile: Option<&str>) -> Result<Vec<Item>> {
     let near = profile.and_then(|name| nearest(name, items.iter().map(|it| it.profile.as_str())));
     let near = near.map(str::to_owned);
@@ -107,8 +105,8 @@ fn chosen(mut items: Vec<Item>, profile: Option<&str>) -> Result<Vec<Item>> {
     }
 }
 
-/// One write for all; none if there is nothing to write. The plan is made on the content that is written
-/// upon.
+/// Saves all items in one write, or makes no write if nothing changes. The plan is made again on the content
+/// that the write replaces.
 fn save<'i, 'a>(
     items: &'i [Item],
     args: &Import,
@@ -122,9 +120,8 @@ fn save<'i, 'a>(
         return Ok(steps);
     }
     let Some(vault) = vault else {
-        context.places.may_make(&access.path)?;
-        let (mut payload, passphrase) =
-            key_slots::first_vault(access, &access.prompt, context.reporter)?;
+        context.places.may_create(&access.path)?;
+        let (mut payload, passphrase) = key_slots::first_vault(access)?;
         plan::apply(&steps, &mut payload, now);
         vault::create(access, payload, false)?;
         if args.remove_source {

@@ -6,23 +6,22 @@ use super::context::Context;
 use super::key_slots;
 use super::work_tree;
 use crate::cli::Init;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Class, Error, Result, os_text};
 use crate::file;
 use crate::report;
 use crate::sealed;
 use crate::unlock;
-use crate::vault::{self, Access, Payload, Pin, RecipientEntry, is_saved};
+use crate::vault::{self, Payload, RecipientEntry, is_saved};
 
 pub fn run(args: &Init, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
+    let access = context.access()?;
     let mut recipients = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
     if recipients.is_empty() && !args.passphrase && args.generate_identity.is_none() {
         return Err(Error::usage("nobody could open this vault: no recipient and no passphrase").hint(
             "vault init --generate-identity ~/.config/vault/identity.txt, or -r age1…, or --passphrase",
         ));
     }
-    refuse_what_is_there(args, &access.path, context)?;
+    refuse_existing(args, &access.path, context)?;
 
     let mut passphrases = Vec::new();
     if args.passphrase {
@@ -31,32 +30,40 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
             match unlock::new_passphrase(&context.named, context.env, context.reporter)? {
                 Some(passphrase) => passphrase,
                 None => key_slots::ask_new_passphrase(
-                    &prompt,
+                    context.prompt,
                     "give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
                 )?,
             };
         passphrases.push(key_slots::slot(&passphrase, args.passphrase_memory, &access)?);
     }
 
-    let mut public_key = None;
-    if let Some(path) = &args.generate_identity {
-        let public = write_identity(path, context)?;
-        recipients.push(RecipientEntry { recipient: public.clone(), name: None });
-        public_key = Some(public);
-    }
-    let only_passphrase = recipients.is_empty();
+    let identity = args.generate_identity.as_deref();
+    let public_key = identity.map(|path| write_identity(path, context)).transpose()?;
+    recipients.extend(public_key.clone().map(|recipient| RecipientEntry { recipient, name: None }));
     let payload = Payload::new(&recipients, &passphrases)?;
     let pin = payload.pin();
     let saved = vault::create(&access, payload, args.armor);
-    if let (Err(error), Some(path)) = (&saved, &args.generate_identity)
-        && error.class != crate::error::Class::NotDurable
+    if let (Err(error), Some(path)) = (&saved, identity)
+        && error.class != Class::NotDurable
     {
-        // No vault knows this key, and the user may want to try again with the same name.
+        // No vault was made for this key, and the user may try again with the same name.
         let _ = std::fs::remove_file(path);
     }
     if saved.is_ok() || public_key.is_some() && is_saved(&saved) {
-        tell_of_key(args, recipients.len() == 1 && passphrases.is_empty(), context);
-        tell_of_vault(args, (&access, pin), only_passphrase, context);
+        if let Some(path) = identity {
+            note_key(path, recipients.len() == 1 && passphrases.is_empty(), context);
+        }
+        context
+            .reporter
+            .note(format!("Made the vault {}, fingerprint {pin}", access.path.display()));
+        work_tree::note_ignored_files(&access.path, identity, context.env, context.reporter);
+        if recipients.is_empty() {
+            context.reporter.note(format!(
+                "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
+                 vault recipient add age1…{}",
+                access.flag()
+            ));
+        }
     }
     saved?;
     match public_key {
@@ -65,9 +72,8 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     }
 }
 
-/// Where the new key lies. `only`: nothing else opens the vault.
-fn tell_of_key(args: &Init, only: bool, context: &Context) {
-    let Some(path) = &args.generate_identity else { return };
+/// Says where the new key is. `only`: nothing else opens the vault.
+fn note_key(path: &Path, only: bool, context: &Context) {
     let (path, copy) = (path.display(), "keep a copy of that file elsewhere");
     context.reporter.note(match only {
         true => format!(
@@ -77,36 +83,17 @@ fn tell_of_key(args: &Init, only: bool, context: &Context) {
     });
 }
 
-/// What was made, and what is to be seen to.
-fn tell_of_vault(
-    args: &Init,
-    (access, pin): (&Access, Pin),
-    only_passphrase: bool,
-    context: &Context,
-) {
-    let (reporter, path) = (context.reporter, &access.path);
-    reporter.note(format!("Made the vault {}, fingerprint {pin}", path.display()));
-    work_tree::tell(path, args.generate_identity.as_deref(), context.env, reporter);
-    if only_passphrase {
-        reporter.note(format!(
-            "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
-             vault recipient add age1…{}",
-            access.flag()
-        ));
-    }
-}
-
-/// Before anybody is asked for a passphrase: neither the vault nor the key is there, and both may be made.
-fn refuse_what_is_there(args: &Init, vault: &Path, context: &Context) -> Result<()> {
-    refuse_if_there(vault, "is there already; nothing was changed")?;
-    context.places.may_make(vault)?;
+/// Checks, before a passphrase is asked for, that neither the vault nor the key exists and both may be made.
+fn refuse_existing(args: &Init, vault: &Path, context: &Context) -> Result<()> {
+    refuse_existing_file(vault, "is there already; nothing was changed")?;
+    context.places.may_create(vault)?;
     if let Some(path) = &args.generate_identity {
         if path.as_os_str() == "-" {
             return Err(Error::usage("--generate-identity wants the name of a file")
                 .hint("vault init --generate-identity ~/.config/vault/identity.txt"));
         }
-        context.places.may_make(path)?;
-        refuse_if_there(
+        context.places.may_create(path)?;
+        refuse_existing_file(
             path,
             "is there already, and a key is never overwritten; nothing was changed",
         )
@@ -117,15 +104,15 @@ fn refuse_what_is_there(args: &Init, vault: &Path, context: &Context) -> Result<
     Ok(())
 }
 
-fn refuse_if_there(path: &Path, why: &str) -> Result<()> {
-    match std::fs::symlink_metadata(path) {
+fn refuse_existing_file(path: &Path, why: &str) -> Result<()> {
+    match path.symlink_metadata() {
         Ok(_) => Err(Error::refused(format!("{} {why}", path.display()))),
-        // What cannot be looked at is said where the file is made: nothing is put over another.
+        // Any other error comes when the file is made, which never overwrites one.
         Err(_) => Ok(()),
     }
 }
 
-/// A new key in a file of its own, as age-keygen writes it; its public key.
+/// Writes a new key into a file, in age-keygen's format; gives its public key.
 fn write_identity(path: &Path, context: &Context) -> Result<String> {
     let (secret, public) = sealed::generate_identity();
     let text = zeroize::Zeroizing::new(format!(

@@ -1,5 +1,6 @@
-//! What the commands share that make and change the ways into a vault.
+//! What the commands share that make and change the key slots of a vault.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
@@ -16,27 +17,26 @@ use crate::report;
 use crate::reporter::Reporter;
 use crate::sealed::{self, Cost, DEFAULT_MAX_MEMORY, Slot};
 use crate::secret::Secret;
+use crate::unlock::keyring;
 use crate::vault::{Access, PassphraseEntry, Payload, RecipientEntry, Vault, is_saved};
 
-/// What a try of a passphrase costs where nothing is said, in MiB.
-pub const DEFAULT_MEMORY: u32 = 64;
+/// The default memory for one try of a passphrase, in MiB.
+const DEFAULT_MEMORY: u32 = 64;
 
-/// A passphrase of fewer characters is warned of.
+/// A passphrase with fewer characters causes a warning.
 const SHORT: usize = 12;
 
-/// A recipients file is read up to this many bytes.
+/// The largest recipients file, in bytes.
 const RECIPIENTS_LIMIT: u64 = 64 * 1024;
 
-/// The recipients of the command line and of files, each checked, each once. `-` is stdin.
+/// The recipients of the command line and of files, checked and without duplicates. `-` is stdin.
 pub fn recipients(
     words: &[String],
     files: &[PathBuf],
     context: &Context,
 ) -> Result<Vec<RecipientEntry>> {
-    let mut recipients = Vec::new();
-    for text in words {
-        recipients.push(sealed::parse_recipient(text.trim())?);
-    }
+    let given = words.iter().map(|text| sealed::parse_recipient(text.trim()));
+    let mut recipients = given.collect::<Result<Vec<_>>>()?;
     for path in files {
         let (shown, stdin) = (path.display(), path.as_os_str() == "-");
         let clash = "the recipients and what opens the vault are both wanted from stdin";
@@ -58,18 +58,13 @@ pub fn recipients(
         };
         recipients.extend(sealed::parse_recipients_file(text, &mut left_out)?);
     }
-    let mut entries: Vec<RecipientEntry> = Vec::new();
-    for recipient in recipients {
-        let recipient = recipient.to_string();
-        if entries.iter().all(|entry| entry.recipient != recipient) {
-            entries.push(RecipientEntry { recipient, name: None });
-        }
-    }
-    Ok(entries)
+    let mut seen = BTreeSet::new();
+    let texts = recipients.iter().map(ToString::to_string);
+    let texts = texts.filter(|text| seen.insert(text.clone()));
+    Ok(texts.map(|recipient| RecipientEntry { recipient, name: None }).collect())
 }
 
-/// A new slot for a passphrase, as the payload keeps it, with a warning if the passphrase is short; `memory`
-/// in MiB.
+/// A new slot for a passphrase, with a warning if the passphrase is short. `memory` is in MiB.
 pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<PassphraseEntry> {
     if passphrase.expose().chars().count() < SHORT {
         access.reporter.warn(format!(
@@ -79,41 +74,31 @@ pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<Passphr
         ));
     }
     let cost = Cost { memory_kib: memory * 1024, ..Cost::default() };
-    let (slot, public) = Slot::create(passphrase, cost, &access.turns)?;
+    let (slot, public) = Slot::create(passphrase, cost, &access.derivation_queue)?;
     Ok(PassphraseEntry { public, stanza: slot.to_text() })
 }
 
-/// The content of the vault that a person gets who has none yet, and its new passphrase.
-pub fn first_vault(
-    access: &Access,
-    prompt: &Prompt,
-    reporter: Reporter,
-) -> Result<(Payload, Secret)> {
-    reporter.note(format!("There is no vault yet; making {}", access.path.display()));
-    work_tree::tell(&access.path, None, access.env, reporter);
-    let passphrase = ask_new_passphrase(prompt, "make one with vault init")?;
+/// The content of a user's first vault, and its new passphrase.
+pub fn first_vault(access: &Access) -> Result<(Payload, Secret)> {
+    access.reporter.note(format!("There is no vault yet; making {}", access.path.display()));
+    work_tree::note_ignored_files(&access.path, None, access.env, access.reporter);
+    let passphrase = ask_new_passphrase(access.prompt, "make one with vault init")?;
     let slot = slot(&passphrase, DEFAULT_MEMORY, access)?;
-    let recipients = match &access.identity_file {
-        Some(path) => recipients_of(path)?,
-        None => Vec::new(),
-    };
+    let recipients =
+        access.identity_file.as_deref().map_or_else(|| Ok(Vec::new()), recipients_of)?;
     Ok((Payload::new(&recipients, &[slot])?, passphrase))
 }
 
-/// Whoever has laid an identity file where it is looked for means it to open the vault as well.
+/// The recipients of the default identity file, which is to open the vault as well.
 fn recipients_of(identity_file: &Path) -> Result<Vec<RecipientEntry>> {
-    let text = match file::read_regular(identity_file, STDIN_LIMIT) {
-        Ok((mut bytes, _)) => Secret::from_utf8(std::mem::take(&mut *bytes)),
-        Err(_) => None,
-    };
+    let read = file::read_regular(identity_file, STDIN_LIMIT).ok();
+    let text = read.and_then(|(mut bytes, _)| Secret::from_utf8(std::mem::take(&mut *bytes)));
     let Some(text) = text else { return Ok(Vec::new()) };
-    let identities = sealed::parse_identities(&text, &identity_file.display().to_string())?;
+    let shown = identity_file.display().to_string();
+    let identities = sealed::parse_identities(&text, &shown)?;
     if identities.iter().any(sealed::Identity::is_file) {
-        return Err(Error::usage(format!(
-            "whom {} is for is not known: it has a passphrase",
-            identity_file.display()
-        ))
-        .hint("make the vault with vault init --passphrase -r age1…"));
+        let what = format!("whom {shown} is for is not known: it has a passphrase");
+        return Err(Error::usage(what).hint("make the vault with vault init --passphrase -r age1…"));
     }
     Ok(identities
         .iter()
@@ -137,8 +122,8 @@ pub fn warn_of_cost(memory: u32, reporter: Reporter) {
     }
 }
 
-/// Asks twice, since nobody sees what is typed. `otherwise` is the hint where nobody can be asked.
-pub fn ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<Secret> {
+/// Asks twice, since the input is not shown. `otherwise` is the hint if there is no terminal.
+pub fn ask_new_passphrase(prompt: Prompt, otherwise: &str) -> Result<Secret> {
     may_ask_new_passphrase(prompt, otherwise)?;
     let first = prompt.hidden("Enter new passphrase for the vault: ")?;
     if first.is_empty() {
@@ -152,8 +137,8 @@ pub fn ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<Secret> {
     Ok(first)
 }
 
-/// Said before anything is opened, rather than after.
-pub fn may_ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<()> {
+/// Fails without a terminal, before anything is opened.
+pub fn may_ask_new_passphrase(prompt: Prompt, otherwise: &str) -> Result<()> {
     if prompt.available() {
         return Ok(());
     }
@@ -161,64 +146,61 @@ pub fn may_ask_new_passphrase(prompt: &Prompt, otherwise: &str) -> Result<()> {
         .hint(otherwise))
 }
 
-/// Whoever is removed must not reach the store any longer, by a key that they know: they could put a vault
-/// there that they have made, with the fingerprint that the other hosts take until they accept the new one.
+/// Without `force`, refuses a removal while the removed user knows the key of the fleet's store: that user could
+/// put a forged vault there, with the fingerprint that the other hosts accept until they have the new one.
 ///
 /// # Errors
-/// Refused (6), unless the store's key was replaced since somebody was last added or removed.
-pub fn refuse_who_knows_the_store(payload: &Payload) -> Result<()> {
+/// Refused (6), unless the store's key was replaced since the last change of the key slots.
+pub fn refuse_known_store_key(payload: &Payload, force: bool) -> Result<()> {
     match payload.known_store_key() {
-        Some((profile, id)) => Err(Error::refused(format!(
+        Some((profile, id)) if !force => Err(Error::refused(format!(
             "who can open the vault knows the key of the fleet's store ({id}), and could put a forged vault \
              there that the other hosts take"
         ))
         .hint(format!("replace it first, by vault rotate {}, or say it all the same by --force", shell_word(profile)))),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 
-/// The same before anybody is asked; by `force`, which scripts say to be asked nothing, a warning.
+/// The same before the question. Scripts give `force` to avoid the question, so that is a warning.
 ///
 /// # Errors
-/// As [`refuse_who_knows_the_store`]. Usage (2): there is no terminal to ask on.
-pub fn may_remove(
-    payload: &Payload,
-    force: bool,
-    prompt: &Prompt,
-    reporter: Reporter,
-) -> Result<()> {
-    if !force {
-        refuse_who_knows_the_store(payload)?;
-    } else if let Some((profile, id)) = payload.known_store_key() {
-        reporter.warn(format!(
+/// As [`refuse_known_store_key`]. Usage (2): there is no terminal to ask on.
+pub fn check_removal(payload: &Payload, force: bool, context: &Context) -> Result<()> {
+    refuse_known_store_key(payload, force)?;
+    if let Some((profile, id)) = payload.known_store_key() {
+        context.reporter.warn(format!(
             "who can open the vault knows the key of the fleet's store ({id}): replace it, by vault rotate {}",
             shell_word(profile)
         ));
     }
-    removal::may_ask(force, prompt)
+    removal::can_confirm(force, context.prompt)
 }
 
-/// The error for what would leave a vault that nobody can open.
-pub fn last_way() -> Error {
+/// The error for a removal of the last key slot.
+pub fn last_key_slot() -> Error {
     Error::refused("this is the last way into the vault")
         .hint("give it another one first: vault recipient add, or vault passphrase set")
 }
 
-/// Changes the ways into a vault. If its keys are other ones then, the hosts of its fleet that have the old
-/// ones share no codes with those that have the new ones, so the old records of codes are closed.
+/// Changes the key slots of a vault. If that renews the vault's keys, hosts of its fleet with the old keys no
+/// longer share codes with those that have the new ones, so the records of codes under the old keys are
+/// closed.
 pub fn change(
     vault: &mut Vault,
-    access: &Access,
     context: &Context,
     mut change: impl FnMut(&mut Payload) -> Result<()>,
 ) -> Result<()> {
-    let mut before = None;
+    let (mut before, mut removed_slots) = (None, Vec::new());
     let saved = vault.change(|payload| {
-        before = Some(OldKeys::of(payload));
-        change(payload)
+        (before, removed_slots) = (Some(OldKeys::of(payload)), payload.slot_names());
+        change(payload)?;
+        removed_slots.retain(|slot| !payload.slot_names().contains(slot));
+        Ok(())
     });
+    let connect = vault.access().connect.clone();
     if let Some(before) = before.filter(|_| is_saved(&saved))
-        && let Err(Error { what, .. }) = before.close(vault, &access.connect, || context.profiles())
+        && let Err(Error { what, .. }) = before.close(vault, &connect, || context.profiles())
     {
         context.reporter.warn(format!(
             "the old records of MFA codes in the fleet's store are not closed: {what}; until a host has \
@@ -226,11 +208,17 @@ pub fn change(
              the new vault on all of them"
         ));
     }
+    // An old passphrase still opens old copies of the vault, so the keyring must not.
+    if is_saved(&saved)
+        && let Err(error) = keyring::forget(removed_slots.iter().map(String::as_str))
+    {
+        context.reporter.debug(error.what);
+    }
     saved
 }
 
-/// The end of a command that drew the vault's keys anew: if they are saved, says what was `done` and what is
-/// to be done elsewhere. The new fingerprint is the result. `leaked`: somebody keeps what was in the vault.
+/// The end of a command that renewed the vault's keys. If they are saved, notes what was `done` and what is
+/// to be done elsewhere. The result is the new fingerprint. `leaked`: somebody still has the old content.
 pub fn end_with_new_keys(
     saved: Result<()>,
     done: &str,
@@ -240,14 +228,14 @@ pub fn end_with_new_keys(
 ) -> Result<()> {
     if is_saved(&saved) {
         context.reporter.note(done);
-        tell_new_keys(payload, leaked, context.reporter);
+        note_new_keys(payload, leaked, context.reporter);
     }
     saved?;
     report::result(&format!("{}\n", payload.pin()))
 }
 
-fn tell_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
-    // Of those that no profile has, the profiles' own lines say nothing.
+fn note_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
+    // Keys that no profile has are missing from the lines of the profiles.
     let unfinished = payload.rotations().flat_map(|rotation| {
         let ids = [Some(rotation.old), rotation.new].into_iter().flatten();
         ids.map(move |key| (rotation.profile.clone(), key.access_key_id))

@@ -2,14 +2,13 @@
 
 mod entry;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use serde_json::json;
 
 use self::entry::{Entry, OLD};
-
 use super::context::Context;
 use crate::cli::List;
 use crate::clock::Timestamp;
@@ -19,31 +18,27 @@ use crate::profile::{self, Profiles};
 use crate::report;
 use crate::session::{Cache, Listed, LoginState};
 use crate::style::{Style, styled};
-use crate::vault::Vault;
 
-/// A session or login with so many seconds left is marked.
+/// A session or login that ends within so many seconds is marked.
 const SOON: i64 = 15 * 60;
 
 pub fn run(args: &List, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
     let profiles = context.profiles()?;
-    let access = context.access(&prompt)?;
-    let vault = Vault::open(&access)?;
+    let vault = context.open_vault()?;
     let payload = vault.payload();
     let cache = context.cache(payload)?;
     let sessions = cache.list();
     let now = context.clock.now();
-    // No command takes a name with a control character, and it would reach the terminal.
-    let plain = |name: &str| !name.contains(char::is_control);
+    // No command accepts a name with a control character, and it must not reach the terminal.
     let mut configured = profiles.names();
-    configured.retain(|name| plain(name));
-    let mut logins = logins(&profiles, &cache, context);
-    logins.retain(|name, _| plain(name));
+    configured.retain(|name| !name.contains(char::is_control));
     let names: BTreeSet<&str> =
         configured.iter().map(String::as_str).chain(payload.credential_names()).collect();
-    let entries =
-        names.into_iter().map(|name| Entry::of(name, &profiles, payload, &sessions, &logins));
-    let entries: Vec<Entry> = entries.collect();
+    let entry = |name| {
+        let login = login(name, &profiles, &cache, context);
+        Entry::of(name, &profiles, payload, &sessions, login)
+    };
+    let entries: Vec<Entry> = names.into_iter().map(entry).collect();
 
     if args.json {
         let profiles: Vec<_> = entries.iter().map(|entry| entry.to_json(now)).collect();
@@ -53,15 +48,15 @@ pub fn run(args: &List, context: &Context) -> Result<()> {
         return report::result(&lines(args, &entries, &profiles, &sessions, now));
     }
     report::result(&if args.long { long(&entries, now) } else { table(&entries, now) })?;
-    let is_empty = payload.credential_names().next().is_none() && logins.is_empty();
-    // A script that lists an empty vault knows what it does.
+    let is_empty = entries.iter().all(|entry| entry.key.is_none() && entry.login.is_none());
+    // Not for a script.
     if is_empty && (args.long || std::io::stdout().is_terminal()) {
         context.reporter.note("The vault has no key yet; store one by vault add PROFILE");
     }
     Ok(())
 }
 
-/// The names and sessions that the flags ask for, one a line.
+/// The names and sessions that the flags ask for, one per line.
 fn lines(
     args: &List,
     entries: &[Entry],
@@ -87,7 +82,7 @@ fn lines(
     text
 }
 
-/// As aws-vault prints it.
+/// The table as aws-vault prints it.
 fn table(entries: &[Entry], now: Timestamp) -> String {
     let width = entries.iter().map(|entry| entry.name.chars().count()).max().unwrap_or(0).max(24);
     let row = |a: &str, b: &str, c: &str| format!("{a:width$} {b:width$} {c}\n");
@@ -100,7 +95,7 @@ fn table(entries: &[Entry], now: Timestamp) -> String {
     text
 }
 
-/// What `-l` prints: columns as wide as what stands in them.
+/// The table of `-l`, with columns as wide as their longest cell.
 fn long(entries: &[Entry], now: Timestamp) -> String {
     let heads = ["Profile", "Key", "Age", "Role", "MFA device", "Sessions"].map(str::to_owned);
     let rows: Vec<[String; 6]> = entries.iter().map(|entry| entry.columns(now)).collect();
@@ -118,21 +113,14 @@ fn long(entries: &[Entry], now: Timestamp) -> String {
     text
 }
 
-/// What is left of the logins of profiles that say where to log in.
-type Logins = BTreeMap<String, LoginState>;
-
-/// Several profiles may share a login, and each has it beside it. One that cannot be right has none.
-fn logins(profiles: &Profiles, cache: &Cache, context: &Context) -> Logins {
-    let now = context.clock.now();
-    let of = |name: String| {
-        let (owner, place) = profile::sign_on(profiles, context.env, &name).ok()?;
-        let login = (owner == name).then(|| cache.login(&place.key()).load())?;
-        Some((name, LoginState::of(login.as_ref(), now)))
-    };
-    profiles.names().into_iter().filter_map(of).collect()
+/// The state of the login that a profile has settings for. Profiles that share a login all have it.
+fn login(name: &str, profiles: &Profiles, cache: &Cache, context: &Context) -> Option<LoginState> {
+    let (owner, place) = profile::sign_on(profiles, context.env, name).ok()?;
+    let login = (owner == name).then(|| cache.login(&place.key()).load())?;
+    Some(LoginState::of(login.as_ref(), context.clock.now()))
 }
 
-/// `login:7h59m`; without a time if it is refreshed by itself. Nothing for none.
+/// `login:7h59m`; without a time if it is refreshed automatically.
 fn shown_login(state: LoginState, now: Timestamp) -> Option<String> {
     match state {
         LoginState::None => None,
@@ -141,7 +129,7 @@ fn shown_login(state: LoginState, now: Timestamp) -> Option<String> {
     }
 }
 
-/// `role:59m12s`: what made it, and how long it lasts.
+/// `role:59m12s`: what made the session, and how long it lasts.
 fn shown(session: &Listed, now: Timestamp) -> String {
     left(session.kind.as_str(), session.expiration, now)
 }
@@ -153,7 +141,7 @@ fn left(kind: &str, end: Timestamp, now: Timestamp) -> String {
     if left <= SOON { mark(&text) } else { text }
 }
 
-/// In another colour, on a terminal.
+/// Coloured, on a terminal.
 fn mark(text: &str) -> String {
-    styled(&std::io::stdout(), Style::Doubtful, text)
+    styled(&std::io::stdout(), Style::Warning, text)
 }

@@ -5,33 +5,24 @@ use crate::cli::login::Login;
 use crate::error::Result;
 use crate::provider::Need;
 use crate::report;
-use crate::secret::Secret;
 
 pub fn run(args: &Login, context: &Context) -> Result<()> {
     let set = |name: &str| context.env.is_set(name);
-    let by_variables = set("AWS_ACCESS_KEY_ID") || set("AWS_SECRET_ACCESS_KEY");
-    let address = match args.profile.is_none() && by_variables {
-        true => for_environment(args, context),
-        false => for_profile(args, context),
-    }?;
-    report::result(&format!("{}\n", address.expose()))
-}
-
-fn for_profile(args: &Login, context: &Context) -> Result<Secret> {
+    // As aws-vault does without a profile. The vault is not used then.
+    let by_variables =
+        args.profile.is_none() && (set("AWS_ACCESS_KEY_ID") || set("AWS_SECRET_ACCESS_KEY"));
     let profile = context.profile_name(args.profile.as_deref())?;
-    let need = Need::Profiles(std::slice::from_ref(&profile));
+    let need = match by_variables {
+        true => Need::Nothing,
+        false => Need::Profiles(std::slice::from_ref(&profile)),
+    };
     let (profiles, options) = (context.profiles()?, context.options(&args.options)?);
-    let session = context.session(profiles, need, options, context.prompt(None))?;
-    let console = session.plan_console(profile.as_str(), args.path.as_deref())?;
-    session.keep_only([&console.plan]).console_address(console)
-}
-
-/// As aws-vault does without a profile. The vault has no part in it.
-fn for_environment(args: &Login, context: &Context) -> Result<Secret> {
-    let profile = context.profile_name(None)?;
-    let (profiles, options) = (context.profiles()?, context.options(&args.options)?);
-    let session = context.session(profiles, Need::Nothing, options, context.prompt(None))?;
-    let session = session.keep_only([]);
-    let console = session.plan_console_of_environment(profile.as_str(), args.path.as_deref())?;
-    session.console_address(console)
+    let session = context.session(profiles, need, options)?;
+    let (name, path) = (profile.as_str(), args.path.as_deref());
+    let console = match by_variables {
+        true => session.plan_console_of_environment(name, path),
+        false => session.plan_console(name, path),
+    }?;
+    let address = session.keep_only([&console.plan]).console_address(console)?;
+    report::result(&format!("{}\n", address.expose()))
 }

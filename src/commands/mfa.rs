@@ -12,43 +12,40 @@ use crate::profile;
 use crate::provider::{Need, Options};
 use crate::report;
 use crate::user_change::UserChange;
+use crate::vault::Enrolment;
 
-/// For all calls and pauses. No SDK waits for this command, and a device takes its time to reach STS.
+/// For all calls and pauses. It takes up to 14 s until STS knows a new device.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
-    // A section that no config file could hold is said before anything is made.
-    profile::edit::add_profile("", profile.as_str(), &[])?;
-    let (profiles, prompt) = (context.profiles()?, context.prompt(None));
-    let (sts, iam) = profile::places(&profiles, context.env, profile.as_str())?;
+    let name = profile.as_str();
+    // A section name that no config file can hold is an error before anything is made.
+    profile::edit::add_profile("", name, &[])?;
+    let profiles = context.profiles()?;
+    let (sts, iam) = profile::sts_and_iam(&profiles, context.env, name)?;
     context.warn_of_overridden(&[&sts, &iam]);
-    let mut session = context.session(profiles, Need::Vault, Options::default(), prompt)?;
-    let (name, places) = (profile.as_str(), (&sts, &iam));
-    let change = UserChange::new(&mut session, name, places, context.env, DEADLINE)?;
-    let done = Enroll { change, device: args.device.as_deref() }.run();
-    let done = match done {
-        Ok(done) => done,
-        Err(error) => {
-            let left =
-                session.vault()?.payload().enrolments().any(|e| e.profile == profile.as_str());
-            return Err(match left {
-                true => error.or_hint("run the same command again: it goes on where this stopped"),
-                false => error,
-            });
+    let mut session = context.session(profiles, Need::Vault, Options::default())?;
+    let change = UserChange::new(&mut session, name, (&sts, &iam), context.env, DEADLINE)?;
+    let enrolled = Enroll { change, device: args.device.as_deref() }.run();
+    let enrolled = enrolled.map_err(|error| {
+        let is_ours = |it: Enrolment| it.profile == name;
+        match session.vault().is_ok_and(|vault| vault.payload().enrolments().any(is_ours)) {
+            true => error.or_hint("run the same command again: it goes on where this stopped"),
+            false => error,
         }
-    };
-    if let Some(before) = session.profiles().get(profile.as_str(), "mfa_serial")
-        && before != done.serial
+    })?;
+    if let Some(before) = session.profiles().get(name, "mfa_serial")
+        && before != enrolled.serial
     {
         context.reporter.note(format!("Profile \"{profile}\" named the device {before} until now"));
     }
-    let safe = format!("{} is enabled", done.serial);
-    config::set(profile.as_str(), &[("mfa_serial", &done.serial)], &safe, context)?;
-    enroll::end(session.vault_mut()?, profile.as_str(), &done.device)?;
+    let safe = format!("{} is enabled", enrolled.serial);
+    config::set(name, &[("mfa_serial", &enrolled.serial)], &safe, context)?;
+    enroll::end(session.vault_mut()?, name, &enrolled.device)?;
     context.reporter.note(format!(
         "Enabled and proven for the user {}; profile \"{profile}\" names it from now on",
-        done.user
+        enrolled.user
     ));
-    report::result(&format!("{}\n", done.serial))
+    report::result(&format!("{}\n", enrolled.serial))
 }

@@ -34,7 +34,9 @@ mod totp;
 mod unlock;
 mod work_tree;
 
-use crate::cli;
+use std::time::Instant;
+
+use crate::called::ProgramName;
 use crate::cli::fleet::FleetCommand;
 use crate::cli::key_slots::{PassphraseCommand, RecipientCommand};
 use crate::cli::sso::SsoCommand;
@@ -43,78 +45,66 @@ use crate::cli::{Command, Parsed};
 use crate::env::Env;
 use crate::error::Result;
 use crate::os;
+use crate::prompt::Prompt;
+use crate::provider::DEADLINE;
 use crate::report;
 use crate::waiting;
 
-/// Runs a command line that was understood; the exit code, unless the process became another one.
+/// Runs a command line; gives the exit code, unless the process became the command of `exec`.
 ///
 /// # Errors
-/// The command's, to be said and turned into an exit code by the caller.
-pub fn run(parsed: Parsed, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
-    show_waits(&parsed, env);
-    // Before anything is changed: that it was done could not be said.
-    if !matches!(&parsed.command, Command::Exec(args) if !args.json) {
-        report::is_open()?;
+/// The command's; the caller reports them.
+pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
+    let Parsed { global, command, words, for_a_program } = parsed;
+    // Waits are shown to a user, not to a program, which may start several commands at once.
+    let show_waits = !global.quiet && !for_a_program && env.terminal_takes_escapes();
+    waiting::show(show_waits, global.debug);
+    // Before anything is changed, since the result could not be printed.
+    if !matches!(&command, Command::Exec(args) if !args.json) {
+        report::check_stdout()?;
     }
-    let context = context::Context::new(parsed.global, env, limits)?;
-    match parsed.command {
-        Command::Doctor(args) => return doctor::run(&args, &context),
-        Command::Exec(args) => return exec::run(args, parsed.words, &context),
-        Command::Serve(args) => return serve::run(&args, &context),
-        Command::Init(args) => init::run(&args, &context),
-        Command::Add(args) => add::run(&args, &context),
-        Command::Import(args) => import::run(&args, &context),
-        Command::List(args) => list::run(&args, &context),
-        Command::Remove(args) => remove::run(&args, &context),
-        Command::Clear(args) => clear::run(&args, &context),
-        Command::Export(args) => export::run(args, &context),
-        Command::Login(args) => login::run(&args, &context),
-        Command::Explain(args) => explain::run(args, &context),
-        Command::Fleet(command) => match command {
-            FleetCommand::Join(args) => fleet::join(&args, &context),
-            FleetCommand::Check(args) => fleet::check(&args, &context),
-            FleetCommand::Status(args) => fleet::status(&args, &context),
-            FleetCommand::Pull => fleet::pull(&context),
-            FleetCommand::Leave => fleet::leave(&context),
-        },
-        Command::Recipient(command) => match command {
-            RecipientCommand::Add(args) => recipient::add(&args, &context),
-            RecipientCommand::List(args) => recipient::list(&args, &context),
-            RecipientCommand::Remove(args) => recipient::remove(&args, &context),
-        },
-        Command::Passphrase(command) => match command {
-            PassphraseCommand::Set(args) => passphrase::set(&args, &context),
-            PassphraseCommand::Remove(args) => passphrase::remove(&args, &context),
-        },
-        Command::Unlock(args) => unlock::unlock(&args, &context),
-        Command::Lock => unlock::lock(&context),
-        Command::Rekey => rekey::run(&context),
-        Command::Totp(command) => match command {
-            TotpCommand::Add(args) => totp::add(&args, &context),
-            TotpCommand::Code(args) => totp::code(&args, &context),
-            TotpCommand::List(args) => totp::list(&args, &context),
-            TotpCommand::Remove(args) => totp::remove(&args, &context),
-        },
-        Command::Mfa(command) => match command {
-            MfaCommand::Enroll(args) => mfa::enroll(&args, &context),
-        },
-        Command::Rotate(args) => rotate::run(&args, &context),
-        Command::Sso(command) => match command {
-            SsoCommand::Login(args) => sso::login(&args, &context),
-            SsoCommand::Logout(args) => sso::logout(&args, &context),
-        },
-        Command::Pin(args) => pin::run(&args, &context),
-        Command::Completions(args) => completions::run(&args),
-        Command::Man(args) => man::run(&args),
-        Command::Complete(_) => completions::complete(&parsed.words, &context),
+    let for_an_sdk = matches!(&command, Command::Exec(args) if args.json);
+    let deadline = for_an_sdk.then(|| Instant::now() + DEADLINE);
+    let prompt = Prompt::new(global.no_input, deadline);
+    let context = &context::Context::new(global, program, prompt, env, limits)?;
+    match command {
+        Command::Doctor(args) => return doctor::run(&args, context),
+        Command::Exec(args) => return exec::run(&args, &words, context),
+        Command::Serve(args) => return serve::run(&args, context),
+        Command::Init(args) => init::run(&args, context),
+        Command::Add(args) => add::run(&args, context),
+        Command::Import(args) => import::run(&args, context),
+        Command::List(args) => list::run(&args, context),
+        Command::Remove(args) => remove::run(&args, context),
+        Command::Clear(args) => clear::run(&args, context),
+        Command::Export(args) => export::run(&args, context),
+        Command::Login(args) => login::run(&args, context),
+        Command::Explain(args) => explain::run(&args, context),
+        Command::Fleet(FleetCommand::Join(args)) => fleet::join(args, context),
+        Command::Fleet(FleetCommand::Check(args)) => fleet::check(&args, context),
+        Command::Fleet(FleetCommand::Status(args)) => fleet::status(&args, context),
+        Command::Fleet(FleetCommand::Pull) => fleet::pull(context),
+        Command::Fleet(FleetCommand::Leave) => fleet::leave(context),
+        Command::Recipient(RecipientCommand::Add(args)) => recipient::add(&args, context),
+        Command::Recipient(RecipientCommand::List(args)) => recipient::list(&args, context),
+        Command::Recipient(RecipientCommand::Remove(args)) => recipient::remove(&args, context),
+        Command::Passphrase(PassphraseCommand::Set(args)) => passphrase::set(&args, context),
+        Command::Passphrase(PassphraseCommand::Remove(args)) => passphrase::remove(&args, context),
+        Command::Unlock(args) => unlock::unlock(&args, context),
+        Command::Lock => unlock::lock(context),
+        Command::Rekey => rekey::run(context),
+        Command::Totp(TotpCommand::Add(args)) => totp::add(&args, context),
+        Command::Totp(TotpCommand::Code(args)) => totp::code(&args, context),
+        Command::Totp(TotpCommand::List(args)) => totp::list(&args, context),
+        Command::Totp(TotpCommand::Remove(args)) => totp::remove(&args, context),
+        Command::Mfa(MfaCommand::Enroll(args)) => mfa::enroll(&args, context),
+        Command::Rotate(args) => rotate::run(&args, context),
+        Command::Sso(SsoCommand::Login(args)) => sso::login(&args, context),
+        Command::Sso(SsoCommand::Logout(args)) => sso::logout(&args, context),
+        Command::Pin(args) => pin::run(&args, context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+        Command::Complete(_) => completions::complete(&words, context),
     }?;
     Ok(0)
-}
-
-/// A person is told what is waited for, unless a program started this: it may show or drop what stands on
-/// stderr, and several of them may run at once.
-fn show_waits(parsed: &Parsed, env: &Env) {
-    let cli::Global { quiet, debug, .. } = parsed.global;
-    let on_terminal = !quiet && !parsed.for_a_program;
-    waiting::show(on_terminal && env.terminal_takes_escapes(), debug);
 }

@@ -3,16 +3,13 @@
 use super::context::Context;
 use crate::cli::key_slots::PinArgs;
 use crate::error::Result;
-use crate::prompt::Prompt;
 use crate::report;
-use crate::vault::{Access, Pin, Vault};
+use crate::vault::{Pin, Vault};
 
 pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
     let vault = match &args.accept {
-        Some(text) => accepted(Pin::parse(text)?, context, &prompt)?,
-        None => Vault::open(&access)?,
+        Some(text) => accepted(text, context)?,
+        None => context.open_vault()?,
     };
     if args.accept_rollback {
         vault.accept_rollback()?;
@@ -25,11 +22,13 @@ pub fn run(args: &PinArgs, context: &Context) -> Result<()> {
     report::result(&format!("{pin}\n"))
 }
 
-/// The vault with this fingerprint: the one that is here, or its copy in the store of a fleet, which is
-/// pulled then.
-fn accepted<'a>(pin: Pin, context: &'a Context, prompt: &Prompt) -> Result<Vault<'a>> {
-    // Opened once: a passphrase is not asked for again to look into the store.
-    let access = Access { accepts: Some(pin), ..context.access(prompt)? };
+/// The vault with this fingerprint: the local one, or its copy in the store of its fleet, which is pulled
+/// then.
+fn accepted<'a>(text: &str, context: &'a Context) -> Result<Vault<'a>> {
+    let mut access = context.access()?;
+    let pin = Pin::parse(text)?;
+    access.accepts = Some(pin);
+    // Opened once, so that a passphrase is asked for once.
     let mut vault = Vault::open(&access)?;
     if vault.payload().pin() != pin {
         vault.pull_accepted(pin)?;

@@ -1,13 +1,15 @@
 //! `recipient`: who may open the vault with a key.
 
+use serde_json::json;
+
 use super::context::Context;
 use super::key_slots;
 use super::removal;
 use crate::cli::key_slots::{RecipientAdd, RecipientList, RecipientRemove};
 use crate::error::{Error, Result};
 use crate::report;
-use crate::sealed::{self, Slot};
-use crate::vault::{Payload, RecipientEntry, Vault, is_saved};
+use crate::sealed::{self, Cost, Slot};
+use crate::vault::{Payload, RecipientEntry, is_saved};
 
 pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
     let mut given = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
@@ -22,17 +24,15 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
         };
         one.name = Some(name.clone());
     }
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
+    let mut vault = context.open_vault()?;
     let before = vault.payload().recipients();
-    let new = news(&given, vault.payload())?;
+    let new = additions(&given, vault.payload())?;
     if new.is_empty() {
         context.reporter.note("The vault opens for all of them already; nothing was changed");
         return Ok(());
     }
     let saved = vault.change(|payload| {
-        news(&given, payload)?.iter().for_each(|entry| payload.set_recipient(entry));
+        additions(&given, payload)?.iter().for_each(|entry| payload.set_recipient(entry));
         payload.note_known_key();
         Ok(())
     });
@@ -50,38 +50,32 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
     saved
 }
 
-/// What of the given is not in the vault yet: those that cannot open it, and those that get a name.
-/// Each is spelled as the vault has it.
-fn news(given: &[RecipientEntry], payload: &Payload) -> Result<Vec<RecipientEntry>> {
+/// The given recipients that are new to the vault or get another name, each spelled as in the vault.
+fn additions(given: &[RecipientEntry], payload: &Payload) -> Result<Vec<RecipientEntry>> {
     let there = payload.recipients();
-    let mut news = Vec::new();
+    let mut additions = Vec::new();
     for entry in given {
-        let same = there.iter().find(|old| canonical(&old.recipient) == entry.recipient);
-        let Some(name) = &entry.name else {
-            news.extend(same.is_none().then(|| entry.clone()));
-            continue;
-        };
-        let is_another = |old: &&RecipientEntry| {
-            old.name.as_ref() == Some(name) && canonical(&old.recipient) != entry.recipient
-        };
-        if there.iter().any(|old| is_another(&old)) {
+        let is_same = |old: &&RecipientEntry| canonical(&old.recipient) == entry.recipient;
+        let has_its_name = |old: &RecipientEntry| old.name.is_some() && old.name == entry.name;
+        if there.iter().any(|old| has_its_name(old) && !is_same(&old)) {
+            let name = entry.name.as_deref().unwrap_or_default();
             return Err(Error::refused(format!("another recipient is called {name:?}"))
                 .hint("vault recipient list shows them; take another name"));
         }
-        match same {
-            Some(old) if old.name.as_ref() == Some(name) => {}
-            Some(old) => news.push(RecipientEntry {
-                recipient: old.recipient.clone(),
-                name: Some(name.clone()),
-            }),
-            None => news.push(entry.clone()),
+        match there.iter().find(is_same) {
+            None => additions.push(entry.clone()),
+            Some(old) if entry.name.is_some() && entry.name != old.name => {
+                let recipient = old.recipient.clone();
+                additions.push(RecipientEntry { recipient, name: entry.name.clone() });
+            }
+            Some(_) => {}
         }
     }
-    Ok(news)
+    Ok(additions)
 }
 
 fn check_name(name: &str) -> Result<()> {
-    // What turns the direction of writing (Unicode's Bidi_Control) would make one name look like another.
+    // Characters that change the direction of text (Unicode's Bidi_Control) make one name look like another.
     let turns = |c| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if name.is_empty() || name.trim() != name || name.contains(|c: char| c.is_control() || turns(c))
     {
@@ -94,32 +88,28 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
+    let mut vault = context.open_vault()?;
     let entry = find(&args.recipient, vault.payload())?;
     let meant = canonical(&entry.recipient);
     let rest = vault.payload().recipients().iter().any(|e| canonical(&e.recipient) != meant);
     if !rest && vault.payload().passphrases().is_empty() {
-        return Err(key_slots::last_way());
+        return Err(key_slots::last_key_slot());
     }
-    key_slots::may_remove(vault.payload(), args.force, &prompt, context.reporter)?;
+    key_slots::check_removal(vault.payload(), args.force, context)?;
     let opened = vault.opened_with(&meant);
     let question = match opened {
         true => format!("Remove {}, whose key opened the vault just now?", shown(&entry)),
         false => format!("Remove {}?", shown(&entry)),
     };
-    removal::confirm(args.force, &prompt, &question)?;
-    let saved = key_slots::change(&mut vault, &access, context, |payload| {
-        // The one that was asked about, whoever has its name meanwhile.
+    removal::confirm(args.force, context.prompt, &question)?;
+    let saved = key_slots::change(&mut vault, context, |payload| {
+        // By the recipient that was confirmed: its name may be that of another one by now.
         find(&entry.recipient, payload)?;
         payload.remove_recipients(|recipient| canonical(recipient) == meant);
         if payload.recipients().is_empty() && payload.passphrases().is_empty() {
-            return Err(key_slots::last_way());
+            return Err(key_slots::last_key_slot());
         }
-        if !args.force {
-            key_slots::refuse_who_knows_the_store(payload)?;
-        }
+        key_slots::refuse_known_store_key(payload, args.force)?;
         payload.note_known_key();
         payload.renew_keys()
     });
@@ -130,7 +120,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     key_slots::end_with_new_keys(saved, &done, true, vault.payload(), context)
 }
 
-/// The recipient that is written so, or that is called so.
+/// The recipient that is this word, or that has this name.
 fn find(word: &str, payload: &Payload) -> Result<RecipientEntry> {
     let word = word.trim();
     let recipient = canonical(word);
@@ -143,18 +133,19 @@ fn find(word: &str, payload: &Payload) -> Result<RecipientEntry> {
         (Some(entry), true) => Ok(entry),
         (Some(_), false) => Err(Error::usage("several recipients have this name")
             .hint("name the one that is meant by itself, as vault recipient list shows it")),
-        // Not repeated: it may be anything.
+        // The word is not shown: it may be a secret.
         (None, _) => Err(Error::not_found("there is no such recipient in the vault")
             .hint("vault recipient list shows them")),
     }
 }
 
-/// A recipient as it is compared: ssh keys without their comment. What cannot be read is itself.
+/// A recipient in the form in which two are compared: ssh keys without their comment. Text that is no
+/// recipient stays as it is.
 fn canonical(recipient: &str) -> String {
     sealed::parse_recipient(recipient).map_or_else(|_| recipient.to_owned(), |r| r.to_string())
 }
 
-/// A recipient for a line that people read.
+/// A recipient in a message.
 fn shown(entry: &RecipientEntry) -> String {
     let brief = sealed::brief(&entry.recipient);
     match &entry.name {
@@ -164,9 +155,7 @@ fn shown(entry: &RecipientEntry) -> String {
 }
 
 pub fn list(args: &RecipientList, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let vault = Vault::open(&access)?;
+    let vault = context.open_vault()?;
     let recipients = vault.payload().recipients();
     let costs = vault
         .payload()
@@ -177,32 +166,22 @@ pub fn list(args: &RecipientList, context: &Context) -> Result<()> {
     if args.json {
         let recipients: Vec<_> = recipients
             .iter()
-            .map(|entry| serde_json::json!({ "recipient": entry.recipient, "name": entry.name }))
+            .map(|entry| json!({ "recipient": entry.recipient, "name": entry.name }))
             .collect();
         let passphrases: Vec<_> = costs
             .iter()
-            .map(|cost| {
-                serde_json::json!({ "memory_kib": cost.memory_kib, "passes": cost.passes, "lanes": cost.lanes })
-            })
+            .map(|Cost { memory_kib, passes, lanes }| json!({ "memory_kib": memory_kib, "passes": passes, "lanes": lanes }))
             .collect();
-        let json = serde_json::json!({ "recipients": recipients, "passphrases": passphrases });
+        let json = json!({ "recipients": recipients, "passphrases": passphrases });
         return report::result(&format!("{json}\n"));
     }
-    let mut text = String::new();
-    for entry in recipients {
-        text.push_str(&entry.recipient);
-        if let Some(name) = entry.name {
-            text.push_str(&format!("  ({name})"));
-        }
-        text.push('\n');
-    }
-    for cost in costs {
-        text.push_str(&format!(
-            "passphrase (argon2id, {} MiB, {} passes, {} lanes)\n",
-            cost.memory_kib / 1024,
-            cost.passes,
-            cost.lanes
-        ));
-    }
-    report::result(&text)
+    let recipients = recipients.into_iter().map(|entry| match entry.name {
+        Some(name) => format!("{}  ({name})\n", entry.recipient),
+        None => entry.recipient + "\n",
+    });
+    let passphrases = costs.iter().map(|Cost { memory_kib, passes, lanes }| {
+        let memory = memory_kib / 1024;
+        format!("passphrase (argon2id, {memory} MiB, {passes} passes, {lanes} lanes)\n")
+    });
+    report::result(&recipients.chain(passphrases).collect::<String>())
 }

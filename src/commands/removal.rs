@@ -1,10 +1,10 @@
-//! A removal wants a yes.
+//! The question before a removal.
 
 use crate::error::{Error, Result};
 use crate::prompt::Prompt;
 
-/// Said before anything is opened, rather than after: `force` is the yes, or somebody can be asked.
-pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
+/// Fails if there is neither `force` nor a terminal, before anything is opened.
+pub fn can_confirm(force: bool, prompt: Prompt) -> Result<()> {
     if force || prompt.available() {
         return Ok(());
     }
@@ -12,11 +12,11 @@ pub fn may_ask(force: bool, prompt: &Prompt) -> Result<()> {
         .hint("say it by -f"))
 }
 
-/// Asks, unless `force` is the yes.
+/// Asks, unless `force` is given.
 ///
 /// # Errors
-/// Other (1) for a no.
-pub fn confirm(force: bool, prompt: &Prompt, question: &str) -> Result<()> {
+/// Other (1) if the answer is no.
+pub fn confirm(force: bool, prompt: Prompt, question: &str) -> Result<()> {
     match force || prompt.confirm(question)? {
         true => Ok(()),
         false => Err(Error::other("nothing was removed")),

@@ -1,4 +1,4 @@
-//! `remove`: takes the access key of a profile out of the vault.
+//! `remove`: removes the access key of a profile from the vault.
 
 use super::context::Context;
 use super::removal;
@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::name::ProfileName;
 use crate::process::shell_word;
 use crate::report;
-use crate::vault::{Payload, Vault};
+use crate::vault::Payload;
 
 pub fn run(args: &Remove, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
@@ -17,16 +17,14 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
         )
         .hint(format!("vault clear {}", shell_word(profile.as_str()))));
     }
-    let prompt = context.prompt(None);
-    removal::may_ask(args.force, &prompt)?;
+    removal::can_confirm(args.force, context.prompt)?;
     let no_key = |payload: &Payload| payload.no_key(profile.as_str()).or_hint("vault list");
-    let access = context.access(&prompt)?;
-    let mut vault = Vault::open(&access)?;
+    let mut vault = context.open_vault()?;
     if vault.payload().access_key_id(profile.as_str()).is_none() {
         return Err(no_key(vault.payload()));
     }
     let question = format!("Delete credentials for profile \"{profile}\"?");
-    removal::confirm(args.force, &prompt, &question)?;
+    removal::confirm(args.force, context.prompt, &question)?;
     vault.change(|payload| match payload.remove_credential(profile.as_str()) {
         true => Ok(()),
         false => Err(no_key(payload)),

@@ -1,4 +1,4 @@
-//! `rotate`: new access keys in the place of old ones.
+//! `rotate`: replaces access keys at AWS and in the vault.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,26 +17,24 @@ use crate::secret::Secret;
 use crate::user_change::UserChange;
 use crate::vault::Payload;
 
-/// For the calls and pauses of one key. No SDK waits for this command, and a person may have to look
-/// for a phone.
+/// For the calls and pauses of one key. The user may need time for an MFA code.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// The hint where something was begun. With `--all`, the same command would begin the others anew.
-const GOES_ON: &str = "vault rotate --resume goes on where this stopped";
+/// The hint after a rotation was begun. `--all` again would rotate the other keys once more.
+const RESUME: &str = "vault rotate --resume goes on where this stopped";
 
 /// A key to be replaced.
 struct Job {
     /// A profile that has it.
     profile: String,
-    /// The device of the user, as the profile that was asked for names it, or the one with the key.
+    /// The MFA device: that of the profile that was asked for, otherwise that of the profile with the key.
     mfa: Option<Mfa>,
 }
 
-/// What came of one.
-enum Done {
+enum Outcome {
     Rotated(Rotated),
-    RotationPreview(RotationPreview),
-    Nothing,
+    Preview(RotationPreview),
+    NothingToFinish,
 }
 
 pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
@@ -44,29 +42,29 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
     let token = args.mfa_token.clone().map(Secret::new);
     let options =
         Options { mfa_token: token.as_ref().map(Secret::duplicate), ..Options::default() };
-    let (profiles, prompt) = (context.profiles()?, context.prompt(None));
-    let session = context.session(profiles, Need::Vault, options, prompt)?;
-    let mut all = All { args, context, session, token };
-    let orphaned = !args.dry_run && rotate::abandon(all.session.vault_mut()?, context.reporter)?;
-    let Some(asked) = asked else { return all.many(orphaned) };
-    let job = all.job(asked.as_str())?;
-    let done = all.one(&job)?;
+    let session = context.session(context.profiles()?, Need::Vault, options)?;
+    let mut command = Command { args, context, session, token };
+    let orphaned =
+        !args.dry_run && rotate::abandon(command.session.vault_mut()?, context.reporter)?;
+    let Some(asked) = asked else { return command.rotate_all(orphaned) };
+    let job = command.job(asked.as_str())?;
+    let outcome = command.rotate(&job)?;
     report::result(&match args.json {
-        true => format!("{}\n", done.to_json(&[asked.as_str().to_owned()])),
-        false => format!("{}\n", done.to_text(asked.as_str())),
+        true => format!("{}\n", outcome.to_json(&[asked.as_str().to_owned()])),
+        false => format!("{}\n", outcome.to_text(asked.as_str())),
     })
 }
 
-/// What all jobs have in common.
-struct All<'a> {
+/// What all keys have in common.
+struct Command<'a> {
     args: &'a cli::rotate::Rotate,
     context: &'a Context<'a>,
     session: CredentialSession<'a>,
-    /// `--mfa-token`, until it is used.
+    /// `--mfa-token`, until the code is used.
     token: Option<Secret>,
 }
 
-impl All<'_> {
+impl Command<'_> {
     fn payload(&self) -> Result<&Payload> {
         Ok(self.session.vault()?.payload())
     }
@@ -85,20 +83,9 @@ impl All<'_> {
         Ok(Job { profile: profile.clone(), mfa })
     }
 
-    /// `--all`, and `--resume` without a profile. `orphaned`: something else was ended already.
-    fn many(&mut self, orphaned: bool) -> Result<()> {
-        let mut seen = BTreeSet::new();
-        let payload = self.payload()?;
-        let mut jobs: Vec<(Vec<String>, Result<Job>)> = Vec::new();
-        for profile in payload.credential_names() {
-            let id = payload.access_key_id(profile).unwrap_or_default();
-            let begun = payload.rotation_of(id).is_some();
-            if seen.insert(id.to_owned()) && (begun || !self.args.resume) {
-                let same = |name: &&str| payload.access_key_id(name) == Some(id);
-                let names = payload.credential_names().filter(same).map(str::to_owned);
-                jobs.push((names.collect(), self.job(profile)));
-            }
-        }
+    /// `--all`, and `--resume` without a profile. `orphaned`: an orphaned rotation was ended before.
+    fn rotate_all(&mut self, orphaned: bool) -> Result<()> {
+        let jobs = self.jobs()?;
         if jobs.is_empty() {
             let nothing = match (self.args.json, self.args.resume) {
                 (true, _) => "[]\n",
@@ -108,45 +95,56 @@ impl All<'_> {
             };
             return report::result(nothing);
         }
-        let (mut done, mut said) = (Vec::new(), Ok(()));
+        let (count, mut json, mut errors, mut printed) =
+            (jobs.len(), Vec::new(), Vec::new(), Ok(()));
         for (profiles, job) in jobs {
-            let one = job.and_then(|job| self.one(&job));
-            // Each key as it finishes: one may take a minute, and whoever reads may be gone by then.
-            if !self.args.json {
-                said = said.and(report::result(&line(&profiles, &one)));
+            let outcome = job.and_then(|job| self.rotate(&job));
+            if self.args.json {
+                json.push(outcome.as_ref().map_or_else(
+                    |error| failure_json(&profiles, error),
+                    |outcome| outcome.to_json(&profiles),
+                ));
+            } else {
+                // Each key when it is done: one may take a minute, and stdout may be closed before the last.
+                printed = printed.and(report::result(&line(&profiles, &outcome)));
             }
-            done.push((profiles, one));
+            errors.extend(outcome.err());
         }
         if self.args.json {
-            let one = |(profiles, done): &(Vec<String>, Result<Done>)| match done {
-                Ok(done) => done.to_json(profiles),
-                Err(error) => failed(profiles, error),
-            };
-            let all = Value::Array(done.iter().map(one).collect());
-            said = report::result(&format!("{all}\n"));
+            printed = report::result(&format!("{}\n", Value::Array(json)));
         }
-        said?;
-        let count = done.len();
-        let errors: Vec<_> = done.into_iter().filter_map(|(_, done)| done.err()).collect();
-        match errors.first() {
-            None => Ok(()),
-            Some(first) => {
-                let what = format!("{} of {count} keys could not be rotated", errors.len());
-                let error = Error::new(first.class, what);
-                let payload = self.payload()?;
-                let begun = payload.credential_names().any(|name| is_begun(name, payload));
-                Err(if begun && !self.args.dry_run { error.hint(GOES_ON) } else { error })
-            }
-        }
+        printed?;
+        let Some(first) = errors.first() else { return Ok(()) };
+        let what = format!("{} of {count} keys could not be rotated", errors.len());
+        let error = Error::new(first.class, what);
+        let payload = self.payload()?;
+        let begun = payload.credential_names().any(|name| is_begun(name, payload));
+        Err(if begun && !self.args.dry_run { error.hint(RESUME) } else { error })
     }
 
-    fn one(&mut self, job: &Job) -> Result<Done> {
+    /// Every key in the vault, or every one whose rotation was begun, with the profiles that have it.
+    fn jobs(&self) -> Result<Vec<(Vec<String>, Result<Job>)>> {
+        let payload = self.payload()?;
+        let (mut seen, mut jobs) = (BTreeSet::new(), Vec::new());
+        for profile in payload.credential_names() {
+            let id = payload.access_key_id(profile).unwrap_or_default();
+            let wanted = !self.args.resume || payload.rotation_of(id).is_some();
+            if seen.insert(id) && wanted {
+                let same = |name: &&str| payload.access_key_id(name) == Some(id);
+                let names = payload.credential_names().filter(same).map(str::to_owned);
+                jobs.push((names.collect(), self.job(profile)));
+            }
+        }
+        Ok(jobs)
+    }
+
+    fn rotate(&mut self, job: &Job) -> Result<Outcome> {
         let env = self.context.env;
         let profile = job.profile.as_str();
         if self.args.resume && !is_begun(profile, self.payload()?) {
-            return Ok(Done::Nothing);
+            return Ok(Outcome::NothingToFinish);
         }
-        let (sts, iam) = profile::places(self.session.profiles(), env, profile)?;
+        let (sts, iam) = profile::sts_and_iam(self.session.profiles(), env, profile)?;
         self.context.warn_of_overridden(&[&sts, &iam]);
         let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);
@@ -159,11 +157,11 @@ impl All<'_> {
             session: None,
         };
         if self.args.dry_run {
-            return rotate.preview().map(Done::RotationPreview);
+            return rotate.preview().map(Outcome::Preview);
         }
-        let done = rotate.run().map(Done::Rotated);
+        let done = rotate.run().map(Outcome::Rotated);
         let begun = self.payload().is_ok_and(|payload| is_begun(profile, payload));
-        done.map_err(|error| if begun { error.or_hint(GOES_ON) } else { error })
+        done.map_err(|error| if begun { error.or_hint(RESUME) } else { error })
     }
 
     /// The profiles whose sessions start from the key of this one.
@@ -181,7 +179,7 @@ impl All<'_> {
     }
 }
 
-/// True if the journal has the key of this profile.
+/// True if the journal has a rotation of this profile's key.
 fn is_begun(profile: &str, payload: &Payload) -> bool {
     payload.access_key_id(profile).is_some_and(|id| payload.rotation_of(id).is_some())
 }
@@ -190,11 +188,11 @@ fn device(plan: &Plan) -> Option<Mfa> {
     plan.steps.iter().find_map(Step::mfa).cloned()
 }
 
-/// What came of one of several, as a line.
-fn line(profiles: &[String], done: &Result<Done>) -> String {
+/// The outcome for one of several keys, as a line.
+fn line(profiles: &[String], outcome: &Result<Outcome>) -> String {
     let profiles = profiles.join(", ");
-    match done {
-        Ok(done) => format!("{}\n", done.to_text(&profiles)),
+    match outcome {
+        Ok(outcome) => format!("{}\n", outcome.to_text(&profiles)),
         Err(error) => {
             let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
             format!("{profiles}: failed: {}{hint}\n", error.what)
@@ -202,7 +200,7 @@ fn line(profiles: &[String], done: &Result<Done>) -> String {
     }
 }
 
-fn failed(profiles: &[String], error: &Error) -> Value {
+fn failure_json(profiles: &[String], error: &Error) -> Value {
     json!({
         "profiles": profiles,
         "state": "failed",
@@ -212,57 +210,50 @@ fn failed(profiles: &[String], error: &Error) -> Value {
     })
 }
 
-impl Done {
-    /// One line.
+impl Outcome {
     fn to_text(&self, asked: &str) -> String {
         match self {
-            Self::Rotated(done) => format!(
-                "{}: {} is replaced by {}, for the user {}",
-                done.profiles.join(", "),
-                done.old,
-                done.new,
-                done.user
-            ),
-            Self::RotationPreview(would) if would.finish => format!(
-                "{}: would finish replacing {}, for the user {}",
-                would.profiles.join(", "),
-                would.old,
-                would.user
-            ),
-            Self::RotationPreview(would) => {
-                let made = would.created.map(|at| format!(", made {},", at.to_rfc3339()));
-                let other = would.other.as_ref().map(|other| format!(", after deleting {other}"));
-                format!(
-                    "{}: would replace {}{} for the user {}{}",
-                    would.profiles.join(", "),
-                    would.old,
-                    made.unwrap_or_default(),
-                    would.user,
-                    other.unwrap_or_default()
-                )
+            Self::NothingToFinish => format!("{asked}: nothing to finish"),
+            Self::Rotated(Rotated { profiles, user, old, new }) => {
+                let profiles = profiles.join(", ");
+                format!("{profiles}: {old} is replaced by {new}, for the user {user}")
             }
-            Self::Nothing => format!("{asked}: nothing to finish"),
+            Self::Preview(RotationPreview { profiles, user, old, created, other, finish }) => {
+                let profiles = profiles.join(", ");
+                if *finish {
+                    return format!(
+                        "{profiles}: would finish replacing {old}, for the user {user}"
+                    );
+                }
+                let made = created.map(|at| format!(", made {},", at.to_rfc3339()));
+                let made = made.unwrap_or_default();
+                let other = other.as_ref().map(|other| format!(", after deleting {other}"));
+                let other = other.unwrap_or_default();
+                format!("{profiles}: would replace {old}{made} for the user {user}{other}")
+            }
         }
     }
 
     fn to_json(&self, asked: &[String]) -> Value {
         match self {
-            Self::Rotated(done) => json!({
-                "profiles": done.profiles,
+            Self::NothingToFinish => json!({ "profiles": asked, "state": "nothing" }),
+            Self::Rotated(Rotated { profiles, user, old, new }) => json!({
+                "profiles": profiles,
                 "state": "rotated",
-                "user": done.user,
-                "old": done.old,
-                "new": done.new,
+                "user": user,
+                "old": old,
+                "new": new,
             }),
-            Self::RotationPreview(would) => json!({
-                "profiles": would.profiles,
-                "state": if would.finish { "would-finish" } else { "would-rotate" },
-                "user": would.user,
-                "old": would.old,
-                "created": would.created.map(|at| at.to_rfc3339()),
-                "would_delete": would.other,
-            }),
-            Self::Nothing => json!({ "profiles": asked, "state": "nothing" }),
+            Self::Preview(RotationPreview { profiles, user, old, created, other, finish }) => {
+                json!({
+                    "profiles": profiles,
+                    "state": if *finish { "would-finish" } else { "would-rotate" },
+                    "user": user,
+                    "old": old,
+                    "created": created.map(|at| at.to_rfc3339()),
+                    "would_delete": other,
+                })
+            }
         }
     }
 }

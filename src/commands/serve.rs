@@ -17,9 +17,9 @@ use crate::name::ProfileName;
 use crate::report;
 use crate::server::{self, Server, Source};
 
-/// Where it listens if nobody says where.
+/// The default address.
 const DEFAULT: &str = "127.0.0.1:9911";
-/// What SDKs take plain HTTP from, beside loopback: the addresses of ECS's and EKS's agents.
+/// The hint about addresses: beside loopback, SDKs accept those of ECS's and EKS's agents.
 const AGENTS: &str = "SDKs take credentials over plain HTTP only from a loopback address, 169.254.170.2, \
                       169.254.170.23 and fd00:ec2::23";
 
@@ -29,66 +29,40 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
         return check(args, address);
     }
     let mode = token_mode(&args.token_mode)?;
-    let token_file = args.token_file.as_deref();
+    let (token_file, health_socket) = (args.token_file.as_deref(), args.health_socket.as_deref());
     if token_file.is_none() && args.imds.is_none() {
         return Err(
             Error::usage("--token-file is missing").hint("clients read the token from that file")
         );
     }
-    refuse_strangers(args, address)?;
-    token_file.map_or(Ok(()), refuse_open_directory)?;
+    check_address(args, address)?;
+    token_file.map_or(Ok(()), check_directory)?;
     let names = names(args, context)?;
-    // Before AWS is asked, and codes are spent.
+    // Before AWS is called and codes are used.
     let mut server =
         Server::bind(address).map_err(|error| not_bound(&address, &error, "--listen"))?;
     let imds = bind_imds(args, &mut server, context)?;
-    if let Some(path) = &args.health_socket {
-        bind_local(&mut server, path)?;
-    }
-    let ended = serve(args, &names, server, token_file, mode, imds, context);
-    if let Some(path) = &args.health_socket {
-        let _ = std::fs::remove_file(path);
-    }
-    ended
-}
-
-/// Serves until a signal ends it; comes back only with an error.
-fn serve(
-    args: &Serve,
-    names: &[ProfileName],
-    mut server: Server,
-    token_file: Option<&Path>,
-    mode: u32,
-    imds: Option<SocketAddr>,
-    context: &Context,
-) -> Result<u8> {
-    let (serving, first) = Serving::start("serve", names, &args.options, context)?;
-    let cannot = |error: io::Error| format!("cannot wait for signals: {}", os_text(&error));
-    let ending = exec::Ending::watch().map_err(|error| Error::other(cannot(error)))?;
+    let health_socket = health_socket.map(|path| bind_local(&mut server, path)).transpose()?;
+    let (serving, first) = Serving::start("serve", &names, &args.options, context)?;
+    let cannot_wait =
+        |error: io::Error| Error::other(format!("cannot wait for signals: {}", os_text(&error)));
+    let ending = exec::Ending::watch().map_err(cannot_wait)?;
     server.set_region(serving.region().map(str::to_owned));
-    let token = token_file.map(|path| WrittenToken::write(path, &server, mode)).transpose()?;
+    let token_file = token_file.map(|path| write_token(path, &server, mode)).transpose()?;
     let sources = serving.sources(first);
     announce(&sources, &server, imds, context);
     let log = serving::log(context, false);
-    let served = server.run(sources, context.clock, &log, || {
-        let code = match ending.wait() {
-            Ok(()) => 0,
-            Err(error) => {
-                report::say(&Error::other(cannot(error)));
-                1
-            }
-        };
-        token.iter().for_each(WrittenToken::remove);
-        if let Some(path) = &args.health_socket {
-            let _ = std::fs::remove_file(path);
+    match server.run(sources, context.clock, &log, || {
+        let ended = ending.wait().map_err(cannot_wait);
+        if let Err(error) = &ended {
+            report::error(error);
         }
-        code
-    });
-    token.iter().for_each(WrittenToken::remove);
-    match served? {}
+        drop((token_file, health_socket));
+        u8::from(ended.is_err())
+    })? {}
 }
 
-/// Says what is served where, and to whom.
+/// Notes what is served where, and warns about who can reach it.
 fn announce(sources: &[Source], server: &Server, imds: Option<SocketAddr>, context: &Context) {
     if !server.address().ip().is_loopback() {
         context.reporter.warn(format!(
@@ -125,7 +99,7 @@ fn address(args: &Serve, context: &Context) -> Result<SocketAddr> {
     })
 }
 
-/// A token that everybody may read guards nothing.
+/// A mode by which not everybody can read the token.
 fn token_mode(text: &str) -> Result<u32> {
     let mode = u32::from_str_radix(text, 8).ok();
     mode.filter(|mode| [0o600, 0o400, 0o640, 0o440].contains(mode)).ok_or_else(|| {
@@ -134,7 +108,7 @@ fn token_mode(text: &str) -> Result<u32> {
     })
 }
 
-fn refuse_strangers(args: &Serve, address: SocketAddr) -> Result<()> {
+fn check_address(args: &Serve, address: SocketAddr) -> Result<()> {
     if address.ip().is_loopback() {
         return Ok(());
     }
@@ -169,7 +143,7 @@ fn names(args: &Serve, context: &Context) -> Result<Vec<ProfileName>> {
     Ok(names)
 }
 
-/// The stand-in for an instance's metadata service, where one was asked for; where it listens.
+/// Binds the stand-in for an instance's metadata service, if there is `--imds`; gives its address.
 fn bind_imds(args: &Serve, server: &mut Server, context: &Context) -> Result<Option<SocketAddr>> {
     let Some(text) = &args.imds else { return Ok(None) };
     let address = imds::address(text)?;
@@ -189,8 +163,8 @@ fn not_bound(address: &SocketAddr, error: &io::Error, flag: &str) -> Error {
     }
 }
 
-/// A socket that a killed server left behind is taken away; whatever else is there stays.
-fn bind_local(server: &mut Server, path: &Path) -> Result<()> {
+/// Replaces a socket that a killed server left behind. Any other file is an error.
+fn bind_local<'a>(server: &mut Server, path: &'a Path) -> Result<OwnFile<'a>> {
     let cannot = |error: io::Error| {
         Error::other(format!("cannot listen on {}: {}", path.display(), os_text(&error)))
     };
@@ -205,11 +179,13 @@ fn bind_local(server: &mut Server, path: &Path) -> Result<()> {
         std::fs::remove_file(path).map_err(cannot)?;
     }
     server.bind_local(path).map_err(cannot)?;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(cannot)
+    let socket = OwnFile::at(path);
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).map_err(cannot)?;
+    Ok(socket)
 }
 
-/// Where everybody may put a token of their own in the place of ours.
-fn refuse_open_directory(path: &Path) -> Result<()> {
+/// Refuses a directory in which everybody could replace the token's file.
+fn check_directory(path: &Path) -> Result<()> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     if file::is_unsafe_directory(directory.unwrap_or(Path::new("."))) {
         return Err(Error::refused(format!(
@@ -221,34 +197,40 @@ fn refuse_open_directory(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Which file lies there now: device and inode.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    path.symlink_metadata().ok().map(|about| (about.dev(), about.ino()))
+/// Clients wait for this file, so it is written last, and it appears complete.
+fn write_token<'a>(path: &'a Path, server: &Server, mode: u32) -> Result<OwnFile<'a>> {
+    let token = server.token().expose().as_bytes();
+    file::replace_quickly(path, token, mode).map_err(|error| {
+        let path = path.display();
+        Error::other(format!("cannot write the token to {path}: {}", os_text(&error)))
+    })?;
+    Ok(OwnFile::at(path))
 }
 
-/// The token's file, as this server wrote it.
-struct WrittenToken<'a> {
+/// A file that this server made. It is removed when this is dropped, unless a server that was started
+/// meanwhile has put its own there.
+struct OwnFile<'a> {
     path: &'a Path,
+    /// Device and inode.
     identity: Option<(u64, u64)>,
 }
 
-impl<'a> WrittenToken<'a> {
-    /// Clients wait for it, so it comes last; and none finds half of it.
-    fn write(path: &'a Path, server: &Server, mode: u32) -> Result<Self> {
-        let token = server.token().expose().as_bytes();
-        file::replace_quickly_as(path, token, mode).map_err(|error| {
-            let path = path.display();
-            Error::other(format!("cannot write the token to {path}: {}", os_text(&error)))
-        })?;
-        Ok(Self { path, identity: identity(path) })
+impl<'a> OwnFile<'a> {
+    fn at(path: &'a Path) -> Self {
+        Self { path, identity: identity(path) }
     }
+}
 
-    /// A server that was started meanwhile may have put its own there, which stays.
-    fn remove(&self) {
+impl Drop for OwnFile<'_> {
+    fn drop(&mut self) {
         if self.identity.is_some() && identity(self.path) == self.identity {
             let _ = std::fs::remove_file(self.path);
         }
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|about| (about.dev(), about.ino()))
 }
 
 fn check(args: &Serve, address: SocketAddr) -> Result<u8> {

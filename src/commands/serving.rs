@@ -1,5 +1,5 @@
-//! What `exec --server` and `serve` have in common: the first credentials, with a person's help if need
-//! be, and then new ones again and again with nobody's.
+//! What `exec --server` and `serve` have in common: they make the first credentials, with prompts if
+//! necessary, and then renew them without prompts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,31 +15,29 @@ use crate::provider::{CredentialSession, Need};
 use crate::server::{Event, Log, Source};
 use crate::waiting;
 
-/// A cached session with this much left is served at first, and renewed behind the back of who asks: to
-/// renew it before would let each profile whose source hangs hold up the start of all others. Where a
-/// person gives the code it is renewed before, since nobody is asked later.
+/// A cached session with this much time left is served at first, and renewed in the background, so that one
+/// profile whose source hangs does not delay the start of the others. If the MFA code comes from a prompt it
+/// is renewed at once, since there are no prompts later.
 const ENOUGH_TO_START: Duration = Duration::from_secs(60);
 
-/// What makes credentials again and again: a plan for each profile, in their order, and the session that
-/// runs them.
+/// The plan for each profile, in their order, and the session that runs them again and again.
 pub struct Serving<'a> {
-    session: CredentialSession<'a>,
+    pub session: CredentialSession<'a>,
     plans: Vec<Plan>,
     clock: Clock,
 }
 
 impl<'a> Serving<'a> {
-    /// Makes the first credentials of each profile, which are for [`Serving::sources`]. What is not needed
-    /// to make some is forgotten before. `who` serves: a flag or a command, for the errors.
+    /// Makes the first credentials of each profile, for [`Serving::sources`]; before that, it forgets all
+    /// secrets that the plans do not need. `who` is the flag or command that serves, for errors.
     pub fn start(
         who: &str,
         names: &[ProfileName],
         options: &CredentialOptions,
         context: &'a Context,
     ) -> Result<(Self, Vec<Credentials>)> {
-        let (need, prompt) = (Need::Profiles(names), context.prompt(None));
-        let wanted = context.options(options)?;
-        let session = context.session(context.profiles()?, need, wanted, prompt)?;
+        let (need, wanted) = (Need::Profiles(names), context.options(options)?);
+        let session = context.session(context.profiles()?, need, wanted)?;
         let plans = names.iter().map(|name| session.plan(name.as_str()));
         let plans: Vec<Plan> = plans.collect::<Result<_>>()?;
         let mut session = session.keep_only(&plans);
@@ -54,12 +52,12 @@ impl<'a> Serving<'a> {
             }
             first => first?,
         };
-        // From here on a command has it, or what the server says of its requests.
+        // From here on the terminal is for the command, or for the server's messages.
         waiting::leave_terminal();
         Ok((Self { session: session.unattended(), plans, clock: context.clock }, first))
     }
 
-    /// What the server gives out at first, and how it gets more.
+    /// What the server serves at first, and how it gets new credentials.
     pub fn sources(&self, first: Vec<Credentials>) -> Vec<Source<'_>> {
         let sources = self.plans.iter().zip(first).map(|(plan, first)| Source {
             name: plan.profile.clone(),
@@ -75,23 +73,13 @@ impl<'a> Serving<'a> {
         self.plans.first()?.region.as_deref()
     }
 
-    /// Which of AWS's endpoints it asks for.
+    /// The first profile's endpoint variant.
     pub fn variant(&self) -> EndpointVariant {
         self.plans.first().map(|plan| plan.variant).unwrap_or_default()
     }
-
-    /// True if sops's variable opened the vault.
-    pub fn opened_by_sops(&self) -> bool {
-        self.session.opened_by_sops()
-    }
-
-    /// True if the AWS files would outrank a server for who names no profile.
-    pub fn is_outranked(&self) -> bool {
-        self.session.profiles().outrank_a_server()
-    }
 }
 
-/// The first credentials of a plan, with a person's help if need be.
+/// The first credentials of a plan, with prompts if necessary.
 fn first(
     who: &str,
     plan: &Plan,
@@ -114,7 +102,7 @@ fn first(
     Ok(first)
 }
 
-/// A key that does not end cannot be renewed, and an SDK would not take it from a server.
+/// Refuses credentials that do not expire: SDKs do not accept them from a server.
 fn refuse_endless(
     who: &str,
     plan: &Plan,
@@ -133,7 +121,7 @@ fn refuse_endless(
     }))
 }
 
-/// How long new credentials last: as long as is asked for; those of a program perhaps as long as these.
+/// How long new credentials last: the requested duration, otherwise as long as the first ones do.
 fn length(plan: &Plan, first: &Credentials, clock: Clock) -> Duration {
     let left = || {
         let seconds = first.expiration.map_or(0, |end| end.seconds_since(clock.now()));
@@ -142,17 +130,15 @@ fn length(plan: &Plan, first: &Credentials, clock: Clock) -> Duration {
     plan.steps.last().and_then(Step::duration).unwrap_or_else(left)
 }
 
-/// What a server has to say, on stderr. `quiet` about what goes well, where stderr is a command's.
+/// The server's log, on stderr. `quiet`: without successes, if stderr belongs to a command.
 pub fn log(context: &Context, quiet: bool) -> Log {
     let reporter = context.reporter;
     Arc::new(move |event| match event {
         Event::Renewed { name, ends } => {
-            let ends = ends.to_rfc3339();
+            let text = format!("renewed {name}, which now lasts until {}", ends.to_rfc3339());
             match quiet {
-                true => reporter.debug(format!("renewed {name}, which now lasts until {ends}")),
-                false => {
-                    reporter.note(format!("vault: renewed {name}, which now lasts until {ends}"))
-                }
+                true => reporter.debug(text),
+                false => reporter.note(format!("vault: {text}")),
             }
         }
         Event::Failed { name, error } => {

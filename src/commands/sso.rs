@@ -1,4 +1,4 @@
-//! `sso login` and `sso logout`: a person's login to IAM Identity Center.
+//! `sso login` and `sso logout`: a user's login to IAM Identity Center.
 
 use super::context::Context;
 use crate::cli::sso::{SsoLogin, SsoLogout};
@@ -22,15 +22,15 @@ pub fn logout(args: &SsoLogout, context: &Context) -> Result<()> {
     let (session, owner, sign_on) = place(args.profile.as_deref(), context)?;
     let center = session.identity_center(&owner, &sign_on);
     let done = center.log_out();
-    // Whatever AWS said, they are not to be served any more.
+    // Also if AWS failed: these sessions must not be served any more.
     let cleared = center.clear_sessions();
     let was_there = done?;
     cleared?;
     report::result(if was_there { "Logged out.\n" } else { "Nobody was logged in.\n" })
 }
 
-/// Where a profile logs in, which profile says so, and a session with the keys of the vault's cache. A
-/// person may take minutes: by then nothing is left of what opened the vault.
+/// Where a profile logs in, which profile has the settings, and a session that keeps no secret of the vault
+/// but the cache's keys, since the user may take minutes to log in.
 fn place<'a>(
     word: Option<&str>,
     context: &'a Context,
@@ -39,7 +39,6 @@ fn place<'a>(
     let profiles = context.profiles()?;
     let (owner, sign_on) = profile::sign_on(&profiles, context.env, profile.as_str())?;
     context.warn_of_overridden(&[&sign_on.oidc, &sign_on.portal]);
-    let options = Options::default();
-    let session = context.session(profiles, Need::Vault, options, context.prompt(None))?;
+    let session = context.session(profiles, Need::Vault, Options::default())?;
     Ok((session.keep_only([]), owner, sign_on))
 }

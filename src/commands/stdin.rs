@@ -1,14 +1,14 @@
-//! What stands on stdin, for `--stdin`.
+//! Reading stdin, for `--stdin`.
 
 use crate::error::{Error, Result, os_text};
 use crate::file::{self, ReadError};
 use crate::os;
 use crate::secret::Secret;
 
-/// What is read at most, in bytes.
+/// The most that is read, in bytes.
 pub const STDIN_LIMIT: u64 = 64 * 1024;
 
-/// All of it; `what` names what is looked for.
+/// All of stdin as text. `what` is expected there, for the error.
 pub fn stdin_text(what: &str) -> Result<Secret> {
     let (mut bytes, _) =
         file::read_fd(os::stdin_fd(), STDIN_LIMIT).map_err(|error| match error {

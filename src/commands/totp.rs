@@ -1,6 +1,6 @@
-//! `totp`: the seeds of MFA devices, and codes of them.
+//! `totp`: the seeds of MFA devices, and their codes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::context::Context;
 use super::removal;
@@ -12,24 +12,20 @@ use crate::error::{Error, Result};
 use crate::name::{ProfileName, nearest};
 use crate::profile::{self, Profiles};
 use crate::prompt::Prompt;
-use crate::provider::{Answer, CredentialSession, Need, Options};
+use crate::provider::{CodeCheck, CredentialSession, DEADLINE};
 use crate::report;
 use crate::secret::Secret;
 use crate::totp::Seed;
 use crate::vault::Payload;
 
-/// For the calls of `--verify`.
-const DEADLINE: Duration = Duration::from_secs(50);
-
 pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
-    let mut session = open(context, prompt)?;
+    let mut session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
-    if !args.stdin && prompt.available() {
+    if !args.stdin && context.prompt.available() {
         session.vault()?.check_writable()?;
     }
-    let (seed, warnings) = Seed::parse(&read_seed(args, &serial, &prompt)?)?;
+    let (seed, warnings) = Seed::parse(&read_seed(args, &serial, context.prompt)?)?;
     for warning in warnings {
         context.reporter.warn(warning);
     }
@@ -58,22 +54,17 @@ pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
 }
 
 pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
-    let session = open(context, context.prompt(None))?;
+    let session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
     let seed = session.vault()?.payload().totp(&serial).ok_or_else(|| no_seed(&serial))?;
     let (now, deadline) = (context.clock.now(), Instant::now() + DEADLINE);
-    // Claimed, so that no job sends it; and AWS takes it when it is printed.
+    // Claimed, so that no other process sends it and AWS accepts it from the user.
     let claim = session.claim_code(&serial, &seed, now, deadline)?;
     report::result(&format!("{}\n", session.code_of(&claim, &seed).expose()))
 }
 
-/// The vault and what goes with it.
-fn open<'a>(context: &'a Context, prompt: Prompt) -> Result<CredentialSession<'a>> {
-    context.session(context.profiles()?, Need::Vault, Options::default(), prompt)
-}
-
 pub fn list(args: &TotpList, context: &Context) -> Result<()> {
-    let session = open(context, context.prompt(None))?;
+    let session = context.vault_session()?;
     let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     let users = |serial: &str| -> Vec<String> {
         let names = profiles.names().into_iter();
@@ -96,28 +87,22 @@ pub fn list(args: &TotpList, context: &Context) -> Result<()> {
             .collect();
         return report::result(&format!("{}\n", serde_json::json!({ "totp": devices })));
     }
-    let mut text = String::new();
-    for serial in payload.totp_serials() {
-        text.push_str(serial);
-        let users = users(serial);
-        if !users.is_empty() {
-            text.push_str(&format!("  ({})", users.join(", ")));
-        }
-        text.push('\n');
-    }
-    report::result(&text)
+    let line = |serial: &str| match users(serial) {
+        users if users.is_empty() => format!("{serial}\n"),
+        users => format!("{serial}  ({})\n", users.join(", ")),
+    };
+    report::result(&payload.totp_serials().map(line).collect::<String>())
 }
 
 pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
-    let prompt = context.prompt(None);
-    removal::may_ask(args.force, &prompt)?;
-    let mut session = open(context, prompt)?;
+    removal::can_confirm(args.force, context.prompt)?;
+    let mut session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
     let vault = session.vault_mut()?;
     if vault.payload().totp(&serial).is_none() {
         return Err(no_seed(&serial));
     }
-    removal::confirm(args.force, &prompt, &format!("Delete the seed of {serial}?"))?;
+    removal::confirm(args.force, context.prompt, &format!("Delete the seed of {serial}?"))?;
     vault.change(|payload| {
         payload.remove_totp(&serial).then_some(()).ok_or_else(|| no_seed(&serial))
     })?;
@@ -128,36 +113,31 @@ fn no_seed(serial: &str) -> Error {
     Error::not_found(format!("no seed for {serial} in the vault")).hint("vault totp list")
 }
 
-/// The serial that was given, or the one that the profile of this name names. A device may be called
-/// as nothing in the AWS config is: then it is one only if it looks like it, or has a seed.
+/// The serial itself, or the one in the settings of the profile of this name. A word is a serial if it begins
+/// like an ARN or has a seed in the vault.
 fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
     let (profiles, payload) = (session.profiles(), session.vault()?.payload());
+    let checked = |serial: String, named_by: &str| {
+        // One that is in the vault can be used and removed, whatever it is.
+        if payload.totp(&serial).is_none() {
+            profile::check_device(&serial, named_by, false)?;
+        }
+        Ok(serial)
+    };
     if device.starts_with("arn:") || payload.totp(device).is_some() {
         let fits = (9..=256).contains(&device.len())
             && device.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
         if !fits {
             return Err(Error::usage("this is neither an MFA serial nor a profile"));
         }
-        // One that is there already can be looked at and removed, whatever it is.
-        if payload.totp(device).is_none() {
-            profile::check_device(device, "DEVICE", false)?;
-        }
-        return Ok(device.to_owned());
+        return checked(device.to_owned(), "DEVICE");
     }
     let profile = ProfileName::new(device)?;
     if let Some(serial) = profile::mfa_serial(profiles, profile.as_str())? {
-        if payload.totp(&serial).is_none() {
-            profile::check_device(
-                &serial,
-                &format!("the mfa_serial of profile \"{profile}\""),
-                false,
-            )?;
-        }
-        return Ok(serial);
+        return checked(serial, &format!("the mfa_serial of profile \"{profile}\""));
     }
-    let known = profiles.has(device) || payload.access_key_id(device).is_some();
     let by_arn = "name the device by its ARN, or write mfa_serial into the profile's section";
-    if known {
+    if profiles.has(device) || payload.access_key_id(device).is_some() {
         let what = format!("profile \"{profile}\" names no MFA device");
         return Err(Error::not_found(what).hint(by_arn));
     }
@@ -170,7 +150,7 @@ fn serial_of(device: &str, session: &CredentialSession) -> Result<String> {
     Err(Error::not_found(format!("no profile \"{profile}\"")).hint(hint))
 }
 
-fn read_seed(args: &TotpAdd, serial: &str, prompt: &Prompt) -> Result<Secret> {
+fn read_seed(args: &TotpAdd, serial: &str, prompt: Prompt) -> Result<Secret> {
     if args.stdin {
         return stdin_text("seed");
     }
@@ -181,7 +161,7 @@ fn read_seed(args: &TotpAdd, serial: &str, prompt: &Prompt) -> Result<Secret> {
     prompt.hidden(&format!("Enter the secret key (seed) of {serial}: "))
 }
 
-/// Asks AWS for a session with a code of the seed.
+/// Tests the seed: asks AWS for a session with a code of it.
 fn verify(
     device: &str,
     serial: &str,
@@ -191,7 +171,7 @@ fn verify(
 ) -> Result<()> {
     let (profiles, payload) = (session.profiles(), session.vault()?.payload());
     let names_it = |profile: &str| matches!(profile::mfa_serial(profiles, profile), Ok(Some(named)) if named == serial);
-    // The profile that was named, else the first with a key that names the device.
+    // The given profile, else the first that has a key and names the device.
     let profile = std::iter::once(device)
         .chain(payload.credential_names())
         .find(|name| payload.access_key_id(name).is_some() && names_it(name))
@@ -201,44 +181,39 @@ fn verify(
                 .hint("AWS takes a code only with the key of the device's user")
         })?;
     let key = payload.credential(profile).ok_or_else(|| payload.no_key(profile))?;
-    let (target, _) = profile::places(profiles, context.env, profile)?;
+    let (target, _) = profile::sts_and_iam(profiles, context.env, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;
-    // Also tells the offset of AWS's clock, without a code.
+    // This also gives the offset of AWS's clock, without a code.
     let known = sts.caller_identity(&key);
     known.map_err(|error| error.into_error_of(&key.access_key_id, profile))?;
-    // Somebody may have used the first code this very moment.
+    // The first code may have been used elsewhere just now.
     for last in [false, true] {
         let now = context.clock.now().0.saturating_add(sts.clock_offset().unwrap_or(0));
-        match session.try_code(&sts, &key, (serial, seed), Timestamp(now), deadline)? {
-            Answer::Taken => return Ok(()),
+        match session.check_code(&sts, &key, (serial, seed), Timestamp(now), deadline)? {
+            CodeCheck::Accepted => return Ok(()),
             // Where claims are recorded nowhere, one code is all that is sent.
-            Answer::Refused { error: ServiceError::MfaInvalid { .. }, recorded }
+            CodeCheck::Refused { error: ServiceError::MfaInvalid { .. }, recorded }
                 if last || !recorded =>
             {
                 return Err(Error::aws(format!("AWS refused the codes of this seed for {serial}"))
                     .hint("it is another device's seed, or was copied wrong; nothing was stored"));
             }
-            Answer::Refused { error: ServiceError::MfaInvalid { .. }, .. } => {}
-            Answer::Refused { error, .. } => return Err(error.into_error()),
+            CodeCheck::Refused { error: ServiceError::MfaInvalid { .. }, .. } => {}
+            CodeCheck::Refused { error, .. } => return Err(error.into_error()),
         }
     }
     Ok(())
 }
 
-/// The profile with a key that a role's profile sources.
+/// The first profile with a key in the chain of `source_profile`.
 fn source_with_key<'a>(
     profile: &str,
     profiles: &'a Profiles,
     payload: &Payload,
 ) -> Option<&'a str> {
-    let mut at = profiles.get(profile, "source_profile")?;
-    for _ in 0..16 {
-        if payload.access_key_id(at).is_some() {
-            return Some(at);
-        }
-        at = profiles.get(at, "source_profile")?;
-    }
-    None
+    let source_of = |name: &str| profiles.get(name, "source_profile");
+    let mut sources = std::iter::successors(source_of(profile), |at| source_of(at)).take(16);
+    sources.find(|at| payload.access_key_id(at).is_some())
 }

@@ -10,7 +10,7 @@ use crate::report;
 use crate::unlock::keyring;
 use crate::vault::{self, Vault};
 
-/// A day: who is not there every day does without.
+/// The longest time for which a vault stays unlocked.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
@@ -19,15 +19,13 @@ pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
         return Err(Error::usage("--for: 24h at most")
             .hint("for longer, give it a key: vault recipient add"));
     }
-    let prompt = context.prompt(None);
-    let access = context.access(&prompt)?;
-    let (_, secret) = Vault::open_by_passphrase(&access)?;
+    let (_, secret) = Vault::open_by_passphrase(&context.access()?)?;
     let until = keyring::keep(&secret, time, context.clock.now())?;
     let (time, until) = (name::show_duration(time), until.to_rfc3339());
     report::result(&format!("Unlocked for {time}, until {until}\n"))
 }
 
-/// Needs no key: what is wiped is found by what stands in the vault's header.
+/// Needs no key: the entries of the keyring are named by the vault's header.
 pub fn lock(context: &Context) -> Result<()> {
     let (path, _) = context.vault_file()?;
     let slots = vault::slot_names(&path)?;

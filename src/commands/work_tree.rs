@@ -1,4 +1,4 @@
-//! A new vault in a git work tree: which of its files are not for the repository.
+//! A new vault in a git work tree: which of its files should not be committed.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -7,16 +7,16 @@ use crate::env::Env;
 use crate::file;
 use crate::reporter::Reporter;
 
-/// Names the lines for .gitignore, if the vault or its new key lies in a git work tree. vault itself changes
-/// nothing in there.
-pub fn tell(vault: &Path, identity: Option<&Path>, env: &Env, reporter: Reporter) {
+/// Names the lines for .gitignore, if the vault or its new key is in a git work tree. vault does not change
+/// that file itself.
+pub fn note_ignored_files(vault: &Path, identity: Option<&Path>, env: &Env, reporter: Reporter) {
     let home = env.get_os("HOME").map(Path::new);
     let lock = file::lock_file(vault);
     let files = [Some(lock.as_path()), identity];
     let lines: Vec<_> = files
         .into_iter()
         .flatten()
-        .filter(|path| is_in_one(path, home))
+        .filter(|path| is_in_work_tree(path, home))
         .filter_map(Path::file_name)
         .map(OsStr::to_string_lossy)
         .collect();
@@ -26,8 +26,8 @@ pub fn tell(vault: &Path, identity: Option<&Path>, env: &Env, reporter: Reporter
     }
 }
 
-/// A work tree around the home is not the user's.
-fn is_in_one(path: &Path, home: Option<&Path>) -> bool {
+/// A work tree above the home directory does not count.
+fn is_in_work_tree(path: &Path, home: Option<&Path>) -> bool {
     let Ok(path) = std::path::absolute(path) else { return false };
     let above = path.ancestors().skip(1);
     let mut inside =

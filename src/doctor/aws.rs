@@ -1,4 +1,4 @@
-//! What AWS's side says: the clock, what is left of each MFA device, and logins.
+//! The clock compared with AWS's, the codes left of each MFA device, and logins.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,18 +14,17 @@ use crate::profile::{self, Profiles};
 use crate::session::{Cache, LoginState};
 use crate::vault::Vault;
 
-/// Whoever has no network is not kept waiting.
+/// A host without a network does not wait longer.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Codes fail from a step of 30 s on, signatures from five minutes.
 const NOTABLE: u64 = 30;
 
 /// By how many seconds AWS's clock is ahead of ours, if AWS can be asked.
 pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> Option<i64> {
-    let offset = ask(host, profiles?);
-    let offset = match offset {
+    let offset = match ask(host, profiles?) {
         Ok(offset) => offset,
         Err(error) => {
-            // What cannot be asked for by these settings was said of them.
+            // The check of these settings has reported their error.
             let said = error.class == Class::Usage || report.quotes(&error.what);
             let text = match said {
                 true => "unknown: AWS cannot be asked by these settings".to_owned(),
@@ -50,12 +49,17 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
 
 fn ask(host: &Host, profiles: &Profiles) -> Result<i64, Error> {
     let profile = host.profile.clone()?;
-    let (target, _) = profile::places(profiles, host.env, &profile)?;
+    let (target, _) = profile::sts_and_iam(profiles, host.env, &profile)?;
     let sts = Sts::connect(&target, host.env, Instant::now() + PATIENCE, SILENT)?;
     sts.ask_the_time().map_err(|error| error.into_error())
 }
 
-/// Codes that may still be sent, by the ledger; nothing is claimed.
+fn open(host: &Host, vault: &Vault, dir: Option<PathBuf>) -> Cache {
+    let (id, key) = vault.payload().cache_seed();
+    Cache::open(dir, &id, &key, host.clock, SILENT)
+}
+
+/// The codes that may still be sent, by the ledger; nothing is claimed.
 pub fn devices(
     host: &Host,
     vault: &Vault,
@@ -63,8 +67,7 @@ pub fn devices(
     offset: Option<i64>,
     report: &mut Report,
 ) {
-    let (id, key) = vault.payload().cache_seed();
-    let cache = Cache::open(cache, &id, &key, host.clock, SILENT);
+    let cache = open(host, vault, cache);
     let now = Timestamp(host.clock.now().0.saturating_add(offset.unwrap_or(0)));
     let serials: Vec<&str> = vault.payload().totp_serials().collect();
     for serial in serials {
@@ -80,7 +83,7 @@ pub fn devices(
     }
 }
 
-/// Who is logged in to IAM Identity Center, where profiles want that. AWS is not asked.
+/// The logins to IAM Identity Center that profiles use. AWS is not asked.
 pub fn logins(
     host: &Host,
     vault: &Vault,
@@ -88,8 +91,7 @@ pub fn logins(
     profiles: &Profiles,
     report: &mut Report,
 ) {
-    let (id, key) = vault.payload().cache_seed();
-    let cache = Cache::open(cache, &id, &key, host.clock, SILENT);
+    let cache = open(host, vault, cache);
     let now = host.clock.now();
     for (profile, place) in profile::sign_ons(profiles, host.env) {
         let place = match place {
@@ -102,21 +104,19 @@ pub fn logins(
         };
         let state = LoginState::of(cache.login(&place.key()).load().as_ref(), now);
         let url = &place.start_url;
-        let (finding, until) = match state {
-            LoginState::None => {
+        let until = match state {
+            LoginState::Until(end) => Some(end.to_rfc3339()),
+            LoginState::None | LoginState::Refreshed => None,
+        };
+        let finding = match (state, &until) {
+            (LoginState::None, _) => {
                 let advice = format!("vault sso login {}", shell_word(&profile));
-                (
-                    report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice),
-                    None,
-                )
+                report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice)
             }
-            LoginState::Refreshed => {
-                (report.ok("sso.login", format!("{url}: logged in, and refreshed by itself")), None)
+            (_, None) => {
+                report.ok("sso.login", format!("{url}: logged in, and refreshed by itself"))
             }
-            LoginState::Until(end) => {
-                let end = end.to_rfc3339();
-                (report.ok("sso.login", format!("{url}: logged in until {end}")), Some(end))
-            }
+            (_, Some(end)) => report.ok("sso.login", format!("{url}: logged in until {end}")),
         };
         finding.with(json!({
             "profile": profile,

@@ -1,5 +1,5 @@
-//! The AWS files: whether they can be read, who else can, and what in them does not count; and what the
-//! environment offers to profiles beside them.
+//! The AWS files: whether they can be read, by whom else, and what in them is ignored; and the environment's
+//! variables for profiles.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -9,26 +9,26 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Host, Judged, Report};
+use super::{Host, Mark, ProfileScope, Report};
 use crate::error::os_text;
 use crate::profile::{self, About, Ask, Profiles};
 
-/// Both files; what they say, if it can be understood.
+/// Checks both files; their profiles, if they can be read.
 pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     let files = profile::locate(host.env, host.places.home());
     for path in [&files.config, &files.credentials].into_iter().flatten() {
         modes(path, report);
         byte_order_mark(path, report);
     }
-    let profiles = report.unless("aws.config", profile::read(&files))?;
+    let profiles = report.value_of("aws.config", profile::read(&files))?;
     for remark in profiles.remarks() {
-        let text = remark.text.clone();
-        match remark.about {
-            About::Ignored => report.problem("aws.section", text),
-            About::AwsCli => report.problem("aws.cli", text),
-            About::Swallowed => report.problem("aws.setting", text),
-            About::Comment => report.note("aws.comment", text),
+        let (check, mark) = match remark.about {
+            About::Ignored => ("aws.section", Mark::Problem),
+            About::AwsCli => ("aws.cli", Mark::Problem),
+            About::Swallowed => ("aws.setting", Mark::Problem),
+            About::Comment => ("aws.comment", Mark::Note),
         };
+        report.add(check, mark, remark.text);
     }
     let (count, shown) = (profiles.names().len(), files.config.as_deref());
     let shown = shown.map_or("no file".to_owned(), |path| path.display().to_string());
@@ -40,7 +40,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     Some(profiles)
 }
 
-/// True if the profile that would be asked for needs no vault.
+/// True if the profile that a command would use needs no vault.
 pub fn needs_no_vault(host: &Host) -> bool {
     let files = profile::locate(host.env, host.places.home());
     let (Ok(profiles), Ok(profile)) = (profile::read(&files), host.profile.clone()) else {
@@ -48,10 +48,10 @@ pub fn needs_no_vault(host: &Host) -> bool {
     };
     let ask = Ask { profile, ..Ask::default() };
     let plan = profile::plan(&profiles, host.env, &BTreeSet::new(), &ask);
-    host.judged != Judged::All && plan.is_ok_and(|plan| plan.needs_no_vault())
+    host.scope != ProfileScope::All && plan.is_ok_and(|plan| plan.needs_no_vault())
 }
 
-/// The variables of a web identity, where they are set.
+/// Checks the variables of a web identity, if they are set.
 pub fn identity(host: &Host, report: &mut Report) {
     let (file, role) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN");
     let Some(path) = host.env.get_os(file).map(Path::new) else { return };
@@ -73,22 +73,17 @@ pub fn identity(host: &Host, report: &mut Report) {
     .with(json!({ "token_file": path.to_string_lossy() }));
 }
 
-/// The variables of a container's agent, where they are set. Its path is nobody's business.
+/// Checks the variables of a container's agent, if they are set. Its path is secret.
 pub fn container(host: &Host, report: &mut Report) {
-    match profile::container(host.env) {
-        Ok(None) => {}
-        Ok(Some(url)) => {
-            let at = profile::origin(&url);
-            let text = format!("a container's agent at {at}, for credential_source = EcsContainer");
-            report.ok("aws.container", text).with(json!({ "endpoint": at }));
-        }
-        Err(error) => {
-            report.error("aws.container", &error);
-        }
+    let agent = report.value_of("aws.container", profile::container(host.env));
+    if let Some(url) = agent.flatten() {
+        let at = profile::origin(&url);
+        let text = format!("a container's agent at {at}, for credential_source = EcsContainer");
+        report.ok("aws.container", text).with(json!({ "endpoint": at }));
     }
 }
 
-/// Left out here and by the SDKs, and refused by the AWS CLI.
+/// A byte order mark is ignored here and by the SDKs, and refused by the AWS CLI.
 fn byte_order_mark(path: &Path, report: &mut Report) {
     let mut start = [0; 3];
     let mut read = || File::open(path)?.read_exact(&mut start);
@@ -108,15 +103,16 @@ fn modes(path: &Path, report: &mut Report) {
         return;
     }
     let (mode, shown) = (about.mode() & 0o7777, path.display());
-    if mode & 0o022 != 0 {
+    let finding = if mode & 0o022 != 0 {
         report
             .problem("aws.mode", format!("others can write {shown}, and what it names is run"))
             .advise(format!("chmod go-w {shown}"))
-            .with(json!({ "path": path, "mode": format!("{mode:04o}") }));
     } else if path.ends_with("credentials") && mode & 0o044 != 0 {
         report
             .note("aws.mode", format!("others can read {shown}, keys included"))
             .advise(format!("chmod 600 {shown}"))
-            .with(json!({ "path": path, "mode": format!("{mode:04o}") }));
-    }
+    } else {
+        return;
+    };
+    finding.with(json!({ "path": path, "mode": format!("{mode:04o}") }));
 }

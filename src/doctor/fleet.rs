@@ -1,4 +1,4 @@
-//! The store that the hosts of the vault share. Nothing is asked of it: `vault fleet check` does that.
+//! The store that the hosts of the vault share. It is not asked: `vault fleet check` does that.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::vault::{Fleet, Vault, no_store_key, theirs_beside};
 
 /// The variable, the open vault's fleet, and a copy that a fork left beside the vault.
 pub fn check(host: &Host, file: Option<&File>, vault: Option<&Vault>, report: &mut Report) {
-    let named = report.unless("fleet.variable", Shared::of(host.env));
+    let named = report.value_of("fleet.variable", Shared::of(host.env));
     if let (Some(named), Some(vault)) = (named, vault) {
         store(&named, vault, report);
     }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::vault::File;
-use super::{Host, Report};
+use super::{Host, Mark, Report};
 use crate::clock::Timestamp;
 use crate::error::{Class, Reason};
 use crate::unlock::{self, Presence, Source};
@@ -84,45 +84,37 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
     let opener = found.iter().position(is_opener);
     for (at, source) in found.iter().enumerate() {
         let Source { line, name, presence, counts } = source;
-        let shown = |what: &str| format!("{line} {name}: {what}");
-        let mut ends = None;
-        let (state, finding) = match presence {
-            Presence::Absent => ("absent", report.ok("unlock.source", shown("absent"))),
+        let (mut ends, mut advice) = (None, None);
+        let (state, mark, text) = match presence {
+            Presence::Absent => ("absent", Mark::Ok, "absent".to_owned()),
             Presence::Unavailable(why) => {
-                let text = shown(&format!("not available: {why}"));
-                ("unavailable", report.ok("unlock.source", text))
+                ("unavailable", Mark::Ok, format!("not available: {why}"))
             }
             Presence::Present { until, .. } => {
                 ends = until.map(Timestamp::to_rfc3339);
+                let (state, mark, what) = match opener {
+                    Some(opener) if opener == at => ("used", Mark::Ok, "used"),
+                    _ if !counts => {
+                        ("present", Mark::Note, "present, not tried: an earlier line is used")
+                    }
+                    Some(opener) if opener < at => {
+                        ("present", Mark::Note, "present, not needed: an earlier one opens it")
+                    }
+                    _ => ("present", Mark::Note, "present, did not open the vault"),
+                };
                 let until =
                     ends.as_ref().map_or_else(String::new, |ends| format!(", until {ends}"));
-                let (state, what) = match opener {
-                    Some(opener) if opener == at => ("used", "used"),
-                    _ if !counts => ("present", "present, not tried: an earlier line is used"),
-                    Some(opener) if opener < at => {
-                        ("present", "present, not needed: an earlier one opens it")
-                    }
-                    _ => ("present", "present, did not open the vault"),
-                };
-                let text = shown(&format!("{what}{until}"));
-                match state {
-                    "used" => (state, report.ok("unlock.source", text)),
-                    _ => (state, report.note("unlock.source", text)),
-                }
+                (state, mark, format!("{what}{until}"))
             }
-            Presence::Unread => {
-                ("present", report.note("unlock.source", shown("a pipe, not read")))
-            }
+            Presence::Unread => ("present", Mark::Note, "a pipe, not read".to_owned()),
             Presence::Unusable(error) => {
-                let text = shown(&format!("cannot be used: {}", error.what));
-                let finding = match counts {
-                    true => report.problem("unlock.source", text),
-                    false => report.note("unlock.source", text),
-                };
-                finding.advice.clone_from(&error.hint);
-                ("unusable", finding)
+                advice.clone_from(&error.hint);
+                let mark = if *counts { Mark::Problem } else { Mark::Note };
+                ("unusable", mark, format!("cannot be used: {}", error.what))
             }
         };
+        let finding = report.add("unlock.source", mark, format!("{line} {name}: {text}"));
+        finding.advice = advice;
         finding.with(json!({
             "line": line, "source": name, "state": state, "counts": counts, "until": ends,
         }));

@@ -1,5 +1,5 @@
-//! The cache and state directories: what chose them, whether they can be used, and held locks; and whether
-//! there is room for what is written, the vault included.
+//! The cache and state directories: what names them, whether they can be used, and held locks; and free space,
+//! also for the vault.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
             .advise("set HOME to a directory of this user's own, or let this user enter it")
             .with(json!({ "path": closed }));
     }
-    let cache = host.places.cache_dir_by(host.cache_flag, host.env);
-    let cache = match report.unless("cache.directory", cache) {
+    let cache = host.places.cache_dir(host.cache_flag, host.env);
+    let cache = match report.value_of("cache.directory", cache) {
         Some(Some((dir, by))) => {
             directory("cache.directory", &dir, by, report);
             room("cache.space", &dir, report);
@@ -44,7 +44,7 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
             .note("cache.lock", format!("{holder} holds the lock of {what}"))
             .with(json!({ "path": path, "pid": holder.pid }));
     }
-    match report.unless("state.directory", host.state.clone()) {
+    match report.value_of("state.directory", host.state.clone()) {
         Some(Some((dir, _))) => {
             let default = match host.places.state_dir() {
                 Some(_) => "the default",
@@ -68,12 +68,12 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
     cache
 }
 
-/// A write with less room than this may fail: each makes a new file beside the old one.
+/// With less free space a write may fail: each makes a new file beside the old one.
 const LEAST: u64 = 64 * 1024;
-/// With less than this it soon may.
+/// With less a write may fail soon.
 const LITTLE: u64 = 16 * 1024 * 1024;
 
-/// Whether what lies in a directory can be written. A file system that counts nothing is passed over.
+/// Checks the free space of a directory. A file system that does not count it is skipped.
 fn room(check: &'static str, dir: &Path, report: &mut Report) {
     let there = dir.ancestors().find_map(|place| os::free_space(place).ok());
     let Some((bytes, files)) = there else { return };
@@ -85,11 +85,10 @@ fn room(check: &'static str, dir: &Path, report: &mut Report) {
         (Some(bytes), _) => (Mark::Ok, format!("{} MiB free", bytes >> 20)),
     };
     let text = format!("{}: {text} on its file system", dir.display());
-    let finding = match mark {
-        Mark::Ok => report.ok(check, text),
-        Mark::Note => report.note(check, text),
-        Mark::Problem => report.problem(check, text).advise("make room: what is new is not saved"),
-    };
+    let finding = report.add(check, mark, text);
+    if mark == Mark::Problem {
+        finding.advise("make room: what is new is not saved");
+    }
     finding.with(json!({ "path": dir, "free_bytes": bytes, "free_files": files }));
 }
 

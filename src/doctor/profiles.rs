@@ -1,42 +1,41 @@
-//! Whether a profile leads to credentials, and by what. Nobody is called: no program, no AWS.
+//! Whether a profile leads to credentials, and from which source. No program is started, and AWS is not asked.
 
 use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Host, Report, things};
+use super::{Host, Report, references};
 use crate::error::{Class, Error, Reason};
 use crate::process::shell_word;
-use crate::profile::{self, Ask, Base, Place, Profiles};
+use crate::profile::{self, Ask, AwsFile, Base, Profiles};
 use crate::vault::Vault;
 
-/// Which profiles are judged.
+/// Which profiles are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
-    /// The one that was named, by a word or a variable.
+pub enum ProfileScope {
+    /// The one that an argument or a variable names.
     Named,
-    /// `default`, if there is one: nobody named any.
+    /// `default`, if there is one, since none is named.
     Default,
-    /// All of them.
     All,
 }
 
-/// What profiles are judged by.
-struct Judge<'a> {
+/// What profiles are checked with.
+struct ProfileCheck<'a> {
     host: &'a Host<'a>,
     profiles: &'a Profiles,
-    /// The profiles that have a key in the vault; none: it is not open.
+    /// The profiles that have a key in the vault; none if it is not open.
     stored: Option<BTreeSet<String>>,
     seeds: BTreeSet<String>,
 }
 
-/// Judges the profiles that were asked for, and the sections that they come from.
+/// Checks the profiles of the scope, and the sections that they come from.
 pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &mut Report) {
     let payload = vault.map(Vault::payload);
     let stored = payload.map(|it| it.credential_names().map(str::to_owned).collect());
     let seeds = payload.into_iter().flat_map(|it| it.totp_serials()).map(str::to_owned).collect();
-    let judge = Judge { host, profiles, stored, seeds };
-    let names = judge.names(report);
+    let check = ProfileCheck { host, profiles, stored, seeds };
+    let names = check.names(report);
     let mut sections: Vec<String> = Vec::new();
     for name in names.iter().flat_map(|name| profile::related(profiles, name)) {
         if !sections.contains(&name) {
@@ -50,40 +49,40 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
     let mut said = BTreeSet::new();
     let mut notes = Vec::new();
     for name in &names {
-        notes.extend(judge.plan(name, &mut said, report).into_iter().map(|note| (name, note)));
+        notes.extend(check.plan(name, &mut said, report).into_iter().map(|note| (name, note)));
     }
     for name in &sections {
-        judge.section(name, &mut said, report);
+        check.section(name, &mut said, report);
     }
     for (name, note) in notes {
-        // Of the files some of it was said by now.
+        // The checks of the files have reported some of them.
         if !report.says(&note) {
             report.note("aws.plan", format!("profile {name}: {note}"));
         }
     }
-    let programs = if host.judged == Judged::Named { sections } else { profiles.names() };
+    let programs = if host.scope == ProfileScope::Named { sections } else { profiles.names() };
     for profile::BeforeProcess { what, advice } in profile::before_process(profiles, &programs) {
         report.problem("aws.process", what).advise(advice);
     }
 }
 
-impl Judge<'_> {
+impl ProfileCheck<'_> {
     fn is_stored(&self, name: &str) -> bool {
         self.stored.as_ref().is_some_and(|stored| stored.contains(name))
     }
 
-    /// The profiles that are judged.
+    /// The profiles that are checked.
     fn names(&self, report: &mut Report) -> Vec<String> {
-        if self.host.judged == Judged::All {
+        if self.host.scope == ProfileScope::All {
             let mut names: BTreeSet<String> = self.profiles.names().into_iter().collect();
             names.extend(self.stored.iter().flatten().cloned());
             return names.into_iter().collect();
         }
-        let name = report.unless("aws.profile", self.host.profile.clone());
-        // Nobody asked for `default`: without credentials it only lends, or is not there.
+        let name = report.value_of("aws.profile", self.host.profile.clone());
+        // `default` was not named: without credentials it only lends, or does not exist.
         let is_there = |name: &String| {
             let ask = Ask { profile: name.clone(), ..Ask::default() };
-            self.host.judged == Judged::Named
+            self.host.scope == ProfileScope::Named
                 || self.is_stored(name)
                 || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask) {
                     Ok(_) => true,
@@ -100,7 +99,7 @@ impl Judge<'_> {
         name == "default" || self.profiles.names().iter().any(is_included)
     }
 
-    /// What its plan says, or why there is none. `said` is not said twice. Returns the plan's notes.
+    /// Reports its source, or why it has no plan; nothing that was `said`. Returns the plan's notes.
     fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) -> Vec<String> {
         let none = BTreeSet::new();
         let stored = self.stored.as_ref().unwrap_or(&none);
@@ -114,7 +113,9 @@ impl Judge<'_> {
                 return Vec::new();
             }
             Err(error)
-                if self.host.judged == Judged::All && is_absence(&error) && self.lends(name) =>
+                if self.host.scope == ProfileScope::All
+                    && is_absence(&error)
+                    && self.lends(name) =>
             {
                 let text = format!("profile {name}: no credentials of its own, for others to use");
                 report.ok("aws.profile", text);
@@ -140,7 +141,7 @@ impl Judge<'_> {
         for error in profile::value_faults(self.profiles, self.host.env, name) {
             problem(name, &error, said, report);
         }
-        things::check(self.host, self.profiles, name, report);
+        references::check(self.host, self.profiles, name, report);
         let unknown = profile::unknown_settings(self.profiles, name);
         for misspelt in unknown.misspelt {
             let (key, meant) = (&misspelt.key, misspelt.meant);
@@ -158,7 +159,7 @@ impl Judge<'_> {
             let text = format!("profile {name}: neither AWS nor vault knows its {keys}");
             report.note("aws.setting", text);
         }
-        // What hides a credential_process is told there.
+        // What hides a credential_process is reported by that check.
         let shows = profile::before_process(self.profiles, &[name.to_owned()]).is_empty();
         if self.is_stored(name) && shows && self.profiles.plaintext(name).is_some() {
             let process = self.profiles.get(name, "credential_process").is_some();
@@ -171,11 +172,11 @@ impl Judge<'_> {
                     format!("{text}, and the AWS CLI and the SDKs take that one, not the vault's"),
                 ),
             };
-            finding.advise(self.out_of_the_files(name));
+            finding.advise(self.how_to_remove_key(name));
         }
     }
 
-    /// A key in the clear that a plan starts from.
+    /// Reports a plaintext key that a plan starts from.
     fn plaintext(&self, name: &str, holder: &str, report: &mut Report) {
         let finding = match self.stored_behind(holder) {
             Some(other) => report.problem(
@@ -189,16 +190,13 @@ impl Judge<'_> {
                 format!("profile {name}: the key of {holder} stands in the AWS files in the clear"),
             ),
         };
-        finding.advise(self.out_of_the_files(holder));
+        finding.advise(self.how_to_remove_key(holder));
     }
 
-    /// What takes a key out of the files.
-    fn out_of_the_files(&self, name: &str) -> String {
-        match self.profiles.access_key(name, Place::Credentials) {
-            Some(key) if key.token.is_some() => profile::ANOTHERS_KEY.to_owned(),
-            Some(_) => {
-                format!("vault import --from credentials --remove-source {}", shell_word(name))
-            }
+    /// How to remove a key from the files.
+    fn how_to_remove_key(&self, name: &str) -> String {
+        match self.profiles.access_key(name, AwsFile::Credentials) {
+            Some(key) => profile::how_to_remove(&key, name),
             None => {
                 format!("vault add {}, and take the key out of the config file", shell_word(name))
             }
@@ -219,7 +217,7 @@ impl Judge<'_> {
     }
 }
 
-/// True if a key in the vault could be all that is missing.
+/// True if only a key in the vault may be missing.
 fn is_absence(error: &Error) -> bool {
     let guessed = error.reason == Some(Reason::NoSuchProfile { guessed: true });
     error.class == Class::NotFound && !guessed

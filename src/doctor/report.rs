@@ -31,11 +31,9 @@ impl Mark {
 pub struct Finding {
     /// The check, such as `vault.file`: stable, for scripts. The area is before the dot.
     pub check: &'static str,
-    /// Its severity.
     pub mark: Mark,
     /// What was found. Never a secret.
     pub text: String,
-    /// What to do about it.
     pub advice: Option<String>,
     /// The same as values, for scripts.
     pub facts: Value,
@@ -50,26 +48,28 @@ pub struct Report {
 impl Report {
     /// Adds a finding that is as it should be.
     pub fn ok(&mut self, check: &'static str, text: impl Into<String>) -> &mut Finding {
-        self.add(check, Mark::Ok, text.into(), None)
+        self.add(check, Mark::Ok, text.into())
     }
 
     /// Adds information.
     pub fn note(&mut self, check: &'static str, text: impl Into<String>) -> &mut Finding {
-        self.add(check, Mark::Note, text.into(), None)
+        self.add(check, Mark::Note, text.into())
     }
 
     /// Adds a problem.
     pub fn problem(&mut self, check: &'static str, text: impl Into<String>) -> &mut Finding {
-        self.add(check, Mark::Problem, text.into(), None)
+        self.add(check, Mark::Problem, text.into())
     }
 
     /// Adds an error as a problem.
     pub fn error(&mut self, check: &'static str, error: &Error) -> &mut Finding {
-        self.add(check, Mark::Problem, error.what.clone(), error.hint.clone())
+        let finding = self.problem(check, error.what.clone());
+        finding.advice.clone_from(&error.hint);
+        finding
     }
 
     /// Returns the value, or adds the error as a problem.
-    pub fn unless<T>(&mut self, check: &'static str, value: Result<T>) -> Option<T> {
+    pub fn value_of<T>(&mut self, check: &'static str, value: Result<T>) -> Option<T> {
         match value {
             Ok(value) => Some(value),
             Err(error) => {
@@ -79,16 +79,9 @@ impl Report {
         }
     }
 
-    fn add(
-        &mut self,
-        check: &'static str,
-        mark: Mark,
-        text: String,
-        advice: Option<String>,
-    ) -> &mut Finding {
-        let at = self.findings.len();
-        self.findings.push(Finding { check, mark, text, advice, facts: json!({}) });
-        &mut self.findings[at]
+    /// Adds a finding.
+    pub fn add(&mut self, check: &'static str, mark: Mark, text: String) -> &mut Finding {
+        self.findings.push_mut(Finding { check, mark, text, advice: None, facts: json!({}) })
     }
 
     /// True if a finding says this, its advice included.
@@ -158,13 +151,11 @@ impl Report {
 }
 
 impl Finding {
-    /// What to do about it.
     pub fn advise(&mut self, advice: impl Into<String>) -> &mut Self {
         self.advice = Some(advice.into());
         self
     }
 
-    /// The same as values.
     pub fn with(&mut self, facts: Value) -> &mut Self {
         self.facts = facts;
         self

@@ -8,7 +8,7 @@ use super::{Host, Report};
 use crate::error::{Class, os_text};
 use crate::file::{self, ReadError};
 use crate::sealed::{self, Scanned};
-use crate::vault::memory::{Known, Memory, Recalled};
+use crate::vault::memory::{KnownVault, Memory, Recalled};
 use crate::vault::{Pin, Vault, how_to_make};
 
 /// The name of the default vault's source.
@@ -33,7 +33,7 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
             report.note("vault.file", format!("{}, and the profile needs none", error.what));
             return None;
         }
-        named => report.unless("vault.file", named)?,
+        named => report.value_of("vault.file", named)?,
     };
     let shown = path.display();
     let real = match file::resolve(&path) {
@@ -62,11 +62,11 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
             json!({ "path": path, "by": by, "bytes": bytes.len(), "mode": format!("{mode:04o}") }),
         );
     writers(&path, &real, mode, report);
-    let scanned = report.unless("vault.header", sealed::scan(&bytes))?;
+    let scanned = report.value_of("vault.header", sealed::scan(&bytes))?;
     header(&scanned, report);
     let known = match &host.state {
         Ok(Some((dir, _))) => {
-            let known = report.unless("vault.memory", Memory::of(dir, &path, &real).recall());
+            let known = report.value_of("vault.memory", Memory::of(dir, &path, &real).recall());
             known.unwrap_or_default()
         }
         _ => Recalled::default(),
@@ -177,7 +177,7 @@ pub fn content(file: &File, vault: &Vault, report: &mut Report) {
 fn memory(
     check: &'static str,
     of: Option<&Path>,
-    known: Option<&Known>,
+    known: Option<&KnownVault>,
     (pin, generation): (Pin, u64),
     report: &mut Report,
 ) {

@@ -1,5 +1,5 @@
-//! The process becomes the command, found and started as execvp(3) does it. That says too little of what
-//! went wrong, so a failure looks along PATH once more.
+//! Replaces the process by the command as execvp(3) does. Its errors do not tell enough, so after a
+//! failure PATH is searched once more.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
@@ -11,23 +11,23 @@ use std::process::Command;
 use crate::error::os_text;
 use crate::os;
 
-/// Why the command did not start. Each names the program at most, never its arguments.
+/// Why the command did not start: messages that name the program at most, never its arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ExecError {
-    /// 127: there is no such program.
+    /// 127: no such program.
     NotFound(String),
-    /// 126: there is one, and it cannot be executed.
+    /// 126: it cannot be executed.
     NotExecutable(String),
     /// 125: anything else: arguments too long, no memory.
     Other(String),
 }
 
-/// Where programs are looked for without a PATH.
+/// The search path without a PATH.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Becomes the command; returns only if it cannot. PATH is the one in `vars`. The core limit is what
-/// it was at start and SIGPIPE has its default; the signal mask and other dispositions are the
-/// inherited ones, which this program changes only while it prompts.
+/// Executes the command in this process; returns only after an error. PATH is the one in `vars`. The core
+/// limit is as at start and SIGPIPE has its default; the signal mask and other dispositions are the inherited
+/// ones, which this program changes only while it prompts.
 pub fn become_command(
     argv: &[OsString],
     vars: &[(OsString, OsString)],
@@ -40,7 +40,7 @@ pub fn become_command(
     os::restore(saved);
     os::ignore_children_again();
     let error = command.exec();
-    // Back to what suits a program that will report an error and exit.
+    // As before, for the report of the error.
     os::ignore_sigpipe();
     os::harden();
     not_started(argv, vars, &error)
@@ -54,7 +54,7 @@ pub(super) fn command(
     let Some((program, arguments)) = argv.split_first() else {
         return Err(ExecError::Other("no command is given".to_owned()));
     };
-    // execvp(3) has its own default for a PATH that is not set, without /usr/local/bin.
+    // The default of execvp(3) has no /usr/local/bin.
     let mut found = None;
     if path_of(vars).is_none() {
         found = candidates(program, None).into_iter().find(|file| file.exists());
@@ -65,13 +65,13 @@ pub(super) fn command(
     Ok(command)
 }
 
-/// The PATH that the command will have.
+/// The command's PATH.
 fn path_of(vars: &[(OsString, OsString)]) -> Option<&OsStr> {
     vars.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_os_str())
 }
 
-/// The files that a name may mean, in their order: a name with a `/` means itself; any other is
-/// looked for along PATH, in which an empty entry is the current directory (POSIX, "PATH").
+/// The files that a name may mean, in this order: a name with a `/` is a path; any other is searched in PATH,
+/// in which an empty entry is the current directory (POSIX, "PATH").
 fn candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
     if program.is_empty() {
         return Vec::new();
@@ -87,7 +87,7 @@ fn candidates(program: &OsStr, path: Option<&OsStr>) -> Vec<PathBuf> {
         .collect()
 }
 
-/// What went wrong, of a command that was not started.
+/// The error for a command that was not started.
 pub(super) fn not_started(
     argv: &[OsString],
     vars: &[(OsString, OsString)],
@@ -104,11 +104,11 @@ fn why(program: &OsStr, path: Option<&OsStr>, error: &io::Error) -> ExecError {
     let name = program.display();
     let why = match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ESTALE) => {
-            // The file is there all the same: what its first line names is not.
+            // If the file exists, the interpreter in its first line does not.
             let is_there = candidates(program, path).iter().any(|file| file.exists());
             is_there.then(|| "the interpreter that it names is missing".to_owned())
         }
-        // Also what a directory on the way says that may not be searched: not "found", then.
+        // Also the error of a directory in PATH that may not be searched; then the program is not found.
         Some(libc::EACCES) => {
             let is_there = |file: &PathBuf| file.symlink_metadata().is_ok();
             let named = program.as_bytes().contains(&b'/');

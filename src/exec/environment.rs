@@ -1,4 +1,4 @@
-//! What a child finds in its environment: made from the parent's public variables, as a value.
+//! The environment of a child, made from the parent's public variables.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -7,44 +7,43 @@ use std::path::Path;
 
 use crate::credential::Credentials;
 use crate::env::Env;
+use crate::export;
 use crate::profile::EndpointVariant;
 use crate::secret::Secret;
 
-/// What the command is given.
+/// The command's part of the environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Child<'a> {
-    /// The profile that the credentials are for: becomes `AWS_VAULT`.
+    /// The value of `AWS_VAULT`.
     pub profile: Option<&'a str>,
-    /// The credentials, or where the child gets them.
-    pub given: Given<'a>,
-    /// The region, where one is known. Without, the child's own region variables are left alone.
+    pub delivery: Delivery<'a>,
+    /// The region, if known; else the child's own region variables stay.
     pub region: Option<&'a str>,
-    /// Which of AWS's endpoints the profile asks for, which the command may not see.
+    /// The profile's variant of AWS's endpoints.
     pub variant: EndpointVariant,
     /// True if `SOPS_AGE_KEY` or `SOPS_AGE_KEY_FILE` opened the vault: then the child gets neither.
     pub drop_sops: bool,
 }
 
-/// How a command comes by credentials.
+/// How a command gets credentials.
 #[derive(Clone, Copy)]
-pub enum Given<'a> {
-    /// By these variables.
+pub enum Delivery<'a> {
+    /// In variables.
     Keys(&'a Credentials),
-    /// From a server, and nothing that leads elsewhere (AWS SDKs, "Container credential provider").
+    /// From a server only (AWS SDKs, "Container credential provider").
     Server {
-        /// The whole URL of the credentials.
         url: &'a str,
-        /// What the server wants to see, for clients that take it from a variable.
+        /// The server's token, for clients that read it from a variable.
         token: Option<&'a Secret>,
-        /// A file that holds the same, for clients that take it from a file.
+        /// A file with the token, for clients that read it from a file.
         token_file: Option<&'a Path>,
-        /// True if an AWS config or credentials file would outrank the server: the command sees none.
+        /// True if an AWS config or credentials file would take precedence: the command sees none.
         without_files: bool,
     },
 }
 
-/// Says nothing of the credentials and the token.
-impl std::fmt::Debug for Given<'_> {
+/// Without the credentials and the token.
+impl std::fmt::Debug for Delivery<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Keys(_) => "Keys",
@@ -53,9 +52,8 @@ impl std::fmt::Debug for Given<'_> {
     }
 }
 
-/// What would outrank the new credentials, contradict them, or pass for them: other credentials,
-/// where to get some, and which profile or role is meant. The legacy names are those that AWS's older
-/// SDKs and tools still read.
+/// Variables that would take precedence over the new credentials or contradict them: other credentials, their
+/// sources, a profile or a role. AWS's older SDKs and tools still read the legacy names.
 const REMOVED: [&str; 16] = [
     "AWS_VAULT",
     "AWS_ACCOUNT_ID",
@@ -85,7 +83,7 @@ const SOPS_FILE: &str = "SOPS_AGE_KEY_FILE";
 pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     let mut vars = for_any_child(env, child.drop_sops);
     vars.retain(|name, _| !is_removed(name));
-    if let Given::Server { token_file: Some(path), .. } = child.given {
+    if let Delivery::Server { token_file: Some(path), .. } = child.delivery {
         vars.insert("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE".into(), path.into());
     }
     let mut set = |name: &str, value: &str| {
@@ -94,21 +92,16 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     if let Some(profile) = child.profile {
         set("AWS_VAULT", profile);
     }
-    match child.given {
-        Given::Keys(credentials) => {
-            set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
-            set("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose());
-            if let Some(token) = &credentials.session_token {
-                set("AWS_SESSION_TOKEN", token.expose());
-            }
-            if let Some(end) = credentials.expiration {
-                set("AWS_CREDENTIAL_EXPIRATION", &end.to_rfc3339());
+    match child.delivery {
+        Delivery::Keys(credentials) => {
+            for (name, value) in export::credential_variables(credentials) {
+                set(name, &value);
             }
             if let Some(account) = &credentials.account_id {
                 set("AWS_ACCOUNT_ID", account);
             }
         }
-        Given::Server { url, token, token_file: _, without_files } => {
+        Delivery::Server { url, token, token_file: _, without_files } => {
             set("AWS_CONTAINER_CREDENTIALS_FULL_URI", url);
             if let Some(token) = token {
                 set("AWS_CONTAINER_AUTHORIZATION_TOKEN", token.expose());
@@ -135,8 +128,8 @@ pub fn helper_environment(env: &Env, drop_sops: bool) -> Vec<(OsString, OsString
     for_any_child(env, drop_sops).into_iter().collect()
 }
 
-/// The public variables; and sops's own key, which [`Env`] keeps among the secrets, unless it opened
-/// the vault. Our own unlock variables are not public, so they are not here.
+/// The public variables, without our own unlock variables; and sops's key, which [`Env`] keeps among the
+/// secrets, unless it opened the vault.
 fn for_any_child(env: &Env, drop_sops: bool) -> BTreeMap<OsString, OsString> {
     let mut vars: BTreeMap<_, _> =
         env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -176,9 +169,9 @@ mod tests {
     }
 
     fn child(credentials: &Credentials) -> Child<'_> {
-        let given = Given::Keys(credentials);
+        let delivery = Delivery::Keys(credentials);
         let variant = EndpointVariant::default();
-        Child { profile: Some("prod"), given, region: None, variant, drop_sops: false }
+        Child { profile: Some("prod"), delivery, region: None, variant, drop_sops: false }
     }
 
     fn text(vars: Vec<(OsString, OsString)>) -> Vec<String> {
@@ -234,16 +227,16 @@ mod tests {
     fn a_server_sets_where_and_by_what_and_no_key() {
         let token = Secret::new("token".to_owned());
         let url = "http://127.0.0.1:1/x";
-        let by_variable = |without_files| Given::Server {
+        let by_variable = |without_files| Delivery::Server {
             url,
             token: Some(&token),
             token_file: None,
             without_files,
         };
-        let given = by_variable(true);
+        let delivery = by_variable(true);
         let variant = EndpointVariant { fips: Some(true), dual_stack: None };
         let (profile, region) = (Some("prod"), Some("r"));
-        let child = Child { profile, given, region, variant, drop_sops: false };
+        let child = Child { profile, delivery, region, variant, drop_sops: false };
         let stale: Vec<_> = REMOVED.iter().map(|name| (*name, "stale")).collect();
         let mut expected = vec![
             "AWS_CONFIG_FILE=/dev/null",
@@ -256,12 +249,12 @@ mod tests {
             "AWS_VAULT=prod",
         ];
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
-        let child = Child { given: by_variable(false), ..child };
+        let child = Child { delivery: by_variable(false), ..child };
         expected.retain(|line| !line.ends_with("/dev/null"));
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
         let token_file = Some(Path::new("/run/token"));
-        let given = Given::Server { url, token: None, token_file, without_files: false };
-        let child = Child { given, ..child };
+        let delivery = Delivery::Server { url, token: None, token_file, without_files: false };
+        let child = Child { delivery, ..child };
         expected[0] = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/token";
         assert_eq!(text(environment(&Env::of(&stale), &child)), expected);
         assert!(!format!("{child:?}").contains("token"));

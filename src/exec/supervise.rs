@@ -1,12 +1,12 @@
-//! Standing by the command: its signals, its status, and the children that others left behind.
+//! Supervises the command: forwards signals, returns its status, and reaps orphans.
 //!
-//! - The command is in our process group, as if we had become it: what a terminal sends to the whole
-//!   group (^C, ^\, ^Z, a new size) it has already, and everything else is handed on. At a hang-up the
-//!   kernel signals the leader of the session alone, which may be us, with SIGHUP and SIGCONT
-//!   (`tty_signal_session_leader` in drivers/tty/tty_jobctrl.c); timers signal one process, too. A
-//!   command that has left the group gets all of them.
-//! - It stops: we stop, so that the shell sees its job stopped; we go on: it goes on.
-//! - It ends: its status is the answer, 128+n after signal n.
+//! - The command is in our process group. A terminal's signals to the whole group (^C, ^\, ^Z, a new size)
+//!   reach it without us, and all others are forwarded. At a hang-up the kernel signals only the session's
+//!   leader, which may be us, with SIGHUP and SIGCONT (`tty_signal_session_leader` in
+//!   drivers/tty/tty_jobctrl.c); timers signal one process, too. A command that has left the group gets all
+//!   signals from us.
+//! - When it stops, we stop, so that the shell sees its job stopped; when we continue, it continues.
+//! - When it ends, its status is the result, 128+n after signal n.
 //! - As the first process of a pid namespace we inherit orphans, and wait for them too.
 
 use std::collections::BTreeSet;
@@ -18,9 +18,9 @@ use super::become_command::{ExecError, command, not_started};
 use crate::error::os_text;
 use crate::os::{self, ChildEvent, Interest, Sender, Signals};
 
-/// What is handed on, if it was not ignored when we were started. Not SIGTTIN and SIGTTOU: they come
-/// from the terminal to the whole group, and whoever caught them would write for ever in vain.
-const HANDED_ON: [i32; 16] = [
+/// The forwarded signals, unless they were ignored at start. Not SIGTTIN and SIGTTOU: the terminal sends them
+/// to the whole group, and a process that catches them repeats its read or write for ever.
+const FORWARDED: [i32; 16] = [
     libc::SIGHUP,
     libc::SIGINT,
     libc::SIGQUIT,
@@ -39,59 +39,53 @@ const HANDED_ON: [i32; 16] = [
     libc::SIGPWR,
 ];
 
-/// What a terminal sends to its whole foreground process group, and nobody to one process alone but by
-/// kill(2).
+/// The signals that a terminal sends to its whole foreground process group. If the kernel sent one, the
+/// command in the group has it too.
 const OF_THE_GROUP: [i32; 4] = [libc::SIGINT, libc::SIGQUIT, libc::SIGTSTP, libc::SIGWINCH];
 
-/// What ends a server that stands by no command.
+/// The signals that end a server without a command.
 const ENDING: [i32; 4] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM];
 
-/// Starts a command and stands by it.
+/// Runs a command.
 pub struct Supervisor {
     signals: Signals,
 }
 
 impl Supervisor {
-    /// From now on signals wait to be handed on.
-    ///
-    /// # Errors
-    /// No descriptor left.
+    /// From now on signals are collected, to be forwarded.
     pub fn new() -> Result<Self, ExecError> {
-        let all = HANDED_ON.into_iter().chain([libc::SIGCHLD]).chain(os::real_time_signals());
+        let all = FORWARDED.into_iter().chain([libc::SIGCHLD]).chain(os::real_time_signals());
         let signals = Signals::watch(&all.collect::<Vec<_>>())
             .map_err(|error| ExecError::Other(cannot_wait(&error)))?;
         Ok(Self { signals })
     }
 
-    /// Runs the command to its end; its exit code, 128+n after signal n. It finds what
-    /// [`super::become_command`] would give it. Call it on the main thread, which inherits orphans.
-    ///
-    /// # Errors
-    /// [`ExecError`] if it did not start.
+    /// Runs the command to its end; its exit code, 128+n after signal n. It is started as by
+    /// [`super::become_command`]. Call it on the main thread, which inherits orphans.
     pub fn run(self, argv: &[OsString], vars: &[(OsString, OsString)]) -> Result<u8, ExecError> {
         let child = start(argv, vars)?;
-        // What has come by now the command has not had, whoever sent it: it was not there yet.
+        // Signals before the start did not reach the command, whoever sent them.
         let early: BTreeSet<i32> = std::iter::from_fn(|| self.signals.take()).collect();
         for signal in early.into_iter().filter(|signal| *signal != libc::SIGCHLD) {
             os::signal_child(child, signal);
         }
         let wait = [(self.signals.as_fd(), Interest::Read)];
         loop {
-            if let Some(code) = self.look_after(child) {
+            if let Some(code) = self.reap(child) {
                 return Ok(code);
             }
             while let Some((signal, sender)) = self.signals.take_with_sender() {
                 if signal == libc::SIGCHLD {
                     continue;
                 }
-                let has_it = sender == Sender::Kernel
+                let received = sender == Sender::Kernel
                     && OF_THE_GROUP.contains(&signal)
                     && os::is_in_our_group(child);
-                if !has_it {
+                if !received {
                     os::signal_child(child, signal);
                 }
             }
-            if let Some(code) = self.look_after(child) {
+            if let Some(code) = self.reap(child) {
                 return Ok(code);
             }
             os::wait_until_ready(&wait, None)
@@ -99,8 +93,8 @@ impl Supervisor {
         }
     }
 
-    /// Waits for all who have ended; the command's exit code, if it has.
-    fn look_after(&self, child: i32) -> Option<u8> {
+    /// Reaps the children that have ended; the command's exit code if it is one of them.
+    fn reap(&self, child: i32) -> Option<u8> {
         while let Some((pid, event)) = os::next_child_event() {
             match event {
                 ChildEvent::Exited(code) if pid == child => return Some(low_byte(code)),
@@ -119,26 +113,19 @@ impl Supervisor {
     }
 }
 
-/// Waits to be asked to end.
+/// Waits for a signal that ends a server.
 pub struct Ending {
     signals: Signals,
 }
 
 impl Ending {
-    /// From now on the process does not end by signals that ask it to; they wait.
-    ///
-    /// # Errors
-    /// No descriptor left.
+    /// From now on those signals do not end the process.
     pub fn watch() -> io::Result<Self> {
         let all: Vec<i32> = ENDING.into_iter().chain([libc::SIGCHLD]).collect();
         Ok(Self { signals: Signals::watch(&all)? })
     }
 
-    /// Waits for a signal that asks the process to end. Call it on the main thread, which inherits
-    /// orphans where this is the first process of a pid namespace.
-    ///
-    /// # Errors
-    /// What the system says where it cannot be waited for.
+    /// Call it on the main thread, which inherits orphans in the first process of a pid namespace.
     pub fn wait(self) -> io::Result<()> {
         loop {
             os::wait_until_ready(&[(self.signals.as_fd(), Interest::Read)], None)?;

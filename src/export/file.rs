@@ -12,12 +12,8 @@ const DOCKER_LINE: usize = 64 * 1024 - 1;
 
 /// Lines for a dotenv file.
 ///
-/// dotenv has no standard. A value is written in the first of these ways that shells, docker compose,
-/// Node's, Python's and Ruby's parsers all read alike: bare, between single quotes, between double
-/// quotes.
-///
-/// # Errors
-/// Usage, naming the variable, for a value that no way of writing brings through all of them.
+/// dotenv has no standard. A value is written bare, in single quotes or in double quotes: the first form
+/// that shells, docker compose, Node's, Python's and Ruby's parsers read alike. Without one it is an error.
 pub fn dotenv(variables: &[Variable<'_>]) -> Result<String> {
     let mut text = String::new();
     for (name, value) in variables {
@@ -35,8 +31,8 @@ fn in_dotenv(value: &str) -> Option<String> {
         return Some(value.to_owned());
     }
     let has = |c: char| value.contains(c);
-    // python-dotenv expands ${…} even between single quotes. A backslash is itself or an escape,
-    // as the parser likes; a carriage return is dropped by Node.
+    // python-dotenv expands ${…} even in single quotes. A backslash is an escape for some parsers, and
+    // Node drops a carriage return.
     if value.contains("${") || has('\\') || value.chars().any(|c| c.is_control() && c != '\n') {
         return None;
     }
@@ -48,9 +44,6 @@ fn in_dotenv(value: &str) -> Option<String> {
 }
 
 /// Raw `NAME=VALUE` lines for `docker run --env-file`, which knows no quotes.
-///
-/// # Errors
-/// Usage, naming the variable, for a value that does not fit into one line.
 pub fn docker(variables: &[Variable<'_>]) -> Result<String> {
     let mut text = String::new();
     for (name, value) in variables {
@@ -67,7 +60,7 @@ pub fn docker(variables: &[Variable<'_>]) -> Result<String> {
     Ok(text)
 }
 
-/// A section of a credentials file. `endpoints` are the keys that say which of AWS's endpoints are asked.
+/// A section of a credentials file. `endpoints` are the keys that select a variant of AWS's endpoints.
 pub fn ini(
     profile: &str,
     credentials: &Credentials,

@@ -2,23 +2,19 @@
 
 use super::Variable;
 
-/// Variables that say nothing that has to be kept: a masked region would garble a whole log.
+/// Variables that are no secrets: a masked region would garble a whole log.
 const UNMASKED: [&str; 3] = ["AWS_CREDENTIAL_EXPIRATION", "AWS_REGION", "AWS_DEFAULT_REGION"];
 
-/// What goes where.
 #[derive(Debug)]
 pub struct Github {
-    /// `::add-mask::VALUE` lines for stdout. They have to be out before the values are anywhere.
+    /// `::add-mask::VALUE` lines for stdout, to be printed before the values are anywhere.
     pub masks: String,
-    /// What is appended to the file.
+    /// Lines to append to the file.
     pub lines: String,
 }
 
-/// Each value stands between delimiters of its own (GitHub, "Workflow commands", "Multiline
-/// strings"): `delimiter` gives random ones, and is asked again while a value has the one it gave.
-///
-/// # Errors
-/// What `delimiter` says.
+/// Each value is between delimiters of its own (GitHub, "Workflow commands", "Multiline strings"), random
+/// ones from `delimiter`, which is called again while the value contains it.
 pub fn github<E>(
     variables: &[Variable<'_>],
     mut delimiter: impl FnMut() -> Result<String, E>,

@@ -1,7 +1,7 @@
 //! Credentials as text: for a shell, a file that another program reads, an SDK, a CI system.
 //!
-//! Pure functions from variables to text. A format that cannot hold a value says so, rather than
-//! writing something that the other side reads as another value.
+//! Pure functions from variables to text. A value that a format cannot hold is an error, since the reader
+//! would get another value.
 
 mod file;
 mod github;
@@ -15,17 +15,12 @@ pub use shell::{env, export_env, fish, powershell};
 
 use crate::credential::Credentials;
 
-/// A variable of the environment: its name and its value.
+/// A variable of the environment: name and value.
 pub type Variable<'a> = (&'static str, Cow<'a, str>);
 
-/// The variables that AWS's tools read credentials from, in the order in which they are written;
-/// `endpoints` say which of AWS's endpoints are asked.
-pub fn variables<'a>(
-    credentials: &'a Credentials,
-    region: Option<&'a str>,
-    endpoints: impl Iterator<Item = (&'static str, &'static str)>,
-) -> Vec<Variable<'a>> {
-    let mut variables: Vec<Variable<'a>> = vec![
+/// The variables from which AWS's tools read credentials, in the order in which they are written.
+pub fn credential_variables(credentials: &Credentials) -> Vec<Variable<'_>> {
+    let mut variables: Vec<Variable<'_>> = vec![
         ("AWS_ACCESS_KEY_ID", Cow::from(&credentials.access_key_id)),
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose().into()),
     ];
@@ -35,6 +30,16 @@ pub fn variables<'a>(
     if let Some(expiration) = credentials.expiration {
         variables.push(("AWS_CREDENTIAL_EXPIRATION", expiration.to_rfc3339().into()));
     }
+    variables
+}
+
+/// The same, the region's, and `endpoints`, which select a variant of AWS's endpoints.
+pub fn variables<'a>(
+    credentials: &'a Credentials,
+    region: Option<&'a str>,
+    endpoints: impl Iterator<Item = (&'static str, &'static str)>,
+) -> Vec<Variable<'a>> {
+    let mut variables = credential_variables(credentials);
     if let Some(region) = region {
         variables.push(("AWS_REGION", region.into()));
         variables.push(("AWS_DEFAULT_REGION", region.into()));
@@ -44,23 +49,23 @@ pub fn variables<'a>(
 }
 
 /// One JSON object as credential_process wants it: `Version` is a number, `SessionToken` and
-/// `Expiration` stand only in temporary credentials (AWS SDKs, "Process credential provider").
+/// `Expiration` are only in temporary credentials (AWS SDKs, "Process credential provider").
 pub fn json(credentials: &Credentials) -> String {
-    let mut object = serde_json::Map::new();
-    let mut put = |name: &str, value: &str| object.insert(name.to_owned(), value.into());
-    put("AccessKeyId", &credentials.access_key_id);
-    put("SecretAccessKey", credentials.secret_access_key.expose());
+    let mut object = serde_json::json!({
+        "Version": 1,
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key.expose(),
+    });
     if let Some(token) = &credentials.session_token {
-        put("SessionToken", token.expose());
+        object["SessionToken"] = token.expose().into();
     }
     if let Some(expiration) = credentials.expiration {
-        put("Expiration", &expiration.to_rfc3339());
+        object["Expiration"] = expiration.to_rfc3339().into();
     }
     if let Some(account) = &credentials.account_id {
-        put("AccountId", account);
+        object["AccountId"] = account.as_str().into();
     }
-    object.insert("Version".to_owned(), 1.into());
-    format!("{}\n", serde_json::Value::Object(object))
+    format!("{object}\n")
 }
 
 #[cfg(test)]

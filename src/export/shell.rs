@@ -27,7 +27,7 @@ fn lines(variables: &[Variable<'_>], line: impl Fn(&str, &str) -> String) -> Str
     variables.iter().map(|(name, value)| line(name, value) + "\n").collect()
 }
 
-/// Between single quotes, where `\'` and `\\` are the only escapes (fish, "Quotes").
+/// In single quotes, in which `\'` and `\\` are the only escapes (fish, "Quotes").
 fn in_fish(value: &str) -> String {
     if is_plain_word(value) {
         return value.to_owned();
@@ -35,7 +35,7 @@ fn in_fish(value: &str) -> String {
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
-/// Between single quotes, always: a bare word would be a command there. A quote is doubled; the
+/// Always in single quotes: a bare word would be a command. A quote is doubled; the
 /// typographic ones U+2018 to U+201B are quotes as well (PowerShell's language specification, 2.3.5.2,
 /// "verbatim string literals").
 fn in_powershell(value: &str) -> String {

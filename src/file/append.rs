@@ -9,7 +9,7 @@ use super::ReadError;
 
 /// An existing file, open for appending.
 #[derive(Debug)]
-pub struct Appendix {
+pub struct AppendFile {
     file: File,
     /// True if all users can write the file.
     pub world_writable: bool,
@@ -19,7 +19,7 @@ pub struct Appendix {
 ///
 /// # Errors
 /// [`ReadError`]; a symlink is [`ReadError::NotRegular`].
-pub fn open_to_append(path: &Path) -> Result<Appendix, ReadError> {
+pub fn open_to_append(path: &Path) -> Result<AppendFile, ReadError> {
     // For reading too: the last byte tells whether the last line is complete.
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let opened = OpenOptions::new().read(true).append(true).custom_flags(flags).open(path);
@@ -31,14 +31,11 @@ pub fn open_to_append(path: &Path) -> Result<Appendix, ReadError> {
     if !about.is_file() {
         return Err(ReadError::NotRegular);
     }
-    Ok(Appendix { world_writable: about.permissions().mode() & 0o002 != 0, file })
+    Ok(AppendFile { world_writable: about.permissions().mode() & 0o002 != 0, file })
 }
 
-impl Appendix {
+impl AppendFile {
     /// Appends whole lines in one write, after a newline if the file does not end with one.
-    ///
-    /// # Errors
-    /// The error of write(2).
     pub fn add(&self, lines: &str) -> io::Result<()> {
         let end = self.file.metadata()?.len();
         let mut last = [b'\n'];

@@ -36,10 +36,7 @@ pub struct Lock {
 #[derive(Debug)]
 pub enum LockError {
     /// Another process held it until the end of the wait.
-    Busy {
-        /// The holder's process id in its own pid namespace, if it could be read.
-        pid: Option<u32>,
-    },
+    Busy(Holder),
     /// Another user's file is in the lock file's place. It is not waited for.
     Planted(Planted),
     /// The lock file cannot be created, opened or locked.
@@ -61,9 +58,6 @@ const WAITING_LIMIT: usize = 64;
 /// Takes the exclusive lock on `<path>.lock` within `wait`. A missing lock file is created, open to those
 /// who may write the guarded file (mode 0600 if there is none). It holds the process id of the holder,
 /// for the messages of others. `does` is what any holder of it does, after "which".
-///
-/// # Errors
-/// [`LockError`].
 pub fn lock(path: &Path, wait: Duration, does: &'static str) -> Result<Lock, LockError> {
     let deadline = Instant::now() + wait;
     let name = lock_file(path);
@@ -89,10 +83,7 @@ pub fn lock(path: &Path, wait: Duration, does: &'static str) -> Result<Lock, Loc
     Ok(Lock { file, name, holds_pid })
 }
 
-/// As [`lock`], after creating the missing directories of `path` ([`make_parents`]).
-///
-/// # Errors
-/// [`LockError`].
+/// As [`lock`], after creating the missing directories of `path`.
 pub fn lock_with_parents(
     path: &Path,
     wait: Duration,
@@ -104,9 +95,6 @@ pub fn lock_with_parents(
 
 impl Lock {
     /// True if no other writer has taken the lock over: the locked file is still in its place.
-    ///
-    /// # Errors
-    /// The error of stat(2) on the lock file.
     pub(super) fn is_current(&self) -> io::Result<bool> {
         is_same_file(&self.file, &self.name)
     }
@@ -125,14 +113,14 @@ fn wait_for(file: &File, deadline: Instant, does: &'static str) -> Result<(), Lo
     }
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
-        return Err(LockError::Busy { pid: holder(file) });
+        return Err(LockError::Busy(holder(file)));
     }
     let held = file.try_clone()?;
-    let what = move || format!("{}, which {does}", Holder { pid: holder(&held) });
+    let what = move || format!("{}, which {does}", holder(&held));
     let _waiting = waiting(what, Some(deadline));
     if WAITING.load(Ordering::Relaxed) >= WAITING_LIMIT {
         std::thread::sleep(left);
-        return file.try_lock().map_err(|_| LockError::Busy { pid: holder(file) });
+        return file.try_lock().map_err(|_| LockError::Busy(holder(file)));
     }
     let queued = file.try_clone()?;
     let (send, receive) = mpsc::channel();
@@ -152,7 +140,7 @@ fn wait_for(file: &File, deadline: Instant, does: &'static str) -> Result<(), Lo
     })?;
     match receive.recv_timeout(left) {
         Ok(locked) => Ok(locked?),
-        Err(_) => Err(LockError::Busy { pid: holder(file) }),
+        Err(_) => Err(LockError::Busy(holder(file))),
     }
 }
 
@@ -206,19 +194,15 @@ impl fmt::Display for Holder {
 
 /// The holder of this lock file's lock, if there is one. Nothing is created and nothing is waited for. A
 /// process that tries for the lock at the same instant may find it busy.
-///
-/// # Errors
-/// The system's error for the file.
 pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let file = match OpenOptions::new().read(true).custom_flags(flags).open(lock_file) {
+    let file = match open_to_read(lock_file) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     // A shared lock, so that two callers do not see each other as holders.
     match file.try_lock_shared() {
         Ok(()) => file.unlock().map(|()| None),
-        Err(TryLockError::WouldBlock) => Ok(Some(Holder { pid: holder(&file) })),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder(&file))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -228,10 +212,7 @@ pub fn lock_holder(lock_file: &Path) -> io::Result<Option<Holder>> {
 /// a process that has opened it meanwhile notices ([`lock`]). Not for a vault's lock, whose directory may
 /// be shared with other users.
 pub fn remove_idle_lock(lock_file: &Path, before: i64) {
-    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
-    let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(lock_file) else {
-        return;
-    };
+    let Ok(file) = open_to_read(lock_file) else { return };
     if file.try_lock().is_err() {
         return;
     }
@@ -240,6 +221,11 @@ pub fn remove_idle_lock(lock_file: &Path, before: i64) {
         let _ = std::fs::remove_file(lock_file);
     }
     let _ = file.unlock();
+}
+
+fn open_to_read(lock_file: &Path) -> io::Result<File> {
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    OpenOptions::new().read(true).custom_flags(flags).open(lock_file)
 }
 
 impl Drop for Lock {
@@ -311,13 +297,14 @@ fn is_same_file(file: &File, name: &Path) -> io::Result<bool> {
 fn is_empty_or_pid(file: &File) -> bool {
     let Ok(about) = file.metadata() else { return false };
     let alone = about.nlink() <= 1;
-    alone && (about.len() == 0 || holder(file).is_some())
+    alone && (about.len() == 0 || holder(file).pid.is_some())
 }
 
-fn holder(file: &File) -> Option<u32> {
+fn holder(file: &File) -> Holder {
     let mut text = [0; 16];
-    let length = file.read_at(&mut text, 0).ok()?;
-    std::str::from_utf8(text.get(..length)?).ok()?.trim_end().parse().ok()
+    let length = file.read_at(&mut text, 0).unwrap_or_default();
+    let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
+    Holder { pid: text.trim_end().parse().ok() }
 }
 
 #[cfg(test)]
@@ -341,7 +328,7 @@ mod tests {
         let held = lock(&vault, Duration::ZERO, "tests").unwrap();
         assert!(is_locked(&vault));
         match lock(&vault, Duration::from_millis(1), "tests") {
-            Err(LockError::Busy { pid }) => assert_eq!(pid, Some(std::process::id())),
+            Err(LockError::Busy(holder)) => assert_eq!(holder.pid, Some(std::process::id())),
             other => panic!("{other:?}"),
         }
         let file = d.path.join("vault.age.lock");

@@ -12,8 +12,7 @@ const RAMFS_MAGIC: i64 = 0x8584_58f6;
 const V9FS_MAGIC: i64 = 0x0102_1997;
 
 /// True for a file on tmpfs or ramfs, and on a read-only 9p (gVisor) or virtiofs (Kata), which these
-/// show in place of the host's tmpfs. A writable one of these two is an ordinary share, whose file modes
-/// somebody chose.
+/// show in place of the host's tmpfs. A writable one of these two is an ordinary share.
 pub(super) fn is_for_secrets(file: &File, about: &Metadata) -> bool {
     let mountinfo = || std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let read_only = || os::is_read_only(file.as_fd());
@@ -28,7 +27,7 @@ pub(super) fn is_for_secrets(file: &File, about: &Metadata) -> bool {
     }
 }
 
-/// True for a directory on tmpfs or ramfs: what lies there is on no disk, but for swap.
+/// True for a directory on tmpfs or ramfs, whose files are on no disk except in swap.
 pub fn is_in_memory(directory: &Path) -> bool {
     let opened = File::open(directory).ok();
     let kind = opened.and_then(|directory| os::file_system(directory.as_fd()));

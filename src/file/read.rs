@@ -60,9 +60,6 @@ impl From<io::Error> for ReadError {
 /// Reads a whole regular file of at most `limit` bytes. It is opened once and checked through the
 /// descriptor, so that the file that is checked is the one that is read. A pipe or device is not waited
 /// for.
-///
-/// # Errors
-/// [`ReadError`].
 pub fn read_regular(path: &Path, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
     let file =
         OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
@@ -103,9 +100,6 @@ fn read_stream_within(
 }
 
 /// As [`read_stream`], from an open descriptor, which stays open: for [`os::stdin_fd`].
-///
-/// # Errors
-/// [`ReadError`].
 pub fn read_fd(fd: BorrowedFd<'_>, limit: u64) -> Result<(Zeroizing<Vec<u8>>, Meta), ReadError> {
     read_open(&File::from(fd.try_clone_to_owned()?), limit, Wait::Forever)
 }

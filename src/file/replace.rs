@@ -1,8 +1,8 @@
-//! Replacing a file so that at every moment either the old or the new one stands whole.
+//! Replacing a file so that at every moment either the old or the new one is there, complete.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::attributes::{Existing, set_attributes, set_mode};
@@ -15,13 +15,13 @@ use crate::error::os_text;
 
 /// Puts `bytes` in the place of `target`, a resolved path whose lock the caller holds.
 ///
-/// Stale temporary files are removed; a new one is written beside the target, given the old one's
-/// mode, owner, group and access control list, synced, read back by a fresh open and shown to `verify`; then it is renamed
-/// over the target and the directory is synced. After a failed fsync the kernel may have dropped the
-/// data and report success the next time, so none is ever tried again.
+/// Stale temporary files are removed. A new one is written beside the target, gets the old one's mode, owner,
+/// group and access control list, is synced, read back by another open and passed to `verify`. Then it is
+/// renamed over the target and the directory is synced. A failed fsync is not repeated: the kernel may have
+/// dropped the data and report success the next time.
 ///
 /// # Errors
-/// [`ReplaceError`]; with any but `NotDurable` the old file stands and the temporary one is gone.
+/// [`ReplaceError`]; except for `NotDurable` the old file is unchanged and the temporary one removed.
 pub fn replace(
     lock: &Lock,
     target: &Path,
@@ -70,19 +70,8 @@ pub fn replace(
 }
 
 /// Puts `bytes` in the place of `target` by rename and without a sync: for what may be lost, but must
-/// never be seen half written. The new file is the owner's alone (0600).
-///
-/// # Errors
-/// What the system says; the old file stands and the temporary one is gone.
-pub fn replace_quickly(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_quickly_as(target, bytes, 0o600)
-}
-
-/// [`replace_quickly`], and the new file has this mode.
-///
-/// # Errors
-/// As there.
-pub fn replace_quickly_as(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+/// never be seen half written. After an error the old file is unchanged and the temporary one removed.
+pub fn replace_quickly(target: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = target.file_name().ok_or(ErrorKind::InvalidInput)?;
     let mut temporary = Temporary::create(directory_of(target), name)?;
     temporary.file.write_all(bytes)?;
@@ -92,7 +81,7 @@ pub fn replace_quickly_as(target: &Path, bytes: &[u8], mode: u32) -> io::Result<
     Ok(())
 }
 
-/// True if everybody may rename and remove files in this directory: world-writable, no sticky bit.
+/// True if all users may rename and remove files in this directory: world-writable, no sticky bit.
 pub fn is_unsafe_directory(directory: &Path) -> bool {
     directory.metadata().is_ok_and(|about| is_unsafe(about.mode()))
 }
@@ -108,13 +97,7 @@ fn is_unsafe(mode: u32) -> bool {
 /// `AlreadyExists` (a dangling symlink counts), or what the system says.
 pub fn create_new(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let directory = File::open(directory_of(path))?;
-    let file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode & 0o600)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)?;
-    let mut made = Temporary { path: path.to_owned(), file, kept: false };
+    let mut made = Temporary::at(path.to_owned(), mode & 0o600)?;
     made.file.write_all(bytes)?;
     set_mode(&made.file, mode)?;
     made.file.sync_all()?;
@@ -193,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_of_no_leaves_the_old_file_and_nothing_else() {
+    fn a_failed_verification_leaves_the_old_file_only() {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         std::fs::write(&path, "old").unwrap();
@@ -228,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn who_lost_the_lock_saves_nothing() {
+    fn a_writer_that_lost_the_lock_saves_nothing() {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         std::fs::write(&path, "old").unwrap();

@@ -1,7 +1,7 @@
 //! Temporary files beside the one that they are to replace.
 //!
-//! Not by the crate tempfile: it asks for the current directory where it is given a relative one, so that
-//! a vault could not be saved where that cannot be told. What it would save is a constructor.
+//! Not by the crate tempfile: for a relative directory it needs the current one, so that a vault could not be
+//! saved if that is unknown.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
@@ -12,31 +12,36 @@ use std::path::{Path, PathBuf};
 
 use super::directory_of;
 
-/// A file that removes itself unless it has got its place.
+/// A file that is removed when this is dropped, unless it is kept.
 pub(super) struct Temporary {
     pub path: PathBuf,
     pub file: File,
-    /// True once it has its place.
     pub kept: bool,
 }
 
 impl Temporary {
-    /// A new file, the owner's alone, beside the one of this name.
+    /// A new file (0600) beside the one of this name.
     pub fn create(directory: &Path, name: &OsStr) -> io::Result<Self> {
         let mut random = [0; 8];
         getrandom::getrandom(&mut random)?;
         let random = u64::from_le_bytes(random);
         let mut own = prefix(name);
         own.push(format!("{}-{random:016x}", std::process::id()));
-        let path = directory.join(own);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .custom_flags(libc::O_NOFOLLOW)
-            .open(&path)?;
+        Self::at(directory.join(own), 0o600)
+    }
+
+    /// A new file at this path.
+    pub fn at(path: PathBuf, mode: u32) -> io::Result<Self> {
+        let file = create_exclusive(&path, mode)?;
         Ok(Self { path, file, kept: false })
     }
+}
+
+/// Creates a file that must not exist yet; a symlink counts as one that does.
+pub fn create_exclusive(path: &Path, mode: u32) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true).mode(mode).custom_flags(libc::O_NOFOLLOW);
+    options.open(path)
 }
 
 impl Drop for Temporary {
@@ -55,8 +60,7 @@ fn prefix(name: &OsStr) -> OsString {
     prefix
 }
 
-/// Removes what killed writers left behind. Whoever holds the lock is the only writer, so none of
-/// these is in use.
+/// Removes the temporary files of killed writers. The caller holds the lock, so none of them is in use.
 pub(super) fn remove_temporaries(target: &Path) {
     let Some(prefix) = target.file_name().map(prefix) else { return };
     let Ok(entries) = std::fs::read_dir(directory_of(target)) else { return };

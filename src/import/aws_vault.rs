@@ -15,7 +15,6 @@ use super::jwe::{self, Fault, Jwe};
 use super::{Content, Item, OTHER_PASSPHRASE, listed};
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, ReadError};
-use crate::name::ProfileName;
 use crate::prompt::Prompt;
 use crate::secret::Secret;
 
@@ -31,6 +30,8 @@ const ROUNDS: u64 = 10_000_000;
 
 /// The most prompts for a passphrase that opens nothing.
 const TRIES: usize = 3;
+
+const OTHER_BACKENDS: &str = "name aws-vault's files by --dir; from its other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE";
 
 /// The items in aws-vault's directory, not read yet.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -50,14 +51,11 @@ pub struct Listing {
 /// cannot be read.
 pub fn list(dir: &Path) -> Result<Listing> {
     let shown = dir.display();
-    let unread = |error: std::io::Error| {
-        match error.kind() {
-        std::io::ErrorKind::NotFound => Error::not_found(format!("no directory {shown}"))
-            .hint(
-                "name aws-vault's files by --dir; from its other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE",
-            ),
+    let unread = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::not_found(format!("no directory {shown}")).hint(OTHER_BACKENDS)
+        }
         _ => Error::other(format!("cannot read the directory {shown}: {}", os_text(&error))),
-    }
     };
     let mut listing = Listing { dir: dir.to_owned(), ..Listing::default() };
     for (count, entry) in std::fs::read_dir(dir).map_err(unread)?.enumerate() {
@@ -168,7 +166,7 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     }
     done.extend(closed.into_iter().map(|(profile, _)| Item {
         profile,
-        content: Content::Failed(Class::Locked, OTHER_PASSPHRASE.to_owned()),
+        content: Content::failed(Class::Locked, OTHER_PASSPHRASE),
     }));
     done.sort_by(|one, other| one.profile.cmp(&other.profile));
     Ok(done)
@@ -187,10 +185,9 @@ fn question(dir: &Path, closed: &[&str], opened: bool, tries: usize) -> String {
 }
 
 /// A file on which a passphrase can be tried, and the cost of that; or the error.
-fn sealed(name: &str, path: &Path) -> std::result::Result<(Zeroizing<Vec<u8>>, u32), Content> {
-    let failed = |class, why: &str| Content::Failed(class, why.to_owned());
-    if ProfileName::new(name).is_err() {
-        return Err(failed(Class::Usage, "no profile can have this name"));
+fn sealed(name: &str, path: &Path) -> Result<(Zeroizing<Vec<u8>>, u32), Content> {
+    if let Some(failed) = Content::bad_name(name) {
+        return Err(failed);
     }
     let (file, _) = file::read_regular(path, jwe::LIMIT).map_err(|error| {
         let class = match error {
@@ -198,11 +195,11 @@ fn sealed(name: &str, path: &Path) -> std::result::Result<(Zeroizing<Vec<u8>>, u
             ReadError::NotRegular | ReadError::TooLarge => Class::Damaged,
             ReadError::Io(_) => Class::Other,
         };
-        failed(class, &error.text(jwe::LIMIT))
+        Content::failed(class, error.text(jwe::LIMIT))
     })?;
     match Jwe::parse(&file).map(|jwe| jwe.rounds) {
         Ok(rounds) => Ok((file, rounds)),
-        Err(fault) => Err(failed(Class::Damaged, reason(fault))),
+        Err(fault) => Err(Content::failed(Class::Damaged, reason(fault))),
     }
 }
 
@@ -211,7 +208,7 @@ fn open(name: &str, file: &[u8], passphrase: &Secret) -> Option<Content> {
     match Jwe::parse(file).and_then(|jwe| jwe.open(passphrase)) {
         Ok(plaintext) => Some(content(name, &plaintext)),
         Err(Fault::Passphrase) => None,
-        Err(fault) => Some(Content::Failed(Class::Damaged, reason(fault).to_owned())),
+        Err(fault) => Some(Content::failed(Class::Damaged, reason(fault))),
     }
 }
 
@@ -225,7 +222,7 @@ fn reason(fault: Fault) -> &'static str {
 
 /// Reads an item as aws-vault writes it. It contains its name, so that no file can replace another.
 pub fn content(name: &str, json: &[u8]) -> Content {
-    let damaged = |why: &str| Content::Failed(Class::Damaged, why.to_owned());
+    let damaged = |why| Content::failed(Class::Damaged, why);
     let Ok(item) = serde_json::from_slice::<Value>(json) else {
         return damaged("it is not an item of aws-vault");
     };
@@ -238,7 +235,7 @@ pub fn content(name: &str, json: &[u8]) -> Content {
         return damaged("it has no access key");
     };
     if text(&key, "SessionToken").is_some_and(|token| !token.is_empty()) {
-        return Content::Skipped("these are temporary credentials".to_owned());
+        return Content::skipped("these are temporary credentials");
     }
     match (text(&key, "AccessKeyID"), text(&key, "SecretAccessKey")) {
         (Some(id), Some(secret)) => Content::of(not_swapped(&id, Secret::new(secret))),

@@ -34,7 +34,7 @@ pub fn checked(id: &str, secret: Secret) -> Result<Credentials> {
     Ok(Credentials::long_term(id.to_owned(), secret))
 }
 
-/// The same for a key out of a file or variables, which nobody looks at: its secret must not become an ID,
+/// The same for a key from a file or variables, which no person checks: its secret must not become an ID,
 /// which is shown.
 ///
 /// # Errors

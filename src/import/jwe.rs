@@ -90,9 +90,6 @@ impl<'a> Jwe<'a> {
     }
 
     /// Tries a passphrase, also with the key derivation of aws-vault 6.0 and 6.1 (see [`faulty_key`]).
-    ///
-    /// # Errors
-    /// [`Fault::Passphrase`] and [`Fault::Damaged`].
     pub fn open(&self, passphrase: &Secret) -> Result<Zeroizing<Vec<u8>>, Fault> {
         os::on_wiped_stack(|| {
             let passphrase = passphrase.expose().as_bytes();

@@ -22,6 +22,7 @@ pub mod sections;
 
 use crate::credential::Credentials;
 use crate::error::{Class, Result};
+use crate::name::ProfileName;
 
 pub use form::{checked, doubt, not_swapped, shown_id};
 pub use key_file::{access_key, csv, json};
@@ -46,14 +47,11 @@ fn listed(names: &[&str]) -> String {
 pub struct Item {
     /// The profile for which it is imported.
     pub profile: String,
-    /// Its content.
     pub content: Content,
 }
 
-/// The content of an item.
 #[derive(Debug)]
 pub enum Content {
-    /// A long-term access key.
     Key(Credentials),
     /// An item that is not imported and is not an error, with the reason.
     Skipped(String),
@@ -62,6 +60,20 @@ pub enum Content {
 }
 
 impl Content {
+    fn skipped(why: &str) -> Self {
+        Self::Skipped(why.to_owned())
+    }
+
+    fn failed(class: Class, why: impl Into<String>) -> Self {
+        Self::Failed(class, why.into())
+    }
+
+    /// The error of an item whose name no profile can have.
+    fn bad_name(name: &str) -> Option<Self> {
+        let bad = ProfileName::new(name).is_err();
+        bad.then(|| Self::failed(Class::Usage, "no profile can have this name"))
+    }
+
     /// A key, or the error for it.
     fn of(read: Result<Credentials>) -> Self {
         match read {

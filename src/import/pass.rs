@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::aws_vault::content;
 use super::{Content, Item};
 use crate::error::{Class, Error, Result, os_text};
-use crate::name::ProfileName;
 use crate::process::{self, Failure};
 
 /// The longest run of `pass show`: gpg-agent may prompt for a passphrase or a PIN.
@@ -21,7 +20,6 @@ const DEPTH: usize = 16;
 /// A password store with items of aws-vault.
 #[derive(Debug)]
 pub struct Store {
-    /// The store's directory.
     pub dir: PathBuf,
     /// The program, `pass` by default.
     pub program: OsString,
@@ -57,9 +55,6 @@ impl Store {
     }
 
     /// Reads these entries. An error of an entry is in its content.
-    ///
-    /// # Errors
-    /// [`Class::NotFound`] if the program does not exist.
     pub fn read(&self, names: Vec<String>) -> Result<Vec<Item>> {
         let mut vars = self.vars.clone();
         vars.retain(|(name, _)| name != "PASSWORD_STORE_DIR");
@@ -71,14 +66,12 @@ impl Store {
     }
 
     fn show(&self, name: &str, vars: &[(OsString, OsString)]) -> Result<Content> {
-        if ProfileName::new(name).is_err() {
-            let why = "no profile can have this name".to_owned();
-            return Ok(Content::Failed(Class::Usage, why));
+        if let Some(failed) = Content::bad_name(name) {
+            return Ok(failed);
         }
         let prefix = self.prefix.trim_matches('/');
         let entry = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
         let words = [OsStr::new("show"), OsStr::new("--"), OsStr::new(&entry)];
-        let failed = |class, why: String| Ok(Content::Failed(class, why));
         match process::run_program(&self.program, &words, vars, PATIENCE) {
             Ok(json) => Ok(content(name, &json)),
             Err(Failure::NotStarted(error)) => {
@@ -87,12 +80,14 @@ impl Store {
                     .hint("name the program by AWS_VAULT_PASS_CMD"))
             }
             Err(Failure::Status(status)) => {
-                failed(Class::Locked, format!("pass could not show it (exit status {status})"))
+                let why = format!("pass could not show it (exit status {status})");
+                Ok(Content::failed(Class::Locked, why))
             }
             Err(Failure::TimedOut) => {
-                failed(Class::Busy, format!("pass took more than {} s", PATIENCE.as_secs()))
+                let why = format!("pass took more than {} s", PATIENCE.as_secs());
+                Ok(Content::failed(Class::Busy, why))
             }
-            Err(Failure::TooMuch) => failed(Class::Damaged, "it is over 64 KiB".to_owned()),
+            Err(Failure::TooMuch) => Ok(Content::failed(Class::Damaged, "it is over 64 KiB")),
         }
     }
 }

@@ -26,13 +26,12 @@ pub fn items(path: &Path, text: &str) -> Vec<Item> {
 /// `of_two`: the halves may be of two keys.
 fn content(profiles: &Profiles, profile: &str, of_two: bool) -> Option<Content> {
     let get = |key: &str| profiles.get(profile, key);
-    let skipped = |why: &str| Some(Content::Skipped(why.to_owned()));
-    let failed = |why: &str| Some(Content::Failed(Class::Usage, why.to_owned()));
+    let failed = |why| Content::failed(Class::Usage, why);
     if let Err(error) = profiles.understood(profile) {
         return Some(Content::Failed(error.class, error.what));
     }
-    match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
-        (None, None) => None,
+    Some(match (get(profile::ACCESS_KEY[0]), get(profile::ACCESS_KEY[1])) {
+        (None, None) => return None,
         _ if profiles.doubled(profile).is_some() => {
             failed("it has two sections with different spellings: make them one")
         }
@@ -40,16 +39,16 @@ fn content(profiles: &Profiles, profile: &str, of_two: bool) -> Option<Content> 
         (Some(_), Some(_))
             if ["aws_session_token", "aws_security_token"].iter().any(|key| get(key).is_some()) =>
         {
-            skipped("these are temporary credentials")
+            Content::skipped("these are temporary credentials")
         }
         (Some(_), Some(_)) if of_two => {
             failed("its ID and secret may be of two keys: leave one of each, in one section")
         }
-        (Some(id), Some(secret)) => {
-            Some(Content::of(not_swapped(id, Secret::new(secret.to_owned()))))
-        }
-        _ => skipped("half a key: aws_access_key_id and aws_secret_access_key belong together"),
-    }
+        (Some(id), Some(secret)) => Content::of(not_swapped(id, Secret::new(secret.to_owned()))),
+        _ => Content::skipped(
+            "half a key: aws_access_key_id and aws_secret_access_key belong together",
+        ),
+    })
 }
 
 /// Removes the keys for which `is_safe` returns true. Returns the new text, the profiles whose keys were

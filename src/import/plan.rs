@@ -11,17 +11,15 @@ use crate::vault::Payload;
 /// One line of the plan.
 #[derive(Debug)]
 pub struct Step<'a> {
-    /// The profile's name in the vault.
     pub profile: &'a str,
     /// The key of the item, if it has one.
     pub key: Option<&'a Credentials>,
-    /// What is done with it.
-    pub act: Act<'a>,
+    pub act: Action<'a>,
 }
 
 /// What is done with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act<'a> {
+pub enum Action<'a> {
     /// It is added: the vault has no key for this profile.
     New,
     /// The vault has this key already.
@@ -44,19 +42,19 @@ pub fn plan<'a>(items: &'a [Item], vault: Option<&Payload>, overwrite: bool) -> 
         let key = match &item.content {
             Content::Key(key) => key,
             Content::Skipped(why) => {
-                return Step { profile, key: None, act: Act::Skipped(why) };
+                return Step { profile, key: None, act: Action::Skipped(why) };
             }
             Content::Failed(class, why) => {
-                return Step { profile, key: None, act: Act::Failed(*class, why) };
+                return Step { profile, key: None, act: Action::Failed(*class, why) };
             }
         };
         let act = match (taken.get(profile), vault.and_then(|vault| vault.credential(profile))) {
-            (Some(first), _) if is_same(first, key) => Act::Same,
-            (Some(_), _) => Act::Failed(Class::Usage, "there is a second key of this name"),
-            (None, None) => Act::New,
-            (None, Some(old)) if is_same(&old, key) => Act::Same,
-            (None, Some(_)) if overwrite => Act::Replaced,
-            (None, Some(_)) => Act::Kept,
+            (Some(first), _) if is_same(first, key) => Action::Same,
+            (Some(_), _) => Action::Failed(Class::Usage, "there is a second key of this name"),
+            (None, None) => Action::New,
+            (None, Some(old)) if is_same(&old, key) => Action::Same,
+            (None, Some(_)) if overwrite => Action::Replaced,
+            (None, Some(_)) => Action::Kept,
         };
         taken.entry(profile).or_insert(key);
         Step { profile, key: Some(key), act }
@@ -72,12 +70,13 @@ pub fn is_same(one: &Credentials, other: &Credentials) -> bool {
 
 /// True if the plan changes the vault.
 pub fn writes(steps: &[Step]) -> bool {
-    steps.iter().any(|step| matches!(step.act, Act::New | Act::Replaced))
+    steps.iter().any(|step| matches!(step.act, Action::New | Action::Replaced))
 }
 
 /// The profiles whose key of the source the vault has after the plan.
 pub fn stored<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
-    let is_stored = |step: &&Step| matches!(step.act, Act::New | Act::Same | Act::Replaced);
+    let is_stored =
+        |step: &&Step| matches!(step.act, Action::New | Action::Same | Action::Replaced);
     let mut names: Vec<&str> = steps.iter().filter(is_stored).map(|step| step.profile).collect();
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(*name));
@@ -87,7 +86,7 @@ pub fn stored<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
 /// Applies the plan to the vault.
 pub fn apply(steps: &[Step], vault: &mut Payload, now: Timestamp) {
     for step in steps {
-        if let (Act::New | Act::Replaced, Some(key)) = (step.act, step.key) {
+        if let (Action::New | Action::Replaced, Some(key)) = (step.act, step.key) {
             vault.set_credential(step.profile, key, now);
         }
     }
@@ -99,15 +98,15 @@ pub fn table(steps: &[Step]) -> String {
         .iter()
         .map(|step| {
             let word = match step.act {
-                Act::New => "new".to_owned(),
-                Act::Same => "same".to_owned(),
-                Act::Kept => {
+                Action::New => "new".to_owned(),
+                Action::Same => "same".to_owned(),
+                Action::Kept => {
                     "kept: the vault has another key, maybe a newer one (--overwrite replaces it)"
                         .to_owned()
                 }
-                Act::Replaced => "replaced".to_owned(),
-                Act::Skipped(why) => format!("skipped: {why}"),
-                Act::Failed(_, why) => format!("failed: {why}"),
+                Action::Replaced => "replaced".to_owned(),
+                Action::Skipped(why) => format!("skipped: {why}"),
+                Action::Failed(_, why) => format!("failed: {why}"),
             };
             let id = step.key.map_or("-", |key| key.access_key_id.as_str());
             [one_line(step.profile), id.to_owned(), word]
@@ -122,13 +121,10 @@ pub fn table(steps: &[Step]) -> String {
 
 /// The error of a plan with failed items: class 5 if one is damaged, otherwise 4 if one did not open,
 /// otherwise the class of the first. The hint names the items that have another passphrase.
-///
-/// # Errors
-/// As above; none if no item failed.
 pub fn verdict(steps: &[Step]) -> Result<()> {
     let failed = || {
         steps.iter().filter_map(|step| match step.act {
-            Act::Failed(class, _) => Some(class),
+            Action::Failed(class, _) => Some(class),
             _ => None,
         })
     };
@@ -141,7 +137,7 @@ pub fn verdict(steps: &[Step]) -> Result<()> {
     let (failed, all) = (failed().count(), steps.len());
     let error = Error::new(class, format!("{failed} of {all} items could not be imported"));
     let closed =
-        steps.iter().filter(|step| step.act == Act::Failed(Class::Locked, OTHER_PASSPHRASE));
+        steps.iter().filter(|step| step.act == Action::Failed(Class::Locked, OTHER_PASSPHRASE));
     let closed: Vec<&str> = closed.map(|step| step.profile).collect();
     Err(match (closed.as_slice(), class) {
         ([], Class::Locked) => error.hint("try again: the vault keeps what was imported"),
@@ -187,11 +183,11 @@ mod tests {
             item("other", ID, "t"),
             Item { profile: "s".into(), content: Content::Skipped("why".into()) },
         ];
-        for (overwrite, other) in [(false, Act::Kept), (true, Act::Replaced)] {
+        for (overwrite, other) in [(false, Action::Kept), (true, Action::Replaced)] {
             let mut vault = vault();
             let steps = plan(&items, Some(&vault), overwrite);
             let acts: Vec<_> = steps.iter().map(|step| step.act).collect();
-            assert_eq!(acts, [Act::New, Act::Same, other, Act::Skipped("why")]);
+            assert_eq!(acts, [Action::New, Action::Same, other, Action::Skipped("why")]);
             apply(&steps, &mut vault, Timestamp(0));
             let stored = vault.credential("other").unwrap();
             assert_eq!(stored.secret_access_key.expose(), if overwrite { "t" } else { "s" });
@@ -207,8 +203,8 @@ mod tests {
         let items = [item("a", ID, "s"), item("a", ID, "s"), item("a", ID, "t")];
         let mut vault = vault();
         let steps = plan(&items, Some(&vault), true);
-        assert_eq!((steps[0].act, steps[1].act), (Act::New, Act::Same));
-        assert!(matches!(steps[2].act, Act::Failed(Class::Usage, _)));
+        assert_eq!((steps[0].act, steps[1].act), (Action::New, Action::Same));
+        assert!(matches!(steps[2].act, Action::Failed(Class::Usage, _)));
         apply(&steps, &mut vault, Timestamp(0));
         assert_eq!(vault.credential("a").unwrap().secret_access_key.expose(), "s");
     }

@@ -3,7 +3,7 @@
 
 use crate::profile::{Files, Profiles, edit, instead_of_process};
 
-/// Why this program's command line can stand in no `credential_process`, or its path.
+/// The path of this program, or why no `credential_process` can start it.
 pub type OwnPath = std::result::Result<String, &'static str>;
 
 /// The AWS config with what it lacked, and what is said of that.

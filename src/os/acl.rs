@@ -22,11 +22,8 @@ const MASK: u16 = 0x10;
 /// The permission to write.
 const WRITE: u8 = 0o2;
 
-/// The access control list of a file; none if it has none beside its mode, or if its file system
-/// knows none. A symlink is not followed.
-///
-/// # Errors
-/// What lgetxattr(2) says.
+/// The access control list of a file; `None` if there is only the mode, or the file system has no lists. A
+/// symlink is not followed.
 pub fn acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     let mut list = vec![0; LARGEST];
     match lgetxattr(path, NAME, &mut list[..]) {
@@ -38,11 +35,8 @@ pub fn acl(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Gives an open file this access control list, which sets its mode too; or takes away the one that it
-/// has, which leaves its mode.
-///
-/// # Errors
-/// What fsetxattr(2) and fremovexattr(2) say; not that there was none to take away.
+/// Sets the access control list of an open file, which also sets its mode; or removes it, if there is
+/// one, which leaves the mode.
 pub fn set_acl(file: BorrowedFd<'_>, list: Option<&[u8]>) -> io::Result<()> {
     match list {
         Some(list) => Ok(fsetxattr(file, NAME, list, XattrFlags::empty())?),
@@ -50,7 +44,7 @@ pub fn set_acl(file: BorrowedFd<'_>, list: Option<&[u8]>) -> io::Result<()> {
     }
 }
 
-/// No error where there is no list, or no such thing as a list.
+/// A missing list, and a file system without lists, is no error.
 fn unless_none(error: Errno) -> io::Result<()> {
     match error {
         Errno::NODATA | Errno::NOTSUP | Errno::NOSYS => Ok(()),
@@ -58,8 +52,7 @@ fn unless_none(error: Errno) -> io::Result<()> {
     }
 }
 
-/// The same list for a lock: whoever may write may read and write, and nobody else may do anything. The
-/// owner always may.
+/// The list for a lock file: those who may write, and the owner, may read and write, and all others nothing.
 pub fn only_writers(mut list: Vec<u8>) -> Vec<u8> {
     for entry in list.get_mut(HEADER..).unwrap_or_default().chunks_exact_mut(ENTRY) {
         let tag = u16::from_le_bytes([entry[0], entry[1]]);

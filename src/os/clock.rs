@@ -1,7 +1,6 @@
-//! A clock that nobody can set.
+//! The monotonic clock.
 
-/// Seconds on CLOCK_MONOTONIC: since the host was started, without the time that it slept. 0 where the
-/// kernel has none.
+/// Seconds on CLOCK_MONOTONIC: since the host's start, without suspension. 0 if the kernel has no such clock.
 pub fn monotonic_seconds() -> i64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a valid out-pointer; the result is checked by what is in it.

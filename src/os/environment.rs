@@ -4,12 +4,12 @@ use std::ffi::{CStr, CString};
 
 use zeroize::Zeroize;
 
-/// The raw environment as (name, value), in its own order, a name that stands twice included. Entries
-/// without a `=` are left out, as std does.
+/// The raw environment as (name, value), in its order, duplicate names included. Entries without a `=` are left
+/// out, as by std.
 ///
-/// Every variable named in `wipe` is taken away: its value is overwritten where it lies (the initial
-/// stack, which `/proc/self/environ` shows) and it is removed, so that no child inherits it, also not
-/// one that a library starts. The returned copy is then the only one.
+/// Every variable in `wipe` is removed, so that no child inherits it, not even one that a library starts; its
+/// value is overwritten in place (the initial stack, which `/proc/self/environ` shows). The returned copy is
+/// then the only one.
 ///
 /// Call it once, at start, before there is a second thread: another thread could be reading the block.
 pub fn take_environment(wipe: &[&str]) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -14,7 +14,7 @@ use rustix::io::{Errno, FdFlags, fcntl_dupfd_cloexec, fcntl_getfd};
 use rustix::process::{getegid, geteuid, getgroups};
 use rustix::stdio::dup2_stdin;
 
-/// What to wait for on a descriptor.
+/// The event to wait for on a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interest {
     /// Something to read, an end of file or a hang-up.
@@ -23,11 +23,8 @@ pub enum Interest {
     Write,
 }
 
-/// Waits until at least one of the descriptors is ready, and tells which are, in their order. None
-/// is: the deadline has passed. An interruption by a signal is waited out.
-///
-/// # Errors
-/// What poll(2) says; not EINTR.
+/// Waits until a descriptor is ready or the deadline has passed, and tells which ones are ready, in their
+/// order. A signal does not end the wait.
 pub fn wait_until_ready(
     what: &[(BorrowedFd<'_>, Interest)],
     deadline: Option<Instant>,
@@ -50,18 +47,15 @@ pub fn wait_until_ready(
     }
 }
 
-/// Standard input as a descriptor: std's own has a buffer that is never freed, so never wiped.
+/// Standard input as a descriptor: the buffer of std's is never freed, so never wiped.
 pub fn stdin_fd() -> BorrowedFd<'static> {
     // Rust's runtime opens /dev/null on 0, 1 and 2 where they are closed at start, and nothing here
     // closes them: `null_onto_stdin` replaces in one step.
     rustix::stdio::stdin()
 }
 
-/// Makes standard input /dev/null, for the command that follows: it held a key. Where there is no
-/// /dev/null (a bare root), it becomes a pipe without a writer, which reads as empty too.
-///
-/// # Errors
-/// No descriptor left.
+/// Makes standard input, which held a key, /dev/null for the command; or, without a /dev/null (an empty root
+/// directory), a pipe without a writer.
 pub fn null_onto_stdin() -> io::Result<()> {
     match std::fs::File::open("/dev/null") {
         Ok(null) => dup2_stdin(null)?,
@@ -70,28 +64,27 @@ pub fn null_onto_stdin() -> io::Result<()> {
     Ok(())
 }
 
-/// A copy of a descriptor that we inherited, closed on exec.
+/// A copy of an inherited descriptor, closed on exec.
 ///
 /// # Errors
 /// EBADF for one that is not open or is our own; what fcntl(2) says.
 pub fn duplicate(fd: RawFd) -> io::Result<OwnedFd> {
-    Ok(fcntl_dupfd_cloexec(handed_down(fd)?, 3)?)
+    Ok(fcntl_dupfd_cloexec(inherited_fd(fd)?, 3)?)
 }
 
-/// A descriptor that was handed down: everything that we open is closed on exec, and nothing that came
-/// through an exec is. EBADF for any other number.
-fn handed_down(fd: RawFd) -> io::Result<BorrowedFd<'static>> {
+/// An inherited descriptor; EBADF for any other number. Every descriptor that we open is closed on exec, and no
+/// inherited one is.
+fn inherited_fd(fd: RawFd) -> io::Result<BorrowedFd<'static>> {
     if fd < 0 {
         return Err(Errno::BADF.into());
     }
     // SAFETY: nothing but its flags is asked for before they say that it is open, and the kernel
-    // answers EBADF where it is not; once handed down, it is closed by `close` alone.
+    // answers EBADF where it is not; if inherited, it is closed by `close` alone.
     let it = unsafe { BorrowedFd::borrow_raw(fd) };
     if fcntl_getfd(it)?.contains(FdFlags::CLOEXEC) { Err(Errno::BADF.into()) } else { Ok(it) }
 }
 
-/// The descriptors that were handed down and are open, 0 to 2 included. Without /proc those below 65536
-/// are tried: more are open in no process that starts another without having mounted it.
+/// The inherited descriptors that are open, 0 to 2 included. Without /proc the numbers below 65536 are tried.
 pub fn inherited() -> Vec<RawFd> {
     let all: Vec<RawFd> = match std::fs::read_dir("/proc/self/fd") {
         Ok(names) => {
@@ -101,20 +94,17 @@ pub fn inherited() -> Vec<RawFd> {
         }
         Err(_) => (0..i32::try_from(super::open_files().min(1 << 16)).unwrap_or(0)).collect(),
     };
-    all.into_iter().filter(|fd| handed_down(*fd).is_ok()).collect()
+    all.into_iter().filter(|fd| inherited_fd(*fd).is_ok()).collect()
 }
 
-/// Closes a descriptor that we inherited and took a key from (`/dev/fd/N`), so that the command does
-/// not get it. 0, 1 and 2 are never closed: see [`null_onto_stdin`].
-///
-/// # Errors
-/// EBADF for one that is not open, is 0, 1 or 2, or is our own.
+/// Closes an inherited descriptor from which a key was read (`/dev/fd/N`), so that the command does not get
+/// it. EBADF for 0, 1 and 2 (see [`null_onto_stdin`]) and for one that is not inherited.
 pub fn close(fd: RawFd) -> io::Result<()> {
     if fd <= 2 {
         return Err(Errno::BADF.into());
     }
-    handed_down(fd)?;
-    // SAFETY: it is open, and was handed down, so no value of this program owns it.
+    inherited_fd(fd)?;
+    // SAFETY: it is open, and was inherited, so no value of this program owns it.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(())
 }
@@ -124,7 +114,7 @@ pub fn is_procfs(directory: &Path) -> bool {
     statfs(directory).is_ok_and(|about| about.f_type == PROC_SUPER_MAGIC)
 }
 
-/// The type of the file system that a file lies on, as statfs(2) numbers them.
+/// The type of a file's file system, by the numbers of statfs(2).
 pub fn file_system(file: BorrowedFd<'_>) -> Option<i64> {
     fstatfs(file).ok().map(|about| about.f_type)
 }
@@ -134,41 +124,31 @@ pub fn is_read_only(file: BorrowedFd<'_>) -> bool {
     fstatvfs(file).is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
-/// What a process without privileges may still write to the file system of a directory: bytes, and files. A
-/// file system that counts neither gives none.
-///
-/// # Errors
-/// Why it does not say; `NotFound` if nothing is there.
+/// The bytes and files that an unprivileged process may still write to a directory's file system; `None` if the
+/// file system does not count them.
 pub fn free_space(directory: &Path) -> io::Result<(Option<u64>, Option<u64>)> {
     let about = statvfs(directory)?;
     let bytes = (about.f_blocks > 0).then(|| about.f_bavail.saturating_mul(about.f_frsize));
     Ok((bytes, (about.f_files > 0).then_some(about.f_favail)))
 }
 
-/// Asks whether the process could make files in this directory (access(2): by the real ids, which are
-/// the effective ones of a program that is not set-id). A file system that is read-only says no.
-///
-/// # Errors
-/// Why not; `NotFound` if nothing is there.
+/// Checks whether the process may create files in a directory: not on a read-only file system. By access(2), so
+/// for the real ids, which are the effective ones of a program that is not set-id.
 pub fn may_write(directory: &Path) -> io::Result<()> {
     Ok(accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::empty())?)
 }
 
-/// Asks the same of a file: whether its mode and its access control list let the process write it.
-///
-/// # Errors
-/// Why not.
+/// Checks whether a file's mode and access control list allow the process to write it.
 pub fn may_write_file(file: &Path) -> io::Result<()> {
     Ok(accessat(CWD, file, Access::WRITE_OK, AtFlags::empty())?)
 }
 
-/// The groups whose rights the process has: the effective one and the supplementary ones.
+/// The effective group and the supplementary ones.
 pub fn groups() -> Vec<u32> {
     let supplementary = getgroups().unwrap_or_default();
     supplementary.into_iter().chain([getegid()]).map(|group| group.as_raw()).collect()
 }
 
-/// The user whose rights the process has.
 pub fn effective_uid() -> u32 {
     geteuid().as_raw()
 }

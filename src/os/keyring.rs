@@ -1,13 +1,13 @@
-//! The kernel's keyring of this user (keyrings(7), add_key(2), keyctl(2)): what is in it is in no file
-//! and in no process, ends at its time, and outlasts who put it there.
+//! The kernel's keyring of this user (keyrings(7), add_key(2), keyctl(2)): its keys are in no file and in no
+//! process, expire, and outlast the process that added them.
 //!
-//! A key here is of type `user`, in the user keyring (`@u`), which every process of the same user (and
-//! of the same user namespace) has, in whatever session. Its permissions are the owner's alone. The
-//! possessor has none: a process possesses what its session keyring leads to, and `su` and `sudo` may
-//! leave that one as it was, so that another user would possess the key.
+//! A key here is of type `user`, in the user keyring (`@u`) of all processes of the same user (and user
+//! namespace) in any session. Only the owner has permissions. The possessor has none: a process possesses the
+//! keys in its session keyring, which `su` and `sudo` may leave unchanged, so that another user would possess
+//! the key.
 //!
-//! Not by the crate linux-keyutils: it asks for a keyring's number first, which is one call more in every
-//! start, and its errors drop the system's, which messages show.
+//! Not by the crate linux-keyutils: it looks up a keyring's number first, one system call more in every start,
+//! and its errors drop the system's, which messages show.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -18,18 +18,16 @@ use zeroize::Zeroizing;
 type Serial = libc::c_long;
 
 const KIND: &CStr = c"user";
-/// The owner may view, read, search and link it. Nobody may change it, so nobody puts its end off.
+/// The owner may view, read, search and link it. It cannot be changed, so its expiration is final.
 const OWNER_ONLY: libc::c_long = 0x001b_0000;
-/// How often a key is looked for again that was there and is not when it is read: another process
-/// has just put a new one in its place.
+/// Attempts to read a key: between the search and the read another process may replace it.
 const TRIES: usize = 3;
 
-/// Why the keyring does not do what it is asked.
 #[derive(Debug)]
 pub enum KeyringError {
-    /// The user has no room left in it (keyrings(7), quota).
+    /// The user's quota is exhausted (keyrings(7)).
     Full,
-    /// It is forbidden, as containers' seccomp profiles do, or the kernel has none.
+    /// It is forbidden, as by containers' seccomp profiles, or missing in the kernel.
     Unavailable(io::Error),
 }
 
@@ -42,15 +40,12 @@ impl From<io::Error> for KeyringError {
     }
 }
 
-/// Puts a secret into the user's keyring for so many seconds, in the place of any of this
-/// description.
+/// Adds a secret to the user's keyring for so many seconds, and replaces a key of this description. After an
+/// error the former key is unchanged.
 ///
-/// At no moment is it there without its end: it is made in a keyring of this thread alone, which dies
-/// with it, gets its end and its permissions there, and only then a link from the user's. (It could not
-/// be made there and filled afterwards: a key that is updated loses its end.)
-///
-/// # Errors
-/// See [`KeyringError`]; what was there before is there still.
+/// It is never there without its expiration: it is made in a keyring of this thread, which ends with it, gets
+/// its expiration and its permissions there, and is then linked to the user's. (A key that is updated loses its
+/// expiration.)
 pub fn keep(description: &str, secret: &[u8], seconds: u32) -> Result<(), KeyringError> {
     let description = text(description)?;
     let thread = libc::c_long::from(libc::KEY_SPEC_THREAD_KEYRING);
@@ -69,17 +64,13 @@ pub fn keep(description: &str, secret: &[u8], seconds: u32) -> Result<(), Keyrin
     let finished = keyctl(libc::KEYCTL_SET_TIMEOUT, key, seconds.into())
         .and_then(|_| keyctl(libc::KEYCTL_SETPERM, key, OWNER_ONLY))
         .and_then(|_| keyctl(libc::KEYCTL_LINK, key, libc::KEY_SPEC_USER_KEYRING.into()));
-    // The thread may live on, and want to make another one of this description. Whether it is kept
-    // has been decided.
+    // The thread may live on, and add another key of this description.
     drop(keyctl(libc::KEYCTL_UNLINK, key, thread));
     finished?;
     Ok(())
 }
 
-/// The secret of this description and length; `None` if there is none, or it has come to its end.
-///
-/// # Errors
-/// [`KeyringError::Unavailable`].
+/// The secret of this description and length; `None` if there is none or it has expired.
 pub fn find(description: &str, length: usize) -> Result<Option<Zeroizing<Vec<u8>>>, KeyringError> {
     let description = text(description)?;
     for _ in 0..TRIES {
@@ -92,16 +83,13 @@ pub fn find(description: &str, length: usize) -> Result<Option<Zeroizing<Vec<u8>
     Ok(None)
 }
 
-/// Wipes the secret of this description, wherever it is linked; false if there was none.
-///
-/// # Errors
-/// [`KeyringError::Unavailable`].
+/// Wipes the secret of this description in all keyrings; false if there was none.
 pub fn remove(description: &str) -> Result<bool, KeyringError> {
     let Some(key) = search(&text(description)?)? else { return Ok(false) };
     Ok(there(keyctl(libc::KEYCTL_INVALIDATE, key, 0))?.is_some())
 }
 
-/// Reads what fits into the buffer; the length of the whole.
+/// Fills the buffer; the length of the whole secret.
 fn read(key: Serial, buffer: &mut [u8]) -> io::Result<Serial> {
     // SAFETY: a buffer with its length; the kernel writes no more than that.
     result(unsafe {
@@ -139,7 +127,7 @@ fn result(returned: libc::c_long) -> io::Result<Serial> {
     if returned < 0 { Err(io::Error::last_os_error()) } else { Ok(returned) }
 }
 
-/// A key that is not there, that has ended or that was taken back is no error.
+/// A missing, expired or revoked key is no error.
 fn there(result: io::Result<Serial>) -> io::Result<Option<Serial>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -204,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_looks_while_it_is_replaced_finds_one_of_them() {
+    fn a_reader_finds_one_of_them_while_it_is_replaced() {
         let Some(name) = description("replaced") else { return };
         put(&name, b"secret", 60);
         let writer = std::thread::spawn({
@@ -235,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_owners_and_nobody_changes_it() {
+    fn a_key_is_the_owners_and_cannot_be_changed() {
         let Some(name) = description("permissions") else { return };
         put(&name, b"secret", 60);
         let key = search(&text(&name).unwrap()).unwrap().unwrap();

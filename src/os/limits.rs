@@ -1,6 +1,8 @@
-//! What keeps secrets out of core files, other processes and dead stack frames.
+//! Keeps secrets out of core files, other processes and finished stack frames.
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
 
@@ -8,8 +10,8 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, getpid, set_dumpable_behavior};
 use rustix::thread::gettid;
 
-/// The RLIMIT_CORE that the process was started with, for its children, and what of [`harden`] the
-/// system refused. The default one restores nothing.
+/// The RLIMIT_CORE at start, for children, and the parts of [`harden`] that the system refused. The default
+/// restores nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SavedLimit {
     core: Option<(libc::rlim_t, libc::rlim_t)>,
@@ -20,16 +22,13 @@ pub struct SavedLimit {
 /// A part of [`harden`] that the system refused, as a container's seccomp profile does.
 #[derive(Debug)]
 pub struct Refused {
-    /// The call.
     pub call: &'static str,
-    /// Why.
     pub error: io::Error,
-    /// What is open without it.
+    /// What is possible without it.
     pub effect: &'static str,
 }
 
 impl SavedLimit {
-    /// What was refused, if anything was.
     pub fn refused(&self) -> impl Iterator<Item = Refused> {
         let refused = |call, errno: Option<i32>, effect| {
             errno.map(|errno| Refused { call, error: io::Error::from_raw_os_error(errno), effect })
@@ -50,12 +49,10 @@ impl SavedLimit {
 
 static AT_START: OnceLock<SavedLimit> = OnceLock::new();
 
-/// Sets the soft RLIMIT_CORE to 0 and PR_SET_DUMPABLE to 0: no core file, and no other process of the
-/// same user reads this one's memory. Neither changes what a child sees: [`restore`] gives the limit
-/// back (the hard one is never touched), and execve makes a process dumpable again.
-///
-/// What cannot be set is left as it is, and told by [`SavedLimit::refused`]: hardening is no reason to
-/// fail.
+/// Sets the soft RLIMIT_CORE and PR_SET_DUMPABLE to 0: no core file, and no other process of the same
+/// user reads this one's memory. Children are not affected: [`restore`] restores the limit (the hard one
+/// is not changed), and execve makes a process dumpable again. A refusal is no error:
+/// [`SavedLimit::refused`].
 pub fn harden() -> SavedLimit {
     let core = limit(libc::RLIMIT_CORE);
     let core_refused = match core {
@@ -67,19 +64,28 @@ pub fn harden() -> SavedLimit {
     *AT_START.get_or_init(|| SavedLimit { core, core_refused, dumpable_refused })
 }
 
-/// Gives RLIMIT_CORE back as it was at start: before execve, and in children.
+/// Restores RLIMIT_CORE, before execve and in children.
 pub fn restore(saved: &SavedLimit) {
     if let Some((soft, hard)) = saved.core {
         set(soft, hard);
     }
 }
 
-/// What [`harden`] saved, if it ran.
-pub(super) fn at_start() -> Option<SavedLimit> {
-    AT_START.get().copied()
+/// Gives the child the core limit that this process was started with. std resets SIGPIPE and the signal mask
+/// of every child.
+pub fn restore_in_child(command: &mut Command) {
+    let Some(saved) = AT_START.get().copied() else { return };
+    // SAFETY: between fork and exec the closure only calls setrlimit, which is async-signal-safe, on
+    // a value that was copied into it.
+    unsafe {
+        command.pre_exec(move || {
+            restore(&saved);
+            Ok(())
+        });
+    }
 }
 
-/// A soft limit and its hard one. Not by rustix, which takes it for granted that the system tells.
+/// A soft limit and its hard one. Not by rustix, which expects no error.
 fn limit(resource: libc::__rlimit_resource_t) -> Option<(libc::rlim_t, libc::rlim_t)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a valid out-pointer.
@@ -94,23 +100,21 @@ fn set(soft: libc::rlim_t, hard: libc::rlim_t) -> bool {
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &limit) == 0 }
 }
 
-/// How many descriptors the process may have open: its soft RLIMIT_NOFILE.
+/// The limit of open descriptors: the soft RLIMIT_NOFILE.
 pub fn open_files() -> usize {
-    // What every Linux gives at least.
+    // Linux's default.
     let (soft, _) = limit(libc::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
-/// The stack that the program wants, in bytes: that of Rust's own threads, and several times what it
-/// uses.
+/// The size of the stack, in bytes: that of Rust's own threads, and several times what is used.
 const ENOUGH: u64 = 2 * 1024 * 1024;
 
-/// Does everything, on a stack that is large enough: on another thread, if RLIMIT_STACK (`ulimit -s`)
-/// leaves the main one less. The limit holds for the main thread only, and stays as it is for the
-/// command.
+/// Runs the program on a stack that is large enough: on another thread if RLIMIT_STACK (`ulimit -s`),
+/// which limits the main one only, is less. The command inherits the limit unchanged.
 ///
 /// # Errors
-/// The limit in KiB, and why there is no such thread.
+/// The limit in KiB, and why the thread did not start.
 pub fn on_enough_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, (u64, io::Error)> {
     let soft = match limit(libc::RLIMIT_STACK) {
         Some((soft, _)) if soft < ENOUGH => soft,
@@ -123,31 +127,31 @@ pub fn on_enough_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, (u
     })
 }
 
-/// How much of the stack is cleared, in bytes: more than unlocking uses.
+/// The size of the stack that is cleared, in bytes: more than unlocking uses.
 const STACK: usize = 256 * 1024;
 
-/// How much of that is overwritten in place in any case, since the next call uses it again.
+/// The part of it that is always overwritten, since the next call uses it again.
 const NEAR: usize = 48 * 1024;
 
-/// Does what handles secrets, and then clears the stack that it has used: values that were moved
-/// or dropped, and what libraries have not wiped (after argon2 the derived key stood there three
-/// times).
+/// Runs code that handles secrets, and then clears its stack: values that were moved or dropped, and what
+/// libraries did not wipe (after argon2 the derived key was there three times).
 pub fn on_wiped_stack<T>(work: impl FnOnce() -> T) -> T {
     let done = below(work);
     wipe_stack();
     done
 }
 
-/// In frames of its own, which lie below those of whoever wipes the stack.
+/// In frames of its own, below that of the function that wipes the stack.
 #[inline(never)]
 fn below<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Clears the 256 KiB of stack below the caller's frame, where finished calls left their variables.
+/// Clears the 256 KiB of stack below the caller's frame.
 #[inline(never)]
 fn wipe_stack() {
-    // SAFETY: this is the main thread. The kernel keeps at least 128 MiB below its stack free of other mappings.
+    // SAFETY: this is the main thread. The kernel keeps at least 128 MiB below its stack free of other
+    // mappings.
     if gettid() == getpid() && unsafe { give_back_far_pages() } {
         overwrite::<NEAR>();
     } else {
@@ -155,9 +159,9 @@ fn wipe_stack() {
     }
 }
 
-/// Gives the pages of the stack from [`NEAR`] to [`STACK`] below the caller's frame back to the kernel,
-/// which clears them before anybody gets them. Most were never touched, and to overwrite those means a
-/// page fault for each. False if they are as they were.
+/// Returns the pages of the stack from [`NEAR`] to [`STACK`] below the caller's frame to the kernel,
+/// which clears them. Most were never used, and overwriting each would be a page fault. False if nothing
+/// was returned.
 ///
 /// # Safety
 /// So far below the caller's frame there is nothing but this thread's stack.

@@ -1,9 +1,7 @@
-//! Memory straight from the kernel, for argon2 and for what is large on the heap, and an end for secrets in
-//! what is freed.
+//! Memory by mmap(2) for argon2 and for large allocations, and an allocator that wipes freed memory.
 //!
-//! What comes from mmap(2) is zeroed and goes back by munmap(2), after which nobody can read it: the kernel
-//! clears pages before it hands them out again. Wiping 64 MiB first would only cost time, as would filling
-//! it with zeros.
+//! Memory from mmap(2) is zeroed, and after munmap(2) cannot be read: the kernel clears pages before it hands
+//! them out again. Wiping or zeroing 64 MiB would only cost time.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ops::{Deref, DerefMut};
@@ -12,15 +10,15 @@ use std::ptr::NonNull;
 use argon2::Block;
 use zeroizing_alloc::ZeroAlloc;
 
-/// The program's allocator: freed memory is overwritten, also what libraries leave behind. The SDK and the
-/// parsers keep secrets in plain strings.
+/// The program's allocator, which overwrites freed memory: the SDK and the parsers keep secrets in plain
+/// strings.
 #[derive(Debug)]
 pub struct WipingAllocator;
 
 static SMALL: ZeroAlloc<System> = ZeroAlloc(System);
 
-/// From so many bytes on a block is a mapping of its own. A buffer for a chunk of age's is one of them; a
-/// small vault uses its beginning only, and to overwrite the rest means a page fault for each page.
+/// A block of at least this size is a mapping of its own. One is age's buffer of a chunk: a small vault
+/// uses only its beginning, and overwriting each page of the rest would be a page fault.
 const LARGE: usize = 64 * 1024;
 
 /// True for a block that is a mapping of its own. A page is aligned to 4 KiB or more.
@@ -58,7 +56,7 @@ unsafe impl GlobalAlloc for WipingAllocator {
     }
 }
 
-/// New zeroed memory, or `None` if there is not so much.
+/// New zeroed memory; `None` if there is not enough.
 fn map(bytes: usize) -> Option<NonNull<u8>> {
     // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no other memory.
     let start = unsafe {
@@ -82,10 +80,8 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Memory for `count` blocks, or `None` if there is not so much (or if `count` is 0).
-    ///
-    /// Large pages are asked for: 64 MiB are otherwise 16,384 page faults. And it is left out of any
-    /// core dump.
+    /// Memory for `count` blocks; `None` if there is not enough, or `count` is 0. With large pages, since
+    /// 64 MiB are otherwise 16,384 page faults, and in no core dump.
     pub fn new(count: usize) -> Option<Self> {
         let bytes = count.checked_mul(size_of::<Block>()).filter(|bytes| *bytes > 0)?;
         let start = map(bytes)?.cast();

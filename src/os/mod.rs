@@ -1,12 +1,11 @@
-//! The operating system, and the only unsafe code of the program: small safe functions over what
-//! std does not offer. Everything that is opened here is closed on exec.
+//! System calls that std lacks, as small safe functions, and the only unsafe code of the program. Every
+//! descriptor that is opened here is closed on exec.
 #![allow(unsafe_code)]
 
 mod acl;
 mod children;
 mod clock;
 mod environment;
-mod exec;
 mod files;
 pub mod keyring;
 mod limits;
@@ -14,16 +13,17 @@ mod memory;
 mod names;
 mod signals;
 mod stdout;
-mod supervise;
 #[cfg(test)]
 pub mod testing;
 mod tty;
 
 pub use acl::{acl, lets_group_write, only_writers, set_acl};
-pub use children::kill_tree;
+pub use children::{
+    ChildEvent, is_in_our_group, kill_tree, next_child_event, real_time_signals, signal_child,
+    stop_self,
+};
 pub use clock::monotonic_seconds;
 pub use environment::take_environment;
-pub use exec::{ignore_sigpipe, restore_in_child};
 pub use files::{
     Interest, close, duplicate, effective_uid, file_system, free_space, groups, inherited,
     is_procfs, is_read_only, may_write, may_write_file, null_onto_stdin, stdin_fd,
@@ -31,17 +31,15 @@ pub use files::{
 };
 pub use limits::{
     Refused, SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore,
+    restore_in_child,
 };
 pub use memory::{Blocks, WipingAllocator};
 pub use names::{Family, addresses};
 pub use signals::{
     Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit, ignore_children_again,
-    keep_status_of_children,
+    ignore_sigpipe, keep_status_of_children,
 };
 pub use stdout::stdout_was_closed;
-pub use supervise::{
-    ChildEvent, is_in_our_group, next_child_event, real_time_signals, signal_child, stop_self,
-};
 pub use tty::{
     TerminalState, columns, discard_input, echo_off, in_foreground, let_reads_wait, open_terminal,
 };

@@ -13,8 +13,8 @@ unsafe extern "C" {
 const HOSTS: &CStr = c"hosts";
 const SERVICES: &CStr = c"files dns";
 
-/// Makes host look-ups use /etc/hosts and DNS only, whatever nsswitch.conf says. A static glibc would
-/// load the host's NSS modules (`resolve`, `myhostname`) of another glibc, and die of SIGFPE in them.
+/// Makes host look-ups use /etc/hosts and DNS only, whatever nsswitch.conf says. A static glibc would load the
+/// NSS modules (`resolve`, `myhostname`) of the host's other glibc, and crash in them (SIGFPE).
 fn configure_name_service() {
     // glibc's table has no lock, and several threads look names up.
     static ONCE: Once = Once::new();
@@ -24,10 +24,9 @@ fn configure_name_service() {
     });
 }
 
-/// Which addresses of a name are asked for.
+/// The addresses to look up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// All.
     Any,
     /// IPv4: `A` in DNS.
     V4,
@@ -35,8 +34,8 @@ pub enum Family {
     V6,
 }
 
-/// The addresses of a host name, in the order of getaddrinfo(3), with port 0; none where it finds none
-/// or fails. It waits for as long as resolv.conf(5) says, 5 s twice for each name server.
+/// The addresses of a host name, in the order of getaddrinfo(3), with port 0; none if it fails. Its time
+/// limit is that of resolv.conf(5), by default twice 5 s for each name server.
 pub fn addresses(name: &str, family: Family) -> Vec<SocketAddr> {
     let Ok(name) = CString::new(name) else { return Vec::new() };
     configure_name_service();

@@ -1,4 +1,4 @@
-//! Signals as something to wait for, and to die of.
+//! Signals: collecting them, and ending by one.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -8,12 +8,10 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-/// Signals that, while this lives, are noted instead of acted upon. Dropping it gives them their old
-/// dispositions back.
+/// Signals that are collected until this is dropped, which restores their dispositions.
 ///
-/// They are caught by a handler that writes to a pipe. Holding them back by the signal mask would not
-/// do: a mask is a thread's, and a name look-up may have left a thread behind, which would then die of
-/// ^C in the middle of a prompt, and the process with it.
+/// A handler writes them to a pipe. The signal mask would not suffice: it is a thread's, and ^C in the middle
+/// of a prompt would end the process by another thread, such as one left by a name look-up.
 pub struct Signals {
     old: Vec<(i32, libc::sigaction)>,
     pipe: &'static (OwnedFd, OwnedFd),
@@ -21,27 +19,23 @@ pub struct Signals {
     _alone: MutexGuard<'static, ()>,
 }
 
-/// Who sent a signal.
+/// The sender of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// The kernel: a terminal, to its whole foreground process group or to the leader of its session,
-    /// or a timer.
+    /// A terminal, to its whole foreground process group or to the leader of its session, or a timer.
     Kernel,
     /// A process, by kill(2) and its like.
     Process,
 }
 
-/// Never closed, so that a handler that is late writes to nobody else's descriptor.
+/// Never closed, so that a late handler does not write to another descriptor of that number.
 static PIPE: OnceLock<(OwnedFd, OwnedFd)> = OnceLock::new();
 static WRITE_END: AtomicI32 = AtomicI32::new(-1);
 static ALONE: Mutex<()> = Mutex::new(());
 
 impl Signals {
-    /// Notes these signals from now on, except those that the process ignores (under nohup, SIGHUP):
-    /// they must not start to count.
-    ///
-    /// # Errors
-    /// No descriptor left.
+    /// Collects these signals from now on, except those that the process ignores (under nohup, SIGHUP), which
+    /// stay ignored.
     pub fn watch(signals: &[i32]) -> io::Result<Self> {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = match PIPE.get() {
@@ -59,34 +53,33 @@ impl Signals {
             let counts = |old: &libc::sigaction| old.sa_sigaction != libc::SIG_IGN;
             if let Some(old) = disposition(*signal).filter(counts) {
                 watched.old.push((*signal, old));
-                note_it(*signal);
+                collect(*signal);
             }
         }
         Ok(watched)
     }
 
-    /// The next signal that arrived, if one did; never waits.
+    /// The next signal that has arrived; never blocks.
     pub fn take(&self) -> Option<i32> {
         self.take_with_sender().map(|(signal, _)| signal)
     }
 
-    /// The same, and who sent it.
+    /// The same with its sender.
     pub fn take_with_sender(&self) -> Option<(i32, Sender)> {
         let mut note = [0u8; 2];
-        // What is written to the pipe at once is read at once.
+        // A record is written and read in one piece.
         let read = rustix::io::read(&self.pipe.0, &mut note);
         let sender = if note[1] == 0 { Sender::Process } else { Sender::Kernel };
         (read == Ok(2)).then_some((i32::from(note[0]), sender))
     }
 
-    /// Lets a signal that was noted act after all, and notes it again from then on. For SIGTSTP it
-    /// returns when the process is continued, or at once where job control does not reach (an orphaned
-    /// process group).
+    /// Executes a collected signal's own disposition, and collects it again from then on. For SIGTSTP it
+    /// returns when the process is continued, or at once without job control (an orphaned process group).
     pub fn let_act(&self, signal: i32) {
         for (_, old) in self.old.iter().filter(|(number, _)| *number == signal) {
             set_disposition(signal, old);
             raise_unblocked(signal);
-            note_it(signal);
+            collect(signal);
         }
     }
 }
@@ -106,8 +99,7 @@ impl Drop for Signals {
     }
 }
 
-/// Ends the process by this signal, so that its parent sees what it would have seen (128+n in a
-/// shell).
+/// Ends the process by this signal, so that its parent sees that status (128+n in a shell).
 pub fn die_of(signal: i32) -> ! {
     set_handler(signal, Handler::Default);
     raise_unblocked(signal);
@@ -116,9 +108,9 @@ pub fn die_of(signal: i32) -> ! {
     unsafe { libc::_exit(128 + signal) }
 }
 
-/// Lets the signals that end any other process end process 1 of a container, too: the kernel keeps from
-/// it what has no handler (pid_namespaces(7)), so that an engine would wait its ten seconds and kill.
-/// execve gives the command the defaults again.
+/// Lets the usual signals end process 1 of a container, too: the kernel does not send it signals without a
+/// handler (pid_namespaces(7)), so that an engine would wait ten seconds and kill it. execve restores the
+/// defaults for the command.
 pub fn end_also_as_process_1() {
     if std::process::id() != 1 {
         return;
@@ -131,8 +123,8 @@ pub fn end_also_as_process_1() {
 }
 
 /// Lets a write beyond RLIMIT_FSIZE fail with EFBIG, as on a full disk, instead of ending the process in
-/// the middle of a file (SIGXFSZ, signal(7)). A handler does that, so that execve gives the command and
-/// every helper the default again; a signal that is ignored stays ignored, for them too.
+/// the middle of a file (SIGXFSZ, signal(7)). By a handler, so that execve restores the default for the command
+/// and every helper; an ignored signal would stay ignored.
 pub fn fail_at_file_size_limit() {
     if disposition(libc::SIGXFSZ).is_some_and(|old| old.sa_sigaction == libc::SIG_DFL) {
         set_handler(libc::SIGXFSZ, Handler::Call(nothing));
@@ -142,8 +134,8 @@ pub fn fail_at_file_size_limit() {
 /// True if SIGCHLD was ignored when vault was started.
 static CHILDREN_IGNORED: AtomicBool = AtomicBool::new(false);
 
-/// Gives SIGCHLD its default where vault was started with it ignored: the kernel would throw the status
-/// of every helper away (wait(2)). For the command [`ignore_children_again`] undoes it.
+/// Gives SIGCHLD its default if vault was started with it ignored: the kernel would discard the status of
+/// every helper (wait(2)). [`ignore_children_again`] undoes it for the command.
 pub fn keep_status_of_children() {
     if disposition(libc::SIGCHLD).is_some_and(|old| old.sa_sigaction == libc::SIG_IGN) {
         CHILDREN_IGNORED.store(true, Ordering::SeqCst);
@@ -151,11 +143,17 @@ pub fn keep_status_of_children() {
     }
 }
 
-/// Before execve: the command finds SIGCHLD ignored if vault was started so.
+/// Before execve: the command inherits an ignored SIGCHLD if vault did.
 pub fn ignore_children_again() {
     if CHILDREN_IGNORED.load(Ordering::SeqCst) {
         set_handler(libc::SIGCHLD, Handler::Ignore);
     }
+}
+
+/// Ignores SIGPIPE as Rust's runtime does: after a failed execve, so that the error can be reported. std sets
+/// the default for a command; whether it was ignored at start is not known.
+pub fn ignore_sigpipe() {
+    set_handler(libc::SIGPIPE, Handler::Ignore);
 }
 
 /// The handler: the error of write(2) tells it all.
@@ -182,15 +180,14 @@ extern "C" fn note(signal: libc::c_int, info: *const libc::siginfo_t, _: *const 
     }
 }
 
-/// What a signal does.
-pub(super) enum Handler {
+enum Handler {
     Default,
     Ignore,
     /// One of this file's, which are async-signal-safe.
     Call(extern "C" fn(libc::c_int)),
 }
 
-pub(super) fn set_handler(signal: i32, handler: Handler) {
+fn set_handler(signal: i32, handler: Handler) {
     let handler = match handler {
         Handler::Default => libc::SIG_DFL,
         Handler::Ignore => libc::SIG_IGN,
@@ -200,7 +197,7 @@ pub(super) fn set_handler(signal: i32, handler: Handler) {
     unsafe { libc::signal(signal, handler) };
 }
 
-fn note_it(signal: i32) {
+fn collect(signal: i32) {
     let mut action = MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: all-zero is a valid struct (no flags, empty mask); the handler has the type that a
     // disposition with SA_SIGINFO wants.

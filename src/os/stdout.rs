@@ -1,11 +1,11 @@
-//! Whether the program was started without a stdout.
+//! Detects that the program was started without a stdout.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Run by the loader. Rust's runtime opens /dev/null in the place of a standard stream that is closed, before
-/// `main`, and then nothing tells it from one that somebody named.
+/// Run by the loader: before `main`, Rust's runtime opens /dev/null in the place of a closed standard stream,
+/// which cannot be told from a redirection.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;

@@ -1,4 +1,4 @@
-//! The terminal: who is in its foreground, and whether it echoes.
+//! The terminal: its foreground process group, its size, and its echo.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -11,14 +11,10 @@ use rustix::termios::{
     tcsetattr,
 };
 
-/// How a terminal was set before [`echo_off`].
+/// A terminal's settings before [`echo_off`].
 pub struct TerminalState(Termios);
 
-/// Opens the controlling terminal, as a description of our own: that it does not block is nobody
-/// else's concern.
-///
-/// # Errors
-/// ENXIO where the process has no terminal; anything open(2) says.
+/// Opens the controlling terminal as an open file of our own, so that O_NONBLOCK affects no other process.
 pub fn open_terminal() -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -27,16 +23,13 @@ pub fn open_terminal() -> io::Result<File> {
         .open("/dev/tty")
 }
 
-/// Lets a read wait for a line, for who gets this description as stdin and expects that.
-///
-/// # Errors
-/// Anything that fcntl(2) says.
+/// Removes O_NONBLOCK, for a helper that gets the terminal as stdin.
 pub fn let_reads_wait(tty: &File) -> io::Result<()> {
     let flags = fcntl_getfl(tty)?;
     Ok(fcntl_setfl(tty, flags - OFlags::NONBLOCK)?)
 }
 
-/// True if this process may talk on the terminal: a background job would be stopped.
+/// True if this process is in the terminal's foreground: a background job would be stopped.
 pub fn in_foreground(tty: BorrowedFd<'_>) -> bool {
     // Not rustix: the group is 0 where it belongs to an outer pid namespace, and a `Pid` is never 0.
     // SAFETY: no pointers are passed.
@@ -44,18 +37,15 @@ pub fn in_foreground(tty: BorrowedFd<'_>) -> bool {
     front == own
 }
 
-/// How many columns the terminal has, if it knows.
+/// The terminal's width, if known.
 pub fn columns(tty: BorrowedFd<'_>) -> Option<u16> {
     tcgetwinsize(tty).ok().map(|size| size.ws_col).filter(|columns| *columns > 0)
 }
 
-/// Turns echo off, and gives the state to come back to.
+/// Turns echo off, and returns the settings to restore.
 ///
-/// The change takes effect at once: waiting for output to drain can last forever on a stopped
-/// terminal, and flushing would eat what a script has already typed on its pty.
-///
-/// # Errors
-/// ENOTTY for what is no terminal.
+/// The change takes effect at once: draining the output could take forever on a stopped terminal, and
+/// flushing the input would discard what a script has already typed on its pty.
 pub fn echo_off(tty: BorrowedFd<'_>) -> io::Result<TerminalState> {
     let before = tcgetattr(tty)?;
     let mut silent = before.clone();
@@ -66,13 +56,13 @@ pub fn echo_off(tty: BorrowedFd<'_>) -> io::Result<TerminalState> {
 }
 
 impl TerminalState {
-    /// Sets the terminal as it was. A terminal that has gone away needs no restoring.
+    /// Restores the settings; a closed terminal needs none.
     pub fn restore(&self, tty: BorrowedFd<'_>) {
         let _ = tcsetattr(tty, OptionalActions::Now, &self.0);
     }
 }
 
-/// Throws away what was typed and not yet read: half a passphrase must not end up in the shell.
+/// Discards what was typed and not read: the shell must not read half a passphrase.
 pub fn discard_input(tty: BorrowedFd<'_>) {
     let _ = tcflush(tty, QueueSelector::IFlush);
 }

@@ -1,46 +1,38 @@
-//! Where the cache lies, and the locks of the host: at a named place, in a home that takes it, or in a
-//! directory among strangers that is this user's alone.
+//! The directories of the cache and of the host's locks: a configured one, one in the home, or a private one
+//! in a directory of many users.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Places;
+use super::{Places, may_create_in};
 use crate::env::Env;
 use crate::error::Result;
 use crate::{file, os};
 
 impl Places {
-    /// The directory of the cache: the flag, `AWS_VAULT_CACHE_DIR`, systemd's, XDG's, `~/.cache/vault`.
-    /// Where none is named and the home is missing, `/`, not writable or another user's, and where a
-    /// variable names a place in such a home, it is the first of `$XDG_RUNTIME_DIR/vault`,
-    /// `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be a 0700 directory of this user's alone; it
-    /// is made. None: there is no such place.
+    /// The directory of the cache, and what chose it: a flag, a variable, or a rule in words. In this order:
+    /// the flag, `AWS_VAULT_CACHE_DIR`, systemd's, XDG's, `~/.cache/vault`. If none is configured, or one in
+    /// a home that is not ours, and the home is missing, `/`, not writable or another user's, it is the first
+    /// of `$XDG_RUNTIME_DIR/vault`, `/dev/shm/vault-UID` and `/tmp/vault-UID` that is or can be made a
+    /// private directory (0700). `None` if there is none.
     ///
     /// # Errors
     /// [`crate::error::Class::Usage`] for an `AWS_VAULT_CACHE_DIR` that is set but empty; as
-    /// [`Places::may_make`] for a flag.
-    pub fn cache_dir(&self, flag: Option<&Path>, env: &Env) -> Result<Option<PathBuf>> {
-        Ok(self.cache_dir_by(flag, env)?.map(|(path, _)| path))
-    }
-
-    /// The same, and what chose it: a flag, a variable, or a rule in words.
-    ///
-    /// # Errors
-    /// As [`Places::cache_dir`].
-    pub fn cache_dir_by(
+    /// [`Places::may_create`] for a flag.
+    pub fn cache_dir(
         &self,
         flag: Option<&Path>,
         env: &Env,
     ) -> Result<Option<(PathBuf, &'static str)>> {
         if let Some(path) = flag {
             if path.metadata().is_err() {
-                self.may_make(path)?;
+                self.may_create(path)?;
             }
             return Ok(Some((path.to_path_buf(), "--cache-dir")));
         }
-        let ours = |dir: &Path| self.shut_home_with(dir).is_none();
+        let ours = |dir: &Path| self.unusable_home_of(dir).is_none();
         let variable = env.own("AWS_VAULT_CACHE_DIR", "the directory of the cache")?;
         if let Some(path) = variable.map(PathBuf::from).filter(|dir| ours(dir)) {
             return Ok(Some((path, "AWS_VAULT_CACHE_DIR")));
@@ -52,30 +44,29 @@ impl Places {
         if let Some(home) = home {
             return Ok(Some((home.join(".cache/vault"), "the default")));
         }
-        let found = self.own_places().into_iter().flatten().find(|path| self.is_own(path));
+        let found =
+            self.private_candidates().into_iter().flatten().find(|path| self.is_private(path));
         Ok(found.map(|path| (path, "no writable home")))
     }
 
-    /// A directory that is this user's alone and lies on this host, whatever home and cache are, for
-    /// locks that concern the host: the first of `/dev/shm/vault-UID`, `/tmp/vault-UID` and
-    /// `$XDG_RUNTIME_DIR/vault` that can be one; it is made. The variable comes last, since only some
-    /// of a user's processes have it.
+    /// A private directory on this host for locks between all of a user's processes: the first of
+    /// `/dev/shm/vault-UID`, `/tmp/vault-UID` and `$XDG_RUNTIME_DIR/vault` that is or can be made one. The
+    /// variable comes last, since only some of a user's processes have it.
     pub fn host_dir(&self) -> Option<PathBuf> {
-        let [runtime, shared, temporary] = self.own_places();
-        [shared, temporary, runtime].into_iter().flatten().find(|path| self.is_own(path))
+        let [runtime, shared, temporary] = self.private_candidates();
+        [shared, temporary, runtime].into_iter().flatten().find(|path| self.is_private(path))
     }
 
-    /// A directory in memory that is this user's alone, for what no disk may hold: the first of
-    /// `$XDG_RUNTIME_DIR/vault`, `/dev/shm/vault-UID` and `/tmp/vault-UID` that can be one and is on tmpfs
-    /// or ramfs; it is made.
+    /// A private directory in memory, for what must not be on a disk: the first of
+    /// `$XDG_RUNTIME_DIR/vault`, `/dev/shm/vault-UID` and `/tmp/vault-UID` on tmpfs or ramfs that is or can
+    /// be made one.
     pub fn memory_dir(&self) -> Option<PathBuf> {
         let in_memory = |path: &PathBuf| path.parent().is_some_and(file::is_in_memory);
-        let found = self.own_places().into_iter().flatten().filter(in_memory);
-        found.filter(|path| self.is_own(path)).find(|path| file::is_in_memory(path))
+        let found = self.private_candidates().into_iter().flatten().filter(in_memory);
+        found.filter(|path| self.is_private(path)).find(|path| file::is_in_memory(path))
     }
 
-    /// Places that need no home.
-    fn own_places(&self) -> [Option<PathBuf>; 3] {
+    fn private_candidates(&self) -> [Option<PathBuf>; 3] {
         let own = format!("vault-{}", self.uid);
         [
             self.runtime.as_ref().map(|dir| dir.join("vault")),
@@ -84,24 +75,18 @@ impl Places {
         ]
     }
 
-    fn is_own(&self, path: &Path) -> bool {
+    fn is_private(&self, path: &Path) -> bool {
         private(path, self.uid).is_ok()
     }
 }
 
 /// True if `~/.cache/vault` is writable, or can be made.
 fn home_takes_a_cache(home: &Path) -> bool {
-    home.parent().is_some()
-        && [".cache/vault", ".cache", ""]
-            .iter()
-            .map(|below| os::may_write(&home.join(below)))
-            .find(|known| !matches!(known, Err(error) if error.kind() == ErrorKind::NotFound))
-            .is_some_and(|known| known.is_ok())
+    may_create_in(home, &home.join(".cache/vault")).is_some_and(|known| known.is_ok())
 }
 
-/// A directory among strangers: made if it is missing, and then looked at through a descriptor that
-/// follows no symlink. It must be this user's, closed to all others, and nobody else may be able to
-/// put another one in its place.
+/// Makes a directory private if it is missing, and checks it through a descriptor that follows no symlink:
+/// it must belong to this user with mode 0700, and no other user may be able to replace it.
 fn private(path: &Path, uid: u32) -> io::Result<()> {
     let refused = || io::Error::from(ErrorKind::PermissionDenied);
     let parent = path.parent().ok_or_else(refused)?;
@@ -116,7 +101,7 @@ fn private(path: &Path, uid: u32) -> io::Result<()> {
     let about = match open() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             match DirBuilder::new().mode(0o700).create(path) {
-                // Another process of ours may have been faster.
+                // Another process may have just made it.
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 _ => open()?,
             }
@@ -141,7 +126,8 @@ mod tests {
     }
 
     fn cache(vars: &[(&str, &str)], flag: Option<&str>) -> Result<Option<PathBuf>> {
-        places(vars, 7).cache_dir(flag.map(Path::new), &Env::of(vars))
+        let found = places(vars, 7).cache_dir(flag.map(Path::new), &Env::of(vars));
+        found.map(|found| found.map(|(path, _)| path))
     }
 
     #[test]
@@ -186,14 +172,14 @@ mod tests {
         for home in ["/", "/nonexistent"] {
             let vars = [("HOME", home), ("XDG_RUNTIME_DIR", runtime)];
             let found = places(&vars, uid).cache_dir(None, &Env::of(&vars)).unwrap();
-            assert_eq!(found, Some(d.path.join("vault")));
+            assert_eq!(found.unwrap().0, d.path.join("vault"));
         }
         let mode = d.path.join("vault").metadata().unwrap().mode();
         assert_eq!(mode & 0o7777, 0o700);
     }
 
     #[test]
-    fn locks_of_the_host_lie_where_no_variable_leads() {
+    fn locks_of_the_host_depend_on_no_variable() {
         let d = Directory::new();
         let uid = os::effective_uid();
         let here = d.path.to_str().unwrap();
@@ -206,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_among_strangers_must_be_ours_alone() {
+    fn a_private_directory_is_this_users_with_mode_0700() {
         let d = Directory::new();
         let uid = os::effective_uid();
         let own = d.path.join("own");

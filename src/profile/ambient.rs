@@ -1,4 +1,4 @@
-//! What a host is by itself, without a profile; and where the store that hosts share is asked for.
+//! The credentials that a host has without a profile, and the endpoint of the store that hosts share.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,16 @@ use super::host;
 use super::plan::{Ask, Plan, plan};
 use super::read::{Files, Profiles};
 use super::settings::Settings;
-use super::sts::{Target, ca_bundle, endpoint, region};
+use super::sts::{Target, region};
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// Where nothing says which region.
+/// The region if none is named.
 const REGION: &str = "us-east-1";
 
-/// Where S3 is asked. Region and endpoint are those that are given; what is not given is the
-/// environment's, else the profile's, else `us-east-1` and AWS's own.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or settings that cannot be.
+/// The region and endpoint of S3: the region `asked` for, else the environment's, else the profile's, else
+/// `us-east-1`.
 pub fn store_target(
     profiles: &Profiles,
     env: &Env,
@@ -27,22 +24,18 @@ pub fn store_target(
     asked: Option<&str>,
 ) -> Result<Target> {
     let settings = Settings::of(profiles, profile.unwrap_or("default"))?;
-    Ok(Target {
-        region: region(asked, env, &settings)?.unwrap_or_else(|| REGION.to_owned()),
-        endpoint: endpoint(env, &settings, "s3")?,
-        variant: EndpointVariant::of(env, &settings)?,
-        ca_bundle: ca_bundle(env, &settings),
-    })
+    let region = region(asked, env, &settings)?.unwrap_or_else(|| REGION.to_owned());
+    Target::of("s3", region, env, &settings)
 }
 
-/// The plan for the credentials that a host has by itself, in the order of AWS's SDKs: the environment's
-/// key, its web identity, the container's agent, the EC2 instance's role.
+/// The plan for the host's own credentials, in the order of AWS's SDKs: the environment's key, its web
+/// identity, the container's agent, the EC2 instance's role.
 ///
 /// # Errors
-/// Not found: the host may have none. Usage: variables that AWS's SDKs would not follow either.
+/// Not found: the host has none. Usage: variables that AWS's SDKs would not follow either.
 pub fn ambient(env: &Env) -> Result<Plan> {
     const KEY: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-    let none = Profiles::parse(&Files { config: None, credentials: None }, "", "");
+    let none = Profiles::parse(&Files::default(), "", "");
     let settings = Settings::of(&none, "default")?;
     let token = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"];
     let base = if KEY.iter().all(|name| env.get(name).is_some()) {

@@ -1,53 +1,43 @@
 //! ARNs of roles and MFA devices, checked before anything is sent: AWS's own refusal would come after a code
 //! is spent.
 //!
-//! A server that somebody names in the place of AWS's may have accounts and partitions of its own (Ceph's have
-//! no number), so those are judged where AWS itself is asked.
+//! A server other than AWS's may have accounts and partitions of its own (Ceph's have no number), so those are
+//! checked only where AWS itself is asked.
 
-use super::sections::of_value;
+use super::value::{of_value, wrong_value};
 use crate::error::{Error, Result};
-use crate::name::arn_partition;
+use crate::name::{arn_partition, is_account};
 
 /// AWS's partitions (botocore, `partitions.json`).
 const PARTITIONS: [&str; 8] =
     ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-us-gov"];
 
-/// The ARN of a role. `by` names what names it.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming both: AWS would not take it.
+/// Checks the ARN of a role. `by` is what an error calls it.
 pub(super) fn role(arn: &str, by: &str, from_aws: bool) -> Result<()> {
     let hint = "it looks like arn:aws:iam::123456789012:role/NAME";
     let graphic = arn.bytes().all(|b| b.is_ascii_graphic());
     if arn_partition(arn).is_none() || !(20..=2048).contains(&arn.len()) || !graphic {
-        return Err(not(by, "an ARN", arn, hint));
+        return Err(wrong_value(by, "not an ARN", arn).hint(hint));
     }
-    check(arn, by, from_aws, ("role/", "the ARN of a role", hint))
+    check(arn, by, from_aws, ("role/", "not the ARN of a role", hint))
 }
 
-/// The serial of an MFA device: that of a virtual one is an ARN (STS API reference: 9 to 256 of
+/// Checks the serial of an MFA device: that of a virtual one is an ARN (STS API reference: 9 to 256 of
 /// `[\w+=/:,.@-]`).
-///
-/// # Errors
-/// As [`role`].
 pub fn device(serial: &str, by: &str, from_aws: bool) -> Result<()> {
     let hint = "it looks like arn:aws:iam::123456789012:mfa/NAME";
     let fits = (9..=256).contains(&serial.len())
         && serial.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=/:,.@-".contains(&b));
     if !fits {
-        return Err(Error::usage(format!(
-            "{by} is neither an ARN nor a serial number{}",
-            of_value(serial)
-        ))
-        .hint(hint));
+        return Err(wrong_value(by, "neither an ARN nor a serial number", serial).hint(hint));
     }
     match arn_partition(serial) {
         None => Ok(()),
-        Some(_) => check(serial, by, from_aws, ("mfa/", "the ARN of an MFA device", hint)),
+        Some(_) => check(serial, by, from_aws, ("mfa/", "not the ARN of an MFA device", hint)),
     }
 }
 
-/// What is doubtful about an ARN that AWS may take: a partition that is not known here can be new.
+/// The warning for an ARN that AWS may accept: a partition that is not known here can be new.
 pub(super) fn doubt(arn: &str, by: &str) -> Option<Error> {
     let partition = arn_partition(arn).filter(|it| is_partition(it) && !PARTITIONS.contains(it))?;
     let known = PARTITIONS.join(", ");
@@ -64,26 +54,21 @@ fn is_partition(text: &str) -> bool {
             .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
 }
 
-/// The parts of an ARN of IAM. `expected`: how the resource begins, what it is then, and the hint.
+/// The parts of an ARN of IAM. `expected`: how the resource begins, what it is otherwise, and the hint.
 fn check(arn: &str, by: &str, from_aws: bool, expected: (&str, &str, &str)) -> Result<()> {
-    let (beginning, what, hint) = expected;
+    let (beginning, otherwise, hint) = expected;
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let [_, partition, "iam", _, account, resource] = parts[..] else {
-        return Err(not(by, what, arn, hint));
+    let error = match parts[..] {
+        [_, partition, "iam", _, account, resource] if resource.starts_with(beginning) => {
+            if from_aws && !is_partition(partition) {
+                wrong_value(by, "not an ARN of AWS", arn)
+            } else if from_aws && !is_account(account) {
+                Error::usage(format!("{by} has no account of twelve digits{}", of_value(arn)))
+            } else {
+                return Ok(());
+            }
+        }
+        _ => wrong_value(by, otherwise, arn),
     };
-    if !resource.starts_with(beginning) {
-        return Err(not(by, what, arn, hint));
-    }
-    if from_aws && !is_partition(partition) {
-        return Err(not(by, "an ARN of AWS", arn, hint));
-    }
-    if from_aws && !(account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())) {
-        let text = format!("{by} has no account of twelve digits{}", of_value(arn));
-        return Err(Error::usage(text).hint(hint));
-    }
-    Ok(())
-}
-
-fn not(by: &str, what: &str, value: &str, hint: &str) -> Error {
-    Error::usage(format!("{by} is not {what}{}", of_value(value))).hint(hint)
+    Err(error.hint(hint))
 }

@@ -1,6 +1,6 @@
 //! Which credentials a chain of profiles starts from.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::faults::{self, Misspelt};
@@ -9,9 +9,10 @@ use super::known::LEAD;
 use super::missing::no_such_profile;
 use super::own_command;
 use super::read::Profiles;
-use super::sections::{Place, of_value, plain};
+use super::sections::AwsFile;
 use super::settings::{Settings, fits, looped};
 use super::sso::{self, SignOn};
+use super::value::{plain, wrong_value};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::process::shell_word;
@@ -20,23 +21,16 @@ use crate::process::shell_word;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
     /// The vault's key for a profile.
-    Vault {
-        /// The profile whose key it is.
-        profile: String,
-    },
-    /// What a `credential_process` prints. If that has a session token, the plan becomes
+    Vault { profile: String },
+    /// What the `credential_process` of a profile prints. If that has a session token, the plan becomes
     /// [`super::Plan::for_temporary_base`].
     Process {
-        /// The profile that names the command.
         profile: String,
         /// The command line, for `/bin/sh -c`.
         command: String,
     },
-    /// `aws_access_key_id` and the keys beside it, in the files as they are.
-    Plaintext {
-        /// The section that holds them: [`Profiles::get`] has the values.
-        profile: String,
-    },
+    /// `aws_access_key_id` and the keys beside it, in a profile's section of the files as they are.
+    Plaintext { profile: String },
     /// `AWS_ACCESS_KEY_ID` and the variables beside it (`credential_source = Environment`).
     Environment,
     /// What the container's agent gives (`credential_source = EcsContainer`).
@@ -49,21 +43,20 @@ pub enum Base {
         /// The metadata service, without a path.
         endpoint: String,
     },
-    /// A token that an identity provider has signed: no credentials yet, but the plan's first step
-    /// gets some for it ([`super::Step::WebIdentity`]).
-    WebIdentity(Token),
-    /// A person's login to IAM Identity Center: no credentials yet, but the plan's first step gets those
-    /// of a role by it ([`super::Step::SsoRole`]).
+    /// A token that an identity provider has signed, which the plan's first step exchanges for credentials
+    /// ([`super::Step::WebIdentity`]).
+    WebIdentity(TokenSource),
+    /// A person's login to IAM Identity Center, with which the plan's first step gets a role's credentials
+    /// ([`super::Step::SsoRole`]).
     Sso {
         /// The profile that says where to log in.
         profile: String,
-        /// Where that is.
         sign_on: SignOn,
     },
 }
 
 impl Base {
-    /// What kind of source it is, without anything that may be nobody's business.
+    /// The kind of source, without anything that may be private.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Vault { .. } => "the vault",
@@ -77,15 +70,15 @@ impl Base {
         }
     }
 
-    /// The profile that it belongs to, where it is one's.
+    /// The profile that it belongs to, if it belongs to one.
     pub fn profile(&self) -> Option<&str> {
         match self {
             Self::Vault { profile }
             | Self::Process { profile, .. }
             | Self::Plaintext { profile }
             | Self::Sso { profile, .. }
-            | Self::WebIdentity(Token::Process { profile, .. }) => Some(profile),
-            Self::WebIdentity(Token::File { profile, .. }) => profile.as_deref(),
+            | Self::WebIdentity(TokenSource::Process { profile, .. }) => Some(profile),
+            Self::WebIdentity(TokenSource::File { profile, .. }) => profile.as_deref(),
             Self::Environment | Self::Container { .. } | Self::Instance { .. } => None,
         }
     }
@@ -93,17 +86,15 @@ impl Base {
 
 /// Where a web identity token comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Token {
-    /// In a file, which whoever issues the token may replace at any time.
+pub enum TokenSource {
+    /// In a file, which the token's issuer may replace at any time.
     File {
-        /// The file, as it was named.
         path: PathBuf,
         /// The profile that names it; none: `AWS_WEB_IDENTITY_TOKEN_FILE` does.
         profile: Option<String>,
     },
-    /// From a command that prints it (`web_identity_token_process`, aws-vault's).
+    /// From a profile's command that prints it (`web_identity_token_process`, aws-vault's).
     Process {
-        /// The profile that names the command.
         profile: String,
         /// The command line, for `/bin/sh -c`.
         command: String,
@@ -116,14 +107,25 @@ const ROLE: &str = "AWS_ROLE_ARN";
 
 /// A profile's chain and where it ends.
 pub(super) struct Chain<'a> {
-    /// The profile asked for, its source, and so on to the one with the credentials.
+    /// The profile asked for, its source, and so on to the one with the credentials: one at least.
     pub links: Vec<Settings<'a>>,
-    /// Those credentials.
     pub base: Base,
-    /// They are known to be temporary ones.
+    /// True if they are known to be temporary.
     pub temporary: bool,
-    /// The last profile is there for its keys alone: a `role_arn` that it has is not assumed.
+    /// True if only the last profile's keys are used: its `role_arn` is not assumed.
     pub end_without_role: bool,
+}
+
+impl<'a> Chain<'a> {
+    /// The profile asked for.
+    pub fn start(&self) -> &Settings<'a> {
+        &self.links[0]
+    }
+
+    /// The profile with the credentials.
+    pub fn end(&self) -> &Settings<'a> {
+        &self.links[self.links.len() - 1]
+    }
 }
 
 /// Walks from a profile along `source_profile` to its credentials.
@@ -133,7 +135,7 @@ pub(super) struct Chain<'a> {
 /// chain, although it has a role of its own. A `source_profile` that names its own profile means the
 /// profile's own credentials.
 /// Where the end of the chain has none at all, the variables of a web identity count, as they do for
-/// the SDKs; they are enough for `default`, which then need not stand in any file.
+/// the SDKs; they are enough for `default`, which then need not be in any file.
 ///
 /// # Errors
 /// Not found: a profile of the chain, or any credentials at its end. Usage: a loop, a chain that is too
@@ -149,66 +151,57 @@ pub(super) fn walk<'a>(
     let missing = |name: &str, named_by| {
         Err(no_such_profile(profiles, stored.iter().map(String::as_str), name, named_by))
     };
-    // Any other name may be a slip, and must not mean whatever identity the job has.
+    // Any other name may be misspelt, and must not mean the identity that the job has.
     let job = profile == "default" && token_by_variables(env).is_some();
     if !job && !exists(profile) {
         return missing(profile, None);
     }
-    let mut end = Settings::of(profiles, profile)?;
-    let mut links = Vec::new();
+    let mut links = vec![Settings::of(profiles, profile)?];
     let mut names = vec![profile];
-    let mut seen = HashSet::from([profile]);
-    let mut in_vault = stored.contains(profile).then_some(0);
-    while let Some(source) = next(&end, env, links.is_empty(), in_vault.is_some())? {
-        if !seen.insert(source) {
+    // How many links lead to the first key in the vault.
+    let mut in_vault = stored.contains(profile).then_some(1);
+    while let Some(source) = next(&links, env, in_vault.is_some())? {
+        if names.contains(&source) {
             names.push(source);
             return Err(looped("source_profile", &names));
         }
-        // Past a key in the vault the chain is followed for a loop only: that is a mistake
-        // whatever the vault holds today.
+        // Past a key in the vault the chain is followed only to find a loop: that is an error whatever the
+        // vault holds.
         if in_vault.is_some() && (!exists(source) || profiles.understood(source).is_err()) {
             break;
         }
         if !exists(source) {
-            return missing(source, Some(end.name));
+            return missing(source, names.last().copied());
         }
         names.push(source);
         fits("source_profile", &names)?;
-        links.push(std::mem::replace(&mut end, Settings::of(profiles, source)?));
+        links.push(Settings::of(profiles, source)?);
         if in_vault.is_none() && stored.contains(source) {
             in_vault = Some(links.len());
         }
     }
-    links.push(end);
-    if let Some(end) = in_vault {
-        links.truncate(end + 1);
-    }
-    let is_source = links.len() > 1;
-    let Some(end) = links.last() else { return missing(profile, None) };
-    if in_vault.is_some() {
-        let base = Base::Vault { profile: end.name.to_owned() };
+    if let Some(length) = in_vault {
+        links.truncate(length);
+        let base = Base::Vault { profile: names[length - 1].to_owned() };
         return Ok(Chain { links, base, temporary: false, end_without_role: false });
     }
-    let for_keys = is_source && has_keys(end);
-    let (base, temporary) = named_source(profiles, env, end, for_keys)?;
+    let end = &links[links.len() - 1];
+    let for_keys = links.len() > 1 && has_keys(end);
+    let (base, temporary) = named_source(env, end, for_keys)?;
     let end_without_role = for_keys && !matches!(base, Base::WebIdentity(_));
     Ok(Chain { links, base, temporary, end_without_role })
 }
 
-/// The profile that this one has its credentials from, if from another. `is_first`: it is the one asked
-/// for, and no source. `past_vault`: what follows is read to find loops only.
-fn next<'a>(
-    link: &Settings<'a>,
-    env: &Env,
-    is_first: bool,
-    past_vault: bool,
-) -> Result<Option<&'a str>> {
+/// The profile that the last one has its credentials from, if from another. `past_vault`: what follows is
+/// read to find loops only.
+fn next<'a>(links: &[Settings<'a>], env: &Env, past_vault: bool) -> Result<Option<&'a str>> {
+    let [before @ .., link] = links else { return Ok(None) };
     let named = link.own("source_profile");
     let source = named.filter(|source| *source != link.name);
     if past_vault {
         return Ok(source);
     }
-    if has_token(link) || (!is_first && has_keys(link)) {
+    if link.has_any(&TOKEN) || (!before.is_empty() && has_keys(link)) {
         return Ok(None);
     }
     if link.own("role_arn").is_some() {
@@ -222,26 +215,20 @@ fn next<'a>(
         return Ok(source);
     }
     // Without a role the AWS CLI passes over a source_profile, and aws-vault takes it.
-    let has_own = has_keys(link) || has_sso(link) || process(link, env).is_some();
+    let has_own = has_keys(link) || link.has_any(&SSO) || process(link, env).is_some();
     Ok(source.filter(|_| !has_own))
 }
 
 /// True if a profile has keys in the files, whole or not.
 fn has_keys(link: &Settings) -> bool {
-    ["aws_access_key_id", "aws_secret_access_key"].iter().any(|key| link.own(key).is_some())
+    link.has_any(&["aws_access_key_id", "aws_secret_access_key"])
 }
 
-/// True if a profile names a web identity's token.
-fn has_token(link: &Settings) -> bool {
-    ["web_identity_token_file", "web_identity_token_process"]
-        .iter()
-        .any(|key| link.own(key).is_some())
-}
+/// What names a web identity's token.
+const TOKEN: [&str; 2] = ["web_identity_token_file", "web_identity_token_process"];
 
-/// True if a profile names a role of IAM Identity Center.
-fn has_sso(link: &Settings) -> bool {
-    ["sso_account_id", "sso_role_name"].iter().any(|key| link.own(key).is_some())
-}
+/// What names a role of IAM Identity Center.
+const SSO: [&str; 2] = ["sso_account_id", "sso_role_name"];
 
 /// The `credential_process` of a profile, unless it would ask the vault for a key that the vault does not
 /// have.
@@ -249,14 +236,9 @@ fn process<'a>(link: &Settings<'a>, env: &Env) -> Option<&'a str> {
     link.own("credential_process").filter(|command| !own_command::is_for(command, link.name, env))
 }
 
-/// What the last profile of a chain says, where the vault has no key for it: the AWS CLI's order. What
-/// the AWS CLI passes over, without a role a `credential_source`, comes last.
-fn named_source(
-    profiles: &Profiles,
-    env: &Env,
-    end: &Settings,
-    for_keys: bool,
-) -> Result<(Base, bool)> {
+/// The source that the last profile of a chain names, if the vault has no key for it, in the AWS CLI's order.
+/// A `credential_source` without a role, which the AWS CLI ignores, comes last.
+fn named_source(env: &Env, end: &Settings, for_keys: bool) -> Result<(Base, bool)> {
     if let Some(token) = token_of(end)? {
         return Ok((Base::WebIdentity(token), true));
     }
@@ -265,35 +247,35 @@ fn named_source(
     if let Some(source) = of_role {
         return credential_source(env, end, source);
     }
-    if has_sso(end)
-        && let Some(sign_on) = sso::base(profiles, env, end)?
+    if end.has_any(&SSO)
+        && let Some(sign_on) = sso::base(env, end)?
     {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
-    if let Some(base) = plaintext(end, Place::Credentials)? {
+    if let Some(base) = plaintext(end, AwsFile::Credentials)? {
         return Ok(base);
     }
     if let Some(command) = process(end, env) {
         let (profile, command) = (end.name.to_owned(), command.to_owned());
         return Ok((Base::Process { profile, command }, false));
     }
-    if let Some(base) = plaintext(end, Place::Config)? {
+    if let Some(base) = plaintext(end, AwsFile::Config)? {
         return Ok(base);
     }
     if let Some(source) = named {
         return credential_source(env, end, source);
     }
-    if let Some(sign_on) = sso::base(profiles, env, end)? {
+    if let Some(sign_on) = sso::base(env, end)? {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
     if let Some(token) = token_by_variables(env) {
         return Ok((Base::WebIdentity(token), true));
     }
-    Err(nothing(profiles, env, end))
+    Err(nothing(env, end))
 }
 
 /// The error for a profile that has no credentials at all.
-fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
+fn nothing(env: &Env, end: &Settings) -> Error {
     if env.get_os(TOKEN_FILE).is_some() {
         return none(end).hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it"));
     }
@@ -307,7 +289,7 @@ fn nothing(profiles: &Profiles, env: &Env, end: &Settings) -> Error {
         ));
     }
     let lent = LEAD.into_iter().find(|key| end.not_lent(key));
-    let misspelt = faults::unknown_settings(profiles, end.name).misspelt;
+    let misspelt = faults::unknown_settings(end.profiles, end.name).misspelt;
     let name = shell_word(end.name);
     none(end).hint(match (misspelt.iter().find(|it| LEAD.contains(&it.meant)), lent) {
         (Some(Misspelt { key, meant }), _) => {
@@ -323,7 +305,7 @@ fn none(end: &Settings) -> Error {
 }
 
 /// The keys of a profile in one of the files.
-fn plaintext(end: &Settings, place: Place) -> Result<Option<(Base, bool)>> {
+fn plaintext(end: &Settings, place: AwsFile) -> Result<Option<(Base, bool)>> {
     let Some((holder, key)) = end.access_key(place) else { return Ok(None) };
     if key.secret.is_none() {
         return Err(none(end).hint("it has aws_access_key_id without aws_secret_access_key"));
@@ -356,24 +338,22 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
                 "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
             )),
         },
-        _ => Err(Error::usage(format!(
-            "credential_source of profile \"{}\" is none that AWS knows{}",
-            end.name,
-            of_value(source)
-        ))
-        .hint("Environment, Ec2InstanceMetadata or EcsContainer")),
+        _ => {
+            let by = format!("credential_source of profile \"{}\"", end.name);
+            Err(wrong_value(&by, "none that AWS knows", source)
+                .hint("Environment, Ec2InstanceMetadata or EcsContainer"))
+        }
     }
 }
 
-/// The token that a profile names, which is nothing without a role to change it for.
-fn token_of(end: &Settings) -> Result<Option<Token>> {
+/// The token that a profile names, which needs a role to be exchanged for.
+fn token_of(end: &Settings) -> Result<Option<TokenSource>> {
     let profile = end.name.to_owned();
-    let (key, token) = if let Some(path) = end.own("web_identity_token_file") {
-        let path = PathBuf::from(path);
-        ("web_identity_token_file", Token::File { path, profile: Some(profile) })
-    } else if let Some(command) = end.own("web_identity_token_process") {
-        let command = command.to_owned();
-        ("web_identity_token_process", Token::Process { profile, command })
+    let [file, process] = TOKEN;
+    let (key, token) = if let Some(path) = end.own(file) {
+        (file, TokenSource::File { path: path.into(), profile: Some(profile) })
+    } else if let Some(command) = end.own(process) {
+        (process, TokenSource::Process { profile, command: command.to_owned() })
     } else {
         return Ok(None);
     };
@@ -388,7 +368,7 @@ fn token_of(end: &Settings) -> Result<Option<Token>> {
 
 /// The token of the environment, if its role is there too: GitHub's and GitLab's jobs set both, and EKS
 /// does for a pod.
-fn token_by_variables(env: &Env) -> Option<Token> {
+fn token_by_variables(env: &Env) -> Option<TokenSource> {
     env.get_os(ROLE)?;
-    Some(Token::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
+    Some(TokenSource::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
 }

@@ -1,5 +1,5 @@
-//! The way into AWS's console: which credentials, where they are changed for a sign-in token, and which
-//! page they open.
+//! Opening AWS's console: which credentials, where they are exchanged for a sign-in token, and which page they
+//! open.
 //!
 //! | the profile ends with | credentials | `--duration` |
 //! | --- | --- | --- |
@@ -17,9 +17,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::base::Base;
+use super::durations::{Asked, HOUR, SESSION_RANGE};
 use super::plan::{Ask, Plan, arn, plan};
 use super::read::Profiles;
-use super::settings::{Asked, HOUR, SESSION_RANGE, Settings};
+use super::settings::Settings;
 use super::step::Step;
 use super::sts::{self, Target};
 use super::variant::EndpointVariant;
@@ -27,35 +28,31 @@ use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name;
 
-/// How to get into the console: pure data, without a secret.
+/// How to open the console: pure data, without a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Console {
-    /// Where the credentials come from.
     pub plan: Plan,
-    /// What is asked of AWS if the plan gives a user's own key, which opens no console.
+    /// The call if the plan gives a user's own key, which opens no console.
     pub federation: Federation,
     /// `SessionDuration`, where AWS takes one: 900 to 43,200 s.
     pub session: Option<Duration>,
-    /// Who changes credentials for a sign-in token.
     pub signin: Signin,
-    /// The page to open.
     pub destination: String,
 }
 
 /// GetFederationToken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Federation {
-    /// Where it is asked for.
     pub sts: Target,
     /// 900 to 129,600 s.
     pub duration: Duration,
     /// True if the command line says how long.
     pub asked: bool,
-    /// True if the profile names an MFA device, which this call has no place for.
+    /// True if the profile names an MFA device, for which this call has no parameter.
     pub without_mfa: bool,
 }
 
-/// AWS's sign-in service, which is one for a partition.
+/// AWS's sign-in service, one per partition, which exchanges credentials for a sign-in token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signin {
     /// `https://signin.aws.amazon.com`, or what `AWS_ENDPOINT_URL_SIGNIN` names.
@@ -65,18 +62,17 @@ pub struct Signin {
 }
 
 /// Partition, sign-in service, console.
-const PLACES: [(&str, &str, &str); 3] = [
+const SIGNIN_SERVICES: [(&str, &str, &str); 3] = [
     ("aws", "https://signin.aws.amazon.com", "https://console.aws.amazon.com/"),
     ("aws-cn", "https://signin.amazonaws.cn", "https://console.amazonaws.cn/"),
     ("aws-us-gov", "https://signin.amazonaws-us-gov.com", "https://console.amazonaws-us-gov.com/"),
 ];
 
-/// Plans the way into the console for a profile. `path`: the page, as in a console's address behind
-/// the host.
+/// Plans how to open the console for a profile. `path`: the page, as in a console's address after the host.
 ///
 /// # Errors
-/// As [`plan`]; usage (2) too for a duration that AWS would refuse for what the profile ends with, for
-/// a path that cannot be one, and for a partition whose console is not known.
+/// As [`plan`]; usage (2) too for a duration that AWS would refuse for the profile's credentials, for an
+/// invalid path, and for a partition whose console is not known.
 pub fn console(
     profiles: &Profiles,
     env: &Env,
@@ -86,7 +82,7 @@ pub fn console(
 ) -> Result<Console> {
     let as_exec = plan(profiles, env, stored, ask)?;
     let with_mfa = as_exec.steps.iter().any(|step| step.mfa().is_some());
-    // A user's own key is wanted as it is, and how long is GetFederationToken's affair.
+    // A user's own key is needed as it is, and the duration is GetFederationToken's.
     let itself = Ask { no_session: true, duration: None, ..ask.clone() };
     let (plan, session) = match as_exec.steps.last() {
         None | Some(Step::Session { .. }) => (plan(profiles, env, stored, &itself)?, None),
@@ -107,14 +103,11 @@ pub fn console(
         },
     };
     let settings = Settings::of(profiles, &ask.profile)?;
-    whole(plan, session, with_mfa, ask, path, env, &settings)
+    console_of(plan, session, with_mfa, ask, path, env, &settings)
 }
 
-/// The same for what stands in `AWS_ACCESS_KEY_ID` and the variables beside it, with the settings of
-/// the profile that is asked for.
-///
-/// # Errors
-/// As [`console`].
+/// The same for the key in `AWS_ACCESS_KEY_ID` and its companions, with the settings of the profile that is
+/// asked for.
 pub fn console_of_environment(
     profiles: &Profiles,
     env: &Env,
@@ -125,10 +118,10 @@ pub fn console_of_environment(
     let region = sts::region(ask.region.as_deref(), env, &settings)?;
     let variant = EndpointVariant::of(env, &settings)?;
     let plan = Plan::of_base(Base::Environment, &ask.profile, region, variant);
-    whole(plan, None, false, ask, path, env, &settings)
+    console_of(plan, None, false, ask, path, env, &settings)
 }
 
-fn whole(
+fn console_of(
     mut plan: Plan,
     session: Option<Duration>,
     with_mfa: bool,
@@ -143,9 +136,9 @@ fn whole(
             let by = "AWS_FEDERATION_TOKEN_TTL";
             Asked::new(name::duration(text, by)?, by)
         }
-        (None, None) => Asked::new(HOUR, "the default"),
+        (None, None) => Asked::by_default(HOUR),
     };
-    let (signin, console) = places(&plan, env)?;
+    let (signin, console) = signin_service(&plan, env)?;
     if plan.variant.is_dual_stack() && env.get("AWS_ENDPOINT_URL_SIGNIN").is_none() {
         plan.notes
             .push("use_dualstack_endpoint does not count for AWS's sign-in service".to_owned());
@@ -161,16 +154,17 @@ fn whole(
     if plan.sts.is_none() {
         plan.notes.extend(federation.sts.overridden());
     }
-    let signin = Signin { url: signin, ca_bundle: sts::ca_bundle(env, settings) };
+    let signin = Signin { url: signin, ca_bundle: federation.sts.ca_bundle.clone() };
     Ok(Console { plan, federation, session, signin, destination })
 }
 
 /// The sign-in service and the console of a plan's partition: that of its last role, else that of its
 /// region.
-fn places(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
+fn signin_service(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
     let by_region = sts::partition(plan.region.as_deref().unwrap_or_default());
     let partition = arn(&plan.steps).and_then(name::arn_partition).unwrap_or(by_region);
-    let Some((_, signin, console)) = PLACES.iter().find(|(name, _, _)| *name == partition) else {
+    let Some((_, signin, console)) = SIGNIN_SERVICES.iter().find(|(name, _, _)| *name == partition)
+    else {
         return Err(Error::usage(format!(
             "the console of the partition {partition} is not known here"
         )));
@@ -243,7 +237,7 @@ mod tests {
     }
 
     /// What the plan does, and how long the console's session is to be.
-    fn way(profile: &str, hours: Option<u64>) -> String {
+    fn described(profile: &str, hours: Option<u64>) -> String {
         let console = planned(profile, hours, None).unwrap();
         let steps = console.plan.steps.iter().map(|step| match step {
             Step::Session { .. } => "session".to_owned(),
@@ -280,7 +274,7 @@ mod tests {
             ("temporary", None, "role 3600s"),
             ("web", Some(2), "token Some(7200s)"),
         ] {
-            assert_eq!(way(profile, hours), wanted, "{profile}");
+            assert_eq!(described(profile, hours), wanted, "{profile}");
         }
         assert!(planned("device", None, None).unwrap().federation.without_mfa);
         assert!(!planned("key", None, None).unwrap().federation.without_mfa);

@@ -6,9 +6,6 @@ use crate::error::Result;
 
 /// `mfa_serial` of the profile (with its includes and `[default]`), else of the nearest profile that
 /// it sources.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or a chain that is too long.
 pub fn mfa_serial(profiles: &Profiles, profile: &str) -> Result<Option<String>> {
     let mut seen: Vec<&str> = Vec::new();
     let mut next = Some(profile);
@@ -18,7 +15,7 @@ pub fn mfa_serial(profiles: &Profiles, profile: &str) -> Result<Option<String>> 
         seen.push(at);
         fits("source_profile", &seen)?;
         let settings = Settings::of(profiles, at)?;
-        if let Some(serial) = settings.any("mfa_serial") {
+        if let Some(serial) = settings.get("mfa_serial") {
             return Ok(Some(serial.to_owned()));
         }
         next = settings.own("source_profile");
@@ -28,9 +25,6 @@ pub fn mfa_serial(profiles: &Profiles, profile: &str) -> Result<Option<String>> 
 
 /// The role of the profile, with its includes: the ARN, or the name of a permission set of IAM Identity
 /// Center.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or a chain that is too long.
 pub fn role(profiles: &Profiles, profile: &str) -> Result<Option<String>> {
     let settings = Settings::of(profiles, profile)?;
     Ok(settings.own("role_arn").or_else(|| settings.own("sso_role_name")).map(str::to_owned))

@@ -1,22 +1,23 @@
-//! New lines in `~/.aws/config`: a section, or a key in one; and the lines of an access key taken out of
-//! `~/.aws/credentials`. Everything else stays as it is, byte for byte, and the result is parsed again
-//! before it is given back. (aws-vault writes the whole file anew, and loses the layout of it.)
+//! Adding lines to `~/.aws/config`: a section, or a key in one; and removing the lines of an access key from
+//! `~/.aws/credentials`. Everything else stays as it is, byte for byte, and the result is parsed again before
+//! it is returned. (aws-vault writes the whole file again, and loses its layout.)
 
 mod keys;
 
 use super::ini::{self, Document, Entry, Section};
-use super::sections::{Group, Name, Place, Sections, value};
+use super::sections::{AwsFile, Group, Name, Sections};
+use super::value::{set, value};
 use crate::error::{Error, Result};
 
 pub use keys::{ACCESS_KEY, has_plain_key, keys_of_two_halves, remove_keys};
 
-/// The config file's text with `[profile NAME]` (or `[default]`) and these keys in it. What is there
-/// already is left as it is; nothing to do gives the same text.
+/// The config file's text with `[profile NAME]` (or `[default]`) and these keys in it. Existing lines are not
+/// changed.
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`]: a name or value that the file cannot hold, or a key that is there
 /// with another value. [`crate::error::Class::Other`]: the profile has a line that is not understood, or
-/// stands under two spellings.
+/// is there under two spellings.
 pub fn add_profile(contents: &str, name: &str, settings: &[(&str, &str)]) -> Result<String> {
     edit(contents, name, settings, false)
 }
@@ -36,7 +37,7 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
             return Err(Error::usage(format!("the AWS config cannot hold this {key}")));
         }
     }
-    let before = Sections::parse(Place::Config, None, text);
+    let before = Sections::parse(AwsFile::Config, None, text);
     if !before.has(Group::Profile, name) && !is_identifier(name) {
         return Err(Error::usage("the AWS config cannot hold a profile of this name")
             .hint("letters, digits and _ - / . % @ : + make a name that all AWS tools take"));
@@ -73,7 +74,7 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
     } else {
         append(&mut after, name, settings);
     }
-    let parsed = Sections::parse(Place::Config, None, &after);
+    let parsed = Sections::parse(AwsFile::Config, None, &after);
     let done = parsed.has(Group::Profile, name)
         && parsed.fault(Group::Profile, name).is_none()
         && settings.iter().all(|(key, value)| value_of(&parsed, name, key) == Some(value))
@@ -98,7 +99,7 @@ pub fn is_identifier(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-/.%@:+".contains(&b))
 }
 
-/// True for a value that every reader of the file takes for itself.
+/// True for a value that every reader of the file reads as it is.
 fn fits(key: &str, value: &str) -> bool {
     !key.contains(':')
         && !value.is_empty()
@@ -109,8 +110,7 @@ fn fits(key: &str, value: &str) -> bool {
 }
 
 fn value_of<'a>(sections: &'a Sections, name: &str, key: &str) -> Option<&'a str> {
-    let raw = sections.get(Group::Profile, name, key)?;
-    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
+    set(key, sections.get(Group::Profile, name, key)?)
 }
 
 /// The line ending that the text uses.
@@ -138,7 +138,7 @@ fn append(text: &mut String, name: &str, settings: &[(&str, &str)]) {
     }
 }
 
-/// Where a key of a profile is changed.
+/// The place in the text where a key of a profile is changed.
 struct Spot {
     /// The end of the last line that the profile's last section has.
     end: usize,
@@ -152,7 +152,8 @@ impl Spot {
     fn of(text: &str, name: &str, key: &str) -> Self {
         let Document { sections, .. } = ini::parse(text);
         let is_it = |section: &&Section| {
-            Name::of(Place::Config, &section.header).0 == Name::Of(Group::Profile, name.to_owned())
+            Name::of(AwsFile::Config, &section.header).0
+                == Name::Of(Group::Profile, name.to_owned())
         };
         let sections: Vec<&Section> = sections.iter().filter(is_it).collect();
         let last = sections.last();
@@ -181,7 +182,7 @@ impl Spot {
         text.insert_str(self.end, &format!("{gap}{}{key} = {value}{end}", self.indent));
     }
 
-    /// Another value; what stands before it, and a comment after it, is kept.
+    /// Another value; the text before it, and a comment after it, stay.
     fn change(&self, text: &mut String, value: &str) {
         if let Some(range) = &self.value {
             text.replace_range(range.clone(), value);

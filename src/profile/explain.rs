@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::base::{Base, Token};
+use super::base::{Base, TokenSource};
 use super::host::origin;
 use super::plan::Plan;
 use super::role::Role;
@@ -112,7 +112,7 @@ fn base(base: &Base) -> Part {
             format!("the EC2 instance's role, by its metadata service at {endpoint}"),
             json!({"kind": "instance", "endpoint": endpoint}),
         ),
-        Base::WebIdentity(Token::File { path, profile }) => {
+        Base::WebIdentity(TokenSource::File { path, profile }) => {
             let shown = path.display();
             let json = json!({"kind": "web_identity", "profile": profile, "token_file": path.to_string_lossy()});
             let line = match profile {
@@ -121,7 +121,7 @@ fn base(base: &Base) -> Part {
             };
             (line, json)
         }
-        Base::WebIdentity(Token::Process { profile, command }) => (
+        Base::WebIdentity(TokenSource::Process { profile, command }) => (
             format!("web_identity_token_process of profile {profile}: {command}"),
             json!({"kind": "web_identity", "profile": profile, "token_process": command}),
         ),

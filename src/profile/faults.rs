@@ -1,38 +1,35 @@
-//! What is wrong with a profile and no plan tells: settings whose names nobody knows, and mistakes behind the
-//! first one, with which a plan ends.
-
-use std::path::PathBuf;
+//! Errors of a profile that no plan reports: settings with unknown names, and errors after the first one, with
+//! which a plan ends.
 
 use super::arn;
+use super::durations::{Durations, ROLE_RANGE};
 use super::known::{LEAD, chooses, is_known, may_choose, meant};
 use super::read::Profiles;
 use super::role;
-use super::sections::plain;
-use super::settings::{Durations, ROLE_RANGE, Settings};
+use super::settings::Settings;
 use super::sts;
+use super::value::plain;
 use crate::env::Env;
 use crate::error::Error;
 
-/// Settings of a profile that nobody reads.
+/// Settings of a profile that no program reads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Unknown {
-    /// Those that a slip or two lead to one that is read.
+    /// Those that are near to one that is read.
     pub misspelt: Vec<Misspelt>,
-    /// Those of other programs, or of nobody.
+    /// The rest, which may be of other programs.
     pub others: Vec<String>,
 }
 
-/// A setting whose name has a slip.
+/// A setting whose name is misspelt.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Misspelt {
-    /// As written.
     pub key: String,
-    /// What is meant.
     pub meant: &'static str,
 }
 
 impl Misspelt {
-    /// A setting that nobody reads, if it has a slip.
+    /// A setting that no program reads, if it is near to one.
     fn of(name: &str) -> Option<Self> {
         Some(Self { key: name.to_owned(), meant: meant(name)? })
     }
@@ -56,16 +53,17 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
     for name in names.into_iter().filter(|name| !is_known(name)) {
         match Misspelt::of(name) {
             Some(misspelt) => unknown.misspelt.push(misspelt),
-            None => unknown.others.push(shown(name)),
+            None => unknown.others.push(printable(name)),
         }
     }
     unknown
 }
 
-/// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have made its
-/// credentials others, and that nothing reads: their names have a slip, or they continue the line above.
-/// `has_key`: those of its own key in the vault, whatever leads to others.
-pub(super) fn unread(profiles: &Profiles, settings: &Settings, has_key: bool) -> Vec<String> {
+/// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have changed
+/// its credentials, and that nothing reads: their names are misspelt, or they continue the line above.
+/// `has_key`: the profile uses its own key in the vault.
+pub(super) fn unread(settings: &Settings, has_key: bool) -> Vec<String> {
+    let profiles = settings.profiles;
     let mut found = Vec::new();
     for (section, lends) in settings.sections() {
         let counts = |key: &str| {
@@ -76,7 +74,7 @@ pub(super) fn unread(profiles: &Profiles, settings: &Settings, has_key: bool) ->
         let swallowed = profiles.swallowed(section).filter(|line| counts(&line.key));
         found.extend(swallowed.map(|line| line.text.clone()));
         let names = profiles.settings(section).map(|(name, _)| name);
-        // Each run looks here, so few names are held against all that there are.
+        // Each run does this, so few names are compared with all settings.
         let mut names: Vec<&str> = names.filter(|name| may_choose(name)).collect();
         names.sort_unstable();
         let misspelt = names.into_iter().filter_map(Misspelt::of).filter(|it| counts(it.meant));
@@ -85,22 +83,21 @@ pub(super) fn unread(profiles: &Profiles, settings: &Settings, has_key: bool) ->
     found
 }
 
-/// The sentence on the first setting that continues the line above it, of a profile and those that it comes
-/// from.
+/// The warning for the first setting that continues the line above it, in a profile and its related ones.
 pub(super) fn first_swallowed(profiles: &Profiles, profile: &str) -> Option<String> {
     let sections = related(profiles, profile);
     sections.iter().find_map(|at| Some(profiles.swallowed(at).next()?.text.clone()))
 }
 
-/// The name of a setting, unless it could be a key that stands in the wrong place.
-fn shown(name: &str) -> String {
+/// The name of a setting, unless it could be a secret in the wrong place.
+fn printable(name: &str) -> String {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b);
     let name = if name.len() < 32 && name.bytes().all(plain) { name } else { "..." };
     name.to_owned()
 }
 
-/// The profiles that a profile's settings come from: itself, those that it includes or has its credentials
-/// from, and `default`, which lends.
+/// The profiles that a profile's settings come from: itself, those that it includes or sources, and
+/// `default`, which lends.
 pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     let mut found = vec![profile.to_owned()];
     let mut at = 0;
@@ -117,14 +114,13 @@ pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     found
 }
 
-/// What is wrong with the values of a profile's own section, each mistake by itself, and with the variables that
-/// outrank them.
+/// All errors in the values of a profile's own section, and in the variables that override them.
 pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
     let Ok(settings) = Settings::of(profiles, profile) else { return Vec::new() };
     let from_aws = sts::is_asked(env, &settings);
     let mut faults = Vec::new();
     if let Some(arn) = profiles.get(profile, "role_arn") {
-        faults.extend(role::of(&settings, None, from_aws).err());
+        faults.extend(role::of(&settings, &Env::default(), from_aws).err());
         faults.extend(arn::doubt(arn, &settings.by("role_arn")).filter(|_| from_aws));
         let duration = Durations::of(env).and_then(|durations| durations.role(&settings));
         let duration = duration.and_then(|asked| asked.within("a role", ROLE_RANGE));
@@ -135,38 +131,8 @@ pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error>
         faults.extend(arn::device(serial, &by, from_aws).err());
         faults.extend(arn::doubt(serial, &by).filter(|_| from_aws));
     }
-    faults.extend(sts::places(profiles, env, profile).err());
+    faults.extend(sts::sts_and_iam(profiles, env, profile).err());
     faults.extend(sts::region_fault(env, &settings));
     faults.extend(sts::endpoint_faults(profiles, env, profile));
     faults
-}
-
-/// Something on this host that a profile names.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Thing {
-    /// The file that vouches for AWS's servers.
-    Bundle(PathBuf),
-    /// The file of a web identity's token.
-    Token(PathBuf),
-    /// A command line, for `/bin/sh -c`.
-    Command(String),
-}
-
-/// What a profile's own section names on this host, and the key and profile that do; the bundle of
-/// `AWS_CA_BUNDLE`, where that outranks it.
-pub fn things(profiles: &Profiles, env: &Env, profile: &str) -> Vec<(String, Thing)> {
-    let by = |key: &str| format!("{key} of profile \"{}\"", plain(profile));
-    let bundle = match env.get_os("AWS_CA_BUNDLE") {
-        Some(path) => Some(("AWS_CA_BUNDLE".to_owned(), path.into())),
-        None => profiles.get(profile, "ca_bundle").map(|path| (by("ca_bundle"), path.into())),
-    };
-    let bundle = bundle.map(|(by, path)| (by, Thing::Bundle(path)));
-    let token = "web_identity_token_file";
-    let token =
-        profiles.get(profile, token).map(|path| (by(token), Thing::Token(PathBuf::from(path))));
-    let commands = ["credential_process", "mfa_process", "web_identity_token_process"];
-    let commands = commands
-        .into_iter()
-        .filter_map(|key| Some((by(key), Thing::Command(profiles.get(profile, key)?.to_owned()))));
-    bundle.into_iter().chain(token).chain(commands).collect()
 }

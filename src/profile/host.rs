@@ -1,19 +1,19 @@
-//! Where what runs this program hands out credentials, by `credential_source` alone. A container's
-//! agent without TLS is at an address that AWS has for it, or on this host. The metadata service is
-//! where the user says, on any host, as for AWS's SDKs.
+//! Where the container or instance that runs this program gets its credentials; only `credential_source` asks
+//! there. A container's agent without TLS is at an address that AWS has for it, or on this host. The metadata
+//! service may be on any host that the user names, as for AWS's SDKs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::sections::of_value;
 use super::settings::Settings;
+use super::value::wrong_value;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// ECS's agent. A relative URI is below it.
+/// ECS's agent, for a relative URI.
 const ECS: &str = "http://169.254.170.2";
-/// Addresses that may be asked without TLS, beside this host's own (AWS SDKs, "Container credential
-/// provider"): of ECS, and of EKS Pod Identity.
-const NEXT_DOOR: [IpAddr; 3] = [
+/// Addresses that may be asked without TLS, as this host's own may (AWS SDKs, "Container credential provider"):
+/// of ECS, and of EKS Pod Identity.
+const LINK_LOCAL: [IpAddr; 3] = [
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 2)),
     IpAddr::V4(Ipv4Addr::new(169, 254, 170, 23)),
     IpAddr::V6(Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23)),
@@ -25,13 +25,12 @@ const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 
-/// The URL of a container's credentials; none if nobody set one.
+/// The URL of a container's credentials, if one is set.
 ///
-/// `localhost` is 127.0.0.1, whatever a name server says of it; any other name may lead anywhere, and
-/// is taken with TLS only.
+/// `localhost` is 127.0.0.1, whatever a name server says; any other name needs TLS.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`], naming the variable: it is none that AWS's SDKs would follow.
+/// [`crate::error::Class::Usage`], naming the variable: AWS's SDKs would not follow it either.
 pub fn container(env: &Env) -> Result<Option<String>> {
     if let Some(path) = env.text(RELATIVE)? {
         // What does not begin a path would go on with the host's name.
@@ -48,7 +47,7 @@ pub fn container(env: &Env) -> Result<Option<String>> {
     }
     let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-    if !address.is_some_and(|address| address.is_loopback() || NEXT_DOOR.contains(&address)) {
+    if !address.is_some_and(|address| address.is_loopback() || LINK_LOCAL.contains(&address)) {
         return Err(Error::usage(format!(
             "{FULL}: without https it may name this host, 169.254.170.2, 169.254.170.23 or fd00:ec2::23"
         )));
@@ -56,38 +55,24 @@ pub fn container(env: &Env) -> Result<Option<String>> {
     Ok(Some(format!("http://{host}{port}{path}")))
 }
 
-/// Where the instance metadata service is: AWS's own address, else the URL that the user names, http or
-/// https, whatever its host (AWS SDKs, "IMDS credential provider"). None if `AWS_EC2_METADATA_DISABLED` says that it is not to be
-/// asked.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming the variable or key: not a URL, or no mode of an address.
+/// Where the instance metadata service is: the URL that the user names, http or https, on any host, else AWS's
+/// own address (AWS SDKs, "IMDS credential provider"). None if `AWS_EC2_METADATA_DISABLED` forbids to ask it.
 pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>> {
     if env.text("AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
-    let named = |name: &str, key: &str| -> Result<Option<(String, String)>> {
-        Ok(match env.text(name)? {
-            Some(value) => Some((value.to_owned(), name.to_owned())),
-            None => settings.own(key).map(|value| (value.to_owned(), settings.by(key))),
-        })
-    };
-    if let Some((url, by)) =
-        named("AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint")?
-    {
-        Url::of(&url)
-            .ok_or_else(|| Error::usage(format!("{by} is not a URL{}", of_value(&url))))?;
+    let key = "ec2_metadata_service_endpoint";
+    if let Some((url, by)) = settings.variable_or(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT", key)? {
+        Url::of(url).ok_or_else(|| wrong_value(&by, "not a URL", url))?;
         return Ok(Some(url.trim_end_matches('/').to_owned()));
     }
-    let mode =
-        named("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode")?;
+    let key = "ec2_metadata_service_endpoint_mode";
+    let mode = settings.variable_or(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", key)?;
     match mode {
         None => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv4") => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv6") => Ok(Some(IMDS_IPV6.to_owned())),
-        Some((mode, by)) => {
-            Err(Error::usage(format!("{by} is neither IPv4 nor IPv6{}", of_value(&mode))))
-        }
+        Some((mode, by)) => Err(wrong_value(&by, "neither IPv4 nor IPv6", mode)),
     }
 }
 
@@ -131,7 +116,7 @@ impl<'a> Url<'a> {
     }
 }
 
-/// A URL without its path, which is a secret in ECS: to know it is to be the container.
+/// A URL without its path, which is a secret in ECS: it gives the container's credentials.
 pub fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url.get(start..).and_then(|rest| rest.find(['/', '?', '#']));

@@ -27,7 +27,6 @@ pub(super) struct Section {
     pub line: usize,
     /// The bytes of that line, its end included.
     pub range: Range<usize>,
-    /// The settings, in their order.
     pub entries: Vec<Entry>,
     /// Lines that are no setting.
     pub faults: Vec<Fault>,
@@ -92,11 +91,11 @@ pub(super) fn parse(text: &str) -> Document {
     document
 }
 
-/// What was read so far.
+/// The state of parsing.
 struct Reader {
     document: Document,
     open: Open,
-    /// Where the last header, setting or fault began.
+    /// The indent of the last header, setting or fault.
     indent: usize,
 }
 

@@ -1,11 +1,12 @@
-//! The error for a profile that is nowhere, with what may have been meant.
+//! The error for a profile that does not exist, with what may have been meant.
 
 use super::read::Profiles;
-use super::sections::{About, plain};
+use super::remarks::About;
+use super::value::plain;
 use crate::error::{Error, Reason};
 use crate::name::nearest;
 
-/// The error: what looks like it in the files, a name that is near, or where it was looked for.
+/// The error, with a hint: a similar section that is ignored, a similar name, or where it was looked for.
 pub(super) fn no_such_profile<'a>(
     profiles: &'a Profiles,
     stored: impl Iterator<Item = &'a str>,
@@ -21,13 +22,13 @@ pub(super) fn no_such_profile<'a>(
         .or_else(|| with_comment(&profile))
         .or_else(|| Some(format!("did you mean \"{}\"?", near(profiles, stored, &profile)?)));
     let files = profiles.files();
-    // Where there are no files at all, that is the likelier reason.
+    // Without any file, that is the likelier reason.
     let guessed = guess.is_some() || (files.config.is_none() && files.credentials.is_none());
     let hint = guess.unwrap_or_else(|| looked_in(profiles));
     Error::not_found(what).because(Reason::NoSuchProfile { guessed }).hint(hint)
 }
 
-/// What is ignored in the files under this name, or under one that differs in case.
+/// The remark on an ignored section of this name, or of one that differs in case.
 fn ignored(profiles: &Profiles, profile: &str) -> Option<String> {
     let remarks = profiles.remarks();
     let ignored = || remarks.iter().filter(|remark| remark.about == About::Ignored);
@@ -37,14 +38,14 @@ fn ignored(profiles: &Profiles, profile: &str) -> Option<String> {
         .map(|remark| remark.text.clone())
 }
 
-/// The hint for a name that has a comment behind it: a name may hold blanks, so nothing is cut off.
+/// The hint for a name with a comment after it: a name may have blanks, so nothing is cut off.
 fn with_comment(profile: &str) -> Option<String> {
     [" #", " ;"].iter().any(|comment| profile.contains(comment)).then(|| {
         "behind the name of a profile no comment can stand: give it a line of its own".to_owned()
     })
 }
 
-/// The nearest name in the files and the vault, of those that a slip or two lead to.
+/// The nearest name in the files and the vault.
 fn near<'a>(
     profiles: &Profiles,
     stored: impl Iterator<Item = &'a str>,

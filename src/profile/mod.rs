@@ -1,30 +1,31 @@
-//! From a profile to a plan: what the AWS files, the environment and the command line together ask
-//! for, as pure data. Nothing here calls AWS or opens the vault; `provider` runs a plan, `explain`
-//! prints it.
+//! From a profile to a plan: what the AWS files, the environment and the command line ask for together, as
+//! pure data. Nothing here calls AWS or opens the vault; `provider` runs a plan, `explain` prints it.
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `known` | the settings that somebody reads |
+//! | `known` | the settings that AWS's tools, aws-vault and this program read |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
-//! | `sections` | one file's sections by name, and remarks on them |
-//! | `read` | the two files: where they lie, and what they say together |
-//! | `missing` | the error for a profile that is nowhere |
+//! | `value` | a value of a file: where it ends, and how an error shows it |
+//! | `sections` | one file's sections by name |
+//! | `remarks` | what is ignored in a file, or refused by the AWS CLI |
+//! | `read` | the two files: where they are, and what they say together |
+//! | `missing` | the error for a profile that does not exist |
 //! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
+//! | `durations` | how long sessions and roles last |
 //! | `base` | which credentials a chain of profiles starts from |
 //! | `own_command` | a `credential_process` that is this program |
 //! | `host` | where a container's agent and the instance metadata service are |
 //! | `arn` | ARNs of roles and MFA devices, checked |
 //! | `role` | the parameters of AssumeRole, checked |
 //! | `sts` | region and endpoint, for IAM too |
-//! | `variant` | which of AWS's endpoints are asked: FIPS, dual-stack |
+//! | `variant` | FIPS and dual-stack endpoints |
 //! | `sso` | IAM Identity Center: where people log in, and for which role |
 //! | `device` | the MFA device that a profile names |
 //! | `step` | one call of a plan |
 //! | `plan` | the calls to make |
-//! | `ambient` | what a host is without a profile |
-//! | `before_process` | what an SDK takes before a `credential_process`, or in its place |
-//! | `outrank` | what an SDK takes before a server's credentials |
-//! | `faults` | what is wrong with a profile and no plan tells |
+//! | `ambient` | the credentials of a host without a profile |
+//! | `before_process` | what an SDK takes before a `credential_process`, or in its place, and before a server |
+//! | `faults` | errors of a profile that no plan reports |
 //! | `explain` | a plan for a person or a program |
 //! | `edit` | new lines in the config file, and keys taken out of the credentials file |
 
@@ -34,6 +35,7 @@ mod base;
 mod before_process;
 mod console;
 mod device;
+mod durations;
 pub mod edit;
 mod explain;
 mod faults;
@@ -41,10 +43,10 @@ mod host;
 mod ini;
 mod known;
 mod missing;
-mod outrank;
 mod own_command;
 mod plan;
 mod read;
+mod remarks;
 mod role;
 mod sections;
 mod settings;
@@ -53,23 +55,26 @@ mod step;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod value;
 mod variant;
 
 pub use ambient::{ambient, store_target};
 pub use arn::device as check_device;
-pub use base::{Base, Token};
-pub use before_process::{ANOTHERS_KEY, BeforeProcess, before_process, instead_of_process};
+pub use base::{Base, TokenSource};
+pub use before_process::{BeforeProcess, before_process, how_to_remove, instead_of_process};
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
-pub use faults::{Misspelt, Thing, Unknown, related, things, unknown_settings, value_faults};
+pub use faults::{Misspelt, Unknown, related, unknown_settings, value_faults};
 pub use host::{container, origin};
-pub use own_command::{comes_back, is_exec_of_a_shell};
+pub use own_command::{is_exec_of_a_shell, recursion};
 pub use plan::{Ask, Plan, plan};
 pub use read::{AccessKey, FILE_LIMIT, Files, Profiles, locate, read};
+pub use remarks::{About, Remark};
 pub use role::Role;
-pub use sections::{About, Place, Remark, of_value};
+pub use sections::AwsFile;
 pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
-pub use sts::{Target, places};
+pub use sts::{Target, sts_and_iam};
+pub use value::{key_of, of_value};
 pub use variant::EndpointVariant;

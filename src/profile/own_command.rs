@@ -1,5 +1,5 @@
-//! A `credential_process` that is this program: for its own profile, where it means the vault's key, or for
-//! another one, whose credentials are then made here, since the vault is open already.
+//! A `credential_process` that is this program: for its own profile it means the vault's key; for another one
+//! the credentials are made here, since the vault is open already.
 
 use std::time::Duration;
 
@@ -9,24 +9,21 @@ use crate::name::{self, ProfileName};
 use crate::process::{self, Program, words};
 
 /// What `vault exec --json` of another profile asks for.
+#[derive(Default)]
 pub(super) struct OwnCommand {
-    /// The profile.
     pub profile: String,
-    /// `--no-session`
     pub no_session: bool,
-    /// `--duration`
     pub duration: Option<Duration>,
-    /// `--region`
     pub region: Option<String>,
 }
 
-/// True for a command that is this program for the same profile. One that is named like it and is nowhere
-/// counts as this program; one that is another file does not, as HashiCorp's vault.
+/// True for a command that is this program for the same profile. A command of its name that does not exist
+/// counts as this program; another file, such as HashiCorp's vault, does not.
 pub(super) fn is_for(command: &str, profile: &str, env: &Env) -> bool {
     let words = words(command).unwrap_or_default();
     let Some(program) = words.first() else { return false };
     match process::find(program, env.get_os("PATH")) {
-        // One that names another vault, or what opens it, asks that one.
+        // One that names another vault, or its key, asks that vault.
         Program::Ourselves => !names_a_vault(&words) && reads_as_ours_for(command, profile, true),
         Program::Missing => reads_as_ours_for(command, profile, false),
         Program::Other => false,
@@ -38,14 +35,10 @@ fn names_a_vault(words: &[String]) -> bool {
     words.iter().any(|word| flags.iter().any(|flag| word.split('=').next() == Some(flag)))
 }
 
-/// What a command asks of this program for another profile than its own, if it is this very file, and all
-/// that its words say is known here: `exec --json`, `-n`, `-d`, `--region` and the profile. Anything else
-/// is started.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: its `--duration` is none.
+/// What a command asks of this program for another profile than its own, if it is this file, and its words
+/// are only `exec --json`, `-n`, `-d`, `--region` and the profile. Any other command is started.
 pub(super) fn of_other(command: &str, env: &Env) -> Result<Option<OwnCommand>> {
-    // What a shell would make more of than words.
+    // Only text that a shell reads as words.
     let plain = |c: char| c.is_alphanumeric() || " \t_/.,:@%+=-'\"".contains(c);
     if !command.chars().all(plain) {
         return Ok(None);
@@ -59,8 +52,7 @@ pub(super) fn of_other(command: &str, env: &Env) -> Result<Option<OwnCommand>> {
 }
 
 fn read(words: &[String]) -> Result<Option<OwnCommand>> {
-    let mut asks =
-        OwnCommand { profile: String::new(), no_session: false, duration: None, region: None };
+    let mut asks = OwnCommand::default();
     let (mut exec, mut json) = (false, false);
     let mut words = words.iter().map(String::as_str);
     while let Some(word) = words.next() {
@@ -70,7 +62,7 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
         };
         match (flag, value) {
             ("exec", None) if !exec => exec = true,
-            // What this program itself refuses is started, and says so.
+            // A command line that this program refuses is started, and reports its error.
             _ if !exec => return Ok(None),
             ("--json" | "-j", None) if !json => json = true,
             ("--no-session" | "-n", None) if !asks.no_session => asks.no_session = true,
@@ -92,9 +84,9 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
     Ok((json && !asks.profile.is_empty()).then_some(asks))
 }
 
-/// The error for a program that would start itself without end: `chain` are the profiles whose programs
-/// are under way, and the one that comes again.
-pub fn comes_back(kind: &str, chain: &[&str]) -> Error {
+/// The error for a program that would start itself in a loop: `chain` has the profiles whose programs are
+/// running, and the one that would run again.
+pub fn recursion(kind: &str, chain: &[&str]) -> Error {
     let hint = match kind {
         "mfa_process" => "let it use --no-session, which needs no code",
         _ => "make it name a profile that has a key in the vault",
@@ -104,60 +96,47 @@ pub fn comes_back(kind: &str, chain: &[&str]) -> Error {
 }
 
 /// True for a `credential_process` that is this program (or aws-vault) for the same profile, as in
-/// `aws-vault exec --no-session --json caktus`. What is hidden deeper, in a script, is caught when it
-/// runs, by the variable with the profiles under way.
+/// `aws-vault exec --no-session --json caktus`. A script that does this is found when it runs, by the variable
+/// with the profiles whose programs are running.
 ///
-/// `known` says that the program is ours, whatever its name.
+/// `known`: the program is this one, whatever its name.
 pub(super) fn reads_as_ours_for(command: &str, profile: &str, known: bool) -> bool {
     let words = words(command).unwrap_or_default();
-    let mut words = words.iter().map(String::as_str);
-    let program = words.next().and_then(|word| word.rsplit('/').next());
-    if !known && !matches!(program, Some("vault" | "aws-vault")) {
+    let Some((program, words)) = words.split_first() else { return false };
+    if !known && !matches!(program.rsplit('/').next(), Some("vault" | "aws-vault")) {
         return false;
     }
-    let mut command = false;
-    while let Some(word) = words.next() {
-        if word == "--" {
-            return false;
-        }
-        if word.starts_with('-') && word != "-" {
-            if TAKES_VALUE.contains(&word) {
-                words.next();
-            }
-        } else if command {
-            return word == profile;
-        } else if matches!(word, "exec" | "export") {
-            command = true;
-        } else {
-            return false;
-        }
-    }
-    false
+    let mut words = without_flag_values(words).filter(|word| *word == "--" || !is_flag(word));
+    matches!(words.next(), Some("exec" | "export")) && words.next() == Some(profile)
 }
 
 /// True for words, without the program's, by which this program or aws-vault starts a shell: `exec` of a profile
 /// without `--json` and without a command.
 pub fn is_exec_of_a_shell(words: &[String]) -> bool {
-    let mut words = words.iter().map(String::as_str);
-    let (mut exec, mut bare) = (false, 0);
-    while let Some(word) = words.next() {
+    let ends_or_prints = |word: &str| {
         let short = word.starts_with('-') && !word.starts_with("--");
-        if matches!(word, "--" | "--json") || short && word.contains('j') {
-            return false;
+        matches!(word, "--" | "--json") || short && word.contains('j')
+    };
+    let mut bare = without_flag_values(words).filter(|word| !is_flag(word));
+    !without_flag_values(words).any(ends_or_prints)
+        && bare.next() == Some("exec")
+        && bare.count() < 2
+}
+
+/// The words that are no flag's value.
+fn without_flag_values(words: &[String]) -> impl Iterator<Item = &str> {
+    let mut words = words.iter().map(String::as_str);
+    std::iter::from_fn(move || {
+        let word = words.next()?;
+        if TAKES_VALUE.contains(&word) {
+            words.next();
         }
-        if word.starts_with('-') && word != "-" {
-            if TAKES_VALUE.contains(&word) {
-                words.next();
-            }
-        } else if exec {
-            bare += 1;
-        } else if word == "exec" {
-            exec = true;
-        } else {
-            return false;
-        }
-    }
-    exec && bare < 2
+        Some(word)
+    })
+}
+
+fn is_flag(word: &str) -> bool {
+    word.starts_with('-') && word != "-"
 }
 
 /// Flags of ours and of aws-vault's whose value is the next word.

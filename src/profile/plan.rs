@@ -10,31 +10,31 @@
 //! | two or more | yes | | GetSessionToken with the code, AssumeRole each |
 //! | one or more | yes | yes | AssumeRole each, the code to the first |
 //!
-//! A web identity's token is changed for credentials first, by AssumeRoleWithWebIdentity, for as long as
-//! its role allows; that is no role from a role, but what follows it is.
+//! A web identity's token is exchanged for credentials first, by AssumeRoleWithWebIdentity, for as long as its
+//! role allows; that is no role from a role, but the next one is.
 //!
 //! From temporary credentials there is no GetSessionToken, no code, and no role for over an hour, nor
 //! is there for a role from a role (AWS: "role chaining").
 //!
 //! aws-vault asks for a code once per role profile unless the source profile names the same MFA
-//! device; here one session on the key serves all, whoever names the device. And where a source
-//! profile without MFA has no role, aws-vault may hand out the long-term key; here that takes
-//! `--no-session`.
+//! device; here one session on the key serves all, whichever profile names the device. And where a source
+//! profile without MFA has no role, aws-vault may hand out the long-term key; here that takes `--no-session`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::arn as check;
-use super::base::{Base, Chain, Token, walk};
+use super::base::{Base, Chain, TokenSource, walk};
+use super::durations::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE};
 use super::faults::{first_swallowed, unread};
-use super::own_command::{self, comes_back};
+use super::own_command::{self, recursion};
 use super::read::Profiles;
 use super::role::{self, Role};
-use super::sections::plain;
-use super::settings::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE, Settings, fits};
+use super::settings::{Settings, fits};
 use super::sso;
 use super::step::{Mfa, Step};
 use super::sts::{self, Target};
+use super::value::plain;
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Class, Error, Reason, Result};
@@ -43,15 +43,14 @@ use crate::name::show_duration;
 /// What the command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
-    /// The profile.
     pub profile: String,
     /// `--no-session`: no GetSessionToken.
     pub no_session: bool,
-    /// `--duration`, of what the plan ends with.
+    /// `--duration`, of the plan's last step.
     pub duration: Option<Duration>,
     /// `--region`.
     pub region: Option<String>,
-    /// `--mfa-token` is there.
+    /// True with `--mfa-token`.
     pub mfa_token_given: bool,
     /// MFA serials whose TOTP seed is in the vault.
     pub seeds: BTreeSet<String>,
@@ -62,47 +61,45 @@ pub struct Ask {
 pub struct Plan {
     /// The profile asked for.
     pub profile: String,
-    /// The region for the child; `None` leaves its variables alone.
+    /// The region for the child; `None` does not change its variables.
     pub region: Option<String>,
-    /// What it starts from.
     pub base: Base,
-    /// What the base's `credential_process` would do: it is this program, so it is not started.
+    /// The plan of the base's `credential_process`, if that is this program: it is not started.
     pub inside: Option<Box<Plan>>,
     /// The profiles whose `credential_process` led here, from the outside in.
     pub within: Vec<String>,
-    /// Where the steps to STS are asked for; `None` if there are none.
+    /// The STS of the steps; `None` if no step asks it.
     pub sts: Option<Target>,
     /// Which of AWS's endpoints are asked, here and by the child.
     pub variant: EndpointVariant,
-    /// The calls, in order. None at all: the base itself is what is handed out.
+    /// The calls, in order. Without any, the base itself is handed out.
     pub steps: Vec<Step>,
-    /// An MFA device that only a source profile names, left out as nothing but a person could give
-    /// its code. Worth a hint where AWS then refuses.
+    /// An MFA device that only a source profile names, left out since only a person could give its code. A
+    /// hint names it where AWS then refuses.
     pub mfa_left_out: Option<String>,
-    /// Warnings, to be said when the plan is run.
+    /// Warnings, for when the plan is run.
     pub notes: Vec<String>,
 }
 
-/// Plans. Pure: files, environment and vault are values; only of a `credential_process` it is looked
-/// whether it is this program. `stored` are the profiles that have a key
-/// in the vault.
+/// Makes a plan from values: files, environment, and the profiles with a key in the vault (`stored`). Only
+/// for a `credential_process` it looks whether the program is this one.
 ///
 /// # Errors
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
-/// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that cannot be read.
+/// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that are invalid.
 pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
     plan_within(profiles, env, stored, ask, &[]).map_err(|error| {
         let is_of_files = matches!(error.class, Class::Usage | Class::NotFound)
             && error.reason != Some(Reason::CommandLine);
         match first_swallowed(profiles, &ask.profile).filter(|_| is_of_files) {
-            // A value that goes on below its line is no other's fault.
+            // A setting that continues the value above it is the likely reason.
             Some(line) => error.hint(line),
             None => error,
         }
     })
 }
 
-/// The same, for what the `credential_process` of the last of these profiles would do.
+/// The same, for the `credential_process` of the last of the profiles `within`.
 fn plan_within(
     profiles: &Profiles,
     env: &Env,
@@ -113,10 +110,8 @@ fn plan_within(
     let mut chain = walk(profiles, env, stored, &ask.profile)?;
     let inside = inside(profiles, env, stored, ask, within, &chain.base)?;
     chain.temporary |= inside.as_ref().is_some_and(|inside| !inside.steps.is_empty());
-    let Some(asked_for) = chain.links.first() else {
-        return Err(Error::not_found(format!("no profile \"{}\"", ask.profile)));
-    };
-    let mut notes = notes(profiles, &chain);
+    let asked_for = chain.start();
+    let mut notes = notes(&chain);
     let durations = Durations::of(env)?;
     let asked = ask.duration.map(Asked::by_flag);
 
@@ -133,8 +128,8 @@ fn plan_within(
     if !ask.no_session {
         steps.extend(session(&chain, &roles, &mut mfa, &durations, asked)?);
     }
-    if let (Base::Sso { .. }, Some(end)) = (&chain.base, chain.links.last()) {
-        steps.push(sso::role(end)?);
+    if matches!(chain.base, Base::Sso { .. }) {
+        steps.push(sso::role(chain.end())?);
     }
     assume(&chain, roles, mfa, &mut steps, &mut notes);
 
@@ -164,7 +159,7 @@ fn plan_within(
     Ok(if chain.temporary { plan.for_temporary_base() } else { plan })
 }
 
-/// What is asked for and has no effect. `handed_out`: the base's credentials, as they are.
+/// Notes on flags without effect. `handed_out`: the base's credentials are handed out as they are.
 fn unused(ask: &Ask, has_device: bool, handed_out: bool) -> impl Iterator<Item = String> {
     let profile = &ask.profile;
     let code = (ask.mfa_token_given && !has_device)
@@ -177,12 +172,11 @@ fn unused(ask: &Ask, has_device: bool, handed_out: bool) -> impl Iterator<Item =
 /// A role of a chain.
 struct Hop<'c, 'a> {
     role: Role,
-    duration: Duration,
     /// The profile whose role it is.
     link: &'c Settings<'a>,
 }
 
-/// The roles, from the base's end. The last is what the plan ends with, on whichever profile.
+/// The roles, from the base to the profile asked for. `asked` is the duration of the last.
 fn roles<'c, 'a>(
     env: &Env,
     chain: &'c Chain<'a>,
@@ -190,30 +184,29 @@ fn roles<'c, 'a>(
     asked: Option<&Asked>,
     from_aws: bool,
 ) -> Result<Vec<Hop<'c, 'a>>> {
-    let mut with_role = Vec::new();
-    for link in chain.links.iter().rev().skip(usize::from(chain.end_without_role)) {
-        let is_asked_for = chain.links.first().is_some_and(|first| std::ptr::eq(link, first));
-        if let Some(role) = role::of(link, is_asked_for.then_some(env), from_aws)? {
-            with_role.push((role, link));
-        }
-    }
-    if let (Base::WebIdentity(Token::File { profile: None, .. }), Some(end)) =
-        (&chain.base, chain.links.last())
+    let mut hops = Vec::new();
+    let nothing = Env::default();
+    for (at, link) in chain.links.iter().enumerate().rev().skip(usize::from(chain.end_without_role))
     {
-        with_role.insert(0, (role::of_web_identity(env, end, from_aws)?, end));
+        let env = if at == 0 { env } else { &nothing };
+        hops.extend(role::of(link, env, from_aws)?.map(|role| Hop { role, link }));
     }
-    let count = with_role.len();
-    let hop = |(at, (role, link)): (usize, (Role, &'c Settings<'a>))| {
+    if let Base::WebIdentity(TokenSource::File { profile: None, .. }) = chain.base {
+        let link = chain.end();
+        hops.insert(0, Hop { role: role::of_web_identity(env, link, from_aws)?, link });
+    }
+    let last = hops.len().saturating_sub(1);
+    for (at, hop) in hops.iter_mut().enumerate() {
         let asked = match asked {
-            Some(asked) if at + 1 == count => asked.clone(),
-            _ => durations.role(link)?,
+            Some(asked) if at == last => asked.clone(),
+            _ => durations.role(hop.link)?,
         };
-        Ok(Hop { role, duration: asked.within("a role", ROLE_RANGE)?, link })
-    };
-    with_role.into_iter().enumerate().map(hop).collect()
+        hop.role.duration = asked.within("a role", ROLE_RANGE)?;
+    }
+    Ok(hops)
 }
 
-/// GetSessionToken, where the roles are not asked for with the key itself.
+/// GetSessionToken, unless the roles are assumed with the key itself.
 fn session(
     chain: &Chain,
     roles: &[Hop],
@@ -223,18 +216,18 @@ fn session(
 ) -> Result<Option<Step>> {
     let direct = match roles {
         [] => false,
-        [hop] => mfa.is_none() || hop.duration > HOUR,
+        [hop] => mfa.is_none() || hop.role.duration > HOUR,
         _ => mfa.is_none(),
     };
     if direct || matches!(chain.base, Base::WebIdentity(_) | Base::Sso { .. }) {
         return Ok(None);
     }
-    // aws-vault's "chained": a key that several profiles source is shared by all, and so is its
-    // session. A profile with a key of its own and no role has one to itself.
+    // aws-vault's "chained": profiles that source the same key share its session. A profile with a key of
+    // its own and no role has a session of its own.
     let asked = match asked {
         Some(asked) if roles.is_empty() => asked,
-        _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained(),
-        _ => durations.session(),
+        _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained.clone(),
+        _ => durations.session.clone(),
     };
     let duration = asked.within("a session", SESSION_RANGE)?;
     Ok(Some(Step::Session { duration, asked: asked.is_asked_for(), mfa: mfa.take() }))
@@ -250,23 +243,17 @@ fn assume(
 ) {
     let by_token = matches!(chain.base, Base::WebIdentity(_));
     let hops = roles.len();
-    for (at, Hop { role, mut duration, link }) in roles.into_iter().enumerate() {
+    for (at, Hop { mut role, link }) in roles.into_iter().enumerate() {
         if by_token && at == 0 {
             notes.extend(left_out(&role, link));
-            let Role { arn: role_arn, session_name, .. } = role;
+            let Role { arn: role_arn, session_name, duration, .. } = role;
             steps.push(Step::WebIdentity { role_arn, session_name, duration });
             continue;
         }
-        if hops > 1 && duration > HOUR {
-            notes.push(format!(
-                "{} is assumed for 1h, not {}: AWS allows no more where roles are chained",
-                role.arn,
-                show_duration(duration)
-            ));
-            duration = HOUR;
+        if hops > 1 {
+            notes.extend(limit_to_hour(&mut role, "where roles are chained"));
         }
-        let role = Role { duration, ..role };
-        // AWS takes a code with the key only, so the first call is the one that has it.
+        // AWS takes a code with the key only, so it goes to the first call.
         steps.push(Step::Role { role, mfa: mfa.take() });
     }
 }
@@ -286,7 +273,7 @@ fn inside(
     let again = names.contains(&profile.as_str());
     names.push(profile);
     if again {
-        return Err(comes_back("credential_process", &names));
+        return Err(recursion("credential_process", &names));
     }
     fits("credential_process", &names).map_err(|error| error.because(Reason::Inside))?;
     let inner = Ask {
@@ -299,7 +286,7 @@ fn inside(
     };
     let within: Vec<String> = names.into_iter().map(str::to_owned).collect();
     plan_within(profiles, env, stored, &inner, &within).map(Some).map_err(|error| {
-        // Of a loop the message has the whole chain.
+        // The message for a loop has the whole chain.
         if error.class == Class::Other || error.reason == Some(Reason::Inside) {
             return error;
         }
@@ -330,23 +317,15 @@ impl Plan {
         }
     }
 
-    /// The same plan from credentials that turn out to be temporary, which only running a
-    /// `credential_process` tells. AWS gives those no session, takes no code with them, and no role
-    /// for more than an hour.
+    /// The same plan from temporary credentials, which is known only once a `credential_process` has run. With
+    /// those AWS gives no session, takes no code, and gives no role for more than an hour.
     #[must_use]
     pub fn for_temporary_base(mut self) -> Self {
         self.steps.retain(|step| !matches!(step, Step::Session { .. }));
         for step in &mut self.steps {
             let Step::Role { role, mfa } = step else { continue };
             *mfa = None;
-            if role.duration > HOUR {
-                self.notes.push(format!(
-                    "{} is assumed for 1h, not {}: AWS allows no more from temporary credentials",
-                    role.arn,
-                    show_duration(role.duration)
-                ));
-                role.duration = HOUR;
-            }
+            self.notes.extend(limit_to_hour(role, "from temporary credentials"));
         }
         if self.steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
             self.sts = None;
@@ -355,33 +334,42 @@ impl Plan {
         self
     }
 
-    /// This plan, and those that run inside of it.
+    /// This plan, and those inside it.
     pub fn all(&self) -> impl Iterator<Item = &Plan> {
         std::iter::successors(Some(self), |plan| plan.inside.as_deref())
     }
 
-    /// True if nothing of it is for a vault to give: it starts from what the profile itself says or the
-    /// host gives, and asks for no code. Not so a login, which is kept in the vault's own cache, and keys
-    /// in the clear: whoever has a vault has moved his into it, and the old ones may lie there still.
+    /// True if it needs nothing from a vault: it starts from a source that the profile names or the host has,
+    /// and needs no code. A login needs one, since it is stored in the vault's own cache; so do plaintext
+    /// keys, which may be left over from before the user moved them into the vault.
     pub fn needs_no_vault(&self) -> bool {
-        self.all().all(Self::itself_needs_no_vault)
-    }
-
-    fn itself_needs_no_vault(&self) -> bool {
-        let elsewhere = match &self.base {
-            Base::Vault { .. } | Base::Plaintext { .. } | Base::Sso { .. } => false,
-            Base::Process { .. }
-            | Base::Environment
-            | Base::Container { .. }
-            | Base::Instance { .. }
-            | Base::WebIdentity(_) => true,
-        };
-        let no_code = self.mfa_left_out.is_none() && self.steps.iter().all(|s| s.mfa().is_none());
-        elsewhere && no_code
+        self.all().all(|plan| {
+            let elsewhere = match &plan.base {
+                Base::Vault { .. } | Base::Plaintext { .. } | Base::Sso { .. } => false,
+                Base::Process { .. }
+                | Base::Environment
+                | Base::Container { .. }
+                | Base::Instance { .. }
+                | Base::WebIdentity(_) => true,
+            };
+            let no_code =
+                plan.mfa_left_out.is_none() && plan.steps.iter().all(|s| s.mfa().is_none());
+            elsewhere && no_code
+        })
     }
 }
 
-/// What a profile asks of its role and AssumeRoleWithWebIdentity has no parameter for.
+/// Shortens a role to an hour; the note that says so.
+fn limit_to_hour(role: &mut Role, why: &str) -> Option<String> {
+    let asked = role.duration;
+    role.duration = asked.min(HOUR);
+    (asked > HOUR).then(|| {
+        let (arn, asked) = (&role.arn, show_duration(asked));
+        format!("{arn} is assumed for 1h, not {asked}: AWS allows no more {why}")
+    })
+}
+
+/// The note on settings of a profile for which AssumeRoleWithWebIdentity has no parameter.
 fn left_out(role: &Role, link: &Settings) -> Option<String> {
     let asks = [
         (role.external_id.is_some(), "external_id"),
@@ -397,7 +385,7 @@ fn left_out(role: &Role, link: &Settings) -> Option<String> {
     })
 }
 
-/// Everything of AWS's that a plan asks.
+/// All endpoints that a plan asks.
 fn targets<'a>(base: &'a Base, sts: Option<&'a Target>) -> impl Iterator<Item = &'a Target> {
     let sign_on = match base {
         Base::Sso { sign_on, .. } => Some([&sign_on.oidc, &sign_on.portal]),
@@ -406,7 +394,7 @@ fn targets<'a>(base: &'a Base, sts: Option<&'a Target>) -> impl Iterator<Item = 
     sts.into_iter().chain(sign_on.into_iter().flatten())
 }
 
-/// The ARN that tells a plan's partition.
+/// The ARN that determines a plan's partition.
 pub(super) fn arn(steps: &[Step]) -> Option<&str> {
     steps.iter().rev().find_map(|step| match step {
         Step::Role { role, .. } => Some(role.arn.as_str()),
@@ -416,12 +404,11 @@ pub(super) fn arn(steps: &[Step]) -> Option<&str> {
     })
 }
 
-/// The device for the one code of a plan, or else the one that was left out.
+/// The device for the one code of a plan, or the one that was left out.
 ///
-/// First the command line and `AWS_MFA_SERIAL`, then the profile's own (with `include_profile` and
-/// `[default]`), then that of a role on the way, which stands beside the role that wants it. One that
-/// only a source without a role names is used where no person is needed; aws-vault never does, and
-/// its users rely on not being asked.
+/// First `AWS_MFA_SERIAL`, then the profile's own (with `include_profile` and `[default]`), then that of
+/// another profile with a role. One that only a source without a role names is used if no person has to be
+/// asked; aws-vault never uses it, and its users rely on not being asked.
 fn mfa<'a>(
     env: &Env,
     ask: &Ask,
@@ -429,12 +416,12 @@ fn mfa<'a>(
     roles: &[Hop<'_, 'a>],
     from_aws: bool,
 ) -> Result<(Option<Mfa>, Option<String>)> {
-    let Some((asked_for, sources)) = chain.links.split_first() else { return Ok((None, None)) };
-    // The command for a device: from who names it, else from any in the chain that names it too.
+    let (asked_for, sources) = (chain.start(), &chain.links[1..]);
+    // The command for a device: of the profile that names it, else of another one that names it too.
     let with_process = |serial: &str, from: &Settings<'a>| -> Option<String> {
-        let same = chain.links.iter().filter(|link| link.any("mfa_serial") == Some(serial));
-        from.any("mfa_process")
-            .or_else(|| same.into_iter().find_map(|link| link.any("mfa_process")))
+        let mut same = chain.links.iter().filter(|link| link.get("mfa_serial") == Some(serial));
+        from.get("mfa_process")
+            .or_else(|| same.find_map(|link| link.get("mfa_process")))
             .map(str::to_owned)
     };
     let has_role = |link: &_| roles.iter().any(|hop| std::ptr::eq(hop.link, link));
@@ -442,7 +429,7 @@ fn mfa<'a>(
         Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL".to_owned())),
         None => std::iter::once(asked_for)
             .chain(sources.iter().filter(|source| has_role(source)))
-            .find_map(|link| Some((link.any("mfa_serial")?, link, link.by("mfa_serial")))),
+            .find_map(|link| link.named("mfa_serial").map(|(serial, by)| (serial, link, by))),
     };
     if let Some((serial, from, by)) = named {
         check::device(serial, &by, from_aws)?;
@@ -450,7 +437,7 @@ fn mfa<'a>(
         return Ok((Some(Mfa { serial, process }), None));
     }
     let Some((serial, from)) =
-        sources.iter().find_map(|source| Some((source.any("mfa_serial")?, source)))
+        sources.iter().find_map(|source| Some((source.get("mfa_serial")?, source)))
     else {
         return Ok((None, None));
     };
@@ -463,17 +450,17 @@ fn mfa<'a>(
     }
 }
 
-/// What is worth a warning in the files: chance, and where aws-vault would do otherwise.
-fn notes(profiles: &Profiles, chain: &Chain) -> Vec<String> {
+/// Warnings on the files: likely errors, and where aws-vault would do otherwise.
+fn notes(chain: &Chain) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     for (at, link) in chain.links.iter().enumerate() {
-        notes.extend(profiles.doubled(link.name).map(str::to_owned));
+        notes.extend(link.profiles.doubled(link.name).map(str::to_owned));
         if let Some((from, to)) = link.missing_include {
             notes.push(format!("no profile \"{}\", the include_profile of \"{from}\"", plain(to)));
         }
         let in_vault = at + 1 == chain.links.len() && matches!(chain.base, Base::Vault { .. });
-        // [default] lends to several links, and is told of once.
-        let unread = unread(profiles, link, in_vault).into_iter();
+        // [default] lends to several links, and is named once.
+        let unread = unread(link, in_vault).into_iter();
         notes.extend(unread.filter(|text| !notes.contains(text)).collect::<Vec<_>>());
         let mut keys = vec!["role_arn"];
         // With a key of its own in the vault a profile has no use for a source.

@@ -1,8 +1,8 @@
-//! The two files: where they lie, and what they say together. A setting of the credentials file outranks
+//! The two files: where they are, and what they say together. A setting of the credentials file overrides
 //! that of the config file, as in the AWS CLI.
 //!
-//! No file is refused for a line: one that is not understood is an error for the profiles that the section
-//! it stands in counts for, and for no other.
+//! No file is refused for one line: a line that is not understood is an error for the profiles that use its
+//! section, and for no other.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::ini::{self, Fault};
-use super::sections::{Group, Place, Remark, Sections, Swallowed, plain, value};
+use super::remarks::{Remark, remarks};
+use super::sections::{AwsFile, Group, Sections, Swallowed};
+use super::value::{plain, set};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -19,7 +21,7 @@ use crate::file::{self, ReadError};
 /// The most bytes that a config or credentials file may have.
 pub const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// Where the AWS files lie. `None`: there is no such place, as without a home.
+/// Where the AWS files are. `None`: there is no such place, as without a home.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {
     /// The config file, by default `~/.aws/config`.
@@ -54,7 +56,7 @@ pub struct Profiles {
     files: Files,
     config: Sections,
     credentials: Sections,
-    /// Both as they are, for remarks on their lines.
+    /// The texts of both, for remarks on their lines.
     texts: [Zeroizing<String>; 2],
 }
 
@@ -111,8 +113,7 @@ fn is_null(path: &Path) -> bool {
 }
 
 impl Profiles {
-    /// Parses the contents of both files, without a byte order mark; `files` only names them in what is
-    /// said.
+    /// Parses the contents of both files, without a byte order mark; `files` names them in messages.
     pub fn parse(files: &Files, config: &str, credentials: &str) -> Self {
         Self::of(files, [config, credentials].map(|text| Zeroizing::new(text.to_owned())))
     }
@@ -121,9 +122,9 @@ impl Profiles {
         let [config, credentials] = &texts;
         Self {
             files: files.clone(),
-            config: Sections::parse(Place::Config, files.config.as_deref(), config),
+            config: Sections::parse(AwsFile::Config, files.config.as_deref(), config),
             credentials: Sections::parse(
-                Place::Credentials,
+                AwsFile::Credentials,
                 files.credentials.as_deref(),
                 credentials,
             ),
@@ -139,7 +140,7 @@ impl Profiles {
         names.into_iter().map(str::to_owned).collect()
     }
 
-    /// True if the profile stands in one of the files.
+    /// True if the profile is in one of the files.
     pub fn has(&self, profile: &str) -> bool {
         self.config.has(Group::Profile, profile) || self.credentials.has(Group::Profile, profile)
     }
@@ -157,20 +158,14 @@ impl Profiles {
         all_set(both.flat_map(move |file| file.settings(Group::Profile, profile)))
     }
 
-    /// All keys of a section `[sso-session NAME]` that are set.
-    pub(super) fn sso_settings(&self, name: &str) -> impl Iterator<Item = (&str, &str)> {
-        all_set(self.config.settings(Group::SsoSession, name))
-    }
-
-    /// The access key of a profile that stands in the clear: the credentials file's, else the config
-    /// file's.
+    /// The plaintext access key of a profile: the credentials file's, else the config file's.
     pub fn plaintext(&self, profile: &str) -> Option<AccessKey<'_>> {
-        self.access_key(profile, Place::Credentials)
-            .or_else(|| self.access_key(profile, Place::Config))
+        self.access_key(profile, AwsFile::Credentials)
+            .or_else(|| self.access_key(profile, AwsFile::Config))
     }
 
     /// The access key of a profile in one file, which is not mixed with the other file's.
-    pub fn access_key(&self, profile: &str, place: Place) -> Option<AccessKey<'_>> {
+    pub fn access_key(&self, profile: &str, place: AwsFile) -> Option<AccessKey<'_>> {
         let (file, ..) = self.file(place);
         let get = |key: &str| set(key, file.get(Group::Profile, profile, key)?);
         Some(AccessKey {
@@ -185,41 +180,30 @@ impl Profiles {
     /// # Errors
     /// [`crate::error::Class::Other`], naming the file, the line and, where it can be no secret, its text.
     pub fn understood(&self, profile: &str) -> Result<()> {
-        self.check(Place::Config, Group::Profile, profile)?;
-        self.check(Place::Credentials, Group::Profile, profile)
+        self.check(AwsFile::Config, Group::Profile, profile)?;
+        self.check(AwsFile::Credentials, Group::Profile, profile)
     }
 
-    /// Checks that each line of a section `[sso-session NAME]` is understood.
-    ///
-    /// # Errors
-    /// As [`Profiles::understood`].
-    pub(super) fn sso_session_understood(&self, name: &str) -> Result<()> {
-        self.check(Place::Config, Group::SsoSession, name)
-    }
-
-    fn check(&self, place: Place, group: Group, name: &str) -> Result<()> {
+    fn check(&self, place: AwsFile, group: Group, name: &str) -> Result<()> {
         let (file, _, path) = self.file(place);
         let Some((section, fault)) = file.fault(group, name) else { return Ok(()) };
         Err(not_understood(path, &section, fault, place))
     }
 
     /// What one file says, its text, and where it is.
-    fn file(&self, place: Place) -> (&Sections, &str, Option<&Path>) {
+    fn file(&self, place: AwsFile) -> (&Sections, &str, Option<&Path>) {
         let ([config, credentials], files) = (&self.texts, &self.files);
         match place {
-            Place::Config => (&self.config, config, files.config.as_deref()),
-            Place::Credentials => (&self.credentials, credentials, files.credentials.as_deref()),
+            AwsFile::Config => (&self.config, config, files.config.as_deref()),
+            AwsFile::Credentials => (&self.credentials, credentials, files.credentials.as_deref()),
         }
     }
 
-    /// True if there is a section `[sso-session NAME]`.
-    pub fn has_sso_session(&self, name: &str) -> bool {
-        self.config.has(Group::SsoSession, name)
-    }
-
-    /// A key of a section `[sso-session NAME]`, as [`Profiles::get`] gives a profile's.
-    pub fn sso_session(&self, name: &str, key: &str) -> Option<&str> {
-        set(key, self.config.get(Group::SsoSession, name, key)?)
+    /// The keys of a section `[sso-session NAME]` that are set, if there is one.
+    pub(super) fn sso_session(&self, name: &str) -> Result<Option<HashMap<&str, &str>>> {
+        self.check(AwsFile::Config, Group::SsoSession, name)?;
+        let settings = || all_set(self.config.settings(Group::SsoSession, name)).collect();
+        Ok(self.config.has(Group::SsoSession, name).then(settings))
     }
 
     /// True if there is a section `[services NAME]` with a setting.
@@ -227,13 +211,9 @@ impl Profiles {
         self.config.has(Group::Services, name)
     }
 
-    /// A key below a service in a `[services NAME]` section, as `endpoint_url` below `sts =`.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Other`]: a line of the section is not understood.
-    /// [`crate::error::Class::Usage`]: the service has a value of its own, so nothing below it.
-    pub fn service(&self, services: &str, service: &str, key: &str) -> Result<Option<&str>> {
-        self.check(Place::Config, Group::Services, services)?;
+    /// The `endpoint_url` below a service (`sts =`) in a `[services NAME]` section.
+    pub(super) fn service_endpoint(&self, services: &str, service: &str) -> Result<Option<&str>> {
+        self.check(AwsFile::Config, Group::Services, services)?;
         let raw = self.config.get(Group::Services, services, service);
         let Some(raw) = raw.filter(|raw| !raw.is_empty()) else { return Ok(None) };
         let Some(Ok(settings)) = ini::nested(raw) else {
@@ -241,33 +221,28 @@ impl Profiles {
             return Err(Error::usage(format!(
                 "{service} of [services {services}] is a value, not a block of settings"
             ))
-            .hint(format!("write {key} = VALUE below {service} =, indented")));
+            .hint(format!("write endpoint_url = VALUE below {service} =, indented")));
         };
-        let found = settings.into_iter().rev().find(|(name, _)| *name == key);
-        Ok(found.and_then(|(_, raw)| set(key, raw)))
+        Ok(endpoint_url(settings))
     }
 
     /// Each service of a `[services NAME]` section that names an endpoint, with it, sorted.
     pub(super) fn service_endpoints(&self, services: &str) -> Vec<(&str, &str)> {
         let section = self.config.settings(Group::Services, services);
-        let endpoint = |(service, raw)| {
-            let settings = ini::nested(raw)?.ok()?.into_iter();
-            let (_, url) = settings.rev().find(|(name, _)| *name == "endpoint_url")?;
-            Some((service, set("endpoint_url", url)?))
-        };
+        let endpoint = |(service, raw)| Some((service, endpoint_url(ini::nested(raw)?.ok()?)?));
         let mut found: Vec<(&str, &str)> = section.filter_map(endpoint).collect();
         found.sort_unstable();
         found
     }
 
-    /// What is worth a remark in the files: the config file's first. Few ask, and to describe each line of a
-    /// long file takes time, so it is done when they do.
+    /// The remarks on the files, the config file's first. They are made here, since few callers need them and
+    /// long files take time.
     pub fn remarks(&self) -> Vec<Remark> {
         let of = |place| {
             let (file, text, path) = self.file(place);
-            file.remarks(place, path, text)
+            remarks(file, place, path, text)
         };
-        [Place::Config, Place::Credentials].into_iter().flat_map(of).collect()
+        [AwsFile::Config, AwsFile::Credentials].into_iter().flat_map(of).collect()
     }
 
     /// The settings in a profile's section that continue the line above them.
@@ -276,7 +251,7 @@ impl Profiles {
     }
 
     /// The text of one file, without a byte order mark.
-    pub fn text(&self, place: Place) -> &str {
+    pub fn text(&self, place: AwsFile) -> &str {
         self.file(place).1
     }
 
@@ -285,13 +260,13 @@ impl Profiles {
         &self.files
     }
 
-    /// The sentence on a profile that stands under two spellings in one file.
+    /// The warning on a profile that one file has under two spellings.
     pub fn doubled(&self, profile: &str) -> Option<&str> {
         self.config.doubled(profile).or_else(|| self.credentials.doubled(profile))
     }
 }
 
-/// An access key in the clear, as far as it is there.
+/// A plaintext access key, whole or not.
 pub struct AccessKey<'a> {
     /// `aws_access_key_id`
     pub id: &'a str,
@@ -309,18 +284,19 @@ fn all_set<'a>(
     raw.into_iter().filter_map(|(key, raw)| Some((key, set(key, raw)?)))
 }
 
-/// A value that is set.
-fn set<'a>(key: &str, raw: &'a str) -> Option<&'a str> {
-    Some(ini::trim(value(key, raw))).filter(|value| !value.is_empty())
+/// The endpoint that the settings of a service name; of several the last counts.
+fn endpoint_url<'a>(settings: Vec<(&str, &'a str)>) -> Option<&'a str> {
+    let (key, raw) = settings.into_iter().rev().find(|(key, _)| *key == "endpoint_url")?;
+    set(key, raw)
 }
 
 /// The error for a line that is not understood.
-fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: Place) -> Error {
+fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: AwsFile) -> Error {
     let path = path.map_or("the AWS config".into(), |path| path.display().to_string());
     let text = match place {
-        Place::Config => shown(&fault.text),
-        // Whatever stands there may be a key.
-        Place::Credentials => String::new(),
+        AwsFile::Config => masked(&fault.text),
+        // It may be a key.
+        AwsFile::Credentials => String::new(),
     };
     Error::other(format!("{path} line {}, of {section}, is not understood{text}", fault.line))
         .hint("make it KEY = VALUE, or a comment that begins with #")
@@ -328,7 +304,7 @@ fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: Plac
 
 /// The text of a line, as far as it cannot be a secret: short words of small letters, and of a line that
 /// names a secret the first of them only.
-fn shown(text: &str) -> String {
+fn masked(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let names_one = ["secret", "token", "password", "key"].iter().any(|name| lower.contains(name));
     let mask = |(at, word): (usize, &str)| {

@@ -6,15 +6,15 @@
 use std::time::Duration;
 
 use super::arn;
-use super::settings::{HOUR, Settings};
+use super::durations::HOUR;
+use super::settings::{Named, Settings};
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// What AssumeRole is asked for, but for the MFA code.
+/// The parameters of AssumeRole, without the MFA code.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// The role's ARN.
     pub arn: String,
     /// What CloudTrail calls the session: 2 to 64 of `[\w+=,.@-]`.
     pub session_name: String,
@@ -22,41 +22,33 @@ pub struct Role {
     pub duration: Duration,
     /// What the role's trust policy may demand of a third party.
     pub external_id: Option<String>,
-    /// Session tags.
     pub tags: Vec<(String, String)>,
-    /// Which of the tags pass on to the next role.
+    /// The tags that the next role keeps.
     pub transitive: Vec<String>,
-    /// Who is behind the session, for CloudTrail.
+    /// The user of the session, for CloudTrail.
     pub source_identity: Option<String>,
 }
 
 /// The most tags that one call may carry.
 const TAGS: usize = 50;
 
-/// The role of a profile, if it has one. `env` is given for the profile that was asked for only:
-/// aws-vault gives `AWS_ROLE_ARN` and the variables beside it to no other. `from_aws`: AWS's own STS is asked.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming the key or variable, for what AWS would not take.
-pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Result<Option<Role>> {
-    let own = |key: &str| settings.own(key).map(|value| (value.to_owned(), settings.by(key)));
-    let variable = |name: &str| match env {
-        Some(env) => in_variable(env, name),
-        None => Ok(None),
-    };
-    let find = |name: &str, key: &str| -> Result<Option<(String, String)>> {
-        let lent = || settings.any(key).map(|value| (value.to_owned(), settings.by(key)));
-        Ok(variable(name)?.or_else(lent))
-    };
+/// The role of a profile, if it has one. `env` is the environment for the profile that was asked for
+/// only: aws-vault gives `AWS_ROLE_ARN` and the variables beside it to no other. `from_aws`: AWS's own STS is asked.
+pub(super) fn of(settings: &Settings, env: &Env, from_aws: bool) -> Result<Option<Role>> {
+    let find = |variable: &str, key: &str| settings.variable_or(env, variable, key);
     // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
-    let eks = env.is_some_and(|env| env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE").is_some());
-    let named = if eks { None } else { variable("AWS_ROLE_ARN")? };
-    let Some((arn, by)) = named.or_else(|| own("role_arn")) else { return Ok(None) };
-    arn::role(&arn, &by, from_aws)?;
+    let named = match env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE") {
+        Some(_) => settings.named("role_arn"),
+        None => find("AWS_ROLE_ARN", "role_arn")?,
+    };
+    let Some((arn, by)) = named else { return Ok(None) };
+    arn::role(arn, &by, from_aws)?;
     let session_name =
         session_name(find("AWS_ROLE_SESSION_NAME", "role_session_name")?, settings.name)?;
-    let external_id =
-        own("external_id").map(|named| checked(named, 2..=1224, "+=,.@:/-_")).transpose()?;
+    let external_id = settings
+        .named("external_id")
+        .map(|named| checked(named, 2..=1224, "+=,.@:/-_"))
+        .transpose()?;
     let source_identity = find("AWS_SOURCE_IDENTITY", "source_identity")?
         .map(|named| checked(named, 2..=64, "+=,.@-_"))
         .transpose()?;
@@ -65,7 +57,7 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Resu
         find("AWS_TRANSITIVE_TAGS", "transitive_session_tags")?.map(transitive).transpose()?;
     Ok(Some(Role {
         duration: HOUR,
-        arn,
+        arn: arn.to_owned(),
         session_name,
         external_id,
         tags: tags.unwrap_or_default(),
@@ -74,17 +66,14 @@ pub(super) fn of(settings: &Settings, env: Option<&Env>, from_aws: bool) -> Resu
     }))
 }
 
-/// The role of the environment's own web identity: `AWS_ROLE_ARN`, where a token's file stands beside
+/// The role of the environment's own web identity: `AWS_ROLE_ARN`, where a token's file is set beside
 /// it, and `AWS_ROLE_SESSION_NAME`.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`], naming the variable, for what AWS would not take.
 pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) -> Result<Role> {
     let arn = in_variable(env, "AWS_ROLE_ARN")?;
     let (arn, by) = arn.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
-    arn::role(&arn, &by, from_aws)?;
+    arn::role(arn, &by, from_aws)?;
     Ok(Role {
-        arn,
+        arn: arn.to_owned(),
         session_name: session_name(in_variable(env, "AWS_ROLE_SESSION_NAME")?, settings.name)?,
         duration: HOUR,
         external_id: None,
@@ -95,20 +84,19 @@ pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) ->
 }
 
 /// The value of a variable, and its name.
-fn in_variable(env: &Env, name: &str) -> Result<Option<(String, String)>> {
-    Ok(env.text(name)?.map(|value| (value.to_owned(), name.to_owned())))
+fn in_variable<'a>(env: &'a Env, name: &str) -> Result<Option<Named<'a>>> {
+    Ok(env.text(name)?.map(|value| (value, name.to_owned())))
 }
 
-fn session_name(named: Option<(String, String)>, profile: &str) -> Result<String> {
+fn session_name(named: Option<Named>, profile: &str) -> Result<String> {
     match named {
         Some(named) => checked(named, 2..=64, "+=,.@-_"),
         None => Ok(default_session_name(profile)),
     }
 }
 
-/// `vault-` and the profile's name, in the characters that AWS takes. The same at each run, so that
-/// a plan is (aws-vault's is a clock reading, which makes no two sessions alike), and in CloudTrail
-/// it says where a session comes from.
+/// `vault-` and the profile's name, in the characters that AWS takes. It is the same at each run, so that the
+/// session can be cached (aws-vault's is the time), and it tells in CloudTrail where a session comes from.
 fn default_session_name(profile: &str) -> String {
     let clean = |c: char| if is_word(c, "+=,.@-_") { c } else { '-' };
     "vault-".chars().chain(profile.chars().map(clean)).take(64).collect()
@@ -120,7 +108,7 @@ fn is_word(c: char, also: &str) -> bool {
 
 /// A value of the length and the characters that AWS takes.
 fn checked(
-    (value, by): (String, String),
+    (value, by): Named,
     length: std::ops::RangeInclusive<usize>,
     also: &str,
 ) -> Result<String> {
@@ -130,11 +118,11 @@ fn checked(
             "{by}: AWS takes {least} to {most} letters, digits and {also}"
         )));
     }
-    Ok(value)
+    Ok(value.to_owned())
 }
 
 /// `k=v,k2=v2`, in the order given.
-fn tags((list, by): (String, String)) -> Result<Vec<(String, String)>> {
+fn tags((list, by): Named) -> Result<Vec<(String, String)>> {
     let mut tags: Vec<(String, String)> = Vec::new();
     for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
         let Some((key, value)) = item.split_once('=') else {
@@ -157,7 +145,7 @@ fn tags((list, by): (String, String)) -> Result<Vec<(String, String)>> {
 }
 
 /// `k,k2`, in the order given.
-fn transitive((list, by): (String, String)) -> Result<Vec<String>> {
+fn transitive((list, by): Named) -> Result<Vec<String>> {
     let keys = list.split(',').map(str::trim).filter(|key| !key.is_empty());
     let keys = keys.map(|key| tag_key(key, &by).map(str::to_owned)).collect::<Result<Vec<_>>>()?;
     if keys.len() > TAGS {

@@ -1,19 +1,19 @@
-//! The sections of one AWS file by name, as the AWS CLI names them, and what is worth a remark in them.
+//! The sections of one AWS file by name, as the AWS CLI names them.
 //!
 //! In the config file a profile is `[profile NAME]`, quoted as in a shell where the name has a blank, or
 //! `[default]`; in the credentials file it is `[NAME]`, as it is. Of two spellings of one name the later
 //! section counts alone. `[DEFAULT]` is Python's: its settings hold in each section of the file that
 //! lacks them.
 //!
-//! Where the AWS CLI refuses a file or passes over a section that is read here, a [`Remark`] says so:
-//! a header or a key that is repeated (they merge, the last counts), and a name with blanks at its ends.
+//! The AWS CLI refuses a file with a header or a key that is repeated; here they merge, and the last counts.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::ini::{self, Document, Entry, Fault};
 use super::known::{is_known, is_plain};
+use super::value::plain;
 use crate::name::nearest;
 use crate::process::words_escaping;
 
@@ -23,10 +23,8 @@ const ESCAPES: &str = "\"\\";
 
 /// One of the two files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The config file.
+pub enum AwsFile {
     Config,
-    /// The credentials file.
     Credentials,
 }
 
@@ -49,36 +47,11 @@ impl Group {
     }
 }
 
-/// What a remark is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
-    /// A section or a line that does not count.
-    Ignored,
-    /// What is read here, and what the AWS CLI refuses, with the whole file, or ignores.
-    AwsCli,
-    /// A comment behind a value, which to the AWS CLI is a part of the value.
-    Comment,
-    /// A setting that continues the value above it.
-    Swallowed,
-}
-
-/// A sentence on a place in a file, without a control character and without a value.
-#[derive(Clone, Debug)]
-pub struct Remark {
-    /// What it is about.
-    pub about: About,
-    /// The profile or section that it is about.
-    pub name: String,
-    /// The sentence, which names the file and the line.
-    pub text: String,
-}
-
 /// A setting that continues the value above it: it is indented deeper than that one's key.
 #[derive(Debug)]
 pub(super) struct Swallowed {
     /// Its key.
     pub key: String,
-    /// The sentence that says so.
     pub text: String,
 }
 
@@ -91,7 +64,7 @@ pub(super) struct Section {
     fault: Option<Fault>,
 }
 
-/// Wherever they stand in their files.
+/// Equal by content, wherever they are in their files.
 impl PartialEq for Section {
     fn eq(&self, other: &Self) -> bool {
         let text = |section: &Self| section.fault.as_ref().map(|fault| fault.text.clone());
@@ -105,33 +78,32 @@ pub(super) struct Sections {
     groups: HashMap<Group, HashMap<String, Section>>,
     /// `[DEFAULT]`, which lends to all of them.
     lender: Section,
-    /// Profiles that stand under two spellings, with the sentence that says so.
-    doubled: BTreeMap<String, String>,
+    /// Profiles under two spellings, with the warning.
+    pub(super) doubled: BTreeMap<String, String>,
 }
 
 /// The name of a section.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     Of(Group, String),
-    /// `[DEFAULT]`.
     Lender,
-    /// One that the AWS files give no meaning, and why, where that may be a slip.
+    /// One without a meaning in the AWS files, and why, if it may be misspelt.
     Other(Option<String>),
 }
 
 impl Name {
     /// The name that a header gives its section; false if the AWS CLI sees none, for a blank at an end.
-    pub fn of(place: Place, header: &str) -> (Self, bool) {
+    pub fn of(place: AwsFile, header: &str) -> (Self, bool) {
         let bare = ini::trim(header);
         let same = bare == header;
         if header == "DEFAULT" {
             return (Self::Lender, true);
         }
         let name = match place {
-            Place::Credentials if bare.is_empty() => Self::Other(None),
-            Place::Credentials => Self::Of(Group::Profile, bare.to_owned()),
-            Place::Config if bare == "default" => Self::Of(Group::Profile, bare.to_owned()),
-            Place::Config => Self::prefixed(bare),
+            AwsFile::Credentials if bare.is_empty() => Self::Other(None),
+            AwsFile::Credentials => Self::Of(Group::Profile, bare.to_owned()),
+            AwsFile::Config if bare == "default" => Self::Of(Group::Profile, bare.to_owned()),
+            AwsFile::Config => Self::prefixed(bare),
         };
         (name, same)
     }
@@ -159,7 +131,7 @@ impl Name {
     }
 }
 
-/// Why a header without a meaning may be a slip.
+/// How a header without a meaning may be misspelt.
 fn slip(header: &str) -> Option<String> {
     let word = header.split(ini::is_blank).next().unwrap_or_default();
     if word.eq_ignore_ascii_case("profile") {
@@ -179,21 +151,10 @@ fn slip(header: &str) -> Option<String> {
 
 impl Sections {
     /// Reads a text, which has no byte order mark. `path` only names the file in remarks.
-    pub fn parse(place: Place, path: Option<&Path>, text: &str) -> Self {
+    pub fn parse(place: AwsFile, path: Option<&Path>, text: &str) -> Self {
         let mut sections = Self::default();
         sections.collect(place, &shown_path(path), ini::parse(text));
         sections
-    }
-
-    /// What is worth a remark in the text that was read, in the order of the lines.
-    pub fn remarks(&self, place: Place, path: Option<&Path>, text: &str) -> Vec<Remark> {
-        let mut remarks = remarks(place, &shown_path(path), &ini::parse(text));
-        remarks.extend(self.doubled.iter().map(|(profile, text)| Remark {
-            about: About::Ignored,
-            name: profile.clone(),
-            text: text.clone(),
-        }));
-        remarks
     }
 
     /// The names of the profiles, in no order.
@@ -224,8 +185,8 @@ impl Sections {
         own.or_else(|| self.lender.settings.get(key)).map(String::as_str)
     }
 
-    /// All settings of a section, as they are: those that `[DEFAULT]` lends first, which the section's own
-    /// outrank.
+    /// All settings of a section, as they are: first those that `[DEFAULT]` lends, then the section's own,
+    /// which override them.
     pub fn settings(&self, group: Group, name: &str) -> impl Iterator<Item = (&str, &str)> {
         let section = self.section(group, name);
         let lent = self.lender.settings.iter().filter(move |_| section.is_some());
@@ -233,8 +194,8 @@ impl Sections {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The line of a section that is not understood, and the name of the section that it stands in. One of
-    /// `[DEFAULT]` is one of each section: nobody knows what that line would lend.
+    /// The line of a section that is not understood, and the name of its section. A line of `[DEFAULT]`
+    /// counts for each section, since it may lend to it.
     pub fn fault(&self, group: Group, name: &str) -> Option<(String, &Fault)> {
         if let Some(fault) = &self.section(group, name)?.fault {
             let (word, name) = (group.word(), plain(name));
@@ -252,7 +213,7 @@ impl Sections {
         self.lender.settings.contains_key(key)
     }
 
-    /// The sentence on a profile that stands under two spellings.
+    /// The warning on a profile under two spellings.
     pub fn doubled(&self, profile: &str) -> Option<&str> {
         self.doubled.get(profile).map(String::as_str)
     }
@@ -272,7 +233,7 @@ impl Sections {
     }
 
     /// Merges sections with one header, and lets the later of two spellings count.
-    fn collect(&mut self, place: Place, path: &str, document: Document) {
+    fn collect(&mut self, place: AwsFile, path: &str, document: Document) {
         let mut merged: HashMap<String, (usize, Section)> = HashMap::new();
         for (at, section) in document.sections.into_iter().enumerate() {
             let (place, into) = merged.entry(section.header).or_default();
@@ -302,7 +263,7 @@ impl Sections {
                 (known, at, name, header, section)
             })
             .collect();
-        // What the AWS CLI knows by this name outranks what only we take for it.
+        // The section that the AWS CLI knows by this name overrides the one that only we do.
         merged.sort_by_key(|(known, at, ..)| (*known, *at));
         let mut headers: HashMap<Name, String> = HashMap::new();
         for (_, _, name, header, section) in merged {
@@ -326,64 +287,9 @@ impl Sections {
     }
 }
 
-/// The remarks on the lines of a file, in their order.
-fn remarks(place: Place, path: &str, document: &Document) -> Vec<Remark> {
-    let mut remarks = Vec::new();
-    for fault in &document.outside {
-        let text = format!(
-            "{path} line {}: stands before the first section, where the AWS CLI refuses the file",
-            fault.line
-        );
-        remarks.push(Remark { about: About::Ignored, name: String::new(), text });
-    }
-    let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
-    for section in &document.sections {
-        let (name, known) = Name::of(place, &section.header);
-        let header = plain(&section.header);
-        let mut remark = |about, line: usize, what: String| {
-            let name = shown(&name, &header);
-            remarks.push(Remark { about, name, text: format!("{path} line {line}: {what}") });
-        };
-        if let Some(why) = why_ignored(place, &name) {
-            remark(About::Ignored, section.line, format!("[{header}] {why}"));
-        } else if !known {
-            let what = "has a blank at an end, for which the AWS CLI ignores it";
-            remark(About::AwsCli, section.line, format!("[{header}] {what}"));
-        }
-        if seen.contains_key(section.header.as_str()) && name != Name::Lender {
-            let what = "stands twice, for which the AWS CLI refuses the file";
-            remark(About::AwsCli, section.line, format!("[{header}] {what}"));
-        }
-        let keys = seen.entry(&section.header).or_default();
-        for entry in &section.entries {
-            let key = plain(&entry.key);
-            if !keys.insert(&entry.key) {
-                let what = "stands twice, for which the AWS CLI refuses the file";
-                remark(About::AwsCli, entry.line, format!("{key} {what}"));
-            }
-            if let Some(Err(_)) = ini::nested(&entry.value) {
-                let what = "is not understood below it, and the AWS CLI refuses the file";
-                remark(About::AwsCli, entry.line, format!("{key}: a line {what}"));
-            }
-            for (line, _, what) in swallowed(entry) {
-                remark(About::Swallowed, line, what);
-            }
-            if !matches!(name, Name::Other(_)) && value(&entry.key, &entry.value) != entry.value {
-                let what = "the AWS CLI takes the comment for a part of it";
-                remark(About::Comment, entry.line, format!("behind {key}, {what}"));
-            }
-        }
-        for fault in &section.faults {
-            let what = "is not understood, and the AWS CLI refuses the file";
-            remark(About::AwsCli, fault.line, what.to_owned());
-        }
-    }
-    remarks
-}
-
 /// The settings among the lines that continue a value: where they stand, their keys, and what is wrong. Below a
 /// key that takes a block of settings they are that block.
-fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
+pub(super) fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
     let is_block = entry.value.starts_with('\n') && !is_plain(&entry.key);
     let lines = entry.continuations().filter(move |_| !is_block);
     lines.filter_map(|(line, text)| {
@@ -397,82 +303,7 @@ fn swallowed(entry: &Entry) -> impl Iterator<Item = (usize, String, String)> {
     })
 }
 
-/// A file's name in what is said.
-fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
+/// A file's name in messages.
+pub(super) fn shown_path(path: Option<&Path>) -> Cow<'_, str> {
     path.map_or("the file".into(), Path::to_string_lossy)
-}
-
-/// Why a section does not count, or is not what it looks like.
-fn why_ignored(place: Place, name: &Name) -> Option<String> {
-    match (place, name) {
-        (_, Name::Other(why)) => why.clone(),
-        (Place::Credentials, Name::Of(_, name)) => {
-            let name = name.strip_prefix("profile ")?;
-            let name = plain(ini::trim(name).trim_matches(['"', '\'']));
-            Some(format!("is a profile with this whole name, the credentials file wants [{name}]"))
-        }
-        _ => None,
-    }
-}
-
-/// The name that somebody who looks for the section asks for.
-fn shown(name: &Name, header: &str) -> String {
-    let asked = match name {
-        Name::Of(Group::Profile, name) => name.strip_prefix("profile ").unwrap_or(name),
-        Name::Of(_, name) => name,
-        Name::Lender => "DEFAULT",
-        Name::Other(_) => match header.split_once(ini::is_blank) {
-            Some((_, name)) => name,
-            None => header,
-        },
-    };
-    plain(ini::trim(asked).trim_matches(['"', '\'']))
-}
-
-/// Settings that may hold a blank and a `#` or `;` behind it: commands, paths, names of profiles.
-const WHOLE: [&str; 9] = [
-    "ca_bundle",
-    "credential_process",
-    "include_profile",
-    "mfa_process",
-    "services",
-    "source_profile",
-    "sso_session",
-    "web_identity_token_file",
-    "web_identity_token_process",
-];
-
-/// A value without the comment behind it. To the AWS CLI that is no comment; here it is one where the
-/// value can hold no blank, since people's files have such comments, and aws-vault and some SDKs cut
-/// them off.
-pub(super) fn value<'a>(key: &str, value: &'a str) -> &'a str {
-    if WHOLE.contains(&key) || value.starts_with('\n') {
-        return value;
-    }
-    let mut before = ' ';
-    for (at, c) in value.char_indices() {
-        if matches!(c, '#' | ';') && ini::is_blank(before) {
-            return ini::trim(value.get(..at).unwrap_or_default());
-        }
-        before = c;
-    }
-    value
-}
-
-/// A name from a file, fit for one line of an error. What continues it in the lines below is not shown: it
-/// may be a secret that was indented.
-pub(super) fn plain(inside: &str) -> String {
-    let (first, more) = inside.split_once('\n').map_or((inside, ""), |(first, _)| (first, " ..."));
-    first.chars().filter(|c| !c.is_control()).take(100).chain(more.chars()).collect()
-}
-
-/// A value behind the sentence that says what it is not; nothing of one that may be a key in the wrong place.
-pub fn of_value(value: &str) -> String {
-    // AWS's key ids have 20 characters and its secrets 40, of these; a URL may have a password.
-    let end = |c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c));
-    let short = !value.contains('@') && value.split(end).all(|word| word.len() < 20);
-    match short || value.starts_with("arn:") {
-        true => format!(": {}", plain(value)),
-        false => String::new(),
-    }
 }

@@ -1,5 +1,5 @@
-//! What holds for one profile: its own section, the sections that it includes, and what `[default]`
-//! lends. Values are borrowed from the files.
+//! The settings of one profile: its own section, the sections that it includes, and what `[default]` lends.
+//! Values are borrowed from the files.
 //!
 //! aws-vault 7 merges all of `[default]` into every profile that ends its `include_profile` chain.
 //! Here `[default]` lends settings, and never where credentials come from: a forgotten `role_arn` in
@@ -7,38 +7,21 @@
 //! for which this makes a difference.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
+use super::known::LENT;
 use super::read::{AccessKey, Profiles};
-use super::sections::{Place, of_value, plain};
+use super::sections::AwsFile;
+use super::value::{key_of, plain};
 use crate::env::Env;
-use crate::error::{Error, Reason, Result};
-use crate::name;
+use crate::error::{Error, Result};
 
-/// The keys that `[default]` lends. The rest stays with the profile that names it.
-const LENT: [&str; 15] = [
-    "region",
-    "mfa_serial",
-    "mfa_process",
-    "duration_seconds",
-    "sts_regional_endpoints",
-    "use_fips_endpoint",
-    "use_dualstack_endpoint",
-    "endpoint_url",
-    "ignore_configured_endpoint_urls",
-    "services",
-    "ca_bundle",
-    "role_session_name",
-    "session_tags",
-    "transitive_session_tags",
-    "source_identity",
-];
+/// A value, and what an error calls it: a variable's name, or a key and the profile that sets it.
+pub(super) type Named<'a> = (&'a str, String);
 
-/// The settings of one profile, resolved once: no question asks the files again, but for the sections
-/// that a setting names (`services`, `sso_session`).
+/// The settings of one profile, resolved once; only the sections that a setting names (`services`,
+/// `sso_session`) are read later.
 pub(super) struct Settings<'a> {
-    profiles: &'a Profiles,
-    /// The profile.
+    pub profiles: &'a Profiles,
     pub name: &'a str,
     /// The profile and what it includes, nearest first.
     sections: Vec<&'a str>,
@@ -48,7 +31,7 @@ pub(super) struct Settings<'a> {
     lenders: Vec<&'a str>,
     /// What they set.
     lent: HashMap<&'a str, &'a str>,
-    /// An `include_profile` that leads nowhere. aws-vault says nothing of it.
+    /// An `include_profile` that does not exist, with the profile that has it. aws-vault does not report it.
     pub missing_include: Option<(&'a str, &'a str)>,
 }
 
@@ -89,7 +72,7 @@ impl<'a> Settings<'a> {
         for at in &this.sections {
             merge(&mut this.own, profiles, at);
         }
-        // What [default] includes is lent with it. A loop down there is not this profile's.
+        // What [default] includes is lent with it. A loop there is no error of this profile.
         let mut next = Some("default");
         while let Some(at) = next
             && !this.sections.contains(&at)
@@ -115,22 +98,42 @@ impl<'a> Settings<'a> {
         self.own.get(key).copied()
     }
 
-    /// A key that `[default]` may lend, from the profile, its includes or there.
-    pub fn any(&self, key: &str) -> Option<&'a str> {
-        debug_assert!(LENT.contains(&key));
-        self.own(key).or_else(|| self.lent.get(key).copied())
+    /// True if the profile, or what it includes, sets one of these keys.
+    pub fn has_any(&self, keys: &[&str]) -> bool {
+        keys.iter().any(|key| self.own(key).is_some())
     }
 
-    /// What an error says of a key: its name, and the section that it is taken from.
+    /// A key of the profile or of what it includes, or of `[default]` if that lends it.
+    pub fn get(&self, key: &str) -> Option<&'a str> {
+        self.own(key).or_else(|| self.lent.get(key).copied().filter(|_| LENT.contains(&key)))
+    }
+
+    /// The same, with what an error calls it.
+    pub fn named(&self, key: &str) -> Option<Named<'a>> {
+        self.get(key).map(|value| (value, self.by(key)))
+    }
+
+    /// A variable, or else the key.
+    pub fn variable_or(
+        &self,
+        env: &'a Env,
+        variable: &str,
+        key: &str,
+    ) -> Result<Option<Named<'a>>> {
+        let value = env.text(variable)?.map(|value| (value, variable.to_owned()));
+        Ok(value.or_else(|| self.named(key)))
+    }
+
+    /// What an error calls a key: its name, and the section that it is taken from.
     pub fn by(&self, key: &str) -> String {
         let mut sections = self.sections().map(|(section, _)| section);
         let holder = sections.find(|section| self.profiles.get(section, key).is_some());
-        format!("{key} of profile \"{}\"", plain(holder.unwrap_or(self.name)))
+        key_of(key, holder.unwrap_or(self.name))
     }
 
     /// The access key of the profile in one of the files, and the section that holds it: of the keys that
     /// belong together all come from one section of one file.
-    pub fn access_key(&self, place: Place) -> Option<(&'a str, AccessKey<'a>)> {
+    pub fn access_key(&self, place: AwsFile) -> Option<(&'a str, AccessKey<'a>)> {
         self.sections.iter().find_map(|at| Some((*at, self.profiles.access_key(at, place)?)))
     }
 
@@ -144,9 +147,9 @@ impl<'a> Settings<'a> {
     ///
     /// # Errors
     /// [`crate::error::Class::Usage`]: there is no such section, which is an error of botocore's too: a
-    /// request for a private endpoint does not go to AWS. And as [`Profiles::service`].
+    /// request for a private endpoint does not go to AWS. And as [`Profiles::service_endpoint`].
     pub fn endpoint(&self, service: &str) -> Result<Option<&'a str>> {
-        let Some(services) = self.any("services") else { return Ok(self.any("endpoint_url")) };
+        let Some(services) = self.get("services") else { return Ok(self.get("endpoint_url")) };
         if !self.profiles.has_services(services) {
             let by = if self.own("services").is_some() { self.name } else { "default" };
             return Err(Error::usage(format!(
@@ -155,8 +158,8 @@ impl<'a> Settings<'a> {
                 plain(by)
             )));
         }
-        let own = self.profiles.service(services, service, "endpoint_url")?;
-        Ok(own.or_else(|| self.any("endpoint_url")))
+        let own = self.profiles.service_endpoint(services, service)?;
+        Ok(own.or_else(|| self.get("endpoint_url")))
     }
 }
 
@@ -167,14 +170,10 @@ fn merge<'a>(into: &mut HashMap<&'a str, &'a str>, profiles: &'a Profiles, secti
     }
 }
 
-/// How often one profile of a chain may name the next. Each is a call to AWS, a lock and a step of a
-/// recursion, and nobody has more than a few.
+/// The most steps of a chain of profiles. Each is a call to AWS, a lock and a step of a recursion.
 const HOPS: usize = 32;
 
 /// Checks the length of a chain of profiles.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: more than [`HOPS`] follow the first.
 pub(super) fn fits(key: &str, chain: &[&str]) -> Result<()> {
     match chain {
         [first, rest @ ..] if rest.len() > HOPS => Err(Error::usage(format!(
@@ -190,116 +189,4 @@ pub(super) fn looped(key: &str, chain: &[&str]) -> Error {
     let chain: Vec<_> = chain.iter().map(|name| plain(name)).collect();
     Error::usage(format!("{key} loop: {}", chain.join(" -> ")))
         .hint(format!("take the {key} out of one of these profiles"))
-}
-
-/// A duration, with the name of what asked for it.
-#[derive(Clone)]
-pub(super) struct Asked {
-    pub duration: Duration,
-    by: String,
-    by_flag: bool,
-}
-
-/// What asks where nobody does.
-const DEFAULT: &str = "the default";
-
-/// One hour: what AWS allows for a role from another role or session, and aws-vault's default.
-pub(super) const HOUR: Duration = Duration::from_secs(3600);
-
-/// What AssumeRole takes (AWS STS API reference: 900 s to 12 h).
-pub(super) const ROLE_RANGE: (Duration, Duration) =
-    (Duration::from_secs(900), Duration::from_secs(43_200));
-
-/// What GetSessionToken takes (AWS STS API reference: 900 s to 36 h).
-pub(super) const SESSION_RANGE: (Duration, Duration) =
-    (Duration::from_secs(900), Duration::from_secs(129_600));
-
-impl Asked {
-    pub fn new(duration: Duration, by: &str) -> Self {
-        Self { duration, by: by.to_owned(), by_flag: false }
-    }
-
-    /// What `--duration` asks for.
-    pub fn by_flag(duration: Duration) -> Self {
-        Self { by_flag: true, ..Self::new(duration, "--duration") }
-    }
-
-    /// True unless nobody asked and this is the default.
-    pub fn is_asked_for(&self) -> bool {
-        self.by != DEFAULT
-    }
-
-    /// The duration, if AWS would take it.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`], naming what asked and the range.
-    pub fn within(&self, what: &str, range: (Duration, Duration)) -> Result<Duration> {
-        if self.duration < range.0 || self.duration > range.1 {
-            let (by, least, most) =
-                (&self.by, name::show_duration(range.0), name::show_duration(range.1));
-            let error = Error::usage(format!(
-                "{by}: AWS gives {what} for {least} to {most}, not for {}",
-                name::show_duration(self.duration)
-            ));
-            return Err(if self.by_flag { error.because(Reason::CommandLine) } else { error });
-        }
-        Ok(self.duration)
-    }
-}
-
-/// aws-vault's variables for durations, all of them read, so that a bad one is never passed over.
-pub(super) struct Durations {
-    session: Option<Asked>,
-    chained: Option<Asked>,
-    role: Option<Asked>,
-}
-
-impl Durations {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`], naming the variable that is no duration.
-    pub fn of(env: &Env) -> Result<Self> {
-        let read = |name: &str| -> Result<Option<Asked>> {
-            env.text(name)?
-                .map(|text| Ok(Asked::new(name::duration(text, name)?, name)))
-                .transpose()
-        };
-        Ok(Self {
-            session: read("AWS_SESSION_TOKEN_TTL")?,
-            chained: read("AWS_CHAINED_SESSION_TOKEN_TTL")?,
-            role: read("AWS_ASSUME_ROLE_TTL")?,
-        })
-    }
-
-    /// For a session of a profile's own key: aws-vault's default is an hour.
-    pub fn session(&self) -> Asked {
-        self.session.clone().unwrap_or_else(|| Asked::new(HOUR, DEFAULT))
-    }
-
-    /// For a session that several profiles may share: aws-vault's default is 8 hours.
-    pub fn chained(&self) -> Asked {
-        self.chained.clone().unwrap_or_else(|| Asked::new(HOUR * 8, DEFAULT))
-    }
-
-    /// For a role: the variable, then the profile's `duration_seconds`, then an hour.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`]: `duration_seconds` is no number of seconds.
-    pub fn role(&self, settings: &Settings) -> Result<Asked> {
-        if let Some(asked) = &self.role {
-            return Ok(asked.clone());
-        }
-        let Some(text) = settings.any("duration_seconds") else {
-            return Ok(Asked::new(HOUR, DEFAULT));
-        };
-        let by = settings.by("duration_seconds");
-        // Digits alone: Rust's own parse would take a sign.
-        match text.parse::<u64>() {
-            Ok(seconds) if seconds > 0 && text.bytes().all(|b| b.is_ascii_digit()) => {
-                Ok(Asked { duration: Duration::from_secs(seconds), by, by_flag: false })
-            }
-            _ => Err(Error::usage(format!("{by} is not a number of seconds{}", of_value(text)))),
-        }
-    }
 }

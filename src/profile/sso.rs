@@ -1,30 +1,33 @@
 //! IAM Identity Center: where people log in, and for which role (AWS SDKs and Tools reference, "IAM
 //! Identity Center credential provider").
 
+use std::collections::HashMap;
+
 use super::missing::no_such_profile;
 use super::read::Profiles;
-use super::sections::{of_value, plain};
 use super::settings::{Settings, fits, looped};
 use super::step::Step;
-use super::sts::{Target, ca_bundle, endpoint};
+use super::sts::{NO_REGION, Target};
+use super::value::{plain, wrong_value};
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::name::is_account;
 
-/// Where people log in. Profiles with the same share one login.
+/// Where people log in. Profiles with equal values share one login.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignOn {
-    /// `sso_start_url`: whose people they are.
+    /// `sso_start_url`
     pub start_url: String,
-    /// `sso_registration_scopes`: what the login is good for.
+    /// `sso_registration_scopes`
     pub scopes: Vec<String>,
     /// Where they log in; its region is `sso_region`.
     pub oidc: Target,
-    /// Where the login is turned into credentials.
+    /// Where the login is exchanged for credentials.
     pub portal: Target,
 }
 
-/// The keys of a profile that say so.
+/// The keys of a profile that name it.
 const KEYS: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name"];
 
 /// What credentials of roles want, and what AWS gives a token to refresh for (AWS SDKs and Tools
@@ -32,8 +35,8 @@ const KEYS: [&str; 4] = ["sso_session", "sso_start_url", "sso_account_id", "sso_
 const SCOPE: &str = "sso:account:access";
 
 impl SignOn {
-    /// The variant of AWS's endpoints that the profile asked for wants; that of who logs in stands where
-    /// it says nothing.
+    /// Uses the endpoint variant of the profile asked for; if that names none, the one of the profile that
+    /// logs in.
     pub(super) fn ask_for(&mut self, variant: EndpointVariant) {
         self.oidc.variant = variant.or(self.oidc.variant);
         self.portal.variant = variant.or(self.portal.variant);
@@ -49,40 +52,32 @@ impl SignOn {
 }
 
 /// Where to log in for the last profile of a chain, if it says so.
-///
-/// # Errors
-/// Usage: an `[sso-session]` or a key that is missing, or cannot be right.
-pub(super) fn base(profiles: &Profiles, env: &Env, end: &Settings) -> Result<Option<SignOn>> {
-    let named = KEYS.iter().any(|key| end.own(key).is_some());
-    named.then(|| of(profiles, env, end)).transpose()
+pub(super) fn base(env: &Env, end: &Settings) -> Result<Option<SignOn>> {
+    end.has_any(&KEYS).then(|| of(env, end)).transpose()
 }
 
-/// The role that such a profile names: a person who has logged in may have several.
-///
-/// # Errors
-/// Usage: a key that is missing, or cannot be right.
+/// The role that such a profile names: a login may give several.
 pub(super) fn role(end: &Settings) -> Result<Step> {
-    let key = |key: &str, fits: &dyn Fn(&str) -> bool, what: &str| match end.own(key) {
+    let key = |key: &str, fits: fn(&str) -> bool, otherwise: &str| match end.own(key) {
         Some(value) if fits(value) => Ok(value.to_owned()),
-        Some(value) => Err(not(&end.by(key), what, value)),
+        Some(value) => Err(wrong_value(&end.by(key), otherwise, value)),
         None => Err(missing(key, end)),
     };
-    let account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
     let role = |text: &str| {
         (1..=64).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
     };
     Ok(Step::SsoRole {
-        account: key("sso_account_id", &account, "an account's twelve digits")?,
-        name: key("sso_role_name", &role, "the name of a permission set")?,
+        account: key("sso_account_id", is_account, "not an account's twelve digits")?,
+        name: key("sso_role_name", role, "not the name of a permission set")?,
     })
 }
 
-/// Where to log in for a profile: its own word, or that of the end of its `source_profile` chain.
+/// Where to log in for a profile, as it says itself or the end of its `source_profile` chain does.
 ///
 /// # Errors
-/// Not found: a profile. Usage: a loop, a chain that is too long, a profile without SSO, and an `[sso-session]` or a key that is
-/// missing, or cannot be right.
+/// Not found: a profile. Usage: a loop, a chain that is too long, a profile without SSO, and an
+/// `[sso-session]` or a key that is missing, or cannot be right.
 pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String, SignOn)> {
     let mut chain: Vec<&str> = Vec::new();
     let mut next = Some(profile);
@@ -97,8 +92,7 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
         chain.push(at);
         fits("source_profile", &chain)?;
         let settings = Settings::of(profiles, at)?;
-        if KEYS.iter().any(|key| settings.own(key).is_some()) {
-            let mut sign_on = of(profiles, env, &settings)?;
+        if let Some(mut sign_on) = base(env, &settings)? {
             sign_on.ask_for(EndpointVariant::of(env, &Settings::of(profiles, profile)?)?);
             return Ok((at.to_owned(), sign_on));
         }
@@ -108,16 +102,12 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
         .hint("it wants sso_session, or sso_start_url and sso_region"))
 }
 
-/// Where people log in for the profiles that say so themselves, each place once, with the first of
-/// its profiles.
+/// Where people log in for the profiles that say so themselves, each place once, with its first profile.
 pub fn sign_ons(profiles: &Profiles, env: &Env) -> Vec<(String, Result<SignOn>)> {
     let mut found: Vec<(String, Result<SignOn>)> = Vec::new();
     for name in profiles.names() {
         let Ok(settings) = Settings::of(profiles, &name) else { continue };
-        if KEYS.iter().all(|key| settings.own(key).is_none()) {
-            continue;
-        }
-        let sign_on = of(profiles, env, &settings);
+        let Some(sign_on) = base(env, &settings).transpose() else { continue };
         if found.iter().all(|(_, other)| *other != sign_on) {
             found.push((name, sign_on));
         }
@@ -125,67 +115,53 @@ pub fn sign_ons(profiles: &Profiles, env: &Env) -> Vec<(String, Result<SignOn>)>
     found
 }
 
-fn of(profiles: &Profiles, env: &Env, settings: &Settings) -> Result<SignOn> {
+fn of(env: &Env, settings: &Settings) -> Result<SignOn> {
     let section = settings.own("sso_session");
-    if let Some(section) = section
-        && !profiles.has_sso_session(section)
-    {
-        return Err(Error::usage(format!(
-            "no [sso-session {}], the sso_session of profile \"{}\"",
-            plain(section),
-            settings.name
-        )));
-    }
-    section.map_or(Ok(()), |section| profiles.sso_session_understood(section))?;
-    // As the AWS CLI has it, of every key: the one that is wrong would be anybody's guess.
-    let shared = section.into_iter().flat_map(|section| profiles.sso_settings(section));
-    let other = shared.filter(|(key, value)| settings.own(key).is_some_and(|own| own != *value));
+    let shared = match section {
+        Some(section) => settings.profiles.sso_session(section)?.ok_or_else(|| {
+            let section = plain(section);
+            Error::usage(format!(
+                "no [sso-session {section}], the sso_session of profile \"{}\"",
+                settings.name
+            ))
+        })?,
+        None => HashMap::new(),
+    };
+    // For every key, as in the AWS CLI: which of both is wrong is not known.
+    let other =
+        shared.iter().filter(|(key, value)| settings.own(key).is_some_and(|it| it != **value));
     if let Some(key) = other.map(|(key, _)| plain(key)).min() {
         return Err(Error::usage(format!(
             "{key} of profile \"{}\" is another than that of its sso_session",
             settings.name
         )));
     }
-    let key = |key: &str| -> Result<&str> {
-        let shared = section.and_then(|section| profiles.sso_session(section, key));
-        shared.or_else(|| settings.own(key)).ok_or_else(|| missing(key, settings))
-    };
-    let by = |key: &str| match section.filter(|name| profiles.sso_session(name, key).is_some()) {
+    let get = |key: &str| shared.get(key).copied().or_else(|| settings.own(key));
+    let key = |key: &str| get(key).ok_or_else(|| missing(key, settings));
+    let by = |key: &str| match section.filter(|_| shared.contains_key(key)) {
         Some(section) => format!("{key} of [sso-session {}]", plain(section)),
         None => settings.by(key),
     };
     let start_url = key("sso_start_url")?;
     let printable = start_url.bytes().all(|b| b.is_ascii_graphic());
     if !(start_url.starts_with("https://") && printable) {
-        return Err(not(&by("sso_start_url"), "an https URL", start_url));
+        return Err(wrong_value(&by("sso_start_url"), "not an https URL", start_url));
     }
     let region = key("sso_region")?;
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !fits {
-        return Err(not(&by("sso_region"), "the name of a region", region));
+        return Err(wrong_value(&by("sso_region"), NO_REGION, region));
     }
-    let scopes = section.and_then(|name| profiles.sso_session(name, "sso_registration_scopes"));
-    let scopes = scopes.or_else(|| settings.own("sso_registration_scopes")).unwrap_or(SCOPE);
+    let scopes = get("sso_registration_scopes").unwrap_or(SCOPE);
     let scopes = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty());
-    let target = |service| -> Result<Target> {
-        Ok(Target {
-            region: region.to_owned(),
-            endpoint: endpoint(env, settings, service)?,
-            variant: EndpointVariant::of(env, settings)?,
-            ca_bundle: ca_bundle(env, settings),
-        })
-    };
+    let target = |service| Target::of(service, region.to_owned(), env, settings);
     Ok(SignOn {
         start_url: start_url.to_owned(),
         scopes: scopes.map(str::to_owned).collect(),
         oidc: target("sso_oidc")?,
         portal: target("sso")?,
     })
-}
-
-fn not(by: &str, what: &str, value: &str) -> Error {
-    Error::usage(format!("{by} is not {what}{}", of_value(value)))
 }
 
 fn missing(key: &str, settings: &Settings) -> Error {

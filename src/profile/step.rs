@@ -9,23 +9,21 @@ use super::role::Role;
 pub enum Step {
     /// GetSessionToken.
     Session {
-        /// How long the session lasts.
         duration: Duration,
-        /// By a flag or variable: one that a code bought for a shorter time will not do.
+        /// True if a flag or variable asks for this duration: a shorter session is then not enough.
         asked: bool,
         /// The device whose code goes with it.
         mfa: Option<Mfa>,
     },
     /// AssumeRole.
     Role {
-        /// What is asked for.
         role: Role,
         /// The device whose code goes with it.
         mfa: Option<Mfa>,
     },
     /// AssumeRoleWithWebIdentity, by the token that the plan starts from; so it is the first.
     WebIdentity {
-        /// The role that trusts who signed the token.
+        /// The role that trusts the token's issuer.
         role_arn: String,
         /// What CloudTrail calls the session: 2 to 64 of `[\w+=,.@-]`.
         session_name: String,
@@ -33,7 +31,7 @@ pub enum Step {
         duration: Duration,
     },
     /// IAM Identity Center's GetRoleCredentials, by the login that the plan starts from; so it is the
-    /// first. How long the credentials last is said there.
+    /// first. IAM Identity Center determines how long the credentials last.
     SsoRole {
         /// The account: twelve digits.
         account: String,
@@ -51,7 +49,7 @@ impl Step {
         }
     }
 
-    /// How long what it gives lasts, where it is us who say so.
+    /// The duration that the call asks for.
     pub fn duration(&self) -> Option<Duration> {
         match self {
             Step::Session { duration, .. } | Step::WebIdentity { duration, .. } => Some(*duration),

@@ -1,11 +1,11 @@
-//! Where STS and IAM are asked: region, endpoint, and the CA bundle that vouches for it.
+//! Where STS and IAM are asked: region, endpoint and CA bundle.
 
 use std::path::PathBuf;
 
 use super::host::is_url;
 use super::read::Profiles;
-use super::sections::{of_value, plain};
-use super::settings::Settings;
+use super::settings::{Named, Settings};
+use super::value::{key_of, plain, wrong_value};
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Reason, Result};
@@ -28,7 +28,26 @@ pub struct Target {
 const GLOBAL: &str = "https://sts.amazonaws.com";
 
 impl Target {
-    /// The warning where an endpoint is named, so that the variant that is asked for counts for nothing.
+    /// The target for a service (`sts`, `iam`, `s3`, …).
+    pub(super) fn of(
+        service: &str,
+        region: String,
+        env: &Env,
+        settings: &Settings,
+    ) -> Result<Self> {
+        let bundle = match env.get_os("AWS_CA_BUNDLE") {
+            Some(path) => Some(PathBuf::from(path)),
+            None => settings.get("ca_bundle").map(PathBuf::from),
+        };
+        Ok(Self {
+            region,
+            endpoint: endpoint(env, settings, service)?,
+            variant: EndpointVariant::of(env, settings)?,
+            ca_bundle: bundle,
+        })
+    }
+
+    /// The warning if a named endpoint overrides the variant that is asked for.
     pub fn overridden(&self) -> Option<String> {
         let url = self.endpoint.as_ref()?;
         let name = self.variant.name()?;
@@ -39,8 +58,8 @@ impl Target {
     /// What AWS tells sessions apart by: the partition, and the class of the endpoint. A session from one
     /// region's endpoint is valid in all regions of its partition; one from the global endpoint is not
     /// valid in regions that have to be enabled first (IAM User Guide, "Manage AWS STS in an AWS
-    /// Region"). FIPS and dual-stack endpoints are other ways to a region's STS: their sessions are no
-    /// others. What an endpoint that was named gives, is known to itself only.
+    /// Region"). FIPS and dual-stack endpoints give the same sessions as the region's other ones. A named
+    /// endpoint is a class of its own.
     pub fn realm(&self) -> [&str; 2] {
         let class = match &self.endpoint {
             Some(url) => url,
@@ -74,9 +93,6 @@ const LEGACY: [&str; 16] = [
 
 /// The region for the child: what the command line asks for, `AWS_REGION`, `AWS_DEFAULT_REGION`, the
 /// profile. `None`: the child's variables are left alone.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: it could be no part of a host name.
 pub(super) fn region(
     asked: Option<&str>,
     env: &Env,
@@ -90,28 +106,24 @@ pub(super) fn region(
     let fits = (1..=63).contains(&region.len())
         && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !fits {
-        let error = no_region(&by, region);
+        let error = wrong_value(&by, NO_REGION, region);
         return Err(if asked.is_some() { error.because(Reason::CommandLine) } else { error });
     }
     Ok(Some(region.to_owned()))
 }
 
 /// The region of the environment or the profile, and what names it.
-fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<(&'a str, String)>> {
-    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        if let Some(region) = env.text(name)? {
-            return Ok(Some((region, name.to_owned())));
-        }
+fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<Named<'a>>> {
+    match env.text("AWS_REGION")? {
+        Some(region) => Ok(Some((region, "AWS_REGION".to_owned()))),
+        None => settings.variable_or(env, "AWS_DEFAULT_REGION", "region"),
     }
-    Ok(settings.any("region").map(|region| (region, settings.by("region"))))
 }
 
-fn no_region(by: &str, region: &str) -> Error {
-    Error::usage(format!("{by} is not the name of a region{}", of_value(region)))
-}
+/// What an error says of an invalid region.
+pub(super) const NO_REGION: &str = "not the name of a region";
 
-/// The error for a region that no request can be sent to: one that AWS does not have, or, where somebody names
-/// a server with regions of its own, that fits no request.
+/// The error for a region that AWS does not have, or, if another server is asked, that no request can name.
 pub(super) fn region_fault(env: &Env, settings: &Settings) -> Option<Error> {
     let (region, by) = named_region(env, settings).ok()??;
     let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
@@ -119,7 +131,7 @@ pub(super) fn region_fault(env: &Env, settings: &Settings) -> Option<Error> {
         true => is_region(region),
         false => region.bytes().all(small),
     };
-    (!fits).then(|| no_region(&by, region).hint("it looks like eu-central-1"))
+    (!fits).then(|| wrong_value(&by, NO_REGION, region).hint("it looks like eu-central-1"))
 }
 
 /// True for what AWS's regions look like: `us-gov-west-1`, and for `aws-cn-global` and the like.
@@ -128,10 +140,10 @@ pub(super) fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     match parts[..] {
         ["aws", .., "global"] => parts.iter().all(letters),
-        [ref places @ .., way, number] => {
-            !places.is_empty()
-                && places.iter().all(letters)
-                && WAYS.contains(&way)
+        [ref areas @ .., direction, number] => {
+            !areas.is_empty()
+                && areas.iter().all(letters)
+                && DIRECTIONS.contains(&direction)
                 && (1..=2).contains(&number.len())
                 && number.bytes().all(|b| b.is_ascii_digit())
         }
@@ -140,7 +152,7 @@ pub(super) fn is_region(text: &str) -> bool {
 }
 
 /// The second but last part of a region's name.
-const WAYS: [&str; 9] = [
+const DIRECTIONS: [&str; 9] = [
     "central",
     "east",
     "north",
@@ -152,83 +164,49 @@ const WAYS: [&str; 9] = [
     "west",
 ];
 
-/// Where STS is asked, for a profile whose region is known or not. `arn`: a role or MFA device, whose
-/// partition decides where no region does.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: `sts_regional_endpoints` is neither `legacy` nor `regional`.
+/// The STS of a profile. `arn`: a role or MFA device, whose partition decides if no region does.
 pub(super) fn target(
     region: Option<&str>,
     arn: Option<&str>,
     env: &Env,
     settings: &Settings,
 ) -> Result<Target> {
-    let mut region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
-    let mut endpoint = endpoint(env, settings, "sts")?;
-    let variant = EndpointVariant::of(env, settings)?;
-    let legacy = match env.text("AWS_STS_REGIONAL_ENDPOINTS")? {
-        Some(value) => Some((value, "AWS_STS_REGIONAL_ENDPOINTS".to_owned())),
-        None => settings
-            .any("sts_regional_endpoints")
-            .map(|value| (value, settings.by("sts_regional_endpoints"))),
-    };
-    match legacy {
-        Some((value, by)) if !["legacy", "regional"].contains(&value) => {
-            return Err(Error::usage(format!(
-                "{by} is neither legacy nor regional{}",
-                of_value(value)
-            )));
-        }
+    let region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
+    let mut target = Target::of("sts", region, env, settings)?;
+    let key = "sts_regional_endpoints";
+    match settings.variable_or(env, "AWS_STS_REGIONAL_ENDPOINTS", key)? {
+        None | Some(("regional", _)) => {}
         // The global endpoint is signed for as us-east-1. It has no variants, so the SDKs leave it then.
-        Some(("legacy", _))
-            if endpoint.is_none()
-                && variant.name().is_none()
-                && LEGACY.contains(&region.as_str()) =>
-        {
-            endpoint = Some(GLOBAL.to_owned());
-            region = "us-east-1".to_owned();
+        Some(("legacy", _)) => {
+            if target.endpoint.is_none()
+                && target.variant.name().is_none()
+                && LEGACY.contains(&target.region.as_str())
+            {
+                target.endpoint = Some(GLOBAL.to_owned());
+                target.region = "us-east-1".to_owned();
+            }
         }
-        _ => {}
+        Some((value, by)) => return Err(wrong_value(&by, "neither legacy nor regional", value)),
     }
-    Ok(Target { region, endpoint, variant, ca_bundle: ca_bundle(env, settings) })
+    Ok(target)
 }
 
-/// Where the user of a profile's own key is managed: STS, and IAM, which is one for a partition.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a loop of includes, or settings that cannot be.
-pub fn places(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
+/// The STS and the IAM of a profile's own key.
+pub fn sts_and_iam(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
     let settings = Settings::of(profiles, profile)?;
     let region = region(None, env, &settings)?;
-    let arn = settings.any("mfa_serial").or_else(|| settings.own("role_arn"));
+    let arn = settings.get("mfa_serial").or_else(|| settings.own("role_arn"));
     let sts = target(region.as_deref(), arn, env, &settings)?;
-    let iam = Target {
-        region: region.unwrap_or_else(|| partition_region(arn).to_owned()),
-        endpoint: endpoint(env, &settings, "iam")?,
-        variant: sts.variant,
-        ca_bundle: ca_bundle(env, &settings),
-    };
-    Ok((sts, iam))
-}
-
-pub(super) fn ca_bundle(env: &Env, settings: &Settings) -> Option<PathBuf> {
-    match env.get_os("AWS_CA_BUNDLE") {
-        Some(path) => Some(PathBuf::from(path)),
-        None => settings.any("ca_bundle").map(PathBuf::from),
-    }
+    let region = region.unwrap_or_else(|| partition_region(arn).to_owned());
+    Ok((sts, Target::of("iam", region, env, &settings)?))
 }
 
 /// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`, `sso`,
 /// `sso_oidc`) before the one for everything.
-///
-/// # Errors
-/// [`crate::error::Class::Usage`]: a variable is not UTF-8. And as [`Settings::endpoint`].
 pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
-    let ignore = match env.text("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")? {
-        Some(value) => Some(value),
-        None => settings.any("ignore_configured_endpoint_urls"),
-    };
-    if ignore.is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+    let key = "ignore_configured_endpoint_urls";
+    let ignore = settings.variable_or(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", key)?;
+    if ignore.is_some_and(|(value, _)| value.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
     let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
@@ -240,7 +218,7 @@ pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<
     Ok(settings.endpoint(service)?.map(str::to_owned))
 }
 
-/// True if AWS's own STS is asked, and none that somebody named.
+/// True if AWS's own STS is asked, and no named endpoint.
 pub(super) fn is_asked(env: &Env, settings: &Settings) -> bool {
     matches!(endpoint(env, settings, "sts"), Ok(None))
 }
@@ -248,13 +226,12 @@ pub(super) fn is_asked(env: &Env, settings: &Settings) -> bool {
 /// The errors for endpoints that are no URLs: those of the environment, and of a profile's own section and the
 /// `services` that it names.
 pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
-    let name = plain(profile);
     let of_env = env.vars().filter_map(|(name, _)| {
         let name = name.to_str().filter(|name| name.starts_with("AWS_ENDPOINT_URL"))?;
         Some((env.get(name)?, name.to_owned()))
     });
     let own = profiles.get(profile, "endpoint_url");
-    let own = own.map(|url| (url, format!("endpoint_url of profile \"{name}\"")));
+    let own = own.map(|url| (url, key_of("endpoint_url", profile)));
     let services = profiles.get(profile, "services");
     let of_services = services.into_iter().flat_map(|services| {
         let by = format!("of [services {}]", plain(services));
@@ -263,13 +240,13 @@ pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> 
     });
     let all = of_env.chain(own).chain(of_services).filter(|(url, _)| !is_url(url));
     let fault = |(url, by): (&str, String)| {
-        Error::usage(format!("{by} is not an http or https URL{}", of_value(url)))
+        wrong_value(&by, "not an http or https URL", url)
             .hint("it looks like https://sts.eu-central-1.amazonaws.com")
     };
     all.map(fault).collect()
 }
 
-/// The partition of a region, or of what stands for all of its regions (`aws-cn-global`).
+/// The partition of a region, or of a name for all its regions (`aws-cn-global`).
 pub(super) fn partition(region: &str) -> &'static str {
     match region.strip_prefix("aws-").unwrap_or(region) {
         of if of.starts_with("cn-") => "aws-cn",

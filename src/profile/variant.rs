@@ -1,12 +1,12 @@
-//! Which of AWS's endpoints are asked: those with cryptography that is validated by FIPS 140, and those
-//! that have IPv6 addresses too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
+//! FIPS endpoints, whose cryptography is validated by FIPS 140, and dual-stack ones, which have IPv6 addresses
+//! too (AWS SDKs and Tools reference, "Dual-stack and FIPS endpoints").
 
-use super::sections::of_value;
 use super::settings::Settings;
+use super::value::wrong_value;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// The variants of AWS's endpoints that are asked for. `None`: nothing says so.
+/// The variants of AWS's endpoints that are asked for. `None`: no setting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointVariant {
     /// `AWS_USE_FIPS_ENDPOINT` or `use_fips_endpoint`.
@@ -21,29 +21,20 @@ const DUAL_STACK: (&str, &str) = ("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_e
 
 impl EndpointVariant {
     /// What the environment, else the profile, asks for.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`], naming the variable or key: neither `true` nor `false`.
     pub(super) fn of(env: &Env, settings: &Settings) -> Result<Self> {
         let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
-            let (value, by) = match (env.text(name)?, settings.any(key)) {
-                (Some(value), _) => (value, name.to_owned()),
-                (None, Some(value)) => (value, settings.by(key)),
-                (None, None) => return Ok(None),
-            };
+            let Some((value, by)) = settings.variable_or(env, name, key)? else { return Ok(None) };
             match value.to_ascii_lowercase().as_str() {
                 "true" => Ok(Some(true)),
                 "false" => Ok(Some(false)),
-                // To take it for a no could break a rule that somebody must keep.
-                _ => {
-                    Err(Error::usage(format!("{by} is neither true nor false{}", of_value(value))))
-                }
+                // Taking it for false could break a rule that the user must follow.
+                _ => Err(wrong_value(&by, "neither true nor false", value)),
             }
         };
         Ok(Self { fips: read(FIPS)?, dual_stack: read(DUAL_STACK)? })
     }
 
-    /// These, and where they say nothing, what `other` says.
+    /// These, or those of `other` where they are not set.
     #[must_use]
     pub(super) fn or(self, other: Self) -> Self {
         Self { fips: self.fips.or(other.fips), dual_stack: self.dual_stack.or(other.dual_stack) }
@@ -59,7 +50,7 @@ impl EndpointVariant {
         self.dual_stack == Some(true)
     }
 
-    /// What people call the endpoints; none for those that everybody has.
+    /// The common name of the endpoints; none for the usual ones.
     pub fn name(self) -> Option<&'static str> {
         match (self.is_fips(), self.is_dual_stack()) {
             (true, true) => Some("FIPS dual-stack"),
@@ -69,7 +60,7 @@ impl EndpointVariant {
         }
     }
 
-    /// The keys that ask for it, in the words of an error.
+    /// The keys that ask for it, for an error.
     pub fn keys(self) -> &'static str {
         match (self.is_fips(), self.is_dual_stack()) {
             (true, true) => "use_fips_endpoint and use_dualstack_endpoint",
@@ -78,7 +69,7 @@ impl EndpointVariant {
         }
     }
 
-    /// The variables that ask for the same, for a program that does not see the profile.
+    /// The variables that ask for the same, for a program that does not read the profile.
     pub fn variables(self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let text = |on| if on { "true" } else { "false" };
         [(FIPS.0, self.fips), (DUAL_STACK.0, self.dual_stack)]

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
-use super::program::failed;
+use super::program;
 use super::session::{CredentialSession, Request};
 use super::token;
 use crate::aws::host;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
+use crate::name::is_account;
 use crate::profile::{Base, Plan, Step};
 use crate::secret::Secret;
 
@@ -20,26 +21,25 @@ use crate::secret::Secret;
 const AUTHORIZATION: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
-/// How long an instance's credentials that have ended are used before others are asked for; botocore takes
-/// 12 to 20 minutes.
+/// How long expired credentials of an instance are used before the service is asked again; botocore uses 12
+/// to 20 minutes.
 const EXTENSION: Duration = Duration::from_secs(15 * 60);
-/// That they are is said once, however often a server asks for them.
+/// The warning about them is printed once, however often a server renews its credentials.
 static SAID_EXPIRED: Once = Once::new();
 
-/// What a plan starts from, once it is at hand.
+/// What a plan starts from.
 #[derive(Debug)]
 pub(super) enum Start {
-    /// Credentials.
     Credentials(Credentials),
-    /// A web identity's token, which the first step makes credentials of.
+    /// A web identity's token, which the first step exchanges for credentials.
     Token(Secret),
-    /// A login to IAM Identity Center, by whose leave the first step gets credentials: its id, and the
-    /// portal's endpoint.
+    /// A login to IAM Identity Center, with which the first step gets credentials: its id, and the portal's
+    /// endpoint.
     Login(String),
 }
 
 impl Start {
-    /// Whose it is, as far as AWS's answers depend on that.
+    /// The identity on which AWS's answers depend.
     pub(super) fn identity(&self) -> String {
         match self {
             Self::Credentials(credentials) => credentials.access_key_id.clone(),
@@ -48,22 +48,19 @@ impl Start {
         }
     }
 
-    /// Whose it is where a program gives other temporary keys each time, so that they do not tell: what
-    /// is known is the program, of which profile, and the account that it names. Not which of the
-    /// account's users and roles is logged in to it: only AWS could say. Nothing without an account, or
-    /// without an end, after which a program has to be asked again.
+    /// The identity of a program that gives other temporary keys each time: the program, its profile and
+    /// the account that it names. Which user or role of the account it is, only AWS could say. None
+    /// without an account, or without an expiration, after which the program has to run again.
     pub(super) fn owner(&self, base: &Base) -> Option<Vec<String>> {
         let (Self::Credentials(given), Base::Process { profile, command }) = (self, base) else {
             return None;
         };
         let passing = given.is_temporary() && given.expiration.is_some();
-        let account = given.account_id.as_ref().filter(|account| {
-            passing && account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit())
-        })?;
+        let account = given.account_id.as_ref().filter(|id| passing && is_account(id))?;
         Some(vec!["process".to_owned(), profile.clone(), command.clone(), account.clone()])
     }
 
-    /// The part of it that nobody else has, where that is at hand.
+    /// Its secret part, if this process has it.
     pub(super) fn secret(&self) -> Option<&Secret> {
         match self {
             Self::Credentials(credentials) => Some(&credentials.secret_access_key),
@@ -74,7 +71,7 @@ impl Start {
 }
 
 impl CredentialSession<'_> {
-    /// What the plan starts from.
+    /// Gets what the plan starts from.
     pub(super) fn base(&self, plan: &Plan, request: &Request, deadline: Instant) -> Result<Start> {
         let credentials = match &plan.base {
             Base::Vault { profile } => self
@@ -113,8 +110,8 @@ impl CredentialSession<'_> {
         Ok(Start::Credentials(credentials))
     }
 
-    /// What this program would print, if it were started as a profile's credential_process: without the
-    /// code that this one was given.
+    /// What this program would print as a profile's credential_process: it does not get the code that was
+    /// given to this process.
     fn inside(
         &self,
         profile: &str,
@@ -122,13 +119,13 @@ impl CredentialSession<'_> {
         inside: &Plan,
         request: &Request,
     ) -> Result<Credentials> {
-        self.refuse_to_come_back("credential_process", profile, &plan.within)?;
+        self.refuse_recursion("credential_process", profile, &plan.within)?;
         self.reporter
             .debug(format!("the credential_process of profile {profile:?} is vault itself"));
         self.make(inside.clone(), &Request { mfa_token: None, ..*request })
     }
 
-    /// The credentials, unless they have ended: their giver could get no others in time.
+    /// The credentials, unless they have expired: the agent could not replace them in time.
     fn lasting(&self, given: Credentials, giver: &str) -> Result<Credentials> {
         if given.expiration.is_some_and(|end| end <= self.clock.now()) {
             return Err(Error::aws(format!("{giver} gives credentials that have expired")));
@@ -136,9 +133,9 @@ impl CredentialSession<'_> {
         Ok(given)
     }
 
-    /// An instance's credentials, as they are or, where they have ended, with a later end: the metadata
-    /// service could get no others, and AWS may take these for longer then (AWS SDKs and Tools reference, "IMDS
-    /// credential provider", static stability). It is asked again by then.
+    /// An instance's credentials. Expired ones get a later expiration: the metadata service could not
+    /// replace them, and AWS may accept them for longer then (AWS SDKs and Tools reference, "IMDS credential
+    /// provider", static stability).
     fn stable(&self, given: Credentials) -> Credentials {
         let now = self.clock.now();
         let Some(ended) = given.expiration.filter(|end| *end <= now) else { return given };
@@ -152,8 +149,8 @@ impl CredentialSession<'_> {
         Credentials { expiration: Some(now.plus(EXTENSION)), ..given }
     }
 
-    /// What a container's agent wants to see: the file's content, which is replaced from time to time,
-    /// else the variable's.
+    /// The authorization token for a container's agent: from the file, which is replaced from time to time,
+    /// else from the variable.
     fn authorization(&self) -> Result<Option<Secret>> {
         let (bytes, by) = match self.env.get_os(AUTHORIZATION_FILE) {
             Some(path) => {
@@ -174,8 +171,8 @@ impl CredentialSession<'_> {
         token.map(Some).ok_or_else(|| Error::other(format!("{by} holds no authorization token")))
     }
 
-    /// The account of a base that the plan hands out itself or as a session, where only the files or the
-    /// environment say it (`aws_account_id`, `AWS_ACCOUNT_ID`). A role's ARN says its own.
+    /// Adds the account that the files or the environment name (`aws_account_id`, `AWS_ACCOUNT_ID`) to
+    /// credentials of the base itself or of a session of it. A role's ARN names its own.
     pub(super) fn with_account(&self, given: Credentials, plan: &Plan) -> Credentials {
         let own = plan.steps.iter().all(|step| matches!(step, Step::Session { .. }));
         if !own || given.account_id.is_some() {
@@ -191,36 +188,28 @@ impl CredentialSession<'_> {
             ),
             _ => return given,
         };
-        let is_account = |id: &&str| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
-        if account.is_some() && account.filter(is_account).is_none() {
+        let valid = account.filter(|id| is_account(id));
+        if account != valid {
             self.reporter.warn(format!("{by} is left out: it is not an account's twelve digits"));
         }
-        Credentials { account_id: account.filter(is_account).map(str::to_owned), ..given }
+        Credentials { account_id: valid.map(str::to_owned), ..given }
     }
 
     fn plaintext(&self, profile: &str) -> Result<Credentials> {
         let found = self.profiles.plaintext(profile);
-        let found = found.as_ref();
-        key(
-            found.map(|found| found.id.to_owned()),
-            found.and_then(|found| found.secret).map(str::to_owned),
-            found.and_then(|found| found.token).map(str::to_owned),
-            &format!("profile {profile:?}"),
-        )
+        let (id, secret, token) =
+            found.map_or((None, None, None), |key| (Some(key.id), key.secret, key.token));
+        key(id, secret, token, &format!("profile {profile:?}"))
     }
 
     fn environment(&self) -> Result<Credentials> {
-        let get = |name| self.env.get(name).map(str::to_owned);
-        key(
-            get("AWS_ACCESS_KEY_ID"),
-            get("AWS_SECRET_ACCESS_KEY"),
-            // boto's old name, which botocore asks for first.
-            get("AWS_SECURITY_TOKEN").or_else(|| get("AWS_SESSION_TOKEN")),
-            "the environment",
-        )
+        let get = |name| self.env.get(name);
+        // boto's old name, which botocore asks for first.
+        let token = get("AWS_SECURITY_TOKEN").or_else(|| get("AWS_SESSION_TOKEN"));
+        key(get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY"), token, "the environment")
     }
 
-    /// Runs a credential_process. What it printed goes into no error: it may hold the key.
+    /// Runs a credential_process. No error quotes its output, which may hold the key.
     fn credential_process(
         &self,
         profile: &str,
@@ -228,42 +217,35 @@ impl CredentialSession<'_> {
         within: &[String],
         deadline: Instant,
     ) -> Result<Credentials> {
-        let name = format!("the credential_process of profile {profile:?}");
-        self.reporter.debug(format!("running {name}"));
-        let output = self
-            .helper("credential_process", profile, command, within, deadline)?
-            .map_err(|failure| failed(&name, &failure))?;
+        let kind = "credential_process";
+        let output = self.helper(kind, profile, command, within, deadline)?;
+        let name = program::name(kind, profile);
         let bad = |what: &str| Error::other(format!("{name} printed {what}"));
         let json: serde_json::Value =
             serde_json::from_slice(&output).map_err(|_| bad("something that is not JSON"))?;
         if json.get("Version").and_then(serde_json::Value::as_u64) != Some(1) {
             return Err(bad("no \"Version\": 1"));
         }
-        let text = |field: &str| {
-            json.get(field)
-                .and_then(serde_json::Value::as_str)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        };
+        let text = |field: &str| json.get(field)?.as_str().filter(|text| !text.is_empty());
         let mut credentials =
             key(text("AccessKeyId"), text("SecretAccessKey"), text("SessionToken"), &name)?;
         if let Some(expiration) = text("Expiration") {
-            let expiration = Timestamp::parse_as_aws_cli(&expiration)
+            let expiration = Timestamp::parse_as_aws_cli(expiration)
                 .ok_or_else(|| bad("an Expiration that is no RFC 3339 time"))?;
             if expiration <= self.clock.now() {
                 return Err(bad("credentials that have expired"));
             }
             credentials.expiration = Some(expiration);
         }
-        credentials.account_id = text("AccountId");
+        credentials.account_id = text("AccountId").map(str::to_owned);
         Ok(credentials)
     }
 }
 
 fn key(
-    id: Option<String>,
-    secret: Option<String>,
-    token: Option<String>,
+    id: Option<&str>,
+    secret: Option<&str>,
+    token: Option<&str>,
     place: &str,
 ) -> Result<Credentials> {
     let (Some(id), Some(secret)) = (id, secret) else {
@@ -271,10 +253,10 @@ fn key(
     };
     // A line break would end the value, and start another, in what export writes.
     let broken = |text: &str| text.contains(char::is_control);
-    if broken(&id) || broken(&secret) || token.as_deref().is_some_and(broken) {
+    if broken(id) || broken(secret) || token.is_some_and(broken) {
         return Err(Error::other(format!("{place} gives a key with control characters in it")));
     }
-    let mut credentials = Credentials::long_term(id, Secret::new(secret));
-    credentials.session_token = token.map(Secret::new);
+    let mut credentials = Credentials::long_term(id.to_owned(), Secret::new(secret.to_owned()));
+    credentials.session_token = token.map(|token| Secret::new(token.to_owned()));
     Ok(credentials)
 }

@@ -1,4 +1,4 @@
-//! How a vault reaches the store that it names, or that it lies in. Nothing is read or asked before it does.
+//! How a vault reaches the store that it names, or that it is in. Nothing is read or asked before it does.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,34 +16,30 @@ use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::vault::{Connect, NamedBy, SharedStore};
 
-/// For one request. A change waits for two of them; a session that is to be made for no longer than this.
+/// The time limit of a request. A change waits for two of them, a new session for one.
 const REQUEST: Duration = Duration::from_secs(3);
-/// For so long a connection is handed out; who has it then may use it until a session is made.
+/// How long a connection is handed out. Its user may keep it until a session is made.
 const HANDED_OUT: Duration = Duration::from_secs(60);
 
-/// Where this host's AWS files and variables are.
+/// Connects to the store of a vault's fleet, with this host's AWS files and variables.
 #[derive(Clone)]
-pub struct Host<'a> {
-    /// The environment.
+pub struct StoreConnector<'a> {
     pub env: &'a Env,
-    /// The user's home.
     pub home: Option<PathBuf>,
-    /// Time.
     pub clock: Clock,
-    /// Where warnings go.
     pub reporter: Reporter,
 }
 
-/// A store that was reached: by whom, and until when, which is no later than its credentials end.
+/// A store that was reached: with which credentials, and until when, which is before they expire.
 struct Reached {
     by: String,
     until: Instant,
     shared: SharedStore,
 }
 
-impl<'a> Host<'a> {
-    /// Reaches the store of the vault's fleet, as `AWS_VAULT_SHARED` says; or one by its URL, by the
-    /// credentials that the host has by itself. A store is reached once.
+impl<'a> StoreConnector<'a> {
+    /// Connects to the store of the vault's fleet, or the one that `AWS_VAULT_SHARED` names; or to one by its
+    /// URL, with the host's own credentials. The connection is kept.
     pub fn connect(self) -> Connect<'a> {
         let (last, silent) = (Mutex::new(None::<Reached>), Silent::default());
         Arc::new(move |by| {
@@ -77,8 +73,8 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// A session without a vault, a cache and a person, which has no longer for the host's own credentials
-    /// than a request has.
+    /// A session without a vault, a cache and a person. The host's own credentials may take no longer than a
+    /// request.
     fn session(&self) -> Result<CredentialSession<'a>> {
         let Self { env, home, clock, reporter } = self;
         let parts = Parts {

@@ -1,4 +1,4 @@
-//! The console: the credentials that it takes, changed for an address that opens it.
+//! The console: credentials exchanged for an address that opens it.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::profile::{Console, Federation, Step};
 use crate::secret::Secret;
 
 impl CredentialSession<'_> {
-    /// The address that opens the console for whoever has it, for 15 minutes.
+    /// The address that opens the console for 15 minutes. Anybody who knows it can use it.
     ///
     /// # Errors
     /// As [`CredentialSession::run`]; AWS (9) where the sign-in service gives no token.
@@ -21,10 +21,9 @@ impl CredentialSession<'_> {
 
     fn address(&self, console: Console) -> Result<Secret> {
         let Console { plan, federation, session, signin, destination } = console;
-        // What is wrong with its address is said before a code is spent.
+        // An error in its address is reported before a code is spent.
         let service = SigninService::connect(&signin, self.env, self.reporter)?;
-        // Whose console ends with a role that is nearly over has to come again at once: a cached one
-        // has to have most of its time left.
+        // The console's session ends with the role's: a cached one must have most of its time left.
         let least = plan.steps.last().and_then(Step::duration).map(|whole| whole / 4 * 3);
         let handed_out = plan.steps.is_empty();
         let credentials = self.run_with(&plan, self.options.min_left.max(least))?;

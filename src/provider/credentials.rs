@@ -15,9 +15,9 @@ use crate::secret::Secret;
 use crate::session::{Cache, InStore};
 use crate::store::Store;
 
-/// Where a machine waits, for everything from the start on: SDKs kill a credential_process after 60 s.
-/// A person may take long to open the vault, or over a code; then helper programs, and the calls after
-/// each answer, have it for themselves.
+/// The time limit where a machine waits, from the start of the process: SDKs kill a credential_process after
+/// 60 s. A person may take long to open the vault or to enter a code; then helper programs, and the calls
+/// after each answer, each have this time.
 pub const DEADLINE: Duration = Duration::from_secs(50);
 
 impl CredentialSession<'_> {
@@ -29,28 +29,14 @@ impl CredentialSession<'_> {
         self.run_with(plan, self.options.min_left)
     }
 
-    /// The same for who wants nothing more of this session: all that it holds is forgotten.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
-    pub fn into_credentials(self, plan: &Plan) -> Result<Credentials> {
-        self.run_and_follow(plan)
-    }
-
-    /// The same as [`CredentialSession::run`], for credentials that last at least so long, unless `AWS_MIN_TTL` says how long.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
+    /// The same for credentials that last at least so long, unless `AWS_MIN_TTL` says how long.
     pub fn run_for(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
         self.run_with(plan, self.options.min_left.or(Some(least)))
     }
 
     /// Runs a plan once more, for credentials that last at least so long.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
     pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
-        // The notes were said the first time.
+        // The notes were printed the first time.
         let plan = without_notes(plan.clone());
         let request = Request { mfa_token: None, refresh: false, min_left: Some(least) };
         self.make(plan, &request)
@@ -87,9 +73,9 @@ impl CredentialSession<'_> {
             }
             base => base,
         };
-        // Its parent waits for it, and it would wait for its parent's turn.
+        // Its parent waits for it, and it would wait for its parent's lock.
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
-            self.refuse_to_come_back("mfa_process", &plan.profile, &plan.within)?;
+            self.refuse_recursion("mfa_process", &plan.profile, &plan.within)?;
         }
         let own = self.cache_of(&plan, &base);
         let cache = own.as_ref().unwrap_or(&self.cache);
@@ -104,16 +90,28 @@ impl CredentialSession<'_> {
         }
     }
 
-    /// The cache of who has no vault, whose key comes from what the plan starts from. A code is more than
-    /// the secret: what it bought is not for who has only that.
+    /// The cache where no vault is open: its key comes from the secret that the plan starts from. A session
+    /// made with a code is not kept in it, since knowing the secret must not be enough to get it.
     fn cache_of(&self, plan: &Plan, base: &Start) -> Option<Cache> {
         let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
         base.secret().filter(|_| !with_code).and_then(|secret| self.cache.with_secret(secret))
     }
 
-    /// When the sessions of a plan's steps end that are in the cache and would be served, by the step's number
-    /// from 0. None where only a program or a server could say whose credentials the plan starts from.
+    /// The sessions in the cache that a plan's steps would use: each step's number from 0, and when its
+    /// session ends. None where only a program or a server could say whose credentials the plan starts from.
     pub fn cached(&self, plan: &Plan) -> Option<Vec<(usize, Timestamp)>> {
+        self.inspect(plan, |run| Some(run.cached()))
+    }
+
+    /// The name in the fleet's store of the session that costs this plan a code, if one does. None as for
+    /// [`CredentialSession::cached`].
+    pub fn shared_name(&self, plan: &Plan) -> Option<String> {
+        let fleet = self.fleet.as_deref()?;
+        self.inspect(plan, |run| run.shared_name(fleet.keys()))
+    }
+
+    /// Looks at a run of a plan without running it.
+    fn inspect<T>(&self, plan: &Plan, look: impl FnOnce(&Run) -> Option<T>) -> Option<T> {
         if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
             return None;
         }
@@ -122,36 +120,18 @@ impl CredentialSession<'_> {
             let base = self.base(plan, &request, self.deadline()).ok()?;
             let own = self.cache_of(plan, &base);
             let cache = own.as_ref().unwrap_or(&self.cache);
-            Some(Run::new(self, &request, plan, &base, cache, self.deadline()).cached())
+            look(&Run::new(self, &request, plan, &base, cache, self.deadline()))
         })
     }
 
-    /// The name in the fleet's store of the session that costs this plan a code, if one does. None where
-    /// only a program or a server could say whose credentials the plan starts from.
-    pub fn shared_name(&self, plan: &Plan) -> Option<String> {
-        let fleet = self.fleet.as_deref()?;
-        if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
-            return None;
-        }
-        let request = self.request(None);
-        os::on_wiped_stack(|| {
-            let base = self.base(plan, &request, self.deadline()).ok()?;
-            let run = Run::new(self, &request, plan, &base, &self.cache, self.deadline());
-            run.shared_name(fleet.keys())
-        })
-    }
-
-    /// What stands in the fleet's store about the session of this name; none if it cannot be opened.
-    ///
-    /// # Errors
-    /// What the store ends with (9).
+    /// What the fleet's store has of the session of this name; none if it cannot be opened.
     pub fn in_store(&self, name: &str, store: &dyn Store) -> Result<Option<InStore>> {
         let Some(fleet) = self.fleet.as_deref() else { return Ok(None) };
         Ok(fleet.keys().look(name, store.read(name, None)?, self.clock.now()))
     }
 
-    /// A short session on a key with a code of this device: for what the policies allow nobody without
-    /// MFA. The key need not be the profile's, or not yet. The code may be one that was given.
+    /// A short session on a key with a code of this device, for calls that the policies refuse without MFA.
+    /// The key need not be the profile's.
     ///
     /// # Errors
     /// No code is available, or what AWS refuses (9); busy (8) past the deadline.
@@ -164,7 +144,7 @@ impl CredentialSession<'_> {
         mfa_token: Option<&Secret>,
     ) -> Result<Credentials> {
         if mfa.process.is_some() {
-            self.refuse_to_come_back("mfa_process", profile, &[])?;
+            self.refuse_recursion("mfa_process", profile, &[])?;
         }
         let base = Base::Vault { profile: profile.to_owned() };
         let plan = Plan {
@@ -178,7 +158,7 @@ impl CredentialSession<'_> {
         Run::new(self, &request, &plan, &base, &self.cache, self.deadline()).credentials()
     }
 
-    /// When what begins now has to be done.
+    /// The time limit of what begins now.
     pub(super) fn deadline(&self) -> Instant {
         self.prompt.deadline().unwrap_or_else(|| Instant::now() + DEADLINE)
     }
@@ -186,7 +166,7 @@ impl CredentialSession<'_> {
     /// A device whose codes only a person can give, if the plan has one.
     pub fn asks_a_person<'p>(&self, plan: &'p Plan) -> Option<&'p str> {
         let mut devices = plan.all().flat_map(|plan| &plan.steps).filter_map(|step| step.mfa());
-        devices.find(|mfa| !self.has_codes_without_a_person(mfa)).map(|mfa| mfa.serial.as_str())
+        devices.find(|mfa| !self.has_automatic_codes(mfa)).map(|mfa| mfa.serial.as_str())
     }
 }
 

@@ -1,5 +1,5 @@
-//! How a person elsewhere is waited for: what they are shown, and how often AWS is asked meanwhile
-//! (RFC 8628, sections 3.3 to 3.5).
+//! Waiting for a person to allow a login in a browser: what they are shown, and how often AWS is asked
+//! meanwhile (RFC 8628, sections 3.3 to 3.5).
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,9 @@ use crate::waiting::waiting;
 /// What `slow_down` adds to the interval, from then on (RFC 8628, section 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// What a person is shown. The code is on the page too: who did not start this sees another one, or
-/// none.
-pub(super) fn invitation(device: &DeviceCode) -> [String; 3] {
+/// What a person is shown. The page shows the code too: a person who did not start this login sees another
+/// one, or none.
+pub(super) fn instructions(device: &DeviceCode) -> [String; 3] {
     [
         "Open this page in a browser, on any machine, and allow the request:".to_owned(),
         format!("  {}", device.page),
@@ -22,17 +22,14 @@ pub(super) fn invitation(device: &DeviceCode) -> [String; 3] {
     ]
 }
 
-/// Asks until there is an answer, or the code is over.
-///
-/// # Errors
-/// AWS (9), or what else ends it.
-pub(super) fn wait_for_a_person(
+/// Asks until there is an answer, or the code has expired.
+pub(super) fn wait_for_approval(
     device: &DeviceCode,
     ends: Instant,
     reporter: Reporter,
     ask: &dyn Fn() -> Result<Tokens, NoToken>,
 ) -> Result<Tokens> {
-    let mut pace = Pace { interval: device.interval };
+    let mut interval = device.interval;
     let mut said = false;
     let what = || "the request to be allowed in the browser".to_owned();
     let _waiting = waiting(what, Some(ends));
@@ -41,8 +38,9 @@ pub(super) fn wait_for_a_person(
             Ok(tokens) => return Ok(tokens),
             Err(no) => no,
         };
-        let Some(pause) = pace.after(&no) else { return Err(refused(no, device)) };
-        if Instant::now() + pause >= ends {
+        let Some(next) = next_interval(interval, &no) else { return Err(refused(no, device)) };
+        interval = next;
+        if Instant::now() + interval >= ends {
             return Err(refused(NoToken::Expired, device));
         }
         if let NoToken::Failed(error) = no
@@ -51,32 +49,24 @@ pub(super) fn wait_for_a_person(
             said = true;
             reporter.warn(format!("{}; trying again", error.into_error().what));
         }
-        std::thread::sleep(pause);
+        std::thread::sleep(interval);
     }
 }
 
-/// When AWS is asked again.
-struct Pace {
-    interval: Duration,
-}
-
-impl Pace {
-    /// The pause after an answer that was no yes; none if there is no point in asking again.
-    fn after(&mut self, no: &NoToken) -> Option<Duration> {
-        match no {
-            NoToken::Pending => {}
-            NoToken::SlowDown => self.interval += SLOWER,
-            // "On encountering a connection timeout, clients MUST unilaterally reduce their polling
-            // frequency"; doubling is what the RFC names.
-            NoToken::Failed(
-                ServiceError::Timeout { .. }
-                | ServiceError::Unreachable { .. }
-                | ServiceError::Unavailable { .. }
-                | ServiceError::Throttled { .. },
-            ) => self.interval = self.interval.saturating_mul(2),
-            NoToken::Expired | NoToken::Denied | NoToken::Over | NoToken::Failed(_) => return None,
-        }
-        Some(self.interval)
+/// The pause before AWS is asked again, and from then on; none if the login has failed.
+fn next_interval(interval: Duration, no: &NoToken) -> Option<Duration> {
+    match no {
+        NoToken::Pending => Some(interval),
+        NoToken::SlowDown => Some(interval + SLOWER),
+        // "On encountering a connection timeout, clients MUST unilaterally reduce their polling
+        // frequency"; doubling is what the RFC names.
+        NoToken::Failed(
+            ServiceError::Timeout { .. }
+            | ServiceError::Unreachable { .. }
+            | ServiceError::Unavailable { .. }
+            | ServiceError::Throttled { .. },
+        ) => Some(interval.saturating_mul(2)),
+        NoToken::Expired | NoToken::Denied | NoToken::Over | NoToken::Failed(_) => None,
     }
 }
 
@@ -115,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_pace_is_that_of_the_rfc() {
-        let mut pace = Pace { interval: Duration::from_secs(1) };
+        let mut interval = Duration::from_secs(1);
         for (answer, seconds) in [
             (NoToken::Pending, Some(1)),
             (NoToken::SlowDown, Some(6)),
@@ -129,7 +119,9 @@ mod tests {
             (NoToken::Over, None),
             (NoToken::Failed(ServiceError::MfaMissing), None),
         ] {
-            assert_eq!(pace.after(&answer), seconds.map(Duration::from_secs), "{answer:?}");
+            let next = next_interval(interval, &answer);
+            assert_eq!(next, seconds.map(Duration::from_secs), "{answer:?}");
+            interval = next.unwrap_or(interval);
         }
     }
 
@@ -138,12 +130,12 @@ mod tests {
         let quiet = Reporter { quiet: true, debug: false };
         let end = |no: fn() -> NoToken| {
             let ends = Instant::now() + Duration::from_secs(1);
-            wait_for_a_person(&device(), ends, quiet, &|| Err(no())).unwrap_err().what
+            wait_for_approval(&device(), ends, quiet, &|| Err(no())).unwrap_err().what
         };
         assert_eq!(end(|| NoToken::Denied), "the login was refused in the browser");
         assert_eq!(end(|| NoToken::Over), "AWS does not know the login any more");
         let expired = "nobody logged in within 10m, and the code is over";
-        // Where the next question would come too late, nobody waits for it.
+        // If the next question would come too late, there is no wait for it.
         for no in [|| NoToken::Expired, || NoToken::Pending, || NoToken::SlowDown] {
             assert_eq!(end(no), expired);
         }
@@ -152,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_device_code_is_not_shown() {
-        let shown = invitation(&device()).join("\n");
+        let shown = instructions(&device()).join("\n");
         assert!(!shown.contains("device\n") && shown.contains("the code ABCD-EFGH"), "{shown}");
         assert!(!format!("{:?}", device()).contains("\"device\""));
     }

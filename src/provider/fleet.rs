@@ -1,34 +1,53 @@
-//! The fleet of the open vault: its store, reached at the first session that is to be made with a code, and
-//! what is said if the store is of no use.
+//! The fleet of the open vault: its store, reached at the first session that needs a code, and the warnings
+//! when the store cannot be used.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{Alone, Book, Claim, FleetKeys, Ledger, Part, Step};
-use crate::store::Location;
+use crate::session::{
+    Claim, CodeDecision, FleetFailure, FleetKeys, Ledger, Participant, SharedClaims,
+};
+use crate::store::{Location, Shared};
 use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
 /// The fleet that the vault's hosts have joined.
-pub(super) struct Fleet<'a> {
-    settings: vault::Fleet,
+pub(super) struct JoinedFleet<'a> {
+    /// The store's name in warnings.
+    store: Location,
+    /// True if no code may be sent without the store.
+    required: bool,
     connect: Connect<'a>,
     keys: FleetKeys,
-    /// True once it was said that the store is away.
+    reporter: Reporter,
+    /// True once the user was warned that the store cannot be reached.
     told: AtomicBool,
     /// The highest generation of the vault that another host named.
     generation: AtomicU64,
 }
 
-impl<'a> Fleet<'a> {
-    /// The fleet of this vault, if it has one. Nothing is asked of the store.
-    pub fn of(payload: &Payload, connect: &Connect<'a>) -> Option<Box<Self>> {
-        let settings = payload.fleet()?;
+impl<'a> JoinedFleet<'a> {
+    /// The fleet of this vault, if it has one. The environment may name another store. The store is not
+    /// asked.
+    pub fn of(
+        payload: &Payload,
+        connect: &Connect<'a>,
+        env: &Env,
+        reporter: Reporter,
+    ) -> Option<Box<Self>> {
+        let vault::Fleet { store, required, .. } = payload.fleet()?;
+        let store = match Shared::of(env) {
+            Ok(Shared::At(named)) => named,
+            _ => store,
+        };
         let (id, key) = payload.cache_seed();
         Some(Box::new(Self {
-            settings,
+            store,
+            required,
+            reporter,
             connect: Connect::clone(connect),
             keys: FleetKeys::new(&id, &key),
             told: AtomicBool::new(false),
@@ -36,15 +55,12 @@ impl<'a> Fleet<'a> {
         }))
     }
 
-    /// What the names and contents of its objects are made with.
+    /// The keys for the names and contents of its objects.
     pub fn keys(&self) -> &FleetKeys {
         &self.keys
     }
 
-    /// The store, for the requests of one session; `None` if this host keeps out of it.
-    ///
-    /// # Errors
-    /// It is out of reach; usage (2).
+    /// The store, for the requests of one session; `None` if this host shares nothing.
     pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
         let reached = (self.connect)(NamedBy::Vault(payload))?;
         if reached.as_ref().is_some_and(|shared| shared.silent) {
@@ -53,19 +69,13 @@ impl<'a> Fleet<'a> {
         Ok(reached)
     }
 
-    /// Says once that this host goes on without the store; `named`: another one than the vault's.
+    /// Warns once that this host goes on without the store.
     ///
     /// # Errors
-    /// 9 if no code is to be sent without it.
-    pub fn go_alone(
-        &self,
-        alone: Alone,
-        named: Option<&Location>,
-        reporter: Reporter,
-    ) -> Result<()> {
-        let Alone { what, hint } = alone;
-        let store = named.unwrap_or(&self.settings.store);
-        if self.settings.required {
+    /// 9 if no code may be sent without it.
+    pub fn go_alone(&self, FleetFailure { what, hint }: FleetFailure) -> Result<()> {
+        let store = &self.store;
+        if self.required {
             let hint = hint.unwrap_or_else(|| {
                 "try again when the store is back, or send one from this host alone: AWS_VAULT_SHARED=off".to_owned()
             });
@@ -74,26 +84,24 @@ impl<'a> Fleet<'a> {
             ))
             .hint(hint));
         }
-        let said = format!("going on without the fleet's store {store}: {what}");
-        self.tell(said, hint, reporter);
+        self.warn(format!("going on without the fleet's store {store}: {what}"), hint);
         Ok(())
     }
 
-    /// Says once that a session was made and is not shared; `named` as for [`Fleet::go_alone`].
-    pub fn not_shared(&self, alone: Alone, named: Option<&Location>, reporter: Reporter) {
-        let Alone { what, hint } = alone;
-        let store = named.unwrap_or(&self.settings.store);
-        let said = format!(
+    /// Warns once that a session was made and is not shared.
+    pub fn not_shared(&self, FleetFailure { what, hint }: FleetFailure) {
+        let store = &self.store;
+        let what = format!(
             "the new session is on this host only, the fleet's store {store} did not take it: {what}"
         );
-        self.tell(said, hint, reporter);
+        self.warn(what, hint);
     }
 
-    /// Of one outage one warning.
-    fn tell(&self, what: String, hint: Option<String>, reporter: Reporter) {
+    /// One outage gets one warning.
+    fn warn(&self, what: String, hint: Option<String>) {
         if !self.told.swap(true, Ordering::Relaxed) {
             let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
-            reporter.warn(format!("{what}{hint}"));
+            self.reporter.warn(format!("{what}{hint}"));
         }
     }
 
@@ -113,42 +121,38 @@ impl<'a> Fleet<'a> {
     }
 }
 
-/// What the error of a store that cannot be reached means for the session.
-///
-/// # Errors
-/// A setting that cannot be right (2), which is no store that is away.
-pub(super) fn away(error: Error) -> Result<Alone> {
-    let Error { class, what, hint, .. } = error;
-    match class {
-        Class::Usage => Err(Error { class, what, hint, ..error }),
-        _ => Ok(Alone { what, hint }),
+/// Turns the error of a store that cannot be reached into going on alone.
+pub(super) fn without_store(error: Error) -> Result<FleetFailure> {
+    match error.class {
+        Class::Usage => Err(error),
+        _ => Ok(FleetFailure { what: error.what, hint: error.hint }),
     }
 }
 
 /// Claims a step in the book of the fleet and in this host's ledger.
 pub(super) fn claim_for_all(
-    part: &mut Part<'_>,
+    part: &mut Participant<'_>,
     ledger: &Ledger<'_>,
     deadline: Instant,
-    claim: impl Fn(&mut Book) -> Result<Claim>,
-) -> Result<Step<Claim>> {
+    claim: impl Fn(&mut SharedClaims) -> Result<Claim>,
+) -> Result<CodeDecision<Claim>> {
     let due = Cell::new(Instant::now());
-    let take = |book: &mut Book| {
+    let take = |book: &mut SharedClaims| {
         let claim = claim(book)?;
         due.set(Instant::now() + claim.wait);
         Ok((claim, claim.wait))
     };
-    Ok(match part.step(take, |claim| ledger.give_back(&claim, deadline))? {
-        Step::Send(mut claim) => {
+    Ok(match part.claim_step(take, |claim| ledger.give_back(&claim, deadline))? {
+        CodeDecision::Send(mut claim) => {
             claim.wait = due.get().saturating_duration_since(Instant::now());
             claim.recorded = true;
-            Step::Send(claim)
+            CodeDecision::Send(claim)
         }
         other => other,
     })
 }
 
-/// Other hosts are faster each time.
-pub(super) fn another_host() -> Error {
+/// Other hosts were faster each time.
+pub(super) fn fleet_is_busy() -> Error {
     Error::busy("other hosts of the fleet are using codes of the same device").hint("try again")
 }

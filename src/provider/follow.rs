@@ -1,4 +1,4 @@
-//! The vault follows: what another host wrote is pulled from the store of the fleet when it is missed.
+//! Following the fleet's vault: what another host wrote is pulled from the store when AWS does not know a key.
 
 use std::sync::atomic::Ordering;
 
@@ -9,12 +9,9 @@ use crate::profile::Plan;
 
 impl CredentialSession<'_> {
     /// Runs a plan, and once more by the vault as it is now, if AWS does not know the key that it had: another
-    /// host may have replaced it. Where AWS had to be asked, or another host's session
-    /// names a later vault, the next run has the latest.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::run`].
-    pub(super) fn run_and_follow(mut self, plan: &Plan) -> Result<Credentials> {
+    /// host may have replaced it. Where AWS had to be asked, or another host's session names a later vault,
+    /// the next run has the latest. All that the session holds is forgotten.
+    pub fn into_credentials(mut self, plan: &Plan) -> Result<Credentials> {
         match self.run(plan) {
             Err(error) if self.may_follow(&error) => {
                 let plan = self.plan(&plan.profile).unwrap_or_else(|_| plan.clone());
@@ -24,7 +21,7 @@ impl CredentialSession<'_> {
             }
             Ok(made) if self.may_be_late() => {
                 if let Err(error) = self.pull() {
-                    // That one is away, or that this user does not write the vault, is nobody's fault.
+                    // A store that cannot be reached, and a vault that this user may not write, are no error.
                     match error.class {
                         Class::Usage | Class::Refused | Class::Locked | Class::Damaged => {
                             self.not_followed(&error)
@@ -40,8 +37,8 @@ impl CredentialSession<'_> {
         }
     }
 
-    /// True if there may be a later vault: AWS had to be asked, or another host's session names one. A store
-    /// that was away just now is not asked again.
+    /// True if there may be a later vault: AWS was asked, or another host's session names one. A store that
+    /// could not be reached just now is not asked again.
     fn may_be_late(&self) -> bool {
         let is_alone = self.fleet.as_ref().is_some_and(|fleet| fleet.is_alone());
         let missed = self.missed.load(Ordering::Relaxed);
@@ -65,7 +62,7 @@ impl CredentialSession<'_> {
         Ok(vault.payload().generation() > before)
     }
 
-    /// What was open goes on.
+    /// Warns; the open vault is used further.
     fn not_followed(&self, Error { what, hint, .. }: &Error) {
         let hint = hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
         self.reporter.warn(format!("the vault could not follow: {what}{hint}"));

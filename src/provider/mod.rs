@@ -2,12 +2,12 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `session` | what a command makes, asks and drops; the vault is opened and forgotten there |
+//! | `session` | the value that a command makes, uses and drops; it opens the vault and forgets it |
 //! | `credentials` | a plan in, credentials out; renewing them |
 //! | `connect` | how a vault reaches the store that it names |
-//! | `follow` | the vault as another host of the fleet has written it |
-//! | `old_keys` | the keys that a vault had before they were drawn anew |
-//! | `run` | the steps of a plan: out of the cache, or made; `run/codes` sends codes of a seed |
+//! | `follow` | pulls the vault that another host of the fleet has written |
+//! | `old_keys` | the keys that a vault had before they were replaced |
+//! | `run` | the steps of a plan: from the cache, or from AWS; `run/codes` sends codes of a seed |
 //! | `fleet` | the store that hosts share; `run/shared` makes a session for all of them |
 //! | `base` | what a plan starts from |
 //! | `code` | where MFA codes come from |
@@ -15,7 +15,7 @@
 //! | `token` | web identity tokens |
 //! | `sso`, `device` | logging in to IAM Identity Center |
 //! | `console` | an address that opens the console |
-//! | `shared_store` | the client of the store that hosts share; `silent` notes when it gave no answer |
+//! | `shared_store` | the client of the store that hosts share; `silent` notes that it did not answer |
 
 mod base;
 mod code;
@@ -34,9 +34,9 @@ mod silent;
 mod sso;
 mod token;
 
-pub use code::Answer;
-pub use connect::Host;
+pub use code::CodeCheck;
+pub use connect::StoreConnector;
 pub use credentials::DEADLINE;
 pub use old_keys::OldKeys;
-pub use session::{CredentialSession, Need, Options, Parts, ServicePlace, VaultState};
+pub use session::{CredentialSession, Need, Options, Parts, ServiceEndpoint, VaultState};
 pub use sso::IdentityCenter;

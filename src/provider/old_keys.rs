@@ -1,11 +1,11 @@
-//! The keys that a vault had before they were drawn anew. The hosts of its fleet that have them go on by
-//! themselves: they share no codes with those that have the new ones.
+//! The keys that a vault had before they were replaced. Hosts of its fleet that still use them share no codes
+//! with those that have the new ones.
 
 use std::collections::BTreeSet;
 
 use crate::error::Result;
 use crate::profile::{self, Profiles};
-use crate::session::{FleetKeys, Pace, close_book};
+use crate::session::{FleetKeys, Timing, close_book};
 use crate::vault::{Connect, NamedBy, Payload, Pin, Vault};
 
 /// What a vault's keys were.
@@ -20,11 +20,11 @@ impl OldKeys {
         Self { pin: payload.pin(), fleet: fleet_keys(payload) }
     }
 
-    /// If the vault has others by now, and shares a store: sees to it that it is in the store, and closes
-    /// there the books under the old keys, of every device that it has a seed of or a profile names.
+    /// If the vault has other keys by now, and shares a store: puts it into the store, and closes there the
+    /// books under the old keys, of each device whose seed it has or that a profile names.
     ///
     /// # Errors
-    /// AWS (9): the store is away. As [`Vault::sync`]; as [`profile::read`].
+    /// AWS (9): the store cannot be reached. As [`Vault::sync`]; as [`profile::read`].
     pub fn close(
         &self,
         vault: &mut Vault,
@@ -34,13 +34,13 @@ impl OldKeys {
         if vault.payload().pin() == self.pin || vault.payload().fleet().is_none() {
             return Ok(());
         }
-        // Who meets a closed book is to find the new vault.
+        // A host that finds a closed book must find the new vault.
         vault.sync()?;
         let payload = vault.payload();
         let Some(shared) = connect(NamedBy::Vault(payload))? else { return Ok(()) };
         let keys = (&self.fleet, &fleet_keys(payload));
         for device in devices(payload, &profiles()?) {
-            close_book(&*shared.store, keys, &device, &Pace::real())?;
+            close_book(&*shared.store, keys, &device, &Timing::real())?;
         }
         Ok(())
     }

@@ -5,31 +5,31 @@ use std::time::Instant;
 use zeroize::Zeroizing;
 
 use super::session::CredentialSession;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Class, Error, Result, os_text};
 use crate::exec;
 use crate::process::{self, Failure};
-use crate::profile::comes_back;
+use crate::profile::recursion;
 use crate::vault::Vault;
 
-/// Carries the profiles whose credentials are being made through helper programs, so that a
-/// credential_process that comes back to its own profile is found.
+/// The profiles for which helper programs are running, so that a credential_process which starts itself
+/// again is found.
 const UNDER_WAY: &str = "AWS_VAULT_UNDER_WAY";
+
+/// The program that prints an MFA code: its failure is one of MFA.
+pub(super) const MFA: &str = "mfa_process";
 
 /// The key in the environment, which a fleet's store may be reached by.
 const KEY: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 impl CredentialSession<'_> {
-    /// True if the vault lies in a store, or its hosts share one, that is reached by what a host has itself:
-    /// a key in the environment is that store's.
+    /// True if the vault is in a store, or its hosts share one, that is reached with the host's own
+    /// credentials: a key in the environment is for that store.
     fn reaches_the_store_by_variables(&self) -> bool {
         let lies_there = self.vault().is_ok_and(Vault::lies_in_a_store);
         lies_there || self.fleet().is_ok_and(|it| it.is_some_and(|fleet| fleet.profile.is_none()))
     }
 
-    /// Runs a helper program for a profile; the outer error is that of starting itself without end.
-    ///
-    /// # Errors
-    /// Other (1), with the chain, if a helper for this profile is under way already.
+    /// Runs a helper program for a profile: what it prints.
     pub(super) fn helper(
         &self,
         kind: &str,
@@ -37,8 +37,10 @@ impl CredentialSession<'_> {
         command: &str,
         within: &[String],
         deadline: Instant,
-    ) -> Result<std::result::Result<Zeroizing<Vec<u8>>, Failure>> {
-        self.refuse_to_come_back(kind, profile, within)?;
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let name = name(kind, profile);
+        self.reporter.debug(format!("running {name}"));
+        self.refuse_recursion(kind, profile, within)?;
         let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
         let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
         let is_stores = self.reaches_the_store_by_variables();
@@ -48,15 +50,15 @@ impl CredentialSession<'_> {
         vars.push((UNDER_WAY.into(), chain.join("\n").into()));
         let left = deadline.saturating_duration_since(Instant::now());
         // Only an mfa_process has something to ask: the others answer a machine.
-        let terminal = (kind == "mfa_process").then(|| self.prompt.terminal()).flatten();
-        Ok(process::run(command, &vars, terminal, left))
+        let terminal = (kind == MFA).then(|| self.prompt.terminal()).flatten();
+        process::run(command, &vars, terminal, left).map_err(|failure| {
+            let error = failed(&name, &failure);
+            if kind == MFA { Error { class: Class::Aws, ..error } } else { error }
+        })
     }
 
-    /// Refuses what would start itself without end, or wait for itself.
-    ///
-    /// # Errors
-    /// Other (1), with the chain, if a helper for this profile is under way already.
-    pub(super) fn refuse_to_come_back(
+    /// Refuses a program that would start itself in a loop, or wait for itself.
+    pub(super) fn refuse_recursion(
         &self,
         kind: &str,
         profile: &str,
@@ -67,18 +69,26 @@ impl CredentialSession<'_> {
             return Ok(());
         }
         chain.push(profile);
-        Err(comes_back(kind, &chain))
+        Err(recursion(kind, &chain))
     }
 
-    /// The profiles whose programs are under way: in processes that started this one, and in this one.
+    /// The profiles whose programs are running: in processes that started this one, and in this one.
     fn under_way<'b>(&'b self, within: &'b [String]) -> impl Iterator<Item = &'b str> {
         let processes = self.env.get(UNDER_WAY).unwrap_or_default().split('\n');
         processes.filter(|name| !name.is_empty()).chain(within.iter().map(String::as_str))
     }
 }
 
+/// What a helper is called. A plan has one device at most, so one mfa_process.
+pub(super) fn name(kind: &str, profile: &str) -> String {
+    match kind {
+        MFA => format!("the {kind}"),
+        _ => format!("the {kind} of profile {profile:?}"),
+    }
+}
+
 /// A helper's failure, without anything that it printed.
-pub(super) fn failed(name: &str, failure: &Failure) -> Error {
+fn failed(name: &str, failure: &Failure) -> Error {
     match failure {
         Failure::NotStarted(error) => {
             Error::other(format!("{name} cannot be started: {}", os_text(error)))

@@ -1,4 +1,5 @@
-//! Running a plan: each session out of the cache, or made once for all; each MFA code sent once.
+//! Running a plan: each session comes from the cache or is made once for all processes; each MFA code is sent
+//! once.
 
 mod codes;
 mod shared;
@@ -10,9 +11,8 @@ use std::time::{Duration, Instant};
 use self::shared::Claims;
 use super::base::Start;
 use super::code::Code;
-use super::fleet::another_host;
+use super::fleet::fleet_is_busy;
 use super::session::{CredentialSession, Request};
-use super::sso::NoCredentials;
 use crate::aws::{ServiceError, Sts};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -21,20 +21,20 @@ use crate::profile::{Base, Mfa, Plan, Step, Target};
 use crate::secret::Secret;
 use crate::session::{Cache, Length, Minted, NotMade, Obtained, SessionKind, Wanted};
 
-/// A code that waited longer than this for a lock is not sent: AWS takes it for a step or two beyond its
-/// own of 30 s, and nobody knows how old it was when it was given.
+/// A code that waited longer than this for a lock is not sent: AWS accepts it for a step or two beyond its
+/// own of 30 s, and its age when it was given is not known.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// So long others wait for a process that runs the mfa_process. Then they run it themselves: it may be
-/// waiting for a person whom they cannot see.
+/// How long others wait for a process that runs the mfa_process. Then they run it themselves: it may be
+/// waiting for a person at another terminal.
 const TURN: Duration = Duration::from_secs(20);
 
-/// A role may demand that the code is not older than this (`aws:MultiFactorAuthAge`); nothing says so
-/// but its refusal.
+/// A role may demand that the code is not older than this (`aws:MultiFactorAuthAge`); only its refusal says
+/// so.
 const OLD_CODE: Duration = Duration::from_secs(15 * 60);
 
-/// A code that somebody gave.
-struct InHand {
+/// A code, and when it was given.
+struct GivenCode {
     code: Secret,
     since: Instant,
 }
@@ -51,16 +51,16 @@ pub(super) struct Run<'a> {
     started: Instant,
     /// For locks, waits and calls together.
     deadline: Cell<Instant>,
-    /// What asking for a code gave, until it is used.
-    asked: RefCell<Option<Result<InHand>>>,
-    /// True once AWS has refused a code that a person gave. Each counts against the device, so there is one
-    /// more question at most.
+    /// The answer to the question for a code, until it is used.
+    asked: RefCell<Option<Result<GivenCode>>>,
+    /// True once AWS has refused a code that a person gave. Each refusal counts against the device, so the
+    /// person is asked once more at most.
     refused: Cell<bool>,
     /// Sessions made by a code before this do not count: a role was refused over one.
     newer: Cell<Option<Timestamp>>,
-    /// For how long another host of the fleet was waited for in vain.
+    /// How long this run has waited for another host of the fleet that did not finish.
     waited: Cell<Duration>,
-    /// True once only a person could help, by logging in.
+    /// True once a person has to log in.
     pub logged_out: Cell<bool>,
     /// With [`Request::refresh`], sessions made before this run do not count.
     not_before: Option<Timestamp>,
@@ -111,9 +111,9 @@ impl<'a> Run<'a> {
                 return Err(Error::other("a plan without MFA wants a code"));
             };
             if mfa.process.is_some() && turn.is_none() {
-                // Whoever had it before may have made the session.
+                // The process that had the lock before may have made the session.
                 let left = self.deadline.get().saturating_duration_since(Instant::now());
-                turn = Some(self.cache.turn(&self.key(at), TURN.min(left)));
+                turn = Some(self.cache.program_lock(&self.key(at), TURN.min(left)));
                 continue;
             }
             self.ask(mfa);
@@ -124,25 +124,25 @@ impl<'a> Run<'a> {
         Ok(made.credentials)
     }
 
-    /// The device whose code the plan wants, and for which step: there is one at most.
+    /// The device whose code the plan needs, and for which step: there is one at most.
     fn device(&self) -> Option<(usize, &Mfa)> {
         let mut steps = self.plan.steps.iter().enumerate();
         steps.find_map(|(at, step)| Some((at, step.mfa()?)))
     }
 
-    /// Asks for a code, while no lock is held. If that fails, the session fails with it, or an old one is
-    /// served.
+    /// Asks for a code, while no lock is held. If that fails, the session fails with it, or an old session
+    /// is used.
     fn ask(&self, mfa: &Mfa) {
         let (profile, within) = (&self.plan.profile, &self.plan.within);
         let (deadline, refused) = (self.deadline.get(), self.refused.get());
         let asked = self.with.ask_for_code(profile, mfa, within, deadline, refused);
-        // A person may have taken long; only machines hold a stopwatch.
+        // A person may have taken long; only machines have a time limit.
         self.deadline.set(self.with.deadline());
-        self.asked.replace(Some(asked.map(|code| InHand { code, since: Instant::now() })));
+        self.asked.replace(Some(asked.map(|code| GivenCode { code, since: Instant::now() })));
     }
 
-    /// What a step gives. Its lock is taken before that of the step it builds on: from the profile
-    /// towards its base, so that nobody waits in a circle.
+    /// The session of a step. Its lock is taken before that of the step it builds on, from the profile
+    /// towards its base, so that there is no deadlock.
     fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained, NotMade> {
         let key = self.key(at);
         let wanted = self.wanted(at, &key, not_before);
@@ -151,7 +151,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// When each step's session ends that would be served from the cache, by the step's number from 0.
+    /// The sessions in the cache that the steps would use: each step's number from 0, and when it ends.
     pub(super) fn cached(&self) -> Vec<(usize, Timestamp)> {
         let until = |at| {
             let key = self.key(at);
@@ -187,13 +187,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Makes what a step gives, from what the step before it gives; a session for as long as is said.
+    /// Makes the session of a step from that of the step before it, with this `length` if one is given.
     fn make(
         &self,
         at: usize,
         length: Option<Duration>,
         wanted: &Wanted<'_>,
-    ) -> std::result::Result<Minted, Failed> {
+    ) -> Result<Minted, Failed> {
         let mut step = self.plan.steps[at].clone();
         if let (Step::Session { duration, .. }, Some(length)) = (&mut step, length) {
             *duration = length;
@@ -219,22 +219,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What a call's answer depends on, from the base to this step: sessions with the same are the
-    /// same session, whichever profile asks.
+    /// What a call's answer depends on, from the base to this step: equal keys mean the same session,
+    /// whichever profile asks.
     fn key(&self, at: usize) -> Vec<String> {
-        // Where roles are assumed from there is nothing to IAM Identity Center.
+        // The answer of IAM Identity Center does not depend on the STS that is asked later.
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
         // Without a vault the secret of this very base is the cache's key.
         let owner = self.base.owner(&self.plan.base).filter(|_| self.with.vault().is_ok());
-        // What this program gives itself is known by more than its account.
+        // What this program gives itself is known more exactly than by its account.
         let owner = owner.filter(|_| self.plan.inside.is_none());
         let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
         key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
         // `Debug` names every field, and a field that a step gets later is in it by itself.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
-            // Which program gives the code does not change what AWS makes of it. The session that a
-            // code buys serves whoever wants no more than its length.
+            // Which program gives the code does not change AWS's answer. A session made with a code
+            // serves every request for no more than its length.
             Step::Session { mfa: Some(mfa), .. } => format!("session with {}", mfa.serial),
             Step::Session { duration, mfa: None, .. } => format!("session {}", duration.as_secs()),
             Step::Role { .. } => {
@@ -249,8 +249,8 @@ impl<'a> Run<'a> {
         key
     }
 
-    /// Makes credentials of a token.
-    fn exchange(&self, at: usize, token: &Secret) -> std::result::Result<Credentials, Failed> {
+    /// Exchanges a token for credentials.
+    fn exchange(&self, at: usize, token: &Secret) -> Result<Credentials, Failed> {
         let Step::WebIdentity { role_arn, session_name, duration } = &self.plan.steps[at] else {
             return Err(Failed::Ours(Error::other("a plan has no use for its token")));
         };
@@ -259,34 +259,30 @@ impl<'a> Run<'a> {
         Ok(sts.assume_role_with_web_identity(token, role_arn, session_name, *duration)?)
     }
 
-    /// Gets credentials by a login.
-    fn by_login(&self, at: usize) -> std::result::Result<Credentials, Failed> {
+    /// Gets credentials with a login.
+    fn by_login(&self, at: usize) -> Result<Credentials, Failed> {
         let (Base::Sso { profile, sign_on }, Step::SsoRole { account, name }) =
             (&self.plan.base, &self.plan.steps[at])
         else {
             return Err(Failed::Ours(Error::other("a plan has no use for its login")));
         };
         let center = self.with.identity_center(profile, sign_on);
-        center.credentials(account, name, self.deadline.get()).map_err(|failed| match failed {
-            NoCredentials::LoggedOut => {
-                self.logged_out.set(true);
-                Failed::Ours(center.nobody())
-            }
-            NoCredentials::Ours(error) => Failed::Ours(error),
-        })
+        let given = center.credentials(account, name, self.deadline.get())?;
+        self.logged_out.set(given.is_none());
+        given.ok_or_else(|| Failed::Ours(center.not_logged_in()))
     }
 
-    /// Makes what a step gives, with its code if it wants one.
+    /// Makes the session of a step, with its code if it needs one.
     fn call(
         &self,
         step: &Step,
         from: &Credentials,
         claims: Claims<'_, '_>,
-    ) -> std::result::Result<Credentials, Failed> {
+    ) -> Result<Credentials, Failed> {
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
         let (code, asked) = match self.with.code(mfa, self.request.mfa_token)? {
             Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), claims),
-            Code::Given(code) => (InHand { code, since: self.started }, false),
+            Code::Given(code) => (GivenCode { code, since: self.started }, false),
             Code::Asked => (self.asked.take().ok_or(NotMade::Unasked)??, true),
         };
         if code.since.elapsed() > FRESH {
@@ -311,9 +307,9 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A code in hand is not sent any more. `asked`: it was not on the command line.
+    /// What follows from a code that is too old to be sent. `asked`: it was not on the command line.
     fn is_too_old(&self, mfa: &Mfa, asked: bool) -> Failed {
-        // A machine waits for what a person typed, and not for a second time.
+        // A machine that waits for a person's input does not wait for it a second time.
         match asked && (mfa.process.is_some() || !self.with.prompt.is_timed()) {
             true => Failed::Unasked,
             false => Failed::Ours(too_old()),
@@ -325,7 +321,7 @@ impl<'a> Run<'a> {
         step: &Step,
         from: &Credentials,
         mfa: Option<(&str, &Secret)>,
-    ) -> std::result::Result<Credentials, ServiceError> {
+    ) -> Result<Credentials, ServiceError> {
         let sts = self.sts().map_err(ServiceError::Setup)?;
         match step {
             Step::Session { duration, .. } => {
@@ -355,13 +351,13 @@ impl<'a> Run<'a> {
         Ok(self.sts.get_or_init(|| sts))
     }
 
-    /// What a step's failure says: whose key it was that AWS refused, and whether a code may be missing.
+    /// The error of a step: whose key AWS refused, and whether a code may be missing.
     fn not_made(&self, failed: Failed) -> NotMade {
         let refused = match failed {
             Failed::Aws(refused) => refused,
             Failed::Ours(error) => return NotMade::Failed(error),
             Failed::Unasked => return NotMade::Unasked,
-            Failed::Overtaken => return NotMade::Failed(another_host()),
+            Failed::Overtaken => return NotMade::Failed(fleet_is_busy()),
         };
         let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");
         let Start::Credentials(key) = self.base else {
@@ -372,25 +368,25 @@ impl<'a> Run<'a> {
         NotMade::Failed(without_mfa(error, self.plan, role && !key.is_temporary()))
     }
 
-    /// True if a role was refused over a session whose code is old, and nobody has to be asked for a
-    /// new one.
+    /// True if a role was refused to a session whose code is old, and no person has to be asked for a new
+    /// one.
     fn wants_a_newer_code(&self, at: usize, error: &Failed, made: Timestamp) -> bool {
         let denied = matches!(error, Failed::Aws(ServiceError::Denied { code, .. }) if code == "AccessDenied");
         let age = self.with.clock.now().seconds_since(made);
         let old = u64::try_from(age).is_ok_and(|age| age > OLD_CODE.as_secs());
         let before = at.checked_sub(1).and_then(|before| self.plan.steps.get(before));
         let mfa = before.and_then(Step::mfa);
-        denied && old && mfa.is_some_and(|mfa| self.with.has_codes_without_a_person(mfa))
+        denied && old && mfa.is_some_and(|mfa| self.with.has_automatic_codes(mfa))
     }
 }
 
-/// Why a step gave nothing.
+/// Why a step failed.
 enum Failed {
-    /// AWS's word, or its silence.
+    /// AWS refused, or did not answer.
     Aws(ServiceError),
-    /// No code is available, or no time left.
+    /// No code is available, or no time is left.
     Ours(Error),
-    /// Somebody has to be asked for a code first.
+    /// A program or person has to be asked for a code first.
     Unasked,
     /// Another host of the fleet makes the session by now.
     Overtaken,
@@ -417,8 +413,8 @@ impl From<NotMade> for Failed {
     }
 }
 
-/// A role may have been refused for want of a code that nobody could give, or that no device gives.
-/// `role`: it is one that a code could have gone with.
+/// Adds the hint that a role may have been refused since no code was sent. `role`: it is one that takes a
+/// code.
 fn without_mfa(error: Error, plan: &Plan, role: bool) -> Error {
     if error.class != Class::Aws || error.hint.is_some() {
         return error;

@@ -1,12 +1,12 @@
-//! The value that a command makes, asks for credentials, and drops: the AWS files, the vault as far as it
-//! is open, the cache, and what the command line asks for.
+//! The value that a command makes, uses and drops: the AWS files, the vault if it is open, the cache, and what
+//! the command line asks for.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use super::fleet::Fleet;
+use super::fleet::JoinedFleet;
 use crate::aws::{Oidc, Portal, Sts};
 use crate::clock::Clock;
 use crate::env::Env;
@@ -50,53 +50,43 @@ pub(super) struct Request<'a> {
 
 /// What a session is made of.
 pub struct Parts<'a> {
-    /// The AWS config and credentials files.
     pub profiles: Profiles,
     /// Where the vault is and what may open it, or why there is no place for one.
     pub access: Result<Access<'a>>,
-    /// True if the user said where the vault is.
+    /// True if the user named the vault's path.
     pub vault_is_named: bool,
-    /// True if the user said which vault it has to be, by a pin or a generation.
+    /// True if the user said which vault it must be, by a pin or a generation.
     pub vault_is_pinned: bool,
     /// Where sessions are kept, if there is a place.
     pub cache_dir: Option<PathBuf>,
-    /// The environment.
     pub env: &'a Env,
-    /// What is asked for.
     pub options: Options,
-    /// How a person is asked.
     pub prompt: Prompt,
-    /// Time.
     pub clock: Clock,
-    /// Where warnings go.
     pub reporter: Reporter,
 }
 
-/// Who needs the vault.
+/// What needs the vault.
 #[derive(Clone, Copy, Debug)]
 pub enum Need<'n> {
     /// The command itself.
     Vault,
-    /// Whichever of these profiles takes something from it.
+    /// Those of these profiles that take something from it.
     Profiles(&'n [ProfileName]),
-    /// Nobody.
     Nothing,
 }
 
-/// What there is of the vault.
 #[derive(Debug)]
 pub enum VaultState<'a> {
-    /// It is open.
     Open(Box<Vault<'a>>),
-    /// Nobody needs it.
     NotNeeded,
-    /// There is none, or no key at hand opens it, and no profile that was asked for needs it.
+    /// There is none, or no key source opens it, and no profile that was asked for needs it.
     Missing(Error),
 }
 
 impl<'a> VaultState<'a> {
-    /// A vault that may be missing, and left locked, if none of the profiles needs it: then nobody is
-    /// asked for a passphrase. What was named has to hold: a vault's path, a key, a pin.
+    /// Opens the vault, which may be missing or stay locked if none of the profiles needs it: then no
+    /// passphrase is asked for. A path, a key source and a pin that the user named must hold.
     fn optional(parts: &Parts<'a>, profiles: &[ProfileName]) -> Result<Self> {
         let Parts { access, env, reporter, .. } = parts;
         let missing = match access.as_ref().map_err(Error::clone).and_then(Vault::open_unasked) {
@@ -115,17 +105,15 @@ impl<'a> VaultState<'a> {
             Err(error) if error.class == Class::NotFound && !parts.vault_is_named => error,
             Err(error) => return Err(error),
         };
-        // Who says which vault it has to be wants that one: another, which nothing opens, must not
-        // quietly make it another identity.
+        // A user who says which vault it must be wants that one: a vault that stays locked must not silently
+        // lead to another identity.
         if parts.vault_is_pinned {
             return Err(missing);
         }
         reporter.debug(format!("going on without a vault: {}", missing.what));
         Ok(Self::Missing(missing))
     }
-}
 
-impl VaultState<'_> {
     fn why_not_open(&self) -> Error {
         match self {
             Self::Missing(why) => why.clone(),
@@ -136,8 +124,8 @@ impl VaultState<'_> {
     }
 }
 
-/// True if none of these profiles takes anything from a vault, unless there is a key for it in there,
-/// which comes first.
+/// True if none of these profiles takes anything from a vault, unless the vault has a key for it, which comes
+/// first.
 fn need_no_vault(parts: &Parts, profiles: &[ProfileName]) -> bool {
     profiles.iter().all(|name| {
         let ask = ask(&parts.options, name.as_str(), BTreeSet::new());
@@ -157,13 +145,13 @@ fn ask(options: &Options, profile: &str, seeds: BTreeSet<String>) -> Ask {
     }
 }
 
-/// Where the calls of a plan go to for one of AWS's services.
-pub struct ServicePlace {
+/// The endpoint that a plan's calls to one of AWS's services go to.
+pub struct ServiceEndpoint {
     /// The service's name in AWS's settings.
     pub service: &'static str,
     /// Host and port.
     pub host_port: String,
-    /// True for an endpoint that is named in the settings; false for one that the SDK's rules give.
+    /// True for one that the settings name; false for one of the SDK's rules.
     pub named: bool,
 }
 
@@ -172,11 +160,10 @@ pub struct CredentialSession<'a> {
     pub(super) profiles: Profiles,
     pub(super) env: &'a Env,
     pub(super) vault: VaultState<'a>,
-    /// On the heap, since whatever moves leaves a copy on the stack, and there are keys in it.
+    /// On the heap, since a move leaves a copy on the stack, and it holds keys.
     pub(super) cache: Box<Cache>,
-    /// The fleet that the open vault names.
-    pub(super) fleet: Option<Box<Fleet<'a>>>,
-    /// True once the cache did not have what was asked for, so that AWS was.
+    pub(super) fleet: Option<Box<JoinedFleet<'a>>>,
+    /// True once AWS was asked, since the cache had no session.
     pub(super) missed: AtomicBool,
     pub(super) options: Options,
     pub(super) prompt: Prompt,
@@ -185,7 +172,7 @@ pub struct CredentialSession<'a> {
 }
 
 impl<'a> CredentialSession<'a> {
-    /// Opens the vault, as far as it is needed. What that leaves on the stack is overwritten.
+    /// Opens the vault, if it is needed. What that leaves on the stack is overwritten.
     ///
     /// # Errors
     /// As [`Vault::open`]: of a vault that is needed, and of one that was named.
@@ -201,7 +188,7 @@ impl<'a> CredentialSession<'a> {
             };
             let fleet = match (&vault, &parts.access) {
                 (VaultState::Open(vault), Ok(access)) => {
-                    Fleet::of(vault.payload(), &access.connect)
+                    JoinedFleet::of(vault.payload(), &access.connect, parts.env, parts.reporter)
                 }
                 _ => None,
             };
@@ -213,15 +200,13 @@ impl<'a> CredentialSession<'a> {
                 }
                 _ => Cache::without_vault(cache_dir, clock, reporter),
             };
-            let cache = Box::new(cache);
-            let missed = AtomicBool::new(false);
             Ok(Self {
                 profiles,
                 env,
                 vault,
-                cache,
+                cache: Box::new(cache),
                 fleet,
-                missed,
+                missed: AtomicBool::new(false),
                 options,
                 prompt,
                 clock,
@@ -230,24 +215,21 @@ impl<'a> CredentialSession<'a> {
         })
     }
 
-    /// Where the calls of a plan go to. Nothing is asked.
-    ///
-    /// # Errors
-    /// Usage (2): a region has no such endpoint.
-    pub fn places(&self, plan: &Plan) -> Result<Vec<ServicePlace>> {
+    /// The endpoints that the calls of a plan go to. They are not asked.
+    pub fn endpoints(&self, plan: &Plan) -> Result<Vec<ServiceEndpoint>> {
         let (env, now, reporter) = (self.env, Instant::now(), self.reporter);
         let mut places = Vec::new();
         let mut add = |service, target: &Target, host_port| {
-            places.push(ServicePlace { service, host_port, named: target.endpoint.is_some() });
+            places.push(ServiceEndpoint { service, host_port, named: target.endpoint.is_some() });
         };
         if let Base::Sso { sign_on, .. } = &plan.base {
             let oidc = Oidc::connect(&sign_on.oidc, env, now, reporter)?;
-            add("sso_oidc", &sign_on.oidc, oidc.place()?);
+            add("sso_oidc", &sign_on.oidc, oidc.host_and_port()?);
             let portal = Portal::connect(&sign_on.portal, env, now, reporter)?;
-            add("sso", &sign_on.portal, portal.place()?);
+            add("sso", &sign_on.portal, portal.host_and_port()?);
         }
         if let Some(sts) = &plan.sts {
-            add("sts", sts, Sts::connect(sts, env, now, reporter)?.place()?);
+            add("sts", sts, Sts::connect(sts, env, now, reporter)?.host_and_port()?);
         }
         Ok(places)
     }
@@ -272,9 +254,6 @@ impl<'a> CredentialSession<'a> {
     }
 
     /// The same for the keys in the environment's variables, with the settings of a profile.
-    ///
-    /// # Errors
-    /// As [`profile::console_of_environment`].
     pub fn plan_console_of_environment(
         &self,
         profile: &str,
@@ -296,7 +275,7 @@ impl<'a> CredentialSession<'a> {
         names.map(str::to_owned).collect()
     }
 
-    /// A key that was looked for in a vault that is missing: that is the reason to give.
+    /// Where a key was not found since the vault is missing, the error says that.
     fn or_why_no_vault<T>(&self, planned: Result<T>) -> Result<T> {
         match (planned, &self.vault) {
             (Err(error), VaultState::Missing(why)) if error.class == Class::NotFound => {
@@ -306,8 +285,8 @@ impl<'a> CredentialSession<'a> {
         }
     }
 
-    /// Forgets what opened the vault, and all that is in it but the keys and seeds of these plans, and the
-    /// key of the store that hosts share.
+    /// Wipes what opened the vault, and its content but the keys and seeds of these plans, and the key of
+    /// the store that hosts share.
     #[must_use]
     pub fn keep_only<'p>(mut self, plans: impl IntoIterator<Item = &'p Plan>) -> Self {
         let (mut keys, mut devices) = (BTreeSet::new(), BTreeSet::new());
@@ -327,7 +306,7 @@ impl<'a> CredentialSession<'a> {
         self
     }
 
-    /// From now on nobody is asked, and a code that was given is used up.
+    /// From now on no person is asked, and a code that was given is not used again.
     #[must_use]
     pub fn unattended(mut self) -> Self {
         if let VaultState::Open(vault) = &mut self.vault {
@@ -338,20 +317,16 @@ impl<'a> CredentialSession<'a> {
         self
     }
 
-    /// The AWS config and credentials files.
     pub fn profiles(&self) -> &Profiles {
         &self.profiles
     }
 
-    /// True if sops's variable opened the vault, so that it is no child's business.
+    /// True if sops's variable opened the vault, so that no child gets it.
     pub fn opened_by_sops(&self) -> bool {
         self.vault().is_ok_and(Vault::opened_by_sops)
     }
 
-    /// The open vault, for who cannot do without.
-    ///
-    /// # Errors
-    /// Why it is not open.
+    /// The open vault.
     pub fn vault(&self) -> Result<&Vault<'a>> {
         match &self.vault {
             VaultState::Open(vault) => Ok(vault),
@@ -360,9 +335,6 @@ impl<'a> CredentialSession<'a> {
     }
 
     /// The same, to change it.
-    ///
-    /// # Errors
-    /// As [`CredentialSession::vault`].
     pub fn vault_mut(&mut self) -> Result<&mut Vault<'a>> {
         match &mut self.vault {
             VaultState::Open(vault) => Ok(vault),
@@ -383,12 +355,10 @@ impl<'a> CredentialSession<'a> {
         &self.cache
     }
 
-    /// Time.
     pub fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Where warnings go.
     pub fn reporter(&self) -> Reporter {
         self.reporter
     }

@@ -1,4 +1,4 @@
-//! The client of the store that the hosts of a fleet share: made only where something is asked of it.
+//! The client of the store that the hosts of a fleet share. It is made when the store is asked.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::profile;
-use crate::session::Alone;
+use crate::session::FleetFailure;
 use crate::store::{Location, Shared};
 use crate::vault::{Fleet, Payload, Vault, no_store_key};
 
 /// The least time that temporary credentials for the store must have left: longer than a connection is
-/// handed out and used.
+/// used.
 const LEAST: Duration = Duration::from_secs(120);
 
 impl CredentialSession<'_> {
@@ -22,7 +22,7 @@ impl CredentialSession<'_> {
     /// # Errors
     /// Usage (2): the variable is neither `off` nor a store's URL.
     pub fn fleet(&self) -> Result<Option<Fleet>> {
-        // What is shared is sealed by the vault's own keys.
+        // Shared sessions are encrypted with the vault's own keys.
         self.vault().map_or(Ok(None), |vault| self.fleet_of(vault.payload()))
     }
 
@@ -40,50 +40,40 @@ impl CredentialSession<'_> {
             Some(Fleet { profile, required, .. }) => (profile, required),
             None => (None, false),
         };
+        self.fleet_with(store, profile, required).map(Some)
+    }
+
+    /// A fleet of this store, in the region and at the endpoint that the variables, else the profile, name.
+    fn fleet_with(
+        &self,
+        store: Location,
+        profile: Option<String>,
+        required: bool,
+    ) -> Result<Fleet> {
         let at = profile::store_target(&self.profiles, self.env, profile.as_deref(), None)?;
-        let (region, endpoint) = (at.region, at.endpoint);
-        Ok(Some(Fleet { store, region, endpoint, profile, required }))
+        Ok(Fleet { store, region: at.region, endpoint: at.endpoint, profile, required })
     }
 
-    /// Says once that this host goes on without the store of its fleet.
-    ///
-    /// # Errors
-    /// 9 if no code is to be sent without it.
-    pub(super) fn go_alone(&self, alone: Alone) -> Result<()> {
-        let Some(fleet) = &self.fleet else { return Ok(()) };
-        fleet.go_alone(alone, self.named_store().as_ref(), self.reporter)
+    /// Goes on without the store of the fleet, if that is allowed.
+    pub(super) fn go_alone(&self, alone: FleetFailure) -> Result<()> {
+        self.fleet.as_ref().map_or(Ok(()), |fleet| fleet.go_alone(alone))
     }
 
-    /// Says once that a session was made and is not shared.
-    pub(super) fn not_shared(&self, alone: Alone) {
-        if let Some(fleet) = &self.fleet {
-            fleet.not_shared(alone, self.named_store().as_ref(), self.reporter);
-        }
-    }
-
-    fn named_store(&self) -> Option<Location> {
-        self.fleet().ok().flatten().map(|fleet| fleet.store)
-    }
-
-    /// A store that only its URL names: in the region and at the endpoint that the variables name, by the
-    /// host's own credentials.
+    /// A store that only its URL names, which is reached with the host's own credentials.
     pub(super) fn fleet_at(&self, store: &Location) -> Result<Fleet> {
-        let at = profile::store_target(&self.profiles, self.env, None, None)?;
-        let (region, endpoint, store) = (at.region, at.endpoint, store.clone());
-        Ok(Fleet { store, region, endpoint, profile: None, required: false })
+        self.fleet_with(store.clone(), None, false)
     }
 
-    /// The client of a fleet's store. Of the store nothing is asked yet; of this host, its own
-    /// credentials.
+    /// The client of a fleet's store. The store is not asked yet; the host's own credentials may be fetched.
     ///
     /// # Errors
     /// Not found (3): the vault has no key for the fleet's profile, or the host none of its own. Usage
-    /// (2): a region or an endpoint URL that cannot be one. AWS (9): the host's credentials cannot be had.
+    /// (2): an invalid region or endpoint URL. AWS (9): the host's credentials cannot be fetched.
     pub fn store_of(&self, fleet: &Fleet, limits: Limits) -> Result<S3> {
         self.store_by(fleet, self.vault().ok().map(Vault::payload), limits)
     }
 
-    /// The same by the key of another vault than the open one, or by none.
+    /// The same with the key of another vault than the open one, or with none.
     pub(super) fn store_by(
         &self,
         fleet: &Fleet,

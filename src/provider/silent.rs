@@ -1,27 +1,27 @@
-//! A store that gave no answer: for a while nobody waits for it long again, unless it answers.
+//! A store that did not answer: for a while no request waits for it long, unless it answers again.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
-/// Who waits for less, and in vain, says nothing of the store.
-const IN_VAIN: Duration = Duration::from_secs(1);
-/// For so long nobody waits for it long again.
+/// A shorter wait without an answer says nothing about the store.
+const MIN_SILENCE: Duration = Duration::from_secs(1);
+/// How long no request waits for it long.
 const PAUSE: Duration = Duration::from_secs(60);
 
-/// Which store gave no answer, and until when that counts.
+/// Which store did not answer, and until when that counts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Silent(Arc<Mutex<Option<(String, Instant)>>>);
 
 impl Silent {
-    /// True if this store gave no answer just now.
+    /// True if this store did not answer just now.
     pub fn is(&self, place: &str) -> bool {
         self.last().as_ref().is_some_and(|(last, until)| last == place && Instant::now() < *until)
     }
 
-    /// A store whose silence is noted. `place`: what tells it from others; `limit`: how long one of its
-    /// requests may take.
+    /// A store whose silence is noted. `place` identifies it; `limit` is how long one of its requests may
+    /// take.
     pub fn watched<S>(&self, store: S, place: String, limit: Duration) -> Watched<S> {
         Watched { store, place, limit, silent: self.clone() }
     }
@@ -40,8 +40,8 @@ pub(super) struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    /// A request that may take so long. A store that answers is silent no more; one that says no, or that
-    /// cannot be reached, is not silent either.
+    /// Sends a request, which may take so long. A store that answers is silent no more; a refusal and a
+    /// failed connection are no silence.
     fn ask<T>(
         &self,
         within: Duration,
@@ -54,7 +54,7 @@ impl<S> Watched<S> {
         let mut last = self.silent.last();
         if answer.is_ok() {
             last.take_if(|(place, _)| *place == self.place);
-        } else if took >= whole && took >= IN_VAIN {
+        } else if took >= whole && took >= MIN_SILENCE {
             *last = Some((self.place.clone(), Instant::now() + PAUSE));
         }
         answer

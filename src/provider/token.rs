@@ -8,11 +8,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::program::failed;
+use super::program;
 use super::session::CredentialSession;
 use crate::error::{Error, Result};
 use crate::file;
-use crate::profile::Token;
+use crate::profile::TokenSource;
 use crate::secret::Secret;
 
 /// What AssumeRoleWithWebIdentity takes, in characters (STS API reference).
@@ -23,15 +23,15 @@ const FILE_LIMIT: u64 = 32 * 1024;
 const PASSING: [&str; 6] = ["exp", "iat", "nbf", "jti", "auth_time", "nonce"];
 
 impl CredentialSession<'_> {
-    /// The token as it is now: whoever issues it replaces it long before it ends.
+    /// The token as it is now: its issuer replaces it long before it expires.
     pub(super) fn token(
         &self,
-        token: &Token,
+        token: &TokenSource,
         within: &[String],
         deadline: Instant,
     ) -> Result<Secret> {
         match token {
-            Token::File { path, profile } => {
+            TokenSource::File { path, profile } => {
                 let by = match profile {
                     Some(profile) => format!("web_identity_token_file of profile {profile:?}"),
                     None => "AWS_WEB_IDENTITY_TOKEN_FILE".to_owned(),
@@ -39,22 +39,19 @@ impl CredentialSession<'_> {
                 checked(read(path, "the web identity token", &by)?)
                     .ok_or_else(|| Error::other(format!("no token in {} ({by})", path.display())))
             }
-            Token::Process { profile, command } => {
+            TokenSource::Process { profile, command } => {
                 let kind = "web_identity_token_process";
-                let name = format!("the {kind} of profile {profile:?}");
-                self.reporter.debug(format!("running {name}"));
-                let mut output = self
-                    .helper(kind, profile, command, within, deadline)?
-                    .map_err(|failure| failed(&name, &failure))?;
-                checked(std::mem::take(&mut *output))
-                    .ok_or_else(|| Error::other(format!("{name} printed no token")))
+                let mut output = self.helper(kind, profile, command, within, deadline)?;
+                checked(std::mem::take(&mut *output)).ok_or_else(|| {
+                    Error::other(format!("{} printed no token", program::name(kind, profile)))
+                })
             }
         }
     }
 }
 
-/// The content of a token's file, or of what Kubernetes and shells put in the place of one: a link, a
-/// pipe. `what` it is and what names it (`by`) are for the errors.
+/// The content of a token's file, which may be a link (Kubernetes) or a pipe (shells). `what` it is and what
+/// names it (`by`) are for the errors.
 pub(super) fn read(path: &Path, what: &str, by: &str) -> Result<Vec<u8>> {
     let why = match file::read_stream(path, FILE_LIMIT) {
         Ok((mut bytes, _)) => return Ok(std::mem::take(&mut *bytes)),
@@ -71,10 +68,10 @@ fn checked(bytes: Vec<u8>) -> Option<Secret> {
     fits.then(|| Secret::new(token.to_owned()))
 }
 
-/// Whose token it is. Of a JWT, all that it claims but for times and the like, so that a token that
-/// takes the place of another gets the other's session; of any other, the token itself. Hashed: the
-/// claims are nobody's business. Nothing is believed: AWS checks the token before there is a session
-/// to be had, and who could forge one to get it from the cache has the cache's key already.
+/// The identity of a token: a hash of a JWT's claims without times and the like, so that a renewed token
+/// gets the session of the one before it; of any other token, of the token itself. The claims are not
+/// verified: AWS checks the token before there is a session, and an attacker who could forge one to read a
+/// session from the cache has the cache's key already.
 pub(super) fn identity(token: &Secret) -> String {
     let claims = claims(token);
     let said = claims.as_ref().map_or(token.expose().as_bytes(), |claims| claims.as_bytes());

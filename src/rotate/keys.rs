@@ -1,4 +1,4 @@
-//! The keys of the user that are neither the old nor the new one.
+//! The user's keys other than the old and the new one.
 
 use super::Rotate;
 use crate::aws::{LastUse, ListedKey};
@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::user_change::User;
 use crate::vault::Rotation;
 
-/// A run makes calls for five minutes at most, and clocks differ: so many seconds lie between an entry's
-/// time and the making of its key.
+/// The most seconds between the time of an entry and the creation of its key: a run makes calls for five minutes
+/// at most, and clocks differ.
 const TRY: u64 = 600;
 
 impl Rotate<'_, '_> {
@@ -19,14 +19,14 @@ impl Rotate<'_, '_> {
             self.refuse_other(user, &other, used.as_ref())?;
             // Only for a vault that can take the new key.
             self.change.save(|_| Ok(()))?;
-            self.change.reporter().note(format!("Deleting {}", in_words(&other, used.as_ref())));
+            self.change.reporter().note(format!("Deleting {}", describe(&other, used.as_ref())));
             self.delete(old, user, &other.id)?;
         }
         Ok(())
     }
 
-    /// Deletes the key that an earlier try made, whose answer or vault was lost. It was made when that was
-    /// tried, and cannot have been used; where AWS does not tell the latter, the former has to do.
+    /// Deletes the key of an earlier try whose answer or vault was lost: one that was made at that time and,
+    /// if AWS says so, never used.
     pub(super) fn delete_lost(&mut self, rotation: &Rotation, user: &User) -> Result<()> {
         let old = &rotation.old;
         for other in self.others(old, user)? {
@@ -39,7 +39,7 @@ impl Rotate<'_, '_> {
                 self.refuse_other(user, &other, used.as_ref())?;
                 self.change
                     .reporter()
-                    .note(format!("Deleting {}", in_words(&other, used.as_ref())));
+                    .note(format!("Deleting {}", describe(&other, used.as_ref())));
             }
             self.change.reporter().debug(format!("deleting {}, whose secret is lost", other.id));
             self.delete(old, user, &other.id)?;
@@ -54,10 +54,7 @@ impl Rotate<'_, '_> {
         Ok(keys.into_iter().filter(|key| key.id != old.access_key_id).collect())
     }
 
-    /// Whether another key may be deleted.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Refused`]: nobody asked for it, or the vault has it for a profile.
+    /// Refuses another key, unless the user asked to delete it and the vault has it for no profile.
     pub(super) fn refuse_other(
         &self,
         user: &User,
@@ -67,7 +64,7 @@ impl Rotate<'_, '_> {
         let what = format!(
             "the user {} has two access keys, as many as AWS allows; the other one is {}",
             user.name,
-            in_words(other, used)
+            describe(other, used)
         );
         if let [profile, ..] = &self.change.payload()?.profiles_of(&other.id)[..] {
             return Err(Error::refused(what).hint(format!(
@@ -86,8 +83,8 @@ impl Rotate<'_, '_> {
     }
 }
 
-/// A key with all that AWS says of it; `used` is none where it does not say it.
-pub(super) fn in_words(key: &ListedKey, used: Option<&LastUse>) -> String {
+/// A key and what AWS says of it; `used` is none if AWS does not say it.
+pub(super) fn describe(key: &ListedKey, used: Option<&LastUse>) -> String {
     let state = if key.active { "active" } else { "inactive" };
     let made = key.created.map_or_else(String::new, |at| format!(", made {}", at.to_rfc3339()));
     let used = match used {
@@ -100,6 +97,6 @@ pub(super) fn in_words(key: &ListedKey, used: Option<&LastUse>) -> String {
     format!("{} ({state}{made}{used})", key.id)
 }
 
-/// What AWS most often refuses for want of.
+/// The permissions whose lack AWS most often refuses a call for.
 pub(super) const MUST: &str = "the user must be allowed to list, create, update and delete its own access \
                                keys; if the policies want MFA, the profile has to name the device by mfa_serial";

@@ -1,4 +1,5 @@
-//! By whose hand IAM is called: the key itself, or an MFA session of it where the policies want one.
+//! Which credentials sign the calls to IAM: the key itself, or an MFA session of it where the policies want
+//! one.
 
 use super::{IAM_PAUSES, Rotate};
 use crate::aws::{Iam, ServiceError};
@@ -8,7 +9,7 @@ use crate::profile::{Mfa, Target};
 use crate::secret::Secret;
 use crate::user_change::UserChange;
 
-/// The device of the key's user, and what its codes come from beside the vault.
+/// The device of the key's user, and where its codes come from other than the vault.
 pub struct MfaDevice<'a> {
     pub device: &'a Mfa,
     /// Where sessions are made.
@@ -26,16 +27,16 @@ pub struct Session {
 }
 
 impl Rotate<'_, '_> {
-    /// Calls IAM as this key. If that is refused, once more by an MFA session, which then serves the
-    /// calls to come; a session of the old key serves as long as AWS lets it.
+    /// Calls IAM with this key. If that is refused, calls again with an MFA session, which then signs the
+    /// next calls too; a session of the old key is used as long as AWS accepts it.
     pub(super) fn iam<T>(
         &mut self,
         key: &Credentials,
         call: impl Fn(&Iam, &Credentials) -> Result<T, ServiceError>,
     ) -> Result<T, ServiceError> {
         loop {
-            let hand = self.session.as_ref().map_or(key, |session| &session.credentials);
-            let error = match call(&self.change.iam, hand) {
+            let by = self.session.as_ref().map_or(key, |session| &session.credentials);
+            let error = match call(&self.change.iam, by) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -63,7 +64,7 @@ impl Rotate<'_, '_> {
             return Err(Error::other("no MFA device is named"));
         };
         let UserChange { session, profile, .. } = &self.change;
-        // The program may print the code once more that was sent just now.
+        // The program may print the code again that was sent just now.
         let has_seed = session.vault()?.payload().totp(&mfa.device.serial).is_some();
         if std::mem::replace(&mut mfa.used, true) && mfa.device.process.is_some() && !has_seed {
             return Err(Error::aws("the policies want one more MFA code for the new key")
@@ -73,8 +74,7 @@ impl Rotate<'_, '_> {
         session.mfa_session(key, profile, mfa.device, mfa.sts, token.as_ref())
     }
 
-    /// The same for a key that is new, and for what does no harm if it is done twice: tried again for a
-    /// while.
+    /// The same with retries, for a new key and for calls that may be repeated.
     pub(super) fn iam_steadily<T>(
         &mut self,
         key: &Credentials,

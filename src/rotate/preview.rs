@@ -1,10 +1,9 @@
-//! What a rotation would do, for who only asks.
+//! What a rotation would do.
 
 use super::{Rotate, keys, user_of};
 use crate::clock::Timestamp;
 use crate::error::Result;
 
-/// What a rotation would do.
 #[derive(Debug)]
 pub struct RotationPreview {
     /// The profiles that would have the new key.
@@ -13,7 +12,7 @@ pub struct RotationPreview {
     pub user: String,
     /// The id of the key that would go.
     pub old: String,
-    /// When that was made, where AWS says so without MFA.
+    /// When that was made, if AWS says so without MFA.
     pub created: Option<Timestamp>,
     /// The other key that would be deleted first, in words.
     pub other: Option<String>,
@@ -22,10 +21,7 @@ pub struct RotationPreview {
 }
 
 impl Rotate<'_, '_> {
-    /// What [`Rotate::run`] would do. Only what the key may do without MFA is asked of AWS.
-    ///
-    /// # Errors
-    /// As [`Rotate::run`], as far as it is known before.
+    /// What [`Rotate::run`] would do. AWS is asked only what the key may ask without MFA.
     pub fn preview(self) -> Result<RotationPreview> {
         let run = Rotate { mfa: None, ..self };
         if let Some(started) = run.started() {
@@ -49,8 +45,7 @@ impl Rotate<'_, '_> {
         let key = run.change.key().map_err(|error| error.or_hint("vault list"))?;
         let user = user_of(run.change.caller_identity(&key)?)?;
         let profiles = run.change.payload()?.profiles_of(&key.access_key_id);
-        let keys = run.change.iam.list_access_keys(&key, &user.name);
-        let keys = match keys {
+        let keys = match run.change.iam.list_access_keys(&key, &user.name) {
             Ok(keys) => keys,
             // A device that would be asked is not asked now.
             Err(error) if error.is("AccessDenied") => Vec::new(),
@@ -58,20 +53,18 @@ impl Rotate<'_, '_> {
                 return Err(error.into_error_of(&key.access_key_id, run.change.profile));
             }
         };
-        let other = keys.iter().find(|other| other.id != key.access_key_id);
-        let other = match other {
-            Some(other) => {
-                let used = run.change.iam.access_key_last_used(&key, &other.id).ok();
-                run.refuse_other(&user, other, used.as_ref())?;
-                Some(keys::in_words(other, used.as_ref()))
-            }
-            None => None,
-        };
-        let own = keys.iter().find(|own| own.id == key.access_key_id);
+        let (own, others): (Vec<_>, Vec<_>) =
+            keys.iter().partition(|listed| listed.id == key.access_key_id);
+        let mut other = None;
+        if let Some(listed) = others.first() {
+            let used = run.change.iam.access_key_last_used(&key, &listed.id).ok();
+            run.refuse_other(&user, listed, used.as_ref())?;
+            other = Some(keys::describe(listed, used.as_ref()));
+        }
         Ok(RotationPreview {
             profiles,
             user: user.name,
-            created: own.and_then(|own| own.created),
+            created: own.first().and_then(|own| own.created),
             old: key.access_key_id,
             other,
             finish: false,

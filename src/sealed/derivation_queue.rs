@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Lock, LockError};
+use crate::file::{self, Holder, Lock, LockError};
 use crate::reporter::Reporter;
 use crate::waiting::waiting;
 
@@ -39,24 +39,12 @@ pub struct DerivationQueue<'a> {
     directory: Option<Arc<FindDirectory<'a>>>,
     reporter: Reporter,
     deadline: Option<Instant>,
-    longest: Duration,
-}
-
-impl std::fmt::Debug for DerivationQueue<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DerivationQueue").field("deadline", &self.deadline).finish_non_exhaustive()
-    }
 }
 
 impl DerivationQueue<'static> {
     /// No queue: a derivation starts at once.
     pub const fn none() -> Self {
-        Self {
-            directory: None,
-            reporter: Reporter { quiet: true, debug: false },
-            deadline: None,
-            longest: WAIT,
-        }
+        Self { directory: None, reporter: Reporter { quiet: true, debug: false }, deadline: None }
     }
 }
 
@@ -68,35 +56,33 @@ impl<'a> DerivationQueue<'a> {
         reporter: Reporter,
         deadline: Option<Instant>,
     ) -> Self {
-        Self { directory: Some(Arc::new(directory)), reporter, deadline, longest: WAIT }
+        Self { directory: Some(Arc::new(directory)), reporter, deadline }
     }
 
     /// Waits for a free core, which is taken until the lock is dropped. `None` without a directory for locks.
-    ///
     /// Errors: class 8 after 45 s, or at the deadline.
     pub(super) fn wait(&self) -> Result<Option<Lock>> {
         let Some(directory) = self.directory.as_ref().and_then(|find| find()) else {
             return Ok(None);
         };
-        let without = |why: String| {
-            let shown = directory.display();
-            self.reporter
-                .debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
-            Ok(None)
-        };
         let start = Instant::now();
         let left = self.deadline.map(|end| end.saturating_duration_since(start));
-        let longest = left.unwrap_or(WAIT).min(self.longest);
-        match self.wait_in(&directory.join("passphrase"), longest) {
-            Ok(lock) => Ok(Some(lock)),
-            Err(LockError::Io(error)) => without(os_text(&error)),
-            Err(LockError::Planted(planted)) => without(planted.to_string()),
-            Err(LockError::Busy { .. }) => Err(Error::busy(format!(
-                "other processes of this user are trying a passphrase, waited {} s",
-                longest.as_secs()
-            ))
-            .hint("start fewer at a time, use a key, or run vault unlock before")),
-        }
+        let longest = left.map_or(WAIT, |left| left.min(WAIT));
+        let why = match self.wait_in(&directory.join("passphrase"), longest) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::Io(error)) => os_text(&error),
+            Err(LockError::Planted(planted)) => planted.to_string(),
+            Err(LockError::Busy { .. }) => {
+                let waited = longest.as_secs();
+                return Err(Error::busy(format!(
+                    "other processes of this user are trying a passphrase, waited {waited} s"
+                ))
+                .hint("start fewer at a time, use a key, or run vault unlock before"));
+            }
+        };
+        let shown = directory.display();
+        self.reporter.debug(format!("the passphrase is tried without a lock in {shown}: {why}"));
+        Ok(None)
     }
 
     fn wait_in(&self, directory: &Path, longest: Duration) -> Result<Lock, LockError> {
@@ -114,7 +100,7 @@ impl<'a> DerivationQueue<'a> {
                 }
             }
             if start.elapsed() >= longest {
-                return Err(LockError::Busy { pid: None });
+                return Err(LockError::Busy(Holder { pid: None }));
             }
             let what = || "other processes of this user that try a passphrase".to_owned();
             shown.get_or_insert_with(|| waiting(what, Some(start + longest)));
@@ -140,14 +126,14 @@ mod tests {
     }
 
     fn queue(place: &Path) -> DerivationQueue<'_> {
-        let queue = DerivationQueue::new(|| Some(place.to_owned()), Reporter::default(), None);
-        DerivationQueue { longest: Duration::from_millis(20), ..queue }
+        let soon = Instant::now() + Duration::from_millis(20);
+        DerivationQueue::new(|| Some(place.to_owned()), Reporter::default(), Some(soon))
     }
 
     #[test]
     fn no_more_derive_at_once_than_there_are_cores() {
         let d = Directory::new();
-        let queue = DerivationQueue { longest: WAIT, ..queue(&d.path) };
+        let queue = DerivationQueue { deadline: None, ..queue(&d.path) };
         let (now, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..4 * cores() {
@@ -179,8 +165,7 @@ mod tests {
     #[test]
     fn the_wait_ends_at_the_deadline() {
         let d = Directory::new();
-        let queue =
-            DerivationQueue { deadline: Some(Instant::now()), longest: WAIT, ..queue(&d.path) };
+        let queue = DerivationQueue { deadline: Some(Instant::now()), ..queue(&d.path) };
         let held: Vec<_> = (0..cores()).map(|_| queue.wait().unwrap().unwrap()).collect();
         let error = queue.wait().unwrap_err();
         assert_eq!(error.what, "other processes of this user are trying a passphrase, waited 0 s");

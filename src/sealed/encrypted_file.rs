@@ -68,7 +68,6 @@ impl EncryptedFile {
     }
 
     /// Decrypts the file; `None` if the passphrase is wrong.
-    ///
     /// Errors: class 4, naming `label`, if the file is damaged; class 1 if there is not enough memory.
     pub(super) fn open(&self, passphrase: &Secret, label: &str) -> Result<Option<Secret>> {
         // age aborts the process if an allocation fails.

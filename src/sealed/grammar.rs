@@ -28,7 +28,6 @@ const SHARE_COLUMNS: usize = 43;
 
 /// A file that follows the grammar and is within the limits. Nothing in it is authenticated yet.
 pub struct Scanned {
-    /// True if the file was armored.
     pub armored: bool,
     /// The passphrase slots, in the order of the header. Their costs are within the limits.
     pub slots: Vec<Slot>,
@@ -36,7 +35,6 @@ pub struct Scanned {
     pub stanzas: Vec<String>,
     /// Type and tag of each ssh stanza, as in the header.
     pub(super) ssh: Vec<String>,
-    /// The binary age file.
     pub(super) body: Vec<u8>,
 }
 
@@ -58,7 +56,6 @@ impl std::fmt::Debug for Scanned {
 }
 
 /// Checks the whole file against the C2SP age v1 grammar and the limits.
-///
 /// Errors: class 5 if it is not an age file, is cut short, or has a malformed passphrase slot; class 6 if
 /// the file, its header, the number of stanzas or the cost of a slot is over the limits.
 pub fn scan(file: &[u8]) -> Result<Scanned> {
@@ -77,21 +74,13 @@ pub fn scan(file: &[u8]) -> Result<Scanned> {
     } else {
         file.to_vec()
     };
-    let Header { slots, stanzas, ssh } = header(&body)?;
-    Ok(Scanned { armored, slots, stanzas, ssh, body })
-}
-
-/// The parts of the header that are used.
-struct Header {
-    slots: Vec<Slot>,
-    stanzas: Vec<String>,
-    ssh: Vec<String>,
+    scan_binary(body, armored)
 }
 
 /// Checks the header, line by line.
-fn header(file: &[u8]) -> Result<Header> {
-    let mut lines = Lines { rest: file, left: HEADER_LIMIT };
-    lines.version(file)?;
+fn scan_binary(body: Vec<u8>, armored: bool) -> Result<Scanned> {
+    let mut lines = Lines { rest: &body, left: HEADER_LIMIT };
+    lines.version()?;
     let mut slots = Vec::new();
     let mut stanzas = Vec::new();
     let mut ssh = Vec::new();
@@ -111,7 +100,6 @@ fn header(file: &[u8]) -> Result<Header> {
             return Err(malformed());
         }
         let arguments = std::str::from_utf8(arguments).map_err(|_| malformed())?;
-
         let body = lines.body()?;
 
         let kind = arguments.split(' ').next().unwrap_or_default();
@@ -136,7 +124,7 @@ fn header(file: &[u8]) -> Result<Header> {
     if lines.rest.len() < PAYLOAD_MIN {
         return Err(truncated());
     }
-    Ok(Header { slots, stanzas, ssh })
+    Ok(Scanned { armored, slots, stanzas, ssh, body })
 }
 
 /// The lines of the header, each ended by LF, all together at most [`HEADER_LIMIT`].
@@ -147,10 +135,10 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     /// Checks the first line of the file.
-    fn version(&mut self, file: &[u8]) -> Result<()> {
-        if !file.starts_with(MAGIC) {
+    fn version(&mut self) -> Result<()> {
+        if !self.rest.starts_with(MAGIC) {
             // A file that ends within the first words is an age file that was cut short.
-            return Err(if MAGIC.starts_with(file) { truncated() } else { not_age() });
+            return Err(if MAGIC.starts_with(self.rest) { truncated() } else { not_age() });
         }
         match self.next()?.strip_prefix(MAGIC) {
             Some(VERSION) => Ok(()),

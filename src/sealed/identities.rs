@@ -115,7 +115,6 @@ impl Identity {
 
     /// The text of a passphrase-protected identity file; `None` if the passphrase is wrong or this is not
     /// such a file.
-    ///
     /// Errors: class 4 if the file is damaged, class 8 if the wait in the queue times out, class 1 if
     /// there is not enough memory.
     pub fn decrypt_file(

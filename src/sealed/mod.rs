@@ -23,8 +23,6 @@ mod stanza;
 mod tests;
 mod unsupported;
 
-use age::secrecy::ExposeSecret;
-
 pub use derivation_queue::DerivationQueue;
 pub use grammar::{Scanned, scan};
 pub use identities::{Identity, generate_identity, parse_identities};
@@ -40,17 +38,3 @@ pub const FILE_LIMIT: u64 = 2 << 20;
 pub const HEADER_LIMIT: usize = 16 << 10;
 /// The most stanzas in a header, age's own random one included.
 pub const STANZA_LIMIT: usize = 32;
-
-/// The key of a file's content: 16 bytes, new at every write, wiped when dropped.
-pub struct FileKey(age_core::format::FileKey);
-
-impl std::fmt::Debug for FileKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FileKey(…)")
-    }
-}
-
-/// A copy of a file key, which age's type does not offer.
-fn copy_key(key: &age_core::format::FileKey) -> age_core::format::FileKey {
-    age_core::format::FileKey::init_with_mut(|copy| copy.copy_from_slice(key.expose_secret()))
-}

@@ -18,7 +18,6 @@ use crate::secret::Secret;
 
 /// An opened vault.
 pub struct Opened {
-    /// The plaintext, wiped when dropped.
     pub plaintext: Zeroizing<Vec<u8>>,
     /// The slot that a passphrase opened, and its key.
     pub by_slot: Option<(Slot, SlotKey)>,
@@ -33,7 +32,6 @@ impl std::fmt::Debug for Opened {
 /// Opens the file: the identities are tried on all stanzas, then the passphrases on the slots under this
 /// policy, then the plugins, which may need a touch. The first that fits opens the file; a failure of one
 /// does not stop the others.
-///
 /// Errors: class 4 if nothing opens the file; class 5 if the header is not authentic, if a slot opens and
 /// no X25519 stanza does, or if the content is damaged or cut short; class 6 if a passphrase was not tried
 /// because of its cost; class 8 if the wait in the queue timed out; class 1 if there is not enough memory.
@@ -43,14 +41,11 @@ pub fn open(
     passphrases: &[Secret],
     policy: PassphrasePolicy,
 ) -> Result<Opened> {
-    open_by(
-        scanned,
-        &AllIdentities { identities, passphrases, policy, ..AllIdentities::of(scanned) },
-    )
+    let none = AllIdentities::of(scanned);
+    open_by(scanned, &AllIdentities { identities, passphrases, policy, ..none })
 }
 
 /// Opens the file by a passphrase-protected ssh key, with the key's passphrase.
-///
 /// Errors: class 4 if it is not the passphrase of any ssh key that may open the file; class 8 if the wait
 /// in the queue timed out; otherwise as [`open`].
 pub fn open_by_locked_key(
@@ -70,7 +65,6 @@ pub fn open_by_locked_key(
 }
 
 /// Opens the file by the key of one of its slots, which a passphrase opened before.
-///
 /// Errors: class 4 if the file no longer has that slot; otherwise as [`open`].
 pub fn open_by_slot_key(scanned: &Scanned, key: &SlotKey) -> Result<Opened> {
     if scanned.slots.iter().all(|slot| slot.name() != key.slot()) {
@@ -122,7 +116,7 @@ impl<'a> AllIdentities<'a> {
 
 impl age::Identity for AllIdentities<'_> {
     /// Not called by age, which passes all stanzas at once.
-    fn unwrap_stanza(&self, stanza: &Stanza) -> Option<std::result::Result<AgeKey, DecryptError>> {
+    fn unwrap_stanza(&self, stanza: &Stanza) -> Unwrapped {
         let stanza = Stanza {
             tag: stanza.tag.clone(),
             args: stanza.args.clone(),
@@ -131,10 +125,7 @@ impl age::Identity for AllIdentities<'_> {
         self.unwrap_stanzas(&[stanza])
     }
 
-    fn unwrap_stanzas(
-        &self,
-        stanzas: &[Stanza],
-    ) -> Option<std::result::Result<AgeKey, DecryptError>> {
+    fn unwrap_stanzas(&self, stanzas: &[Stanza]) -> Unwrapped {
         let mut reasons = self.reasons.borrow_mut();
         reasons
             .try_identities(self.identities, self.scanned, stanzas)
@@ -164,7 +155,6 @@ struct Reasons {
     encrypted: Vec<(String, bool)>,
     /// Unsupported keys, with their sources.
     unsupported: Vec<(Unsupported, String)>,
-    /// The errors of plugins.
     plugins: Vec<String>,
 }
 
@@ -253,14 +243,11 @@ impl Reasons {
     }
 
     fn try_plugins(&mut self, identities: &[Identity], stanzas: &[Stanza]) -> Unwrapped {
-        let plugins: Vec<_> = identities
-            .iter()
-            .filter_map(|identity| match &identity.key {
-                Key::Plugin(plugin) => Some(plugin),
-                _ => None,
-            })
-            .collect();
-        match plugin::unwrap(&plugins, stanzas) {
+        let plugins = identities.iter().filter_map(|identity| match &identity.key {
+            Key::Plugin(plugin) => Some(plugin),
+            _ => None,
+        });
+        match plugin::unwrap(plugins, stanzas) {
             Ok(key) => Some(Ok(key)),
             Err(reasons) => {
                 self.plugins = reasons;

@@ -28,14 +28,6 @@ pub struct PassphrasePolicy<'a> {
     pub queue: &'a DerivationQueue<'a>,
 }
 
-impl std::fmt::Debug for PassphrasePolicy<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PassphrasePolicy")
-            .field("max_memory", &self.max_memory)
-            .finish_non_exhaustive()
-    }
-}
-
 impl PassphrasePolicy<'_> {
     /// The default limits, without known slots and without a queue.
     pub fn default_limits() -> PassphrasePolicy<'static> {
@@ -43,7 +35,6 @@ impl PassphrasePolicy<'_> {
     }
 
     /// Checks, before the prompt for a passphrase, that it can be tried on one of these slots.
-    ///
     /// Errors: class 6 if they cost too much.
     pub fn check(&self, slots: &[Slot]) -> Result<()> {
         match self.select(slots) {

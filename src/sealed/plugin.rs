@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::stanza::{COLUMNS, STANZA, canonical_base64, vchars};
 use crate::error::{Error, Result, os_text};
-use crate::process::{Failure, OUTPUT_LIMIT, Talk};
+use crate::process::{Failure, OUTPUT_LIMIT, PipedProcess};
 use crate::waiting::{Waiting, waiting};
 
 /// The longest run of a plugin.
@@ -52,8 +52,8 @@ pub(super) fn wrap(
 
 /// Passes the stanzas to the plugins, one program after the other. `Err` has the reason of each program
 /// that returned no file key.
-pub(super) fn unwrap(
-    identities: &[&age::plugin::Identity],
+pub(super) fn unwrap<'a>(
+    identities: impl Iterator<Item = &'a age::plugin::Identity>,
     stanzas: &[Stanza],
 ) -> std::result::Result<FileKey, Vec<String>> {
     let mut programs: BTreeMap<&str, Vec<Zeroizing<String>>> = BTreeMap::new();
@@ -84,14 +84,14 @@ fn touch(program: &str) -> Waiting {
 }
 
 /// A running plugin.
-struct Plugin(Talk);
+struct Plugin(PipedProcess);
 
 impl Plugin {
     /// Starts the program, with `/` as its working directory; `None` if it does not exist.
     fn start(program: &str, state_machine: &str) -> Option<Outcome<Self>> {
         let mut command = Command::new(program);
         command.arg(format!("--age-plugin={state_machine}")).current_dir("/");
-        match Talk::start(command, Instant::now() + TIMEOUT) {
+        match PipedProcess::start(command, Instant::now() + TIMEOUT) {
             Ok(talk) => Some(Ok(Self(talk))),
             Err(Failure::NotStarted(error))
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
@@ -122,13 +122,13 @@ impl Plugin {
                         args: args.to_vec(),
                         body: command.body,
                     }),
-                    _ => return Err(PROTOCOL_ERROR.to_owned()),
+                    _ => return Err(protocol_error()),
                 },
                 "labels" => {
                     let count = command.args.len();
                     let set: HashSet<String> = command.args.into_iter().collect();
                     if set.len() != count || labels.replace(set).is_some() {
-                        return Err(PROTOCOL_ERROR.to_owned());
+                        return Err(protocol_error());
                     }
                 }
                 _ => return Ok("unsupported"),
@@ -166,13 +166,8 @@ impl Plugin {
             if command.args != ["0"] || file_key.is_some() {
                 return Ok("fail");
             }
-            file_key = Some(FileKey::try_init_with_mut(|key| match body.len() == key.len() {
-                true => {
-                    key.copy_from_slice(&body);
-                    Ok(())
-                }
-                false => Err(PROTOCOL_ERROR.to_owned()),
-            })?);
+            let body: &[u8; 16] = body.as_slice().try_into().map_err(|_| protocol_error())?;
+            file_key = Some(FileKey::init_with_mut(|key| key.copy_from_slice(body)));
             Ok("ok")
         })?;
         file_key.ok_or_else(|| error.unwrap_or_else(|| "it returned no key".to_owned()))
@@ -220,11 +215,10 @@ impl Plugin {
         }
         text.push_str(rest);
         text.push('\n');
-        self.0.say(text.as_bytes()).map_err(|failure| failure_text(&failure))
+        self.0.send(text.as_bytes()).map_err(|failure| failure_text(&failure))
     }
 
     fn receive(&mut self) -> Outcome<Stanza> {
-        let protocol_error = || PROTOCOL_ERROR.to_owned();
         let first = self.line()?;
         let words = first.strip_prefix(STANZA).ok_or_else(protocol_error)?;
         if !words.split(|&byte| byte == b' ').all(vchars) {
@@ -249,12 +243,14 @@ impl Plugin {
     }
 
     fn line(&mut self) -> Outcome<Zeroizing<Vec<u8>>> {
-        let line = self.0.line().map_err(|failure| failure_text(&failure))?;
+        let line = self.0.read_line().map_err(|failure| failure_text(&failure))?;
         line.ok_or_else(|| "it exited without an answer".to_owned())
     }
 }
 
-const PROTOCOL_ERROR: &str = "its answer does not follow age's plugin protocol";
+fn protocol_error() -> String {
+    "its answer does not follow age's plugin protocol".to_owned()
+}
 
 fn failure_text(failure: &Failure) -> String {
     match failure {

@@ -78,7 +78,6 @@ pub fn brief(text: &str) -> String {
 }
 
 /// Reads one recipient: `age1…`, `ssh-ed25519 …`, `ssh-rsa …`, or a plugin's `age1NAME1…`.
-///
 /// Errors: class 2. A secret key is refused and not repeated.
 pub fn parse_recipient(text: &str) -> Result<Recipient> {
     let text = text.trim();
@@ -141,7 +140,6 @@ fn parse_age(text: &str) -> Option<RecipientKind> {
 
 /// Reads a recipients file: one recipient per line, with blank lines and `#` comments. As in age(1), an
 /// ssh key of a type that is not supported is left out: `left_out` gets its line number and the reason.
-///
 /// Errors: class 2, with the line number; also if no recipient remains.
 pub fn parse_recipients_file(
     text: &str,

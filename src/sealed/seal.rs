@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::io::Write;
 
+use age::secrecy::ExposeSecret;
 use age::{DecryptError, EncryptError, Encryptor, Recipient as _};
 use age_core::format::{FileKey as AgeKey, Stanza};
 use sha2::{Digest, Sha256};
@@ -11,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::decrypt::decrypt;
 use super::recipients::{Recipient, RecipientKind};
 use super::slot::{self, Slot};
-use super::{FILE_LIMIT, FileKey, STANZA_LIMIT, armor, copy_key, plugin, scan};
+use super::{FILE_LIMIT, STANZA_LIMIT, armor, plugin, scan};
 use crate::error::{Class, Error, Result};
 
 /// The label of post-quantum recipients (<https://c2sp.org/age>).
@@ -19,10 +20,9 @@ const POST_QUANTUM: &str = "postquantum";
 
 /// A sealed file, with what is needed to verify a copy of it.
 pub struct Sealed {
-    /// The file.
     pub bytes: Vec<u8>,
-    /// The file key.
-    pub file_key: FileKey,
+    /// New at every write, wiped when dropped.
+    file_key: AgeKey,
     digest: [u8; 32],
 }
 
@@ -45,17 +45,21 @@ impl Sealed {
 }
 
 /// The file key as an identity, so that verification needs neither a touch nor a passphrase.
-struct KnownFileKey<'a>(&'a FileKey);
+struct KnownFileKey<'a>(&'a AgeKey);
 
 impl age::Identity for KnownFileKey<'_> {
     fn unwrap_stanza(&self, _: &Stanza) -> Option<std::result::Result<AgeKey, DecryptError>> {
-        Some(Ok(copy_key(&self.0.0)))
+        Some(Ok(copy_key(self.0)))
     }
+}
+
+/// A copy of a file key, which age's type does not offer.
+fn copy_key(key: &AgeKey) -> AgeKey {
+    AgeKey::init_with_mut(|copy| copy.copy_from_slice(key.expose_secret()))
 }
 
 /// Encrypts the plaintext with a new file key to every recipient and every slot: for a slot, an X25519
 /// stanza for the slot's public key, followed by the slot's stanza unchanged.
-///
 /// Errors: class 2 without a recipient and a slot; class 6 if the file would exceed the reader's limits or
 /// the recipients cannot be combined; class 7, naming recipient and program, at the first recipient that
 /// the file cannot be encrypted to.
@@ -114,7 +118,7 @@ pub fn seal(
         return Err(Error::not_saved("the vault would not keep its passphrase slots"));
     }
     let digest = Sha256::digest(plaintext).into();
-    Ok(Sealed { bytes, file_key: FileKey(file_key), digest })
+    Ok(Sealed { bytes, file_key, digest })
 }
 
 /// All recipients and slots as one recipient, so that age writes their stanzas in this order and the file

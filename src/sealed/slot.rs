@@ -157,7 +157,6 @@ impl SlotKey {
     }
 
     /// The secret as an age identity, `AGE-SECRET-KEY-1…`, with which `age -d` opens the vault.
-    ///
     /// Errors: class 1, which does not happen for 32 bytes.
     pub fn to_age_key(&self) -> Result<Secret> {
         let hrp = bech32::Hrp::parse("age-secret-key-").map_err(|_| not_encodable())?;
@@ -169,8 +168,6 @@ impl SlotKey {
     }
 
     /// The recipient to which writers encrypt, beside the slot.
-    ///
-    /// Errors: as [`SlotKey::to_age_key`].
     pub fn recipient(&self) -> Result<Recipient> {
         Ok(Recipient::from_x25519(self.identity()?.to_public()))
     }
@@ -186,7 +183,6 @@ fn not_encodable() -> Error {
 
 impl Slot {
     /// A new slot with a random secret, and the recipient to which writers encrypt.
-    ///
     /// Errors: class 2 for an empty passphrase or a cost for which argon2id is not defined, class 6 for a
     /// cost over the limits, class 1 without enough memory or without random numbers, class 8 if the wait
     /// in the queue times out.
@@ -244,15 +240,14 @@ impl Slot {
             return Err(malformed());
         }
         let salt = STANDARD_NO_PAD.decode(word()?).map_err(|_| malformed())?;
-        let (memory, passes, lanes) = (number(word()?)?, number(word()?)?, number(word()?)?);
+        let cost = Cost {
+            memory_kib: number(word()?)?,
+            passes: number(word()?)?,
+            lanes: number(word()?)?,
+        };
         if words.next().is_some() || body.len() != BODY_COLUMNS {
             return Err(malformed());
         }
-        let cost = Cost {
-            memory_kib: u32::try_from(memory).unwrap_or(u32::MAX),
-            passes: u32::try_from(passes).unwrap_or(u32::MAX),
-            lanes: u32::try_from(lanes).unwrap_or(u32::MAX),
-        };
         let body = STANDARD_NO_PAD.decode(body).map_err(|_| malformed())?;
         let slot = Slot {
             salt: salt.try_into().map_err(|_| malformed())?,
@@ -300,7 +295,6 @@ impl Slot {
     }
 
     /// The secret; `None` if the passphrase is wrong. The caller holds a place in the derivation queue.
-    ///
     /// Errors: class 1 if there is not enough memory, class 6 if the cost is over the limits.
     pub(super) fn open(&self, passphrase: &Secret) -> Result<Option<SlotKey>> {
         let derived = self.derive(passphrase)?;
@@ -342,11 +336,13 @@ impl Slot {
     }
 }
 
-/// A decimal number of at most ten digits, without sign or leading zero.
-fn number(text: &str) -> Result<u64> {
+/// A decimal number of at most ten digits, without sign or leading zero. One over 32 bits is over every limit
+/// as the largest of 32 bits is.
+fn number(text: &str) -> Result<u32> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     if !digits || text.starts_with('0') || text.len() > DIGITS {
         return Err(malformed());
     }
-    text.parse().map_err(|_| malformed())
+    let number = text.parse::<u64>().map_err(|_| malformed())?;
+    Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -79,19 +79,19 @@ pub(super) enum Private {
 pub(super) fn parse_private(pem: &str) -> Option<Private> {
     let mut blob = None;
     if let Some(inner) = pem.strip_prefix(OPENSSH_BEGIN) {
-        let inner = pem_body(inner.strip_suffix(OPENSSH_END)?)?;
-        if !is_valid_private(&inner) {
-            return None;
-        }
-        blob = Some(inner);
+        blob = Some(pem_body(inner.strip_suffix(OPENSSH_END)?)?);
     } else if !pem.starts_with(PKCS1_BEGIN) {
         return None;
     }
+    let file = match &blob {
+        Some(blob) => Some(PrivateFile::parse(blob).filter(PrivateFile::is_valid)?),
+        None => None,
+    };
     use age::ssh::{Identity, UnsupportedKey};
     let key = Identity::from_buffer(pem.as_bytes(), None).ok()?;
     Some(match key {
         Identity::Unencrypted(_) => Private::Open(Box::new(key)),
-        Identity::Encrypted(key) => Encrypted::of(key, &blob?)?,
+        Identity::Encrypted(key) => Encrypted::of(key, &file?)?,
         Identity::Unsupported(UnsupportedKey::EncryptedSsh(_)) => {
             Private::Unsupported(Unsupported::Cipher)
         }
@@ -107,14 +107,13 @@ pub(super) struct Encrypted {
 }
 
 impl Encrypted {
-    /// `blob` is the key file, which [`is_valid_private`] has accepted.
-    fn of(key: age::ssh::EncryptedKey, blob: &[u8]) -> Option<Private> {
-        let (public, rounds) = in_clear(blob)?;
+    fn of(key: age::ssh::EncryptedKey, file: &PrivateFile) -> Option<Private> {
+        let public = file.public;
         let kind = std::str::from_utf8(Wire(public).string()?).ok()?;
         if !matches!(kind, "ssh-ed25519" | "ssh-rsa") {
             return Some(Private::Unsupported(Unsupported::SshKind));
         }
-        if rounds > ROUNDS_LIMIT {
+        if file.rounds()? > ROUNDS_LIMIT {
             return Some(Private::Unsupported(Unsupported::Rounds));
         }
         let line = format!("{kind} {}", STANDARD.encode(public));
@@ -144,16 +143,39 @@ impl Encrypted {
     }
 }
 
-/// The parts of an encrypted OpenSSH private key that are not encrypted: the public key and the number of
-/// bcrypt rounds.
-fn in_clear(blob: &[u8]) -> Option<(&[u8], u32)> {
-    let mut wire = Wire(blob.strip_prefix(b"openssh-key-v1\0")?);
-    let (_cipher, _kdf) = (wire.string()?, wire.string()?);
-    let mut options = Wire(wire.string()?);
-    let _salt = options.string()?;
-    let rounds = u32::from_be_bytes(options.take(4)?.try_into().ok()?);
-    let _keys = wire.take(4)?;
-    Some((wire.string()?, rounds))
+/// The fields of an OpenSSH private key file that are used.
+struct PrivateFile<'a> {
+    cipher: &'a [u8],
+    kdf_options: &'a [u8],
+    public: &'a [u8],
+    /// Encrypted, unless the cipher is `none`.
+    private: &'a [u8],
+}
+
+impl<'a> PrivateFile<'a> {
+    fn parse(blob: &'a [u8]) -> Option<Self> {
+        let mut wire = Wire(blob.strip_prefix(b"openssh-key-v1\0")?);
+        let (cipher, _kdf, kdf_options) = (wire.string()?, wire.string()?, wire.string()?);
+        let _keys = wire.take(4)?;
+        Some(Self { cipher, kdf_options, public: wire.string()?, private: wire.string()? })
+    }
+
+    /// Checks the public key, and the six integers of an RSA key that is not encrypted.
+    fn is_valid(&self) -> bool {
+        let private_is_valid = || {
+            let mut private = Wire(self.private);
+            let _check = private.take(8)?;
+            Some(private.string()? != RSA || private.positive(6))
+        };
+        is_valid_public(self.public) && (self.cipher != b"none" || private_is_valid() == Some(true))
+    }
+
+    /// The number of bcrypt rounds of an encrypted key.
+    fn rounds(&self) -> Option<u32> {
+        let mut options = Wire(self.kdf_options);
+        let _salt = options.string()?;
+        Some(u32::from_be_bytes(options.take(4)?.try_into().ok()?))
+    }
 }
 
 /// A reader of the ssh wire format.
@@ -189,26 +211,6 @@ fn is_valid_public(blob: &[u8]) -> bool {
         Some(_) => true,
         None => false,
     }
-}
-
-/// Checks an OpenSSH private key: also the six integers of an RSA key that is not encrypted.
-fn is_valid_private(blob: &[u8]) -> bool {
-    let inner = || -> Option<bool> {
-        let mut wire = Wire(blob.strip_prefix(b"openssh-key-v1\0")?);
-        let cipher = wire.string()?;
-        let (_kdf, _options) = (wire.string()?, wire.string()?);
-        let _keys = wire.take(4)?;
-        if !is_valid_public(wire.string()?) {
-            return Some(false);
-        }
-        if cipher != b"none" {
-            return Some(true);
-        }
-        let mut private = Wire(wire.string()?);
-        let _check = private.take(8)?;
-        Some(private.string()? != RSA || private.positive(6))
-    };
-    inner().unwrap_or(false)
 }
 
 #[cfg(test)]

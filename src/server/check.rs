@@ -1,4 +1,4 @@
-//! The other side of readiness, for probes of images that have no curl.
+//! The client of the health check, for probes in images that have no curl.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,24 +8,21 @@ use std::time::Duration;
 
 use super::HEALTH;
 
-/// Probes ask again; docker and Kubernetes give them a second or more.
-const PATIENCE: Duration = Duration::from_millis(900);
+/// docker and Kubernetes give a probe a second or more.
+const TIMEOUT: Duration = Duration::from_millis(900);
 
-/// True if the server there has credentials for every name; false if it says that it has not. With
-/// `local`, its Unix socket is asked instead of the address.
-///
-/// # Errors
-/// Nobody there, no answer within a second, or one of somebody else.
+/// True if the server has valid credentials for every profile. With `local`, the request goes to its Unix
+/// socket instead of the address.
 pub fn check(address: SocketAddr, local: Option<&Path>) -> io::Result<bool> {
     match local {
         Some(path) => {
             let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             ask(stream, address)
         }
         None => {
-            let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
+            let stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+            stream.set_read_timeout(Some(TIMEOUT))?;
             ask(stream, address)
         }
     }
@@ -34,7 +31,7 @@ pub fn check(address: SocketAddr, local: Option<&Path>) -> io::Result<bool> {
 fn ask(mut stream: impl Read + Write, address: SocketAddr) -> io::Result<bool> {
     let request = format!("GET {HEALTH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
-    // No more than tells: who speaks something else may break the connection off behind it.
+    // No more than that: a server of another protocol may close the connection after it.
     let mut start = [0; 13];
     match stream.read_exact(&mut start) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {

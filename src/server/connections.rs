@@ -1,31 +1,30 @@
-//! How many connections there may be, and which one has to go for a new one: who has not shown the
-//! token goes before who has, and then who has been quiet longest. So connections in any number neither
-//! keep others out nor cost memory. Nobody has to go at once: there is always a moment between the
-//! connection and its first request.
+//! The limit of connections, and which ones are closed for a new one: those without the token before those
+//! with it, and then those that have been idle longest. So no number of connections keeps other clients out
+//! or costs memory. A new connection is not closed at once: a client needs a moment for its first request.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The most connections at a time, also by the limit of descriptors: half stay for everything else.
+/// The limit of connections: at most half of the descriptors.
 pub(super) fn capacity(open_files: usize) -> usize {
     (open_files / 2).clamp(8, 512)
 }
 
-/// The moment that everybody has. While all connections are younger, new ones wait in the kernel.
+/// No younger connection is closed. While all are younger, new ones wait in the kernel.
 const GRACE: Duration = Duration::from_millis(20);
-/// Of so many connections one has to go at a time, since to find them takes looking at all.
+/// One of so many is closed at a time, since the search goes through all.
 const SHARE: usize = 16;
 
-/// Set in a mark for who showed the token.
+/// Set in the mark of a client that sent the token.
 const TRUSTED: u64 = 1 << 63;
 
-/// When a connection was last of use: the higher, the later it goes.
+/// When a connection was last used: the one with the lowest mark is closed first.
 #[derive(Debug, Default)]
 pub(super) struct Mark(AtomicU64);
 
-/// All connections, `E` being what ends one.
+/// All connections; `E` closes one.
 pub(super) struct Connections<E> {
     capacity: usize,
     ticks: AtomicU64,
@@ -43,13 +42,13 @@ impl<E> Connections<E> {
         Self { capacity, ticks: AtomicU64::new(1), all: Mutex::default() }
     }
 
-    /// Takes a new connection in: its number and its mark, and what ends those that have to go.
+    /// Adds a connection: its number, its mark, and the connections to close.
     ///
     /// # Errors
-    /// How long it has to wait until there is one that may go.
-    pub(super) fn enter(&self, now: Instant) -> Result<(u64, Arc<Mark>, Vec<E>), Duration> {
+    /// The time until there is one that may be closed.
+    pub(super) fn add(&self, now: Instant) -> Result<(u64, Arc<Mark>, Vec<E>), Duration> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut gone = Vec::new();
+        let mut evicted = Vec::new();
         if all.len() >= self.capacity {
             let age = |entry: &Entry<E>| now.saturating_duration_since(entry.since);
             let old = all.iter().filter(|(_, entry)| age(entry) >= GRACE);
@@ -62,29 +61,27 @@ impl<E> Connections<E> {
             }
             old.sort_unstable();
             for (_, number) in old.iter().take((self.capacity / SHARE).max(1)) {
-                gone.extend(all.remove(number).and_then(|entry| entry.end));
+                evicted.extend(all.remove(number).and_then(|entry| entry.end));
             }
         }
         let number = self.tick();
         let mark = Arc::new(Mark(AtomicU64::new(number)));
         all.insert(number, Entry { mark: Arc::clone(&mark), since: now, end: None });
-        Ok((number, mark, gone))
+        Ok((number, mark, evicted))
     }
 
-    /// Says what ends a connection.
-    pub(super) fn ends_by(&self, number: u64, end: E) {
+    pub(super) fn set_end(&self, number: u64, end: E) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = all.get_mut(&number) {
             entry.end = Some(end);
         }
     }
 
-    /// A connection has ended.
-    pub(super) fn leave(&self, number: u64) {
+    pub(super) fn remove(&self, number: u64) {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&number);
     }
 
-    /// Somebody asked with the token.
+    /// The client has sent the token.
     pub(super) fn trust(&self, mark: &Mark) {
         mark.0.store(self.tick() | TRUSTED, Ordering::Relaxed);
     }
@@ -110,8 +107,8 @@ mod tests {
         connections: &Connections<u64>,
         now: Instant,
     ) -> Result<(Option<u64>, Arc<Mark>), Duration> {
-        let (number, mark, gone) = connections.enter(now)?;
-        connections.ends_by(number, number);
+        let (number, mark, gone) = connections.add(now)?;
+        connections.set_end(number, number);
         assert!(gone.len() <= 1);
         Ok((gone.first().copied(), mark))
     }
@@ -131,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_trusted_who_asked_last_stays() {
+    fn of_the_trusted_the_last_used_stays() {
         let (connections, marks, now) = full(3);
         for at in [0, 1, 2, 0] {
             connections.trust(&marks[at]);
@@ -140,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_has_a_moment() {
+    fn no_connection_is_closed_in_its_first_moment() {
         let (connections, _, old) = full(2);
         let young = old - Duration::from_millis(10);
         assert_eq!(enter(&connections, young).unwrap_err(), Duration::from_millis(10));
@@ -152,14 +149,14 @@ mod tests {
     #[test]
     fn of_many_several_go_at_a_time() {
         let (connections, _, now) = full(64);
-        let (_, _, gone) = connections.enter(now).unwrap();
+        let (_, _, gone) = connections.add(now).unwrap();
         assert_eq!(gone, [1, 2, 3, 4]);
     }
 
     #[test]
     fn who_left_makes_room() {
         let (connections, _, now) = full(2);
-        connections.leave(1);
+        connections.remove(1);
         assert_eq!(enter(&connections, now).unwrap().0, None);
         assert_eq!(enter(&connections, now).unwrap().0, Some(2));
     }

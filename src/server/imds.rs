@@ -2,8 +2,8 @@
 //! region ("Use the Instance Metadata Service to access instance metadata", AWS's EC2 User Guide): a PUT
 //! gives a session token, and a GET with that token is answered.
 //!
-//! The token keeps others' mistakes out (a proxy that forwards any GET), not other processes: whoever
-//! reaches the address gets a token.
+//! The token protects against a proxy that forwards any GET, not against other processes: every process that
+//! can connect gets a token.
 
 use std::net::SocketAddr;
 use std::sync::{PoisonError, RwLock};
@@ -17,15 +17,16 @@ use hyper::{Method, Request};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::request::{Hosts, Refusal, only, refuse_strange};
+use super::request::{Hosts, Refusal, check, only};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
+use crate::random;
 use crate::secret::Secret;
 
-/// How long a session token is to last, in seconds; sent back with the token.
+/// A session token's lifetime in seconds, in the request and in the response.
 pub(super) const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 const TOKEN: &str = "x-aws-ec2-metadata-token";
-/// Six hours: the longest life that EC2 gives a token.
+/// The longest lifetime that EC2 gives a token: six hours.
 const LONGEST: i64 = 21_600;
 
 const TOKEN_PATH: &str = "/latest/api/token";
@@ -34,35 +35,34 @@ const REGION: &str = "/latest/meta-data/placement/region";
 const ZONE: &str = "/latest/meta-data/placement/availability-zone";
 const IDENTITY: &str = "/latest/dynamic/instance-identity/document";
 
-/// What an instance tells.
+/// The metadata service.
 pub(super) struct Imds {
     hosts: Hosts,
-    /// Requests without a token are answered, as version 1 does.
+    /// True to answer requests without a token, as version 1 does.
     v1: bool,
     key: Zeroizing<[u8; 32]>,
     role: String,
     region: Option<String>,
-    now: RwLock<Given>,
+    current: RwLock<Current>,
 }
 
-/// The credentials that are given out now.
-struct Given {
+/// The credentials that are served now.
+struct Current {
     body: Bytes,
     account: Option<String>,
     ends: Timestamp,
 }
 
-/// An answer of the instance's.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    /// A session token, and its life in seconds.
+    /// A session token, and its lifetime in seconds.
     Token(String, i64),
     /// Text, or JSON as text.
     Text(Bytes),
 }
 
 impl Imds {
-    /// `name` is the profile's, which the role is called by.
+    /// `name` is the profile's, from which the role's is made.
     pub(super) fn new(
         address: SocketAddr,
         v1: bool,
@@ -70,64 +70,55 @@ impl Imds {
         region: Option<String>,
         first: &Credentials,
         now: Timestamp,
-    ) -> std::io::Result<Self> {
-        let mut key = Zeroizing::new([0; 32]);
-        getrandom::getrandom(&mut *key)?;
-        let given = RwLock::new(Given::of(first, now));
+    ) -> crate::error::Result<Self> {
         let hosts = Hosts::of(address);
-        Ok(Self { hosts, v1, key, role: role(name), region, now: given })
+        let current = RwLock::new(Current::of(first, now));
+        Ok(Self { hosts, v1, key: random::bytes()?, role: role(name), region, current })
     }
 
-    /// Puts new credentials in the place of those that are given out.
     pub(super) fn replace(&self, credentials: &Credentials, now: Timestamp) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = Given::of(credentials, now);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+            Current::of(credentials, now);
     }
 
-    /// What a request gets.
     pub(super) fn answer<B>(&self, request: &Request<B>, now: Timestamp) -> Result<Reply, Refusal> {
         let put = request.method() == Method::PUT && request.uri().path() == TOKEN_PATH;
         if request.method() != Method::GET && !put {
             return Err(Refusal::Method);
         }
-        refuse_strange(request, Some(&self.hosts))?;
+        check(request, Some(&self.hosts))?;
         if put {
             return self.token(request.headers(), now);
         }
-        match (
-            only(request.headers(), &HeaderName::from_static(TOKEN)),
-            request.headers().contains_key(TOKEN),
-        ) {
-            (Some(token), _) if self.knows(token, now) => {}
-            (None, false) if self.v1 => {}
-            _ => return Err(Refusal::Session),
+        let token = only(request.headers(), &HeaderName::from_static(TOKEN));
+        let v1 = self.v1 && !request.headers().contains_key(TOKEN);
+        if !v1 && !token.is_some_and(|token| self.is_valid(token, now)) {
+            return Err(Refusal::Session);
         }
-        self.told(request.uri().path(), now)
+        self.metadata(request.uri().path(), now)
     }
 
-    fn told(&self, path: &str, now: Timestamp) -> Result<Reply, Refusal> {
-        let given = self.now.read().unwrap_or_else(PoisonError::into_inner);
+    fn metadata(&self, path: &str, now: Timestamp) -> Result<Reply, Refusal> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let text = |text: String| Ok(Reply::Text(text.into()));
         let region = self.region.as_deref().ok_or(Refusal::Path);
         match path {
             REGION => text(region?.to_owned()),
             ZONE => text(zone(region?)),
-            IDENTITY => text(identity(region?, given.account.as_deref())),
+            IDENTITY => text(identity(region?, current.account.as_deref())),
             _ => match path.strip_prefix(ROLES.trim_end_matches('/')) {
                 Some("" | "/") => text(self.role.clone()),
                 Some(role) if role.strip_prefix('/') == Some(&self.role) => {
-                    if given.ends > now {
-                        Ok(Reply::Text(given.body.clone()))
-                    } else {
-                        Err(Refusal::Ended)
-                    }
+                    let valid = (current.ends > now).then(|| current.body.clone());
+                    valid.map(Reply::Text).ok_or(Refusal::Ended)
                 }
                 _ => Err(Refusal::Path),
             },
         }
     }
 
-    /// A token is its end (8 bytes, big-endian) and the HMAC-SHA256 of that: nothing is kept of it, so
-    /// tokens in any number cost no memory.
+    /// A token is its expiration (8 bytes, big-endian) and the HMAC-SHA256 of that. It is not stored, so
+    /// any number of tokens costs no memory.
     fn token(&self, headers: &HeaderMap, now: Timestamp) -> Result<Reply, Refusal> {
         let life = only(headers, &HeaderName::from_static(TTL))
             .and_then(|life| std::str::from_utf8(life).ok()?.parse().ok());
@@ -137,7 +128,7 @@ impl Imds {
         Ok(Reply::Token(BASE64.encode([&end[..], &sum].concat()), life))
     }
 
-    fn knows(&self, token: &[u8], now: Timestamp) -> bool {
+    fn is_valid(&self, token: &[u8], now: Timestamp) -> bool {
         let bytes = BASE64.decode(token).unwrap_or_default();
         let Some((end, sum)) = bytes.split_first_chunk::<8>() else { return false };
         self.sum(end).verify_slice(sum).is_ok() && i64::from_be_bytes(*end) > now.0
@@ -150,7 +141,7 @@ impl Imds {
     }
 }
 
-impl Given {
+impl Current {
     fn of(credentials: &Credentials, now: Timestamp) -> Self {
         let ends = credentials.expiration.unwrap_or(Timestamp(i64::MAX));
         let body = serde_json::json!({
@@ -172,7 +163,7 @@ fn role(name: &str) -> String {
     name.chars().map(|c| if fits(c) { c } else { '-' }).collect()
 }
 
-/// There is always one of this name; clients cut the letter off to get the region.
+/// Every region has this zone; clients remove the letter to get the region.
 fn zone(region: &str) -> String {
     format!("{region}a")
 }

@@ -1,4 +1,4 @@
-//! The event loop: accepts, lets hyper read requests within limits, answers out of memory.
+//! The event loop: accepts connections, lets hyper read requests within limits, answers from memory.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,24 +20,25 @@ use tokio::net::{TcpListener, TcpSocket, UnixListener};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
 
-use super::answers::{Answers, Found};
+use super::answers::Answers;
 use super::connections::{Connections, Mark, capacity};
 use super::imds::{Imds, Reply, TTL};
-use super::request::{Asked, Refusal, Rules};
+use super::request::{Allowed, Refusal, Rules};
 use super::{Event, Log};
 use crate::clock::Clock;
+use crate::credential::Credentials;
 use crate::os;
 
-/// The kernel keeps so many that were not accepted yet; beyond, who connects waits a second at least.
+/// The connections that the kernel keeps until they are accepted; any other client waits at least a second.
 const BACKLOG: u32 = 4096;
-/// From the connection, or the last answer, to the end of a request's headers.
+/// From the connection, or the last response, to the end of a request's headers.
 const HEADERS: Duration = Duration::from_secs(5);
-/// The life of a connection: also of one whose other side reads no answers.
+/// The longest life of a connection, also of one whose client reads no responses.
 const LIFE: Duration = Duration::from_secs(300);
-/// The most bytes and the most lines of a request's head.
+/// The limits of a request's head: bytes and lines.
 const HEAD: usize = 8 * 1024;
 const LINES: usize = 32;
-/// One line about refused requests in such a time.
+/// The least time between two log lines about refused requests.
 const QUIET: Duration = Duration::from_secs(60);
 
 const READY: &[u8] = b"{\"status\":\"ready\"}";
@@ -50,31 +51,26 @@ pub(super) struct Sockets {
     imds: Option<TcpListener>,
 }
 
-/// What is served, by each of the sockets.
-pub(super) struct All {
-    pub(super) answers: Arc<Answers>,
-    pub(super) rules: Rules,
-    pub(super) imds: Option<Arc<Imds>>,
-}
-
-/// The socket that a request came by.
+/// The listener that accepted a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Door {
-    /// The one for clients that have the token.
+enum Listener {
+    /// For clients that have the token.
     Container,
-    /// The Unix socket, which tells readiness.
+    /// The Unix socket, for the health check only.
     Local,
-    /// The one that stands for an instance's metadata service.
+    /// The instance's metadata service.
     Instance,
 }
 
 /// All that a request is answered from.
-struct ServerState {
-    all: All,
+pub(super) struct ServerState {
+    answers: Answers,
+    rules: Rules,
+    imds: Option<Imds>,
     clock: Clock,
+    log: Log,
     connections: Connections<AbortHandle>,
     refused: Refused,
-    log: Log,
 }
 
 impl Sockets {
@@ -85,8 +81,8 @@ impl Sockets {
         Ok((Self { runtime, tcp, local: None, imds: None }, address))
     }
 
-    /// Listens as an instance's metadata service too; where it does. Packets go one hop far, as EC2's
-    /// do unless told otherwise, so that no router carries an answer elsewhere.
+    /// Listens as an instance's metadata service too, at the address that is returned. Packets go one hop
+    /// far, as EC2's do by default, so that no router forwards a response.
     pub(super) fn bind_imds(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
         let tcp = listen(&self.runtime, address)?;
         tcp.set_ttl(1)?;
@@ -95,7 +91,7 @@ impl Sockets {
         Ok(address)
     }
 
-    /// Listens on a Unix socket too, where only readiness is told, to this user and root.
+    /// Listens on a Unix socket too, for the health check by this user and root.
     pub(super) fn bind_local(&mut self, path: &Path) -> io::Result<()> {
         let _inside = self.runtime.enter();
         self.local = Some(UnixListener::bind(path)?);
@@ -103,19 +99,16 @@ impl Sockets {
     }
 
     /// Serves for ever.
-    pub(super) fn serve(self, all: All, clock: Clock, log: Log) {
-        let connections = Connections::new(capacity(os::open_files()));
-        let refused = Refused::default();
-        let state = Arc::new(ServerState { all, clock, connections, refused, log });
+    pub(super) fn serve(self, state: Arc<ServerState>) {
         let Self { runtime, tcp, local, imds } = self;
         if let Some(local) = local {
             runtime.spawn(accept_local(Arc::clone(&state), local));
         }
         if let Some(imds) = imds {
-            runtime.spawn(accept(Arc::clone(&state), imds, Door::Instance));
+            runtime.spawn(accept(Arc::clone(&state), imds, Listener::Instance));
         }
         // A task among the others: what block_on polls itself comes round oftener than they do.
-        let accepting = runtime.spawn(accept(state, tcp, Door::Container));
+        let accepting = runtime.spawn(accept(state, tcp, Listener::Container));
         let _ = runtime.block_on(accepting);
     }
 }
@@ -129,78 +122,74 @@ fn listen(runtime: &Runtime, address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(state: Arc<ServerState>, listener: TcpListener, door: Door) {
+async fn accept(state: Arc<ServerState>, socket: TcpListener, listener: Listener) {
     loop {
-        match listener.accept().await {
+        match socket.accept().await {
             Ok((stream, _)) => {
-                // An answer is one small write; nobody has to wait for a fuller packet.
+                // A response is one small write, which must not wait for a fuller packet.
                 let _ = stream.set_nodelay(true);
-                enter(&state, stream, door).await;
-                // Those who are in come before those at the door.
+                start(&state, stream, listener).await;
+                // Open connections come before new ones.
                 tokio::task::yield_now().await;
             }
-            Err(error) => rest_after(&error).await,
+            Err(error) => pause_after(&error).await,
         }
     }
 }
 
-async fn accept_local(state: Arc<ServerState>, listener: UnixListener) {
+async fn accept_local(state: Arc<ServerState>, socket: UnixListener) {
     let own = os::effective_uid();
     loop {
-        match listener.accept().await {
+        match socket.accept().await {
             Ok((stream, _)) => {
                 if stream.peer_cred().is_ok_and(|peer| [0, own].contains(&peer.uid())) {
-                    enter(&state, stream, Door::Local).await;
+                    start(&state, stream, Listener::Local).await;
                 }
             }
-            Err(error) => rest_after(&error).await,
+            Err(error) => pause_after(&error).await,
         }
     }
 }
 
-/// A connection that was broken off concerns nobody; without descriptors or memory, a moment's rest
-/// keeps this from spinning.
-async fn rest_after(error: &io::Error) {
+/// After an error for lack of descriptors or memory, a pause keeps the loop from spinning; after a client's
+/// abort there is none.
+async fn pause_after(error: &io::Error) {
     if error.kind() != io::ErrorKind::ConnectionAborted {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Takes a connection in; another one may have to go.
-async fn enter<S>(state: &Arc<ServerState>, stream: S, door: Door)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let (number, mark, gone) = loop {
-        match state.connections.enter(Instant::now()) {
-            Ok(entered) => break entered,
+/// Starts a connection's task, if necessary after closing other connections.
+async fn start(
+    state: &Arc<ServerState>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    listener: Listener,
+) {
+    let (number, mark, evicted) = loop {
+        match state.connections.add(Instant::now()) {
+            Ok(added) => break added,
             Err(wait) => tokio::time::sleep(wait).await,
         }
     };
-    for gone in gone {
-        gone.abort();
-    }
+    evicted.iter().for_each(AbortHandle::abort);
     let own = Arc::clone(state);
     let task = tokio::spawn(async move {
-        let served = converse(&own, stream, &mark, door);
-        // How a connection ends is the other side's affair.
+        let served = serve_connection(&own, stream, &mark, listener);
+        // How a connection ends does not matter here.
         let _ = tokio::time::timeout(LIFE, served).await;
-        own.connections.leave(number);
+        own.connections.remove(number);
     });
-    state.connections.ends_by(number, task.abort_handle());
+    state.connections.set_end(number, task.abort_handle());
 }
 
-async fn converse<S>(
-    state: &Arc<ServerState>,
-    stream: S,
+async fn serve_connection(
+    state: &ServerState,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     mark: &Mark,
-    door: Door,
-) -> hyper::Result<()>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+    listener: Listener,
+) -> hyper::Result<()> {
     let service = service_fn(|request: Request<Incoming>| {
-        std::future::ready(Ok::<_, Infallible>(state.answer(&request, mark, door)))
+        std::future::ready(Ok::<_, Infallible>(state.answer(&request, mark, listener)))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -213,50 +202,83 @@ where
 }
 
 impl ServerState {
+    pub(super) fn new(
+        answers: Answers,
+        rules: Rules,
+        imds: Option<Imds>,
+        clock: Clock,
+        log: &Log,
+    ) -> Self {
+        let connections = Connections::new(capacity(os::open_files()));
+        let (log, refused) = (Arc::clone(log), Refused::default());
+        Self { answers, rules, imds, clock, log, connections, refused }
+    }
+
+    /// Serves new credentials of the source with this index.
+    pub(super) fn replace(&self, at: usize, credentials: &Credentials) {
+        self.answers.replace(at, credentials);
+        if let Some(imds) = self.imds.as_ref().filter(|_| at == 0) {
+            imds.replace(credentials, self.clock.now());
+        }
+    }
+
     fn answer(
         &self,
         request: &Request<Incoming>,
         mark: &Mark,
-        door: Door,
+        listener: Listener,
     ) -> Response<Full<Bytes>> {
-        let now = self.clock.now();
-        if let (Door::Instance, Some(imds)) = (door, &self.all.imds) {
-            return match imds.answer(request, now) {
-                Ok(Reply::Token(token, life)) => last(text(token.into(), Some(life))),
-                Ok(Reply::Text(body)) => {
-                    self.connections.trust(mark);
-                    text(body, None)
-                }
-                Err(refusal) => self.refuse(refusal),
-            };
-        }
-        match self.all.rules.judge(request, door == Door::Local) {
-            Ok(Asked::Credentials(path)) => {
+        let answered = match (listener, &self.imds) {
+            (Listener::Instance, Some(imds)) => self.metadata(imds, request, mark),
+            _ => self.credentials(request, mark, listener == Listener::Local),
+        };
+        answered.unwrap_or_else(|refusal| self.refuse(refusal))
+    }
+
+    fn metadata(
+        &self,
+        imds: &Imds,
+        request: &Request<Incoming>,
+        mark: &Mark,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        Ok(match imds.answer(request, self.clock.now())? {
+            Reply::Token(token, life) => closing(text(token.into(), Some(life))),
+            Reply::Text(body) => {
                 self.connections.trust(mark);
-                match self.all.answers.get(path, now) {
-                    Found::Body(body) => json(StatusCode::OK, body),
-                    Found::Ended => self.refuse(Refusal::Ended),
-                    Found::Nothing => self.refuse(Refusal::Path),
-                }
+                text(body, None)
             }
-            Ok(Asked::Health) if self.all.answers.ready(now) => {
-                last(json(StatusCode::OK, Bytes::from_static(READY)))
+        })
+    }
+
+    fn credentials(
+        &self,
+        request: &Request<Incoming>,
+        mark: &Mark,
+        local: bool,
+    ) -> Result<Response<Full<Bytes>>, Refusal> {
+        let now = self.clock.now();
+        match self.rules.judge(request, local)? {
+            Allowed::Credentials(path) => {
+                self.connections.trust(mark);
+                Ok(json(StatusCode::OK, self.answers.get(path, now)?))
             }
-            Ok(Asked::Health) => self.refuse(Refusal::Ended),
-            Err(refusal) => self.refuse(refusal),
+            Allowed::Health if self.answers.ready(now) => {
+                Ok(closing(json(StatusCode::OK, Bytes::from_static(READY))))
+            }
+            Allowed::Health => Err(Refusal::Ended),
         }
     }
 
     fn refuse(&self, refusal: Refusal) -> Response<Full<Bytes>> {
-        let (code, message) = refusal.words();
-        // That credentials have ended is said by who could not renew them.
+        let (status, code, message) = refusal.response();
+        // That credentials have ended is logged where they could not be renewed.
         if refusal != Refusal::Ended
             && let Some(others) = self.refused.count(Instant::now())
         {
             (self.log)(Event::Refused { why: message, others });
         }
         let body = format!("{{\"code\":\"{code}\",\"message\":\"{message}\"}}");
-        let mut response = last(json(refusal.status(), body.into()));
+        let mut response = closing(json(status, body.into()));
         if refusal == Refusal::Method {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
         }
@@ -264,14 +286,14 @@ impl ServerState {
     }
 }
 
-/// Without the token a connection gets one answer: who sent a thousand requests at once would have the
-/// loop to itself.
-fn last(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+/// Without the token a connection gets one response: a client with a thousand requests at once would have
+/// the loop to itself.
+fn closing(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-/// As an instance's metadata service gives it, JSON too; with a token's life in seconds.
+/// As an instance's metadata service sends it, JSON too; with a token's lifetime in seconds.
 fn text(body: Bytes, life: Option<i64>) -> Response<Full<Bytes>> {
     let mut response = of_type("text/plain", StatusCode::OK, body);
     if let Some(life) = life {
@@ -293,22 +315,22 @@ fn of_type(kind: &'static str, status: StatusCode, body: Bytes) -> Response<Full
     response
 }
 
-/// Counts refused requests between two lines about them.
+/// Counts refused requests between two log lines about them.
 #[derive(Default)]
 struct Refused {
-    said: Mutex<Option<Instant>>,
+    logged: Mutex<Option<Instant>>,
     others: AtomicU64,
 }
 
 impl Refused {
-    /// One more; if it is time to say so, how many there were since.
+    /// Counts one; if a line is due, how many others there were since the last.
     fn count(&self, now: Instant) -> Option<u64> {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.is_some_and(|said| now.saturating_duration_since(said) < QUIET) {
+        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_some_and(|logged| now.saturating_duration_since(logged) < QUIET) {
             self.others.fetch_add(1, Ordering::Relaxed);
             return None;
         }
-        *said = Some(now);
+        *logged = Some(now);
         Some(self.others.swap(0, Ordering::Relaxed))
     }
 }

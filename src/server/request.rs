@@ -1,5 +1,5 @@
-//! Which requests get anything at all. Browsers, proxies and other hosts must not come near the
-//! credentials, whatever they know; who has the token still has to ask exactly.
+//! Which requests are answered. Browsers, proxies and other hosts get no credentials, whatever they send;
+//! and a request with the token must still be exact.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,35 +10,35 @@ use subtle::ConstantTimeEq;
 use super::HEALTH;
 use crate::secret::Secret;
 
-/// The path of one name's credentials.
+/// The path of a profile's credentials.
 pub fn path(name: &str) -> String {
     format!("/credentials/{}", urlencoding::encode(name))
 }
 
-/// What a request must have.
+/// What a request must contain.
 pub(super) struct Rules {
     hosts: Hosts,
     token: Secret,
 }
 
-/// What a server is called in `Host`.
+/// The values of `Host` that name a server.
 pub(super) struct Hosts(Vec<String>);
 
-/// What a request that may ask asks for.
+/// A request that is allowed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asked<'a> {
-    /// Whether there are credentials. Everybody may.
+pub(super) enum Allowed<'a> {
+    /// The health check, which needs no token.
     Health,
     /// The credentials at this path.
     Credentials(&'a str),
 }
 
-/// Why a request gets nothing.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Version,
     Method,
-    /// Another name that leads here (DNS rebinding), or no name at all.
+    /// Another host name (DNS rebinding), or none.
     Host,
     /// From a browser, or through a proxy.
     Foreign,
@@ -47,52 +47,45 @@ pub(super) enum Refusal {
     Target,
     Token,
     Path,
-    /// The credentials have ended, and there are no others.
+    /// The credentials have ended.
     Ended,
     /// An instance's session token is missing or wrong, or has ended.
     Session,
-    /// An instance's session token was asked for without its life.
+    /// An instance's session token was requested without its lifetime.
     Life,
 }
 
 impl Refusal {
-    pub(super) fn status(self) -> StatusCode {
-        match self {
-            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Host | Self::Foreign | Self::Token => StatusCode::FORBIDDEN,
-            Self::Body | Self::Target | Self::Life => StatusCode::BAD_REQUEST,
+    /// The status, and `code` and `message` as ECS's agent has them.
+    pub(super) fn response(self) -> (StatusCode, &'static str, &'static str) {
+        let (status, code, message) = match self {
+            Self::Version => (505, "BadRequest", "only HTTP/1.1 is spoken here"),
+            Self::Method => (405, "MethodNotAllowed", "only GET is answered"),
             // SDKs get a new one.
-            Self::Session => StatusCode::UNAUTHORIZED,
-            Self::Path => StatusCode::NOT_FOUND,
-            // SDKs try again.
-            Self::Ended => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    /// `code` and `message`, as ECS's agent has them.
-    pub(super) fn words(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Version => ("BadRequest", "only HTTP/1.1 is spoken here"),
-            Self::Method => ("MethodNotAllowed", "only GET is answered"),
-            Self::Session => {
-                ("Unauthorized", "the X-aws-ec2-metadata-token header is missing, wrong or too old")
-            }
+            Self::Session => (
+                401,
+                "Unauthorized",
+                "the X-aws-ec2-metadata-token header is missing, wrong or too old",
+            ),
             Self::Life => (
+                400,
                 "BadRequest",
                 "X-aws-ec2-metadata-token-ttl-seconds is missing, or not from 1 to 21600",
             ),
-            Self::Host => ("AccessDenied", "the Host header is not this server's address"),
-            Self::Foreign => ("AccessDenied", "it comes from a browser or through a proxy"),
-            Self::Body => ("BadRequest", "a request has no body here"),
-            Self::Target => ("BadRequest", "the target is not a plain path"),
-            Self::Token => ("AccessDenied", "the Authorization header is missing or wrong"),
-            Self::Path => ("NotFound", "there are no credentials at this path"),
+            Self::Host => (403, "AccessDenied", "the Host header is not this server's address"),
+            Self::Foreign => (403, "AccessDenied", "it comes from a browser or through a proxy"),
+            Self::Body => (400, "BadRequest", "a request has no body here"),
+            Self::Target => (400, "BadRequest", "the target is not a plain path"),
+            Self::Token => (403, "AccessDenied", "the Authorization header is missing or wrong"),
+            Self::Path => (404, "NotFound", "there are no credentials at this path"),
+            // SDKs try again.
             Self::Ended => (
+                503,
                 "CredentialsUnavailable",
                 "the credentials have ended and could not be renewed yet",
             ),
-        }
+        };
+        (StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), code, message)
     }
 }
 
@@ -108,7 +101,7 @@ impl Hosts {
         if address.ip().is_loopback() {
             hosts.push("localhost".to_owned());
         }
-        // AWS's Common Runtime and whoever asks port 80 send the address without a port.
+        // AWS's Common Runtime, and every client of port 80, send the address without a port.
         let with_port: Vec<_> =
             hosts.iter().map(|host| format!("{host}:{}", address.port())).collect();
         hosts.extend(with_port);
@@ -120,12 +113,9 @@ impl Hosts {
     }
 }
 
-/// What no server here answers, whatever is asked for: another name in `Host` (where `hosts` are
-/// given), what comes from a browser or through a proxy, a body, and a target that is no plain path.
-pub(super) fn refuse_strange<B>(
-    request: &Request<B>,
-    hosts: Option<&Hosts>,
-) -> Result<(), Refusal> {
+/// The checks for every path: `Host` (if `hosts` are given), no browser and no proxy, no body, and a plain
+/// path as the target.
+pub(super) fn check<B>(request: &Request<B>, hosts: Option<&Hosts>) -> Result<(), Refusal> {
     let headers = request.headers();
     if request.version() != Version::HTTP_11 {
         return Err(Refusal::Version);
@@ -154,36 +144,35 @@ impl Rules {
         Self { hosts: Hosts::of(address), token }
     }
 
-    /// What is asked for, if it may be. `local`: over the Unix socket, where a Host means nothing and
-    /// only readiness is told.
+    /// `local`: over the Unix socket, on which Host means nothing and only the health check is answered.
     pub(super) fn judge<'a, B>(
         &self,
         request: &'a Request<B>,
         local: bool,
-    ) -> Result<Asked<'a>, Refusal> {
+    ) -> Result<Allowed<'a>, Refusal> {
         let probe = request.method() == Method::HEAD && request.uri().path() == HEALTH;
         if request.method() != Method::GET && !probe {
             return Err(Refusal::Method);
         }
-        refuse_strange(request, (!local).then_some(&self.hosts))?;
+        check(request, (!local).then_some(&self.hosts))?;
         let uri = request.uri();
         if uri.path() == HEALTH {
-            return Ok(Asked::Health);
+            return Ok(Allowed::Health);
         }
         if local {
             return Err(Refusal::Path);
         }
-        // Before the path: which there are is nobody's business without it.
+        // Before the path: without the token, a client must not learn which paths exist.
         match only(request.headers(), &AUTHORIZATION) {
             Some(token) if bool::from(token.ct_eq(self.token.expose().as_bytes())) => {
-                Ok(Asked::Credentials(uri.path()))
+                Ok(Allowed::Credentials(uri.path()))
             }
             _ => Err(Refusal::Token),
         }
     }
 }
 
-/// The header's value, if it stands there once.
+/// The header's value, if there is exactly one.
 pub(super) fn only<'a>(
     headers: &'a HeaderMap,
     name: &hyper::header::HeaderName,
@@ -195,7 +184,7 @@ pub(super) fn only<'a>(
     }
 }
 
-/// What browsers and proxies add, and no SDK.
+/// Headers of browsers and proxies, which no SDK sends.
 fn is_foreign(name: &str) -> bool {
     ["origin", "referer", "forwarded", "via", "x-real-ip", "cookie"].contains(&name)
         || name.starts_with("x-forwarded-")
@@ -232,12 +221,12 @@ mod tests {
     fn the_exact_request_is_answered() {
         let rules = rules("127.0.0.1:9911");
         let good = request("/credentials/prod", &GOOD);
-        assert_eq!(rules.judge(&good, false), Ok(Asked::Credentials("/credentials/prod")));
+        assert_eq!(rules.judge(&good, false), Ok(Allowed::Credentials("/credentials/prod")));
         let sdk = with(&[("user-agent", "Boto3/1"), ("accept", "*/*"), ("content-length", "0")]);
         assert!(rules.judge(&request("/credentials/prod", &sdk), false).is_ok());
         let health = request("/health", &GOOD[..1]);
-        assert_eq!(rules.judge(&health, false), Ok(Asked::Health));
-        assert_eq!(rules.judge(&request("/health", &[]), true), Ok(Asked::Health));
+        assert_eq!(rules.judge(&health, false), Ok(Allowed::Health));
+        assert_eq!(rules.judge(&request("/health", &[]), true), Ok(Allowed::Health));
         assert_eq!(rules.judge(&good, true), Err(Refusal::Path), "no credentials over it");
     }
 
@@ -345,8 +334,8 @@ mod tests {
             *request.method_mut() = Method::HEAD;
             request
         };
-        assert_eq!(rules.judge(&head("/health"), false), Ok(Asked::Health));
-        assert_eq!(rules.judge(&head("/health"), true), Ok(Asked::Health));
+        assert_eq!(rules.judge(&head("/health"), false), Ok(Allowed::Health));
+        assert_eq!(rules.judge(&head("/health"), true), Ok(Allowed::Health));
         assert_eq!(rules.judge(&head("/credentials/prod"), false), Err(Refusal::Method));
     }
 

@@ -1,12 +1,12 @@
-//! The token in a file, for clients that read it from nowhere else. The file is on a file system in
-//! memory, and it is gone with the server: at the end, or, where the server was killed, when the next one
-//! makes its own.
+//! The token in a file, for clients that read it from nowhere else. The file is on a file system in memory. It
+//! is removed at the server's end, or, if the server was killed, when the next one creates its own.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::file::create_exclusive;
 use crate::secret::Secret;
 
 const PREFIX: &str = "server-token-";
@@ -21,9 +21,6 @@ pub struct TokenFile {
 impl TokenFile {
     /// Writes the token into a new file (0600) in a directory that is this user's alone, without a line's
     /// end, since SDKs send the file as it is. Files of servers that were killed are removed first.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn create(directory: &Path, token: &Secret) -> io::Result<Self> {
         remove_orphans(directory);
         loop {
@@ -31,13 +28,11 @@ impl TokenFile {
             getrandom::getrandom(&mut random)?;
             let name = format!("{PREFIX}{:016x}", u64::from_le_bytes(random));
             let path = directory.join(name);
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-            let file = options.open(&path)?;
+            let file = create_exclusive(&path, 0o600)?;
             let mut made = Self { path, file };
             made.file.lock()?;
-            // Before it was locked, another server may have taken it for an orphan.
-            if !made.is_there() {
+            // Before it was locked, another server may have removed it as an orphan.
+            if !made.is_current() {
                 continue;
             }
             // The umask may have taken the owner's right to read it.
@@ -47,12 +42,11 @@ impl TokenFile {
         }
     }
 
-    /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    fn is_there(&self) -> bool {
+    fn is_current(&self) -> bool {
         let ours = self.file.metadata().map(|about| about.ino());
         let there = self.path.symlink_metadata().map(|about| about.ino());
         matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
@@ -65,8 +59,7 @@ impl Drop for TokenFile {
     }
 }
 
-/// Removes the files that no server holds locked. What cannot be removed stays: it opens nothing, since
-/// its server is gone.
+/// Removes the files that no server has locked. One that cannot be removed is useless without its server.
 fn remove_orphans(directory: &Path) {
     let Ok(entries) = directory.read_dir() else { return };
     for entry in entries.flatten() {

@@ -20,6 +20,10 @@ use crate::file::{self, Holder, ReadError};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
+/// The directories of the cache.
+const SESSIONS: &str = "sessions";
+const LOGINS: &str = "logins";
+const LEDGERS: &str = "ledger";
 /// The most bytes of a file: more than any session or ledger has.
 const FILE_LIMIT: u64 = 64 * 1024;
 /// Seconds after its last write when a session file is removed: AWS grants 36 hours at most, and twelve
@@ -52,7 +56,6 @@ pub struct Listed {
     pub profile: String,
     /// The call that made it.
     pub kind: SessionKind,
-    /// When it ends.
     pub expiration: Timestamp,
 }
 
@@ -112,28 +115,24 @@ impl Cache {
     }
 
     /// Removes the sessions that were made for one profile, and counts them.
-    ///
-    /// # Errors
-    /// Class 7, with their number, if some could not be removed.
+    /// Errors: class 7, with their number, if some could not be removed.
     pub fn clear(&self, profile: &str) -> Result<usize> {
         let Some(dir) = self.dir.as_deref() else { return Ok(0) };
         let all = self.all().into_iter().filter(|(_, _, record)| record.profile == profile);
-        let mut removed = Removed::default();
-        for (name, _, _) in all {
-            removed.count(std::fs::remove_file(sessions(dir).join(name)));
-        }
-        removed.result(dir)
+        let folder = dir.join(SESSIONS);
+        let results = all.map(|(name, _, _)| std::fs::remove_file(folder.join(name))).collect();
+        count_removed(results, dir)
     }
 
     /// The path of the file with this name; `None` if nothing is to be written.
     pub(super) fn path(&self, kind: &str, name: &str) -> Option<PathBuf> {
         let dir = self.dir.as_deref().filter(|_| self.keyed)?;
         let folder = match kind {
-            envelope::LEDGER => dir.join("ledger"),
-            envelope::LOGIN => logins(dir),
-            _ => sessions(dir),
+            envelope::LEDGER => LEDGERS,
+            envelope::LOGIN => LOGINS,
+            _ => SESSIONS,
         };
-        Some(folder.join(name))
+        Some(dir.join(folder).join(name))
     }
 
     /// Loads a session: one open, read and decryption. Any error counts as a miss.
@@ -148,14 +147,14 @@ impl Cache {
             self.unusable(&error);
         }
         if let Some(dir) = &self.dir {
-            remove_old(&sessions(dir), self.clock.now(), SESSION_MAX_AGE);
+            remove_old(&dir.join(SESSIONS), self.clock.now(), SESSION_MAX_AGE);
         }
     }
 
     /// Removes old logins, and temporary files of writers that died.
     pub(super) fn remove_old_logins(&self) {
         if let Some(dir) = &self.dir {
-            remove_old(&logins(dir), self.clock.now(), LOGIN_MAX_AGE);
+            remove_old(&dir.join(LOGINS), self.clock.now(), LOGIN_MAX_AGE);
         }
     }
 
@@ -169,9 +168,6 @@ impl Cache {
     }
 
     /// As [`Cache::read`], where a missing file and a read error differ.
-    ///
-    /// # Errors
-    /// The system's read error.
     pub(super) fn try_read(
         &self,
         kind: &str,
@@ -189,7 +185,7 @@ impl Cache {
     /// Replaces a file by rename, without fsync(2): a file that a power cut damaged is a miss.
     pub(super) fn write(&self, kind: &str, name: &str, plain: &[u8]) -> io::Result<()> {
         let Some(path) = self.path(kind, name) else { return Ok(()) };
-        file::replace_quickly(&path, &self.keys.seal(kind, name, plain)?)
+        file::replace_quickly(&path, &self.keys.seal(kind, name, plain)?, 0o600)
     }
 
     /// Reports, once, that the cache cannot be used.
@@ -226,8 +222,9 @@ impl Cache {
     fn all(&self) -> Vec<(String, SessionKind, Record)> {
         let Some(dir) = self.dir.as_deref() else { return Vec::new() };
         let mut all = Vec::new();
-        for name in names(&sessions(dir)).into_iter().filter(|name| is_name(name)) {
-            let Ok((bytes, _)) = file::read_regular(&sessions(dir).join(&name), FILE_LIMIT) else {
+        let folder = dir.join(SESSIONS);
+        for name in names(&folder).into_iter().filter(|name| is_name(name)) {
+            let Ok((bytes, _)) = file::read_regular(&folder.join(&name), FILE_LIMIT) else {
                 continue;
             };
             for kind in SessionKind::ALL {
@@ -244,37 +241,32 @@ impl Cache {
 
 /// Removes the sessions and logins of all vaults in the directory, and counts them; no key is needed.
 /// Temporary files of writers that died are removed too; locks and ledgers stay.
-///
-/// # Errors
-/// Class 7, with their number, if some could not be removed.
+/// Errors: class 7, with their number, if some could not be removed.
 pub fn clear_all(dir: &Path) -> Result<usize> {
-    let mut removed = Removed::default();
-    for folder in [sessions(dir), logins(dir)] {
+    let mut results = Vec::new();
+    for folder in [dir.join(SESSIONS), dir.join(LOGINS)] {
         for name in names(&folder) {
             let path = folder.join(&name);
             if is_name(&name) {
-                removed.count(std::fs::remove_file(path));
+                results.push(std::fs::remove_file(path));
             } else if is_temporary(&name) {
                 let _ = std::fs::remove_file(path);
             }
         }
     }
-    removed.result(dir)
+    count_removed(results, dir)
 }
 
 /// The held locks in the directory, each with what it guards and its holder.
 pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
-    let folders = [
-        ("a session", sessions(dir)),
-        ("a login", logins(dir)),
-        ("a ledger of MFA codes", dir.join("ledger")),
-    ];
+    let folders =
+        [("a session", SESSIONS), ("a login", LOGINS), ("a ledger of MFA codes", LEDGERS)];
     let mut held = Vec::new();
     for (what, folder) in folders {
-        let Ok(entries) = std::fs::read_dir(folder) else { continue };
+        let Ok(entries) = std::fs::read_dir(dir.join(folder)) else { continue };
         for path in entries.take(SCAN_LIMIT).flatten().map(|entry| entry.path()) {
             let is_lock = path.extension().is_some_and(|extension| extension == "lock");
-            if let Ok(Some(holder)) = if is_lock { file::lock_holder(&path) } else { Ok(None) } {
+            if is_lock && let Ok(Some(holder)) = file::lock_holder(&path) {
                 held.push((what, path, holder));
             }
         }
@@ -283,36 +275,23 @@ pub fn locks_held(dir: &Path) -> Vec<(&'static str, PathBuf, Holder)> {
     held
 }
 
-/// The result of removing files.
-#[derive(Default)]
-struct Removed {
-    removed: usize,
-    failed: usize,
-    error: Option<io::Error>,
-}
-
-impl Removed {
-    /// A file that another process has removed meanwhile is not counted.
-    fn count(&mut self, removed: io::Result<()>) {
-        match removed {
-            Ok(()) => self.removed += 1,
+/// Counts the removed files. A file that another process has removed meanwhile is not counted.
+fn count_removed(results: Vec<io::Result<()>>, dir: &Path) -> Result<usize> {
+    let mut removed = 0;
+    let mut errors = Vec::new();
+    for result in results {
+        match result {
+            Ok(()) => removed += 1,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                self.failed += 1;
-                self.error = Some(error);
-            }
+            Err(error) => errors.push(error),
         }
     }
-
-    fn result(self, dir: &Path) -> Result<usize> {
-        let Some(error) = self.error else { return Ok(self.removed) };
-        let (failed, all) = (self.failed, self.failed + self.removed);
-        let dir = dir.display();
-        Err(Error::not_saved(format!(
-            "{failed} of {all} sessions in {dir} could not be removed: {}",
-            os_text(&error)
-        )))
-    }
+    let Some(error) = errors.last() else { return Ok(removed) };
+    let (failed, all, dir) = (errors.len(), errors.len() + removed, dir.display());
+    let why = os_text(error);
+    Err(Error::not_saved(format!(
+        "{failed} of {all} sessions in {dir} could not be removed: {why}"
+    )))
 }
 
 /// Removes the files, temporary files and locks in a folder, of any vault, that were not written for
@@ -334,14 +313,6 @@ fn remove_old(folder: &Path, now: Timestamp, max_age: i64) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
-}
-
-fn sessions(dir: &Path) -> PathBuf {
-    dir.join("sessions")
-}
-
-fn logins(dir: &Path) -> PathBuf {
-    dir.join("logins")
 }
 
 /// The file names in a folder; none if it cannot be read.

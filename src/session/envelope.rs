@@ -4,7 +4,7 @@
 //! file = version (1 byte) ‖ nonce (24 random bytes) ‖ XChaCha20-Poly1305 ciphertext with its tag
 //! associated data = version, kind, vault id, name; each prefixed by its length (8 bytes, big-endian)
 //! name = HMAC-SHA256 of kind and parts, each prefixed by its length; in hexadecimal
-//! keys = HKDF-SHA256 of the vault's cache_key without salt, with a label for each
+//! keys = HKDF-SHA256 of the vault's cache_key without salt; label "vault-cache-names-v1", -contents-, -ledger-
 //! ```
 //!
 //! Without a vault, a key that HKDF-SHA256 derives from the secret of the session takes the place of the
@@ -31,7 +31,7 @@ pub(super) const LEDGER: &str = "ledger";
 /// The kind of a login file.
 pub(super) const LOGIN: &str = "login";
 /// The kind of a lock without a file: to run a program that returns an MFA code.
-pub(super) const TURN: &str = "turn";
+pub(super) const PROGRAM: &str = "turn";
 
 /// The keys for the names and contents of one vault's cache.
 pub(super) struct Keys {
@@ -49,56 +49,40 @@ impl std::fmt::Debug for Keys {
 
 impl Keys {
     pub(super) fn new(vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
-        Self::derive(
-            vault_id,
-            cache_key,
-            ["vault-cache-names-v1", "vault-cache-contents-v1", "vault-cache-ledger-v1"],
-        )
+        Self::derive("cache", vault_id, cache_key)
     }
 
     /// The keys for what one vault's hosts share in a store.
     pub(super) fn of_fleet(vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
-        Self::derive(
-            vault_id,
-            cache_key,
-            ["vault-fleet-names-v1", "vault-fleet-contents-v1", "vault-fleet-ledger-v1"],
-        )
+        Self::derive("fleet", vault_id, cache_key)
     }
 
-    fn derive(vault_id: &[u8; 16], cache_key: &[u8; 32], labels: [&str; 3]) -> Self {
-        let source = Hkdf::<Sha256>::new(None, cache_key);
-        let derive = |label: &str| {
-            let mut key = Zeroizing::new([0; 32]);
-            source
-                .expand(label.as_bytes(), &mut *key)
-                .expect("32 bytes are within HKDF-SHA256's limit");
-            key
-        };
-        let [names, contents, ledger] = labels.map(derive);
-        Self { names, contents, ledger, vault_id: *vault_id }
+    fn derive(purpose: &str, vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
+        let key = |what: &str| derive(cache_key, &format!("vault-{purpose}-{what}-v1"));
+        Self {
+            names: key("names"),
+            contents: key("contents"),
+            ledger: key("ledger"),
+            vault_id: *vault_id,
+        }
     }
 
     /// The file name for these parts: 64 hexadecimal digits.
-    pub(super) fn name<'a>(
-        &self,
-        kind: &'a str,
-        parts: impl IntoIterator<Item = &'a str>,
-    ) -> String {
+    pub(super) fn name(&self, kind: &str, parts: impl IntoIterator<Item: AsRef<str>>) -> String {
         // HMAC pads a short key with zeros to its block size. A padded key has the right length.
         let mut block = Zeroizing::new([0; 64]);
         block[..32].copy_from_slice(&*self.names);
         let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
-        for part in std::iter::once(kind).chain(parts) {
+        let mut add = |part: &str| {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
-        }
+        };
+        add(kind);
+        parts.into_iter().for_each(|part| add(part.as_ref()));
         mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Encrypts the content of the file with this name.
-    ///
-    /// # Errors
-    /// Without random numbers.
     pub(super) fn seal(&self, kind: &str, name: &str, plain: &[u8]) -> io::Result<Vec<u8>> {
         let mut nonce = [0; NONCE];
         getrandom::getrandom(&mut nonce)?;
@@ -158,9 +142,13 @@ impl Keys {
 /// The key that replaces a vault's cache key without a vault: whoever has the secret, a token or a secret
 /// access key, can make the session anyway.
 pub(super) fn key_of_secret(secret: &Secret) -> Zeroizing<[u8; 32]> {
+    derive(secret.expose().as_bytes(), "vault-cache-of-secret-v1")
+}
+
+fn derive(source: &[u8], label: &str) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
-    Hkdf::<Sha256>::new(None, secret.expose().as_bytes())
-        .expand(b"vault-cache-of-secret-v1", &mut *key)
+    Hkdf::<Sha256>::new(None, source)
+        .expand(label.as_bytes(), &mut *key)
         .expect("32 bytes are within HKDF-SHA256's limit");
     key
 }

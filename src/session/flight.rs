@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use super::SessionKind;
 use super::cache::Cache;
-use super::envelope::{LOGIN, TURN};
-use super::record::{Freshness, Record, Standing};
+use super::envelope::{LOGIN, PROGRAM};
+use super::record::{Freshness, Record};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::file::{self, Holder, Lock, LockError};
+use crate::file::{self, Lock, LockError};
 
 /// The longest wait for another process, of the 50 s that all calls have together.
 pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
@@ -26,7 +26,6 @@ pub(super) const LOCK_WAIT: Duration = Duration::from_secs(45);
 pub struct Wanted<'a> {
     /// The profile, which is stored for `list` and `clear` and is not part of the key.
     pub profile: &'a str,
-    /// The call that makes it.
     pub kind: SessionKind,
     /// All that determines the answer: base key id, roles with their parameters, MFA serial, partition, class
     /// of endpoint, and the duration if `length` is `None`. Different keys are different sessions.
@@ -41,17 +40,23 @@ pub struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// What a record is worth.
-    pub(super) fn standing(&self, record: &Record, now: Timestamp) -> Standing {
-        let before = self.not_before.is_some_and(|time| record.made < time);
+    /// Whether a record can be served.
+    pub(super) fn freshness(&self, record: &Record, now: Timestamp) -> Freshness {
+        let least = self.length.map_or(Duration::ZERO, |length| length.least);
         match record.freshness(now, self.min_left) {
-            Freshness::Over => Standing::Over,
-            _ if self.length.is_some_and(|length| record.is_shorter(length.least)) => {
-                Standing::Short
-            }
-            _ if before => Standing::Before,
-            Freshness::Fresh => Standing::Fresh,
-            Freshness::Due => Standing::Due,
+            Freshness::Expired => Freshness::Expired,
+            _ if record.length.unwrap_or_default() < least => Freshness::TooShort,
+            _ if self.not_before.is_some_and(|time| record.made < time) => Freshness::TooOld,
+            freshness => freshness,
+        }
+    }
+
+    /// The duration to request: the wanted one, or that of the session to be replaced if it is longer.
+    fn requested_length(&self, found: Option<&(Freshness, Record)>) -> Option<Duration> {
+        let length = self.length.map(|length| length.wanted);
+        match found {
+            Some((Freshness::Due | Freshness::TooOld, old)) => length.max(old.length),
+            _ => length,
         }
     }
 }
@@ -68,7 +73,6 @@ pub struct Length {
 /// A session from the cache or from AWS.
 #[derive(Debug)]
 pub struct Obtained {
-    /// Its credentials.
     pub credentials: Credentials,
     /// When it was made, by this host's clock.
     pub made: Timestamp,
@@ -94,7 +98,6 @@ pub enum Minted {
 pub enum NotMade {
     /// A prompt is needed first, during which no lock may be held.
     Unasked,
-    /// An error.
     Failed(Error),
 }
 
@@ -104,39 +107,14 @@ impl From<Error> for NotMade {
     }
 }
 
-/// What is in the cache.
-enum Cached {
-    /// A session to serve.
-    Serve(Obtained),
-    /// A valid session that one process should renew.
-    Renew(Record),
-    /// A valid session that was made before [`Wanted::not_before`].
-    Before(Record),
-    /// A valid session with a shorter duration than required.
-    Short,
-    Nothing,
-}
-
-impl Cached {
-    /// The duration to request: the wanted one, or that of the session to be replaced if it is longer.
-    fn length(&self, wanted: &Wanted<'_>) -> Option<Duration> {
-        let length = wanted.length.map(|length| length.wanted);
-        match self {
-            Self::Renew(record) | Self::Before(record) => length.max(record.length),
-            Self::Serve(_) | Self::Short | Self::Nothing => length,
-        }
-    }
-}
-
 impl Cache {
     /// When the session ends that [`Cache::obtain`] would serve without a call, or would serve if the call
     /// for another one failed.
     pub fn until(&self, wanted: &Wanted<'_>) -> Option<Timestamp> {
-        let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
-        match self.find(wanted, &name) {
-            Cached::Serve(session) => session.credentials.expiration,
-            Cached::Renew(record) => Some(record.ends),
-            Cached::Before(_) | Cached::Short | Cached::Nothing => None,
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key);
+        match self.find(wanted, &name)? {
+            (Freshness::Fresh | Freshness::Due, record) => Some(record.ends),
+            _ => None,
         }
     }
 
@@ -146,59 +124,52 @@ impl Cache {
     /// One process renews a session that is still valid, while the others get the old one; if that fails,
     /// the error is reported, and the old session is served for a minute. If nothing can be written, `mint`
     /// is called by every process.
-    ///
-    /// # Errors
-    /// The error of `mint`, if there is no valid session; busy (8) if another process that makes the same
-    /// session does not finish within 45 s or before `deadline`; [`NotMade::Unasked`] if `mint` returns it,
-    /// with the lock released.
+    /// Errors: the error of `mint`, if there is no valid session; busy (8) if another process that makes the
+    /// same session does not finish within 45 s or before `deadline`; [`NotMade::Unasked`] if `mint` returns
+    /// it, with the lock released.
     pub fn obtain(
         &self,
         wanted: &Wanted<'_>,
         deadline: Instant,
         mint: &mut dyn FnMut(Option<Duration>) -> Result<Minted, NotMade>,
     ) -> Result<Obtained, NotMade> {
-        let name = self.keys.name(wanted.kind.as_str(), wanted.key.iter().map(String::as_str));
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key);
         let found = self.find(wanted, &name);
-        let mut length = found.length(wanted);
+        let mut length = wanted.requested_length(found.as_ref());
         let (mut old, seen) = match found {
-            Cached::Serve(session) => return Ok(session),
-            Cached::Renew(record) => {
+            Some((Freshness::Fresh, record)) => return Ok(record.into()),
+            Some((Freshness::Due, record)) => {
                 let seen = Some(record.credentials.access_key_id.clone());
                 (Some(record), seen)
             }
-            Cached::Before(record) => (None, Some(record.credentials.access_key_id)),
-            Cached::Short | Cached::Nothing => (None, None),
+            Some((Freshness::TooOld, record)) => (None, Some(record.credentials.access_key_id)),
+            _ => (None, None),
         };
         let wait = match old {
             Some(_) => Duration::ZERO,
             None => LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now())),
         };
-        let lock = match (self.lock(wanted.kind.as_str(), &name, wait), old) {
-            (Ok(None), record) => {
-                old = record;
-                None
-            }
-            (Ok(Some(lock)), _) => {
-                // Another process may have made, tried to renew or cleared it meanwhile.
-                let found = self.find(wanted, &name);
-                length = found.length(wanted);
-                old = match found {
-                    Cached::Serve(session) => return Ok(session),
-                    // Made while this process waited, so it is newer than the one that was not served,
-                    // and AWS grants none that lasts longer. Otherwise every waiting process would ask.
-                    Cached::Renew(record) | Cached::Before(record)
-                        if seen.as_ref() != Some(&record.credentials.access_key_id) =>
-                    {
-                        return Ok(record.into());
-                    }
-                    Cached::Renew(record) => Some(record),
-                    Cached::Before(_) | Cached::Short | Cached::Nothing => None,
-                };
-                Some(lock)
-            }
-            (Err(_), Some(record)) => return Ok(record.into()),
-            (Err(busy), None) => return Err(busy.into()),
+        let lock = match self.lock(wanted.kind.as_str(), &name, wait) {
+            Ok(lock) => lock,
+            Err(busy) => return old.map(Obtained::from).ok_or_else(|| busy.into()),
         };
+        if lock.is_some() {
+            // Another process may have made, tried to renew or cleared it meanwhile.
+            let found = self.find(wanted, &name);
+            length = wanted.requested_length(found.as_ref());
+            old = match found {
+                Some((Freshness::Fresh, record)) => return Ok(record.into()),
+                // Made while this process waited, so it is newer than the one that was not served, and AWS
+                // grants none that lasts longer. Otherwise every waiting process would ask.
+                Some((Freshness::Due | Freshness::TooOld, record))
+                    if seen.as_ref() != Some(&record.credentials.access_key_id) =>
+                {
+                    return Ok(record.into());
+                }
+                Some((Freshness::Due, record)) => Some(record),
+                _ => None,
+            };
+        }
         match (mint(length), old) {
             (Ok(made), _) => Ok(self.store_new(wanted, &name, made, length, lock.is_some())),
             (Err(NotMade::Failed(error)), Some(record)) if record.ends > self.clock.now() => {
@@ -233,20 +204,14 @@ impl Cache {
     /// The lock to run a program that returns an MFA code for the session with this key, so that one of many
     /// processes runs it at a time. `None` if another process holds it for longer than `wait`, or if there is
     /// no directory for locks; the program is run anyway.
-    pub fn turn(&self, key: &[String], wait: Duration) -> Option<Lock> {
-        let name = self.keys.name(TURN, key.iter().map(String::as_str));
-        self.lock(TURN, &name, wait).ok().flatten()
+    pub fn program_lock(&self, key: &[String], wait: Duration) -> Option<Lock> {
+        let name = self.keys.name(PROGRAM, key);
+        self.lock(PROGRAM, &name, wait).ok().flatten()
     }
 
-    fn find(&self, wanted: &Wanted<'_>, name: &str) -> Cached {
-        let Some(record) = self.load(wanted.kind, name) else { return Cached::Nothing };
-        match wanted.standing(&record, self.clock.now()) {
-            Standing::Over => Cached::Nothing,
-            Standing::Short => Cached::Short,
-            Standing::Before => Cached::Before(record),
-            Standing::Fresh => Cached::Serve(record.into()),
-            Standing::Due => Cached::Renew(record),
-        }
+    fn find(&self, wanted: &Wanted<'_>, name: &str) -> Option<(Freshness, Record)> {
+        let record = self.load(wanted.kind, name)?;
+        Some((wanted.freshness(&record, self.clock.now()), record))
     }
 
     /// The session's lock; `None` without a directory for locks.
@@ -257,26 +222,23 @@ impl Cache {
         };
         let does = match kind {
             LOGIN => "uses the same login",
-            TURN => "runs the mfa_process",
+            PROGRAM => "runs the mfa_process",
             _ => "makes the same session",
         };
-        match file::lock_with_parents(&path, wait, does) {
-            Ok(lock) => Ok(Some(lock)),
-            Err(LockError::Planted(planted)) => {
-                self.unusable(&std::io::Error::other(planted.to_string()));
-                Ok(None)
+        let error = match file::lock_with_parents(&path, wait, does) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(LockError::Planted(planted)) => std::io::Error::other(planted.to_string()),
+            Err(LockError::Io(error)) => error,
+            Err(LockError::Busy(holder)) => {
+                let waited = wait.as_secs();
+                return Err(Error::busy(format!(
+                    "{holder} is making the same session, waited {waited} s"
+                ))
+                .hint("try again; if that process hangs, end it"));
             }
-            Err(LockError::Io(error)) => {
-                self.unusable(&error);
-                Ok(None)
-            }
-            Err(LockError::Busy { pid }) => Err(Error::busy(format!(
-                "{} is making the same session, waited {} s",
-                Holder { pid },
-                wait.as_secs()
-            ))
-            .hint("try again; if that process hangs, end it")),
-        }
+        };
+        self.unusable(&error);
+        Ok(None)
     }
 
     /// Stores a new session, if it expires, and returns it.
@@ -306,7 +268,5 @@ impl Cache {
     }
 }
 
-#[cfg(test)]
-mod lengths;
 #[cfg(test)]
 mod tests;

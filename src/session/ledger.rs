@@ -7,17 +7,19 @@
 //! created (EROFS, EACCES, ENOENT and so on) are claims made without one; only this process knows them, and
 //! [`Claim::recorded`] is false.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::cache::Cache;
 use super::envelope::LEDGER;
-use super::fleet::Book;
+use super::fleet::SharedClaims;
 use super::totp_claims::{Claimed, Selection, Times, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Holder, Lock, LockError, Planted};
+use crate::file::{self, Lock, LockError, Planted};
 use crate::random;
 
 /// The time that a call needs after its code is due.
@@ -39,8 +41,37 @@ pub struct Claim {
 
 impl Claim {
     /// Removes it from the claims that a fleet's hosts share.
-    pub fn remove_from(&self, book: &mut Book) {
+    pub fn remove_from(&self, book: &mut SharedClaims) {
         book.claims.remove_shared(self.claimed);
+    }
+}
+
+/// Which of the free steps is claimed.
+#[derive(Clone, Copy, Debug)]
+pub enum Choice {
+    /// The present one, otherwise another that AWS accepts now, otherwise the next future one.
+    Nearest,
+    /// A random one that AWS accepts now, otherwise the next future one: hosts without a shared ledger would
+    /// all begin with the nearest.
+    Random,
+    /// One after AWS refused a code, which happens if hosts without a shared ledger send the same ones. It
+    /// may be a future step; for the `last` code of this process it always is, if the deadline allows the
+    /// wait.
+    AfterRefusal { last: bool },
+}
+
+impl Choice {
+    fn selection(self, deadline: Instant) -> Result<Selection> {
+        let random = || random::bytes().map(|bytes| u64::from_le_bytes(*bytes));
+        Ok(match self {
+            Self::Nearest => Selection::Nearest,
+            Self::Random => Selection::Random(random()?),
+            Self::AfterRefusal { last } => {
+                let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
+                let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
+                Selection::AfterRefusal { last, reach, random: random()? }
+            }
+        })
     }
 }
 
@@ -61,150 +92,22 @@ impl Cache {
 }
 
 impl Ledger<'_> {
-    /// Claims the next free step of `period` seconds: the present one if it is free, otherwise another that
-    /// AWS accepts now, otherwise the next future one. `now` is the time corrected by AWS's `Date`. The claims
-    /// in `book`, those of a fleet's hosts, count too, and this one is added to it.
+    /// Claims a free step of `period` seconds. `now` is the time corrected by AWS's `Date`. The claims in
+    /// `book`, those of a fleet's hosts, count too, and this one is added to it.
     ///
     /// Without a ledger, only the claims of this process are avoided.
-    ///
-    /// # Errors
-    /// Class 9, with the time to try again, if no step is free or the six codes of a three-minute window are
-    /// used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim cannot be
-    /// recorded. Busy (8) if the ledger stays locked.
+    /// Errors: class 9, with the time to try again, if no step is free or the six codes of a three-minute
+    /// window are used up until shortly before `deadline`; nothing is claimed then. Class 9 if the claim
+    /// cannot be recorded. Busy (8) if the ledger stays locked. Class 1 without random numbers.
     pub fn claim(
         &self,
         period: u64,
         now: Timestamp,
         deadline: Instant,
-        book: Option<&mut Book>,
+        choice: Choice,
+        book: Option<&mut SharedClaims>,
     ) -> Result<Claim> {
-        self.claim_by(period, now, deadline, Selection::Nearest, book)
-    }
-
-    /// Claims a random free step that AWS accepts now, otherwise the next future one: hosts without a shared
-    /// ledger would all begin with the nearest. `book` as for [`Ledger::claim`].
-    ///
-    /// # Errors
-    /// As [`Ledger::claim`]; class 1 without random numbers.
-    pub fn claim_random(
-        &self,
-        period: u64,
-        now: Timestamp,
-        deadline: Instant,
-        book: Option<&mut Book>,
-    ) -> Result<Claim> {
-        self.claim_by(period, now, deadline, Selection::Random(random()?), book)
-    }
-
-    /// Claims a step after AWS refused a code, which happens if hosts without a shared ledger send the same
-    /// ones. It may be a future step; for the `last` code of this process it always is, if the deadline
-    /// allows the wait.
-    ///
-    /// # Errors
-    /// As [`Ledger::claim_random`].
-    pub fn claim_after_refusal(
-        &self,
-        period: u64,
-        now: Timestamp,
-        deadline: Instant,
-        last: bool,
-        book: Option<&mut Book>,
-    ) -> Result<Claim> {
-        let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(CALL);
-        let reach = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-        let selection = Selection::AfterRefusal { last, reach, random: random()? };
-        self.claim_by(period, now, deadline, selection, book)
-    }
-
-    /// How many codes may still be sent in the present three minutes, and when the next one. Read without
-    /// the lock; nothing is claimed.
-    pub fn left(&self, period: u64, now: Timestamp) -> (usize, Timestamp) {
-        let period = i64::try_from(period).unwrap_or(i64::MAX);
-        let now = self.now(now.seconds_since(self.cache.clock.now()));
-        let plain = self.cache.read(LEDGER, &self.name);
-        let claims = plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default();
-        let (left, next) = claims.left(period, now);
-        (left, Timestamp(next))
-    }
-
-    /// True if claims can be recorded; false without a ledger.
-    ///
-    /// # Errors
-    /// Class 9 if the ledger cannot be locked. Busy (8) if it stays locked.
-    pub fn can_record(&self, deadline: Instant) -> Result<bool> {
-        Ok(self.lock(deadline)?.is_some())
-    }
-
-    /// Withdraws a claim whose code was certainly not sent because there was no connection: otherwise an
-    /// outage would use up the codes for the time after it. If that fails, the step stays used, which does no
-    /// harm.
-    pub fn give_back(&self, claim: &Claim, deadline: Instant) {
-        let Ok(lock) = self.lock(deadline) else { return };
-        let Ok(mut claims) = self.recorded_claims(lock.as_ref()) else { return };
-        let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
-        own.entry(self.name.clone()).or_default().remove(claim.claimed);
-        claims.remove(claim.claimed);
-        let _ = self.save(lock.as_ref(), &claims);
-    }
-
-    /// Records steps whose codes are sent to another service than STS, so that no process sends them to STS;
-    /// in the book of a fleet as well.
-    ///
-    /// # Errors
-    /// Class 9 if they cannot be recorded; busy (8) if the ledger stays locked.
-    pub fn spend(
-        &self,
-        steps: &[u64],
-        now: Timestamp,
-        deadline: Instant,
-        book: Option<&mut Book>,
-    ) -> Result<()> {
-        let offset = now.seconds_since(self.cache.clock.now());
-        let lock = self.lock(deadline)?;
-        let mut claims = self.recorded_claims(lock.as_ref())?;
-        let now = self.now(offset);
-        let Times { corrected, local, steady } = now;
-        let claimed = |step| Claimed { step, at: corrected, local, steady };
-        let steps = steps.iter().map(|step| i64::try_from(*step).unwrap_or(i64::MAX));
-        let new: Vec<_> = steps.map(claimed).collect();
-        new.iter().for_each(|claimed| claims.insert(*claimed));
-        self.save(lock.as_ref(), &claims)?;
-        let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
-        let own = own.entry(self.name.clone()).or_default();
-        new.iter().for_each(|claimed| own.insert(*claimed));
-        if let Some(book) = book {
-            new.iter().for_each(|claimed| book.claims.share(*claimed, book.date, now));
-        }
-        Ok(())
-    }
-
-    /// The claims in the file. A read error is an error. A damaged file counts as empty: a ledger is replaced
-    /// without fsync(2), and after a power cut its claims are old.
-    fn recorded_claims(&self, lock: Option<&Lock>) -> Result<TotpClaims> {
-        if lock.is_none() {
-            return Ok(TotpClaims::default());
-        }
-        let plain = self.cache.try_read(LEDGER, &self.name);
-        let plain = plain.map_err(|error| self.unrecorded(self.path(), &error))?;
-        Ok(plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default())
-    }
-
-    fn save(&self, lock: Option<&Lock>, claims: &TotpClaims) -> Result<()> {
-        if lock.is_none() {
-            return Ok(());
-        }
-        let saved = self.cache.write(LEDGER, &self.name, &claims.encode());
-        saved.map_err(|error| self.unrecorded(self.path(), &error))
-    }
-
-    fn claim_by(
-        &self,
-        period: u64,
-        now: Timestamp,
-        deadline: Instant,
-        selection: Selection,
-        book: Option<&mut Book>,
-    ) -> Result<Claim> {
+        let selection = choice.selection(deadline)?;
         let period = i64::try_from(period).unwrap_or(i64::MAX);
         let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
@@ -212,7 +115,7 @@ impl Ledger<'_> {
         let now = self.now(offset);
         let mut claims = self.recorded_claims(lock.as_ref())?;
         // The claims of this process count even if the file is lost.
-        let mut own = self.cache.claimed.lock().unwrap_or_else(|poison| poison.into_inner());
+        let mut own = self.own_claims();
         let own = own.entry(self.name.clone()).or_default();
         claims.add(own);
         if let Some(book) = &book {
@@ -236,6 +139,86 @@ impl Ledger<'_> {
         Ok(Claim { step: claimed.step.unsigned_abs(), wait, recorded: lock.is_some(), claimed })
     }
 
+    /// How many codes may still be sent in the present three minutes, and when the next one. Read without
+    /// the lock; nothing is claimed.
+    pub fn left(&self, period: u64, now: Timestamp) -> (usize, Timestamp) {
+        let period = i64::try_from(period).unwrap_or(i64::MAX);
+        let now = self.now(now.seconds_since(self.cache.clock.now()));
+        let plain = self.cache.read(LEDGER, &self.name);
+        let claims = plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default();
+        let (left, next) = claims.left(period, now);
+        (left, Timestamp(next))
+    }
+
+    /// True if claims can be recorded; false without a ledger.
+    /// Errors: class 9 if the ledger cannot be locked. Busy (8) if it stays locked.
+    pub fn can_record(&self, deadline: Instant) -> Result<bool> {
+        Ok(self.lock(deadline)?.is_some())
+    }
+
+    /// Withdraws a claim whose code was certainly not sent because there was no connection: otherwise an
+    /// outage would use up the codes for the time after it. If that fails, the step stays used, which does no
+    /// harm.
+    pub fn give_back(&self, claim: &Claim, deadline: Instant) {
+        let Ok(lock) = self.lock(deadline) else { return };
+        let Ok(mut claims) = self.recorded_claims(lock.as_ref()) else { return };
+        let mut own = self.own_claims();
+        own.entry(self.name.clone()).or_default().remove(claim.claimed);
+        claims.remove(claim.claimed);
+        let _ = self.save(lock.as_ref(), &claims);
+    }
+
+    /// Records steps whose codes are sent to another service than STS, so that no process sends them to STS;
+    /// in the book of a fleet as well.
+    /// Errors: class 9 if they cannot be recorded; busy (8) if the ledger stays locked.
+    pub fn spend(
+        &self,
+        steps: &[u64],
+        now: Timestamp,
+        deadline: Instant,
+        book: Option<&mut SharedClaims>,
+    ) -> Result<()> {
+        let offset = now.seconds_since(self.cache.clock.now());
+        let lock = self.lock(deadline)?;
+        let mut claims = self.recorded_claims(lock.as_ref())?;
+        let now = self.now(offset);
+        let steps = steps.iter().map(|step| i64::try_from(*step).unwrap_or(i64::MAX));
+        let new: Vec<_> = steps.map(|step| now.claim(step, now.corrected)).collect();
+        new.iter().for_each(|claimed| claims.insert(*claimed));
+        self.save(lock.as_ref(), &claims)?;
+        let mut own = self.own_claims();
+        let own = own.entry(self.name.clone()).or_default();
+        new.iter().for_each(|claimed| own.insert(*claimed));
+        if let Some(book) = book {
+            new.iter().for_each(|claimed| book.claims.share(*claimed, book.date, now));
+        }
+        Ok(())
+    }
+
+    /// The claims of this process, by the name of their ledger.
+    fn own_claims(&self) -> MutexGuard<'_, BTreeMap<String, TotpClaims>> {
+        self.cache.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The claims in the file. A read error is an error. A damaged file counts as empty: a ledger is replaced
+    /// without fsync(2), and after a power cut its claims are old.
+    fn recorded_claims(&self, lock: Option<&Lock>) -> Result<TotpClaims> {
+        if lock.is_none() {
+            return Ok(TotpClaims::default());
+        }
+        let plain = self.cache.try_read(LEDGER, &self.name);
+        let plain = plain.map_err(|error| self.unrecorded(self.path(), &error))?;
+        Ok(plain.and_then(|plain| TotpClaims::decode(&plain)).unwrap_or_default())
+    }
+
+    fn save(&self, lock: Option<&Lock>, claims: &TotpClaims) -> Result<()> {
+        if lock.is_none() {
+            return Ok(());
+        }
+        let saved = self.cache.write(LEDGER, &self.name, &claims.encode());
+        saved.map_err(|error| self.unrecorded(self.path(), &error))
+    }
+
     /// The ledger's lock; `None` without a directory for it.
     fn lock(&self, deadline: Instant) -> Result<Option<Lock>> {
         let Some(path) = self.path() else {
@@ -254,9 +237,8 @@ impl Ledger<'_> {
                 Ok(None)
             }
             Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
-            Err(LockError::Busy { pid }) => Err(Error::busy(format!(
-                "{} holds the ledger of MFA codes and does not let go",
-                Holder { pid }
+            Err(LockError::Busy(holder)) => Err(Error::busy(format!(
+                "{holder} holds the ledger of MFA codes and does not let go"
             ))
             .hint("try again; if that process hangs, end it")),
         }
@@ -315,10 +297,6 @@ fn is_not_creatable(path: &Path, error: &io::Error) -> bool {
         Err(_) => path.parent().is_some_and(|directory| directory.symlink_metadata().is_ok()),
     };
     none && !is_there(path) && !is_there(&file::lock_file(path))
-}
-
-fn random() -> Result<u64> {
-    Ok(u64::from_le_bytes(*random::bytes()?))
 }
 
 #[cfg(test)]

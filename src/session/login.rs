@@ -27,15 +27,12 @@ pub struct Login {
     /// Identifies this login. Sessions are stored under it, so that none is served after a login as another
     /// user. Not a secret.
     pub id: String,
-    /// The access token.
     pub access: Secret,
     /// When the access token expires.
     pub expires: Timestamp,
-    /// The refresh token.
     pub refresh: Option<Secret>,
     /// The id of this program as a registered OIDC client.
     pub client_id: String,
-    /// The client's secret.
     pub client_secret: Secret,
     /// When the client registration expires, and with it the refresh token.
     pub client_expires: Timestamp,
@@ -110,9 +107,7 @@ impl LoginState {
             _ => Self::None,
         }
     }
-}
 
-impl LoginState {
     /// For a program: `logged_in`, `refreshed`, and `until` where that is known.
     pub fn to_json(self) -> Value {
         match self {
@@ -127,7 +122,7 @@ impl LoginState {
 
 /// The file of one login.
 #[derive(Debug)]
-pub struct LoginPlace<'a> {
+pub struct LoginFile<'a> {
     cache: &'a Cache,
     name: String,
 }
@@ -135,45 +130,41 @@ pub struct LoginPlace<'a> {
 /// The lock of a login, which is needed to write it.
 #[derive(Debug)]
 pub struct LoginLock<'a> {
-    place: &'a LoginPlace<'a>,
+    file: &'a LoginFile<'a>,
     lock: Option<Lock>,
 }
 
 impl Cache {
     /// The file of the login with this key.
-    pub fn login(&self, key: &[String]) -> LoginPlace<'_> {
-        let name = self.keys.name(LOGIN, key.iter().map(String::as_str));
-        LoginPlace { cache: self, name }
+    pub fn login(&self, key: &[String]) -> LoginFile<'_> {
+        let name = self.keys.name(LOGIN, key);
+        LoginFile { cache: self, name }
     }
 }
 
-impl LoginPlace<'_> {
+impl LoginFile<'_> {
     /// Loads the login; `None` if it is missing or damaged.
     pub fn load(&self) -> Option<Login> {
         Login::decode(&self.cache.read(LOGIN, &self.name)?)
     }
 
     /// Takes the login's lock, waiting for 45 s at most, and not beyond `deadline`.
-    ///
-    /// # Errors
-    /// Busy (8).
+    /// Errors: busy (8).
     pub fn lock(&self, deadline: Instant) -> Result<LoginLock<'_>> {
         let wait = LOCK_WAIT.min(deadline.saturating_duration_since(Instant::now()));
-        Ok(LoginLock { place: self, lock: self.cache.lock(LOGIN, &self.name, wait)? })
+        Ok(LoginLock { file: self, lock: self.cache.lock(LOGIN, &self.name, wait)? })
     }
 
-    /// The lock, if nobody else has it.
+    /// Takes the lock without waiting.
     pub fn try_lock(&self) -> Option<LoginLock<'_>> {
         let lock = self.cache.lock(LOGIN, &self.name, Duration::ZERO).ok()?;
-        Some(LoginLock { place: self, lock })
+        Some(LoginLock { file: self, lock })
     }
 }
 
 impl LoginLock<'_> {
     /// Whether a login can be stored, before a person is asked for one.
-    ///
-    /// # Errors
-    /// Not saved (7).
+    /// Errors: not saved (7).
     pub fn may_keep(&self) -> Result<()> {
         match self.lock {
             Some(_) => Ok(()),
@@ -183,11 +174,9 @@ impl LoginLock<'_> {
     }
 
     /// Stores a login.
-    ///
-    /// # Errors
-    /// Not saved (7).
+    /// Errors: not saved (7).
     pub fn keep(&self, login: &Login) -> Result<()> {
-        let LoginPlace { cache, name } = self.place;
+        let LoginFile { cache, name } = self.file;
         self.may_keep()?;
         cache.write(LOGIN, name, &login.encode()).map_err(|error| {
             Error::not_saved(format!("the login was not saved: {}", os_text(&error)))
@@ -198,11 +187,9 @@ impl LoginLock<'_> {
     }
 
     /// Removes the login.
-    ///
-    /// # Errors
-    /// Not saved (7).
+    /// Errors: not saved (7).
     pub fn forget(&self) -> Result<()> {
-        let LoginPlace { cache, name } = self.place;
+        let LoginFile { cache, name } = self.file;
         let Some(path) = cache.path(LOGIN, name) else { return Ok(()) };
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::not_saved(

@@ -28,10 +28,13 @@ mod testing;
 mod totp_claims;
 
 pub use cache::{Cache, Listed, clear_all, locks_held};
-pub use fleet::{Alone, Book, FleetKeys, InStore, Names, Pace, Part, Step, Turn, close_book};
+pub use fleet::{
+    CodeDecision, FleetFailure, FleetKeys, InStore, Names, Participant, SessionDecision,
+    SharedClaims, Timing, close_book,
+};
 pub use flight::{Length, Minted, NotMade, Obtained, Wanted};
-pub use ledger::{Claim, Ledger};
-pub use login::{Login, LoginLock, LoginPlace, LoginState};
+pub use ledger::{Choice, Claim, Ledger};
+pub use login::{Login, LoginFile, LoginLock, LoginState};
 
 /// The AWS call that made a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

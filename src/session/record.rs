@@ -26,45 +26,31 @@ pub struct Record {
     pub profile: String,
     /// Temporary credentials, with their `expiration`.
     pub credentials: Credentials,
-    /// When they were made, by this host's clock.
+    /// By this host's clock.
     pub made: Timestamp,
-    /// When they end.
     pub ends: Timestamp,
     /// When renewal last failed.
     pub failed: Option<Timestamp>,
-    /// The requested duration, if sessions of one name may differ in it.
+    /// The requested duration, if sessions of one name may differ in it; an earlier version did not record it.
     pub length: Option<Duration>,
 }
 
-/// Whether a cached session is served or renewed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
-    /// It is served.
-    Fresh,
-    /// It is valid, but one process should renew it.
-    Due,
-    /// It has ended.
-    Over,
-}
-
-/// What a record is worth to whoever wants a session.
+/// Whether a stored session can be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
-    /// It is served.
+pub enum Freshness {
     Fresh,
     /// It is valid, but one process or host should renew it.
     Due,
     /// It is valid, but was made before the time that is wanted.
-    Before,
-    /// It is valid, but shorter than wanted.
-    Short,
-    /// It has ended.
-    Over,
+    TooOld,
+    /// It is valid, but its duration is shorter than wanted.
+    TooShort,
+    Expired,
 }
 
 impl Record {
-    /// The refresh rule: a session is renewed when less than 15 minutes or a quarter of its duration is
-    /// left, whichever is shorter, or less than `min_left` (`AWS_MIN_TTL`) if that is set. After a failed
+    /// The refresh rule: a session is due for renewal when less than 15 minutes or a quarter of its duration
+    /// is left, whichever is shorter, or less than `min_left` (`AWS_MIN_TTL`) if that is set. After a failed
     /// renewal it is served for a minute.
     pub(super) fn freshness(&self, now: Timestamp, min_left: Option<Duration>) -> Freshness {
         let left = self.ends.seconds_since(now);
@@ -75,17 +61,12 @@ impl Record {
         };
         let tried = self.failed.map(|failed| now.seconds_since(failed));
         if left <= 0 {
-            Freshness::Over
+            Freshness::Expired
         } else if left >= wanted || tried.is_some_and(|ago| (0..RETRY_AFTER).contains(&ago)) {
             Freshness::Fresh
         } else {
             Freshness::Due
         }
-    }
-
-    /// True if the requested duration is shorter than this, or was not recorded by an earlier version.
-    pub(super) fn is_shorter(&self, least: Duration) -> bool {
-        self.length.unwrap_or_default() < least
     }
 
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
@@ -245,15 +226,15 @@ mod tests {
             (28_800, 900, None, Freshness::Fresh),
             (28_800, 899, None, Freshness::Due),
             (28_800, 1, None, Freshness::Due),
-            (28_800, 0, None, Freshness::Over),
-            (28_800, -5, None, Freshness::Over),
+            (28_800, 0, None, Freshness::Expired),
+            (28_800, -5, None, Freshness::Expired),
             (900, 225, None, Freshness::Fresh),
             (900, 224, None, Freshness::Due),
             (3600, 600, Some(600), Freshness::Fresh),
             (3600, 599, Some(600), Freshness::Due),
             (3600, 1800, Some(3000), Freshness::Due),
             (3600, 1, Some(0), Freshness::Fresh),
-            (3600, 0, Some(0), Freshness::Over),
+            (3600, 0, Some(0), Freshness::Expired),
             (3600, 3600, Some(u64::MAX), Freshness::Due),
         ] {
             assert_eq!(standing(length, left, min_left), expected, "{length} {left} {min_left:?}");
@@ -269,12 +250,12 @@ mod tests {
             (3000, Freshness::Fresh),
             (3059, Freshness::Fresh),
             (3060, Freshness::Due),
-            (3600, Freshness::Over),
+            (3600, Freshness::Expired),
         ] {
             assert_eq!(record.freshness(Timestamp(now), None), expected, "{now}");
         }
         record.failed = Some(Timestamp(3599));
-        assert_eq!(record.freshness(Timestamp(3600), None), Freshness::Over);
+        assert_eq!(record.freshness(Timestamp(3600), None), Freshness::Expired);
     }
 
     #[test]

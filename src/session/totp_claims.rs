@@ -27,7 +27,7 @@ const MAX_WAIT: i64 = 60;
 const VERSION: i64 = 2;
 /// The most claims that are stored: those of more than ten windows.
 const STORED: usize = 64;
-/// Seconds by which a process that has another code left lets those go first that have none.
+/// Seconds by which a process with another code left lets those without one go first.
 const YIELD: i64 = 2;
 /// The steps before and after the present one that AWS accepts.
 const TOLERANCE: i64 = 2;
@@ -79,7 +79,7 @@ impl Times {
     }
 
     /// A claim of a step that is sent at `at`, corrected by AWS's clock.
-    fn claim(self, step: i64, at: i64) -> Claimed {
+    pub(super) fn claim(self, step: i64, at: i64) -> Claimed {
         let Self { corrected, local, steady } = self;
         Claimed { step, at: corrected, local, steady }.later(at - corrected)
     }
@@ -98,7 +98,7 @@ pub(super) enum Selection {
     /// for two future steps, the code before the last is, in two of three cases, of the first of them, sent
     /// slightly late, so that a host without another code comes first.
     ///
-    /// If four hosts start at once, all four succeed in 98.8 % of the cases, three always (`hosts.rs`). Three
+    /// If four hosts start at once, all four succeed in 98.8 % of the cases, three always (`tests/hosts.rs`). Three
     /// codes and 50 s do not allow much more: if two hosts were refused twice and only one future step is in
     /// time, one of them fails.
     AfterRefusal {
@@ -106,7 +106,6 @@ pub(super) enum Selection {
         last: bool,
         /// The longest wait, in seconds.
         reach: i64,
-        /// A random number.
         random: u64,
     },
 }
@@ -178,7 +177,7 @@ impl TotpClaims {
         self.claims.retain(|other| *other != claimed);
     }
 
-    /// Adds a code that somebody gave, whose step nobody knows; no other has its negative number.
+    /// Adds a code of unknown step, which the user gave, under a negative number of its own.
     pub(super) fn share_given(&mut self, at: i64, date: i64) {
         let lowest = self.claims.iter().map(|claimed| claimed.step).min().unwrap_or_default();
         let step = lowest.min(0).saturating_sub(1);
@@ -350,9 +349,5 @@ fn margin(period: i64) -> i64 {
     period / 6
 }
 
-#[cfg(test)]
-mod hosts;
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,5 @@
-//! Whether a store keeps the conditions of its writes, found out by writing: one after the other, and at
-//! once, since some stores check a condition and write without a lock between the two.
+//! Tests whether a store keeps the conditions of its writes: by writes one after the other and by writes at
+//! once, since some stores do not lock between the check of a condition and the write.
 
 use std::sync::RwLock;
 
@@ -8,87 +8,64 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::random;
 
-/// How many race for one write.
+/// The writers of one race.
 const WRITERS: usize = 16;
-/// How often they do, for each condition.
+/// The races for each condition.
 const ROUNDS: usize = 8;
 
-/// What was found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Report {
-    /// Each thing that was tried, in this order.
     pub findings: Vec<Finding>,
-    /// By how many seconds the store's clock is ahead of this one, if its answers have a `Date`.
+    /// By how many seconds the store's clock is ahead of this one, if its responses have a `Date`.
     pub ahead: Option<i64>,
 }
 
-/// One thing that was tried.
+/// The result for one rule.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What it was.
-    pub tried: Tried,
-    /// What the store did instead; `None` if it did what it has to.
+    pub rule: &'static Rule,
+    /// What the store did instead; `None` if it kept the rule.
     pub fault: Option<String>,
 }
 
-/// What is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tried {
-    /// To read what was just written.
-    Read,
-    /// To create an object that is there.
-    CreateExisting,
-    /// To replace a version that is no more.
-    ReplaceOld,
-    /// To replace an object that is not there.
-    ReplaceMissing,
-    /// To create one object, several at once.
-    CreateAtOnce,
-    /// To replace one version, several at once.
-    ReplaceAtOnce,
+/// A rule that the store has to keep.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// For programs.
+    pub name: &'static str,
+    pub text: &'static str,
 }
 
-impl Tried {
-    /// A word for programs.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::CreateExisting => "create-existing",
-            Self::ReplaceOld => "replace-old",
-            Self::ReplaceMissing => "replace-missing",
-            Self::CreateAtOnce => "create-at-once",
-            Self::ReplaceAtOnce => "replace-at-once",
-        }
-    }
-
-    /// What a store has to do.
-    pub fn rule(self) -> &'static str {
-        match self {
-            Self::Read => "a read gives what was written last",
-            Self::CreateExisting => "If-None-Match: * replaces no object",
-            Self::ReplaceOld => "If-Match replaces no other version",
-            Self::ReplaceMissing => "If-Match creates no object",
-            Self::CreateAtOnce => "of many that create one object at once, one does",
-            Self::ReplaceAtOnce => "of many that replace one version at once, one does",
-        }
-    }
-}
+const READ: Rule = Rule { name: "read", text: "a read gives what was written last" };
+const CREATE_EXISTING: Rule =
+    Rule { name: "create-existing", text: "If-None-Match: * replaces no object" };
+const REPLACE_OLD: Rule = Rule { name: "replace-old", text: "If-Match replaces no other version" };
+const REPLACE_MISSING: Rule = Rule { name: "replace-missing", text: "If-Match creates no object" };
+const CREATE_AT_ONCE: Rule =
+    Rule { name: "create-at-once", text: "of many that create one object at once, one does" };
+const REPLACE_AT_ONCE: Rule =
+    Rule { name: "replace-at-once", text: "of many that replace one version at once, one does" };
 
 impl Report {
-    /// True if the store keeps the conditions.
+    /// True if the store keeps all rules.
     pub fn is_good(&self) -> bool {
         self.findings.iter().all(|finding| finding.fault.is_none())
     }
 
-    fn note(&mut self, tried: Tried, fault: Option<String>) {
-        self.findings.push(Finding { tried, fault });
+    fn add(&mut self, rule: &'static Rule, fault: Option<String>) {
+        self.findings.push(Finding { rule, fault });
     }
 }
 
-/// Tries a store. Ten small objects with random names are left there, under `c/`.
-///
-/// # Errors
-/// A request that got no answer, or was refused for another reason than its condition.
+/// How a race ended.
+enum Race {
+    /// One writer won; the new version.
+    Won(ETag),
+    Fault(String),
+}
+
+/// Checks a store. Ten small objects with random names are left there, under `c/`.
 pub fn check(store: &dyn Store, clock: Clock) -> Result<Report, StoreError> {
     let failed = |Error { what, hint, .. }: Error| StoreError::Failed { what, hint };
     let run = Run { store, name: format!("c/{}", random::name().map_err(failed)?) };
@@ -96,7 +73,7 @@ pub fn check(store: &dyn Store, clock: Clock) -> Result<Report, StoreError> {
     let ahead = first.date.map(|date| date.seconds_since(clock.now()));
     let mut report = Report { findings: Vec::new(), ahead };
     run.in_turn(&mut report)?;
-    // A store that ignores a condition when nobody else is there has nothing to win in a race.
+    // A store that ignores a condition of a single writer needs no race.
     if report.is_good() {
         run.creates_at_once(&mut report)?;
         run.replaces_at_once(&mut report)?;
@@ -111,7 +88,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Writes a text that this run writes once only, so that each version is another.
+    /// Writes a text that this run writes only once, so that all versions differ.
     fn write(&self, name: &str, text: &str, on: Condition) -> Result<Written, StoreError> {
         let body = format!("vault fleet check {} {text}", self.name);
         self.store.write(name, body.as_bytes(), on).map(|answer| answer.what)
@@ -121,24 +98,24 @@ impl Run<'_> {
         let name = &self.name;
         let created = self.must(name, "one", Condition::Absent)?;
         let again = self.write(name, "two", Condition::Absent)?;
-        report.note(Tried::CreateExisting, unless_refused(&again));
+        report.add(&CREATE_EXISTING, unless_refused(&again));
         if again != Written::Refused {
             return Ok(());
         }
         let replaced = self.must(name, "three", Condition::Is(&created))?;
         let old = self.write(name, "four", Condition::Is(&created))?;
-        report.note(Tried::ReplaceOld, unless_refused(&old));
+        report.add(&REPLACE_OLD, unless_refused(&old));
         let missing = format!("{name}-none");
         let missing = self.write(&missing, "five", Condition::Is(&replaced))?;
-        report.note(Tried::ReplaceMissing, unless_refused(&missing));
+        report.add(&REPLACE_MISSING, unless_refused(&missing));
         if old == Written::Refused {
             let fault = (!self.is(name, "three")?).then(|| "it gave something else".to_owned());
-            report.note(Tried::Read, fault);
+            report.add(&READ, fault);
         }
         Ok(())
     }
 
-    /// A write that nothing stands against.
+    /// A write whose condition holds.
     fn must(&self, name: &str, text: &str, on: Condition) -> Result<ETag, StoreError> {
         match self.write(name, text, on)? {
             Written::Done(etag) => Ok(etag),
@@ -159,9 +136,11 @@ impl Run<'_> {
         let mut fault = None;
         for round in 0..ROUNDS {
             let name = format!("{}-{round}", self.name);
-            fault = fault.or(self.race(&name, Condition::Absent, round)?.err());
+            if let Race::Fault(why) = self.race(&name, Condition::Absent, round)? {
+                fault.get_or_insert(why);
+            }
         }
-        report.note(Tried::CreateAtOnce, fault);
+        report.add(&CREATE_AT_ONCE, fault);
         Ok(())
     }
 
@@ -171,26 +150,21 @@ impl Run<'_> {
         let mut fault = None;
         for round in 0..ROUNDS {
             match self.race(&name, Condition::Is(&version), round)? {
-                Ok(next) => version = next,
-                Err(why) => {
+                Race::Won(next) => version = next,
+                Race::Fault(why) => {
                     fault = Some(why);
                     break;
                 }
             }
         }
-        report.note(Tried::ReplaceAtOnce, fault);
+        report.add(&REPLACE_AT_ONCE, fault);
         Ok(())
     }
 
-    /// All write at once on one condition. The version of the one that did, or what is wrong.
-    fn race(
-        &self,
-        name: &str,
-        on: Condition,
-        round: usize,
-    ) -> Result<Result<ETag, String>, StoreError> {
+    /// All write at once on one condition.
+    fn race(&self, name: &str, on: Condition, round: usize) -> Result<Race, StoreError> {
         let text = |writer: usize| format!("{round}-{writer}");
-        // Nobody writes before all are there.
+        // No thread writes before all are started.
         let (gate, text) = (&RwLock::new(()), &text);
         let answers: Vec<Result<Written, StoreError>> = std::thread::scope(|scope| {
             let closed = gate.write();
@@ -208,7 +182,7 @@ impl Run<'_> {
         });
         let raced = answers.len();
         if raced < 2 {
-            let what = "no threads can be had from the system for a race".to_owned();
+            let what = "cannot start threads for a race".to_owned();
             return Err(StoreError::Failed { what, hint: None });
         }
         let mut done = Vec::new();
@@ -221,15 +195,17 @@ impl Run<'_> {
             }
         }
         Ok(match done.as_slice() {
-            [] => Ok(self.without_winner(name, &text(WRITERS), on)?),
-            [(winner, etag)] if self.is(name, &text(*winner))? => Ok(etag.clone()),
-            [_] => Err("it told one that it wrote, and has what another one sent".to_owned()),
-            several => Err(format!("it told {} of {raced} that they did", several.len())),
+            [] => Race::Won(self.without_winner(name, &text(WRITERS), on)?),
+            [(winner, etag)] if self.is(name, &text(*winner))? => Race::Won(etag.clone()),
+            [_] => {
+                Race::Fault("it told one that it wrote, and has what another one sent".to_owned())
+            }
+            several => Race::Fault(format!("it told {} of {raced} that they did", several.len())),
         })
     }
 
-    /// The version after a race that nobody is known to have won: somebody's whose answer was lost, else one
-    /// that is written now, since all were told that somebody else is writing (409).
+    /// The version after a race without a known winner: that of a writer whose response was lost, else one
+    /// that is written now, since all writers were refused (409).
     fn without_winner(&self, name: &str, text: &str, on: Condition) -> Result<ETag, StoreError> {
         let old = match on {
             Condition::Absent => None,
@@ -268,9 +244,9 @@ mod tests {
     use super::*;
     use crate::clock::Timestamp;
 
-    fn faults(store: &dyn Store) -> Vec<(Tried, String)> {
+    fn faults(store: &dyn Store) -> Vec<(&'static Rule, String)> {
         let report = check(store, Clock::fixed(Timestamp(0))).unwrap();
-        let with_fault = |it: Finding| Some((it.tried, it.fault?));
+        let with_fault = |it: Finding| Some((it.rule, it.fault?));
         report.findings.into_iter().filter_map(with_fault).collect()
     }
 
@@ -344,11 +320,11 @@ mod tests {
 
     #[test]
     fn a_store_that_ignores_conditions_is_found_out() {
-        let did = |tried| (tried, "it did".to_owned());
+        let did = |rule| (rule, "it did".to_owned());
         let none = faulty(|_| false);
-        assert_eq!(faults(&none), [did(Tried::CreateExisting)]);
+        assert_eq!(faults(&none), [did(&CREATE_EXISTING)]);
         let no_if_match = faulty(|condition| matches!(condition, Condition::Absent));
-        assert_eq!(faults(&no_if_match), [did(Tried::ReplaceOld), did(Tried::ReplaceMissing)]);
+        assert_eq!(faults(&no_if_match), [did(&REPLACE_OLD), did(&REPLACE_MISSING)]);
     }
 
     #[test]
@@ -356,10 +332,7 @@ mod tests {
         let meet = Some((thread::current().id(), Barrier::new(WRITERS)));
         let store = Faulty { meet, ..faulty(|_| true) };
         let all = format!("it told {WRITERS} of {WRITERS} that they did");
-        assert_eq!(
-            faults(&store),
-            [(Tried::CreateAtOnce, all.clone()), (Tried::ReplaceAtOnce, all)]
-        );
+        assert_eq!(faults(&store), [(&CREATE_AT_ONCE, all.clone()), (&REPLACE_AT_ONCE, all)]);
     }
 
     /// Loses every answer of a race: of some it wrote, of some it did not.
@@ -438,7 +411,7 @@ mod tests {
     #[test]
     fn a_store_that_reads_what_was_before_is_found_out() {
         let store = Forgetful(MemoryStore::default());
-        assert_eq!(faults(&store), [(Tried::Read, "it gave something else".to_owned())]);
+        assert_eq!(faults(&store), [(&READ, "it gave something else".to_owned())]);
     }
 
     #[test]

@@ -5,23 +5,18 @@ use std::fmt;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// The variable.
 const SHARED: &str = "AWS_VAULT_SHARED";
 
 /// Which store this host shares with others, as `AWS_VAULT_SHARED` says.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Shared {
-    /// The vault's: it is not set.
+    /// The vault's: the variable is not set.
     Joined,
-    /// None: `off`.
     Off,
-    /// This one.
     At(Location),
 }
 
 impl Shared {
-    /// Reads the variable.
-    ///
     /// # Errors
     /// Usage (2): it is neither `off` nor a store's URL.
     pub fn of(env: &Env) -> Result<Self> {

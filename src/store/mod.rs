@@ -1,11 +1,11 @@
 //! A store of objects that several hosts share: reads, and writes with a condition.
 //!
-//! What is asked of it: a write with a condition happens only if the condition holds at that instant, of two
-//! at once one wins, and a read sees every write that was answered. S3 promises that, and what speaks S3
-//! mostly keeps it; `vault fleet check` tries it by races.
+//! The store must be consistent: a write happens only if its condition holds at that instant, of two writes
+//! at once one wins, and a read sees every write that was answered. S3 promises that, and most of its
+//! imitations keep it; `vault fleet check` tests it by races.
 //!
-//! Nothing is repeated here: a repeated `If-None-Match` is refused over its own first try, whose answer was
-//! lost. Whoever wrote reads again and looks whether it is theirs.
+//! No request is repeated here: after a lost response, a repeated `If-None-Match` would be refused because of
+//! the first. The writer reads again and compares.
 
 pub mod check;
 mod location;
@@ -19,25 +19,23 @@ use crate::error::Error;
 
 pub use location::{Location, Shared};
 
-/// The version of an object as the store names it, in the form that it gave, quotes included.
+/// The version of an object, in the form that the store gave, quotes included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(pub String);
 
-/// When a write happens.
+/// The condition of a write.
 #[derive(Clone, Copy, Debug)]
 pub enum Condition<'a> {
-    /// If there is no object of that name (`If-None-Match: *`).
+    /// There is no object of that name (`If-None-Match: *`).
     Absent,
-    /// If the object is still this version (`If-Match`).
+    /// The object is still this version (`If-Match`).
     Is(&'a ETag),
 }
 
 /// An object as it was read.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// What is in it.
     pub body: Vec<u8>,
-    /// Its version.
     pub etag: ETag,
     /// When it was written, by the store's clock (`Last-Modified`), in whole seconds.
     pub modified: Option<Timestamp>,
@@ -46,11 +44,9 @@ pub struct Object {
 /// The answer to a read.
 #[derive(Clone, Debug)]
 pub enum Read {
-    /// The object.
     Found(Object),
     /// It is still the version that the reader knows.
     Unchanged,
-    /// There is none.
     Missing,
 }
 
@@ -61,41 +57,29 @@ pub enum Written {
     Done(ETag),
     /// The condition did not hold.
     Refused,
-    /// Somebody else was writing; the store wants to be asked again (409).
+    /// Another writer was writing, and the write is to be repeated (409).
     Again,
 }
 
 /// An answer, and the store's time in it (`Date`).
 #[derive(Clone, Debug)]
 pub struct Answer<T> {
-    /// What was answered.
     pub what: T,
-    /// When, by the store's clock.
     pub date: Option<Timestamp>,
 }
 
-/// Why there is no answer to go by.
+/// Why there is no answer, in words for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreError {
-    /// A write may have happened, or may yet: its answer was lost, or the store failed over it (5xx).
+    /// A write may have happened, or may yet: its response was lost, or the store failed (5xx).
     Unknown(String),
-    /// It did not happen: no connection, no right, another region, another answer that decides it. The
-    /// text is what to tell the user.
-    Failed {
-        /// What happened.
-        what: String,
-        /// What to do.
-        hint: Option<String>,
-    },
+    /// It did not happen: no connection, no permission, another region.
+    Failed { what: String, hint: Option<String> },
 }
 
 /// A store of objects under one prefix.
 pub trait Store: Sync {
-    /// Reads an object; `known` is the version that need not be sent again. For who waits no longer than
-    /// `within`; a store that waits for nobody has no use for it.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Reads an object within a time; `known` is the version that need not be sent again.
     fn read_within(
         &self,
         name: &str,
@@ -103,10 +87,7 @@ pub trait Store: Sync {
         within: Duration,
     ) -> Result<Answer<Read>, StoreError>;
 
-    /// Writes an object if a condition holds. Sent once. `within` as for [`Store::read_within`].
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// Writes an object within a time if a condition holds. Sent once.
     fn write_within(
         &self,
         name: &str,
@@ -115,18 +96,12 @@ pub trait Store: Sync {
         within: Duration,
     ) -> Result<Answer<Written>, StoreError>;
 
-    /// [`Store::read_within`] the store's own limits.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// [`Store::read_within`] the store's own time limits.
     fn read(&self, name: &str, known: Option<&ETag>) -> Result<Answer<Read>, StoreError> {
         self.read_within(name, known, Duration::MAX)
     }
 
-    /// [`Store::write_within`] the store's own limits.
-    ///
-    /// # Errors
-    /// [`StoreError`].
+    /// [`Store::write_within`] the store's own time limits.
     fn write(
         &self,
         name: &str,
@@ -137,7 +112,7 @@ pub trait Store: Sync {
     }
 }
 
-/// What a command says of it: class 9.
+/// Class 9.
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {

@@ -24,7 +24,6 @@ const TIME: usize = 8;
 
 /// The secret of a passphrase slot, which opens the vault without the passphrase.
 pub struct SlotSecret {
-    /// The slot's name.
     pub slot: String,
     /// 32 bytes.
     pub bytes: Zeroizing<Vec<u8>>,
@@ -37,9 +36,7 @@ impl fmt::Debug for SlotSecret {
 }
 
 /// Stores the secret for `duration`, replacing the slot's earlier one. Returns the expiry.
-///
-/// # Errors
-/// [`crate::error::Class::Refused`]: the keyring is full, forbidden or missing.
+/// Errors: refused (6): the keyring is full, forbidden or missing.
 pub fn keep(secret: &SlotSecret, duration: Duration, now: Timestamp) -> Result<Timestamp> {
     let until = now.plus(duration);
     let mut payload = Zeroizing::new(Vec::with_capacity(SECRET + TIME));
@@ -51,9 +48,6 @@ pub fn keep(secret: &SlotSecret, duration: Duration, now: Timestamp) -> Result<T
 }
 
 /// Removes the secrets of these slots; true if there was one.
-///
-/// # Errors
-/// As [`keep`].
 pub fn forget<'s>(slots: impl IntoIterator<Item = &'s str>) -> Result<bool> {
     let mut any = false;
     for slot in slots {
@@ -63,9 +57,6 @@ pub fn forget<'s>(slots: impl IntoIterator<Item = &'s str>) -> Result<bool> {
 }
 
 /// Checks that the keyring can be used, before the prompt for a passphrase.
-///
-/// # Errors
-/// As [`keep`].
 pub fn check(slot: &str) -> Result<()> {
     keyring::find(&description(slot), SECRET + TIME).map(drop).map_err(refused)
 }

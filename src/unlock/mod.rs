@@ -18,7 +18,7 @@ use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
-use table::Purpose;
+use table::{PASSPHRASE_FILE, Purpose};
 
 pub use keyring::SlotSecret;
 pub use survey::{Presence, Source, survey};
@@ -53,7 +53,6 @@ pub enum SecretKind {
 pub struct Material {
     /// The source's name as the user knows it: a variable, a flag or a path.
     pub label: String,
-    /// Its content.
     pub kind: SecretKind,
     /// True if it came from a variable of sops, which is removed from the child's environment only if it
     /// opened the vault.
@@ -63,7 +62,6 @@ pub struct Material {
 /// The key material that was found, in the order in which it is tried.
 #[derive(Debug, Default)]
 pub struct Keys {
-    /// What to try.
     pub materials: Vec<Material>,
     /// True if the user named the sources; false for default sources.
     pub named: bool,
@@ -73,25 +71,15 @@ pub struct Keys {
 
 /// True if the user named a source: then it is an error if that does not open the vault.
 pub fn is_named(named: &Named, env: &Env) -> bool {
-    let ours = [
-        "AWS_VAULT_AGE_KEY",
-        "AWS_VAULT_AGE_KEY_FILE",
-        "AWS_VAULT_PASSPHRASE_FILE",
-        "AWS_VAULT_PASSPHRASE",
-    ];
-    let theirs = env.unlock("AWS_VAULT_FILE_PASSPHRASE").is_some_and(|value| !value.is_empty());
-    let flags = !named.identities.is_empty() || named.passphrase_file.is_some();
-    flags || theirs || ours.iter().any(|name| env.unlock(name).is_some())
+    let sources = table::sources(named, env, None);
+    sources.iter().any(|source| source.line <= table::LAST_NAMED && source.location.is_set(env))
 }
 
 /// Gathers the key material. `slots` are the names of the vault's passphrase slots: aws-vault's variable is
 /// used only if there is one, and the kernel's keyring is searched only for these. `identity_file` is the
 /// default identity file.
-///
-/// # Errors
-/// [`crate::error::Class::Locked`] for a named source that is missing, empty or unreadable;
-/// [`crate::error::Class::Refused`] for a named file that others can write or read, or that is another
-/// user's.
+/// Errors: locked (4) for a named source that is missing, empty or unreadable; refused (6) for a named file
+/// that others can write or read, or that is another user's.
 pub fn gather(
     named: &Named,
     env: &Env,
@@ -126,44 +114,31 @@ pub fn gather(
 
 /// The passphrase for a new slot from `--passphrase-file`, `AWS_VAULT_PASSPHRASE_FILE` or
 /// `AWS_VAULT_PASSPHRASE`, if one is given.
-///
-/// # Errors
-/// As [`gather`].
 pub fn new_passphrase(named: &Named, env: &Env, reporter: Reporter) -> Result<Option<Secret>> {
     let reader = source::Reader::new(env, reporter, &[]);
-    let passphrase = if let Some(path) = &named.passphrase_file {
-        Some(reader.passphrase_file(path, Purpose::Passphrase, "--passphrase-file")?)
-    } else if let Some(path) = reader.path_variable("AWS_VAULT_PASSPHRASE_FILE")? {
-        let by = "AWS_VAULT_PASSPHRASE_FILE";
-        Some(reader.passphrase_file(&path, Purpose::Passphrase, by)?)
+    let (purpose, variable) = (Purpose::Passphrase(PASSPHRASE_FILE), "AWS_VAULT_PASSPHRASE_FILE");
+    if let Some(path) = &named.passphrase_file {
+        reader.passphrase_file(path, purpose, PASSPHRASE_FILE).map(Some)
+    } else if let Some(path) = reader.path_variable(variable)? {
+        reader.passphrase_file(&path, purpose, variable).map(Some)
     } else {
-        reader.passphrase_variable("AWS_VAULT_PASSPHRASE")?
-    };
-    Ok(passphrase)
+        reader.passphrase_variable("AWS_VAULT_PASSPHRASE")
+    }
 }
 
-/// The passphrase for a new slot from the file of `--new-passphrase-file`, for commands in which every
-/// other source opens the present vault.
-///
-/// # Errors
-/// [`Class::Usage`] for a file that is missing, empty or unreadable; [`Class::Refused`] for one that
-/// others can write or read.
-pub fn new_passphrase_file(path: &Path, env: &Env, reporter: Reporter) -> Result<Secret> {
-    passphrase_file(path, Purpose::NewPassphrase, env, reporter)
-}
-
-/// The passphrase of the import source, from the file of `--source-passphrase-file`.
-///
-/// # Errors
-/// As [`new_passphrase_file`].
-pub fn source_passphrase_file(path: &Path, env: &Env, reporter: Reporter) -> Result<Secret> {
-    passphrase_file(path, Purpose::SourcePassphrase, env, reporter)
-}
-
-/// This file does not open the vault, so its errors are usage errors (2), not a locked vault (4).
-fn passphrase_file(path: &Path, purpose: Purpose, env: &Env, reporter: Reporter) -> Result<Secret> {
+/// The passphrase from the file of another flag, for commands in which every other source opens the present
+/// vault.
+/// Errors: usage (2) for a file that is missing, empty or unreadable: it does not open the vault. Refused (6)
+/// for one that others can write or read.
+pub fn passphrase_file(
+    path: &Path,
+    flag: &'static str,
+    env: &Env,
+    reporter: Reporter,
+) -> Result<Secret> {
     let reader = source::Reader::new(env, reporter, &[]);
-    reader.passphrase_file(path, purpose, purpose.flag()).map_err(|error| match error.class {
+    let passphrase = reader.passphrase_file(path, Purpose::Passphrase(flag), flag);
+    passphrase.map_err(|error| match error.class {
         Class::Locked => Error { class: Class::Usage, ..error },
         _ => error,
     })

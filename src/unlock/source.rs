@@ -42,34 +42,32 @@ impl<'a> Reader<'a> {
     /// The key material of a source; none if an optional source is missing.
     pub(super) fn read(&self, source: &KeySource) -> Result<Vec<Material>> {
         let purpose = source.purpose;
-        let mut found = match &source.location {
+        let text = match &source.location {
             Location::Keyring => return Ok(self.keyring()),
-            Location::File(path, by) => self.named_file(path, purpose, by).map(Some),
+            Location::File(path, by) => Some(self.named_file(path, purpose, by)?),
             Location::FileOf(name) => match self.path_variable(name)? {
-                Some(path) => self.named_file(&path, purpose, name).map(Some),
-                None => Ok(None),
+                Some(path) => Some(self.named_file(&path, purpose, name)?),
+                None => None,
             },
-            Location::OtherVariable(name)
-                if self.env.unlock(name).is_none_or(|value| value.is_empty()) =>
-            {
-                Ok(None)
-            }
+            Location::OtherVariable(_) if !source.location.is_set(self.env) => None,
             Location::Variable(name) | Location::OtherVariable(name) => {
-                self.variable(name)?.map(|secret| material(name, purpose, secret)).transpose()
+                self.variable(name)?.map(|secret| ((*name).to_owned(), secret))
             }
-            Location::DefaultFile(path) => self.optional_file(path, purpose, Wait::Never),
+            Location::DefaultFile(path) => self.read_file(path, purpose, Wait::Never)?,
             Location::OtherFileOf(name) => match self.env.get_os(name).map(Path::new) {
                 Some(path) => {
                     let wait = file::descriptor(path).map_or(Wait::Never, |_| Wait::ForWriter);
-                    self.optional_file(path, purpose, wait)
+                    self.read_file(path, purpose, wait)?
                 }
-                None => Ok(None),
+                None => None,
             },
-        }?;
-        if let Some(material) = &mut found {
-            material.sops = source.is_sops();
-        }
-        Ok(found.into_iter().collect())
+        };
+        let Some((label, secret)) = text else { return Ok(Vec::new()) };
+        let kind = match purpose {
+            Purpose::Key => SecretKind::Identity(secret),
+            Purpose::Passphrase(_) => SecretKind::Passphrase(passphrase(&label, secret)?),
+        };
+        Ok(vec![Material { label, kind, sops: source.is_sops() }])
     }
 
     /// The secrets that `vault unlock` has stored in the kernel's keyring. Without a keyring, as in a
@@ -79,12 +77,8 @@ impl<'a> Reader<'a> {
             self.reporter.debug(format!("{} is not available: {why}", keyring::NAME));
             Vec::new()
         });
-        let material = |(secret, _)| Material {
-            label: keyring::NAME.to_owned(),
-            kind: SecretKind::Slot(secret),
-            sops: false,
-        };
-        found.into_iter().map(material).collect()
+        let slots = found.into_iter().map(|(secret, _)| SecretKind::Slot(secret));
+        slots.map(|kind| Material { label: keyring::NAME.to_owned(), kind, sops: false }).collect()
     }
 
     /// The passphrase in a variable, for a new slot.
@@ -106,27 +100,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A file that the user named.
-    fn named_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Material> {
-        let (label, secret) = self.named_text(path, purpose, by)?;
-        material(&label, purpose, secret)
-    }
-
     /// A passphrase file that does not open the vault. `by` is the flag or variable that names it.
     pub fn passphrase_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<Secret> {
-        let (label, secret) = self.named_text(path, purpose, by)?;
+        let (label, secret) = self.named_file(path, purpose, by)?;
         passphrase(&label, secret)
     }
 
-    fn named_text(&self, path: &Path, purpose: Purpose, by: &str) -> Result<(String, Secret)> {
+    /// The label and text of a file that the user named.
+    fn named_file(&self, path: &Path, purpose: Purpose, by: &str) -> Result<(String, Secret)> {
         refuse_secret_in_place_of_path(path, by)?;
         self.read_file(path, purpose, Wait::ForWriter)?.ok_or_else(|| missing(path, purpose, by))
-    }
-
-    /// A default file, which may be missing.
-    fn optional_file(&self, path: &Path, purpose: Purpose, wait: Wait) -> Result<Option<Material>> {
-        let found = self.read_file(path, purpose, wait)?;
-        found.map(|(label, secret)| material(&label, purpose, secret)).transpose()
     }
 
     /// The label and text of a file; `None` if it does not exist.
@@ -201,16 +184,6 @@ fn text(label: &str, purpose: Purpose, mut bytes: Zeroizing<Vec<u8>>) -> Result<
     text.ok_or_else(|| Error::locked(format!("{label} is not text, so it holds no key")))
 }
 
-fn material(label: &str, purpose: Purpose, secret: Secret) -> Result<Material> {
-    let kind = match purpose {
-        Purpose::Key => SecretKind::Identity(secret),
-        Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
-            SecretKind::Passphrase(passphrase(label, secret)?)
-        }
-    };
-    Ok(Material { label: label.to_owned(), kind, sops: false })
-}
-
 /// Drops one trailing newline, which editors add, and a byte order mark.
 fn passphrase(label: &str, secret: Secret) -> Result<Secret> {
     let text = secret.expose();
@@ -226,7 +199,7 @@ fn missing(path: &Path, purpose: Purpose, by: &str) -> Error {
     Error::locked(format!("the {} {} ({by}) does not exist", purpose.name(), path.display()))
 }
 
-/// Refuses a key in source of its file's name, and does not echo it.
+/// Refuses a key in place of its file's name, and does not echo it.
 fn refuse_secret_in_place_of_path(path: &Path, by: &str) -> Result<()> {
     let text = path.to_string_lossy();
     let upper = text.trim_start().to_ascii_uppercase();

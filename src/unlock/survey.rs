@@ -19,7 +19,6 @@ pub struct Source {
     pub line: u8,
     /// Its name as the user knows it: a flag, a variable, a path.
     pub name: String,
-    /// Its state.
     pub presence: Presence,
     /// True if it is tried: the first line of the named ones that is present, otherwise all default ones.
     pub counts: bool,
@@ -28,13 +27,11 @@ pub struct Source {
 /// Whether a source is there.
 #[derive(Clone, Debug)]
 pub enum Presence {
-    /// It is missing.
     Absent,
     /// It can be tried.
     Present {
         /// The label of the material.
         label: String,
-        /// When it expires.
         until: Option<Timestamp>,
     },
     /// It is present and cannot be used.
@@ -57,24 +54,21 @@ pub fn survey(
     let has_slot = slots.is_none_or(|slots| !slots.is_empty());
     let slots = slots.unwrap_or_default();
     let reader = Reader::new(env, Reporter { quiet: true, debug: false }, slots);
-    let mut first = None;
     let sources = sources(named, env, identity_file.as_deref()).into_iter();
-    let mut all: Vec<(Source, bool)> = sources
+    let mut all: Vec<Source> = sources
         .map(|source| {
             let presence = look(&reader, &source, slots);
             let nothing = matches!(presence, Presence::Absent | Presence::Unavailable(_));
-            let there = !nothing && source.applies(has_slot);
-            if there && source.line <= LAST_NAMED {
-                first.get_or_insert(source.line);
-            }
-            (Source { line: source.line, name: source.name, presence, counts: false }, there)
+            let counts = !nothing && source.applies(has_slot);
+            Source { line: source.line, name: source.name, presence, counts }
         })
         .collect();
-    for (source, there) in &mut all {
-        let is_tried = first.map_or(source.line > LAST_NAMED, |line| source.line == line);
-        source.counts = *there && is_tried;
+    let named = all.iter().find(|source| source.counts && source.line <= LAST_NAMED);
+    let first = named.map(|source| source.line);
+    for source in &mut all {
+        source.counts &= first.map_or(source.line > LAST_NAMED, |line| source.line == line);
     }
-    all.into_iter().map(|(source, _)| source).collect()
+    all
 }
 
 fn look(reader: &Reader, source: &KeySource, slots: &[String]) -> Presence {

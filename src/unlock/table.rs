@@ -11,31 +11,28 @@ pub(super) const LAST_NAMED: u8 = 3;
 /// The line of sops's variables.
 const SOPS: u8 = 6;
 
+pub(super) const PASSPHRASE_FILE: &str = "--passphrase-file";
+
 /// The purpose of a file: its name in errors, and the flag that reads it from stdin instead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     Key,
-    Passphrase,
-    NewPassphrase,
-    SourcePassphrase,
+    /// A passphrase, by this flag.
+    Passphrase(&'static str),
 }
 
 impl Purpose {
     pub(super) fn name(self) -> &'static str {
         match self {
             Purpose::Key => "key file",
-            Purpose::Passphrase | Purpose::NewPassphrase | Purpose::SourcePassphrase => {
-                "passphrase file"
-            }
+            Purpose::Passphrase(_) => "passphrase file",
         }
     }
 
     pub(super) fn flag(self) -> &'static str {
         match self {
             Purpose::Key => "-i",
-            Purpose::Passphrase => "--passphrase-file",
-            Purpose::NewPassphrase => "--new-passphrase-file",
-            Purpose::SourcePassphrase => "--source-passphrase-file",
+            Purpose::Passphrase(flag) => flag,
         }
     }
 }
@@ -70,6 +67,20 @@ pub(super) enum Location {
     Keyring,
 }
 
+impl Location {
+    /// True for a flag that was given and for a variable that is set.
+    pub fn is_set(&self, env: &Env) -> bool {
+        match self {
+            Location::File(..) => true,
+            Location::Variable(name) | Location::FileOf(name) => env.unlock(name).is_some(),
+            Location::OtherVariable(name) => {
+                env.unlock(name).is_some_and(|value| !value.is_empty())
+            }
+            _ => false,
+        }
+    }
+}
+
 impl KeySource {
     /// True for sops's variables, which are removed from the child only if they opened the vault.
     pub fn is_sops(&self) -> bool {
@@ -82,14 +93,15 @@ impl KeySource {
         has_slot
             || !matches!(
                 (self.purpose, &self.location),
-                (Purpose::Passphrase, Location::OtherVariable(_))
+                (Purpose::Passphrase(_), Location::OtherVariable(_))
             )
     }
 }
 
 /// All sources, in the order in which they are tried. `identity_file` is the default one.
 pub(super) fn sources(named: &Named, env: &Env, identity_file: Option<&Path>) -> Vec<KeySource> {
-    use {Location::*, Purpose::*};
+    use {Location::*, Purpose::Key};
+    let passphrase = Purpose::Passphrase(PASSPHRASE_FILE);
     let mut all = Vec::new();
     let mut add = |line, name: &str, purpose, location| {
         all.push(KeySource { line, name: name.to_owned(), purpose, location });
@@ -98,17 +110,17 @@ pub(super) fn sources(named: &Named, env: &Env, identity_file: Option<&Path>) ->
         add(1, "--identity", Key, File(path.clone(), "--identity"));
     }
     if let Some(path) = &named.passphrase_file {
-        add(1, "--passphrase-file", Passphrase, File(path.clone(), "--passphrase-file"));
+        add(1, PASSPHRASE_FILE, passphrase, File(path.clone(), PASSPHRASE_FILE));
     }
     add(2, "AWS_VAULT_AGE_KEY", Key, Variable("AWS_VAULT_AGE_KEY"));
     add(2, "AWS_VAULT_AGE_KEY_FILE", Key, FileOf("AWS_VAULT_AGE_KEY_FILE"));
-    add(3, "AWS_VAULT_PASSPHRASE_FILE", Passphrase, FileOf("AWS_VAULT_PASSPHRASE_FILE"));
-    add(3, "AWS_VAULT_PASSPHRASE", Passphrase, Variable("AWS_VAULT_PASSPHRASE"));
-    add(3, "AWS_VAULT_FILE_PASSPHRASE", Passphrase, OtherVariable("AWS_VAULT_FILE_PASSPHRASE"));
+    add(3, "AWS_VAULT_PASSPHRASE_FILE", passphrase, FileOf("AWS_VAULT_PASSPHRASE_FILE"));
+    add(3, "AWS_VAULT_PASSPHRASE", passphrase, Variable("AWS_VAULT_PASSPHRASE"));
+    add(3, "AWS_VAULT_FILE_PASSPHRASE", passphrase, OtherVariable("AWS_VAULT_FILE_PASSPHRASE"));
 
     let systemd = env.get_os("CREDENTIALS_DIRECTORY").map(|dir| (4, PathBuf::from(dir)));
     for (line, dir) in systemd.into_iter().chain([(5, PathBuf::from("/run/secrets"))]) {
-        for (file, purpose) in [("vault.age-key", Key), ("vault.passphrase", Passphrase)] {
+        for (file, purpose) in [("vault.age-key", Key), ("vault.passphrase", passphrase)] {
             let path = dir.join(file);
             add(line, &path.display().to_string(), purpose, DefaultFile(path));
         }

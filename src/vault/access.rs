@@ -19,11 +19,9 @@ use crate::unlock::Named;
 /// The store that a vault names, within reach.
 #[derive(Clone)]
 pub struct SharedStore {
-    /// Where it is.
     pub location: Location,
-    /// Reads and writes.
     pub store: Arc<dyn Store + Send>,
-    /// True if it let somebody wait in vain just now, which was said: nobody waits for it long.
+    /// True if its last request timed out, which was reported: the next one waits only briefly.
     pub silent: bool,
 }
 
@@ -42,45 +40,40 @@ pub enum NamedBy<'n> {
     Url(&'n Location),
 }
 
-/// Reaches a store; `None` where the vault names none, or this host keeps out of it. An error is a store that is
-/// away.
+/// Connects to a store; `None` where the vault names none, or this host is told not to use it. An error means
+/// that the store is away.
 pub type Connect<'a> = Arc<dyn Fn(NamedBy) -> Result<Option<SharedStore>> + Send + Sync + 'a>;
 
 /// All that decides whether and how a vault is opened.
 #[derive(Clone)]
 pub struct Access<'a> {
-    /// The vault's path, as it was named; for one that lies in a store, its copy on this host.
+    /// The vault's path, as it was named; for one in a store, its copy on this host.
     pub path: PathBuf,
-    /// The store that the vault lies in, where that was named in the place of a path.
+    /// The store that the vault is in, where that was named in the place of a path.
     pub remote: Option<Location>,
     /// True if `--vault` named it: a command that is to mean the same vault has to name it too.
     pub by_flag: bool,
     /// The environment, with the unlock variables.
     pub env: &'a Env,
-    /// The unlocking flags.
     pub named: &'a Named,
     /// The default identity file, which may be missing.
     pub identity_file: Option<PathBuf>,
     /// Explicit pins; empty if none was given.
     pub pins: Vec<Pin>,
-    /// A fingerprint that somebody accepts: it outranks the pins and what is remembered. A vault with another
-    /// is judged by those.
+    /// A fingerprint that the user accepts: it outranks the pins and what is remembered.
     pub accepts: Option<Pin>,
     /// The lowest generation that is taken, where one was given.
     pub min_generation: Option<u64>,
     /// Where this machine remembers pins, generations and slots, and whether that place was named.
     pub state: Option<(PathBuf, bool)>,
-    /// The same place, to look up slots in, also for who remembers nothing.
+    /// The same place, to look up slots, also if nothing is remembered.
     pub slot_memory: Option<PathBuf>,
     /// The most memory that a passphrase may cost whose slot is not remembered, in MiB.
     pub max_passphrase_memory: u32,
-    /// Who else tries a passphrase at this time.
-    pub turns: DerivationQueue<'a>,
-    /// How to ask for a passphrase.
+    /// The queue of processes that try a passphrase.
+    pub derivation_queue: DerivationQueue<'a>,
     pub prompt: Prompt,
-    /// Where warnings go.
     pub reporter: Reporter,
-    /// How a store is reached.
     pub connect: Connect<'a>,
 }
 
@@ -95,18 +88,25 @@ impl Access<'_> {
 
     /// What a command that is advised has to be given to mean the same vault: ` --vault FILE`, or nothing.
     pub fn flag(&self) -> String {
-        match (self.by_flag, &self.remote) {
-            (false, _) => String::new(),
-            (true, Some(location)) => format!(" --vault {location}"),
-            (true, None) => format!(" --vault {}", shell_word(&self.path.to_string_lossy())),
+        if self.by_flag { format!(" --vault {}", self.argument()) } else { String::new() }
+    }
+
+    /// The argument of `--vault` that names it, for a shell.
+    pub(super) fn argument(&self) -> String {
+        match &self.remote {
+            Some(location) => location.to_string(),
+            None => shell_word(&self.path.to_string_lossy()),
         }
     }
-}
 
-impl Access<'_> {
     /// What remembers the vault, where this machine has a place for it.
     pub(super) fn memory(&self, real: &Path) -> Option<Memory> {
         self.state.as_ref().map(|(dir, _)| Memory::of(dir, &self.path, real))
+    }
+
+    /// Reports that something cannot be remembered: as a warning if the user named the state directory.
+    pub(super) fn report_state(&self, named: bool, text: String) {
+        if named { self.reporter.warn(text) } else { self.reporter.debug(text) }
     }
 }
 

@@ -1,22 +1,19 @@
 //! What this machine remembers of a vault: its fingerprint and the highest generation seen, for the path
 //! as it is named and for the real path.
 //!
-//! Neither path alone is enough. Whoever may write a directory of the path can change the real path by a
+//! Neither path alone is enough. A user who may write a directory of the path can change the real path by a
 //! symlink, and any vault is accepted at a path that is used for the first time. And a name that is used
 //! for the first time may lead to a file that is known by another name.
 
 mod entry;
 
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use super::pin::Pin;
-use crate::error::{Result, os_text};
-use crate::file::{self, LockError};
+use super::state_file;
+use crate::error::Result;
+use crate::file;
 use entry::Entry;
-
-/// The longest wait for the lock. A write takes an instant, and opening a vault must not wait longer.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// The most fingerprints that are remembered after writers of this machine have replaced them. A name that
 /// was last used before the oldest is refused.
@@ -28,8 +25,7 @@ const OWN: [&str; 3] = ["/proc", "/dev/fd", "/dev/stdin"];
 
 /// What is remembered of the vault at one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Its fingerprint.
+pub struct KnownVault {
     pub pin: Pin,
     /// The highest generation that was seen.
     pub generation: u64,
@@ -41,7 +37,7 @@ pub struct Known {
     led_to: Option<String>,
 }
 
-impl Known {
+impl KnownVault {
     /// True if this is the vault's fingerprint or the announced one.
     pub fn is(&self, pin: Pin) -> bool {
         self.pin == pin || self.next == Some(pin)
@@ -83,22 +79,21 @@ impl Known {
 /// What is remembered of one vault, by all of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recalled {
-    /// The memory of the real path.
-    pub real: Option<Known>,
+    pub real: Option<KnownVault>,
     /// The stored memory of the name, if that is another path.
-    named: Option<Known>,
+    named: Option<KnownVault>,
     /// The memory of the real path that the name last led to, if that is another one.
-    last: Option<Known>,
+    last: Option<KnownVault>,
 }
 
 impl Recalled {
     /// The updated memory of the name, if that is another path.
-    pub fn named(&self) -> Option<Known> {
+    pub fn named(&self) -> Option<KnownVault> {
         let files = self.last.iter().chain(&self.real);
-        self.named.clone().map(|named| files.fold(named, Known::follow))
+        self.named.clone().map(|named| files.fold(named, KnownVault::follow))
     }
 
-    fn both(&self) -> impl Iterator<Item = Known> {
+    fn both(&self) -> impl Iterator<Item = KnownVault> {
         self.real.clone().into_iter().chain(self.named())
     }
 
@@ -147,9 +142,7 @@ impl Memory {
     }
 
     /// What is remembered.
-    ///
-    /// # Errors
-    /// Refused (6) if a file of the memory is damaged.
+    /// Errors: refused (6) if a file of the memory is damaged.
     pub fn recall(&self) -> Result<Recalled> {
         let named = self.named.as_ref().map(Entry::read).transpose()?.flatten();
         let last = match named.as_ref().and_then(|named| named.led_to.as_deref()) {
@@ -161,9 +154,7 @@ impl Memory {
 
     /// Remembers this fingerprint and generation in place of the old ones. The file is synced: a memory that
     /// a power cut damaged would lock the user out.
-    ///
-    /// # Errors
-    /// The reason; the caller reports it and continues without a memory.
+    /// Errors: the reason; the caller reports it and continues without a memory.
     pub fn remember(&self, pin: Pin, generation: u64) -> Result<(), String> {
         let locks = self.lock()?;
         // A damaged memory is replaced.
@@ -177,9 +168,6 @@ impl Memory {
 
     /// Remembers what was read, with the highest generation, if the memory is still `before`: another process
     /// may have written the vault and updated the memory meanwhile.
-    ///
-    /// # Errors
-    /// As [`Memory::remember`].
     pub fn remember_after(
         &self,
         before: &Recalled,
@@ -199,16 +187,14 @@ impl Memory {
 
     /// Remembers that the vault is about to get another fingerprint. Otherwise a writer that dies between the
     /// rename of the vault and that of the memory would lock this machine out.
-    ///
-    /// # Errors
-    /// The reason. Nothing is written if nothing is remembered.
+    /// Errors: the reason. Nothing is written if nothing is remembered.
     pub fn announce(&self, next: Pin) -> Result<(), String> {
         if self.recall().is_ok_and(|known| known.both().next().is_none()) {
             return Ok(());
         }
         let locks = self.lock()?;
         let now = self.recall().map_err(|error| error.what)?;
-        let about = |known: Known| Known { next: Some(next), ..known };
+        let about = |known: KnownVault| KnownVault { next: Some(next), ..known };
         let (real, named) = (now.real.clone().map(about), now.named().map(about));
         self.write(&locks, &Recalled { real, named, ..now })
     }
@@ -217,23 +203,15 @@ impl Memory {
         let named = self
             .named
             .as_ref()
-            .map(|_| Known::updated(before.named(), pin, generation, Some(&self.real.id())));
-        let real = Some(Known::updated(before.real.clone(), pin, generation, None));
+            .map(|_| KnownVault::updated(before.named(), pin, generation, Some(&self.real.id())));
+        let real = Some(KnownVault::updated(before.real.clone(), pin, generation, None));
         Recalled { real, named, last: before.last.clone() }
     }
 
     /// Locks in one order, so that no two processes wait for each other: a name may have been a real path
     /// before.
     fn lock(&self) -> Result<Locks, String> {
-        let lock = |entry: &Entry| {
-            file::lock_with_parents(&entry.file, LOCK_WAIT, "writes the pins").map_err(|error| {
-                match error {
-                    LockError::Busy { .. } => "another process is writing there".to_owned(),
-                    LockError::Planted(planted) => planted.to_string(),
-                    LockError::Io(error) => os_text(&error),
-                }
-            })
-        };
+        let lock = |entry: &Entry| state_file::lock(&entry.file, "writes the pins");
         match &self.named {
             Some(named) if named.file < self.real.file => {
                 let named = Some(lock(named)?);

@@ -7,6 +7,7 @@ mod opening;
 pub mod payload;
 pub mod pin;
 mod slot_memory;
+mod state_file;
 mod store;
 mod sync;
 mod trust;

@@ -1,5 +1,5 @@
-//! Opening a vault in two steps: by the keys that are at hand, which asks nobody, and by what a person
-//! knows. Who can go on without the vault leaves the second one out.
+//! Opening a vault in two steps: with the keys that the sources give, without a prompt; then with a passphrase
+//! that the user enters. A command that can continue without the vault omits the second step.
 
 use super::access::Access;
 use super::opening::{
@@ -11,7 +11,7 @@ use crate::os;
 use crate::secret::Secret;
 use crate::unlock::{Keys, Material, SlotSecret};
 
-/// What the keys at hand made of a vault.
+/// The result of trying the keys without a prompt.
 #[derive(Debug)]
 pub enum Opening<'a> {
     /// One of them opened it; with what a passphrase got out of its slot.
@@ -20,7 +20,7 @@ pub enum Opening<'a> {
     Locked(Box<LockedVault<'a>>),
 }
 
-/// A vault that no key at hand opens.
+/// A vault that no key of the sources opens.
 #[derive(Debug)]
 pub struct LockedVault<'a> {
     file: VaultFile<'a>,
@@ -40,15 +40,12 @@ impl<'a> LockedVault<'a> {
         self.keys.named
     }
 
-    /// Why it stays locked, if nobody is asked: class 4 or 6.
+    /// Why it stays locked without a prompt: class 4 or 6.
     pub fn into_error(self) -> Error {
         self.keys.into_error(&self.file.scanned, &self.file.access)
     }
 
     /// Opens it by what a person enters, where there is one and that can help.
-    ///
-    /// # Errors
-    /// As [`Vault::open`].
     pub fn ask(self) -> Result<Vault<'a>> {
         Ok(self.ask_for_slot()?.0)
     }
@@ -69,9 +66,7 @@ impl<'a> LockedVault<'a> {
 
 impl<'a> Vault<'a> {
     /// Reads, unlocks and checks the vault.
-    ///
-    /// # Errors
-    /// No vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
+    /// Errors: no vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
     /// pin (6).
     pub fn open(access: &Access<'a>) -> Result<Self> {
         match Self::open_unasked(access)? {
@@ -81,9 +76,8 @@ impl<'a> Vault<'a> {
     }
 
     /// The same without a question to a person.
-    ///
-    /// # Errors
-    /// As [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to decide.
+    /// Errors: as [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to
+    /// decide.
     pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
         match VaultFile::fetch(access)? {
             None => {}
@@ -91,7 +85,7 @@ impl<'a> Vault<'a> {
                 let keys = latest.keys()?;
                 return try_all(latest, keys);
             }
-            // What is here already goes on, until what is wrong with the store's is mended.
+            // If the store's copy cannot be used, the one on this host is.
             Some(latest) => match latest.keys().and_then(|keys| try_all(latest, keys)) {
                 Ok(opened @ Opening::Open(..)) => return Ok(opened),
                 Ok(Opening::Locked(locked)) if locked.has_passphrase() => {
@@ -108,9 +102,7 @@ impl<'a> Vault<'a> {
 
     /// The same by a passphrase and by nothing else, for `vault unlock`: what it got out of its slot,
     /// too.
-    ///
-    /// # Errors
-    /// As [`Vault::open`]; no passphrase slot (3); a key that was named (2); no keyring (6).
+    /// Errors: as [`Vault::open`]; no passphrase slot (3); a key that was named (2); no keyring (6).
     pub fn open_by_passphrase(access: &Access<'a>) -> Result<(Self, SlotSecret)> {
         let file = VaultFile::read(access)?;
         let keys = passphrases_only(&file.scanned, file.keys()?, access)?;
@@ -123,9 +115,6 @@ impl<'a> Vault<'a> {
     }
 
     /// The same by a passphrase that was entered just now.
-    ///
-    /// # Errors
-    /// As [`Vault::open`].
     pub fn open_with(access: &Access<'a>, passphrase: Secret) -> Result<Self> {
         let (file, key) = (VaultFile::read(access)?, entered(passphrase));
         let content = os::on_wiped_stack(|| try_key(&file.scanned, &key, access));
@@ -150,7 +139,7 @@ fn not_taken(access: &Access, Error { what, hint, .. }: &Error) {
     access.reporter.warn(format!("the copy on this host is used: {what}{hint}"));
 }
 
-/// What was opened is the vault that is meant, and the latest of it.
+/// Checks that this is the expected vault and its latest version.
 fn checked<'a>(
     file: VaultFile<'a>,
     content: Content,

@@ -40,9 +40,7 @@ pub(super) struct VaultFile<'a> {
 
 impl<'a> VaultFile<'a> {
     /// Reads the file, and what is remembered of it.
-    ///
-    /// # Errors
-    /// No vault (3), damaged (5), refused (6).
+    /// Errors: no vault (3), damaged (5), refused (6).
     pub fn read(access: &Access<'a>) -> Result<Self> {
         let real = file::resolve(&access.path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => missing(access),
@@ -61,10 +59,7 @@ impl<'a> VaultFile<'a> {
         Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched: None })
     }
 
-    /// The keys that are at hand.
-    ///
-    /// # Errors
-    /// As [`unlock::gather`].
+    /// The keys that the sources give.
     pub fn keys(&self) -> Result<Keys> {
         let Access { named, env, reporter, .. } = self.access;
         let identity_file = self.access.identity_file.as_deref();
@@ -75,7 +70,7 @@ impl<'a> VaultFile<'a> {
 pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Meta)> {
     let shown = named.display();
     file::read_regular(real, sealed::FILE_LIMIT).map_err(|error| match error {
-        ReadError::NotFound => no_vault(named, &std::io::Error::from(std::io::ErrorKind::NotFound)),
+        ReadError::NotFound => no_vault(named, &std::io::ErrorKind::NotFound.into()),
         ReadError::NotRegular => {
             Error::refused(format!("{shown} is not a regular file, so not a vault"))
         }
@@ -94,7 +89,7 @@ pub(super) fn of_file(error: Error, access: &Access) -> Error {
         .hint(format!("that is {path}: put a backup in its place, or name another file by --vault"))
 }
 
-/// There is no vault: the command that makes one, as it stands.
+/// The error for a missing vault, with the command that makes one.
 fn missing(access: &Access) -> Error {
     let error = no_vault(&access.path, &std::io::ErrorKind::NotFound.into());
     if access.remote.is_some() {
@@ -104,8 +99,8 @@ fn missing(access: &Access) -> Error {
     error.hint(how_to_make(named, access.identity_file.as_deref()))
 }
 
-/// The command that makes a vault, as it stands, in the words of a hint. `named`: the path by `--vault`, which
-/// has to be said again. `identity_file`: the default one, in which no key lies yet, or which is left alone.
+/// A hint with the command that makes a vault. `named`: the path of `--vault`. `identity_file`: the default one,
+/// which the command makes if it is missing.
 pub fn how_to_make(named: Option<&Path>, identity_file: Option<&Path>) -> String {
     let mut command = "vault init".to_owned();
     if let Some(path) = named {
@@ -150,7 +145,7 @@ pub(super) struct Content {
     pub slot: Option<(Slot, SlotSecret)>,
 }
 
-/// What became of the keys that were at hand.
+/// The result of trying all keys.
 pub(super) enum Tried {
     /// This one opened the vault.
     Opened(Content, Material),
@@ -158,12 +153,11 @@ pub(super) enum Tried {
     Unopened(Unopened),
 }
 
-/// Keys that were at hand and did not open the vault. A person may know more.
+/// Keys that did not open the vault. The user may know a passphrase.
 #[derive(Debug)]
 pub(super) struct Unopened {
     /// True if the user named them.
     pub named: bool,
-    /// What was tried, in order.
     tried: Vec<Material>,
     /// Why each did not open it.
     failures: Vec<Error>,
@@ -171,10 +165,8 @@ pub(super) struct Unopened {
     problems: Vec<Error>,
 }
 
-/// Tries what was gathered, and asks nobody. What that leaves on the stack is for the caller to overwrite.
-///
-/// # Errors
-/// What is wrong with the vault, and not with a key: damaged (5).
+/// Tries the keys without a prompt. The caller overwrites the stack.
+/// Errors: what is wrong with the vault, and not with a key: damaged (5).
 pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result<Tried> {
     let Keys { materials, named, problems } = keys;
     let mut rest = Unopened { named, tried: Vec::new(), failures: Vec::new(), problems };
@@ -195,9 +187,7 @@ pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result
 impl Unopened {
     /// Asks for the passphrases of keys that have one, and for the vault's, if that can be done and makes
     /// sense: what opened it. What that leaves on the stack is for the caller to overwrite.
-    ///
-    /// # Errors
-    /// As [`Unopened::into_error`]; refused (6) for a passphrase that costs more than is accepted.
+    /// Errors: as [`Unopened::into_error`]; refused (6) for a passphrase that costs more than is accepted.
     pub fn ask(mut self, scanned: &Scanned, access: &Access) -> Result<(Content, Material)> {
         let terminal = access.prompt.available();
         for material in self.tried.iter().filter(|_| terminal) {
@@ -237,7 +227,7 @@ impl Unopened {
                 let not_given = !self.named && has_slot && !self.tried.iter().any(is_passphrase);
                 let tried: Vec<_> = self.tried.iter().map(|key| key.label.as_str()).collect();
                 let and = match tried.as_slice() {
-                    // Who comes from aws-vault has it set for another purpose.
+                    // aws-vault uses the same variable for another purpose.
                     ["AWS_VAULT_FILE_PASSPHRASE"] => "; unset it, if it is aws-vault's",
                     _ if not_given => "; its passphrase would open it, too",
                     _ => "",
@@ -249,7 +239,7 @@ impl Unopened {
 }
 
 /// Asks for the passphrases of the keys in one source that may open the vault; nothing where there are
-/// none, or no answer is given. Three tries for each, and an empty line for none, as ssh has it.
+/// none, or no answer is given. Three tries for each, and an empty line for none, as in ssh.
 fn ask_for_key(
     scanned: &Scanned,
     material: &Material,
@@ -266,7 +256,8 @@ fn ask_for_key(
                 continue 'keys;
             }
             let kind = if identity.is_file() {
-                let Some(text) = identity.decrypt_file(&passphrase, &access.turns)? else {
+                let Some(text) = identity.decrypt_file(&passphrase, &access.derivation_queue)?
+                else {
                     continue;
                 };
                 SecretKind::Identity(text)
@@ -339,21 +330,20 @@ pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -
     Ok(Content { payload: Payload::parse(&plaintext)?, slot })
 }
 
-/// Of what was gathered, what `vault unlock` can use: a passphrase. It asks for one where a key lies
-/// around that would do without.
+/// The passphrases among the keys, for `vault unlock`. It asks for one also if a default key would open the
+/// vault without it.
 ///
-/// # Errors
-/// No passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
-/// passphrase and nobody to ask (4); no keyring (6), before anybody is asked.
+/// Errors: no passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
+/// passphrase and no prompt (4); no keyring (6), before the prompt.
 pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Access) -> Result<Keys> {
     let Some(slot) = scanned.slots.first() else {
         return Err(Error::not_found("the vault has no passphrase")
             .hint("only keys open it, and that takes a millisecond each time"));
     };
     unlock::keyring::check(&slot.name())?;
-    let key = keys.materials.iter().position(|m| !matches!(m.kind, SecretKind::Passphrase(_)));
-    let key = key.map(|at| keys.materials[at].label.clone());
-    keys.materials.retain(|material| matches!(material.kind, SecretKind::Passphrase(_)));
+    let is_passphrase = |key: &Material| matches!(key.kind, SecretKind::Passphrase(_));
+    let key = keys.materials.iter().find(|key| !is_passphrase(key)).map(|key| key.label.clone());
+    keys.materials.retain(is_passphrase);
     if !keys.materials.is_empty() {
         return Ok(keys);
     }

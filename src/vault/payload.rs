@@ -33,7 +33,7 @@ pub use rotation::Rotation;
 /// The version of the payload's schema that this program reads and writes.
 const VERSION: i64 = 1;
 
-/// Names of features that this reader knows and that may stand in `critical`. None yet.
+/// The features that this version knows in `critical`. None yet.
 const KNOWN_FEATURES: [&str; 0] = [];
 
 /// The plaintext is padded to a multiple of this many bytes, so that its size tells little.
@@ -46,7 +46,7 @@ pub struct Payload {
     pin: Pin,
 }
 
-/// Someone who can open the vault with a key.
+/// A key that opens the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientEntry {
     /// The recipient as age writes it: `age1…`, `ssh-ed25519 …`.
@@ -55,21 +55,18 @@ pub struct RecipientEntry {
     pub name: Option<String>,
 }
 
-/// Someone who can open the vault with a passphrase.
+/// A passphrase that opens the vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PassphraseEntry {
     /// The public key of the slot's X25519 secret.
     pub public: String,
-    /// The slot's stanza, byte for byte as it stands in the header.
+    /// The slot's stanza, byte for byte as in the header.
     pub stanza: String,
 }
 
 impl Payload {
     /// A new, empty payload: fresh id, `auth_key` and `cache_key`, generation 0 (the first write
     /// makes it 1).
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Other`] if the system has no randomness to give.
     pub fn new(recipients: &[RecipientEntry], passphrases: &[PassphraseEntry]) -> Result<Self> {
         let mut doc = Table::new();
         doc.insert("version".into(), Value::Integer(VERSION));
@@ -86,10 +83,8 @@ impl Payload {
     }
 
     /// Reads a decrypted plaintext and checks all that this version knows of.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Damaged`], naming the field or line, never what stands there: not TOML,
-    /// a newer version, an unknown critical feature, a field that is missing or of the wrong kind.
+    /// Errors: damaged (5), naming the field or line, never its content: not TOML, a newer version, an
+    /// unknown critical feature, a field that is missing or of the wrong kind.
     pub fn parse(plaintext: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(plaintext)
             .ok()
@@ -169,8 +164,7 @@ impl Payload {
                 }
                 for field in ["access_key_id", "secret_access_key"] {
                     if line(entry.as_table(), field).is_none() {
-                        // By number: a profile's name is nobody's business in an error of a file
-                        // that may have been tampered with.
+                        // By number: an error shows no name from a file that may be forged.
                         return Err(bad(&format!("credentials[{index}].{field}")));
                     }
                 }
@@ -289,24 +283,26 @@ impl Payload {
         self.doc.get(table)?.get(name)?.as_table()
     }
 
-    /// Puts an entry into one of the tables, in place of the one that may be there.
+    /// One of the tables, which is made if it is missing.
+    fn table_mut(&mut self, name: &str) -> Option<&mut Table> {
+        self.doc.entry(name).or_insert_with(|| Value::Table(Table::new())).as_table_mut()
+    }
+
+    /// Puts an entry into one of the tables, in place of the present one.
     fn put(&mut self, table: &str, name: &str, entry: Table) {
-        let table = self.doc.entry(table).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(table) = table {
+        if let Some(table) = self.table_mut(table) {
             table.insert(name.to_owned(), Value::Table(entry));
         }
     }
 
-    /// Takes an entry out of one of the tables; false if there was none.
+    /// Removes an entry from one of the tables; false if there was none.
     fn take(&mut self, table: &str, name: &str) -> bool {
-        match self.doc.get_mut(table) {
-            Some(Value::Table(table)) => table.remove(name).is_some(),
-            _ => false,
-        }
+        let table = self.doc.get_mut(table).and_then(Value::as_table_mut);
+        table.is_some_and(|table| table.remove(name).is_some())
     }
 }
 
-/// Says nothing of the content.
+/// Without the content.
 impl std::fmt::Debug for Payload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Payload").field("generation", &self.generation).finish_non_exhaustive()

@@ -24,9 +24,7 @@ impl Pin {
     }
 
     /// Reads a fingerprint as it is printed.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`] for anything else.
+    /// Errors: usage (2) for anything else.
     pub fn parse(text: &str) -> Result<Self> {
         let bad = || {
             Error::usage("not a vault fingerprint")
@@ -38,9 +36,7 @@ impl Pin {
     }
 
     /// Reads a comma-separated list, as `AWS_VAULT_PIN` may hold during a change.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Usage`] if one is not a fingerprint.
+    /// Errors: usage (2) if one is not a fingerprint.
     pub fn parse_list(text: &str) -> Result<Vec<Self>> {
         text.split(',').map(|one| Self::parse(one.trim())).collect()
     }

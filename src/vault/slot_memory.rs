@@ -3,7 +3,6 @@
 //! Each is an empty file in the state directory: `slots/` and the SHA-256 of its stanza in hexadecimal. A
 //! salt is random, so a stanza belongs to one passphrase of one vault, at any path.
 
-use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -17,10 +16,7 @@ use crate::sealed::{self, PassphrasePolicy, Slot};
 
 fn file_of(state_dir: &Path, slot: &Slot) -> PathBuf {
     let hash = Sha256::digest(slot.to_text());
-    let name = hash.iter().fold(String::new(), |mut name, byte| {
-        let _ = write!(name, "{byte:02x}");
-        name
-    });
+    let name: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
     state_dir.join("slots").join(name)
 }
 
@@ -36,23 +32,14 @@ impl Access<'_> {
         then(PassphrasePolicy {
             max_memory: self.max_passphrase_memory,
             known: &known,
-            queue: &self.turns,
+            queue: &self.derivation_queue,
         })
     }
 
     /// Checks that a passphrase can be tried on one of these slots.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Refused`] if they cost too much.
+    /// Errors: refused (6) if they cost too much.
     pub fn check_cost(&self, slots: &[Slot]) -> Result<()> {
         self.with_policy(|policy| policy.check(slots))
-    }
-
-    /// Remembers a slot of this header that a passphrase has opened, if the header is over the default limits.
-    pub(super) fn remember_opened(&self, slot: &Slot, header: &[Slot]) {
-        if !sealed::within_default_limits(header) {
-            self.remember_slot(slot);
-        }
     }
 
     /// Remembers the slots that this process has created, which are not in `before`.
@@ -62,9 +49,13 @@ impl Access<'_> {
         slots.iter().filter(is_new).for_each(|slot| self.remember_opened(slot, &slots));
     }
 
-    /// If the slot cannot be remembered, the flag or variable is needed each time.
-    fn remember_slot(&self, slot: &Slot) {
+    /// Remembers a slot of this header that a passphrase has opened, if the header is over the default limits.
+    /// If it cannot be remembered, the flag or variable is needed each time.
+    pub(super) fn remember_opened(&self, slot: &Slot, header: &[Slot]) {
         let Some((dir, named)) = &self.state else { return };
+        if sealed::within_default_limits(header) {
+            return;
+        }
         let file = file_of(dir, slot);
         let made = file::make_parents(&file).and_then(|()| file::create_new(&file, b"", 0o600));
         match made {
@@ -74,10 +65,7 @@ impl Access<'_> {
                     "the passphrase's cost cannot be remembered in {}: {why}",
                     dir.display()
                 );
-                match named {
-                    true => self.reporter.warn(text),
-                    false => self.reporter.debug(text),
-                }
+                self.report_state(*named, text);
             }
             _ => {}
         }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::access::Access;
 use super::memory::Memory;
 use super::opening::{Content, VaultFile, no_vault, read, try_key};
-use super::payload::Payload;
+use super::payload::{PassphraseEntry, Payload};
 use super::pin::Pin;
+use super::state_file::hash;
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, Holder, LockError, Meta, Planted, ReplaceError};
+use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
 use crate::os;
 use crate::sealed;
 use crate::unlock::{Material, SecretKind};
@@ -83,6 +84,11 @@ impl<'a> Vault<'a> {
         }
     }
 
+    /// How it was opened.
+    pub fn access(&self) -> &Access<'a> {
+        &self.access
+    }
+
     /// What is in it.
     pub fn payload(&self) -> &Payload {
         &self.payload
@@ -108,8 +114,8 @@ impl<'a> Vault<'a> {
         self.opener.sops
     }
 
-    /// True if the key of this recipient was among those that opened it. Nobody but a plugin knows
-    /// the recipient of a plugin's key.
+    /// True if the key of this recipient was among those that opened it; false for a plugin's key, whose
+    /// recipient only the plugin knows.
     pub fn opened_with(&self, recipient: &str) -> bool {
         let Some(Material { kind, label, .. }) = &self.key else { return false };
         let (SecretKind::Identity(text) | SecretKind::LockedKey(text, _)) = kind else {
@@ -140,24 +146,19 @@ impl<'a> Vault<'a> {
         self.key = None;
     }
 
-    /// Waits for whoever writes the vault, and finds out whether it can be locked: before a person is asked
-    /// for what would be lost. The lock is not kept, since people are slow.
-    ///
-    /// # Errors
-    /// As [`Vault::change`], as far as it is known before.
+    /// Checks, before a prompt, that the vault can be locked. The lock is not held during the prompt.
+    /// Errors: as [`Vault::change`], as far as it is known before.
     pub fn check_writable(&self) -> Result<()> {
         self.refuse_older_copy(LASTING)?;
         lock(&self.real).map(drop)
     }
 
-    /// Changes the vault under the write lock: what `change` does is done to the latest content, and
-    /// either all of it is saved or nothing. In a fleet that is the store's copy, and what counts is
-    /// what `change` did the last time: it is done anew if another host was faster.
+    /// Changes the latest content of the vault under the write lock, and saves all of the change or nothing.
+    /// In a fleet the latest content is the store's copy; `change` is called again if another host was faster.
     ///
-    /// # Errors
-    /// Busy (8), refused (6), not saved (7), saved without the disk's word for it (10), and whatever
-    /// `change` says: then nothing is written. After [`Vault::keep_only`], 1. In a fleet also as
-    /// [`Vault::sync`]; but where the store is away, the vault is saved here, and a warning said.
+    /// Errors: busy (8), refused (6), not saved (7), saved but not durable (10), and those of `change`, after
+    /// which nothing is written. Other (1) after [`Vault::keep_only`]. In a fleet also as [`Vault::sync`]; but
+    /// if the store is away, the vault is saved on this host, with a warning.
     pub fn change<T>(&mut self, mut change: impl FnMut(&mut Payload) -> Result<T>) -> Result<T> {
         if !self.whole {
             return Err(forgotten());
@@ -195,7 +196,7 @@ impl<'a> Vault<'a> {
     ) -> Result<T> {
         let answer = change(&mut self.payload)?;
         self.payload.next_generation();
-        self.list_copy();
+        self.payload.add_copy(&hash(&self.file));
         let sealed = seal(&self.payload, self.armored)?;
         if self.payload.pin() != before {
             self.announce()?;
@@ -203,19 +204,16 @@ impl<'a> Vault<'a> {
         let saved = save(lock, &self.real, &sealed, Existing::Keep(&self.meta));
         if is_saved(&saved) {
             self.remember_written();
-            // What it holds is known: it is opened again only if somebody else writes.
+            // It is opened again only if another process writes it.
             self.file = sealed.bytes;
         }
         saved.map(|()| answer)
     }
 
-    /// Reads the file once more: what is in it now is what stands on disk. It is opened, by what opened
-    /// it before, unless it is to the byte what this process read or wrote last.
+    /// Reads the file again, and in a fleet the store's copy.
     ///
-    /// # Errors
-    /// As [`Vault::open`]; refused (6) if it became another vault or an older one, or is an older copy
-    /// than this machine has seen: that may be replaced by the newer one.
-    /// In a fleet, what stands in the store as well; as [`Vault::sync`].
+    /// Errors: as [`Vault::open`] and [`Vault::sync`]; refused (6) if it became another vault or an older one,
+    /// or is older than this machine has seen it: then it may be replaced by the newer one.
     pub fn read_back(&mut self) -> Result<&Payload> {
         self.refuse_older_copy("and what it holds may not last")?;
         self.read_again()?;
@@ -223,8 +221,8 @@ impl<'a> Vault<'a> {
         Ok(&self.payload)
     }
 
-    /// Somebody may have written since this was read, or written. A key behind a plugin may want a touch
-    /// each time, so the same bytes are not opened twice.
+    /// Reads the file again, and opens it if another process has written it: a plugin's key may need a touch
+    /// each time.
     pub(super) fn read_again(&mut self) -> Result<()> {
         let Some(key) = &self.key else {
             return Err(forgotten());
@@ -264,9 +262,7 @@ impl<'a> Vault<'a> {
 }
 
 /// The names of the passphrase slots in a vault's header, for which no key is needed.
-///
-/// # Errors
-/// No vault (3), damaged (5), too large (6).
+/// Errors: no vault (3), damaged (5), too large (6).
 pub fn slot_names(path: &Path) -> Result<Vec<String>> {
     let real = file::resolve(path).map_err(|error| no_vault(path, &error))?;
     let (file, _) = read(&real, path)?;
@@ -274,9 +270,7 @@ pub fn slot_names(path: &Path) -> Result<Vec<String>> {
 }
 
 /// Makes a new vault with this payload; directories on the way are made, 0700.
-///
-/// # Errors
-/// Refused (6) over anything that is there already; not saved (7); busy (8); 10.
+/// Errors: refused (6) over anything that is there already; not saved (7); busy (8); 10.
 pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> {
     let path = &access.path;
     let shown = path.display();
@@ -318,20 +312,18 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
 fn seal(payload: &Payload, armor: bool) -> Result<sealed::Sealed> {
     let unreadable =
         |what: &str| Error::damaged(format!("the vault lists {what} that cannot be read"));
-    let recipients = payload
-        .recipients()
-        .iter()
-        .map(|entry| sealed::parse_recipient(&entry.recipient))
-        .collect::<Result<Vec<_>>>()
-        .map_err(|_| unreadable("a recipient"))?;
-    let slots = payload
-        .passphrases()
-        .iter()
-        .map(|entry| {
-            Ok((sealed::parse_recipient(&entry.public)?, sealed::Slot::parse(&entry.stanza)?))
-        })
-        .collect::<Result<Vec<_>>>()
-        .map_err(|_| unreadable("a passphrase slot"))?;
+    let mut recipients = Vec::new();
+    for entry in payload.recipients() {
+        let recipient = sealed::parse_recipient(&entry.recipient);
+        recipients.push(recipient.map_err(|_| unreadable("a recipient"))?);
+    }
+    let mut slots = Vec::new();
+    for PassphraseEntry { public, stanza } in payload.passphrases() {
+        match (sealed::parse_recipient(&public), sealed::Slot::parse(&stanza)) {
+            (Ok(recipient), Ok(slot)) => slots.push((recipient, slot)),
+            _ => return Err(unreadable("a passphrase slot")),
+        }
+    }
     sealed::seal(&payload.to_plaintext(), &recipients, &slots, armor)
 }
 
@@ -361,32 +353,29 @@ pub fn is_saved<T>(done: &Result<T>) -> bool {
 }
 
 fn unsaved(real: &Path, error: ReplaceError) -> Error {
+    let shown = real.display();
     match error {
         ReplaceError::NotSaved(why, hint) => {
-            let shown = real.display();
             let what = format!("the vault {shown} was not saved: {why}");
             Error { hint: hint.map(str::to_owned), ..Error::not_saved(what) }
         }
         ReplaceError::UnsafeDirectory => Error::refused(format!(
-            "everybody can write the directory of {} (no sticky bit), so nothing is written there",
-            real.display()
+            "everybody can write the directory of {shown} (no sticky bit), so nothing is written there"
         ))
         .hint("chmod o-w the directory"),
-        ReplaceError::NotDurable(why) => Error::new(
-            Class::NotDurable,
-            format!(
-                "the vault {} was saved, but the disk has not confirmed it: {why}",
-                real.display()
-            ),
-        ),
+        ReplaceError::NotDurable(why) => {
+            let what =
+                format!("the vault {shown} was saved, but the disk has not confirmed it: {why}");
+            Error::new(Class::NotDurable, what)
+        }
     }
 }
 
 pub(super) fn lock(real: &Path) -> Result<file::Lock> {
     file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| match error {
-        LockError::Busy { pid } => {
-            let (who, waited) = (Holder { pid }, LOCK_WAIT.as_secs());
-            Error::busy(format!("{who} is writing the vault, waited {waited} s"))
+        LockError::Busy(holder) => {
+            let waited = LOCK_WAIT.as_secs();
+            Error::busy(format!("{holder} is writing the vault, waited {waited} s"))
         }
         LockError::Planted(planted) => {
             Error::refused(format!("the vault was not saved: {planted}")).hint(Planted::HINT)

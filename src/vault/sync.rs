@@ -1,17 +1,16 @@
 //! The vault's copy in the store that the hosts of a fleet share.
 //!
-//! A change is made to the store's copy, saved here, and put there if that copy is still the one that was
-//! changed; else it is made once more to the one that took its place. So two writers lose nothing, and a
-//! change is in both or in neither, unless the store is away: then it is here, and goes there with the next.
+//! A change is made to the store's copy, saved on this host, and written to the store if its copy is still the
+//! one that was changed; otherwise the change is made again to the new copy. So two writers lose nothing, and a
+//! change is in both places or in none; if the store is away, it is written there with the next change.
 //!
-//! Each copy lists the copies that it was made of, so which of two is the later one is known from them
-//! alone; what this host last synced is remembered beside, for copies that list none and for the version
-//! that the store gave it. Of two copies neither of which was made of the other, none is replaced: there
-//! may be a key in each that is nowhere else.
+//! Each copy lists the copies that it was made of, so the later of two is known from them alone. This host also
+//! remembers what it last synced, for copies that list none and for the store's version of it. If neither of
+//! two copies was made of the other, none is replaced: each may have a key that the other lacks.
 
-mod copy;
-mod lost;
 mod remote;
+mod retries;
+mod synced_copy;
 
 use std::path::{Path, PathBuf};
 
@@ -19,14 +18,15 @@ use super::access::{NamedBy, SharedStore};
 use super::opening::{Content, try_key};
 use super::payload::{Fleet, Payload};
 use super::pin::Pin;
+use super::state_file::hash;
 use super::store::{Vault, is_saved, lock, save_bytes};
 use crate::error::{Class, Error, Result};
 use crate::file::{self, Existing};
 use crate::os;
 use crate::sealed;
 use crate::store::{Condition, ETag, Location, Read, Shared, Store, StoreError, Written};
-use copy::{Copy, hash};
-use lost::{Lost, Put};
+use retries::{PutResult, Retries};
+use synced_copy::SyncedCopy;
 
 pub use remote::copy_name;
 
@@ -46,33 +46,31 @@ pub enum Synced {
     Pushed,
 }
 
-/// How this host's vault and the store's copy stand to each other.
+/// How this host's vault compares with the store's copy.
 #[derive(Debug)]
-enum Met {
+enum Position {
     /// They are the same, of this version; the store's may just have been pulled.
     Same { version: ETag, pulled: bool },
     /// The store's is none, or one of which this host's was made.
     Ahead(Option<ETag>),
 }
 
-/// Why they could not be compared, or must not be.
+/// Why they were not compared, or why the store's copy is not used.
 #[derive(Debug)]
-enum Trouble {
+enum SyncError {
     /// The store gives no answer to go by.
     Away(Error),
     /// Neither is made of the other.
-    Fork(Vec<u8>),
-    /// The store's is not taken.
+    Diverged(Vec<u8>),
+    /// The store's copy is not accepted.
     Refused(Error),
 }
 
 impl Vault<'_> {
     /// Pulls the store's copy if it is later than this one, and pushes this one if it is the later.
-    ///
-    /// # Errors
-    /// The store is away (9). Refused (6): both were changed since they were the same; the store's copy is
-    /// another vault, or older than this machine has seen it. What opens this one does not open that one
-    /// (4); that one is damaged (5). Not saved (7), busy (8), 10.
+    /// Errors: the store is away (9). Refused (6): both were changed since they were the same; the store's
+    /// copy is another vault, or older than this machine has seen it. What opens this one does not open that
+    /// one (4); that one is damaged (5). Not saved (7), busy (8), 10.
     pub fn sync(&mut self) -> Result<Synced> {
         if self.keeps_out()? {
             return Ok(Synced::Alone);
@@ -83,28 +81,27 @@ impl Vault<'_> {
         }
         let lock = lock(&self.real)?;
         self.read_again()?;
-        let mut lost = Lost::default();
+        let mut retries = Retries::default();
         loop {
-            let met = self.meet(&lock, &shared).map_err(|trouble| self.error_of(trouble))?;
-            let version = match met {
-                Met::Same { pulled: true, .. } => return Ok(Synced::Pulled),
-                Met::Same { .. } => return Ok(Synced::Same),
-                Met::Ahead(version) => version,
+            let position =
+                self.fast_forward(&lock, &shared).map_err(|error| self.error_of(error))?;
+            let version = match position {
+                Position::Same { pulled: true, .. } => return Ok(Synced::Pulled),
+                Position::Same { .. } => return Ok(Synced::Same),
+                Position::Ahead(version) => version,
             };
             match self.put(&lock, &shared, version.as_ref()) {
-                Put::Done => return Ok(Synced::Pushed),
-                Put::Away(error) => return Err(error),
-                put if lost.is_refusal(&put, &version) => return Err(refusal(&shared.location)),
-                Put::Lost | Put::Busy => lost.pause()?,
+                PutResult::Done => return Ok(Synced::Pushed),
+                PutResult::Away(error) => return Err(error),
+                put if retries.is_refusal(&put, &version) => return Err(refusal(&shared.location)),
+                PutResult::Overtaken | PutResult::Busy => retries.pause()?,
             }
         }
     }
 
     /// Makes sure that a store which is to be joined has no vault, this one, or one that this was made of.
     /// Otherwise its hosts and this one would go apart.
-    ///
-    /// # Errors
-    /// Refused (6); the store gives no answer (9).
+    /// Errors: refused (6); the store gives no answer (9).
     pub fn check_free(&self, store: &dyn Store, location: &Location) -> Result<()> {
         let answer = store.read(OBJECT, None).map_err(|error| away(location, error))?;
         let Read::Found(theirs) = answer.what else { return Ok(()) };
@@ -123,9 +120,7 @@ impl Vault<'_> {
     }
 
     /// The generation of a copy of this vault, as it was read from the store. Nothing is taken from it.
-    ///
-    /// # Errors
-    /// As [`Vault::sync`] for a copy that it does not pull.
+    /// Errors: as [`Vault::sync`] for a copy that it does not pull.
     pub fn generation_of(&self, copy: &[u8], location: &Location) -> Result<u64> {
         if copy == self.file {
             return Ok(self.payload.generation());
@@ -133,16 +128,13 @@ impl Vault<'_> {
         Ok(self.open_theirs(copy, location)?.0.generation())
     }
 
-    /// Says of the next change that [`Vault::sync`] follows, by other settings: that the store is away by the
-    /// present ones is no news.
+    /// Suppresses the warning that the store is away: [`Vault::sync`] follows with other settings.
     pub fn expect_sync(&mut self) {
         self.said_away = true;
     }
 
     /// Pulls the store's copy, whose fingerprint was accepted, and remembers it in place of this one's.
-    ///
-    /// # Errors
-    /// As [`Vault::sync`]; refused (6) if the store's copy has yet another fingerprint.
+    /// Errors: as [`Vault::sync`]; refused (6) if the store's copy has yet another fingerprint.
     pub fn pull_accepted(&mut self, pin: Pin) -> Result<Synced> {
         self.access.pins = vec![pin];
         let done = self.sync()?;
@@ -156,12 +148,12 @@ impl Vault<'_> {
         }
     }
 
-    /// True if it lies in a store out of which this host keeps.
+    /// True if the vault is in a store that this host is told not to use (`AWS_VAULT_SHARED=off`).
     fn keeps_out(&self) -> Result<bool> {
         Ok(self.access.remote.is_some() && Shared::of(self.access.env)? == Shared::Off)
     }
 
-    /// The store that the vault names, or lies in.
+    /// The store that the vault names, or is in.
     pub(super) fn shared(&self) -> Result<Option<SharedStore>> {
         if self.keeps_out()? {
             let shown = self.access.shown();
@@ -181,9 +173,7 @@ impl Vault<'_> {
     }
 
     /// Changes the store's copy and this one. `shared`: the store, or why it is away.
-    ///
-    /// # Errors
-    /// As [`Vault::change`] and, but for a store that is away, [`Vault::sync`].
+    /// Errors: as [`Vault::change`] and, but for a store that is away, [`Vault::sync`].
     pub(super) fn change_in_fleet<T>(
         &mut self,
         lock: &file::Lock,
@@ -196,13 +186,13 @@ impl Vault<'_> {
             Err(why) if why.class == Class::Usage => return Err(why),
             Err(why) => return self.change_alone(lock, change, why),
         };
-        let mut lost = Lost::default();
+        let mut retries = Retries::default();
         loop {
-            let version = match self.meet(lock, &shared) {
-                Ok(Met::Same { version, .. }) => Some(version),
-                Ok(Met::Ahead(version)) => version,
-                Err(Trouble::Away(why)) => return self.change_alone(lock, change, why),
-                Err(trouble) => return Err(self.error_of(trouble)),
+            let version = match self.fast_forward(lock, &shared) {
+                Ok(Position::Same { version, .. }) => Some(version),
+                Ok(Position::Ahead(version)) => version,
+                Err(SyncError::Away(why)) => return self.change_alone(lock, change, why),
+                Err(error) => return Err(self.error_of(error)),
             };
             let (bytes, payload) = (self.file.clone(), self.payload.copy());
             let done = self.change_here(lock, change);
@@ -210,31 +200,27 @@ impl Vault<'_> {
                 return done;
             }
             let put = match self.put(lock, &shared, version.as_ref()) {
-                put if lost.is_refusal(&put, &version) => Put::Away(refusal(&shared.location)),
+                put if retries.is_refusal(&put, &version) => {
+                    PutResult::Away(refusal(&shared.location))
+                }
                 put => put,
             };
             match put {
-                Put::Done => return done,
-                Put::Away(why) if self.access.remote.is_some() => {
+                PutResult::Done => return done,
+                PutResult::Away(why) if self.access.remote.is_some() => {
                     self.replace(lock, bytes, payload)?;
                     return Err(why);
                 }
-                Put::Away(why) => {
+                PutResult::Away(why) => {
                     self.warn_of(&why, payload.fleet());
                     return done;
                 }
-                Put::Lost | Put::Busy => {
+                PutResult::Overtaken | PutResult::Busy => {
                     self.replace(lock, bytes, payload)?;
-                    lost.pause()?;
+                    retries.pause()?;
                 }
             }
         }
-    }
-
-    /// A copy of a fleet lists the one that it was made of.
-    pub(super) fn list_copy(&mut self) {
-        let before = hash(&self.file);
-        self.payload.add_copy(&before);
     }
 
     fn change_alone<T>(
@@ -255,8 +241,7 @@ impl Vault<'_> {
         done
     }
 
-    /// Once: what is said of the first change goes for the next as well. `before`: the fleet whose store is
-    /// away; the change may have left it.
+    /// Warns once that the store is away. `before`: its fleet; the change may have left it.
     fn warn_of(&mut self, why: &Error, before: Option<Fleet>) {
         if std::mem::replace(&mut self.said_away, true) {
             return;
@@ -276,7 +261,7 @@ impl Vault<'_> {
     /// True if the store still has what this host last synced, and that is what was read here. It is asked
     /// without the lock: a store that hangs keeps no other process waiting.
     fn is_last(&self, shared: &SharedStore) -> Result<bool> {
-        let last = Copy::recall(self.memory.as_ref(), &shared.location);
+        let last = SyncedCopy::recall(self.memory.as_ref(), &shared.location);
         let Some(last) = last.filter(|last| last.hash == hash(&self.file)) else {
             return Ok(false);
         };
@@ -286,38 +271,42 @@ impl Vault<'_> {
     }
 
     /// Compares this vault with the store's copy, and takes that one if it is later.
-    fn meet(&mut self, lock: &file::Lock, shared: &SharedStore) -> Result<Met, Trouble> {
-        let last = Copy::recall(self.memory.as_ref(), &shared.location);
+    fn fast_forward(
+        &mut self,
+        lock: &file::Lock,
+        shared: &SharedStore,
+    ) -> Result<Position, SyncError> {
+        let last = SyncedCopy::recall(self.memory.as_ref(), &shared.location);
         let here = hash(&self.file);
         let same = last.as_ref().filter(|last| last.hash == here);
         let answer = shared.store.read(OBJECT, same.map(|same| &same.version));
-        let answer = answer.map_err(|error| Trouble::Away(away(&shared.location, error)))?;
+        let answer = answer.map_err(|error| SyncError::Away(away(&shared.location, error)))?;
         let theirs = match (answer.what, same) {
             (Read::Unchanged, Some(same)) => {
-                return Ok(Met::Same { version: same.version.clone(), pulled: false });
+                return Ok(Position::Same { version: same.version.clone(), pulled: false });
             }
             (Read::Found(theirs), _) => theirs,
-            (Read::Missing | Read::Unchanged, _) => return Ok(Met::Ahead(None)),
+            (Read::Missing | Read::Unchanged, _) => return Ok(Position::Ahead(None)),
         };
         let (version, there) = (theirs.etag, hash(&theirs.body));
         if there == here {
             self.remember_synced(shared, &version);
-            return Ok(Met::Same { version, pulled: false });
+            return Ok(Position::Same { version, pulled: false });
         }
         // An older copy that was put back here is not what was made of the store's.
         let is_last = |hash: &str| last.as_ref().is_some_and(|last| last.hash == hash);
         if self.payload.is_made_of(&there) || is_last(&there) && !self.rolled_back {
-            return Ok(Met::Ahead(Some(version)));
+            return Ok(Position::Ahead(Some(version)));
         }
         let (payload, armored) =
-            self.open_theirs(&theirs.body, &shared.location).map_err(Trouble::Refused)?;
+            self.open_theirs(&theirs.body, &shared.location).map_err(SyncError::Refused)?;
         if !payload.is_made_of(&here) && !is_last(&here) {
-            return Err(Trouble::Fork(theirs.body));
+            return Err(SyncError::Diverged(theirs.body));
         }
-        self.replace(lock, theirs.body, payload).map_err(Trouble::Refused)?;
+        self.replace(lock, theirs.body, payload).map_err(SyncError::Refused)?;
         (self.armored, self.rolled_back, self.whole) = (armored, false, true);
         self.remember_synced(shared, &version);
-        Ok(Met::Same { version, pulled: true })
+        Ok(Position::Same { version, pulled: true })
     }
 
     /// Opens the store's copy by what opened this vault, and checks that it is the same vault and no older.
@@ -352,32 +341,39 @@ impl Vault<'_> {
     }
 
     /// Writes this vault to the store, in the place of this version.
-    fn put(&mut self, lock: &file::Lock, shared: &SharedStore, version: Option<&ETag>) -> Put {
+    fn put(
+        &mut self,
+        lock: &file::Lock,
+        shared: &SharedStore,
+        version: Option<&ETag>,
+    ) -> PutResult {
         let condition = version.map_or(Condition::Absent, Condition::Is);
         match shared.store.write(OBJECT, &self.file, condition).map(|answer| answer.what) {
             Ok(Written::Done(version)) => {
                 self.remember_synced(shared, &version);
                 self.said_away = false;
-                Put::Done
+                PutResult::Done
             }
-            Ok(Written::Refused) => Put::Lost,
-            Ok(Written::Again) => Put::Busy,
-            Err(error @ StoreError::Failed { .. }) => Put::Away(away(&shared.location, error)),
-            // It is there, perhaps already under what somebody else has made of it, or it is not.
-            Err(error @ StoreError::Unknown(_)) => match self.meet(lock, shared) {
-                Ok(Met::Same { .. }) => Put::Done,
-                Ok(Met::Ahead(now)) if now.as_ref() == version => {
-                    Put::Away(away(&shared.location, error))
+            Ok(Written::Refused) => PutResult::Overtaken,
+            Ok(Written::Again) => PutResult::Busy,
+            Err(error @ StoreError::Failed { .. }) => {
+                PutResult::Away(away(&shared.location, error))
+            }
+            // It was written, and perhaps changed by another host since, or it was not.
+            Err(error @ StoreError::Unknown(_)) => match self.fast_forward(lock, shared) {
+                Ok(Position::Same { .. }) => PutResult::Done,
+                Ok(Position::Ahead(now)) if now.as_ref() == version => {
+                    PutResult::Away(away(&shared.location, error))
                 }
-                Err(Trouble::Away(why)) => Put::Away(why),
-                _ => Put::Lost,
+                Err(SyncError::Away(why)) => PutResult::Away(why),
+                _ => PutResult::Overtaken,
             },
         }
     }
 
     /// A failure is no error: the copies tell by themselves.
     fn remember_synced(&self, shared: &SharedStore, version: &ETag) {
-        let copy = Copy { hash: hash(&self.file), version: version.clone() };
+        let copy = SyncedCopy { hash: hash(&self.file), version: version.clone() };
         if let Some(memory) = &self.memory
             && let Err(why) = copy.remember(memory, &shared.location)
         {
@@ -385,21 +381,21 @@ impl Vault<'_> {
         }
     }
 
-    fn error_of(&self, trouble: Trouble) -> Error {
-        match trouble {
-            Trouble::Away(error) | Trouble::Refused(error) => error,
-            Trouble::Fork(theirs) => self.fork(&theirs),
+    fn error_of(&self, error: SyncError) -> Error {
+        match error {
+            SyncError::Away(error) | SyncError::Refused(error) => error,
+            SyncError::Diverged(theirs) => self.diverged(&theirs),
         }
     }
 
     /// The store's copy is kept beside this vault.
-    fn fork(&self, theirs: &[u8]) -> Error {
+    fn diverged(&self, theirs: &[u8]) -> Error {
         let path = self.access.path.display();
         let error = Error::refused(format!(
             "the vault {path} and its copy in the store were both changed since they were the same; \
              nothing was replaced"
         ));
-        match file::replace_quickly(&theirs_beside(&self.real), theirs) {
+        match file::replace_quickly(&theirs_beside(&self.real), theirs, 0o600) {
             Ok(()) => error.hint(format!(
                 "the store's copy is {path}.theirs: put it in the place of {path}, by mv, and make \
                  there once more what was changed here"
@@ -442,7 +438,7 @@ pub fn theirs_beside(vault: &Path) -> PathBuf {
     path.into()
 }
 
-/// The error for a store that let somebody wait in vain just now.
+/// The error for a store whose last request timed out.
 fn silent(location: &Location) -> Error {
     Error::aws(format!("the store {location} gave no answer just now"))
 }
@@ -454,15 +450,8 @@ fn refusal(location: &Location) -> Error {
 
 /// The store gives no answer to go by.
 fn away(location: &Location, error: StoreError) -> Error {
-    let (what, hint) = match error {
-        StoreError::Unknown(what) => (what, None),
-        StoreError::Failed { what, hint } => (what, hint),
-    };
-    let error = Error::new(Class::Aws, format!("the store {location}: {what}"));
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
+    let error = Error::from(error);
+    Error { what: format!("the store {location}: {}", error.what), ..error }
 }
 
 #[cfg(test)]

@@ -21,9 +21,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 impl Vault<'_> {
     /// Remembers this vault in place of another one. The highest generation that was seen of it is kept.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::NotSaved`] if it cannot be remembered.
+    /// Errors: not saved (7) if it cannot be remembered.
     pub fn accept(&self) -> Result<()> {
         let (pin, here) = (self.payload.pin(), self.payload.generation());
         let known = self.memory.as_ref().and_then(|memory| memory.recall().ok());
@@ -31,9 +29,7 @@ impl Vault<'_> {
     }
 
     /// Remembers this vault as its latest version, even if it is older.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::NotSaved`] if it cannot be remembered.
+    /// Errors: not saved (7) if it cannot be remembered.
     pub fn accept_rollback(&self) -> Result<()> {
         self.accept_as(self.payload.generation())
     }
@@ -51,9 +47,7 @@ impl Vault<'_> {
 
     /// Announces a new fingerprint before the vault is written, so that this machine does not refuse its own
     /// vault.
-    ///
-    /// # Errors
-    /// [`Class::NotSaved`] if there is a memory that cannot be changed.
+    /// Errors: not saved (7) if there is a memory that cannot be changed.
     pub(super) fn announce(&self) -> Result<()> {
         let Some(memory) = &self.memory else { return Ok(()) };
         match memory.announce(self.payload.pin()) {
@@ -63,11 +57,6 @@ impl Vault<'_> {
             .hint("name a directory by XDG_STATE_HOME, or pin the vault by --pin")),
             _ => Ok(()),
         }
-    }
-
-    /// Remembers what was read, if the memory has not changed since: another process may have written.
-    fn remember_read(&mut self, before: &Recalled) {
-        self.remember_by(|memory, pin, generation| memory.remember_after(before, pin, generation));
     }
 
     /// Remembers what was written, under the same lock.
@@ -86,11 +75,7 @@ impl Vault<'_> {
         if let Err(why) = remember(memory, self.payload.pin(), self.payload.generation()) {
             let text =
                 format!("the vault's fingerprint cannot be remembered in {}: {why}", dir.display());
-            if *named {
-                self.access.reporter.warn(text)
-            } else {
-                self.access.reporter.debug(text)
-            }
+            self.access.report_state(*named, text);
             self.no_memory = true;
         }
     }
@@ -144,7 +129,7 @@ impl Vault<'_> {
                  seen was {seen})"
             ));
         }
-        self.remember_read(&known);
+        self.remember_by(|memory, pin, generation| memory.remember_after(&known, pin, generation));
         Ok(())
     }
 
@@ -243,7 +228,7 @@ impl Vault<'_> {
         .hint("if somebody has changed just now who may open it, do it again"))
     }
 
-    /// What was pulled is the vault that is meant, and no older than this machine has seen it.
+    /// Checks that the pulled copy is the expected vault, and no older than this machine has seen it.
     pub(super) fn check_pulled(&self, pulled: &Payload, from: &Location) -> Result<()> {
         let (pins, there) = (&self.access.pins, pulled.pin());
         let known = match &self.memory {
@@ -281,10 +266,7 @@ impl Vault<'_> {
     /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.
     pub(super) fn pin_command(&self) -> String {
         let word = |path: &Path| shell_word(&path.display().to_string());
-        let mut command = match &self.access.remote {
-            Some(location) => format!("vault --vault {location}"),
-            None => format!("vault --vault {}", word(&self.access.path)),
-        };
+        let mut command = format!("vault --vault {}", self.access.argument());
         for path in &self.access.named.identities {
             command.push_str(&format!(" -i {}", word(path)));
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::supervise::wait_for;
 use crate::support::builder::Test;
-use crate::support::child::wait;
+use crate::support::child::{exit_code, wait};
 use crate::support::scene;
 use crate::support::served::{SOON, ask};
 use crate::support::standin::Fault;
@@ -86,9 +86,7 @@ fn is_over(pid: i32) -> bool {
 /// The exit code of a child that ends by itself, 128+n after signal n.
 #[track_caller]
 fn status(child: Child) -> i32 {
-    use std::os::unix::process::ExitStatusExt;
-    let status = wait(child, Instant::now() + SOON);
-    status.code().or(status.signal().map(|n| 128 + n)).expect("an end")
+    exit_code(wait(child, Instant::now() + SOON))
 }
 
 /// `vault exec`, for `sh -c SCRIPT`, on a terminal whose session it leads.

@@ -38,8 +38,8 @@ fn where_there_is_no_larger_stack_that_is_said() {
         .refuse(&[libc::SYS_clone, libc::SYS_clone3], libc::EAGAIN)
         .expect_error(
             1,
-            "vault: error: the stack is limited to 256 KiB, and a thread with a larger one cannot be \
-             had: resource temporarily unavailable\n\
+            "vault: error: the stack is limited to 256 KiB, and no thread with a larger one can be \
+             started: resource temporarily unavailable\n\
              vault: hint: raise the limit: ulimit -s 8192\n",
         )
         .run();

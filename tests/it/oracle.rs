@@ -19,7 +19,7 @@ use botocore::Botocore;
 use differences::DIFFERENCES;
 use grammar::{Case, Chance, NAMES};
 use vault::env::Env;
-use vault::profile::{self, Ask, Base, Files, Profiles, Step, Token};
+use vault::profile::{self, Ask, Base, Files, Profiles, Step, TokenSource};
 
 use crate::support::place::Place;
 
@@ -196,7 +196,7 @@ fn ours(profiles: &Profiles, name: &str) -> Answer {
         Base::Environment => with(ENV[0].1, Some(ENV[2].1)),
         Base::Container { .. } => "container".to_owned(),
         Base::Instance { .. } => "instance".to_owned(),
-        Base::WebIdentity(Token::File { path, .. }) => format!("token:{}", path.display()),
+        Base::WebIdentity(TokenSource::File { path, .. }) => format!("token:{}", path.display()),
         Base::Sso { sign_on, .. } => format!(
             "sso:{}:{}:{}",
             sign_on.start_url,

@@ -1,9 +1,9 @@
-//! Access keys. The user is always named: with temporary credentials IAM wants it.
+//! Access keys. The user is always named, which IAM requires with temporary credentials.
 
 use aws_sdk_iam::types::StatusType;
 
 use super::Iam;
-use crate::aws::connection::Call;
+use crate::aws::service_client::Call;
 use crate::aws::service_error::ServiceError;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -12,27 +12,22 @@ use crate::secret::Secret;
 /// An access key as IAM lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedKey {
-    /// `AKIA…`
     pub id: String,
-    /// False if AWS takes it no longer.
     pub active: bool,
-    /// When it was made, if IAM says so.
     pub created: Option<Timestamp>,
 }
 
-/// When and for what a key was last used.
+/// When and for what a key was last used; `service` and `region` are `N/A` for never.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastUse {
-    /// To some hours; none if it never was.
+    /// Exact to some hours.
     pub at: Option<Timestamp>,
-    /// AWS's name of the service, such as `s3`; `N/A` if never.
     pub service: String,
-    /// The region, `N/A` if never.
     pub region: String,
 }
 
 impl Iam {
-    /// ListAccessKeys: the keys of a user.
+    /// ListAccessKeys.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html>
     pub fn list_access_keys(
         &self,
@@ -54,7 +49,7 @@ impl Iam {
         Ok(listed.collect())
     }
 
-    /// CreateAccessKey, once: AWS says the secret in the answer and never again.
+    /// CreateAccessKey, once: AWS sends the secret only in the response.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html>
     pub fn create_access_key(
         &self,
@@ -73,7 +68,7 @@ impl Iam {
             .ok_or_else(|| Self::without("key"))
     }
 
-    /// UpdateAccessKey: from then on AWS does not take the key, until somebody makes it active again.
+    /// UpdateAccessKey: AWS refuses the key until it is activated again.
     /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html>
     pub fn deactivate_access_key(
         &self,
@@ -91,8 +86,8 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 
     /// DeleteAccessKey.
@@ -112,8 +107,8 @@ impl Iam {
                 .customize()
                 .config_override(config)
                 .send()
-        })?;
-        Ok(())
+        })
+        .map(drop)
     }
 
     /// GetAccessKeyLastUsed.

@@ -1,13 +1,12 @@
-//! An answer of S3's, and the words for one that is a refusal or a failure.
+//! A response of S3, and the error for a refusal or a failure.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::super::service_error::{MISLED, bad_answer, clean_code, clean_message};
-use super::super::wire::seconds_of;
+use super::super::connector::http_date;
+use super::super::service_error::{NOT_THE_SERVICE, bad_answer, clean_code, clean_message};
 use crate::clock::Timestamp;
 use crate::store::{ETag, Location, Object, StoreError};
 
-/// What is read of an answer.
 pub(super) struct Reply {
     pub status: u16,
     /// The store's time.
@@ -15,13 +14,13 @@ pub(super) struct Reply {
     pub etag: Option<ETag>,
     modified: Option<Timestamp>,
     body: Vec<u8>,
-    /// The code of an error, and AWS's message as it stands there; empty where there is none.
+    /// The code and message of an error, without secrets; empty if there is none.
     pub code: String,
     message: String,
-    /// The bucket's region, where the answer names one.
+    /// The bucket's region, if the response names one.
     region: Option<String>,
-    /// The words for what is not S3's answer.
-    odd: String,
+    /// The message for a response that is not S3's.
+    bad_answer: String,
 }
 
 impl Reply {
@@ -29,41 +28,35 @@ impl Reply {
         let header = |name: &str| answer.headers().get(name).filter(|text| !text.is_empty());
         let status = answer.status().as_u16();
         let body = answer.body().bytes().unwrap_or_default().to_vec();
-        // An object is none of the store's words.
-        let said = if status >= 300 { String::from_utf8_lossy(&body) } else { "".into() };
+        // The body of any other status is an object.
+        let xml = if status >= 300 { String::from_utf8_lossy(&body) } else { "".into() };
         let region = header("x-amz-bucket-region").map(str::to_owned);
         let region =
-            region.or_else(|| element(&said, "Region")).map(|text| clean_code(&text, secrets));
+            region.or_else(|| element(&xml, "Region")).map(|text| clean_code(&text, secrets));
         Self {
             status,
-            date: header("date").and_then(seconds_of),
+            date: header("date").and_then(http_date),
             etag: header("etag").map(|text| ETag(text.to_owned())),
-            modified: header("last-modified").and_then(seconds_of),
-            code: clean_code(&element(&said, "Code").unwrap_or_default(), secrets),
-            message: element(&said, "Message").unwrap_or_default(),
+            modified: header("last-modified").and_then(http_date),
+            code: clean_code(&element(&xml, "Code").unwrap_or_default(), secrets),
+            message: clean_message(&element(&xml, "Message").unwrap_or_default(), secrets),
             region,
-            odd: bad_answer("S3", answer).into_error().what,
+            bad_answer: bad_answer("S3", answer).into_error().what,
             body,
         }
     }
 
-    /// The object, if there is one whose version is known.
+    /// The object, if its version is known.
     pub fn object(&self) -> Option<Object> {
         let etag = self.etag.clone()?;
         Some(Object { body: self.body.clone(), etag, modified: self.modified })
     }
 
-    /// The words for an answer that is neither yes nor no. A write may have happened where the store
-    /// failed over it, or says that it did without the new version.
+    /// The error for a response that decides nothing. A write may have happened if the store failed (5xx), or
+    /// confirms it without the new version.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList>
-    pub fn failure(
-        &self,
-        location: &Location,
-        region: &str,
-        write: bool,
-        secrets: &[&str],
-    ) -> StoreError {
-        let (what, hint) = self.words(location, region, write, secrets);
+    pub fn failure(&self, location: &Location, region: &str, write: bool) -> StoreError {
+        let (what, hint) = self.explanation(location, region, write);
         let never = self.code == "NotImplemented";
         match write && !never && (self.status >= 500 || self.status < 300) {
             true => StoreError::Unknown(what),
@@ -71,18 +64,17 @@ impl Reply {
         }
     }
 
-    fn words(
+    fn explanation(
         &self,
         location: &Location,
         region: &str,
         write: bool,
-        secrets: &[&str],
     ) -> (String, Option<String>) {
         let Location { bucket, .. } = location;
         let operation = if write { "PutObject" } else { "GetObject" };
         let Self { status, code, .. } = self;
-        let said = match clean_message(&self.message, secrets) {
-            message if message.is_empty() => code.clone(),
+        let refusal = match self.message.as_str() {
+            "" => code.clone(),
             message => format!("{code}: {message}"),
         };
         let elsewhere = self.region.as_deref().filter(|it| *it != region && !it.is_empty());
@@ -93,12 +85,12 @@ impl Reply {
             );
         }
         let (what, hint) = match code.as_str() {
-            "" => (self.odd.clone(), MISLED.to_owned()),
+            "" => (self.bad_answer.clone(), NOT_THE_SERVICE.to_owned()),
             "NoSuchBucket" => {
                 (format!("there is no bucket {bucket}"), "check the store's URL".to_owned())
             }
             "AccessDenied" | "AllAccessDisabled" => {
-                (format!("{location} refused {operation}: {said}"), policy(location, write))
+                (format!("{location} refused {operation}: {refusal}"), policy(location, write))
             }
             "InvalidAccessKeyId" => (
                 format!("{location} does not know the access key that it is asked with"),
@@ -119,19 +111,19 @@ impl Reply {
                 "this machine's clock or the store's is off".to_owned(),
             ),
             "NotImplemented" => (
-                format!("{location} has no writes with a condition ({said})"),
+                format!("{location} has no writes with a condition ({refusal})"),
                 "hosts can share a store only if it keeps If-Match and If-None-Match".to_owned(),
             ),
             _ if *status >= 500 => {
                 (format!("{location} failed (HTTP {status}, {code})"), "try again later".to_owned())
             }
-            _ => return (format!("{location} refused {operation}: {said}"), None),
+            _ => return (format!("{location} refused {operation}: {refusal}"), None),
         };
         (what, Some(hint))
     }
 }
 
-/// What whoever manages the store has to allow.
+/// The hint for the store's administrator.
 fn policy(location: &Location, write: bool) -> String {
     let (bucket, objects) =
         (&location.bucket, format!("{}/{}", location.bucket, location.key("*")));

@@ -7,7 +7,7 @@ use aws_smithy_types::date_time::{DateTime, Format};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
-use super::super::service_error::MISLED;
+use super::super::service_error::NOT_THE_SERVICE;
 use super::super::testing::Answer::{self, Drop, Hang, Reply, Trickle};
 use super::super::testing::Server;
 use super::*;
@@ -324,7 +324,7 @@ fn a_store_that_fails_over_a_write_may_have_done_it() {
     let html = || Reply("HTTP/1.1 200 OK\r\nContent-Type: text/html", "<html>".to_owned());
     let what = "S3 answered with something that is not S3 (HTTP 200, text/html)";
     let [read, write] = said(html);
-    assert_eq!(read, failed(what, MISLED));
+    assert_eq!(read, failed(what, NOT_THE_SERVICE));
     assert_eq!(write, StoreError::Unknown(what.to_owned()));
 }
 
@@ -373,7 +373,7 @@ fn a_refusal_is_one_line_without_a_secret() {
         said(|| Reply("HTTP/1.1 404 Not Found\r\nContent-Type: text/html", "<p>".into())),
         [(); 2].map(|()| failed(
             "S3 answered with something that is not S3 (HTTP 404, text/html)",
-            MISLED
+            NOT_THE_SERVICE
         ))
     );
 }
@@ -447,7 +447,7 @@ fn the_endpoint_is_the_regions_and_the_variants() {
         let target = Target { region: region.to_owned(), variant, ..target(url) };
         let env = Env::default();
         let s3 = S3::connect(&location, &target, key(), &env, limits(), Reporter::default());
-        s3.unwrap().live().unwrap().1.clone()
+        s3.unwrap().client().unwrap().1.clone()
     };
     for (got, expected) in [
         (

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{credentials, described, joined, limits, open, place};
+use super::{credentials, joined, limits, location, to_json};
 use crate::aws::S3;
 use crate::cli::fleet::FleetStatus;
 use crate::commands::context::Context;
@@ -16,11 +16,11 @@ use crate::session::InStore;
 use crate::store::{Read, Store};
 use crate::vault::OBJECT;
 
-/// How long a request may take.
+/// The timeout of a request.
 const REQUEST: Duration = Duration::from_secs(5);
 
 pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
-    let session = open(context)?;
+    let session = context.vault_session()?;
     let fleet = joined(&session)?;
     let store = session.store_of(&fleet, limits(REQUEST))?;
     let vault = session.vault()?;
@@ -34,60 +34,59 @@ pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
     let sessions = sessions(&session, &store)?;
     let generation = vault.payload().generation();
     if args.json {
-        let mut json = described(&fleet);
+        let mut json = to_json(&fleet);
         json["generation"] = generation.into();
-        json["copy"] = copy.map(Copy::into_json).into();
-        json["sessions"] = sessions.iter().map(as_json).collect();
+        json["copy"] = copy.as_ref().map(Copy::to_json).into();
+        json["sessions"] = sessions.iter().map(session_json).collect();
         return report::result(&format!("{json}\n"));
     }
     if let Some(Copy { generation: Err(Error { hint: Some(hint), .. }), .. }) = &copy {
         context.reporter.note(hint);
     }
-    let copied = copy.map_or_else(|| "none".to_owned(), Copy::said);
-    let mut text = format!(
+    let copied = copy.as_ref().map_or_else(|| "none".to_owned(), Copy::to_text);
+    let text = format!(
         "store        {}\ncredentials  {}\nrequired     {}\ngeneration   {generation} here\n\
          copy         {copied}\n",
-        place(&fleet),
+        location(&fleet),
         credentials(&fleet),
         if fleet.required { "yes: no code is sent while the store is away" } else { "no" },
     );
-    for (profiles, found) in &sessions {
-        text.push_str(&format!("session      {}: {}\n", profiles.join(", "), said(found.as_ref())));
-    }
-    report::result(&text)
+    let line = |(profiles, found): &Shared| {
+        format!("session      {}: {}\n", profiles.join(", "), session_text(found.as_ref()))
+    };
+    report::result(&(text + &sessions.iter().map(line).collect::<String>()))
 }
 
 /// The store's copy of the vault.
 struct Copy {
-    /// When it was written, if the store says so.
+    /// When it was written, if known.
     modified: Option<String>,
-    /// Its generation, or why no host like this one takes it.
+    /// Its generation, or why this host does not accept it.
     generation: Result<u64>,
 }
 
 impl Copy {
-    fn said(self) -> String {
-        let of = self.modified.map_or_else(String::new, |modified| format!(", of {modified}"));
-        match self.generation {
+    fn to_text(&self) -> String {
+        let of = self.modified.as_ref().map(|modified| format!(", of {modified}"));
+        let of = of.unwrap_or_default();
+        match &self.generation {
             Ok(generation) => format!("generation {generation}{of}"),
             Err(error) => format!("not taken{of}: {}", error.what),
         }
     }
 
-    fn into_json(self) -> Value {
-        let (generation, fault) = match self.generation {
-            Ok(generation) => (Some(generation), None),
-            Err(error) => (None, Some(error.what)),
-        };
+    fn to_json(&self) -> Value {
+        let (generation, fault) = (self.generation.as_ref().ok(), self.generation.as_ref().err());
+        let fault = fault.map(|error| &error.what);
         json!({ "modified": self.modified, "generation": generation, "fault": fault })
     }
 }
 
-/// A session that costs a code: the profiles that use it, and what the store has of it, unless that cannot
-/// be opened.
+/// A session that needs an MFA code: the profiles that use it, and what is in the store; `None` if that
+/// cannot be decrypted.
 type Shared = (Vec<String>, Option<InStore>);
 
-/// The sessions of the AWS config's profiles.
+/// The shared sessions of the AWS config's profiles.
 fn sessions(session: &CredentialSession, store: &S3) -> Result<Vec<Shared>> {
     let mut names = BTreeMap::<String, Vec<String>>::new();
     for profile in session.profiles().names() {
@@ -102,7 +101,7 @@ fn sessions(session: &CredentialSession, store: &S3) -> Result<Vec<Shared>> {
     Ok(sessions)
 }
 
-fn said(found: Option<&InStore>) -> String {
+fn session_text(found: Option<&InStore>) -> String {
     let Some(InStore { session, claimed }) = found else { return "cannot be opened".to_owned() };
     let since = claimed.map(|age| age.as_secs());
     match (session, since) {
@@ -118,7 +117,7 @@ fn said(found: Option<&InStore>) -> String {
     }
 }
 
-fn as_json((profiles, found): &Shared) -> Value {
+fn session_json((profiles, found): &Shared) -> Value {
     let InStore { session, claimed } = found.unwrap_or_default();
     json!({
         "profiles": profiles,

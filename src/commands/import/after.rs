@@ -1,4 +1,4 @@
-//! After the vault was written: the plaintext goes, if that was asked for, and what is left to do is said.
+//! After the vault was written: removes the plaintext if asked to, and notes what is left to do.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,34 +7,35 @@ use super::super::config;
 use super::super::context::Context;
 use super::source;
 use super::write_config::Written;
+use crate::called::ProgramName;
 use crate::cli::import::{Import, Source};
-use crate::cli::program::Program;
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::import::plaintext;
-use crate::import::plan::{self, Act, Step, is_same};
+use crate::import::plan::{self, Action, Step, is_same};
 use crate::process;
 use crate::profile::edit;
 use crate::vault::Vault;
 
-/// What is to be done with keys that also lie elsewhere.
+/// The advice for keys that also exist elsewhere.
 const ROTATE: &str = "make new keys (vault rotate PROFILE)";
 
-/// What became of the credentials file: the profiles whose keys were taken out, and those whose were not,
-/// since their lines are not plain.
+/// The profiles whose keys were removed from the credentials file, and those whose keys could not be, since
+/// the file's lines for them are not plain.
 pub struct Removed {
     taken: Vec<String>,
     left: Vec<String>,
 }
 
-/// Takes those keys out of the credentials file that the vault, as it stands on disk now, holds.
+/// Removes from the credentials file the keys that the vault on disk has now.
 pub fn remove_source(
     profile: Option<&str>,
     vault: &mut Vault,
     context: &Context,
 ) -> Result<Removed> {
     let path = source::credentials_file(context)?;
-    let safe = |error| config::but("the keys are in the vault", "they were not taken out", error);
+    let safe =
+        |error| config::partly_done("the keys are in the vault", "they were not taken out", error);
     let stored = vault.read_back().map_err(safe)?;
     let is_safe = |name: &str, key: &Credentials| {
         profile.is_none_or(|profile| profile == name)
@@ -50,8 +51,8 @@ pub fn remove_source(
     Ok(removed)
 }
 
-/// What is left to do.
-pub fn tell(
+/// Notes what is left to do.
+pub fn note_next_steps(
     args: &Import,
     steps: &[Step],
     removed: Option<Removed>,
@@ -61,7 +62,7 @@ pub fn tell(
     let reporter = context.reporter;
     let stored = plan::stored(steps);
     let kept: Vec<&str> =
-        steps.iter().filter(|step| step.act == Act::Kept).map(|step| step.profile).collect();
+        steps.iter().filter(|step| step.act == Action::Kept).map(|step| step.profile).collect();
     if args.remove_source && !kept.is_empty() {
         reporter.warn(format!(
             "the vault has other keys, so these stay in {}: {}",
@@ -73,8 +74,8 @@ pub fn tell(
         return Ok(());
     }
     match written {
-        Some(written) => written.tell(context),
-        None => config_lines(&stored, context),
+        Some(written) => written.note(context),
+        None => note_missing_sections(&stored, context),
     }
     match args.from {
         Source::AwsVault | Source::Pass => {
@@ -87,10 +88,10 @@ pub fn tell(
             reporter.note("If that came from a file, the keys stand in it in the clear: remove it");
         }
         Source::Credentials => {
-            tell_of_roles(&stored, context);
+            note_roles(&stored, context);
             let path = source::credentials_file(context)?;
             match removed {
-                Some(removed) => tell_of_removal(&path, &removed, written, context),
+                Some(removed) => note_removal(&path, &removed, written, context),
                 None => reporter.note(format!(
                     "The keys still stand in the clear in {}: --remove-source takes them out",
                     path.display()
@@ -101,19 +102,19 @@ pub fn tell(
     Ok(())
 }
 
-/// Where `aws-vault` is, or how it comes to be. A package has the link, and its file keeps the package's
-/// name by whichever name it was started.
+/// Where the link `aws-vault` is, or how to make it. A package has the link, and its program keeps the
+/// package's name whichever name it was started by.
 fn link() -> &'static str {
     let path = process::own_path().map(OsString::from);
-    match Program::of(path.as_slice()) {
-        Program::Packaged => "aws-vault is in /usr/lib/aws-age-vault/bin",
-        Program::Vault | Program::AwsVault => "ln -s vault aws-vault, in the directory of vault",
+    match ProgramName::of(path.as_slice()) {
+        ProgramName::Packaged => "aws-vault is in /usr/lib/aws-age-vault/bin",
+        _ => "ln -s vault aws-vault, in the directory of vault",
     }
 }
 
-/// Profiles that mean something else with their key in the vault: the AWS CLI ends a chain at keys in the
-/// files, and a key in the vault assumes its profile's role.
-fn tell_of_roles(stored: &[&str], context: &Context) {
+/// Notes the profiles that work differently with their key in the vault: the AWS CLI ends a chain at a key in
+/// the files, and a key in the vault assumes its profile's role.
+fn note_roles(stored: &[&str], context: &Context) {
     let Ok(profiles) = context.profiles() else { return };
     let names = profiles.names();
     for name in stored.iter().filter(|name| profiles.get(name, "role_arn").is_some()) {
@@ -130,7 +131,7 @@ fn tell_of_roles(stored: &[&str], context: &Context) {
     }
 }
 
-fn tell_of_removal(path: &Path, removed: &Removed, written: Option<&Written>, context: &Context) {
+fn note_removal(path: &Path, removed: &Removed, written: Option<&Written>, context: &Context) {
     let (reporter, shown) = (context.reporter, path.display());
     for profile in &removed.left {
         reporter.warn(format!(
@@ -154,8 +155,9 @@ fn tell_of_removal(path: &Path, removed: &Removed, written: Option<&Written>, co
     }
 }
 
-/// Sections that the AWS config lacks. One that cannot be read is said by the next command.
-fn config_lines(stored: &[&str], context: &Context) {
+/// Notes the sections that the AWS config lacks. A config that cannot be read is an error of the next
+/// command.
+fn note_missing_sections(stored: &[&str], context: &Context) {
     let Ok(profiles) = context.profiles() else { return };
     let lacking: Vec<_> = stored
         .iter()

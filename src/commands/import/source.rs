@@ -1,4 +1,4 @@
-//! Where `import` looks: aws-vault's own flags and variables count here.
+//! The sources of `import`. aws-vault's own flags and variables count here.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,58 +12,59 @@ use crate::file::{self, ReadError};
 use crate::import::pass::Store;
 use crate::import::{self, Item, aws_vault, plaintext};
 use crate::profile;
-use crate::prompt::Prompt;
+use crate::secret::Secret;
 use crate::unlock;
 
-/// What was found, before anybody is asked for a passphrase.
-pub enum Found {
-    /// All of it is read.
-    Items(Vec<Item>),
-    /// aws-vault's file backend.
-    Files(aws_vault::Listing),
+/// The keys of a source, before any passphrase is asked for.
+pub enum SourceKeys {
+    /// All of them have been read.
+    Read(Vec<Item>),
+    /// The files of aws-vault's file backend.
+    AwsVaultFiles(aws_vault::Listing),
     /// The entries of these names in pass.
-    Entries(Store, Vec<String>),
+    PassEntries(Store, Vec<String>),
 }
 
-impl Found {
-    /// Reads it.
-    pub fn read(self, args: &Import, context: &Context, prompt: &Prompt) -> Result<Vec<Item>> {
+impl SourceKeys {
+    /// Decrypts them where they are encrypted.
+    pub fn decrypt(self, args: &Import, context: &Context) -> Result<Vec<Item>> {
         let listing = match self {
-            Self::Items(items) => return Ok(items),
-            Self::Entries(store, names) => return store.read(names),
-            Self::Files(listing) => listing,
+            Self::Read(items) => return Ok(items),
+            Self::PassEntries(store, names) => return store.read(names),
+            Self::AwsVaultFiles(listing) => listing,
         };
         let passphrase = match &args.source_passphrase_file {
             Some(path) => {
-                Some(unlock::source_passphrase_file(path, context.env, context.reporter)?)
+                let flag = "--source-passphrase-file";
+                Some(unlock::passphrase_file(path, flag, context.env, context.reporter)?)
             }
-            // aws-vault's own: an empty one means nothing there, so it means nothing here.
+            // aws-vault's own variable, which counts as unset if it is empty.
             None => context
                 .env
                 .unlock("AWS_VAULT_FILE_PASSPHRASE")
                 .filter(|value| !value.is_empty())
                 .map(|value| value.duplicate()),
         };
-        aws_vault::read(&listing, passphrase, prompt)
+        aws_vault::read(&listing, passphrase, &context.prompt)
     }
 }
 
-/// Looks whether there is anything.
-pub fn find(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+/// Looks for keys in the source.
+pub fn find(args: &Import, profile: Option<&str>, context: &Context) -> Result<SourceKeys> {
     match args.from {
         Source::AwsVault => files(args, profile, context),
         Source::Pass => entries(args, profile, context),
         Source::Credentials => {
             let path = credentials_file(context)?;
-            Ok(Found::Items(plaintext::items(&path, &credentials_text(&path)?)))
+            Ok(SourceKeys::Read(plaintext::items(&path, credentials_text(&path)?.expose())))
         }
-        Source::Csv => import::csv(&stdin_text("access key")?, profile).map(Found::Items),
-        Source::Json => import::json(&stdin_text("access key")?, profile).map(Found::Items),
+        Source::Csv => import::csv(&stdin_text("access key")?, profile).map(SourceKeys::Read),
+        Source::Json => import::json(&stdin_text("access key")?, profile).map(SourceKeys::Read),
     }
 }
 
 /// aws-vault's file backend.
-fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<SourceKeys> {
     let named = args.dir.as_deref().or(context.global.file_dir.as_deref());
     let dir = directory(named, &["AWS_VAULT_FILE_DIR"], ".awsvault/keys", context)?;
     let mut listing = aws_vault::list(&dir)?;
@@ -74,12 +75,12 @@ fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<Foun
         ));
     }
     listing.items.retain(|(name, _)| profile.is_none_or(|profile| name == profile));
-    Ok(Found::Files(listing))
+    Ok(SourceKeys::AwsVaultFiles(listing))
 }
 
-/// aws-vault's entries in pass. Without a prefix they lie among all of a person's passwords, which are
-/// none of our business: then only those are opened that are called as a profile.
-fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<Found> {
+/// aws-vault's entries in pass. Without a prefix they are among all passwords of the user: then only entries
+/// with the name of a profile are opened.
+fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<SourceKeys> {
     let named = args.dir.as_deref().or(context.global.pass_dir.as_deref());
     let variables = ["AWS_VAULT_PASS_PASSWORD_STORE_DIR", "PASSWORD_STORE_DIR"];
     let text = |flag: &Option<String>, variable: &str| {
@@ -90,7 +91,7 @@ fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<Fo
         program: text(&context.global.pass_cmd, "AWS_VAULT_PASS_CMD")
             .map_or_else(|| "pass".into(), OsString::from),
         prefix: text(&context.global.pass_prefix, "AWS_VAULT_PASS_PREFIX").unwrap_or_default(),
-        // Nothing that may open a vault is any use to it, sops's key neither.
+        // Without the variables that may open a vault, sops's included.
         vars: exec::helper_environment(context.env, true),
     };
     let profiles = context.profiles()?;
@@ -107,10 +108,11 @@ fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<Fo
             found - names.len()
         ));
     }
-    Ok(Found::Entries(store, names))
+    Ok(SourceKeys::PassEntries(store, names))
 }
 
-/// The first that is named, by flag or variable, where a leading `~/` is the home; else the default.
+/// The directory of the flag, else of the first variable that is set, else the default. A leading `~/` is the
+/// home directory.
 fn directory(
     flag: Option<&Path>,
     variables: &[&str],
@@ -130,7 +132,7 @@ fn directory(
     }
 }
 
-/// Where the credentials file lies.
+/// The path of the credentials file.
 pub fn credentials_file(context: &Context) -> Result<PathBuf> {
     profile::locate(context.env, context.places.home()).credentials.ok_or_else(|| {
         let why = match context.places.home() {
@@ -142,7 +144,7 @@ pub fn credentials_file(context: &Context) -> Result<PathBuf> {
     })
 }
 
-fn credentials_text(path: &Path) -> Result<zeroize::Zeroizing<String>> {
+fn credentials_text(path: &Path) -> Result<Secret> {
     let shown = path.display();
     let (mut bytes, _) = file::read_regular(path, profile::FILE_LIMIT).map_err(|error| {
         if matches!(error, ReadError::NotFound) {
@@ -150,8 +152,6 @@ fn credentials_text(path: &Path) -> Result<zeroize::Zeroizing<String>> {
         }
         Error::other(format!("cannot read {shown}: {}", error.text(profile::FILE_LIMIT)))
     })?;
-    String::from_utf8(std::mem::take(&mut *bytes)).map(Into::into).map_err(|error| {
-        zeroize::Zeroize::zeroize(&mut error.into_bytes());
-        Error::other(format!("cannot read {shown}: it is not UTF-8"))
-    })
+    Secret::from_utf8(std::mem::take(&mut *bytes))
+        .ok_or_else(|| Error::other(format!("cannot read {shown}: it is not UTF-8")))
 }

@@ -1,4 +1,4 @@
-//! `--write-config`: the imported profiles in the AWS config.
+//! `--write-config`: adds the imported profiles to the AWS config.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::import::plaintext;
 use crate::import::plan::{self, Step};
 use crate::import::sections::{self, Change, OwnPath};
 use crate::process;
-use crate::profile::Place;
+use crate::profile::AwsFile;
 
 /// What was written, or would be.
 pub struct Written {
@@ -21,8 +21,8 @@ pub struct Written {
     dry_run: bool,
 }
 
-/// Writes the sections and lines that the AWS config lacks for the profiles whose keys are stored, if that
-/// was asked for and there are any; with `--dry-run` only finds out which.
+/// With `--write-config`, writes the sections and lines that the AWS config lacks for the profiles whose keys
+/// are stored; with `--dry-run`, only finds them.
 ///
 /// # Errors
 /// 7 if the file cannot be read or written, 6 if that is refused, 8 while another process writes it, 10 if
@@ -40,9 +40,9 @@ fn written(args: &Import, names: &[&str], context: &Context) -> Result<Written> 
     let path = config::path(context)?;
     let profiles = context.profiles()?;
     let files = profiles.files();
-    let credentials = profiles.text(Place::Credentials);
+    let credentials = profiles.text(AwsFile::Credentials);
     let credentials = Zeroizing::new(match &files.credentials {
-        // As the file will be.
+        // Without the keys that would be removed.
         Some(path) if args.dry_run && args.remove_source => {
             plaintext::without(path, credentials, |name, _| names.contains(&name))?.0
         }
@@ -52,7 +52,7 @@ fn written(args: &Import, names: &[&str], context: &Context) -> Result<Written> 
     let add = |config: &str| sections::add(files, config, &credentials, names, &program);
     let mut change = Change::default();
     if args.dry_run {
-        change = add(profiles.text(Place::Config));
+        change = add(profiles.text(AwsFile::Config));
     } else {
         config::edit(&path, |config| {
             change = add(config);
@@ -70,7 +70,7 @@ fn own_path(context: &Context) -> OwnPath {
     process::own_path().ok_or("the path of this program is not known")
 }
 
-/// An error of the AWS config alone, as its text says: the vault is saved by now.
+/// An error that concerns the AWS config alone: the vault is saved by now.
 fn not_written(error: Error, dry_run: bool) -> Error {
     let class = match error.class {
         Class::Refused | Class::Busy | Class::NotDurable => error.class,
@@ -81,14 +81,18 @@ fn not_written(error: Error, dry_run: bool) -> Error {
             let what = format!("the AWS config cannot be changed: {}", error.what);
             Error { what, ..error }
         }
-        false => config::but("the keys are in the vault", "the AWS config was not changed", error),
+        false => config::partly_done(
+            "the keys are in the vault",
+            "the AWS config was not changed",
+            error,
+        ),
     };
     Error { class, ..error }
 }
 
 impl Written {
-    /// Says what was written and what was not.
-    pub fn tell(&self, context: &Context) {
+    /// Notes what was written and what was not.
+    pub fn note(&self, context: &Context) {
         let (reporter, change) = (context.reporter, &self.change);
         for left in &change.left {
             reporter.warn(format!("not in {}: {left}", self.path.display()));

@@ -1,8 +1,8 @@
-//! What is known of one profile.
+//! One profile in the list.
 
 use serde_json::{Value, json};
 
-use super::{Logins, shown, shown_login};
+use super::{shown, shown_login};
 use crate::clock::Timestamp;
 use crate::profile::{self, Profiles};
 use crate::session::{Listed, LoginState};
@@ -11,18 +11,18 @@ use crate::vault::Payload;
 /// A key that has been in the vault for longer is marked: CIS AWS Foundations Benchmark, "Ensure access keys
 /// are rotated every 90 days or less".
 const OLD_DAYS: i64 = 90;
-/// The mark.
+/// The mark of an old key.
 pub const OLD: &str = ", rotate";
 
-/// A profile, of the AWS config or of the vault.
+/// A profile of the AWS config or of the vault.
 pub struct Entry<'a> {
     pub name: &'a str,
     /// The id of its key in the vault.
     pub key: Option<&'a str>,
-    /// When that was stored.
+    /// When the key was stored.
     stored: Option<Timestamp>,
     role: Option<String>,
-    /// Its MFA device, and whether the vault has the seed.
+    /// The MFA device, and whether the vault has its seed.
     device: Option<(String, bool)>,
     pub login: Option<LoginState>,
     sessions: Vec<&'a Listed>,
@@ -34,10 +34,10 @@ impl<'a> Entry<'a> {
         profiles: &Profiles,
         payload: &'a Payload,
         sessions: &'a [Listed],
-        logins: &Logins,
+        login: Option<LoginState>,
     ) -> Self {
         let plain = |text: &String| !text.contains(char::is_control);
-        // What is wrong with a profile is said by explain and doctor.
+        // Errors in a profile are reported by explain and doctor.
         let device = profile::mfa_serial(profiles, name).ok().flatten().filter(plain);
         Self {
             name,
@@ -48,17 +48,17 @@ impl<'a> Entry<'a> {
                 let has_seed = payload.totp(&serial).is_some();
                 (serial, has_seed)
             }),
-            login: logins.get(name).copied(),
+            login,
             sessions: sessions.iter().filter(|session| session.profile == name).collect(),
         }
     }
 
-    /// The days that its key has been in the vault.
+    /// For how many days the key has been in the vault.
     fn age(&self, now: Timestamp) -> Option<i64> {
         self.stored.map(|stored| now.seconds_since(stored).max(0) / (24 * 3600))
     }
 
-    /// Its login and sessions with what is left of them, or `-`.
+    /// The login and sessions with the time left, or `-`.
     pub fn sessions(&self, now: Timestamp) -> String {
         let login = self.login.and_then(|login| shown_login(login, now));
         let sessions = self.sessions.iter().map(|session| shown(session, now));

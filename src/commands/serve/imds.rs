@@ -1,4 +1,4 @@
-//! `serve --imds`: where a stand-in for an instance's metadata service may listen, and where not.
+//! `serve --imds`: where a stand-in for an instance's metadata service may listen.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
@@ -8,29 +8,28 @@ use std::time::Duration;
 use crate::env::Env;
 use crate::error::{Error, Result};
 
-/// Where every client looks for the metadata service of its machine.
+/// The address of the metadata service, for every client.
 const REAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
 const REAL_PORT: u16 = 80;
 
-/// A real one answers at once, since it is on the machine's own link.
+/// The timeout. A real service answers at once, since it is on the machine's own link.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// What the firmware says of the machine.
+/// The firmware's description of the machine.
 const FIRMWARE: &str = "/sys/class/dmi/id";
 
-/// Machines with a metadata service at that address, by a file of the firmware's and what it holds.
+/// Machines with a metadata service at that address, by a file of the firmware and its content.
 const CLOUDS: [(&str, &str, &str); 3] = [
     ("sys_vendor", "Amazon EC2", "EC2"),
     ("product_name", "Google Compute Engine", "Compute Engine"),
     ("chassis_asset_tag", "7783-7084-3265-9085-8269-3286-77", "Azure"),
 ];
 
-/// Where `--imds` says to listen: a loopback address, or the real one's, which a container can have in a
-/// network namespace of its own. No other will do, since whoever reaches it gets the credentials.
+/// The address of `--imds`: a loopback address, or that of the real service, which a container can have in a
+/// network namespace of its own. Any other is refused, since whoever reaches it gets the credentials.
 ///
 /// # Errors
-/// [`crate::error::Class::Usage`] for what is no such address, [`crate::error::Class::Refused`] for one
-/// that others reach.
+/// Usage (2) if it is no IPv4 address with a port; refused (6) if other machines can reach it.
 pub fn address(text: &str) -> Result<SocketAddr> {
     let address: SocketAddrV4 = text.parse().map_err(|_| {
         Error::usage("--imds: not an IPv4 address with a port")
@@ -47,12 +46,11 @@ pub fn address(text: &str) -> Result<SocketAddr> {
     Ok(address.into())
 }
 
-/// Refuses to stand beside the metadata service of a real machine, whose clients would get other
-/// credentials than those of that machine. `AWS_EC2_METADATA_SERVICE_ENDPOINT` says where that is, as it
-/// says to clients.
+/// Refuses to run on a machine with a real metadata service, whose clients would get other credentials than
+/// that machine's. `AWS_EC2_METADATA_SERVICE_ENDPOINT` names the real one's address, as it does for clients.
 ///
 /// # Errors
-/// [`crate::error::Class::Refused`] where there is one.
+/// Refused (6) if there is one.
 pub fn refuse_beside_a_real_one(address: SocketAddr, env: &Env) -> Result<()> {
     let real = real(address, Path::new(FIRMWARE), env.get("AWS_EC2_METADATA_SERVICE_ENDPOINT"));
     let Some(found) = real else { return Ok(()) };
@@ -61,15 +59,15 @@ pub fn refuse_beside_a_real_one(address: SocketAddr, env: &Env) -> Result<()> {
     ))
 }
 
-/// What shows that there is a real one. Clients may be told of the address that we listen on, or of a name
-/// that we do not look up: neither says where a real one is.
+/// The evidence for a real service. The endpoint may be our own address or a name, which is not looked up:
+/// neither is the address of a real one.
 fn real(address: SocketAddr, firmware: &Path, endpoint: Option<&str>) -> Option<String> {
     let is = |(file, value, _): &&(&str, &str, &str)| {
         std::fs::read_to_string(firmware.join(file)).is_ok_and(|text| text.trim() == *value)
     };
     let named = endpoint.and_then(socket_of).filter(|there| *there != address);
-    // Where the address is this network namespace's own, a real one cannot be asked; and to a container
-    // it may not answer, by its hop limit.
+    // If the address belongs to this network namespace, a real service cannot be reached; and it may not
+    // answer a container, by its hop limit.
     if (address.ip() == REAL || named.is_none())
         && let Some((_, _, cloud)) = CLOUDS.iter().find(is)
     {
@@ -80,8 +78,8 @@ fn real(address: SocketAddr, firmware: &Path, endpoint: Option<&str>) -> Option<
     answers.then(|| format!("{there} answers"))
 }
 
-/// The address in an endpoint's URL, with HTTP's port where it has none. A path behind it does not count.
-/// None for a name other than `localhost`.
+/// The address in an endpoint's URL, with port 80 by default and without the path. `None` for a name other
+/// than `localhost`.
 fn socket_of(endpoint: &str) -> Option<SocketAddr> {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
     let host = rest.split('/').next()?.to_ascii_lowercase();
@@ -95,8 +93,8 @@ fn socket_of(endpoint: &str) -> Option<SocketAddr> {
     with_port(&host).or_else(|| with_port(&format!("{host}:{REAL_PORT}")))
 }
 
-/// True if a metadata service is there: it gives a token, or names itself, as EC2's, Google's and Azure's
-/// do. A proxy that takes connections to any address is none.
+/// True if a metadata service answers: it gives a token, or has the headers of EC2's, Google's or Azure's. A
+/// proxy that accepts connections to any address does not count.
 fn answers(there: SocketAddr) -> io::Result<bool> {
     let mut stream = TcpStream::connect_timeout(&there, ANSWER)?;
     stream.set_read_timeout(Some(ANSWER))?;

@@ -1,4 +1,4 @@
-//! Whose lock files are used, and who may open ours.
+//! The owners of lock files, and the users who may open ours.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -56,9 +56,6 @@ impl fmt::Display for Planted {
 ///
 /// The group of a file shows that its owner is a member (chown(2)), except in a world-writable
 /// set-group-id directory, where every new file gets the directory's group.
-///
-/// # Errors
-/// The error of stat(2) on the directory.
 pub(super) fn planted(name: &Path, lock: &Metadata, guarded: &Path) -> io::Result<Option<Planted>> {
     let directory = directory_of(name).metadata()?;
     if directory.mode() & 0o1000 == 0 {

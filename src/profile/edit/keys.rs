@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
 use super::super::ini;
-use super::super::sections::{Group, Name, Place, Sections};
+use super::super::sections::{AwsFile, Group, Name, Sections};
 use super::split_mark;
 use crate::error::{Error, Result};
 
 /// The two settings that make a long-term access key.
 pub const ACCESS_KEY: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 
-/// True if both halves of the profile's key stand there once, each in a line of its own, and `[DEFAULT]`
-/// lends none: then these lines are the key, and without them the profile has none.
+/// True if each half of the profile's key is there once, in a line of its own, and `[DEFAULT]` lends none:
+/// then the profile has no key without these lines.
 pub fn has_plain_key(contents: &str, name: &str) -> bool {
     let (_, text) = split_mark(contents);
     let lines = key_lines(text, name);
@@ -23,14 +23,14 @@ pub fn has_plain_key(contents: &str, name: &str) -> bool {
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
 }
 
-/// The profiles whose id and secret may belong to two keys: they stand in two sections, `[DEFAULT]` for one, or one of
-/// them stands twice in a section. The last line of each half counts.
+/// The profiles whose id and secret may belong to two keys: they are in two sections (`[DEFAULT]` may be one),
+/// or one of them is in a section twice. The last line of each half counts.
 pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
     let (_, text) = split_mark(contents);
     // For each name, the sections that have the id and the secret, and how often.
     let mut places: HashMap<Name, [Option<(usize, usize)>; 2]> = HashMap::new();
     for (at, section) in ini::parse(text).sections.into_iter().enumerate() {
-        let (name, _) = Name::of(Place::Credentials, &section.header);
+        let (name, _) = Name::of(AwsFile::Credentials, &section.header);
         let halves = places.entry(name).or_default();
         for (half, key) in halves.iter_mut().zip(ACCESS_KEY) {
             match section.entries.iter().filter(|entry| entry.key == key).count() {
@@ -50,7 +50,7 @@ pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
 /// The credentials file's text without the lines of these profiles' access keys.
 ///
 /// # Errors
-/// [`crate::error::Class::Other`]: the file would mean something else in another place.
+/// [`crate::error::Class::Other`]: another part of the file would change its meaning.
 pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
     let (mark, text) = split_mark(contents);
     let mut ranges: Vec<Range<usize>> =
@@ -83,7 +83,7 @@ pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
 }
 
 fn parse(text: &str) -> Sections {
-    Sections::parse(Place::Credentials, None, text)
+    Sections::parse(AwsFile::Credentials, None, text)
 }
 
 /// A line with half of an access key.
@@ -98,7 +98,7 @@ struct KeyLine {
 fn key_lines(text: &str, name: &str) -> Vec<KeyLine> {
     let sections = ini::parse(text).sections;
     let is_it = |header: &str| {
-        Name::of(Place::Credentials, header).0 == Name::Of(Group::Profile, name.to_owned())
+        Name::of(AwsFile::Credentials, header).0 == Name::Of(Group::Profile, name.to_owned())
     };
     let entries =
         sections.into_iter().filter(|section| is_it(&section.header)).flat_map(|s| s.entries);

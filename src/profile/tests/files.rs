@@ -220,9 +220,8 @@ fn names_are_quoted_as_in_a_shell_in_the_config_file_and_as_they_are_in_the_cred
         "[My MacBook Air]\n",
     );
     assert_eq!(profiles.names(), ["My MacBook Air", "My MacBook Pro", "a,b(c)", "x"]);
-    assert!(profiles.has_sso_session("My Corp Ltd"));
-    assert_eq!(profiles.sso_session("My Corp Ltd", "sso_region"), Some("r"));
-    assert_eq!(profiles.service("s", "sts", "endpoint_url").unwrap(), Some("http://[::1]:1"));
+    assert_eq!(profiles.sso_session("My Corp Ltd").unwrap().unwrap()["sso_region"], "r");
+    assert_eq!(profiles.service_endpoint("s", "sts").unwrap(), Some("http://[::1]:1"));
 }
 
 #[test]
@@ -234,7 +233,7 @@ fn python_s_default_section_lends_to_each_section_of_its_file() {
     let get = |name, key| profiles.get(name, key);
     assert_eq!([get("a", "region"), get("a", "output")], [Some("x-2"), Some("text")]);
     assert_eq!([get("b", "region"), get("b", "output")], [None, Some("text")]);
-    assert_eq!(profiles.sso_session("s", "region"), Some("x-1"));
+    assert_eq!(profiles.sso_session("s").unwrap().unwrap()["region"], "x-1");
     assert_eq!(profiles.names(), ["a", "b"]);
 }
 

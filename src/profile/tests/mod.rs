@@ -15,7 +15,7 @@ mod sso;
 
 use std::collections::BTreeSet;
 
-use super::{Ask, Base, Files, Mfa, Plan, Profiles, Role, SignOn, Step, Target, Token, plan};
+use super::{Ask, Base, Files, Mfa, Plan, Profiles, Role, SignOn, Step, Target, TokenSource, plan};
 use crate::env::Env;
 use crate::error::Result;
 use crate::name::{duration, show_duration};
@@ -104,10 +104,10 @@ fn shown(plan: &Plan) -> String {
         Base::Environment => "environment".to_owned(),
         Base::Container { url } => format!("container {url}"),
         Base::Instance { endpoint } => format!("instance {endpoint}"),
-        Base::WebIdentity(Token::File { path, profile }) => {
+        Base::WebIdentity(TokenSource::File { path, profile }) => {
             format!("token {} by {}", path.display(), profile.as_deref().unwrap_or("variable"))
         }
-        Base::WebIdentity(Token::Process { profile, command }) => {
+        Base::WebIdentity(TokenSource::Process { profile, command }) => {
             format!("token of {command} by {profile}")
         }
         Base::Sso { profile, sign_on } => {

@@ -1,7 +1,8 @@
-//! Codes of a seed: which is sent when, and how often.
+//! Codes of a seed: which is sent when, and how many.
 
 use std::time::{Duration, Instant};
 
+use super::super::code;
 use super::super::fleet::claim_for_all;
 use super::shared::Claims;
 use super::{Failed, Run};
@@ -11,27 +12,26 @@ use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::{Mfa, Step};
 use crate::random;
-use crate::session::{Book, Claim, Ledger, Step as Noted};
+use crate::session::{Choice, Claim, CodeDecision, Ledger, SharedClaims};
 use crate::totp::Seed;
-use crate::waiting::waiting;
 
-/// Nine verifications in three minutes lock a device, and hosts that share no ledger share the budget:
+/// Nine verifications in three minutes lock a device, and hosts without a common ledger share that limit:
 /// one process sends three codes at most.
 const CODES: u32 = 3;
 
 impl Run<'_> {
-    /// Sends codes of a seed until one is taken. Each is claimed before it is sent, so no other process
-    /// sends it; what became of a code that got no answer is unknown, so it is spent.
+    /// Sends codes of a seed until one is accepted. Each is claimed before it is sent, so no other process
+    /// sends it; a code that got no answer counts as used.
     ///
-    /// Where there is no place for a ledger, or the fleet's store is away, one code is sent, since others
-    /// send theirs; and one more only if the refusal shows that the clock was to blame.
+    /// Without a ledger, or while the fleet's store cannot be reached, one code is sent, since others send
+    /// theirs; and one more only if the refusal shows that the clock was wrong.
     pub(super) fn send_with(
         &self,
         step: &Step,
         from: &Credentials,
         (mfa, seed): (&Mfa, &Seed),
         mut claims: Claims<'_, '_>,
-    ) -> std::result::Result<Credentials, Failed> {
+    ) -> Result<Credentials, Failed> {
         let ledger = self.cache.ledger(&mfa.serial);
         let mut sent = 0;
         let mut refused = false;
@@ -40,9 +40,9 @@ impl Run<'_> {
             let again = refused.then_some(sent + 1 == CODES);
             let claim = self.claim(&ledger, seed.period(), offset, again, &mut claims)?;
             let deadline = self.deadline.get();
-            let code = self.with.code_of(&claim, seed);
+            let digits = self.with.code_of(&claim, seed);
             sent += 1;
-            let failure = match self.send(step, from, Some((&mfa.serial, &code))) {
+            let failure = match self.send(step, from, Some((&mfa.serial, &digits))) {
                 Ok(made) => return Ok(made),
                 Err(failure) => failure,
             };
@@ -77,9 +77,7 @@ impl Run<'_> {
                 });
             }
             self.with.reporter.debug("the MFA code was not taken, trying the next one");
-            let what = || "another try with an MFA code".to_owned();
-            let _waiting = waiting(what, Some(Instant::now() + pause));
-            std::thread::sleep(pause);
+            code::pause("another try with an MFA code", pause);
             if let Claims::Fleet(part) = &mut claims {
                 part.refused();
             }
@@ -95,21 +93,19 @@ impl Run<'_> {
         offset: i64,
         refused: Option<bool>,
         claims: &mut Claims<'_, '_>,
-    ) -> std::result::Result<Claim, Failed> {
+    ) -> Result<Claim, Failed> {
         let deadline = self.deadline.get();
-        let claim = |book: Option<&mut Book>| {
+        // Hosts that share no ledger would all begin with the present step.
+        let choice = refused.map_or(Choice::Random, |last| Choice::AfterRefusal { last });
+        let claim = |book: Option<&mut SharedClaims>| {
             let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
-            match refused {
-                Some(last) => ledger.claim_after_refusal(period, now, deadline, last, book),
-                // Hosts that share no ledger would all begin with the present step.
-                None => ledger.claim_random(period, now, deadline, book),
-            }
+            ledger.claim(period, now, deadline, choice, book)
         };
         if let Claims::Fleet(part) = claims {
             match claim_for_all(part, ledger, deadline, |book| claim(Some(book)))? {
-                Noted::Send(claim) => return Ok(claim),
-                Noted::Overtaken => return Err(Failed::Overtaken),
-                Noted::Alone(alone) => self.with.go_alone(alone)?,
+                CodeDecision::Send(claim) => return Ok(claim),
+                CodeDecision::Overtaken => return Err(Failed::Overtaken),
+                CodeDecision::Alone(alone) => self.with.go_alone(alone)?,
             }
             *claims = Claims::Alone;
         }
@@ -120,14 +116,14 @@ impl Run<'_> {
     }
 }
 
-/// True if AWS refused a code that was right by a clock that is off by more than a step. `offset` is what
-/// the code was made with.
+/// True if AWS refused a code since the clock was off by more than a step. `offset` is what the code was
+/// made with.
 fn clock_was_off(failure: &ServiceError, offset: i64, period: u64) -> bool {
     let ServiceError::MfaInvalid { skew: Some(skew) } = failure else { return false };
     skew.saturating_sub(offset).unsigned_abs() > period
 }
 
-/// Nobody on this host knows which codes the others have used.
+/// This host does not know which codes the others have used.
 fn refused_unrecorded(claims: &Claims<'_, '_>) -> Error {
     Error::aws("AWS refused the MFA code of the device's seed").hint(match claims {
         Claims::Alone => {
@@ -139,14 +135,14 @@ fn refused_unrecorded(claims: &Claims<'_, '_>) -> Error {
     })
 }
 
-/// The clock is known by now and the codes are ours alone on this host.
+/// The clock is known by now, and no other process of this host used the codes.
 fn refused_again() -> Error {
     Error::aws("AWS refused the MFA codes of the device's seed").hint(
         "other hosts use this device at the same time: try again in three minutes; or the seed is another device's",
     )
 }
 
-/// 1 to 5 s, at random: other hosts that were refused at the same moment must not come back together.
+/// 1 to 5 s, at random, so that hosts which were refused at the same moment do not try again together.
 fn random_pause() -> Result<Duration> {
     let random = u16::from_le_bytes(*random::bytes()?);
     Ok(Duration::from_millis(1000 + u64::from(random) % 4000))

@@ -3,34 +3,35 @@
 use std::time::{Duration, Instant};
 
 use super::super::code::Code;
-use super::super::fleet::away;
+use super::super::fleet::without_store;
 use super::{FRESH, Failed, Run};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::Error;
 use crate::profile::{Mfa, Step};
 use crate::session::{
-    Alone, Book, FleetKeys, Minted, Names, Pace, Part, Step as Noted, Turn, Wanted,
+    CodeDecision, FleetFailure, FleetKeys, Minted, Names, Participant, SessionDecision,
+    SharedClaims, Timing, Wanted,
 };
 use crate::store::Store;
 
-/// For so long another host is waited for, of the 50 s that all calls have together.
+/// How long this host waits for another one, of the 50 s that all calls have together.
 const WAIT: Duration = Duration::from_secs(45);
-/// What a call needs after that.
+/// The time that a call needs after that.
 const CALL: Duration = Duration::from_secs(5);
 
-/// Who knows of the codes that are sent.
+/// Which hosts know of the codes that are sent.
 pub(super) enum Claims<'p, 'a> {
     /// This host.
     Here,
-    /// This host, since the store of its fleet is away: one code is sent.
+    /// This host, since the store of its fleet cannot be reached: one code is sent.
     Alone,
     /// All hosts of the fleet.
-    Fleet(&'p mut Part<'a>),
+    Fleet(&'p mut Participant<'a>),
 }
 
 impl Run<'_> {
-    /// Makes what a step gives; if it costs a code, once for all hosts of the fleet.
+    /// Makes the session of a step; if it costs a code, once for all hosts of the fleet.
     pub(super) fn call_for_all(
         &self,
         step: Step,
@@ -44,7 +45,7 @@ impl Run<'_> {
         let shared = match fleet.store(self.with.vault()?.payload()) {
             Ok(Some(shared)) => shared,
             Ok(None) => return self.call(&step, from, Claims::Here).map(Minted::Here),
-            Err(error) => return self.call_alone(&step, from, away(error)?),
+            Err(error) => return self.call_alone(&step, from, without_store(error)?),
         };
         let keys = fleet.keys();
         let names = Names {
@@ -52,43 +53,44 @@ impl Run<'_> {
             book: keys.book_name(&mfa.serial),
         };
         let connected = began.elapsed();
-        let code = self.code_in_hand(mfa);
+        let code = self.code_lifetime(mfa);
         let left = self.deadline.get().saturating_duration_since(Instant::now());
         let wait = WAIT.min(left.saturating_sub(CALL));
-        let wait = code.as_ref().map_or(wait, |good_for| wait.min(good_for.saturating_sub(CALL)));
-        // Nobody waits twice.
+        let wait = code.as_ref().map_or(wait, |left| wait.min(left.saturating_sub(CALL)));
+        // A run waits once.
         let wait = if self.waited.get().is_zero() { wait } else { Duration::ZERO };
-        let time = (self.with.clock, Pace::real());
-        let mut part = Part::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
+        let time = (self.with.clock, Timing::real());
+        let mut part =
+            Participant::new(&*shared.store, (keys, names), wanted, time, code.is_ok(), wait)?;
         part.connected(connected, shared.silent);
         let made = loop {
-            match part.turn() {
-                Turn::Serve(minted) => {
+            match part.decide() {
+                SessionDecision::Serve(minted) => {
                     self.with.reporter.debug("the fleet has a session");
                     break Ok(minted);
                 }
-                Turn::Lead(least) => match self.lead(&step, from, &mut part, least) {
+                SessionDecision::Lead(least) => match self.lead(&step, from, &mut part, least) {
                     Err(Failed::Overtaken) => {}
                     made => break made,
                 },
-                Turn::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
-                Turn::Waited(waited) => {
+                SessionDecision::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
+                SessionDecision::Waited(waited) => {
                     self.waited.set(self.waited.get().max(waited));
                     if let Err(failed) = code {
                         break Err(failed);
                     }
-                    break self.make_beside(&step, from, (&*shared.store, keys), wanted);
+                    break self.make_own(&step, from, (&*shared.store, keys), wanted);
                 }
-                Turn::Alone(alone) => break self.call_alone(&step, from, alone),
+                SessionDecision::Alone(alone) => break self.call_alone(&step, from, alone),
             }
         };
         fleet.saw_generation(part.seen_generation());
         made
     }
 
-    /// Makes a session of this host's own, with a code that the fleet knows of, since another host did not
-    /// come to an end; or has that one's after all.
-    fn make_beside(
+    /// Makes a session for this host, with a code that the fleet knows of, since another host did not
+    /// finish; or takes that host's session after all.
+    fn make_own(
         &self,
         step: &Step,
         from: &Credentials,
@@ -100,14 +102,15 @@ impl Run<'_> {
             "another host of the fleet has been making the same session for {} s; this one makes its own",
             self.waited.get().as_secs()
         ));
-        let (book, time) = (keys.book_name(&mfa.serial), || (self.with.clock, Pace::real()));
-        let mut beside = Part::of_book(store, (keys, book.clone()), time())?;
-        let made = self.call(step, from, Claims::Fleet(&mut beside)).map(Minted::Here);
+        let (book, time) = (keys.book_name(&mfa.serial), || (self.with.clock, Timing::real()));
+        let mut own = Participant::of_book(store, (keys, book.clone()), time())?;
+        let made = self.call(step, from, Claims::Fleet(&mut own)).map(Minted::Here);
         let Err(failed) = made else { return made };
         let names = Names { session: keys.session_name(wanted.kind, wanted.key), book };
-        let mut again = Part::new(store, (keys, names), wanted, time(), false, Duration::ZERO)?;
-        match again.turn() {
-            Turn::Serve(minted) => Ok(minted),
+        let mut again =
+            Participant::new(store, (keys, names), wanted, time(), false, Duration::ZERO)?;
+        match again.decide() {
+            SessionDecision::Serve(minted) => Ok(minted),
             _ => Err(failed),
         }
     }
@@ -119,19 +122,15 @@ impl Run<'_> {
         Some(keys.session_name(self.wanted(at, &key, None).kind, &key))
     }
 
-    /// For how long there is a code to send; or what to do or say about it.
-    fn code_in_hand(&self, mfa: &Mfa) -> Result<Duration, Failed> {
+    /// How long there is a code to send; or why there is none.
+    fn code_lifetime(&self, mfa: &Mfa) -> Result<Duration, Failed> {
         match self.with.code(mfa, self.request.mfa_token)? {
             Code::Seed(_) => Ok(WAIT + CALL),
             Code::Given(_) => Ok(FRESH.saturating_sub(self.started.elapsed())),
-            Code::Asked => match self.asked.take() {
+            Code::Asked => match &*self.asked.borrow() {
                 None => Err(Failed::Unasked),
-                Some(Err(error)) => Err(Failed::Ours(error)),
-                Some(Ok(code)) => {
-                    let good_for = FRESH.saturating_sub(code.since.elapsed());
-                    self.asked.replace(Some(Ok(code)));
-                    Ok(good_for)
-                }
+                Some(Err(error)) => Err(Failed::Ours(error.clone())),
+                Some(Ok(code)) => Ok(FRESH.saturating_sub(code.since.elapsed())),
             },
         }
     }
@@ -141,7 +140,7 @@ impl Run<'_> {
         &self,
         step: &Step,
         from: &Credentials,
-        part: &mut Part<'_>,
+        part: &mut Participant<'_>,
         least: Option<Duration>,
     ) -> Result<Minted, Failed> {
         let mut step = step.clone();
@@ -154,8 +153,8 @@ impl Run<'_> {
             Ok(made) => {
                 let generation = self.with.vault().map_or(0, |vault| vault.payload().generation());
                 let (minted, alone) = part.made(made, length, generation);
-                if let Some(alone) = alone {
-                    self.with.not_shared(alone);
+                if let (Some(alone), Some(fleet)) = (alone, &self.with.fleet) {
+                    fleet.not_shared(alone);
                 }
                 Ok(minted)
             }
@@ -167,26 +166,31 @@ impl Run<'_> {
         }
     }
 
-    /// Makes a session with one code, since the store is of no use.
-    fn call_alone(&self, step: &Step, from: &Credentials, alone: Alone) -> Result<Minted, Failed> {
+    /// Makes a session with one code, since the store cannot be used.
+    fn call_alone(
+        &self,
+        step: &Step,
+        from: &Credentials,
+        alone: FleetFailure,
+    ) -> Result<Minted, Failed> {
         self.with.go_alone(alone)?;
         self.call(step, from, Claims::Alone).map(Minted::Here)
     }
 
-    /// Tells the fleet that a code is sent now whose step nobody knows. True if another host leads by now,
-    /// so that it is not sent.
+    /// Tells the fleet that a code of unknown step is sent now. True if another host makes the session by
+    /// now, so that the code is not sent.
     pub(super) fn is_overtaken(&self, claims: Claims<'_, '_>) -> Result<bool, Error> {
         let Claims::Fleet(part) = claims else { return Ok(false) };
         let offset = self.sts()?.clock_offset().unwrap_or(0);
         let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
-        let note = |book: &mut Book| {
+        let note = |book: &mut SharedClaims| {
             book.note_given(now);
             Ok(((), Duration::ZERO))
         };
-        match part.step(note, |()| {})? {
-            Noted::Send(()) => Ok(false),
-            Noted::Overtaken => Ok(true),
-            Noted::Alone(alone) => self.with.go_alone(alone).map(|()| false),
+        match part.claim_step(note, |()| {})? {
+            CodeDecision::Send(()) => Ok(false),
+            CodeDecision::Overtaken => Ok(true),
+            CodeDecision::Alone(alone) => self.with.go_alone(alone).map(|()| false),
         }
     }
 }

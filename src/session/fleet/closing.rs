@@ -1,46 +1,41 @@
-//! A device's book when the keys of its vault are drawn anew: its claims go on under the new keys, and under
-//! the old ones it is closed.
+//! A device's book when the keys of its vault are replaced: its claims are copied to the book of the new keys,
+//! and the book of the old keys is closed.
 
+use std::io;
 use std::time::Duration;
 
-use super::object::{Book, FleetKeys};
-use super::pace::Pace;
+use super::object::{FleetKeys, SharedClaims};
+use super::timing::Timing;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::{Condition, Object, Read, Store, StoreError, Written};
 
-/// So often a book is read again that another host wrote meanwhile.
+/// The most tries, if other hosts write the book meanwhile.
 const TRIES: u32 = 8;
-/// So many requests may fail of which nobody knows whether they did anything.
+/// The number of requests without an answer at which it fails.
 const IN_DOUBT: u32 = 2;
 /// The pause before the second try; each is longer by as much.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Closes the book of a device that hosts with the `old` keys have, after its claims were added to the one
 /// of the `new` keys: what was sent just now is not sent again.
-///
-/// # Errors
-/// AWS (9): the store is away, or other hosts write the books all the time. The old book may be open then.
+/// Errors: AWS (9) if the store is away, or other hosts write the books each time. The old book may then be
+/// open.
 pub fn close_book(
     store: &dyn Store,
     (old, new): (&FleetKeys, &FleetKeys),
     device: &str,
-    pace: &Pace<'_>,
+    timing: &Timing<'_>,
 ) -> Result<()> {
     let mut in_doubt = 0;
     for tried in 1..=TRIES {
         match try_to_close(store, (old, new), device) {
             Ok(true) => return Ok(()),
             Ok(false) => {}
-            Err(error @ StoreError::Failed { .. }) => return Err(error.into()),
-            Err(error) => {
-                in_doubt += 1;
-                if in_doubt == IN_DOUBT {
-                    return Err(error.into());
-                }
-            }
+            Err(StoreError::Unknown(_)) if in_doubt + 1 < IN_DOUBT => in_doubt += 1,
+            Err(error) => return Err(error.into()),
         }
-        (pace.sleep)(PAUSE * tried);
+        (timing.sleep)(PAUSE * tried);
     }
     Err(Error::aws("other hosts write the record of MFA codes all the time"))
 }
@@ -61,13 +56,11 @@ fn try_to_close(
                 return Ok(false);
             }
         }
-        // Nobody claims by one that cannot be opened; what is in it is lost in any case.
+        // No host claims by a book that cannot be opened, and its claims are lost in any case.
         None | Some(Err(_)) => {}
     }
     // Only if nothing was claimed in it since it was read.
-    let body =
-        old.closed_book(&name).map_err(|_| failed("the system has no randomness to give"))?;
-    write(store, &name, &body, there.as_ref())
+    write(store, &name, old.closed_book(&name), there.as_ref())
 }
 
 /// Adds the claims to the device's book under the new keys.
@@ -75,24 +68,22 @@ fn carry_over(
     store: &dyn Store,
     new: &FleetKeys,
     device: &str,
-    mut book: Book,
+    mut book: SharedClaims,
 ) -> Result<bool, StoreError> {
     let name = new.book_name(device);
     let there = read(store, &name)?;
     if let Some(object) = &there {
         match open(new, &name, object)? {
             // The claims that are there are the later ones.
-            Some(known) if !known.has_all_of(&book) => book.add(&known),
-            // They are there, or these keys are old by now as well.
+            Some(known) if !known.has_all_of(&book) => book.claims.add(&known.claims),
+            // They are there already, or these keys were replaced as well.
             _ => return Ok(true),
         }
     }
-    let sealed = new.seal_book(&name, &book);
-    let body = sealed.map_err(|_| failed("the system has no randomness to give"))?;
-    write(store, &name, &body, there.as_ref())
+    write(store, &name, new.seal_book(&name, &book), there.as_ref())
 }
 
-fn open(keys: &FleetKeys, name: &str, object: &Object) -> Result<Option<Book>, StoreError> {
+fn open(keys: &FleetKeys, name: &str, object: &Object) -> Result<Option<SharedClaims>, StoreError> {
     let opened = keys.open_book(name, object.body.clone(), Timestamp(0));
     opened.map_err(|_| failed("the record of MFA codes in the store is damaged"))
 }
@@ -107,11 +98,12 @@ fn read(store: &dyn Store, name: &str) -> Result<Option<Object>, StoreError> {
 fn write(
     store: &dyn Store,
     name: &str,
-    body: &[u8],
+    sealed: io::Result<Vec<u8>>,
     over: Option<&Object>,
 ) -> Result<bool, StoreError> {
+    let body = sealed.map_err(|_| failed("the system has no randomness to give"))?;
     let condition = over.map_or(Condition::Absent, |object| Condition::Is(&object.etag));
-    let written = store.write(name, body, condition)?.what;
+    let written = store.write(name, &body, condition)?.what;
     Ok(matches!(written, Written::Done(_)))
 }
 

@@ -21,39 +21,41 @@ use super::super::SessionKind;
 use super::super::envelope::{Keys, LEDGER};
 use super::super::record::{self, Record};
 use super::super::totp_claims::TotpClaims;
-use super::lead::Nonce;
+use super::protocol::Nonce;
 use crate::clock::Timestamp;
-use crate::store::{Answer, Read};
+use crate::store::{self, Answer, Read};
 
 const STEP: usize = 4096;
 const CLAIM: u8 = 1;
 const RECORD: u8 = 2;
 const BOOK: u8 = 3;
 const CLOSED: u8 = 4;
+/// What the contents of `s/NAME` are sealed as.
+const SESSION: &str = "session";
 
 /// The keys for the names and contents of a fleet's objects.
 #[derive(Debug)]
 pub struct FleetKeys(Keys);
 
-/// A record as it stands in an object.
-pub(super) type Shared = Rc<Zeroizing<Vec<u8>>>;
+/// An encoded record.
+pub(super) type EncodedRecord = Rc<Zeroizing<Vec<u8>>>;
 
 /// What is in `s/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Object {
-    Claim { nonce: Nonce, lease: Duration, old: Option<Shared> },
-    Record(Shared),
+    Claim { nonce: Nonce, lease: Duration, old: Option<EncodedRecord> },
+    Record(EncodedRecord),
 }
 
 /// The claims of a device by all hosts, as they were read from the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Book {
+pub struct SharedClaims {
     pub(in crate::session) claims: TotpClaims,
     /// The store's time when it was read, in seconds.
     pub(in crate::session) date: i64,
 }
 
-/// What stands in the store about a session.
+/// The state of a session in the store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct InStore {
     /// The session that hosts use: when it ends, and the generation of the vault that its maker had.
@@ -62,22 +64,17 @@ pub struct InStore {
     pub claimed: Option<Duration>,
 }
 
-impl Book {
-    /// Records that a code is sent now whose step nobody knows, so that it counts. `now`: by AWS's clock.
+impl SharedClaims {
+    /// Records that a code of unknown step is sent now, so that it counts. `now`: by AWS's clock.
     pub fn note_given(&mut self, now: Timestamp) {
         self.claims.share_given(now.0, self.date);
     }
 
     /// True if every claim in `other` is in this one, too.
-    pub(super) fn has_all_of(&self, other: &Book) -> bool {
+    pub(super) fn has_all_of(&self, other: &SharedClaims) -> bool {
         let mut both = self.claims.clone();
         both.add(&other.claims);
         both == self.claims
-    }
-
-    /// Adds the later claims that only `other` has.
-    pub(super) fn add(&mut self, other: &Book) {
-        self.claims.add(&other.claims);
     }
 }
 
@@ -89,23 +86,21 @@ impl FleetKeys {
 
     /// The object of a session: all hosts that may share it give the same key.
     pub fn session_name(&self, kind: SessionKind, key: &[String]) -> String {
-        format!("s/{}", self.0.name(kind.as_str(), key.iter().map(String::as_str)))
+        format!("s/{}", self.0.name(kind.as_str(), key))
     }
 
     /// What an object says of its session; `None` if it cannot be opened. `now`: this host's time.
     pub fn look(&self, name: &str, answer: Answer<Read>, now: Timestamp) -> Option<InStore> {
         let Read::Found(found) = answer.what else { return Some(InStore::default()) };
-        let session = |shared: &Shared| {
-            let (record, generation) = take(shared, answer.date, now)?;
+        let age = age(&found, answer.date);
+        let session = |shared: &EncodedRecord| {
+            let (record, generation) = decode(shared, answer.date, now)?;
             Some((record.ends, generation)).filter(|(ends, _)| *ends > now)
         };
         Some(match self.open_object(name, found.body)? {
             Object::Record(shared) => InStore { session: session(&shared), claimed: None },
             Object::Claim { lease, old, .. } => {
-                let age = answer.date.zip(found.modified).map_or(0, |(date, modified)| {
-                    u64::try_from(date.seconds_since(modified)).unwrap_or(0)
-                });
-                let claimed = Some(Duration::from_secs(age)).filter(|age| *age <= lease);
+                let claimed = Some(age.unwrap_or_default()).filter(|age| *age <= lease);
                 InStore { session: old.as_ref().and_then(session), claimed }
             }
         })
@@ -116,38 +111,32 @@ impl FleetKeys {
         format!("l/{}", self.0.name(LEDGER, [device]))
     }
 
-    /// A closed book: whoever reads it neither claims nor publishes any more. For the vault whose key is
-    /// about to change.
-    ///
-    /// # Errors
-    /// Without random numbers.
+    /// A closed book, for a vault whose keys are about to be replaced: hosts that read it stop claiming and
+    /// publishing.
     pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
         self.seal(LEDGER, name, vec![CLOSED])
     }
 
-    pub(super) fn seal_book(&self, name: &str, book: &Book) -> io::Result<Vec<u8>> {
+    pub(super) fn seal_book(&self, name: &str, book: &SharedClaims) -> io::Result<Vec<u8>> {
         let claims = book.claims.encode();
         let length = u32::try_from(claims.len()).unwrap_or_default().to_be_bytes();
         self.seal(LEDGER, name, [&[BOOK], &length[..], &claims].concat())
     }
 
     /// The book, or `None` if it is closed.
-    ///
-    /// # Errors
-    /// It cannot be opened.
     pub(super) fn open_book(
         &self,
         name: &str,
         body: Vec<u8>,
         date: Timestamp,
-    ) -> Result<Option<Book>, Damaged> {
+    ) -> Result<Option<SharedClaims>, Damaged> {
         let plain = self.0.open(LEDGER, name, Zeroizing::new(body)).ok_or(Damaged)?;
         match plain.split_first() {
             Some((&BOOK, rest)) => {
                 let (length, rest) = rest.split_first_chunk::<4>().ok_or(Damaged)?;
                 let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Damaged)?;
                 let claims = rest.get(..length).and_then(TotpClaims::decode).ok_or(Damaged)?;
-                Ok(Some(Book { claims, date: date.0 }))
+                Ok(Some(SharedClaims { claims, date: date.0 }))
             }
             Some((&CLOSED, _)) => Ok(None),
             _ => Err(Damaged),
@@ -192,23 +181,25 @@ impl FleetKeys {
     }
 
     fn seal(&self, kind: &str, name: &str, plain: Vec<u8>) -> io::Result<Vec<u8>> {
-        let mut plain = Zeroizing::new(plain);
+        let plain = Zeroizing::new(plain);
         let mut padded = Zeroizing::new(vec![0; plain.len().next_multiple_of(STEP)]);
         padded[..plain.len()].copy_from_slice(&plain);
-        plain.clear();
         self.0.seal(kind, name, &padded)
     }
 }
-
-/// What the contents of `s/NAME` are sealed as.
-const SESSION: &str = "session";
 
 /// The object cannot be opened.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Damaged;
 
+/// The age of an object at this time of the store's.
+pub(super) fn age(object: &store::Object, date: Option<Timestamp>) -> Option<Duration> {
+    let seconds = date?.seconds_since(object.modified?);
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
 /// A record for the store. `made`: when, by the store's clock; `generation`: the vault's.
-pub(super) fn share(record: &Record, made: Timestamp, generation: u64) -> Shared {
+pub(super) fn encode(record: &Record, made: Timestamp, generation: u64) -> EncodedRecord {
     let record = record.encode();
     let mut bytes = Zeroizing::new(Vec::with_capacity(16 + record.len()));
     bytes.extend_from_slice(&generation.to_be_bytes());
@@ -219,8 +210,8 @@ pub(super) fn share(record: &Record, made: Timestamp, generation: u64) -> Shared
 
 /// The record, and the generation of its maker's vault. `date`: the store's time, which is `now` on this
 /// host, or somewhat later; [`Record::made`] becomes a time of this host, and is not in the future.
-pub(super) fn take(
-    shared: &Shared,
+pub(super) fn decode(
+    shared: &EncodedRecord,
     date: Option<Timestamp>,
     now: Timestamp,
 ) -> Option<(Record, u64)> {
@@ -256,9 +247,9 @@ mod tests {
     fn claims_records_and_books_are_sealed_in_one_size() {
         let keys = keys();
         let (name, book_name) = (keys.session_name(SessionKind::Session, &[]), keys.book_name("d"));
-        let shared = share(&record(), Timestamp(NOON), 3);
+        let shared = encode(&record(), Timestamp(NOON), 3);
         let (nonce, lease) = ([7; 16], Duration::from_secs(15));
-        let mut book = Book::default();
+        let mut book = SharedClaims::default();
         for at in 0..64 {
             book.note_given(Timestamp(at));
         }
@@ -277,11 +268,11 @@ mod tests {
                     assert_eq!((nonce, lease, old.is_some()), (n, l, o.is_some()));
                 }
                 (Object::Record(shared), Object::Record(_)) => {
-                    let taken = take(&shared, Some(Timestamp(NOON + 60)), Timestamp(NOON + 1000));
+                    let taken = decode(&shared, Some(Timestamp(NOON + 60)), Timestamp(NOON + 1000));
                     let (record, generation) = taken.unwrap();
                     assert_eq!((record.made, generation), (Timestamp(NOON + 940), 3));
                     assert_eq!(record.length, Some(Duration::from_secs(3600)));
-                    let early = take(&shared, Some(Timestamp(NOON - 60)), Timestamp(NOON));
+                    let early = decode(&shared, Some(Timestamp(NOON - 60)), Timestamp(NOON));
                     assert_eq!(early.unwrap().0.made, Timestamp(NOON), "a negative age is none");
                 }
                 other => panic!("{other:?}"),
@@ -300,11 +291,11 @@ mod tests {
     fn what_stands_in_the_store_is_said() {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &[]);
-        let shared = share(&record(), Timestamp(NOON), 3);
+        let shared = encode(&record(), Timestamp(NOON), 3);
         let look = |object: Option<Object>, at: i64| {
-            let object = object.map(|object| crate::store::Object {
+            let object = object.map(|object| store::Object {
                 body: keys.seal_object(&name, &object).unwrap(),
-                etag: crate::store::ETag("\"1\"".to_owned()),
+                etag: store::ETag("\"1\"".to_owned()),
                 modified: Some(Timestamp(NOON)),
             });
             let what = object.map_or(Read::Missing, Read::Found);
@@ -331,7 +322,7 @@ mod tests {
     fn an_object_opens_only_under_its_own_name_and_vault() {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &["a".to_owned()]);
-        let object = Object::Record(share(&record(), Timestamp(NOON), 1));
+        let object = Object::Record(encode(&record(), Timestamp(NOON), 1));
         let sealed = keys.seal_object(&name, &object).unwrap();
         let other = keys.session_name(SessionKind::Role, &["a".to_owned()]);
         assert_eq!(keys.open_object(&other, sealed.clone()), None);

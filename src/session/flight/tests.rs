@@ -1,3 +1,5 @@
+mod lengths;
+
 use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -14,7 +16,7 @@ use crate::error::Class;
 use crate::file::testing::Directory;
 use crate::os::testing;
 use crate::secret::Secret;
-use crate::session::{Listed, clear_all};
+use crate::session::{Choice, Listed, clear_all};
 
 const HOUR: i64 = 3600;
 
@@ -302,14 +304,14 @@ fn while_somebody_is_asked_the_lock_is_free_and_nothing_has_failed() {
 fn one_has_the_turn_and_others_wait_for_a_while_only() {
     let d = Directory::new();
     let (one, two) = (cache(&d.path, 0), cache(&d.path, 0));
-    let held = one.turn(&key("a"), Duration::ZERO).unwrap();
-    assert!(two.turn(&key("a"), Duration::from_millis(1)).is_none());
-    assert!(two.turn(&key("b"), Duration::ZERO).is_some());
+    let held = one.program_lock(&key("a"), Duration::ZERO).unwrap();
+    assert!(two.program_lock(&key("a"), Duration::from_millis(1)).is_none());
+    assert!(two.program_lock(&key("b"), Duration::ZERO).is_some());
     // It is no session's lock.
     assert_eq!(obtain(&two, &mut || Ok(session("one", HOUR))).unwrap(), "one");
     drop(held);
-    assert!(two.turn(&key("a"), Duration::from_secs(45)).is_some());
-    assert!(cache_of(None, [1; 16], 0).turn(&key("a"), Duration::ZERO).is_none());
+    assert!(two.program_lock(&key("a"), Duration::from_secs(45)).is_some());
+    assert!(cache_of(None, [1; 16], 0).program_lock(&key("a"), Duration::ZERO).is_none());
 }
 
 #[test]
@@ -429,7 +431,7 @@ fn sessions_are_listed_and_cleared_by_profile() {
     }
     let stranger = cache_of(Some(&d.path), [7; 16], 0);
     obtain(&stranger, &mut || Ok(session("another vault's", HOUR))).unwrap();
-    vault.ledger("device").claim(30, Timestamp(NOON), long(), None).unwrap();
+    vault.ledger("device").claim(30, Timestamp(NOON), long(), Choice::Nearest, None).unwrap();
     let folder = d.path.join("sessions");
     let left_behind = format!(".{}.tmp-1-0123456789abcdef", "a".repeat(64));
     for garbage in ["x", &"b".repeat(64), &left_behind] {

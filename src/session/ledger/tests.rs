@@ -11,7 +11,8 @@ const DEVICE: &str = "arn:aws:iam::123456789012:mfa/ci";
 
 /// Claims for the device so many seconds after noon: the step as seen from noon's, and the wait.
 fn claim(cache: &Cache, seconds: i64) -> Result<(i64, u64)> {
-    let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + seconds), long(), None)?;
+    let claim =
+        cache.ledger(DEVICE).claim(30, Timestamp(NOON + seconds), long(), Choice::Nearest, None)?;
     Ok((claim.step.cast_signed() - NOON / 30, claim.wait.as_secs()))
 }
 
@@ -35,7 +36,7 @@ fn a_step_is_claimed_once_among_all() {
 
     let other = cache(&d.path, 10);
     let claim = other.ledger("arn:aws:iam::123456789012:mfa/another");
-    let claim = claim.claim(30, Timestamp(NOON + 10), long(), None).unwrap();
+    let claim = claim.claim(30, Timestamp(NOON + 10), long(), Choice::Nearest, None).unwrap();
     assert_eq!((claim.step.cast_signed(), claim.wait), (NOON / 30, Duration::ZERO));
 }
 
@@ -48,14 +49,19 @@ fn when_the_codes_are_used_up_it_says_when_to_come_again() {
     }
     let cache = cache(&d.path, 10);
     // The next step could be had after 25 s, and the call needs time too.
-    let error = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), soon, None).unwrap_err();
+    let error = cache
+        .ledger(DEVICE)
+        .claim(30, Timestamp(NOON + 10), soon, Choice::Nearest, None)
+        .unwrap_err();
     assert_eq!(error.class, Class::Aws);
     assert_eq!(
         error.what,
         format!("codes used up for this device, {DEVICE}; try again at 12:00:35 UTC")
     );
-    let error =
-        cache.ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), soon, None).unwrap_err();
+    let error = cache
+        .ledger(DEVICE)
+        .claim(30, Timestamp(NOON + 10), soon, Choice::Random, None)
+        .unwrap_err();
     assert!(error.what.ends_with("try again at 12:00:35 UTC"));
     assert_eq!(claim(&cache, 10).unwrap(), (3, 25), "a failed claim uses no step");
 }
@@ -65,7 +71,13 @@ fn random_claims_are_claims_too() {
     let d = Directory::new();
     let steps: BTreeSet<u64> = (0..5)
         .map(|_| {
-            cache(&d.path, 10).ledger(DEVICE).claim_random(30, Timestamp(NOON + 10), long(), None)
+            cache(&d.path, 10).ledger(DEVICE).claim(
+                30,
+                Timestamp(NOON + 10),
+                long(),
+                Choice::Random,
+                None,
+            )
         })
         .map(|claim| claim.unwrap().step)
         .collect();
@@ -73,7 +85,13 @@ fn random_claims_are_claims_too() {
     let claim = |left| {
         let deadline = Instant::now() + Duration::from_secs(left);
         let cache = cache(&d.path, 10);
-        cache.ledger(DEVICE).claim_after_refusal(30, Timestamp(NOON + 10), deadline, true, None)
+        cache.ledger(DEVICE).claim(
+            30,
+            Timestamp(NOON + 10),
+            deadline,
+            Choice::AfterRefusal { last: true },
+            None,
+        )
     };
     assert!(claim(20).unwrap_err().what.ends_with("try again at 12:00:35 UTC"));
     assert_eq!(claim(50).unwrap().wait.as_secs(), 25);
@@ -83,7 +101,8 @@ fn random_claims_are_claims_too() {
 fn a_claim_that_is_given_back_is_free_again_for_all() {
     let d = Directory::new();
     let (one, other) = (cache(&d.path, 10), cache(&d.path, 10));
-    let given = one.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long(), None).unwrap();
+    let given =
+        one.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long(), Choice::Nearest, None).unwrap();
     assert_eq!(claim(&other, 10).unwrap(), (-1, 0));
     one.ledger(DEVICE).give_back(&given, long());
     // Another's claim stands.
@@ -109,7 +128,8 @@ fn where_there_is_a_place_every_claim_is_recorded_or_is_none() {
     let d = Directory::new();
     let claims = |dir: Option<&Path>| {
         let cache = cache_of(dir, [1; 16], 10);
-        let claim = cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long(), None);
+        let claim =
+            cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long(), Choice::Nearest, None);
         claim.map(|claim| (claim.step.cast_signed() - NOON / 30, claim.recorded))
     };
     let here = Some(d.path.as_path());
@@ -162,8 +182,10 @@ fn a_ledger_that_stays_locked_ends_at_the_deadline() {
     let cache = cache(&d.path, 10);
     claim(&cache, 10).unwrap();
     let held = file::lock(&file(&d), Duration::ZERO, "tests").unwrap();
-    let error =
-        cache.ledger(DEVICE).claim(30, Timestamp(NOON + 10), Instant::now(), None).unwrap_err();
+    let error = cache
+        .ledger(DEVICE)
+        .claim(30, Timestamp(NOON + 10), Instant::now(), Choice::Nearest, None)
+        .unwrap_err();
     assert_eq!(error.class, Class::Busy);
     assert!(error.what.starts_with(&format!("process {} ", std::process::id())), "{error:?}");
     std::thread::scope(|scope| {

@@ -1,3 +1,6 @@
+mod hosts;
+mod simulation;
+
 use std::collections::BTreeSet;
 
 use super::*;

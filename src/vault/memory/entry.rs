@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
 use toml::{Table, Value};
 
-use super::Known;
+use super::super::state_file;
+use super::KnownVault;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Existing, ReplaceError};
+use crate::file;
 use crate::vault::Pin;
 
 /// The most bytes of the file: a path of PATH_MAX escaped bytes and some fingerprints.
@@ -24,8 +24,7 @@ impl Entry {
     /// The entry of this path.
     pub(super) fn of(state_dir: &Path, path: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
-        let hash = Sha256::digest(path.as_os_str().as_bytes());
-        let id: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        let id = state_file::hash(path.as_os_str().as_bytes());
         Self { file: state_dir.join("pins").join(format!("{id}.toml")), path: path.into() }
     }
 
@@ -40,11 +39,9 @@ impl Entry {
     }
 
     /// Reads the file; `None` if it does not exist.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Refused`] if the file is damaged: if that counted as missing, whoever can damage
-    /// it could replace the vault unnoticed.
-    pub(super) fn read(&self) -> Result<Option<Known>> {
+    /// Errors: refused (6) if the file is damaged: if that counted as missing, whoever can damage it could
+    /// replace the vault unnoticed.
+    pub(super) fn read(&self) -> Result<Option<KnownVault>> {
         let refused =
             || Error::refused(format!("the remembered pin in {} is damaged", self.file.display()));
         let bytes = match file::read_regular(&self.file, LIMIT) {
@@ -74,27 +71,16 @@ impl Entry {
     }
 
     /// Replaces the file, under its lock.
-    ///
-    /// # Errors
-    /// The reason.
-    pub(super) fn write(&self, lock: &file::Lock, known: &Known) -> Result<(), String> {
+    pub(super) fn write(&self, lock: &file::Lock, known: &KnownVault) -> Result<(), String> {
         let meta = match file::read_regular(&self.file, LIMIT) {
             Ok((_, meta)) => Some(meta),
             Err(file::ReadError::NotFound) => None,
             Err(error) => return Err(error.text(LIMIT)),
         };
-        let existing = meta.as_ref().map_or(Existing::New { mode: 0o600 }, Existing::Keep);
-        let text = self.text(known);
-        match file::replace(lock, &self.file, text.as_bytes(), existing, &mut |_| true) {
-            Ok(()) | Err(ReplaceError::NotDurable(_)) => Ok(()),
-            Err(ReplaceError::NotSaved(why, _)) => Err(why),
-            Err(ReplaceError::UnsafeDirectory) => {
-                Err("all users can replace files there".to_owned())
-            }
-        }
+        state_file::replace(lock, &self.file, meta.as_ref(), &self.content(known))
     }
 
-    fn text(&self, known: &Known) -> String {
+    fn content(&self, known: &KnownVault) -> Table {
         let pin = |pin: &Pin| Value::String(pin.to_string());
         let mut doc = Table::new();
         doc.insert("vault".into(), Value::String(self.path.display().to_string()));
@@ -110,11 +96,11 @@ impl Entry {
         if let Some(id) = &known.led_to {
             doc.insert("led_to".into(), Value::String(id.clone()));
         }
-        doc.to_string()
+        doc
     }
 }
 
-fn parse(text: &str) -> Option<Known> {
+fn parse(text: &str) -> Option<KnownVault> {
     let doc: Table = toml::from_str(text).ok()?;
     let pin = |value: &Value| Pin::parse(value.as_str()?).ok();
     let generation = u64::try_from(doc.get("generation")?.as_integer()?).ok()?;
@@ -132,5 +118,5 @@ fn parse(text: &str) -> Option<Known> {
         Some(value) => Some(value.as_str().filter(is_id)?.to_owned()),
         None => None,
     };
-    Some(Known { pin: pin(doc.get("pin")?)?, generation, next, former, led_to })
+    Some(KnownVault { pin: pin(doc.get("pin")?)?, generation, next, former, led_to })
 }

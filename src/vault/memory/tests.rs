@@ -5,10 +5,10 @@ fn pin(byte: u8) -> Pin {
 }
 
 /// Remembers these fingerprints one after the other, as writers give them.
-fn line(pins: impl IntoIterator<Item = u8>) -> Known {
-    let give = |before: Option<Known>, (at, byte)| {
-        let before = before.map(|known| Known { next: Some(pin(byte)), ..known });
-        Some(Known::updated(before, pin(byte), at, None))
+fn line(pins: impl IntoIterator<Item = u8>) -> KnownVault {
+    let give = |before: Option<KnownVault>, (at, byte)| {
+        let before = before.map(|known| KnownVault { next: Some(pin(byte)), ..known });
+        Some(KnownVault::updated(before, pin(byte), at, None))
     };
     (1..).zip(pins).fold(None, give).unwrap()
 }
@@ -25,11 +25,11 @@ fn a_name_follows_what_writers_of_this_machine_gave_and_nothing_else() {
     // A name that knows more than the file's own memory does not go back.
     assert_eq!(line([1, 2, 3, 4]).follow(&file).pin, pin(4));
     // What a person took for the right one begins anew.
-    let accepted = Known::updated(Some(file.clone()), pin(7), 8, None);
-    assert_eq!(accepted, Known { generation: 8, ..line([7]) });
+    let accepted = KnownVault::updated(Some(file.clone()), pin(7), 8, None);
+    assert_eq!(accepted, KnownVault { generation: 8, ..line([7]) });
     assert_eq!(line([3]).follow(&accepted), line([3]));
     // What is to come is known by a name as well.
-    let about = Known { next: Some(pin(4)), ..file };
+    let about = KnownVault { next: Some(pin(4)), ..file };
     assert!(line([1]).follow(&about).is(pin(4)));
 }
 
@@ -52,7 +52,7 @@ fn both_memories_have_to_agree() {
     assert_eq!(both.other_than(pin(1)), Some(pin(2)));
     assert_eq!((both.generation(pin(1)), both.generation(pin(3))), (1, 0));
     // The highest generation counts, also that of where the name led last.
-    let later = Known { generation: 7, ..line([1]) };
+    let later = KnownVault { generation: 7, ..line([1]) };
     let moved = Recalled { last: Some(later), ..known(Some(line([1])), Some(line([1]))) };
     assert_eq!(moved.generation(pin(1)), 7);
 }

@@ -8,15 +8,13 @@ use crate::error::{Error, Result};
 use crate::process::shell_word;
 use crate::store::Location;
 
-/// So many of the copies that a vault was made of are listed in it.
+/// The most copies that a vault lists of those that it was made of.
 const COPIES: usize = 64;
 
 /// How the hosts reach the store that they share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fleet {
-    /// Where the objects are.
     pub store: Location,
-    /// The bucket's region.
     pub region: String,
     /// Another endpoint than AWS's: its URL.
     pub endpoint: Option<String>,
@@ -27,7 +25,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// True if both are at one store, whoever reaches it.
+    /// True if both name the same store.
     pub fn shares_with(&self, other: &Self) -> bool {
         (&self.store, &self.region, &self.endpoint)
             == (&other.store, &other.region, &other.endpoint)
@@ -48,8 +46,7 @@ impl Payload {
 
     /// Joins a fleet, in place of another; fields of a later version are kept.
     pub fn set_fleet(&mut self, fleet: &Fleet) {
-        let table = self.doc.entry("fleet").or_insert_with(|| Value::Table(Table::new()));
-        let Value::Table(table) = table else { return };
+        let Some(table) = self.table_mut("fleet") else { return };
         let texts = [
             ("store", Some(fleet.store.to_string())),
             ("region", Some(fleet.region.clone())),
@@ -57,10 +54,7 @@ impl Payload {
             ("profile", fleet.profile.clone()),
         ];
         for (field, text) in texts {
-            match text {
-                Some(text) => drop(table.insert(field.into(), Value::String(text))),
-                None => drop(table.remove(field)),
-            }
+            set(table, field, text);
         }
         table.insert("required".into(), Value::Boolean(fleet.required));
         self.note_known_key();
@@ -71,8 +65,8 @@ impl Payload {
         self.doc.remove("fleet").is_some()
     }
 
-    /// Lists the copy, by its hash, that the next one is made of. Who has one that is listed can take a later
-    /// one in its place, and loses nothing.
+    /// Lists the copy that the next one is made of, by its hash. A host with a listed copy can replace it by the
+    /// later one and loses nothing.
     pub(in crate::vault) fn add_copy(&mut self, hash: &str) {
         let Some(Value::Table(table)) = self.doc.get_mut("fleet") else { return };
         let copies = table.entry("copies").or_insert_with(|| Value::Array(Vec::new()));
@@ -88,18 +82,15 @@ impl Payload {
         copies.is_some_and(|copies| copies.iter().any(|copy| copy.as_str() == Some(hash)))
     }
 
-    /// Notes that whoever opens the vault now knows the key of the store: somebody was added or removed.
+    /// Records the present key of the store: recipients were added or removed, and those before know it.
     pub fn note_known_key(&mut self) {
         let key = self.store_key().map(|(_, id)| id.to_owned());
         let Some(Value::Table(table)) = self.doc.get_mut("fleet") else { return };
-        match key {
-            Some(id) => drop(table.insert("known_key".into(), Value::String(id))),
-            None => drop(table.remove("known_key")),
-        }
+        set(table, "known_key", key);
     }
 
-    /// The profile and the id of the store's key, if it lies in the vault and was not replaced since
-    /// somebody was last added or removed, or the fleet joined.
+    /// The profile and the id of the store's key, if it is in the vault and was not replaced since recipients
+    /// were last added or removed, or the fleet joined.
     pub fn known_store_key(&self) -> Option<(&str, &str)> {
         let known = self.doc.get("fleet")?.get("known_key");
         self.store_key().filter(|(_, id)| known.is_none_or(|known| known.as_str() == Some(id)))
@@ -119,7 +110,15 @@ impl Payload {
     }
 }
 
-/// What stands there, or the field that is wrong; empty if it is no table.
+/// Sets a text field, or removes it.
+fn set(table: &mut Table, field: &str, text: Option<String>) {
+    match text {
+        Some(text) => table.insert(field.to_owned(), Value::String(text)),
+        None => table.remove(field),
+    };
+}
+
+/// The fleet, or the field that is wrong; empty if it is no table.
 fn read(value: &Value) -> std::result::Result<Fleet, &'static str> {
     let table = value.as_table().ok_or("")?;
     let optional = |field| match table.contains_key(field) {

@@ -27,7 +27,7 @@ pub struct Enrolment {
 impl Payload {
     /// The enrolments that have not come to their end.
     pub fn enrolments(&self) -> impl Iterator<Item = Enrolment> {
-        self.journal().filter_map(enrolment)
+        super::entries(&self.doc, "journal").filter_map(enrolment)
     }
 
     /// Notes an enrolment, in place of an earlier one of the same profile and device.
@@ -39,8 +39,7 @@ impl Payload {
             ("device", &new.device),
             ("run", &new.run),
         ];
-        let journal = self.doc.entry("journal").or_insert_with(|| Value::Array(Vec::new()));
-        if let Value::Array(journal) = journal {
+        if let Some(journal) = self.journal_mut() {
             journal.push(Value::Table(super::texts(fields)));
         }
     }
@@ -54,7 +53,7 @@ impl Payload {
         });
     }
 
-    /// Takes entries out of the journal; an empty journal goes with the last.
+    /// Removes entries from the journal, and an empty journal.
     pub(super) fn end_entries(&mut self, ended: impl Fn(&Table) -> bool) {
         let Some(Value::Array(journal)) = self.doc.get_mut("journal") else { return };
         journal.retain(|entry| !entry.as_table().is_some_and(&ended));
@@ -67,24 +66,23 @@ impl Payload {
     pub(super) fn check_journal(&self) -> Result<()> {
         let Some(value) = self.doc.get("journal") else { return Ok(()) };
         for (index, entry) in value.as_array().ok_or_else(|| bad("journal"))?.iter().enumerate() {
-            let table = entry.as_table();
-            let kind = table.and_then(|t| t.get("kind")).and_then(Value::as_str);
-            match (kind, table) {
-                (Some(ENROL), Some(table)) if enrolment(table).is_none() => {
-                    return Err(bad(&format!("journal[{index}]")));
-                }
-                (Some(ROTATE), Some(table)) if rotation(table).is_none() => {
-                    return Err(bad(&format!("journal[{index}]")));
-                }
-                (None, _) => return Err(bad(&format!("journal[{index}].kind"))),
-                _ => {}
+            let kind_and_table = entry.as_table().and_then(|t| Some((t.get("kind")?.as_str()?, t)));
+            let is_whole = match kind_and_table {
+                Some((ENROL, table)) => enrolment(table).is_some(),
+                Some((ROTATE, table)) => rotation(table).is_some(),
+                Some(_) => true,
+                None => return Err(bad(&format!("journal[{index}].kind"))),
+            };
+            if !is_whole {
+                return Err(bad(&format!("journal[{index}]")));
             }
         }
         Ok(())
     }
 
-    fn journal(&self) -> impl Iterator<Item = &Table> {
-        super::entries(&self.doc, "journal")
+    /// The entries, whose list is made if it is missing.
+    pub(super) fn journal_mut(&mut self) -> Option<&mut Vec<Value>> {
+        self.doc.entry("journal").or_insert_with(|| Value::Array(Vec::new())).as_array_mut()
     }
 }
 

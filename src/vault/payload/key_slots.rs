@@ -1,5 +1,5 @@
-//! Who may open the vault: `[[recipients]]` and `[[passphrases]]`, and the keys that are drawn anew
-//! when somebody may no longer.
+//! What opens the vault: `[[recipients]]` and `[[passphrases]]`; and the keys that are replaced when one of these
+//! is removed.
 
 use toml::Value;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::sealed::Slot;
 
 impl Payload {
-    /// Who can open the vault with a key.
+    /// The recipients, whose keys open the vault.
     pub fn recipients(&self) -> Vec<RecipientEntry> {
         entries(&self.doc, "recipients")
             .filter_map(|table| {
@@ -20,7 +20,7 @@ impl Payload {
             .collect()
     }
 
-    /// Who can open the vault with a passphrase.
+    /// The passphrases that open the vault.
     pub fn passphrases(&self) -> Vec<PassphraseEntry> {
         entries(&self.doc, "passphrases")
             .filter_map(|table| {
@@ -37,7 +37,7 @@ impl Payload {
         self.slots().iter().map(Slot::name).collect()
     }
 
-    /// The passphrase slots, as they stand in the header.
+    /// The passphrase slots, as in the header.
     pub fn slots(&self) -> Vec<Slot> {
         self.passphrases().iter().flat_map(|entry| Slot::parse(&entry.stanza)).collect()
     }
@@ -45,9 +45,7 @@ impl Payload {
     /// Adds a recipient, or gives the one that is written the same its name.
     pub fn set_recipient(&mut self, entry: &RecipientEntry) {
         let Some(Value::Array(list)) = self.doc.get_mut("recipients") else { return };
-        let is_it = |value: &&mut Value| {
-            value.get("recipient").and_then(Value::as_str) == Some(&entry.recipient)
-        };
+        let is_it = |value: &&mut Value| text(value) == Some(&entry.recipient);
         match (list.iter_mut().find(is_it), &entry.name) {
             (Some(Value::Table(table)), Some(name)) => {
                 table.insert("name".into(), Value::String(name.clone()));
@@ -57,34 +55,32 @@ impl Payload {
         }
     }
 
-    /// Removes the recipients that are meant. Whoever calls this draws new keys as well
-    /// ([`Payload::renew_keys`]).
+    /// Removes these recipients. The caller also replaces the keys ([`Payload::renew_keys`]).
     pub fn remove_recipients(&mut self, is_meant: impl Fn(&str) -> bool) {
         if let Some(Value::Array(list)) = self.doc.get_mut("recipients") {
-            list.retain(|value| {
-                !value.get("recipient").and_then(Value::as_str).is_some_and(&is_meant)
-            });
+            list.retain(|value| !text(value).is_some_and(&is_meant));
         }
     }
 
-    /// Puts this passphrase in the place of all that there are; `None`: none opens the vault any
-    /// longer. If there was one, whoever calls this draws new keys as well.
+    /// Replaces all passphrases by this one or by none. If there was one, the caller also replaces the keys.
     pub fn set_passphrase(&mut self, entry: Option<&PassphraseEntry>) {
         let list = entry.into_iter().map(passphrase).collect();
         self.doc.insert("passphrases".into(), Value::Array(list));
     }
 
-    /// Draws `auth_key` and `cache_key` anew: whoever knows the old ones can neither give a vault
-    /// this one's fingerprint nor read sessions to come.
-    ///
-    /// # Errors
-    /// [`crate::error::Class::Other`] if the system has no randomness to give.
+    /// Replaces `auth_key` and `cache_key`: with the old ones nobody can forge this vault's new fingerprint or
+    /// read new sessions.
     pub fn renew_keys(&mut self) -> Result<()> {
         self.doc.insert("auth_key".into(), random::<32>()?);
         self.doc.insert("cache_key".into(), random::<32>()?);
         self.pin = Pin::of(&*binary(&self.doc, "id")?, &*binary(&self.doc, "auth_key")?);
         Ok(())
     }
+}
+
+/// The recipient in a row of the document.
+fn text(row: &Value) -> Option<&str> {
+    row.get("recipient")?.as_str()
 }
 
 /// A recipient as a row of the document.

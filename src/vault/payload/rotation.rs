@@ -16,7 +16,6 @@ pub(super) const ROTATE: &str = "key-rotate";
 pub struct Rotation {
     /// The profile that it was asked for.
     pub profile: String,
-    /// The user's ARN.
     pub user: String,
     /// The key that is to go. It stays here until AWS has deleted it.
     pub old: Credentials,
@@ -57,8 +56,7 @@ impl Payload {
         if let Some(new) = &rotation.new {
             fields.insert("new".into(), Value::Table(table(new)));
         }
-        let journal = self.doc.entry("journal").or_insert_with(|| Value::Array(Vec::new()));
-        let Value::Array(journal) = journal else { return };
+        let Some(journal) = self.journal_mut() else { return };
         let own = journal.iter_mut().filter_map(Value::as_table_mut).find(|entry| {
             self::rotation(entry)
                 .is_some_and(|found| found.old.access_key_id == rotation.old.access_key_id)
@@ -94,7 +92,7 @@ impl Payload {
     }
 }
 
-/// A key as the document has it.
+/// A key as a table of the document.
 pub(super) fn table(key: &Credentials) -> Table {
     let secret = key.secret_access_key.expose();
     texts([("access_key_id", &key.access_key_id), ("secret_access_key", secret)])

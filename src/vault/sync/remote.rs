@@ -1,10 +1,10 @@
-//! A vault that lies in a store, named by its URL in the place of a path: `--vault s3://…`. Its copy on this
+//! A vault in a store, named by its URL in the place of a path: `--vault s3://…`. Its copy on this
 //! host is used as long as the store's is the same, or out of reach.
 
 use zeroize::Zeroizing;
 
 use super::OBJECT;
-use super::copy::{Copy, hash};
+use super::synced_copy::SyncedCopy;
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, Meta};
 use crate::os;
@@ -13,15 +13,15 @@ use crate::store::{ETag, Location, Object, Read, Shared};
 use crate::vault::access::{Access, NamedBy, SharedStore};
 use crate::vault::memory::{Memory, Recalled};
 use crate::vault::opening::{VaultFile, read};
+use crate::vault::state_file::hash;
 use crate::vault::store::{Vault, lock, save_bytes};
 
 impl<'a> VaultFile<'a> {
-    /// The vault as it lies in the store; nothing if it does not lie in one, if the copy on this host is the
-    /// same, or if there is one and the store is away or this host keeps out of it.
-    ///
-    /// # Errors
-    /// Refused (6) where nothing says which vault it has to be: whoever keeps the store could give this host
-    /// any. No vault there and none here (3); damaged (5); the store is away, and there is no copy (9).
+    /// The vault as it is in the store; `None` if it is in none, if the copy on this host is the same, or if
+    /// there is a copy and the store is away or not to be used.
+    /// Errors: refused (6) where nothing says which vault it has to be: the keeper of the store could give
+    /// this host any. No vault there and none here (3); damaged (5); the store is away, and there is no copy
+    /// (9).
     pub fn fetch(access: &Access<'a>) -> Result<Option<Self>> {
         let Some(location) = &access.remote else { return Ok(None) };
         file::make_parents(&access.path).map_err(|error| {
@@ -54,15 +54,17 @@ impl<'a> VaultFile<'a> {
             Err(error) => return Err(error),
         };
         let bytes = Zeroizing::new(object.body);
-        let scanned = sealed::scan(&bytes)
-            .map_err(|error| Error { what: format!("{location}: {}", error.what), ..error });
-        let scanned = match scanned {
-            Err(error) if here.is_some() => {
-                let (what, mend) = (error.what, super::how_to_mend(location));
+        let scanned = match sealed::scan(&bytes) {
+            Ok(scanned) => scanned,
+            Err(error) => {
+                let what = format!("{location}: {}", error.what);
+                if here.is_none() {
+                    return Err(Error { what, ..error });
+                }
+                let mend = super::how_to_mend(location);
                 access.reporter.warn(format!("the copy on this host is used: {what} ({mend})"));
                 return Ok(None);
             }
-            scanned => scanned?,
         };
         let meta = here.map_or_else(new_file, |(_, meta)| meta);
         let (access, fetched) = (access.clone(), Some((shared, object.etag)));
@@ -78,7 +80,7 @@ fn latest(
     here: Option<&(Zeroizing<Vec<u8>>, Meta)>,
 ) -> Result<Option<(Object, SharedStore)>> {
     let Some(shared) = (access.connect)(NamedBy::Url(location))? else { return Ok(None) };
-    let last = Copy::recall(memory, location);
+    let last = SyncedCopy::recall(memory, location);
     let last = here.and_then(|(bytes, _)| last.filter(|last| last.hash == hash(bytes)));
     let answer = shared.store.read(OBJECT, last.as_ref().map(|last| &last.version));
     match answer.map_err(|error| super::away(&shared.location, error))?.what {
@@ -91,10 +93,8 @@ fn latest(
 }
 
 impl Vault<'_> {
-    /// Keeps what was fetched and opened, and found to be the vault that is meant.
-    ///
-    /// # Errors
-    /// Refused (6): it is older than this host has seen it.
+    /// Saves the fetched vault on this host, after it was opened and checked.
+    /// Errors: refused (6): it is older than this host has seen it.
     pub(in crate::vault) fn keep_fetched(
         &mut self,
         shared: &SharedStore,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::lost::WRITING;
+use super::retries::WRITING;
 use super::*;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
@@ -168,7 +168,7 @@ impl Host {
             state: self.remembers.then_some((state, false)),
             slot_memory: None,
             max_passphrase_memory: sealed::DEFAULT_MAX_MEMORY,
-            turns: DerivationQueue::none(),
+            derivation_queue: DerivationQueue::none(),
             prompt: Prompt::new(true, None),
             reporter: Reporter { quiet: true, debug: false },
             connect: Arc::new(move |by| {
@@ -446,18 +446,18 @@ fn a_store_that_refuses_to_replace_what_it_has_is_a_store_that_is_away() {
 #[test]
 fn a_store_that_says_that_another_host_is_writing_is_asked_for_three_seconds() {
     let (a, b) = two();
-    let lost = |puts: &[Put]| {
-        let mut lost = Lost::default();
-        puts.iter().map(|put| lost.is_refusal(put, &None)).collect::<Vec<_>>()
+    let refusals = |put: PutResult, times: usize| {
+        let mut retries = Retries::default();
+        (0..times).map(|_| retries.is_refusal(&put, &None)).collect::<Vec<_>>()
     };
-    assert_eq!(lost(&[Put::Lost, Put::Lost, Put::Lost, Put::Lost]), [false, false, false, true]);
-    assert_eq!(lost(&[Put::Busy, Put::Busy, Put::Busy, Put::Busy, Put::Busy]), [false; 5]);
+    assert_eq!(refusals(PutResult::Overtaken, 4), [false, false, false, true]);
+    assert_eq!(refusals(PutResult::Busy, 5), [false; 5]);
     *a.fleet.net.writes.lock().unwrap() = vec![Fault::Again; 6];
     a.add("one").unwrap();
     assert_eq!((b.sync().unwrap(), b.names().len()), (Synced::Pulled, 1));
     let long_ago = Instant::now().checked_sub(WRITING).unwrap();
-    let mut lost = Lost { tries: 0, last: Some((None, 0, long_ago)) };
-    assert!(lost.is_refusal(&Put::Busy, &None));
+    let mut retries = Retries { tries: 0, last: Some((None, 0, long_ago)) };
+    assert!(retries.is_refusal(&PutResult::Busy, &None));
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn world() -> StandIn {
     StandIn::start(World::demo().role(Role::new("deploy").max_duration(7200)))
 }
 
-/// Three get through always, and all four 98.8 times in a hundred (`src/session/totp_claims/hosts.rs` has the
+/// Three get through always, and all four 98.8 times in a hundred (`src/session/totp_claims/tests/hosts.rs` has the
 /// reason and the count): that it is not so twice happens once in seven thousand runs of this test.
 #[test]
 #[ignore = "takes up to 100 s"]

@@ -96,7 +96,7 @@ fn a_program_that_hangs_holds_up_no_other() {
     assert!(took.as_millis() < 1000, "{took:?}");
 }
 
-const NO_THREAD: &str = "vault: error: no thread can be had from the system\n";
+const NO_THREAD: &str = "vault: error: cannot start a thread\n";
 
 #[test]
 fn without_threads_it_ends_and_leaves_nothing() {

@@ -13,13 +13,13 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::child::{Pipes, spawn, wait};
+use super::child::{Pipes, exit_code, spawn, wait};
 use super::diff::assert_same;
 use super::place::Place;
 use super::pty::Pty;
@@ -407,7 +407,7 @@ impl Test {
                 let stderr = self.placeholders(&raw_stderr);
                 stderr.split_inclusive('\n').filter(|line| !line.starts_with(WAITS)).collect()
             },
-            status: status.code().or(status.signal().map(|n| 128 + n)).expect("an end"),
+            status: exit_code(status),
             raw_stdout,
             raw_stderr,
         }

@@ -1,6 +1,7 @@
 //! Child processes that cannot hang a test.
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
@@ -54,4 +55,9 @@ pub fn wait(mut child: Child, deadline: Instant) -> ExitStatus {
             panic!("hung: killed after the deadline");
         }
     }
+}
+
+/// The exit code, or 128+n after signal n.
+pub fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or(status.signal().map(|n| 128 + n)).expect("an end")
 }

@@ -35,7 +35,7 @@ pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
         state: None,
         slot_memory: None,
         max_passphrase_memory: sealed::DEFAULT_MAX_MEMORY,
-        turns: DerivationQueue::none(),
+        derivation_queue: DerivationQueue::none(),
         prompt,
         reporter: SILENT,
         connect: Arc::new(|_| Ok(None)),

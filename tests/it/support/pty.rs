@@ -5,7 +5,7 @@ use std::io::{Error, Read, Result, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use vault::os::{Interest, wait_until_ready};
 
-use super::child::{spawn, wait};
+use super::child::{exit_code, spawn, wait};
 use super::place::Place;
 
 /// A child on a terminal.
@@ -181,8 +181,7 @@ impl Pty {
             let left = deadline.saturating_duration_since(Instant::now());
             screen = self.output.more.wait_timeout(screen, left).expect("the screen").0;
         }
-        let status = status.code().or(status.signal().map(|n| 128 + n)).expect("an end");
-        (status, String::from_utf8_lossy(&screen.bytes).into_owned())
+        (exit_code(status), String::from_utf8_lossy(&screen.bytes).into_owned())
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::os::unix::process::CommandExt;
 
 use super::builder::Test;
-use super::child::{spawn, wait};
+use super::child::{exit_code, spawn, wait};
 
 /// Long for a machine that does much else at the time.
 pub const SOON: Duration = Duration::from_secs(20);
@@ -111,13 +111,11 @@ impl Served {
     /// Sends a signal, and gives the exit code (128+n after signal n) and how long that took.
     #[track_caller]
     pub fn end(mut self, signal: i32) -> (i32, Duration) {
-        use std::os::unix::process::ExitStatusExt;
         let child = self.child.take().expect("it runs");
         let start = Instant::now();
         // SAFETY: our own child, which has not been waited for.
         unsafe { libc::kill(child.id() as i32, signal) };
-        let status = wait(child, start + SOON);
-        (status.code().or(status.signal().map(|n| 128 + n)).expect("an end"), start.elapsed())
+        (exit_code(wait(child, start + SOON)), start.elapsed())
     }
 }
 

@@ -397,11 +397,7 @@ impl Fault {
             Fault::IdentityProvider => {
                 Refusal::new(400, "IDPCommunicationError", "Couldn't retrieve verification key.")
             }
-            Fault::UnknownKey => Refusal::new(
-                403,
-                "InvalidClientTokenId",
-                "The security token included in the request is invalid.",
-            ),
+            Fault::UnknownKey => Refusal::unknown_key(),
             Fault::LimitExceeded => {
                 Refusal::new(409, "LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2")
             }

@@ -20,7 +20,7 @@ use crate::reporter::Reporter;
 use crate::sealed::{self, DerivationQueue};
 use crate::secret::Secret;
 use crate::store::testing::MemoryStore;
-use crate::store::{Condition, Location, Store};
+use crate::store::{self, Condition, ETag, Location, Read, Store, StoreError, Written};
 use crate::totp::Seed;
 use crate::unlock::Named;
 use crate::vault::{self, Access, Fleet, NamedBy, Payload, RecipientEntry, SharedStore};
@@ -46,6 +46,8 @@ struct Common {
 enum Reach {
     Yes,
     Away,
+    /// It can be connected to, and refuses each request.
+    Refuses,
     Off,
     /// A variable names no store.
     Mistyped,
@@ -92,16 +94,21 @@ impl Common {
             state: None,
             slot_memory: None,
             max_passphrase_memory: sealed::DEFAULT_MAX_MEMORY,
-            turns: DerivationQueue::none(),
+            derivation_queue: DerivationQueue::none(),
             prompt: Prompt::new(true, None),
             reporter: Reporter { quiet: true, debug: false },
             connect: Arc::new(move |by| match (reach, by) {
                 (Reach::Away, _) => Err(Error::aws("cannot connect to S3").hint("see to it")),
                 (Reach::Mistyped, _) => Err(Error::usage("neither off nor a store")),
-                (Reach::Yes, NamedBy::Vault(payload)) => Ok(payload.fleet().map(|fleet| {
-                    let store = Arc::clone(&store) as Arc<dyn Store + Send>;
-                    SharedStore { location: fleet.store, store, silent: false }
-                })),
+                (Reach::Yes | Reach::Refuses, NamedBy::Vault(payload)) => {
+                    Ok(payload.fleet().map(|fleet| {
+                        let store = match reach {
+                            Reach::Refuses => Arc::new(RefusingStore) as Arc<dyn Store + Send>,
+                            _ => Arc::clone(&store) as Arc<dyn Store + Send>,
+                        };
+                        SharedStore { location: fleet.store, store, silent: false }
+                    }))
+                }
                 _ => Ok(None),
             }),
         }
@@ -137,6 +144,7 @@ impl Common {
         let config = format!(
             "[profile prod]\nregion = eu-central-1\nmfa_serial = {SERIAL}\n\
              endpoint_url = http://{}\n\
+             [profile program]\nsource_profile = prod\nmfa_serial = {SERIAL}\nmfa_process = exit 1\n\
              [profile role]\nsource_profile = prod\nrole_arn = arn:aws:iam::111122223333:role/r\n",
             self.sts.address
         );
@@ -166,6 +174,30 @@ impl Common {
     fn asked(&self) -> String {
         let mut log = self.store.log.lock().unwrap();
         log.drain(..).map(|line| format!("{} ", &line[..5].replace(' ', ""))).collect()
+    }
+}
+
+/// A store that refuses each request.
+struct RefusingStore;
+
+impl Store for RefusingStore {
+    fn read_within(
+        &self,
+        _: &str,
+        _: Option<&ETag>,
+        _: Duration,
+    ) -> Result<store::Answer<Read>, StoreError> {
+        Err(StoreError::Failed { what: "access denied".to_owned(), hint: None })
+    }
+
+    fn write_within(
+        &self,
+        _: &str,
+        _: &[u8],
+        _: Condition<'_>,
+        _: Duration,
+    ) -> Result<store::Answer<Written>, StoreError> {
+        Err(StoreError::Failed { what: "access denied".to_owned(), hint: None })
     }
 }
 
@@ -365,6 +397,14 @@ fn whose_own_code_fails_after_the_wait_looks_once_more_for_the_others_session() 
     common.asked();
     common.on("b", Reach::Yes, "prod", code("222222")).unwrap_err();
     assert!(common.asked().ends_with(" GETl PUTl GETs "));
+}
+
+#[test]
+fn a_program_that_gives_no_code_is_an_error_where_the_store_refuses_too() {
+    let common = common(Vec::new(), false, false);
+    let error = common.on("a", Reach::Refuses, "program", Options::default()).unwrap_err();
+    assert_eq!(error.what, "the mfa_process failed with exit status 1");
+    assert_eq!(error.class, Class::Aws);
 }
 
 #[test]

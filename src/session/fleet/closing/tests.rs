@@ -15,26 +15,26 @@ fn keys() -> (FleetKeys, FleetKeys) {
 }
 
 fn close(store: &dyn Store, keys: (&FleetKeys, &FleetKeys)) -> Result<()> {
-    let pace = Pace { sleep: Box::new(|_| {}), ..Pace::real() };
-    close_book(store, keys, DEVICE, &pace)
+    let timing = Timing { sleep: Box::new(|_| {}), ..Timing::real() };
+    close_book(store, keys, DEVICE, &timing)
 }
 
 /// A book in which codes were sent at these times.
-fn book(at: &[i64]) -> Book {
-    let mut book = Book { date: NOON, ..Book::default() };
+fn book(at: &[i64]) -> SharedClaims {
+    let mut book = SharedClaims { date: NOON, ..SharedClaims::default() };
     at.iter().for_each(|at| book.note_given(Timestamp(*at)));
     book
 }
 
-fn put(store: &dyn Store, keys: &FleetKeys, book: &Book) {
+fn put(store: &dyn Store, keys: &FleetKeys, book: &SharedClaims) {
     let name = keys.book_name(DEVICE);
     let there = read(store, &name).unwrap();
     let body = keys.seal_book(&name, book).unwrap();
-    assert!(write(store, &name, &body, there.as_ref()).unwrap());
+    assert!(write(store, &name, Ok(body), there.as_ref()).unwrap());
 }
 
 /// What is in the device's book; `None` if it is closed.
-fn there(store: &dyn Store, keys: &FleetKeys) -> Option<Book> {
+fn there(store: &dyn Store, keys: &FleetKeys) -> Option<SharedClaims> {
     let name = keys.book_name(DEVICE);
     let object = read(store, &name).unwrap().expect("a book");
     keys.open_book(&name, object.body, Timestamp(NOON)).unwrap()
@@ -84,7 +84,7 @@ fn what_is_in_the_new_book_already_stays() {
     put(&store, &new, &book(&[NOON + 7]));
     close(&store, (&old, &new)).unwrap();
     let mut both = book(&[NOON]);
-    both.add(&book(&[NOON + 7]));
+    both.claims.add(&book(&[NOON + 7]).claims);
     assert_eq!(there(&store, &new), Some(both));
     // The new keys were drawn anew meanwhile: their book is closed, and stays so.
     let (store, third) = (MemoryStore::default(), FleetKeys::new(&[1; 16], &[4; 32]));

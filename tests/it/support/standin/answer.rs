@@ -27,6 +27,12 @@ impl Refusal {
         Self::new(403, "AccessDenied", message)
     }
 
+    /// 403 `InvalidClientTokenId`
+    pub fn unknown_key() -> Self {
+        let message = "The security token included in the request is invalid.";
+        Self::new(403, "InvalidClientTokenId", message)
+    }
+
     /// 400 `ValidationError`
     pub fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, "ValidationError", message)

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::answer::{self, Refusal};
 use super::params::Params;
-use super::rules::{random, word};
+use super::rules::{random_base32, word};
 use super::world::{Kind, Principal, World};
 use super::{time, totp};
 use crate::support::ACCOUNT;
@@ -76,10 +76,7 @@ impl World {
             let message = "MFADevice entity at the same path and name already exists.";
             return Err(Refusal::new(409, "EntityAlreadyExists", message));
         }
-        let seed: String = random(64)
-            .iter()
-            .map(|b| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(b % 32)]))
-            .collect();
+        let seed = random_base32(64);
         // The seed is a blob of base32 text, so it is sent in base64.
         let answer = answer::element(
             "VirtualMFADevice",

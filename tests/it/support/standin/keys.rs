@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::answer::{self, Refusal};
 use super::params::Params;
-use super::rules::{random, word};
+use super::rules::{random, random_base32, word};
 use super::time;
 use super::world::{Kind, Principal, User, World};
 
@@ -73,12 +73,8 @@ impl World {
             let message = "Cannot exceed quota for AccessKeysPerUser: 2";
             return Err(Refusal::new(409, "LimitExceeded", message));
         }
-        let id: String = random(16)
-            .iter()
-            .map(|b| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(b % 32)]))
-            .collect();
         let key = AccessKey {
-            id: format!("AKIA{id}"),
+            id: format!("AKIA{}", random_base32(16)),
             secret: STANDARD_NO_PAD.encode(random(30)),
             active: true,
             created: now,

@@ -77,32 +77,29 @@ impl World {
         region: Option<&str>,
         now: i64,
     ) -> Result<Principal, Refusal> {
-        let unknown = || {
-            Refusal::new(
-                403,
-                "InvalidClientTokenId",
-                "The security token included in the request is invalid.",
-            )
-        };
         let claim = sigv4::claim(request)?;
         let id = &claim.access_key_id;
         let (principal, secret, token, expiration) = if let Some((user, key)) = self.key(id) {
             if !key.works(now) {
-                return Err(unknown());
+                return Err(Refusal::unknown_key());
             }
             (long_term(user, id), &key.secret, None, i64::MAX)
         } else {
-            let issued = self.issued.iter().find(|i| i.access_key_id == *id).ok_or_else(unknown)?;
-            let principal = self.sessions.get(id).cloned().ok_or_else(unknown)?;
+            let issued = self
+                .issued
+                .iter()
+                .find(|i| i.access_key_id == *id)
+                .ok_or_else(Refusal::unknown_key)?;
+            let principal = self.sessions.get(id).cloned().ok_or_else(Refusal::unknown_key)?;
             let key = principal.key.as_ref().filter(|_| !self.sessions_outlive_keys);
             if key.is_some_and(|id| self.key(id).is_none_or(|(_, key)| !key.works(now))) {
-                return Err(unknown());
+                return Err(Refusal::unknown_key());
             }
             let token = Some(issued.session_token.as_str());
             (principal, &issued.secret_access_key, token, issued.expiration)
         };
         if request.header("x-amz-security-token") != token {
-            return Err(unknown());
+            return Err(Refusal::unknown_key());
         }
         sigv4::check(request, &claim, secret, now, service, region)?;
         if now >= expiration {
@@ -287,12 +284,8 @@ impl World {
 
     pub(super) fn issue(&mut self, session: Principal, now: i64, duration: i64) -> Issued {
         let duration = self.session_limit.map_or(duration, |limit| duration.min(limit));
-        let id: String = random(16)
-            .iter()
-            .map(|b| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(b % 32)]))
-            .collect();
         let issued = Issued {
-            access_key_id: format!("ASIA{id}"),
+            access_key_id: format!("ASIA{}", random_base32(16)),
             secret_access_key: STANDARD_NO_PAD.encode(random(30)),
             session_token: format!("IQoJb3JpZ2luX2Vj{}", STANDARD_NO_PAD.encode(random(270))),
             expiration: now + duration,
@@ -362,6 +355,12 @@ pub(super) fn null(field: &str) -> Refusal {
 fn no_operation(action: &str, version: &str) -> Refusal {
     let message = format!("Could not find operation {action} for version {version}");
     Refusal::new(400, "InvalidAction", message)
+}
+
+/// So many characters of base32.
+pub(super) fn random_base32(length: usize) -> String {
+    let letter = |byte: u8| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(byte % 32)]);
+    random(length).into_iter().map(letter).collect()
 }
 
 pub(super) fn random(length: usize) -> Vec<u8> {

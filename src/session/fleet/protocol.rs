@@ -2,7 +2,7 @@
 //! a request or a random number, so that a test can search all interleavings of several hosts.
 //!
 //! `s/NAME` holds a claim or a record. A host that finds neither, or a claim whose lease is over, writes a
-//! claim of its own under a condition, and whoever succeeds leads. The leader reads the device's book in
+//! claim of its own under a condition; if that succeeds, it leads. The leader reads the device's book in
 //! `l/NAME`, takes a step, writes the book under a condition, and only then sends the code; then the record
 //! replaces its claim. The book is what keeps a code from being sent twice; the lease saves codes.
 
@@ -10,9 +10,9 @@ mod events;
 
 use std::time::Duration;
 
-use super::super::record::Standing;
+use super::super::record::Freshness;
 
-pub use events::{Action, Event, Nonce, Seen, Why, Written};
+pub use events::{Action, AloneReason, Event, Nonce, Seen, Written};
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ const DOUBTS: u8 = 2;
 
 /// One host's part in making one session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Lead<V, S> {
+pub struct Protocol<V, S> {
     nonce: Nonce,
     /// True if there is a code to send, or a seed to make one of.
     has_code: bool,
@@ -48,8 +48,11 @@ pub struct Lead<V, S> {
 enum State<V, S> {
     /// The session is read, or a wait for that.
     Looking,
-    /// A claim is written.
-    Claiming { over: Option<V>, old: Old<S>, since: Duration },
+    Claiming {
+        over: Option<V>,
+        old: Old<S>,
+        since: Duration,
+    },
     /// The book is read.
     Opening(Claim<V, S>),
     /// A step is taken from the book of this version.
@@ -57,16 +60,18 @@ enum State<V, S> {
     /// The book is written.
     Noting(Claim<V, S>, Duration),
     /// The claim is written again, to hold until the code is sent.
-    Extending { claim: Claim<V, S>, due: Duration, lease: Duration, since: Duration },
+    Extending {
+        claim: Claim<V, S>,
+        due: Duration,
+        lease: Duration,
+        since: Duration,
+    },
     /// It is read whether that happened.
     Confirming(Claim<V, S>, Duration),
-    /// The code is sent.
     Sending(Claim<V, S>),
-    /// The record is written.
     Publishing(Claim<V, S>, S),
     /// It is read whether that happened.
     Checking(Claim<V, S>, S),
-    /// All is done.
     Done,
 }
 
@@ -79,22 +84,29 @@ struct Old<S> {
     serves: bool,
 }
 
-/// This host's claim as it stands in the store.
+/// This host's claim in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Claim<V, S> {
     /// `None` for a code that makes no session of the fleet's: there is no claim in `s/NAME`.
     version: Option<V>,
-    /// Until when it holds.
     until: Duration,
     old: Old<S>,
 }
 
-impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
-    /// Begins with [`Action::Read`]. `has_code`: false if somebody has to be asked for a code first.
+impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
+    /// Begins with [`Action::Read`]. `has_code`: false if the user has to be asked for a code first.
     pub fn new(nonce: Nonce, has_code: bool) -> Self {
-        let (declined, watched, refused, state) = (None, None, None, State::Looking);
-        let (waited, tries, doubts) = (false, 0, 0);
-        Self { nonce, has_code, waited, declined, watched, refused, tries, doubts, state }
+        Self {
+            nonce,
+            has_code,
+            waited: false,
+            declined: None,
+            watched: None,
+            refused: None,
+            tries: 0,
+            doubts: 0,
+            state: State::Looking,
+        }
     }
 
     /// Begins with [`Action::ReadBook`], for a code that makes no session of the fleet's: nothing is written
@@ -119,9 +131,9 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                 Action::Take(book)
             }
             (State::Opening(claim), Event::Closed) => {
-                // For [`Lead::give_up`].
+                // For [`Protocol::give_up`].
                 self.state = State::Opening(claim);
-                Action::GoAlone(Why::Closed)
+                Action::GoAlone(AloneReason::Closed)
             }
             (State::Taking(claim, over), Event::Taken(book, wait)) => {
                 self.state = State::Noting(claim, now + wait);
@@ -159,11 +171,11 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
                 Some((version, _)) => {
                     self.publish(Claim { version: Some(version), ..claim }, session)
                 }
-                // It was published, or another host leads by now, whose claim is not overwritten.
+                // It was published, or another host leads now, whose claim is not overwritten.
                 None => Action::Keep,
             },
             // Nothing was asked for that could give this.
-            _ => Action::GoAlone(Why::Refuses),
+            _ => Action::GoAlone(AloneReason::Refuses),
         }
     }
 
@@ -177,19 +189,15 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
 
     /// True if this host's claim stands, as far as it knows, and its code is not taken yet.
     pub fn is_leading(&self) -> bool {
-        match self.state {
+        matches!(
+            self.state,
             State::Opening(_)
-            | State::Taking(..)
-            | State::Noting(..)
-            | State::Extending { .. }
-            | State::Confirming(..)
-            | State::Sending(_) => true,
-            State::Looking
-            | State::Claiming { .. }
-            | State::Publishing(..)
-            | State::Checking(..)
-            | State::Done => false,
-        }
+                | State::Taking(..)
+                | State::Noting(..)
+                | State::Extending { .. }
+                | State::Confirming(..)
+                | State::Sending(_)
+        )
     }
 
     /// True once the code was taken: there is a session, whatever becomes of its record.
@@ -220,34 +228,32 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
     fn look<B>(&mut self, seen: Seen<V, S>, now: Duration) -> Action<V, S, B> {
         let own = self.own(&seen, now);
         match seen {
-            Seen::Missing => self.claim(None, None, Standing::Over, now),
-            Seen::Record { version, session, standing } => {
+            Seen::Missing => self.claim(None, None, Freshness::Expired, now),
+            Seen::Record { version, session, freshness } => {
                 let newer = self.waited && self.declined.as_ref() != Some(&version);
-                match standing {
-                    Standing::Fresh => Action::Serve(session),
+                match freshness {
+                    Freshness::Fresh => Action::Serve(session),
                     // Made while this host waited, and AWS grants none that lasts longer. Otherwise every
                     // host that waited would make one.
-                    Standing::Due | Standing::Before if newer => Action::Serve(session),
+                    Freshness::Due | Freshness::TooOld if newer => Action::Serve(session),
                     _ => {
                         self.declined = Some(version.clone());
-                        self.claim(Some(version), Some(session), standing, now)
+                        self.claim(Some(version), Some(session), freshness, now)
                     }
                 }
             }
             Seen::Claim { version, lease, age, old, .. } => {
-                let (old, standing) = match old {
-                    Some((old, standing)) => (Some(old), standing),
-                    None => (None, Standing::Over),
-                };
+                let (old, freshness) = old
+                    .map_or((None, Freshness::Expired), |(old, freshness)| (Some(old), freshness));
                 if let Some((version, until)) = own {
-                    let (version, old) = (Some(version), Old::new(old, standing));
+                    let (version, old) = (Some(version), Old::new(old, freshness));
                     return self.open(Claim { version, until, old });
                 }
                 let over = self.watch(&version, now) > lease || age.is_some_and(|age| age > lease);
-                match (standing, old) {
-                    (Standing::Fresh, Some(old)) => Action::Serve(old),
-                    (Standing::Due, Some(old)) if !over => Action::Serve(old),
-                    (_, old) if over => self.claim(Some(version), old, standing, now),
+                match (freshness, old) {
+                    (Freshness::Fresh, Some(old)) => Action::Serve(old),
+                    (Freshness::Due, Some(old)) if !over => Action::Serve(old),
+                    (_, old) if over => self.claim(Some(version), old, freshness, now),
                     _ => self.wait(),
                 }
             }
@@ -281,13 +287,13 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         &mut self,
         over: Option<V>,
         old: Option<S>,
-        standing: Standing,
+        freshness: Freshness,
         now: Duration,
     ) -> Action<V, S, B> {
         if !self.has_code {
             return Action::Ask;
         }
-        let old = Old::new(old, standing);
+        let old = Old::new(old, freshness);
         self.state = State::Claiming { over: over.clone(), old: old.clone(), since: now };
         Action::Claim { over, lease: LEASE, old: old.session }
     }
@@ -308,8 +314,8 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
             Written::Again => self.overtaken(),
             Written::Refused => match old {
                 Old { session: Some(session), serves: true } => Action::Serve(session),
-                // It was read anew since, and was still the same.
-                _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(Why::Refuses),
+                // It was read again since, and was still the same.
+                _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(AloneReason::Refuses),
                 _ => {
                     self.refused = Some(over);
                     self.wait_for_another()
@@ -318,11 +324,11 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         }
     }
 
-    /// Somebody else leads.
+    /// Another host leads.
     fn wait_for_another<B>(&mut self) -> Action<V, S, B> {
         self.tries += 1;
         if self.tries >= TRIES {
-            return Action::GoAlone(Why::Refuses);
+            return Action::GoAlone(AloneReason::Refuses);
         }
         self.wait()
     }
@@ -343,16 +349,16 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
         self.tries += 1;
         self.state = State::Opening(claim);
         match self.tries >= TRIES {
-            true => Action::GoAlone(Why::Refuses),
+            true => Action::GoAlone(AloneReason::Refuses),
             false => Action::ReadBook,
         }
     }
 
-    /// Nobody knows whether the book has the step that was taken.
+    /// It is unknown whether the book has the step that was taken.
     fn doubt<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
         self.doubts += 1;
         match self.open(claim) {
-            Action::ReadBook if self.doubts >= DOUBTS => Action::GoAlone(Why::Silent),
+            Action::ReadBook if self.doubts >= DOUBTS => Action::GoAlone(AloneReason::Silent),
             action => action,
         }
     }
@@ -404,13 +410,11 @@ impl<V: Clone + PartialEq, S: Clone> Lead<V, S> {
 }
 
 impl<S> Old<S> {
-    fn new(session: Option<S>, standing: Standing) -> Self {
-        let session = session.filter(|_| standing != Standing::Over);
-        Self { session, serves: standing == Standing::Due }
+    fn new(session: Option<S>, freshness: Freshness) -> Self {
+        let session = session.filter(|_| freshness != Freshness::Expired);
+        Self { session, serves: freshness == Freshness::Due }
     }
 }
 
-#[cfg(test)]
-mod search;
 #[cfg(test)]
 mod tests;

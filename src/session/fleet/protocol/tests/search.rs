@@ -1,10 +1,10 @@
 //! All interleavings of a few hosts that share nothing but a store, with crashes, lost and late answers,
-//! leases that end early and codes that AWS does not take: what [`Lead`] does, in every order.
+//! leases that end early and codes that AWS does not take: what [`Protocol`] does, in every order.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::*;
+use super::super::*;
 
 type Session = u8;
 type Version = u8;
@@ -95,7 +95,7 @@ enum Life {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Host {
-    lead: Lead<Version, Session>,
+    protocol: Protocol<Version, Session>,
     life: Life,
     /// The steps that it has taken, which its own disk keeps.
     own: Book,
@@ -178,7 +178,7 @@ impl Search {
         if is_book && event == Event::Written(Written::Refused) {
             host.own &= !host.step;
         }
-        let mut next = host.lead.on(event, Duration::ZERO);
+        let mut next = host.protocol.on(event, Duration::ZERO);
         // What asks nobody takes no time; a wait is over at once, since others may do anything meanwhile.
         host.life = loop {
             let event = match next {
@@ -191,14 +191,16 @@ impl Search {
                 }
                 Action::Serve(_) | Action::Keep => break Life::Over,
                 // Its own disk says which codes it may send then.
-                Action::GoAlone(Why::Silent) if host.lead.doubts == DOUBTS => break Life::Over,
+                Action::GoAlone(AloneReason::Silent) if host.protocol.doubts == DOUBTS => {
+                    break Life::Over;
+                }
                 Action::Ask | Action::GoAlone(_) => {
                     self.fault = Some(Fault::Alone);
                     break Life::Over;
                 }
                 action => break Life::Running(action),
             };
-            next = host.lead.on(event, Duration::ZERO);
+            next = host.protocol.on(event, Duration::ZERO);
         };
         if host.life == Life::Over {
             // Nothing else of it matters any more.
@@ -328,16 +330,21 @@ impl Search {
 impl Host {
     fn new() -> Self {
         let life = Life::Running(Action::Read);
-        Self { lead: Lead::new(OWN, true), life, own: 0, step: 0 }
+        Self { protocol: Protocol::new(OWN, true), life, own: 0, step: 0 }
     }
 
     /// One that wants a code for something else.
     fn with_a_code() -> Self {
-        Self { lead: Lead::of_book(OWN), life: Life::Running(Action::ReadBook), own: 0, step: 0 }
+        Self {
+            protocol: Protocol::of_book(OWN),
+            life: Life::Running(Action::ReadBook),
+            own: 0,
+            step: 0,
+        }
     }
 
     fn is_for_a_code(&self) -> bool {
-        matches!(self.lead.state, State::Sending(Claim { version: None, .. }))
+        matches!(self.protocol.state, State::Sending(Claim { version: None, .. }))
     }
 
     fn over() -> Self {
@@ -378,15 +385,15 @@ fn seen((version, object): (Version, Object), at: usize) -> Seen<Version, Sessio
     match object {
         Object::Missing => Seen::Missing,
         Object::Record(session) => {
-            let standing = if session == OLD { Standing::Due } else { Standing::Fresh };
-            Seen::Record { version, session, standing }
+            let freshness = if session == OLD { Freshness::Due } else { Freshness::Fresh };
+            Seen::Record { version, session, freshness }
         }
         Object::Claim { by, over, old } => Seen::Claim {
             version,
             nonce: if by == at { OWN } else { ANOTHERS },
             lease: LEASE,
             age: Some(if over { LEASE * 2 } else { Duration::ZERO }),
-            old: old.then_some((OLD, Standing::Due)),
+            old: old.then_some((OLD, Freshness::Due)),
         },
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use self::world::{ALL, Fate, World};
 use super::super::super::flight::Length;
 use super::super::super::testing::{NOON, cache, long, session};
-use super::super::super::{Cache, Claim, SessionKind};
+use super::super::super::{Cache, Choice, Claim, SessionKind};
 use super::*;
 use crate::file::testing::Directory;
 
@@ -45,17 +45,17 @@ impl<'w> Host<'w> {
         Self { world, cache, keys: FleetKeys::new(&[1; 16], &[2; 32]) }
     }
 
-    fn part(&'w self, wanted: &'w Wanted<'w>, has_code: bool) -> Part<'w> {
+    fn part(&'w self, wanted: &'w Wanted<'w>, has_code: bool) -> Participant<'w> {
         let session = self.keys.session_name(wanted.kind, wanted.key);
         let names = Names { session, book: self.keys.book_name(DEVICE) };
-        let (pace, wait) = (self.world.pace(), Duration::from_secs(45));
-        let time = (self.cache.clock, pace);
-        Part::new(self.world, (&self.keys, names), wanted, time, has_code, wait).unwrap()
+        let (timing, wait) = (self.world.timing(), Duration::from_secs(45));
+        let time = (self.cache.clock, timing);
+        Participant::new(self.world, (&self.keys, names), wanted, time, has_code, wait).unwrap()
     }
 
-    fn claim(&self, book: Option<&mut Book>) -> Claim {
+    fn claim(&self, book: Option<&mut SharedClaims>) -> Claim {
         let now = Timestamp(NOON + self.world.seconds().cast_signed());
-        self.cache.ledger(DEVICE).claim_random(30, now, long(), book).unwrap()
+        self.cache.ledger(DEVICE).claim(30, now, long(), Choice::Random, book).unwrap()
     }
 
     fn send(&self, claim: &Claim) {
@@ -64,14 +64,14 @@ impl<'w> Host<'w> {
     }
 
     /// Takes a step and sends its code, as long as this host leads.
-    fn step(&self, part: &mut Part<'_>) -> Step<Claim> {
-        let take = |book: &mut Book| {
+    fn step(&self, part: &mut Participant<'_>) -> CodeDecision<Claim> {
+        let take = |book: &mut SharedClaims| {
             let claim = self.claim(Some(book));
             Ok((claim, claim.wait))
         };
         let give_back = |claim| self.cache.ledger(DEVICE).give_back(&claim, long());
-        let step = part.step(take, give_back).unwrap();
-        if let Step::Send(claim) = &step {
+        let step = part.claim_step(take, give_back).unwrap();
+        if let CodeDecision::Send(claim) = &step {
             self.send(claim);
         }
         step
@@ -81,17 +81,17 @@ impl<'w> Host<'w> {
     fn session(&self, wanted: &Wanted<'_>) -> By {
         let mut part = self.part(wanted, true);
         let alone = loop {
-            match part.turn() {
-                Turn::Serve(_) => return By::Fleet,
-                Turn::Lead(_) => match self.step(&mut part) {
-                    Step::Send(_) => {
+            match part.decide() {
+                SessionDecision::Serve(_) => return By::Fleet,
+                SessionDecision::Lead(_) => match self.step(&mut part) {
+                    CodeDecision::Send(_) => {
                         part.made(self.eight_hours(), Some(hours(8)), 7);
                         return By::Itself;
                     }
-                    Step::Overtaken => {}
-                    Step::Alone(alone) => break alone,
+                    CodeDecision::Overtaken => {}
+                    CodeDecision::Alone(alone) => break alone,
                 },
-                Turn::Alone(alone) => break alone,
+                SessionDecision::Alone(alone) => break alone,
                 other => panic!("{other:?}"),
             }
         };
@@ -227,7 +227,7 @@ fn slow_answers_and_one_that_never_comes_take_three_seconds_together() {
     let (host, wanted) = (Host::new(&world, &d.path), wanted(&key));
     let mut part = host.part(&wanted, true);
     part.connected(Duration::from_millis(2900), false);
-    assert!(matches!(part.turn(), Turn::Alone(_)));
+    assert!(matches!(part.decide(), SessionDecision::Alone(_)));
     assert_eq!(world.milliseconds(), 100);
 }
 
@@ -288,13 +288,15 @@ fn a_record_serves_as_a_session_of_the_cache_would() {
     ] {
         let host = Host::new(&world, &other.path);
         let mut part = host.part(&wanted, true);
-        let got = match part.turn() {
-            Turn::Serve(Minted::Shared(record)) => {
+        let got = match part.decide() {
+            SessionDecision::Serve(Minted::Shared(record)) => {
                 let made = record.made.seconds_since(Timestamp(NOON));
                 assert!((-2..=1).contains(&made), "{wanted:?}: {made}");
                 "serve".to_owned()
             }
-            Turn::Lead(least) => format!("lead for {} h", least.unwrap().as_secs() / HOUR),
+            SessionDecision::Lead(least) => {
+                format!("lead for {} h", least.unwrap().as_secs() / HOUR)
+            }
             other => panic!("{other:?}"),
         };
         assert_eq!(got, turn, "{wanted:?}");
@@ -313,13 +315,14 @@ fn while_one_host_renews_the_others_go_on_with_the_old_session() {
     let hosts = disks.each_ref().map(|disk| Host::new(&world, &disk.path));
     let wanted = wanted(&key);
     let mut renews = hosts[0].part(&wanted, true);
-    assert!(matches!(renews.turn(), Turn::Lead(Some(_))));
+    assert!(matches!(renews.decide(), SessionDecision::Lead(Some(_))));
     assert_eq!(hosts[1].session(&wanted), By::Fleet);
-    assert!(matches!(hosts[0].step(&mut renews), Step::Send(_)));
+    assert!(matches!(hosts[0].step(&mut renews), CodeDecision::Send(_)));
     let (Minted::Shared(new), None) = renews.made(hosts[0].eight_hours(), Some(hours(8)), 8) else {
         panic!("it ends, and is published");
     };
-    let Turn::Serve(Minted::Shared(served)) = hosts[1].part(&wanted, true).turn() else {
+    let SessionDecision::Serve(Minted::Shared(served)) = hosts[1].part(&wanted, true).decide()
+    else {
         panic!("it is there");
     };
     assert_eq!(served.ends, new.ends);
@@ -332,8 +335,8 @@ fn a_leader_that_dies_is_waited_for_until_its_lease_ends() {
     let hosts = disks.each_ref().map(|disk| Host::new(&world, &disk.path));
     let wanted = wanted(&key);
     let mut dies = hosts[0].part(&wanted, true);
-    assert!(matches!(dies.turn(), Turn::Lead(None)));
-    assert!(matches!(hosts[0].step(&mut dies), Step::Send(_)));
+    assert!(matches!(dies.decide(), SessionDecision::Lead(None)));
+    assert!(matches!(hosts[0].step(&mut dies), CodeDecision::Send(_)));
     let began = world.seconds();
     assert_eq!(hosts[1].session(&wanted), By::Itself);
     assert!((15..18).contains(&(world.seconds() - began)), "{}", world.seconds());
@@ -342,7 +345,7 @@ fn a_leader_that_dies_is_waited_for_until_its_lease_ends() {
     let other = ["b".to_owned()];
     let wanted = super::tests::wanted(&other);
     let mut gives_up = hosts[0].part(&wanted, true);
-    assert!(matches!(gives_up.turn(), Turn::Lead(None)));
+    assert!(matches!(gives_up.decide(), SessionDecision::Lead(None)));
     gives_up.give_up();
     let began = world.seconds();
     assert_eq!(hosts[1].session(&wanted), By::Itself);
@@ -356,8 +359,8 @@ fn who_comes_back_late_publishes_nothing_over_another_hosts_session() {
     let hosts = disks.each_ref().map(|disk| Host::new(&world, &disk.path));
     let wanted = wanted(&key);
     let mut slow = hosts[0].part(&wanted, true);
-    assert!(matches!(slow.turn(), Turn::Lead(None)));
-    assert!(matches!(hosts[0].step(&mut slow), Step::Send(_)));
+    assert!(matches!(slow.decide(), SessionDecision::Lead(None)));
+    assert!(matches!(hosts[0].step(&mut slow), CodeDecision::Send(_)));
     world.pass(20_000);
     assert_eq!(hosts[1].session(&wanted), By::Itself);
     let body = || match world.store.read(&hosts[0].keys.session_name(wanted.kind, &key), None) {
@@ -379,10 +382,12 @@ fn another_host_that_leads_for_long_is_waited_for_to_the_end_of_the_wait() {
     let claim = Object::Claim { nonce: [9; 16], lease: Duration::from_secs(90), old: None };
     let body = host.keys.seal_object(&name, &claim).unwrap();
     world.store.write(&name, &body, Condition::Absent).unwrap();
-    let Turn::Waited(waited) = host.part(&wanted, false).turn() else { panic!("it waits") };
+    let SessionDecision::Waited(waited) = host.part(&wanted, false).decide() else {
+        panic!("it waits")
+    };
     assert!((43..=45).contains(&waited.as_secs()), "{waited:?}");
     world.pass(60_000);
-    assert!(matches!(host.part(&wanted, false).turn(), Turn::Ask));
+    assert!(matches!(host.part(&wanted, false).decide(), SessionDecision::Ask));
 }
 
 #[test]
@@ -435,17 +440,17 @@ fn six_codes_in_a_window_are_those_of_all_hosts_and_of_people_too() {
         let host = Host::new(&world, &d.path);
         let wanted = wanted(&key);
         let mut part = host.part(&wanted, true);
-        assert!(matches!(part.turn(), Turn::Lead(None)));
+        assert!(matches!(part.decide(), SessionDecision::Lead(None)));
         if waits.len() < 3 {
-            let note = |book: &mut Book| {
+            let note = |book: &mut SharedClaims| {
                 book.note_given(Timestamp(NOON));
                 Ok(((), Duration::ZERO))
             };
-            assert!(matches!(part.step(note, |()| {}).unwrap(), Step::Send(())));
+            assert!(matches!(part.claim_step(note, |()| {}).unwrap(), CodeDecision::Send(())));
             waits.push(0);
             continue;
         }
-        let Step::Send(claim) = host.step(&mut part) else { panic!("it leads") };
+        let CodeDecision::Send(claim) = host.step(&mut part) else { panic!("it leads") };
         waits.push(claim.wait.as_secs());
     }
     assert_eq!(waits[..6], [0; 6]);
@@ -461,8 +466,8 @@ fn a_code_that_was_not_sent_is_free_again_for_all() {
         let host = Host::new(&world, &d.path);
         let wanted = wanted(&key);
         let mut part = host.part(&wanted, true);
-        assert!(matches!(part.turn(), Turn::Lead(None)));
-        let Step::Send(claim) = host.step(&mut part) else { panic!("it leads") };
+        assert!(matches!(part.decide(), SessionDecision::Lead(None)));
+        let CodeDecision::Send(claim) = host.step(&mut part) else { panic!("it leads") };
         assert_eq!(claim.wait, Duration::ZERO);
         part.unsent(|book| claim.remove_from(book));
         part.give_up();

@@ -7,39 +7,47 @@ use super::{Host, Report};
 use crate::aws::check_bundle;
 use crate::error::{Error, os_text};
 use crate::process::{self, Program, words};
-use crate::profile::{self, Profiles, Thing};
+use crate::profile::{self, Profiles};
 
-/// What a shell does itself, without a program.
+/// What a shell runs itself, without a program.
 const BUILT_IN: [&str; 29] = [
     "!", ".", ":", "[", "alias", "case", "cd", "command", "echo", "eval", "exec", "export",
     "false", "for", "hash", "if", "local", "printf", "read", "readonly", "set", "shift", "test",
     "trap", "true", "umask", "unset", "until", "while",
 ];
 
-/// What of a first word only a shell can tell.
+/// Characters that only a shell interprets.
 const SHELL: &str = "$`(){};&|<>*?[~=";
 
-/// The things of a profile's own section. What was said of another is not said again.
+/// Checks the files and programs that a profile's own section names. What another profile's check has reported
+/// is not reported again.
 pub fn check(host: &Host, profiles: &Profiles, name: &str, report: &mut Report) {
-    for (by, thing) in profile::things(profiles, host.env, name) {
-        let (check, fault) = match &thing {
-            Thing::Bundle(path) => {
-                let fault = check_bundle(path, host.env).err();
-                (
-                    "aws.bundle",
-                    fault.map(|fault| Error { what: format!("{by}: {}", fault.what), ..fault }),
-                )
-            }
-            Thing::Token(path) => ("aws.identity", token(path, &by)),
-            Thing::Command(command) => ("aws.process", program(host, command, &by)),
-        };
+    let mut say = |check, fault: Option<Error>| {
         if let Some(fault) = fault.filter(|fault| !report.says(&fault.what)) {
             report.error(check, &fault);
+        }
+    };
+    let named = |key| Some((profiles.get(name, key)?, profile::key_of(key, name)));
+    let bundle = match host.env.get_os("AWS_CA_BUNDLE") {
+        Some(path) => Some((Path::new(path), "AWS_CA_BUNDLE".to_owned())),
+        None => named("ca_bundle").map(|(path, by)| (Path::new(path), by)),
+    };
+    if let Some((path, by)) = bundle {
+        let fault = check_bundle(path, host.env).err();
+        let of = |fault: Error| Error { what: format!("{by}: {}", fault.what), ..fault };
+        say("aws.bundle", fault.map(of));
+    }
+    if let Some((path, by)) = named("web_identity_token_file") {
+        say("aws.identity", token(Path::new(path), &by));
+    }
+    for key in ["credential_process", "mfa_process", "web_identity_token_process"] {
+        if let Some((command, by)) = named(key) {
+            say("aws.process", program(host, command, &by));
         }
     }
 }
 
-/// Why a token's file gives none. A pipe is not opened: its end is for who wants the token.
+/// Why a token's file gives none. A pipe is not opened: it can be read only once.
 fn token(path: &Path, by: &str) -> Option<Error> {
     let why = match path.metadata() {
         Ok(about) if about.is_file() => os_text(&File::open(path).err()?),
@@ -54,7 +62,7 @@ fn token(path: &Path, by: &str) -> Option<Error> {
     )
 }
 
-/// Why a command gives nothing, as far as its words tell.
+/// Why a command gives nothing, if its words tell.
 fn program(host: &Host, command: &str, by: &str) -> Option<Error> {
     let Some(words) = words(command) else {
         return Some(

@@ -2,41 +2,32 @@
 
 use std::time::Duration;
 
-use super::super::super::record::Standing;
+use super::super::super::record::Freshness;
 
-/// What a host writes into its claims, so that it recognizes them: different for every [`Lead`].
+/// What a host writes into its claims, so that it recognizes them: different for every [`Protocol`].
 pub type Nonce = [u8; 16];
 
 /// What `s/NAME` was read as.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Seen<V, S> {
-    /// There is none.
     Missing,
-    /// A claim.
     Claim {
-        /// Its version.
         version: V,
-        /// Who wrote it.
         nonce: Nonce,
-        /// How long it holds.
         lease: Duration,
         /// How old it is by the store's clock, if the answer says so.
         age: Option<Duration>,
         /// The record that it replaces, which others go on using.
-        old: Option<(S, Standing)>,
+        old: Option<(S, Freshness)>,
     },
-    /// A record.
     Record {
-        /// Its version.
         version: V,
-        /// The session.
         session: S,
-        /// What it is worth here.
-        standing: Standing,
+        freshness: Freshness,
     },
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Written<V> {
     /// It happened; the new version.
@@ -52,15 +43,12 @@ pub enum Written<V> {
 /// What happened. `V`: versions of objects, `S`: sessions, `B`: books.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Event<V, S, B> {
-    /// `s/NAME` was read.
     Read(Seen<V, S>),
     /// `l/NAME` was read: its version, and what is in it.
     Book(Option<V>, B),
-    /// `l/NAME` is closed: the vault has another key by now.
+    /// `l/NAME` is closed: the vault has a new key.
     Closed,
-    /// A write was answered, or was not.
     Written(Written<V>),
-    /// The wait is over.
     Waited,
     /// A step was taken: the book with it, and how long to wait until its code may be sent.
     Taken(B, Duration),
@@ -73,56 +61,49 @@ pub enum Event<V, S, B> {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action<V, S, B> {
-    /// Read `s/NAME`.
     Read,
-    /// Write a claim into `s/NAME` if it still has this version, or if there is none.
+    /// Write a claim into `s/NAME` if that still has the version `over`, or if there is none. The claim keeps
+    /// the record `old` for the others.
     Claim {
-        /// The version that it replaces.
         over: Option<V>,
-        /// How long it holds.
         lease: Duration,
-        /// The record that it keeps for the others.
         old: Option<S>,
     },
-    /// Write the record into `s/NAME` if it still has this version.
+    /// Write the record into `s/NAME` if that still has the version `over`, which is the claim's.
     Publish {
-        /// The version that it replaces: the claim.
         over: V,
-        /// The session.
         session: S,
     },
     /// Wait for 0.4 to 2 s, at random.
     Wait,
-    /// Read `l/NAME`.
     ReadBook,
     /// Take a step that is free in this book and on this host.
     Take(B),
-    /// Write `l/NAME` if it still has this version, or if there is none.
+    /// Write the book with the new step into `l/NAME` if that still has the version `over`, or if there is
+    /// none.
     WriteBook {
-        /// The version that was read.
         over: Option<V>,
-        /// The book with the new step.
         book: B,
     },
     /// Send the code of the step that was taken.
     Send,
-    /// Nobody has made the session: ask for a code, then begin again.
+    /// No host has made the session: ask for a code, then begin again.
     Ask,
     /// Serve this session.
     Serve(S),
     /// Serve the session that was made here.
     Keep,
     /// Make the session without the fleet.
-    GoAlone(Why),
+    GoAlone(AloneReason),
 }
 
 /// Why a host makes its session without the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// The vault has another key by now, and the device another book.
+pub enum AloneReason {
+    /// The vault has a new key, and the device another book.
     Closed,
     /// The store refuses what it should take.
     Refuses,
-    /// The store does not say what became of the book.
+    /// The store does not say whether it has written the book.
     Silent,
 }

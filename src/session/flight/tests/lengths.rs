@@ -3,8 +3,8 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::super::testing::{cache, long, session};
-use super::*;
+use super::super::super::testing::{cache, long, session};
+use super::super::*;
 use crate::file::testing::Directory;
 
 const HOUR: i64 = 3600;

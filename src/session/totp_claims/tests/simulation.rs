@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tests::{NOON, since_start};
-use super::*;
+use super::super::*;
+use super::{NOON, since_start};
 
 /// splitmix64: the same sequences at every run.
 pub(super) struct Random(pub u64);

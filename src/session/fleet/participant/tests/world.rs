@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use super::super::super::super::testing::NOON;
-use super::super::Pace;
+use super::super::Timing;
 use crate::clock::Timestamp;
 use crate::store::testing::MemoryStore;
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
@@ -120,8 +120,8 @@ impl World {
         fate
     }
 
-    pub fn pace(&self) -> Pace<'_> {
-        Pace {
+    pub fn timing(&self) -> Timing<'_> {
+        Timing {
             now: Box::new(|| Duration::from_millis(self.time.load(SeqCst))),
             sleep: Box::new(|time| self.pass(u64::try_from(time.as_millis()).unwrap())),
             random: Box::new(|| u16::MAX / 3),

@@ -1,5 +1,5 @@
-//! What the SDK's clients share: where a service is, one line to it, one deadline, and the rules for
-//! repeating a call.
+//! The client of a service at one endpoint with one deadline, over the SDK's: the endpoint, the signing
+//! key, and the rules for repeating a call.
 
 use std::cell::OnceCell;
 use std::pin::pin;
@@ -22,12 +22,11 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
-use super::classify::classify;
-use super::line::{Line, Network};
+use super::connector::{ANSWER_LIMIT, Route};
+use super::http_client::{HttpClient, HttpSettings};
 use super::origin::Origin;
-use super::service_error::ServiceError;
-use super::unreachable::unreachable;
-use super::wire::ANSWER_LIMIT;
+use super::service_error::{ServiceError, bad_answer, clean_code, clean_message, refused};
+use super::unreachable::{lost, unreachable};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
@@ -35,25 +34,22 @@ use crate::profile::{EndpointVariant, Target, of_value};
 use crate::reporter::Reporter;
 use crate::secret::Secret;
 
-/// For one try, from the connection to the last byte.
+/// For one attempt, from the connection to the last byte.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Tries for a call that may be repeated.
+/// Attempts of a call that may be repeated.
 const ATTEMPTS: u32 = 3;
 
 /// The SDK's client of a service.
 pub trait Service: Sized {
-    /// What people call it.
     const NAME: &'static str;
-    /// An endpoint URL, as an example.
+    /// An example of an endpoint URL.
     const EXAMPLE: &'static str;
-    /// What a call changes of the client's configuration.
     type Config;
-    /// The endpoint of a variant that the SDK's rules give for a region.
+    /// The endpoint in a region by the SDK's rules.
     fn endpoint(region: &str, variant: EndpointVariant) -> Option<Endpoint>;
-    /// The region that its requests are signed for. Of a service that is one for a whole partition
-    /// (IAM) the SDK's rules say which, but not for an endpoint of ours, for which it would sign with
-    /// the profile's region.
+    /// The region that its requests are signed for. For a service that is one for a whole partition (IAM)
+    /// the SDK's rules name it; but with a custom endpoint the SDK would sign for the profile's region.
     fn signing_region(region: &str) -> String {
         let endpoint = Self::endpoint(region, EndpointVariant::default());
         let schemes = endpoint.as_ref().map(Endpoint::auth_schemes).unwrap_or_default();
@@ -62,7 +58,7 @@ pub trait Service: Sized {
     }
     /// The client itself. One serves all calls: the SDK learns the service's clock with each.
     fn client(config: &SdkConfig) -> Self;
-    /// Whose key signs a call, how often it is tried, and how long each time.
+    /// The configuration of one call.
     fn config(
         key: Option<SharedCredentialsProvider>,
         retry: RetryConfig,
@@ -70,35 +66,35 @@ pub trait Service: Sized {
     ) -> Self::Config;
 }
 
-/// A service, at one place, until one deadline. Connections are kept between calls.
-pub struct Connection<S> {
+/// A service at one endpoint, until one deadline. Connections are kept between calls.
+pub struct ServiceClient<S> {
     target: Target,
-    network: Network,
+    http: HttpSettings,
     deadline: Instant,
-    live: OnceCell<(Line, S)>,
+    /// Created with the first call.
+    clients: OnceCell<(HttpClient, S)>,
 }
 
 /// A call to make.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
-    /// AWS's name of it.
     pub operation: &'static str,
-    /// Whose call it is; nobody signs one that is allowed by what stands in it.
+    /// The key that signs it, unless a secret in its body authorises it.
     pub base: Option<&'a Credentials>,
-    /// MFA codes or tokens that it carries: cut out of whatever AWS says of it.
+    /// MFA codes or tokens in it, which are cut out of AWS's messages about it.
     pub secrets: &'a [&'a Secret],
-    /// Sent once only, because AWS would not take it twice: a repetition after a lost answer would be
-    /// refused, and a code's counts against the device.
+    /// Sent once only: AWS would refuse a repetition after a lost response, and count a repeated code
+    /// against the device.
     pub once: bool,
 }
 
 impl<'a> Call<'a> {
-    /// One with a key, which may be repeated.
+    /// A signed call, which may be repeated.
     pub fn of(base: &'a Credentials, operation: &'static str) -> Self {
         Self { operation, base: Some(base), secrets: &[], once: false }
     }
 
-    /// One that nobody signs, which may be repeated.
+    /// An unsigned call, which may be repeated.
     pub fn unsigned(operation: &'static str, secrets: &'a [&'a Secret]) -> Self {
         Self { operation, base: None, secrets, once: false }
     }
@@ -108,9 +104,9 @@ impl<'a> Call<'a> {
         Self { once: true, ..self }
     }
 
-    /// How often it is tried, and how long each time. A code is spent with the first try, so that one
-    /// has all the time there is.
-    fn tries(&self) -> (RetryConfig, TimeoutConfig) {
+    /// The number of attempts, and the time limit of each. A code is spent with the first attempt, which
+    /// therefore has all the time that is left.
+    fn attempts(&self) -> (RetryConfig, TimeoutConfig) {
         let retry = match self.once {
             true => RetryConfig::disabled(),
             false => RetryConfig::standard().with_max_attempts(ATTEMPTS),
@@ -124,9 +120,8 @@ impl<'a> Call<'a> {
     }
 }
 
-impl<S: Service> Connection<S> {
-    /// Takes down what calls will need; nothing is opened, read or started before the first one.
-    /// All calls together end at `deadline`.
+impl<S: Service> ServiceClient<S> {
+    /// Nothing is opened, read or started before the first call. All calls together end at `deadline`.
     ///
     /// # Errors
     /// Usage (2) for a region or an endpoint URL that cannot be one.
@@ -136,18 +131,16 @@ impl<S: Service> Connection<S> {
         deadline: Instant,
         reporter: Reporter,
     ) -> Result<Self, Error> {
-        fits(target, S::NAME, S::EXAMPLE)?;
-        let network = Network::new(target.ca_bundle.clone(), env, reporter);
-        Ok(Self { target: target.clone(), network, deadline, live: OnceCell::new() })
+        check_target(target, S::NAME, S::EXAMPLE)?;
+        let http = HttpSettings::new(target.ca_bundle.clone(), env, reporter);
+        Ok(Self { target: target.clone(), http, deadline, clients: OnceCell::new() })
     }
 
-    /// By how many seconds AWS's clock is ahead of ours, from the `Date` of the last answer, good or
-    /// bad. Exact to about two seconds.
+    /// See [`Connector::clock_offset`](super::connector::Connector::clock_offset).
     pub fn clock_offset(&self) -> Option<i64> {
-        self.live.get().and_then(|(line, _)| line.wire.clock_offset())
+        self.clients.get().and_then(|(http, _)| http.connector.clock_offset())
     }
 
-    /// One call.
     pub fn call<T, E, F>(
         &self,
         call: Call,
@@ -161,58 +154,54 @@ impl<S: Service> Connection<S> {
         if let Some(base) = call.base {
             secrets.extend([base.secret_access_key.expose(), in_headers(base, "")?]);
         }
-        let (line, client) = self.live().map_err(ServiceError::Setup)?;
-        let work = async {
-            self.network.reporter.debug(format!("{} at {}", call.operation, line.path.origin));
-            // It may take longer than a try may.
-            line.wire.look_up().await.map_err(|e| unreachable(&e, &line.path, S::NAME))?;
-            let (retry, timeout) = call.tries();
-            let key = call.base.map(|base| SharedCredentialsProvider::new(offered(base)));
+        let (http, client) = self.clients().map_err(ServiceError::Setup)?;
+        let route = http.route();
+        let _waiting = http.waiting(call.operation, self.deadline);
+        http.run(self.deadline, async {
+            self.http.reporter.debug(format!("{} at {}", call.operation, route.origin));
+            // The look-up may take longer than an attempt may.
+            http.look_up(S::NAME).await?;
+            let (retry, timeout) = call.attempts();
+            let key = call.base.map(|base| SharedCredentialsProvider::new(sdk_credentials(base)));
             let sent = send(client, S::config(key, retry, timeout)).await;
-            let why = (S::NAME, call.operation);
-            sent.map_err(|e| classify(&e, why, &line.path, self.clock_offset(), &secrets))
-        };
-        let _waiting = line.waiting(call.operation, self.deadline);
-        line.run(self.deadline, async {
-            let outcome = tokio::time::timeout_at(self.deadline.into(), work).await;
-            outcome.map_err(|_| line.late())?
+            let called = (S::NAME, call.operation);
+            sent.map_err(|e| classify(&e, called, route, self.clock_offset(), &secrets))
         })
     }
 
-    /// By how many seconds AWS's clock is ahead of ours, from the answer to one request that asks for
-    /// nothing and is not signed.
+    /// The [clock offset](Self::clock_offset) by a request that is not signed and executes nothing.
     pub fn ask_the_time(&self) -> Result<i64, ServiceError> {
-        let (line, _) = self.live().map_err(ServiceError::Setup)?;
-        let origin = &line.path.origin;
+        let (http, _) = self.clients().map_err(ServiceError::Setup)?;
+        let origin = &http.route().origin;
         let url = format!("{}://{origin}/", if origin.https { "https" } else { "http" });
         let request =
             HttpRequest::get(url).map_err(|_| ServiceError::Setup(Error::other("no such URL")))?;
-        let _waiting = line.waiting("the time", self.deadline);
-        line.run(self.deadline, line.ask(request, self.deadline, S::NAME))?;
+        let _waiting = http.waiting("the time", self.deadline);
+        http.run(self.deadline, http.send(request, S::NAME))?;
         let none = || ServiceError::Setup(Error::other("the answer has no date"));
         self.clock_offset().ok_or_else(none)
     }
 
-    /// The error for an answer of the service's own without `what` it should have.
+    /// The error for a response of the service in which `what` is missing.
     pub fn without(what: &str) -> ServiceError {
         let media_type = format!("no {what} in it");
         ServiceError::BadAnswer { service: S::NAME, status: 200, media_type }
     }
 
-    /// True as long as nothing was opened or started.
+    /// True before anything is opened or started.
     #[cfg(test)]
     pub fn is_idle(&self) -> bool {
-        self.live.get().is_none()
+        self.clients.get().is_none()
     }
 
-    fn live(&self) -> Result<&(Line, S), Error> {
-        if let Some(live) = self.live.get() {
-            return Ok(live);
+    fn clients(&self) -> Result<&(HttpClient, S), Error> {
+        if let Some(clients) = self.clients.get() {
+            return Ok(clients);
         }
         let variant = variant(&self.target);
-        let line = self.network.line(self.origin()?, variant, ANSWER_LIMIT)?;
-        // The SDK's own way would be one connector for each set of time limits.
-        let connector = SharedHttpConnector::new(line.wire.clone());
+        let http = self.http.client(self.origin()?, variant, ANSWER_LIMIT)?;
+        // By default the SDK makes one connector for each set of time limits.
+        let connector = SharedHttpConnector::new(http.connector.clone());
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(S::signing_region(&self.target.region)))
@@ -223,11 +212,10 @@ impl<S: Service> Connection<S> {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.target.endpoint.clone());
         let client = S::client(&config.build());
-        Ok(self.live.get_or_init(|| (line, client)))
+        Ok(self.clients.get_or_init(|| (http, client)))
     }
 
-    /// Where the calls go: the endpoint that is named, else the one that the SDK's rules give for
-    /// the region.
+    /// The server of the configured endpoint, else of the endpoint that the SDK's rules give for the region.
     fn origin(&self) -> Result<Origin, Error> {
         let region = &self.target.region;
         let origin = match &self.target.endpoint {
@@ -238,17 +226,52 @@ impl<S: Service> Connection<S> {
         origin.ok_or_else(|| no_endpoint(S::NAME, region))
     }
 
-    /// Host and port that calls go to. Nothing is opened.
+    /// The host and port of the calls. No connection is opened.
     ///
     /// # Errors
     /// Usage (2): the region has no such endpoint.
-    pub fn place(&self) -> Result<String, Error> {
+    pub fn host_and_port(&self) -> Result<String, Error> {
         Ok(self.origin()?.to_string())
     }
 }
 
-/// Region and endpoint URL are such as there can be.
-pub(super) fn fits(target: &Target, service: &str, example: &str) -> Result<(), Error> {
+/// The SDK's error as ours. `secrets` are cut out of AWS's message: it echoes parameters that it finds
+/// malformed, MFA codes included.
+fn classify<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+    (service, operation): (&'static str, &'static str),
+    route: &Route,
+    skew: Option<i64>,
+    secrets: &[&str],
+) -> ServiceError {
+    match error {
+        SdkError::TimeoutError(_) => ServiceError::Timeout { origin: route.origin.to_string() },
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            Some(error) => unreachable(error, route, service),
+            None => lost(route),
+        },
+        SdkError::ResponseError(_) => lost(route),
+        SdkError::ServiceError(answer) => {
+            let status = answer.raw().status().as_u16();
+            match answer.err().code() {
+                Some(code) => refused(
+                    status,
+                    clean_code(code, secrets),
+                    clean_message(answer.err().message().unwrap_or_default(), secrets),
+                    (service, operation),
+                    skew,
+                ),
+                None => bad_answer(service, answer.raw()),
+            }
+        }
+        _ => ServiceError::Setup(Error::other(format!(
+            "the request for {operation} cannot be built"
+        ))),
+    }
+}
+
+/// Checks the form of the region and of the endpoint URL.
+pub(super) fn check_target(target: &Target, service: &str, example: &str) -> Result<(), Error> {
     // It becomes part of a host name.
     let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if target.region.is_empty() || !target.region.chars().all(fits) {
@@ -272,8 +295,7 @@ pub(super) fn no_endpoint(service: &str, region: &str) -> Error {
     Error::usage(format!("no {service} endpoint is known for the region {region}"))
 }
 
-/// The variant of AWS's endpoints that is asked; none of them where an endpoint is named, beside
-/// which the SDK would refuse one.
+/// The variant of AWS's endpoints; none with a configured endpoint, for which the SDK would refuse one.
 pub(super) fn variant(target: &Target) -> EndpointVariant {
     match target.endpoint {
         Some(_) => EndpointVariant::default(),
@@ -281,8 +303,8 @@ pub(super) fn variant(target: &Target) -> EndpointVariant {
     }
 }
 
-/// The session token, or nothing, of a key that fits into headers; the SDK would only say that it could
-/// not send another one.
+/// The session token, if any, of credentials that are checked to fit into headers: the SDK's own error
+/// would not name the cause.
 pub(super) fn in_headers<'a>(base: &'a Credentials, whose: &str) -> Result<&'a str, ServiceError> {
     let token = base.session_token.as_ref().map(Secret::expose).unwrap_or_default();
     match [&base.access_key_id, token].iter().all(|text| text.bytes().all(|b| b.is_ascii_graphic()))
@@ -294,7 +316,7 @@ pub(super) fn in_headers<'a>(base: &'a Credentials, whose: &str) -> Result<&'a s
     }
 }
 
-pub(super) fn offered(base: &Credentials) -> SdkCredentials {
+pub(super) fn sdk_credentials(base: &Credentials) -> SdkCredentials {
     SdkCredentials::new(
         base.access_key_id.clone(),
         base.secret_access_key.expose(),
@@ -304,8 +326,8 @@ pub(super) fn offered(base: &Credentials) -> SdkCredentials {
     )
 }
 
-/// What the SDK's rules come to. They ask nobody, and so are ready at once.
-pub(super) fn at_once<T>(rules: impl Future<Output = T>) -> Option<T> {
+/// The result of the SDK's endpoint rules, whose future is ready at once.
+pub(super) fn ready_now<T>(rules: impl Future<Output = T>) -> Option<T> {
     match pin!(rules).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(done) => Some(done),
         Poll::Pending => None,

@@ -6,19 +6,19 @@ use crate::error::{Error, Result};
 use crate::random;
 use crate::store::ETag;
 
-/// So often a change is made anew to what others put there meanwhile.
+/// The most tries of a change, if other hosts write meanwhile.
 const TRIES: u32 = 24;
-/// So often a store may refuse to replace a version that is there still: somebody may be writing.
+/// How often a store may refuse to replace a version that it still has: another host may be writing.
 const REFUSALS: u32 = 4;
-/// So long somebody may be writing.
+/// How long another host may be writing.
 pub(super) const WRITING: Duration = Duration::from_secs(3);
 
-/// What became of a write.
+/// The result of a write to the store.
 #[derive(Debug)]
-pub(super) enum Put {
+pub(super) enum PutResult {
     Done,
     /// Another one is there, as far as the store says (412).
-    Lost,
+    Overtaken,
     /// Another host is writing (409).
     Busy,
     Away(Error),
@@ -26,21 +26,20 @@ pub(super) enum Put {
 
 /// Writes whose condition did not hold.
 #[derive(Default)]
-pub(super) struct Lost {
+pub(super) struct Retries {
     pub tries: u32,
-    /// What the last one was to replace, how many in turn were refused (412) that were to replace just that,
-    /// and since when.
+    /// The version that the last one was to replace, how many writes over it were refused (412), and since when.
     pub last: Option<(Option<ETag>, u32, Instant)>,
 }
 
-impl Lost {
-    /// Counts one, if it is one. True if the store refuses to replace what is there still, so that nobody else
-    /// has written; or says for long that somebody is writing.
-    pub fn is_refusal(&mut self, put: &Put, version: &Option<ETag>) -> bool {
+impl Retries {
+    /// Counts a failed write. True if the store refuses to replace a version that it still has, or reports for
+    /// too long that another host is writing.
+    pub fn is_refusal(&mut self, put: &PutResult, version: &Option<ETag>) -> bool {
         let refused = match put {
-            Put::Lost => 1,
-            Put::Busy => 0,
-            Put::Done | Put::Away(_) => return false,
+            PutResult::Overtaken => 1,
+            PutResult::Busy => 0,
+            PutResult::Done | PutResult::Away(_) => return false,
         };
         let (times, since) = match &self.last {
             Some((last, times, since)) if last == version => (times + refused, *since),

@@ -1,6 +1,8 @@
+mod search;
+
 use super::*;
 
-type Lead = super::Lead<u8, &'static str>;
+type Protocol = super::Protocol<u8, &'static str>;
 type Event = super::Event<u8, &'static str, u8>;
 type Action = super::Action<u8, &'static str, u8>;
 
@@ -11,7 +13,7 @@ fn seconds(count: u64) -> Duration {
 }
 
 /// A claim of another host, of this version and age.
-fn claim(version: u8, age: Option<u64>, old: Option<(&'static str, Standing)>) -> Event {
+fn claim(version: u8, age: Option<u64>, old: Option<(&'static str, Freshness)>) -> Event {
     let (nonce, lease, age) = ([2; 16], LEASE, age.map(seconds));
     Event::Read(Seen::Claim { version, nonce, lease, age, old })
 }
@@ -21,8 +23,8 @@ fn own(version: u8) -> Event {
     Event::Read(Seen::Claim { version, nonce: OWN, lease: LEASE, age, old: None })
 }
 
-fn record(version: u8, session: &'static str, standing: Standing) -> Event {
-    Event::Read(Seen::Record { version, session, standing })
+fn record(version: u8, session: &'static str, freshness: Freshness) -> Event {
+    Event::Read(Seen::Record { version, session, freshness })
 }
 
 fn missing() -> Event {
@@ -38,20 +40,20 @@ fn claims(over: Option<u8>, lease: u64, old: Option<&'static str>) -> Action {
 }
 
 /// Goes through events at their times (seconds); the last action.
-fn last(lead: &mut Lead, events: &[(u64, Event)]) -> Action {
+fn last(protocol: &mut Protocol, events: &[(u64, Event)]) -> Action {
     let actions: Vec<_> =
-        events.iter().map(|(now, event)| lead.on(event.clone(), seconds(*now))).collect();
+        events.iter().map(|(now, event)| protocol.on(event.clone(), seconds(*now))).collect();
     actions.into_iter().next_back().expect("an event")
 }
 
 /// What a host that has a code does in the end.
 fn after(events: &[(u64, Event)]) -> Action {
-    last(&mut Lead::new(OWN, true), events)
+    last(&mut Protocol::new(OWN, true), events)
 }
 
 #[test]
 fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
-    let mut lead = Lead::new(OWN, true);
+    let mut protocol = Protocol::new(OWN, true);
     for (event, action) in [
         (missing(), claims(None, 15, None)),
         (done(1), Action::ReadBook),
@@ -61,25 +63,30 @@ fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
         (Event::Made("new"), Action::Publish { over: 1, session: "new" }),
         (done(2), Action::Keep),
     ] {
-        assert_eq!(lead.on(event, Duration::ZERO), action);
+        assert_eq!(protocol.on(event, Duration::ZERO), action);
     }
 }
 
 #[test]
 fn what_is_served_and_what_is_replaced() {
-    use Standing::{Before, Due, Fresh, Over, Short};
+    use Freshness::{Due, Expired, Fresh, TooOld, TooShort};
     let serve = Action::Serve("old");
-    for (standing, of_a_record, of_a_claim, of_a_stale_claim) in [
+    for (freshness, of_a_record, of_a_claim, of_a_stale_claim) in [
         (Fresh, serve.clone(), serve.clone(), serve.clone()),
         (Due, claims(Some(1), 15, Some("old")), serve, claims(Some(1), 15, Some("old"))),
-        (Before, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
-        (Short, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
-        (Over, claims(Some(1), 15, None), Action::Wait, claims(Some(1), 15, None)),
+        (TooOld, claims(Some(1), 15, Some("old")), Action::Wait, claims(Some(1), 15, Some("old"))),
+        (
+            TooShort,
+            claims(Some(1), 15, Some("old")),
+            Action::Wait,
+            claims(Some(1), 15, Some("old")),
+        ),
+        (Expired, claims(Some(1), 15, None), Action::Wait, claims(Some(1), 15, None)),
     ] {
-        let old = Some(("old", standing));
-        assert_eq!(after(&[(0, record(1, "old", standing))]), of_a_record, "{standing:?}");
-        assert_eq!(after(&[(0, claim(1, Some(15), old))]), of_a_claim, "{standing:?}");
-        assert_eq!(after(&[(0, claim(1, Some(16), old))]), of_a_stale_claim, "{standing:?}");
+        let old = Some(("old", freshness));
+        assert_eq!(after(&[(0, record(1, "old", freshness))]), of_a_record, "{freshness:?}");
+        assert_eq!(after(&[(0, claim(1, Some(15), old))]), of_a_claim, "{freshness:?}");
+        assert_eq!(after(&[(0, claim(1, Some(16), old))]), of_a_stale_claim, "{freshness:?}");
     }
 }
 
@@ -103,31 +110,31 @@ fn a_claim_is_over_by_the_stores_clock_or_when_it_was_watched_for_its_lease() {
 
 #[test]
 fn after_a_wait_any_newer_record_is_served_and_never_the_declined_one() {
-    for standing in [Standing::Due, Standing::Before] {
+    for freshness in [Freshness::Due, Freshness::TooOld] {
         let newer =
-            [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "new", standing))];
+            [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "new", freshness))];
         assert_eq!(after(&newer), Action::Serve("new"));
         let declined = [
-            (0, record(1, "old", Standing::Before)),
+            (0, record(1, "old", Freshness::TooOld)),
             (0, Event::Written(Written::Refused)),
             (1, Event::Waited),
-            (1, record(1, "old", standing)),
+            (1, record(1, "old", freshness)),
         ];
         assert_eq!(after(&declined), claims(Some(1), 15, Some("old")));
     }
     let short =
-        [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "b", Standing::Short))];
+        [(0, claim(1, None, None)), (1, Event::Waited), (1, record(2, "b", Freshness::TooShort))];
     assert_eq!(after(&short), claims(Some(2), 15, Some("b")));
 }
 
 #[test]
 fn without_a_code_nothing_is_claimed() {
-    let ask = |event| Lead::new(OWN, false).on(event, Duration::ZERO);
+    let ask = |event| Protocol::new(OWN, false).on(event, Duration::ZERO);
     assert_eq!(ask(missing()), Action::Ask);
     assert_eq!(ask(claim(1, Some(16), None)), Action::Ask);
     assert_eq!(ask(claim(1, Some(1), None)), Action::Wait);
-    assert_eq!(ask(record(1, "old", Standing::Fresh)), Action::Serve("old"));
-    assert_eq!(ask(record(1, "old", Standing::Due)), Action::Ask);
+    assert_eq!(ask(record(1, "old", Freshness::Fresh)), Action::Serve("old"));
+    assert_eq!(ask(record(1, "old", Freshness::Due)), Action::Ask);
 }
 
 #[test]
@@ -185,7 +192,7 @@ fn a_record_that_was_not_answered_is_written_again_over_the_own_claim_only() {
     for (event, action) in [
         (own(1), Action::Publish { over: 1, session: "new" }),
         (claim(2, Some(0), None), Action::Keep),
-        (record(2, "new", Standing::Fresh), Action::Keep),
+        (record(2, "new", Freshness::Fresh), Action::Keep),
         (missing(), Action::Keep),
     ] {
         assert_eq!(after(&[&events[..], &[(1, event)]].concat()), action);
@@ -201,22 +208,22 @@ fn a_code_that_aws_does_not_take_is_followed_by_another_step() {
 #[test]
 fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
     let closed = [(0, missing()), (0, done(1)), (0, Event::Closed)];
-    assert_eq!(after(&closed), Action::GoAlone(Why::Closed));
+    assert_eq!(after(&closed), Action::GoAlone(AloneReason::Closed));
     // It refuses to replace what stands there still.
     let refused = Event::Written(Written::Refused);
-    for event in [missing(), record(1, "a", Standing::Over)] {
+    for event in [missing(), record(1, "a", Freshness::Expired)] {
         let events = [(0, event.clone()), (0, refused.clone()), (1, Event::Waited), (1, event)];
         assert_eq!(
             after(&[&events[..], &[(1, refused.clone())]].concat()),
-            Action::GoAlone(Why::Refuses)
+            Action::GoAlone(AloneReason::Refuses)
         );
     }
     // Others are faster each time.
-    let mut lead = Lead::new(OWN, true);
+    let mut protocol = Protocol::new(OWN, true);
     let end = (1..=TRIES).find(|version| {
-        let round = [(0, record(*version, "a", Standing::Over)), (0, refused.clone())];
-        let end = last(&mut lead, &round) == Action::GoAlone(Why::Refuses);
-        lead.on(Event::Waited, Duration::ZERO);
+        let round = [(0, record(*version, "a", Freshness::Expired)), (0, refused.clone())];
+        let end = last(&mut protocol, &round) == Action::GoAlone(AloneReason::Refuses);
+        protocol.on(Event::Waited, Duration::ZERO);
         end
     });
     assert_eq!(end, Some(TRIES));
@@ -231,9 +238,9 @@ fn a_store_that_is_busy_is_asked_again_at_once_since_the_host_has_waited_already
 fn two_steps_at_most_are_spent_on_a_book_that_does_not_answer() {
     let unknown = (0, Event::Written(Written::Unknown));
     let again = [(0, Event::Book(None, 0)), (0, Event::Taken(1, Duration::ZERO)), unknown.clone()];
-    let mut lead = Lead::new(OWN, true);
+    let mut protocol = Protocol::new(OWN, true);
     let events = [taken(0), vec![unknown], again.to_vec()].concat();
-    assert_eq!(last(&mut lead, &events), Action::GoAlone(Why::Silent));
+    assert_eq!(last(&mut protocol, &events), Action::GoAlone(AloneReason::Silent));
     // Its claim ends, for the others.
-    assert_eq!(lead.give_up::<u8>(), Some(claims(Some(1), 0, None)));
+    assert_eq!(protocol.give_up::<u8>(), Some(claims(Some(1), 0, None)));
 }

@@ -1,8 +1,8 @@
-//! HTTP/1.1 on a connection of its own making, for the SDK's calls and for ours.
+//! HTTP/1.1 over TCP or TLS, through a proxy or not, for the SDK's requests and for ours.
 //!
-//! The SDK's own client has no limit on what it reads, counts the look-up of a name into the time for
-//! connecting, and tries a name's second address only where the first refuses. So hyper and rustls
-//! are put together here. Every request of this room goes through here, so that none has no limit.
+//! Not the SDK's own client: that reads without a limit, counts the look-up of a name into the time for
+//! connecting, and tries a name's second address only if the first refuses. Every request of this room
+//! goes through here, so that every response has a limit.
 
 use std::fmt;
 use std::future::{Ready, ready};
@@ -31,35 +31,36 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use super::dial::{self, Host};
-use super::failed::{CONNECT_TIMEOUT, Failed, chain};
+use super::dial::{self, Peer};
 use super::origin::Origin;
 use super::proxy::Proxy;
+use super::transport_error::{CONNECT_TIMEOUT, TransportError};
 use crate::clock::{Clock, Timestamp};
+use crate::profile::EndpointVariant;
 
-/// The most that is read for one request, in bytes: headers, body, and what chunks and interim answers
-/// (1xx) add to them. AWS's answers to what is asked here have a few thousand; only an object of a store
-/// may be larger.
+/// The most that is read for one request, in bytes: headers, body, and what chunks and interim responses
+/// (1xx) add to them. AWS's responses have a few thousand; only an object of a store may be larger.
 pub const ANSWER_LIMIT: usize = 256 * 1024;
 /// The most of it that may be header lines: their number, and bytes.
 const HEADERS: usize = 100;
 const HEADER_LIMIT: usize = 64 * 1024;
 
-/// A connection that was idle for longer is not used again. Between the hops of a chain it is; but the
-/// server may have closed it while a person was asked for a code, and the call with the code, which
-/// is never repeated, would be lost on it.
+/// A connection that was idle for longer is not used again: the server may have closed it while a user
+/// was asked for a code, and the call with the code, which is never repeated, would be lost on it.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// The way to one server.
-pub(super) struct Route {
-    /// Where requests go.
+/// The route to one server.
+pub struct Route {
     pub origin: Origin,
-    /// Where connections go: to the server, or to a proxy.
-    pub hop: Host,
-    /// The proxy, if there is one.
+    /// The server, or the proxy.
+    pub(super) peer: Peer,
     pub proxy: Option<Proxy>,
-    /// TLS with the roots to trust; needed if TLS is spoken with the server or the proxy.
-    pub tls: Option<TlsConnector>,
+    /// TLS with the roots to trust, if the server or the proxy speaks TLS.
+    pub(super) tls: Option<TlsConnector>,
+    /// Where those roots come from; empty without TLS.
+    pub roots: String,
+    /// The variant of AWS's endpoints that the server is one of.
+    pub variant: EndpointVariant,
     /// The most that is read for one request, in bytes.
     pub limit: usize,
 }
@@ -67,24 +68,25 @@ pub(super) struct Route {
 impl Route {
     /// A connection that leads to the server, or to a proxy that forwards plain HTTP.
     async fn connect(&self, uri: Uri) -> Result<TokioIo<LimitedStream>, BoxError> {
-        let addresses = self.hop.look_up().await?;
-        let line = tokio::time::timeout(CONNECT_TIMEOUT, self.through(addresses, uri)).await;
-        line.map_err(|_| Failed::Late)?
+        let addresses = self.peer.look_up().await?;
+        let stream = tokio::time::timeout(CONNECT_TIMEOUT, self.connect_to(addresses, uri)).await;
+        stream.map_err(|_| TransportError::ConnectTimeout)?
     }
 
-    async fn through(
+    async fn connect_to(
         &self,
         addresses: &[std::net::SocketAddr],
         uri: Uri,
     ) -> Result<TokioIo<LimitedStream>, BoxError> {
-        let tcp = dial::connect(addresses).await.map_err(Failed::Tcp)?;
+        let tcp = dial::connect(addresses).await.map_err(TransportError::Tcp)?;
         let mut stream: Box<dyn Stream> = Box::new(tcp);
         if let Some(proxy) = &self.proxy {
             if proxy.origin.https {
-                stream = self.secure(&proxy.origin, stream).await?;
+                stream = self.encrypt(&proxy.origin, stream).await?;
             }
             if self.origin.https {
-                let mut tunnel = Tunnel::new(proxy.uri.clone(), Open(Some(TokioIo::new(stream))));
+                let opened = Opened(Some(TokioIo::new(stream)));
+                let mut tunnel = Tunnel::new(proxy.uri.clone(), opened);
                 if let Some(authorization) = &proxy.authorization {
                     tunnel = tunnel.with_auth(authorization.clone());
                 }
@@ -92,7 +94,7 @@ impl Route {
             }
         }
         if self.origin.https {
-            stream = self.secure(&self.origin, stream).await?;
+            stream = self.encrypt(&self.origin, stream).await?;
         }
         Ok(TokioIo::new(LimitedStream {
             stream,
@@ -102,15 +104,16 @@ impl Route {
         }))
     }
 
-    async fn secure(
+    async fn encrypt(
         &self,
         origin: &Origin,
         stream: Box<dyn Stream>,
     ) -> Result<Box<dyn Stream>, BoxError> {
-        let tls = self.tls.as_ref().ok_or_else(|| Failed::Tls(io::ErrorKind::Other.into()))?;
+        let tls =
+            self.tls.as_ref().ok_or_else(|| TransportError::Tls(io::ErrorKind::Other.into()))?;
         let name = ServerName::try_from(origin.host.clone())
-            .map_err(|error| Failed::Tls(io::Error::other(error)))?;
-        let stream = tls.connect(name, stream).await.map_err(Failed::Tls)?;
+            .map_err(|error| TransportError::Tls(io::Error::other(error)))?;
+        let stream = tls.connect(name, stream).await.map_err(TransportError::Tls)?;
         Ok(Box::new(stream))
     }
 
@@ -120,7 +123,7 @@ impl Route {
     }
 }
 
-/// What hyper asks for connections.
+/// Opens connections for hyper.
 #[derive(Clone)]
 struct Connect(Arc<Route>);
 
@@ -134,15 +137,15 @@ impl Service<Uri> for Connect {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let way = Arc::clone(&self.0);
-        Box::pin(async move { way.connect(uri).await })
+        let route = Arc::clone(&self.0);
+        Box::pin(async move { route.connect(uri).await })
     }
 }
 
 /// An open connection to a proxy, for [`Tunnel`], which would open one.
-struct Open(Option<TokioIo<Box<dyn Stream>>>);
+struct Opened(Option<TokioIo<Box<dyn Stream>>>);
 
-impl Service<Uri> for Open {
+impl Service<Uri> for Opened {
     type Response = TokioIo<Box<dyn Stream>>;
     type Error = io::Error;
     type Future = Ready<io::Result<Self::Response>>;
@@ -161,7 +164,7 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection that gives so many bytes and no more after each request.
+/// A connection with a limit of the bytes that are read after each request.
 struct LimitedStream {
     stream: Box<dyn Stream>,
     left: usize,
@@ -181,12 +184,12 @@ impl AsyncRead for LimitedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let line = self.get_mut();
+        let this = self.get_mut();
         let before = buffer.filled().len();
-        let read = Pin::new(&mut line.stream).poll_read(context, buffer);
-        match line.left.checked_sub(buffer.filled().len() - before) {
-            Some(left) => line.left = left,
-            None => return Poll::Ready(Err(io::Error::other(Failed::TooMuch))),
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        match this.left.checked_sub(buffer.filled().len() - before) {
+            Some(left) => this.left = left,
+            None => return Poll::Ready(Err(io::Error::other(TransportError::TooLarge))),
         }
         read
     }
@@ -198,9 +201,9 @@ impl AsyncWrite for LimitedStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let line = self.get_mut();
-        line.left = line.limit;
-        Pin::new(&mut line.stream).poll_write(context, bytes)
+        let this = self.get_mut();
+        this.left = this.limit;
+        Pin::new(&mut this.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -212,89 +215,84 @@ impl AsyncWrite for LimitedStream {
     }
 }
 
-/// Sends requests to one server. Connections are kept between them.
+/// Sends requests to one server, for the SDK and for ourselves. Connections are kept between them.
 #[derive(Clone)]
-pub struct Wire {
-    way: Arc<Route>,
+pub struct Connector {
+    route: Arc<Route>,
     client: Client<Connect, SdkBody>,
-    /// By how many seconds the server's clock is ahead of ours.
-    offset: Arc<Mutex<Option<i64>>>,
+    clock_offset: Arc<Mutex<Option<i64>>>,
 }
 
-impl fmt::Debug for Wire {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wire").finish_non_exhaustive()
+        f.debug_struct("Connector").finish_non_exhaustive()
     }
 }
 
-impl Wire {
-    pub(super) fn new(way: Route) -> Self {
-        let way = Arc::new(way);
+impl Connector {
+    pub fn new(route: Route) -> Self {
+        let route = Arc::new(route);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .http1_max_headers(HEADERS)
             .http1_max_buf_size(HEADER_LIMIT)
-            .build(Connect(Arc::clone(&way)));
-        Self { way, client, offset: Arc::default() }
+            .build(Connect(Arc::clone(&route)));
+        Self { route, client, clock_offset: Arc::default() }
     }
 
-    /// By how many seconds the server's clock is ahead of ours, from the `Date` of the last answer, good
-    /// or bad. Exact to about two seconds.
+    pub fn route(&self) -> &Route {
+        &self.route
+    }
+
+    /// By how many seconds the server's clock is ahead of ours, from the `Date` of the last response,
+    /// whatever its status. Exact to about two seconds.
     pub fn clock_offset(&self) -> Option<i64> {
-        self.offset.lock().ok().and_then(|offset| *offset)
-    }
-
-    /// Looks the name up that connections go to, for a caller whose time for a request shall not
-    /// contain that. It is done once.
-    ///
-    /// # Errors
-    /// There is no address, or no answer from the resolver.
-    pub async fn look_up(&self) -> Result<(), ConnectorError> {
-        self.way.hop.look_up().await.map(drop).map_err(|error| sorted(error.into()))
+        self.clock_offset.lock().ok().and_then(|offset| *offset)
     }
 }
 
-impl HttpConnector for Wire {
-    /// The answer is read to its end here: what breaks off or grows too long is an error, whoever
-    /// called.
+impl HttpConnector for Connector {
+    /// The response is read to its end here, so that one that breaks off or is too long is an error of
+    /// every caller.
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let Self { way, client, offset } = self.clone();
+        let Self { route, client, clock_offset } = self.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x();
             let mut request = request.map_err(|error| ConnectorError::user(error.into()))?;
-            let authorization = way.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
-            if let Some(authorization) = authorization.filter(|_| way.is_forwarded()) {
+            let authorization = route.proxy.as_ref().and_then(|proxy| proxy.authorization.as_ref());
+            if let Some(authorization) = authorization.filter(|_| route.is_forwarded()) {
                 request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
             }
-            let answer = client.request(request).await.map_err(|error| sorted(error.into()))?;
-            let (head, body) = answer.into_parts();
-            let body = body.collect().await.map_err(|error| sorted(error.into()))?.to_bytes();
-            let answer = HttpResponse::try_from(Response::from_parts(head, SdkBody::from(body)))
+            let response = client.request(request).await;
+            let (head, body) =
+                response.map_err(|error| connector_error(error.into()))?.into_parts();
+            let body = body.collect().await.map_err(|error| connector_error(error.into()))?;
+            let body = SdkBody::from(body.to_bytes());
+            let response = HttpResponse::try_from(Response::from_parts(head, body))
                 .map_err(|error| ConnectorError::other(error.into(), None))?;
-            let date = answer.headers().get("date").and_then(seconds_of);
-            if let (Some(date), Ok(mut offset)) = (date, offset.lock()) {
+            let date = response.headers().get("date").and_then(http_date);
+            if let (Some(date), Ok(mut offset)) = (date, clock_offset.lock()) {
                 *offset = Some(date.seconds_since(Clock::system().now()));
             }
-            Ok(answer)
+            Ok(response)
         })
     }
 }
 
 /// The time in a `Date` header.
-pub fn seconds_of(date: &str) -> Option<Timestamp> {
+pub fn http_date(date: &str) -> Option<Timestamp> {
     DateTime::from_str(date, Format::HttpDate).ok().map(|date| Timestamp(date.secs()))
 }
 
-/// For the SDK, which repeats a request that failed for a reason that may pass.
-fn sorted(error: BoxError) -> ConnectorError {
-    let failed = chain(&*error).find_map(|error| error.downcast_ref::<Failed>());
-    match failed {
-        Some(Failed::TooMuch | Failed::NoAddress | Failed::NoResolver) => {
+/// The same error for the SDK, which repeats a request after an error that is transient.
+fn connector_error(error: BoxError) -> ConnectorError {
+    match TransportError::below(&*error) {
+        Some(TransportError::TooLarge | TransportError::NoAddress | TransportError::NoResolver) => {
             ConnectorError::other(error, None)
         }
-        Some(Failed::Late) => ConnectorError::timeout(error),
-        Some(Failed::Tcp(_) | Failed::Tls(_)) => ConnectorError::io(error),
+        Some(TransportError::ConnectTimeout) => ConnectorError::timeout(error),
+        Some(TransportError::Tcp(_) | TransportError::Tls(_)) => ConnectorError::io(error),
         None => ConnectorError::other(error, Some(ErrorKind::TransientError)),
     }
 }

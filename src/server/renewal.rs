@@ -1,29 +1,29 @@
-//! When a session is asked for again. Time is a value here, so that a test can drive it through days.
+//! When a session is renewed. Time is a value here, so that a test can move it by days.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 
-/// botocore asks again when 15 minutes are left: by then there are new ones.
+/// Renewal comes before botocore refreshes its credentials, which it does 15 minutes before their end.
 const AHEAD: Duration = Duration::from_secs(20 * 60);
-/// The pauses between tries that fail, in seconds.
+/// The pauses after failed renewals, in seconds.
 const FIRST_PAUSE: u64 = 5;
 const LONGEST_PAUSE: u64 = 60;
 
-/// What is known of one source.
+/// The session of one source, and when it is renewed.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct Renewal {
     id: String,
     ends: Timestamp,
     /// How long a new session lasts.
     length: Duration,
     pause: u64,
-    /// No try before this.
+    /// The end of the pause after a failed renewal.
     rest: Option<Timestamp>,
 }
 
-impl Keeper {
+impl Renewal {
     pub(super) fn new(first: &Credentials, length: Duration) -> Self {
         let ends = first.expiration.unwrap_or(Timestamp(i64::MAX));
         Self { id: first.access_key_id.clone(), ends, length, pause: FIRST_PAUSE, rest: None }
@@ -33,37 +33,37 @@ impl Keeper {
         self.ends
     }
 
-    /// How long until the next try: 20 minutes before the end, or a third of the session's length,
+    /// The time until the next renewal: 20 minutes before the end, or a third of the session's length,
     /// whichever is less.
     pub(super) fn wait(&self, now: Timestamp) -> Duration {
         let ahead = AHEAD.min(self.length / 3);
         let left = until(self.ends, now).saturating_sub(ahead);
-        // A rest that is longer than any was begun before the clock was set back.
+        // A longer pause than the longest means that the clock was set back.
         let rest = self.rest.map(|rest| until(rest, now));
         left.max(rest.filter(|rest| rest.as_secs() <= LONGEST_PAUSE).unwrap_or_default())
     }
 
-    /// What a new session must last at least: longer than this one.
+    /// How long a new session must last: longer than this one.
     pub(super) fn least(&self, now: Timestamp) -> Duration {
         until(self.ends, now) + Duration::from_secs(1)
     }
 
-    /// True if these are new. The same ones again mean that a try failed.
-    pub(super) fn took(&mut self, now: Timestamp, credentials: &Credentials) -> bool {
+    /// Takes new credentials; false if they are the same ones again, which counts as a failure.
+    pub(super) fn replaced_by(&mut self, now: Timestamp, credentials: &Credentials) -> bool {
         let ends = credentials.expiration.unwrap_or(Timestamp(i64::MAX));
         if credentials.access_key_id == self.id && ends <= self.ends {
             self.failed(now);
             return false;
         }
-        // Shorter than was asked for: then that is how long they last. Longer: so it is.
+        // AWS may give less or more time than was asked for.
         self.length = until(ends, now);
         self.id.clone_from(&credentials.access_key_id);
         (self.ends, self.pause, self.rest) = (ends, FIRST_PAUSE, None);
         true
     }
 
-    /// A try failed: the next one is after a pause, and at the end of the session at the latest, from
-    /// which on there is nothing to serve.
+    /// After a failed renewal the next one follows after a pause, and at the end of the session at the
+    /// latest.
     pub(super) fn failed(&mut self, now: Timestamp) {
         let mut pause = Duration::from_secs(self.pause);
         let end = until(self.ends, now);
@@ -95,62 +95,62 @@ mod tests {
         START.plus(Duration::from_secs(seconds))
     }
 
-    fn keeper(lasts: u64, length: u64) -> Keeper {
-        Keeper::new(&session("ASIA1", at(lasts)), Duration::from_secs(length))
+    fn renewal(lasts: u64, length: u64) -> Renewal {
+        Renewal::new(&session("ASIA1", at(lasts)), Duration::from_secs(length))
     }
 
     #[test]
     fn a_session_is_renewed_before_botocore_would_ask() {
-        assert_eq!(keeper(3600, 3600).wait(START).as_secs(), 2400);
-        assert_eq!(keeper(28_800, 28_800).wait(START).as_secs(), 28_800 - 1200);
+        assert_eq!(renewal(3600, 3600).wait(START).as_secs(), 2400);
+        assert_eq!(renewal(28_800, 28_800).wait(START).as_secs(), 28_800 - 1200);
         // The shortest that AWS gives.
-        assert_eq!(keeper(900, 900).wait(START).as_secs(), 600);
+        assert_eq!(renewal(900, 900).wait(START).as_secs(), 600);
         // One out of the cache that has little left: at once, behind the back of who asks.
-        assert_eq!(keeper(1000, 3600).wait(START).as_secs(), 0);
-        assert_eq!(keeper(3600, 3600).least(at(2400)).as_secs(), 1201);
+        assert_eq!(renewal(1000, 3600).wait(START).as_secs(), 0);
+        assert_eq!(renewal(3600, 3600).least(at(2400)).as_secs(), 1201);
     }
 
     #[test]
     fn sessions_that_last_less_than_was_asked_for_are_renewed_in_their_own_time() {
-        let mut keeper = keeper(6, 3600);
-        assert!(keeper.took(START, &session("ASIA2", at(6))));
-        assert_eq!(keeper.wait(START).as_secs(), 4);
+        let mut renewal = renewal(6, 3600);
+        assert!(renewal.replaced_by(START, &session("ASIA2", at(6))));
+        assert_eq!(renewal.wait(START).as_secs(), 4);
     }
 
     #[test]
-    fn an_outage_is_tried_through_and_does_not_end_at_a_pause() {
-        let mut keeper = keeper(3600, 3600);
+    fn renewals_are_retried_in_an_outage_until_the_very_end() {
+        let mut renewal = renewal(3600, 3600);
         let mut now = at(2400);
         let mut tries = 0;
         // The old ones come back: somebody has failed.
         while now < at(3600) {
-            assert!(!keeper.took(now, &session("ASIA1", at(3600))));
-            let wait = keeper.wait(now);
+            assert!(!renewal.replaced_by(now, &session("ASIA1", at(3600))));
+            let wait = renewal.wait(now);
             assert!((1..=60).contains(&wait.as_secs()), "{wait:?}");
             now = now.plus(wait);
             tries += 1;
         }
         assert!((20..30).contains(&tries), "{tries}");
         assert_eq!(now, at(3600), "a try at the very end");
-        keeper.failed(now);
-        assert_eq!(keeper.wait(now).as_secs(), 60);
-        assert!(keeper.took(at(3660), &session("ASIA2", at(7260))));
-        assert_eq!(keeper.wait(at(3660)).as_secs(), 2400);
+        renewal.failed(now);
+        assert_eq!(renewal.wait(now).as_secs(), 60);
+        assert!(renewal.replaced_by(at(3660), &session("ASIA2", at(7260))));
+        assert_eq!(renewal.wait(at(3660)).as_secs(), 2400);
     }
 
     #[test]
     fn a_clock_that_jumps_is_followed() {
-        let keeper = keeper(3600, 3600);
-        assert_eq!(keeper.wait(at(100_000)).as_secs(), 0, "the machine slept");
-        assert!(keeper.wait(Timestamp(0)).as_secs() > 1_000_000);
-        assert_eq!(keeper.least(at(100_000)).as_secs(), 1);
+        let renewal = renewal(3600, 3600);
+        assert_eq!(renewal.wait(at(100_000)).as_secs(), 0, "the machine slept");
+        assert!(renewal.wait(Timestamp(0)).as_secs() > 1_000_000);
+        assert_eq!(renewal.least(at(100_000)).as_secs(), 1);
     }
 
     #[test]
     fn a_clock_that_is_set_back_ends_a_pause() {
-        let mut keeper = keeper(3600, 3600);
-        keeper.failed(at(100_000));
-        assert_eq!(keeper.wait(at(100_000)).as_secs(), 5);
-        assert_eq!(keeper.wait(at(3000)).as_secs(), 0);
+        let mut renewal = renewal(3600, 3600);
+        renewal.failed(at(100_000));
+        assert_eq!(renewal.wait(at(100_000)).as_secs(), 5);
+        assert_eq!(renewal.wait(at(3000)).as_secs(), 0);
     }
 }

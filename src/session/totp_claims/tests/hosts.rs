@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::*;
+use super::NOON;
 use super::simulation::{Device, Random};
-use super::tests::NOON;
-use super::*;
 
 /// Codes that one process sends, and for how long it may wait for the time of one (seconds).
 const CODES: u32 = 3;

@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 use crate::random;
 
 /// How time passes.
-pub struct Pace<'a> {
-    /// A monotonic clock.
+pub struct Timing<'a> {
     pub now: Box<dyn Fn() -> Duration + 'a>,
-    /// Waits.
     pub sleep: Box<dyn Fn(Duration) + 'a>,
     /// A random number, so that hosts do not ask at once.
     pub random: Box<dyn Fn() -> u16 + 'a>,
 }
 
-impl Pace<'_> {
+impl Timing<'_> {
     /// Real time.
     pub fn real() -> Self {
         let start = Instant::now();

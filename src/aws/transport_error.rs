@@ -1,4 +1,4 @@
-//! How a connection fails, below HTTP.
+//! The errors below HTTP.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -8,30 +8,37 @@ use std::time::Duration;
 /// For TCP, a proxy's tunnel and TLS together. The look-up of the name has a time of its own.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How a connection, or what was to come over it, failed. `unreachable` has the words.
+/// Why there was no connection, or no response over it. `unreachable` has the messages.
 #[derive(Debug)]
-pub(super) enum Failed {
+pub enum TransportError {
     /// No such name, or it has no address.
     NoAddress,
     /// The resolver does not answer.
     NoResolver,
     /// No connection within [`CONNECT_TIMEOUT`].
-    Late,
+    ConnectTimeout,
     /// No address could be connected to.
     Tcp(io::Error),
     /// The TLS handshake failed.
     Tls(io::Error),
-    /// More came than the route's limit or the limits on headers allow.
-    TooMuch,
+    /// The response is larger than the route's limit.
+    TooLarge,
 }
 
-impl fmt::Display for Failed {
+impl TransportError {
+    /// The transport error below a library's error.
+    pub fn below<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
+        chain(error).find_map(|error| error.downcast_ref())
+    }
+}
+
+impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self:?}")
     }
 }
 
-impl StdError for Failed {
+impl StdError for TransportError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Tcp(error) | Self::Tls(error) => Some(error),

@@ -1,4 +1,4 @@
-//! A program that is talked with, line by line, over its stdin and stdout.
+//! A program that reads and writes lines in turn over its stdin and stdout.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -7,34 +7,30 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use super::{Failure, OUTPUT_LIMIT, kill, wait};
+use super::{Failure, OUTPUT_LIMIT, kill, wait, wait_until_ready};
 use crate::os::{self, Interest};
 
-/// How long a program may take to end once nobody talks with it any more; then it is left alone.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a program may take to end after its pipes are closed; then it is left running.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a pipe that is ready takes without blocking (pipe(7), `PIPE_BUF`), in bytes.
 const PIECE: usize = 4096;
 
-/// The program. It ends with its pipes, when this is dropped; after a failure it is killed, with what it
-/// started.
-pub struct Talk {
+/// The program. When this is dropped its pipes are closed; after a failure it is killed with its descendants.
+pub struct PipedProcess {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
     deadline: Instant,
-    /// All that it printed: [`OUTPUT_LIMIT`] bytes and one, of which some are filled, and some read.
+    /// The buffer of all its output, [`OUTPUT_LIMIT`] bytes and one.
     printed: Zeroizing<Vec<u8>>,
     filled: usize,
     read: usize,
     failed: bool,
 }
 
-impl Talk {
+impl PipedProcess {
     /// Starts it. Its stderr is /dev/null, the environment ours.
-    ///
-    /// # Errors
-    /// [`Failure::NotStarted`].
     pub fn start(mut program: Command, deadline: Instant) -> Result<Self, Failure> {
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         os::restore_in_child(&mut program);
@@ -51,21 +47,15 @@ impl Talk {
         })
     }
 
-    /// Writes to it. To one that does not listen any more nothing is written; it may have answered.
-    ///
-    /// # Errors
-    /// It took nothing until the deadline.
-    pub fn say(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let said = self.write(bytes);
-        self.failed |= said.is_err();
-        said
+    /// Writes to it. A closed pipe is no error: the program may have answered before.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let written = self.write(bytes);
+        self.failed |= written.is_err();
+        written
     }
 
-    /// The next line that it prints, without its end; none after its last whole one.
-    ///
-    /// # Errors
-    /// There was none until the deadline, or [`OUTPUT_LIMIT`] is passed.
-    pub fn line(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
+    /// The next line of its output without the newline; `None` after the last complete one.
+    pub fn read_line(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, Failure> {
         let line = self.next();
         self.failed |= line.is_err();
         line
@@ -73,12 +63,7 @@ impl Talk {
 
     fn write(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
         while let (Some(stdin), false) = (&mut self.stdin, bytes.is_empty()) {
-            let ready =
-                os::wait_until_ready(&[(stdin.as_fd(), Interest::Write)], Some(self.deadline))
-                    .map_err(Failure::NotStarted)?;
-            if ready != [true] {
-                return Err(Failure::TimedOut);
-            }
+            wait_until_ready(stdin.as_fd(), Interest::Write, self.deadline)?;
             match stdin.write(bytes.get(..PIECE).unwrap_or(bytes)) {
                 Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -99,12 +84,7 @@ impl Talk {
             }
             seen = self.filled;
             let Some(stdout) = &mut self.stdout else { return Ok(None) };
-            let ready =
-                os::wait_until_ready(&[(stdout.as_fd(), Interest::Read)], Some(self.deadline))
-                    .map_err(Failure::NotStarted)?;
-            if ready != [true] || Instant::now() >= self.deadline {
-                return Err(Failure::TimedOut);
-            }
+            wait_until_ready(stdout.as_fd(), Interest::Read, self.deadline)?;
             let room = self.printed.get_mut(self.filled..).unwrap_or_default();
             match stdout.read(room) {
                 Ok(0) => self.stdout = None,
@@ -119,15 +99,14 @@ impl Talk {
     }
 }
 
-impl Drop for Talk {
+impl Drop for PipedProcess {
     fn drop(&mut self) {
-        // Before its pipes close: whatever writes into a closed one dies by itself, and what it started
-        // is an orphan then, which nobody finds.
+        // Before the pipes are closed, as in `start`.
         if self.failed {
             kill(&mut self.child);
         }
         (self.stdin, self.stdout) = (None, None);
-        let _ = wait(&mut self.child, Instant::now() + FAREWELL);
+        let _ = wait(&mut self.child, Instant::now() + END_TIMEOUT);
     }
 }
 
@@ -135,43 +114,44 @@ impl Drop for Talk {
 mod tests {
     use super::*;
 
-    fn talk(script: &str, patience: Duration) -> Talk {
+    fn start(script: &str, patience: Duration) -> PipedProcess {
         let mut program = Command::new("/bin/sh");
         program.args(["-c", script]);
-        Talk::start(program, Instant::now() + patience).unwrap()
+        PipedProcess::start(program, Instant::now() + patience).unwrap()
     }
 
     const LONG: Duration = Duration::from_secs(60);
 
-    fn line(talk: &mut Talk) -> Option<String> {
-        let line = talk.line().unwrap()?;
+    fn line(process: &mut PipedProcess) -> Option<String> {
+        let line = process.read_line().unwrap()?;
         Some(String::from_utf8(line.to_vec()).unwrap())
     }
 
     #[test]
-    fn lines_go_to_and_fro_and_half_of_one_is_none() {
-        let mut talk = talk("read a; echo $a, $a; echo; read b; echo $b; printf half", LONG);
-        talk.say(b"one\n").unwrap();
-        assert_eq!(line(&mut talk).unwrap(), "one, one");
-        assert_eq!(line(&mut talk).unwrap(), "");
-        talk.say(b"two\n").unwrap();
-        assert_eq!(line(&mut talk).unwrap(), "two");
-        assert_eq!((line(&mut talk), line(&mut talk)), (None, None));
+    fn lines_are_written_and_read_and_an_incomplete_one_is_none() {
+        let mut process = start("read a; echo $a, $a; echo; read b; echo $b; printf half", LONG);
+        process.send(b"one\n").unwrap();
+        assert_eq!(line(&mut process).unwrap(), "one, one");
+        assert_eq!(line(&mut process).unwrap(), "");
+        process.send(b"two\n").unwrap();
+        assert_eq!(line(&mut process).unwrap(), "two");
+        assert_eq!((line(&mut process), line(&mut process)), (None, None));
         // It has ended, which is no failure of ours.
-        talk.say(&[b'x'; 100_000]).unwrap();
+        process.send(&[b'x'; 100_000]).unwrap();
     }
 
     #[test]
-    fn one_that_neither_listens_nor_answers_is_left_at_the_deadline_and_killed() {
+    fn one_that_neither_reads_nor_writes_is_killed_at_the_deadline() {
         let soon = Duration::from_millis(50);
         for (script, reporter) in
             [("sleep 600; true", &b""[..]), ("sleep 600; true", &[b'x'; 200_000])]
         {
-            let mut talk = talk(script, soon);
-            let pid = talk.child.id();
-            let failure = talk.say(reporter).and_then(|()| talk.line().map(drop)).unwrap_err();
+            let mut process = start(script, soon);
+            let pid = process.child.id();
+            let failure =
+                process.send(reporter).and_then(|()| process.read_line().map(drop)).unwrap_err();
             assert!(matches!(failure, Failure::TimedOut));
-            drop(talk);
+            drop(process);
             assert!(os::testing::is_over(pid));
         }
     }
@@ -179,15 +159,16 @@ mod tests {
     #[test]
     fn too_much_ends_it() {
         for script in ["exec cat /dev/zero", "while :; do echo; done"] {
-            let mut talk = talk(script, LONG);
-            let pid = talk.child.id();
-            let failure = std::iter::repeat_with(|| talk.line()).find_map(Result::err).unwrap();
+            let mut process = start(script, LONG);
+            let pid = process.child.id();
+            let failure =
+                std::iter::repeat_with(|| process.read_line()).find_map(Result::err).unwrap();
             assert!(matches!(failure, Failure::TooMuch));
-            drop(talk);
+            drop(process);
             assert!(os::testing::is_over(pid));
         }
-        let mut whole = talk("head -c 65535 /dev/zero; echo", LONG);
-        assert_eq!(whole.line().unwrap().unwrap().len(), OUTPUT_LIMIT - 1);
-        assert!(whole.line().unwrap().is_none());
+        let mut whole = start("head -c 65535 /dev/zero; echo", LONG);
+        assert_eq!(whole.read_line().unwrap().unwrap().len(), OUTPUT_LIMIT - 1);
+        assert!(whole.read_line().unwrap().is_none());
     }
 }

@@ -1,23 +1,23 @@
-//! One host's part in a session of its fleet: what [`Lead`] wants of the store is asked of it, with patience
-//! that ends.
+//! One host that shares a session with its fleet: sends the requests of [`Protocol`] to the store, and gives up
+//! after a time.
 
-mod turn;
+mod decision;
 
 use std::time::Duration;
 
 use super::super::SessionKind;
 use super::super::flight::{Minted, Wanted};
-use super::super::record::Record;
-use super::lead::{self, Action, Event, LEASE, Lead, Nonce, Seen, Why};
-use super::object::{self, Book, FleetKeys, Object, Shared};
-use super::pace::Pace;
+use super::super::record::{Freshness, Record};
+use super::object::{self, EncodedRecord, FleetKeys, Object, SharedClaims};
+use super::protocol::{self, Action, AloneReason, Event, LEASE, Nonce, Protocol, Seen};
+use super::timing::Timing;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::random;
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
-pub use turn::{Alone, Step, Turn};
+pub use decision::{CodeDecision, FleetFailure, SessionDecision};
 
 /// How long a host bears a store that is away or slow, in total; and once more to publish a session.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -29,12 +29,16 @@ const FAILURES: u8 = 2;
 const POLL: Duration = Duration::from_millis(400);
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// An event of the protocol with the types of a store.
+type StoreEvent = Event<ETag, EncodedRecord, SharedClaims>;
+
+/// Why a request or a wait ends the attempt.
 enum Stop {
-    Alone(Alone),
+    Alone(FleetFailure),
     Waited(Duration),
 }
 
-/// What is wanted by who wants a code for something else.
+/// For a code that makes no session of the fleet.
 const NO_SESSION: Wanted<'static> = Wanted {
     profile: "",
     kind: SessionKind::Session,
@@ -46,9 +50,7 @@ const NO_SESSION: Wanted<'static> = Wanted {
 
 /// The objects that a session is about.
 pub struct Names {
-    /// The session's.
     pub session: String,
-    /// The device's book.
     pub book: String,
 }
 
@@ -65,104 +67,98 @@ struct StoreTime {
 }
 
 /// One host's part in a session.
-pub struct Part<'a> {
+pub struct Participant<'a> {
     store: &'a dyn Store,
     keys: &'a FleetKeys,
     names: Names,
     wanted: &'a Wanted<'a>,
     clock: Clock,
-    pace: Pace<'a>,
+    timing: Timing<'a>,
     nonce: Nonce,
-    lead: Lead<ETag, Shared>,
-    next: Action<ETag, Shared, Book>,
+    protocol: Protocol<ETag, EncodedRecord>,
+    next: Action<ETag, EncodedRecord, SharedClaims>,
     /// Until when another host is waited for.
     until: Duration,
-    /// The patience that is spent.
     spent: Duration,
     failures: u8,
     date: Option<StoreTime>,
     generation: u64,
 }
 
-impl<'a> Part<'a> {
-    /// Begins. `has_code`: false if somebody has to be asked for a code first; `wait`: for so long another
-    /// host is waited for.
-    ///
-    /// # Errors
-    /// Other: without random numbers.
+impl<'a> Participant<'a> {
+    /// Begins. `has_code`: false if the user has to be asked for a code first; `wait`: the longest wait for
+    /// another host.
     pub fn new(
         store: &'a dyn Store,
         (keys, names): (&'a FleetKeys, Names),
         wanted: &'a Wanted<'a>,
-        (clock, pace): (Clock, Pace<'a>),
+        (clock, timing): (Clock, Timing<'a>),
         has_code: bool,
         wait: Duration,
     ) -> Result<Self> {
         let nonce = *random::bytes()?;
-        let until = (pace.now)() + wait;
-        let (lead, next) = (Lead::new(nonce, has_code), Action::Read);
-        let (spent, failures, date, generation) = (Duration::ZERO, 0, None, 0);
         Ok(Self {
             store,
             keys,
             names,
             wanted,
             clock,
-            pace,
+            until: (timing.now)() + wait,
+            timing,
             nonce,
-            lead,
-            next,
-            until,
-            spent,
-            failures,
-            date,
-            generation,
+            protocol: Protocol::new(nonce, has_code),
+            next: Action::Read,
+            spent: Duration::ZERO,
+            failures: 0,
+            date: None,
+            generation: 0,
         })
     }
 
-    /// Begins for a code that makes no session of the fleet's: [`Part::step`] takes one that no other host
-    /// sends. `book`: the name of the device's book.
-    ///
-    /// # Errors
-    /// Other: without random numbers.
+    /// Begins for a code that makes no session of the fleet's: [`Participant::claim_step`] takes one that no other
+    /// host sends. `book`: the name of the device's book.
     pub fn of_book(
         store: &'a dyn Store,
         (keys, book): (&'a FleetKeys, String),
-        time: (Clock, Pace<'a>),
+        time: (Clock, Timing<'a>),
     ) -> Result<Self> {
         let names = Names { session: String::new(), book };
         let part = Self::new(store, (keys, names), &NO_SESSION, time, true, Duration::ZERO)?;
-        let lead = Lead::of_book(part.nonce);
-        Ok(Self { lead, next: Action::ReadBook, ..part })
+        let protocol = Protocol::of_book(part.nonce);
+        Ok(Self { protocol, next: Action::ReadBook, ..part })
     }
 
     /// Goes on until this host has something to do.
-    pub fn turn(&mut self) -> Turn {
+    pub fn decide(&mut self) -> SessionDecision {
         loop {
             match &self.next {
                 Action::Serve(session) => {
-                    return match self.taken(session) {
-                        Some((record, _)) => Turn::Serve(Minted::Shared(Box::new(record))),
-                        None => Turn::Alone(Alone::new("a session in the store is damaged")),
+                    return match self.decode(session) {
+                        Some((record, _)) => {
+                            SessionDecision::Serve(Minted::Shared(Box::new(record)))
+                        }
+                        None => SessionDecision::Alone(FleetFailure::new(
+                            "a session in the store is damaged",
+                        )),
                     };
                 }
-                Action::Ask => return Turn::Ask,
+                Action::Ask => return SessionDecision::Ask,
                 Action::GoAlone(why) => {
                     let alone = why.alone();
                     self.give_up();
-                    return Turn::Alone(alone);
+                    return SessionDecision::Alone(alone);
                 }
                 Action::ReadBook => {
-                    let old = self.lead.replaced().and_then(|old| self.taken(old));
-                    return Turn::Lead(old.and_then(|(old, _)| old.length));
+                    let old = self.protocol.replaced().and_then(|old| self.decode(old));
+                    return SessionDecision::Lead(old.and_then(|(old, _)| old.length));
                 }
                 _ => match self.perform() {
                     Ok(event) => self.on(event),
                     Err(Stop::Alone(alone)) => {
                         self.give_up();
-                        return Turn::Alone(alone);
+                        return SessionDecision::Alone(alone);
                     }
-                    Err(Stop::Waited(wait)) => return Turn::Waited(wait),
+                    Err(Stop::Waited(wait)) => return SessionDecision::Waited(wait),
                 },
             }
         }
@@ -171,25 +167,22 @@ impl<'a> Part<'a> {
     /// Takes a step and notes it in the book of the device. `take` takes one that is free in this book and
     /// adds it there, and says how long to wait for its time; `give_back` gets one that was not noted, so
     /// that its code is free again.
-    ///
-    /// # Errors
-    /// Those of `take`.
-    pub fn step<C>(
+    pub fn claim_step<C>(
         &mut self,
-        mut take: impl FnMut(&mut Book) -> Result<(C, Duration)>,
+        mut take: impl FnMut(&mut SharedClaims) -> Result<(C, Duration)>,
         mut give_back: impl FnMut(C),
-    ) -> Result<Step<C>> {
+    ) -> Result<CodeDecision<C>> {
         let (mut taken, mut is_noted) = (None, false);
         loop {
-            let event = match (&self.next, self.lead.is_leading()) {
+            let event = match (&self.next, self.protocol.is_leading()) {
                 (Action::GoAlone(why), _) => {
                     let alone = why.alone();
                     self.give_up();
-                    return Ok(Step::Alone(alone));
+                    return Ok(CodeDecision::Alone(alone));
                 }
-                (_, false) => return Ok(Step::Overtaken),
+                (_, false) => return Ok(CodeDecision::Overtaken),
                 (Action::Send, _) => {
-                    return Ok(taken.map_or(Step::Overtaken, Step::Send));
+                    return Ok(taken.map_or(CodeDecision::Overtaken, CodeDecision::Send));
                 }
                 (Action::Take(book), _) => {
                     let mut book = book.clone();
@@ -197,31 +190,33 @@ impl<'a> Part<'a> {
                     (taken, is_noted) = (Some(claim), false);
                     Event::Taken(book, wait)
                 }
-                _ => match (self.perform(), taken.take()) {
-                    // What is noted is this host's, whatever becomes of its claim.
-                    (Err(_), Some(claim)) if is_noted => return Ok(Step::Send(claim)),
-                    (Err(Stop::Alone(alone)), _) => {
-                        self.give_up();
-                        return Ok(Step::Alone(alone));
-                    }
-                    (Err(Stop::Waited(_)), _) => return Ok(Step::Overtaken),
-                    (Ok(event), claim) => {
-                        let is_book = matches!(self.next, Action::WriteBook { .. });
-                        match &event {
-                            Event::Written(lead::Written::Refused | lead::Written::Again)
-                                if is_book =>
-                            {
-                                claim.into_iter().for_each(&mut give_back);
+                _ => {
+                    let event = match self.perform() {
+                        Ok(event) => event,
+                        Err(stop) => {
+                            // What is noted is this host's, whatever becomes of its claim.
+                            if is_noted && let Some(claim) = taken {
+                                return Ok(CodeDecision::Send(claim));
                             }
-                            event => {
-                                let done = matches!(event, Event::Written(lead::Written::Done(_)));
-                                is_noted |= is_book && done;
-                                taken = claim;
-                            }
+                            let Stop::Alone(alone) = stop else {
+                                return Ok(CodeDecision::Overtaken);
+                            };
+                            self.give_up();
+                            return Ok(CodeDecision::Alone(alone));
                         }
-                        event
+                    };
+                    if matches!(self.next, Action::WriteBook { .. }) {
+                        use protocol::Written::{Again, Done, Refused};
+                        match &event {
+                            Event::Written(Done(_)) => is_noted = true,
+                            Event::Written(Refused | Again) => {
+                                taken.take().into_iter().for_each(&mut give_back)
+                            }
+                            _ => {}
+                        }
                     }
-                },
+                    event
+                }
             };
             self.on(event);
         }
@@ -233,7 +228,7 @@ impl<'a> Part<'a> {
     }
 
     /// Removes a step whose code was certainly not sent from the book, as far as that can be done at once.
-    pub fn unsent(&mut self, remove: impl FnOnce(&mut Book)) {
+    pub fn unsent(&mut self, remove: impl FnOnce(&mut SharedClaims)) {
         let Ok(Event::Book(over, mut book)) = self.read_book() else { return };
         remove(&mut book);
         self.next = Action::WriteBook { over, book };
@@ -243,7 +238,7 @@ impl<'a> Part<'a> {
     /// Lets other hosts lead, as far as that can be done at once: this one makes no session after all, or
     /// none that they get.
     pub fn give_up(&mut self) {
-        if let Some(action) = self.lead.give_up() {
+        if let Some(action) = self.protocol.give_up() {
             (self.spent, self.failures) = (self.spent.min(PATIENCE.saturating_sub(PROMPT)), 0);
             self.next = action;
             let _ = self.perform();
@@ -257,16 +252,16 @@ impl<'a> Part<'a> {
         credentials: Credentials,
         length: Option<Duration>,
         generation: u64,
-    ) -> (Minted, Option<Alone>) {
+    ) -> (Minted, Option<FleetFailure>) {
         let Some(ends) = credentials.expiration else { return (Minted::Here(credentials), None) };
         let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
         let record = Record { profile, credentials, made, ends, failed: None, length };
-        let date = self.date.map_or(made, |it| it.date.plus((self.pace.now)() - it.received));
-        self.on(Event::Made(object::share(&record, date, generation)));
+        let date = self.date.map_or(made, |it| it.date.plus((self.timing.now)() - it.received));
+        self.on(Event::Made(object::encode(&record, date, generation)));
         // A session that is made is published even to a slow store: otherwise every host would make one.
         (self.spent, self.failures) = (Duration::ZERO, 0);
         let mut alone = None;
-        while alone.is_none() && self.lead.is_made() {
+        while alone.is_none() && self.protocol.is_made() {
             match self.perform() {
                 Ok(event) => self.on(event),
                 Err(Stop::Alone(why)) => alone = Some(why),
@@ -281,12 +276,12 @@ impl<'a> Part<'a> {
         self.generation
     }
 
-    fn on(&mut self, event: Event<ETag, Shared, Book>) {
-        self.next = self.lead.on(event, (self.pace.now)());
+    fn on(&mut self, event: StoreEvent) {
+        self.next = self.protocol.on(event, (self.timing.now)());
     }
 
     /// Does what is next, if it concerns the store or is a wait.
-    fn perform(&mut self) -> Result<Event<ETag, Shared, Book>, Stop> {
+    fn perform(&mut self) -> Result<StoreEvent, Stop> {
         let (session, book) = (self.names.session.clone(), self.names.book.clone());
         match self.next.clone() {
             Action::Read => {
@@ -306,34 +301,34 @@ impl<'a> Part<'a> {
                 self.write(&book, over.as_ref(), &|keys| keys.seal_book(&book, &with))
             }
             Action::Wait => {
-                let (now, pause) = ((self.pace.now)(), self.pause(POLL));
+                let (now, pause) = ((self.timing.now)(), self.pause(POLL));
                 if now + pause > self.until {
                     return Err(Stop::Waited(now));
                 }
-                (self.pace.sleep)(pause);
+                (self.timing.sleep)(pause);
                 Ok(Event::Waited)
             }
-            _ => Err(Stop::Alone(Why::Refuses.alone())),
+            _ => Err(Stop::Alone(AloneReason::Refuses.alone())),
         }
     }
 
-    /// Up to five times so long, at random.
+    /// A random time of one to five times `least`.
     fn pause(&self, least: Duration) -> Duration {
-        least + least * 4 * u32::from((self.pace.random)()) / u32::from(u16::MAX)
+        least + least * 4 * u32::from((self.timing.random)()) / u32::from(u16::MAX)
     }
 
-    fn read_book(&mut self) -> Result<Event<ETag, Shared, Book>, Stop> {
+    fn read_book(&mut self) -> Result<StoreEvent, Stop> {
         let name = self.names.book.clone();
         let answer = self.read(&name)?;
         let date = answer.date.unwrap_or_else(|| self.clock.now());
         let Read::Found(object) = answer.what else {
-            let book = Book { date: date.0, ..Book::default() };
+            let book = SharedClaims { date: date.0, ..SharedClaims::default() };
             return Ok(Event::Book(None, book));
         };
         match self.keys.open_book(&name, object.body, date) {
             Ok(Some(book)) => Ok(Event::Book(Some(object.etag), book)),
             Ok(None) => Ok(Event::Closed),
-            Err(object::Damaged) => Err(Stop::Alone(Alone {
+            Err(object::Damaged) => Err(Stop::Alone(FleetFailure {
                 what: "the record of MFA codes in the store is damaged".to_owned(),
                 hint: Some(format!(
                     "remove the object {name} under its prefix, three minutes after the last code was sent"
@@ -343,47 +338,42 @@ impl<'a> Part<'a> {
     }
 
     /// What `s/NAME` is to this host.
-    fn seen(&mut self, answer: Answer<Read>) -> Seen<ETag, Shared> {
+    fn seen(&mut self, answer: Answer<Read>) -> Seen<ETag, EncodedRecord> {
         let Read::Found(found) = answer.what else { return Seen::Missing };
-        let age = answer.date.zip(found.modified).map(|(date, modified)| {
-            Duration::from_secs(u64::try_from(date.seconds_since(modified)).unwrap_or(0))
-        });
-        let standing = |part: &mut Self, shared: &Shared| {
-            let (record, generation) = part.taken(shared)?;
-            part.generation = part.generation.max(generation);
-            Some(part.wanted.standing(&record, part.clock.now()))
-        };
-        let version = found.etag;
-        // Of a later version or damaged: somebody's, and nobody's before long.
-        let unknown = |version| {
-            let (nonce, lease, old) = ([0; 16], LEASE, None);
-            Seen::Claim { version, nonce, lease, age, old }
-        };
-        match self.keys.open_object(&self.names.session, found.body) {
-            Some(Object::Claim { nonce, lease, old }) => {
-                let old = old.and_then(|old| Some((old.clone(), standing(self, &old)?)));
-                Seen::Claim { version, nonce, lease, age, old }
-            }
-            Some(Object::Record(session)) => match standing(self, &session) {
-                Some(standing) => Seen::Record { version, session, standing },
-                None => unknown(version),
-            },
-            None => unknown(version),
+        let (age, version) = (object::age(&found, answer.date), found.etag);
+        let object = self.keys.open_object(&self.names.session, found.body);
+        if let Some(Object::Record(session)) = &object
+            && let Some(freshness) = self.freshness(session)
+        {
+            return Seen::Record { version, session: session.clone(), freshness };
         }
+        let (nonce, lease, old) = match object {
+            Some(Object::Claim { nonce, lease, old }) => (nonce, lease, old),
+            // An object of a later version, or a damaged one: as a claim of another host, which ends.
+            _ => ([0; 16], LEASE, None),
+        };
+        let old = old.and_then(|old| self.freshness(&old).map(|freshness| (old, freshness)));
+        Seen::Claim { version, nonce, lease, age, old }
+    }
+
+    fn freshness(&mut self, session: &EncodedRecord) -> Option<Freshness> {
+        let (record, generation) = self.decode(session)?;
+        self.generation = self.generation.max(generation);
+        Some(self.wanted.freshness(&record, self.clock.now()))
     }
 
     /// The record, with its times by this host's clock, and the generation of its maker's vault.
-    fn taken(&self, session: &Shared) -> Option<(Record, u64)> {
+    fn decode(&self, session: &EncodedRecord) -> Option<(Record, u64)> {
         match self.date {
-            Some(StoreTime { date, asked, .. }) => object::take(session, Some(date), asked),
-            None => object::take(session, None, self.clock.now()),
+            Some(StoreTime { date, asked, .. }) => object::decode(session, Some(date), asked),
+            None => object::decode(session, None, self.clock.now()),
         }
     }
 
     fn read(&mut self, name: &str) -> Result<Answer<Read>, Stop> {
         loop {
             let within = self.patience()?;
-            let (began, asked) = ((self.pace.now)(), self.clock.now());
+            let (began, asked) = ((self.timing.now)(), self.clock.now());
             match self.store.read_within(name, None, within) {
                 Ok(answer) => {
                     self.answered(began, asked, answer.date);
@@ -400,30 +390,31 @@ impl<'a> Part<'a> {
         name: &str,
         over: Option<&ETag>,
         seal: &dyn Fn(&FleetKeys) -> std::io::Result<Vec<u8>>,
-    ) -> Result<Event<ETag, Shared, Book>, Stop> {
+    ) -> Result<StoreEvent, Stop> {
         let condition = over.map_or(Condition::Absent, Condition::Is);
         loop {
             // A record whose answer does not come is looked for, and written once more.
-            let most = if self.lead.is_made() { PATIENCE / 2 } else { PATIENCE };
+            let most = if self.protocol.is_made() { PATIENCE / 2 } else { PATIENCE };
             let within = self.patience()?.min(most);
-            let body = seal(self.keys)
-                .map_err(|_| Stop::Alone(Alone::new("the system has no randomness to give")))?;
-            let (began, asked) = ((self.pace.now)(), self.clock.now());
+            let body = seal(self.keys).map_err(|_| {
+                Stop::Alone(FleetFailure::new("the system has no randomness to give"))
+            })?;
+            let (began, asked) = ((self.timing.now)(), self.clock.now());
             let written = match self.store.write_within(name, &body, condition, within) {
                 Ok(answer) => {
                     self.answered(began, asked, answer.date);
                     match answer.what {
-                        Written::Done(version) => lead::Written::Done(version),
-                        Written::Refused => lead::Written::Refused,
+                        Written::Done(version) => protocol::Written::Done(version),
+                        Written::Refused => protocol::Written::Refused,
                         Written::Again => {
-                            self.bear((self.pace.now)(), "the store is busy", None)?;
-                            lead::Written::Again
+                            self.bear((self.timing.now)(), "the store is busy", None)?;
+                            protocol::Written::Again
                         }
                     }
                 }
                 Err(error @ StoreError::Unknown(_)) => {
                     self.failed(began, error)?;
-                    lead::Written::Unknown
+                    protocol::Written::Unknown
                 }
                 Err(error) => {
                     self.failed(began, error)?;
@@ -434,10 +425,10 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// When it is over for who met a failure. Who has a claim keeps a moment for ending it, so that no other
+    /// The most time to spend after a failure. A host with a claim keeps a moment to end it, so that no other
     /// host waits for the lease.
     fn most(&self) -> Duration {
-        match self.lead.is_leading() {
+        match self.protocol.is_leading() {
             true => PATIENCE.saturating_sub(PROMPT),
             false => PATIENCE,
         }
@@ -447,13 +438,13 @@ impl<'a> Part<'a> {
     fn patience(&self) -> Result<Duration, Stop> {
         let left = PATIENCE.saturating_sub(self.spent);
         match self.most().saturating_sub(self.spent).max(PROMPT.min(left)) {
-            Duration::ZERO => Err(Stop::Alone(Alone::new("the store is too slow"))),
+            Duration::ZERO => Err(Stop::Alone(FleetFailure::new("the store is too slow"))),
             within => Ok(within),
         }
     }
 
-    /// Counts the time that it took until the store could be asked. One that was `silent`, that let somebody
-    /// wait in vain just now, has a moment, and no more.
+    /// Counts the time to connect to the store. If its last request timed out (`silent`), the next one waits
+    /// only briefly.
     pub fn connected(&mut self, took: Duration, silent: bool) {
         self.count(took);
         if silent {
@@ -468,7 +459,7 @@ impl<'a> Part<'a> {
     }
 
     fn answered(&mut self, began: Duration, asked: Timestamp, date: Option<Timestamp>) {
-        let received = (self.pace.now)();
+        let received = (self.timing.now)();
         self.date = date.map(|date| StoreTime { date, asked, received }).or(self.date);
         self.count(received - began);
     }
@@ -488,11 +479,11 @@ impl<'a> Part<'a> {
     /// `began`.
     fn bear(&mut self, began: Duration, what: &str, hint: Option<String>) -> Result<(), Stop> {
         let pause = self.pause(AGAIN);
-        self.spent += (self.pace.now)() - began + pause;
+        self.spent += (self.timing.now)() - began + pause;
         if self.spent >= self.most() || self.failures >= FAILURES {
-            return Err(Stop::Alone(Alone { what: what.to_owned(), hint }));
+            return Err(Stop::Alone(FleetFailure { what: what.to_owned(), hint }));
         }
-        (self.pace.sleep)(pause);
+        (self.timing.sleep)(pause);
         Ok(())
     }
 }
