@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::io;
 
+use tokio_rustls::rustls::{self, CertificateError, OtherError};
+
 use super::connector::Route;
 use super::dial::LOOK_UP_TIMEOUT;
 use super::service_error::ServiceError;
@@ -18,8 +20,8 @@ pub fn lost(route: &Route) -> ServiceError {
     ServiceError::Unreachable { why, hint: Some("try again".to_owned()), lost: true }
 }
 
-/// What a failed call to `service` means. The libraries' error types are private, so their (stable) texts
-/// are searched, and never passed on.
+/// What a failed call to `service` means. hyper's error types are private, so their (stable) texts are
+/// searched, and never passed on.
 pub fn unreachable(
     error: &(dyn StdError + 'static),
     route: &Route,
@@ -60,13 +62,13 @@ pub fn unreachable(
         Some(TransportError::Tcp(error)) => {
             (format!("cannot reach {peer}: {}", os_text(error)), peer_hint)
         }
-        Some(TransportError::Tls(_)) if has("invalid peer certificate") => {
-            bad_certificate(&words, route)
-        }
-        Some(TransportError::Tls(_)) => (
-            format!("no TLS connection to {origin}"),
-            Some("is that port an HTTPS one, and nothing in between?".to_owned()),
-        ),
+        Some(TransportError::Tls(error)) => match chain(error).find_map(|it| it.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(error)) => bad_certificate(error, route),
+            _ => (
+                format!("no TLS connection to {origin}"),
+                Some("is that port an HTTPS one, and nothing in between?".to_owned()),
+            ),
+        },
         None if has("proxy authorization required") => (
             format!("{peer} asks for a user name and password"),
             Some("write it as http://USER:PASSWORD@HOST:PORT in the proxy variable".to_owned()),
@@ -87,31 +89,39 @@ fn variant_hint(route: &Route, service: &str) -> Option<String> {
     Some(format!("{service} may have no {name} endpoint in this region; it is asked for by {keys}"))
 }
 
-fn bad_certificate(words: &str, route: &Route) -> (String, Option<String>) {
-    let has = |word| words.contains(word);
+fn bad_certificate(error: &CertificateError, route: &Route) -> (String, Option<String>) {
     let unknown_issuer = format!("is signed by none of the roots in {}", route.roots);
-    let (why, hint) = if has("UnknownIssuer") {
-        (
+    let (why, hint) = match error {
+        CertificateError::UnknownIssuer => (
             &*unknown_issuer,
             "if your network inspects TLS, name a bundle with its root certificate in AWS_CA_BUNDLE",
-        )
-    } else if has("certificate expired") || has("not valid yet") {
-        ("is not valid at this time", "check this machine's clock")
-    } else if has("not valid for") || has("NotValidForName") {
-        ("is for another name", "check endpoint_url")
-    } else if has("CaUsedAsEndEntity") {
-        (
-            "is an authority's, which no server may use",
-            "give the server one with basicConstraints CA:FALSE",
-        )
-    } else {
-        ("cannot be verified", "check endpoint_url and AWS_CA_BUNDLE")
+        ),
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => {
+            ("is not valid at this time", "check this machine's clock")
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            ("is for another name", "check endpoint_url")
+        }
+        CertificateError::Other(OtherError(error))
+            if error.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
+        {
+            (
+                "is an authority's, which no server may use",
+                "give the server one with basicConstraints CA:FALSE",
+            )
+        }
+        _ => ("cannot be verified", "check endpoint_url and AWS_CA_BUNDLE"),
     };
     (format!("the certificate of {} {why}", route.origin), Some(hint.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::aws::dial::Peer;
     use crate::aws::origin::Origin;
@@ -164,10 +174,10 @@ mod tests {
     #[test]
     fn broken_connections_get_one_sentence_with_host_and_port() {
         let refused = |number| TransportError::Tcp(io::Error::from_raw_os_error(number));
-        let certificate = |what: &str| {
-            let what = io::Error::other(format!("invalid peer certificate: {what}"));
-            TransportError::Tls(io::Error::other(what))
+        let certificate = |error: CertificateError| {
+            TransportError::Tls(io::Error::other(rustls::Error::InvalidCertificate(error)))
         };
+        let authority = OtherError(Arc::new(webpki::Error::CaUsedAsEndEntity));
         let cases = [
             (why(refused(111), false), "sts.example:443 refused the connection"),
             (why(refused(111), true), "the proxy proxy.example:3128 refused the connection"),
@@ -183,17 +193,25 @@ mod tests {
                 "no connection to sts.example:443 within 5 s",
             ),
             (
-                why(certificate("UnknownIssuer"), false),
+                why(certificate(CertificateError::UnknownIssuer), false),
                 "the certificate of sts.example:443 is signed by none of the roots in \
                  /etc/ssl/cert.pem",
             ),
             (
-                why(certificate("certificate expired: verification"), false),
+                why(certificate(CertificateError::Expired), false),
                 "the certificate of sts.example:443 is not valid at this time",
             ),
             (
-                why(certificate("certificate not valid for name"), false),
+                why(certificate(CertificateError::NotValidForName), false),
                 "the certificate of sts.example:443 is for another name",
+            ),
+            (
+                why(certificate(CertificateError::Other(authority)), false),
+                "the certificate of sts.example:443 is an authority's, which no server may use",
+            ),
+            (
+                why(certificate(CertificateError::Revoked), false),
+                "the certificate of sts.example:443 cannot be verified",
             ),
             (
                 why(TransportError::Tls(io::ErrorKind::UnexpectedEof.into()), false),
