@@ -162,7 +162,8 @@ fn kill(child: &mut Child) {
     let _ = wait(child, Instant::now() + REAP);
 }
 
-/// Waits until a pipe is ready. The deadline also ends a program that never stops writing.
+/// Waits until a pipe is ready. The deadline also ends a program that never stops writing; what one that is
+/// done can still be told is written.
 fn wait_until_ready(
     pipe: BorrowedFd<'_>,
     interest: Interest,
@@ -170,7 +171,7 @@ fn wait_until_ready(
 ) -> Result<(), Failure> {
     let ready = os::wait_until_ready(&[(pipe, interest)], Some(deadline));
     match ready.map_err(Failure::NotStarted)?[..] {
-        [true] if Instant::now() < deadline => Ok(()),
+        [true] if interest == Interest::Write || Instant::now() < deadline => Ok(()),
         _ => Err(Failure::TimedOut),
     }
 }

@@ -3,10 +3,10 @@
 //! | file | what |
 //! | --- | --- |
 //! | `closing` | a device's book when the vault's keys are replaced |
-//! | `lead` | which host makes a session, and with which code: events and actions only |
 //! | `object` | what is in the store, and how it is sealed |
-//! | `pace` | how time passes, as a value |
-//! | `part` | one host's part: the actions as requests to the store, the answers as events |
+//! | `participant` | one host: the actions as requests to the store, the answers as events |
+//! | `protocol` | which host makes a session, and with which code: events and actions only |
+//! | `timing` | how time passes, as a value |
 
 mod closing;
 mod object;
