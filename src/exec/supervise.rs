@@ -61,7 +61,7 @@ impl Supervisor {
     }
 
     /// Runs the command to its end; its exit code, 128+n after signal n. It is started as by
-    /// [`super::become_command`]. Call it on the main thread, which inherits orphans.
+    /// [`super::become_command()`]. Call it on the main thread, which inherits orphans.
     pub fn run(self, argv: &[OsString], vars: &[(OsString, OsString)]) -> Result<u8, ExecError> {
         let child = start(argv, vars)?;
         // Signals before the start did not reach the command, whoever sent them.

@@ -1,7 +1,7 @@
 //! The sealed file: an age v1 container, and the passphrase slot in its header.
 //!
-//! [`scan`] checks the form and the limits of an untrusted file; [`open`] tries keys and passphrases and
-//! returns the plaintext; [`seal`] writes a new file for every recipient and slot. The meaning of the
+//! [`scan`] checks the form and the limits of an untrusted file; [`open()`] tries keys and passphrases and
+//! returns the plaintext; [`seal()`] writes a new file for every recipient and slot. The meaning of the
 //! plaintext is not known here.
 
 mod armor;

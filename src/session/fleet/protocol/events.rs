@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::super::record::Freshness;
 
-/// What a host writes into its claims, so that it recognizes them: different for every [`Protocol`].
+/// What a host writes into its claims, so that it recognizes them: different for every [`Protocol`](super::Protocol).
 pub type Nonce = [u8; 16];
 
 /// What `s/NAME` was read as.
