@@ -182,7 +182,8 @@ impl S3 {
         let _waiting = client.waiting(operation, end);
         client.run(end, async {
             self.http.reporter.debug(format!("{operation} {} at {origin}", request.name));
-            // Separately, so that a failure shows that nothing was sent.
+            // With a time limit of its own, so that a failure shows that nothing was sent. It is seen before
+            // that of `run`, since tokio polls what a time limit is on first.
             let found = tokio::time::timeout_at(end.into(), client.look_up(NAME)).await;
             let not_found = || ServiceError::Unreachable {
                 why: format!("no answer from DNS for {} in time", origin.host),

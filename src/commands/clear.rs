@@ -9,7 +9,7 @@ use crate::name::ProfileName;
 use crate::profile::{self, Ask};
 use crate::report;
 use crate::session::{self, Cache};
-use crate::vault::Payload;
+use crate::vault::{Payload, Vault};
 
 /// How long to wait for a process that refreshes the login.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -20,7 +20,8 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
         None => context.cache_dir()?.map_or(Ok(0), |dir| session::clear_all(&dir))?,
         Some(profile) => {
             let profile = ProfileName::new(profile)?;
-            match context.open_vault() {
+            let access = context.access()?;
+            match Vault::open(&access) {
                 Ok(vault) => {
                     let cache = context.cache(vault.payload())?;
                     let count =
@@ -31,7 +32,8 @@ pub fn run(args: &Clear, context: &Context) -> Result<()> {
                     }
                     count
                 }
-                Err(error) if error.class == Class::NotFound => 0,
+                // Where a vault could be and is not, there are no sessions.
+                Err(error) if error.class == Class::NotFound && access.remote.is_none() => 0,
                 Err(error) => return Err(error),
             }
         }

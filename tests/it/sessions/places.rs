@@ -80,6 +80,45 @@ fn a_place_that_cannot_be_used_is_said_once() {
 }
 
 #[test]
+fn sessions_are_not_said_to_be_cleared_where_nobody_looked() {
+    let cleared = |test: &Test, words: &[&str], code, why: &str| {
+        test.command(["clear", "role"]).args(words).expect_error(code, why).run();
+    };
+    let test = Test::new();
+    let nowhere = test.clone().env("HOME", "/dev/null").env("XDG_RUNTIME_DIR", test.home());
+    cleared(
+        &nowhere,
+        &[],
+        3,
+        "vault: error: no vault at /dev/null/.local/share/vault/vault.age, since /dev/null may not be \
+         entered\n\
+         vault: hint: set HOME to a directory of this user's own, or name the vault by --vault or \
+         AWS_VAULT_FILE\n",
+    );
+    cleared(
+        &test.clone().env("HOME", "/nonexistent"),
+        &["--vault", "/nonexistent.age", "--cache-dir", "/nonexistent/cache"],
+        3,
+        "vault: error: /nonexistent/cache is not made: the home directory /nonexistent does not exist\n\
+         vault: hint: make it, or set HOME to a directory of this user's own\n",
+    );
+    let in_a_store = test
+        .clone()
+        .env("AWS_VAULT_PIN", format!("SHA256:{}", "A".repeat(43)))
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_REGION", "us-east-1");
+    cleared(
+        &in_a_store,
+        &["--vault", "s3://bucket/prefix"],
+        3,
+        "vault: error: this host has no credentials of its own for the store\n\
+         vault: hint: a web identity, a container's or an instance's role, or AWS_ACCESS_KEY_ID\n",
+    );
+    // There is no vault, so there is no session.
+    test.command(["clear", "role"]).expect_stdout("Cleared 0 sessions.\n").expect_stderr("").run();
+}
+
+#[test]
 #[ignore = "needs root"]
 fn a_cache_on_a_read_only_disk_is_read() {
     let (standin, test) = scene::usual();
