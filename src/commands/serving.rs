@@ -39,16 +39,14 @@ impl<'a> Serving<'a> {
         let (need, wanted) = (Need::Profiles(names), context.options(options)?);
         let session = context.session(context.profiles()?, need, wanted)?;
         let plans = names.iter().map(|name| session.plan(name.as_str()));
-        let plans: Vec<Plan> = plans.collect::<Result<_>>()?;
+        let mut plans: Vec<Plan> = plans.collect::<Result<_>>()?;
         let mut session = session.keep_only(&plans);
-        let all = |session: &CredentialSession| -> Result<Vec<Credentials>> {
-            plans.iter().map(|plan| first(who, plan, session, options, context)).collect()
-        };
-        let first = match all(&session) {
+        let first = match first(who, &plans, &session, options, context) {
             // Another host may have replaced the key.
             Err(error) if session.may_follow(&error) => {
+                plans = plans.iter().map(|plan| session.replan(plan)).collect();
                 session = session.keep_only(&plans);
-                all(&session)?
+                first(who, &plans, &session, options, context)?
             }
             first => first?,
         };
@@ -79,27 +77,31 @@ impl<'a> Serving<'a> {
     }
 }
 
-/// The first credentials of a plan, with prompts if necessary.
+/// The first credentials of each plan, with prompts if necessary.
 fn first(
     who: &str,
-    plan: &Plan,
+    plans: &[Plan],
     session: &CredentialSession,
     options: &CredentialOptions,
     context: &Context,
-) -> Result<Credentials> {
-    let asked = session.asks_a_person(plan);
-    let first = match asked {
-        Some(_) => session.run(plan)?,
-        None => session.run_for(plan, ENOUGH_TO_START)?,
-    };
-    refuse_endless(who, plan, &first, options)?;
-    if let Some(device) = asked {
-        context.reporter.warn(format!(
-            "the codes of {device} come from a person, so the credentials of profile {} end with their MFA session",
-            plan.profile
-        ));
+) -> Result<Vec<Credentials>> {
+    let mut all = Vec::new();
+    for plan in plans {
+        let asked = session.asks_a_person(plan);
+        let first = match asked {
+            Some(_) => session.run(plan)?,
+            None => session.run_for(plan, ENOUGH_TO_START)?,
+        };
+        refuse_endless(who, plan, &first, options)?;
+        if let Some(device) = asked {
+            context.reporter.warn(format!(
+                "the codes of {device} come from a person, so the credentials of profile {} end with their MFA session",
+                plan.profile
+            ));
+        }
+        all.push(first);
     }
-    Ok(first)
+    Ok(all)
 }
 
 /// Refuses credentials that do not expire: SDKs do not accept them from a server.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::credentials::without_notes;
 use super::session::{CredentialSession, VaultState};
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Reason, Result};
@@ -14,10 +15,8 @@ impl CredentialSession<'_> {
     pub fn into_credentials(mut self, plan: &Plan) -> Result<Credentials> {
         match self.run(plan) {
             Err(error) if self.may_follow(&error) => {
-                let plan = self.plan(&plan.profile).unwrap_or_else(|_| plan.clone());
-                let session = self.keep_only([&plan]);
-                let request = session.request(session.options.min_left);
-                session.make(super::credentials::without_notes(plan), &request)
+                let plan = self.replan(plan);
+                self.keep_only([&plan]).run(&plan)
             }
             Ok(made) if self.may_be_late() => {
                 if let Err(error) = self.pull() {
@@ -35,6 +34,11 @@ impl CredentialSession<'_> {
             }
             done => done,
         }
+    }
+
+    /// The same plan by the vault as it is now. The notes were printed the first time.
+    pub fn replan(&self, plan: &Plan) -> Plan {
+        without_notes(self.plan(&plan.profile).unwrap_or_else(|_| plan.clone()))
     }
 
     /// True if there may be a later vault: AWS was asked, or another host's session names one. A store that
