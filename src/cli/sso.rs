@@ -12,11 +12,11 @@ pub enum SsoCommand {
     Logout(SsoLogout),
 }
 
-/// Show a page and a code, and wait until somebody has allowed the request on that page
+/// Show a URL and a code, and wait until the request is allowed on that page
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault sso login prod\n\n\
-    Page and code are shown on the terminal, or on stderr where there is none. The login is kept,\n\
-    encrypted, in the cache of the vault, and refreshed for as long as AWS allows it.")]
+    The URL and the code are shown on the terminal, or on stderr if there is none. The login is\n\
+    kept, encrypted, in the cache of the vault, and refreshed for as long as AWS allows it.")]
 pub struct SsoLogin {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
     pub profile: Option<String>,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault totp add prod\n  vault totp code prod\n\n\
     DEVICE is an MFA serial (arn:aws:iam::…:mfa/…) or a profile that names it by mfa_serial.\n\
-    A seed beside its key is one factor for whoever opens the vault.")]
+    A seed beside its key is one factor for anyone who opens the vault.")]
 pub enum TotpCommand {
     Add(TotpAdd),
     Code(TotpCode),
@@ -71,7 +71,7 @@ pub enum MfaCommand {
 #[command(
     after_help = "Examples:\n  vault mfa enroll ci\n  vault mfa enroll ci --device ci-runner-1\n\n\
     Prints the device's ARN, and writes it into the profile as mfa_serial. After a failure, the same\n\
-    command goes on where it stopped."
+    command continues where it stopped."
 )]
 pub struct MfaEnroll {
     /// The profile whose key's user gets the device
