@@ -468,9 +468,9 @@ fn notes(chain: &Chain) -> Vec<String> {
         keys.retain(|key| link.not_lent(key));
         if !keys.is_empty() {
             notes.push(format!(
-                "[default] does not lend its {} to profile \"{}\", as it would in aws-vault",
-                keys.join(" and "),
-                link.name
+                "profile \"{}\" does not inherit {} from [default]; in aws-vault it would",
+                link.name,
+                keys.join(" and ")
             ));
         }
     }

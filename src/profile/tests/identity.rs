@@ -177,7 +177,7 @@ fn the_vault_comes_first_then_the_profile_then_the_variables() {
             config: "[profile a]\n",
             env: &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/token")],
             gives: "error 3: no credentials for profile \"a\"
-                hint: AWS_WEB_IDENTITY_TOKEN_FILE counts only with AWS_ROLE_ARN beside it",
+                hint: AWS_WEB_IDENTITY_TOKEN_FILE has no effect without AWS_ROLE_ARN",
             ..case
         },
         Case {
