@@ -68,8 +68,8 @@ pub fn recipients(
 pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<PassphraseEntry> {
     if passphrase.expose().chars().count() < SHORT {
         access.reporter.warn(format!(
-            "the passphrase is weak, since it has fewer than {SHORT} characters: whoever gets a copy of the \
-             vault can find it by trying. Take another: vault passphrase set{}",
+            "the passphrase is weak, since it has fewer than {SHORT} characters: anyone who gets \
+             a copy of the vault can guess it. Choose another: vault passphrase set{}",
             access.flag()
         ));
     }

@@ -95,7 +95,7 @@ fn a_bad_seed_is_refused_and_not_echoed() {
     add(&test, "ci", "\n")
         .expect_error(
             2,
-            "vault: error: the seed is not base32: there is nothing of it\nvault: hint: give the \
+            "vault: error: the seed is not base32: it is empty\nvault: hint: give the \
              secret key that was shown beside the QR code, or the otpauth:// URI in it\n",
         )
         .run();
