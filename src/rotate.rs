@@ -265,7 +265,7 @@ impl Rotate<'_, '_> {
             Some(error) => return Err(error.into()),
             None => {}
         }
-        Err(Error::aws(format!("AWS does not take the new key {} yet", new.access_key_id))
+        Err(Error::aws(format!("AWS does not accept the new key {} yet", new.access_key_id))
             .hint("in a minute, vault rotate --resume continues where this run stopped"))
     }
 

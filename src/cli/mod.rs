@@ -292,7 +292,7 @@ pub struct CredentialOptions {
 pub struct Exec {
     /// The profile
     pub profile: Option<String>,
-    /// Print credentials as credential_process wants them, and run nothing
+    /// Print credentials in the format of credential_process, and run nothing
     #[arg(short, long)]
     pub json: bool,
     #[command(flatten)]

@@ -25,7 +25,7 @@ pub struct SsoLogin {
 /// Let AWS end the login, and forget it and the sessions that were made by it
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault sso logout prod\n\n\
-    Credentials that were handed out before are good until they end: AWS takes none back.")]
+    Credentials that were handed out before stay valid until they expire: AWS revokes none.")]
 pub struct SsoLogout {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
     pub profile: Option<String>,

@@ -26,7 +26,7 @@ pub struct TotpAdd {
     /// Take the seed from stdin
     #[arg(long)]
     pub stdin: bool,
-    /// Ask AWS whether it takes a code of this seed before storing it
+    /// Ask AWS whether it accepts a code of this seed before storing it
     #[arg(long)]
     pub verify: bool,
 }

@@ -198,7 +198,7 @@ impl ProfileCheck<'_> {
         match self.profiles.access_key(name, AwsFile::Credentials) {
             Some(key) => profile::how_to_remove(&key, name),
             None => {
-                format!("vault add {}, and take the key out of the config file", shell_word(name))
+                format!("vault add {}, and remove the key from the config file", shell_word(name))
             }
         }
     }

@@ -337,7 +337,8 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
         "Ec2InstanceMetadata" => match host::instance(env, end)? {
             Some(endpoint) => Ok((Base::Instance { endpoint }, true)),
             None => Err(none(end).hint(
-                "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
+                "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids \
+                 its use",
             )),
         },
         _ => {
@@ -360,10 +361,7 @@ fn token_of(end: &Settings) -> Result<Option<TokenSource>> {
         return Ok(None);
     };
     if end.own("role_arn").is_none() {
-        return Err(Error::usage(format!(
-            "{key} of profile \"{}\" wants a role_arn beside it",
-            end.name
-        )));
+        return Err(Error::usage(format!("{key} of profile \"{}\" needs a role_arn", end.name)));
     }
     Ok(Some(token))
 }

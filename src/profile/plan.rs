@@ -380,7 +380,7 @@ fn left_out(role: &Role, link: &Settings) -> Option<String> {
     (!asks.is_empty()).then(|| {
         let (keys, name) = (asks.join(", "), link.name);
         format!(
-            "{keys} of profile \"{name}\" left out: a web identity's token says such things itself"
+            "{keys} of profile \"{name}\" left out: AssumeRoleWithWebIdentity does not take them"
         )
     })
 }

@@ -262,7 +262,7 @@ fn init_refuses_what_nobody_or_nothing_could_open() {
         (&["init", "-R", "."], "cannot read the recipients file .: not a regular file\n"),
         (
             &["init", "--passphrase"],
-            "a new passphrase is wanted, and there is no terminal to ask on\n\
+            "a new passphrase is needed, and there is no terminal to ask on\n\
              vault: hint: give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE\n",
         ),
     ] {

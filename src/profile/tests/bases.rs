@@ -442,7 +442,7 @@ fn what_runs_the_program_is_asked_where_credential_source_says_so() {
             config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
             env: &[("AWS_EC2_METADATA_DISABLED", "TRUE")],
             gives: "error 3: no credentials for profile \"a\"
-                hint: credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
+                hint: credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids its use",
             ..task
         },
     ]);

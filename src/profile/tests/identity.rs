@@ -56,7 +56,7 @@ fn a_profile_s_role_is_the_token_s_first() {
         Case {
             says: "a token without a role",
             config: "[profile a]\nweb_identity_token_file = /t\n",
-            gives: "error 2: web_identity_token_file of profile \"a\" wants a role_arn beside it",
+            gives: "error 2: web_identity_token_file of profile \"a\" needs a role_arn",
             ..own
         },
         Case {
@@ -66,7 +66,7 @@ fn a_profile_s_role_is_the_token_s_first() {
             gives: "token /t by a
                 identity ACCT:role/a 1h as vault-a
                 sts us-east-1
-                note: external_id, session_tags of profile \"a\" left out: a web identity's token says such things itself",
+                note: external_id, session_tags of profile \"a\" left out: AssumeRoleWithWebIdentity does not take them",
             ..own
         },
     ]);

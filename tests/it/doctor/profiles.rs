@@ -280,7 +280,7 @@ fn programs_that_cannot_be_started() {
     found("aws-creds-nonexistent", &missing("aws-creds-nonexistent"));
     let here = test.home().join("here").display().to_string();
     found(&here, "starts [HOME]/here, which is not executable; chmod +x [HOME]/here");
-    found("sh -c 'echo", "has a quote without an end; close it, or take it out");
+    found("sh -c 'echo", "has a quote without an end; close it, or remove it");
     found(
         "vault exec demo",
         "starts vault exec without --json, which prints no credentials; vault exec --json PROFILE",
@@ -458,7 +458,7 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
         &before,
         &["a"],
         "problem  aws     profile a: the key of a in the AWS files comes before the vault's key of demo; \
-         vault add a, and take the key out of the config file\n",
+         vault add a, and remove the key from the config file\n",
     );
     // Where the vault has none, that is how it is.
     let alone = before.config("").aws_credentials(&format!("[a]\n{key}"));

@@ -82,7 +82,7 @@ fn a_key_that_does_not_spread_in_time_is_not_taken_into_use_and_the_next_run_fin
     let error = done.unwrap_err();
     let new = standin.keys()[1].id.clone();
     assert_eq!(error.class, Class::Aws);
-    assert_eq!(error.what, format!("AWS does not take the new key {new} yet"));
+    assert_eq!(error.what, format!("AWS does not accept the new key {new} yet"));
     assert_eq!(
         error.hint.unwrap(),
         "in a minute, vault rotate --resume continues where this run stopped"
