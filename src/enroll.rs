@@ -281,7 +281,9 @@ impl Enroll<'_, '_> {
             self.change.reporter().debug(format!("not proven yet: {}", error.into_error().what));
         }
         Err(Error::aws(format!("{serial} is enabled, but STS has not taken a code of it yet"))
-            .hint("in three minutes, run the same command again: it goes on where this stopped"))
+            .hint(
+                "in three minutes, run the same command again: it continues where this run stopped",
+            ))
     }
 
     /// Removes the entry, since nothing was made. If this cannot be saved, the next run finds out.
@@ -323,7 +325,8 @@ fn user_of(arn: String) -> Result<User> {
 fn name_is_taken(device: &str, serial: &str) -> Error {
     Error::refused(format!("there is a device {device:?} at AWS, and its seed is not in the vault"))
         .hint(format!(
-            "choose another name by --device, or, if nobody uses it: aws iam delete-virtual-mfa-device --serial-number {serial}"
+            "choose another name by --device, or, if it is not in use: aws iam \
+             delete-virtual-mfa-device --serial-number {serial}"
         ))
 }
 

@@ -139,7 +139,7 @@ impl Places {
             ))
             .hint("make it, or set HOME to a directory of this user's own"),
             UnusableHome::AnotherUsers(uid) => Error::refused(format!(
-                "{shown} is not made: it lies in the home of another user (uid {uid})"
+                "{shown} is not made: it is in the home of another user (uid {uid})"
             ))
             .hint(format!(
                 "run this as that user (sudo -u '#{uid}'), or with a HOME of your own (sudo -H)"

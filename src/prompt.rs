@@ -112,7 +112,7 @@ impl Prompt {
             Err(Ended::TooLong) => Err(Error::usage("the line that was entered is too long")),
             Err(Ended::TimedOut) => {
                 let seconds = left.unwrap_or_default().as_secs_f64().round();
-                Err(Error::busy(format!("nobody answered within {seconds} s")))
+                Err(Error::busy(format!("no answer within {seconds} s")))
             }
             Err(Ended::Io(error)) => {
                 Err(Error::other(format!("cannot ask on the terminal: {}", os_text(&error))))
@@ -202,7 +202,7 @@ mod tests {
         let (_person, _tty, child) = on_terminal("late");
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("nobody answered within 0 s"), "{text}");
+        assert!(text.contains("no answer within 0 s"), "{text}");
     }
 
     #[test]

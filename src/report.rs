@@ -38,7 +38,7 @@ pub fn check_stdout() -> Result<()> {
     match os::stdout_was_closed() {
         false => Ok(()),
         true => Err(Error::other("cannot write to stdout: it is closed")
-            .hint("give it a file or a pipe, or >/dev/null where nobody reads it")),
+            .hint("give it a file or a pipe, or redirect it to /dev/null")),
     }
 }
 

@@ -248,7 +248,9 @@ impl Rotate<'_, '_> {
             }
             match self.change.sts.caller_identity(new) {
                 Ok(arn) if arn == user.arn => return Ok(()),
-                Ok(_) => return Err(Error::aws("AWS says that the new key is somebody else's")),
+                Ok(_) => {
+                    return Err(Error::aws("AWS says that the new key belongs to another user"));
+                }
                 Err(error) if error.is_of_an_unknown_key() || error.may_pass() => {
                     self.change.reporter().debug("the new key is not proven yet");
                     last = Some(error);
@@ -263,8 +265,8 @@ impl Rotate<'_, '_> {
             Some(error) => return Err(error.into()),
             None => {}
         }
-        Err(Error::aws(format!("AWS does not take the new key {} yet", new.access_key_id))
-            .hint("in a minute, vault rotate --resume goes on where this stopped"))
+        Err(Error::aws(format!("AWS does not accept the new key {} yet", new.access_key_id))
+            .hint("in a minute, vault rotate --resume continues where this run stopped"))
     }
 
     /// Back to the old key, if AWS has the new one no longer.
@@ -275,10 +277,8 @@ impl Rotate<'_, '_> {
         if let Some(listed) = keys.iter().find(|key| key.id == *new_id) {
             return match listed.active {
                 true => Ok(()),
-                false => Err(Error::aws(format!(
-                    "somebody has made the new key {new_id} inactive at AWS"
-                ))
-                .hint("make it active there, or delete it, and run the same command again")),
+                false => Err(Error::aws(format!("the new key {new_id} was made inactive at AWS"))
+                    .hint("make it active there, or delete it, and run the same command again")),
             };
         }
         let now = self.change.session.clock().now();
@@ -288,7 +288,7 @@ impl Rotate<'_, '_> {
             payload.set_rotation(&Rotation { new: None, ..rotation });
             Ok(())
         })?;
-        Err(Error::aws(format!("somebody has deleted the new key {new_id} at AWS"))
+        Err(Error::aws(format!("the new key {new_id} was deleted at AWS"))
             .hint(format!("{old_id} is in use as before; run the same command again")))
     }
 
@@ -424,7 +424,7 @@ fn finished() -> Error {
 
 /// The error if another key was made since this run looked.
 fn another_key_was_made(user: &User) -> Error {
-    Error::refused(format!("somebody has just made another key for the user {}", user.name))
+    Error::refused(format!("another key was made just now for the user {}", user.name))
         .hint("run the same command again to see which")
 }
 

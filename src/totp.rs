@@ -43,7 +43,7 @@ impl Seed {
         let secret = decode(base32)?;
         let algorithm = algorithm
             .parse::<Algorithm>()
-            .map_err(|_| Error::usage("the seed's algorithm is none of SHA1, SHA256, SHA512"))?;
+            .map_err(|_| Error::usage("the seed's algorithm is not SHA1, SHA256 or SHA512"))?;
         if !matches!(digits, 6 | 8) {
             return Err(Error::usage("the seed's codes have neither 6 nor 8 digits"));
         }
@@ -130,13 +130,13 @@ fn decode(text: &str) -> Result<totp_rs::Secret> {
     let digits = text.chars().filter(|c| *c != '-' && !c.is_whitespace());
     let digits: Zeroizing<String> = Zeroizing::new(digits.collect());
     if digits.contains(['0', '1', '8', '9']) {
-        return Err(bad_seed("it has no digits but 2 to 7"));
+        return Err(bad_seed("base32 has only the digits 2 to 7"));
     }
     let upper = Zeroizing::new(digits.to_ascii_uppercase());
     let seed = totp_rs::Secret::try_from_base32(upper.as_str())
         .map_err(|_| bad_seed("it has characters that are neither letters nor digits"))?;
     if seed.as_bytes().is_empty() {
-        return Err(bad_seed("there is nothing of it"));
+        return Err(bad_seed("it is empty"));
     }
     if matches!(digits.len() % 8, 1 | 3 | 6) {
         return Err(bad_seed("a character is missing, or one is too many"));
@@ -288,8 +288,8 @@ mod tests {
     #[test]
     fn what_is_no_seed_is_refused_and_not_echoed() {
         for (text, why) in [
-            ("", "nothing"),
-            ("====", "nothing"),
+            ("", "empty"),
+            ("====", "empty"),
             ("SECRET0123", "2 to 7"),
             ("SECRET!!", "neither letters"),
             ("SECRET\u{17f}", "neither letters"),
@@ -303,7 +303,7 @@ mod tests {
             ("otpauth:SECRET", "no ://"),
             ("otpauth://totp/x?secret=SECRET22&secret=SECRET33", "two values"),
             ("otpauth://totp/x?secret=SECRET2%2", "bad %"),
-            ("otpauth://totp/x?secret=SECRET22&algorithm=MD5", "none of SHA1"),
+            ("otpauth://totp/x?secret=SECRET22&algorithm=MD5", "not SHA1"),
             ("otpauth://totp/x?secret=SECRET22&digits=7", "neither 6 nor 8"),
             ("otpauth://totp/x?secret=SECRET22&digits=+6", "no number"),
             ("otpauth://totp/x?secret=SECRET22&digits=262", "neither 6 nor 8"),

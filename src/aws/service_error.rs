@@ -189,7 +189,7 @@ fn identity_denied(code: &str, message: &str) -> Option<Error> {
             return Some(Error::aws("the web identity token has expired").hint(hint));
         }
         "InvalidIdentityToken" => (
-            "AWS does not take the web identity token",
+            "AWS does not accept the web identity token",
             "the account needs an IAM identity provider of the token's issuer (iss) and audience (aud)",
         ),
         "IDPRejectedClaim" => (
@@ -386,7 +386,8 @@ mod tests {
         );
         let incorrect = said("InvalidIdentityToken", "Incorrect token audience");
         assert!(incorrect.starts_with(
-            "AWS does not take the web identity token: Incorrect token audience / the account needs"
+            "AWS does not accept the web identity token: Incorrect token audience / the account \
+             needs"
         ));
         assert!(
             said("AccessDenied", "Not authorized").contains("Not authorized / the role's trust")

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
-/// Share sessions and codes among hosts, by a store that speaks S3
+/// Share sessions and codes among hosts, through an S3-compatible store
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault fleet join s3://bucket/prefix --profile store\n  \
     vault fleet status\n\n\
@@ -12,12 +12,12 @@ pub enum FleetCommand {
     Join(FleetJoin),
     Check(FleetCheck),
     Status(FleetStatus),
-    /// Bring the vault to what the other hosts have written, or the store to what was written here
+    /// Update the vault from the store, or the store from the vault, whichever is older
     #[command(after_help = "Example:\n  vault fleet pull\n\n\
-        Happens by itself when AWS does not know a key any longer. Ends with 6 if the vault was changed here\n\
-        and elsewhere since they were the same: then neither is replaced.")]
+        Done automatically when AWS no longer knows a key. Ends with 6 if the vault was changed\n\
+        here and elsewhere since they were the same: then neither is replaced.")]
     Pull,
-    /// Write into the vault that its hosts share nothing
+    /// Write into the vault that its hosts share no store
     #[command(after_help = "Example:\n  vault fleet leave\n\n\
         For all hosts, once they have the new file. One host stays out by AWS_VAULT_SHARED=off. The\n\
         objects stay: remove them in the store.")]

@@ -54,7 +54,7 @@ pub enum Source {
     AwsVault,
     /// aws-vault's entries in the password store pass
     Pass,
-    /// The AWS credentials file, where keys stand in the clear
+    /// The AWS credentials file, whose keys are not encrypted
     Credentials,
     /// The CSV file that the AWS console gives, by stdin
     Csv,

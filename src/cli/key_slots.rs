@@ -17,7 +17,7 @@ pub enum RecipientCommand {
     Remove(RecipientRemove),
 }
 
-/// Let somebody else open the vault, too
+/// Add a recipient, whose key opens the vault from then on
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault recipient add --name laptop age1…\n  \
     vault recipient add --name web1 \"$(ssh web1 cat /etc/ssh/ssh_host_ed25519_key.pub)\"\n  \
@@ -43,11 +43,11 @@ pub struct RecipientList {
     pub json: bool,
 }
 
-/// Let somebody no longer open the vault, and print its new fingerprint
+/// Remove a recipient, and print the vault's new fingerprint
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  vault recipient remove laptop\n  vault recipient rm -f age1…\n\n\
-    Whoever is removed can still read old copies of the vault: rotate the AWS keys that are listed."
+    A removed recipient can still read old copies of the vault: rotate the AWS keys that are listed."
 )]
 pub struct RecipientRemove {
     /// The recipient, or its name
@@ -66,7 +66,7 @@ pub enum PassphraseCommand {
     Remove(PassphraseRemove),
 }
 
-/// Give the vault a passphrase, or another one: then the old one opens it no longer
+/// Set or replace the passphrase: the old one no longer opens the vault
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault passphrase set\n  \
     vault passphrase set -i key.txt --new-passphrase-file new.txt\n\n\
@@ -81,7 +81,7 @@ pub struct PassphraseSet {
     pub passphrase_memory: u32,
 }
 
-/// Let no passphrase open the vault, and print its new fingerprint
+/// Remove the passphrase, and print the vault's new fingerprint
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault passphrase remove")]
 pub struct PassphraseRemove {
@@ -90,11 +90,11 @@ pub struct PassphraseRemove {
     pub force: bool,
 }
 
-/// Let a vault with a passphrase open without it for a time
+/// Keep a vault with a passphrase unlocked for a time
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault unlock\n  vault unlock --for 8h\n  vault lock\n\n\
-    What the passphrase opens is kept in the Linux kernel's keyring, for every process of this user\n\
-    and of nobody else. It is gone after that time, after vault lock, and when the machine stops.")]
+    What the passphrase opens is kept in the Linux kernel's keyring, for the processes of\n\
+    this user only. It is removed after that time, by vault lock, and when the machine stops.")]
 pub struct Unlock {
     /// For how long, such as 30m; 24h at most
     #[arg(

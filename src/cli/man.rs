@@ -28,7 +28,7 @@ pub struct Man {
 /// The exit codes, as in the table of README.md.
 const EXIT_STATUS: [(&str, &str); 12] = [
     ("0", "done"),
-    ("1", "anything that has no code of its own; doctor found something to mend"),
+    ("1", "any other error; doctor found a problem"),
     ("2", "usage, or input that cannot be right"),
     ("3", "no such vault, profile or entry"),
     ("4", "cannot unlock; import: an item has another passphrase"),
@@ -36,7 +36,7 @@ const EXIT_STATUS: [(&str, &str); 12] = [
     ("6", "refused: permissions, pin, limits"),
     (
         "7",
-        "not saved; the old vault stands. clear: something stayed; import --write-config: the keys are saved, the AWS config is not",
+        "not saved; the old vault is kept. clear: not all was removed; import --write-config: the keys are saved, the AWS config is not",
     ),
     ("8", "busy, or out of time"),
     ("9", "AWS refused or cannot be reached; MFA failed, or no code is available"),

@@ -292,7 +292,7 @@ pub struct CredentialOptions {
 pub struct Exec {
     /// The profile
     pub profile: Option<String>,
-    /// Print credentials as credential_process wants them, and run nothing
+    /// Print credentials in the format of credential_process, and run nothing
     #[arg(short, long)]
     pub json: bool,
     #[command(flatten)]
@@ -374,9 +374,9 @@ pub struct Explain {
     pub options: CredentialOptions,
 }
 
-/// Say what is wrong on this host and with a profile; nothing is changed, and nobody is asked
+/// Check this host and a profile for problems, without changes and without prompts
 #[derive(Debug, Args)]
-#[command(after_help = "Ends with 0 if there is nothing to mend, else with 1.\n\n\
+#[command(after_help = "Ends with 0 if no problem was found, else with 1.\n\n\
     Examples:\n  vault doctor\n  vault doctor prod\n  vault doctor --all\n  vault doctor --json")]
 pub struct Doctor {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]

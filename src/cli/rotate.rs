@@ -7,7 +7,7 @@ use clap::Args;
 #[command(after_help = "Examples:\n  vault rotate prod\n  vault rotate --all --json\n  \
     vault rotate --all --dry-run\n  vault rotate --resume\n\n\
     Makes a new key, saves it, proves it, and only then deletes the old one. After a failure,\n\
-    --resume goes on where it stopped. Copies of the vault elsewhere keep the old key: replace them, too.")]
+    --resume continues where it stopped. Copies of the vault elsewhere keep the old key: replace them.")]
 pub struct Rotate {
     /// The profile; of one that sources another, the key at the end of the chain
     #[arg(required_unless_present_any = ["all", "resume"])]

@@ -39,8 +39,8 @@ pub struct Serve {
     #[arg(long, value_name = "MODE", overrides_with = "token_mode", default_value = "0600")]
     pub token_mode: String,
     /// Stand in for an EC2 instance's metadata service (IMDSv2) at this IPv4 address, too, with the
-    /// credentials of the first --profile, for clients that ask nowhere else. Whoever reaches it gets
-    /// them: it must be a loopback address, or 169.254.169.254 in a container's own network. Then
+    /// credentials of the first --profile, for clients that ask nowhere else. Anyone who reaches it
+    /// gets them: it must be a loopback address, or 169.254.169.254 in a container's own network. Then
     /// --token-file may be left out
     #[arg(long, value_name = "ADDRESS:PORT", overrides_with = "imds")]
     pub imds: Option<String>,

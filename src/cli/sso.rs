@@ -12,11 +12,11 @@ pub enum SsoCommand {
     Logout(SsoLogout),
 }
 
-/// Show a page and a code, and wait until somebody has allowed the request on that page
+/// Show a URL and a code, and wait until the request is allowed on that page
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault sso login prod\n\n\
-    Page and code are shown on the terminal, or on stderr where there is none. The login is kept,\n\
-    encrypted, in the cache of the vault, and refreshed for as long as AWS allows it.")]
+    The URL and the code are shown on the terminal, or on stderr if there is none. The login is\n\
+    kept, encrypted, in the cache of the vault, and refreshed for as long as AWS allows it.")]
 pub struct SsoLogin {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
     pub profile: Option<String>,
@@ -25,7 +25,7 @@ pub struct SsoLogin {
 /// Let AWS end the login, and forget it and the sessions that were made by it
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault sso logout prod\n\n\
-    Credentials that were handed out before are good until they end: AWS takes none back.")]
+    Credentials that were handed out before stay valid until they expire: AWS revokes none.")]
 pub struct SsoLogout {
     /// The profile [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
     pub profile: Option<String>,

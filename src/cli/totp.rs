@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault totp add prod\n  vault totp code prod\n\n\
     DEVICE is an MFA serial (arn:aws:iam::…:mfa/…) or a profile that names it by mfa_serial.\n\
-    A seed beside its key is one factor for whoever opens the vault.")]
+    A seed beside its key is one factor for anyone who opens the vault.")]
 pub enum TotpCommand {
     Add(TotpAdd),
     Code(TotpCode),
@@ -26,7 +26,7 @@ pub struct TotpAdd {
     /// Take the seed from stdin
     #[arg(long)]
     pub stdin: bool,
-    /// Ask AWS whether it takes a code of this seed before storing it
+    /// Ask AWS whether it accepts a code of this seed before storing it
     #[arg(long)]
     pub verify: bool,
 }
@@ -71,7 +71,7 @@ pub enum MfaCommand {
 #[command(
     after_help = "Examples:\n  vault mfa enroll ci\n  vault mfa enroll ci --device ci-runner-1\n\n\
     Prints the device's ARN, and writes it into the profile as mfa_serial. After a failure, the same\n\
-    command goes on where it stopped."
+    command continues where it stopped."
 )]
 pub struct MfaEnroll {
     /// The profile whose key's user gets the device

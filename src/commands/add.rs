@@ -83,7 +83,7 @@ fn confirm_replacement(args: &Add, conflict: String, context: &Context) -> Resul
     if context.program == ProgramName::AwsVault {
         context
             .reporter
-            .warn(format!("{conflict}, which is gone now: as aws-vault, nobody is asked"));
+            .warn(format!("{conflict}; it is replaced without a question, as by aws-vault"));
         return Ok(());
     }
     if args.env || args.stdin {
@@ -97,7 +97,7 @@ fn confirm_replacement(args: &Add, conflict: String, context: &Context) -> Resul
 }
 
 fn refused(conflict: String) -> Error {
-    Error::refused(conflict).hint("--overwrite replaces it, and it is gone then")
+    Error::refused(conflict).hint("--overwrite replaces it; the old one is then lost")
 }
 
 /// The message that the vault has a different key. It has ids only, which are not secret.

@@ -53,7 +53,7 @@ impl<'a> Context<'a> {
         for name in global.ignored().into_iter().chain(variables) {
             let for_import =
                 ["FILE_DIR", "file-dir", "PASS_", "pass-"].iter().any(|part| name.contains(part));
-            let effect = if for_import { "counts for import only" } else { "has no effect here" };
+            let effect = if for_import { "is used by import only" } else { "has no effect here" };
             reporter.debug(format!("{name} is aws-vault's and {effect}"));
         }
         let named = Named {

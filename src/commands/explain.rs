@@ -62,7 +62,7 @@ fn labelled(label: &str, lines: impl Iterator<Item = String>) -> String {
 fn login_text(profile: &str, state: LoginState) -> String {
     match state {
         LoginState::None => called::named(&format!("none; vault sso login {profile}")).into_owned(),
-        LoginState::Refreshed => "there, and refreshed by itself".to_owned(),
+        LoginState::Refreshed => "there, and refreshed automatically".to_owned(),
         LoginState::Until(end) => format!("there until {}", end.to_rfc3339()),
     }
 }

@@ -17,7 +17,8 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     let access = context.access()?;
     let mut recipients = key_slots::recipients(&args.recipient, &args.recipients_file, context)?;
     if recipients.is_empty() && !args.passphrase && args.generate_identity.is_none() {
-        return Err(Error::usage("nobody could open this vault: no recipient and no passphrase").hint(
+        return Err(Error::usage("nothing could open this vault: it has no recipient and no \
+                                 passphrase").hint(
             "vault init --generate-identity ~/.config/vault/identity.txt, or -r age1…, or --passphrase",
         ));
     }
@@ -77,9 +78,9 @@ fn note_key(path: &Path, only: bool, context: &Context) {
     let (path, copy) = (path.display(), "keep a copy of that file elsewhere");
     context.reporter.note(match only {
         true => format!(
-            "The only key that opens it lies in {path}: {copy}, for without it the vault is lost"
+            "The only key that opens it is in {path}: {copy}, for without it the vault is lost"
         ),
-        false => format!("The new key lies in {path}: {copy}"),
+        false => format!("The new key is in {path}: {copy}"),
     });
 }
 
@@ -98,7 +99,10 @@ fn refuse_existing(args: &Init, vault: &Path, context: &Context) -> Result<()> {
             "is there already, and a key is never overwritten; nothing was changed",
         )
         .map_err(|error| {
-            error.hint("a vault for the key in it: vault init -r and its public key, age1…, which stands in the file")
+            error.hint(
+                "a vault for the key in it: vault init -r and its public key, age1…, which is \
+                 in the file",
+            )
         })?;
     }
     Ok(())

@@ -68,8 +68,8 @@ pub fn recipients(
 pub fn slot(passphrase: &Secret, memory: u32, access: &Access) -> Result<PassphraseEntry> {
     if passphrase.expose().chars().count() < SHORT {
         access.reporter.warn(format!(
-            "the passphrase is weak, since it has fewer than {SHORT} characters: whoever gets a copy of the \
-             vault can find it by trying. Take another: vault passphrase set{}",
+            "the passphrase is weak, since it has fewer than {SHORT} characters: anyone who gets \
+             a copy of the vault can guess it. Choose another: vault passphrase set{}",
             access.flag()
         ));
     }
@@ -142,7 +142,7 @@ pub fn may_ask_new_passphrase(prompt: Prompt, otherwise: &str) -> Result<()> {
     if prompt.available() {
         return Ok(());
     }
-    Err(Error::usage("a new passphrase is wanted, and there is no terminal to ask on")
+    Err(Error::usage("a new passphrase is needed, and there is no terminal to ask on")
         .hint(otherwise))
 }
 
@@ -154,10 +154,14 @@ pub fn may_ask_new_passphrase(prompt: Prompt, otherwise: &str) -> Result<()> {
 pub fn refuse_known_store_key(payload: &Payload, force: bool) -> Result<()> {
     match payload.known_store_key() {
         Some((profile, id)) if !force => Err(Error::refused(format!(
-            "who can open the vault knows the key of the fleet's store ({id}), and could put a forged vault \
+            "anyone who can open the vault knows the key of the fleet's store ({id}), and could \
+             put a forged vault \
              there that the other hosts take"
         ))
-        .hint(format!("replace it first, by vault rotate {}, or say it all the same by --force", shell_word(profile)))),
+        .hint(format!(
+            "replace it first, by vault rotate {}, or use --force",
+            shell_word(profile)
+        ))),
         _ => Ok(()),
     }
 }
@@ -170,7 +174,8 @@ pub fn check_removal(payload: &Payload, force: bool, context: &Context) -> Resul
     refuse_known_store_key(payload, force)?;
     if let Some((profile, id)) = payload.known_store_key() {
         context.reporter.warn(format!(
-            "who can open the vault knows the key of the fleet's store ({id}): replace it, by vault rotate {}",
+            "anyone who can open the vault knows the key of the fleet's store ({id}): replace it, \
+             by vault rotate {}",
             shell_word(profile)
         ));
     }

@@ -31,7 +31,9 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     let enrolled = enrolled.map_err(|error| {
         let is_ours = |it: Enrolment| it.profile == name;
         match session.vault().is_ok_and(|vault| vault.payload().enrolments().any(is_ours)) {
-            true => error.or_hint("run the same command again: it goes on where this stopped"),
+            true => {
+                error.or_hint("run the same command again: it continues where this run stopped")
+            }
             false => error,
         }
     })?;

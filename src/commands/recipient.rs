@@ -114,7 +114,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
         payload.renew_keys()
     });
     if is_saved(&saved) && args.force && opened {
-        context.reporter.warn("the key that opened the vault just now opens it no longer");
+        context.reporter.warn("the key that opened the vault just now no longer opens it");
     }
     let done = format!("Removed {}. Old copies of the vault stay readable to it.", shown(&entry));
     key_slots::end_with_new_keys(saved, &done, true, vault.payload(), context)

@@ -8,8 +8,8 @@ pub fn can_confirm(force: bool, prompt: Prompt) -> Result<()> {
     if force || prompt.available() {
         return Ok(());
     }
-    Err(Error::usage("removing wants a yes, and there is no terminal to ask on")
-        .hint("say it by -f"))
+    Err(Error::usage("removing needs a confirmation, and there is no terminal to ask on")
+        .hint("confirm it by -f"))
 }
 
 /// Asks, unless `force` is given.

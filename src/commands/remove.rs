@@ -13,7 +13,7 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
     let profile = ProfileName::new(&args.profile)?;
     if args.sessions_only {
         return Err(Error::usage(
-            "remove takes keys out of the vault, and --sessions-only wants none out",
+            "--sessions-only: remove removes keys from the vault, clear removes sessions",
         )
         .hint(format!("vault clear {}", shell_word(profile.as_str()))));
     }

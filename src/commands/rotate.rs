@@ -21,7 +21,7 @@ use crate::vault::Payload;
 const DEADLINE: Duration = Duration::from_secs(300);
 
 /// The hint after a rotation was begun. `--all` again would rotate the other keys once more.
-const RESUME: &str = "vault rotate --resume goes on where this stopped";
+const RESUME: &str = "vault rotate --resume continues where this run stopped";
 
 /// A key to be replaced.
 struct Job {

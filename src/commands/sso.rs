@@ -12,7 +12,7 @@ pub fn login(args: &SsoLogin, context: &Context) -> Result<()> {
     let login = session.identity_center(&owner, &sign_on).log_in()?;
     let until = login.expires.to_rfc3339();
     context.reporter.note(match login.refresh {
-        Some(_) => "Logged in; refreshed by itself for as long as AWS allows it".to_owned(),
+        Some(_) => "Logged in; refreshed automatically for as long as AWS allows it".to_owned(),
         None => format!("Logged in until {until}"),
     });
     Ok(())

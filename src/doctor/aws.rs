@@ -111,10 +111,10 @@ pub fn logins(
         let finding = match (state, &until) {
             (LoginState::None, _) => {
                 let advice = format!("vault sso login {}", shell_word(&profile));
-                report.note("sso.login", format!("{url}: nobody is logged in")).advise(advice)
+                report.note("sso.login", format!("{url}: not logged in")).advise(advice)
             }
             (_, None) => {
-                report.ok("sso.login", format!("{url}: logged in, and refreshed by itself"))
+                report.ok("sso.login", format!("{url}: logged in, and refreshed automatically"))
             }
             (_, Some(end)) => report.ok("sso.login", format!("{url}: logged in until {end}")),
         };

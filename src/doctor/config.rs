@@ -56,7 +56,7 @@ pub fn identity(host: &Host, report: &mut Report) {
     let (file, role) = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN");
     let Some(path) = host.env.get_os(file).map(Path::new) else { return };
     if host.env.get_os(role).is_none() {
-        report.note("aws.identity", format!("{file} counts for nothing without {role} beside it"));
+        report.note("aws.identity", format!("{file} has no effect without {role}"));
         return;
     }
     let shown = path.display();

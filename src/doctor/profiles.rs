@@ -147,7 +147,7 @@ impl ProfileCheck<'_> {
             let (key, meant) = (&misspelt.key, misspelt.meant);
             // The error for a profile without credentials names it.
             if report.advises(&format!(
-                "vault add {}, or {meant} where it has {key}, ",
+                "vault add {}, or write {meant} instead of {key}, ",
                 shell_word(name)
             )) {
                 continue;
@@ -163,13 +163,13 @@ impl ProfileCheck<'_> {
         let shows = profile::before_process(self.profiles, &[name.to_owned()]).is_empty();
         if self.is_stored(name) && shows && self.profiles.plaintext(name).is_some() {
             let process = self.profiles.get(name, "credential_process").is_some();
-            let text = format!("profile {name}: its key stands in the AWS files in the clear");
+            let text = format!("profile {name}: its key is unencrypted in the AWS files");
             let finding = match process {
                 // In the config file it comes after the process.
                 true => report.note("aws.plaintext", text),
                 false => report.problem(
                     "aws.plaintext",
-                    format!("{text}, and the AWS CLI and the SDKs take that one, not the vault's"),
+                    format!("{text}, and the AWS CLI and the SDKs use that one, not the vault's"),
                 ),
             };
             finding.advise(self.how_to_remove_key(name));
@@ -187,7 +187,7 @@ impl ProfileCheck<'_> {
             ),
             None => report.note(
                 "aws.plaintext",
-                format!("profile {name}: the key of {holder} stands in the AWS files in the clear"),
+                format!("profile {name}: the key of {holder} is unencrypted in the AWS files"),
             ),
         };
         finding.advise(self.how_to_remove_key(holder));
@@ -198,7 +198,7 @@ impl ProfileCheck<'_> {
         match self.profiles.access_key(name, AwsFile::Credentials) {
             Some(key) => profile::how_to_remove(&key, name),
             None => {
-                format!("vault add {}, and take the key out of the config file", shell_word(name))
+                format!("vault add {}, and remove the key from the config file", shell_word(name))
             }
         }
     }

@@ -66,8 +66,7 @@ fn token(path: &Path, by: &str) -> Option<Error> {
 fn program(host: &Host, command: &str, by: &str) -> Option<Error> {
     let Some(words) = words(command) else {
         return Some(
-            Error::other(format!("{by} has a quote without an end"))
-                .hint("close it, or take it out"),
+            Error::other(format!("{by} has a quote without an end")).hint("close it, or remove it"),
         );
     };
     let first = words.first()?;

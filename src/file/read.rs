@@ -118,7 +118,7 @@ enum Wait {
 }
 
 fn timed_out() -> ReadError {
-    io::Error::new(io::ErrorKind::TimedOut, "nobody wrote to it for 45 s").into()
+    io::Error::new(io::ErrorKind::TimedOut, "nothing was written to it for 45 s").into()
 }
 
 /// Reads once; 0 at the end of the file.

@@ -34,7 +34,7 @@ pub fn replace(
     let directory = File::open(path).map_err(failed("the directory cannot be opened"))?;
     let about = directory.metadata().map_err(failed("the directory cannot be looked at"))?;
     if !about.is_dir() {
-        return Err(not_saved("its directory is none"));
+        return Err(not_saved("its parent is not a directory"));
     }
     if is_unsafe(about.mode()) {
         return Err(ReplaceError::UnsafeDirectory);

@@ -277,7 +277,7 @@ fn named_source(env: &Env, end: &Settings, for_keys: bool) -> Result<(Base, bool
 /// The error for a profile that has no credentials at all.
 fn nothing(env: &Env, end: &Settings) -> Error {
     if env.get_os(TOKEN_FILE).is_some() {
-        return none(end).hint(format!("{TOKEN_FILE} counts only with {ROLE} beside it"));
+        return none(end).hint(format!("{TOKEN_FILE} has no effect without {ROLE}"));
     }
     if end.own("login_session").is_some() {
         let name = plain(end.name);
@@ -293,9 +293,11 @@ fn nothing(env: &Env, end: &Settings) -> Error {
     let name = shell_word(end.name);
     none(end).hint(match (misspelt.iter().find(|it| LEAD.contains(&it.meant)), lent) {
         (Some(Misspelt { key, meant }), _) => {
-            format!("vault add {name}, or {meant} where it has {key}, which nothing reads")
+            format!(
+                "vault add {name}, or write {meant} instead of {key}, which is not a known setting"
+            )
         }
-        (None, Some(key)) => format!("vault add {name}; [default] does not lend its {key}"),
+        (None, Some(key)) => format!("vault add {name}; {key} is not inherited from [default]"),
         (None, None) => format!("vault add {name}"),
     })
 }
@@ -335,12 +337,13 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
         "Ec2InstanceMetadata" => match host::instance(env, end)? {
             Some(endpoint) => Ok((Base::Instance { endpoint }, true)),
             None => Err(none(end).hint(
-                "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
+                "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids \
+                 its use",
             )),
         },
         _ => {
             let by = format!("credential_source of profile \"{}\"", end.name);
-            Err(wrong_value(&by, "none that AWS knows", source)
+            Err(wrong_value(&by, "not one that AWS knows", source)
                 .hint("Environment, Ec2InstanceMetadata or EcsContainer"))
         }
     }
@@ -358,10 +361,7 @@ fn token_of(end: &Settings) -> Result<Option<TokenSource>> {
         return Ok(None);
     };
     if end.own("role_arn").is_none() {
-        return Err(Error::usage(format!(
-            "{key} of profile \"{}\" wants a role_arn beside it",
-            end.name
-        )));
+        return Err(Error::usage(format!("{key} of profile \"{}\" needs a role_arn", end.name)));
     }
     Ok(Some(token))
 }

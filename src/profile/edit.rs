@@ -51,7 +51,7 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
     }
     if before.doubled(name).is_some() {
         return Err(Error::other(format!(
-            "profile \"{name}\" stands under two spellings in the AWS config"
+            "the AWS config has profile \"{name}\" in two spellings"
         ))
         .hint("make them one section"));
     }

@@ -41,7 +41,7 @@ fn ignored(profiles: &Profiles, profile: &str) -> Option<String> {
 /// The hint for a name with a comment after it: a name may have blanks, so nothing is cut off.
 fn with_comment(profile: &str) -> Option<String> {
     [" #", " ;"].iter().any(|comment| profile.contains(comment)).then(|| {
-        "behind the name of a profile no comment can stand: give it a line of its own".to_owned()
+        "no comment can follow the name of a profile: put it on a line of its own".to_owned()
     })
 }
 

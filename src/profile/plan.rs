@@ -380,7 +380,7 @@ fn left_out(role: &Role, link: &Settings) -> Option<String> {
     (!asks.is_empty()).then(|| {
         let (keys, name) = (asks.join(", "), link.name);
         format!(
-            "{keys} of profile \"{name}\" left out: a web identity's token says such things itself"
+            "{keys} of profile \"{name}\" left out: AssumeRoleWithWebIdentity does not take them"
         )
     })
 }
@@ -468,9 +468,9 @@ fn notes(chain: &Chain) -> Vec<String> {
         keys.retain(|key| link.not_lent(key));
         if !keys.is_empty() {
             notes.push(format!(
-                "[default] does not lend its {} to profile \"{}\", as it would in aws-vault",
-                keys.join(" and "),
-                link.name
+                "profile \"{}\" does not inherit {} from [default]; in aws-vault it would",
+                link.name,
+                keys.join(" and ")
             ));
         }
     }

@@ -52,7 +52,7 @@ fn on_lines(place: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for fault in &document.outside {
         let text = format!(
-            "{path} line {}: stands before the first section, where the AWS CLI refuses the file",
+            "{path} line {}: is before the first section, for which the AWS CLI refuses the file",
             fault.line
         );
         remarks.push(Remark { about: About::Ignored, name: String::new(), text });
@@ -72,14 +72,14 @@ fn on_lines(place: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
             remark(About::AwsCli, section.line, format!("[{header}] {what}"));
         }
         if seen.contains_key(section.header.as_str()) && name != Name::Lender {
-            let what = "stands twice, for which the AWS CLI refuses the file";
+            let what = "is there twice, for which the AWS CLI refuses the file";
             remark(About::AwsCli, section.line, format!("[{header}] {what}"));
         }
         let keys = seen.entry(&section.header).or_default();
         for entry in &section.entries {
             let key = plain(&entry.key);
             if !keys.insert(&entry.key) {
-                let what = "stands twice, for which the AWS CLI refuses the file";
+                let what = "is there twice, for which the AWS CLI refuses the file";
                 remark(About::AwsCli, entry.line, format!("{key} {what}"));
             }
             if let Some(Err(_)) = ini::nested(&entry.value) {

@@ -130,11 +130,13 @@ fn tags((list, by): Named) -> Result<Vec<(String, String)>> {
         };
         let (key, value) = (tag_key(key, &by)?, value.trim());
         if value.chars().count() > 256 || !value.chars().all(is_tag) {
-            return Err(Error::usage(format!("{by}: the value of {key} is none that AWS takes")));
+            return Err(Error::usage(format!(
+                "{by}: the value of {key} is not one that AWS accepts"
+            )));
         }
         // AWS does not tell keys apart by case.
         if tags.iter().any(|(known, _)| known.eq_ignore_ascii_case(key)) {
-            return Err(Error::usage(format!("{by}: {key} stands twice")));
+            return Err(Error::usage(format!("{by}: {key} is given twice")));
         }
         tags.push((key.to_owned(), value.to_owned()));
         if tags.len() > TAGS {
@@ -157,7 +159,7 @@ fn transitive((list, by): Named) -> Result<Vec<String>> {
 fn tag_key<'a>(key: &'a str, by: &str) -> Result<&'a str> {
     let key = key.trim();
     if key.is_empty() || key.chars().count() > 128 || !key.chars().all(is_tag) {
-        return Err(Error::usage(format!("{by}: a key is none that AWS takes")));
+        return Err(Error::usage(format!("{by}: a key is not one that AWS accepts")));
     }
     Ok(key)
 }

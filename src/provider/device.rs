@@ -78,7 +78,7 @@ fn refused(no: NoToken, device: &DeviceCode) -> Error {
             .hint("start again, and use the page that is shown then"),
         NoToken::Expired | NoToken::Pending | NoToken::SlowDown => {
             let time = show_duration(device.expires_in);
-            Error::aws(format!("nobody logged in within {time}, and the code is over"))
+            Error::aws(format!("nobody logged in within {time}, and the code has expired"))
                 .hint("start again, and use the page that is shown then")
         }
     }
@@ -134,7 +134,7 @@ mod tests {
         };
         assert_eq!(end(|| NoToken::Denied), "the login was refused in the browser");
         assert_eq!(end(|| NoToken::Over), "AWS does not know the login any more");
-        let expired = "nobody logged in within 10m, and the code is over";
+        let expired = "nobody logged in within 10m, and the code has expired";
         // If the next question would come too late, there is no wait for it.
         for no in [|| NoToken::Expired, || NoToken::Pending, || NoToken::SlowDown] {
             assert_eq!(end(no), expired);

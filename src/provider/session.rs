@@ -118,7 +118,7 @@ impl<'a> VaultState<'a> {
         match self {
             Self::Missing(why) => why.clone(),
             Self::Open(_) | Self::NotNeeded => {
-                Error::other("the vault was not opened, since nobody needs it")
+                Error::other("the vault was not opened, since it is not needed")
             }
         }
     }

@@ -91,7 +91,7 @@ impl IdentityCenter<'_> {
                 let what =
                     format!("the login is forgotten here, but AWS was not told: {}", error.what);
                 Err(Error { what, ..error }
-                    .hint("it ends by itself; an administrator can end it now"))
+                    .hint("it ends when it expires; an administrator can end it now"))
             }
         }
     }
@@ -116,7 +116,7 @@ impl IdentityCenter<'_> {
     /// The error if a person has to log in first.
     pub(super) fn not_logged_in(&self) -> Error {
         let profile = self.profile;
-        Error::aws(format!("nobody is logged in to IAM Identity Center for profile \"{profile}\""))
+        Error::aws(format!("not logged in to IAM Identity Center for profile \"{profile}\""))
             .hint(format!("vault sso login {}", shell_word(profile)))
     }
 

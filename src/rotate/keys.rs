@@ -75,7 +75,7 @@ impl Rotate<'_, '_> {
         }
         if !self.delete_other {
             return Err(Error::refused(what).hint(format!(
-                "if nobody needs it: vault rotate {} --delete-other",
+                "if it is not needed: vault rotate {} --delete-other",
                 self.change.profile
             )));
         }

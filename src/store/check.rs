@@ -222,7 +222,7 @@ fn unless_refused(written: &Written) -> Option<String> {
     match written {
         Written::Refused => None,
         Written::Done(_) => Some("it did".to_owned()),
-        Written::Again => Some("it said that somebody else was writing".to_owned()),
+        Written::Again => Some("it said that another write was under way".to_owned()),
     }
 }
 

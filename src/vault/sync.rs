@@ -158,7 +158,7 @@ impl Vault<'_> {
         if self.keeps_out()? {
             let shown = self.access.shown();
             return Err(Error::refused(format!(
-                "this host keeps out of {shown}, where the vault lies"
+                "AWS_VAULT_SHARED=off, but the vault is in {shown}"
             ))
             .hint("to change it, run the command without AWS_VAULT_SHARED=off"));
         }
@@ -420,8 +420,8 @@ fn not_opened(error: Error, location: &Location) -> Error {
     Error { what: format!("the vault's copy in {location}: {}", error.what), hint, ..error }
 }
 
-const LOCKED: &str = "another host has removed what opens this vault, or somebody has put another vault \
-                      there; with AWS_VAULT_SHARED=off this host goes on with its own";
+const LOCKED: &str = "another host has removed what opens this vault, or another vault was put \
+                      there; with AWS_VAULT_SHARED=off this host continues with its own copy";
 
 /// What to do about a copy in the store that no host takes.
 pub(super) fn how_to_mend(location: &Location) -> String {

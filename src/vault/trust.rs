@@ -225,7 +225,7 @@ impl Vault<'_> {
             "{} became another vault, or an older one, while this ran",
             self.access.shown()
         ))
-        .hint("if somebody has changed just now who may open it, do it again"))
+        .hint("if its recipients or passphrase were changed just now, run the command again"))
     }
 
     /// Checks that the pulled copy is the expected vault, and no older than this machine has seen it.
@@ -260,7 +260,7 @@ impl Vault<'_> {
             "the vault's copy in {from} is too old: it is write {here} of it, and {least} is the least \
              that is taken"
         ))
-        .hint(format!("somebody has put an older copy into the store: {}", how_to_mend(from))))
+        .hint(format!("an older copy was put into the store: {}", how_to_mend(from))))
     }
 
     /// The beginning of a `vault pin` command for a shell, with the flags that named the vault and its keys.

@@ -146,7 +146,7 @@ const TWO_IDS: &str =
 fn another_key_is_replaced_only_by_order() {
     let test = vault().stored("prod", OTHER_ID, OTHER_SECRET);
     let refused = format!(
-        "vault: error: t{TWO_IDS}\nvault: hint: --overwrite replaces it, and it is gone then\n"
+        "vault: error: t{TWO_IDS}\nvault: hint: --overwrite replaces it; the old one is then lost\n"
     );
     let test = test
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
@@ -178,7 +178,7 @@ fn the_same_key_again_is_no_question_and_its_other_secret_is_one() {
     let other = json().replace(SECRET_ACCESS_KEY, OTHER_SECRET);
     let refused = format!(
         "vault: error: the vault has another secret for the key {ACCESS_KEY_ID} of profile \"prod\"\n\
-         vault: hint: --overwrite replaces it, and it is gone then\n"
+         vault: hint: --overwrite replaces it; the old one is then lost\n"
     );
     add.stdin(other).expect_error(6, &refused).run();
     stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
@@ -227,7 +227,7 @@ fn as_aws_vault_another_key_is_replaced_with_a_warning() {
     let test = vault().stored("prod", OTHER_ID, OTHER_SECRET).on_path("aws-vault");
     let add = test.command(["add", "prod", "--env"]).program("aws-vault");
     let said =
-        format!("vault: warning: t{TWO_IDS}, which is gone now: as aws-vault, nobody is asked\n");
+        format!("vault: warning: t{TWO_IDS}; it is replaced without a question, as by aws-vault\n");
     add.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
         .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
         .expect_stdout(ADDED)

@@ -460,8 +460,10 @@ fn what_is_wrong_with_the_aws_files_is_told() {
     assert_eq!(
         said,
         [
-            "problem [HOME]/.aws/config line 3: [profile x] stands twice, for which the AWS CLI refuses the file",
-            "problem [HOME]/.aws/config line 4: region stands twice, for which the AWS CLI refuses the file",
+            "problem [HOME]/.aws/config line 3: [profile x] is there twice, for which the AWS CLI \
+             refuses the file",
+            "problem [HOME]/.aws/config line 4: region is there twice, for which the AWS CLI \
+             refuses the file",
             "problem [HOME]/.aws/config line 5: is not understood, and the AWS CLI refuses the file",
             "note [HOME]/.aws/config line 2: behind region, the AWS CLI takes the comment for a part of it",
         ]
@@ -542,7 +544,7 @@ fn what_the_environment_offers_is_shown_without_what_is_secret_in_it() {
     assert_eq!((found.of("aws.identity").len(), found.of("aws.container").len()), (0, 0));
     let token = test.home().join("token");
     let test = test.env("AWS_WEB_IDENTITY_TOKEN_FILE", &token);
-    let without = "AWS_WEB_IDENTITY_TOKEN_FILE counts for nothing without AWS_ROLE_ARN beside it";
+    let without = "AWS_WEB_IDENTITY_TOKEN_FILE has no effect without AWS_ROLE_ARN";
     doctor(&test).has("aws.identity", "note", without);
     let test = test.env("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/deploy");
     let none = "no web identity token in [HOME]/token (AWS_WEB_IDENTITY_TOKEN_FILE): no such file";

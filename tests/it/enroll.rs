@@ -193,7 +193,7 @@ fn a_proof_that_is_refused_is_given_by_the_next_run() {
             &format!(
                 "vault: error: AWS refused GetSessionToken: AccessDenied: Access denied by an explicit \
                  deny in an identity-based policy (key {ACCESS_KEY_ID} of profile ci)\n\
-                 vault: hint: run the same command again: it goes on where this stopped\n"
+                 vault: hint: run the same command again: it continues where this run stopped\n"
             ),
         )
         .run();
@@ -214,7 +214,7 @@ fn a_device_of_somebody_else_is_left_alone() {
     let test = place(&standin);
     let error = format!(
         "vault: error: there is a device \"robot\" at AWS, and its seed is not in the vault\n\
-         vault: hint: choose another name by --device, or, if nobody uses it: aws iam \
+         vault: hint: choose another name by --device, or, if it is not in use: aws iam \
          delete-virtual-mfa-device --serial-number {SERIAL}\n"
     );
     for _ in 0..2 {

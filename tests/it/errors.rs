@@ -419,7 +419,7 @@ fn a_result_for_a_closed_stdout_is_a_failure() {
     let test = demo(DEMO_VAULT);
     test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
     let error = "vault: error: cannot write to stdout: it is closed\n\
-                 vault: hint: give it a file or a pipe, or >/dev/null where nobody reads it\n";
+                 vault: hint: give it a file or a pipe, or redirect it to /dev/null\n";
     for line in [
         "list",
         "explain demo",

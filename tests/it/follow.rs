@@ -229,9 +229,10 @@ fn who_knows_the_stores_key_is_not_removed_before_it_is_replaced() {
     scene.first.command(["recipient", "add", another]).run();
     let remove = scene.first.command(["recipient", "remove", another]);
     let refused = format!(
-        "vault: error: who can open the vault knows the key of the fleet's store ({ACCESS_KEY_ID}), and \
+        "vault: error: anyone who can open the vault knows the key of the fleet's store \
+         ({ACCESS_KEY_ID}), and \
          could put a forged vault there that the other hosts take\n\
-         vault: hint: replace it first, by vault rotate store, or say it all the same by --force\n"
+         vault: hint: replace it first, by vault rotate store, or use --force\n"
     );
     // Before it is said that there is nobody to ask: -f is for both.
     remove.clone().expect_error(6, &refused).run();

@@ -386,8 +386,7 @@ fn an_instance_is_not_asked_where_that_is_forbidden() {
     let agent = Agent::instance(&issued);
     let test = machine(&agent).env("AWS_EC2_METADATA_DISABLED", "true").vault_with("demo");
     let stderr = "vault: error: no credentials for profile \"web\"\n\
-                  vault: hint: credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED \
-                  forbids to ask there\n";
+                  vault: hint: credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids its use\n";
     run(&test, "web").expect_error(3, stderr).run();
     assert_eq!(agent.log().len(), 0);
 }

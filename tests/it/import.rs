@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(30);
 const SECOND_ID: &str = "AKIAI44QH8DHBEXAMPLE";
 const SECOND_SECRET: &str = "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY";
 /// What is said at the end where stdin was the source.
-const FILE: &str = "If that came from a file, the keys stand in it in the clear: remove it\n";
+const FILE: &str = "If that came from a file, its keys are not encrypted: remove it\n";
 
 /// An empty vault and its key, and a config that knows these profiles.
 fn vault(profiles: &[&str]) -> Test {

@@ -104,7 +104,7 @@ fn over_an_existing_vault_or_key_file_nothing_is_touched() {
 
     let words = ["--vault", "new.age", "init", "--generate-identity", "key"];
     let there = "vault: error: key is there already, and a key is never overwritten; nothing was changed\n\
-         vault: hint: a vault for the key in it: vault init -r and its public key, age1…, which stands in the file\n";
+         vault: hint: a vault for the key in it: vault init -r and its public key, age1…, which is in the file\n";
     test.command(words).expect_error(6, there).run();
     assert_eq!(test.read("key"), b"precious");
     assert!(!test.home().join("new.age").exists());
@@ -171,8 +171,9 @@ fn a_passphrase_comes_by_file_or_variable() {
 
 #[test]
 fn a_short_passphrase_is_named_as_weak() {
-    let warning = "vault: warning: the passphrase is weak, since it has fewer than 12 characters: whoever gets a \
-                   copy of the vault can find it by trying. Take another: vault passphrase set\n";
+    let warning = "vault: warning: the passphrase is weak, since it has fewer than 12 characters: \
+                   anyone who gets a copy of the vault can guess it. Choose another: vault \
+                   passphrase set\n";
     for (number, (word, weak)) in
         [("a", true), ("elevenchars", true), ("zwölfzeichen", false)].into_iter().enumerate()
     {
@@ -236,7 +237,8 @@ fn init_refuses_what_nobody_or_nothing_could_open() {
     for (words, what) in [
         (
             &["init"][..],
-            "nobody could open this vault: no recipient and no passphrase\nvault: hint: vault init \
+            "nothing could open this vault: it has no recipient and no passphrase\nvault: hint: \
+             vault init \
              --generate-identity ~/.config/vault/identity.txt, or -r age1…, or --passphrase\n",
         ),
         (&["init", "-r", ""], "the recipient is empty\n"),
@@ -260,7 +262,7 @@ fn init_refuses_what_nobody_or_nothing_could_open() {
         (&["init", "-R", "."], "cannot read the recipients file .: not a regular file\n"),
         (
             &["init", "--passphrase"],
-            "a new passphrase is wanted, and there is no terminal to ask on\n\
+            "a new passphrase is needed, and there is no terminal to ask on\n\
              vault: hint: give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE\n",
         ),
     ] {
@@ -347,13 +349,12 @@ fn a_new_passphrase_is_asked_for_twice() {
 fn where_the_new_key_lies_and_that_it_is_the_only_one_is_said() {
     let test = Test::new();
     let only = test.command(["init", "--generate-identity", "key.txt"]).run();
-    let said = "The only key that opens it lies in key.txt: keep a copy of that file elsewhere, for \
+    let said = "The only key that opens it is in key.txt: keep a copy of that file elsewhere, for \
                 without it the vault is lost\n\
                 Made the vault [HOME]/.local/share/vault/vault.age, fingerprint SHA256:";
     assert!(only.stderr.starts_with(said), "{}", only.stderr);
     let words = ["--vault", "b.age", "init", "-r", AGE_RECIPIENT, "--generate-identity", "b.txt"];
     let one_of_two = Test::new().command(words).run();
-    let said =
-        "The new key lies in b.txt: keep a copy of that file elsewhere\nMade the vault b.age";
+    let said = "The new key is in b.txt: keep a copy of that file elsewhere\nMade the vault b.age";
     assert!(one_of_two.stderr.starts_with(said), "{}", one_of_two.stderr);
 }

@@ -20,7 +20,7 @@ fn a_page_goes_to_stdout() {
     )));
     assert!(text.contains(".SH EXAMPLES\n.RS 4\n.nf\nvault exec prod \\-\\- terraform apply\n"));
     assert!(page(&[]).starts_with(".TH VAULT 1 "));
-    assert!(page(&["recipient", "add"]).contains("\nvault\\-recipient\\-add \\- Let somebody"));
+    assert!(page(&["recipient", "add"]).contains("\nvault\\-recipient\\-add \\- Add a recipient"));
     assert_eq!(page(&["ls"]), page(&["list"]));
 }
 

@@ -103,7 +103,7 @@ fn a_new_one_comes_from_a_file_of_its_own_or_from_stdin() {
     set(&[])
         .expect_error(
             2,
-            "vault: error: a new passphrase is wanted, and there is no terminal to ask on\n\
+            "vault: error: a new passphrase is needed, and there is no terminal to ask on\n\
              vault: hint: give it by --new-passphrase-file FILE; - is stdin\n",
         )
         .run();
@@ -144,8 +144,8 @@ fn none_opens_the_vault_after_it_was_removed() {
     test.command(["passphrase", "remove"])
         .expect_error(
             2,
-            "vault: error: removing wants a yes, and there is no terminal to ask on\n\
-             vault: hint: say it by -f\n",
+            "vault: error: removing needs a confirmation, and there is no terminal to ask on\n\
+             vault: hint: confirm it by -f\n",
         )
         .run();
     let mut pty = test.command(["passphrase", "remove", "--passphrase-file", "old"]).pty();

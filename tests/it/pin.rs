@@ -310,7 +310,7 @@ fn a_writer_does_not_take_what_was_put_in_the_vaults_place_meanwhile() {
     let latest = test.read(test.vault_file());
     let refusal = format!(
         "vault: error: {} became another vault, or an older one, while this ran\n\
-         vault: hint: if somebody has changed just now who may open it, do it again\n",
+         vault: hint: if its recipients or passphrase were changed just now, run the command again\n",
         test.vault_file().display()
     );
     for pin in [None, Some(pin_of(&test))] {

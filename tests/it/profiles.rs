@@ -75,8 +75,8 @@ source_profile = other
     test.command(["exec", "-n", "demo", "sh", "-c", "echo $AWS_REGION"])
         .expect_stdout("eu-west-1\n")
         .expect_stderr(
-            "vault: warning: [default] does not lend its role_arn to profile \"demo\", as it would \
-             in aws-vault\n",
+            "vault: warning: profile \"demo\" does not inherit role_arn from [default]; \
+             in aws-vault it would\n",
         )
         .run();
     let test = Test::new().config(config);
@@ -85,7 +85,7 @@ source_profile = other
         .expect_error(
             3,
             "vault: error: no credentials for profile \"bare\"\n\
-             vault: hint: vault add bare; [default] does not lend its credential_process\n",
+             vault: hint: vault add bare; credential_process is not inherited from [default]\n",
         )
         .run();
 }
@@ -479,7 +479,7 @@ fn a_source_that_aws_does_not_know_is_said() {
     key_of(&test, "p")
         .expect_error(
             2,
-            "vault: error: credential_source of profile \"p\" is none that AWS knows: Sun\n\
+            "vault: error: credential_source of profile \"p\" is not one that AWS knows: Sun\n\
              vault: hint: Environment, Ec2InstanceMetadata or EcsContainer\n",
         )
         .run();

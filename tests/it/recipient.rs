@@ -240,8 +240,8 @@ fn a_removal_wants_a_yes() {
     test.command(["recipient", "remove", "laptop"])
         .expect_error(
             2,
-            "vault: error: removing wants a yes, and there is no terminal to ask on\n\
-             vault: hint: say it by -f\n",
+            "vault: error: removing needs a confirmation, and there is no terminal to ask on\n\
+             vault: hint: confirm it by -f\n",
         )
         .run();
     let question = format!("Remove laptop ({OTHER})? (y|N) ");
@@ -261,7 +261,7 @@ fn a_removal_wants_a_yes() {
     pty.send("n");
     assert_eq!(pty.end(SOON).0, 1);
     let forced = test.command(["-i", "other", "recipient", "remove", "-f", "laptop"]).run();
-    let warning = "vault: warning: the key that opened the vault just now opens it no longer\n";
+    let warning = "vault: warning: the key that opened the vault just now no longer opens it\n";
     assert!(forced.stderr.starts_with(warning), "{}", forced.stderr);
     assert!(!opens(&test, &["-i", "other"]));
     assert!(opens(&test, &[]));

@@ -32,8 +32,8 @@ fn a_person_is_asked_and_only_yes_means_yes() {
 #[test]
 fn without_a_terminal_it_wants_the_flag() {
     let test = Test::new().vault_with("prod");
-    let error = "vault: error: removing wants a yes, and there is no terminal to ask on\n\
-                 vault: hint: say it by -f\n";
+    let error = "vault: error: removing needs a confirmation, and there is no terminal to ask on\n\
+                 vault: hint: confirm it by -f\n";
     for words in [&["remove", "prod"][..], &["rm", "prod"], &["rm", "prod", "--no-input"]] {
         test.command(words).stdin("y\n").expect_error(2, error).run();
     }
@@ -64,7 +64,8 @@ fn aws_vault_s_flag_for_sessions_alone_is_answered_by_the_command_for_them() {
         test.command(["remove", "-f", flag, "prod"])
             .expect_error(
                 2,
-                "vault: error: remove takes keys out of the vault, and --sessions-only wants none out\n\
+                "vault: error: --sessions-only: remove removes keys from the vault, clear removes \
+                 sessions\n\
                  vault: hint: vault clear prod\n",
             )
             .run();

@@ -49,10 +49,10 @@ Open this page in a browser, on any machine, and allow the request:
 It has to show the code ABCD-EFGH
 ";
 
-const LOGGED_IN: &str = "Logged in; refreshed by itself for as long as AWS allows it\n";
+const LOGGED_IN: &str = "Logged in; refreshed automatically for as long as AWS allows it\n";
 
 const NOBODY: &str = "\
-vault: error: nobody is logged in to IAM Identity Center for profile \"dev\"
+vault: error: not logged in to IAM Identity Center for profile \"dev\"
 vault: hint: vault sso login dev
 ";
 
@@ -138,7 +138,7 @@ fn slow_down_makes_the_questions_slower_by_five_seconds() {
 
 #[test]
 fn a_no_and_nobodys_answer_are_errors() {
-    let late = "vault: error: nobody logged in within 10m, and the code is over\n\
+    let late = "vault: error: nobody logged in within 10m, and the code has expired\n\
                 vault: hint: start again, and use the page that is shown then\n";
     for (person, error) in [
         (Person::Refuses, "vault: error: the login was refused in the browser\n"),
@@ -159,7 +159,7 @@ fn nobody_is_waited_for_longer_than_the_code_lives() {
         world.sso.code_lasts = 2;
         world.sso.person.extend([Person::Waits; 10]);
     });
-    let error = "vault: error: nobody logged in within 2s, and the code is over\n\
+    let error = "vault: error: nobody logged in within 2s, and the code has expired\n\
                  vault: hint: start again, and use the page that is shown then\n";
     login(&test).expect_error(9, &format!("{INVITATION}{error}")).run();
     let asked = standin.calls().iter().filter(|call| call.action == "CreateToken").count();
@@ -616,7 +616,7 @@ fn a_session_that_is_left_is_served_with_a_warning() {
     let output = json(&test.clone().env("AWS_MIN_TTL", "2h"), "dev").run();
     assert_eq!(output.raw_stdout, first.raw_stdout);
     let warning = "vault: warning: the session for dev could not be renewed; it is valid until ";
-    let why = ": nobody is logged in to IAM Identity Center for profile \"dev\"\n";
+    let why = ": not logged in to IAM Identity Center for profile \"dev\"\n";
     let said = &output.stderr;
     assert!(said.starts_with(warning) && said.ends_with(why), "{said}");
 }
@@ -716,7 +716,7 @@ fn a_login_is_forgotten_also_where_aws_cannot_be_told() {
             9,
             "vault: error: the login is forgotten here, but AWS was not told: IAM Identity Center \
              failed (HTTP 500, InternalServerException)\n\
-             vault: hint: it ends by itself; an administrator can end it now\n",
+             vault: hint: it ends when it expires; an administrator can end it now\n",
         )
         .run();
     assert_eq!(kept(&test), 0);
@@ -760,10 +760,10 @@ fn explain_and_doctor_say_who_is_logged_in() {
         assert!(text.contains(&line), "{line}{text}");
     };
     explain("none; vault sso login dev");
-    doctor("note", "nobody is logged in; vault sso login dev");
+    doctor("note", "not logged in; vault sso login dev");
     login(&test).run();
-    explain("there, and refreshed by itself");
-    doctor("ok", "logged in, and refreshed by itself");
+    explain("there, and refreshed automatically");
+    doctor("ok", "logged in, and refreshed automatically");
     let plan = test.command(["explain", "--json", "dev"]).run().stdout;
     let plan: serde_json::Value = serde_json::from_str(&plan).expect("JSON");
     assert_eq!(plan["login"], serde_json::json!({ "logged_in": true, "refreshed": true }));

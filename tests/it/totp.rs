@@ -55,8 +55,8 @@ fn a_seed_is_added_by_profile_and_its_codes_are_printed() {
     test.command(["totp", "remove", "ci"])
         .expect_error(
             2,
-            "vault: error: removing wants a yes, and there is no terminal to ask on\n\
-             vault: hint: say it by -f\n",
+            "vault: error: removing needs a confirmation, and there is no terminal to ask on\n\
+             vault: hint: confirm it by -f\n",
         )
         .run();
     test.command(["totp", "rm", "-f", "ci"]).expect_stdout("Deleted the seed.\n").run();
@@ -95,7 +95,7 @@ fn a_bad_seed_is_refused_and_not_echoed() {
     add(&test, "ci", "\n")
         .expect_error(
             2,
-            "vault: error: the seed is not base32: there is nothing of it\nvault: hint: give the \
+            "vault: error: the seed is not base32: it is empty\nvault: hint: give the \
              secret key that was shown beside the QR code, or the otpauth:// URI in it\n",
         )
         .run();

@@ -215,27 +215,29 @@ fn what_aws_says_of_a_token_is_said_in_one_line() {
         (
             other.token(SUBJECT, now + 300),
             format!(
-                "AWS does not take the web identity token: Incorrect token audience\n{provider}"
+                "AWS does not accept the web identity token: Incorrect token audience\n{provider}"
             ),
         ),
         (
             unknown.token(SUBJECT, now + 300),
             format!(
-                "AWS does not take the web identity token: No OpenIDConnect provider found in your \
+                "AWS does not accept the web identity token: No OpenIDConnect provider found in \
+                 your \
                  account for https://gitlab.example\n{provider}"
             ),
         ),
         (
             forged.token(SUBJECT, now + 300),
             format!(
-                "AWS does not take the web identity token: Couldn't retrieve verification key from \
+                "AWS does not accept the web identity token: Couldn't retrieve verification key \
+                 from \
                  your identity provider\n{provider}"
             ),
         ),
         (
             "an-access-token".to_owned(),
             format!(
-                "AWS does not take the web identity token: The ID Token provided is not a valid \
+                "AWS does not accept the web identity token: The ID Token provided is not a valid \
                  JWT. (You may see this error if you sent an Access Token)\n{provider}"
             ),
         ),

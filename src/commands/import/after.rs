@@ -85,7 +85,7 @@ pub fn note_next_steps(
             ));
         }
         Source::Csv | Source::Json => {
-            reporter.note("If that came from a file, the keys stand in it in the clear: remove it");
+            reporter.note("If that came from a file, its keys are not encrypted: remove it");
         }
         Source::Credentials => {
             note_roles(&stored, context);
@@ -93,7 +93,7 @@ pub fn note_next_steps(
             match removed {
                 Some(removed) => note_removal(&path, &removed, written, context),
                 None => reporter.note(format!(
-                    "The keys still stand in the clear in {}: --remove-source takes them out",
+                    "The keys are still unencrypted in {}: --remove-source removes them",
                     path.display()
                 )),
             }
@@ -135,8 +135,8 @@ fn note_removal(path: &Path, removed: &Removed, written: Option<&Written>, conte
     let (reporter, shown) = (context.reporter, path.display());
     for profile in &removed.left {
         reporter.warn(format!(
-            "the key of {profile} stands in {shown} more than once, or [DEFAULT] lends one, and was left there: \
-             take it out in an editor"
+            "the key of {profile} is in {shown} more than once, or in [DEFAULT], and was left \
+             there: remove it in an editor"
         ));
     }
     if !removed.taken.is_empty() {

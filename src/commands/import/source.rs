@@ -70,7 +70,7 @@ fn files(args: &Import, profile: Option<&str>, context: &Context) -> Result<Sour
     let mut listing = aws_vault::list(&dir)?;
     if listing.left_out > 0 {
         context.reporter.note(format!(
-            "Left out, since they end by themselves: {} sessions and tokens of aws-vault's",
+            "Left out, since they expire: {} sessions and tokens of aws-vault's",
             listing.left_out
         ));
     }

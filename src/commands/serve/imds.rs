@@ -38,8 +38,8 @@ pub fn address(text: &str) -> Result<SocketAddr> {
     let ip = *address.ip();
     if !ip.is_loopback() && ip != REAL {
         return Err(Error::refused(format!(
-            "--imds: whoever reaches {ip} would get the credentials, since clients of a metadata \
-             service send no token of vault's"
+            "--imds: anyone who reaches {ip} would get the credentials, since clients of a \
+             metadata service send no token of vault's"
         ))
         .hint("listen on a loopback address, or on 169.254.169.254 in a container's own network"));
     }

@@ -77,8 +77,8 @@ pub fn remove_keys(contents: &str, names: &[String]) -> Result<String> {
     let done = before.same_but(&parsed, named) && names.iter().all(is_done);
     match done {
         true => Ok(format!("{mark}{after}")),
-        false => Err(Error::other("cannot take the keys out of the AWS credentials file")
-            .hint("take them out in an editor")),
+        false => Err(Error::other("cannot remove the keys from the AWS credentials file")
+            .hint("remove them in an editor")),
     }
 }
 

@@ -93,7 +93,7 @@ fn a_source_profile_that_names_itself_means_the_profiles_own_credentials() {
             says: "nowhere, for a slip",
             config: "[profile a]\nregoin = x\nsoruce_profile = b\n",
             gives: "error 3: no credentials for profile \"a\"\n\
-                    hint: vault add a, or source_profile where it has soruce_profile, which nothing reads",
+                    hint: vault add a, or write source_profile instead of soruce_profile, which is not a known setting",
             ..own
         },
         Case {
@@ -303,7 +303,8 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
         Case {
             says: "a source that AWS does not know",
             config: "[profile a]\ncredential_source = environment\n",
-            gives: "error 2: credential_source of profile \"a\" is none that AWS knows: environment
+            gives: "error 2: credential_source of profile \"a\" is not one that AWS knows: \
+                    environment
                 hint: Environment, Ec2InstanceMetadata or EcsContainer",
             ..case
         },
@@ -441,7 +442,7 @@ fn what_runs_the_program_is_asked_where_credential_source_says_so() {
             config: "[profile a]\ncredential_source = Ec2InstanceMetadata\n",
             env: &[("AWS_EC2_METADATA_DISABLED", "TRUE")],
             gives: "error 3: no credentials for profile \"a\"
-                hint: credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids to ask there",
+                hint: credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids its use",
             ..task
         },
     ]);

@@ -188,9 +188,8 @@ fn a_line_before_the_first_section_spoils_none() {
     assert_eq!(profiles.get("a", "region"), Some("y"));
     assert_eq!(
         said(&profiles, About::Ignored),
-        [
-            "/h/.aws/config line 1: stands before the first section, where the AWS CLI refuses the file"
-        ]
+        ["/h/.aws/config line 1: is before the first section, for which the AWS CLI refuses \
+             the file"]
     );
 }
 
@@ -341,8 +340,9 @@ fn sections_that_do_not_count_are_reported() {
     assert_eq!(
         said(&profiles, About::AwsCli),
         [
-            "/h/.aws/config line 11: [profile a] stands twice, for which the AWS CLI refuses the file",
-            "/h/.aws/config line 16: x stands twice, for which the AWS CLI refuses the file",
+            "/h/.aws/config line 11: [profile a] is there twice, for which the AWS CLI refuses \
+             the file",
+            "/h/.aws/config line 16: x is there twice, for which the AWS CLI refuses the file",
             "/h/.aws/credentials line 5: [ blank ] has a blank at an end, for which the AWS CLI ignores it",
         ]
     );

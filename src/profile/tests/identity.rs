@@ -56,7 +56,7 @@ fn a_profile_s_role_is_the_token_s_first() {
         Case {
             says: "a token without a role",
             config: "[profile a]\nweb_identity_token_file = /t\n",
-            gives: "error 2: web_identity_token_file of profile \"a\" wants a role_arn beside it",
+            gives: "error 2: web_identity_token_file of profile \"a\" needs a role_arn",
             ..own
         },
         Case {
@@ -66,7 +66,7 @@ fn a_profile_s_role_is_the_token_s_first() {
             gives: "token /t by a
                 identity ACCT:role/a 1h as vault-a
                 sts us-east-1
-                note: external_id, session_tags of profile \"a\" left out: a web identity's token says such things itself",
+                note: external_id, session_tags of profile \"a\" left out: AssumeRoleWithWebIdentity does not take them",
             ..own
         },
     ]);
@@ -177,7 +177,7 @@ fn the_vault_comes_first_then_the_profile_then_the_variables() {
             config: "[profile a]\n",
             env: &[("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/token")],
             gives: "error 3: no credentials for profile \"a\"
-                hint: AWS_WEB_IDENTITY_TOKEN_FILE counts only with AWS_ROLE_ARN beside it",
+                hint: AWS_WEB_IDENTITY_TOKEN_FILE has no effect without AWS_ROLE_ARN",
             ..case
         },
         Case {

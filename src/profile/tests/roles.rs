@@ -129,12 +129,12 @@ fn the_parameters_of_a_role_are_checked_before_anything_is_sent() {
         role(
             "a tag twice",
             "[profile a]\nrole_arn = ACCT:role/a\nsession_tags = k=1,K=2\n",
-            "error 2: session_tags of profile \"a\": K stands twice",
+            "error 2: session_tags of profile \"a\": K is given twice",
         ),
         role(
             "a tag that AWS does not take",
             "[profile a]\nrole_arn = ACCT:role/a\nsession_tags = k=a*b\n",
-            "error 2: session_tags of profile \"a\": the value of k is none that AWS takes",
+            "error 2: session_tags of profile \"a\": the value of k is not one that AWS accepts",
         ),
         role(
             "settings of a role without a role are nothing",

@@ -234,7 +234,7 @@ fn default_lends_settings_and_never_where_credentials_come_from() {
                 vault a
                 session 1h
                 sts us-east-1
-                note: [default] does not lend its role_arn to profile \"a\", as it would in aws-vault",
+                note: profile \"a\" does not inherit role_arn from [default]; in aws-vault it would",
             ..A
         },
         Case {
@@ -252,7 +252,7 @@ fn default_lends_settings_and_never_where_credentials_come_from() {
             config: "[default]\nsource_profile = b\n[profile a]\n[profile b]\n",
             stored: &["b"],
             gives: "error 3: no credentials for profile \"a\"
-                hint: vault add a; [default] does not lend its source_profile",
+                hint: vault add a; source_profile is not inherited from [default]",
             ..A
         },
         Case {
@@ -260,7 +260,7 @@ fn default_lends_settings_and_never_where_credentials_come_from() {
             config: "[default]\ncredential_process = /bin/x\n[profile a]\n",
             stored: &[],
             gives: "error 3: no credentials for profile \"a\"
-                hint: vault add a; [default] does not lend its credential_process",
+                hint: vault add a; credential_process is not inherited from [default]",
             ..A
         },
         Case {
@@ -277,7 +277,7 @@ fn default_lends_settings_and_never_where_credentials_come_from() {
             ask: "a --no-session",
             gives: "
                 process a: /bin/x
-                note: [default] does not lend its source_profile to profile \"a\", as it would in aws-vault",
+                note: profile \"a\" does not inherit source_profile from [default]; in aws-vault it would",
             ..A
         },
         Case {
@@ -297,7 +297,7 @@ fn default_lends_settings_and_never_where_credentials_come_from() {
                 vault b
                 role ACCT:role/d 1h as vault-default
                 sts us-east-1
-                note: [default] does not lend its role_arn to profile \"b\", as it would in aws-vault",
+                note: profile \"b\" does not inherit role_arn from [default]; in aws-vault it would",
             ..A
         },
     ]);

@@ -173,7 +173,8 @@ fn what_cannot_be_is_said() {
         config: "[default]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = R\n\
                  [sso-session s]\nsso_start_url = https://x\nsso_region = eu-central-1\n[profile a]\n",
         ask: "a",
-        gives: "error 3: no credentials for profile \"a\"\nhint: vault add a; [default] does not lend its sso_session",
+        gives: "error 3: no credentials for profile \"a\"\nhint: vault add a; sso_session is not \
+                inherited from [default]",
         ..Case::default()
     }]);
 }

@@ -130,7 +130,8 @@ pub fn copy_name(location: &Location) -> String {
 
 fn unknown(location: &Location) -> Error {
     Error::refused(format!(
-        "nothing says which vault {location} has to be, and whoever keeps the store could put any there"
+        "no fingerprint is known for {location}, and the keeper of the store could put any vault \
+         there"
     ))
     .hint("give its fingerprint by --pin or AWS_VAULT_PIN; vault pin prints it where the vault is known")
 }

@@ -280,7 +280,7 @@ fn programs_that_cannot_be_started() {
     found("aws-creds-nonexistent", &missing("aws-creds-nonexistent"));
     let here = test.home().join("here").display().to_string();
     found(&here, "starts [HOME]/here, which is not executable; chmod +x [HOME]/here");
-    found("sh -c 'echo", "has a quote without an end; close it, or take it out");
+    found("sh -c 'echo", "has a quote without an end; close it, or remove it");
     found(
         "vault exec demo",
         "starts vault exec without --json, which prints no credentials; vault exec --json PROFILE",
@@ -382,8 +382,8 @@ fn what_a_plan_says_of_a_slip_is_not_said_again() {
     );
     of_config(
         "[profile a]\ncredential_sorce = x\n",
-        "problem  aws     no credentials for profile \"a\"; vault add a, or credential_source where it has \
-         credential_sorce, which nothing reads\n",
+        "problem  aws     no credentials for profile \"a\"; vault add a, or write \
+         credential_source instead of credential_sorce, which is not a known setting\n",
     );
 }
 
@@ -445,8 +445,9 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
     reports(
         &both,
         &["demo"],
-        "problem  aws     profile demo: its key stands in the AWS files in the clear, and the AWS CLI and the \
-         SDKs take that one, not the vault's; vault import --from credentials --remove-source demo\n",
+        "problem  aws     profile demo: its key is unencrypted in the AWS files, and the AWS CLI \
+         and the SDKs use that one, not the vault's; vault import --from credentials \
+         --remove-source demo\n",
     );
     // What it advises mends it.
     both.command("import --from credentials --remove-source demo".split(' ')).run();
@@ -457,14 +458,14 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
         &before,
         &["a"],
         "problem  aws     profile a: the key of a in the AWS files comes before the vault's key of demo; \
-         vault add a, and take the key out of the config file\n",
+         vault add a, and remove the key from the config file\n",
     );
     // Where the vault has none, that is how it is.
     let alone = before.config("").aws_credentials(&format!("[a]\n{key}"));
     reports(
         &alone,
         &["a"],
-        "note     aws     profile a: the key of a stands in the AWS files in the clear; vault import --from \
+        "note     aws     profile a: the key of a is unencrypted in the AWS files; vault import --from \
          credentials --remove-source a\n",
     );
 }

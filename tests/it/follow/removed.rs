@@ -142,7 +142,8 @@ fn with_the_store_away_it_is_said_what_stays_open() {
     let lines: Vec<&str> = removed.stderr.lines().take(3).collect();
     let expected = [
         format!(
-            "vault: warning: who can open the vault knows the key of the fleet's store ({ACCESS_KEY_ID}): \
+            "vault: warning: anyone who can open the vault knows the key of the fleet's store \
+             ({ACCESS_KEY_ID}): \
              replace it, by vault rotate store"
         ),
         format!("{DENIED}{denied}{}", HERE_ONLY.trim_end()),

@@ -35,8 +35,8 @@ fn a_host_without_a_vault_starts_from_the_stores() {
 fn without_a_fingerprint_it_is_refused() {
     let scene = Scene::new();
     let runner = runner(&scene).env_remove("AWS_VAULT_PIN");
-    let refused = "vault: error: nothing says which vault s3://fleet/vault has to be, and whoever keeps \
-                   the store could put any there\n\
+    let refused = "vault: error: no fingerprint is known for s3://fleet/vault, and the keeper of \
+                   the store could put any vault there\n\
                    vault: hint: give its fingerprint by --pin or AWS_VAULT_PIN; vault pin prints it \
                    where the vault is known\n";
     let requests = scene.bucket.log().len();

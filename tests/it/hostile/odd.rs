@@ -189,7 +189,7 @@ fn a_pipe_that_nobody_writes_to_ends_the_run() {
         for reader in READERS.iter().filter(|reader| matches!(reader.status, 2 | 4)) {
             let test = &test;
             scope.spawn(move || {
-                let what = reader.says("nobody wrote to it for 45 s");
+                let what = reader.says("nothing was written to it for 45 s");
                 reader.refuses(test, reader.status, &what);
             });
         }

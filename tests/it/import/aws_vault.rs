@@ -9,8 +9,7 @@ use crate::support::{ACCESS_KEY_ID, PASSPHRASE, SECRET_ACCESS_KEY};
 pub const THEIRS: &str = "a demo passphrase that everybody knows";
 const OTHER: &str = "another passphrase that everybody knows";
 const PROFILES: [&str; 5] = ["prod", "team/ci", "100%", "of-2020", "elsewhere"];
-const LEFT_OUT: &str =
-    "Left out, since they end by themselves: 2 sessions and tokens of aws-vault's\n";
+const LEFT_OUT: &str = "Left out, since they expire: 2 sessions and tokens of aws-vault's\n";
 const LINK: &str = "For aws-vault's command lines: ln -s vault aws-vault, in the directory of vault\n\
      aws-vault's own copies are as they were. When all works, make new keys \
      (vault rotate PROFILE) and remove them\n";

@@ -40,7 +40,8 @@ tmp      -                     skipped: these are temporary credentials
 fn whole_keys_are_imported_and_the_plaintext_goes_when_asked() {
     let test = vault(&[]).aws_credentials(&mixed());
     let import = test.command(["import", "--from", "credentials"]);
-    let still = "The keys still stand in the clear in [HOME]/.aws/credentials: --remove-source takes them out\n";
+    let still =
+        "The keys are still unencrypted in [HOME]/.aws/credentials: --remove-source removes them\n";
     import.expect_stdout(TABLE.replace("WORD", "new")).expect_stderr(still).run();
     assert_eq!(test.read(".aws/credentials"), mixed().as_bytes());
     stored(&test, "default", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
@@ -109,8 +110,8 @@ fn a_key_that_does_not_stand_there_plainly_is_left_and_that_is_said() {
     let lent = section("DEFAULT", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "[prod]\n";
     for text in [twice, lent] {
         let test = vault(&[]).aws_credentials(&text);
-        let said = "vault: warning: the key of prod stands in [HOME]/.aws/credentials more than once, or \
-                    [DEFAULT] lends one, and was left there: take it out in an editor\n";
+        let said = "vault: warning: the key of prod is in [HOME]/.aws/credentials more than once, \
+                    or in [DEFAULT], and was left there: remove it in an editor\n";
         let import = test.command(["import", "--from", "credentials", "--remove-source"]);
         import.expect_stdout("prod  AKIAIOSFODNN7EXAMPLE  new\n").expect_stderr(said).run();
         assert_eq!(test.read(".aws/credentials"), text.as_bytes());
@@ -126,8 +127,8 @@ fn keys_that_default_would_replace_are_left_and_the_import_succeeds() {
     let test = vault(&[]).aws_credentials(&text);
     let warning = |profile| {
         format!(
-            "vault: warning: the key of {profile} stands in [HOME]/.aws/credentials more than once, or \
-             [DEFAULT] lends one, and was left there: take it out in an editor\n"
+            "vault: warning: the key of {profile} is in [HOME]/.aws/credentials more than once, \
+             or in [DEFAULT], and was left there: remove it in an editor\n"
         )
     };
     let table = format!("ci    {SECOND_ID}  new\nprod  {ACCESS_KEY_ID}  new\n");
@@ -156,7 +157,7 @@ source_profile = prod
     let said = format!(
         "The key of prod in the vault assumes its role_arn first for what sources prod, and the key in the file \
          did not: deploy\n{}",
-        "The keys still stand in the clear in [HOME]/.aws/credentials: --remove-source takes them out\n"
+        "The keys are still unencrypted in [HOME]/.aws/credentials: --remove-source removes them\n"
     );
     test.command(["import", "--from", "credentials"]).expect_stderr(&said).run();
     assert_eq!(steps(), 2);

@@ -135,7 +135,7 @@ fn a_key_in_the_credentials_file_comes_first_until_it_is_taken_out() {
     let test = vault(&[]).aws_credentials(&text);
     let import = ["import", "--from", "credentials", "--write-config"];
     let still = "No credential_process line for prod: the AWS CLI and the SDKs take its aws_access_key_id\n\
-        The keys still stand in the clear in [HOME]/.aws/credentials: --remove-source takes them out\n";
+        The keys are still unencrypted in [HOME]/.aws/credentials: --remove-source removes them\n";
     // No section is missing: the credentials file has one.
     test.command(import).expect_stderr(still).run();
     config(&test, "");

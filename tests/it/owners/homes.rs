@@ -19,7 +19,7 @@ fn roots(test: &Test) -> String {
 
 fn refusal(path: &str) -> String {
     format!(
-        "vault: error: [HOME]/{path} is not made: it lies in the home of another user (uid {OWNER})\n\
+        "vault: error: [HOME]/{path} is not made: it is in the home of another user (uid {OWNER})\n\
          vault: hint: run this as that user (sudo -u '#{OWNER}'), or with a HOME of your own (sudo -H)\n"
     )
 }
@@ -101,8 +101,8 @@ fn root_uses_another_users_vault_and_leaves_everything_the_users() {
         .stdin(CSV)
         .expect_stdout(ADDED)
         .expect_stderr(format!(
-            "vault: warning: the profile is in no AWS config file: [HOME]/.aws/config is not made: it \
-             lies in the home of another user (uid {OWNER})\n"
+            "vault: warning: the profile is in no AWS config file: [HOME]/.aws/config is not \
+             made: it is in the home of another user (uid {OWNER})\n"
         ))
         .run();
     assert_eq!(roots(&test), "");

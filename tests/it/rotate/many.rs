@@ -84,7 +84,7 @@ fn a_failure_of_one_does_not_stop_the_others() {
             .expect_status(9)
             .expect_stderr(
                 "vault: error: 1 of 2 keys could not be rotated\n\
-                 vault: hint: vault rotate --resume goes on where this stopped\n",
+                 vault: hint: vault rotate --resume continues where this run stopped\n",
             )
             .run();
         let new = ids(&test)[2].clone();
@@ -94,7 +94,7 @@ fn a_failure_of_one_does_not_stop_the_others() {
             "AWS refused GetCallerIdentity: AccessDenied: Access denied by an explicit deny in an \
              identity-based policy (key {made} of profile ci)"
         );
-        let hint = "vault rotate --resume goes on where this stopped";
+        let hint = "vault rotate --resume continues where this run stopped";
         if json {
             let found: Value = serde_json::from_str(&output.stdout).unwrap();
             assert_eq!(

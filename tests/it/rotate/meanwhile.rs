@@ -41,7 +41,7 @@ fn the_old_key_stays_if_the_vault_is_put_back_to_an_earlier_copy() {
                     6,
                     "vault: error: [HOME]/.local/share/vault/vault.age became another vault, or an \
                      older one, while this ran\n\
-                     vault: hint: if somebody has changed just now who may open it, do it again\n",
+                     vault: hint: if its recipients or passphrase were changed just now, run the command again\n",
                 );
                 while_calling(at, &standin, run, || {
                     newer = std::fs::read(&file).unwrap();

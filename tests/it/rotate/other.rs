@@ -27,7 +27,7 @@ fn it_is_said_which_and_when_it_was_used_and_deleted_only_if_that_was_asked_for(
         let error = format!(
             "vault: error: the user robot has two access keys, as many as AWS allows; the other one \
              is {other}\n\
-             vault: hint: if nobody needs it: vault rotate ci --delete-other\n"
+             vault: hint: if it is not needed: vault rotate ci --delete-other\n"
         );
         rotate(&test).expect_error(6, &error).run();
         test.command(["rotate", "--dry-run", "ci"]).expect_error(6, &error).run();
@@ -128,7 +128,7 @@ fn somebody_who_was_faster_is_said() {
     rotate(&test)
         .expect_error(
             6,
-            "vault: error: somebody has just made another key for the user robot\n\
+            "vault: error: another key was made just now for the user robot\n\
              vault: hint: run the same command again to see which\n",
         )
         .run();

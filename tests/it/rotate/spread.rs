@@ -82,10 +82,10 @@ fn a_key_that_does_not_spread_in_time_is_not_taken_into_use_and_the_next_run_fin
     let error = done.unwrap_err();
     let new = standin.keys()[1].id.clone();
     assert_eq!(error.class, Class::Aws);
-    assert_eq!(error.what, format!("AWS does not take the new key {new} yet"));
+    assert_eq!(error.what, format!("AWS does not accept the new key {new} yet"));
     assert_eq!(
         error.hint.unwrap(),
-        "in a minute, vault rotate --resume goes on where this stopped"
+        "in a minute, vault rotate --resume continues where this run stopped"
     );
     assert_eq!(paused, 60);
     // Both are there, and who starts a command gets the one that works.
@@ -120,7 +120,7 @@ fn if_somebody_deletes_the_new_key_the_old_one_is_used_again() {
         let new = standin.keys()[1].id.clone();
         standin.change(|world| drop(world.users[0].keys.pop()));
         let error = rotate(&test, &standin).0.unwrap_err();
-        assert_eq!(error.what, format!("somebody has deleted the new key {new} at AWS"));
+        assert_eq!(error.what, format!("the new key {new} was deleted at AWS"));
         let hint = format!("{ACCESS_KEY_ID} is in use as before; run the same command again");
         assert_eq!(error.hint.unwrap(), hint);
         assert_works(&test, &standin);
@@ -141,7 +141,7 @@ fn a_new_key_that_somebody_made_inactive_is_said() {
     let active = |active| standin.change(|world| world.users[0].keys[1].active = active);
     active(false);
     let error = rotate(&test, &standin).0.unwrap_err();
-    assert_eq!(error.what, format!("somebody has made the new key {new} inactive at AWS"));
+    assert_eq!(error.what, format!("the new key {new} was made inactive at AWS"));
     let hint = "make it active there, or delete it, and run the same command again";
     assert_eq!(error.hint.unwrap(), hint);
     assert_works(&test, &standin);
@@ -166,7 +166,7 @@ fn a_new_key_that_is_somebody_elses_is_not_taken_into_use() {
         });
     };
     let (done, _) = rotate_while(&test, &standin, || {}, given_away);
-    assert_eq!(done.unwrap_err().what, "AWS says that the new key is somebody else's");
+    assert_eq!(done.unwrap_err().what, "AWS says that the new key belongs to another user");
     assert_works(&test, &standin);
     assert_eq!(standin.keys()[0].id, ACCESS_KEY_ID);
 }

@@ -176,7 +176,7 @@ fn where_others_reach_it_and_beside_a_real_one_it_does_not_listen() {
     };
     for ip in ["0.0.0.0", "10.0.0.1", "169.254.170.2"] {
         let error = format!(
-            "vault: error: --imds: whoever reaches {ip} would get the credentials, since clients of a \
+            "vault: error: --imds: anyone who reaches {ip} would get the credentials, since clients of a \
              metadata service send no token of vault's\n\
              vault: hint: listen on a loopback address, or on 169.254.169.254 in a container's own \
              network\n"

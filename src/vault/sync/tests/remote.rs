@@ -46,8 +46,8 @@ fn without_a_fingerprint_or_a_memory_it_is_refused() {
         (error.class, error.what.as_str(), error.hint.as_deref()),
         (
             Class::Refused,
-            "nothing says which vault s3://bucket/prefix has to be, and whoever keeps the store could \
-             put any there",
+            "no fingerprint is known for s3://bucket/prefix, and the keeper of the store could \
+             put any vault there",
             Some(
                 "give its fingerprint by --pin or AWS_VAULT_PIN; vault pin prints it where the vault is \
                  known"
@@ -113,7 +113,7 @@ fn who_keeps_out_of_the_store_uses_the_copy_asks_nobody_and_changes_nothing() {
     requests(&a);
     assert_eq!(try_open(&host).unwrap(), [""; 0]);
     assert_eq!(host.sync().unwrap(), Synced::Alone);
-    let refused = Error::refused("this host keeps out of s3://bucket/prefix, where the vault lies")
+    let refused = Error::refused("AWS_VAULT_SHARED=off, but the vault is in s3://bucket/prefix")
         .hint("to change it, run the command without AWS_VAULT_SHARED=off");
     assert_eq!(host.add("two").unwrap_err(), refused);
     assert_eq!((host.bytes(), requests(&a).len()), (before, 0));

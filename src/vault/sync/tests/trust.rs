@@ -94,7 +94,7 @@ fn an_older_copy_than_this_machine_has_seen_is_not_pulled() {
     );
     assert_eq!(
         error.hint.unwrap(),
-        "somebody has put an older copy into the store: remove s3://bucket/prefix/vault.age: then vault \
+        "an older copy was put into the store: remove s3://bucket/prefix/vault.age: then vault \
          fleet pull, on the host that has the latest vault, puts that there"
     );
     assert_eq!(b.bytes(), before);
@@ -208,8 +208,8 @@ fn what_does_not_open_the_copy_pulls_nothing() {
         (
             Class::Locked,
             Some(
-                "another host has removed what opens this vault, or somebody has put another vault \
-                 there; with AWS_VAULT_SHARED=off this host goes on with its own"
+                "another host has removed what opens this vault, or another vault was put there; \
+                 with AWS_VAULT_SHARED=off this host continues with its own copy"
             )
         )
     );
