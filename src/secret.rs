@@ -4,8 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// A secret text: a secret access key, session token, passphrase, identity file or MFA code.
 ///
-/// Wiped when dropped. It is not `Clone`, so that a copy is always somebody's decision; it is not
-/// `PartialEq`, so that nobody compares it in variable time.
+/// Wiped when dropped. It is not `Clone`, so that each copy is explicit; it is not `PartialEq`, so that
+/// no code compares it in variable time.
 pub struct Secret(SecretString);
 
 impl Secret {

@@ -57,7 +57,7 @@ impl Server {
                     }
                 }
             }
-            // Whoever holds a connection is gone when this ends: with the process.
+            // Clients that hold a connection end with the process, and so does this.
             let _ = listener.accept();
         });
         Self { address, requests }

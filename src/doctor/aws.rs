@@ -93,17 +93,17 @@ pub fn logins(
 ) {
     let cache = open(host, vault, cache);
     let now = host.clock.now();
-    for (profile, place) in profile::sign_ons(profiles, host.env) {
-        let place = match place {
-            Ok(place) => place,
+    for (profile, sign_on) in profile::sign_ons(profiles, host.env) {
+        let sign_on = match sign_on {
+            Ok(sign_on) => sign_on,
             Err(error) if report.quotes(&error.what) => continue,
             Err(error) => {
                 report.error("sso.login", &error);
                 continue;
             }
         };
-        let state = LoginState::of(cache.login(&place.key()).load().as_ref(), now);
-        let url = &place.start_url;
+        let state = LoginState::of(cache.login(&sign_on.key()).load().as_ref(), now);
+        let url = &sign_on.start_url;
         let until = match state {
             LoginState::Until(end) => Some(end.to_rfc3339()),
             LoginState::None | LoginState::Refreshed => None,

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Host, Report, references};
 use crate::error::{Class, Error, Reason};
 use crate::process::shell_word;
-use crate::profile::{self, Ask, AwsFile, Base, Profiles};
+use crate::profile::{self, AwsFile, Base, PlanRequest, Profiles};
 use crate::vault::Vault;
 
 /// Which profiles are checked.
@@ -79,12 +79,12 @@ impl ProfileCheck<'_> {
             return names.into_iter().collect();
         }
         let name = report.value_of("aws.profile", self.host.profile.clone());
-        // `default` was not named: without credentials it only lends, or does not exist.
+        // `default` was not named: without credentials it only has defaults for others, or does not exist.
         let is_there = |name: &String| {
-            let ask = Ask { profile: name.clone(), ..Ask::default() };
+            let request = PlanRequest { profile: name.clone(), ..PlanRequest::default() };
             self.host.scope == ProfileScope::Named
                 || self.is_stored(name)
-                || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask) {
+                || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &request) {
                     Ok(_) => true,
                     Err(error) => self.profiles.has(name) && !is_absence(&error),
                 }
@@ -103,8 +103,12 @@ impl ProfileCheck<'_> {
     fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) -> Vec<String> {
         let none = BTreeSet::new();
         let stored = self.stored.as_ref().unwrap_or(&none);
-        let ask = Ask { profile: name.to_owned(), seeds: self.seeds.clone(), ..Ask::default() };
-        let plan = match profile::plan(self.profiles, self.host.env, stored, &ask) {
+        let request = PlanRequest {
+            profile: name.to_owned(),
+            seeds: self.seeds.clone(),
+            ..PlanRequest::default()
+        };
+        let plan = match profile::plan(self.profiles, self.host.env, stored, &request) {
             Ok(plan) => plan,
             Err(error) if self.stored.is_none() && is_absence(&error) => {
                 let text =

@@ -1,4 +1,4 @@
-//! For tests only: a cache whose clock stands where the test puts it, and what AWS would answer.
+//! For tests only: a cache whose clock is set by the test, and what AWS would answer.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

@@ -19,7 +19,7 @@ use botocore::Botocore;
 use differences::DIFFERENCES;
 use grammar::{Case, Chance, NAMES};
 use vault::env::Env;
-use vault::profile::{self, Ask, Base, Files, Profiles, Step, TokenSource};
+use vault::profile::{self, Base, Files, PlanRequest, Profiles, Step, TokenSource};
 
 use crate::support::place::Place;
 
@@ -174,8 +174,9 @@ fn same(judge: &Answer, ours: &Answer) -> bool {
 /// What vault would do, with no vault and `--no-session`.
 fn ours(profiles: &Profiles, name: &str) -> Answer {
     let env = ENV.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let ask = Ask { profile: name.to_owned(), no_session: true, ..Ask::default() };
-    let plan = match profile::plan(profiles, &Env::from_raw(env), &BTreeSet::new(), &ask) {
+    let request =
+        PlanRequest { profile: name.to_owned(), no_session: true, ..PlanRequest::default() };
+    let plan = match profile::plan(profiles, &Env::from_raw(env), &BTreeSet::new(), &request) {
         Ok(plan) => plan,
         Err(error) => return Answer::Refused(error.what),
     };

@@ -340,7 +340,7 @@ fn regions_and_endpoints_that_cannot_be_are_usage_errors() {
 
 #[test]
 fn the_region_gives_the_endpoint_of_its_partition() {
-    let place = |region: &str| {
+    let host = |region: &str| {
         let target = Target { endpoint: None, region: region.to_owned(), ..target("") };
         // A time that is up, so that the call starts all and sends nothing.
         let sts =
@@ -350,7 +350,7 @@ fn the_region_gives_the_endpoint_of_its_partition() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(place("eu-central-1"), "sts.eu-central-1.amazonaws.com:443");
-    assert_eq!(place("us-gov-west-1"), "sts.us-gov-west-1.amazonaws.com:443");
-    assert_eq!(place("cn-north-1"), "sts.cn-north-1.amazonaws.com.cn:443");
+    assert_eq!(host("eu-central-1"), "sts.eu-central-1.amazonaws.com:443");
+    assert_eq!(host("us-gov-west-1"), "sts.us-gov-west-1.amazonaws.com:443");
+    assert_eq!(host("cn-north-1"), "sts.cn-north-1.amazonaws.com.cn:443");
 }

@@ -46,7 +46,7 @@ fn obtain(cache: &Cache, mint: &mut dyn FnMut() -> Result<Credentials>) -> Resul
 }
 
 impl Cache {
-    /// A session that takes nobody to be asked.
+    /// A session that needs no prompt.
     fn made(
         &self,
         wanted: &Wanted<'_>,
@@ -57,7 +57,7 @@ impl Cache {
             .obtain(wanted, deadline, &mut |_| mint().map(Minted::Here).map_err(NotMade::Failed));
         made.map_err(|not_made| match not_made {
             NotMade::Failed(error) => error,
-            NotMade::Unasked => panic!("nobody is to be asked here"),
+            NotMade::NeedsCode => panic!("nobody is to be asked here"),
         })
     }
 }
@@ -207,7 +207,7 @@ fn a_holder_that_is_killed_frees_the_lock_though_its_child_lives_on() {
     const TEST: &str = "a_holder_that_is_killed_frees_the_lock_though_its_child_lives_on";
     if let Some(dir) = playing("holds") {
         let _ = obtain(&cache(&dir, 0), &mut || {
-            // It reads what nobody writes, until the test's own process ends the pipe.
+            // It reads from a pipe without a writer's data, until the test's own process closes the pipe.
             let child = std::process::Command::new("/bin/cat").stdout(Stdio::null()).spawn();
             println!("\nholding");
             child.unwrap().wait().unwrap();
@@ -285,8 +285,8 @@ fn while_somebody_is_asked_the_lock_is_free_and_nothing_has_failed() {
     let key = key("a");
     let unasked = |time, old: bool| {
         let cache = cache(&d.path, time);
-        let asks = cache.obtain(&wanted(&key), long(), &mut |_| Err(NotMade::Unasked));
-        assert!(matches!(asks, Err(NotMade::Unasked)), "{asks:?}");
+        let asks = cache.obtain(&wanted(&key), long(), &mut |_| Err(NotMade::NeedsCode));
+        assert!(matches!(asks, Err(NotMade::NeedsCode)), "{asks:?}");
         assert_eq!(cache.list().len(), usize::from(old));
     };
     unasked(0, false);

@@ -203,7 +203,7 @@ fn a_claim_of_another_start_of_the_host_counts_by_the_wall_clock() {
         assert_eq!(claims.next(30, now(30), Selection::Nearest).at, NOON + 180);
         assert_eq!(claims.next(30, now(300), Selection::Nearest).at, NOON + 300);
     }
-    // A start whose number nobody knows, and that began later.
+    // A boot whose number is unknown, and that began later.
     let now = Times { steady: Steady { boot: 1, seconds: 3 }, ..at(30) };
     assert_eq!(claims.next(30, now, Selection::Nearest).at, NOON + 180);
 }

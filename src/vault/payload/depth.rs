@@ -1,7 +1,7 @@
 //! How deep a document nests, and how many tables it has, seen before it is built.
 //!
 //! The parser bounds the parts of a key and the brackets in each other, 80 of each, so a document of a
-//! few KiB can nest 6,400 tables, and whoever knows the public keys can make a vault of it. Building,
+//! few KiB can nest 6,400 tables, and anyone who knows the public keys can make a vault of it. Building,
 //! writing and freeing that recurses until the stack ends. And what nests over 80 could be read, but
 //! would be written as a table header that no reader takes. A table takes a KiB of memory, and in 2 MiB of
 //! dots there would be a million.

@@ -30,7 +30,7 @@ enum Fault {
     Away,
     /// It is done, and the answer is lost.
     AnswerLost,
-    /// It is not done, and nobody knows.
+    /// It is not done, and the host does not know.
     Lost,
     /// 409, once.
     Again,
@@ -442,7 +442,7 @@ fn a_store_that_refuses_to_replace_what_it_has_is_a_store_that_is_away() {
     assert_eq!((a.sync().unwrap(), b.sync().unwrap()), (Synced::Pushed, Synced::Pulled));
 }
 
-/// Somebody may be writing for a while, and then the change is made to that.
+/// Another host may be writing for a while; then the change is made to what that host wrote.
 #[test]
 fn a_store_that_says_that_another_host_is_writing_is_asked_for_three_seconds() {
     let (a, b) = two();

@@ -69,7 +69,7 @@ fn without_an_old_book_a_closed_one_is_put_there() {
     close(&store, (&old, &new)).unwrap();
     assert_eq!(asked(&store, (&old, &new)), ["GET old", "PUT old"]);
     assert_eq!(there(&store, &old), None);
-    // One that nobody can open is replaced.
+    // One that cannot be decrypted is replaced.
     let name = old.book_name(DEVICE);
     store.remove(&name);
     store.write(&name, b"?", Condition::Absent).unwrap();

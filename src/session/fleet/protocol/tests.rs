@@ -209,7 +209,7 @@ fn a_code_that_aws_does_not_take_is_followed_by_another_step() {
 fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
     let closed = [(0, missing()), (0, done(1)), (0, Event::Closed)];
     assert_eq!(after(&closed), Action::GoAlone(AloneReason::Closed));
-    // It refuses to replace what stands there still.
+    // It refuses to replace an object that has not changed.
     let refused = Event::Written(Written::Refused);
     for event in [missing(), record(1, "a", Freshness::Expired)] {
         let events = [(0, event.clone()), (0, refused.clone()), (1, Event::Waited), (1, event)];

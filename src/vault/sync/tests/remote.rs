@@ -1,4 +1,4 @@
-//! A vault that lies in a store, opened by its URL.
+//! A vault in a store, opened by its URL.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -37,7 +37,7 @@ fn a_fork_is_refused_and_both_are_kept() {
     let beside = a.dir.path.join("vault.age.theirs");
     let kept = std::fs::read(&beside).unwrap();
     assert_eq!((a.bytes(), kept, a.fleet.net.object().body), (ours, theirs.clone(), theirs));
-    // What is said to be done does it.
+    // The advice of the hint works.
     std::fs::rename(beside, a.path()).unwrap();
     assert_eq!(a.sync().unwrap(), Synced::Same);
     a.add("here").unwrap();
@@ -118,7 +118,7 @@ fn the_least_generation_holds_for_what_is_pulled() {
 fn a_forged_or_damaged_copy_replaces_nothing() {
     let (a, b) = two();
     let before = b.bytes();
-    // Made by somebody who knows the recipients and not the vault's own keys.
+    // The forger knows the recipients and not the vault's own keys.
     let forger = Host::bare(&a.fleet);
     let mut payload = Payload::new(&a.open().payload().recipients(), &[]).unwrap();
     let forged = payload.pin();

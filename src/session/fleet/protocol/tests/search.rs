@@ -179,7 +179,7 @@ impl Search {
             host.own &= !host.step;
         }
         let mut next = host.protocol.on(event, Duration::ZERO);
-        // What asks nobody takes no time; a wait is over at once, since others may do anything meanwhile.
+        // An action without a request takes no time; a wait ends at once: others may do anything meanwhile.
         host.life = loop {
             let event = match next {
                 Action::Wait => Event::Waited,
