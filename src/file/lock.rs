@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_may_write_the_vault_may_lock_it_and_nobody_else() {
+    fn only_users_who_may_write_the_vault_may_lock_it() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         std::fs::write(&vault, "x").unwrap();

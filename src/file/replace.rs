@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_takes_nobodys_place() {
+    fn a_new_file_replaces_no_other() {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         symlink("elsewhere", &path).unwrap();

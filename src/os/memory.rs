@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_not_there_is_said() {
+    fn memory_that_cannot_be_allocated_is_none() {
         assert!(Blocks::new(0).is_none());
         assert!(Blocks::new(usize::MAX).is_none());
         assert!(Blocks::new(usize::MAX / 2048).is_none());

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_asked_where_it_is_said_and_as_the_profile_says() {
+    fn a_store_is_asked_at_its_endpoint_and_as_the_profile_says() {
         let config = "[profile p]\nregion = eu-west-1\nuse_fips_endpoint = true\n\
                       endpoint_url = https://ceph.example\n";
         let profiles = Profiles::parse(&Files { config: None, credentials: None }, config, "");

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_region_none_is_told() {
+    fn without_a_region_none_is_served() {
         for path in [REGION, ZONE, IDENTITY] {
             assert_eq!(told(&imds(false, None), path, NOW), Err(Refusal::Path), "{path}");
         }

@@ -270,7 +270,7 @@ fn files_mean_what_they_mean_to_the_aws_cli() {
 const MOST: usize = 4;
 
 #[test]
-fn the_table_of_differences_stands_in_the_docs() {
+fn the_table_of_differences_is_in_the_docs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/profiles.md");
     let docs = std::fs::read_to_string(path).expect("docs/profiles.md");
     let row =

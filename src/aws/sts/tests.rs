@@ -248,7 +248,7 @@ fn is_left_at_the_deadline(answer: Answer) {
 }
 
 #[test]
-fn a_closed_port_and_a_server_without_tls_are_said_plainly() {
+fn a_closed_port_and_a_server_without_tls_are_plain_errors() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(
         with_code(&sts_at(&format!("http://{address}"), &[])).into_error().what,
@@ -288,7 +288,7 @@ fn the_clock_s_offset_is_read_from_good_and_bad_answers() {
 }
 
 #[test]
-fn a_proxy_is_used_and_its_refusal_is_said() {
+fn a_proxy_is_used_and_its_refusal_is_an_error() {
     let server = Server::start(vec![
         Reply(OK, session_xml()),
         Reply("HTTP/1.1 407 Proxy Authentication Required", String::new()),

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plainly_one_key_is_told_apart() {
+    fn other_than_one_plain_key_is_not_taken_for_one() {
         for odd in [
             format!("[a]\n{KEY}{KEY}"),
             format!("[a]\n{KEY}[b]\n[a]\n{KEY}"),

@@ -280,7 +280,7 @@ fn after_a_failed_try_everybody_gets_the_old_one_for_a_minute() {
 }
 
 #[test]
-fn while_somebody_is_asked_the_lock_is_free_and_nothing_has_failed() {
+fn during_a_prompt_the_lock_is_free_and_nothing_has_failed() {
     let d = Directory::new();
     let key = key("a");
     let unasked = |time, old: bool| {

@@ -91,7 +91,7 @@ fn after_refusal(claims: &TotpClaims, seconds: i64, last: bool, random: u64) -> 
 }
 
 #[test]
-fn the_last_code_is_of_a_step_that_nobody_can_have_sent() {
+fn the_last_code_is_of_a_step_that_no_host_can_have_sent() {
     let steps = |claims: &TotpClaims, seconds| -> BTreeSet<_> {
         (0..60).map(|random| after_refusal(claims, seconds, true, random)).collect()
     };

@@ -156,7 +156,7 @@ fn a_code_that_is_claimed_meanwhile_goes_on_as_well() {
 }
 
 #[test]
-fn an_answer_that_was_lost_is_read_again_and_a_store_that_is_away_is_said() {
+fn an_answer_that_was_lost_is_read_again_and_a_store_that_is_away_is_reported() {
     let (old, new) = keys();
     let mut lost = Some((StoreError::Unknown("lost".to_owned()), true));
     let busy = Busy::new(|_| lost.take());

@@ -52,7 +52,7 @@ fn after(events: &[(u64, Event)]) -> Action {
 }
 
 #[test]
-fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
+fn the_leader_claims_takes_a_step_notes_it_sends_it_and_publishes() {
     let mut protocol = Protocol::new(OWN, true);
     for (event, action) in [
         (missing(), claims(None, 15, None)),

@@ -40,7 +40,7 @@ fn obtain(cache: &Cache, wanted: &Wanted<'_>, now: i64) -> (String, Option<u64>)
 }
 
 #[test]
-fn a_session_serves_whoever_asks_for_no_more_and_a_longer_one_takes_its_place() {
+fn a_session_serves_shorter_requests_and_a_longer_one_replaces_it() {
     let d = Directory::new();
     let key = ["a".to_owned()];
     // When, how many hours are asked for, whether by a flag or variable, what is made, what is served.
@@ -99,7 +99,7 @@ fn a_longer_one_that_cannot_be_made_is_an_error_and_leaves_the_shorter_as_it_was
 }
 
 #[test]
-fn a_session_whose_length_nobody_wrote_down_serves_who_asks_for_none() {
+fn a_session_of_unknown_length_serves_requests_without_a_length() {
     let d = Directory::new();
     let key = ["a".to_owned()];
     let old = Wanted { length: None, ..wanted(&key, 1, true) };

@@ -46,7 +46,7 @@ fn a_fork_is_refused_and_both_are_kept() {
 }
 
 #[test]
-fn who_lost_a_race_over_a_fork_has_saved_nothing() {
+fn a_host_that_lost_a_race_over_a_fork_has_saved_nothing() {
     let (a, b) = two();
     b.sync().unwrap();
     a.fleet.net.away(true);
@@ -280,7 +280,7 @@ fn an_older_copy_that_was_put_back_here_is_replaced_by_the_stores() {
 }
 
 #[test]
-fn who_leaves_takes_the_fleet_along() {
+fn a_host_that_leaves_ends_the_fleet_for_the_others() {
     let (a, b) = two();
     let c = b.copy();
     b.sync().unwrap();
