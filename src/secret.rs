@@ -27,7 +27,7 @@ impl Secret {
     }
 
     /// The text of a file that some program wrote: UTF-8, or UTF-16 (Windows PowerShell's `>`), which is
-    /// told by its byte order mark or by a first character of ASCII.
+    /// recognized by its byte order mark or by a first character of ASCII.
     pub fn from_text(bytes: &[u8]) -> Option<Self> {
         let (order, bytes): (fn([u8; 2]) -> u16, _) = match bytes {
             [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),

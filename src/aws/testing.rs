@@ -13,7 +13,7 @@ pub enum Answer {
     Drop,
     /// Keeps the connection open and says nothing.
     Hang,
-    /// Begins an answer, and goes on a byte at a time.
+    /// Begins an answer, and continues a byte at a time.
     Trickle,
 }
 

@@ -25,8 +25,8 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
         Ok(offset) => offset,
         Err(error) => {
             // The check of these settings has reported their error.
-            let said = error.class == Class::Usage || report.quotes(&error.what);
-            let text = match said {
+            let reported = error.class == Class::Usage || report.quotes(&error.what);
+            let text = match reported {
                 true => "unknown: AWS cannot be asked by these settings".to_owned(),
                 false => format!("unknown: {}", error.what),
             };

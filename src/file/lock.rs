@@ -357,7 +357,7 @@ mod tests {
         });
     }
 
-    /// So many wait for this file, as the kernel tells.
+    /// Waits until so many processes wait for this file, as the kernel lists them.
     fn until_so_many_wait(file: &Path, count: usize) {
         let inode = format!(":{} ", file.metadata().unwrap().ino());
         let deadline = Instant::now() + Duration::from_secs(45);

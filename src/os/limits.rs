@@ -218,9 +218,9 @@ mod tests {
             let mut child = std::process::Command::new("/bin/sh");
             child.args(["-c", "ulimit -S -c"]);
             crate::os::restore_in_child(&mut child);
-            let told = String::from_utf8(child.output().unwrap().stdout).unwrap();
+            let limit = String::from_utf8(child.output().unwrap().stdout).unwrap();
             // The shell counts in blocks of 512 bytes, or in KiB.
-            assert!(before == 0 || told.trim() != "0", "{told}");
+            assert!(before == 0 || limit.trim() != "0", "{limit}");
             restore(&saved);
             assert_eq!(soft_core(), before);
             harden();

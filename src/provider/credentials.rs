@@ -57,7 +57,7 @@ impl CredentialSession<'_> {
 
     fn make_unwiped(&self, plan: Plan, request: &Request) -> Result<Credentials> {
         let base = self.base(&plan, request, self.deadline())?;
-        // Only a run tells what a credential_process gives.
+        // What a credential_process gives is known only after a run.
         let plan = match &base {
             BaseCredentials::Credentials(credentials) if credentials.is_temporary() => {
                 plan.for_temporary_base()

@@ -69,7 +69,7 @@ impl<'a> JoinedFleet<'a> {
         Ok(reached)
     }
 
-    /// Warns once that this host goes on without the store.
+    /// Warns once that this host continues without the store.
     ///
     /// # Errors
     /// 9 if no code may be sent without it.

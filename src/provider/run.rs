@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         let owner = owner.filter(|_| self.plan.inside.is_none());
         let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
         key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
-        // `Debug` names every field, and a field that a step gets later is in it by itself.
+        // `Debug` names every field, so a field that a step gets later is in it, too.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
             // Which program gives the code does not change AWS's answer. A session made with a code
             // serves every request for no more than its length.

@@ -219,13 +219,9 @@ impl<'a> CredentialSession<'a> {
     /// The endpoints that the calls of a plan go to. They are not asked.
     pub fn endpoints(&self, plan: &Plan) -> Result<Vec<ServiceEndpoint>> {
         let (env, now, reporter) = (self.env, Instant::now(), self.reporter);
-        let mut endpoints = Vec::new();
+        let mut found = Vec::new();
         let mut add = |service, target: &Target, host_port| {
-            endpoints.push(ServiceEndpoint {
-                service,
-                host_port,
-                named: target.endpoint.is_some(),
-            });
+            found.push(ServiceEndpoint { service, host_port, named: target.endpoint.is_some() });
         };
         if let Base::Sso { sign_on, .. } = &plan.base {
             let oidc = Oidc::connect(&sign_on.oidc, env, now, reporter)?;
@@ -236,7 +232,7 @@ impl<'a> CredentialSession<'a> {
         if let Some(sts) = &plan.sts {
             add("sts", sts, Sts::connect(sts, env, now, reporter)?.host_and_port()?);
         }
-        Ok(endpoints)
+        Ok(found)
     }
 
     /// The plan for a profile, as pure data.

@@ -132,7 +132,7 @@ impl IdentityCenter<'_> {
         let Some(token) = self.access(deadline, None)? else { return Ok(None) };
         let mut given = ask(&token);
         if given.as_ref().is_err_and(|error| *error == NotGiven::LoggedOut) {
-            // It has ended, or our clock is wrong: a refresh tells.
+            // It has ended, or our clock is wrong: a refresh shows which.
             let Some(newer) = self.access(deadline, Some(&token))? else { return Ok(None) };
             given = ask(&newer);
             if given.as_ref().is_err_and(|error| *error == NotGiven::LoggedOut) {

@@ -91,7 +91,7 @@ struct KeyLine {
     key: &'static str,
     /// The line, its end included.
     range: Range<usize>,
-    /// False if the value goes on in the lines below.
+    /// False if the value continues in the lines below.
     whole: bool,
 }
 

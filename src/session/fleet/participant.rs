@@ -407,7 +407,7 @@ impl<'a> Participant<'a> {
                         Written::Done(version) => protocol::Written::Done(version),
                         Written::Refused => protocol::Written::Refused,
                         Written::Again => {
-                            self.pause_or_give_up((self.timing.now)(), "the store is busy", None)?;
+                            self.pause_or_stop((self.timing.now)(), "the store is busy", None)?;
                             protocol::Written::Again
                         }
                     }
@@ -472,12 +472,12 @@ impl<'a> Participant<'a> {
                 (what, hint)
             }
         };
-        self.pause_or_give_up(began, &what, hint)
+        self.pause_or_stop(began, &what, hint)
     }
 
     /// A pause before the store is asked again, if there is patience for it. Something went wrong since
     /// `began`.
-    fn pause_or_give_up(
+    fn pause_or_stop(
         &mut self,
         began: Duration,
         what: &str,

@@ -39,7 +39,7 @@ fn token(credentials: &Credentials) -> &str {
     credentials.session_token.as_ref().unwrap().expose()
 }
 
-/// Obtains the session `a`, an hour long from when it is made; tells its token, or the failure.
+/// Obtains the session `a`, an hour long from when it is made; returns its token, or the failure.
 fn obtain(cache: &Cache, mint: &mut dyn FnMut() -> Result<Credentials>) -> Result<String> {
     let key = key("a");
     cache.made(&wanted(&key), long(), mint).map(|made| token(&made.credentials).to_owned())
@@ -455,7 +455,7 @@ fn sessions_are_listed_and_cleared_by_profile() {
     assert_eq!(shown(vault.list()), [("dev".to_owned(), SessionKind::Role, 3 * HOUR)]);
     assert!(folder.join(&left_behind).exists());
     // Without a key all of them go: dev's, the stranger's, and what only has the name of one.
-    // What cannot be removed keeps nothing else, and is told.
+    // A failure to remove one stops no other removal, and is an error.
     let directory = folder.join("0".repeat(64));
     std::fs::create_dir(&directory).unwrap();
     let error = clear_all(&d.path).unwrap_err();

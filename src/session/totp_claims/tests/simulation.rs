@@ -48,7 +48,7 @@ impl Device {
 
 /// A process that wants one code taken, and sends three at most.
 struct Process {
-    /// The clock's error, once an answer of AWS told it.
+    /// The clock's error, once an answer of AWS showed it.
     known_error: Option<i64>,
     codes: u32,
     doing: Doing,
@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    /// Claims with a deadline of 50 s, or tells how long to stay away.
+    /// Claims with a deadline of 50 s, or returns how long to wait.
     fn claim(&mut self, known_error: Option<i64>, codes: u32) -> Result<(i64, i64), i64> {
         let local = self.time + self.error;
         let steady = since_start(self.time - NOON);
@@ -225,7 +225,7 @@ impl World {
         }
     }
 
-    /// After a while one process comes alone, and comes again when it is told to.
+    /// After a while one process comes alone, and comes again after the given wait.
     fn some_process_succeeds(&mut self) {
         self.processes.clear();
         self.time += self.random.below(300);

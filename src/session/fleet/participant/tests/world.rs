@@ -1,4 +1,4 @@
-//! A store that misbehaves as it is told, and the time that passes there.
+//! A store that misbehaves as configured, and the time that passes there.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
