@@ -74,7 +74,7 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock that stands still, for tests.
+    /// A clock that does not advance, for tests.
     pub fn fixed(at: Timestamp) -> Self {
         Self { fixed: Some(at) }
     }

@@ -1,7 +1,7 @@
 //! A new virtual MFA device for the user of a key: it is made at AWS, its seed is saved, it is enabled, and a
 //! code of it is tested.
 //!
-//! AWS tells a device's seed once, in the answer that makes it. So the journal in the vault has the
+//! AWS returns a device's seed once, in the answer that makes it. So the journal in the vault has the
 //! device before it is made, and the seed is in the vault before the device is enabled:
 //!
 //! | crash | what the next run finds | what it does |

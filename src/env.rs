@@ -71,7 +71,7 @@ impl Env {
         self.vars.get(OsStr::new(name))?.to_str().filter(|v| !v.is_empty())
     }
 
-    /// As [`Env::get`], for one that says what is meant: another would not do.
+    /// As [`Env::get`], but an error if the value is not UTF-8.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
         match (self.get(name), self.get_os(name)) {
             (None, Some(_)) => Err(Error::usage(format!("{name} is not UTF-8"))),

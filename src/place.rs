@@ -275,7 +275,7 @@ mod tests {
         for none in ["/", "/nonexistent"] {
             assert_eq!(state(Path::new(none)), None, "{none}");
         }
-        // What stands in its place is told when it is used.
+        // A file in the directory's place is an error when the directory is used.
         std::fs::write(d.path.join(".local"), "").unwrap();
         assert_eq!(state(&d.path), Some(d.path.join(".local/state/vault")));
     }

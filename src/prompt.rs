@@ -221,7 +221,7 @@ mod tests {
     fn a_stop_asks_again() {
         let (mut person, tty, child) = on_terminal("hidden");
         see(&mut person, "Passphrase: ");
-        // A session without a shell cannot be stopped: the process goes on at once.
+        // A session without a shell cannot be stopped: the process continues at once.
         person.write_all(b"half\x1a").unwrap();
         see(&mut person, "Passphrase: ");
         person.write_all(b"whole\n").unwrap();

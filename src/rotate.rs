@@ -1,7 +1,7 @@
 //! Replacing an access key: a new one is made at AWS, saved, tested and put into use, and only then the old one
 //! is deleted.
 //!
-//! AWS tells a key's secret once, in the answer that makes it. So the journal in the vault has the rotation
+//! AWS returns a key's secret once, in the answer that makes it. So the journal in the vault has the rotation
 //! before the key is made, and the new key before it is used. Until it is tested, only the journal has it, and
 //! the profiles keep the old one, which works; then all profiles with the old key change in one write, and the
 //! journal has the old one until AWS has deleted it. So the key that the profiles have always works:
@@ -84,8 +84,8 @@ impl Rotate<'_, '_> {
     ///
     /// # Errors
     /// No key for the profile (3); a key that is no IAM user's, or another key in the way (6); what AWS
-    /// refuses, and a new key that it does not take in time (9); busy (8) if another process goes on
-    /// with it, or the other hosts of a fleet reach the store by the old key; what saving the vault ends
+    /// refuses, and a new key that it does not take in time (9); busy (8) if another process continues
+    /// it, or the other hosts of a fleet reach the store by the old key; what saving the vault ends
     /// with (7, 8, 10), and sharing it ([`Vault::sync`]).
     pub fn run(mut self) -> Result<Rotated> {
         let mut shared = vec![self.change.share()?];

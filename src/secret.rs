@@ -4,8 +4,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// A secret text: a secret access key, session token, passphrase, identity file or MFA code.
 ///
-/// Wiped when dropped. It is not `Clone`, so that a copy is always somebody's decision; it is not
-/// `PartialEq`, so that nobody compares it in variable time.
+/// Wiped when dropped. It is not `Clone`, so that each copy is explicit; it is not `PartialEq`, so that
+/// no code compares it in variable time.
 pub struct Secret(SecretString);
 
 impl Secret {
@@ -27,7 +27,7 @@ impl Secret {
     }
 
     /// The text of a file that some program wrote: UTF-8, or UTF-16 (Windows PowerShell's `>`), which is
-    /// told by its byte order mark or by a first character of ASCII.
+    /// recognized by its byte order mark or by a first character of ASCII.
     pub fn from_text(bytes: &[u8]) -> Option<Self> {
         let (order, bytes): (fn([u8; 2]) -> u16, _) = match bytes {
             [0xff, 0xfe, rest @ ..] => (u16::from_le_bytes, rest),

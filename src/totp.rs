@@ -182,11 +182,11 @@ fn from_uri(uri: &str) -> Result<Seed> {
     for (name, value) in pairs() {
         let known = values.iter_mut().find(|(known, _)| name.eq_ignore_ascii_case(known));
         // What is unknown, like issuer and image, does not change the codes.
-        let Some((name, place)) = known else { continue };
-        if place.is_some() {
+        let Some((name, slot)) = known else { continue };
+        if slot.is_some() {
             return Err(bad(&format!("has two values for {name}")));
         }
-        *place = Some(unescape(value).ok_or_else(|| bad(&format!("has a {name} with a bad %")))?);
+        *slot = Some(unescape(value).ok_or_else(|| bad(&format!("has a {name} with a bad %")))?);
     }
     let [(_, secret), (_, algorithm), (_, digits), (_, period)] = values;
     let secret = secret.ok_or_else(|| bad("has no secret"))?;

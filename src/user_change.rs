@@ -1,6 +1,6 @@
 //! A change to an IAM user that spans AWS and the vault: what `rotate` and `enroll` have in common.
 //!
-//! AWS tells a secret once, in the answer that creates it. So the journal in the vault has the change before
+//! AWS returns a secret once, in the answer that creates it. So the journal in the vault has the change before
 //! AWS is asked for it, and the secret is saved before it is used; the next run continues where one stopped.
 
 use std::time::{Duration, Instant};
@@ -94,7 +94,7 @@ impl<'a, 'v> UserChange<'a, 'v> {
         self.session.reporter()
     }
 
-    /// The time by AWS's clock, if an answer told it.
+    /// The time by AWS's clock, if an answer had it.
     pub fn now(&self) -> Timestamp {
         let offset = self.iam.clock_offset().or_else(|| self.sts.clock_offset()).unwrap_or(0);
         Timestamp(self.session.clock().now().0.saturating_add(offset))

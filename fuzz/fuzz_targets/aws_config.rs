@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
 use vault::env::Env;
-use vault::profile::{Ask, Files, Profiles, mfa_serial, plan, sts_and_iam};
+use vault::profile::{Files, PlanRequest, Profiles, mfa_serial, plan, sts_and_iam};
 
 fuzz_target!(|text: &str| {
     let (config, credentials) = text.split_once('\0').unwrap_or((text, ""));
@@ -21,8 +21,8 @@ fuzz_target!(|text: &str| {
     for profile in names.iter().map(String::as_str).take(16).chain(["base", "none"]) {
         let _ = mfa_serial(&profiles, profile);
         let _ = sts_and_iam(&profiles, &env, profile);
-        let ask = Ask { profile: profile.to_owned(), ..Ask::default() };
-        if let Ok(plan) = plan(&profiles, &env, &stored, &ask) {
+        let request = PlanRequest { profile: profile.to_owned(), ..PlanRequest::default() };
+        if let Ok(plan) = plan(&profiles, &env, &stored, &request) {
             let shown = plan.to_text();
             assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
             let _ = plan.to_json();

@@ -208,7 +208,7 @@ mod tests {
     fn the_next_address_is_tried_beside_one_that_does_not_answer() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let open = listener.local_addr().unwrap();
-        // TEST-NET-1 (RFC 5737): nobody is there, or there is no way to it.
+        // TEST-NET-1 (RFC 5737): no host has the address, or there is no route to it.
         let silent = "192.0.2.1:9".parse().unwrap();
         let stream = run(connect(&[silent, open])).unwrap();
         assert_eq!(stream.peer_addr().unwrap(), open);

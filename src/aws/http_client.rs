@@ -25,7 +25,7 @@ use crate::profile::EndpointVariant;
 use crate::reporter::Reporter;
 use crate::waiting::{Waiting, waiting};
 
-/// The settings of every HTTP client, as they stood at start. Nothing is opened or read yet.
+/// The settings of every HTTP client, as they were at start. Nothing is opened or read yet.
 pub struct HttpSettings {
     proxies: Proxies,
     roots: Sources,

@@ -22,7 +22,7 @@ pub struct Proxy {
     pub authorization: Option<HeaderValue>,
 }
 
-/// The proxy variables, as they stood at start.
+/// The proxy variables, as they were at start.
 pub struct Proxies {
     https: Option<(&'static str, String)>,
     http: Option<(&'static str, String)>,
@@ -129,7 +129,7 @@ mod tests {
         Origin::parse(url).unwrap()
     }
 
-    /// The variable that decides, and the proxy's place.
+    /// The variable that decides, and the proxy's address.
     fn choice(vars: &[(&str, &str)], url: &str) -> Option<(&'static str, String)> {
         let proxy = Proxies::from_env(&Env::of(vars)).choose(&origin(url)).unwrap()?;
         Some((proxy.variable, proxy.origin.to_string()))
@@ -206,7 +206,7 @@ mod tests {
             let error = Proxies::from_env(&env).choose(&origin(STS)).err().unwrap();
             assert!(error.what.contains("ALL_PROXY"), "{bad}");
             assert!(!format!("{error:?}").contains("hunter2"), "{bad}");
-            // Unless the place needs no proxy.
+            // Unless the host needs no proxy.
             let env = Env::of(&[("ALL_PROXY", bad), ("NO_PROXY", "amazonaws.com")]);
             assert!(Proxies::from_env(&env).choose(&origin(STS)).is_ok_and(|p| p.is_none()));
         }

@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_token_is_said_in_its_own_words() {
+    fn errors_of_a_token_have_their_own_words() {
         let said = |code: &str, message: &str| {
             let error = refused(400, code.into(), message.into(), ("STS", WEB_IDENTITY), None);
             let error = error.into_error();

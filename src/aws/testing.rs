@@ -13,7 +13,7 @@ pub enum Answer {
     Drop,
     /// Keeps the connection open and says nothing.
     Hang,
-    /// Begins an answer, and goes on a byte at a time.
+    /// Begins an answer, and continues a byte at a time.
     Trickle,
 }
 
@@ -57,7 +57,7 @@ impl Server {
                     }
                 }
             }
-            // Whoever holds a connection is gone when this ends: with the process.
+            // Clients that hold a connection end with the process, and so does this.
             let _ = listener.accept();
         });
         Self { address, requests }

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_only_a_variant_has_is_said_to_be_one() {
+    fn a_name_that_only_a_variant_has_is_reported_as_one() {
         let variant = EndpointVariant { fips: Some(true), dual_stack: None };
         let said = |error: Box<dyn StdError + Send + Sync>, proxy| {
             let error =

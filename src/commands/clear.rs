@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::cli::Clear;
 use crate::error::{Class, Result};
 use crate::name::ProfileName;
-use crate::profile::{self, Ask};
+use crate::profile::{self, PlanRequest};
 use crate::report;
 use crate::session::{self, Cache};
 use crate::vault::{Payload, Vault};
@@ -49,19 +49,19 @@ fn exists(profile: &ProfileName, payload: &Payload, context: &Context) -> Result
         return Ok(());
     }
     let stored = payload.credential_names().map(str::to_owned).collect();
-    let ask = Ask { profile: name.to_owned(), ..Ask::default() };
-    profile::plan(&profiles, context.env, &stored, &ask).map(|_| ())
+    let request = PlanRequest { profile: name.to_owned(), ..PlanRequest::default() };
+    profile::plan(&profiles, context.env, &stored, &request).map(|_| ())
 }
 
 /// Forgets the login that a profile uses, also if other profiles use it; as aws-vault does.
 fn forget_login(profile: &ProfileName, cache: &Cache, context: &Context) -> Result<usize> {
     let profiles = context.profiles();
-    let place = profiles.and_then(|all| profile::sign_on(&all, context.env, profile.as_str()));
+    let found = profiles.and_then(|all| profile::sign_on(&all, context.env, profile.as_str()));
     // A profile without a login, or that does not exist, has nothing to forget.
-    let Ok((_, sign_on)) = place else { return Ok(0) };
-    let place = cache.login(&sign_on.key());
-    let lock = place.lock(Instant::now() + PATIENCE)?;
-    let was_there = place.load().is_some();
+    let Ok((_, sign_on)) = found else { return Ok(0) };
+    let file = cache.login(&sign_on.key());
+    let lock = file.lock(Instant::now() + PATIENCE)?;
+    let was_there = file.load().is_some();
     lock.forget()?;
     Ok(usize::from(was_there))
 }

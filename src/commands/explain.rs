@@ -25,7 +25,7 @@ pub fn run(args: &Explain, context: &Context) -> Result<()> {
     let cached = session.cached(&plan);
     // The host names come from the SDK's rules, which are loaded only if a variant is asked for.
     let variant = plan.variant.name();
-    let places = variant.map(|_| session.endpoints(&plan)).transpose()?.unwrap_or_default();
+    let endpoints = variant.map(|_| session.endpoints(&plan)).transpose()?.unwrap_or_default();
     if args.json {
         let mut json = plan.to_json();
         let step = |(at, ends): (usize, Timestamp)| json!({ "step": at + 1, "expiration": ends.to_rfc3339(), "seconds_left": left(ends) });
@@ -34,7 +34,7 @@ pub fn run(args: &Explain, context: &Context) -> Result<()> {
             json["login"] = state.to_json();
         }
         if variant.is_some() {
-            let hosts = places.into_iter().map(|it| (it.service, Value::from(it.host_port)));
+            let hosts = endpoints.into_iter().map(|it| (it.service, Value::from(it.host_port)));
             json["hosts"] = hosts.collect();
         }
         return report::result(&format!("{json}\n"));
@@ -43,10 +43,10 @@ pub fn run(args: &Explain, context: &Context) -> Result<()> {
         let left = show_duration(Duration::from_secs(left(ends)));
         format!("step {} for {left}, until {}", at + 1, ends.to_rfc3339())
     });
-    let hosts = places.iter().map(|place| {
+    let hosts = endpoints.iter().map(|endpoint| {
         // A named endpoint need not be of the variant.
-        let kind = if place.named { "named" } else { variant.unwrap_or_default() };
-        format!("{} {}, {kind}", place.service, place.host_port)
+        let kind = if endpoint.named { "named" } else { variant.unwrap_or_default() };
+        format!("{} {}, {kind}", endpoint.service, endpoint.host_port)
     });
     let login = login.into_iter().map(|(owner, state)| one_line(&login_text(owner, state)));
     let lines = labelled("cached", cached) + &labelled("hosts", hosts) + &labelled("login", login);

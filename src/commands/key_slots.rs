@@ -223,7 +223,7 @@ pub fn change(
 }
 
 /// The end of a command that renewed the vault's keys. If they are saved, notes what was `done` and what is
-/// to be done elsewhere. The result is the new fingerprint. `leaked`: somebody still has the old content.
+/// to be done elsewhere. The result is the new fingerprint. `leaked`: others may have the old content.
 pub fn end_with_new_keys(
     saved: Result<()>,
     done: &str,

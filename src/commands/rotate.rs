@@ -148,9 +148,9 @@ impl Command<'_> {
         self.context.warn_of_overridden(&[&sts, &iam]);
         let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);
-        let (token, places) = (&mut self.token, (&sts, &iam));
+        let (token, targets) = (&mut self.token, (&sts, &iam));
         let rotate = Rotate {
-            change: UserChange::new(&mut self.session, profile, places, env, DEADLINE)?,
+            change: UserChange::new(&mut self.session, profile, targets, env, DEADLINE)?,
             delete_other: self.args.delete_other,
             mfa: mfa.map(|device| MfaDevice { device, sts: &sts, token, used: false }),
             sessions_of: &sessions_of,

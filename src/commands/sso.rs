@@ -8,7 +8,7 @@ use crate::provider::{CredentialSession, Need, Options};
 use crate::report;
 
 pub fn login(args: &SsoLogin, context: &Context) -> Result<()> {
-    let (session, owner, sign_on) = place(args.profile.as_deref(), context)?;
+    let (session, owner, sign_on) = session_to_log_in(args.profile.as_deref(), context)?;
     let login = session.identity_center(&owner, &sign_on).log_in()?;
     let until = login.expires.to_rfc3339();
     context.reporter.note(match login.refresh {
@@ -19,7 +19,7 @@ pub fn login(args: &SsoLogin, context: &Context) -> Result<()> {
 }
 
 pub fn logout(args: &SsoLogout, context: &Context) -> Result<()> {
-    let (session, owner, sign_on) = place(args.profile.as_deref(), context)?;
+    let (session, owner, sign_on) = session_to_log_in(args.profile.as_deref(), context)?;
     let center = session.identity_center(&owner, &sign_on);
     let done = center.log_out();
     // Also if AWS failed: these sessions must not be served any more.
@@ -31,7 +31,7 @@ pub fn logout(args: &SsoLogout, context: &Context) -> Result<()> {
 
 /// Where a profile logs in, which profile has the settings, and a session that keeps no secret of the vault
 /// but the cache's keys, since the user may take minutes to log in.
-fn place<'a>(
+fn session_to_log_in<'a>(
     word: Option<&str>,
     context: &'a Context,
 ) -> Result<(CredentialSession<'a>, String, SignOn)> {

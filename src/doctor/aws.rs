@@ -25,8 +25,8 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
         Ok(offset) => offset,
         Err(error) => {
             // The check of these settings has reported their error.
-            let said = error.class == Class::Usage || report.quotes(&error.what);
-            let text = match said {
+            let reported = error.class == Class::Usage || report.quotes(&error.what);
+            let text = match reported {
                 true => "unknown: AWS cannot be asked by these settings".to_owned(),
                 false => format!("unknown: {}", error.what),
             };
@@ -93,17 +93,17 @@ pub fn logins(
 ) {
     let cache = open(host, vault, cache);
     let now = host.clock.now();
-    for (profile, place) in profile::sign_ons(profiles, host.env) {
-        let place = match place {
-            Ok(place) => place,
+    for (profile, sign_on) in profile::sign_ons(profiles, host.env) {
+        let sign_on = match sign_on {
+            Ok(sign_on) => sign_on,
             Err(error) if report.quotes(&error.what) => continue,
             Err(error) => {
                 report.error("sso.login", &error);
                 continue;
             }
         };
-        let state = LoginState::of(cache.login(&place.key()).load().as_ref(), now);
-        let url = &place.start_url;
+        let state = LoginState::of(cache.login(&sign_on.key()).load().as_ref(), now);
+        let url = &sign_on.start_url;
         let until = match state {
             LoginState::Until(end) => Some(end.to_rfc3339()),
             LoginState::None | LoginState::Refreshed => None,

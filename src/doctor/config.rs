@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Host, Mark, ProfileScope, Report};
 use crate::error::os_text;
-use crate::profile::{self, About, Ask, Profiles};
+use crate::profile::{self, About, PlanRequest, Profiles};
 
 /// Checks both files; their profiles, if they can be read.
 pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
@@ -46,8 +46,8 @@ pub fn needs_no_vault(host: &Host) -> bool {
     let (Ok(profiles), Ok(profile)) = (profile::read(&files), host.profile.clone()) else {
         return false;
     };
-    let ask = Ask { profile, ..Ask::default() };
-    let plan = profile::plan(&profiles, host.env, &BTreeSet::new(), &ask);
+    let request = PlanRequest { profile, ..PlanRequest::default() };
+    let plan = profile::plan(&profiles, host.env, &BTreeSet::new(), &request);
     host.scope != ProfileScope::All && plan.is_ok_and(|plan| plan.needs_no_vault())
 }
 

@@ -75,7 +75,7 @@ const LITTLE: u64 = 16 * 1024 * 1024;
 
 /// Checks the free space of a directory. A file system that does not count it is skipped.
 fn room(check: &'static str, dir: &Path, report: &mut Report) {
-    let there = dir.ancestors().find_map(|place| os::free_space(place).ok());
+    let there = dir.ancestors().find_map(|ancestor| os::free_space(ancestor).ok());
     let Some((bytes, files)) = there else { return };
     let (mark, text) = match (bytes, files) {
         (_, Some(0)) => (Mark::Problem, "no file can be made".to_owned()),
@@ -118,10 +118,10 @@ fn directory(check: &'static str, dir: &Path, by: &str, report: &mut Report) {
 /// Checks that files, or the directory itself, can be created.
 fn usable(dir: &Path) -> Result<(), String> {
     let absolute = std::path::absolute(dir).map_err(|error| os_text(&error))?;
-    for place in absolute.ancestors() {
-        match place.metadata() {
+    for ancestor in absolute.ancestors() {
+        match ancestor.metadata() {
             Ok(about) if !about.is_dir() => return Err(not_a_directory()),
-            Ok(_) => return os::may_write(place).map_err(|error| os_text(&error)),
+            Ok(_) => return os::may_write(ancestor).map_err(|error| os_text(&error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(os_text(&error)),
         }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Host, Report, references};
 use crate::error::{Class, Error, Reason};
 use crate::process::shell_word;
-use crate::profile::{self, Ask, AwsFile, Base, Profiles};
+use crate::profile::{self, AwsFile, Base, PlanRequest, Profiles};
 use crate::vault::Vault;
 
 /// Which profiles are checked.
@@ -46,17 +46,17 @@ pub fn check(host: &Host, profiles: &Profiles, vault: Option<&Vault>, report: &m
         // Its variables count for a command without a profile.
         sections.push("default".to_owned());
     }
-    let mut said = BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut notes = Vec::new();
     for name in &names {
-        notes.extend(check.plan(name, &mut said, report).into_iter().map(|note| (name, note)));
+        notes.extend(check.plan(name, &mut seen, report).into_iter().map(|note| (name, note)));
     }
     for name in &sections {
-        check.section(name, &mut said, report);
+        check.section(name, &mut seen, report);
     }
     for (name, note) in notes {
         // The checks of the files have reported some of them.
-        if !report.says(&note) {
+        if !report.has_text(&note) {
             report.note("aws.plan", format!("profile {name}: {note}"));
         }
     }
@@ -79,12 +79,12 @@ impl ProfileCheck<'_> {
             return names.into_iter().collect();
         }
         let name = report.value_of("aws.profile", self.host.profile.clone());
-        // `default` was not named: without credentials it only lends, or does not exist.
+        // `default` was not named: without credentials it only has defaults for others, or does not exist.
         let is_there = |name: &String| {
-            let ask = Ask { profile: name.clone(), ..Ask::default() };
+            let request = PlanRequest { profile: name.clone(), ..PlanRequest::default() };
             self.host.scope == ProfileScope::Named
                 || self.is_stored(name)
-                || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &ask) {
+                || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &request) {
                     Ok(_) => true,
                     Err(error) => self.profiles.has(name) && !is_absence(&error),
                 }
@@ -93,18 +93,22 @@ impl ProfileCheck<'_> {
     }
 
     /// True for `default`, and for what another profile includes.
-    fn lends(&self, name: &str) -> bool {
+    fn is_inherited_from(&self, name: &str) -> bool {
         let is_included =
             |other: &String| self.profiles.get(other, "include_profile") == Some(name);
         name == "default" || self.profiles.names().iter().any(is_included)
     }
 
-    /// Reports its source, or why it has no plan; nothing that was `said`. Returns the plan's notes.
-    fn plan(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) -> Vec<String> {
+    /// Reports its source, or why it has no plan; nothing that is `seen`. Returns the plan's notes.
+    fn plan(&self, name: &str, seen: &mut BTreeSet<String>, report: &mut Report) -> Vec<String> {
         let none = BTreeSet::new();
         let stored = self.stored.as_ref().unwrap_or(&none);
-        let ask = Ask { profile: name.to_owned(), seeds: self.seeds.clone(), ..Ask::default() };
-        let plan = match profile::plan(self.profiles, self.host.env, stored, &ask) {
+        let request = PlanRequest {
+            profile: name.to_owned(),
+            seeds: self.seeds.clone(),
+            ..PlanRequest::default()
+        };
+        let plan = match profile::plan(self.profiles, self.host.env, stored, &request) {
             Ok(plan) => plan,
             Err(error) if self.stored.is_none() && is_absence(&error) => {
                 let text =
@@ -115,14 +119,14 @@ impl ProfileCheck<'_> {
             Err(error)
                 if self.host.scope == ProfileScope::All
                     && is_absence(&error)
-                    && self.lends(name) =>
+                    && self.is_inherited_from(name) =>
             {
                 let text = format!("profile {name}: no credentials of its own, for others to use");
                 report.ok("aws.profile", text);
                 return Vec::new();
             }
             Err(error) => {
-                problem(name, &error, said, report);
+                problem(name, &error, seen, report);
                 return Vec::new();
             }
         };
@@ -137,9 +141,9 @@ impl ProfileCheck<'_> {
     }
 
     /// The section by itself.
-    fn section(&self, name: &str, said: &mut BTreeSet<String>, report: &mut Report) {
+    fn section(&self, name: &str, seen: &mut BTreeSet<String>, report: &mut Report) {
         for error in profile::value_faults(self.profiles, self.host.env, name) {
-            problem(name, &error, said, report);
+            problem(name, &error, seen, report);
         }
         references::check(self.host, self.profiles, name, report);
         let unknown = profile::unknown_settings(self.profiles, name);
@@ -223,12 +227,12 @@ fn is_absence(error: &Error) -> bool {
     error.class == Class::NotFound && !guessed
 }
 
-fn problem(name: &str, error: &Error, said: &mut BTreeSet<String>, report: &mut Report) {
-    if !said.insert(error.what.clone()) {
+fn problem(name: &str, error: &Error, seen: &mut BTreeSet<String>, report: &mut Report) {
+    if !seen.insert(error.what.clone()) {
         return;
     }
     let named = error.what.contains(&format!("\"{name}\"")) || error.what.starts_with("AWS_");
     let who = if named { String::new() } else { format!("profile {name}: ") };
-    let advice = error.hint.clone().filter(|hint| !report.says(hint));
+    let advice = error.hint.clone().filter(|hint| !report.has_text(hint));
     report.problem("aws.profile", format!("{who}{}", error.what)).advice = advice;
 }

@@ -23,7 +23,7 @@ const SHELL: &str = "$`(){};&|<>*?[~=";
 /// is not reported again.
 pub fn check(host: &Host, profiles: &Profiles, name: &str, report: &mut Report) {
     let mut say = |check, fault: Option<Error>| {
-        if let Some(fault) = fault.filter(|fault| !report.says(&fault.what)) {
+        if let Some(fault) = fault.filter(|fault| !report.has_text(&fault.what)) {
             report.error(check, &fault);
         }
     };

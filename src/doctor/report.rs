@@ -84,8 +84,8 @@ impl Report {
         self.findings.push_mut(Finding { check, mark, text, advice: None, facts: json!({}) })
     }
 
-    /// True if a finding says this, its advice included.
-    pub fn says(&self, text: &str) -> bool {
+    /// True if a finding has this text, its advice included.
+    pub fn has_text(&self, text: &str) -> bool {
         self.findings.iter().any(|finding| match &finding.advice {
             Some(advice) => finding.text == text || format!("{}; {advice}", finding.text) == text,
             None => finding.text == text,

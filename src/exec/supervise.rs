@@ -64,7 +64,7 @@ impl Supervisor {
     /// [`super::become_command()`]. Call it on the main thread, which inherits orphans.
     pub fn run(self, argv: &[OsString], vars: &[(OsString, OsString)]) -> Result<u8, ExecError> {
         let child = start(argv, vars)?;
-        // Signals before the start did not reach the command, whoever sent them.
+        // Signals before the start did not reach the command, neither the user's nor the system's.
         let early: BTreeSet<i32> = std::iter::from_fn(|| self.signals.take()).collect();
         for signal in early.into_iter().filter(|signal| *signal != libc::SIGCHLD) {
             os::signal_child(child, signal);

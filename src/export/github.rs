@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn each_value_stands_between_delimiters_of_its_own() {
+    fn each_value_has_delimiters_of_its_own() {
         let text = with(
             &[("AWS_SECRET_ACCESS_KEY", "a/b+c".into()), ("AWS_REGION", "x".into())],
             &["one", "two"],

@@ -357,7 +357,7 @@ mod tests {
         });
     }
 
-    /// So many wait for this file, as the kernel tells.
+    /// Waits until so many processes wait for this file, as the kernel lists them.
     fn until_so_many_wait(file: &Path, count: usize) {
         let inode = format!(":{} ", file.metadata().unwrap().ino());
         let deadline = Instant::now() + Duration::from_secs(45);
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_may_write_the_vault_may_lock_it_and_nobody_else() {
+    fn only_users_who_may_write_the_vault_may_lock_it() {
         let d = Directory::new();
         let vault = d.path.join("vault.age");
         std::fs::write(&vault, "x").unwrap();

@@ -217,7 +217,7 @@ mod tests {
         std::fs::write(&path, "old").unwrap();
         let (_, meta) = read_regular(&path, 99).unwrap();
         let lock = super::super::lock(&path, Duration::ZERO, "tests").unwrap();
-        // While the new file is being written, somebody takes the lock over.
+        // While the new file is being written, another process takes the lock over.
         let mut take_over = |_: &[u8]| {
             std::fs::remove_file(d.path.join("vault.age.lock")).unwrap();
             std::fs::write(d.path.join("vault.age.lock"), "").unwrap();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_file_takes_nobodys_place() {
+    fn a_new_file_replaces_no_other() {
         let d = Directory::new();
         let path = d.path.join("vault.age");
         symlink("elsewhere", &path).unwrap();

@@ -6,7 +6,7 @@ use crate::profile::{Files, Profiles, edit, instead_of_process};
 /// The path of this program, or why no `credential_process` can start it.
 pub type OwnPath = std::result::Result<String, &'static str>;
 
-/// The AWS config with what it lacked, and what is said of that.
+/// The AWS config with what it lacked, and the notes on that.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// The whole text of the file.

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_not_write_is_left_out_of_a_lock() {
+    fn users_who_may_not_write_may_not_lock() {
         assert_eq!(only_writers(list([6, 6, 4, 6, 4])), list([6, 6, 0, 6, 0]));
         assert_eq!(only_writers(list([4, 4, 7, 2, 0])), list([6, 0, 6, 6, 0]));
         assert_eq!(only_writers(vec![2, 0]), [2, 0]);

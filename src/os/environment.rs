@@ -14,7 +14,7 @@ use zeroize::Zeroize;
 /// Call it once, at start, before there is a second thread: another thread could be reading the block.
 pub fn take_environment(wipe: &[&str]) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut pairs = Vec::new();
-    // SAFETY: no other thread exists (the caller's promise), so nobody changes the array while it is
+    // SAFETY: no other thread exists (the caller's promise), so none changes the array while it is
     // walked. It ends with a null pointer, and each entry before it is a null-terminated string, as
     // the kernel and the C library lay them out.
     unsafe {

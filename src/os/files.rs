@@ -23,7 +23,7 @@ pub enum Interest {
     Write,
 }
 
-/// Waits until a descriptor is ready or the deadline has passed, and tells which ones are ready, in their
+/// Waits until a descriptor is ready or the deadline has passed, and returns which ones are ready, in their
 /// order. A signal does not end the wait.
 pub fn wait_until_ready(
     what: &[(BorrowedFd<'_>, Interest)],

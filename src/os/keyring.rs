@@ -215,7 +215,7 @@ mod tests {
             assert!(Instant::now() < deadline, "it does not end");
             std::thread::sleep(Duration::from_millis(10));
         }
-        // One that has ended is in nobody's way.
+        // A key that has expired does not block a new one.
         assert!(!remove(&name).unwrap());
         put(&name, b"second", 60);
         assert_eq!(found(&name).unwrap(), b"second");

@@ -218,9 +218,9 @@ mod tests {
             let mut child = std::process::Command::new("/bin/sh");
             child.args(["-c", "ulimit -S -c"]);
             crate::os::restore_in_child(&mut child);
-            let told = String::from_utf8(child.output().unwrap().stdout).unwrap();
+            let limit = String::from_utf8(child.output().unwrap().stdout).unwrap();
             // The shell counts in blocks of 512 bytes, or in KiB.
-            assert!(before == 0 || told.trim() != "0", "{told}");
+            assert!(before == 0 || limit.trim() != "0", "{limit}");
             restore(&saved);
             assert_eq!(soft_core(), before);
             harden();
@@ -237,7 +237,7 @@ mod tests {
         testing::passed(&output);
     }
 
-    /// How much a call leaves behind, in bytes: all but what lies above the frame of who wipes.
+    /// How much a call leaves behind, in bytes: all but what is above the wiping caller's frame.
     const LEFT: usize = STACK - 16 * 1024;
 
     #[inline(never)]
@@ -246,14 +246,14 @@ mod tests {
         std::hint::black_box(&mut area).as_ptr().expose_provenance()
     }
 
-    /// Fails if the pattern still stands where it was left.
+    /// Fails if the pattern is still where it was left.
     #[track_caller]
     fn assert_gone(at: usize, pattern: u8) {
         let at = std::ptr::with_exposed_provenance::<u8>(at);
         // Not at the top, where this call has its own variables.
         for offset in (0..LEFT - 4096).step_by(1024) {
-            // SAFETY: the address lies in this thread's stack, below the current frame, and is mapped
-            // since it was written a moment ago. Its content is whatever stands there.
+            // SAFETY: the address is in this thread's stack, below the current frame, and is mapped
+            // since it was written a moment ago. Any content is valid.
             let left = unsafe { at.add(offset).read_volatile() };
             assert_ne!(left, pattern, "{} bytes from the top", LEFT - offset);
         }

@@ -27,7 +27,7 @@ fn is_large(layout: Layout) -> bool {
 }
 
 // SAFETY: a block comes from the one or the other by its layout, which is the same when it is freed; and a
-// new mapping is as large as asked for, aligned, and of nobody else.
+// new mapping is as large as asked for, aligned, and not shared.
 unsafe impl GlobalAlloc for WipingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if is_large(layout) {
@@ -47,7 +47,7 @@ unsafe impl GlobalAlloc for WipingAllocator {
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         if is_large(layout) {
-            // SAFETY: exactly the mapping that was made for this block, which nobody uses any more.
+            // SAFETY: exactly the mapping that was made for this block, which is no longer used.
             unsafe { libc::munmap(block.cast(), layout.size()) };
         } else {
             // SAFETY: what the caller keeps.
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_not_there_is_said() {
+    fn memory_that_cannot_be_allocated_is_none() {
         assert!(Blocks::new(0).is_none());
         assert!(Blocks::new(usize::MAX).is_none());
         assert!(Blocks::new(usize::MAX / 2048).is_none());

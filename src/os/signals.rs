@@ -156,7 +156,7 @@ pub fn ignore_sigpipe() {
     set_handler(libc::SIGPIPE, Handler::Ignore);
 }
 
-/// The handler: the error of write(2) tells it all.
+/// The handler does nothing: write(2) returns the error.
 extern "C" fn nothing(_: libc::c_int) {}
 
 /// The handler: async-signal-safe.

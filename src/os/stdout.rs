@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Run by the loader: before `main`, Rust's runtime opens /dev/null in the place of a closed standard stream,
-/// which cannot be told from a redirection.
+/// which cannot be distinguished from a redirection.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;

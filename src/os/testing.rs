@@ -47,8 +47,8 @@ pub fn pty() -> (File, OwnedFd) {
     (person.into(), program)
 }
 
-/// Makes the child the leader of a session of its own, on this terminal, which keys interrupt: whoever
-/// started the tests may ignore these signals (nohup, a shell's `&`).
+/// Makes the child the leader of a session of its own, on this terminal, which keys interrupt: the
+/// process that started the tests may ignore these signals (nohup, a shell's `&`).
 pub fn on_terminal(command: &mut Command, program: &OwnedFd) {
     let program = program.try_clone().unwrap();
     // SAFETY: setsid, signal and ioctl are async-signal-safe, and the descriptor is open until exec.

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_cache_lies_in_a_home_that_takes_it() {
+    fn the_default_cache_is_in_a_writable_home() {
         let d = Directory::new();
         assert!(home_takes_a_cache(&d.path));
         let home = d.path.to_str().unwrap();

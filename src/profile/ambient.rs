@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::base::Base;
 use super::host;
-use super::plan::{Ask, Plan, plan};
+use super::plan::{Plan, PlanRequest, plan};
 use super::read::{Files, Profiles};
 use super::settings::Settings;
 use super::sts::{Target, region};
@@ -41,8 +41,8 @@ pub fn ambient(env: &Env) -> Result<Plan> {
     let base = if KEY.iter().all(|name| env.get(name).is_some()) {
         Base::Environment
     } else if token.iter().all(|name| env.get_os(name).is_some()) {
-        let ask = Ask { profile: "default".to_owned(), ..Ask::default() };
-        return plan(&none, env, &BTreeSet::new(), &ask);
+        let request = PlanRequest { profile: "default".to_owned(), ..PlanRequest::default() };
+        return plan(&none, env, &BTreeSet::new(), &request);
     } else if let Some(url) = host::container(env)? {
         Base::Container { url }
     } else if let Some(endpoint) = host::instance(env, &settings)? {
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_asked_where_it_is_said_and_as_the_profile_says() {
+    fn a_store_is_asked_at_its_endpoint_and_as_the_profile_says() {
         let config = "[profile p]\nregion = eu-west-1\nuse_fips_endpoint = true\n\
                       endpoint_url = https://ceph.example\n";
         let profiles = Profiles::parse(&Files { config: None, credentials: None }, config, "");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::faults::{self, Misspelt};
 use super::host;
-use super::known::LEAD;
+use super::known::SOURCE_KEYS;
 use super::missing::no_such_profile;
 use super::own_command;
 use super::read::Profiles;
@@ -288,10 +288,10 @@ fn nothing(env: &Env, end: &Settings) -> Error {
             "in a profile of its own: credential_process = aws configure export-credentials --profile {name} --format process"
         ));
     }
-    let lent = LEAD.into_iter().find(|key| end.not_lent(key));
+    let inherited = SOURCE_KEYS.into_iter().find(|key| end.not_inherited(key));
     let misspelt = faults::unknown_settings(end.profiles, end.name).misspelt;
     let name = shell_word(end.name);
-    none(end).hint(match (misspelt.iter().find(|it| LEAD.contains(&it.meant)), lent) {
+    none(end).hint(match (misspelt.iter().find(|it| SOURCE_KEYS.contains(&it.meant)), inherited) {
         (Some(Misspelt { key, meant }), _) => {
             format!(
                 "vault add {name}, or write {meant} instead of {key}, which is not a known setting"
@@ -307,8 +307,8 @@ fn none(end: &Settings) -> Error {
 }
 
 /// The keys of a profile in one of the files.
-fn plaintext(end: &Settings, place: AwsFile) -> Result<Option<(Base, bool)>> {
-    let Some((holder, key)) = end.access_key(place) else { return Ok(None) };
+fn plaintext(end: &Settings, which: AwsFile) -> Result<Option<(Base, bool)>> {
+    let Some((holder, key)) = end.access_key(which) else { return Ok(None) };
     if key.secret.is_none() {
         return Err(none(end).hint("it has aws_access_key_id without aws_secret_access_key"));
     }

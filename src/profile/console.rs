@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::base::Base;
 use super::durations::{Asked, HOUR, SESSION_RANGE};
-use super::plan::{Ask, Plan, arn, plan};
+use super::plan::{Plan, PlanRequest, arn, plan};
 use super::read::Profiles;
 use super::settings::Settings;
 use super::step::Step;
@@ -77,16 +77,16 @@ pub fn console(
     profiles: &Profiles,
     env: &Env,
     stored: &BTreeSet<String>,
-    ask: &Ask,
+    request: &PlanRequest,
     path: Option<&str>,
 ) -> Result<Console> {
-    let as_exec = plan(profiles, env, stored, ask)?;
+    let as_exec = plan(profiles, env, stored, request)?;
     let with_mfa = as_exec.steps.iter().any(|step| step.mfa().is_some());
     // A user's own key is needed as it is, and the duration is GetFederationToken's.
-    let itself = Ask { no_session: true, duration: None, ..ask.clone() };
+    let itself = PlanRequest { no_session: true, duration: None, ..request.clone() };
     let (plan, session) = match as_exec.steps.last() {
         None | Some(Step::Session { .. }) => (plan(profiles, env, stored, &itself)?, None),
-        Some(last) => match ask.duration.filter(|asked| *asked > HOUR) {
+        Some(last) => match request.duration.filter(|asked| *asked > HOUR) {
             None => (as_exec, None),
             Some(asked) if last.duration().is_some_and(|given| given < asked) => {
                 return Err(Error::usage(
@@ -102,8 +102,8 @@ pub fn console(
             },
         },
     };
-    let settings = Settings::of(profiles, &ask.profile)?;
-    console_of(plan, session, with_mfa, ask, path, env, &settings)
+    let settings = Settings::of(profiles, &request.profile)?;
+    console_of(plan, session, with_mfa, request, path, env, &settings)
 }
 
 /// The same for the key in `AWS_ACCESS_KEY_ID` and its companions, with the settings of the profile that is
@@ -111,26 +111,26 @@ pub fn console(
 pub fn console_of_environment(
     profiles: &Profiles,
     env: &Env,
-    ask: &Ask,
+    request: &PlanRequest,
     path: Option<&str>,
 ) -> Result<Console> {
-    let settings = Settings::of(profiles, &ask.profile)?;
-    let region = sts::region(ask.region.as_deref(), env, &settings)?;
+    let settings = Settings::of(profiles, &request.profile)?;
+    let region = sts::region(request.region.as_deref(), env, &settings)?;
     let variant = EndpointVariant::of(env, &settings)?;
-    let plan = Plan::of_base(Base::Environment, &ask.profile, region, variant);
-    console_of(plan, None, false, ask, path, env, &settings)
+    let plan = Plan::of_base(Base::Environment, &request.profile, region, variant);
+    console_of(plan, None, false, request, path, env, &settings)
 }
 
 fn console_of(
     mut plan: Plan,
     session: Option<Duration>,
     with_mfa: bool,
-    ask: &Ask,
+    request: &PlanRequest,
     path: Option<&str>,
     env: &Env,
     settings: &Settings,
 ) -> Result<Console> {
-    let duration = match (ask.duration, env.text("AWS_FEDERATION_TOKEN_TTL")?) {
+    let duration = match (request.duration, env.text("AWS_FEDERATION_TOKEN_TTL")?) {
         (Some(asked), _) => Asked::by_flag(asked),
         (None, Some(text)) => {
             let by = "AWS_FEDERATION_TOKEN_TTL";
@@ -147,7 +147,7 @@ fn console_of(
     let federation = Federation {
         sts: sts::target(region, arn(&plan.steps), env, settings)?,
         duration: duration.within("a federated session", SESSION_RANGE)?,
-        asked: ask.duration.is_some(),
+        asked: request.duration.is_some(),
         without_mfa: with_mfa,
     };
     let destination = destination(console, path, region)?;
@@ -232,8 +232,9 @@ mod tests {
         let profiles = Profiles::parse(&files, CONFIG, "");
         let stored = ["key", "device", "china", "iso"].map(str::to_owned).into();
         let duration = hours.map(|hours| Duration::from_secs(hours * 3600));
-        let ask = Ask { profile: profile.to_owned(), duration, ..Ask::default() };
-        console(&profiles, &Env::default(), &stored, &ask, path)
+        let request =
+            PlanRequest { profile: profile.to_owned(), duration, ..PlanRequest::default() };
+        console(&profiles, &Env::default(), &stored, &request, path)
     }
 
     /// What the plan does, and how long the console's session is to be.

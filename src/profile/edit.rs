@@ -58,11 +58,11 @@ fn edit(contents: &str, name: &str, settings: &[(&str, &str)], replace: bool) ->
     let mut after = text.to_owned();
     if before.has(Group::Profile, name) {
         for (key, value) in settings {
-            let place = Spot::of(&after, name, key);
+            let spot = Spot::of(&after, name, key);
             match value_of(&before, name, key) {
                 Some(old) if old == *value => {}
-                None => place.insert(&mut after, key, value),
-                Some(_) if replace => place.change(&mut after, value),
+                None => spot.insert(&mut after, key, value),
+                Some(_) if replace => spot.change(&mut after, value),
                 Some(_) => {
                     return Err(Error::usage(format!(
                         "profile \"{name}\" has another {key} in the AWS config"
@@ -168,8 +168,8 @@ impl Spot {
             indent: indent.to_owned(),
             value: found.filter(|entry| !entry.is_continued()).map(|entry| {
                 // A comment behind the value stays.
-                let shown = text.get(entry.place.clone()).unwrap_or_default();
-                entry.place.start..entry.place.start + value(key, shown).len()
+                let shown = text.get(entry.value_range.clone()).unwrap_or_default();
+                entry.value_range.start..entry.value_range.start + value(key, shown).len()
             }),
         }
     }

@@ -3,7 +3,7 @@
 
 use super::arn;
 use super::durations::{Durations, ROLE_RANGE};
-use super::known::{LEAD, chooses, is_known, may_choose, meant};
+use super::known::{SOURCE_KEYS, chooses, is_known, may_choose, meant};
 use super::read::Profiles;
 use super::role;
 use super::settings::Settings;
@@ -59,7 +59,7 @@ pub fn unknown_settings(profiles: &Profiles, profile: &str) -> Unknown {
     unknown
 }
 
-/// Warnings for lines of a profile, and of those that it includes or that lend to it, that would have changed
+/// Warnings for lines of a profile, and of those that it includes or inherits from, that would have changed
 /// its credentials, and that nothing reads: their names are misspelt, or they continue the line above.
 /// `has_key`: the profile uses its own key in the vault.
 pub(super) fn unread(settings: &Settings, has_key: bool) -> Vec<String> {
@@ -68,7 +68,7 @@ pub(super) fn unread(settings: &Settings, has_key: bool) -> Vec<String> {
     for (section, lends) in settings.sections() {
         let counts = |key: &str| {
             chooses(key)
-                && !(has_key && LEAD.contains(&key) && key != "include_profile")
+                && !(has_key && SOURCE_KEYS.contains(&key) && key != "include_profile")
                 && (!lends || key == "mfa_serial")
         };
         let swallowed = profiles.swallowed(section).filter(|line| counts(&line.key));
@@ -97,7 +97,7 @@ fn printable(name: &str) -> String {
 }
 
 /// The profiles that a profile's settings come from: itself, those that it includes or sources, and
-/// `default`, which lends.
+/// `default`, from which it inherits.
 pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
     let mut found = vec![profile.to_owned()];
     let mut at = 0;

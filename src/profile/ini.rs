@@ -44,7 +44,7 @@ pub(super) struct Entry {
     /// The bytes from the start of the key's line to the end of the value's last line.
     pub range: Range<usize>,
     /// The bytes of the value in the key's line.
-    pub place: Range<usize>,
+    pub value_range: Range<usize>,
     /// The lines below the key's that continue the value, from 1, without blank ones.
     pub below: Vec<usize>,
 }
@@ -202,7 +202,7 @@ fn entry(text: &str, line: &str, number: usize, range: Range<usize>) -> Option<E
         key: key.to_lowercase(),
         value: value.to_owned(),
         line: number,
-        place: start..start + value.len(),
+        value_range: start..start + value.len(),
         range,
         below: Vec::new(),
     })
@@ -319,11 +319,11 @@ mod tests {
         let document = parse(text);
         let [key, l] = document.sections[0].entries.as_slice() else { panic!("two settings") };
         assert_eq!(&text[key.range.clone()], "  Key\t=  v w  \r\n    more\r\n");
-        assert_eq!(&text[key.place.clone()], "v w");
+        assert_eq!(&text[key.value_range.clone()], "v w");
         assert!(key.is_continued() && !l.is_continued());
         assert_eq!(key.continuations().collect::<Vec<_>>(), [(3, "more")]);
         assert_eq!(&text[l.range.clone()], "l:\r\n");
-        assert_eq!((l.line, &text[l.place.clone()]), (6, ""));
+        assert_eq!((l.line, &text[l.value_range.clone()]), (6, ""));
         assert_eq!(&text[document.sections[0].range.clone()], "[a]\r\n");
     }
 

@@ -3,8 +3,8 @@
 
 use crate::name::nearest;
 
-/// Settings that lead to credentials, and that `[default]` does not lend.
-pub(super) const LEAD: [&str; 10] = [
+/// Settings that lead to credentials, and that are not inherited from `[default]`.
+pub(super) const SOURCE_KEYS: [&str; 10] = [
     "source_profile",
     "credential_process",
     "web_identity_token_file",
@@ -23,8 +23,8 @@ const CHANGE: [&str; 2] = ["mfa_serial", "role_arn"];
 /// Settings whose value is a block of settings below them.
 const BLOCKS: [&str; 4] = ["api_versions", "emr", "s3", "s3api"];
 
-/// Settings that `[default]` lends. The rest stays with the profile that names it.
-pub(super) const LENT: [&str; 15] = [
+/// Settings that are inherited from `[default]`. The rest stays with the profile that names it.
+pub(super) const INHERITABLE: [&str; 15] = [
     "region",
     "mfa_serial",
     "mfa_process",
@@ -100,17 +100,17 @@ const OTHERS: [&str; 51] = [
 
 /// All settings that one of them reads; a setting may come twice.
 fn known() -> impl Iterator<Item = &'static str> {
-    LEAD.iter().chain(&CHANGE).chain(&LENT).chain(&BLOCKS).chain(&OTHERS).copied()
+    SOURCE_KEYS.iter().chain(&CHANGE).chain(&INHERITABLE).chain(&BLOCKS).chain(&OTHERS).copied()
 }
 
 /// True if a profile gives other credentials without this setting.
 pub(super) fn chooses(key: &str) -> bool {
-    LEAD.contains(&key) || CHANGE.contains(&key)
+    SOURCE_KEYS.contains(&key) || CHANGE.contains(&key)
 }
 
 /// True if nothing reads this setting, and it is near to one that chooses credentials.
 pub(super) fn may_choose(key: &str) -> bool {
-    !is_known(key) && nearest(key, LEAD.into_iter().chain(CHANGE)).is_some()
+    !is_known(key) && nearest(key, SOURCE_KEYS.into_iter().chain(CHANGE)).is_some()
 }
 
 /// True if a program reads this setting.

@@ -57,11 +57,11 @@ fn near<'a>(
 }
 
 fn looked_in(profiles: &Profiles) -> String {
-    let places = [&profiles.files().config, &profiles.files().credentials];
-    let places: Vec<_> =
-        places.iter().filter_map(|place| Some(place.as_ref()?.display().to_string())).collect();
-    match places.as_slice() {
+    let paths = [&profiles.files().config, &profiles.files().credentials];
+    let paths: Vec<_> =
+        paths.iter().filter_map(|path| Some(path.as_ref()?.display().to_string())).collect();
+    match paths.as_slice() {
         [] => "there is no HOME to look for .aws/config in, set AWS_CONFIG_FILE".to_owned(),
-        places => format!("looked in {} and the vault", places.join(", ")),
+        paths => format!("looked in {} and the vault", paths.join(", ")),
     }
 }

@@ -10,7 +10,7 @@
 //! | `remarks` | what is ignored in a file, or refused by the AWS CLI |
 //! | `read` | the two files: where they are, and what they say together |
 //! | `missing` | the error for a profile that does not exist |
-//! | `settings` | what holds for one profile: its section, includes, what `[default]` lends |
+//! | `settings` | what holds for one profile: its section, includes, what it inherits from `[default]` |
 //! | `durations` | how long sessions and roles last |
 //! | `base` | which credentials a chain of profiles starts from |
 //! | `own_command` | a `credential_process` that is this program |
@@ -68,7 +68,7 @@ pub use edit::ACCESS_KEY;
 pub use faults::{Misspelt, Unknown, related, unknown_settings, value_faults};
 pub use host::{container, origin};
 pub use own_command::{is_exec_of_a_shell, recursion};
-pub use plan::{Ask, Plan, plan};
+pub use plan::{Plan, PlanRequest, plan};
 pub use read::{AccessKey, FILE_LIMIT, Files, Profiles, locate, read};
 pub use remarks::{About, Remark};
 pub use role::Role;

@@ -42,7 +42,7 @@ use crate::name::show_duration;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ask {
+pub struct PlanRequest {
     pub profile: String,
     /// `--no-session`: no GetSessionToken.
     pub no_session: bool,
@@ -87,11 +87,16 @@ pub struct Plan {
 /// # Errors
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
 /// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that are invalid.
-pub fn plan(profiles: &Profiles, env: &Env, stored: &BTreeSet<String>, ask: &Ask) -> Result<Plan> {
-    plan_within(profiles, env, stored, ask, &[]).map_err(|error| {
+pub fn plan(
+    profiles: &Profiles,
+    env: &Env,
+    stored: &BTreeSet<String>,
+    request: &PlanRequest,
+) -> Result<Plan> {
+    plan_within(profiles, env, stored, request, &[]).map_err(|error| {
         let is_of_files = matches!(error.class, Class::Usage | Class::NotFound)
             && error.reason != Some(Reason::CommandLine);
-        match first_swallowed(profiles, &ask.profile).filter(|_| is_of_files) {
+        match first_swallowed(profiles, &request.profile).filter(|_| is_of_files) {
             // A setting that continues the value above it is the likely reason.
             Some(line) => error.hint(line),
             None => error,
@@ -104,16 +109,16 @@ fn plan_within(
     profiles: &Profiles,
     env: &Env,
     stored: &BTreeSet<String>,
-    ask: &Ask,
+    request: &PlanRequest,
     within: &[String],
 ) -> Result<Plan> {
-    let mut chain = walk(profiles, env, stored, &ask.profile)?;
-    let inside = inside(profiles, env, stored, ask, within, &chain.base)?;
+    let mut chain = walk(profiles, env, stored, &request.profile)?;
+    let inside = inside(profiles, env, stored, request, within, &chain.base)?;
     chain.temporary |= inside.as_ref().is_some_and(|inside| !inside.steps.is_empty());
     let asked_for = chain.start();
     let mut notes = notes(&chain);
     let durations = Durations::of(env)?;
-    let asked = ask.duration.map(Asked::by_flag);
+    let asked = request.duration.map(Asked::by_flag);
 
     let from_aws = sts::is_asked(env, asked_for);
     let roles = roles(env, &chain, &durations, asked.as_ref(), from_aws)?;
@@ -121,11 +126,11 @@ fn plan_within(
         asked.within("a session", SESSION_RANGE)?;
     }
 
-    let (mut mfa, mfa_left_out) = mfa(env, ask, &chain, &roles, from_aws)?;
-    let handed_out = roles.is_empty() && (ask.no_session || chain.temporary);
-    notes.extend(unused(ask, mfa.is_some(), handed_out));
+    let (mut mfa, mfa_left_out) = mfa(env, request, &chain, &roles, from_aws)?;
+    let handed_out = roles.is_empty() && (request.no_session || chain.temporary);
+    notes.extend(unused(request, mfa.is_some(), handed_out));
     let mut steps = Vec::with_capacity(roles.len() + 1);
-    if !ask.no_session {
+    if !request.no_session {
         steps.extend(session(&chain, &roles, &mut mfa, &durations, asked)?);
     }
     if matches!(chain.base, Base::Sso { .. }) {
@@ -133,7 +138,7 @@ fn plan_within(
     }
     assume(&chain, roles, mfa, &mut steps, &mut notes);
 
-    let region = sts::region(ask.region.as_deref(), env, asked_for)?;
+    let region = sts::region(request.region.as_deref(), env, asked_for)?;
     let variant = EndpointVariant::of(env, asked_for)?;
     let (sts, mfa_left_out) = if steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
         (None, None)
@@ -145,7 +150,7 @@ fn plan_within(
     }
     notes.extend(targets(&chain.base, sts.as_ref()).find_map(Target::overridden));
     let plan = Plan {
-        profile: ask.profile.clone(),
+        profile: request.profile.clone(),
         region,
         inside: inside.map(Box::new),
         within: within.to_vec(),
@@ -160,11 +165,15 @@ fn plan_within(
 }
 
 /// Notes on flags without effect. `handed_out`: the base's credentials are handed out as they are.
-fn unused(ask: &Ask, has_device: bool, handed_out: bool) -> impl Iterator<Item = String> {
-    let profile = &ask.profile;
-    let code = (ask.mfa_token_given && !has_device)
+fn unused(
+    request: &PlanRequest,
+    has_device: bool,
+    handed_out: bool,
+) -> impl Iterator<Item = String> {
+    let profile = &request.profile;
+    let code = (request.mfa_token_given && !has_device)
         .then(|| format!("no MFA serial is known for profile \"{profile}\": the code is not used"));
-    let duration = (ask.duration.is_some() && handed_out)
+    let duration = (request.duration.is_some() && handed_out)
         .then(|| "--duration has no effect: the credentials are handed out as they are".to_owned());
     code.into_iter().chain(duration)
 }
@@ -263,7 +272,7 @@ fn inside(
     profiles: &Profiles,
     env: &Env,
     stored: &BTreeSet<String>,
-    ask: &Ask,
+    request: &PlanRequest,
     within: &[String],
     base: &Base,
 ) -> Result<Option<Plan>> {
@@ -276,13 +285,13 @@ fn inside(
         return Err(recursion("credential_process", &names));
     }
     fits("credential_process", &names).map_err(|error| error.because(Reason::Inside))?;
-    let inner = Ask {
+    let inner = PlanRequest {
         profile: own.profile,
         no_session: own.no_session,
         duration: own.duration,
         region: own.region,
         mfa_token_given: false,
-        seeds: ask.seeds.clone(),
+        seeds: request.seeds.clone(),
     };
     let within: Vec<String> = names.into_iter().map(str::to_owned).collect();
     plan_within(profiles, env, stored, &inner, &within).map(Some).map_err(|error| {
@@ -411,7 +420,7 @@ pub(super) fn arn(steps: &[Step]) -> Option<&str> {
 /// asked; aws-vault never uses it, and its users rely on not being asked.
 fn mfa<'a>(
     env: &Env,
-    ask: &Ask,
+    request: &PlanRequest,
     chain: &Chain<'a>,
     roles: &[Hop<'_, 'a>],
     from_aws: bool,
@@ -443,7 +452,7 @@ fn mfa<'a>(
     };
     check::device(serial, &from.by("mfa_serial"), from_aws)?;
     let (serial, process) = (serial.to_owned(), with_process(serial, from));
-    if ask.mfa_token_given || process.is_some() || ask.seeds.contains(&serial) {
+    if request.mfa_token_given || process.is_some() || request.seeds.contains(&serial) {
         Ok((Some(Mfa { serial, process }), None))
     } else {
         Ok((None, Some(serial)))
@@ -459,13 +468,13 @@ fn notes(chain: &Chain) -> Vec<String> {
             notes.push(format!("no profile \"{}\", the include_profile of \"{from}\"", plain(to)));
         }
         let in_vault = at + 1 == chain.links.len() && matches!(chain.base, Base::Vault { .. });
-        // [default] lends to several links, and is named once.
+        // Several links inherit from [default], which is named once.
         let unread = unread(link, in_vault).into_iter();
         notes.extend(unread.filter(|text| !notes.contains(text)).collect::<Vec<_>>());
         let mut keys = vec!["role_arn"];
         // With a key of its own in the vault a profile has no use for a source.
         keys.extend((!in_vault).then_some("source_profile"));
-        keys.retain(|key| link.not_lent(key));
+        keys.retain(|key| link.not_inherited(key));
         if !keys.is_empty() {
             notes.push(format!(
                 "profile \"{}\" does not inherit {} from [default]; in aws-vault it would",

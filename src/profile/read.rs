@@ -34,7 +34,7 @@ pub struct Files {
 /// else below the home. Without a home there is no default file: never `./~/.aws`. Nor is there one, to
 /// the SDKs as well, in a directory that may not be entered (`HOME=/root` of another user).
 pub fn locate(env: &Env, home: Option<&Path>) -> Files {
-    let place = |variable: &str, default: &str| match env.get_os(variable) {
+    let locate_file = |variable: &str, default: &str| match env.get_os(variable) {
         Some(named) => match Path::new(named).strip_prefix("~") {
             Ok(rest) => home.map(|home| home.join(rest)),
             Err(_) => Some(PathBuf::from(named)),
@@ -44,8 +44,8 @@ pub fn locate(env: &Env, home: Option<&Path>) -> Files {
             .filter(|path| file::closed_directory(path).is_none()),
     };
     Files {
-        config: place("AWS_CONFIG_FILE", ".aws/config"),
-        credentials: place("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
+        config: locate_file("AWS_CONFIG_FILE", ".aws/config"),
+        credentials: locate_file("AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials"),
     }
 }
 
@@ -165,8 +165,8 @@ impl Profiles {
     }
 
     /// The access key of a profile in one file, which is not mixed with the other file's.
-    pub fn access_key(&self, profile: &str, place: AwsFile) -> Option<AccessKey<'_>> {
-        let (file, ..) = self.file(place);
+    pub fn access_key(&self, profile: &str, which: AwsFile) -> Option<AccessKey<'_>> {
+        let (file, ..) = self.file(which);
         let get = |key: &str| set(key, file.get(Group::Profile, profile, key)?);
         Some(AccessKey {
             id: get("aws_access_key_id")?,
@@ -184,16 +184,16 @@ impl Profiles {
         self.check(AwsFile::Credentials, Group::Profile, profile)
     }
 
-    fn check(&self, place: AwsFile, group: Group, name: &str) -> Result<()> {
-        let (file, _, path) = self.file(place);
+    fn check(&self, which: AwsFile, group: Group, name: &str) -> Result<()> {
+        let (file, _, path) = self.file(which);
         let Some((section, fault)) = file.fault(group, name) else { return Ok(()) };
-        Err(not_understood(path, &section, fault, place))
+        Err(not_understood(path, &section, fault, which))
     }
 
     /// What one file says, its text, and where it is.
-    fn file(&self, place: AwsFile) -> (&Sections, &str, Option<&Path>) {
+    fn file(&self, which: AwsFile) -> (&Sections, &str, Option<&Path>) {
         let ([config, credentials], files) = (&self.texts, &self.files);
-        match place {
+        match which {
             AwsFile::Config => (&self.config, config, files.config.as_deref()),
             AwsFile::Credentials => (&self.credentials, credentials, files.credentials.as_deref()),
         }
@@ -238,9 +238,9 @@ impl Profiles {
     /// The remarks on the files, the config file's first. They are made here, since few callers need them and
     /// long files take time.
     pub fn remarks(&self) -> Vec<Remark> {
-        let of = |place| {
-            let (file, text, path) = self.file(place);
-            remarks(file, place, path, text)
+        let of = |which| {
+            let (file, text, path) = self.file(which);
+            remarks(file, which, path, text)
         };
         [AwsFile::Config, AwsFile::Credentials].into_iter().flat_map(of).collect()
     }
@@ -251,8 +251,8 @@ impl Profiles {
     }
 
     /// The text of one file, without a byte order mark.
-    pub fn text(&self, place: AwsFile) -> &str {
-        self.file(place).1
+    pub fn text(&self, which: AwsFile) -> &str {
+        self.file(which).1
     }
 
     /// Where the profiles come from.
@@ -291,9 +291,9 @@ fn endpoint_url<'a>(settings: Vec<(&str, &'a str)>) -> Option<&'a str> {
 }
 
 /// The error for a line that is not understood.
-fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, place: AwsFile) -> Error {
+fn not_understood(path: Option<&Path>, section: &str, fault: &Fault, which: AwsFile) -> Error {
     let path = path.map_or("the AWS config".into(), |path| path.display().to_string());
-    let text = match place {
+    let text = match which {
         AwsFile::Config => masked(&fault.text),
         // It may be a key.
         AwsFile::Credentials => String::new(),

@@ -34,11 +34,11 @@ pub struct Remark {
 /// The remarks on a text, in the order of the lines. `sections` were read from it.
 pub(super) fn remarks(
     sections: &Sections,
-    place: AwsFile,
+    which: AwsFile,
     path: Option<&Path>,
     text: &str,
 ) -> Vec<Remark> {
-    let mut remarks = on_lines(place, &shown_path(path), &ini::parse(text));
+    let mut remarks = on_lines(which, &shown_path(path), &ini::parse(text));
     remarks.extend(sections.doubled.iter().map(|(profile, text)| Remark {
         about: About::Ignored,
         name: profile.clone(),
@@ -48,7 +48,7 @@ pub(super) fn remarks(
 }
 
 /// The remarks on the lines of a file, in their order.
-fn on_lines(place: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
+fn on_lines(which: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for fault in &document.outside {
         let text = format!(
@@ -59,19 +59,19 @@ fn on_lines(place: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
     }
     let mut seen: HashMap<&str, HashSet<&str>> = HashMap::new();
     for section in &document.sections {
-        let (name, known) = Name::of(place, &section.header);
+        let (name, known) = Name::of(which, &section.header);
         let header = plain(&section.header);
         let mut remark = |about, line: usize, what: String| {
             let name = asked_name(&name, &header);
             remarks.push(Remark { about, name, text: format!("{path} line {line}: {what}") });
         };
-        if let Some(why) = why_ignored(place, &name) {
+        if let Some(why) = why_ignored(which, &name) {
             remark(About::Ignored, section.line, format!("[{header}] {why}"));
         } else if !known {
             let what = "has a blank at an end, for which the AWS CLI ignores it";
             remark(About::AwsCli, section.line, format!("[{header}] {what}"));
         }
-        if seen.contains_key(section.header.as_str()) && name != Name::Lender {
+        if seen.contains_key(section.header.as_str()) && name != Name::Defaults {
             let what = "is there twice, for which the AWS CLI refuses the file";
             remark(About::AwsCli, section.line, format!("[{header}] {what}"));
         }
@@ -103,8 +103,8 @@ fn on_lines(place: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
 }
 
 /// Why a section is ignored, or is not what it looks like.
-fn why_ignored(place: AwsFile, name: &Name) -> Option<String> {
-    match (place, name) {
+fn why_ignored(which: AwsFile, name: &Name) -> Option<String> {
+    match (which, name) {
         (_, Name::Other(why)) => why.clone(),
         (AwsFile::Credentials, Name::Of(_, name)) => {
             let name = name.strip_prefix("profile ")?;
@@ -120,7 +120,7 @@ fn asked_name(name: &Name, header: &str) -> String {
     let asked = match name {
         Name::Of(Group::Profile, name) => name.strip_prefix("profile ").unwrap_or(name),
         Name::Of(_, name) => name,
-        Name::Lender => "DEFAULT",
+        Name::Defaults => "DEFAULT",
         Name::Other(_) => match header.split_once(ini::is_blank) {
             Some((_, name)) => name,
             None => header,

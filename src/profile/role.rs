@@ -96,7 +96,7 @@ fn session_name(named: Option<Named>, profile: &str) -> Result<String> {
 }
 
 /// `vault-` and the profile's name, in the characters that AWS takes. It is the same at each run, so that the
-/// session can be cached (aws-vault's is the time), and it tells in CloudTrail where a session comes from.
+/// session can be cached (aws-vault's is the time), and it shows in CloudTrail where a session comes from.
 fn default_session_name(profile: &str) -> String {
     let clean = |c: char| if is_word(c, "+=,.@-_") { c } else { '-' };
     "vault-".chars().chain(profile.chars().map(clean)).take(64).collect()

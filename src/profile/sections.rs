@@ -55,7 +55,7 @@ pub(super) struct Swallowed {
     pub text: String,
 }
 
-/// The settings of one section, without those that `[DEFAULT]` lends to it.
+/// The settings of one section, without those that it inherits from `[DEFAULT]`.
 #[derive(Debug, Default)]
 pub(super) struct Section {
     settings: HashMap<String, String>,
@@ -76,8 +76,8 @@ impl PartialEq for Section {
 #[derive(Debug, Default)]
 pub(super) struct Sections {
     groups: HashMap<Group, HashMap<String, Section>>,
-    /// `[DEFAULT]`, which lends to all of them.
-    lender: Section,
+    /// `[DEFAULT]`, from which all of them inherit.
+    defaults: Section,
     /// Profiles under two spellings, with the warning.
     pub(super) doubled: BTreeMap<String, String>,
 }
@@ -86,20 +86,20 @@ pub(super) struct Sections {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Name {
     Of(Group, String),
-    Lender,
+    Defaults,
     /// One without a meaning in the AWS files, and why, if it may be misspelt.
     Other(Option<String>),
 }
 
 impl Name {
     /// The name that a header gives its section; false if the AWS CLI sees none, for a blank at an end.
-    pub fn of(place: AwsFile, header: &str) -> (Self, bool) {
+    pub fn of(which: AwsFile, header: &str) -> (Self, bool) {
         let bare = ini::trim(header);
         let same = bare == header;
         if header == "DEFAULT" {
-            return (Self::Lender, true);
+            return (Self::Defaults, true);
         }
-        let name = match place {
+        let name = match which {
             AwsFile::Credentials if bare.is_empty() => Self::Other(None),
             AwsFile::Credentials => Self::Of(Group::Profile, bare.to_owned()),
             AwsFile::Config if bare == "default" => Self::Of(Group::Profile, bare.to_owned()),
@@ -151,9 +151,9 @@ fn slip(header: &str) -> Option<String> {
 
 impl Sections {
     /// Reads a text, which has no byte order mark. `path` only names the file in remarks.
-    pub fn parse(place: AwsFile, path: Option<&Path>, text: &str) -> Self {
+    pub fn parse(which: AwsFile, path: Option<&Path>, text: &str) -> Self {
         let mut sections = Self::default();
-        sections.collect(place, &shown_path(path), ini::parse(text));
+        sections.collect(which, &shown_path(path), ini::parse(text));
         sections
     }
 
@@ -170,7 +170,7 @@ impl Sections {
     fn section(&self, group: Group, name: &str) -> Option<&Section> {
         let empty = |section: &Section| section.settings.is_empty() && section.fault.is_none();
         let found = self.groups.get(&group)?.get(name)?;
-        let is_none = group == Group::Services && empty(found) && empty(&self.lender);
+        let is_none = group == Group::Services && empty(found) && empty(&self.defaults);
         (!is_none).then_some(found)
     }
 
@@ -179,23 +179,24 @@ impl Sections {
         self.section(Group::Profile, profile).map_or(&[], |section| &section.swallowed)
     }
 
-    /// A setting of a section, as it is, or what `[DEFAULT]` lends to it.
+    /// A setting of a section, as it is, or what it inherits from `[DEFAULT]`.
     pub fn get(&self, group: Group, name: &str, key: &str) -> Option<&str> {
         let own = self.section(group, name)?.settings.get(key);
-        own.or_else(|| self.lender.settings.get(key)).map(String::as_str)
+        own.or_else(|| self.defaults.settings.get(key)).map(String::as_str)
     }
 
-    /// All settings of a section, as they are: first those that `[DEFAULT]` lends, then the section's own,
+    /// All settings of a section, as they are: first those of `[DEFAULT]`, then the section's own,
     /// which override them.
     pub fn settings(&self, group: Group, name: &str) -> impl Iterator<Item = (&str, &str)> {
         let section = self.section(group, name);
-        let lent = self.lender.settings.iter().filter(move |_| section.is_some());
-        lent.chain(section.into_iter().flat_map(|section| &section.settings))
+        let inherited = self.defaults.settings.iter().filter(move |_| section.is_some());
+        inherited
+            .chain(section.into_iter().flat_map(|section| &section.settings))
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The line of a section that is not understood, and the name of its section. A line of `[DEFAULT]`
-    /// counts for each section, since it may lend to it.
+    /// counts for each section, which may inherit it.
     pub fn fault(&self, group: Group, name: &str) -> Option<(String, &Fault)> {
         if let Some(fault) = &self.section(group, name)?.fault {
             let (word, name) = (group.word(), plain(name));
@@ -205,12 +206,12 @@ impl Sections {
             };
             return Some((section, fault));
         }
-        Some(("[DEFAULT]".to_owned(), self.lender.fault.as_ref()?))
+        Some(("[DEFAULT]".to_owned(), self.defaults.fault.as_ref()?))
     }
 
-    /// True if `[DEFAULT]` lends this setting to profiles that lack it.
-    pub fn lends(&self, key: &str) -> bool {
-        self.lender.settings.contains_key(key)
+    /// True if profiles that lack this setting inherit it from `[DEFAULT]`.
+    pub fn has_default(&self, key: &str) -> bool {
+        self.defaults.settings.contains_key(key)
     }
 
     /// The warning on a profile under two spellings.
@@ -229,15 +230,15 @@ impl Sections {
                 })
             })
         };
-        all(self, other) && all(other, self) && self.lender == other.lender
+        all(self, other) && all(other, self) && self.defaults == other.defaults
     }
 
     /// Merges sections with one header, and lets the later of two spellings count.
-    fn collect(&mut self, place: AwsFile, path: &str, document: Document) {
+    fn collect(&mut self, which: AwsFile, path: &str, document: Document) {
         let mut merged: HashMap<String, (usize, Section)> = HashMap::new();
         for (at, section) in document.sections.into_iter().enumerate() {
-            let (place, into) = merged.entry(section.header).or_default();
-            *place = at;
+            let (last, into) = merged.entry(section.header).or_default();
+            *last = at;
             into.fault = into.fault.take().or(section.faults.into_iter().next());
             for entry in section.entries {
                 let swallowed = swallowed(&entry).map(|(line, key, what)| Swallowed {
@@ -259,7 +260,7 @@ impl Sections {
         let mut merged: Vec<_> = merged
             .into_iter()
             .map(|(header, (at, section))| {
-                let (name, known) = Name::of(place, &header);
+                let (name, known) = Name::of(which, &header);
                 (known, at, name, header, section)
             })
             .collect();
@@ -279,7 +280,7 @@ impl Sections {
                     }
                     self.groups.entry(*group).or_default().insert(of.clone(), section);
                 }
-                Name::Lender => self.lender = section,
+                Name::Defaults => self.defaults = section,
                 Name::Other(_) => {}
             }
             headers.insert(name, header);

@@ -1,14 +1,14 @@
-//! The settings of one profile: its own section, the sections that it includes, and what `[default]` lends.
-//! Values are borrowed from the files.
+//! The settings of one profile: its own section, the sections that it includes, and what it inherits from
+//! `[default]`. Values are borrowed from the files.
 //!
 //! aws-vault 7 merges all of `[default]` into every profile that ends its `include_profile` chain.
-//! Here `[default]` lends settings, and never where credentials come from: a forgotten `role_arn` in
-//! `[default]` would otherwise turn every profile into a role. [`Settings::not_lent`] finds the keys
+//! Here a profile inherits settings, and never where credentials come from: a forgotten `role_arn` in
+//! `[default]` would otherwise turn every profile into a role. [`Settings::not_inherited`] finds the keys
 //! for which this makes a difference.
 
 use std::collections::HashMap;
 
-use super::known::LENT;
+use super::known::INHERITABLE;
 use super::read::{AccessKey, Profiles};
 use super::sections::AwsFile;
 use super::value::{key_of, plain};
@@ -28,9 +28,9 @@ pub(super) struct Settings<'a> {
     /// What they set.
     own: HashMap<&'a str, &'a str>,
     /// `[default]` and what that includes, as far as not in `sections`.
-    lenders: Vec<&'a str>,
+    inherited_from: Vec<&'a str>,
     /// What they set.
-    lent: HashMap<&'a str, &'a str>,
+    inherited: HashMap<&'a str, &'a str>,
     /// An `include_profile` that does not exist, with the profile that has it. aws-vault does not report it.
     pub missing_include: Option<(&'a str, &'a str)>,
 }
@@ -41,15 +41,15 @@ impl<'a> Settings<'a> {
     /// # Errors
     /// [`crate::error::Class::Usage`]: a loop of includes, shown; or more than [`HOPS`] of them.
     /// [`crate::error::Class::Other`]: a line of the profile, of one that it includes, or of one that
-    /// lends to it, is not understood.
+    /// it inherits from, is not understood.
     pub fn of(profiles: &'a Profiles, name: &'a str) -> Result<Self> {
         let mut this = Self {
             profiles,
             name,
             sections: Vec::with_capacity(2),
             own: HashMap::new(),
-            lenders: Vec::new(),
-            lent: HashMap::new(),
+            inherited_from: Vec::new(),
+            inherited: HashMap::new(),
             missing_include: None,
         };
         let mut next = Some(name);
@@ -72,25 +72,25 @@ impl<'a> Settings<'a> {
         for at in &this.sections {
             merge(&mut this.own, profiles, at);
         }
-        // What [default] includes is lent with it. A loop there is no error of this profile.
+        // What [default] includes is inherited with it. A loop there is no error of this profile.
         let mut next = Some("default");
         while let Some(at) = next
             && !this.sections.contains(&at)
-            && !this.lenders.contains(&at)
+            && !this.inherited_from.contains(&at)
         {
-            this.lenders.push(at);
-            fits("include_profile", &this.lenders)?;
+            this.inherited_from.push(at);
+            fits("include_profile", &this.inherited_from)?;
             profiles.understood(at)?;
-            merge(&mut this.lent, profiles, at);
+            merge(&mut this.inherited, profiles, at);
             next = profiles.get(at, "include_profile");
         }
         Ok(this)
     }
 
-    /// The sections that count for the profile, nearest first; true for those that only lend.
+    /// The sections that count for the profile, nearest first; true for those that it inherits from.
     pub fn sections(&self) -> impl Iterator<Item = (&'a str, bool)> {
         let own = self.sections.iter().map(|at| (*at, false));
-        own.chain(self.lenders.iter().map(|at| (*at, true)))
+        own.chain(self.inherited_from.iter().map(|at| (*at, true)))
     }
 
     /// A key of the profile or of what it includes.
@@ -103,9 +103,10 @@ impl<'a> Settings<'a> {
         keys.iter().any(|key| self.own(key).is_some())
     }
 
-    /// A key of the profile or of what it includes, or of `[default]` if that lends it.
+    /// A key of the profile or of what it includes, or of `[default]` if it is inheritable.
     pub fn get(&self, key: &str) -> Option<&'a str> {
-        self.own(key).or_else(|| self.lent.get(key).copied().filter(|_| LENT.contains(&key)))
+        self.own(key)
+            .or_else(|| self.inherited.get(key).copied().filter(|_| INHERITABLE.contains(&key)))
     }
 
     /// The same, with what an error calls it.
@@ -133,13 +134,13 @@ impl<'a> Settings<'a> {
 
     /// The access key of the profile in one of the files, and the section that holds it: of the keys that
     /// belong together all come from one section of one file.
-    pub fn access_key(&self, place: AwsFile) -> Option<(&'a str, AccessKey<'a>)> {
-        self.sections.iter().find_map(|at| Some((*at, self.profiles.access_key(at, place)?)))
+    pub fn access_key(&self, which: AwsFile) -> Option<(&'a str, AccessKey<'a>)> {
+        self.sections.iter().find_map(|at| Some((*at, self.profiles.access_key(at, which)?)))
     }
 
     /// True if aws-vault would give the profile this key from `[default]`, and we do not.
-    pub fn not_lent(&self, key: &str) -> bool {
-        self.own(key).is_none() && self.lent.get(key).is_some_and(|value| *value != self.name)
+    pub fn not_inherited(&self, key: &str) -> bool {
+        self.own(key).is_none() && self.inherited.get(key).is_some_and(|value| *value != self.name)
     }
 
     /// The endpoint for a service (`sts`, `iam`) in the files: that of the `services` section, then

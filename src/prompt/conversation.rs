@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::os::{self, Interest, Signals, TerminalState};
 
 /// The longest answer in bytes. N_TTY holds 4096 bytes with the newline and silently drops the rest, so a
-/// longer line cannot be told from a truncated one.
+/// longer line cannot be distinguished from a truncated one.
 const LINE_LIMIT: usize = 4094;
 
 /// The signals that end a prompt.

@@ -25,11 +25,11 @@ const AUTHORIZATION_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 /// to 20 minutes.
 const EXTENSION: Duration = Duration::from_secs(15 * 60);
 /// The warning about them is printed once, however often a server renews its credentials.
-static SAID_EXPIRED: Once = Once::new();
+static WARNED_EXPIRED: Once = Once::new();
 
 /// What a plan starts from.
 #[derive(Debug)]
-pub(super) enum Start {
+pub(super) enum BaseCredentials {
     Credentials(Credentials),
     /// A web identity's token, which the first step exchanges for credentials.
     Token(Secret),
@@ -38,7 +38,7 @@ pub(super) enum Start {
     Login(String),
 }
 
-impl Start {
+impl BaseCredentials {
     /// The identity on which AWS's answers depend.
     pub(super) fn identity(&self) -> String {
         match self {
@@ -72,7 +72,12 @@ impl Start {
 
 impl CredentialSession<'_> {
     /// Gets what the plan starts from.
-    pub(super) fn base(&self, plan: &Plan, request: &Request, deadline: Instant) -> Result<Start> {
+    pub(super) fn base(
+        &self,
+        plan: &Plan,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<BaseCredentials> {
         let credentials = match &plan.base {
             Base::Vault { profile } => self
                 .vault()
@@ -101,13 +106,13 @@ impl CredentialSession<'_> {
                 self.stable(given)
             }
             Base::WebIdentity(token) => {
-                return self.token(token, &plan.within, deadline).map(Start::Token);
+                return self.token(token, &plan.within, deadline).map(BaseCredentials::Token);
             }
             Base::Sso { profile, sign_on } => {
                 return self.login(profile, sign_on);
             }
         };
-        Ok(Start::Credentials(credentials))
+        Ok(BaseCredentials::Credentials(credentials))
     }
 
     /// What this program would print as a profile's credential_process: it does not get the code that was
@@ -139,7 +144,7 @@ impl CredentialSession<'_> {
     fn stable(&self, given: Credentials) -> Credentials {
         let now = self.clock.now();
         let Some(ended) = given.expiration.filter(|end| *end <= now) else { return given };
-        SAID_EXPIRED.call_once(|| {
+        WARNED_EXPIRED.call_once(|| {
             self.reporter.warn(format!(
                 "the instance metadata service gives credentials that expired at {}; they are used, as \
                  by AWS's SDKs, until it gives others",

@@ -176,7 +176,7 @@ impl CredentialSession<'_> {
         })
     }
 
-    /// True if the device's codes come from a program or a seed, so that nobody is asked.
+    /// True if the device's codes come from a program or a seed, without a prompt.
     pub(super) fn has_automatic_codes(&self, mfa: &Mfa) -> bool {
         mfa.process.is_some() || self.seed(&mfa.serial).is_some()
     }

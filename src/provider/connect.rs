@@ -52,8 +52,8 @@ impl<'a> StoreConnector<'a> {
                 NamedBy::Url(location) => (Some(session.fleet_at(location)?), None),
             };
             let Some(fleet) = fleet else { return Ok(None) };
-            let place = format!("{} {} {:?}", fleet.store, fleet.region, fleet.endpoint);
-            let is_silent = silent.is(&place);
+            let store_id = format!("{} {} {:?}", fleet.store, fleet.region, fleet.endpoint);
+            let is_silent = silent.is(&store_id);
             let profile = fleet.profile.as_deref();
             let key = profile.and_then(|profile| payload?.access_key_id(profile));
             let by = format!("{fleet:?} {key:?}");
@@ -65,7 +65,7 @@ impl<'a> StoreConnector<'a> {
             let until = now + HANDED_OUT;
             let limits = Limits { request: REQUEST, deadline: until + DEADLINE + REQUEST };
             let store = session.store_by(&fleet, payload, limits)?;
-            let store = silent.watched(store, place, REQUEST);
+            let store = silent.watched(store, store_id, REQUEST);
             let store = Arc::new(store);
             let shared = SharedStore { location: fleet.store, store, silent: is_silent };
             *last = Some(Reached { by, until, shared: shared.clone() });

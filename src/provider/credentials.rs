@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::base::Start;
+use super::base::BaseCredentials;
 use super::code::SHORT;
 use super::run::Run;
 use super::session::{CredentialSession, Request};
@@ -57,9 +57,9 @@ impl CredentialSession<'_> {
 
     fn make_unwiped(&self, plan: Plan, request: &Request) -> Result<Credentials> {
         let base = self.base(&plan, request, self.deadline())?;
-        // Only a run tells what a credential_process gives.
+        // What a credential_process gives is known only after a run.
         let plan = match &base {
-            Start::Credentials(credentials) if credentials.is_temporary() => {
+            BaseCredentials::Credentials(credentials) if credentials.is_temporary() => {
                 plan.for_temporary_base()
             }
             _ => plan,
@@ -68,7 +68,7 @@ impl CredentialSession<'_> {
             self.reporter.warn(note);
         }
         let base = match base {
-            Start::Credentials(credentials) if plan.steps.is_empty() => {
+            BaseCredentials::Credentials(credentials) if plan.steps.is_empty() => {
                 return Ok(self.with_account(credentials, &plan));
             }
             base => base,
@@ -92,7 +92,7 @@ impl CredentialSession<'_> {
 
     /// The cache where no vault is open: its key comes from the secret that the plan starts from. A session
     /// made with a code is not kept in it, since knowing the secret must not be enough to get it.
-    fn cache_of(&self, plan: &Plan, base: &Start) -> Option<Cache> {
+    fn cache_of(&self, plan: &Plan, base: &BaseCredentials) -> Option<Cache> {
         let with_code = plan.steps.iter().any(|step| step.mfa().is_some());
         base.secret().filter(|_| !with_code).and_then(|secret| self.cache.with_secret(secret))
     }
@@ -153,7 +153,8 @@ impl CredentialSession<'_> {
             ..Plan::of_base(base, profile, None, sts.variant)
         };
         let secret = Secret::new(key.secret_access_key.expose().to_owned());
-        let base = Start::Credentials(Credentials::long_term(key.access_key_id.clone(), secret));
+        let base =
+            BaseCredentials::Credentials(Credentials::long_term(key.access_key_id.clone(), secret));
         let request = Request { mfa_token, refresh: true, min_left: None };
         Run::new(self, &request, &plan, &base, &self.cache, self.deadline()).credentials()
     }

@@ -30,7 +30,7 @@ pub(super) fn wait_for_approval(
     ask: &dyn Fn() -> Result<Tokens, NoToken>,
 ) -> Result<Tokens> {
     let mut interval = device.interval;
-    let mut said = false;
+    let mut warned = false;
     let what = || "the request to be allowed in the browser".to_owned();
     let _waiting = waiting(what, Some(ends));
     loop {
@@ -44,9 +44,9 @@ pub(super) fn wait_for_approval(
             return Err(refused(NoToken::Expired, device));
         }
         if let NoToken::Failed(error) = no
-            && !said
+            && !warned
         {
-            said = true;
+            warned = true;
             reporter.warn(format!("{}; trying again", error.into_error().what));
         }
         std::thread::sleep(interval);

@@ -24,7 +24,7 @@ pub(super) struct JoinedFleet<'a> {
     keys: FleetKeys,
     reporter: Reporter,
     /// True once the user was warned that the store cannot be reached.
-    told: AtomicBool,
+    warned: AtomicBool,
     /// The highest generation of the vault that another host named.
     generation: AtomicU64,
 }
@@ -50,7 +50,7 @@ impl<'a> JoinedFleet<'a> {
             reporter,
             connect: Connect::clone(connect),
             keys: FleetKeys::new(&id, &key),
-            told: AtomicBool::new(false),
+            warned: AtomicBool::new(false),
             generation: AtomicU64::new(0),
         }))
     }
@@ -64,12 +64,12 @@ impl<'a> JoinedFleet<'a> {
     pub fn store(&self, payload: &Payload) -> Result<Option<SharedStore>> {
         let reached = (self.connect)(NamedBy::Vault(payload))?;
         if reached.as_ref().is_some_and(|shared| shared.silent) {
-            self.told.store(true, Ordering::Relaxed);
+            self.warned.store(true, Ordering::Relaxed);
         }
         Ok(reached)
     }
 
-    /// Warns once that this host goes on without the store.
+    /// Warns once that this host continues without the store.
     ///
     /// # Errors
     /// 9 if no code may be sent without it.
@@ -99,7 +99,7 @@ impl<'a> JoinedFleet<'a> {
 
     /// One outage gets one warning.
     fn warn(&self, what: String, hint: Option<String>) {
-        if !self.told.swap(true, Ordering::Relaxed) {
+        if !self.warned.swap(true, Ordering::Relaxed) {
             let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
             self.reporter.warn(format!("{what}{hint}"));
         }
@@ -107,7 +107,7 @@ impl<'a> JoinedFleet<'a> {
 
     /// True once this host went on without the store.
     pub fn is_alone(&self) -> bool {
-        self.told.load(Ordering::Relaxed)
+        self.warned.load(Ordering::Relaxed)
     }
 
     /// Notes the generation of another host's vault.

@@ -25,8 +25,8 @@ impl CredentialSession<'_> {
     /// True if the vault is in a store, or its hosts share one, that is reached with the host's own
     /// credentials: a key in the environment is for that store.
     fn reaches_the_store_by_variables(&self) -> bool {
-        let lies_there = self.vault().is_ok_and(Vault::lies_in_a_store);
-        lies_there || self.fleet().is_ok_and(|it| it.is_some_and(|fleet| fleet.profile.is_none()))
+        let is_remote = self.vault().is_ok_and(Vault::is_remote);
+        is_remote || self.fleet().is_ok_and(|it| it.is_some_and(|fleet| fleet.profile.is_none()))
     }
 
     /// Runs a helper program for a profile: what it prints.

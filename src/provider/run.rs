@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use self::shared::Claims;
-use super::base::Start;
+use super::base::BaseCredentials;
 use super::code::Code;
 use super::fleet::fleet_is_busy;
 use super::session::{CredentialSession, Request};
@@ -44,7 +44,7 @@ pub(super) struct Run<'a> {
     with: &'a CredentialSession<'a>,
     request: &'a Request<'a>,
     plan: &'a Plan,
-    base: &'a Start,
+    base: &'a BaseCredentials,
     cache: &'a Cache,
     /// Made at the first call: a hit needs none.
     sts: OnceCell<Sts>,
@@ -71,7 +71,7 @@ impl<'a> Run<'a> {
         with: &'a CredentialSession<'a>,
         request: &'a Request<'a>,
         plan: &'a Plan,
-        base: &'a Start,
+        base: &'a BaseCredentials,
         cache: &'a Cache,
         deadline: Instant,
     ) -> Self {
@@ -105,7 +105,7 @@ impl<'a> Run<'a> {
             match self.session(last, self.not_before) {
                 Ok(made) => break made,
                 Err(NotMade::Failed(error)) => return Err(error),
-                Err(NotMade::Unasked) => {}
+                Err(NotMade::NeedsCode) => {}
             }
             let Some((at, mfa)) = self.device() else {
                 return Err(Error::other("a plan without MFA wants a code"));
@@ -200,9 +200,9 @@ impl<'a> Run<'a> {
         }
         let Some(before) = at.checked_sub(1) else {
             return match self.base {
-                Start::Credentials(base) => self.call_for_all(step, base, wanted),
-                Start::Token(token) => self.exchange(at, token).map(Minted::Here),
-                Start::Login(_) => self.by_login(at).map(Minted::Here),
+                BaseCredentials::Credentials(base) => self.call_for_all(step, base, wanted),
+                BaseCredentials::Token(token) => self.exchange(at, token).map(Minted::Here),
+                BaseCredentials::Login(_) => self.by_login(at).map(Minted::Here),
             };
         };
         let by_code = self.plan.steps.get(before).and_then(Step::mfa).is_some();
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         let owner = owner.filter(|_| self.plan.inside.is_none());
         let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
         key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
-        // `Debug` names every field, and a field that a step gets later is in it by itself.
+        // `Debug` names every field, so a field that a step gets later is in it, too.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
             // Which program gives the code does not change AWS's answer. A session made with a code
             // serves every request for no more than its length.
@@ -283,7 +283,7 @@ impl<'a> Run<'a> {
         let (code, asked) = match self.with.code(mfa, self.request.mfa_token)? {
             Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), claims),
             Code::Given(code) => (GivenCode { code, since: self.started }, false),
-            Code::Asked => (self.asked.take().ok_or(NotMade::Unasked)??, true),
+            Code::Asked => (self.asked.take().ok_or(NotMade::NeedsCode)??, true),
         };
         if code.since.elapsed() > FRESH {
             return Err(self.is_too_old(mfa, asked));
@@ -301,7 +301,7 @@ impl<'a> Run<'a> {
                     && !self.with.prompt.is_timed()
                     && !self.refused.replace(true) =>
             {
-                Err(NotMade::Unasked.into())
+                Err(NotMade::NeedsCode.into())
             }
             done => Ok(done?),
         }
@@ -311,7 +311,7 @@ impl<'a> Run<'a> {
     fn is_too_old(&self, mfa: &Mfa, asked: bool) -> Failed {
         // A machine that waits for a person's input does not wait for it a second time.
         match asked && (mfa.process.is_some() || !self.with.prompt.is_timed()) {
-            true => Failed::Unasked,
+            true => Failed::NeedsCode,
             false => Failed::Ours(too_old()),
         }
     }
@@ -356,11 +356,11 @@ impl<'a> Run<'a> {
         let refused = match failed {
             Failed::Aws(refused) => refused,
             Failed::Ours(error) => return NotMade::Failed(error),
-            Failed::Unasked => return NotMade::Unasked,
+            Failed::NeedsCode => return NotMade::NeedsCode,
             Failed::Overtaken => return NotMade::Failed(fleet_is_busy()),
         };
         let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");
-        let Start::Credentials(key) = self.base else {
+        let BaseCredentials::Credentials(key) = self.base else {
             return NotMade::Failed(refused.into_error());
         };
         let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
@@ -387,7 +387,7 @@ enum Failed {
     /// No code is available, or no time is left.
     Ours(Error),
     /// A program or person has to be asked for a code first.
-    Unasked,
+    NeedsCode,
     /// Another host of the fleet makes the session by now.
     Overtaken,
 }
@@ -407,7 +407,7 @@ impl From<Error> for Failed {
 impl From<NotMade> for Failed {
     fn from(not_made: NotMade) -> Self {
         match not_made {
-            NotMade::Unasked => Self::Unasked,
+            NotMade::NeedsCode => Self::NeedsCode,
             NotMade::Failed(error) => Self::Ours(error),
         }
     }

@@ -13,7 +13,7 @@ use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::name::ProfileName;
 use crate::os;
-use crate::profile::{self, Ask, Base, Console, Plan, Profiles, Step, Target};
+use crate::profile::{self, Base, Console, Plan, PlanRequest, Profiles, Step, Target};
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
@@ -89,7 +89,8 @@ impl<'a> VaultState<'a> {
     /// passphrase is asked for. A path, a key source and a pin that the user named must hold.
     fn optional(parts: &Parts<'a>, profiles: &[ProfileName]) -> Result<Self> {
         let Parts { access, env, reporter, .. } = parts;
-        let missing = match access.as_ref().map_err(Error::clone).and_then(Vault::open_unasked) {
+        let opened = access.as_ref().map_err(Error::clone).and_then(Vault::open_without_prompt);
+        let missing = match opened {
             Ok(Opening::Open(vault, _)) => return Ok(Self::Open(vault)),
             Ok(Opening::Locked(locked)) => {
                 if locked.is_named() || !need_no_vault(parts, profiles) {
@@ -128,14 +129,14 @@ impl<'a> VaultState<'a> {
 /// first.
 fn need_no_vault(parts: &Parts, profiles: &[ProfileName]) -> bool {
     profiles.iter().all(|name| {
-        let ask = ask(&parts.options, name.as_str(), BTreeSet::new());
-        profile::plan(&parts.profiles, parts.env, &BTreeSet::new(), &ask)
+        let request = plan_request(&parts.options, name.as_str(), BTreeSet::new());
+        profile::plan(&parts.profiles, parts.env, &BTreeSet::new(), &request)
             .is_ok_and(|plan| plan.needs_no_vault())
     })
 }
 
-fn ask(options: &Options, profile: &str, seeds: BTreeSet<String>) -> Ask {
-    Ask {
+fn plan_request(options: &Options, profile: &str, seeds: BTreeSet<String>) -> PlanRequest {
+    PlanRequest {
         profile: profile.to_owned(),
         no_session: options.no_session,
         duration: options.duration,
@@ -218,9 +219,9 @@ impl<'a> CredentialSession<'a> {
     /// The endpoints that the calls of a plan go to. They are not asked.
     pub fn endpoints(&self, plan: &Plan) -> Result<Vec<ServiceEndpoint>> {
         let (env, now, reporter) = (self.env, Instant::now(), self.reporter);
-        let mut places = Vec::new();
+        let mut found = Vec::new();
         let mut add = |service, target: &Target, host_port| {
-            places.push(ServiceEndpoint { service, host_port, named: target.endpoint.is_some() });
+            found.push(ServiceEndpoint { service, host_port, named: target.endpoint.is_some() });
         };
         if let Base::Sso { sign_on, .. } = &plan.base {
             let oidc = Oidc::connect(&sign_on.oidc, env, now, reporter)?;
@@ -231,7 +232,7 @@ impl<'a> CredentialSession<'a> {
         if let Some(sts) = &plan.sts {
             add("sts", sts, Sts::connect(sts, env, now, reporter)?.host_and_port()?);
         }
-        Ok(places)
+        Ok(found)
     }
 
     /// The plan for a profile, as pure data.
@@ -239,8 +240,8 @@ impl<'a> CredentialSession<'a> {
     /// # Errors
     /// No such profile, no credentials for it, or no vault (3); usage (2); a loop (1).
     pub fn plan(&self, profile: &str) -> Result<Plan> {
-        let ask = self.ask(profile);
-        self.or_why_no_vault(profile::plan(&self.profiles, self.env, &self.stored(), &ask))
+        let request = self.plan_request(profile);
+        self.or_why_no_vault(profile::plan(&self.profiles, self.env, &self.stored(), &request))
     }
 
     /// The plan for the console of a profile, as pure data. `path`: the page.
@@ -248,8 +249,8 @@ impl<'a> CredentialSession<'a> {
     /// # Errors
     /// As [`CredentialSession::plan`], and as [`profile::console`].
     pub fn plan_console(&self, profile: &str, path: Option<&str>) -> Result<Console> {
-        let ask = self.ask(profile);
-        let planned = profile::console(&self.profiles, self.env, &self.stored(), &ask, path);
+        let request = self.plan_request(profile);
+        let planned = profile::console(&self.profiles, self.env, &self.stored(), &request, path);
         self.or_why_no_vault(planned)
     }
 
@@ -259,13 +260,13 @@ impl<'a> CredentialSession<'a> {
         profile: &str,
         path: Option<&str>,
     ) -> Result<Console> {
-        profile::console_of_environment(&self.profiles, self.env, &self.ask(profile), path)
+        profile::console_of_environment(&self.profiles, self.env, &self.plan_request(profile), path)
     }
 
-    fn ask(&self, profile: &str) -> Ask {
+    fn plan_request(&self, profile: &str) -> PlanRequest {
         let payload = self.vault().ok().map(Vault::payload);
         let seeds = payload.into_iter().flat_map(|payload| payload.totp_serials());
-        ask(&self.options, profile, seeds.map(str::to_owned).collect())
+        plan_request(&self.options, profile, seeds.map(str::to_owned).collect())
     }
 
     /// The profiles that have a key in the vault.

@@ -16,14 +16,14 @@ pub(super) struct Silent(Arc<Mutex<Option<(String, Instant)>>>);
 
 impl Silent {
     /// True if this store did not answer just now.
-    pub fn is(&self, place: &str) -> bool {
-        self.last().as_ref().is_some_and(|(last, until)| last == place && Instant::now() < *until)
+    pub fn is(&self, id: &str) -> bool {
+        self.last().as_ref().is_some_and(|(last, until)| last == id && Instant::now() < *until)
     }
 
-    /// A store whose silence is noted. `place` identifies it; `limit` is how long one of its requests may
+    /// A store whose silence is noted. `id` identifies it; `limit` is how long one of its requests may
     /// take.
-    pub fn watched<S>(&self, store: S, place: String, limit: Duration) -> Watched<S> {
-        Watched { store, place, limit, silent: self.clone() }
+    pub fn watched<S>(&self, store: S, id: String, limit: Duration) -> Watched<S> {
+        Watched { store, id, limit, silent: self.clone() }
     }
 
     fn last(&self) -> MutexGuard<'_, Option<(String, Instant)>> {
@@ -34,7 +34,7 @@ impl Silent {
 /// A store whose silence is noted.
 pub(super) struct Watched<S> {
     store: S,
-    place: String,
+    id: String,
     limit: Duration,
     silent: Silent,
 }
@@ -53,9 +53,9 @@ impl<S> Watched<S> {
         let took = began.elapsed();
         let mut last = self.silent.last();
         if answer.is_ok() {
-            last.take_if(|(place, _)| *place == self.place);
+            last.take_if(|(last, _)| *last == self.id);
         } else if took >= whole && took >= MIN_SILENCE {
-            *last = Some((self.place.clone(), Instant::now() + PAUSE));
+            *last = Some((self.id.clone(), Instant::now() + PAUSE));
         }
         answer
     }

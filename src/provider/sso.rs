@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::base::Start;
+use super::base::BaseCredentials;
 use super::code::pause;
 use super::device::{instructions, wait_for_approval};
 use super::session::{CredentialSession, VaultState};
@@ -44,7 +44,7 @@ impl IdentityCenter<'_> {
     /// AWS (9): the person refused, or did not answer before the code expired. Not saved (7), before a
     /// person is asked if that can be known.
     pub fn log_in(&self) -> Result<Login> {
-        self.place().try_lock().map_or(Ok(()), |lock| lock.may_keep())?;
+        self.login_file().try_lock().map_or(Ok(()), |lock| lock.may_keep())?;
         let oidc = self.oidc(Instant::now() + DEADLINE)?;
         let client = oidc.register(&self.sign_on.scopes).map_err(ServiceError::into_error)?;
         let device =
@@ -64,7 +64,7 @@ impl IdentityCenter<'_> {
             client_secret: client.secret,
             client_expires: client.expires,
         };
-        self.place().lock(Instant::now() + DEADLINE)?.keep(&login)?;
+        self.login_file().lock(Instant::now() + DEADLINE)?.keep(&login)?;
         Ok(login)
     }
 
@@ -73,10 +73,10 @@ impl IdentityCenter<'_> {
     /// # Errors
     /// Not saved (7); AWS (9) or busy (8) if it is deleted here, and AWS was not told.
     pub fn log_out(&self) -> Result<bool> {
-        let place = self.place();
+        let file = self.login_file();
         let login = {
-            let lock = place.lock(Instant::now() + DEADLINE)?;
-            let login = place.load();
+            let lock = file.lock(Instant::now() + DEADLINE)?;
+            let login = file.load();
             lock.forget()?;
             login
         };
@@ -100,8 +100,8 @@ impl IdentityCenter<'_> {
     pub fn clear_sessions(&self) -> Result<()> {
         let CredentialSession { profiles, env, cache, .. } = self.session;
         for name in profiles.names() {
-            let place = profile::sign_on(profiles, env, &name);
-            if place.is_ok_and(|(_, other)| other.key() == self.sign_on.key()) {
+            let sign_on = profile::sign_on(profiles, env, &name);
+            if sign_on.is_ok_and(|(_, other)| other.key() == self.sign_on.key()) {
                 cache.clear(&name)?;
             }
         }
@@ -110,7 +110,7 @@ impl IdentityCenter<'_> {
 
     /// The login as it is stored, expired or not.
     pub fn login(&self) -> Option<Login> {
-        self.place().load()
+        self.login_file().load()
     }
 
     /// The error if a person has to log in first.
@@ -120,7 +120,7 @@ impl IdentityCenter<'_> {
             .hint(format!("vault sso login {}", shell_word(profile)))
     }
 
-    /// A role's credentials; none if nobody is logged in. `deadline` is for the locks and calls together.
+    /// A role's credentials; none without a login. `deadline` is for the locks and calls together.
     pub(super) fn credentials(
         &self,
         account: &str,
@@ -132,7 +132,7 @@ impl IdentityCenter<'_> {
         let Some(token) = self.access(deadline, None)? else { return Ok(None) };
         let mut given = ask(&token);
         if given.as_ref().is_err_and(|error| *error == NotGiven::LoggedOut) {
-            // It has ended, or our clock is wrong: a refresh tells.
+            // It has ended, or our clock is wrong: a refresh shows which.
             let Some(newer) = self.access(deadline, Some(&token))? else { return Ok(None) };
             given = ask(&newer);
             if given.as_ref().is_err_and(|error| *error == NotGiven::LoggedOut) {
@@ -153,26 +153,25 @@ impl IdentityCenter<'_> {
         }
     }
 
-    /// An access token, refreshed if it soon ends or is the one that was `refused`; none if nobody is logged
-    /// in.
+    /// An access token, refreshed if it soon ends or is the one that was `refused`; none without a login.
     fn access(&self, deadline: Instant, refused: Option<&Secret>) -> Result<Option<Secret>> {
-        let place = self.place();
+        let file = self.login_file();
         let now = || self.session.clock.now();
         let is_refused = |login: &Login| refused.is_some_and(|token| is_of(token, login));
         let good = |login: &Login| login.left(now()) >= REFRESH_BEFORE && !is_refused(login);
         let valid = |login: &Login| login.left(now()) > 0 && !is_refused(login);
 
-        let Some(login) = place.load() else { return Ok(None) };
+        let Some(login) = file.load() else { return Ok(None) };
         if good(&login) {
             return Ok(Some(login.access));
         }
-        let lock = match place.try_lock() {
+        let lock = match file.try_lock() {
             Some(lock) => lock,
             // Another process refreshes it.
             None if valid(&login) => return Ok(Some(login.access)),
-            None => place.lock(deadline)?,
+            None => file.lock(deadline)?,
         };
-        let Some(login) = place.load() else { return Ok(None) };
+        let Some(login) = file.load() else { return Ok(None) };
         let Some(refresh) = login.refresh_token(now()).filter(|_| !good(&login)) else {
             if valid(&login) {
                 return Ok(Some(login.access));
@@ -215,15 +214,15 @@ impl IdentityCenter<'_> {
 
     /// Records that AWS has ended the login of a token, unless there is another by now.
     fn end(&self, token: &Secret, deadline: Instant) -> Result<()> {
-        let place = self.place();
-        let lock = place.lock(deadline)?;
-        if let Some(login) = place.load().filter(|login| is_of(token, login)) {
+        let file = self.login_file();
+        let lock = file.lock(deadline)?;
+        if let Some(login) = file.load().filter(|login| is_of(token, login)) {
             keep(&lock, &login.ended(), self.session.reporter);
         }
         Ok(())
     }
 
-    fn place(&self) -> LoginFile<'_> {
+    fn login_file(&self) -> LoginFile<'_> {
         self.session.cache.login(&self.sign_on.key())
     }
 
@@ -257,7 +256,7 @@ impl CredentialSession<'_> {
     }
 
     /// The login that there is, or the one that a person makes now.
-    pub(super) fn login(&self, profile: &str, sign_on: &SignOn) -> Result<Start> {
+    pub(super) fn login(&self, profile: &str, sign_on: &SignOn) -> Result<BaseCredentials> {
         // A login is stored in the vault's own cache.
         if let VaultState::Missing(why) = &self.vault {
             return Err(why.clone());
@@ -270,7 +269,11 @@ impl CredentialSession<'_> {
     }
 
     /// A new login, if there is a person to ask.
-    pub(super) fn log_in_again(&self, profile: &str, sign_on: &SignOn) -> Result<Option<Start>> {
+    pub(super) fn log_in_again(
+        &self,
+        profile: &str,
+        sign_on: &SignOn,
+    ) -> Result<Option<BaseCredentials>> {
         let center = self.identity_center(profile, sign_on);
         if self.prompt.is_timed() || !self.prompt.available() {
             return Ok(None);
@@ -279,9 +282,9 @@ impl CredentialSession<'_> {
     }
 }
 
-fn start(sign_on: &SignOn, login: &Login) -> Start {
+fn start(sign_on: &SignOn, login: &Login) -> BaseCredentials {
     let endpoint = sign_on.portal.endpoint.as_deref().unwrap_or_default();
-    Start::Login(format!("login {} {endpoint}", login.id))
+    BaseCredentials::Login(format!("login {} {endpoint}", login.id))
 }
 
 /// Asks for new tokens; if AWS answers `slow_down`, again after a pause, unless the present one `lasts`.

@@ -74,8 +74,8 @@ fn checked(bytes: Vec<u8>) -> Option<Secret> {
 /// session from the cache has the cache's key already.
 pub(super) fn identity(token: &Secret) -> String {
     let claims = claims(token);
-    let said = claims.as_ref().map_or(token.expose().as_bytes(), |claims| claims.as_bytes());
-    let hash: String = Sha256::digest(said).iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = claims.as_ref().map_or(token.expose().as_bytes(), |claims| claims.as_bytes());
+    let hash: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
     let kind = if claims.is_some() { "claims" } else { "token" };
     format!("web identity {kind} {hash}")
 }

@@ -20,7 +20,7 @@ const AFTER_LIMIT: usize = 1023;
 /// The bytes that count as white space there.
 const WHITE_SPACE: &[u8] = b" \t\n\x0b\x0c\r";
 
-/// True if the file begins as an armored one; [`decode`] tells whether it is valid.
+/// True if the file begins as an armored one; [`decode`] checks whether it is valid.
 pub(super) fn is_armored(file: &[u8]) -> bool {
     file.trim_ascii_start().starts_with(MARK)
 }

@@ -125,9 +125,9 @@ mod tests {
         thread::available_parallelism().unwrap().get()
     }
 
-    fn queue(place: &Path) -> DerivationQueue<'_> {
+    fn queue(dir: &Path) -> DerivationQueue<'_> {
         let soon = Instant::now() + Duration::from_millis(20);
-        DerivationQueue::new(|| Some(place.to_owned()), Reporter::default(), Some(soon))
+        DerivationQueue::new(|| Some(dir.to_owned()), Reporter::default(), Some(soon))
     }
 
     #[test]

@@ -19,7 +19,7 @@ const VERSION: &[u8] = b"v1";
 const MAC: &[u8] = b"--- ";
 /// The header's HMAC-SHA256, 32 bytes in base64.
 const MAC_COLUMNS: usize = 43;
-/// age's passphrase encryption: the stanza stands alone in a header, and its cost is not limited here.
+/// age's passphrase encryption: the stanza is the only one of a header, and its cost is not limited here.
 const SCRYPT: &str = "scrypt";
 /// The stanza type of age's native keys.
 const X25519: &str = "X25519";

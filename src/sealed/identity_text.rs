@@ -1,5 +1,5 @@
 //! The text of an identity file: the changes that CI systems, env files, editors and shells make to it
-//! are undone, and its entries are told apart.
+//! are undone, and its entries are separated.
 //!
 //! Keys are stored in variables and form fields as often as in files. There newlines become blanks or
 //! `\n`, base64 is wrapped, the encoding changes. No key contains a blank, a quote, a comma or a backslash,

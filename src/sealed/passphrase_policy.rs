@@ -1,6 +1,6 @@
 //! The limits on the cost of trying a passphrase, before the header is authenticated.
 //!
-//! argon2id runs before the header's MAC can be checked, so whoever can write the file chooses the work.
+//! argon2id runs before the header's MAC can be checked, so anyone who can write the file chooses the work.
 //! By default a quarter of the format's limits is accepted; the limits themselves only on request
 //! (FORMAT.md, section 2.2).
 

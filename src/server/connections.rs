@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn who_left_makes_room() {
+    fn a_closed_connection_makes_room() {
         let (connections, _, now) = full(2);
         connections.remove(1);
         assert_eq!(enter(&connections, now).unwrap().0, None);

@@ -220,8 +220,8 @@ mod tests {
         ask(imds, Method::PUT, TOKEN_PATH, &[(TTL, life)], NOW)
     }
 
-    /// What a path tells to a client with a token.
-    fn told(imds: &Imds, path: &str, now: Timestamp) -> Result<String, Refusal> {
+    /// The answer to a client with a token.
+    fn answer(imds: &Imds, path: &str, now: Timestamp) -> Result<String, Refusal> {
         let Ok(Reply::Token(token, _)) = token(imds, "21600") else { panic!("no token") };
         match ask(imds, Method::GET, path, &[(TOKEN, &token)], now)? {
             Reply::Text(text) => Ok(String::from_utf8(text.to_vec()).unwrap()),
@@ -234,7 +234,7 @@ mod tests {
         let imds = imds(false, Some("eu-west-1"));
         let roles = "/latest/meta-data/iam/security-credentials";
         for list in [roles, &format!("{roles}/")] {
-            assert_eq!(told(&imds, list, NOW).unwrap(), "my-prod");
+            assert_eq!(answer(&imds, list, NOW).unwrap(), "my-prod");
         }
         let role = format!("{roles}/my-prod");
         let given = |id: &str, updated: &str| {
@@ -244,14 +244,14 @@ mod tests {
                  \"Type\":\"AWS-HMAC\"}}"
             )
         };
-        assert_eq!(told(&imds, &role, NOW).unwrap(), given("ASIA1", "1970-01-01T00:16:40Z"));
+        assert_eq!(answer(&imds, &role, NOW).unwrap(), given("ASIA1", "1970-01-01T00:16:40Z"));
         imds.replace(&credentials("ASIA2"), Timestamp(2_000));
-        assert_eq!(told(&imds, &role, NOW).unwrap(), given("ASIA2", "1970-01-01T00:33:20Z"));
-        assert_eq!(told(&imds, &role, Timestamp(5_000)), Err(Refusal::Ended));
-        assert_eq!(told(&imds, REGION, NOW).unwrap(), "eu-west-1");
-        assert_eq!(told(&imds, ZONE, NOW).unwrap(), "eu-west-1a");
+        assert_eq!(answer(&imds, &role, NOW).unwrap(), given("ASIA2", "1970-01-01T00:33:20Z"));
+        assert_eq!(answer(&imds, &role, Timestamp(5_000)), Err(Refusal::Ended));
+        assert_eq!(answer(&imds, REGION, NOW).unwrap(), "eu-west-1");
+        assert_eq!(answer(&imds, ZONE, NOW).unwrap(), "eu-west-1a");
         assert_eq!(
-            told(&imds, IDENTITY, NOW).unwrap(),
+            answer(&imds, IDENTITY, NOW).unwrap(),
             "{\"accountId\":\"123456789012\",\"availabilityZone\":\"eu-west-1a\",\
              \"region\":\"eu-west-1\",\"version\":\"2017-09-30\"}"
         );
@@ -262,14 +262,14 @@ mod tests {
             &format!("{roles}/other"),
             &format!("{roles}x"),
         ] {
-            assert_eq!(told(&imds, none, NOW), Err(Refusal::Path), "{none}");
+            assert_eq!(answer(&imds, none, NOW), Err(Refusal::Path), "{none}");
         }
     }
 
     #[test]
-    fn without_a_region_none_is_told() {
+    fn without_a_region_none_is_served() {
         for path in [REGION, ZONE, IDENTITY] {
-            assert_eq!(told(&imds(false, None), path, NOW), Err(Refusal::Path), "{path}");
+            assert_eq!(answer(&imds(false, None), path, NOW), Err(Refusal::Path), "{path}");
         }
     }
 

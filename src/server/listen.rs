@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_counted_and_said_once_a_minute() {
+    fn refusals_are_counted_and_reported_once_a_minute() {
         let refused = Refused::default();
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);

@@ -50,7 +50,7 @@ pub use token_file::TokenFile;
 /// The longest sleep: the time may have jumped when a machine wakes from suspension.
 const STEP: Duration = Duration::from_secs(20);
 
-/// The path of the health check. It needs no token and tells no secret.
+/// The path of the health check. It needs no token and shows no secret.
 pub const HEALTH: &str = "/health";
 
 /// The credentials of one profile, and how they are renewed.
@@ -113,7 +113,7 @@ impl Server {
         Ok(address)
     }
 
-    /// The region that the metadata service tells; without one it tells none.
+    /// The region that the metadata service returns, if any.
     pub fn set_region(&mut self, region: Option<String>) {
         self.region = region;
     }

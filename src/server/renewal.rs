@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(renewal(28_800, 28_800).wait(START).as_secs(), 28_800 - 1200);
         // The shortest that AWS gives.
         assert_eq!(renewal(900, 900).wait(START).as_secs(), 600);
-        // One out of the cache that has little left: at once, behind the back of who asks.
+        // A cached one that has little left: at once, in the background.
         assert_eq!(renewal(1000, 3600).wait(START).as_secs(), 0);
         assert_eq!(renewal(3600, 3600).least(at(2400)).as_secs(), 1201);
     }
@@ -122,7 +122,7 @@ mod tests {
         let mut renewal = renewal(3600, 3600);
         let mut now = at(2400);
         let mut tries = 0;
-        // The old ones come back: somebody has failed.
+        // The cache returns the old ones: another process failed to renew them.
         while now < at(3600) {
             assert!(!renewal.replaced_by(now, &session("ASIA1", at(3600))));
             let wait = renewal.wait(now);

@@ -139,8 +139,8 @@ impl Keys {
     }
 }
 
-/// The key that replaces a vault's cache key without a vault: whoever has the secret, a token or a secret
-/// access key, can make the session anyway.
+/// The key that replaces a vault's cache key without a vault: a process that has the secret, a token or a
+/// secret access key, can make the session anyway.
 pub(super) fn key_of_secret(secret: &Secret) -> Zeroizing<[u8; 32]> {
     derive(secret.expose().as_bytes(), "vault-cache-of-secret-v1")
 }

@@ -4,7 +4,7 @@
 //! lock is taken, the cache is read again, and the session is made under the lock. If the holder dies, its
 //! lock is free and the next process makes the session.
 //!
-//! No lock is held during a prompt. A call that needs one returns [`NotMade::Unasked`], all locks are
+//! No lock is held during a prompt. A call that needs one returns [`NotMade::NeedsCode`], all locks are
 //! released, and the caller asks and calls again; another process may have made the session by then.
 
 use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ pub enum Minted {
 #[derive(Debug)]
 pub enum NotMade {
     /// A prompt is needed first, during which no lock may be held.
-    Unasked,
+    NeedsCode,
     Failed(Error),
 }
 
@@ -125,7 +125,7 @@ impl Cache {
     /// the error is reported, and the old session is served for a minute. If nothing can be written, `mint`
     /// is called by every process.
     /// Errors: the error of `mint`, if there is no valid session; busy (8) if another process that makes the
-    /// same session does not finish within 45 s or before `deadline`; [`NotMade::Unasked`] if `mint` returns
+    /// same session does not finish within 45 s or before `deadline`; [`NotMade::NeedsCode`] if `mint` returns
     /// it, with the lock released.
     pub fn obtain(
         &self,

@@ -223,11 +223,11 @@ mod tests {
         let dir = Directory::new();
         let key = ["https://example.awsapps.com/start".to_owned()];
         let kept = cache(&dir.path, 0);
-        let place = kept.login(&key);
-        assert!(place.load().is_none());
+        let file = kept.login(&key);
+        assert!(file.load().is_none());
         for refresh in [true, false] {
-            place.lock(long()).unwrap().keep(&login(60, refresh)).unwrap();
-            let back = place.load().unwrap();
+            file.lock(long()).unwrap().keep(&login(60, refresh)).unwrap();
+            let back = file.load().unwrap();
             assert_eq!(back.id, "00".repeat(16));
             assert_eq!((back.access.expose(), back.client_id.as_str()), ("access", "client"));
             assert_eq!(back.client_secret.expose(), "secret");
@@ -239,9 +239,9 @@ mod tests {
         }
         assert!(kept.login(&["elsewhere".to_owned()]).load().is_none());
         assert!(cache_of(Some(&dir.path), [7; 16], 0).login(&key).load().is_none());
-        place.lock(long()).unwrap().forget().unwrap();
-        place.lock(long()).unwrap().forget().unwrap();
-        assert!(place.load().is_none());
+        file.lock(long()).unwrap().forget().unwrap();
+        file.lock(long()).unwrap().forget().unwrap();
+        assert!(file.load().is_none());
     }
 
     #[test]
@@ -277,8 +277,8 @@ mod tests {
     #[test]
     fn without_a_directory_a_login_is_not_stored() {
         let nowhere = cache_of(None, [1; 16], 0);
-        let place = nowhere.login(&[]);
-        let lock = place.lock(long()).unwrap();
+        let file = nowhere.login(&[]);
+        let lock = file.lock(long()).unwrap();
         assert!(lock.may_keep().is_err());
         assert_eq!(lock.keep(&login(60, true)).unwrap_err().class, crate::error::Class::NotSaved);
     }

@@ -1,4 +1,4 @@
-//! For tests only: a cache whose clock stands where the test puts it, and what AWS would answer.
+//! For tests only: a cache whose clock is set by the test, and what AWS would answer.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ pub fn long() -> Instant {
     Instant::now() + Duration::from_secs(300)
 }
 
-/// A session that ends so many seconds after noon; `token` tells it from others.
+/// A session that ends so many seconds after noon; `token` identifies it.
 pub fn session(token: &str, ends: i64) -> Credentials {
     Credentials {
         access_key_id: "ASIAIOSFODNN7EXAMPLE".to_owned(),

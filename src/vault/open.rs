@@ -3,7 +3,8 @@
 
 use super::access::Access;
 use super::opening::{
-    Content, Tried, Unopened, VaultFile, entered, of_file, passphrases_only, try_key, try_keys,
+    FailedKeys, UnlockResult, Unlocked, VaultFile, entered, of_file, passphrases_only, try_key,
+    try_keys,
 };
 use super::store::Vault;
 use crate::error::{Error, Result};
@@ -24,7 +25,7 @@ pub enum Opening<'a> {
 #[derive(Debug)]
 pub struct LockedVault<'a> {
     file: VaultFile<'a>,
-    keys: Unopened,
+    keys: FailedKeys,
 }
 
 impl<'a> LockedVault<'a> {
@@ -53,14 +54,14 @@ impl<'a> LockedVault<'a> {
     fn ask_for_slot(self) -> Result<(Vault<'a>, Option<SlotSecret>)> {
         let Self { file, keys } = self;
         let asked = os::on_wiped_stack(|| keys.ask(&file.scanned, &file.access));
-        let (content, key) = asked.map_err(|error| match file.fetched {
+        let (unlocked, key) = asked.map_err(|error| match file.fetched {
             None => of_file(error, &file.access),
             Some(_) => error.or_hint(
                 "that is the copy in the store: it may have another passphrase than before, or be another \
                  vault; with AWS_VAULT_SHARED=off the copy on this host is used",
             ),
         })?;
-        checked(file, content, key)
+        checked(file, unlocked, key)
     }
 }
 
@@ -69,7 +70,7 @@ impl<'a> Vault<'a> {
     /// Errors: no vault (3), nothing that opens it (4), damaged or too new (5), a loose key file or a wrong
     /// pin (6).
     pub fn open(access: &Access<'a>) -> Result<Self> {
-        match Self::open_unasked(access)? {
+        match Self::open_without_prompt(access)? {
             Opening::Open(vault, _) => Ok(*vault),
             Opening::Locked(locked) => locked.ask(),
         }
@@ -78,7 +79,7 @@ impl<'a> Vault<'a> {
     /// The same without a question to a person.
     /// Errors: as [`Vault::open`], but for a vault that none of the keys opens: that is for the caller to
     /// decide.
-    pub fn open_unasked(access: &Access<'a>) -> Result<Opening<'a>> {
+    pub fn open_without_prompt(access: &Access<'a>) -> Result<Opening<'a>> {
         match VaultFile::fetch(access)? {
             None => {}
             Some(latest) if !latest.real.exists() => {
@@ -117,20 +118,20 @@ impl<'a> Vault<'a> {
     /// The same by a passphrase that was entered just now.
     pub fn open_with(access: &Access<'a>, passphrase: Secret) -> Result<Self> {
         let (file, key) = (VaultFile::read(access)?, entered(passphrase));
-        let content = os::on_wiped_stack(|| try_key(&file.scanned, &key, access));
-        let content = content.map_err(|error| of_file(error, access))?;
-        Ok(checked(file, content, key)?.0)
+        let unlocked = os::on_wiped_stack(|| try_key(&file.scanned, &key, access));
+        let unlocked = unlocked.map_err(|error| of_file(error, access))?;
+        Ok(checked(file, unlocked, key)?.0)
     }
 }
 
 fn try_all(file: VaultFile<'_>, keys: Keys) -> Result<Opening<'_>> {
     let tried = os::on_wiped_stack(|| try_keys(&file.scanned, keys, &file.access));
     match tried.map_err(|error| of_file(error, &file.access))? {
-        Tried::Opened(content, key) => {
-            let (vault, secret) = checked(file, content, key)?;
+        UnlockResult::Unlocked(unlocked, key) => {
+            let (vault, secret) = checked(file, unlocked, key)?;
             Ok(Opening::Open(Box::new(vault), secret))
         }
-        Tried::Unopened(keys) => Ok(Opening::Locked(Box::new(LockedVault { file, keys }))),
+        UnlockResult::Locked(keys) => Ok(Opening::Locked(Box::new(LockedVault { file, keys }))),
     }
 }
 
@@ -142,10 +143,10 @@ fn not_taken(access: &Access, Error { what, hint, .. }: &Error) {
 /// Checks that this is the expected vault and its latest version.
 fn checked<'a>(
     file: VaultFile<'a>,
-    content: Content,
+    unlocked: Unlocked,
     key: Material,
 ) -> Result<(Vault<'a>, Option<SlotSecret>)> {
-    let Content { payload, slot } = content;
+    let Unlocked { payload, slot } = unlocked;
     let mut file = file;
     let fetched = file.fetched.take();
     file.access.reporter.debug(format!("{} opened by {}", file.real.display(), key.label));

@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::store::ETag;
 use crate::unlock::{self, Keys, Material, SecretKind, SlotSecret};
 
-/// What is said after a wrong answer, before the question.
+/// Precedes the question after a wrong answer.
 const AGAIN: &str = "Wrong passphrase, try again. ";
 
 /// A vault's file as it was read, before any key is tried.
@@ -118,9 +118,9 @@ pub fn how_to_make(named: Option<&Path>, identity_file: Option<&Path>) -> String
 
 /// Whose the nearest thing on the way to a path is that can be looked at.
 fn owner(path: &Path) -> Option<String> {
-    let (place, about) = path.ancestors().find_map(|at| Some((at, at.metadata().ok()?)))?;
+    let (ancestor, about) = path.ancestors().find_map(|at| Some((at, at.metadata().ok()?)))?;
     let (uid, mode, own) = (about.uid(), about.mode() & 0o7777, os::effective_uid());
-    Some(format!("{} belongs to uid {uid}, mode {mode:04o}; this is uid {own}", place.display()))
+    Some(format!("{} belongs to uid {uid}, mode {mode:04o}; this is uid {own}", ancestor.display()))
 }
 
 /// Only ENOENT means that there is no vault; EIO or EACCES taken for it would get one overwritten.
@@ -138,24 +138,24 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-/// What a key opened.
-pub(super) struct Content {
+/// The vault's content, and the slot that opened it.
+pub(super) struct Unlocked {
     pub payload: Payload,
     /// The slot, if it was a passphrase, and what that got out of it.
     pub slot: Option<(Slot, SlotSecret)>,
 }
 
 /// The result of trying all keys.
-pub(super) enum Tried {
-    /// This one opened the vault.
-    Opened(Content, Material),
+pub(super) enum UnlockResult {
+    /// This key opened the vault.
+    Unlocked(Unlocked, Material),
     /// None did.
-    Unopened(Unopened),
+    Locked(FailedKeys),
 }
 
 /// Keys that did not open the vault. The user may know a passphrase.
 #[derive(Debug)]
-pub(super) struct Unopened {
+pub(super) struct FailedKeys {
     /// True if the user named them.
     pub named: bool,
     tried: Vec<Material>,
@@ -167,12 +167,12 @@ pub(super) struct Unopened {
 
 /// Tries the keys without a prompt. The caller overwrites the stack.
 /// Errors: what is wrong with the vault, and not with a key: damaged (5).
-pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result<Tried> {
+pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result<UnlockResult> {
     let Keys { materials, named, problems } = keys;
-    let mut rest = Unopened { named, tried: Vec::new(), failures: Vec::new(), problems };
+    let mut rest = FailedKeys { named, tried: Vec::new(), failures: Vec::new(), problems };
     for material in materials {
         match try_key(scanned, &material, access) {
-            Ok(content) => return Ok(Tried::Opened(content, material)),
+            Ok(unlocked) => return Ok(UnlockResult::Unlocked(unlocked, material)),
             Err(error) if matches!(error.class, Class::Locked | Class::Refused) => {
                 access.reporter.debug(format!("{}: {}", material.label, error.what));
                 rest.failures.push(error);
@@ -181,14 +181,14 @@ pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result
             Err(error) => return Err(error),
         }
     }
-    Ok(Tried::Unopened(rest))
+    Ok(UnlockResult::Locked(rest))
 }
 
-impl Unopened {
+impl FailedKeys {
     /// Asks for the passphrases of keys that have one, and for the vault's, if that can be done and makes
     /// sense: what opened it. What that leaves on the stack is for the caller to overwrite.
-    /// Errors: as [`Unopened::into_error`]; refused (6) for a passphrase that costs more than is accepted.
-    pub fn ask(mut self, scanned: &Scanned, access: &Access) -> Result<(Content, Material)> {
+    /// Errors: as [`FailedKeys::into_error`]; refused (6) for a passphrase that costs more than is accepted.
+    pub fn ask(mut self, scanned: &Scanned, access: &Access) -> Result<(Unlocked, Material)> {
         let terminal = access.prompt.available();
         for material in self.tried.iter().filter(|_| terminal) {
             match ask_for_key(scanned, material, access) {
@@ -244,7 +244,7 @@ fn ask_for_key(
     scanned: &Scanned,
     material: &Material,
     access: &Access,
-) -> Result<Option<(Content, Material)>> {
+) -> Result<Option<(Unlocked, Material)>> {
     let SecretKind::Identity(text) = &material.kind else { return Ok(None) };
     let identities = sealed::parse_identities(text, &material.label).unwrap_or_default();
     let mut failure = None;
@@ -283,7 +283,7 @@ fn ask_for_key(
 }
 
 /// Asks for the vault's passphrase. Three tries, as ssh and sudo give.
-fn ask(scanned: &Scanned, access: &Access) -> Result<(Content, Material)> {
+fn ask(scanned: &Scanned, access: &Access) -> Result<(Unlocked, Material)> {
     let mut tries = 0;
     loop {
         // On the terminal, like the question: an SDK keeps stderr to itself.
@@ -306,7 +306,7 @@ pub(super) fn entered(passphrase: Secret) -> Material {
 }
 
 /// Tries one source. What it leaves on the stack is for the caller to overwrite.
-pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -> Result<Content> {
+pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -> Result<Unlocked> {
     let opened = access.with_policy(|policy| match &material.kind {
         SecretKind::Identity(text) => sealed::parse_identities(text, &material.label)
             .and_then(|identities| sealed::open(scanned, &identities, &[], policy)),
@@ -327,7 +327,7 @@ pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -
         let secret = SlotSecret { slot: slot.name(), bytes };
         (slot, secret)
     });
-    Ok(Content { payload: Payload::parse(&plaintext)?, slot })
+    Ok(Unlocked { payload: Payload::parse(&plaintext)?, slot })
 }
 
 /// The passphrases among the keys, for `vault unlock`. It asks for one also if a default key would open the

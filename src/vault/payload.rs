@@ -36,7 +36,7 @@ const VERSION: i64 = 1;
 /// The features that this version knows in `critical`. None yet.
 const KNOWN_FEATURES: [&str; 0] = [];
 
-/// The plaintext is padded to a multiple of this many bytes, so that its size tells little.
+/// The plaintext is padded to a multiple of this many bytes, so that its size reveals little.
 const PADDING: usize = 4096;
 
 /// The payload of a vault.

@@ -1,6 +1,6 @@
 //! The vault's fingerprint.
 //!
-//! age does not authenticate the sender: whoever can write the file and knows the public keys can forge a
+//! age does not authenticate the sender: anyone who can write the file and knows the public keys can forge a
 //! vault. Its fingerprint can be reproduced only by someone who has opened it.
 
 use base64::Engine as _;

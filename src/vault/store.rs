@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::memory::Memory;
-use super::opening::{Content, VaultFile, no_vault, read, try_key};
+use super::opening::{Unlocked, VaultFile, no_vault, read, try_key};
 use super::payload::{PassphraseEntry, Payload};
 use super::pin::Pin;
 use super::state_file::hash;
@@ -24,13 +24,13 @@ const LASTING: &str = "and a write would make that lasting";
 
 /// The source that opened a vault; no secret.
 #[derive(Debug)]
-struct Opener {
+struct OpenedBy {
     label: String,
     sops: bool,
     is_passphrase: bool,
 }
 
-impl Opener {
+impl OpenedBy {
     fn of(key: &Material) -> Self {
         let is_passphrase = matches!(key.kind, SecretKind::Passphrase(_) | SecretKind::Slot(_));
         Self { label: key.label.clone(), sops: key.sops, is_passphrase }
@@ -50,7 +50,7 @@ pub struct Vault<'a> {
     pub(super) meta: Meta,
     pub(super) armored: bool,
     pub(super) payload: Payload,
-    opener: Opener,
+    opened_by: OpenedBy,
     /// What it held, for as long as the vault may yet be written.
     pub(super) key: Option<Material>,
     /// False once something in it was forgotten.
@@ -58,9 +58,9 @@ pub struct Vault<'a> {
     /// True if this machine has seen a later generation of it.
     pub(super) rolled_back: bool,
     /// True once remembering has failed.
-    pub(super) no_memory: bool,
-    /// True once it was said that the fleet's store is away.
-    pub(super) said_away: bool,
+    pub(super) memory_failed: bool,
+    /// True once the user was warned that the fleet's store is away, and until it is reached again.
+    pub(super) warned_store_away: bool,
 }
 
 impl<'a> Vault<'a> {
@@ -75,12 +75,12 @@ impl<'a> Vault<'a> {
             meta,
             armored: scanned.armored,
             payload,
-            opener: Opener::of(&key),
+            opened_by: OpenedBy::of(&key),
             key: Some(key),
             whole: true,
             rolled_back: false,
-            no_memory: false,
-            said_away: false,
+            memory_failed: false,
+            warned_store_away: false,
         }
     }
 
@@ -96,22 +96,22 @@ impl<'a> Vault<'a> {
 
     /// True if a change was saved on this host only, since the store was away, and has not come there since.
     pub fn is_ahead_of_the_store(&self) -> bool {
-        self.said_away
+        self.warned_store_away
     }
 
-    /// True if its place is a store's, and the file on this host a copy.
-    pub fn lies_in_a_store(&self) -> bool {
+    /// True if the vault is in a store, and the file on this host is a copy.
+    pub fn is_remote(&self) -> bool {
         self.access.remote.is_some()
     }
 
     /// What opened it, as the user knows it: a variable, a flag or a path.
     pub fn opened_by(&self) -> &str {
-        &self.opener.label
+        &self.opened_by.label
     }
 
     /// True if sops's variable opened it, so that it is not the child's business.
     pub fn opened_by_sops(&self) -> bool {
-        self.opener.sops
+        self.opened_by.sops
     }
 
     /// True if the key of this recipient was among those that opened it; false for a plugin's key, whose
@@ -128,7 +128,7 @@ impl<'a> Vault<'a> {
 
     /// True if a passphrase opened it, now or when it was unlocked.
     pub fn opened_by_passphrase(&self) -> bool {
-        self.opener.is_passphrase
+        self.opened_by.is_passphrase
     }
 
     /// Forgets everything in it but these keys and seeds, and what opened it, unless a later copy may have to
@@ -234,7 +234,7 @@ impl<'a> Vault<'a> {
         }
         let scanned = sealed::scan(&file)?;
         let opened = os::on_wiped_stack(|| try_key(&scanned, key, &self.access));
-        let Content { payload, .. } = opened?;
+        let Unlocked { payload, .. } = opened?;
         self.check_successor(&payload)?;
         self.armored = scanned.armored;
         self.file = std::mem::take(&mut *file);

@@ -15,7 +15,7 @@ mod synced_copy;
 use std::path::{Path, PathBuf};
 
 use super::access::{NamedBy, SharedStore};
-use super::opening::{Content, try_key};
+use super::opening::{Unlocked, try_key};
 use super::payload::{Fleet, Payload};
 use super::pin::Pin;
 use super::state_file::hash;
@@ -130,7 +130,7 @@ impl Vault<'_> {
 
     /// Suppresses the warning that the store is away: [`Vault::sync`] follows with other settings.
     pub fn expect_sync(&mut self) {
-        self.said_away = true;
+        self.warned_store_away = true;
     }
 
     /// Pulls the store's copy, whose fingerprint was accepted, and remembers it in place of this one's.
@@ -243,7 +243,7 @@ impl Vault<'_> {
 
     /// Warns once that the store is away. `before`: its fleet; the change may have left it.
     fn warn_of(&mut self, why: &Error, before: Option<Fleet>) {
-        if std::mem::replace(&mut self.said_away, true) {
+        if std::mem::replace(&mut self.warned_store_away, true) {
             return;
         }
         let now = self.payload.fleet();
@@ -317,7 +317,7 @@ impl Vault<'_> {
         };
         let scanned = sealed::scan(bytes).map_err(of)?;
         let opened = os::on_wiped_stack(|| try_key(&scanned, key, &self.access)).map_err(of)?;
-        let Content { payload, .. } = opened;
+        let Unlocked { payload, .. } = opened;
         self.check_pulled(&payload, location)?;
         Ok((payload, scanned.armored))
     }
@@ -351,7 +351,7 @@ impl Vault<'_> {
         match shared.store.write(OBJECT, &self.file, condition).map(|answer| answer.what) {
             Ok(Written::Done(version)) => {
                 self.remember_synced(shared, &version);
-                self.said_away = false;
+                self.warned_store_away = false;
                 PutResult::Done
             }
             Ok(Written::Refused) => PutResult::Overtaken,

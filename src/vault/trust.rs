@@ -69,14 +69,14 @@ impl Vault<'_> {
         let (Some(memory), Some((dir, named))) = (&self.memory, &self.access.state) else {
             return;
         };
-        if self.no_memory {
+        if self.memory_failed {
             return;
         }
         if let Err(why) = remember(memory, self.payload.pin(), self.payload.generation()) {
             let text =
                 format!("the vault's fingerprint cannot be remembered in {}: {why}", dir.display());
             self.access.report_state(*named, text);
-            self.no_memory = true;
+            self.memory_failed = true;
         }
     }
 

@@ -262,7 +262,7 @@ fn a_key_that_does_not_look_like_aws_s_is_taken_with_a_warning() {
 }
 
 #[test]
-fn an_id_and_a_secret_that_are_swapped_are_refused_where_nobody_looks() {
+fn a_swapped_id_and_secret_are_refused_without_a_terminal() {
     let test = vault();
     let error = "vault: error: access key ID and secret access key are swapped\n";
     let add = test.command(["add", "prod", "--env"]);

@@ -362,7 +362,7 @@ fn the_command_finds_the_signal_mask_that_vault_was_started_with() {
 }
 
 #[test]
-fn nobody_looks_into_vault_and_the_command_is_as_open_as_any() {
+fn no_process_may_inspect_vault_and_the_command_is_as_open_as_any() {
     let test = script(Test::new().vault_with("demo"), "print-key", PRINT_KEY);
     let look = "if cat /proc/$PPID/environ >/dev/null 2>&1; then echo open; else echo closed; fi";
     let test =

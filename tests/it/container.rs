@@ -145,7 +145,7 @@ fn doctor_looks_at_an_empty_root() {
 
 #[test]
 #[ignore = "needs root"]
-fn what_is_missing_in_an_empty_root_is_said() {
+fn what_an_empty_root_lacks_is_an_error() {
     let image = image();
     let json = ["exec", "--no-session", "--json", "demo"];
     in_container(&image, &[], &json)

@@ -179,7 +179,7 @@ fn without_a_vault_it_says_so_and_looks_at_the_rest() {
 }
 
 #[test]
-fn a_damaged_vault_is_told() {
+fn a_damaged_vault_is_reported() {
     let (_standin, test) = usual();
     let whole = std::fs::read(test.vault_file()).expect("the vault");
     std::fs::write(test.vault_file(), &whole[..200]).expect("half of it");
@@ -193,7 +193,7 @@ fn a_damaged_vault_is_told() {
 }
 
 #[test]
-fn loose_modes_of_the_vault_are_told() {
+fn loose_modes_of_the_vault_are_reported() {
     let (_standin, test) = usual();
     let mode = |path: &Path, mode: u32| {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("a mode");
@@ -208,7 +208,7 @@ fn loose_modes_of_the_vault_are_told() {
 }
 
 #[test]
-fn another_vault_and_an_older_one_are_told() {
+fn another_vault_and_an_older_one_are_reported() {
     let (_standin, test) = usual();
     let first = std::fs::read(test.vault_file()).expect("the vault");
     let test = test.stored("other", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
@@ -227,7 +227,7 @@ fn another_vault_and_an_older_one_are_told() {
 }
 
 #[test]
-fn what_is_remembered_of_a_name_and_of_the_real_path_are_told() {
+fn what_is_remembered_of_a_name_and_of_the_real_path_is_reported() {
     let (_standin, test) = usual();
     let (real, pin) = (test.home().join("real.age"), crate::recipient::pin_of(&test));
     std::fs::copy(test.vault_file(), &real).expect("a copy");
@@ -310,7 +310,7 @@ fn the_first_line_with_anything_in_it_wins() {
 }
 
 #[test]
-fn sources_that_cannot_be_used_are_told() {
+fn sources_that_cannot_be_used_are_reported() {
     let (_standin, test) = usual();
     let found = doctor(&test.clone().env("AWS_VAULT_AGE_KEY", ""));
     found.has_source("problem", "2 AWS_VAULT_AGE_KEY: cannot be used: ");
@@ -340,7 +340,7 @@ fn pipes_are_not_read() {
 }
 
 #[test]
-fn what_cannot_be_hardened_is_told() {
+fn what_cannot_be_hardened_is_reported() {
     let dumpable =
         ("prctl(PR_SET_DUMPABLE)", "other processes of this user can read vault's memory");
     let core = ("setrlimit(RLIMIT_CORE)", "a crash may leave vault's memory in a core file");
@@ -377,7 +377,7 @@ fn what_cannot_be_hardened_is_told() {
 // Places and locks.
 
 #[test]
-fn directories_that_cannot_be_used_are_told() {
+fn directories_that_cannot_be_used_are_reported() {
     let (_standin, test) = usual();
     let test = test.file("file", "", 0o600);
     for (variable, check) in
@@ -401,7 +401,7 @@ fn directories_that_cannot_be_used_are_told() {
 }
 
 #[test]
-fn who_holds_a_lock_is_told() {
+fn the_holder_of_a_lock_is_reported() {
     let (standin, test) = usual();
     let mut name = test.vault_file().into_os_string();
     name.push(".lock");
@@ -428,7 +428,7 @@ fn who_holds_a_lock_is_told() {
 // AWS.
 
 #[test]
-fn a_clock_that_is_off_is_told() {
+fn a_clock_that_is_off_is_reported() {
     let (standin, test) = usual();
     standin.move_clock(95);
     let (mark, text) = doctor(&test).of("clock.offset").remove(0);
@@ -440,7 +440,7 @@ fn a_clock_that_is_off_is_told() {
 }
 
 #[test]
-fn who_does_not_answer_is_not_waited_for() {
+fn an_aws_that_does_not_answer_is_not_waited_for() {
     let (standin, test) = usual();
     standin.fail_always(Some(Fault::HangForever));
     let start = Instant::now();
@@ -449,7 +449,7 @@ fn who_does_not_answer_is_not_waited_for() {
 }
 
 #[test]
-fn what_is_wrong_with_the_aws_files_is_told() {
+fn mistakes_in_the_aws_files_are_reported() {
     let (_standin, test) = usual();
     let found = doctor(&test.clone().config("[demo]\n[profile my profile]\n"));
     assert_eq!(found.of("aws.section").len(), 2, "{:?}", found.of("aws.section"));
@@ -481,7 +481,7 @@ fn what_is_wrong_with_the_aws_files_is_told() {
 }
 
 #[test]
-fn what_is_left_of_a_device_is_told_and_not_used() {
+fn what_is_left_of_a_device_is_reported_and_not_used() {
     let (_standin, test) = usual();
     test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED).run();
     let left = || {
@@ -503,7 +503,7 @@ fn what_is_left_of_a_device_is_told_and_not_used() {
 // Secrets.
 
 #[test]
-fn variables_that_others_can_read_are_told_and_not_their_values() {
+fn variables_that_others_can_read_are_reported_and_not_their_values() {
     let (_standin, test) = usual();
     let vault = env!("CARGO_BIN_EXE_vault");
     let script = "echo $$; \"$0\" doctor --json; exit";

@@ -202,7 +202,7 @@ fn a_proof_that_is_refused_is_given_by_the_next_run() {
 }
 
 #[test]
-fn a_device_of_somebody_else_is_left_alone() {
+fn another_users_device_is_left_alone() {
     let standin = StandIn::start(world());
     let foreign = Device {
         serial: SERIAL.to_owned(),
@@ -230,7 +230,7 @@ fn a_device_of_somebody_else_is_left_alone() {
 }
 
 #[test]
-fn a_seed_without_a_device_is_said_with_the_way_out() {
+fn a_seed_without_a_device_is_an_error_with_the_remedy() {
     let standin = StandIn::start(world());
     let test = place(&standin);
     test.command(["totp", "add", SERIAL, "--stdin"]).stdin(MFA_SEED).run();

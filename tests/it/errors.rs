@@ -25,7 +25,7 @@ fn fails(test: &Test, line: &str, status: i32, stderr: &str) {
 }
 
 #[test]
-fn no_vault_is_said_with_its_path() {
+fn a_missing_vault_is_an_error_with_its_path() {
     let test = Test::new().env("AWS_VAULT_AGE_KEY", AGE_KEY);
     for line in ["list", "pin", "recipient list", "exec --json demo", "export demo", "rm -f demo"] {
         fails(&test, line, 3, NO_VAULT);
@@ -97,7 +97,7 @@ fn what_is_no_file_of_a_vaults_size_is_refused_and_never_waited_for() {
 }
 
 #[test]
-fn what_does_not_open_the_vault_is_said_as_what_it_is() {
+fn each_key_that_does_not_open_the_vault_has_its_own_error() {
     let by_key = demo(DEMO_VAULT);
     let wrong = "vault: error: no key opens this vault\nvault: hint: tried AWS_VAULT_AGE_KEY\n";
     fails(&by_key.clone().env("AWS_VAULT_AGE_KEY", AGE_KEY), "list", 4, wrong);
@@ -112,7 +112,7 @@ fn what_does_not_open_the_vault_is_said_as_what_it_is() {
 }
 
 #[test]
-fn a_profile_that_is_not_there_is_said_with_the_places_that_were_looked_in() {
+fn a_missing_profile_is_an_error_with_the_files_that_were_read() {
     let test = demo(DEMO_VAULT);
     let what = "vault: error: no profile \"nobody\"\n";
     let places =

@@ -72,7 +72,7 @@ fn the_command_gets_credentials_and_its_status_is_ours() {
 }
 
 #[test]
-fn a_command_that_cannot_start_is_said_as_env_says_it() {
+fn a_command_that_cannot_start_is_reported_as_by_env() {
     let test = Test::new().vault_with("demo").file("no-x", "#!/bin/sh\n", 0o644);
     test.command(["exec", "-n", "demo", "no-such-command", "secret"])
         .expect_error(127, "vault: error: command not found: no-such-command\n")
@@ -221,7 +221,7 @@ fn what_is_aws_vault_s_and_has_no_effect_is_noted_under_debug() {
 }
 
 #[test]
-fn without_a_command_it_is_a_shell_and_that_is_said() {
+fn without_a_command_it_is_a_shell_and_a_note_says_so() {
     let test = Test::new().vault_with("demo").env("SHELL", "/bin/sh");
     let shell = test.command(["exec", "-n", "demo"]).stdin("echo $AWS_VAULT; exit 3\n");
     shell

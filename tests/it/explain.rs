@@ -406,7 +406,7 @@ fn explain_runs_no_helper() {
 }
 
 #[test]
-fn what_is_cached_is_said_and_for_how_long() {
+fn cached_sessions_are_listed_with_the_time_left() {
     let (standin, test) = scene::usual();
     let explain = |words: &[&str]| {
         let run = test.command([&["explain", "mfa-role"][..], words].concat()).expect_stderr("");

@@ -100,7 +100,7 @@ fn a_fault_at_any_call_of_rekey_is_survived() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_fault_at_any_call_of_a_reader_is_said_and_changes_nothing() {
+fn a_fault_at_any_call_of_a_reader_is_an_error_and_changes_nothing() {
     all(&LIST, from_the_start);
     all(&EXEC, from_the_start);
 }

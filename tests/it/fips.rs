@@ -126,7 +126,7 @@ fn what_is_neither_true_nor_false_is_an_error() {
 
 /// Here the proxy looks the name up; `aws::unreachable` has the test for this host's own look-up.
 #[test]
-fn a_host_that_cannot_be_reached_by_its_name_is_said_to_be_a_fips_one() {
+fn an_unreachable_host_name_is_reported_as_a_fips_one() {
     let (proxy, asked) = crate::tls::proxy("HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n");
     test()
         .env("HTTPS_PROXY", format!("http://{proxy}"))
@@ -152,7 +152,7 @@ fn a_host_that_cannot_be_reached_by_its_name_is_said_to_be_a_fips_one() {
 }
 
 #[test]
-fn a_named_endpoint_wins_and_that_is_said_once() {
+fn a_named_endpoint_wins_with_one_warning() {
     let standin = StandIn::demo();
     let test = test().standin(&standin).env("AWS_USE_DUALSTACK_ENDPOINT", "true");
     let said = "vault: warning: the named endpoint http://127.0.0.1:[PORT] outranks use_fips_endpoint \

@@ -60,7 +60,7 @@ fn join_checks_the_store_and_writes_it_into_the_vault() {
 }
 
 #[test]
-fn who_joins_where_another_host_has_joined_is_told_to_take_its_file() {
+fn joining_a_store_that_another_host_uses_says_to_take_its_file() {
     let (bucket, test) = scene(Conditions::Kept);
     let before = test.read(test.vault_file());
     join(&test, &bucket).run();
@@ -137,7 +137,7 @@ fn check_says_what_was_tried() {
 }
 
 #[test]
-fn a_clock_that_is_off_is_said_and_signed_for() {
+fn a_clock_that_is_off_is_reported_and_the_request_signed_again() {
     let (bucket, test) = joined();
     bucket.move_clock(7200);
     let output = test.command(["fleet", "check"]).run();
@@ -195,7 +195,7 @@ fn status_says_which_copy_is_the_later_one_or_that_none_takes_the_stores() {
 }
 
 #[test]
-fn who_mends_the_stores_key_by_join_is_told_nothing_of_the_old_one() {
+fn replacing_the_stores_key_by_join_reports_nothing_of_the_old_one() {
     let (bucket, test) = joined();
     let test = test.stored("store", ACCESS_KEY_ID, "0000000000000000000000000000000000000000");
     let output = test.command(["fleet", "status"]).expect_status(9).run();
@@ -219,7 +219,7 @@ fn leave_takes_it_out_of_the_vault() {
 }
 
 #[test]
-fn who_leaves_without_the_store_is_told_that_the_others_do_not() {
+fn leaving_without_the_store_warns_that_the_others_do_not() {
     let (bucket, test) = joined();
     bucket.answer(403, "AccessDenied", "");
     let warning = "vault: warning: the store s3://fleet/vault: s3://fleet/vault refused GetObject: \
@@ -229,7 +229,7 @@ fn who_leaves_without_the_store_is_told_that_the_others_do_not() {
 }
 
 #[test]
-fn who_joins_another_store_without_the_old_one_is_told_that_the_others_do_not() {
+fn joining_another_store_without_the_old_one_warns_that_the_others_do_not() {
     let (old, test) = joined();
     old.answer(403, "AccessDenied", "");
     let new = Bucket::start(Conditions::Kept);
@@ -330,7 +330,7 @@ fn what_join_is_given_is_looked_at_first() {
 }
 
 #[test]
-fn a_store_that_says_no_is_said_with_what_to_do() {
+fn a_refusal_of_the_store_is_an_error_with_what_to_do() {
     let (bucket, test) = scene(Conditions::Kept);
     bucket.answer(403, "AccessDenied", "");
     join(&test, &bucket)
@@ -360,7 +360,7 @@ fn a_store_that_says_no_is_said_with_what_to_do() {
 }
 
 #[test]
-fn a_store_that_is_not_there_is_said() {
+fn a_missing_store_is_an_error() {
     let (_, test) = scene(Conditions::Kept);
     let join = |endpoint: &str| {
         let words = ["fleet", "join", "s3://fleet/vault", "--profile", "store", "--endpoint"];
@@ -433,7 +433,7 @@ fn the_store_s_key_reaches_no_child_and_no_log() {
 }
 
 #[test]
-fn who_has_not_joined_asks_no_store() {
+fn a_host_that_has_not_joined_asks_no_store() {
     let standin = StandIn::demo();
     let bucket = Bucket::start(Conditions::Kept);
     let test = Test::new().vault_with("demo").standin(&standin);

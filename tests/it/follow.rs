@@ -84,7 +84,7 @@ fn what_one_host_adds_the_others_pull() {
 }
 
 #[test]
-fn who_has_to_ask_aws_asks_the_store_too_and_a_cached_session_nobody() {
+fn a_call_to_aws_asks_the_store_too_and_a_cached_session_asks_neither() {
     let scene = Scene::new();
     let other = scene.another();
     other.command(["exec", "--json", "ci"]).expect_stderr("").run();
@@ -223,7 +223,7 @@ fn a_new_fingerprint_is_accepted_by_the_command_that_is_named() {
 }
 
 #[test]
-fn who_knows_the_stores_key_is_not_removed_before_it_is_replaced() {
+fn a_recipient_that_knows_the_stores_key_is_not_removed_before_it_is_replaced() {
     let scene = Scene::new();
     let another = "age1lvyvwawkr0mcnnnncaghunadrqkmuf9e6507x9y920xxpp866cnql7dp2z";
     scene.first.command(["recipient", "add", another]).run();
@@ -262,7 +262,7 @@ fn a_mistyped_variable_changes_nothing() {
 }
 
 #[test]
-fn who_is_kept_out_or_in_no_fleet_has_nothing_to_pull() {
+fn a_host_kept_out_or_in_no_fleet_has_nothing_to_pull() {
     let scene = Scene::new();
     let out = pull(&scene.first).env("AWS_VAULT_SHARED", "off");
     out.expect_error(3, "vault: error: this host shares nothing: AWS_VAULT_SHARED is off\n").run();

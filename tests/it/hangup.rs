@@ -245,7 +245,7 @@ fn serve_ends_and_takes_its_files_away() {
 }
 
 #[test]
-fn nobody_waits_for_aws_without_a_terminal() {
+fn no_wait_for_aws_without_a_terminal() {
     let (standin, test) = scene::usual();
     standin.fail_always(Some(Fault::HangForever));
     for flags in [&["--server"][..], &[]] {

@@ -43,7 +43,7 @@ fn the_help_of_every_command_has_an_example_of_it() {
 }
 
 #[test]
-fn without_a_word_the_help_is_said_and_it_is_a_usage_error() {
+fn without_a_word_the_help_is_printed_and_it_is_a_usage_error() {
     let nothing: [&str; 0] = [];
     let run = Test::new().command(nothing).expect_status(2).expect_stdout("");
     assert_eq!(run.run().stderr, help("--help"));
@@ -58,7 +58,7 @@ fn every_command_is_in_the_help() {
 }
 
 #[test]
-fn every_global_flag_stands_with_its_variables_in_every_help() {
+fn every_global_flag_is_in_every_help_with_its_variables() {
     for command in commands().iter().chain(&[String::new()]) {
         let text = help(&format!("{command} --help"));
         for (flag, variables) in [

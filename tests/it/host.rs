@@ -170,7 +170,7 @@ fn an_empty_or_torn_answer_is_asked_for_again() {
 }
 
 #[test]
-fn an_agent_that_gives_nothing_is_said() {
+fn an_agent_that_gives_nothing_is_an_error() {
     let (_, issued) = host();
     let ended = Issued { expiration: 1_000_000_000, ..issued.clone() };
     let half = credentials(&issued).replace("SecretAccessKey", "Secret");
@@ -249,7 +249,7 @@ fn no_redirect_is_followed() {
 }
 
 #[test]
-fn an_agent_that_is_not_there_is_said_at_once() {
+fn a_missing_agent_is_an_error_at_once() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (_, issued) = host();
     let agent = Agent::container("Basic abc", &issued);
@@ -287,7 +287,7 @@ fn an_instance_gives_its_role_by_imdsv2() {
 
 /// Static stability: where the service cannot get others, AWS's SDKs go on with them.
 #[test]
-fn an_instance_s_credentials_that_have_expired_are_used_and_that_is_said() {
+fn an_instance_s_credentials_that_have_expired_are_used_with_a_warning() {
     let (standin, issued) = host();
     let agent = Agent::instance(&Issued { expiration: 1_000_000_000, ..issued.clone() });
     let said = "vault: warning: the instance metadata service gives credentials that expired at \
@@ -304,7 +304,7 @@ fn an_instance_s_credentials_that_have_expired_are_used_and_that_is_said() {
 }
 
 #[test]
-fn an_instance_that_gives_nothing_is_said() {
+fn an_instance_that_gives_nothing_is_an_error() {
     let (_, issued) = host();
     let good = credentials(&issued);
     let text = |status, body: &str| Said::Answer(status, "text/plain", body.to_owned());

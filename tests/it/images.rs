@@ -97,7 +97,7 @@ fn a_key_comes_out_of_a_container_from_scratch() {
 /// The second process in one container with a read-only root, no home and no volume.
 #[test]
 #[ignore = "needs docker and the images of docker/images"]
-fn without_a_volume_the_second_process_asks_nobody() {
+fn without_a_volume_the_second_process_needs_no_prompt() {
     let engine = Engine::new();
     let sts = engine.sts(STS);
     let words = ["exec", "role", "--", "/usr/local/bin/vault", "exec", "--json", "role"];

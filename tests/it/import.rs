@@ -105,7 +105,7 @@ fn a_key_that_is_there_is_kept_unless_told_otherwise() {
 }
 
 #[test]
-fn what_the_aws_config_lacks_is_said() {
+fn what_the_aws_config_lacks_is_reported() {
     let test = vault(&[]);
     let said = format!(
         "Add to [HOME]/.aws/config, each with its region, or by --write-config:\n  [profile prod]\n{FILE}"

@@ -228,7 +228,7 @@ fn a_passphrase_may_cost_more_which_is_warned_of() {
 }
 
 #[test]
-fn init_refuses_what_nobody_or_nothing_could_open() {
+fn init_refuses_a_vault_that_no_key_could_open() {
     let test = Test::new()
         .file("none", "# nobody\n", 0o600)
         .file("bad", format!("{AGE_RECIPIENT}\nbad\n"), 0o600)
@@ -346,7 +346,7 @@ fn a_new_passphrase_is_asked_for_twice() {
 }
 
 #[test]
-fn where_the_new_key_lies_and_that_it_is_the_only_one_is_said() {
+fn init_says_where_the_new_key_is_and_that_it_is_the_only_one() {
     let test = Test::new();
     let only = test.command(["init", "--generate-identity", "key.txt"]).run();
     let said = "The only key that opens it is in key.txt: keep a copy of that file elsewhere, for \

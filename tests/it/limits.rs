@@ -32,7 +32,7 @@ fn a_small_stack_is_enough_and_the_command_keeps_its_limit() {
 }
 
 #[test]
-fn where_there_is_no_larger_stack_that_is_said() {
+fn without_a_larger_stack_there_is_an_error() {
     let test = Test::new().env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
     after("ulimit -s 256", &test, &["list"])
         .refuse(&[libc::SYS_clone, libc::SYS_clone3], libc::EAGAIN)
@@ -46,7 +46,7 @@ fn where_there_is_no_larger_stack_that_is_said() {
 }
 
 #[test]
-fn who_is_started_finds_the_file_size_signal_as_vault_did() {
+fn programs_inherit_the_file_size_signal_as_vault_found_it() {
     let (_standin, test) = scene::usual();
     let helper = "echo \"$(sed -n s/^SigIgn:.//p /proc/self/status)\" >>ignored; \
                   echo '{\"Version\":1,\"AccessKeyId\":\"AKIAIOSFODNN7EXAMPLE\",\

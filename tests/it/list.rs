@@ -127,7 +127,7 @@ fn an_empty_vault_has_a_table_of_nothing() {
 }
 
 #[test]
-fn who_may_open_the_vault_is_listed() {
+fn the_recipients_are_listed() {
     let test = Test::new().env("AWS_VAULT_PASSPHRASE", PASSPHRASE);
     test.command(["init", "-r", AGE_RECIPIENT, "--passphrase"]).run();
     let text = format!("{AGE_RECIPIENT}\npassphrase (argon2id, 64 MiB, 3 passes, 4 lanes)\n");

@@ -138,7 +138,7 @@ fn a_chain_of_roles_opens_the_console_for_the_last_of_them() {
 }
 
 #[test]
-fn a_code_is_spent_once_and_a_cached_role_with_most_of_its_time_left_is_taken() {
+fn a_code_is_spent_once_and_a_cached_role_with_most_of_its_time_left_is_used() {
     let standin = StandIn::start(World::demo().role(Role::new("admin").requires_mfa()));
     let test = home(&standin);
     let test = test.config(&format!("{CONFIG}[profile mfa]\nsource_profile = demo\nmfa_serial = {MFA_SERIAL}\nrole_arn = arn:aws:iam::123456789012:role/admin\n"));

@@ -444,7 +444,7 @@ fn an_answer_holds_the_credentials_and_the_memory_nothing_else() {
 }
 
 #[test]
-fn who_waits_for_a_lock_holds_only_what_it_may_yet_need() {
+fn a_process_that_waits_for_a_lock_holds_only_what_it_may_yet_need() {
     let scene = Scene::new();
     let runs = [
         ("key", scene.run(&["-i", "key"])),
@@ -473,7 +473,7 @@ fn who_waits_for_a_lock_holds_only_what_it_may_yet_need() {
 }
 
 #[test]
-fn who_waits_to_write_holds_what_opens_the_vault_and_nothing_derived() {
+fn a_process_that_waits_to_write_holds_what_opens_the_vault_and_nothing_derived() {
     let scene = Scene::new();
     let mut path = scene.test.vault_file().into_os_string();
     path.push(".lock");

@@ -326,7 +326,7 @@ fn a_wrong_seed_is_tried_three_times_and_told_apart() {
 }
 
 #[test]
-fn with_a_clock_that_is_95_s_off_it_works_and_that_is_said_once() {
+fn with_a_clock_that_is_95_s_off_it_works_with_one_warning() {
     std::thread::scope(|scope| {
         for (seconds, way) in [(95, "behind"), (-95, "ahead of")] {
             scope.spawn(move || {

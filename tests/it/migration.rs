@@ -378,7 +378,7 @@ fn in_the_subshell(scene: &mut Scene) {
 
 /// The block that brings somebody over, line by line as it stands there.
 #[test]
-fn who_has_aws_vaults_files_is_over_in_five_lines() {
+fn moving_from_aws_vaults_files_takes_five_lines() {
     let standin = StandIn::start(World::demo().any_region());
     let test = Test::new().standin(&standin).env_remove("AWS_REGION").on_path("vault");
     let test = test.config("[profile prod]\nregion = eu-west-1\n");
@@ -415,7 +415,7 @@ fn who_has_aws_vaults_files_is_over_in_five_lines() {
 }
 
 #[test]
-fn who_has_plaintext_keys_is_over_in_three_lines() {
+fn moving_from_plaintext_keys_takes_three_lines() {
     let standin = StandIn::demo();
     let key = format!(
         "[prod]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"

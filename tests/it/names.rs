@@ -206,7 +206,7 @@ fn the_next_address_is_tried_where_one_does_not_answer() {
 
 #[test]
 #[ignore = "needs root, for a network of its own (see .ci/run)"]
-fn a_name_without_an_address_is_said_at_once() {
+fn a_name_without_an_address_is_an_error_at_once() {
     let stderr = "vault: error: no address found for sts.test\n\
                   vault: hint: check region, endpoint_url and this host's DNS\n";
     for answers in [(NXDOMAIN, NXDOMAIN), (SERVFAIL, SERVFAIL), (NONE, NONE)] {
@@ -227,7 +227,7 @@ fn a_name_without_an_address_is_said_at_once() {
 
 #[test]
 #[ignore = "takes 20 s, and needs root, for a network of its own (see .ci/run)"]
-fn a_resolver_that_never_answers_is_said() {
+fn a_resolver_that_never_answers_is_an_error() {
     // Two at 5 s each, twice.
     alone("nameserver 127.0.0.1\nnameserver 127.0.0.2\n", "", || {
         name_server("127.0.0.1", (Said::Nothing, Said::Nothing));

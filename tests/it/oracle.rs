@@ -19,7 +19,7 @@ use botocore::Botocore;
 use differences::DIFFERENCES;
 use grammar::{Case, Chance, NAMES};
 use vault::env::Env;
-use vault::profile::{self, Ask, Base, Files, Profiles, Step, TokenSource};
+use vault::profile::{self, Base, Files, PlanRequest, Profiles, Step, TokenSource};
 
 use crate::support::place::Place;
 
@@ -174,8 +174,9 @@ fn same(judge: &Answer, ours: &Answer) -> bool {
 /// What vault would do, with no vault and `--no-session`.
 fn ours(profiles: &Profiles, name: &str) -> Answer {
     let env = ENV.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
-    let ask = Ask { profile: name.to_owned(), no_session: true, ..Ask::default() };
-    let plan = match profile::plan(profiles, &Env::from_raw(env), &BTreeSet::new(), &ask) {
+    let request =
+        PlanRequest { profile: name.to_owned(), no_session: true, ..PlanRequest::default() };
+    let plan = match profile::plan(profiles, &Env::from_raw(env), &BTreeSet::new(), &request) {
         Ok(plan) => plan,
         Err(error) => return Answer::Refused(error.what),
     };
@@ -269,7 +270,7 @@ fn files_mean_what_they_mean_to_the_aws_cli() {
 const MOST: usize = 4;
 
 #[test]
-fn the_table_of_differences_stands_in_the_docs() {
+fn the_table_of_differences_is_in_the_docs() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/profiles.md");
     let docs = std::fs::read_to_string(path).expect("docs/profiles.md");
     let row =

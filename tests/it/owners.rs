@@ -140,7 +140,7 @@ fn a_lock_from_before_the_vault_was_shared_is_taken_over() {
 
 #[test]
 #[ignore = "needs root, to become other users"]
-fn who_may_not_write_the_old_file_or_keep_its_group_writes_nothing() {
+fn a_user_who_may_not_write_the_old_file_or_keep_its_group_writes_nothing() {
     // The directory alone would let them replace it.
     for (mode, groups, directory_mode) in [(0o640, "5000", 0o2775), (0o666, "4711", 0o1777)] {
         let test = team(OWNER, directory_mode);

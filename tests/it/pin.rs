@@ -442,7 +442,7 @@ fn only_the_vaults_own_fingerprint_can_be_accepted() {
 }
 
 #[test]
-fn who_accepts_the_wrong_fingerprint_is_asked_for_the_passphrase_once() {
+fn accepting_a_wrong_fingerprint_asks_for_the_passphrase_once() {
     let test = Test::new().vault_with_passphrase("demo").env_remove("AWS_VAULT_PASSPHRASE");
     let (_, other) = forged();
     let mut pty = test.command(["pin", "--accept", &other]).pty();

@@ -28,7 +28,7 @@ fn key_of(test: &Test, profile: &str) -> Test {
 // The files.
 
 #[test]
-fn include_profile_lends_everything_and_a_chain_of_them_too() {
+fn everything_is_inherited_by_include_profile_and_by_a_chain_of_them() {
     let standin = scene::sts();
     let config = "\
 [profile demo]
@@ -63,7 +63,7 @@ fn an_include_profile_that_leads_nowhere_is_a_warning() {
 }
 
 #[test]
-fn default_lends_settings_and_no_credentials_which_is_said() {
+fn settings_are_inherited_from_default_and_credentials_are_not_with_a_warning() {
     let config = "\
 [default]
 region = eu-west-1
@@ -217,7 +217,7 @@ fn a_source_profile_that_names_itself_means_its_own_key() {
 }
 
 #[test]
-fn a_profile_that_is_nowhere_is_said_with_what_may_be_meant() {
+fn a_missing_profile_is_an_error_with_what_may_be_meant() {
     let config = "\
 [plain]
 [profile my profile]
@@ -474,7 +474,7 @@ fn the_environment_is_a_source_where_the_profile_says_so() {
 }
 
 #[test]
-fn a_source_that_aws_does_not_know_is_said() {
+fn a_source_that_aws_does_not_know_is_an_error() {
     let test = Test::new().config("[profile p]\ncredential_source = Sun\n");
     key_of(&test, "p")
         .expect_error(
@@ -513,7 +513,7 @@ fn its_expiration_and_account_are_handed_on() {
 }
 
 #[test]
-fn a_credential_process_that_fails_is_said_and_what_it_printed_is_not() {
+fn a_credential_process_that_fails_is_an_error_without_its_output() {
     let p = "vault: error: the credential_process of profile \"p\"";
     for (command, stderr) in [
         ("echo SECRET; exit 3", "failed with exit status 3"),

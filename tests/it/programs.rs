@@ -37,7 +37,7 @@ fn an_expiration_is_read_as_the_aws_cli_reads_it() {
 }
 
 #[test]
-fn aws_account_id_is_told_beside_a_key_and_never_beside_a_role() {
+fn aws_account_id_is_given_beside_a_key_and_never_beside_a_role() {
     let config = format!(
         "{PROFILES}[profile plain]\naws_access_key_id = {ACCESS_KEY_ID}\n\
          aws_secret_access_key = {SECRET_ACCESS_KEY}\naws_account_id = 111111111111\n\

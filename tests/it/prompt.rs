@@ -130,19 +130,19 @@ const NO_KEY: &str = "vault: error: no key to open the vault with\n\
     ~/.config/vault/identity.txt, run vault unlock first, or run this on a terminal\n";
 
 #[test]
-fn without_a_terminal_nobody_is_asked() {
+fn without_a_terminal_a_question_is_an_error() {
     let test = locked().stdin(PASSPHRASE);
     test.command(["list"]).stdin(format!("{PASSPHRASE}\n")).expect_error(4, NO_KEY).run();
 }
 
 #[test]
-fn no_input_asks_nobody_on_a_terminal() {
+fn no_input_forbids_a_prompt_on_a_terminal() {
     let (status, screen) = locked().command(["--no-input", "list"]).pty().end(SOON);
     assert_eq!((status, screen.as_str()), (4, NO_KEY));
 }
 
 #[test]
-fn a_background_job_asks_nobody() {
+fn a_background_job_has_no_prompt() {
     let test = locked().on_path("vault");
     let script = "set -m; vault list & wait $!; echo status $?";
     let pty = test.clone().program("sh").command(["-c", script]).pty();

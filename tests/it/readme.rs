@@ -32,8 +32,8 @@ pub const PLAYED: &[(&str, &str)] = &[
     ("--generate-identity ci-key.txt", "readme::a_ci_job_pins_the_vault_in_its_repository"),
     ("AWS_VAULT_PIN=SHA256", "readme::a_ci_job_pins_the_vault_in_its_repository"),
     ("vault unlock --for 8h", "readme::a_vault_is_unlocked_once_and_locked_again"),
-    ("vault recipient add", "readme::somebody_may_open_it_and_then_no_longer"),
-    ("vault mfa enroll ci", "readme::a_service_account_gets_a_device_and_nobody_is_asked"),
+    ("vault recipient add", "readme::a_recipient_may_open_it_and_then_no_longer"),
+    ("vault mfa enroll ci", "readme::a_service_account_gets_a_device_without_a_prompt"),
     ("vault fleet join s3://fleet/vault", "readme::hosts_share_a_store"),
     ("vault totp add ci", "readme::a_seed_is_added_listed_used_and_removed"),
     ("vault rotate prod", "readme::keys_are_rotated"),
@@ -52,8 +52,8 @@ pub const PLAYED: &[(&str, &str)] = &[
     ),
     ("vault sso login dev", "readme::a_person_logs_in_and_out"),
     ("AWS_WEB_IDENTITY_TOKEN_FILE=token", "readme::a_job_with_a_token_needs_no_key_and_no_vault"),
-    ("vault import --from aws-vault", "migration::who_has_aws_vaults_files_is_over_in_five_lines"),
-    ("vault import --from credentials", "migration::who_has_plaintext_keys_is_over_in_three_lines"),
+    ("vault import --from aws-vault", "migration::moving_from_aws_vaults_files_takes_five_lines"),
+    ("vault import --from credentials", "migration::moving_from_plaintext_keys_takes_three_lines"),
     ("age -d -i identity.txt vault.age", "readme::age_reads_a_vault_without_vault"),
     ("python3 fixtures/open_vault.py", "readme::python_reads_a_vault_without_vault"),
     ("sudo apt install ./aws-age-vault", "installed::readme_and_docs_hold_for_the_package"),
@@ -176,7 +176,7 @@ fn the_sentence_on_several_ways_in_holds() {
 }
 
 #[test]
-fn somebody_may_open_it_and_then_no_longer() {
+fn a_recipient_may_open_it_and_then_no_longer() {
     let home = Test::new().on_path("vault").vault_with("prod");
     let script = block("vault recipient add");
     let [add, list, remove] = script.lines().collect::<Vec<_>>()[..] else { panic!("{script}") };
@@ -231,7 +231,7 @@ fn the_doctor_is_asked() {
 }
 
 #[test]
-fn a_service_account_gets_a_device_and_nobody_is_asked() {
+fn a_service_account_gets_a_device_without_a_prompt() {
     let user = User::new("ci").key(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
     let standin = StandIn::start(World::empty().user(user));
     let aws = "#!/bin/sh\necho \"$AWS_VAULT ${AWS_SESSION_TOKEN:+with a session} $*\"\n";

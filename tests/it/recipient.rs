@@ -144,7 +144,7 @@ fn what_is_no_recipient_is_refused_before_anything_is_opened() {
 }
 
 #[test]
-fn who_is_removed_opens_the_vault_no_longer_and_the_rest_do() {
+fn a_removed_recipient_no_longer_opens_the_vault_and_the_rest_do() {
     let test = vault();
     let seed = test.command(["totp", "add", MFA_SERIAL, "--stdin"]).stdin(MFA_SEED);
     seed.run();

@@ -114,7 +114,7 @@ fn a_key_is_made_saved_proven_and_the_old_one_deleted() {
 }
 
 #[test]
-fn the_result_is_json_for_who_asks() {
+fn the_result_is_json_on_request() {
     let standin = StandIn::start(world());
     let test = place(&standin);
     let output = test.command(["rotate", "deploy", "--json"]).expect_stderr("").run();

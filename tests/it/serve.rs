@@ -102,7 +102,7 @@ fn the_token_of_a_server_that_came_after_stays() {
 }
 
 #[test]
-fn readiness_is_told_without_a_token_and_asked_by_check() {
+fn readiness_is_served_without_a_token_and_asked_by_check() {
     let (_standin, test) = scene::usual();
     let served = Served::start(&test, &["--profile", "demo", "--health-socket", "health"]);
     let host = format!("127.0.0.1:{}", served.port);
@@ -123,7 +123,7 @@ fn readiness_is_told_without_a_token_and_asked_by_check() {
 }
 
 #[test]
-fn a_check_takes_nobody_else_for_the_server() {
+fn a_check_takes_no_other_program_for_the_server() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     std::thread::spawn(move || {
@@ -352,7 +352,7 @@ fn sessions_are_renewed_ahead_of_time_and_an_outage_is_survived() {
 }
 
 #[test]
-fn codes_of_a_seed_renew_with_nobody_there() {
+fn codes_of_a_seed_renew_without_a_person() {
     let standin = scene::sts();
     standin.change(|world| world.session_limit = Some(60));
     let test = scene::with(&standin, PROFILES);
@@ -366,7 +366,7 @@ fn codes_of_a_seed_renew_with_nobody_there() {
 }
 
 #[test]
-fn where_a_person_gives_the_code_it_is_said_that_it_cannot_last() {
+fn where_a_person_gives_the_code_a_warning_says_that_it_cannot_last() {
     let (standin, test) = scene::usual();
     let code = scene::code(&standin);
     let served = Served::start(&test, &["--profile", "mfa", "-t", &code]);

@@ -243,7 +243,7 @@ fn many_descriptors(wanted: u64) {
 }
 
 #[test]
-fn ten_thousand_idle_connections_keep_nobody_out() {
+fn ten_thousand_idle_connections_keep_no_client_out() {
     let (_standin, served) = served();
     many_descriptors(12_000);
     let before = memory(&served);
@@ -268,7 +268,7 @@ fn ten_thousand_idle_connections_keep_nobody_out() {
 }
 
 #[test]
-fn wrong_tokens_in_any_number_keep_nobody_out_and_are_said_once() {
+fn wrong_tokens_in_any_number_keep_no_client_out_and_are_reported_once() {
     let (_standin, mut served) = served();
     let wrong = served.request(PATH).replace(&served.token, "wrong");
     let before = memory(&served);

@@ -137,7 +137,7 @@ fn slow_down_makes_the_questions_slower_by_five_seconds() {
 }
 
 #[test]
-fn a_no_and_nobodys_answer_are_errors() {
+fn a_refusal_and_no_answer_are_errors() {
     let late = "vault: error: nobody logged in within 10m, and the code has expired\n\
                 vault: hint: start again, and use the page that is shown then\n";
     for (person, error) in [
@@ -153,7 +153,7 @@ fn a_no_and_nobodys_answer_are_errors() {
 }
 
 #[test]
-fn nobody_is_waited_for_longer_than_the_code_lives() {
+fn no_wait_is_longer_than_the_codes_lifetime() {
     let (standin, test) = scene();
     standin.change(|world| {
         world.sso.code_lasts = 2;
@@ -230,7 +230,7 @@ fn without_a_vault_there_is_no_login() {
 }
 
 #[test]
-fn a_profile_without_sso_is_told_so() {
+fn a_profile_without_sso_is_an_error() {
     let (_standin, test) = scene();
     let test = test.config("[profile dev]\n");
     for word in ["login", "logout"] {
@@ -270,7 +270,7 @@ fn on_a_terminal_exec_shows_the_page_itself() {
 }
 
 #[test]
-fn where_a_machine_waits_or_nobody_is_to_be_asked_no_page_is_shown() {
+fn no_page_is_shown_to_a_machine_or_without_input() {
     let (standin, test) = scene();
     for words in [&["exec", "--json", "dev"][..], &["export", "--no-input", "dev"]] {
         let (status, screen) = test.command(words).pty().end(SOON);
@@ -355,7 +355,7 @@ fn a_role_is_assumed_from_a_login_s() {
 }
 
 #[test]
-fn a_role_that_the_person_does_not_have_is_said() {
+fn a_role_that_the_person_does_not_have_is_an_error() {
     let (_standin, test) = logged_in();
     json(&test, "none")
         .expect_error(
@@ -779,7 +779,7 @@ fn explain_and_doctor_say_who_is_logged_in() {
 }
 
 #[test]
-fn no_token_and_no_code_is_shown_or_lies_open() {
+fn no_token_and_no_code_is_shown_or_stored_unencrypted() {
     let (standin, test) = scene();
     let test = &test;
     standin.change(|world| world.sso.person.push_back(Person::Waits));

@@ -83,7 +83,7 @@ fn the_program_can_have_another_name() {
 }
 
 #[test]
-fn who_hangs_is_killed() {
+fn a_program_that_hangs_is_killed() {
     let mut command = Command::new("sleep");
     command.arg("1000").process_group(0);
     let child = spawn(&mut command);

@@ -30,7 +30,7 @@ fn enable(standin: &StandIn, user: &str, serial: &str, seed: &str, steps: [i64; 
 }
 
 #[test]
-fn the_seed_is_base64_of_base32_and_said_once() {
+fn the_seed_is_base64_of_base32_and_shown_once() {
     let standin = start();
     let iam = Client::demo(&standin).iam();
     let answer = iam.raw(CREATE.0, CREATE.1);

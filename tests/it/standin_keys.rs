@@ -104,7 +104,7 @@ fn with_temporary_credentials_the_user_must_be_named_and_mfa_may_be_demanded() {
 }
 
 #[test]
-fn the_last_use_is_told() {
+fn the_last_use_is_given() {
     let standin = start();
     let iam = Client::demo(&standin).iam();
     iam.call("CreateAccessKey", &[ROBOT]);

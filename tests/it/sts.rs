@@ -136,7 +136,7 @@ fn the_expiration_is_aws_s_own_not_what_was_asked() {
 }
 
 #[test]
-fn two_hops_are_capped_at_an_hour_and_that_is_said() {
+fn two_hops_are_capped_at_an_hour_with_a_warning() {
     let (standin, test) = scene::usual();
     json(&test, &standin, "mfa-hops -t CODE")
         .expect_stderr(
@@ -524,7 +524,7 @@ fn a_command_is_not_started_when_aws_refuses() {
 }
 
 #[test]
-fn a_port_where_nobody_listens_is_named() {
+fn a_closed_port_is_named() {
     let (_standin, test) = scene::usual();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let place = listener.local_addr().expect("its address");
@@ -547,7 +547,7 @@ fn an_answer_that_never_comes_is_given_up() {
 }
 
 #[test]
-fn a_key_that_aws_does_not_know_is_said() {
+fn a_key_that_aws_does_not_know_is_an_error() {
     let standin = StandIn::start(World::empty());
     let test = scene::with(&standin, PROFILES);
     test.command(["exec", "--json", "demo"])
@@ -562,7 +562,7 @@ fn a_key_that_aws_does_not_know_is_said() {
 }
 
 #[test]
-fn a_secret_that_does_not_belong_to_the_key_is_said() {
+fn a_secret_that_does_not_belong_to_the_key_is_an_error() {
     let (_standin, test) = scene::usual();
     test.stored("demo", ACCESS_KEY_ID, &SECRET_ACCESS_KEY.to_lowercase())
         .command(["exec", "--json", "demo"])
@@ -581,7 +581,7 @@ fn about_600(text: &str) -> String {
 }
 
 #[test]
-fn a_clock_that_is_off_is_said_with_its_seconds() {
+fn a_clock_that_is_off_is_reported_with_its_seconds() {
     for (seconds, way) in [(600, "behind"), (-600, "ahead of")] {
         let (standin, test) = scene::usual();
         standin.move_clock(seconds);
@@ -596,7 +596,7 @@ fn a_clock_that_is_off_is_said_with_its_seconds() {
 }
 
 #[test]
-fn without_a_code_the_call_is_repeated_by_aws_s_clock_and_the_offset_is_said() {
+fn without_a_code_the_call_is_repeated_by_aws_s_clock_and_the_offset_is_reported() {
     for (seconds, way) in [(600, "behind"), (-600, "ahead of")] {
         let (standin, test) = scene::usual();
         standin.move_clock(seconds);

@@ -124,7 +124,7 @@ fn the_legacy_endpoint_is_the_global_one() {
 }
 
 #[test]
-fn a_proxy_gets_its_password_and_nobody_else_does() {
+fn a_proxy_gets_its_password_and_no_other_server_does() {
     let (place, asked) =
         proxy("HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n");
     stage()
@@ -184,7 +184,7 @@ fn no_proxy_goes_round_it() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_is_said_without_its_value() {
+fn an_unusable_proxy_is_an_error_without_its_value() {
     for (value, stderr) in [
         (
             "socks5://alice:hunter2@127.0.0.1:1",
@@ -365,7 +365,7 @@ fn a_container_s_agent_is_checked_like_aws_itself() {
 
 #[test]
 #[ignore = "needs python3 and openssl"]
-fn a_server_that_shows_an_authority_s_own_certificate_is_said() {
+fn a_server_that_shows_an_authority_s_own_certificate_is_an_error() {
     let (standin, test) = scene::usual();
     let server = TlsServer::before(&standin, true);
     test.env("AWS_ENDPOINT_URL_STS", server.url("localhost"))

@@ -145,7 +145,7 @@ fn a_user_is_no_device() {
 }
 
 #[test]
-fn a_profile_without_a_device_is_told_from_none() {
+fn a_profile_without_a_device_is_distinguished_from_none() {
     let test = Test::new().config("[profile ci]\n").vault_with("ci");
     let hint = "vault: hint: name the device by its ARN, or write mfa_serial into the profile's \
                 section\n";

@@ -205,7 +205,7 @@ fn all_of_a_line_is_tried() {
 }
 
 #[test]
-fn all_that_lies_around_is_tried_in_order() {
+fn all_default_sources_are_tried_in_order() {
     let test = AROUND.iter().fold(vault(), |test, source| (source.give)(test, false));
     let names: Vec<_> = AROUND.iter().map(|source| source.name).collect();
     let why =
@@ -219,7 +219,7 @@ fn all_that_lies_around_is_tried_in_order() {
 }
 
 #[test]
-fn the_identity_file_lies_in_the_config_directory_that_xdg_names() {
+fn the_identity_file_is_in_the_config_directory_that_xdg_names() {
     let test = vault().file("etc/vault/identity.txt", AGE_KEY, 0o600);
     let dir = test.home().join("etc");
     opened_by(&test.clone().env("XDG_CONFIG_HOME", dir), &[], "[HOME]/etc/vault/identity.txt");

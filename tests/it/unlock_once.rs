@@ -135,7 +135,7 @@ fn it_ends_at_its_time() {
 }
 
 #[test]
-fn a_person_types_the_passphrase_even_where_a_key_lies_around() {
+fn a_person_types_the_passphrase_even_beside_a_default_key() {
     if !keyring_is_here() {
         return;
     }
@@ -186,7 +186,7 @@ fn the_passphrase_comes_from_wherever_it_opens_the_vault() {
 }
 
 #[test]
-fn who_unlocks_again_gives_the_passphrase_again_and_gets_another_end() {
+fn unlocking_again_asks_for_the_passphrase_again_and_sets_another_end() {
     if !keyring_is_here() {
         return;
     }
@@ -214,7 +214,7 @@ fn who_unlocks_again_gives_the_passphrase_again_and_gets_another_end() {
 }
 
 #[test]
-fn what_cannot_be_unlocked_is_told() {
+fn a_vault_that_cannot_be_unlocked_is_an_error() {
     let test = vault();
     let usage = |words: &[&str], error: &str| {
         test.command(["unlock"]).args(words).expect_error(2, error).run();
@@ -443,7 +443,7 @@ fn where_the_keyring_is_forbidden_it_says_so_and_the_rest_works() {
 }
 
 #[test]
-fn a_keyring_that_is_full_is_told() {
+fn a_full_keyring_is_an_error() {
     if !keyring_is_here() {
         return;
     }

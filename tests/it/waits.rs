@@ -46,7 +46,7 @@ fn an_sts_that_is_slow_is_shown_until_the_command_starts() {
 }
 
 #[test]
-fn nothing_is_shown_without_a_terminal_and_where_a_program_or_nobody_reads_it() {
+fn nothing_is_shown_without_a_terminal_to_a_program_or_with_quiet() {
     let (standin, test) = slow();
     let never = |what: &str, screen: &str| assert!(!screen.contains("waiting"), "{what}: {screen}");
     std::thread::scope(|scope| {
@@ -91,7 +91,7 @@ fn nothing_is_shown_in_the_background() {
 }
 
 #[test]
-fn whoever_holds_a_lock_is_named_on_a_line_no_wider_than_the_terminal() {
+fn the_holder_of_a_lock_is_named_on_a_line_no_wider_than_the_terminal() {
     let test = Test::new().vault_with("demo").env("TERM", "xterm");
     let lock = vault::file::lock(&test.vault_file(), SOON, "tests").expect("the lock");
     let mut pty = test.command(["remove", "-f", "demo"]).pty();

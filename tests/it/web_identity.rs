@@ -189,7 +189,7 @@ fn signed(subject: &str, expires: i64) -> String {
 }
 
 #[test]
-fn what_aws_says_of_a_token_is_said_in_one_line() {
+fn what_aws_says_of_a_token_is_one_line() {
     let standin = sts();
     let now = standin.now();
     let other = Provider { audience: "elsewhere".into(), ..Provider::github() };
@@ -264,7 +264,7 @@ fn a_provider_that_aws_cannot_reach_is_tried_again() {
 }
 
 #[test]
-fn a_token_that_cannot_be_had_is_said() {
+fn a_token_that_cannot_be_had_is_an_error() {
     let standin = sts();
     let test = job(&standin);
     let long = "x".repeat(20_001);

@@ -179,7 +179,7 @@ fn whatever_fails_before_the_rename_leaves_the_old_vault() {
 
 #[test]
 #[ignore = "needs strace"]
-fn a_failed_fsync_of_the_directory_is_said_and_not_tried_again() {
+fn a_failed_fsync_of_the_directory_is_reported_and_not_tried_again() {
     let test = Test::new().vault_with("demo");
     add_under_strace(&test, "fsync:error=EIO:when=2")
         .expect_error(

@@ -269,7 +269,7 @@ fn failed(what: &str, hint: &str) -> StoreError {
 }
 
 #[test]
-fn what_is_not_allowed_is_said_with_the_policy_to_add() {
+fn a_denied_request_is_an_error_with_the_policy_to_add() {
     let [read, write] = said(|| error("403 Forbidden", "AccessDenied", "Access Denied"));
     assert_eq!(
         read,
@@ -289,7 +289,7 @@ fn what_is_not_allowed_is_said_with_the_policy_to_add() {
 }
 
 #[test]
-fn a_bucket_in_another_region_is_said_with_that_region() {
+fn a_bucket_in_another_region_is_an_error_with_that_region() {
     let moved = |status: &str| {
         let head = format!("HTTP/1.1 {status}\r\nx-amz-bucket-region: us-west-2");
         let xml = "<Error><Code>PermanentRedirect</Code></Error>".to_owned();

@@ -248,7 +248,7 @@ fn is_left_at_the_deadline(answer: Answer) {
 }
 
 #[test]
-fn a_closed_port_and_a_server_without_tls_are_said_plainly() {
+fn a_closed_port_and_a_server_without_tls_are_plain_errors() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(
         with_code(&sts_at(&format!("http://{address}"), &[])).into_error().what,
@@ -288,7 +288,7 @@ fn the_clock_s_offset_is_read_from_good_and_bad_answers() {
 }
 
 #[test]
-fn a_proxy_is_used_and_its_refusal_is_said() {
+fn a_proxy_is_used_and_its_refusal_is_an_error() {
     let server = Server::start(vec![
         Reply(OK, session_xml()),
         Reply("HTTP/1.1 407 Proxy Authentication Required", String::new()),
@@ -340,7 +340,7 @@ fn regions_and_endpoints_that_cannot_be_are_usage_errors() {
 
 #[test]
 fn the_region_gives_the_endpoint_of_its_partition() {
-    let place = |region: &str| {
+    let host = |region: &str| {
         let target = Target { endpoint: None, region: region.to_owned(), ..target("") };
         // A time that is up, so that the call starts all and sends nothing.
         let sts =
@@ -350,7 +350,7 @@ fn the_region_gives_the_endpoint_of_its_partition() {
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(place("eu-central-1"), "sts.eu-central-1.amazonaws.com:443");
-    assert_eq!(place("us-gov-west-1"), "sts.us-gov-west-1.amazonaws.com:443");
-    assert_eq!(place("cn-north-1"), "sts.cn-north-1.amazonaws.com.cn:443");
+    assert_eq!(host("eu-central-1"), "sts.eu-central-1.amazonaws.com:443");
+    assert_eq!(host("us-gov-west-1"), "sts.us-gov-west-1.amazonaws.com:443");
+    assert_eq!(host("cn-north-1"), "sts.cn-north-1.amazonaws.com.cn:443");
 }

@@ -26,7 +26,7 @@ const CLOUDS: [(&str, &str, &str); 3] = [
 ];
 
 /// The address of `--imds`: a loopback address, or that of the real service, which a container can have in a
-/// network namespace of its own. Any other is refused, since whoever reaches it gets the credentials.
+/// network namespace of its own. Any other is refused, since each client there gets the credentials.
 ///
 /// # Errors
 /// Usage (2) if it is no IPv4 address with a port; refused (6) if other machines can reach it.

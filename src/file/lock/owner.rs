@@ -87,7 +87,7 @@ fn kind(about: &Metadata) -> &'static str {
     }
 }
 
-/// Lets those who may write the guarded file open its lock file, and nobody else: read access is enough
+/// Makes the lock file readable only for users who may write the guarded file: read access is enough
 /// to lock a file, so a reader of the vault could block every writer. A group that may replace files in
 /// the directory can write it in effect. If the permissions cannot be set, the lock file stays its
 /// owner's, and the others get "permission denied".

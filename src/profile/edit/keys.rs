@@ -11,14 +11,14 @@ use crate::error::{Error, Result};
 /// The two settings that make a long-term access key.
 pub const ACCESS_KEY: [&str; 2] = ["aws_access_key_id", "aws_secret_access_key"];
 
-/// True if each half of the profile's key is there once, in a line of its own, and `[DEFAULT]` lends none:
+/// True if each half of the profile's key is there once, in a line of its own, and `[DEFAULT]` has none:
 /// then the profile has no key without these lines.
 pub fn has_plain_key(contents: &str, name: &str) -> bool {
     let (_, text) = split_mark(contents);
     let lines = key_lines(text, name);
     let sections = parse(text);
     sections.doubled(name).is_none()
-        && !ACCESS_KEY.iter().any(|key| sections.lends(key))
+        && !ACCESS_KEY.iter().any(|key| sections.has_default(key))
         && lines.iter().all(|line| line.whole)
         && ACCESS_KEY.iter().all(|key| lines.iter().filter(|line| line.key == *key).count() == 1)
 }
@@ -28,10 +28,10 @@ pub fn has_plain_key(contents: &str, name: &str) -> bool {
 pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
     let (_, text) = split_mark(contents);
     // For each name, the sections that have the id and the secret, and how often.
-    let mut places: HashMap<Name, [Option<(usize, usize)>; 2]> = HashMap::new();
+    let mut sections: HashMap<Name, [Option<(usize, usize)>; 2]> = HashMap::new();
     for (at, section) in ini::parse(text).sections.into_iter().enumerate() {
         let (name, _) = Name::of(AwsFile::Credentials, &section.header);
-        let halves = places.entry(name).or_default();
+        let halves = sections.entry(name).or_default();
         for (half, key) in halves.iter_mut().zip(ACCESS_KEY) {
             match section.entries.iter().filter(|entry| entry.key == key).count() {
                 0 => {}
@@ -39,12 +39,12 @@ pub fn keys_of_two_halves(contents: &str) -> HashSet<String> {
             }
         }
     }
-    let [lent_id, lent_secret] = places.get(&Name::Lender).copied().unwrap_or_default();
+    let [default_id, default_secret] = sections.get(&Name::Defaults).copied().unwrap_or_default();
     let of_two = |(name, [id, secret]): (Name, [Option<(usize, usize)>; 2])| match name {
-        Name::Of(_, profile) if id.or(lent_id) != secret.or(lent_secret) => Some(profile),
+        Name::Of(_, profile) if id.or(default_id) != secret.or(default_secret) => Some(profile),
         _ => None,
     };
-    places.into_iter().filter_map(of_two).collect()
+    sections.into_iter().filter_map(of_two).collect()
 }
 
 /// The credentials file's text without the lines of these profiles' access keys.
@@ -91,7 +91,7 @@ struct KeyLine {
     key: &'static str,
     /// The line, its end included.
     range: Range<usize>,
-    /// False if the value goes on in the lines below.
+    /// False if the value continues in the lines below.
     whole: bool,
 }
 
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_plainly_one_key_is_told_apart() {
+    fn other_than_one_plain_key_is_not_taken_for_one() {
         for odd in [
             format!("[a]\n{KEY}{KEY}"),
             format!("[a]\n{KEY}[b]\n[a]\n{KEY}"),
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_profile_that_would_have_another_key_afterwards_is_left_alone() {
-        let lent = format!("[DEFAULT]\n{KEY}[a]\n{KEY}");
-        assert_eq!(without(&lent, &["a"]).unwrap_err().class, crate::error::Class::Other);
+        let defaults = format!("[DEFAULT]\n{KEY}[a]\n{KEY}");
+        assert_eq!(without(&defaults, &["a"]).unwrap_err().class, crate::error::Class::Other);
     }
 }

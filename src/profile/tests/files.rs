@@ -28,7 +28,7 @@ fn files_lie_where_variables_say_or_below_the_home() {
 }
 
 #[test]
-fn a_home_that_is_not_there_is_said() {
+fn a_missing_home_is_a_hint() {
     let none = Profiles::parse(&Files::default(), "", "");
     let error = plan(&none, &Env::default(), &BTreeSet::new(), &asked("a")).unwrap_err();
     assert_eq!(
@@ -143,7 +143,7 @@ fn a_line_that_is_not_understood_spoils_its_own_profile_and_its_secrets_are_not_
 }
 
 #[test]
-fn a_broken_line_of_a_section_that_lends_is_an_error_for_each_profile_that_it_lends_to() {
+fn a_broken_line_of_a_section_is_an_error_for_each_profile_that_inherits_from_it() {
     let hint = "is not understood: use_fips_endpoint true\nhint: make it KEY = VALUE, or a comment that begins with #";
     let line = |gives: &str| -> &'static str { format!("error 1: {gives}, {hint}").leak() };
     let a = Case { stored: &["a"], ask: "a --no-session", ..Case::default() };
@@ -224,7 +224,7 @@ fn names_are_quoted_as_in_a_shell_in_the_config_file_and_as_they_are_in_the_cred
 }
 
 #[test]
-fn python_s_default_section_lends_to_each_section_of_its_file() {
+fn each_section_inherits_from_python_s_default_section_of_its_file() {
     let profiles = parsed(
         "[DEFAULT]\nregion = x-1\noutput = json\n[profile a]\nregion = x-2\n[sso-session s]\n",
         "[DEFAULT]\noutput = text\n[b]\n[a]\n",

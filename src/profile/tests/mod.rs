@@ -1,5 +1,5 @@
 //! Whole plans, case by case: files, environment, vault and command line in, every field of the plan
-//! out. `ACCT:` stands for `arn:aws:iam::123456789012:`.
+//! out. `ACCT:` means `arn:aws:iam::123456789012:`.
 
 mod bases;
 mod calls;
@@ -15,7 +15,9 @@ mod sso;
 
 use std::collections::BTreeSet;
 
-use super::{Ask, Base, Files, Mfa, Plan, Profiles, Role, SignOn, Step, Target, TokenSource, plan};
+use super::{
+    Base, Files, Mfa, Plan, PlanRequest, Profiles, Role, SignOn, Step, Target, TokenSource, plan,
+};
 use crate::env::Env;
 use crate::error::Result;
 use crate::name::{duration, show_duration};
@@ -65,22 +67,22 @@ fn planned(case: &Case) -> Result<Plan> {
     plan(&profiles, &Env::from_raw(pairs), &stored, &asked(case.ask))
 }
 
-fn asked(line: &str) -> Ask {
+fn asked(line: &str) -> PlanRequest {
     // A profile's name may have a blank.
     let (profile, flags) = line.split_at(line.find(" --").unwrap_or(line.len()));
     let mut words = flags.split_whitespace();
-    let mut ask = Ask { profile: profile.to_owned(), ..Ask::default() };
+    let mut request = PlanRequest { profile: profile.to_owned(), ..PlanRequest::default() };
     while let Some(flag) = words.next() {
         match flag {
-            "--no-session" => ask.no_session = true,
-            "--mfa-token" => ask.mfa_token_given = true,
-            "--duration" => ask.duration = Some(duration(words.next().unwrap(), "").unwrap()),
-            "--region" => ask.region = words.next().map(str::to_owned),
-            "--seed" => ask.seeds.extend(words.next().map(|s| s.replace("ACCT:", ARN))),
+            "--no-session" => request.no_session = true,
+            "--mfa-token" => request.mfa_token_given = true,
+            "--duration" => request.duration = Some(duration(words.next().unwrap(), "").unwrap()),
+            "--region" => request.region = words.next().map(str::to_owned),
+            "--seed" => request.seeds.extend(words.next().map(|s| s.replace("ACCT:", ARN))),
             other => panic!("{other}"),
         }
     }
-    ask
+    request
 }
 
 /// Every field of a plan. Destructured in full, so that a new field cannot be forgotten here.

@@ -225,7 +225,7 @@ fn a_services_section_that_cannot_be_read_is_an_error_and_no_request_to_aws() {
 }
 
 #[test]
-fn default_lends_settings_and_never_where_credentials_come_from() {
+fn settings_are_inherited_from_default_and_never_where_credentials_come_from() {
     run(&[
         Case {
             says: "a role stays in [default], and it is said",

@@ -102,7 +102,7 @@ fn roles_by_a_login_last_an_hour() {
 }
 
 #[test]
-fn what_cannot_be_is_said() {
+fn conflicting_sso_settings_are_errors() {
     const HINT: &str = "\nhint: IAM Identity Center wants sso_session (or sso_start_url and sso_region), sso_account_id and sso_role_name";
     let url = "sso_start_url = https://x\n";
     let rest = "sso_account_id = 123456789012\nsso_role_name = R\n";
@@ -188,10 +188,13 @@ fn where_to_log_in_is_found_through_the_chain() {
     let profiles = Profiles::parse(&files(), &config, "");
     let env = Env::default();
     let find = |name: &str| sign_on(&profiles, &env, name);
-    let (owner, place) = find("b").unwrap();
-    assert_eq!((owner.as_str(), place.start_url.as_str()), ("a", "https://corp.awsapps.com/start"));
-    // One place, whoever names it; and a login needs no role.
-    assert_eq!(find("g").unwrap().1.key(), place.key());
+    let (owner, sign_on) = find("b").unwrap();
+    assert_eq!(
+        (owner.as_str(), sign_on.start_url.as_str()),
+        ("a", "https://corp.awsapps.com/start")
+    );
+    // Two profiles with the same settings share one login, which needs no role.
+    assert_eq!(find("g").unwrap().1.key(), sign_on.key());
     assert_eq!(find("c").unwrap_err().what, "profile \"c\" does not use IAM Identity Center");
     assert_eq!(find("d").unwrap_err().what, "source_profile loop: d -> e -> d");
     assert_eq!(find("f").unwrap_err().what, "no profile \"nobody\", the source_profile of \"f\"");

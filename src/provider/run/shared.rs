@@ -73,7 +73,7 @@ impl Run<'_> {
                     Err(Failed::Overtaken) => {}
                     made => break made,
                 },
-                SessionDecision::Ask => break Err(code.err().unwrap_or(Failed::Unasked)),
+                SessionDecision::Ask => break Err(code.err().unwrap_or(Failed::NeedsCode)),
                 SessionDecision::Waited(waited) => {
                     self.waited.set(self.waited.get().max(waited));
                     if let Err(failed) = code {
@@ -97,7 +97,7 @@ impl Run<'_> {
         (store, keys): (&dyn Store, &FleetKeys),
         wanted: &Wanted<'_>,
     ) -> Result<Minted, Failed> {
-        let Some(mfa) = step.mfa() else { return Err(Failed::Unasked) };
+        let Some(mfa) = step.mfa() else { return Err(Failed::NeedsCode) };
         self.with.reporter.warn(format!(
             "another host of the fleet has been making the same session for {} s; this one makes its own",
             self.waited.get().as_secs()
@@ -128,7 +128,7 @@ impl Run<'_> {
             Code::Seed(_) => Ok(WAIT + CALL),
             Code::Given(_) => Ok(FRESH.saturating_sub(self.started.elapsed())),
             Code::Asked => match &*self.asked.borrow() {
-                None => Err(Failed::Unasked),
+                None => Err(Failed::NeedsCode),
                 Some(Err(error)) => Err(Failed::Ours(error.clone())),
                 Some(Ok(code)) => Ok(FRESH.saturating_sub(code.since.elapsed())),
             },

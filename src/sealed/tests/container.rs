@@ -120,7 +120,7 @@ fn the_error_names_the_kind_of_key_that_was_tried() {
     assert_eq!(what(&[], &["wrong"]), "the passphrase does not open this vault");
     assert_eq!(what(&stranger, &["wrong"]), "neither a key nor the passphrase opens this vault");
     assert_eq!(what(&[], &[]), "no key or passphrase was given for this vault");
-    // It is for another vault, and nobody is told to look for its passphrase.
+    // It is for another vault, so the error does not ask for its passphrase.
     assert_eq!(what(&identities(SSH_ENCRYPTED), &[]), "no key opens this vault");
 
     let sealed = seal(PLAINTEXT, &[recipient], &[], false).unwrap();
@@ -160,7 +160,7 @@ fn a_key_that_cannot_be_used_stops_no_other() {
 #[test]
 fn post_quantum_recipients_stand_alone() {
     let (_, recipient) = key();
-    // A key of zeroes for ML-KEM and the generator of P-256: nobody's, but well formed.
+    // A key of zeroes for ML-KEM and the generator of P-256: no user's, but well formed.
     let mut bytes = vec![0; 1184];
     bytes.push(4);
     for word in [
@@ -178,7 +178,7 @@ fn post_quantum_recipients_stand_alone() {
     let alone = seal(PLAINTEXT, std::slice::from_ref(&quantum), &[], false).unwrap();
     assert!(alone.verify(&alone.bytes));
 
-    // Coefficients that ML-KEM does not have: refused or wrapped for nobody, but no panic.
+    // Coefficients that ML-KEM does not have: refused, or wrapped for no key, but no panic.
     bytes[..1184].fill(0xff);
     let hrp = bech32::Hrp::parse("age1tagpq").unwrap();
     if let Ok(crooked) = parse_recipient(&age_core::primitives::bech32_encode(hrp, &bytes)) {

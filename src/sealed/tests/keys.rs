@@ -35,7 +35,7 @@ fn an_identity_file_is_read_as_people_write_it() {
 }
 
 #[test]
-fn one_line_of_base64_stands_for_the_file() {
+fn one_line_of_base64_is_read_as_the_file() {
     let (text, _) = generate_identity();
     let file = format!("# comment\n{}\n", text.expose());
     for inner in [text.expose(), &file, SSH_ED25519, SSH_RSA] {

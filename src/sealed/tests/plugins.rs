@@ -1,7 +1,7 @@
 //! Plugins: one that is missing, and one that is a shell script.
 //!
 //! age looks for plugins in `PATH` alone, so the second half plays in a process of its own: this
-//! test program once more, started where the script lies.
+//! test program once more, started in the script's directory.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

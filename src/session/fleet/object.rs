@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_store_is_said() {
+    fn the_contents_of_the_store_are_described() {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &[]);
         let shared = encode(&record(), Timestamp(NOON), 3);

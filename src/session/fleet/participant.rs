@@ -407,7 +407,7 @@ impl<'a> Participant<'a> {
                         Written::Done(version) => protocol::Written::Done(version),
                         Written::Refused => protocol::Written::Refused,
                         Written::Again => {
-                            self.bear((self.timing.now)(), "the store is busy", None)?;
+                            self.pause_or_stop((self.timing.now)(), "the store is busy", None)?;
                             protocol::Written::Again
                         }
                     }
@@ -472,12 +472,17 @@ impl<'a> Participant<'a> {
                 (what, hint)
             }
         };
-        self.bear(began, &what, hint)
+        self.pause_or_stop(began, &what, hint)
     }
 
     /// A pause before the store is asked again, if there is patience for it. Something went wrong since
     /// `began`.
-    fn bear(&mut self, began: Duration, what: &str, hint: Option<String>) -> Result<(), Stop> {
+    fn pause_or_stop(
+        &mut self,
+        began: Duration,
+        what: &str,
+        hint: Option<String>,
+    ) -> Result<(), Stop> {
         let pause = self.pause(AGAIN);
         self.spent += (self.timing.now)() - began + pause;
         if self.spent >= self.most() || self.failures >= FAILURES {

@@ -187,7 +187,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         }
     }
 
-    /// True if this host's claim stands, as far as it knows, and its code is not taken yet.
+    /// True if this host holds a claim, as far as it knows, and its code is not taken yet.
     pub fn is_leading(&self) -> bool {
         matches!(
             self.state,
@@ -380,7 +380,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         Action::Claim { over, lease, old }
     }
 
-    /// `claim`: as it stood; `longer`: as it stands if it was written again.
+    /// `claim`: as it was; `longer`: as it is if it was written again.
     fn extended<B>(
         &mut self,
         claim: Claim<V, S>,

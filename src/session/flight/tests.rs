@@ -39,14 +39,14 @@ fn token(credentials: &Credentials) -> &str {
     credentials.session_token.as_ref().unwrap().expose()
 }
 
-/// Obtains the session `a`, an hour long from when it is made; tells its token, or the failure.
+/// Obtains the session `a`, an hour long from when it is made; returns its token, or the failure.
 fn obtain(cache: &Cache, mint: &mut dyn FnMut() -> Result<Credentials>) -> Result<String> {
     let key = key("a");
     cache.made(&wanted(&key), long(), mint).map(|made| token(&made.credentials).to_owned())
 }
 
 impl Cache {
-    /// A session that takes nobody to be asked.
+    /// A session that needs no prompt.
     fn made(
         &self,
         wanted: &Wanted<'_>,
@@ -57,7 +57,7 @@ impl Cache {
             .obtain(wanted, deadline, &mut |_| mint().map(Minted::Here).map_err(NotMade::Failed));
         made.map_err(|not_made| match not_made {
             NotMade::Failed(error) => error,
-            NotMade::Unasked => panic!("nobody is to be asked here"),
+            NotMade::NeedsCode => panic!("nobody is to be asked here"),
         })
     }
 }
@@ -207,7 +207,7 @@ fn a_holder_that_is_killed_frees_the_lock_though_its_child_lives_on() {
     const TEST: &str = "a_holder_that_is_killed_frees_the_lock_though_its_child_lives_on";
     if let Some(dir) = playing("holds") {
         let _ = obtain(&cache(&dir, 0), &mut || {
-            // It reads what nobody writes, until the test's own process ends the pipe.
+            // It reads from a pipe without a writer's data, until the test's own process closes the pipe.
             let child = std::process::Command::new("/bin/cat").stdout(Stdio::null()).spawn();
             println!("\nholding");
             child.unwrap().wait().unwrap();
@@ -280,13 +280,13 @@ fn after_a_failed_try_everybody_gets_the_old_one_for_a_minute() {
 }
 
 #[test]
-fn while_somebody_is_asked_the_lock_is_free_and_nothing_has_failed() {
+fn during_a_prompt_the_lock_is_free_and_nothing_has_failed() {
     let d = Directory::new();
     let key = key("a");
     let unasked = |time, old: bool| {
         let cache = cache(&d.path, time);
-        let asks = cache.obtain(&wanted(&key), long(), &mut |_| Err(NotMade::Unasked));
-        assert!(matches!(asks, Err(NotMade::Unasked)), "{asks:?}");
+        let asks = cache.obtain(&wanted(&key), long(), &mut |_| Err(NotMade::NeedsCode));
+        assert!(matches!(asks, Err(NotMade::NeedsCode)), "{asks:?}");
         assert_eq!(cache.list().len(), usize::from(old));
     };
     unasked(0, false);
@@ -455,7 +455,7 @@ fn sessions_are_listed_and_cleared_by_profile() {
     assert_eq!(shown(vault.list()), [("dev".to_owned(), SessionKind::Role, 3 * HOUR)]);
     assert!(folder.join(&left_behind).exists());
     // Without a key all of them go: dev's, the stranger's, and what only has the name of one.
-    // What cannot be removed keeps nothing else, and is told.
+    // A failure to remove one stops no other removal, and is an error.
     let directory = folder.join("0".repeat(64));
     std::fs::create_dir(&directory).unwrap();
     let error = clear_all(&d.path).unwrap_err();

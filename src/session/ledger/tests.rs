@@ -105,7 +105,7 @@ fn a_claim_that_is_given_back_is_free_again_for_all() {
         one.ledger(DEVICE).claim(30, Timestamp(NOON + 10), long(), Choice::Nearest, None).unwrap();
     assert_eq!(claim(&other, 10).unwrap(), (-1, 0));
     one.ledger(DEVICE).give_back(&given, long());
-    // Another's claim stands.
+    // Another process's claim is kept.
     assert_eq!(claim(&other, 10).unwrap(), (0, 0));
     assert_eq!(claim(&one, 10).unwrap(), (1, 0));
 }
@@ -154,7 +154,7 @@ fn where_there_is_a_place_every_claim_is_recorded_or_is_none() {
         fs::remove_dir(path).unwrap();
         fs::write(path, before).unwrap();
     }
-    // A lock without a ledger is somebody's too, and a link that leads nowhere is no lock.
+    // A lock without a ledger counts, too; a dangling link is no lock.
     fs::remove_file(&file).unwrap();
     fs::remove_file(&lock).unwrap();
     std::os::unix::fs::symlink("nowhere", &lock).unwrap();

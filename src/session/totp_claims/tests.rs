@@ -91,7 +91,7 @@ fn after_refusal(claims: &TotpClaims, seconds: i64, last: bool, random: u64) -> 
 }
 
 #[test]
-fn the_last_code_is_of_a_step_that_nobody_can_have_sent() {
+fn the_last_code_is_of_a_step_that_no_host_can_have_sent() {
     let steps = |claims: &TotpClaims, seconds| -> BTreeSet<_> {
         (0..60).map(|random| after_refusal(claims, seconds, true, random)).collect()
     };
@@ -203,7 +203,7 @@ fn a_claim_of_another_start_of_the_host_counts_by_the_wall_clock() {
         assert_eq!(claims.next(30, now(30), Selection::Nearest).at, NOON + 180);
         assert_eq!(claims.next(30, now(300), Selection::Nearest).at, NOON + 300);
     }
-    // A start whose number nobody knows, and that began later.
+    // A boot whose number is unknown, and that began later.
     let now = Times { steady: Steady { boot: 1, seconds: 3 }, ..at(30) };
     assert_eq!(claims.next(30, now, Selection::Nearest).at, NOON + 180);
 }

@@ -39,7 +39,7 @@ impl Entry {
     }
 
     /// Reads the file; `None` if it does not exist.
-    /// Errors: refused (6) if the file is damaged: if that counted as missing, whoever can damage it could
+    /// Errors: refused (6) if the file is damaged: if that counted as missing, a user who can damage it could
     /// replace the vault unnoticed.
     pub(super) fn read(&self) -> Result<Option<KnownVault>> {
         let refused =

@@ -94,7 +94,7 @@ fn what_is_written_is_read_and_what_is_no_memory_is_refused() {
     memory.remember_after(&known, pin(39), 50).unwrap();
     let now = memory.recall().unwrap();
     assert!(now.is(pin(40)) && now.generation(pin(39)) == 50);
-    // And does not write where somebody has written since.
+    // It does not overwrite what another process has written since.
     memory.remember_after(&known, pin(39), 60).unwrap();
     assert_eq!(memory.recall().unwrap(), now);
 

@@ -1,9 +1,9 @@
 //! How deep a document nests, and how many tables it has, seen before it is built.
 //!
 //! The parser bounds the parts of a key and the brackets in each other, 80 of each, so a document of a
-//! few KiB can nest 6,400 tables, and whoever knows the public keys can make a vault of it. Building,
+//! few KiB can nest 6,400 tables, and anyone who knows the public keys can make a vault of it. Building,
 //! writing and freeing that recurses until the stack ends. And what nests over 80 could be read, but
-//! would be written as a table header that no reader takes. A table takes a KiB of memory, and in 2 MiB of
+//! would be written as a table header that no parser accepts. A table takes a KiB of memory, and in 2 MiB of
 //! dots there would be a million.
 
 use toml_parser::Source;
@@ -16,9 +16,9 @@ const DEEPEST: usize = 33;
 const MOST: usize = 65_536;
 
 /// What is too much, and where that is, as an offset in the text. What is no TOML may count for more than it is,
-/// never for less: the parser goes on after an error.
+/// never for less: the parser continues after an error.
 pub(super) fn excess(text: &str) -> Option<(&'static str, usize)> {
-    // Each level takes one of these bytes, wherever they stand. A vault with a few keys has no more of them.
+    // Each level takes one of these bytes, wherever they are. A vault with a few keys has no more of them.
     if text.bytes().filter(|byte| b".[{".contains(byte)).count() <= DEEPEST {
         return None;
     }

@@ -1,5 +1,5 @@
 //! The store that the hosts of a fleet share: `[fleet]` with `store`, and optionally `region`, `endpoint`,
-//! `profile` and `required`; and what this version writes there by itself: `copies` and `known_key`.
+//! `profile` and `required`; and what this version adds: `copies` and `known_key`.
 
 use toml::{Table, Value};
 

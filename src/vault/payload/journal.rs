@@ -1,5 +1,5 @@
 //! The journal: changes that span AWS and the vault, from before their first call to their end. An
-//! entry that is found is of a run that did not come to its end.
+//! entry that is found is of a run that did not finish.
 //!
 //! `[[journal]]` with `kind`, and what the kind needs. Kinds that this version does not know are kept.
 
@@ -20,7 +20,7 @@ pub struct Enrolment {
     pub profile: String,
     /// The device's name in its account.
     pub device: String,
-    /// Random, one for each run: the run that wrote the entry last is the one that goes on.
+    /// Random, one for each run: only the run that wrote the entry last continues.
     pub run: String,
 }
 

@@ -68,7 +68,7 @@ impl Payload {
         self.doc.insert("passphrases".into(), Value::Array(list));
     }
 
-    /// Replaces `auth_key` and `cache_key`: with the old ones nobody can forge this vault's new fingerprint or
+    /// Replaces `auth_key` and `cache_key`: the old ones can neither forge this vault's new fingerprint nor
     /// read new sessions.
     pub fn renew_keys(&mut self) -> Result<()> {
         self.doc.insert("auth_key".into(), random::<32>()?);

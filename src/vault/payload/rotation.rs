@@ -23,7 +23,7 @@ pub struct Rotation {
     pub at: Option<Timestamp>,
     /// The new key, which no profile has before it is proven.
     pub new: Option<Credentials>,
-    /// Random, one for each run: the run that wrote the entry last is the one that goes on.
+    /// Random, one for each run: only the run that wrote the entry last continues.
     pub run: String,
 }
 

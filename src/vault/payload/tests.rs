@@ -110,7 +110,7 @@ fn what_nests_too_deep_is_refused_before_it_is_built() {
     let key = vec!["k"; 79].join(".");
     let hostile = [
         format!("{key} = {{").repeat(79) + &"}".repeat(79),
-        // The parser goes on after an error, and would drop what it has built by then.
+        // The parser continues after an error, and would drop what it has built by then.
         format!("{key} = {{").repeat(79),
         format!("{key} = [{{").repeat(39) + &"}]".repeat(39),
         format!("{key} = {{]").repeat(79),

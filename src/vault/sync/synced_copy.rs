@@ -23,7 +23,7 @@ pub(super) struct SyncedCopy {
 impl SyncedCopy {
     /// What was last synced with this store.
     pub fn recall(memory: Option<&Memory>, location: &Location) -> Option<Self> {
-        let (bytes, _) = file::read_regular(&place(memory?), LIMIT).ok()?;
+        let (bytes, _) = file::read_regular(&copy_path(memory?), LIMIT).ok()?;
         let doc: Table = toml::from_str(std::str::from_utf8(&bytes).ok()?).ok()?;
         let text = |field: &str| {
             let text = doc.get(field)?.as_str()?;
@@ -38,17 +38,17 @@ impl SyncedCopy {
         if Self::recall(Some(memory), location).as_ref() == Some(self) {
             return Ok(());
         }
-        let place = place(memory);
-        let lock = state_file::lock(&place, "writes what was synced")?;
-        let meta = file::read_regular(&place, LIMIT).ok().map(|(_, meta)| meta);
+        let path = copy_path(memory);
+        let lock = state_file::lock(&path, "writes what was synced")?;
+        let meta = file::read_regular(&path, LIMIT).ok().map(|(_, meta)| meta);
         let mut doc = Table::new();
         doc.insert("store".into(), Value::String(location.to_string()));
         doc.insert("hash".into(), Value::String(self.hash.clone()));
         doc.insert("version".into(), Value::String(self.version.0.clone()));
-        state_file::replace(&lock, &place, meta.as_ref(), &doc)
+        state_file::replace(&lock, &path, meta.as_ref(), &doc)
     }
 }
 
-fn place(memory: &Memory) -> PathBuf {
+fn copy_path(memory: &Memory) -> PathBuf {
     memory.file().with_extension("synced")
 }

@@ -30,7 +30,7 @@ enum Fault {
     Away,
     /// It is done, and the answer is lost.
     AnswerLost,
-    /// It is not done, and nobody knows.
+    /// It is not done, and the host does not know.
     Lost,
     /// 409, once.
     Again,
@@ -322,7 +322,7 @@ fn two_writers_at_once_lose_nothing() {
 }
 
 #[test]
-fn who_is_overtaken_between_reading_and_writing_changes_anew() {
+fn a_host_that_is_overtaken_between_reading_and_writing_changes_anew() {
     let (a, b) = two();
     let fast = b.copy();
     *a.fleet.net.meanwhile.lock().unwrap() = Some(Box::new(move || fast.add("fast").unwrap()));
@@ -372,7 +372,7 @@ fn a_lost_answer_is_looked_after() {
 }
 
 #[test]
-fn a_lost_answer_over_which_somebody_has_written_counts_once() {
+fn a_lost_write_that_another_host_overwrote_counts_once() {
     let (a, b) = two();
     struct After(Arc<Net>, Mutex<Option<Meanwhile>>);
     impl Store for After {
@@ -442,7 +442,7 @@ fn a_store_that_refuses_to_replace_what_it_has_is_a_store_that_is_away() {
     assert_eq!((a.sync().unwrap(), b.sync().unwrap()), (Synced::Pushed, Synced::Pulled));
 }
 
-/// Somebody may be writing for a while, and then the change is made to that.
+/// Another host may be writing for a while; then the change is made to what that host wrote.
 #[test]
 fn a_store_that_says_that_another_host_is_writing_is_asked_for_three_seconds() {
     let (a, b) = two();
@@ -477,7 +477,7 @@ fn with_the_store_away_the_change_is_here_and_goes_there_with_the_next_sync() {
 }
 
 #[test]
-fn who_has_the_latest_waits_for_no_writer() {
+fn a_host_with_the_latest_waits_for_no_writer() {
     let (a, _) = two();
     let mut vault = a.open();
     let _lock = super::super::store::lock(&vault.real).unwrap();
@@ -497,7 +497,7 @@ fn reading_back_wants_the_store() {
 }
 
 #[test]
-fn who_has_joined_no_fleet_asks_nobody() {
+fn a_host_without_a_fleet_asks_no_store() {
     let a = Host::first();
     a.open().change(|payload| Ok(payload.remove_fleet())).unwrap();
     requests(&a);

@@ -20,7 +20,7 @@ fn the_store_is_named_and_not_asked() {
 }
 
 #[test]
-fn a_variable_that_says_nothing_is_told() {
+fn a_meaningless_variable_is_reported() {
     for test in [joined().1, usual().1] {
         for value in ["", "on", "https://fleet"] {
             let test = test.clone().env("AWS_VAULT_SHARED", value);
@@ -32,7 +32,7 @@ fn a_variable_that_says_nothing_is_told() {
 }
 
 #[test]
-fn a_key_that_is_missing_is_told() {
+fn a_missing_key_is_reported() {
     let (_bucket, test) = joined();
     test.command(["remove", "-f", "store"]).any_status().run();
     let text = "no key for profile \"store\", the store's, in the vault; vault add store";
@@ -40,7 +40,7 @@ fn a_key_that_is_missing_is_told() {
 }
 
 #[test]
-fn a_copy_that_a_fork_left_is_told() {
+fn a_copy_that_a_fork_left_is_reported() {
     let (_bucket, test) = joined();
     assert_eq!(doctor(&test).of("fleet.fork"), []);
     std::fs::copy(test.vault_file(), test.vault_file().with_extension("age.theirs"))

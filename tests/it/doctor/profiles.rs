@@ -53,7 +53,7 @@ fn a_profile_that_is_nowhere() {
 }
 
 #[test]
-fn a_default_that_only_lends_is_no_fault() {
+fn a_default_without_credentials_is_no_fault() {
     let (_standin, test) = usual();
     let test = test.config(
         "[default]\nregion = us-east-1\n[profile home]\nregion = eu-west-1\n\
@@ -201,7 +201,7 @@ fn endpoints_that_are_no_urls() {
 }
 
 #[test]
-fn what_is_wrong_beside_missing_credentials_is_told_and_once() {
+fn other_mistakes_beside_missing_credentials_are_reported_once() {
     let (_standin, test) = usual();
     let config = "[profile a]\nservices = gone\n[profile b]\nsso_session = s\nsso_account_id = 1\n\
                   [profile c]\nsso_session = s\nsso_account_id = 1\n[default]\n[profile default]\n\
@@ -374,7 +374,7 @@ fn names_of_settings_with_a_slip() {
 }
 
 #[test]
-fn what_a_plan_says_of_a_slip_is_not_said_again() {
+fn a_misspelling_that_the_plan_reports_is_not_reported_again() {
     // exec warns of the first, and names the second where credentials are missing.
     of_config(
         "[profile demo]\n[profile a]\nsource_profile = demo\nrole_anr = x\n",
@@ -471,7 +471,7 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
 }
 
 #[test]
-fn a_second_mistake_is_told_with_the_first() {
+fn a_second_mistake_is_reported_with_the_first() {
     of_config(
         &role("duration_seconds = 1h\nmfa_serail = x").replace("arn:", "urn:"),
         "problem  aws     role_arn of profile \"a\" is not an ARN: urn:aws:iam::123456789012:role/r; it looks like arn:aws:iam::123456789012:role/NAME\n\

@@ -142,7 +142,7 @@ fn a_store_that_never_answers_costs_three_seconds() {
 }
 
 #[test]
-fn a_store_that_does_not_answer_the_new_session_costs_three_seconds_and_is_said_once() {
+fn a_store_that_does_not_answer_the_new_session_costs_three_seconds_and_one_warning() {
     let (standin, bucket, test) = fleet(false);
     let place = bucket.endpoint();
     bucket.keep(4, Keep::AllFromThere);
@@ -200,7 +200,7 @@ fn a_vault_that_is_not_in_its_store_leaves_the_store_in_use() {
 }
 
 #[test]
-fn a_vault_that_lies_in_a_store_which_never_answers_costs_three_seconds_and_is_said_once() {
+fn a_vault_in_a_store_that_never_answers_costs_three_seconds_and_one_warning() {
     let (standin, bucket, test) = fleet(false);
     let runner = runner(&test, &standin, &bucket);
     bucket.keep(0, Keep::Undone);

@@ -51,7 +51,7 @@ const WHAT_TO_DO: &str =
     "vault fleet pull takes the new vault, or names the command that accepts it";
 
 #[test]
-fn who_has_the_old_vault_goes_alone() {
+fn a_host_with_the_old_vault_goes_alone() {
     let scene = scene(false);
     let other = another(&scene);
     scene.first.command(["exec", "--json", "ci"]).expect_stderr("").run();
@@ -133,7 +133,7 @@ fn a_device_that_only_a_profile_names_has_its_book_closed_too() {
 }
 
 #[test]
-fn with_the_store_away_it_is_said_what_stays_open() {
+fn with_the_store_away_a_warning_says_what_stays_open() {
     let scene = scene(false);
     let old = book(&scene.first);
     scene.down();

@@ -131,7 +131,7 @@ fn the_stores_own_key_is_deleted_once_the_others_have_the_new_one() {
 
 /// The store hangs at the write of the vault with the new key, and the other hosts cannot pull that.
 #[test]
-fn a_new_key_of_the_stores_own_that_is_not_in_the_store_is_said() {
+fn a_new_key_of_the_stores_own_that_is_not_in_the_store_is_reported() {
     let robot = User::new("store").key(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
     let scene = Scene::new();
     scene.standin.change(|world| *world = World::empty().user(robot));

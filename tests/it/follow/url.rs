@@ -50,7 +50,7 @@ fn without_a_fingerprint_it_is_refused() {
 }
 
 #[test]
-fn a_url_that_is_none_and_a_vault_that_is_none_are_said() {
+fn a_bad_url_and_a_file_that_is_no_vault_are_errors() {
     let scene = Scene::new();
     let runner = runner(&scene);
     runner

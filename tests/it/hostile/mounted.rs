@@ -1,4 +1,4 @@
-//! A vault that cannot be replaced where it lies, or not as it was: nothing is written, and it is said.
+//! A vault that cannot be replaced, or not with its owner and mode: an error, and nothing is written.
 
 use std::os::unix::fs::{MetadataExt, chown};
 

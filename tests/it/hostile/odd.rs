@@ -163,7 +163,7 @@ fn a_file_of_a_terabyte_of_nothing_is_refused_at_once() {
 }
 
 /// Where nobody may wait, a pipe is refused; where a pipe is good, see
-/// [`a_pipe_that_nobody_writes_to_ends_the_run`].
+/// [`a_pipe_without_a_writer_ends_the_run`].
 #[test]
 fn a_pipe_is_no_vault_and_no_config() {
     let test = place();
@@ -182,7 +182,7 @@ fn a_pipe_is_no_vault_and_no_config() {
 
 #[test]
 #[ignore = "takes 45 s"]
-fn a_pipe_that_nobody_writes_to_ends_the_run() {
+fn a_pipe_without_a_writer_ends_the_run() {
     let test = place();
     test.command(["-m", "600", "odd"]).program("mkfifo").run();
     std::thread::scope(|scope| {

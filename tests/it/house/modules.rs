@@ -26,7 +26,7 @@ fn every_file_is_a_module() {
 }
 
 #[test]
-fn a_file_that_nobody_names_is_caught() {
+fn a_file_that_no_module_names_is_caught() {
     let of = |files: &[(&str, &str)]| {
         let files = files.iter().map(|(path, text)| (path.to_string(), text.to_string()));
         orphans(&files.collect::<Vec<_>>()).into_iter().map(str::to_owned).collect::<Vec<_>>()

@@ -98,7 +98,7 @@ fn hosts(engine: &Engine, beside: &Network) -> [Host; 2] {
 
 #[test]
 #[ignore = "needs docker, the images of docker/images and weed (.ci/requirements.txt)"]
-fn a_store_that_is_cut_off_and_comes_back_keeps_nobody_waiting() {
+fn a_store_that_is_cut_off_and_comes_back_blocks_no_host() {
     let name = format!("vault-test-{}", std::process::id());
     let beside = Network::new(&name);
     let engine = Engine::new();

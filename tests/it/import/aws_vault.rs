@@ -210,7 +210,7 @@ fn one_variable_may_open_both_or_each_has_its_own() {
 }
 
 #[test]
-fn no_secret_is_said_and_none_reaches_the_disk_in_the_clear() {
+fn no_secret_is_printed_and_none_reaches_the_disk_unencrypted() {
     let test = with_keys(vault(&PROFILES)).env("AWS_VAULT_FILE_PASSPHRASE", THEIRS);
     let output = test.command(["import", "--from", "aws-vault", "--debug"]).any_status().run();
     let said = format!("{}{}", output.stdout, output.stderr);

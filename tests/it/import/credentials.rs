@@ -104,7 +104,7 @@ fn only_what_the_vault_holds_is_taken_out() {
 }
 
 #[test]
-fn a_key_that_does_not_stand_there_plainly_is_left_and_that_is_said() {
+fn a_key_that_is_not_plainly_one_is_left_with_a_warning() {
     let text = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
     let twice = format!("{text}{}", section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY));
     let lent = section("DEFAULT", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "[prod]\n";

@@ -119,7 +119,7 @@ aws_access_key_id = x
 }
 
 #[test]
-fn what_all_sections_are_lent_counts_for_a_new_one() {
+fn what_all_sections_inherit_counts_for_a_new_one() {
     let test = vault(&[]).config("[DEFAULT]\nrole_arn = arn:aws:iam::123456789012:role/a\n");
     let said = format!(
         "Changed [HOME]/.aws/config:\n  [profile prod] is new\n\

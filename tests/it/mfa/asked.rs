@@ -27,7 +27,7 @@ fn earlier(standin: &StandIn) -> String {
 }
 
 #[test]
-fn a_terminal_left_alone_stops_nobody() {
+fn a_terminal_left_alone_blocks_no_process() {
     let (standin, test) = scene::usual();
     let left_alone = json(&test, "mfa-role").expect_stderr("");
     let (mut pty, pipes) = left_alone.pty_with_pipes();
@@ -65,7 +65,7 @@ fn two_terminals_are_both_asked_and_one_code_is_sent() {
 }
 
 #[test]
-fn a_session_that_still_lasts_is_served_if_nobody_answers() {
+fn a_session_that_still_lasts_is_served_without_an_answer() {
     let (standin, test) = scene::usual();
     let first = json(&test, "mfa").args(["-t", &code(&standin)]).run();
     // More than there is left is wanted, so it is to be renewed.
@@ -178,7 +178,7 @@ fn by_program(standin: &StandIn, script: &str) -> Test {
 }
 
 /// Opens a FIFO as soon as somebody reads from it.
-fn open_for_the_one_who_reads(fifo: &Path) -> File {
+fn open_for_the_reader(fifo: &Path) -> File {
     let deadline = Instant::now() + SOON;
     loop {
         match File::options().write(true).custom_flags(libc::O_NONBLOCK).open(fifo) {
@@ -190,14 +190,14 @@ fn open_for_the_one_who_reads(fifo: &Path) -> File {
 }
 
 #[test]
-fn a_program_that_waits_for_somebody_stops_nobody() {
+fn a_program_that_waits_for_a_person_blocks_no_process() {
     let standin = scene::sts();
     let test = by_program(&standin, "cat fifo");
     let fifo = test.home().join("fifo");
     test.command([&fifo]).program("mkfifo").run();
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| json(&test, "m").expect_stderr("").run());
-        let mut opened = open_for_the_one_who_reads(&fifo);
+        let mut opened = open_for_the_reader(&fifo);
         let start = Instant::now();
         let made = json(&test, "m").args(["-t", &code(&standin)]).expect_stderr("").run();
         assert!(start.elapsed() < SOON, "waited for a program");
@@ -231,7 +231,7 @@ fn a_program_that_never_answers_keeps_others_for_a_while_only() {
     test.command([&fifo]).program("mkfifo").run();
     let test = test.file("code", code(&standin), 0o600);
     let mut stuck = json(&test, "m").start();
-    let opened = open_for_the_one_who_reads(&fifo);
+    let opened = open_for_the_reader(&fifo);
     json(&test, "m").expect_stderr("").run();
     assert_eq!(steps(&standin).len(), 1);
     stuck.kill().and_then(|()| stuck.wait()).expect("its end");
@@ -300,7 +300,7 @@ fn a_code_that_was_given_and_became_old_is_not_sent() {
 }
 
 #[test]
-fn a_call_that_hangs_with_somebodys_code_is_waited_for_without_asking() {
+fn a_call_that_hangs_with_another_process_s_code_is_waited_for_without_asking() {
     let (standin, test) = scene::usual();
     standin.fail_next(Fault::Hang(Duration::from_secs(2)));
     std::thread::scope(|scope| {

@@ -114,7 +114,7 @@ fn a_file_system_without_lists_is_as_good() {
 
 #[test]
 #[ignore = "needs root and setfacl (see .ci/run)"]
-fn who_may_write_by_a_list_may_lock_and_who_may_read_may_not() {
+fn users_who_may_write_by_a_list_may_lock_and_readers_may_not() {
     let test = team(OWNER, 0o2775);
     setfacl(&["-m", "u:4711:rwx"], &directory(&test));
     by(OWNER, "5000", &test, &["init", "-r", AGE_RECIPIENT]).run();

@@ -92,7 +92,7 @@ fn without_a_place_to_remember_it_is_accepted_each_time() {
 }
 
 #[test]
-fn the_same_slot_stays_accepted_whoever_writes_the_vault() {
+fn the_same_slot_stays_accepted_with_any_writer_of_the_vault() {
     let test = strong();
     let other = elsewhere(&test, "other");
     opens(&other, &["--max-passphrase-memory", "257"]);
@@ -144,7 +144,7 @@ fn what_did_not_prove_genuine_is_not_remembered() {
 }
 
 #[test]
-fn nobody_is_asked_for_what_would_be_refused() {
+fn no_prompt_asks_for_what_would_be_refused() {
     let test = elsewhere(&strong(), "elsewhere").env_remove("AWS_VAULT_PASSPHRASE");
     let (status, screen) = test.command(LIST).pty().end(SOON);
     assert_eq!((status, screen.replace("\r\n", "\n").as_str()), (6, REFUSED));

@@ -139,7 +139,7 @@ const IN_VAIN: &str = "vault: error: other processes of this user are trying a p
 
 #[test]
 #[ignore = "needs root, to be a user of its own, and 45 s"]
-fn who_waits_says_so_and_waits_45_s() {
+fn a_waiting_process_says_so_and_waits_45_s() {
     let user = User::new(47_611);
     let all: Vec<_> = (0..cores()).map(|core| core.to_string()).collect();
     for held in [all.as_slice(), &["queue".to_owned()]] {
@@ -198,7 +198,7 @@ fn where_a_machine_waits_all_waits_together_end_after_50_s() {
 
 #[test]
 #[ignore = "needs root, to be two users"]
-fn a_place_that_somebody_else_has_planted_is_not_used_and_not_waited_for() {
+fn a_directory_that_another_user_planted_is_not_used_and_not_waited_for() {
     let user = User::new(47_612);
     let temporary = Path::new("/tmp").join(format!("vault-{}", user.uid));
     let list = || user.command(&LIST).expect_stdout("demo\n").expect_stderr("").run();

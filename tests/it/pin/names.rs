@@ -92,7 +92,7 @@ fn a_former_fingerprint_opens_nothing() {
 }
 
 #[test]
-fn who_accepts_accepts_by_both_paths() {
+fn a_pin_is_accepted_by_both_paths() {
     let test = Test::new().vault_with("demo");
     let (alias, other) = (test.home().join("alias.age"), test.home().join("other.age"));
     for name in [&alias, &other] {
@@ -105,7 +105,7 @@ fn who_accepts_accepts_by_both_paths() {
         test.command(["pin", flag, &pin, "--vault"]).arg(&alias).expect_stderr("").run();
         opens(&test, &alias);
         opens(&test, test.vault_file());
-        // Nobody said so of another name.
+        // The acceptance does not hold for another name.
         let real = PathBuf::from(VAULT);
         let error = refusal("[HOME]/other.age", &pin, &known, Some(&real));
         list(&test, &other).expect_error(6, &error).run();

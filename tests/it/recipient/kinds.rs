@@ -82,7 +82,7 @@ fn without_program() -> (Test, String, String) {
 }
 
 #[test]
-fn without_a_plugins_program_nobody_is_dropped_but_the_plugins_key_can_be_removed() {
+fn without_a_plugins_program_no_recipient_is_dropped_but_the_plugins_key_can_be_removed() {
     let (test, recipient, missing) = without_program();
     let before = test.read(test.vault_file());
     let test = test.file("new", "a new passphrase", 0o600);

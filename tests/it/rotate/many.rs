@@ -125,7 +125,7 @@ fn a_failure_of_one_does_not_stop_the_others() {
 }
 
 #[test]
-fn nothing_to_finish_is_said_and_is_well() {
+fn nothing_to_finish_is_reported_and_no_error() {
     let (standin, test) = scene();
     let resume = |words: &[&str], stdout: &str| {
         let run = test.command([&["rotate", "--resume"], words].concat());
@@ -142,7 +142,7 @@ fn nothing_to_finish_is_said_and_is_well() {
 }
 
 #[test]
-fn what_is_unfinished_is_said_by_a_dry_run_and_by_doctor() {
+fn an_unfinished_rotation_is_reported_by_a_dry_run_and_by_doctor() {
     let (standin, test) = scene();
     standin.pass_next(3);
     standin.fail_next(Fault::AccessDenied);

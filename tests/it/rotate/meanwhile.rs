@@ -58,7 +58,7 @@ fn the_old_key_stays_if_the_vault_is_put_back_to_an_earlier_copy() {
 }
 
 #[test]
-fn the_old_key_stays_if_nobody_has_the_new_one_any_more() {
+fn the_old_key_stays_if_the_new_one_is_lost() {
     // While the new key is proven before its use, and after it.
     std::thread::scope(|scope| {
         for at in [3, 5] {
@@ -98,7 +98,7 @@ fn a_profile_that_gets_the_old_key_at_the_last_moment_gets_the_new_one() {
 }
 
 #[test]
-fn an_old_key_that_somebody_else_deleted_is_gone_where_the_policies_refuse_to_delete_it() {
+fn an_old_key_that_another_user_deleted_is_gone_where_the_policies_refuse_to_delete_it() {
     for denied in ["UpdateAccessKey", "DeleteAccessKey"] {
         let standin = StandIn::start(world());
         standin.change(|world| world.denied = vec![denied.to_owned()]);
@@ -115,7 +115,7 @@ fn an_old_key_that_somebody_else_deleted_is_gone_where_the_policies_refuse_to_de
 }
 
 #[test]
-fn whoever_is_removed_from_the_vault_has_seen_the_new_key_too() {
+fn a_removed_recipient_has_seen_the_new_key_too() {
     let standin = StandIn::start(world());
     let test = place(&standin);
     standin.pass_next(3);

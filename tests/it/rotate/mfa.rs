@@ -169,7 +169,7 @@ fn a_program_that_prints_the_same_code_again_is_not_asked_twice() {
 }
 
 #[test]
-fn a_person_is_asked_on_a_terminal_and_nobody_without_one() {
+fn a_person_is_asked_only_on_a_terminal() {
     let standin = demanding(true);
     let test = place(&standin).config(CONFIG);
     let none = format!(

@@ -16,7 +16,7 @@ fn with_other(used: Option<(i64, String)>) -> StandIn {
 }
 
 #[test]
-fn it_is_said_which_and_when_it_was_used_and_deleted_only_if_that_was_asked_for() {
+fn another_key_is_reported_with_its_last_use_and_deleted_only_on_request() {
     let s3 = (1_780_000_000, "s3".to_owned());
     for (used, words) in
         [(None, "never used"), (Some(s3), "last used 2026-05-28T20:26:40Z for s3 in us-east-1")]
@@ -120,7 +120,7 @@ fn a_key_that_turned_up_meanwhile_is_deleted_only_if_it_may_be_the_one_that_was_
 }
 
 #[test]
-fn somebody_who_was_faster_is_said() {
+fn a_faster_rotation_elsewhere_is_reported() {
     let standin = StandIn::start(world());
     let test = place(&standin);
     standin.pass_next(2);

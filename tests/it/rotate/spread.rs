@@ -110,7 +110,7 @@ fn a_key_that_iam_knows_later_than_sts_is_waited_for() {
 }
 
 #[test]
-fn if_somebody_deletes_the_new_key_the_old_one_is_used_again() {
+fn if_another_user_deletes_the_new_key_the_old_one_is_used_again() {
     for (at, fault) in [(3, Fault::AccessDenied), (4, Fault::AccessDenied)] {
         let standin = StandIn::start(world());
         let test = place(&standin);
@@ -131,7 +131,7 @@ fn if_somebody_deletes_the_new_key_the_old_one_is_used_again() {
 }
 
 #[test]
-fn a_new_key_that_somebody_made_inactive_is_said() {
+fn a_new_key_that_another_user_made_inactive_is_reported() {
     let standin = StandIn::start(world());
     let test = place(&standin);
     standin.pass_next(3);
@@ -151,7 +151,7 @@ fn a_new_key_that_somebody_made_inactive_is_said() {
 }
 
 #[test]
-fn a_new_key_that_is_somebody_elses_is_not_taken_into_use() {
+fn another_users_new_key_is_not_taken_into_use() {
     let standin = StandIn::start(world());
     standin.freeze(Clock::system().now().0);
     standin.change(|world| {

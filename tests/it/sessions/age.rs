@@ -94,7 +94,7 @@ fn a_session_of_the_last_minutes_is_not_made_again_over_a_refusal() {
 }
 
 #[test]
-fn nobody_is_asked_for_a_recent_code() {
+fn no_prompt_asks_for_a_recent_code() {
     let (standin, test) = (strict_sts(), place());
     run(&test, &standin, "mfa", 2000).expect("the session");
     // From here on only a person could give a code.

@@ -80,7 +80,7 @@ fn a_session_is_renewed_at_fifteen_minutes_or_a_quarter_whichever_is_less() {
 }
 
 #[test]
-fn a_server_starts_with_what_still_lasts_and_renews_it_behind_the_back_of_who_asks() {
+fn a_server_starts_with_what_still_lasts_and_renews_it_in_the_background() {
     let (standin, test) = scene::usual();
     made_ago(&test, &standin, 3000, 600);
     standin.fail_next(Fault::HangForever);

@@ -30,7 +30,7 @@ fn the_next_one_mints_when_the_holder_is_killed() {
 }
 
 #[test]
-fn who_renews_and_is_killed_leaves_the_old_session() {
+fn a_renewal_that_is_killed_leaves_the_old_session() {
     let (standin, test) = scene::usual();
     let old = quiet(&test, "role");
     let wanting = test.clone().env("AWS_MIN_TTL", "2h");
@@ -79,7 +79,7 @@ fn a_kill_at_any_of_fifty_moments_does_no_harm() {
 
 #[test]
 #[ignore = "takes 50 s"]
-fn a_hanging_sts_ends_in_time_and_who_waits_is_told_for_whom() {
+fn a_hanging_sts_ends_in_time_and_the_waiting_process_names_the_other() {
     let (standin, test) = scene::usual();
     standin.fail_always(Some(Fault::HangForever));
     let start = Instant::now();
@@ -156,7 +156,7 @@ fn no_child_inherits_a_lock() {
          mfa_serial = arn:aws:iam::123456789012:mfa/demo\n",
     );
     let mut holder = json(&test, "m").start();
-    let opened = open_for_the_one_who_reads(&fifo);
+    let opened = open_for_the_reader(&fifo);
     holder.kill().and_then(|()| holder.wait()).expect("its end");
     quiet(&test, "m");
     assert!(start.elapsed() < AT_ONCE, "waited for a dead one");
@@ -165,7 +165,7 @@ fn no_child_inherits_a_lock() {
 }
 
 /// Opens a FIFO as soon as somebody reads from it.
-fn open_for_the_one_who_reads(fifo: &std::path::Path) -> std::fs::File {
+fn open_for_the_reader(fifo: &std::path::Path) -> std::fs::File {
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
     options.write(true).custom_flags(libc::O_NONBLOCK);

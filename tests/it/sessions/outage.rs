@@ -28,7 +28,7 @@ fn a_valid_session_is_served_while_sts_is_down() {
 }
 
 #[test]
-fn a_refusal_to_renew_is_said_once_too() {
+fn a_refusal_to_renew_is_reported_once_too() {
     let (standin, test) = scene::usual();
     let old = quiet(&test, "role");
     standin.fail_always(Some(Fault::AccessDenied));
@@ -126,7 +126,7 @@ fn garbage_around_the_files_is_no_matter() {
 }
 
 #[test]
-fn a_directory_in_a_sessions_place_is_said_once() {
+fn a_directory_instead_of_a_session_file_is_reported_once() {
     let (standin, test) = scene::usual();
     quiet(&test, "role");
     let file = only_session(&test, CACHE);

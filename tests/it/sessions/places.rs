@@ -8,7 +8,7 @@ use crate::support::place::Place;
 use crate::support::scene::{self, log};
 
 #[test]
-fn the_cache_lies_where_it_was_named() {
+fn the_cache_is_in_the_named_directory() {
     let (standin, test) = scene::usual();
     let home = test.home().to_path_buf();
     let all = test
@@ -56,7 +56,7 @@ fn goes_on_without(test: &Test, place: &str, why: &str) {
 }
 
 #[test]
-fn a_place_that_cannot_be_used_is_said_once() {
+fn an_unusable_cache_directory_is_reported_once() {
     let (standin, test) = scene::usual();
     let test = test.file("file", "", 0o600);
     let place = |path: &str| test.clone().env("AWS_VAULT_CACHE_DIR", path);
@@ -80,7 +80,7 @@ fn a_place_that_cannot_be_used_is_said_once() {
 }
 
 #[test]
-fn sessions_are_not_said_to_be_cleared_where_nobody_looked() {
+fn sessions_are_not_reported_as_cleared_where_no_cache_was_read() {
     let cleared = |test: &Test, words: &[&str], code, why: &str| {
         test.command(["clear", "role"]).args(words).expect_error(code, why).run();
     };
@@ -148,7 +148,7 @@ fn a_cache_on_a_read_only_disk_is_read() {
 }
 
 #[test]
-fn a_full_disk_is_said_once() {
+fn a_full_disk_is_reported_once() {
     let (standin, test) = scene::usual();
     let vault = env!("CARGO_BIN_EXE_vault");
     let script = "ulimit -f 0; exec \"$@\"";
@@ -237,7 +237,7 @@ fn a_cache_in_memory_is_as_good() {
 
 #[test]
 #[ignore = "needs root"]
-fn where_there_is_no_place_at_all_it_is_said_once() {
+fn without_any_cache_directory_one_warning_says_so() {
     let (standin, test) = scene::usual();
     // A root with the binary, the vault and the config in it, read-only, for a user without a home.
     let vault = std::fs::read(test.vault_file()).expect("the vault");

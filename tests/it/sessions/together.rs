@@ -91,7 +91,7 @@ fn a_wish_that_no_session_can_fulfil_makes_no_crowd() {
 }
 
 #[test]
-fn who_refreshes_together_gets_one_session() {
+fn simultaneous_refreshes_get_one_session() {
     let (standin, test) = scene::usual();
     let old = quiet(&test, "role");
     let refresh = || test.command(["exec", "--json", "--refresh", "role"]).expect_stderr("");

@@ -57,7 +57,7 @@ fn a_person_is_asked_last_and_three_times() {
 }
 
 #[test]
-fn nobody_is_asked_where_a_key_is_named_or_input_is_not_wanted() {
+fn no_prompt_where_a_key_is_named_or_input_is_off() {
     let test = vault();
     let wrong =
         |source| format!("vault: error: no key opens this vault\nvault: hint: tried {source}\n");

@@ -26,7 +26,7 @@ fn of_a_passphrase_one_newline_and_a_byte_order_mark_are_dropped_and_an_empty_on
 }
 
 #[test]
-fn a_named_file_that_is_not_there_is_an_error_that_says_who_named_it() {
+fn a_missing_named_file_is_an_error_that_says_what_named_it() {
     let test = vault().file(".config/vault/identity.txt", AGE_KEY, 0o600);
     for (flags, what) in [
         (&["-i", "nowhere"][..], "the key file nowhere (--identity)"),
@@ -169,7 +169,7 @@ fn a_symlink_is_followed_to_the_mode_of_its_file() {
 }
 
 #[test]
-fn a_loose_key_file_that_lies_around_stops_no_other_and_is_the_reason_if_none_opens() {
+fn a_default_key_file_with_a_loose_mode_stops_no_other_and_is_the_reason_if_none_opens() {
     let test = vault().file(".config/vault/identity.txt", AGE_KEY, 0o644);
     let path = "[HOME]/.config/vault/identity.txt";
     let what = loose("key file", path, "everybody can read it", 0o644);
@@ -180,7 +180,7 @@ fn a_loose_key_file_that_lies_around_stops_no_other_and_is_the_reason_if_none_op
 }
 
 #[test]
-fn what_lies_around_and_is_no_file_is_not_waited_for() {
+fn a_default_source_that_is_no_file_is_not_waited_for() {
     let test = vault();
     for path in [".config/vault/identity.txt", "secrets/vault.age-key", "secrets/vault.passphrase"]
     {

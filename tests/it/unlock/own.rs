@@ -81,7 +81,7 @@ const ON_A_TERMINAL: &str = "vault: error: no key opens this vault: the ssh key 
     a passphrase (ssh-keygen -p removes it from a copy)\n";
 
 #[test]
-fn nobody_is_asked_without_a_terminal_or_in_vain() {
+fn no_prompt_without_a_terminal_or_in_vain() {
     let test = for_ssh_key();
     locked(&test, &["-i", "key"], ON_A_TERMINAL);
     asked(&test, &["--no-input", "-i", "key"], &[], 4, ON_A_TERMINAL);

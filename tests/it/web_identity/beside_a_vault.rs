@@ -47,7 +47,7 @@ fn a_vault_that_nothing_opens_is_done_without() {
 }
 
 #[test]
-fn nobody_is_asked_for_a_passphrase() {
+fn no_prompt_asks_for_a_passphrase() {
     let standin = sts();
     let test = beside_a_passphrase(&standin);
     let (pty, pipes) = test.command(["exec", "--json", "ci"]).expect_stderr("").pty_with_pipes();
@@ -96,7 +96,7 @@ fn its_own_key_keeps_the_session_then() {
 }
 
 #[test]
-fn what_lies_around_and_does_not_fit_is_no_error() {
+fn a_default_source_that_does_not_fit_is_no_error() {
     let standin = sts();
     let (test, key) = other_key(beside(&standin, "demo"));
     let test = test.file(".config/vault/identity.txt", key, 0o600);
@@ -126,7 +126,7 @@ fn what_was_named_has_to_open_the_vault() {
 }
 
 #[test]
-fn who_names_a_pin_wants_that_vault() {
+fn a_named_pin_requires_that_vault() {
     let standin = sts();
     let test = beside(&standin, "ci");
     let pin = test.command(["pin"]).env("AWS_VAULT_AGE_KEY", AGE_KEY).run().stdout;

@@ -238,7 +238,7 @@ fn cache_of(common: &Common, host: &str) -> PathBuf {
 }
 
 #[test]
-fn one_code_serves_all_hosts_and_a_local_session_asks_nobody() {
+fn one_code_serves_all_hosts_and_a_local_session_needs_no_prompt() {
     let common = common(vec![session("first")], true, false);
     assert_eq!(common.get("a", Reach::Yes).unwrap(), "first");
     assert_eq!(common.asked(), "GETs PUTs GETl PUTl PUTs ");
@@ -254,7 +254,7 @@ fn one_code_serves_all_hosts_and_a_local_session_asks_nobody() {
 }
 
 #[test]
-fn who_keeps_out_of_the_fleet_or_finds_it_away_sends_a_code_by_itself() {
+fn a_host_outside_the_fleet_or_without_the_store_sends_its_own_code() {
     for reach in [Reach::Off, Reach::Away] {
         let common = common(vec![session("own")], true, false);
         assert_eq!(common.get("a", reach).unwrap(), "own");
@@ -369,7 +369,7 @@ fn a_host_whose_code_was_refused_is_not_waited_for() {
 
 /// `s/NAME` is written anew each time, or by a host that never ends.
 #[test]
-fn who_waited_for_another_host_in_vain_makes_a_session_of_its_own_with_a_code_of_the_fleets() {
+fn a_host_that_times_out_makes_its_own_session_with_a_code_of_the_fleets() {
     let common = common(vec![refused(), session("own")], false, false);
     common.on("a", Reach::Yes, "prod", code("111111")).unwrap_err();
     let log = common.store.log.lock().unwrap().clone();
@@ -386,7 +386,7 @@ fn who_waited_for_another_host_in_vain_makes_a_session_of_its_own_with_a_code_of
 }
 
 #[test]
-fn whose_own_code_fails_after_the_wait_looks_once_more_for_the_others_session() {
+fn a_host_whose_code_fails_after_the_wait_looks_once_more_for_the_others_session() {
     let common = common(vec![refused(), refused()], false, false);
     common.on("a", Reach::Yes, "prod", code("111111")).unwrap_err();
     let log = common.store.log.lock().unwrap().clone();

@@ -69,7 +69,7 @@ fn without_an_old_book_a_closed_one_is_put_there() {
     close(&store, (&old, &new)).unwrap();
     assert_eq!(asked(&store, (&old, &new)), ["GET old", "PUT old"]);
     assert_eq!(there(&store, &old), None);
-    // One that nobody can open is replaced.
+    // One that cannot be decrypted is replaced.
     let name = old.book_name(DEVICE);
     store.remove(&name);
     store.write(&name, b"?", Condition::Absent).unwrap();
@@ -156,7 +156,7 @@ fn a_code_that_is_claimed_meanwhile_goes_on_as_well() {
 }
 
 #[test]
-fn an_answer_that_was_lost_is_read_again_and_a_store_that_is_away_is_said() {
+fn an_answer_that_was_lost_is_read_again_and_a_store_that_is_away_is_reported() {
     let (old, new) = keys();
     let mut lost = Some((StoreError::Unknown("lost".to_owned()), true));
     let busy = Busy::new(|_| lost.take());

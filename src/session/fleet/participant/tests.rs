@@ -353,7 +353,7 @@ fn a_leader_that_dies_is_waited_for_until_its_lease_ends() {
 }
 
 #[test]
-fn who_comes_back_late_publishes_nothing_over_another_hosts_session() {
+fn a_late_host_publishes_nothing_over_another_hosts_session() {
     let (world, key) = (World::new(&[]), ["a".to_owned()]);
     let disks = [Directory::new(), Directory::new()];
     let hosts = disks.each_ref().map(|disk| Host::new(&world, &disk.path));

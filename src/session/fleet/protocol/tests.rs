@@ -52,7 +52,7 @@ fn after(events: &[(u64, Event)]) -> Action {
 }
 
 #[test]
-fn whoever_leads_claims_takes_a_step_notes_it_sends_it_and_publishes() {
+fn the_leader_claims_takes_a_step_notes_it_sends_it_and_publishes() {
     let mut protocol = Protocol::new(OWN, true);
     for (event, action) in [
         (missing(), claims(None, 15, None)),
@@ -209,7 +209,7 @@ fn a_code_that_aws_does_not_take_is_followed_by_another_step() {
 fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
     let closed = [(0, missing()), (0, done(1)), (0, Event::Closed)];
     assert_eq!(after(&closed), Action::GoAlone(AloneReason::Closed));
-    // It refuses to replace what stands there still.
+    // It refuses to replace an object that has not changed.
     let refused = Event::Written(Written::Refused);
     for event in [missing(), record(1, "a", Freshness::Expired)] {
         let events = [(0, event.clone()), (0, refused.clone()), (1, Event::Waited), (1, event)];

@@ -13,7 +13,7 @@ fn hours(count: i64) -> Duration {
     Duration::from_secs(count.unsigned_abs() * 3600)
 }
 
-/// Whoever asks for so many hours; `asked`: by a flag or variable.
+/// A request for so many hours; `asked`: by a flag or variable.
 fn wanted(key: &[String], count: i64, asked: bool) -> Wanted<'_> {
     let wanted = hours(count);
     Wanted {
@@ -40,7 +40,7 @@ fn obtain(cache: &Cache, wanted: &Wanted<'_>, now: i64) -> (String, Option<u64>)
 }
 
 #[test]
-fn a_session_serves_whoever_asks_for_no_more_and_a_longer_one_takes_its_place() {
+fn a_session_serves_shorter_requests_and_a_longer_one_replaces_it() {
     let d = Directory::new();
     let key = ["a".to_owned()];
     // When, how many hours are asked for, whether by a flag or variable, what is made, what is served.
@@ -55,7 +55,7 @@ fn a_session_serves_whoever_asks_for_no_more_and_a_longer_one_takes_its_place() 
         // It is due, and renewed for as long as it was.
         (8 * HOUR - 100, 1, true, Some(8), "8 h at 28700"),
         (8 * HOUR - 99, 8, true, None, "8 h at 28700"),
-        // It has ended; nobody asks for so much any more.
+        // It has ended; the next request is for less.
         (20 * HOUR, 1, false, Some(1), "1 h at 72000"),
         // It is due, and longer than it was.
         (21 * HOUR - 100, 8, false, Some(8), "8 h at 75500"),
@@ -86,7 +86,7 @@ fn a_longer_one_that_cannot_be_made_is_an_error_and_leaves_the_shorter_as_it_was
     let d = Directory::new();
     let key = ["a".to_owned()];
     obtain(&cache(&d.path, 0), &wanted(&key, 1, true), 0);
-    for failed in [|| NotMade::Unasked, || NotMade::Failed(Error::aws("AWS refused"))] {
+    for failed in [|| NotMade::NeedsCode, || NotMade::Failed(Error::aws("AWS refused"))] {
         let longer = wanted(&key, 8, true);
         let not_made =
             cache(&d.path, 1).obtain(&longer, long(), &mut |_| Err(failed())).expect_err("none");
@@ -99,7 +99,7 @@ fn a_longer_one_that_cannot_be_made_is_an_error_and_leaves_the_shorter_as_it_was
 }
 
 #[test]
-fn a_session_whose_length_nobody_wrote_down_serves_who_asks_for_none() {
+fn a_session_of_unknown_length_serves_requests_without_a_length() {
     let d = Directory::new();
     let key = ["a".to_owned()];
     let old = Wanted { length: None, ..wanted(&key, 1, true) };

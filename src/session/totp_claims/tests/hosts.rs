@@ -1,4 +1,4 @@
-//! Hosts that start at once with one device, and share neither claims nor word: how many get through.
+//! Hosts that start at once with one device, and share no claims: how many succeed.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ impl Host {
     }
 }
 
-/// So many hosts start within half a second; how many get through, and how many codes AWS got.
+/// So many hosts start within half a second; how many succeed, and how many codes AWS got.
 fn at_once(count: usize, random: &mut Random) -> (usize, u32) {
     let begin = random.below(180_000);
     let mut device = Device::default();

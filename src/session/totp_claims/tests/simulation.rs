@@ -48,7 +48,7 @@ impl Device {
 
 /// A process that wants one code taken, and sends three at most.
 struct Process {
-    /// The clock's error, once an answer of AWS told it.
+    /// The clock's error, once an answer of AWS showed it.
     known_error: Option<i64>,
     codes: u32,
     doing: Doing,
@@ -113,7 +113,7 @@ impl World {
         }
     }
 
-    /// Claims with a deadline of 50 s, or tells how long to stay away.
+    /// Claims with a deadline of 50 s, or returns how long to wait.
     fn claim(&mut self, known_error: Option<i64>, codes: u32) -> Result<(i64, i64), i64> {
         let local = self.time + self.error;
         let steady = since_start(self.time - NOON);
@@ -225,8 +225,8 @@ impl World {
         }
     }
 
-    /// After a while one process comes alone, and comes again when it is told to.
-    fn somebody_gets_through(&mut self) {
+    /// After a while one process comes alone, and comes again after the given wait.
+    fn some_process_succeeds(&mut self) {
         self.processes.clear();
         self.time += self.random.below(300);
         let from = self.time;
@@ -263,7 +263,7 @@ fn with_a_right_clock_every_code_is_taken_and_six_are_sent_in_a_window() {
         let mut world = World::new(seed, 0);
         world.live(500, HostClock::LeftAlone);
         assert!(world.most_in_a_window() <= PER_WINDOW, "seed {seed}");
-        world.somebody_gets_through();
+        world.some_process_succeeds();
         taken += world.taken;
     }
     assert!(taken > 10_000, "{taken}: not much happened");
@@ -276,17 +276,17 @@ fn with_a_wrong_clock_the_device_is_never_locked_and_no_code_sent_twice() {
         world.error = world.random.below(1200) - 600;
         world.live(500, HostClock::LeftAlone);
         assert!(world.most_in_a_window() <= AT_AWS, "seed {seed}");
-        world.somebody_gets_through();
+        world.some_process_succeeds();
     }
 }
 
 #[test]
-fn with_a_clock_that_is_set_again_and_again_no_code_is_sent_twice_and_somebody_gets_through() {
+fn with_a_clock_that_is_set_again_and_again_no_code_is_sent_twice_and_some_process_succeeds() {
     for seed in 0..1000 {
         let mut world = World::new(seed, 0);
         world.live(1000, HostClock::SetAtRandom);
         assert!(world.most_in_a_window() <= AT_AWS, "seed {seed}");
-        world.somebody_gets_through();
+        world.some_process_succeeds();
     }
 }
 
@@ -307,7 +307,7 @@ fn nine_codes_in_one_of_aws_s_windows_are_the_most_whatever_the_clock_does() {
             world.live(800, clock);
             assert!(world.most_in_a_window() <= AT_AWS, "{clock:?}, seed {seed}");
             most = most.max(world.most_in_a_window());
-            world.somebody_gets_through();
+            world.some_process_succeeds();
             assert!(world.most_in_a_window() <= AT_AWS, "{clock:?}, seed {seed}, later");
         }
     }

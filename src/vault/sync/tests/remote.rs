@@ -1,4 +1,4 @@
-//! A vault that lies in a store, opened by its URL.
+//! A vault in a store, opened by its URL.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -103,7 +103,7 @@ fn with_the_store_away_the_copy_is_used_and_nothing_is_written() {
 }
 
 #[test]
-fn who_keeps_out_of_the_store_uses_the_copy_asks_nobody_and_changes_nothing() {
+fn a_host_that_may_not_use_the_store_reads_the_copy_and_changes_nothing() {
     let a = Host::first();
     let mut host = runner(&a, true);
     try_open(&host).unwrap();

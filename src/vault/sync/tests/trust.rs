@@ -37,7 +37,7 @@ fn a_fork_is_refused_and_both_are_kept() {
     let beside = a.dir.path.join("vault.age.theirs");
     let kept = std::fs::read(&beside).unwrap();
     assert_eq!((a.bytes(), kept, a.fleet.net.object().body), (ours, theirs.clone(), theirs));
-    // What is said to be done does it.
+    // The advice of the hint works.
     std::fs::rename(beside, a.path()).unwrap();
     assert_eq!(a.sync().unwrap(), Synced::Same);
     a.add("here").unwrap();
@@ -46,7 +46,7 @@ fn a_fork_is_refused_and_both_are_kept() {
 }
 
 #[test]
-fn who_lost_a_race_over_a_fork_has_saved_nothing() {
+fn a_host_that_lost_a_race_over_a_fork_has_saved_nothing() {
     let (a, b) = two();
     b.sync().unwrap();
     a.fleet.net.away(true);
@@ -118,7 +118,7 @@ fn the_least_generation_holds_for_what_is_pulled() {
 fn a_forged_or_damaged_copy_replaces_nothing() {
     let (a, b) = two();
     let before = b.bytes();
-    // Made by somebody who knows the recipients and not the vault's own keys.
+    // The forger knows the recipients and not the vault's own keys.
     let forger = Host::bare(&a.fleet);
     let mut payload = Payload::new(&a.open().payload().recipients(), &[]).unwrap();
     let forged = payload.pin();
@@ -280,7 +280,7 @@ fn an_older_copy_that_was_put_back_here_is_replaced_by_the_stores() {
 }
 
 #[test]
-fn who_leaves_takes_the_fleet_along() {
+fn a_host_that_leaves_ends_the_fleet_for_the_others() {
     let (a, b) = two();
     let c = b.copy();
     b.sync().unwrap();

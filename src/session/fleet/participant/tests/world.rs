@@ -1,4 +1,4 @@
-//! A store that misbehaves as it is told, and the time that passes there.
+//! A store that misbehaves as configured, and the time that passes there.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -17,9 +17,9 @@ pub(super) enum Fate {
     After(u64),
     /// It is done, and the answer is lost.
     Lost,
-    /// It is not done, and nobody knows.
+    /// It is not done, and the host does not know.
     Never,
-    /// It is done only just before the next request but one, and nobody knows.
+    /// It is done only just before the next request but one, and the host does not know.
     Late,
     /// It certainly did nothing.
     Failed,
@@ -29,7 +29,7 @@ pub(super) enum Fate {
     Refused,
     /// The condition is ignored.
     Unconditional,
-    /// It is not done, and there is no answer until nobody waits for one.
+    /// It is not done, and there is no answer before the host's timeout.
     Hangs,
     /// The answer's `Date` is off by so many seconds.
     Skewed(i64),

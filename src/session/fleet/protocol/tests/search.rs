@@ -179,7 +179,7 @@ impl Search {
             host.own &= !host.step;
         }
         let mut next = host.protocol.on(event, Duration::ZERO);
-        // What asks nobody takes no time; a wait is over at once, since others may do anything meanwhile.
+        // An action without a request takes no time; a wait ends at once: others may do anything meanwhile.
         host.life = loop {
             let event = match next {
                 Action::Wait => Event::Waited,
@@ -462,7 +462,7 @@ fn of_four_hosts_none_sends_a_code_twice_or_is_stuck() {
 }
 
 #[test]
-fn a_code_for_something_else_is_sent_by_nobody_else() {
+fn a_code_for_something_else_is_sent_by_no_other_host() {
     let hosts = || [Host::new(), Host::new(), Host::with_a_code(), Host::over()];
     let (start, faults) = (Object::Missing, ONE_OF_EACH);
     search_of(hosts(), start, faults, Broken::Nothing).unwrap();
