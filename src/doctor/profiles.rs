@@ -148,12 +148,8 @@ impl ProfileCheck<'_> {
         references::check(self.host, self.profiles, name, report);
         let unknown = profile::unknown_settings(self.profiles, name);
         for misspelt in unknown.misspelt {
-            let (key, meant) = (&misspelt.key, misspelt.meant);
             // The error for a profile without credentials names it.
-            if report.advises(&format!(
-                "vault add {}, or write {meant} instead of {key}, ",
-                shell_word(name)
-            )) {
+            if report.advises(&misspelt.hint_without_credentials(name)) {
                 continue;
             }
             report.problem("aws.setting", misspelt.what(name)).advise(misspelt.advice());

@@ -97,10 +97,9 @@ impl Report {
         self.findings.iter().any(|finding| finding.text.contains(text))
     }
 
-    /// True if a finding's advice begins so.
-    pub fn advises(&self, beginning: &str) -> bool {
-        let mut advice = self.findings.iter().filter_map(|finding| finding.advice.as_ref());
-        advice.any(|advice| advice.starts_with(beginning))
+    /// True if this is a finding's advice.
+    pub fn advises(&self, advice: &str) -> bool {
+        self.findings.iter().any(|finding| finding.advice.as_deref() == Some(advice))
     }
 
     /// True without a problem.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::faults::{self, Misspelt};
+use super::faults;
 use super::host;
 use super::known::SOURCE_KEYS;
 use super::missing::no_such_profile;
@@ -292,11 +292,7 @@ fn nothing(env: &Env, end: &Settings) -> Error {
     let misspelt = faults::unknown_settings(end.profiles, end.name).misspelt;
     let name = shell_word(end.name);
     none(end).hint(match (misspelt.iter().find(|it| SOURCE_KEYS.contains(&it.meant)), inherited) {
-        (Some(Misspelt { key, meant }), _) => {
-            format!(
-                "vault add {name}, or write {meant} instead of {key}, which is not a known setting"
-            )
-        }
+        (Some(misspelt), _) => misspelt.hint_without_credentials(end.name),
         (None, Some(key)) => format!("vault add {name}; {key} is not inherited from [default]"),
         (None, None) => format!("vault add {name}"),
     })

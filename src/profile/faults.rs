@@ -11,6 +11,7 @@ use super::sts;
 use super::value::plain;
 use crate::env::Env;
 use crate::error::Error;
+use crate::process::shell_word;
 
 /// Settings of a profile that no program reads.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,16 @@ impl Misspelt {
     /// What is wrong with it in this profile.
     pub fn what(&self, profile: &str) -> String {
         format!("profile \"{}\": nothing reads its {}", plain(profile), self.key)
+    }
+
+    /// What to do in a profile that would have credentials by it, and has none.
+    pub fn hint_without_credentials(&self, profile: &str) -> String {
+        format!(
+            "vault add {}, or write {} instead of {}, which is not a known setting",
+            shell_word(profile),
+            self.meant,
+            self.key
+        )
     }
 
     /// What to do.
