@@ -49,22 +49,20 @@ impl std::fmt::Debug for Keys {
 
 impl Keys {
     pub(super) fn new(vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
-        Self::derive("cache", vault_id, cache_key)
+        let labels = ["vault-cache-names-v1", "vault-cache-contents-v1", "vault-cache-ledger-v1"];
+        Self::derive(vault_id, cache_key, labels)
     }
 
     /// The keys for what one vault's hosts share in a store.
     pub(super) fn of_fleet(vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
-        Self::derive("fleet", vault_id, cache_key)
+        let labels = ["vault-fleet-names-v1", "vault-fleet-contents-v1", "vault-fleet-ledger-v1"];
+        Self::derive(vault_id, cache_key, labels)
     }
 
-    fn derive(purpose: &str, vault_id: &[u8; 16], cache_key: &[u8; 32]) -> Self {
-        let key = |what: &str| derive(cache_key, &format!("vault-{purpose}-{what}-v1"));
-        Self {
-            names: key("names"),
-            contents: key("contents"),
-            ledger: key("ledger"),
-            vault_id: *vault_id,
-        }
+    fn derive(vault_id: &[u8; 16], cache_key: &[u8; 32], labels: [&str; 3]) -> Self {
+        let source = Hkdf::new(None, cache_key);
+        let [names, contents, ledger] = labels.map(|label| expand(&source, label));
+        Self { names, contents, ledger, vault_id: *vault_id }
     }
 
     /// The file name for these parts: 64 hexadecimal digits.
@@ -142,14 +140,12 @@ impl Keys {
 /// The key that replaces a vault's cache key without a vault: a process that has the secret, a token or a
 /// secret access key, can make the session anyway.
 pub(super) fn key_of_secret(secret: &Secret) -> Zeroizing<[u8; 32]> {
-    derive(secret.expose().as_bytes(), "vault-cache-of-secret-v1")
+    expand(&Hkdf::new(None, secret.expose().as_bytes()), "vault-cache-of-secret-v1")
 }
 
-fn derive(source: &[u8], label: &str) -> Zeroizing<[u8; 32]> {
+fn expand(source: &Hkdf<Sha256>, label: &str) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
-    Hkdf::<Sha256>::new(None, source)
-        .expand(label.as_bytes(), &mut *key)
-        .expect("32 bytes are within HKDF-SHA256's limit");
+    source.expand(label.as_bytes(), &mut *key).expect("32 bytes are within HKDF-SHA256's limit");
     key
 }
 
