@@ -91,7 +91,7 @@ impl Enroll<'_, '_> {
             (Some(given), started) => {
                 if let Some(started) = started.filter(|started| started.device != given) {
                     self.change.reporter().warn(format!(
-                        "the enrolment of the device {:?} has not come to its end; finish it by \
+                        "the enrolment of the device {:?} is not finished; to finish it, run \
                          vault mfa enroll {} --device {0}",
                         started.device, self.change.profile
                     ));
@@ -238,11 +238,9 @@ impl Enroll<'_, '_> {
             }
             if gone {
                 return Err(Error::aws(format!(
-                    "AWS knows no device {serial}, whose seed the vault has"
+                    "AWS has no device {serial}; the vault has a seed for it"
                 ))
-                .hint(format!(
-                    "forget the seed by vault totp remove {serial}, then enroll again"
-                )));
+                .hint(format!("run vault totp remove {serial}, then enroll again")));
             }
             if error.is("InvalidAuthenticationCode") {
                 return Err(Error::aws(format!("AWS refused the codes of {serial}")).hint(format!(
@@ -325,7 +323,7 @@ fn user_of(arn: String) -> Result<User> {
 fn name_is_taken(device: &str, serial: &str) -> Error {
     Error::refused(format!("there is a device {device:?} at AWS, and its seed is not in the vault"))
         .hint(format!(
-            "choose another name by --device, or, if it is not in use: aws iam \
+            "choose another name with --device, or, if it is not in use: aws iam \
              delete-virtual-mfa-device --serial-number {serial}"
         ))
 }

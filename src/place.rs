@@ -184,13 +184,13 @@ impl Places {
         }
         let path = self.data.as_ref().map(|dir| dir.join("vault.age")).ok_or_else(|| {
             Error::not_found("no home directory, so no default vault")
-                .hint("name the vault by --vault or AWS_VAULT_FILE")
+                .hint("name the vault with --vault or AWS_VAULT_FILE")
         })?;
         if let Some(closed) = self.closed_above(&path) {
             let (path, closed) = (path.display(), closed.display());
-            let what = format!("no vault at {path}, since {closed} may not be entered");
+            let what = format!("no vault at {path}: no permission to enter {closed}");
             return Err(Error::not_found(what).hint(
-                "set HOME to a directory of this user's own, or name the vault by --vault or \
+                "set HOME to a directory of this user's own, or name the vault with --vault or \
                  AWS_VAULT_FILE",
             ));
         }
@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(places(&[], 7).home(), None);
         let error = vault(&[], None).unwrap_err();
         assert_eq!(error.class, crate::error::Class::NotFound);
-        assert_eq!(error.hint.unwrap(), "name the vault by --vault or AWS_VAULT_FILE");
+        assert_eq!(error.hint.unwrap(), "name the vault with --vault or AWS_VAULT_FILE");
     }
 
     #[test]

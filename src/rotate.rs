@@ -318,17 +318,17 @@ impl Rotate<'_, '_> {
         let Some(store) = store.filter(|store| profiles.contains(store)) else { return Ok(()) };
         if self.change.session.vault()?.is_ahead_of_the_store() {
             return Err(Error::aws(
-                "the new key is on this host only: the fleet's store has not taken the vault",
+                "the new key is saved on this host only: the vault was not written to the fleet's store",
             )
             .hint(format!(
-                "vault fleet pull puts it there; once the other hosts have pulled it, too: vault rotate {store} --resume"
+                "run vault fleet pull here, then on the other hosts, then vault rotate {store} --resume"
             )));
         }
         Err(Error::busy(format!(
-            "{} is not deleted yet: until the other hosts have pulled the vault, they reach the store by it",
+            "{} is not deleted yet: the other hosts need it for the store until they have pulled the vault",
             old.access_key_id
         ))
-        .hint(format!("once they have (vault fleet pull on each): vault rotate {store} --resume")))
+        .hint(format!("run vault fleet pull on each of them, then vault rotate {store} --resume")))
     }
 
     /// Makes the old key inactive, and deletes it once the new one works alone. Both calls are signed by the
@@ -458,8 +458,8 @@ pub fn abandon(vault: &mut Vault, reporter: Reporter) -> Result<bool> {
     for Rotation { profile, user, old, new, .. } in gone {
         let new = new.map_or_else(String::new, |new| format!(" or {}", new.access_key_id));
         reporter.warn(format!(
-            "the key of profile {profile:?} was replaced or removed by hand before its rotation came \
-             to its end; {user} may still have {}{new} at AWS",
+            "the key of profile {profile:?} was replaced or removed by hand before its rotation \
+             was finished; {user} may still have {}{new} at AWS",
             old.access_key_id
         ));
     }

@@ -33,7 +33,7 @@ impl Seed {
         let mut warnings = Vec::new();
         let bits = seed.0.secret().as_bytes().len() * 8;
         if bits < GOOD_BITS {
-            warnings.push(format!("the seed has only {bits} bits, RFC 4226 wants {GOOD_BITS}"));
+            warnings.push(format!("the seed has only {bits} bits, RFC 4226 requires {GOOD_BITS}"));
         }
         Ok((seed, warnings))
     }
@@ -165,7 +165,7 @@ fn from_uri(uri: &str) -> Result<Seed> {
     let (path, query) = rest.split_once('?').ok_or_else(|| bad("has no secret"))?;
     let kind = path.split('/').next().unwrap_or_default();
     if kind.eq_ignore_ascii_case("hotp") {
-        return Err(bad("is of a device that counts (HOTP), not of one that looks at the time"));
+        return Err(bad("is for a counter-based device (HOTP), not a time-based one (TOTP)"));
     }
     if !kind.eq_ignore_ascii_case("totp") {
         return Err(bad("is not one of TOTP"));
@@ -175,7 +175,7 @@ fn from_uri(uri: &str) -> Result<Seed> {
     if pairs().any(|(name, value)| {
         name.eq_ignore_ascii_case("encoder") && value.eq_ignore_ascii_case("steam")
     }) {
-        return Err(bad("is of Steam, whose codes are letters, and AWS takes digits"));
+        return Err(bad("is for Steam, whose codes have letters; AWS accepts digits only"));
     }
     let mut values: [(&str, Option<Zeroizing<String>>); 4] =
         [("secret", None), ("algorithm", None), ("digits", None), ("period", None)];
@@ -205,7 +205,7 @@ fn from_uri(uri: &str) -> Result<Seed> {
     Seed::of(&secret, &algorithm, digits, period)
 }
 
-/// Takes off percent-encoding. None if it is none, or not UTF-8.
+/// Decodes percent-encoding. None if it is invalid or not UTF-8.
 fn unescape(text: &str) -> Option<Zeroizing<String>> {
     let text = Zeroizing::new(text.replace('+', " "));
     let plain = Zeroizing::new(urlencoding::decode(&text).ok()?.into_owned());
@@ -270,7 +270,7 @@ mod tests {
         }
         let padded = parse("MZXW6YTBOI======").unwrap();
         assert_eq!(padded.0.to_base32().expose(), "MZXW6YTBOI");
-        assert_eq!(padded.1, ["the seed has only 48 bits, RFC 4226 wants 128"]);
+        assert_eq!(padded.1, ["the seed has only 48 bits, RFC 4226 requires 128"]);
         // 26 random characters are 130 bits; authenticator apps drop the last two.
         assert!(parse("ABCDEFGHIJKLMNOPQRSTUVWXYZ").unwrap().1.is_empty());
     }

@@ -106,7 +106,7 @@ impl<'a, 'v> UserChange<'a, 'v> {
         if Instant::now() + pause >= self.deadline {
             return false;
         }
-        let what = || "IAM to know everywhere what was changed".to_owned();
+        let what = || "the change to reach all of IAM".to_owned();
         let _waiting = waiting(what, Some(Instant::now() + pause));
         (self.wait)(pause);
         true
@@ -131,9 +131,9 @@ impl User {
             Identity::User { account, name } => Ok(Self { arn, account, name }),
             Identity::Root => Err(Error::refused("this is the root user's key")
                 .hint(format!("delete it, and give an IAM user {needs}"))),
-            Identity::Other => {
-                Err(Error::refused(format!("this key is no IAM user's, so it {fails}")))
-            }
+            Identity::Other => Err(Error::refused(format!(
+                "this key does not belong to an IAM user, so it {fails}"
+            ))),
         }
     }
 }
@@ -159,6 +159,6 @@ mod tests {
         assert_eq!(root.hint.unwrap(), "delete it, and give an IAM user a key");
         let role = of("arn:aws:sts::123456789012:assumed-role/a/b").err().unwrap();
         assert_eq!(role.class, Class::Refused);
-        assert_eq!(role.what, "this key is no IAM user's, so it cannot be rotated");
+        assert_eq!(role.what, "this key does not belong to an IAM user, so it cannot be rotated");
     }
 }

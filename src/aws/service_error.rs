@@ -101,7 +101,7 @@ impl ServiceError {
             Self::MfaUnable => Error::aws("AWS cannot validate an MFA code for this device").hint(
                 "check mfa_serial; if it is right, the device was asked too often: wait three minutes",
             ),
-            Self::MfaMissing => Error::aws("AWS wants both an MFA serial number and a code")
+            Self::MfaMissing => Error::aws("AWS needs both an MFA serial number and a code")
                 .hint("set mfa_serial in the profile"),
             Self::Throttled { code } => Error::aws(format!("AWS is throttling requests ({code})"))
                 .hint("wait a while, or let fewer jobs ask at once"),
@@ -153,7 +153,7 @@ fn denied(operation: &str, code: &str, message: &str, skew: Option<i64>) -> Erro
     let (what, hint) = match code {
         "ExpiredToken" | "ExpiredTokenException" => (
             "the temporary credentials that were used have expired",
-            "get new ones where they came from; `vault clear` drops cached sessions",
+            "get new ones from the same source; `vault clear` drops cached sessions",
         ),
         "InvalidClientTokenId" | "UnrecognizedClientException" => (
             "AWS does not know the access key",
@@ -185,7 +185,8 @@ const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 fn identity_denied(code: &str, message: &str) -> Option<Error> {
     let (what, hint) = match code {
         "ExpiredToken" | "ExpiredTokenException" => {
-            let hint = "take a new one from where it came from; is its file still written to?";
+            let hint =
+                "get a new token from its issuer; check that its file is still being updated";
             return Some(Error::aws("the web identity token has expired").hint(hint));
         }
         "InvalidIdentityToken" => (
@@ -382,7 +383,7 @@ mod tests {
         };
         assert!(
             said("ExpiredTokenException", "Token expired: current date/time 1 must be before")
-                .starts_with("the web identity token has expired / take a new one")
+                .starts_with("the web identity token has expired / get a new token")
         );
         let incorrect = said("InvalidIdentityToken", "Incorrect token audience");
         assert!(incorrect.starts_with(

@@ -60,7 +60,7 @@ impl SigninService {
         deadline: Instant,
     ) -> Result<Secret> {
         let Some(token) = credentials.session_token.as_ref().map(Secret::expose) else {
-            return Err(Error::other("a key that does not end is not sent to the sign-in service"));
+            return Err(Error::other("a long-term key is not sent to the sign-in service"));
         };
         let document = serde_json::json!({
             "sessionId": credentials.access_key_id,
@@ -102,7 +102,8 @@ fn token_in(status: u16, media_type: &str, body: &[u8]) -> Result<Secret> {
         429 => ("is throttling requests", "wait a while"),
         400..500 => (
             "refused the credentials",
-            "it takes those of a role or of GetFederationToken, and not those of GetSessionToken",
+            "the sign-in service accepts credentials from AssumeRole or GetFederationToken, not \
+             from GetSessionToken",
         ),
         500.. => ("failed", "try again later"),
         _ => {
@@ -173,7 +174,7 @@ mod tests {
         let service = SigninService::connect(&at, &Env::default(), Reporter::default()).unwrap();
         let key = Credentials::long_term("AKIA".to_owned(), Secret::new("x".to_owned()));
         let error = service.token(&key, None, Instant::now()).unwrap_err();
-        assert_eq!(error.what, "a key that does not end is not sent to the sign-in service");
+        assert_eq!(error.what, "a long-term key is not sent to the sign-in service");
     }
 
     #[test]

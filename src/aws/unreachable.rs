@@ -16,7 +16,7 @@ const HYPER_LIMITS: [&str; 3] = ["message head is too large", "over limit", "cou
 
 /// The connection broke when the request was, or may have been, sent.
 pub fn lost(route: &Route) -> ServiceError {
-    let why = format!("{} closed the connection without a whole answer", route.origin);
+    let why = format!("{} closed the connection before the response was complete", route.origin);
     ServiceError::Unreachable { why, hint: Some("try again".to_owned()), lost: true }
 }
 
@@ -86,7 +86,7 @@ pub fn unreachable(
 fn variant_hint(route: &Route, service: &str) -> Option<String> {
     let name = route.variant.name()?;
     let keys = route.variant.keys();
-    Some(format!("{service} may have no {name} endpoint in this region; it is asked for by {keys}"))
+    Some(format!("{service} may have no {name} endpoint in this region; {keys} requests one"))
 }
 
 fn bad_certificate(error: &CertificateError, route: &Route) -> (String, Option<String>) {
@@ -109,8 +109,8 @@ fn bad_certificate(error: &CertificateError, route: &Route) -> (String, Option<S
             if error.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
         {
             (
-                "is an authority's, which no server may use",
-                "give the server one with basicConstraints CA:FALSE",
+                "is a CA certificate, which a server must not use",
+                "give the server a certificate with basicConstraints CA:FALSE",
             )
         }
         _ => ("cannot be verified", "check endpoint_url and AWS_CA_BUNDLE"),
@@ -155,8 +155,7 @@ mod tests {
                 unreachable(&*error, &Route { variant, ..route(proxy) }, "STS").into_error();
             (error.what, error.hint.unwrap())
         };
-        let hint =
-            "STS may have no FIPS endpoint in this region; it is asked for by use_fips_endpoint";
+        let hint = "STS may have no FIPS endpoint in this region; use_fips_endpoint requests one";
         for (error, proxy, what) in [
             (TransportError::NoAddress.into(), false, "no address found for sts.example"),
             (
@@ -207,7 +206,7 @@ mod tests {
             ),
             (
                 why(certificate(CertificateError::Other(authority)), false),
-                "the certificate of sts.example:443 is an authority's, which no server may use",
+                "the certificate of sts.example:443 is a CA certificate, which a server must not use",
             ),
             (
                 why(certificate(CertificateError::Revoked), false),
@@ -227,7 +226,7 @@ mod tests {
             ),
             (
                 why("connection closed before message completed", false),
-                "sts.example:443 closed the connection without a whole answer",
+                "sts.example:443 closed the connection before the response was complete",
             ),
             (
                 why(io::Error::other(TransportError::TooLarge), false),

@@ -20,8 +20,8 @@ use crate::called::ProgramName;
     vault completions zsh >~/.zsh/completions/_vault   # a directory in $fpath\n  \
     vault completions fish >~/.config/fish/completions/vault.fish\n  \
     source <(vault completions bash)\n\n\
-    Names of profiles come from the AWS config at the moment of the key; nothing is unlocked for them.\n\
-    bash looks for the completions of aws-vault under that name: ln -s vault aws-vault there, too.")]
+    Profile names are read from the AWS config when you press Tab; the vault is not unlocked.\n\
+    For the name aws-vault, bash needs a link in the same directory: ln -s vault aws-vault there, too.")]
 pub struct Completions {
     /// The shell
     pub shell: Shell,

@@ -35,7 +35,7 @@ pub struct Import {
     /// Only say what would be done
     #[arg(long)]
     pub dry_run: bool,
-    /// Put the imported key in the place of another one that the vault has for the profile
+    /// Replace a different key that the vault has for the profile
     #[arg(long)]
     pub overwrite: bool,
     /// Add to the AWS config the sections [profile NAME] that it lacks for these profiles, and the

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// Who may open the vault with a key
+/// Manage the keys that open the vault
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault recipient list\n  \
     vault recipient add --name laptop \"$(cat ~/.ssh/id_ed25519.pub)\"\n  \
@@ -22,14 +22,14 @@ pub enum RecipientCommand {
 #[command(after_help = "Examples:\n  vault recipient add --name laptop age1…\n  \
     vault recipient add --name web1 \"$(ssh web1 cat /etc/ssh/ssh_host_ed25519_key.pub)\"\n  \
     vault recipient add -R team.txt\n\n\
-    A plugin's program (age-plugin-…) must be there, now and at every later write.")]
+    A plugin's program (age-plugin-…) must be installed now and at every later write.")]
 pub struct RecipientAdd {
     /// An age or ssh public key, or a plugin's recipient
     pub recipient: Vec<String>,
     /// A file of recipients, one a line (repeatable); - is stdin
     #[arg(short = 'R', long, value_name = "FILE")]
     pub recipients_file: Vec<PathBuf>,
-    /// What to call it (of one recipient only); given to one that is there already, renames it
+    /// A name for the recipient (one recipient only); renames an existing recipient
     #[arg(long, value_name = "NAME", overrides_with = "name")]
     pub name: Option<String>,
 }
@@ -57,7 +57,7 @@ pub struct RecipientRemove {
     pub force: bool,
 }
 
-/// The passphrase that opens the vault
+/// Manage the passphrase that opens the vault
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault passphrase set\n  vault passphrase remove")]
 pub enum PassphraseCommand {
@@ -112,12 +112,12 @@ pub struct Unlock {
 #[command(after_help = "Examples:\n  vault pin\n  vault pin --accept SHA256:…\n  \
     AWS_VAULT_PIN=SHA256:… AWS_VAULT_MIN_GENERATION=17 vault exec prod -- make deploy\n\n\
     A fingerprint tells this vault from a forged one, a generation the latest from an older copy. This\n\
-    machine remembers both; one that remembers nothing yet, such as a CI runner, is told by variables.")]
+    machine remembers both; where nothing is remembered yet, as on a CI runner, set the variables.")]
 pub struct PinArgs {
     /// Remember this fingerprint in place of the old one; the vault must have it
     #[arg(long, value_name = "FINGERPRINT")]
     pub accept: Option<String>,
-    /// Take this older copy of the vault for the latest
+    /// Accept this older copy of the vault as the latest
     #[arg(long, conflicts_with = "accept")]
     pub accept_rollback: bool,
     /// As JSON, with the generation: how often the vault was written

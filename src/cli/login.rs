@@ -13,7 +13,7 @@ use super::CredentialOptions;
     A role's console session lasts as long as the role's credentials, or up to 12h by --duration where\n\
     the role is assumed straight from a key. A key without a role opens the console by\n\
     sts:GetFederationToken, for 15m to 36h, 1h by default: with what its user may do, but without MFA.\n\n\
-    Without PROFILE it is AWS_ACCESS_KEY_ID and the variables beside it, if they are set, else\n\
+    Without PROFILE, uses AWS_ACCESS_KEY_ID and its related variables if they are set, else\n\
     AWS_PROFILE, AWS_DEFAULT_PROFILE or default. AWS_ENDPOINT_URL_SIGNIN names another sign-in service.")]
 pub struct Login {
     /// The profile

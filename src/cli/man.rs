@@ -29,7 +29,7 @@ pub struct Man {
 const EXIT_STATUS: [(&str, &str); 12] = [
     ("0", "done"),
     ("1", "any other error; doctor found a problem"),
-    ("2", "usage, or input that cannot be right"),
+    ("2", "usage, or invalid input"),
     ("3", "no such vault, profile or entry"),
     ("4", "cannot unlock; import: an item has another passphrase"),
     ("5", "the vault is damaged, or from a newer version; import: an item is damaged"),
@@ -61,22 +61,22 @@ const FILES: [(&str, &str); 6] = [
 const ENVIRONMENT: [(&str, &str); 9] = [
     ("AWS_PROFILE, AWS_DEFAULT_PROFILE", "the profile, where none is named"),
     ("AWS_REGION, AWS_DEFAULT_REGION", "the region, if --region names none"),
-    ("AWS_MFA_SERIAL", "the MFA device, whatever the profile says"),
+    ("AWS_MFA_SERIAL", "the MFA device; overrides mfa_serial"),
     (
         "AWS_SESSION_TOKEN_TTL, AWS_CHAINED_SESSION_TOKEN_TTL, AWS_ASSUME_ROLE_TTL, \
          AWS_FEDERATION_TOKEN_TTL, AWS_MIN_TTL",
-        "how long sessions last, and must last",
+        "how long sessions last; AWS_MIN_TTL: renew when less is left",
     ),
     (
         "AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_STS, AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL_SIGNIN",
-        "where AWS is asked",
+        "endpoints to use instead of AWS's own",
     ),
     (
         "AWS_USE_FIPS_ENDPOINT, AWS_USE_DUALSTACK_ENDPOINT",
         "true for AWS's endpoints with FIPS 140 cryptography, or with IPv6",
     ),
     ("AWS_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR", "the certificates that AWS is checked against"),
-    ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the way there"),
+    ("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY", "the proxy for requests to AWS"),
     ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE, CREDENTIALS_DIRECTORY", "keys of other programs"),
 ];
 

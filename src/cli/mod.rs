@@ -27,7 +27,8 @@ pub use parse::{Answer, Parsed, parse};
     disable_help_subcommand = true,
     after_help = "Examples:\n  vault init --generate-identity ~/.config/vault/identity.txt\n  \
                   vault add prod\n  vault exec prod -- aws sts get-caller-identity\n\n\
-                  Exit codes: 0 done, 2 usage, 3 not there, 4 cannot unlock, 5 damaged, 6 refused, 7 not saved,\n\
+                  Exit codes: 0 done, 2 usage, 3 not found, 4 cannot unlock, 5 damaged, 6 \
+                  refused, 7 not saved,\n\
                   8 busy or out of time, 9 AWS, 10 saved but not confirmed by the disk, 125-127 as env(1)."
 )]
 pub struct Cli {
@@ -55,7 +56,7 @@ pub struct Global {
     /// Accept only the vault with this fingerprint [env: AWS_VAULT_PIN]
     #[arg(long, value_name = "FINGERPRINT")]
     pub pin: Vec<String>,
-    /// Refuse a vault that was written less often: an older copy [env: AWS_VAULT_MIN_GENERATION]
+    /// Refuse a vault of a lower generation: an older copy [env: AWS_VAULT_MIN_GENERATION]
     #[arg(long, value_name = "N", overrides_with = "min_generation")]
     pub min_generation: Option<u64>,
     /// The most memory that a passphrase may cost, in MiB (64 to 1024), unless this machine has opened
@@ -126,7 +127,7 @@ pub enum Command {
     #[command(subcommand)]
     Passphrase(key_slots::PassphraseCommand),
     Unlock(key_slots::Unlock),
-    /// End what `vault unlock` began; needs no key
+    /// Lock a vault that `vault unlock` opened; needs no key
     #[command(after_help = "Example:\n  vault lock")]
     Lock,
     /// Renew the vault's own keys for the same recipients, and print its new fingerprint
@@ -185,7 +186,7 @@ pub struct Add {
     /// Take the key from stdin: the JSON of `aws iam create-access-key`, or the console's CSV
     #[arg(long, conflicts_with = "env")]
     pub stdin: bool,
-    /// Ask AWS whose key it is (GetCallerIdentity) before it is stored; if AWS refuses it, nothing is
+    /// Check the key at AWS (GetCallerIdentity) first; if AWS refuses it, store nothing
     #[arg(long)]
     pub verify: bool,
     /// Write this MFA device into the profile's section of the AWS config
@@ -194,7 +195,7 @@ pub struct Add {
     /// Leave the AWS config file alone
     #[arg(long)]
     pub no_add_config: bool,
-    /// Put the key in the place of another one that the vault has for the profile
+    /// Replace a different key that the vault has for the profile
     #[arg(long)]
     pub overwrite: bool,
     /// aws-vault's spelling of the default
@@ -234,7 +235,7 @@ pub struct Remove {
     /// Do not ask
     #[arg(short, long)]
     pub force: bool,
-    /// aws-vault's, of old: it removes no key
+    /// An old flag of aws-vault; removes no key
     #[arg(short, long, hide = true)]
     pub sessions_only: bool,
 }
@@ -253,7 +254,7 @@ pub struct CredentialOptions {
     /// Use the key itself: no GetSessionToken
     #[arg(short, long)]
     pub no_session: bool,
-    /// How long the credentials shall live, such as 30m or 12h
+    /// How long the credentials are valid, such as 30m or 12h
     #[arg(
         short,
         long,
@@ -286,8 +287,8 @@ pub struct CredentialOptions {
     vault exec --server --token-by file prod -- python3 polars-job.py\n  vault exec prod\n  \
     credential_process = /usr/local/bin/vault exec --json prod\n\n\
     Without PROFILE (vault exec -- COMMAND) it is AWS_PROFILE, AWS_DEFAULT_PROFILE or default.\n\
-    Without COMMAND it is $SHELL. The command's exit status is the command's own; 125: failed\n\
-    before it started, 126: not executable, 127: not found."
+    Without COMMAND, it runs $SHELL. Exits with the status of the command; 125: vault failed\n\
+    before the command started, 126: not executable, 127: not found."
 )]
 pub struct Exec {
     /// The profile
@@ -297,12 +298,12 @@ pub struct Exec {
     pub json: bool,
     #[command(flatten)]
     pub options: CredentialOptions,
-    /// Hand credentials out by a local server, renewed for as long as the command runs, and stand by
-    /// the command, with no keys in its environment
+    /// Serve renewed credentials to the command from a local server until it ends; the command has
+    /// no keys in its environment
     #[arg(short, long, visible_alias = "ecs-server", conflicts_with = "json")]
     pub server: bool,
     /// How the command of --server gets the server's token: variable, file or both. polars, deltalake and
-    /// other clients of object_store read a file only; it is in memory, and removed at the end
+    /// other clients of object_store read only a file, which is in memory and is removed at the end
     #[arg(long, value_name = "HOW", value_enum, hide_possible_values = true, requires = "server",
           conflicts_with = "json", overrides_with = "token_by", default_value_t = TokenBy::Variable)]
     pub token_by: TokenBy,

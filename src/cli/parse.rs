@@ -226,8 +226,13 @@ fn refuse_secrets(words: &[OsString]) -> Result<()> {
             || word.contains("LS0tLS1CRUdJTi")
     };
     if words.iter().any(|word| is_secret(word)) {
-        return Err(Error::usage("there is a secret on the command line, where every user can see it")
-            .hint("hand keys over by a file (-i FILE), stdin (-i -) or AWS_VAULT_AGE_KEY, seeds by stdin; then make a new key, this one has been seen"));
+        return Err(Error::usage(
+            "there is a secret on the command line, where every user can see it",
+        )
+        .hint(
+            "pass keys in a file (-i FILE), on stdin (-i -) or in AWS_VAULT_AGE_KEY, and \
+                seeds on stdin; replace this key, since others may have seen it",
+        ));
     }
     Ok(())
 }
@@ -298,8 +303,8 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
                     hint = flag_near(flag, level);
                     format!("unknown flag \"{flag}\"")
                 }
-                (_, Some(word)) => format!("there is a word too many: \"{word}\""),
-                _ => "there is a word too many".to_owned(),
+                (_, Some(word)) => format!("unexpected argument \"{word}\""),
+                _ => "unexpected argument".to_owned(),
             }
         }
         ErrorKind::InvalidSubcommand => {
@@ -315,10 +320,10 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
         ErrorKind::InvalidUtf8 => "an argument is not UTF-8".to_owned(),
         ErrorKind::ArgumentConflict => {
             let other = context(ContextKind::PriorArg).unwrap_or_default();
-            format!("{} and {other} do not go together", shown.unwrap_or_default())
+            format!("{} and {other} cannot be used together", shown.unwrap_or_default())
         }
         ErrorKind::NoEquals | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues => {
-            format!("{} wants a value", shown.unwrap_or("a flag"))
+            format!("{} needs a value", shown.unwrap_or("a flag"))
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let valid = context(ContextKind::ValidValue);
@@ -344,7 +349,7 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
 fn bad_value(flag: Option<&str>, valid: Option<String>, value: Option<String>) -> String {
     let typed = value.as_ref().map_or_else(String::new, |value| format!(", not \"{value}\""));
     match (flag, valid) {
-        (Some(flag), Some(valid)) if valid.is_empty() => format!("{flag} wants a value"),
+        (Some(flag), Some(valid)) if valid.is_empty() => format!("{flag} needs a value"),
         (Some(flag), Some(valid)) => format!("{flag} takes one of: {valid}{typed}"),
         (Some(flag), None) => match value {
             Some(value) => format!("{flag} cannot take the value \"{value}\""),

@@ -6,10 +6,10 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  vault rotate prod\n  vault rotate --all --json\n  \
     vault rotate --all --dry-run\n  vault rotate --resume\n\n\
-    Makes a new key, saves it, proves it, and only then deletes the old one. After a failure,\n\
+    Makes a new key, saves it, tests it, and only then deletes the old one. After a failure,\n\
     --resume continues where it stopped. Copies of the vault elsewhere keep the old key: replace them.")]
 pub struct Rotate {
-    /// The profile; of one that sources another, the key at the end of the chain
+    /// The profile; with source_profile, the key at the end of the chain is replaced
     #[arg(required_unless_present_any = ["all", "resume"])]
     pub profile: Option<String>,
     /// Every key in the vault; a failure of one does not stop the others

@@ -12,14 +12,15 @@ use super::CredentialOptions;
     vault serve --profile prod --token-file /run/vault/token\n  \
     vault serve --profile prod --imds 127.0.0.1:9912\n  \
     vault serve --check\n\n\
-    For a client beside it:\n  \
+    For a client in the same network namespace:\n  \
     AWS_CONTAINER_CREDENTIALS_FULL_URI=http://127.0.0.1:9911/credentials/prod\n  \
     AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=/run/vault/token\n\n\
     Older clients (boto3 before 1.29, AWS CLI 2.9) read the token only from a variable:\n  \
     AWS_CONTAINER_AUTHORIZATION_TOKEN=$(cat /run/vault/token)\n\n\
     For a client of --imds:\n  \
     AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9912\n\n\
-    GET /health says without a token whether it is ready. SIGTERM and SIGINT end it, with 0.")]
+    GET /health needs no token and tells whether the server is ready. SIGTERM and SIGINT end it; \
+        it exits with 0.")]
 pub struct Serve {
     /// A profile to serve, at /credentials/NAME (repeatable)
     /// [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]
@@ -47,10 +48,10 @@ pub struct Serve {
     /// Answer version 1 of the metadata service as well, which takes no session token
     #[arg(long, requires = "imds", overrides_with = "imds_v1")]
     pub imds_v1: bool,
-    /// Tell readiness on a Unix socket too, to this user and root
+    /// Also report readiness on a Unix socket, to this user and root only
     #[arg(long, value_name = "SOCKET", overrides_with = "health_socket")]
     pub health_socket: Option<PathBuf>,
-    /// Ask the server that runs there (--listen, --health-socket) whether it is ready: 0, or an error
+    /// Ask a running server (--listen, --health-socket) whether it is ready; exit with 0 if it is
     #[arg(long, overrides_with = "check")]
     pub check: bool,
     #[command(flatten)]

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 /// Log in to IAM Identity Center (SSO), with a browser on any machine
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault sso login prod\n  vault sso logout prod\n\n\
-    The profile names where, by sso_session, or by sso_start_url and sso_region. Profiles that name\n\
+    sso_session, or sso_start_url and sso_region, of the profile say where to log in. Profiles with\n\
     the same place share one login.")]
 pub enum SsoCommand {
     Login(SsoLogin),
@@ -22,7 +22,7 @@ pub struct SsoLogin {
     pub profile: Option<String>,
 }
 
-/// Let AWS end the login, and forget it and the sessions that were made by it
+/// Log out at AWS, and remove the login and its sessions from the cache
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault sso logout prod\n\n\
     Credentials that were handed out before stay valid until they expire: AWS revokes none.")]

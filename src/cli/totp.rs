@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:\n  vault totp add prod\n  vault totp code prod\n\n\
     DEVICE is an MFA serial (arn:aws:iam::…:mfa/…) or a profile that names it by mfa_serial.\n\
-    A seed beside its key is one factor for anyone who opens the vault.")]
+    A vault with both the key and the seed gives anyone who opens it both MFA factors.")]
 pub enum TotpCommand {
     Add(TotpAdd),
     Code(TotpCode),
@@ -31,7 +31,7 @@ pub struct TotpAdd {
     pub verify: bool,
 }
 
-/// Print a code
+/// Print an unused code, which no job sends; it may be of a neighbouring 30 s step
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  vault totp code prod")]
 pub struct TotpCode {
@@ -59,14 +59,14 @@ pub struct TotpRemove {
     pub force: bool,
 }
 
-/// MFA devices at AWS
+/// Manage MFA devices at AWS
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  vault mfa enroll ci")]
 pub enum MfaCommand {
     Enroll(MfaEnroll),
 }
 
-/// Make a virtual MFA device for the user of a profile's key, keep its seed, enable it and prove it
+/// Create a virtual MFA device for the IAM user of a profile's key, store its seed, enable and test it
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  vault mfa enroll ci\n  vault mfa enroll ci --device ci-runner-1\n\n\
@@ -74,7 +74,7 @@ pub enum MfaCommand {
     command continues where it stopped."
 )]
 pub struct MfaEnroll {
-    /// The profile whose key's user gets the device
+    /// The profile; its key's IAM user gets the device
     pub profile: String,
     /// The device's name at AWS [default: the user's name]
     #[arg(long, value_name = "NAME", overrides_with = "device")]

@@ -56,7 +56,7 @@ impl Context<'_> {
             Some(location) => match self.cache_dir()? {
                 Some(dir) => Ok((dir.join("vaults").join(vault::copy_name(&location)), false)),
                 None => Err(Error::not_found(format!("no place for a copy of {location}"))
-                    .hint("name a directory by --cache-dir or AWS_VAULT_CACHE_DIR")),
+                    .hint("name a directory with --cache-dir or AWS_VAULT_CACHE_DIR")),
             },
         };
         self.vault_path.get_or_init(find).clone()

@@ -83,7 +83,7 @@ fn confirm_replacement(args: &Add, conflict: String, context: &Context) -> Resul
     if context.program == ProgramName::AwsVault {
         context
             .reporter
-            .warn(format!("{conflict}; it is replaced without a question, as by aws-vault"));
+            .warn(format!("{conflict}; replacing it without asking, as aws-vault does"));
         return Ok(());
     }
     if args.env || args.stdin {
@@ -161,7 +161,7 @@ fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
         let error = Error::from(error);
         Error { what: format!("{} (key {id}); nothing was stored", error.what), ..error }
     })?;
-    context.reporter.note(format!("AWS knows the key {id} as {owner}"));
+    context.reporter.note(format!("The key {id} belongs to {owner}"));
     Ok(())
 }
 

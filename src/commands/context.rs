@@ -41,8 +41,8 @@ impl<'a> Context<'a> {
     ) -> Result<Self> {
         let reporter = Reporter { quiet: global.quiet, debug: global.debug };
         if global.prompt.as_deref().is_some_and(|driver| driver != "terminal") {
-            return Err(Error::usage("--prompt: only terminal is known here").hint(
-                "name a program by mfa_process in the AWS config, or give the code by --mfa-token",
+            return Err(Error::usage("--prompt: only terminal is supported").hint(
+                "name a program by mfa_process in the AWS config, or give the code with --mfa-token",
             ));
         }
         for refused in limits.refused() {

@@ -25,8 +25,11 @@ pub fn run(args: &Exec, words: &[OsString], context: &Context) -> Result<u8> {
     requested_duration(&args.options)?;
     let profile = context.profile_name(args.profile.as_deref())?;
     if args.ec2_server {
-        return Err(Error::usage("--ec2-server is not supported: it stands in for the metadata service of a whole machine")
-            .hint("let the command's credential_process be vault exec --json PROFILE"));
+        return Err(Error::usage(
+            "--ec2-server is not supported: it would replace the metadata \
+            service of the whole machine",
+        )
+        .hint("let the command's credential_process be vault exec --json PROFILE"));
     }
     if args.json {
         if !words.is_empty() {

@@ -43,7 +43,7 @@ pub fn run(args: &Export, context: &Context) -> Result<()> {
 /// The file that GitHub Actions gives each step of a job for variables.
 fn github_env(context: &Context) -> Result<(PathBuf, AppendFile)> {
     let path = context.env.get_os("GITHUB_ENV").map(PathBuf::from).ok_or_else(|| {
-        Error::usage("--format github: GITHUB_ENV is not set, so this is no step of GitHub Actions")
+        Error::usage("--format github: GITHUB_ENV is not set, so this is not a GitHub Actions step")
             .hint("use another format elsewhere")
     })?;
     let shown = format!("{} (GITHUB_ENV)", path.display());

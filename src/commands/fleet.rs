@@ -23,7 +23,7 @@ pub use status::status;
 
 pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
     let store = Location::parse(&args.store).ok_or_else(|| {
-        Error::usage("the store is not the URL of a place in S3").hint(
+        Error::usage("the store is not an S3 URL").hint(
             "it looks like s3://BUCKET/PREFIX: a bucket has 3 to 63 characters of a-z, 0-9, . and -, a prefix \
              letters, digits and ._-/ only",
         )
@@ -101,9 +101,9 @@ pub fn pull(context: &Context) -> Result<()> {
     let write = vault.payload().generation();
     report::result(&match synced {
         Synced::Alone => return Err(shares_nothing(vault.payload())),
-        Synced::Same => format!("Nothing to pull: write {write} of the vault is the latest\n"),
-        Synced::Pulled => format!("Pulled write {write} of the vault\n"),
-        Synced::Pushed => format!("The store has write {write} of the vault now\n"),
+        Synced::Same => format!("Nothing to pull: generation {write} of the vault is the latest\n"),
+        Synced::Pulled => format!("Pulled generation {write} of the vault\n"),
+        Synced::Pushed => format!("The store now has generation {write} of the vault\n"),
     })
 }
 
@@ -131,8 +131,7 @@ fn shares_nothing(payload: &Payload) -> Error {
 }
 
 fn no_fleet() -> Error {
-    Error::not_found("the hosts of this vault share no store")
-        .hint("vault fleet join s3://BUCKET/PREFIX")
+    Error::not_found("this vault has no shared store").hint("vault fleet join s3://BUCKET/PREFIX")
 }
 
 /// The timeout of a request in a check: SeaweedFS takes four seconds for some of many concurrent writes.
@@ -144,7 +143,8 @@ fn limits(request: Duration) -> Limits {
 }
 
 fn checked(store: &S3, context: &Context) -> Result<Report> {
-    let waited = waiting(|| "the store, which is tried by races".to_owned(), None);
+    let waited =
+        waiting(|| "the store, while it is tested with concurrent writes".to_owned(), None);
     let report = try_store(store, context.clock)?;
     drop(waited);
     if let Some(ahead) = report.ahead.filter(|ahead| ahead.abs() >= NOTABLE_OFFSET) {
@@ -166,10 +166,8 @@ fn refuse_bad_store(fleet: &Fleet, report: &Report) -> Result<()> {
     let bad = report.findings.iter().find_map(|it| Some((it.rule, it.fault.as_ref()?)));
     let Some((broken, fault)) = bad else { return Ok(()) };
     let (store, rule) = (&fleet.store, broken.text);
-    Err(Error::refused(format!(
-        "{store} does not keep the conditions of writes: {rule}, but {fault}"
-    ))
-    .hint("hosts that share it would send codes twice: use another store, or a later version"))
+    Err(Error::refused(format!("{store} does not support conditional writes: {rule}, but {fault}"))
+        .hint("hosts that share it would send codes twice: use another store, or a later version"))
 }
 
 fn credentials(fleet: &Fleet) -> String {

@@ -32,7 +32,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
                 Some(passphrase) => passphrase,
                 None => key_slots::ask_new_passphrase(
                     context.prompt,
-                    "give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
+                    "give it with --passphrase-file FILE or AWS_VAULT_PASSPHRASE",
                 )?,
             };
         passphrases.push(key_slots::slot(&passphrase, args.passphrase_memory, &access)?);
@@ -60,7 +60,8 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         work_tree::note_ignored_files(&access.path, identity, context.env, context.reporter);
         if recipients.is_empty() {
             context.reporter.note(format!(
-                "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \
+                "Only a passphrase opens the vault; age -d cannot read it, fixtures/open_vault.py \
+                 can. To add a key: \
                  vault recipient add age1…{}",
                 access.flag()
             ));
@@ -78,7 +79,7 @@ fn note_key(path: &Path, only: bool, context: &Context) {
     let (path, copy) = (path.display(), "keep a copy of that file elsewhere");
     context.reporter.note(match only {
         true => format!(
-            "The only key that opens it is in {path}: {copy}, for without it the vault is lost"
+            "The only key that opens the vault is in {path}: {copy}; without it the vault cannot be opened"
         ),
         false => format!("The new key is in {path}: {copy}"),
     });
@@ -90,7 +91,7 @@ fn refuse_existing(args: &Init, vault: &Path, context: &Context) -> Result<()> {
     context.places.may_create(vault)?;
     if let Some(path) = &args.generate_identity {
         if path.as_os_str() == "-" {
-            return Err(Error::usage("--generate-identity wants the name of a file")
+            return Err(Error::usage("--generate-identity needs the name of a file")
                 .hint("vault init --generate-identity ~/.config/vault/identity.txt"));
         }
         context.places.may_create(path)?;

@@ -97,7 +97,9 @@ fn recipients_of(identity_file: &Path) -> Result<Vec<RecipientEntry>> {
     let shown = identity_file.display().to_string();
     let identities = sealed::parse_identities(&text, &shown)?;
     if identities.iter().any(sealed::Identity::is_file) {
-        let what = format!("whom {shown} is for is not known: it has a passphrase");
+        let what = format!(
+            "cannot read the public key of {shown}: the file is encrypted with a passphrase"
+        );
         return Err(Error::usage(what).hint("make the vault with vault init --passphrase -r age1…"));
     }
     Ok(identities
@@ -184,8 +186,8 @@ pub fn check_removal(payload: &Payload, force: bool, context: &Context) -> Resul
 
 /// The error for a removal of the last key slot.
 pub fn last_key_slot() -> Error {
-    Error::refused("this is the last way into the vault")
-        .hint("give it another one first: vault recipient add, or vault passphrase set")
+    Error::refused("this is the last key or passphrase of the vault")
+        .hint("add another key or a passphrase first: vault recipient add, or vault passphrase set")
 }
 
 /// Changes the key slots of a vault. If that renews the vault's keys, hosts of its fleet with the old keys no
@@ -245,9 +247,13 @@ fn note_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
         let ids = [Some(rotation.old), rotation.new].into_iter().flatten();
         ids.map(move |key| (rotation.profile.clone(), key.access_key_id))
     });
-    let unfinished = unfinished.filter(|(_, id)| payload.profiles_of(id).is_empty()).map(
-        |(profile, id)| format!("  {profile}: access key {id}, of a rotation that has not come to its end: vault rotate --resume first"),
-    );
+    let unfinished =
+        unfinished.filter(|(_, id)| payload.profiles_of(id).is_empty()).map(|(profile, id)| {
+            format!(
+                "  {profile}: access key {id}, of an unfinished rotation: run \
+            vault rotate --resume first"
+            )
+        });
     let keys: Vec<String> = payload
         .credential_names()
         .filter_map(|name| Some((name, payload.access_key_id(name)?)))
@@ -256,11 +262,15 @@ fn note_new_keys(payload: &Payload, leaked: bool, reporter: Reporter) {
         .chain(payload.totp_serials().map(|serial| format!("  MFA device {serial}")))
         .collect();
     if leaked && !keys.is_empty() {
-        reporter.note("To be rotated at AWS, since they were in it (keys: vault rotate --all):");
+        reporter.note(
+            "Replace these at AWS, since old copies of the vault contain them (keys: \
+            vault rotate --all):",
+        );
         keys.iter().for_each(|line| reporter.note(line));
     }
     reporter.note(format!(
-        "The fingerprint is new: AWS_VAULT_PIN wants {pin}, other machines vault pin --accept {pin}",
+        "The fingerprint has changed: set AWS_VAULT_PIN to {pin}; on other machines run vault pin \
+         --accept {pin}",
         pin = payload.pin()
     ));
 }

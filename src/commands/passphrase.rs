@@ -36,8 +36,8 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
         if replaced { payload.renew_keys() } else { Ok(()) }
     });
     if replaced {
-        let done = "The new passphrase opens the vault now, the old one no longer. Old copies of the \
-                    vault stay readable with the old one.";
+        let done = "The passphrase is replaced. Old copies of the \
+                    vault still open with the old passphrase.";
         return key_slots::end_with_new_keys(saved, done, true, vault.payload(), context);
     }
     if is_saved(&saved) {
@@ -46,7 +46,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
     saved
 }
 
-const ANOTHER_WAY: &str = "give it by --new-passphrase-file FILE; - is stdin";
+const ANOTHER_WAY: &str = "give it with --new-passphrase-file FILE; - is stdin";
 
 pub fn remove(args: &PassphraseRemove, context: &Context) -> Result<()> {
     let mut vault = context.open_vault()?;
@@ -78,9 +78,7 @@ fn check_removable(payload: &Payload) -> Result<()> {
         return Err(Error::not_found("the vault has no passphrase"));
     }
     if payload.recipients().is_empty() {
-        return Err(
-            key_slots::last_key_slot().hint("give it another one first: vault recipient add")
-        );
+        return Err(key_slots::last_key_slot().hint("add a key first: vault recipient add"));
     }
     Ok(())
 }

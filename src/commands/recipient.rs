@@ -28,7 +28,9 @@ pub fn add(args: &RecipientAdd, context: &Context) -> Result<()> {
     let before = vault.payload().recipients();
     let new = additions(&given, vault.payload())?;
     if new.is_empty() {
-        context.reporter.note("The vault opens for all of them already; nothing was changed");
+        context
+            .reporter
+            .note("All of these recipients can open the vault already; nothing was changed");
         return Ok(());
     }
     let saved = vault.change(|payload| {
@@ -82,7 +84,7 @@ fn check_name(name: &str) -> Result<()> {
         return Err(Error::usage("--name: a name is one line, without blanks around it"));
     }
     if name.starts_with("age1") || name.starts_with("ssh-") {
-        return Err(Error::usage("--name: this begins as a recipient does"));
+        return Err(Error::usage("--name: a name must not look like a recipient"));
     }
     Ok(())
 }
@@ -116,7 +118,7 @@ pub fn remove(args: &RecipientRemove, context: &Context) -> Result<()> {
     if is_saved(&saved) && args.force && opened {
         context.reporter.warn("the key that opened the vault just now no longer opens it");
     }
-    let done = format!("Removed {}. Old copies of the vault stay readable to it.", shown(&entry));
+    let done = format!("Removed {}. It can still open old copies of the vault.", shown(&entry));
     key_slots::end_with_new_keys(saved, &done, true, vault.payload(), context)
 }
 
@@ -132,7 +134,7 @@ fn find(word: &str, payload: &Payload) -> Result<RecipientEntry> {
     match (recipients.pop(), recipients.is_empty()) {
         (Some(entry), true) => Ok(entry),
         (Some(_), false) => Err(Error::usage("several recipients have this name")
-            .hint("name the one that is meant by itself, as vault recipient list shows it")),
+            .hint("give the recipient (age1…, ssh-…) instead of the name: vault recipient list")),
         // The word is not shown: it may be a secret.
         (None, _) => Err(Error::not_found("there is no such recipient in the vault")
             .hint("vault recipient list shows them")),

@@ -116,8 +116,11 @@ fn check_address(args: &Serve, address: SocketAddr) -> Result<()> {
     let ip = address.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     if ip.is_unspecified() || ip.is_multicast() || broadcast {
-        return Err(Error::refused(format!("{ip} is every address of this host, or none of it"))
-            .hint(AGENTS));
+        return Err(Error::refused(format!(
+            "{ip} is not a single address of this host \
+            (unspecified, multicast or broadcast)"
+        ))
+        .hint(AGENTS));
     }
     if !args.allow_non_loopback {
         return Err(Error::refused(format!(
@@ -155,10 +158,9 @@ fn bind_imds(args: &Serve, server: &mut Server, context: &Context) -> Result<Opt
 fn not_bound(address: &SocketAddr, error: &io::Error, flag: &str) -> Error {
     let what = format!("cannot listen on {address}: {}", os_text(error));
     match error.kind() {
-        ErrorKind::AddrInUse => {
-            Error::busy(what).hint(format!("another program does; name another port by {flag}"))
-        }
-        ErrorKind::PermissionDenied => Error::refused(what).hint("ports below 1024 are root's"),
+        ErrorKind::AddrInUse => Error::busy(what)
+            .hint(format!("another program uses this port; choose another with {flag}")),
+        ErrorKind::PermissionDenied => Error::refused(what).hint("ports below 1024 require root"),
         _ => Error::other(what),
     }
 }
@@ -174,7 +176,7 @@ fn bind_local<'a>(server: &mut Server, path: &'a Path) -> Result<OwnFile<'a>> {
                 .is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
         if !left {
             return Err(Error::busy(format!("{} is there already", path.display()))
-                .hint("another server may use it; name another file by --health-socket"));
+                .hint("another server may use it; name another file with --health-socket"));
         }
         std::fs::remove_file(path).map_err(cannot)?;
     }
@@ -192,7 +194,10 @@ fn check_directory(path: &Path) -> Result<()> {
             "the token file's directory may be written by everybody: {}",
             path.display()
         ))
-        .hint("chmod +t it, as /tmp is; a Kubernetes emptyDir is so with medium: Memory"));
+        .hint(
+            "set the sticky bit (chmod +t), as /tmp has; in Kubernetes, use an emptyDir with \
+            medium: Memory",
+        ));
     }
     Ok(())
 }

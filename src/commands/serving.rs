@@ -115,8 +115,9 @@ fn refuse_endless(
         return Ok(());
     }
     let profile = &plan.profile;
-    let what =
-        format!("{who} hands out sessions, and profile {profile} gives a key that does not end");
+    let what = format!(
+        "{who} serves temporary credentials only, and profile {profile} gives a long-term key"
+    );
     Err(Error::usage(what).because(Reason::CommandLine).hint(match options.no_session {
         true => "leave out --no-session",
         false => "let the profile assume a role",

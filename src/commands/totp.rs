@@ -32,7 +32,7 @@ pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
     if serial.starts_with("arn:") && !seed.is_like_aws() {
         context
             .reporter
-            .warn("AWS's own devices have SHA1, 6 digits and 30 s, and this seed has others");
+            .warn("AWS's virtual MFA devices use SHA1, 6 digits and 30 s; this seed differs");
     }
     let other = |payload: &Payload| match payload.totp(&serial) {
         Some(old) if !old.is(&seed) => {

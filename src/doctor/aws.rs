@@ -27,7 +27,7 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
             // The check of these settings has reported their error.
             let reported = error.class == Class::Usage || report.quotes(&error.what);
             let text = match reported {
-                true => "unknown: AWS cannot be asked by these settings".to_owned(),
+                true => "unknown: AWS cannot be reached with these settings".to_owned(),
                 false => format!("unknown: {}", error.what),
             };
             report.note("clock.offset", text).with(json!({ "seconds": null }));
@@ -77,7 +77,7 @@ pub fn devices(
         let wait = next.seconds_since(now).max(0);
         let finding = match wait {
             0 => report.ok("mfa.budget", text),
-            _ => report.note("mfa.budget", format!("{text}, the next in {wait} s")),
+            _ => report.note("mfa.budget", format!("{text}; the next may be sent in {wait} s")),
         };
         finding.with(json!({ "serial": serial, "left": left, "next_in_seconds": wait }));
     }

@@ -21,7 +21,8 @@ pub fn check(report: &mut Report) {
     let own = secrets_of("self");
     match own.is_empty() {
         true => report.ok("environ.own", "vault's own environment shows no key and no passphrase"),
-        false => report.problem("environ.own", format!("vault's own shows {}", own.join(", "))),
+        false => report
+            .problem("environ.own", format!("vault's own environment shows {}", own.join(", "))),
     };
     let mut pid = parent_of("self");
     for _ in 0..ANCESTORS {

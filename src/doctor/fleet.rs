@@ -17,10 +17,13 @@ pub fn check(host: &Host, file: Option<&File>, vault: Option<&Vault>, report: &m
     if let (Some(file), Some(theirs)) = (file, theirs) {
         let (vault, theirs) = (file.path.display(), theirs.display());
         report
-            .problem("fleet.fork", format!("{theirs}: the vault and its copy in the store were both changed"))
+            .problem(
+                "fleet.fork",
+                format!("{theirs}: the vault and its copy in the store were both changed"),
+            )
             .advise(format!(
-                "put it in the place of {vault}, by mv, and make there once more what was changed here; \
-                 if that is done, remove it"
+                "rename it to {vault} with mv, and repeat the changes of this host; \
+                 if you have done so already, remove it"
             ));
     }
 }
@@ -31,7 +34,7 @@ fn store(named: &Shared, vault: &Vault, report: &mut Report) {
         (Shared::Joined, None) | (Shared::Off, None) => return,
         (Shared::Off, Some(Fleet { store, .. })) => {
             let text =
-                format!("this host shares nothing: AWS_VAULT_SHARED is off, and not {store}");
+                format!("this host does not use the shared store {store}: AWS_VAULT_SHARED is off");
             report.note("fleet.variable", text);
             return;
         }

@@ -94,9 +94,12 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
                 ends = until.map(Timestamp::to_rfc3339);
                 let (state, mark, what) = match opener {
                     Some(opener) if opener == at => ("used", Mark::Ok, "used"),
-                    _ if !counts => {
-                        ("present", Mark::Note, "present, not tried: an earlier line is used")
-                    }
+                    _ if !counts => (
+                        "present",
+                        Mark::Note,
+                        "present, not tried: a source with a lower line \
+                            number is used",
+                    ),
                     Some(opener) if opener < at => {
                         ("present", Mark::Note, "present, not needed: an earlier one opens it")
                     }

@@ -34,7 +34,7 @@ pub fn check(host: &Host, vault: Option<&Path>, report: &mut Report) -> Option<P
         Some(None) => {
             report
                 .problem("cache.directory", "there is no directory for sessions and MFA codes")
-                .advise("name one by --cache-dir or AWS_VAULT_CACHE_DIR");
+                .advise("name one with --cache-dir or AWS_VAULT_CACHE_DIR");
             None
         }
         None => None,

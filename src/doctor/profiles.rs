@@ -121,7 +121,8 @@ impl ProfileCheck<'_> {
                     && is_absence(&error)
                     && self.is_inherited_from(name) =>
             {
-                let text = format!("profile {name}: no credentials of its own, for others to use");
+                let text =
+                    format!("profile {name}: no credentials of its own; other profiles include it");
                 report.ok("aws.profile", text);
                 return Vec::new();
             }

@@ -181,15 +181,18 @@ fn memory(
     (pin, generation): (Pin, u64),
     report: &mut Report,
 ) {
-    let text = format!("fingerprint {pin}, write {generation}");
+    let text = format!("fingerprint {pin}, generation {generation}");
     let of = of.map(|path| format!(" of {}", path.display())).unwrap_or_default();
     let finding = match known {
         None => report.note(check, format!("{text}; this machine remembers none{of}")),
-        Some(known) if !known.is(pin) => report
-            .problem(check, format!("{text}; remembered{of} is {}", known.pin))
-            .advise("if the change is meant: vault pin --accept FINGERPRINT; if not, it is forged"),
+        Some(known) if !known.is(pin) => {
+            report.problem(check, format!("{text}; remembered{of} is {}", known.pin)).advise(
+                "if you expect this change, run vault pin --accept FINGERPRINT; if not, the \
+                file may be forged",
+            )
+        }
         Some(known) if known.generation > generation => report
-            .problem(check, format!("{text}; write {} was seen before{of}", known.generation))
+            .problem(check, format!("{text}; generation {} was seen before{of}", known.generation))
             .advise("put the newer file back"),
         Some(_) => report.ok(check, format!("{text}, as remembered{of}")),
     };

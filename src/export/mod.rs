@@ -48,7 +48,7 @@ pub fn variables<'a>(
     variables
 }
 
-/// One JSON object as credential_process wants it: `Version` is a number, `SessionToken` and
+/// One JSON object as credential_process takes it: `Version` is a number, `SessionToken` and
 /// `Expiration` are only in temporary credentials (AWS SDKs, "Process credential provider").
 pub fn json(credentials: &Credentials) -> String {
     let mut object = serde_json::json!({

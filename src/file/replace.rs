@@ -52,7 +52,7 @@ pub fn replace(
         .map_err(failed("a temporary file beside it cannot be made"))?;
     temporary.file.write_all(bytes).map_err(failed("writing failed"))?;
     set_attributes(&temporary.file, target, existing)?;
-    temporary.file.sync_all().map_err(failed("the disk did not take it"))?;
+    temporary.file.sync_all().map_err(failed("the disk did not store it"))?;
     let read_back = match read_regular(&temporary.path, bytes.len() as u64) {
         Ok((read_back, _)) => read_back,
         Err(ReadError::Io(error)) => return Err(failed("reading it back failed")(error)),

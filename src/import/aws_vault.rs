@@ -31,7 +31,8 @@ const ROUNDS: u64 = 10_000_000;
 /// The most prompts for a passphrase that opens nothing.
 const TRIES: usize = 3;
 
-const OTHER_BACKENDS: &str = "name aws-vault's files by --dir; from its other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE";
+const OTHER_BACKENDS: &str = "name aws-vault's files with --dir; from its other backends: \
+    aws-vault exec -n PROFILE -- vault add --env PROFILE";
 
 /// The items in aws-vault's directory, not read yet.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -137,7 +138,8 @@ pub fn read(listing: &Listing, given: Option<Secret>, prompt: &Prompt) -> Result
     }
     if given.is_none() && !closed.is_empty() && !prompt.available() {
         return Err(Error::locked(format!("no passphrase for aws-vault's files in {shown}")).hint(
-            "give it by --source-passphrase-file FILE or AWS_VAULT_FILE_PASSPHRASE, or run this on a terminal",
+            "give it with --source-passphrase-file FILE or AWS_VAULT_FILE_PASSPHRASE, or run this \
+             on a terminal",
         ));
     }
     let (mut passphrase, mut opened, mut tries) = (given, false, 0);

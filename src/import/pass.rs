@@ -44,7 +44,7 @@ impl Store {
         let mut names = Vec::new();
         walk(&top, "", DEPTH, &mut names).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Error::not_found(format!("no password store {shown}"))
-                .hint("name it by --dir, and aws-vault's prefix in it by AWS_VAULT_PASS_PREFIX"),
+                .hint("name it with --dir, and aws-vault's prefix in it by AWS_VAULT_PASS_PREFIX"),
             std::io::ErrorKind::FileTooLarge => {
                 Error::refused(format!("{shown} has more than {ENTRIES} entries"))
             }

@@ -318,7 +318,7 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
             let set = |name| env.text(name).map(|value| value.is_some());
             if !set("AWS_ACCESS_KEY_ID")? || !set("AWS_SECRET_ACCESS_KEY")? {
                 return Err(none(end).hint(
-                    "credential_source = Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                    "credential_source = Environment needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                 ));
             }
             let temporary = set("AWS_SECURITY_TOKEN")? || set("AWS_SESSION_TOKEN")?;
@@ -327,7 +327,8 @@ fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, b
         "EcsContainer" => match host::container(env)? {
             Some(url) => Ok((Base::Container { url }, true)),
             None => Err(none(end).hint(
-                "credential_source = EcsContainer wants AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                "credential_source = EcsContainer needs AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or \
+                 AWS_CONTAINER_CREDENTIALS_FULL_URI",
             )),
         },
         "Ec2InstanceMetadata" => match host::instance(env, end)? {

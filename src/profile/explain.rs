@@ -69,7 +69,7 @@ impl Plan {
         let steps = self.steps.iter().enumerate();
         parts.extend(steps.map(|(index, each)| step(&format!("step {}", index + 1), each)));
         if self.steps.is_empty() {
-            let none = "none, the credentials are handed out as they are".to_owned();
+            let none = "none, the credentials are used as they are".to_owned();
             parts.push(Part::new("steps", Value::Null, "steps", vec![none]));
         }
         let none = "none, the command's variables are left alone";

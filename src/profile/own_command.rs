@@ -92,7 +92,7 @@ pub fn recursion(kind: &str, chain: &[&str]) -> Error {
         _ => "make it name a profile that has a key in the vault",
     };
     let chain = chain.join(" -> ");
-    Error::other(format!("{kind} comes back to its own profile: {chain}")).hint(hint)
+    Error::other(format!("{kind} runs vault for its own profile: {chain}")).hint(hint)
 }
 
 /// True for a `credential_process` that is this program (or aws-vault) for the same profile, as in

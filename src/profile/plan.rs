@@ -174,7 +174,7 @@ fn unused(
     let code = (request.mfa_token_given && !has_device)
         .then(|| format!("no MFA serial is known for profile \"{profile}\": the code is not used"));
     let duration = (request.duration.is_some() && handed_out)
-        .then(|| "--duration has no effect: the credentials are handed out as they are".to_owned());
+        .then(|| "--duration has no effect: the credentials are used as they are".to_owned());
     code.into_iter().chain(duration)
 }
 

@@ -52,7 +52,7 @@ fn on_lines(which: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
     let mut remarks = Vec::new();
     for fault in &document.outside {
         let text = format!(
-            "{path} line {}: is before the first section, for which the AWS CLI refuses the file",
+            "{path} line {}: is before the first section; the AWS CLI refuses the file",
             fault.line
         );
         remarks.push(Remark { about: About::Ignored, name: String::new(), text });
@@ -72,14 +72,14 @@ fn on_lines(which: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
             remark(About::AwsCli, section.line, format!("[{header}] {what}"));
         }
         if seen.contains_key(section.header.as_str()) && name != Name::Defaults {
-            let what = "is there twice, for which the AWS CLI refuses the file";
+            let what = "is repeated; the AWS CLI refuses the file";
             remark(About::AwsCli, section.line, format!("[{header}] {what}"));
         }
         let keys = seen.entry(&section.header).or_default();
         for entry in &section.entries {
             let key = plain(&entry.key);
             if !keys.insert(&entry.key) {
-                let what = "is there twice, for which the AWS CLI refuses the file";
+                let what = "is repeated; the AWS CLI refuses the file";
                 remark(About::AwsCli, entry.line, format!("{key} {what}"));
             }
             if let Some(Err(_)) = ini::nested(&entry.value) {
@@ -90,7 +90,7 @@ fn on_lines(which: AwsFile, path: &str, document: &Document) -> Vec<Remark> {
                 remark(About::Swallowed, line, what);
             }
             if !matches!(name, Name::Other(_)) && value(&entry.key, &entry.value) != entry.value {
-                let what = "the AWS CLI takes the comment for a part of it";
+                let what = "the AWS CLI reads the comment as part of the value";
                 remark(About::Comment, entry.line, format!("behind {key}, {what}"));
             }
         }
@@ -109,7 +109,9 @@ fn why_ignored(which: AwsFile, name: &Name) -> Option<String> {
         (AwsFile::Credentials, Name::Of(_, name)) => {
             let name = name.strip_prefix("profile ")?;
             let name = plain(ini::trim(name).trim_matches(['"', '\'']));
-            Some(format!("is a profile with this whole name, the credentials file wants [{name}]"))
+            Some(format!(
+                "names a profile \"profile {name}\"; in the credentials file write [{name}]"
+            ))
         }
         _ => None,
     }

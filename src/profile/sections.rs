@@ -146,7 +146,7 @@ fn slip(header: &str) -> Option<String> {
         return None;
     }
     let name = plain(header.trim_matches(['"', '\'']));
-    Some(format!("is ignored, the AWS config wants [profile {name}]"))
+    Some(format!("is ignored; in the AWS config write [profile {name}]"))
 }
 
 impl Sections {
@@ -162,7 +162,7 @@ impl Sections {
         self.groups.get(&Group::Profile).into_iter().flat_map(HashMap::keys).map(String::as_str)
     }
 
-    /// True if the file has this section. One of services without a setting is none, as for botocore.
+    /// True if the file has this section. A services section without settings does not count, as in botocore.
     pub fn has(&self, group: Group, name: &str) -> bool {
         self.section(group, name).is_some()
     }

@@ -99,7 +99,7 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
         next = settings.own("source_profile").filter(|source| *source != at);
     }
     Err(Error::usage(format!("profile \"{}\" does not use IAM Identity Center", plain(profile)))
-        .hint("it wants sso_session, or sso_start_url and sso_region"))
+        .hint("it needs sso_session, or sso_start_url and sso_region"))
 }
 
 /// Where people log in for the profiles that say so themselves, each place once, with its first profile.
@@ -165,6 +165,8 @@ fn of(env: &Env, settings: &Settings) -> Result<SignOn> {
 }
 
 fn missing(key: &str, settings: &Settings) -> Error {
-    Error::usage(format!("profile \"{}\" has no {key}", settings.name))
-        .hint("IAM Identity Center wants sso_session (or sso_start_url and sso_region), sso_account_id and sso_role_name")
+    Error::usage(format!("profile \"{}\" has no {key}", settings.name)).hint(
+        "IAM Identity Center needs sso_session (or sso_start_url and sso_region), \
+            sso_account_id and sso_role_name",
+    )
 }

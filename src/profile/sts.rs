@@ -52,7 +52,7 @@ impl Target {
         let url = self.endpoint.as_ref()?;
         let name = self.variant.name()?;
         let keys = self.variant.keys();
-        Some(format!("the named endpoint {url} outranks {keys}: it may be no {name} endpoint"))
+        Some(format!("the endpoint {url} overrides {keys}, and may not be a {name} endpoint"))
     }
 
     /// What AWS tells sessions apart by: the partition, and the class of the endpoint. A session from one

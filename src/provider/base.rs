@@ -254,7 +254,7 @@ fn key(
     place: &str,
 ) -> Result<Credentials> {
     let (Some(id), Some(secret)) = (id, secret) else {
-        return Err(Error::other(format!("{place} gives no whole access key")));
+        return Err(Error::other(format!("{place} gives an incomplete access key")));
     };
     // A line break would end the value, and start another, in what export writes.
     let broken = |text: &str| text.contains(char::is_control);

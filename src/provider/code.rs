@@ -29,8 +29,9 @@ impl CredentialSession<'_> {
         if mfa.process.is_none() && !self.prompt.available() {
             let serial = &mfa.serial;
             return Err(Error::aws(format!("no MFA code is available for {serial}")).hint(format!(
-                "give it by --mfa-token or on a terminal; or let the vault give it: vault totp add {serial}, for a \
-                 new device vault mfa enroll PROFILE; or name an mfa_process"
+                "give a code with --mfa-token or on a terminal; or store the seed: vault totp add \
+                 {serial}, or for a \
+                 new device vault mfa enroll PROFILE; or set mfa_process"
             )));
         }
         Ok(Code::Asked)

@@ -31,7 +31,7 @@ impl CredentialSession<'_> {
         let credentials = if credentials.is_temporary() {
             if handed_out && federation.asked {
                 self.reporter
-                    .warn("--duration has no effect: the credentials are handed out as they are");
+                    .warn("--duration has no effect: the credentials are used as they are");
             }
             credentials
         } else {
@@ -50,7 +50,8 @@ impl CredentialSession<'_> {
     ) -> Result<Credentials> {
         if federation.without_mfa {
             self.reporter.warn(
-                "a user's own key opens the console without MFA: what demands it there will refuse",
+                "GetFederationToken takes no MFA code, so the console session has no MFA: AWS \
+                 denies what a policy allows only with MFA",
             );
         }
         let sts = Sts::connect(&federation.sts, self.env, deadline, self.reporter)?;

@@ -12,13 +12,13 @@ use crate::waiting::waiting;
 /// What `slow_down` adds to the interval, from then on (RFC 8628, section 3.5).
 const SLOWER: Duration = Duration::from_secs(5);
 
-/// What a person is shown. The page shows the code too: a person who did not start this login sees another
-/// one, or none.
+/// The instructions on the terminal. The page shows the code too: a person who did not start this login
+/// sees another one, or none.
 pub(super) fn instructions(device: &DeviceCode) -> [String; 3] {
     [
         "Open this page in a browser, on any machine, and allow the request:".to_owned(),
         format!("  {}", device.page),
-        format!("It has to show the code {}", device.user_code),
+        format!("Check that the page shows the code {}", device.user_code),
     ]
 }
 
@@ -74,12 +74,12 @@ fn refused(no: NoToken, device: &DeviceCode) -> Error {
     match no {
         NoToken::Denied => Error::aws("the login was refused in the browser"),
         NoToken::Failed(error) => error.into_error(),
-        NoToken::Over => Error::aws("AWS does not know the login any more")
-            .hint("start again, and use the page that is shown then"),
+        NoToken::Over => Error::aws("AWS no longer knows this login request")
+            .hint("start again, and open the new page"),
         NoToken::Expired | NoToken::Pending | NoToken::SlowDown => {
             let time = show_duration(device.expires_in);
-            Error::aws(format!("nobody logged in within {time}, and the code has expired"))
-                .hint("start again, and use the page that is shown then")
+            Error::aws(format!("the login was not approved within {time}; the code has expired"))
+                .hint("start again, and open the new page")
         }
     }
 }
@@ -133,8 +133,8 @@ mod tests {
             wait_for_approval(&device(), ends, quiet, &|| Err(no())).unwrap_err().what
         };
         assert_eq!(end(|| NoToken::Denied), "the login was refused in the browser");
-        assert_eq!(end(|| NoToken::Over), "AWS does not know the login any more");
-        let expired = "nobody logged in within 10m, and the code has expired";
+        assert_eq!(end(|| NoToken::Over), "AWS no longer knows this login request");
+        let expired = "the login was not approved within 10m; the code has expired";
         // If the next question would come too late, there is no wait for it.
         for no in [|| NoToken::Expired, || NoToken::Pending, || NoToken::SlowDown] {
             assert_eq!(end(no), expired);

@@ -77,7 +77,9 @@ impl<'a> JoinedFleet<'a> {
         let store = &self.store;
         if self.required {
             let hint = hint.unwrap_or_else(|| {
-                "try again when the store is back, or send one from this host alone: AWS_VAULT_SHARED=off".to_owned()
+                "try again when the store can be reached, or set AWS_VAULT_SHARED=off to send a \
+                 code without it"
+                    .to_owned()
             });
             return Err(Error::aws(format!(
                 "no MFA code is sent without the fleet's store {store}: {what}"
@@ -92,7 +94,8 @@ impl<'a> JoinedFleet<'a> {
     pub fn not_shared(&self, FleetFailure { what, hint }: FleetFailure) {
         let store = &self.store;
         let what = format!(
-            "the new session is on this host only, the fleet's store {store} did not take it: {what}"
+            "the new session is kept on this host only: it was not written to the fleet's store \
+             {store}: {what}"
         );
         self.warn(what, hint);
     }

@@ -108,7 +108,7 @@ impl<'a> Run<'a> {
                 Err(NotMade::NeedsCode) => {}
             }
             let Some((at, mfa)) = self.device() else {
-                return Err(Error::other("a plan without MFA wants a code"));
+                return Err(Error::other("a plan without MFA needs a code"));
             };
             if mfa.process.is_some() && turn.is_none() {
                 // The process that had the lock before may have made the session.
@@ -333,7 +333,7 @@ impl<'a> Run<'a> {
                 sts.assume_role(from, role, mfa)
             }
             Step::WebIdentity { .. } | Step::SsoRole { .. } => {
-                Err(ServiceError::Setup(Error::other("a plan wants a token and has credentials")))
+                Err(ServiceError::Setup(Error::other("a plan needs a token and has credentials")))
             }
         }
     }
@@ -421,10 +421,11 @@ fn without_mfa(error: Error, plan: &Plan, role: bool) -> Error {
     }
     match &plan.mfa_left_out {
         Some(serial) => error.hint(format!(
-            "only a source profile names the MFA device {serial}; give a code by --mfa-token if the role wants MFA"
+            "only the source profile sets mfa_serial ({serial}); if the role requires MFA, give a \
+             code with --mfa-token"
         )),
         None if role && plan.steps.iter().all(|step| step.mfa().is_none()) => error.hint(format!(
-            "profile {} has no mfa_serial: set it if the role wants MFA",
+            "profile {} has no mfa_serial: set it if the role requires MFA",
             plan.profile
         )),
         None => error,

@@ -88,10 +88,12 @@ impl IdentityCenter<'_> {
             Ok(()) | Err(NotGiven::LoggedOut | NotGiven::NoSuchRole) => Ok(true),
             Err(NotGiven::Failed(error)) => {
                 let error = error.into_error();
-                let what =
-                    format!("the login is forgotten here, but AWS was not told: {}", error.what);
+                let what = format!(
+                    "the login was removed here, but the logout at AWS failed: {}",
+                    error.what
+                );
                 Err(Error { what, ..error }
-                    .hint("it ends when it expires; an administrator can end it now"))
+                    .hint("the login stays valid at AWS until it expires; an administrator can end it now"))
             }
         }
     }
@@ -143,13 +145,13 @@ impl IdentityCenter<'_> {
             Ok(credentials) => Ok(Some(credentials)),
             Err(NotGiven::LoggedOut) => Ok(None),
             Err(NotGiven::Failed(error)) => Err(error.into_error()),
-            Err(NotGiven::NoSuchRole) => {
-                Err(Error::aws(format!("who is logged in has no role {role} in account {account}"))
-                    .hint(format!(
-                        "check sso_account_id and sso_role_name of profile \"{}\"",
-                        self.profile
-                    )))
-            }
+            Err(NotGiven::NoSuchRole) => Err(Error::aws(format!(
+                "the logged-in user has no role {role} in account {account}"
+            ))
+            .hint(format!(
+                "check sso_account_id and sso_role_name of profile \"{}\"",
+                self.profile
+            ))),
         }
     }
 
@@ -300,7 +302,7 @@ fn refreshed(
         let answer = oidc.refresh(&login.client_id, &login.client_secret, refresh);
         let again = answer.as_ref().is_err_and(is_slow_down) && !lasts;
         match pauses.next().filter(|pause| again && Instant::now() + *pause < deadline) {
-            Some(time) => pause("IAM Identity Center, which wants fewer requests", time),
+            Some(time) => pause("IAM Identity Center, which limits requests", time),
             None => return answer,
         }
     }

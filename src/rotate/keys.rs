@@ -68,8 +68,8 @@ impl Rotate<'_, '_> {
         );
         if let [profile, ..] = &self.change.payload()?.profiles_of(&other.id)[..] {
             return Err(Error::refused(what).hint(format!(
-                "it is the key of profile {profile:?}; let both profiles have the same key, by \
-                 vault remove {profile} and source_profile = {}",
+                "it is the key of profile {profile:?}; to use one key for both, run \
+                 vault remove {profile} and set source_profile = {} in it",
                 self.change.profile
             )));
         }

@@ -200,7 +200,7 @@ impl Cache {
     /// Reports, once, that there is no cache directory.
     pub(super) fn without_directory(&self) {
         self.warn_once(
-            "there is no directory for the cache; continuing without it; name one by --cache-dir",
+            "there is no directory for the cache; continuing without it; name one with --cache-dir",
         );
     }
 

@@ -237,10 +237,10 @@ impl Ledger<'_> {
                 Ok(None)
             }
             Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
-            Err(LockError::Busy(holder)) => Err(Error::busy(format!(
-                "{holder} holds the ledger of MFA codes and does not let go"
-            ))
-            .hint("try again; if that process hangs, end it")),
+            Err(LockError::Busy(holder)) => {
+                Err(Error::busy(format!("the ledger of MFA codes is still locked by {holder}"))
+                    .hint("try again; if that process hangs, end it"))
+            }
         }
     }
 
@@ -262,7 +262,7 @@ impl Ledger<'_> {
             os_text(why)
         ))
         .hint(
-            "no code was sent; repair that file or its disk, or name another directory by --cache-dir",
+            "no code was sent; repair that file or its disk, or name another directory with --cache-dir",
         )
     }
 
@@ -270,11 +270,12 @@ impl Ledger<'_> {
         let text = again.to_rfc3339();
         let time = text.get(11..19).unwrap_or(&text);
         Error::aws(format!(
-            "codes used up for this device, {}; try again at {time} UTC",
+            "all MFA codes of device {} are used up; try again at {time} UTC",
             self.device
         ))
         .hint(
-            "a cache directory that all jobs share, or a device for each runner, needs fewer codes",
+            "to use fewer codes, share one cache directory among all jobs; or give each runner \
+             its own device",
         )
     }
 }

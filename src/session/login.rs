@@ -169,7 +169,7 @@ impl LoginLock<'_> {
         match self.lock {
             Some(_) => Ok(()),
             None => Err(Error::not_saved("the login was not saved: there is no cache directory")
-                .hint("name one by --cache-dir")),
+                .hint("name one with --cache-dir")),
         }
     }
 
@@ -180,7 +180,7 @@ impl LoginLock<'_> {
         self.may_keep()?;
         cache.write(LOGIN, name, &login.encode()).map_err(|error| {
             Error::not_saved(format!("the login was not saved: {}", os_text(&error)))
-                .hint("name another directory by --cache-dir")
+                .hint("name another directory with --cache-dir")
         })?;
         cache.remove_old_logins();
         Ok(())

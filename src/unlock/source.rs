@@ -158,7 +158,7 @@ impl<'a> Reader<'a> {
             return Ok(());
         }
         let remedy = owner::remedy(meta, &ids, &shown.to_string());
-        Err(Error::refused(what).hint(format!("{remedy}, or give it by {flag} - <{shown}")))
+        Err(Error::refused(what).hint(format!("{remedy}, or give it with {flag} - <{shown}")))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a command says of the vault that it wants, and how it may be opened.
+//! What a command says of the vault that it needs, and how it may be opened.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub enum NamedBy<'n> {
 }
 
 /// Connects to a store; `None` where the vault names none, or this host is told not to use it. An error means
-/// that the store is away.
+/// that the store cannot be reached.
 pub type Connect<'a> = Arc<dyn Fn(NamedBy) -> Result<Option<SharedStore>> + Send + Sync + 'a>;
 
 /// All that decides whether and how a vault is opened.

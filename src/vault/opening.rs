@@ -85,8 +85,9 @@ pub(super) fn of_file(error: Error, access: &Access) -> Error {
         return error;
     }
     let path = access.path.display();
-    error
-        .hint(format!("that is {path}: put a backup in its place, or name another file by --vault"))
+    error.hint(format!(
+        "that is {path}: put a backup in its place, or name another file with --vault"
+    ))
 }
 
 /// The error for a missing vault, with the command that makes one.
@@ -113,10 +114,10 @@ pub fn how_to_make(named: Option<&Path>, identity_file: Option<&Path>) -> String
         }
         None => command += " --passphrase",
     }
-    format!("make one: {command}; or name it by --vault or AWS_VAULT_FILE")
+    format!("make one: {command}; or name it with --vault or AWS_VAULT_FILE")
 }
 
-/// Whose the nearest thing on the way to a path is that can be looked at.
+/// The owner of the nearest ancestor of a path that can be examined.
 fn owner(path: &Path) -> Option<String> {
     let (ancestor, about) = path.ancestors().find_map(|at| Some((at, at.metadata().ok()?)))?;
     let (uid, mode, own) = (about.uid(), about.mode() & 0o7777, os::effective_uid());
@@ -128,7 +129,7 @@ pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
     let shown = path.display();
     if error.kind() == std::io::ErrorKind::NotFound {
         Error::not_found(format!("no vault at {shown}"))
-            .hint("make one with vault init, or name it by --vault or AWS_VAULT_FILE")
+            .hint("make one with vault init, or name it with --vault or AWS_VAULT_FILE")
     } else {
         let is_loop = error.raw_os_error() == Some(libc::ELOOP);
         let class = if is_loop { Class::Refused } else { Class::Other };
@@ -229,7 +230,7 @@ impl FailedKeys {
                 let and = match tried.as_slice() {
                     // aws-vault uses the same variable for another purpose.
                     ["AWS_VAULT_FILE_PASSPHRASE"] => "; unset it, if it is aws-vault's",
-                    _ if not_given => "; its passphrase would open it, too",
+                    _ if not_given => "; the vault's passphrase opens it, too",
                     _ => "",
                 };
                 error.hint(format!("tried {}{and}", tried.join(", ")))
@@ -338,7 +339,7 @@ pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -
 pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Access) -> Result<Keys> {
     let Some(slot) = scanned.slots.first() else {
         return Err(Error::not_found("the vault has no passphrase")
-            .hint("only keys open it, and that takes a millisecond each time"));
+            .hint("only keys open it, so there is nothing to unlock"));
     };
     unlock::keyring::check(&slot.name())?;
     let is_passphrase = |key: &Material| matches!(key.kind, SecretKind::Passphrase(_));
@@ -349,14 +350,15 @@ pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Acces
     }
     match key {
         Some(label) if keys.named => {
-            Err(Error::usage(format!("vault unlock wants the passphrase, and {label} is a key"))
-                .hint("what is named comes before what is unlocked: leave it out, or unset it"))
+            Err(Error::usage(format!("vault unlock needs the passphrase, but {label} is a key"))
+                .hint("a key from a flag or variable outranks an unlocked vault: leave out the \
+                    flag or unset the variable"))
         }
         _ if keys.problems.is_empty() && !access.prompt.available() => Err(Error::locked(
             "no passphrase to unlock the vault with",
         )
         .hint(
-            "give it by --passphrase-file FILE, AWS_VAULT_PASSPHRASE or AWS_VAULT_PASSPHRASE_FILE, \
+            "give it with --passphrase-file FILE, AWS_VAULT_PASSPHRASE or AWS_VAULT_PASSPHRASE_FILE, \
              or run this on a terminal",
         )),
         _ => Ok(keys),

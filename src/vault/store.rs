@@ -59,7 +59,7 @@ pub struct Vault<'a> {
     pub(super) rolled_back: bool,
     /// True once remembering has failed.
     pub(super) memory_failed: bool,
-    /// True once the user was warned that the fleet's store is away, and until it is reached again.
+    /// True once the user was warned that the fleet's store cannot be reached, and until it is reached again.
     pub(super) warned_store_away: bool,
 }
 
@@ -158,7 +158,7 @@ impl<'a> Vault<'a> {
     ///
     /// Errors: busy (8), refused (6), not saved (7), saved but not durable (10), and those of `change`, after
     /// which nothing is written. Other (1) after [`Vault::keep_only`]. In a fleet also as [`Vault::sync`]; but
-    /// if the store is away, the vault is saved on this host, with a warning.
+    /// if the store cannot be reached, the vault is saved on this host, with a warning.
     pub fn change<T>(&mut self, mut change: impl FnMut(&mut Payload) -> Result<T>) -> Result<T> {
         if !self.whole {
             return Err(forgotten());
@@ -291,7 +291,7 @@ pub fn create(access: &Access, mut payload: Payload, armor: bool) -> Result<()> 
         Err(error) => return Err(unwritable(error)),
         Ok(_) => {
             return Err(Error::refused(format!("{shown} is there already; nothing was changed"))
-                .hint("add to it with vault add, or name another file by --vault"));
+                .hint("add to it with vault add, or name another file with --vault"));
         }
     }
     payload.next_generation();

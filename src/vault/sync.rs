@@ -2,7 +2,8 @@
 //!
 //! A change is made to the store's copy, saved on this host, and written to the store if its copy is still the
 //! one that was changed; otherwise the change is made again to the new copy. So two writers lose nothing, and a
-//! change is in both places or in none; if the store is away, it is written there with the next change.
+//! change is in both places or in none; if the store cannot be reached, it is written there with the
+//! next change.
 //!
 //! Each copy lists the copies that it was made of, so the later of two is known from them alone. This host also
 //! remembers what it last synced, for copies that list none and for the store's version of it. If neither of
@@ -51,7 +52,7 @@ pub enum Synced {
 enum Position {
     /// They are the same, of this version; the store's may just have been pulled.
     Same { version: ETag, pulled: bool },
-    /// The store's is none, or one of which this host's was made.
+    /// The store has no copy, or an ancestor of this host's.
     Ahead(Option<ETag>),
 }
 
@@ -60,7 +61,7 @@ enum Position {
 enum SyncError {
     /// The store gives no answer to go by.
     Away(Error),
-    /// Neither is made of the other.
+    /// Neither copy descends from the other.
     Diverged(Vec<u8>),
     /// The store's copy is not accepted.
     Refused(Error),
@@ -68,8 +69,8 @@ enum SyncError {
 
 impl Vault<'_> {
     /// Pulls the store's copy if it is later than this one, and pushes this one if it is the later.
-    /// Errors: the store is away (9). Refused (6): both were changed since they were the same; the store's
-    /// copy is another vault, or older than this machine has seen it. What opens this one does not open that
+    /// Errors: the store cannot be reached (9). Refused (6): both were changed since they were the
+    /// same; the store's copy is another vault, or older than this machine has seen it. What opens this one does not open that
     /// one (4); that one is damaged (5). Not saved (7), busy (8), 10.
     pub fn sync(&mut self) -> Result<Synced> {
         if self.keeps_out()? {
@@ -128,7 +129,7 @@ impl Vault<'_> {
         Ok(self.open_theirs(copy, location)?.0.generation())
     }
 
-    /// Suppresses the warning that the store is away: [`Vault::sync`] follows with other settings.
+    /// Suppresses the warning that the store cannot be reached: [`Vault::sync`] follows with other settings.
     pub fn expect_sync(&mut self) {
         self.warned_store_away = true;
     }
@@ -172,8 +173,8 @@ impl Vault<'_> {
         }
     }
 
-    /// Changes the store's copy and this one. `shared`: the store, or why it is away.
-    /// Errors: as [`Vault::change`] and, but for a store that is away, [`Vault::sync`].
+    /// Changes the store's copy and this one. `shared`: the store, or why it cannot be reached.
+    /// Errors: as [`Vault::change`] and, but for a store that cannot be reached, [`Vault::sync`].
     pub(super) fn change_in_fleet<T>(
         &mut self,
         lock: &file::Lock,
@@ -182,7 +183,7 @@ impl Vault<'_> {
     ) -> Result<T> {
         let shared = match shared {
             Ok(shared) => shared,
-            // A setting that cannot be right is no store that is away.
+            // An invalid setting is an error, not an unreachable store.
             Err(why) if why.class == Class::Usage => return Err(why),
             Err(why) => return self.change_alone(lock, change, why),
         };
@@ -241,7 +242,7 @@ impl Vault<'_> {
         done
     }
 
-    /// Warns once that the store is away. `before`: its fleet; the change may have left it.
+    /// Warns once that the store cannot be reached. `before`: its fleet; the change may have left it.
     fn warn_of(&mut self, why: &Error, before: Option<Fleet>) {
         if std::mem::replace(&mut self.warned_store_away, true) {
             return;
@@ -397,12 +398,12 @@ impl Vault<'_> {
         ));
         match file::replace_quickly(&theirs_beside(&self.real), theirs, 0o600) {
             Ok(()) => error.hint(format!(
-                "the store's copy is {path}.theirs: put it in the place of {path}, by mv, and make \
-                 there once more what was changed here"
+                "the store's copy is {path}.theirs: rename it to {path} with mv, and repeat \
+                 the changes of this host"
             )),
-            Err(_) => error.hint(
-                "put the store's copy in its place, and make there once more what was changed here",
-            ),
+            Err(_) => {
+                error.hint("put the store's copy in its place, and make the changes of this host")
+            }
         }
     }
 }
@@ -444,8 +445,8 @@ fn silent(location: &Location) -> Error {
 }
 
 fn refusal(location: &Location) -> Error {
-    Error::aws(format!("the store {location}: it refuses a write that it should take"))
-        .hint("vault fleet check says which of its rules it breaks")
+    Error::aws(format!("the store {location} refuses a valid conditional write"))
+        .hint("vault fleet check shows which conditional write fails")
 }
 
 /// The store gives no answer to go by.

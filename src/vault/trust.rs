@@ -54,7 +54,7 @@ impl Vault<'_> {
             Err(why) if self.access.pins.is_empty() => Err(Error::not_saved(format!(
                 "the vault was not saved: its new fingerprint cannot be remembered: {why}"
             ))
-            .hint("name a directory by XDG_STATE_HOME, or pin the vault by --pin")),
+            .hint("name a directory by XDG_STATE_HOME, or pin the vault with --pin")),
             _ => Ok(()),
         }
     }
@@ -125,8 +125,8 @@ impl Vault<'_> {
         if seen > generation {
             self.rolled_back = true;
             self.access.reporter.warn(format!(
-                "the vault {path} is older than this machine has seen it (write {generation} of it, \
-                 seen was {seen})"
+                "the vault {path} is older than this machine has seen it (generation {generation}, \
+                 seen: {seen})"
             ));
         }
         self.remember_by(|memory, pin, generation| memory.remember_after(&known, pin, generation));
@@ -136,7 +136,7 @@ impl Vault<'_> {
     pub(super) fn not_pinned(&self) -> Error {
         let (path, here) = (self.access.shown(), self.payload.pin());
         Error::refused(format!("the vault {path} is not the pinned one: its fingerprint is {here}"))
-            .hint("if the change is meant, pin the new fingerprint; if not, this file is forged")
+            .hint("if you expect this change, pin the new fingerprint; if not, the file may be forged")
     }
 
     fn not_remembered(&self, known: Pin) -> Error {
@@ -170,12 +170,11 @@ impl Vault<'_> {
         let here = self.payload.generation();
         match self.access.min_generation {
             Some(least) if here < least => Err(Error::refused(format!(
-                "the vault {} is too old: this is write {here} of it, and {least} is the least that \
-                 is taken",
+                "the vault {} is too old: its generation is {here}, the required minimum is {least}",
                 self.access.shown()
             ))
             .hint(
-                "put the newer file back; if the older one is meant, say so by --min-generation or \
+                "put the newer file back; to accept the older one, lower --min-generation or \
                  AWS_VAULT_MIN_GENERATION",
             )),
             _ => Ok(()),
@@ -222,7 +221,7 @@ impl Vault<'_> {
             return Ok(());
         }
         Err(Error::refused(format!(
-            "{} became another vault, or an older one, while this ran",
+            "{} was replaced by another vault or an older copy while this command ran",
             self.access.shown()
         ))
         .hint("if its recipients or passphrase were changed just now, run the command again"))
@@ -241,8 +240,8 @@ impl Vault<'_> {
         };
         if !is_meant {
             return Err(Error::refused(format!(
-                "the vault's copy in {from} has the fingerprint {there}, and the one here {}; this one \
-                 stays as it is",
+                "the vault's copy in {from} has the fingerprint {there}, and the local vault has {}; the \
+                 local vault was not changed",
                 self.payload.pin()
             ))
             .hint(match pins.is_empty() {
@@ -257,8 +256,7 @@ impl Vault<'_> {
             return Ok(());
         }
         Err(Error::refused(format!(
-            "the vault's copy in {from} is too old: it is write {here} of it, and {least} is the least \
-             that is taken"
+            "the vault's copy in {from} is too old: its generation is {here}, the required minimum is {least}"
         ))
         .hint(format!("an older copy was put into the store: {}", how_to_mend(from))))
     }

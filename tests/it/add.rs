@@ -128,7 +128,7 @@ fn a_key_that_was_not_given_whole_changes_nothing() {
              access keys (AKIA…), and makes temporary ones from them\n"
                 .to_owned(),
         ),
-        ("x".repeat(70_000), "stdin holds more than 64 KiB, so no access key\n".to_owned()),
+        ("x".repeat(70_000), "stdin has more than 64 KiB: not a valid access key\n".to_owned()),
     ] {
         let add = test.command(["add", "prod", "--stdin"]).stdin(text);
         add.expect_error(2, &format!("vault: error: {what}")).run();
@@ -227,7 +227,7 @@ fn as_aws_vault_another_key_is_replaced_with_a_warning() {
     let test = vault().stored("prod", OTHER_ID, OTHER_SECRET).on_path("aws-vault");
     let add = test.command(["add", "prod", "--env"]).program("aws-vault");
     let said =
-        format!("vault: warning: t{TWO_IDS}; it is replaced without a question, as by aws-vault\n");
+        format!("vault: warning: t{TWO_IDS}; replacing it without asking, as aws-vault does\n");
     add.env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
         .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
         .expect_stdout(ADDED)
@@ -332,7 +332,7 @@ fn the_aws_config_is_left_alone_where_that_is_wanted_or_it_cannot_be_changed() {
     let add = test.command(["add", "prod", "--stdin", "--no-add-config"]).stdin(json());
     add.expect_stdout(ADDED).expect_stderr("").run();
     assert!(!test.home().join(".aws").exists());
-    let error = "vault: error: --no-add-config and --mfa-serial <ARN> do not go together\n\
+    let error = "vault: error: --no-add-config and --mfa-serial <ARN> cannot be used together\n\
                  vault: hint: see vault add --help\n";
     let add = test.command(["add", "prod", "--no-add-config", "--mfa-serial", "x"]);
     add.expect_error(2, error).run();
@@ -421,7 +421,7 @@ fn without_a_person_or_at_a_named_path_no_vault_is_made_on_the_way() {
         format!(
             "vault: error: no vault at {path}\n\
              vault: hint: make one: vault init --generate-identity \
-                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n"
+                [HOME]/.config/vault/identity.txt; or name it with --vault or AWS_VAULT_FILE\n"
         )
     };
     let test = Test::new();
@@ -439,8 +439,7 @@ fn with_verify_aws_says_whose_key_it_is_before_it_is_stored() {
     let standin = StandIn::demo();
     let test = vault().standin(&standin);
     let add = test.command(["add", "prod", "--stdin", "--verify"]).stdin(json());
-    let knows =
-        format!("AWS knows the key {ACCESS_KEY_ID} as arn:aws:iam::123456789012:user/demo\n");
+    let knows = format!("The key {ACCESS_KEY_ID} belongs to arn:aws:iam::123456789012:user/demo\n");
     add.expect_stdout(ADDED).expect_stderr(&knows).run();
     stored(&test, ACCESS_KEY_ID, SECRET_ACCESS_KEY);
     assert_eq!(log(&standin), "GetCallerIdentity by key: ok\n");

@@ -18,7 +18,7 @@ fn hints_name_the_program_of_a_package() {
         format!(
             "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
              vault: hint: make one: {called} init --generate-identity [HOME]/.config/vault/identity.txt; or \
-             name it by --vault or AWS_VAULT_FILE\n"
+             name it with --vault or AWS_VAULT_FILE\n"
         )
     };
     let test = packaged();

@@ -152,7 +152,7 @@ fn what_an_empty_root_lacks_is_an_error() {
         .expect_error(
             3,
             "vault: error: no home directory, so no default vault\n\
-             vault: hint: name the vault by --vault or AWS_VAULT_FILE\n",
+             vault: hint: name the vault with --vault or AWS_VAULT_FILE\n",
         )
         .run();
     let vault = ("AWS_VAULT_FILE", "/by-key.age");

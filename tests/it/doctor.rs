@@ -116,7 +116,7 @@ fn a_healthy_host_has_nothing_to_mend() {
          ok       unlock  7 [HOME]/.config/vault/identity.txt: absent\n\
          ok       unlock  8 the kernel's keyring: absent\n\
          ok       unlock  the vault opens, by AWS_VAULT_AGE_KEY\n\
-         ok       vault   fingerprint [PIN], write 3, as remembered\n\
+         ok       vault   fingerprint [PIN], generation 3, as remembered\n\
          ok       cache   [HOME]/.cache/vault (the default), not created yet\n\
          ok       cache   [HOME]/.cache/vault: [N] MiB free on its file system\n\
          ok       state   [HOME]/.local/state/vault (the default)\n\
@@ -214,7 +214,7 @@ fn another_vault_and_an_older_one_are_reported() {
     let test = test.stored("other", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
     std::fs::write(test.vault_file(), first).expect("the old one");
     let text = doctor(&test).of("vault.memory").remove(0).1;
-    assert!(text.contains(", write 2; write 3 was seen before"), "{text}");
+    assert!(text.contains(", generation 2; generation 3 was seen before"), "{text}");
 
     let (_standin, another) = usual();
     std::fs::copy(another.vault_file(), test.vault_file()).expect("another one");
@@ -234,7 +234,7 @@ fn what_is_remembered_of_a_name_and_of_the_real_path_is_reported() {
     std::fs::remove_file(test.vault_file()).expect("no vault");
     std::os::unix::fs::symlink(&real, test.vault_file()).expect("a link");
     let (shown, named) = ("[HOME]/real.age", "[HOME]/.local/share/vault/vault.age");
-    let known = format!("fingerprint {pin}, write 2");
+    let known = format!("fingerprint {pin}, generation 2");
     let found = doctor(&test);
     found.has("vault.memory", "note", &format!("{known}; this machine remembers none of {shown}"));
     found.has("vault.name", "ok", &format!("{known}, as remembered of {named}"));
@@ -249,13 +249,15 @@ fn what_is_remembered_of_a_name_and_of_the_real_path_is_reported() {
     std::fs::copy(another.vault_file(), &planted).expect("another one");
     std::fs::remove_file(test.vault_file()).expect("no link");
     std::os::unix::fs::symlink(&planted, test.vault_file()).expect("a link");
-    let (known, shown) = (format!("fingerprint {forged}, write 2"), "[HOME]/planted.age");
+    let (known, shown) = (format!("fingerprint {forged}, generation 2"), "[HOME]/planted.age");
     let found = doctor(&test);
     found.has("vault.memory", "note", &format!("{known}; this machine remembers none of {shown}"));
     found.has(
         "vault.name",
         "problem",
-        &format!("{known}; remembered of {named} is {pin}; if the change is meant: vault pin "),
+        &format!(
+            "{known}; remembered of {named} is {pin}; if you expect this change, run vault pin "
+        ),
     );
 }
 
@@ -317,7 +319,7 @@ fn sources_that_cannot_be_used_are_reported() {
     let bare = test.env_remove("AWS_VAULT_AGE_KEY");
     let found = doctor(&bare.clone().env("AWS_VAULT_AGE_KEY_FILE", "nowhere"));
     found.has_source("problem", "2 AWS_VAULT_AGE_KEY_FILE: cannot be used: ");
-    // A key lies around for everybody to read.
+    // A key file that everybody can read.
     let found = doctor(&bare.clone().file(".config/vault/identity.txt", AGE_KEY, 0o644));
     found.has_source("problem", "7 [HOME]/.config/vault/identity.txt: cannot be used: ");
     let found = doctor(&bare.file(".config/vault/identity.txt", AGE_KEY, 0o600));
@@ -460,12 +462,11 @@ fn mistakes_in_the_aws_files_are_reported() {
     assert_eq!(
         said,
         [
-            "problem [HOME]/.aws/config line 3: [profile x] is there twice, for which the AWS CLI \
-             refuses the file",
-            "problem [HOME]/.aws/config line 4: region is there twice, for which the AWS CLI \
-             refuses the file",
+            "problem [HOME]/.aws/config line 3: [profile x] is repeated; the AWS CLI refuses the file",
+            "problem [HOME]/.aws/config line 4: region is repeated; the AWS CLI refuses the file",
             "problem [HOME]/.aws/config line 5: is not understood, and the AWS CLI refuses the file",
-            "note [HOME]/.aws/config line 2: behind region, the AWS CLI takes the comment for a part of it",
+            "note [HOME]/.aws/config line 2: behind region, the AWS CLI reads the comment as part \
+             of the value",
         ]
     );
     doctor(&test.clone().file(".aws/config", b"[profile x]\n\xff\n", 0o600)).has(

@@ -214,7 +214,7 @@ fn another_users_device_is_left_alone() {
     let test = place(&standin);
     let error = format!(
         "vault: error: there is a device \"robot\" at AWS, and its seed is not in the vault\n\
-         vault: hint: choose another name by --device, or, if it is not in use: aws iam \
+         vault: hint: choose another name with --device, or, if it is not in use: aws iam \
          delete-virtual-mfa-device --serial-number {SERIAL}\n"
     );
     for _ in 0..2 {
@@ -235,8 +235,8 @@ fn a_seed_without_a_device_is_an_error_with_the_remedy() {
     let test = place(&standin);
     test.command(["totp", "add", SERIAL, "--stdin"]).stdin(MFA_SEED).run();
     let error = format!(
-        "vault: error: AWS knows no device {SERIAL}, whose seed the vault has\n\
-         vault: hint: forget the seed by vault totp remove {SERIAL}, then enroll again\n"
+        "vault: error: AWS has no device {SERIAL}; the vault has a seed for it\n\
+         vault: hint: run vault totp remove {SERIAL}, then enroll again\n"
     );
     enroll(&test).expect_error(9, &error).run();
     test.command(["totp", "remove", "-f", SERIAL]).run();

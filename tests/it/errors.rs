@@ -9,7 +9,7 @@ const DEMO_PASSPHRASE_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-pass
 /// What `vault list` says of a file that is no vault, is one no more, or is not there.
 const NO_VAULT: &str = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
     vault: hint: make one: vault init --generate-identity \
-                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
+                [HOME]/.config/vault/identity.txt; or name it with --vault or AWS_VAULT_FILE\n";
 
 /// The demo vault, changed, as the default vault of a home, with its key.
 fn demo(vault: impl AsRef<[u8]>) -> Test {
@@ -211,15 +211,15 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
     let test = demo(DEMO_VAULT);
     for (line, what) in [
         ("rotate", "<PROFILE> is missing"),
-        ("rotate demo --all", "[PROFILE] and --all do not go together"),
+        ("rotate demo --all", "[PROFILE] and --all cannot be used together"),
         ("list --no-session", "unknown flag \"--no-session\""),
         ("list -x", "unknown flag \"-x\""),
         ("add", "<PROFILE> is missing"),
         ("remove", "<PROFILE> is missing"),
-        ("list demo", "there is a word too many: \"demo\""),
-        ("clear a b", "there is a word too many: \"b\""),
-        ("list -i", "--identity <FILE> wants a value"),
-        ("list --vault", "--vault <FILE> wants a value"),
+        ("list demo", "unexpected argument \"demo\""),
+        ("clear a b", "unexpected argument \"b\""),
+        ("list -i", "--identity <FILE> needs a value"),
+        ("list --vault", "--vault <FILE> needs a value"),
         ("list --json=yes", "--json takes no value"),
         (
             "export --format xml demo",
@@ -230,7 +230,7 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
             "init --passphrase --passphrase-memory 3",
             "--passphrase-memory <MIB> cannot take the value \"3\"",
         ),
-        ("add demo --env --stdin", "--env and --stdin do not go together"),
+        ("add demo --env --stdin", "--env and --stdin cannot be used together"),
     ] {
         let command = line.split(' ').next().unwrap();
         let error = format!("vault: error: {what}\nvault: hint: see vault {command} --help\n");
@@ -260,8 +260,9 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
         ),
         (
             "list --prompt ykman",
-            "vault: error: --prompt: only terminal is known here\n\
-             vault: hint: name a program by mfa_process in the AWS config, or give the code by --mfa-token\n",
+            "vault: error: --prompt: only terminal is supported\n\
+             vault: hint: name a program by mfa_process in the AWS config, or give the code with \
+                 --mfa-token\n",
         ),
     ] {
         fails(&test, line, 2, error);
@@ -316,8 +317,8 @@ fn a_mistyped_word_is_named_with_the_one_that_is_meant() {
 #[test]
 fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
     let refused = "vault: error: there is a secret on the command line, where every user can see it\n\
-        vault: hint: hand keys over by a file (-i FILE), stdin (-i -) or AWS_VAULT_AGE_KEY, seeds by stdin; then \
-        make a new key, this one has been seen\n";
+        vault: hint: pass keys in a file (-i FILE), on stdin (-i -) or in AWS_VAULT_AGE_KEY, and \
+            seeds on stdin; replace this key, since others may have seen it\n";
     let test = demo(DEMO_VAULT);
     for secret in [
         AGE_KEY,
@@ -343,7 +344,7 @@ fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
     }
     // An access key is not told from a word, but it is not repeated either.
     let words = ["add", "demo", ACCESS_KEY_ID, SECRET_ACCESS_KEY];
-    let error = "vault: error: there is a word too many\nvault: hint: see vault add --help\n";
+    let error = "vault: error: unexpected argument\nvault: hint: see vault add --help\n";
     test.command(words).expect_error(2, error).run();
     // A plugin's file is no secret.
     let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n";

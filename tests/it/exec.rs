@@ -141,7 +141,7 @@ fn a_wrong_command_line_is_2_and_what_fails_later_125() {
 fn without_a_vault_exec_says_so() {
     let no_vault = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
                     vault: hint: make one: vault init --generate-identity \
-                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
+                [HOME]/.config/vault/identity.txt; or name it with --vault or AWS_VAULT_FILE\n";
     let test = Test::new();
     test.command(["exec", "demo", "true"]).expect_error(125, no_vault).run();
     test.command(["exec", "--json", "demo"]).expect_error(3, no_vault).run();
@@ -194,10 +194,10 @@ fn aws_vault_s_flags_are_taken_or_refused_with_what_to_use() {
         test.command(words).program("aws-vault").expect_stdout("").expect_stderr("").run();
     }
     let json = "vault: hint: let the command's credential_process be vault exec --json PROFILE\n";
-    let ec2 = "vault: error: --ec2-server is not supported: it stands in for the metadata service of \
-               a whole machine\n";
-    let prompt = "vault: error: --prompt: only terminal is known here\n\
-                  vault: hint: name a program by mfa_process in the AWS config, or give the code by \
+    let ec2 = "vault: error: --ec2-server is not supported: it would replace the metadata service \
+        of the whole machine\n";
+    let prompt = "vault: error: --prompt: only terminal is supported\n\
+                  vault: hint: name a program by mfa_process in the AWS config, or give the code with \
                   --mfa-token\n";
     for (line, stderr) in [
         ("exec --ec2-server demo", format!("{ec2}{json}")),

@@ -62,7 +62,7 @@ sts       us-east-1
         (&["-n"], "demo", "\
 profile   demo
 from      the key of profile demo in the vault
-steps     none, the credentials are handed out as they are
+steps     none, the credentials are used as they are
 region    none, the command's variables are left alone
 "),
         (&["-d", "15m"], "demo", "\
@@ -312,8 +312,8 @@ no MFA    only a source profile names arn:aws:iam::123456789012:mfa/demo
             "vault: error: AWS refused AssumeRole: AccessDenied: User: \
             arn:aws:iam::123456789012:user/demo is not authorized to perform: sts:AssumeRole on \
             resource: arn:aws:iam::123456789012:role/deploy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
-            vault: hint: only a source profile names the MFA device \
-            arn:aws:iam::123456789012:mfa/demo; give a code by --mfa-token if the role wants MFA\n",
+            vault: hint: only the source profile sets mfa_serial (arn:aws:iam::123456789012:mfa/demo); \
+            if the role requires MFA, give a code with --mfa-token\n",
         )
         .run();
     // With a code at hand it is used.

@@ -136,8 +136,8 @@ fn an_unreachable_host_name_is_reported_as_a_fips_one() {
             &format!(
                 "vault: error: the proxy {proxy} does not connect to \
                  sts-fips.us-west-2.amazonaws.com:443\n\
-                 vault: hint: STS may have no FIPS endpoint in this region; it is asked for by \
-                 use_fips_endpoint\n"
+                 vault: hint: STS may have no FIPS endpoint in this region; \
+                 use_fips_endpoint requests one\n"
             ),
         )
         .run();
@@ -155,19 +155,19 @@ fn an_unreachable_host_name_is_reported_as_a_fips_one() {
 fn a_named_endpoint_wins_with_one_warning() {
     let standin = StandIn::demo();
     let test = test().standin(&standin).env("AWS_USE_DUALSTACK_ENDPOINT", "true");
-    let said = "vault: warning: the named endpoint http://127.0.0.1:[PORT] outranks use_fips_endpoint \
-                and use_dualstack_endpoint: it may be no FIPS dual-stack endpoint\n";
+    let said = "vault: warning: the endpoint http://127.0.0.1:[PORT] overrides use_fips_endpoint \
+        and use_dualstack_endpoint, and may not be a FIPS dual-stack endpoint\n";
     test.command(["exec", "--json", "fips"]).expect_stderr(said).run();
     assert_eq!(log(&standin), "GetSessionToken by key duration=28800: ok\n");
     let output = test.command(["explain", "fips"]).expect_stderr("").run();
-    assert_eq!(output.stdout.matches("outranks").count(), 1, "{}", output.stdout);
+    assert_eq!(output.stdout.matches("overrides").count(), 1, "{}", output.stdout);
 
     // Where there is no plan.
     standin.fail_always(Some(Fault::AccessDenied));
     let test = test.env("AWS_ENDPOINT_URL_IAM", standin.endpoint());
     for words in [&["mfa", "enroll", "fips"][..], &["rotate", "fips"]] {
         let output = test.command(words).any_status().run();
-        assert_eq!(output.stderr.matches("outranks").count(), 1, "{}", output.stderr);
+        assert_eq!(output.stderr.matches("overrides").count(), 1, "{}", output.stderr);
     }
 }
 

@@ -91,7 +91,7 @@ fn a_store_that_ignores_conditions_is_refused_and_nothing_is_written() {
     join(&test, &bucket)
         .expect_error(
             6,
-            "vault: error: s3://fleet/vault does not keep the conditions of writes: If-None-Match: * \
+            "vault: error: s3://fleet/vault does not support conditional writes: If-None-Match: * \
              replaces no object, but it did\n\
              vault: hint: hosts that share it would send codes twice: use another store, or a later \
              version\n",
@@ -104,8 +104,7 @@ fn a_store_that_ignores_conditions_is_refused_and_nothing_is_written() {
 fn a_store_that_checks_without_a_lock_is_refused_by_a_race() {
     let (bucket, test) = scene(Conditions::Raced);
     let output = join(&test, &bucket).expect_status(6).expect_stdout("").run();
-    let fault = "does not keep the conditions of writes: of many that create one object at once, one \
-                 does, but it told ";
+    let fault = "does not support conditional writes: of many that create one object at once, one does, but it told ";
     assert!(output.stderr.contains(fault), "{}", output.stderr);
 }
 
@@ -211,7 +210,7 @@ fn leave_takes_it_out_of_the_vault() {
     let said = at(&format!("Left {PLACE}\n"), &bucket);
     test.command(["fleet", "leave"]).expect_stdout(said).expect_stderr("").run();
     assert_eq!(payload_of(test.vault_file()).fleet(), None);
-    let none = "vault: error: the hosts of this vault share no store\n\
+    let none = "vault: error: this vault has no shared store\n\
                 vault: hint: vault fleet join s3://BUCKET/PREFIX\n";
     for word in ["leave", "status", "check"] {
         test.command(["fleet", word]).expect_error(3, none).run();
@@ -283,7 +282,7 @@ fn one_host_stays_out_or_goes_elsewhere_by_a_variable() {
 fn what_join_is_given_is_looked_at_first() {
     let (bucket, test) = scene(Conditions::Kept);
     for url in ["fleet", "s3://FLEET", "https://fleet"] {
-        let bad = "vault: error: the store is not the URL of a place in S3\n\
+        let bad = "vault: error: the store is not an S3 URL\n\
                    vault: hint: it looks like s3://BUCKET/PREFIX: a bucket has 3 to 63 characters of a-z, \
                    0-9, . and -, a prefix letters, digits and ._-/ only\n";
         test.command(["fleet", "join", url]).expect_error(2, bad).run();

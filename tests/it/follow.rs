@@ -70,16 +70,16 @@ fn what_one_host_adds_the_others_pull() {
     let scene = Scene::new();
     let (first, other) = (&scene.first, scene.another());
     assert_eq!(vault(first), scene.bucket.read(COPY), "joining puts it there");
-    let said = "Nothing to pull: write 4 of the vault is the latest\n";
+    let said = "Nothing to pull: generation 4 of the vault is the latest\n";
     pull(&other).expect_stdout(said).expect_stderr("").run();
     first.clone().stored("prod", ID, SECRET_ACCESS_KEY);
     assert_eq!(vault(first), scene.bucket.read(COPY));
-    pull(&other).expect_stdout("Pulled write 5 of the vault\n").expect_stderr("").run();
+    pull(&other).expect_stdout("Pulled generation 5 of the vault\n").expect_stderr("").run();
     assert_eq!(vault(&other), vault(first));
     // And the other way round, without a pull before.
     first.clone().stored("one", ID, SECRET_ACCESS_KEY);
     other.clone().stored("two", ID, SECRET_ACCESS_KEY);
-    pull(first).expect_stdout("Pulled write 7 of the vault\n").run();
+    pull(first).expect_stdout("Pulled generation 7 of the vault\n").run();
     assert_eq!(names(first), ["ci", "one", "prod", "store", "two"]);
 }
 
@@ -97,7 +97,7 @@ fn a_call_to_aws_asks_the_store_too_and_a_cached_session_asks_neither() {
     assert_eq!((scene.bucket.log().len(), names(&other)), (written, names_before()));
     other.command(["exec", "--json", "--refresh", "ci"]).expect_stderr("").run();
     assert_eq!(vault(&other), vault(&scene.first));
-    // The store is away: credentials all the same, and nothing is said of it.
+    // The store cannot be reached: credentials all the same, and nothing is said of it.
     scene.down();
     other.command(["exec", "--json", "--refresh", "ci"]).expect_stderr("").run();
 }
@@ -161,7 +161,7 @@ fn with_the_store_away_a_change_is_saved_here_and_goes_there_later() {
     let failed = pull(&other).expect_status(9).expect_stdout("").run();
     assert!(failed.stderr.starts_with("vault: error: the store s3://fleet/vault: "));
     scene.bucket.answer_no_more();
-    let said = "The store has write 5 of the vault now\n";
+    let said = "The store now has generation 5 of the vault\n";
     pull(&scene.first).expect_stdout(said).expect_stderr("").run();
     pull(&other).run();
     assert_eq!(names(&other), ["store"]);
@@ -181,8 +181,8 @@ fn a_fork_is_refused_and_both_are_kept() {
     let refused = format!(
         "vault: error: the vault {path} and its copy in the store were both changed since they were \
          the same; nothing was replaced\n\
-         vault: hint: the store's copy is {path}.theirs: put it in the place of {path}, by mv, and make \
-         there once more what was changed here\n"
+         vault: hint: the store's copy is {path}.theirs: rename it to {path} with mv, and repeat \
+             the changes of this host\n"
     );
     pull(&scene.first).expect_error(6, &refused).run();
     let add = scene.first.command(["remove", "-f", "store"]);
@@ -201,8 +201,8 @@ fn a_new_fingerprint_is_accepted_by_the_command_that_is_named() {
     let (new, before) = (rekeyed.stdout.trim(), vault(&other));
     let old = other.command(["pin"]).run().stdout.trim().to_owned();
     let refused = format!(
-        "vault: error: the vault's copy in s3://fleet/vault has the fingerprint {new}, and the one here \
-         {old}; this one stays as it is\n\
+        "vault: error: the vault's copy in s3://fleet/vault has the fingerprint {new}, and the \
+         local vault has {old}; the local vault was not changed\n\
          vault: hint: if the change is meant: vault --vault [HOME]/.local/share/vault/vault.age pin \
          --accept {new}\n"
     );
@@ -273,7 +273,7 @@ fn a_host_kept_out_or_in_no_fleet_has_nothing_to_pull() {
     pull(&alone)
         .expect_error(
             3,
-            "vault: error: the hosts of this vault share no store\n\
+            "vault: error: this vault has no shared store\n\
              vault: hint: vault fleet join s3://BUCKET/PREFIX\n",
         )
         .run();

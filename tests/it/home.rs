@@ -51,9 +51,9 @@ fn mode(mode: u32) -> std::fs::Permissions {
     PermissionsExt::from_mode(mode)
 }
 
-const NO_VAULT: &str = "vault: error: no vault at [HOME]/closed/.local/share/vault/vault.age, since \
-    [HOME]/closed may not be entered\n\
-    vault: hint: set HOME to a directory of this user's own, or name the vault by --vault or \
+const NO_VAULT: &str = "vault: error: no vault at [HOME]/closed/.local/share/vault/vault.age: no \
+    permission to enter [HOME]/closed\n\
+    vault: hint: set HOME to a directory of this user's own, or name the vault with --vault or \
     AWS_VAULT_FILE\n";
 
 const NO_KEY: &str = "vault: error: no key to open the vault with\n\

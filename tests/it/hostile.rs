@@ -191,7 +191,7 @@ fn a_sealed_plaintext_that_nests_too_deep_costs_neither_time_nor_memory() {
         std::fs::write(test.vault_file(), seal(&format!("{text}\n{plain}"), false)).unwrap();
         let stderr = "vault: error: the vault's content nests too deep (line 1)\n\
                       vault: hint: that is [HOME]/.local/share/vault/vault.age: put a backup in its place, \
-                      or name another file by --vault\n";
+                      or name another file with --vault\n";
         in_little_memory(&test, &["list"]).expect_error(5, stderr).run();
         let (_, cpu) = cpu_of(&test.command(["list"]));
         assert!(cpu < CPU, "{cpu:?}");

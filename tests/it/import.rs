@@ -15,7 +15,7 @@ const SOON: Duration = Duration::from_secs(30);
 const SECOND_ID: &str = "AKIAI44QH8DHBEXAMPLE";
 const SECOND_SECRET: &str = "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY";
 /// What is said at the end where stdin was the source.
-const FILE: &str = "If that came from a file, its keys are not encrypted: remove it\n";
+const FILE: &str = "If the input came from a file, remove the file: its keys are not encrypted\n";
 
 /// An empty vault and its key, and a config that knows these profiles.
 fn vault(profiles: &[&str]) -> Test {
@@ -189,7 +189,7 @@ fn what_cannot_be_right_changes_nothing_and_is_one_error() {
             "import --from aws-vault",
             "",
             3,
-            "no directory [HOME]/.awsvault/keys\nvault: hint: name aws-vault's files by --dir; from its \
+            "no directory [HOME]/.awsvault/keys\nvault: hint: name aws-vault's files with --dir; from its \
              other backends: aws-vault exec -n PROFILE -- vault add --env PROFILE\n"
                 .into(),
         ),
@@ -203,7 +203,7 @@ fn what_cannot_be_right_changes_nothing_and_is_one_error() {
             "import --from pass",
             "",
             3,
-            "no password store [HOME]/.password-store\nvault: hint: name it by --dir, and \
+            "no password store [HOME]/.password-store\nvault: hint: name it with --dir, and \
              aws-vault's prefix in it by AWS_VAULT_PASS_PREFIX\n"
                 .into(),
         ),
@@ -219,7 +219,7 @@ fn without_a_vault_it_says_so_and_a_dry_run_shows_what_would_be() {
     let test = Test::new();
     let error = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
                  vault: hint: make one: vault init --generate-identity \
-                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
+                [HOME]/.config/vault/identity.txt; or name it with --vault or AWS_VAULT_FILE\n";
     let import = test.command(["import", "--from", "csv", "prod"]).stdin(csv());
     import.expect_error(3, error).run();
     let import = test.command(["import", "--from", "csv", "prod", "--dry-run"]).stdin(csv());

@@ -128,7 +128,7 @@ fn a_key_beside_the_vault_in_its_locks_place_is_not_overwritten() {
 
 #[test]
 fn a_key_does_not_go_to_stdout() {
-    let error = "vault: error: --generate-identity wants the name of a file\n\
+    let error = "vault: error: --generate-identity needs the name of a file\n\
                  vault: hint: vault init --generate-identity ~/.config/vault/identity.txt\n";
     let test = Test::new().command(["init", "--generate-identity", "-"]).expect_error(2, error);
     test.run();
@@ -147,8 +147,8 @@ fn a_key_for_a_vault_that_could_not_be_made_is_not_left_behind() {
 #[test]
 fn a_passphrase_comes_by_file_or_variable() {
     let test = Test::new().file("word", format!("{PASSPHRASE}\n"), 0o600);
-    let only = "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key \
-                beside it: vault recipient add age1…";
+    let only = "Only a passphrase opens the vault; age -d cannot read it, fixtures/open_vault.py \
+        can. To add a key: vault recipient add age1…";
     for (number, test) in [
         test.command(["init", "--passphrase", "--passphrase-file", "word"]),
         test.command(["init", "--passphrase"]).env("AWS_VAULT_PASSPHRASE_FILE", "word"),
@@ -263,7 +263,7 @@ fn init_refuses_a_vault_that_no_key_could_open() {
         (
             &["init", "--passphrase"],
             "a new passphrase is needed, and there is no terminal to ask on\n\
-             vault: hint: give it by --passphrase-file FILE or AWS_VAULT_PASSPHRASE\n",
+             vault: hint: give it with --passphrase-file FILE or AWS_VAULT_PASSPHRASE\n",
         ),
     ] {
         test.command(words).expect_error(2, &format!("vault: error: {what}")).run();
@@ -292,7 +292,7 @@ fn a_recipient_of_a_kind_that_is_not_supported_is_left_out_with_a_warning() {
     let test = test.env("AWS_VAULT_AGE_KEY", AGE_KEY);
     let there = format!("{AGE_RECIPIENT}\n");
     test.command(["recipient", "list"]).expect_stdout(there).expect_stderr("").run();
-    let known = "The vault opens for all of them already; nothing was changed\n";
+    let known = "All of these recipients can open the vault already; nothing was changed\n";
     let add = test.command(["recipient", "add", "-R", "team"]);
     add.expect_stdout("").expect_stderr(format!("{both}{known}")).run();
 
@@ -349,8 +349,8 @@ fn a_new_passphrase_is_asked_for_twice() {
 fn init_says_where_the_new_key_is_and_that_it_is_the_only_one() {
     let test = Test::new();
     let only = test.command(["init", "--generate-identity", "key.txt"]).run();
-    let said = "The only key that opens it is in key.txt: keep a copy of that file elsewhere, for \
-                without it the vault is lost\n\
+    let said = "The only key that opens the vault is in key.txt: keep a copy of that file \
+        elsewhere; without it the vault cannot be opened\n\
                 Made the vault [HOME]/.local/share/vault/vault.age, fingerprint SHA256:";
     assert!(only.stderr.starts_with(said), "{}", only.stderr);
     let words = ["--vault", "b.age", "init", "-r", AGE_RECIPIENT, "--generate-identity", "b.txt"];

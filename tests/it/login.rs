@@ -188,8 +188,8 @@ fn a_user_s_own_key_says_that_mfa_is_left_out() {
         .config(&config)
         .command(["login", "demo"])
         .expect_stderr(
-            "vault: warning: a user's own key opens the console without MFA: what demands it there \
-             will refuse\n",
+            "vault: warning: GetFederationToken takes no MFA code, so the console session has no \
+             MFA: AWS denies what a policy allows only with MFA\n",
         )
         .run();
 }
@@ -228,7 +228,7 @@ fn without_a_profile_the_variables_are_taken_as_aws_vault_does() {
     assert_eq!(standin.calls().len(), 2, "{}", standin.log());
     test.command(["login", "--duration", "2h"])
         .expect_stderr(
-            "vault: warning: --duration has no effect: the credentials are handed out as they are\n",
+            "vault: warning: --duration has no effect: the credentials are used as they are\n",
         )
         .run();
 
@@ -237,7 +237,7 @@ fn without_a_profile_the_variables_are_taken_as_aws_vault_does() {
     key.command(["login", "-s", "--stdout"]).expect_stderr("").run();
     assert!(standin.log().contains("GetFederationToken"), "{}", standin.log());
     bare.command(["login"])
-        .expect_error(1, "vault: error: the environment gives no whole access key\n")
+        .expect_error(1, "vault: error: the environment gives an incomplete access key\n")
         .run();
 }
 
@@ -270,8 +270,8 @@ fn a_session_of_get_session_token_is_refused_with_a_reason() {
         .expect_error(
             9,
             "vault: error: AWS's sign-in service refused the credentials (HTTP 400)\n\
-             vault: hint: it takes those of a role or of GetFederationToken, and not those of \
-             GetSessionToken\n",
+             vault: hint: the sign-in service accepts credentials from AssumeRole or \
+                 GetFederationToken, not from GetSessionToken\n",
         )
         .run();
 }
@@ -307,7 +307,8 @@ fn a_sign_in_service_that_fails_is_named_and_nothing_is_printed() {
         (
             Fault::DropBefore,
             9,
-            "vault: error: 127.0.0.1:[PORT] closed the connection without a whole answer\nvault: hint: try again\n".to_owned(),
+            "vault: error: 127.0.0.1:[PORT] closed the connection before the response was \
+             complete\nvault: hint: try again\n".to_owned(),
         ),
     ] {
         standin.fail_next(fault);

@@ -81,7 +81,7 @@ fn what_has_no_page_is_an_error() {
     test.command(["man", "exec", "--dir", "x"])
         .expect_error(
             2,
-            "vault: error: [COMMAND]... and --dir <DIR> do not go together\n\
+            "vault: error: [COMMAND]... and --dir <DIR> cannot be used together\n\
              vault: hint: see vault man --help\n",
         )
         .run();

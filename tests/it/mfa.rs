@@ -272,7 +272,7 @@ fn a_network_that_is_down_uses_up_no_codes() {
 fn three_codes_are_sent_and_no_more() {
     let throttled = "vault: error: AWS is throttling requests (SlowDown)\n\
                      vault: hint: wait a while, or let fewer jobs ask at once\n";
-    let lost = "vault: error: 127.0.0.1:[PORT] closed the connection without a whole answer\n\
+    let lost = "vault: error: 127.0.0.1:[PORT] closed the connection before the response was complete\n\
                 vault: hint: try again\n";
     for (fault, stderr) in [(Fault::SlowDown, throttled), (Fault::DropAfter, lost)] {
         let (standin, test) = usual();

@@ -23,13 +23,14 @@ fn with_passphrase() -> Test {
 /// What is said of a passphrase that opens the vault no longer.
 fn said(test: &Test, what: &str) -> String {
     format!(
-        "{what}\nTo be rotated at AWS, since they were in it (keys: vault rotate --all):\n  demo: access key {ACCESS_KEY_ID}\n{}",
+        "{what}\nReplace these at AWS, since old copies of the vault contain them (keys: vault \
+         rotate --all):\n  demo: access key {ACCESS_KEY_ID}\n{}",
         new_fingerprint(test)
     )
 }
 
-const REPLACED: &str = "The new passphrase opens the vault now, the old one no longer. Old copies of \
-    the vault stay readable with the old one.";
+const REPLACED: &str = "The passphrase is replaced. Old copies of the vault still open with the \
+    old passphrase.";
 
 #[test]
 fn a_passphrase_opens_the_vault_beside_the_keys() {
@@ -104,7 +105,7 @@ fn a_new_one_comes_from_a_file_of_its_own_or_from_stdin() {
         .expect_error(
             2,
             "vault: error: a new passphrase is needed, and there is no terminal to ask on\n\
-             vault: hint: give it by --new-passphrase-file FILE; - is stdin\n",
+             vault: hint: give it with --new-passphrase-file FILE; - is stdin\n",
         )
         .run();
     let both =
@@ -120,7 +121,7 @@ fn a_new_one_comes_from_a_file_of_its_own_or_from_stdin() {
     let test = test.file("open", "seen by all", 0o644);
     let open = "vault: error: the passphrase file open is not private: everybody can read it (mode \
                 0644)\n\
-                vault: hint: chmod 600 open, or give it by --new-passphrase-file - <open\n";
+                vault: hint: chmod 600 open, or give it with --new-passphrase-file - <open\n";
     test.command(["passphrase", "set", "--new-passphrase-file", "open"])
         .expect_error(6, open)
         .run();

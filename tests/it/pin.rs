@@ -160,7 +160,7 @@ fn a_forged_vault_is_refused_by_a_pin_where_nothing_is_remembered() {
     let file = test.read(test.vault_file());
     let refusal = format!(
         "vault: error: the vault {VAULT} is not the pinned one: its fingerprint is {forged}\n\
-         vault: hint: if the change is meant, pin the new fingerprint; if not, this file is forged\n"
+         vault: hint: if you expect this change, pin the new fingerprint; if not, the file may be forged\n"
     );
     let test = test.env("AWS_VAULT_PIN", pin);
     let key = format!(
@@ -206,8 +206,8 @@ fn an_older_copy_is_warned_of_and_not_written() {
     std::fs::write(test.vault_file(), &old).unwrap();
 
     let warning = format!(
-        "vault: warning: the vault {VAULT} is older than this machine has seen it (write 2 of it, \
-         seen was 3)\n"
+        "vault: warning: the vault {VAULT} is older than this machine has seen it (generation 2, \
+         seen: 3)\n"
     );
     let pin = pin_of(&test);
     let refusal = format!(
@@ -244,10 +244,10 @@ fn a_machine_that_remembers_nothing_can_be_told_the_least_generation() {
     std::fs::remove_dir_all(test.home().join(".local/state")).unwrap();
     let refusal = |least: u64| {
         format!(
-            "vault: error: the vault {VAULT} is too old: this is write 2 of it, and {least} is the \
-             least that is taken\n\
-             vault: hint: put the newer file back; if the older one is meant, say so by \
-             --min-generation or AWS_VAULT_MIN_GENERATION\n"
+            "vault: error: the vault {VAULT} is too old: its generation is 2, the required \
+             minimum is {least}\n\
+             vault: hint: put the newer file back; to accept the older one, lower \
+                 --min-generation or AWS_VAULT_MIN_GENERATION\n"
         )
     };
     let list = |least: &str| test.command(["list", "--min-generation", least]);
@@ -309,7 +309,7 @@ fn a_writer_does_not_take_what_was_put_in_the_vaults_place_meanwhile() {
     test.command(["recipient", "add", OTHER]).run();
     let latest = test.read(test.vault_file());
     let refusal = format!(
-        "vault: error: {} became another vault, or an older one, while this ran\n\
+        "vault: error: {} was replaced by another vault or an older copy while this command ran\n\
          vault: hint: if its recipients or passphrase were changed just now, run the command again\n",
         test.vault_file().display()
     );
@@ -364,7 +364,7 @@ fn a_pin_refuses_every_other_vault() {
     let other = pin_of(&other);
     let refusal = format!(
         "vault: error: the vault {VAULT} is not the pinned one: its fingerprint is {pin}\n\
-         vault: hint: if the change is meant, pin the new fingerprint; if not, this file is forged\n"
+         vault: hint: if you expect this change, pin the new fingerprint; if not, the file may be forged\n"
     );
     let list = |flags: &[&str], variable: Option<&str>| {
         let run = test.command(["list", "--credentials"]).args(flags);
@@ -433,7 +433,8 @@ fn only_the_vaults_own_fingerprint_can_be_accepted() {
             6,
             &format!(
                 "vault: error: the vault {VAULT} is not the pinned one: its fingerprint is {forged}\n\
-                 vault: hint: if the change is meant, pin the new fingerprint; if not, this file is forged\n"
+                 vault: hint: if you expect this change, pin the new fingerprint; if not, the \
+                     file may be forged\n"
             ),
         )
         .run();
@@ -575,7 +576,7 @@ fn a_fingerprint_that_this_machine_was_about_to_give_is_taken() {
     std::fs::create_dir(memory(&test).with_extension("toml.lock")).unwrap();
     let error = "vault: error: the vault was not saved: its new fingerprint cannot be remembered: \
                  is a directory\n\
-                 vault: hint: name a directory by XDG_STATE_HOME, or pin the vault by --pin\n";
+                 vault: hint: name a directory by XDG_STATE_HOME, or pin the vault with --pin\n";
     test.command(["rekey"]).expect_error(7, error).run();
     assert_eq!(test.read(test.vault_file()), before);
     test.command(["rekey", "--pin", &known]).run();

@@ -239,8 +239,8 @@ source_profile = nowhere
         ),
         (
             "plain",
-            "vault: error: no profile \"plain\"\nvault: hint: [HOME]/.aws/config line 1: [plain] is \
-             ignored, the AWS config wants [profile plain]\n",
+            "vault: error: no profile \"plain\"\nvault: hint: [HOME]/.aws/config line 1: [plain] \
+             is ignored; in the AWS config write [profile plain]\n",
         ),
         (
             "my profile",
@@ -386,7 +386,7 @@ fn without_a_home_everything_may_be_named() {
     let test = Test::new().vault_with("demo");
     let (vault, config) = (test.vault_file(), test.home().join(".aws/config"));
     let state = test.home().join("state");
-    // A uid that /etc/passwd does not know cannot be had here: an empty HOME falls back to what it
+    // A uid that /etc/passwd does not know cannot be made here: an empty HOME falls back to what it
     // says of ours, where the test's files do not lie.
     let test = test
         .config("[profile p]\nsource_profile = demo\n[profile demo]\n")
@@ -438,7 +438,7 @@ fn a_vault_that_is_named_has_to_be_there_also_where_another_key_is() {
     let test = Test::new().config(&format!("[profile p]\n{plain}"));
     let stderr = "vault: error: no vault at /nonexistent/vault.age\n\
                   vault: hint: make one: vault init --generate-identity [HOME]/.config/vault/identity.txt; \
-                  or name it by --vault or AWS_VAULT_FILE\n";
+                  or name it with --vault or AWS_VAULT_FILE\n";
     let by_flag = stderr.replace("init", "init --vault /nonexistent/vault.age");
     test.command(["exec", "--json", "-n", "p", "--vault", "/nonexistent/vault.age"])
         .expect_error(3, &by_flag)
@@ -467,8 +467,7 @@ fn the_environment_is_a_source_where_the_profile_says_so() {
     key_of(&test, "p")
         .expect_error(
             3,
-            "vault: error: no credentials for profile \"p\"\nvault: hint: credential_source = \
-             Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n",
+            "vault: error: no credentials for profile \"p\"\nvault: hint: credential_source = Environment needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY\n",
         )
         .run();
 }
@@ -524,7 +523,7 @@ fn a_credential_process_that_fails_is_an_error_without_its_output() {
         (r#"echo '{"Version": "1", "AccessKeyId": "SECRET"}'"#, "printed no \"Version\": 1"),
         (r#"echo '{"Version": 2, "AccessKeyId": "SECRET"}'"#, "printed no \"Version\": 1"),
         (r#"echo '[1, "SECRET"]'"#, "printed no \"Version\": 1"),
-        (r#"echo '{"Version": 1, "AccessKeyId": "SECRET"}'"#, "gives no whole access key"),
+        (r#"echo '{"Version": 1, "AccessKeyId": "SECRET"}'"#, "gives an incomplete access key"),
         (
             r#"echo '{"Version": 1, "AccessKeyId": "a", "SecretAccessKey": "SECRET", "Expiration": "SECRET"}'"#,
             "printed an Expiration that is no RFC 3339 time",
@@ -608,7 +607,7 @@ fn profiles_that_start_us_for_each_other_end_with_the_loop_shown() {
     key_of(&test, "a")
         .expect_error(
             1,
-            "vault: error: credential_process comes back to its own profile: a -> b -> a\n\
+            "vault: error: credential_process runs vault for its own profile: a -> b -> a\n\
              vault: hint: make it name a profile that has a key in the vault\n\
              vault: error: the credential_process of profile \"b\" failed with exit status 1\n",
         )
@@ -624,7 +623,7 @@ fn a_script_that_comes_back_to_its_own_profile_is_found() {
     key_of(&test, "a")
         .expect_error(
             1,
-            "vault: error: credential_process comes back to its own profile: a -> a\n\
+            "vault: error: credential_process runs vault for its own profile: a -> a\n\
              vault: hint: make it name a profile that has a key in the vault\n\
              vault: error: the credential_process of profile \"a\" failed with exit status 1\n",
         )
@@ -641,7 +640,7 @@ fn a_source_s_credential_process_that_starts_us_for_what_it_is_the_source_of_is_
     key_of(&test, "role")
         .expect_error(
             1,
-            "vault: error: credential_process comes back to its own profile: base -> base\n\
+            "vault: error: credential_process runs vault for its own profile: base -> base\n\
              vault: hint: make it name a profile that has a key in the vault\n",
         )
         .run();
@@ -661,7 +660,7 @@ fn an_mfa_process_that_starts_us_for_its_own_profile_is_found() {
     test.command(["exec", "--json", "demo"])
         .expect_error(
             9,
-            "vault: error: mfa_process comes back to its own profile: demo -> demo\n\
+            "vault: error: mfa_process runs vault for its own profile: demo -> demo\n\
              vault: hint: let it use --no-session, which needs no code\n\
              vault: error: the mfa_process failed with exit status 125\n",
         )

@@ -194,9 +194,9 @@ fn explain_shows_the_plan_inside() {
              which is this program: it is not started, and its plan is\n            \
              profile   demo\n            \
              from      the key of profile demo in the vault\n            \
-             steps     none, the credentials are handed out as they are\n            \
+             steps     none, the credentials are used as they are\n            \
              region    none, the command's variables are left alone\n\
-             steps     none, the credentials are handed out as they are\n\
+             steps     none, the credentials are used as they are\n\
              region    eu-west-1\n",
         )
         .expect_stderr("")
@@ -266,7 +266,7 @@ fn profiles_that_name_each_other_end_with_the_loop_shown() {
         .command(["exec", "--json", "a"])
         .expect_error(
             1,
-            "vault: error: credential_process comes back to its own profile: a -> b -> a\n\
+            "vault: error: credential_process runs vault for its own profile: a -> b -> a\n\
              vault: hint: make it name a profile that has a key in the vault\n",
         )
         .run();

@@ -16,8 +16,8 @@ const SOON: Duration = Duration::from_secs(30);
 pub const OTHER_KEY: &str = include_str!("../../fixtures/demo/key.txt");
 pub const OTHER: &str = "age1w5eau5tv9nzkgth63rj5k577lkt3xhujtwlmah2tdsdv84gqq9lsaap5vu";
 
-const LAST: &str = "vault: error: this is the last way into the vault\n\
-    vault: hint: give it another one first: vault recipient add, or vault passphrase set\n";
+const LAST: &str = "vault: error: this is the last key or passphrase of the vault\n\
+    vault: hint: add another key or a passphrase first: vault recipient add, or vault passphrase set\n";
 
 /// A vault for [`AGE_KEY`], with the key of [`OTHER`] in the file `other`.
 pub fn vault() -> Test {
@@ -28,14 +28,15 @@ pub fn pin_of(test: &Test) -> String {
     payload_of(test.vault_file()).pin().to_string()
 }
 
-const LAST_PASSPHRASE: &str = "vault: error: this is the last way into the vault\n\
-    vault: hint: give it another one first: vault recipient add\n";
+const LAST_PASSPHRASE: &str = "vault: error: this is the last key or passphrase of the vault\n\
+    vault: hint: add a key first: vault recipient add\n";
 
 /// The last line that is said of a vault whose keys were drawn anew.
 pub fn new_fingerprint(test: &Test) -> String {
     let pin = pin_of(test);
     format!(
-        "The fingerprint is new: AWS_VAULT_PIN wants {pin}, other machines vault pin --accept {pin}\n"
+        "The fingerprint has changed: set AWS_VAULT_PIN to {pin}; on other machines run vault pin \
+         --accept {pin}\n"
     )
 }
 
@@ -70,7 +71,7 @@ fn one_that_is_there_is_left_as_it_is_or_gets_a_name() {
     let before = test.read(test.vault_file());
     test.command(["recipient", "add", AGE_RECIPIENT, AGE_RECIPIENT])
         .expect_stdout("")
-        .expect_stderr("The vault opens for all of them already; nothing was changed\n")
+        .expect_stderr("All of these recipients can open the vault already; nothing was changed\n")
         .run();
     assert_eq!(test.read(test.vault_file()), before);
 
@@ -101,13 +102,15 @@ fn a_file_of_recipients_adds_all_of_them() {
     assert_eq!(list.lines().count(), 3, "{list}");
     // Another way to hand it over.
     let piped = test.command(["recipient", "add", "-R", "-"]).stdin(format!("{OTHER}\n"));
-    piped.expect_stderr("The vault opens for all of them already; nothing was changed\n").run();
+    piped
+        .expect_stderr("All of these recipients can open the vault already; nothing was changed\n")
+        .run();
     let both = "vault: error: the recipients and what opens the vault are both wanted from stdin\n";
     test.command(["recipient", "add", "-R", "-", "-i", "-"]).expect_error(2, both).run();
     // An ssh key is the same whatever comment it carries, and is removed with or without.
     let commented = format!("{} somebody@else", ssh.rsplit_once(' ').map_or(ssh, |(key, _)| key));
     test.command(["recipient", "add", &commented])
-        .expect_stderr("The vault opens for all of them already; nothing was changed\n")
+        .expect_stderr("All of these recipients can open the vault already; nothing was changed\n")
         .run();
     test.command(["recipient", "remove", "-f", &commented]).run();
     let list = test.command(["recipient", "list"]).run().stdout;
@@ -140,7 +143,10 @@ fn what_is_no_recipient_is_refused_before_anything_is_opened() {
         let error = "vault: error: --name: a name is one line, without blanks around it\n";
         add(&[OTHER, "--name", name], error);
     }
-    add(&[OTHER, "--name", "age1b"], "vault: error: --name: this begins as a recipient does\n");
+    add(
+        &[OTHER, "--name", "age1b"],
+        "vault: error: --name: a name must not look like a recipient\n",
+    );
 }
 
 #[test]
@@ -161,8 +167,8 @@ fn a_removed_recipient_no_longer_opens_the_vault_and_the_rest_do() {
     assert_eq!(
         remove.stderr,
         format!(
-            "Removed laptop ({OTHER}). Old copies of the vault stay readable to it.\n\
-             To be rotated at AWS, since they were in it (keys: vault rotate --all):\n\
+            "Removed laptop ({OTHER}). It can still open old copies of the vault.\n\
+             Replace these at AWS, since old copies of the vault contain them (keys: vault rotate --all):\n\
              \x20 demo: access key {ACCESS_KEY_ID}\n\
              \x20 MFA device {MFA_SERIAL}\n{}",
             new_fingerprint(&test)
@@ -211,7 +217,8 @@ fn another_machine_refuses_the_new_fingerprint_until_it_is_accepted() {
             6,
             &format!(
                 "vault: error: the vault {vault} is not the pinned one: its fingerprint is {new}\n\
-                 vault: hint: if the change is meant, pin the new fingerprint; if not, this file is forged\n"
+                 vault: hint: if you expect this change, pin the new fingerprint; if not, the \
+                     file may be forged\n"
             ),
         )
         .run();
@@ -297,7 +304,7 @@ fn a_name_of_several_names_none() {
         .expect_error(
             2,
             "vault: error: several recipients have this name\n\
-             vault: hint: name the one that is meant by itself, as vault recipient list shows it\n",
+             vault: hint: give the recipient (age1…, ssh-…) instead of the name: vault recipient list\n",
         )
         .run();
     test.command(["recipient", "remove", "-f", OTHER]).run();

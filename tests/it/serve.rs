@@ -192,7 +192,7 @@ fn a_socket_that_a_killed_server_left_is_taken_over_and_nothing_else_is() {
     let taken = |name: &str| {
         format!(
             "vault: error: {name} is there already\n\
-             vault: hint: another server may use it; name another file by --health-socket\n"
+             vault: hint: another server may use it; name another file with --health-socket\n"
         )
     };
     serve("health").expect_error(8, &taken("health")).run();
@@ -231,7 +231,7 @@ fn strangers_are_let_in_only_if_told_twice() {
         ("255.255.255.255", "255.255.255.255:80"),
     ] {
         let stderr = format!(
-            "vault: error: {ip} is every address of this host, or none of it\n\
+            "vault: error: {ip} is not a single address of this host (unspecified, multicast or broadcast)\n\
              vault: hint: SDKs take credentials over plain HTTP only from a loopback address, \
              169.254.170.2, 169.254.170.23 and fd00:ec2::23\n"
         );
@@ -269,7 +269,7 @@ fn what_cannot_be_served_is_an_error_and_nothing_is_left() {
         (
             format!("--profile demo -n {free}"),
             2,
-            "serve hands out sessions, and profile demo gives a key that does not end\n\
+            "serve serves temporary credentials only, and profile demo gives a long-term key\n\
              vault: hint: leave out --no-session",
         ),
         (
@@ -291,7 +291,7 @@ fn what_cannot_be_served_is_an_error_and_nothing_is_left() {
     let address = busy.local_addr().unwrap().to_string();
     let stderr = format!(
         "vault: error: cannot listen on {address}: address already in use\n\
-         vault: hint: another program does; name another port by --listen\n"
+         vault: hint: another program uses this port; choose another with --listen\n"
     );
     serve(&format!("--profile role --token-file token --listen {address}"))
         .expect_error(8, &stderr)
@@ -316,7 +316,8 @@ fn what_cannot_be_served_is_an_error_and_nothing_is_left() {
         .expect_error(
             6,
             "vault: error: the token file's directory may be written by everybody: open/token\n\
-             vault: hint: chmod +t it, as /tmp is; a Kubernetes emptyDir is so with medium: Memory\n",
+             vault: hint: set the sticky bit (chmod +t), as /tmp has; in Kubernetes, use an \
+                 emptyDir with medium: Memory\n",
         )
         .run();
     assert_eq!(standin.calls().len(), before, "nor for this");

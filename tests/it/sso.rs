@@ -46,7 +46,7 @@ role_arn = arn:aws:iam::123456789012:role/deploy
 const INVITATION: &str = "\
 Open this page in a browser, on any machine, and allow the request:
   https://device.example.com/?user_code=ABCD-EFGH
-It has to show the code ABCD-EFGH
+Check that the page shows the code ABCD-EFGH
 ";
 
 const LOGGED_IN: &str = "Logged in; refreshed automatically for as long as AWS allows it\n";
@@ -138,8 +138,8 @@ fn slow_down_makes_the_questions_slower_by_five_seconds() {
 
 #[test]
 fn a_refusal_and_no_answer_are_errors() {
-    let late = "vault: error: nobody logged in within 10m, and the code has expired\n\
-                vault: hint: start again, and use the page that is shown then\n";
+    let late = "vault: error: the login was not approved within 10m; the code has expired\n\
+                vault: hint: start again, and open the new page\n";
     for (person, error) in [
         (Person::Refuses, "vault: error: the login was refused in the browser\n"),
         (Person::IsLate, late),
@@ -159,8 +159,8 @@ fn no_wait_is_longer_than_the_codes_lifetime() {
         world.sso.code_lasts = 2;
         world.sso.person.extend([Person::Waits; 10]);
     });
-    let error = "vault: error: nobody logged in within 2s, and the code has expired\n\
-                 vault: hint: start again, and use the page that is shown then\n";
+    let error = "vault: error: the login was not approved within 2s; the code has expired\n\
+                 vault: hint: start again, and open the new page\n";
     login(&test).expect_error(9, &format!("{INVITATION}{error}")).run();
     let asked = standin.calls().iter().filter(|call| call.action == "CreateToken").count();
     assert!((1..=2).contains(&asked), "{}", log(&standin));
@@ -212,7 +212,7 @@ fn a_login_that_could_not_be_kept_is_not_begun() {
     let output =
         login(&test.file("file", "", 0o600)).args(["--cache-dir", "file/x"]).expect_status(7).run();
     let end = "vault: error: the login was not saved: there is no cache directory\n\
-               vault: hint: name one by --cache-dir\n";
+               vault: hint: name one with --cache-dir\n";
     assert!(output.stderr.ends_with(end), "{}", output.stderr);
     assert_eq!(standin.calls().len(), 0);
 }
@@ -223,7 +223,7 @@ fn without_a_vault_there_is_no_login() {
     std::fs::remove_file(test.vault_file()).expect("the vault");
     let error = "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
                  vault: hint: make one: vault init --generate-identity \
-                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n";
+                [HOME]/.config/vault/identity.txt; or name it with --vault or AWS_VAULT_FILE\n";
     login(&test).expect_error(3, error).run();
     json(&test, "dev").expect_error(3, error).run();
     assert_eq!(standin.calls().len(), 0);
@@ -238,7 +238,7 @@ fn a_profile_without_sso_is_an_error() {
             .expect_error(
                 2,
                 "vault: error: profile \"dev\" does not use IAM Identity Center\n\
-                 vault: hint: it wants sso_session, or sso_start_url and sso_region\n",
+                 vault: hint: it needs sso_session, or sso_start_url and sso_region\n",
             )
             .run();
     }
@@ -263,7 +263,7 @@ fn on_a_terminal_exec_shows_the_page_itself() {
     standin.change(|world| world.sso.person.push_back(Person::Waits));
     let words = ["exec", "dev", "--", "sh", "-c", "echo got $AWS_VAULT $AWS_ACCESS_KEY_ID"];
     let mut pty = test.command(words).pty();
-    pty.expect("It has to show the code ABCD-EFGH\n", SOON);
+    pty.expect("Check that the page shows the code ABCD-EFGH\n", SOON);
     let (status, screen) = pty.end(SOON);
     let got = format!("got dev {}\n", standin.issued()[0].access_key_id);
     assert_eq!((status, screen), (0, format!("{INVITATION}{got}")));
@@ -284,7 +284,7 @@ fn the_page_is_shown_on_the_terminal_also_under_a_pipe() {
     let (_standin, test) = scene();
     let login = login(&test).expect_stderr(LOGGED_IN);
     let (mut pty, pipes) = login.pty_with_pipes();
-    pty.expect("It has to show the code ABCD-EFGH\n", SOON);
+    pty.expect("Check that the page shows the code ABCD-EFGH\n", SOON);
     login.finish(pty, pipes);
 }
 
@@ -293,7 +293,7 @@ fn control_c_ends_the_wait_and_leaves_nothing() {
     let (standin, test) = scene();
     standin.change(|world| world.sso.person.extend([Person::Waits; 600]));
     let mut pty = login(&test).pty();
-    pty.expect("It has to show the code ABCD-EFGH\n", SOON);
+    pty.expect("Check that the page shows the code ABCD-EFGH\n", SOON);
     pty.press("\x03");
     assert_eq!(pty.end(SOON).0, 128 + 2);
     assert_eq!(kept(&test), 0);
@@ -360,7 +360,7 @@ fn a_role_that_the_person_does_not_have_is_an_error() {
     json(&test, "none")
         .expect_error(
             9,
-            "vault: error: who is logged in has no role Nobody in account 123456789012\n\
+            "vault: error: the logged-in user has no role Nobody in account 123456789012\n\
              vault: hint: check sso_account_id and sso_role_name of profile \"none\"\n",
         )
         .run();
@@ -714,9 +714,9 @@ fn a_login_is_forgotten_also_where_aws_cannot_be_told() {
     test.command(["sso", "logout", "dev"])
         .expect_error(
             9,
-            "vault: error: the login is forgotten here, but AWS was not told: IAM Identity Center \
+            "vault: error: the login was removed here, but the logout at AWS failed: IAM Identity Center \
              failed (HTTP 500, InternalServerException)\n\
-             vault: hint: it ends when it expires; an administrator can end it now\n",
+             vault: hint: the login stays valid at AWS until it expires; an administrator can end it now\n",
         )
         .run();
     assert_eq!(kept(&test), 0);

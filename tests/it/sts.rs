@@ -325,9 +325,9 @@ fn what_is_no_code_is_refused_before_aws_is_asked() {
             "mfa",
             9,
             "vault: error: no MFA code is available for arn:aws:iam::123456789012:mfa/demo\n\
-             vault: hint: give it by --mfa-token or on a terminal; or let \
- the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
- for a new device vault mfa enroll PROFILE; or name an mfa_process\n",
+             vault: hint: give a code with --mfa-token or on a terminal; or store the seed: vault \
+                 totp add arn:aws:iam::123456789012:mfa/demo, or for a new device vault mfa \
+                 enroll PROFILE; or set mfa_process\n",
         ),
         (
             "says-nothing",
@@ -380,8 +380,8 @@ fn a_role_that_wants_mfa_without_a_device_to_give_it_is_refused_by_aws() {
     standin.change(|world| world.roles[0].mfa = Some(3600));
     let refused = "vault: error: AWS refused AssumeRole: AccessDenied: User: \
         arn:aws:iam::123456789012:user/demo is not authorized to perform: sts:AssumeRole on resource: \
-        arn:aws:iam::123456789012:role/deploy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
-        vault: hint: profile role has no mfa_serial: set it if the role wants MFA\n";
+        arn:aws:iam::123456789012:role/deploy (key AKIAIOSFODNN7EXAMPLE of profile demo)\nvault: \
+            hint: profile role has no mfa_serial: set it if the role requires MFA\n";
     test.command(["exec", "--json", "role"]).expect_error(9, refused).run();
     assert_eq!(standin.calls().len(), 1);
 }
@@ -470,8 +470,8 @@ fn each_failure_of_sts_has_its_text() {
         (
             Fault::AccessDenied,
             "vault: error: AWS refused AssumeRole: AccessDenied: Access denied by an explicit deny in \
-             an identity-based policy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
-             vault: hint: profile role has no mfa_serial: set it if the role wants MFA\n"
+             an identity-based policy (key AKIAIOSFODNN7EXAMPLE of profile demo)\nvault: hint: \
+                 profile role has no mfa_serial: set it if the role requires MFA\n"
                 .to_owned(),
         ),
         (
@@ -496,7 +496,7 @@ fn each_failure_of_sts_has_its_text() {
         (Fault::Empty(200), not_sts(200, "text/xml")),
         (
             Fault::DropBefore,
-            "vault: error: 127.0.0.1:[PORT] closed the connection without a whole answer\n\
+            "vault: error: 127.0.0.1:[PORT] closed the connection before the response was complete\n\
              vault: hint: try again\n"
                 .to_owned(),
         ),
@@ -517,8 +517,8 @@ fn a_command_is_not_started_when_aws_refuses() {
         .expect_error(
             125,
             "vault: error: AWS refused AssumeRole: AccessDenied: Access denied by an explicit deny in \
-             an identity-based policy (key AKIAIOSFODNN7EXAMPLE of profile demo)\n\
-             vault: hint: profile role has no mfa_serial: set it if the role wants MFA\n",
+             an identity-based policy (key AKIAIOSFODNN7EXAMPLE of profile demo)\nvault: hint: \
+                 profile role has no mfa_serial: set it if the role requires MFA\n",
         )
         .run();
 }

@@ -125,7 +125,7 @@ fn a_failure_before_the_start_is_125_and_starts_nothing() {
     error(
         &["exec", "--server", "-n", "demo", "--", "touch", "started"],
         2,
-        "vault: error: --server hands out sessions, and profile demo gives a key that does not end\n\
+        "vault: error: --server serves temporary credentials only, and profile demo gives a long-term key\n\
          vault: hint: leave out --no-session\n",
     );
     let mfa = test.command(words("mfa", &["touch", "started"])).expect_status(125).run();
@@ -133,7 +133,7 @@ fn a_failure_before_the_start_is_125_and_starts_nothing() {
     error(
         &["exec", "--server", "--json", "demo"],
         2,
-        "vault: error: --server and --json do not go together\nvault: hint: see vault exec --help\n",
+        "vault: error: --server and --json cannot be used together\nvault: hint: see vault exec --help\n",
     );
     assert_eq!(standin.calls().len(), before);
     assert!(!test.home().join("started").exists());

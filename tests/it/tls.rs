@@ -374,9 +374,9 @@ fn a_server_that_shows_an_authority_s_own_certificate_is_an_error() {
         .expect_error(
             9,
             &format!(
-                "vault: error: the certificate of localhost:{} is an authority's, which no server \
-                 may use\n\
-                 vault: hint: give the server one with basicConstraints CA:FALSE\n",
+                "vault: error: the certificate of localhost:{} is a CA certificate, which a \
+                 server must not use\n\
+                 vault: hint: give the server a certificate with basicConstraints CA:FALSE\n",
                 server.port
             ),
         )

@@ -176,7 +176,8 @@ fn the_flag_wants_a_server() {
         ),
         (
             &["exec", "--json", "--token-by", "file", "demo"],
-            "vault: error: --json and --token-by <HOW> do not go together\nvault: hint: see vault exec --help\n",
+            "vault: error: --json and --token-by <HOW> cannot be used together\nvault: hint: see \
+             vault exec --help\n",
         ),
         (
             &["exec", "--server", "--token-by", "mail", "demo"],

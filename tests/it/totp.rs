@@ -74,8 +74,7 @@ fn an_otpauth_uri_keeps_its_parameters() {
     let uri = format!("otpauth://totp/x?secret={MFA_SEED}&algorithm=SHA512&digits=8&period=60");
     add(&test, MFA_SERIAL, &uri)
         .expect_stderr(
-            "vault: warning: AWS's own devices have SHA1, 6 digits and 30 s, and this seed has \
-             others\n",
+            "vault: warning: AWS's virtual MFA devices use SHA1, 6 digits and 30 s; this seed differs\n",
         )
         .run();
     let code = test.command(["totp", "code", "ci"]).run().stdout;
@@ -108,7 +107,7 @@ fn a_bad_seed_is_refused_and_not_echoed() {
 
 #[test]
 fn a_short_seed_is_taken_with_a_warning() {
-    let warning = "vault: warning: the seed has only 80 bits, RFC 4226 wants 128\n";
+    let warning = "vault: warning: the seed has only 80 bits, RFC 4226 requires 128\n";
     let test = ci();
     add(&test, "ci", "JBSWY3DPEHPK3PXP").expect_stderr(warning).run();
     assert!(printed_code(&test, "ci", "JBSWY3DPEHPK3PXP"));

@@ -117,7 +117,7 @@ const NAMED: [&[Source]; 3] = [
     ],
 ];
 
-/// What lies around: all of it is tried, in this order. (/run/secrets has a test of its own.)
+/// Default sources: all of them are tried, in this order. (/run/secrets has a test of its own.)
 const AROUND: [Source; 5] = [
     Source {
         name: "[HOME]/credentials/vault.age-key",

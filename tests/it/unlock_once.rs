@@ -149,7 +149,7 @@ fn a_person_types_the_passphrase_even_beside_a_default_key() {
     let (status, screen) = pty.end(SOON);
     assert_eq!(status, 0, "{screen}");
     assert!(!screen.contains(PASSPHRASE), "{screen}");
-    // The key comes first, as it lies around; then what was unlocked; then nobody is asked.
+    // The key comes first, as a default source; then what was unlocked; then the prompt.
     let said = |by| format!("vault: debug: [HOME]/.local/share/vault/vault.age opened by {by}\n");
     let list = test.command(["--debug", "list", "--credentials"]);
     let by_file = said("[HOME]/.config/vault/identity.txt");
@@ -194,7 +194,7 @@ fn unlocking_again_asks_for_the_passphrase_again_and_sets_another_end() {
     unlock(&test);
     let first = kept(&test).expect("a key");
     let none = "vault: error: no passphrase to unlock the vault with\n\
-                vault: hint: give it by --passphrase-file FILE, AWS_VAULT_PASSPHRASE or \
+                vault: hint: give it with --passphrase-file FILE, AWS_VAULT_PASSPHRASE or \
                 AWS_VAULT_PASSPHRASE_FILE, or run this on a terminal\n";
     // Else a job could put the end off for ever, whoever was there once.
     test.command(["unlock", "--for", "24h"]).expect_error(4, none).run();
@@ -234,21 +234,21 @@ fn a_vault_that_cannot_be_unlocked_is_an_error() {
     if !keyring_is_here() {
         return;
     }
-    let hint =
-        "vault: hint: what is named comes before what is unlocked: leave it out, or unset it\n";
-    let error = "vault: error: vault unlock wants the passphrase, and key is a key\n";
+    let hint = "vault: hint: a key from a flag or variable outranks an unlocked vault: leave out \
+        the flag or unset the variable\n";
+    let error = "vault: error: vault unlock needs the passphrase, but key is a key\n";
     usage(&["-i", "key"], &format!("{error}{hint}"));
-    let error = "vault: error: vault unlock wants the passphrase, and AWS_VAULT_AGE_KEY is a key\n";
+    let error = "vault: error: vault unlock needs the passphrase, but AWS_VAULT_AGE_KEY is a key\n";
     let run = test.command(["unlock"]).env("AWS_VAULT_AGE_KEY", AGE_KEY);
     run.expect_error(2, &format!("{error}{hint}")).run();
 
     let by_key = Test::new().vault_with("demo").env_remove("AWS_VAULT_AGE_KEY");
     let none = "vault: error: the vault has no passphrase\n\
-                vault: hint: only keys open it, and that takes a millisecond each time\n";
+                vault: hint: only keys open it, so there is nothing to unlock\n";
     by_key.command(["unlock"]).expect_error(3, none).run();
     by_key.command(["lock"]).expect_stdout("It was not unlocked\n").expect_stderr("").run();
     let none = "vault: error: no vault at [HOME]/nowhere\n\
-                vault: hint: make one with vault init, or name it by --vault or AWS_VAULT_FILE\n";
+                vault: hint: make one with vault init, or name it with --vault or AWS_VAULT_FILE\n";
     let none = none.replace("[HOME]/", "");
     let with = "make one: vault init --vault nowhere --generate-identity \
                 [HOME]/.config/vault/identity.txt; or";
@@ -367,7 +367,7 @@ fn what_does_not_belong_there_opens_nothing() {
     let error = "vault: error: the passphrase opens its slot, but the vault's header has no stanza \
                  for it\n\
                  vault: hint: that is [HOME]/.local/share/vault/vault.age: put a backup in its place, or \
-                 name another file by --vault\n";
+                 name another file with --vault\n";
     test.command(["list"]).expect_error(5, error).run();
     test.command(["lock"]).expect_stdout("Locked\n").run();
 }
@@ -396,7 +396,8 @@ fn doctor_shows_until_when() {
     assert!(found["text"].as_str().is_some_and(|found| found.starts_with(text)), "{found}");
     std::fs::remove_file(test.home().join(".config/vault/identity.txt")).expect("the key");
     let named = source(&test.clone().env("AWS_VAULT_PASSPHRASE", PASSPHRASE));
-    let text = "8 the kernel's keyring: present, not tried: an earlier line is used, until ";
+    let text = "8 the kernel's keyring: present, not tried: a source with a lower line number is \
+        used, until ";
     assert!(named["text"].as_str().is_some_and(|found| found.starts_with(text)), "{named}");
     test.command(["lock"]).run();
 }

@@ -150,7 +150,7 @@ fn a_damaged_vault_is_one_error_and_no_output() {
         std::fs::write(&path, &content).unwrap();
         let stderr = format!(
             "vault: error: {what}\nvault: hint: that is [HOME]/.local/share/vault/vault.age: put a backup in its \
-             place, or name another file by --vault\n"
+             place, or name another file with --vault\n"
         );
         test.command(["exec", "--json", "-n", "demo"]).expect_error(5, &stderr).run();
         test.command(["remove", "-f", "demo"]).expect_error(5, &stderr).run();

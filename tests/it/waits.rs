@@ -166,7 +166,7 @@ fn a_login_the_metadata_service_and_a_new_device_are_waited_for_on_the_terminal(
     });
 }
 
-/// It would be typed, and lost if the other process does not let go.
+/// It would be typed, and lost if the other process keeps the lock.
 #[test]
 fn a_writer_is_waited_for_before_a_secret_is_asked_for() {
     std::thread::scope(|scope| {

@@ -126,7 +126,7 @@ fn a_name_that_is_nowhere_is_a_slip_whatever_the_variables_say() {
             3,
             "vault: error: no vault at [HOME]/.local/share/vault/vault.age\n\
              vault: hint: make one: vault init --generate-identity \
-                [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE\n",
+                [HOME]/.config/vault/identity.txt; or name it with --vault or AWS_VAULT_FILE\n",
         )
         .run();
     assert_eq!(standin.calls().len(), 0);
@@ -201,7 +201,7 @@ fn what_aws_says_of_a_token_is_one_line() {
         (
             signed(SUBJECT, now - 10),
             "the web identity token has expired\n\
-             vault: hint: take a new one from where it came from; is its file still written to?"
+             vault: hint: get a new token from its issuer; check that its file is still being updated"
                 .to_owned(),
         ),
         (
@@ -307,7 +307,7 @@ fn a_token_that_cannot_be_had_is_an_error() {
         .expect_error(
             1,
             &format!(
-                "vault: error: web_identity_token_process comes back to its own profile: ci -> ci\n\
+                "vault: error: web_identity_token_process runs vault for its own profile: ci -> ci\n\
                  vault: hint: make it name a profile that has a key in the vault\n\
                  {name} failed with exit status 1\n"
             ),

@@ -155,7 +155,7 @@ fn whatever_fails_before_the_rename_leaves_the_old_vault() {
         ("write:error=ENOSPC:when=1", "writing failed: no space left on device", ""),
         ("write:error=EDQUOT:when=1", "writing failed: disk quota exceeded", ""),
         ("fchmod:error=EPERM", "the mode of the file cannot be set: operation not permitted", ""),
-        ("fsync:error=EIO:when=1", "the disk did not take it: input/output error", ""),
+        ("fsync:error=EIO:when=1", "the disk did not store it: input/output error", ""),
         (
             "rename,renameat,renameat2:error=EBUSY",
             "renaming failed: device or resource busy",

@@ -93,11 +93,11 @@ impl Reply {
                 (format!("{location} refused {operation}: {refusal}"), policy(location, write))
             }
             "InvalidAccessKeyId" => (
-                format!("{location} does not know the access key that it is asked with"),
+                format!("{location} does not know the access key"),
                 "it was deleted, is inactive, or is another store's".to_owned(),
             ),
             "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => (
-                format!("{location} does not take the temporary credentials any more ({code})"),
+                format!("{location} no longer accepts the temporary credentials ({code})"),
                 "get new ones where they came from".to_owned(),
             ),
             // The message of this one can quote the request.
@@ -111,8 +111,8 @@ impl Reply {
                 "this machine's clock or the store's is off".to_owned(),
             ),
             "NotImplemented" => (
-                format!("{location} has no writes with a condition ({refusal})"),
-                "hosts can share a store only if it keeps If-Match and If-None-Match".to_owned(),
+                format!("{location} does not support conditional writes ({refusal})"),
+                "hosts can share a store only if it supports If-Match and If-None-Match".to_owned(),
             ),
             _ if *status >= 500 => {
                 (format!("{location} failed (HTTP {status}, {code})"), "try again later".to_owned())

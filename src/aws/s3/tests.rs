@@ -340,21 +340,17 @@ fn a_refusal_is_one_line_without_a_secret() {
     let place = "s3://fleet/vault";
     for (status, code, what) in [
         ("404 Not Found", "NoSuchBucket", "there is no bucket fleet".to_owned()),
-        (
-            "403 Forbidden",
-            "InvalidAccessKeyId",
-            format!("{place} does not know the access key that it is asked with"),
-        ),
+        ("403 Forbidden", "InvalidAccessKeyId", format!("{place} does not know the access key")),
         ("403 Forbidden", "SignatureDoesNotMatch", format!("{place} refused the signature")),
         (
             "400 Bad Request",
             "ExpiredToken",
-            format!("{place} does not take the temporary credentials any more (ExpiredToken)"),
+            format!("{place} no longer accepts the temporary credentials (ExpiredToken)"),
         ),
         (
             "501 Not Implemented",
             "NotImplemented",
-            format!("{place} has no writes with a condition (NotImplemented: a … b)"),
+            format!("{place} does not support conditional writes (NotImplemented: a … b)"),
         ),
     ] {
         let message = "a wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n b";
@@ -381,7 +377,7 @@ fn a_refusal_is_one_line_without_a_secret() {
 #[test]
 fn an_answer_that_is_lost_leaves_a_write_in_doubt() {
     let server = Server::start(vec![Drop, Drop]);
-    let lost = format!("{} closed the connection without a whole answer", server.address);
+    let lost = format!("{} closed the connection before the response was complete", server.address);
     let s3 = s3(&server);
     assert_eq!(s3.read("s/1", None).unwrap_err(), failed(&lost, "try again"));
     let error = s3.write("s/1", b"one", Condition::Absent).unwrap_err();

@@ -49,7 +49,11 @@ pub fn status(args: &FleetStatus, context: &Context) -> Result<()> {
          copy         {copied}\n",
         location(&fleet),
         credentials(&fleet),
-        if fleet.required { "yes: no code is sent while the store is away" } else { "no" },
+        if fleet.required {
+            "yes: no code is sent while the store cannot be reached"
+        } else {
+            "no"
+        },
     );
     let line = |(profiles, found): &Shared| {
         format!("session      {}: {}\n", profiles.join(", "), session_text(found.as_ref()))

@@ -85,7 +85,8 @@ pub fn note_next_steps(
             ));
         }
         Source::Csv | Source::Json => {
-            reporter.note("If that came from a file, its keys are not encrypted: remove it");
+            reporter
+                .note("If the input came from a file, remove the file: its keys are not encrypted");
         }
         Source::Credentials => {
             note_roles(&stored, context);
@@ -140,7 +141,7 @@ fn note_removal(path: &Path, removed: &Removed, written: Option<&Written>, conte
         ));
     }
     if !removed.taken.is_empty() {
-        reporter.note(format!("Took the keys of {} out of {shown}", removed.taken.join(", ")));
+        reporter.note(format!("Removed the keys of {} from {shown}", removed.taken.join(", ")));
         if written.is_none() {
             let program = process::own_path().unwrap_or_else(|| "/usr/local/bin/vault".to_owned());
             reporter.note(format!(

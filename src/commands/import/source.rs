@@ -127,7 +127,7 @@ fn directory(
             _ => named.to_owned(),
         }),
         None => home.map(|home| home.join(default)).ok_or_else(|| {
-            Error::not_found("no home directory to look in").hint("name the directory by --dir")
+            Error::not_found("no home directory to look in").hint("name the directory with --dir")
         }),
     }
 }

@@ -109,7 +109,7 @@ impl Written {
         }
         if change.new_section {
             reporter.note(
-                "A new section has no region: write it there, or name one by --region or AWS_REGION",
+                "A new section has no region: write it there, or name one with --region or AWS_REGION",
             );
         }
     }

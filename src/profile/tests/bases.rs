@@ -146,7 +146,7 @@ fn profiles_that_are_nowhere() {
             says: "a section that does not count",
             config: "[prod]\nregion = x\n[profile prud]\n",
             gives: "error 3: no profile \"prod\"
-                hint: /h/.aws/config line 1: [prod] is ignored, the AWS config wants [profile prod]",
+                hint: /h/.aws/config line 1: [prod] is ignored; in the AWS config write [profile prod]",
             ..case
         },
         Case {
@@ -169,7 +169,8 @@ fn profiles_that_are_nowhere() {
             says: "a prefix in the credentials file",
             credentials: "[profile prod]\naws_access_key_id = x\n",
             gives: "error 3: no profile \"prod\"
-                hint: /h/.aws/credentials line 1: [profile prod] is a profile with this whole name, the credentials file wants [prod]",
+                hint: /h/.aws/credentials line 1: [profile prod] names a profile \"profile \
+                    prod\"; in the credentials file write [prod]",
             ..case
         },
         Case {
@@ -297,7 +298,7 @@ fn what_a_profile_says_counts_where_the_vault_has_no_key() {
             config: "[profile a]\ncredential_source = Environment\n",
             env: &[("AWS_ACCESS_KEY_ID", "x"), ("AWS_SECRET_ACCESS_KEY", "")],
             gives: "error 3: no credentials for profile \"a\"
-                hint: credential_source = Environment wants AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                hint: credential_source = Environment needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ..case
         },
         Case {
@@ -386,7 +387,7 @@ fn what_runs_the_program_is_asked_where_credential_source_says_so() {
         Case {
             says: "nobody said where it is",
             gives: "error 3: no credentials for profile \"a\"
-                hint: credential_source = EcsContainer wants AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                hint: credential_source = EcsContainer needs AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI",
             ..task
         },
         Case {

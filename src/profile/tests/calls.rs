@@ -273,7 +273,7 @@ fn without_a_role_a_session_is_handed_out() {
             ask: "k --no-session --duration 1h",
             gives: "
                 vault k
-                note: --duration has no effect: the credentials are handed out as they are",
+                note: --duration has no effect: the credentials are used as they are",
             ..key
         },
     ]);

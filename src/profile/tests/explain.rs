@@ -69,7 +69,7 @@ note      no profile \"gone\", the include_profile of \"one\"
         "\
 profile   a
 from      the key of profile a in the vault
-steps     none, the credentials are handed out as they are
+steps     none, the credentials are used as they are
 region    none, the command's variables are left alone
 "
     );

@@ -33,7 +33,7 @@ fn a_missing_home_is_a_hint() {
     let error = plan(&none, &Env::default(), &BTreeSet::new(), &asked("a")).unwrap_err();
     assert_eq!(
         error.hint.as_deref(),
-        Some("there is no HOME to look for .aws/config in, set AWS_CONFIG_FILE")
+        Some("HOME is not set, so there is no .aws/config; set AWS_CONFIG_FILE")
     );
 }
 
@@ -188,8 +188,7 @@ fn a_line_before_the_first_section_spoils_none() {
     assert_eq!(profiles.get("a", "region"), Some("y"));
     assert_eq!(
         said(&profiles, About::Ignored),
-        ["/h/.aws/config line 1: is before the first section, for which the AWS CLI refuses \
-             the file"]
+        ["/h/.aws/config line 1: is before the first section; the AWS CLI refuses the file"]
     );
 }
 
@@ -284,7 +283,10 @@ fn a_comment_behind_a_value_is_cut_off_only_where_a_value_can_hold_no_blank() {
         said(&profiles, About::Comment),
         [2, 3, 4].map(|line| {
             let key = ["region", "role_arn", "duration_seconds"][line - 2];
-            format!("/h/.aws/config line {line}: behind {key}, the AWS CLI takes the comment for a part of it")
+            format!(
+                "/h/.aws/config line {line}: behind {key}, the AWS CLI reads the comment as \
+                part of the value"
+            )
         })
     );
 }
@@ -325,7 +327,7 @@ fn sections_that_do_not_count_are_reported() {
     assert_eq!(
         said(&profiles, About::Ignored),
         [
-            "/h/.aws/config line 1: [plain] is ignored, the AWS config wants [profile plain]",
+            "/h/.aws/config line 1: [plain] is ignored; in the AWS config write [profile plain]",
             "/h/.aws/config line 5: [Profile b] is ignored, the word is profile in lower case",
             "/h/.aws/config line 12: [profile] is ignored, it has no name: [profile NAME]",
             "/h/.aws/config line 13: [profile 'x] is ignored, its quote has no end: [profile \"NAME\"]",
@@ -334,15 +336,15 @@ fn sections_that_do_not_count_are_reported() {
             "/h/.aws/config line 18: [sso-sesion t] is ignored, the word is sso-session",
             "/h/.aws/config: of [profile  a] and [profile a] only the later counts, make them one section",
             "/h/.aws/config: of [default] and [profile default] only the later counts, make them one section",
-            "/h/.aws/credentials line 1: [profile c] is a profile with this whole name, the credentials file wants [c]",
+            "/h/.aws/credentials line 1: [profile c] names a profile \"profile c\"; in the \
+             credentials file write [c]",
         ]
     );
     assert_eq!(
         said(&profiles, About::AwsCli),
         [
-            "/h/.aws/config line 11: [profile a] is there twice, for which the AWS CLI refuses \
-             the file",
-            "/h/.aws/config line 16: x is there twice, for which the AWS CLI refuses the file",
+            "/h/.aws/config line 11: [profile a] is repeated; the AWS CLI refuses the file",
+            "/h/.aws/config line 16: x is repeated; the AWS CLI refuses the file",
             "/h/.aws/credentials line 5: [ blank ] has a blank at an end, for which the AWS CLI ignores it",
         ]
     );

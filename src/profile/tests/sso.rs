@@ -103,7 +103,8 @@ fn roles_by_a_login_last_an_hour() {
 
 #[test]
 fn conflicting_sso_settings_are_errors() {
-    const HINT: &str = "\nhint: IAM Identity Center wants sso_session (or sso_start_url and sso_region), sso_account_id and sso_role_name";
+    const HINT: &str = "\nhint: IAM Identity Center needs sso_session (or sso_start_url and \
+        sso_region), sso_account_id and sso_role_name";
     let url = "sso_start_url = https://x\n";
     let rest = "sso_account_id = 123456789012\nsso_role_name = R\n";
     let region = "sso_region = eu-central-1\n";

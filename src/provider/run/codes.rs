@@ -130,7 +130,7 @@ fn refused_unrecorded(claims: &Claims<'_, '_>) -> Error {
             "another host may have used it while the fleet's store was away: try again in three minutes"
         }
         _ => {
-            "another process may have used it: name a cache directory that all jobs share by --cache-dir"
+            "another process may have used it: name a cache directory that all jobs share with --cache-dir"
         }
     })
 }

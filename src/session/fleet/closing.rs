@@ -19,8 +19,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Closes the book of a device that hosts with the `old` keys have, after its claims were added to the one
 /// of the `new` keys: what was sent just now is not sent again.
-/// Errors: AWS (9) if the store is away, or other hosts write the books each time. The old book may then be
-/// open.
+/// Errors: AWS (9) if the store cannot be reached, or other hosts write the records each time. The old
+/// record may then be open.
 pub fn close_book(
     store: &dyn Store,
     (old, new): (&FleetKeys, &FleetKeys),
@@ -37,7 +37,7 @@ pub fn close_book(
         }
         (timing.sleep)(PAUSE * tried);
     }
-    Err(Error::aws("other hosts write the record of MFA codes all the time"))
+    Err(Error::aws("other hosts keep changing the record of MFA codes"))
 }
 
 /// False if another host wrote meanwhile.

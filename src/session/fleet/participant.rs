@@ -19,7 +19,7 @@ use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
 pub use decision::{CodeDecision, FleetFailure, SessionDecision};
 
-/// How long a host bears a store that is away or slow, in total; and once more to publish a session.
+/// The total time that a host waits for an unreachable or slow store, and again to publish a session.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A request that is answered within this costs no patience.
 const PROMPT: Duration = Duration::from_millis(500);

@@ -48,7 +48,7 @@ fn when_the_codes_are_used_up_it_says_when_to_come_again() {
         claim(&cache(&d.path, 10), 10).unwrap();
     }
     let cache = cache(&d.path, 10);
-    // The next step could be had after 25 s, and the call needs time too.
+    // The next step could be used after 25 s, and the call needs time too.
     let error = cache
         .ledger(DEVICE)
         .claim(30, Timestamp(NOON + 10), soon, Choice::Nearest, None)
@@ -56,7 +56,7 @@ fn when_the_codes_are_used_up_it_says_when_to_come_again() {
     assert_eq!(error.class, Class::Aws);
     assert_eq!(
         error.what,
-        format!("codes used up for this device, {DEVICE}; try again at 12:00:35 UTC")
+        format!("all MFA codes of device {DEVICE} are used up; try again at 12:00:35 UTC")
     );
     let error = cache
         .ledger(DEVICE)
@@ -187,7 +187,10 @@ fn a_ledger_that_stays_locked_ends_at_the_deadline() {
         .claim(30, Timestamp(NOON + 10), Instant::now(), Choice::Nearest, None)
         .unwrap_err();
     assert_eq!(error.class, Class::Busy);
-    assert!(error.what.starts_with(&format!("process {} ", std::process::id())), "{error:?}");
+    assert!(
+        error.what.ends_with(&format!("is still locked by process {}", std::process::id())),
+        "{error:?}"
+    );
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| claim(&cache, 10));
         drop(held);

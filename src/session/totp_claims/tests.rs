@@ -102,7 +102,7 @@ fn the_last_code_is_of_a_step_that_no_host_can_have_sent() {
     let noon = since_start(0);
     claims.insert(Claimed { step: NOON / 30 + 3, at: NOON, local: NOON, steady: noon });
     assert_eq!(steps(&claims, 20), BTreeSet::from([(4, 65)]));
-    // None can be waited for: any that AWS takes now, or what can be had at all.
+    // None can be waited for: any that AWS takes now, or any at all.
     claims.insert(Claimed { step: NOON / 30, at: NOON, local: NOON, steady: noon });
     let now = steps(&claims, 10);
     assert_eq!(now, BTreeSet::from([-2, -1, 1, 2].map(|step| (step, 10))));

@@ -16,11 +16,11 @@ const COPIES: usize = 64;
 pub struct Fleet {
     pub store: Location,
     pub region: String,
-    /// Another endpoint than AWS's: its URL.
+    /// An endpoint other than AWS's: its URL.
     pub endpoint: Option<String>,
     /// The profile whose key in the vault reaches the store; `None` for the credentials of the host.
     pub profile: Option<String>,
-    /// True if no code is sent while the store is away.
+    /// True if no code is sent while the store cannot be reached.
     pub required: bool,
 }
 

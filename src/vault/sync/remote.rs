@@ -18,10 +18,10 @@ use crate::vault::store::{Vault, lock, save_bytes};
 
 impl<'a> VaultFile<'a> {
     /// The vault as it is in the store; `None` if it is in none, if the copy on this host is the same, or if
-    /// there is a copy and the store is away or not to be used.
+    /// there is a copy and the store cannot be reached or not to be used.
     /// Errors: refused (6) where nothing says which vault it has to be: the keeper of the store could give
-    /// this host any. No vault there and none here (3); damaged (5); the store is away, and there is no copy
-    /// (9).
+    /// this host any. No vault there and none here (3); damaged (5); the store cannot be reached, and
+    /// there is no copy (9).
     pub fn fetch(access: &Access<'a>) -> Result<Option<Self>> {
         let Some(location) = &access.remote else { return Ok(None) };
         file::make_parents(&access.path).map_err(|error| {
@@ -46,7 +46,7 @@ impl<'a> VaultFile<'a> {
         let (object, shared) = match latest(access, location, memory.as_ref(), here.as_ref()) {
             Ok(Some(found)) => found,
             Ok(None) => return Ok(None),
-            // A setting that cannot be right is no store that is away.
+            // An invalid setting is an error, not an unreachable store.
             Err(error) if here.is_some() && error.class != Class::Usage => {
                 access.reporter.warn(format!("{}; its copy on this host is used", error.what));
                 return Ok(None);
@@ -105,7 +105,7 @@ impl Vault<'_> {
                 "the vault in {} is older than this machine has seen it",
                 shared.location
             ))
-            .hint("vault fleet pull, on a host that has the latest, puts that back"));
+            .hint("to restore the latest vault, run vault fleet pull on a host that has it"));
         }
         let kept = lock(&self.real).and_then(|lock| {
             let existing = match self.real.exists() {
@@ -130,10 +130,11 @@ pub fn copy_name(location: &Location) -> String {
 
 fn unknown(location: &Location) -> Error {
     Error::refused(format!(
-        "no fingerprint is known for {location}, and the keeper of the store could put any vault \
+        "no fingerprint is known for {location}; without one, the store's operator could put any vault \
          there"
     ))
-    .hint("give its fingerprint by --pin or AWS_VAULT_PIN; vault pin prints it where the vault is known")
+    .hint("give its fingerprint with --pin or AWS_VAULT_PIN; on a host that has the vault, vault \
+        pin prints it")
 }
 
 fn new_file() -> Meta {

@@ -54,7 +54,7 @@ impl Retries {
         self.tries += 1;
         if self.tries >= TRIES {
             return Err(Error::busy(format!(
-                "other hosts change the vault in the store all the time, tried {TRIES} times"
+                "other hosts keep changing the vault in the store; gave up after {TRIES} tries"
             ))
             .hint("run the same command again"));
         }

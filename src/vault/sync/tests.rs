@@ -432,9 +432,8 @@ fn a_store_that_refuses_to_replace_what_it_has_is_a_store_that_is_away() {
     assert_eq!((a.names().len(), b.names().len()), (1, 0), "it is saved here");
     requests(&a);
     let error = a.sync().unwrap_err();
-    let expected =
-        Error::aws("the store s3://bucket/prefix: it refuses a write that it should take")
-            .hint("vault fleet check says which of its rules it breaks");
+    let expected = Error::aws("the store s3://bucket/prefix refuses a valid conditional write")
+        .hint("vault fleet check shows which conditional write fails");
     assert_eq!(error, expected);
     let asked = requests(&a);
     assert!(asked.len() < 10, "{asked:?}");

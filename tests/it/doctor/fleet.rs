@@ -13,7 +13,7 @@ fn the_store_is_named_and_not_asked() {
     let by = "s3://fleet/other, by the vault's key for profile \"store\"";
     doctor(&elsewhere).is("fleet.store", "ok", by);
     let out = test.clone().env("AWS_VAULT_SHARED", "off");
-    let text = "this host shares nothing: AWS_VAULT_SHARED is off, and not s3://fleet/vault";
+    let text = "this host does not use the shared store s3://fleet/vault: AWS_VAULT_SHARED is off";
     doctor(&out).is("fleet.variable", "note", text);
     assert_eq!(doctor(&out).of("fleet.store"), []);
     assert_eq!(bucket.log().len(), asked, "{:?}", bucket.log());
@@ -47,8 +47,9 @@ fn a_copy_that_a_fork_left_is_reported() {
         .expect("a copy");
     let vault = "[HOME]/.local/share/vault/vault.age";
     let text = format!(
-        "{vault}.theirs: the vault and its copy in the store were both changed; put it in the place of \
-         {vault}, by mv, and make there once more what was changed here; if that is done, remove it"
+        "{vault}.theirs: the vault and its copy in the store were both changed; rename it to \
+         {vault} with mv, and repeat the changes of this host; if you have done so already, \
+         remove it"
     );
     doctor(&test).is("fleet.fork", "problem", &text);
     // Also where nothing opens the vault.

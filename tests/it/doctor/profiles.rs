@@ -146,7 +146,7 @@ fn of_config_at_aws(config: &str, lines: &str) {
     let test = test.env_remove("AWS_ENDPOINT_URL_STS").env_remove("AWS_REGION");
     let test = test.env("HTTPS_PROXY", "http://127.0.0.1:1").config(config);
     let clock = match lines.contains("region") {
-        true => "AWS cannot be asked by these settings",
+        true => "AWS cannot be reached with these settings",
         false => "the proxy 127.0.0.1:1 refused the connection",
     };
     reports(&test, &["a"], &format!("{lines}note     clock   unknown: {clock}\n"));
@@ -174,7 +174,7 @@ fn regions_that_are_none() {
     let test = test.env_remove("AWS_REGION");
     reports(&test.clone().config(&region("garage")), &["a"], "");
     let test = test.env("AWS_DEFAULT_REGION", "Garage");
-    let clock = "note     clock   unknown: AWS cannot be asked by these settings\n";
+    let clock = "note     clock   unknown: AWS cannot be reached with these settings\n";
     for words in [&["a"][..], &[]] {
         reports(&test, words, &(none("AWS_DEFAULT_REGION", "Garage") + clock));
     }
@@ -196,7 +196,7 @@ fn endpoints_that_are_no_urls() {
     );
     let (_standin, test) = usual();
     let test = test.env_remove("AWS_ENDPOINT_URL_STS").env("AWS_ENDPOINT_URL", "localhost:4566");
-    let clock = "note     clock   unknown: AWS cannot be asked by these settings\n";
+    let clock = "note     clock   unknown: AWS cannot be reached with these settings\n";
     reports(&test, &["demo"], &(problem("AWS_ENDPOINT_URL", ": localhost:4566") + clock));
 }
 
@@ -219,7 +219,7 @@ fn other_mistakes_beside_missing_credentials_are_reported_once() {
             "{doubled}problem  aws     no credentials for profile \"a\"; vault add a\n\
              problem  aws     [services gone], the services of profile \"a\", is missing or empty\n\
              problem  sso     sso_start_url of [sso-session s] is not an https URL: http://x\n\
-             note     clock   unknown: AWS cannot be asked by these settings\n"
+             note     clock   unknown: AWS cannot be reached with these settings\n"
         ),
     );
     reports(
@@ -310,7 +310,8 @@ fn programs_that_are_vault_and_lead_to_each_other() {
     reports(
         &test.config(&config),
         &["a"],
-        "problem  aws     profile a: credential_process comes back to its own profile: a -> b -> a; make it name a \
+        "problem  aws     profile a: credential_process runs vault for its own profile: a -> b -> \
+         a; make it name a \
          profile that has a key in the vault\n",
     );
 }

@@ -91,8 +91,7 @@ fn a_file_that_will_not_do_is_an_error_before_aws_is_asked() {
     test.command(github)
         .expect_error(
             2,
-            "vault: error: --format github: GITHUB_ENV is not set, so this is no step of GitHub \
-             Actions\n\
+            "vault: error: --format github: GITHUB_ENV is not set, so this is not a GitHub Actions step\n\
              vault: hint: use another format elsewhere\n",
         )
         .run();

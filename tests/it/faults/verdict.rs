@@ -121,7 +121,7 @@ impl<'a> Scene<'a> {
             0 => {
                 check(new, "success, and it is the old vault")?;
                 let synced = call.name != "fsync" || !call.line.contains("/share/vault");
-                check(synced || fault == "error=EINTR", "success, and the disk did not take it")?;
+                check(synced || fault == "error=EINTR", "success, and the disk did not store it")?;
                 let as_ever = masked(&output.stdout) == masked(&self.output.stdout);
                 return check(as_ever, "success, and not all was said");
             }

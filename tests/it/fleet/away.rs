@@ -148,8 +148,8 @@ fn a_store_that_does_not_answer_the_new_session_costs_three_seconds_and_one_warn
     bucket.keep(4, Keep::AllFromThere);
     let (asked, began) = (bucket.log().len(), Instant::now());
     let warning = format!(
-        "vault: warning: the new session is on this host only, the fleet's store s3://fleet/vault did not \
-         take it: out of time: no answer from {}\n",
+        "vault: warning: the new session is kept on this host only: it was not written to the \
+         fleet's store s3://fleet/vault: out of time: no answer from {}\n",
         place.trim_start_matches("http://")
     );
     let made = json(&test).expect_stderr(warning).run();

@@ -36,7 +36,7 @@ fn seaweedfs_keeps_the_conditions() {
         .command(["fleet", "status"])
         .expect_error(
             9,
-            "vault: error: s3://fleet/vault does not know the access key that it is asked with\n\
+            "vault: error: s3://fleet/vault does not know the access key\n\
              vault: hint: it was deleted, is inactive, or is another store's\n",
         )
         .run();

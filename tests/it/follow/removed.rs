@@ -46,7 +46,7 @@ fn writes(scene: &Scene, since: usize) -> Vec<String> {
     log.into_iter().filter(|line| line.starts_with("PUT vault/") && !line.contains(COPY)).collect()
 }
 
-const NEW_KEY: &str = "the vault has another key by now";
+const NEW_KEY: &str = "another host has renewed the vault's keys";
 const WHAT_TO_DO: &str =
     "vault fleet pull takes the new vault, or names the command that accepts it";
 

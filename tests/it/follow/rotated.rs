@@ -119,9 +119,9 @@ fn the_stores_own_key_is_deleted_once_the_others_have_the_new_one() {
     let failed = scene.first.command(["rotate", "store"]).expect_status(8).run();
     assert!(
         failed.stderr.starts_with(&format!(
-            "vault: error: {ACCESS_KEY_ID} is not deleted yet: until the other hosts have pulled the \
-             vault, they reach the store by it\n\
-             vault: hint: once they have (vault fleet pull on each): vault rotate store --resume\n"
+            "vault: error: {ACCESS_KEY_ID} is not deleted yet: the other hosts need it for the \
+             store until they have pulled the vault\n\
+             vault: hint: run vault fleet pull on each of them, then vault rotate store --resume\n"
         )),
         "{}",
         failed.stderr
@@ -138,9 +138,10 @@ fn a_new_key_of_the_stores_own_that_is_not_in_the_store_is_reported() {
     scene.bucket.keep(7, Keep::Undone);
     let failed = scene.first.command(["rotate", "store"]).expect_status(9).run();
     scene.bucket.let_go();
-    let end = "vault: error: the new key is on this host only: the fleet's store has not taken the vault\n\
-               vault: hint: vault fleet pull puts it there; once the other hosts have pulled it, too: vault \
-               rotate store --resume\n";
+    let end = "vault: error: the new key is saved on this host only: the vault was not written to \
+        the fleet's store\n\
+               vault: hint: run vault fleet pull here, then on the other hosts, then vault rotate \
+                   store --resume\n";
     assert!(failed.stderr.ends_with(end), "{}", failed.stderr);
     assert!(scene.standin.deleted_keys().is_empty());
 }

@@ -35,10 +35,10 @@ fn a_host_without_a_vault_starts_from_the_stores() {
 fn without_a_fingerprint_it_is_refused() {
     let scene = Scene::new();
     let runner = runner(&scene).env_remove("AWS_VAULT_PIN");
-    let refused = "vault: error: no fingerprint is known for s3://fleet/vault, and the keeper of \
-                   the store could put any vault there\n\
-                   vault: hint: give its fingerprint by --pin or AWS_VAULT_PIN; vault pin prints it \
-                   where the vault is known\n";
+    let refused = "vault: error: no fingerprint is known for s3://fleet/vault; without one, the \
+        store's operator could put any vault there\n\
+                   vault: hint: give its fingerprint with --pin or AWS_VAULT_PIN; on a host that \
+                       has the vault, vault pin prints it\n";
     let requests = scene.bucket.log().len();
     runner.command(["exec", "--json", "ci"]).expect_error(6, refused).run();
     assert_eq!(scene.bucket.log().len(), requests);

@@ -34,7 +34,7 @@ const READERS: [Reader; 5] = [
             3,
             "no vault at odd\n\
              vault: hint: make one: vault init --vault odd --generate-identity \
-             [HOME]/.config/vault/identity.txt; or name it by --vault or AWS_VAULT_FILE",
+             [HOME]/.config/vault/identity.txt; or name it with --vault or AWS_VAULT_FILE",
         ),
     },
     Reader {
@@ -221,7 +221,7 @@ fn a_file_of_the_kernels_is_judged_by_what_is_in_it() {
     with(&test, "/proc/self/status");
     let words = ["--vault", "odd", "list"];
     let foreign = "vault: error: the file is not a vault: it is not an age file\n\
-                   vault: hint: that is odd: put a backup in its place, or name another file by --vault\n";
+                   vault: hint: that is odd: put a backup in its place, or name another file with --vault\n";
     test.command(words).expect_error(5, foreign).run();
     with(&test, "/proc/self/mem");
     let output = test.command(words).any_status().run();

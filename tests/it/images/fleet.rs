@@ -11,7 +11,7 @@ use crate::support::{
     ACCESS_KEY_ID, AGE_KEY, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY, scene, weed,
 };
 
-/// How long anybody waits for credentials: 3 s for a store that is away, and what a busy machine adds. A
+/// How long anybody waits for credentials: 3 s for a store that cannot be reached, and what a busy machine adds. A
 /// code whose time is yet to come adds half a minute.
 const SOON: Duration = Duration::from_secs(10);
 const LATE: Duration = Duration::from_secs(45);

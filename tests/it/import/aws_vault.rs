@@ -168,7 +168,7 @@ fn a_person_may_leave_the_rest_and_is_not_asked_for_ever() {
 fn without_a_passphrase_and_a_terminal_it_is_one_error_at_once() {
     let test = with_keys(vault(&PROFILES));
     let error = "vault: error: no passphrase for aws-vault's files in [HOME]/.awsvault/keys\n\
-        vault: hint: give it by --source-passphrase-file FILE or AWS_VAULT_FILE_PASSPHRASE, or run \
+        vault: hint: give it with --source-passphrase-file FILE or AWS_VAULT_FILE_PASSPHRASE, or run \
         this on a terminal\n";
     for test in [test.clone(), test.clone().env("AWS_VAULT_FILE_PASSPHRASE", "")] {
         let import = test.command(["import", "--from", "aws-vault"]);
@@ -182,7 +182,7 @@ fn without_a_passphrase_and_a_terminal_it_is_one_error_at_once() {
     let loose = test.file("loose", THEIRS, 0o644);
     let error = format!(
         "{LEFT_OUT}vault: error: the passphrase file loose is not private: everybody can read it (mode 0644)\n\
-         vault: hint: chmod 600 loose, or give it by --source-passphrase-file - <loose\n"
+         vault: hint: chmod 600 loose, or give it with --source-passphrase-file - <loose\n"
     );
     loose.command(import).arg("loose").expect_error(6, &error).run();
     let piped = loose.command(import).args(["-", "prod"]).stdin(THEIRS);

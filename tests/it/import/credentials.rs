@@ -47,7 +47,7 @@ fn whole_keys_are_imported_and_the_plaintext_goes_when_asked() {
     stored(&test, "default", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
 
     let import = test.command(["import", "--from", "credentials", "--remove-source"]);
-    let said = format!("Took the keys of ci, default out of [HOME]/.aws/credentials\n{SAID}");
+    let said = format!("Removed the keys of ci, default from [HOME]/.aws/credentials\n{SAID}");
     import.expect_stdout(TABLE.replace("WORD", "same")).expect_stderr(&said).run();
     let mut left = mixed();
     for line in [
@@ -88,7 +88,7 @@ fn only_what_the_vault_holds_is_taken_out() {
     let table = "ci    AKIAI44QH8DHBEXAMPLE  new\nprod  AKIAIOSFODNN7EXAMPLE  kept: the vault has \
                  another key, maybe a newer one (--overwrite replaces it)\n";
     let stays = "vault: warning: the vault has other keys, so these stay in [HOME]/.aws/credentials: prod\n";
-    let said = format!("{stays}Took the keys of ci out of [HOME]/.aws/credentials\n{SAID}");
+    let said = format!("{stays}Removed the keys of ci from [HOME]/.aws/credentials\n{SAID}");
     import.expect_stdout(table).expect_stderr(&said).run();
     let left = section("prod", ACCESS_KEY_ID, SECRET_ACCESS_KEY) + "[ci]\n";
     assert_eq!(test.read(".aws/credentials"), left.as_bytes());

@@ -8,7 +8,7 @@ use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
 const VAULT: &str = env!("CARGO_BIN_EXE_vault");
 const NO_REGION: &str =
-    "A new section has no region: write it there, or name one by --region or AWS_REGION\n";
+    "A new section has no region: write it there, or name one with --region or AWS_REGION\n";
 const WRITE: [&str; 4] = ["import", "--from", "json", "--write-config"];
 
 /// A key for each of these profiles, as JSON.
@@ -150,7 +150,7 @@ fn a_key_in_the_credentials_file_comes_first_until_it_is_taken_out() {
     assert_eq!(test.read(".aws/credentials"), text.as_bytes());
 
     let said = format!(
-        "Changed {would}Took the keys of prod out of [HOME]/.aws/credentials\n\
+        "Changed {would}Removed the keys of prod from [HOME]/.aws/credentials\n\
          Copies of that file (backups, snapshots, what the disk keeps of it) and a shell's history may still \
          have them: make new keys (vault rotate PROFILE)\n"
     );

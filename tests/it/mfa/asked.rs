@@ -15,9 +15,9 @@ use crate::support::{MFA_SEED, MFA_SERIAL};
 
 const QUESTION: &str = "Enter MFA code for arn:aws:iam::123456789012:mfa/demo: ";
 const NO_CODE: &str = "vault: error: no MFA code is available for arn:aws:iam::123456789012:mfa/demo\n\
-                       vault: hint: give it by --mfa-token or on a terminal; or let \
- the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
- for a new device vault mfa enroll PROFILE; or name an mfa_process\n";
+                       vault: hint: give a code with --mfa-token or on a terminal; or store the \
+                           seed: vault totp add arn:aws:iam::123456789012:mfa/demo, or for a new \
+                           device vault mfa enroll PROFILE; or set mfa_process\n";
 const ROLE_TOO: &str = "GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n\
                         AssumeRole by session 1 role=role/deploy name=vault-mfa-role duration=3600: ok\n";
 

@@ -19,9 +19,9 @@ const RENAMES: [libc::c_long; 3] = [libc::SYS_rename, libc::SYS_renameat, libc::
 const RENAMES: [libc::c_long; 2] = [libc::SYS_renameat, libc::SYS_renameat2];
 
 const HINT: &str = "vault: hint: no code was sent; repair that file or its disk, or name another \
-                    directory by --cache-dir\n";
+                    directory with --cache-dir\n";
 
-/// The error where the ledger, or its lock, cannot be had.
+/// The error where the ledger, or its lock, cannot be opened.
 fn error(file: &str, why: &str) -> String {
     format!("vault: error: cannot record the use of an MFA code in {file}: {why}\n{HINT}")
 }
@@ -91,7 +91,7 @@ fn over_a_limit_on_files_no_code_is_sent() {
     assert_eq!(standin.connections(), 0);
 }
 
-/// Every command that uses codes, with a ledger whose lock cannot be had.
+/// Every command that uses codes, with a ledger whose lock cannot be taken.
 #[test]
 fn every_command_that_uses_codes_refuses_without_the_ledger() {
     let (standin, test) = usual();
@@ -174,7 +174,7 @@ fn without_a_place_for_a_ledger_one_code_is_sent() {
     let (standin, test) = nowhere();
     json(&test, "mfa").expect_stderr(NOWHERE).run();
     assert_same("log", SESSION, &log(&standin));
-    let lost = "vault: error: 127.0.0.1:[PORT] closed the connection without a whole answer\n\
+    let lost = "vault: error: 127.0.0.1:[PORT] closed the connection before the response was complete\n\
                 vault: hint: try again\n";
     let throttled = "vault: error: AWS is throttling requests (SlowDown)\n\
                      vault: hint: wait a while, or let fewer jobs ask at once\n";
@@ -196,7 +196,7 @@ fn without_a_place_for_a_ledger_a_refused_code_is_followed_by_none() {
     let test = test.env("AWS_VAULT_CACHE_DIR", "/proc/none");
     let refused = "vault: error: AWS refused the MFA code of the device's seed\n\
                    vault: hint: another process may have used it: name a cache directory that all \
-                   jobs share by --cache-dir\n";
+                   jobs share with --cache-dir\n";
     json(&test, "mfa").expect_error(9, &format!("{NOWHERE}{refused}")).run();
     // Less than a step is no reason for another one.
     standin.move_clock(25);

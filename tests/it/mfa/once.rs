@@ -10,9 +10,9 @@ use crate::support::standin::{Role, StandIn, World, totp};
 use crate::support::{MFA_SEED, MFA_SERIAL};
 
 const NO_CODE: &str = "vault: error: no MFA code is available for arn:aws:iam::123456789012:mfa/demo\n\
-                       vault: hint: give it by --mfa-token or on a terminal; or let \
- the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
- for a new device vault mfa enroll PROFILE; or name an mfa_process\n";
+                       vault: hint: give a code with --mfa-token or on a terminal; or store the \
+                           seed: vault totp add arn:aws:iam::123456789012:mfa/demo, or for a new \
+                           device vault mfa enroll PROFILE; or set mfa_process\n";
 
 /// Profiles of two regions, and one of the key itself, which aws-vault gives an hour and not eight.
 const REGIONS: &str = "\

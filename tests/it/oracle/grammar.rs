@@ -132,7 +132,7 @@ fn header(chance: &mut Chance, name: &str) -> String {
     }
 }
 
-/// A section in one of the ways in which people write it.
+/// A section in one of its spellings.
 fn write(text: &mut String, chance: &mut Chance, header: &str, settings: &Settings) {
     let indent = chance.one(&["", "", "", "  ", "\t", "    "]);
     let between = chance.one(&[" = ", "=", " =", ": ", " : "]);

@@ -68,7 +68,7 @@ fn a_key_opens_the_vault_beside_it_everywhere() {
     let test = elsewhere(&strong(), "elsewhere").file("key", AGE_KEY, 0o600);
     opens(&test, &["-i", "key"]);
     refuses(&test, &[]);
-    // What lies around is tried in its order: what is refused stops no other.
+    // Default sources are tried in their order: one that is refused stops no other.
     let around = test.clone().file("around/vault.passphrase", PASSPHRASE, 0o600);
     let around = around.env_remove("AWS_VAULT_PASSPHRASE");
     let around = around.env("CREDENTIALS_DIRECTORY", test.home().join("around"));

@@ -217,7 +217,7 @@ fn a_directory_that_another_user_planted_is_not_used_and_not_waited_for() {
     std::fs::remove_file(&temporary).unwrap();
     assert_eq!(std::fs::read_dir(&user.locks).unwrap().count(), 0);
 
-    // A lock of ours that cannot be taken is done without.
+    // A lock of ours that cannot be taken is not needed.
     std::fs::remove_dir(&user.locks).unwrap();
     drop(user.lock(&[]));
     std::fs::create_dir(user.locks.join("passphrase/0.lock")).unwrap();

@@ -151,8 +151,8 @@ fn a_link_to_an_older_copy_is_warned_of_and_not_written() {
     let test = test.stored("second", ACCESS_KEY_ID, SECRET_ACCESS_KEY);
     let older = |named: &str, accept: bool| {
         let warning = format!(
-            "vault: warning: the vault {named} is older than this machine has seen it (write 2 of \
-             it, seen was 3)\n"
+            "vault: warning: the vault {named} is older than this machine has seen it (generation \
+             2, seen: 3)\n"
         );
         match accept {
             false => warning,

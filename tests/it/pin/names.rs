@@ -194,7 +194,7 @@ fn a_name_whose_memory_cannot_be_written_gets_no_new_fingerprint() {
     let before = test.read(test.vault_file());
     let error = "vault: error: the vault was not saved: its new fingerprint cannot be remembered: \
                  is a directory\n\
-                 vault: hint: name a directory by XDG_STATE_HOME, or pin the vault by --pin\n";
+                 vault: hint: name a directory by XDG_STATE_HOME, or pin the vault with --pin\n";
     test.command(["rekey", "--vault"]).arg(&alias).expect_error(7, error).run();
     assert_eq!(test.read(test.vault_file()), before);
     opens(&test, &alias);

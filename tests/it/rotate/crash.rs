@@ -207,7 +207,7 @@ fn a_profile_that_got_another_key_by_hand_is_left_alone() {
         .expect_stdout("")
         .expect_stderr(format!(
             "vault: warning: the key of profile \"ci\" was replaced or removed by hand before its \
-             rotation came to its end; arn:aws:iam::123456789012:user/robot may still have \
+             rotation was finished; arn:aws:iam::123456789012:user/robot may still have \
              {ACCESS_KEY_ID} or {lost} at AWS\n"
         ))
         .run();

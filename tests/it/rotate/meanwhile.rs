@@ -39,8 +39,8 @@ fn the_old_key_stays_if_the_vault_is_put_back_to_an_earlier_copy() {
                 let mut newer = Vec::new();
                 let run = rotate(&test).expect_error(
                     6,
-                    "vault: error: [HOME]/.local/share/vault/vault.age became another vault, or an \
-                     older one, while this ran\n\
+                    "vault: error: [HOME]/.local/share/vault/vault.age was replaced by another \
+                     vault or an older copy while this command ran\n\
                      vault: hint: if its recipients or passphrase were changed just now, run the command again\n",
                 );
                 while_calling(at, &standin, run, || {
@@ -125,7 +125,7 @@ fn a_removed_recipient_has_seen_the_new_key_too() {
     test.command(["recipient", "add", OTHER, "--name", "spare"]).run();
     let output = test.command(["recipient", "remove", "-f", "spare"]).run();
     let lines = format!(
-        "  ci: access key {ACCESS_KEY_ID}\n  ci: access key {new}, of a rotation that has not come to its end: vault \
+        "  ci: access key {ACCESS_KEY_ID}\n  ci: access key {new}, of an unfinished rotation: run vault \
          rotate --resume first\n"
     );
     assert!(output.stderr.contains(&lines), "{}", output.stderr);

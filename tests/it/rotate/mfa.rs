@@ -90,7 +90,7 @@ fn a_code_that_cannot_be_recorded_is_not_sent_and_the_key_stays() {
             &format!(
                 "vault: error: cannot record the use of an MFA code in {shown}: is a directory\n\
                  vault: hint: no code was sent; repair that file or its disk, or name another \
-                 directory by --cache-dir\n"
+                 directory with --cache-dir\n"
             ),
         )
         .run();
@@ -130,9 +130,9 @@ fn a_code_on_the_command_line_is_sent_once() {
                 9,
                 &format!(
                     "vault: error: no MFA code is available for {MFA_SERIAL}\n\
-                     vault: hint: give it by --mfa-token or on a terminal; or let \
- the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
- for a new device vault mfa enroll PROFILE; or name an mfa_process\n"
+                     vault: hint: give a code with --mfa-token or on a terminal; or store the seed: vault \
+             totp add arn:aws:iam::123456789012:mfa/demo, or for a new device vault mfa enroll \
+             PROFILE; or set mfa_process\n"
                 ),
             )
             .run();
@@ -174,9 +174,9 @@ fn a_person_is_asked_only_on_a_terminal() {
     let test = place(&standin).config(CONFIG);
     let none = format!(
         "vault: error: no MFA code is available for {MFA_SERIAL}\n\
-         vault: hint: give it by --mfa-token or on a terminal; or let \
- the vault give it: vault totp add arn:aws:iam::123456789012:mfa/demo, \
- for a new device vault mfa enroll PROFILE; or name an mfa_process\n"
+         vault: hint: give a code with --mfa-token or on a terminal; or store the seed: vault \
+             totp add arn:aws:iam::123456789012:mfa/demo, or for a new device vault mfa enroll \
+             PROFILE; or set mfa_process\n"
     );
     rotate(&test).expect_error(9, &none).run();
     assert!(!plaintext(&test).contains("journal"));

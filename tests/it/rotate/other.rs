@@ -71,8 +71,8 @@ fn the_key_of_another_profile_is_never_deleted() {
         test.command(["rotate", "ci", "--delete-other"]).expect_status(6).expect_stdout("").run();
     assert!(
         output.stderr.ends_with(
-            "vault: hint: it is the key of profile \"stage\"; let both profiles have the same key, \
-             by vault remove stage and source_profile = ci\n"
+            "vault: hint: it is the key of profile \"stage\"; to use one key for both, run vault \
+             remove stage and set source_profile = ci in it\n"
         ),
         "{}",
         output.stderr
@@ -152,7 +152,7 @@ fn other_keys_are_deleted_for_one_profile_at_a_time() {
     let standin = with_other(None);
     let test = place(&standin);
     for (all, error) in [
-        ("--all", "--all and --delete-other do not go together"),
+        ("--all", "--all and --delete-other cannot be used together"),
         ("--resume", "<PROFILE> is missing"),
     ] {
         let error = format!("vault: error: {error}\nvault: hint: see vault rotate --help\n");

@@ -195,7 +195,7 @@ fn where_others_reach_it_and_beside_a_real_one_it_does_not_listen() {
     let address = other.local_addr().unwrap();
     let busy = format!(
         "vault: error: cannot listen on {address}: address already in use\n\
-         vault: hint: another program does; name another port by --imds\n"
+         vault: hint: another program uses this port; choose another with --imds\n"
     );
     serve(&test, &["--imds", &address.to_string()]).expect_error(8, &busy).run();
     assert_eq!(standin.calls().len(), before, "AWS is not asked for nothing");

@@ -90,9 +90,8 @@ fn sessions_are_not_reported_as_cleared_where_no_cache_was_read() {
         &nowhere,
         &[],
         3,
-        "vault: error: no vault at /dev/null/.local/share/vault/vault.age, since /dev/null may not be \
-         entered\n\
-         vault: hint: set HOME to a directory of this user's own, or name the vault by --vault or \
+        "vault: error: no vault at /dev/null/.local/share/vault/vault.age: no permission to enter /dev/null\n\
+         vault: hint: set HOME to a directory of this user's own, or name the vault with --vault or \
          AWS_VAULT_FILE\n",
     );
     cleared(

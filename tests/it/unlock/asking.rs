@@ -68,9 +68,9 @@ fn no_prompt_where_a_key_is_named_or_input_is_off() {
         let run = test.command(["list"]).args(flags);
         assert_eq!(run.pty().end(SOON), (4, screen));
     }
-    // A key that lies around and is another: the passphrase is what is missing.
+    // A default key file that has another key: the passphrase is what is missing.
     let around = vault().file(".config/vault/identity.txt", OTHER_KEY, 0o600);
-    let tried = "[HOME]/.config/vault/identity.txt; its passphrase would open it, too";
+    let tried = "[HOME]/.config/vault/identity.txt; the vault's passphrase opens it, too";
     around.command(["list"]).expect_error(4, &wrong(tried)).run();
     // A vault without a passphrase has nothing to ask for.
     let test = Test::new().vault_with("demo").env("AWS_VAULT_AGE_KEY", OTHER_KEY);

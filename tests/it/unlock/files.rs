@@ -68,7 +68,7 @@ fn a_key_file_that_others_can_read_is_refused() {
             let path = test.home().join(file);
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("mode");
             let what = loose(what, file, who, mode);
-            let hint = format!("vault: hint: chmod 600 {file}, or give it by {flag} - <{file}\n");
+            let hint = format!("vault: hint: chmod 600 {file}, or give it with {flag} - <{file}\n");
             let refused = format!("vault: error: {what}{hint}");
             test.command(["list", flag, file]).expect_error(6, &refused).run();
             // GitLab writes file variables 0666.

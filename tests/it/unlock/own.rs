@@ -160,7 +160,7 @@ fn the_passphrase_of_an_identity_file_is_asked_for_on_a_terminal() {
     let test = vault().env("SOPS_AGE_KEY", flat);
     let file = "Enter passphrase for the identity file SOPS_AGE_KEY: ";
     asked(&test, &[], &[(file, WORD)], 0, "demo\n");
-    // Which lies around: no answer, and the vault's own passphrase is asked for.
+    // A default source: no answer, and the prompt is for the vault's own passphrase.
     let own = "Enter passphrase for [HOME]/.local/share/vault/vault.age: ";
     asked(&test, &[], &[(file, ""), (own, PASSPHRASE)], 0, "demo\n");
     // What is in it opens another vault.

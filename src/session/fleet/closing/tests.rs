@@ -188,6 +188,6 @@ fn other_hosts_that_write_all_the_time_end_it() {
     });
     put(&busy.store, &old, &book(&[NOON]));
     let error = close(&busy, (&old, &new)).unwrap_err();
-    assert_eq!(error, Error::aws("other hosts write the record of MFA codes all the time"));
+    assert_eq!(error, Error::aws("other hosts keep changing the record of MFA codes"));
     assert!(there(&busy.store, &old).is_some());
 }

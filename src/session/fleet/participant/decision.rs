@@ -46,14 +46,16 @@ impl AloneReason {
     pub(super) fn alone(self) -> FleetFailure {
         match self {
             Self::Closed => FleetFailure {
-                what: "the vault has another key by now".to_owned(),
+                what: "another host has renewed the vault's keys".to_owned(),
                 hint: Some(
                     "vault fleet pull takes the new vault, or names the command that accepts it"
                         .to_owned(),
                 ),
             },
-            Self::Refuses => FleetFailure::new("the store refuses writes that it should take"),
-            Self::Silent => FleetFailure::new("the store does not say whether it has written"),
+            Self::Refuses => FleetFailure::new("the store refuses valid conditional writes"),
+            Self::Silent => {
+                FleetFailure::new("the store does not answer whether the write succeeded")
+            }
         }
     }
 }

@@ -175,8 +175,8 @@ fn a_store_that_is_away_or_slow_or_refuses_everything_is_left_within_three_secon
 
 #[test]
 fn a_store_whose_writes_do_not_happen_or_are_not_answered_is_left_and_costs_few_codes() {
-    let (refuses, busy) = ("the store refuses writes that it should take", "the store is busy");
-    let silent = "the store does not say whether it has written";
+    let (refuses, busy) = ("the store refuses valid conditional writes", "the store is busy");
+    let silent = "the store does not answer whether the write succeeded";
     for (prefix, fate, what, steps) in [
         ("s/", Fate::Conflict, busy, 1),
         ("s/", Fate::Refused, refuses, 1),
@@ -399,7 +399,7 @@ fn a_closed_book_is_left_alone_and_nothing_is_published() {
     let body = host.keys.closed_book(&name).unwrap();
     world.store.write(&name, &body, Condition::Absent).unwrap();
     let by = host.session(&wanted(&key));
-    assert_eq!(by, By::Alone("the vault has another key by now".to_owned()));
+    assert_eq!(by, By::Alone("another host has renewed the vault's keys".to_owned()));
     let log = world.store.log.lock().unwrap();
     assert_eq!(log.iter().filter(|line| line.starts_with("PUT l/")).count(), 1, "{log:?}");
     assert_eq!(log.iter().filter(|line| line.starts_with("PUT s/")).count(), 2, "{log:?}");

@@ -46,11 +46,11 @@ fn without_a_fingerprint_or_a_memory_it_is_refused() {
         (error.class, error.what.as_str(), error.hint.as_deref()),
         (
             Class::Refused,
-            "no fingerprint is known for s3://bucket/prefix, and the keeper of the store could \
-             put any vault there",
+            "no fingerprint is known for s3://bucket/prefix; without one, the store's operator \
+             could put any vault there",
             Some(
-                "give its fingerprint by --pin or AWS_VAULT_PIN; vault pin prints it where the vault is \
-                 known"
+                "give its fingerprint with --pin or AWS_VAULT_PIN; on a host that has the vault, \
+                 vault pin prints it"
             )
         )
     );
@@ -143,7 +143,7 @@ fn what_is_wrong_with_the_stores_leaves_the_copy_in_use() {
         (error.class, error.what.as_str()),
         (Class::Refused, "the vault in s3://bucket/prefix is older than this machine has seen it")
     );
-    let hint = "vault fleet pull, on a host that has the latest, puts that back";
+    let hint = "to restore the latest vault, run vault fleet pull on a host that has it";
     assert_eq!(error.hint.unwrap(), hint);
     (host.remembers, host.least) = (false, Some(2));
     assert_eq!(try_open(&host).unwrap_err().class, Class::Refused);

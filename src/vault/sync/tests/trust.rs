@@ -28,8 +28,8 @@ fn a_fork_is_refused_and_both_are_kept() {
                  same; nothing was replaced"
             ),
             format!(
-                "the store's copy is {path}.theirs: put it in the place of {path}, by mv, and make \
-                 there once more what was changed here"
+                "the store's copy is {path}.theirs: rename it to {path} with mv, and repeat \
+                 the changes of this host"
             )
         )
     );
@@ -88,8 +88,8 @@ fn an_older_copy_than_this_machine_has_seen_is_not_pulled() {
         (error.class, error.what.as_str()),
         (
             Class::Refused,
-            "the vault's copy in s3://bucket/prefix is too old: it is write 2 of it, and 72 is the \
-             least that is taken"
+            "the vault's copy in s3://bucket/prefix is too old: its generation is 2, the required \
+             minimum is 72"
         )
     );
     assert_eq!(
@@ -111,7 +111,7 @@ fn the_least_generation_holds_for_what_is_pulled() {
     let mut vault = b.open();
     vault.access.min_generation = Some(9);
     let error = vault.sync().unwrap_err();
-    assert!(error.what.ends_with("it is write 2 of it, and 9 is the least that is taken"));
+    assert!(error.what.ends_with("its generation is 2, the required minimum is 9"));
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn a_forged_or_damaged_copy_replaces_nothing() {
     assert_eq!(
         error.what,
         format!(
-            "the vault's copy in s3://bucket/prefix has the fingerprint {forged}, and the one here \
-             {pin}; this one stays as it is"
+            "the vault's copy in s3://bucket/prefix has the fingerprint {forged}, and the local \
+             vault has {pin}; the local vault was not changed"
         )
     );
     a.fleet.net.force(b"no vault");
