@@ -178,7 +178,7 @@ fn what_an_empty_root_lacks_is_an_error() {
     in_container(&image, &[vault, key, nobody], &["exec", "--json", "demo"])
         .expect_error(
             9,
-            "vault: warning: there is no directory for the cache; continuing without it; name one by \
+            "vault: warning: there is no directory for the cache; continuing without it; name one with \
              --cache-dir\n\
              vault: error: 127.0.0.1:1 refused the connection\n",
         )

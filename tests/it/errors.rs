@@ -73,7 +73,7 @@ fn a_file_that_is_no_vault_or_no_whole_one_is_damaged() {
         (flipped(20), "the file has another version of the age format than v1"),
     ] {
         let hint = "that is [HOME]/.local/share/vault/vault.age: put a backup in its place, or name \
-                    another file by --vault";
+                    another file with --vault";
         fails(&demo(file), "list", 5, &format!("vault: error: {what}\nvault: hint: {hint}\n"));
     }
 }

@@ -156,7 +156,7 @@ fn a_forged_cost_is_refused_before_a_key_is_derived() {
         // A key derives nothing, so what is said is that these shares are none.
         let test = test.clone().env("AWS_VAULT_AGE_KEY", AGE_KEY);
         let damaged = "vault: error: the vault's header is damaged\nvault: hint: that is hostile.age: put a backup in its place, or name \
-                       another file by --vault\n";
+                       another file with --vault\n";
         in_little_memory(&test, &words).expect_error(5, damaged).run();
     }
 }

@@ -132,7 +132,7 @@ fn what_did_not_prove_genuine_is_not_remembered() {
         std::fs::write(test.vault_file(), file).unwrap();
         let list = test.command(LIST).args(["--max-passphrase-memory", "257"]);
         let hint = "that is [HOME]/.local/share/vault/vault.age: put a backup in its place, or name \
-                    another file by --vault";
+                    another file with --vault";
         list.expect_error(5, &format!("vault: error: {what}\nvault: hint: {hint}\n")).run();
     }
     // Neither is one that another passphrase was tried on, nor one that is not the pinned vault.

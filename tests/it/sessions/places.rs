@@ -253,7 +253,7 @@ fn without_any_cache_directory_one_warning_says_so() {
         .command(["--mount", "sh", "-c", script])
         .program("unshare")
         .expect_stderr(
-            "vault: warning: there is no directory for the cache; continuing without it; name one by \
+            "vault: warning: there is no directory for the cache; continuing without it; name one with \
              --cache-dir\n",
         );
     for calls in [2, 4] {
