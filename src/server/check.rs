@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::HEALTH;
+use super::request::HEALTH;
 
 /// docker and Kubernetes give a probe a second or more.
 const TIMEOUT: Duration = Duration::from_millis(900);
