@@ -1,6 +1,8 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
 use super::*;
 use crate::error::Class;
-use std::os::unix::fs::PermissionsExt;
 
 const QUIET: Reporter = Reporter { quiet: true, debug: false };
 
