@@ -104,7 +104,7 @@ fn rings<'a>(imports: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<Vec<&'a
 }
 
 fn of(files: &[(&str, &str)]) -> Vec<String> {
-    let root = [("lib.rs", "//! | 1 | `profile/` |")];
+    let root = [("lib.rs", "//! | 2 | `cli/` |\n//! | 1 | `profile/` |")];
     let files = files.iter().chain(&root);
     examine(&files.map(|(path, text)| (path.to_string(), text.to_string())).collect::<Vec<_>>())
 }
@@ -151,6 +151,10 @@ fn a_file_and_its_parent_that_import_each_other_are_caught() {
     let files =
         [("profile/a.rs", "mod b; use b::B; struct A;"), ("profile/a/b.rs", "use super::A;")];
     assert_eq!(of(&files), ["profile/a.rs, profile/a/b.rs import each other"]);
+    // Two children of a parent that they may use.
+    let files = [("cli/a.rs", "use super::{X, b};"), ("cli/b.rs", "use super::a;")];
+    let ring = of(&[("cli/mod.rs", "mod a; mod b; use a::A; struct X;"), files[0], files[1]]);
+    assert_eq!(ring, ["cli/a.rs, cli/b.rs import each other"]);
     // A sibling's name, by the parent that passes it on.
     let passes = "mod base; mod plan; pub use base::Base; pub(super) use plan::Step;";
     let files = [("profile/mod.rs", passes), ("profile/base.rs", "use super::Step;")];
