@@ -30,7 +30,7 @@ pub use survey::{Presence, Source, survey};
 
 /// The key material that was found, in the order in which it is tried.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct GatheredKeys {
     pub materials: Vec<Material>,
     /// True if the user named the sources; false for default sources.
     pub named: bool,
@@ -55,14 +55,14 @@ pub fn gather(
     identity_file: Option<&Path>,
     slots: &[String],
     reporter: Reporter,
-) -> Result<Keys> {
+) -> Result<GatheredKeys> {
     let reader = source::Reader::new(env, reporter, slots);
     let sources = table::sources(named, env, identity_file);
     let applies = |source: &&table::KeySource| source.applies(!slots.is_empty());
     let (named, defaults): (Vec<_>, Vec<_>) =
         sources.iter().filter(applies).partition(|source| source.line <= table::LAST_NAMED);
 
-    let mut keys = Keys { named: true, ..Keys::default() };
+    let mut keys = GatheredKeys { named: true, ..GatheredKeys::default() };
     for line in named.chunk_by(|one, next| one.line == next.line) {
         for source in line {
             keys.materials.extend(reader.read(source)?);
