@@ -19,7 +19,8 @@ impl Timestamp {
 
     /// Reads what [`Timestamp::parse`] reads, and what programs for the AWS CLI print, which takes much more:
     /// a blank for the `T`, and `UTC`, `+0000` or `+00` for the offset. One without an offset is none that
-    /// the AWS CLI could compare with its clock.
+    /// the AWS CLI could compare with its clock. Not by the crate dtparse, a port of what the AWS CLI uses: it
+    /// brings chrono, and takes a day alone.
     pub fn parse_as_aws_cli(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_uppercase();
         let (day, time) = text.split_once(['T', ' '])?;

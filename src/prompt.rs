@@ -11,6 +11,9 @@
 //!   restores it while the process is stopped, and the prompt is repeated.
 //! - Text that needs no answer is shown on the terminal too, or on stderr without one.
 //! - A prompt without an answer discards partial input, so that the shell does not read it.
+//!
+//! Not by the crate rpassword 7: it has no deadline, turns off canonical mode and the terminal's signals, so that ^Z
+//! does nothing, and leaves the echo off if SIGTERM ends the process.
 
 mod conversation;
 

@@ -28,15 +28,15 @@ mod preview;
 
 use std::time::{Duration, Instant};
 
-use keys::MUST;
-pub use mfa_session::{MfaDevice, Session};
 pub use preview::RotationPreview;
 
 use crate::aws::ServiceError;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
+use crate::profile::{Mfa, Target};
 use crate::random;
 use crate::reporter::Reporter;
+use crate::secret::Secret;
 use crate::user_change::{NotMade, User, UserChange};
 use crate::vault::{Payload, Rotation, Synced, Vault};
 use crate::waiting::waiting;
@@ -46,6 +46,10 @@ const PROOF_PAUSES: [u64; 14] = [0, 2, 2, 3, 3, 4, 5, 5, 5, 5, 6, 6, 7, 7];
 
 /// Pauses before each retry of a call to IAM, which is eventually consistent, in seconds.
 const IAM_PAUSES: [u64; 5] = [1, 2, 4, 8, 8];
+
+/// The permissions whose lack AWS most often refuses a call for.
+const MUST: &str = "the user must be allowed to list, create, update and delete its own access \
+                               keys; if the policies want MFA, the profile has to name the device by mfa_serial";
 
 /// All that a rotation needs.
 pub struct Rotate<'a, 'v> {
@@ -59,6 +63,23 @@ pub struct Rotate<'a, 'v> {
     pub sessions_of: &'a [String],
     /// The MFA session that calls to IAM are signed by, once one was needed.
     pub session: Option<Session>,
+}
+
+/// The device of the key's user, and where its codes come from other than the vault.
+pub struct MfaDevice<'a> {
+    pub device: &'a Mfa,
+    /// Where sessions are made.
+    pub sts: &'a Target,
+    /// A code that was given, until it is used.
+    pub token: &'a mut Option<Secret>,
+    /// True once a session was made.
+    pub used: bool,
+}
+
+/// An MFA session, and the key that it was made of.
+pub struct Session {
+    of: String,
+    credentials: Credentials,
 }
 
 /// A key that was replaced.

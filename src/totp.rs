@@ -148,9 +148,8 @@ fn decode(text: &str) -> Result<totp_rs::Secret> {
 }
 
 /// `otpauth://totp/LABEL?secret=…&algorithm=…&digits=…&period=…`
-/// (<https://github.com/google/google-authenticator/wiki/Key-Uri-Format>). By hand: totp-rs refuses the short
-/// seeds and the parameters in other letters that services hand out, and its errors quote what they
-/// choke on.
+/// (<https://github.com/google/google-authenticator/wiki/Key-Uri-Format>). Not by totp-rs, which
+/// takes parameters in lower case only, uses the last of two values, and quotes values in its errors.
 fn from_uri(uri: &str) -> Result<Seed> {
     let bad = |what: &str| Error::usage(format!("the otpauth URI {what}"));
     let (scheme, rest) = uri.split_once("://").ok_or_else(|| bad("has no ://"))?;

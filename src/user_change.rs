@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::aws::{Iam, Identity, ServiceError, Sts};
+use crate::aws::{CallerIdentity, Iam, ServiceError, Sts};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
@@ -127,11 +127,11 @@ impl User {
     /// From the ARN of GetCallerIdentity. For the errors: what an IAM user `needs` instead of the root user,
     /// and what `fails` for other identities.
     pub fn of(arn: String, needs: &str, fails: &str) -> Result<Self> {
-        match Identity::of(&arn) {
-            Identity::User { account, name } => Ok(Self { arn, account, name }),
-            Identity::Root => Err(Error::refused("this is the root user's key")
+        match CallerIdentity::of(&arn) {
+            CallerIdentity::User { account, name } => Ok(Self { arn, account, name }),
+            CallerIdentity::Root => Err(Error::refused("this is the root user's key")
                 .hint(format!("delete it, and give an IAM user {needs}"))),
-            Identity::Other => Err(Error::refused(format!(
+            CallerIdentity::Other => Err(Error::refused(format!(
                 "this key does not belong to an IAM user, so it {fails}"
             ))),
         }

@@ -1,8 +1,8 @@
 //! HTTP/1.1 over TCP or TLS, through a proxy or not, for the SDK's requests and for ours.
 //!
 //! Not the SDK's own client: that reads without a limit, counts the look-up of a name into the time for
-//! connecting, and tries a name's second address only if the first refuses. Every request of this room
-//! goes through here, so that every response has a limit.
+//! connecting, and tries the other address family after 300 ms, but another address of the same family only when
+//! the one before has failed. Every request of this room goes through here, so that every response has a limit.
 
 use std::fmt;
 use std::future::{Ready, ready};

@@ -1,7 +1,7 @@
 //! The owner of a key, from the ARN that GetCallerIdentity gives.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Identity {
+pub enum CallerIdentity {
     /// An IAM user: `arn:aws:iam::123456789012`, and the name without the path.
     User { account: String, name: String },
     /// The account's root user.
@@ -10,7 +10,7 @@ pub enum Identity {
     Other,
 }
 
-impl Identity {
+impl CallerIdentity {
     /// Reads `arn:aws:iam::123456789012:user/path/name`.
     pub fn of(arn: &str) -> Self {
         let (account, resource) = arn.rsplit_once(':').unwrap_or_default();
@@ -31,16 +31,16 @@ mod tests {
 
     #[test]
     fn a_user_is_told_from_all_others() {
-        let user = Identity::of("arn:aws:iam::123456789012:user/ci/robots/build");
+        let user = CallerIdentity::of("arn:aws:iam::123456789012:user/ci/robots/build");
         let account = "arn:aws:iam::123456789012".to_owned();
-        assert_eq!(user, Identity::User { account, name: "build".to_owned() });
-        assert_eq!(Identity::of("arn:aws:iam::123456789012:root"), Identity::Root);
+        assert_eq!(user, CallerIdentity::User { account, name: "build".to_owned() });
+        assert_eq!(CallerIdentity::of("arn:aws:iam::123456789012:root"), CallerIdentity::Root);
         for arn in [
             "arn:aws:sts::123456789012:assumed-role/deploy/x",
             "arn:aws:sts::123456789012:federated-user/x",
             "",
         ] {
-            assert_eq!(Identity::of(arn), Identity::Other, "{arn}");
+            assert_eq!(CallerIdentity::of(arn), CallerIdentity::Other, "{arn}");
         }
     }
 }

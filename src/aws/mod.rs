@@ -27,7 +27,7 @@ mod transport_error;
 mod unreachable;
 
 pub use iam::{Iam, LastUse, ListedKey, NewDevice};
-pub use identity::Identity;
+pub use identity::CallerIdentity;
 pub use roots::check_bundle;
 pub use s3::{Limits, S3};
 pub use service_error::ServiceError;

@@ -3,8 +3,8 @@
 //! /etc/ssl.
 //!
 //! All are parsed and checked here, so that the error for a bad one names its file. The crate
-//! rustls-native-certs reads the process's environment, has no limit on a file, and does not tell which one it
-//! read.
+//! rustls-native-certs skips some damaged certificates without an error, has no limit on a file, and does not
+//! tell which of the system's files it read.
 
 use std::io::ErrorKind::NotADirectory;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 //!
 //! clap_complete writes commands, flags and their values into the script. For the names of profiles, and
 //! where the command of `exec` begins, the script starts the program itself, which parses the line as usual.
+//! elvish and PowerShell get the script of clap_complete unchanged, which needs no code here.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::key_slots;
 use crate::cli::import::{Import, Source};
 use crate::error::{Class, Error, Result};
-use crate::import::plan::{self, Step, plan};
+use crate::import::plan::{self, ImportStep, plan};
 use crate::import::{Content, Item};
 use crate::name::{ProfileName, nearest};
 use crate::report;
@@ -113,7 +113,7 @@ fn save<'i, 'a>(
     vault: &mut Option<Vault<'a>>,
     access: &'a Access<'a>,
     context: &Context,
-) -> Result<Vec<Step<'i>>> {
+) -> Result<Vec<ImportStep<'i>>> {
     let now = context.clock.now();
     let steps = plan(items, vault.as_ref().map(Vault::payload), args.overwrite);
     if !plan::writes(&steps) {

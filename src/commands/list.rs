@@ -4,23 +4,17 @@ mod entry;
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::time::Duration;
 
 use serde_json::json;
 
-use self::entry::{Entry, OLD};
+use self::entry::{Entry, OLD, mark, shown, shown_login};
 use super::context::Context;
 use crate::cli::List;
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::name::show_duration;
 use crate::profile::{self, Profiles};
 use crate::report;
 use crate::session::{Cache, Listed, LoginState};
-use crate::style::{Style, styled};
-
-/// A session or login that ends within so many seconds is marked.
-const SOON: i64 = 15 * 60;
 
 pub fn run(args: &List, context: &Context) -> Result<()> {
     let profiles = context.profiles()?;
@@ -118,30 +112,4 @@ fn login(name: &str, profiles: &Profiles, cache: &Cache, context: &Context) -> O
     let (owner, sign_on) = profile::sign_on(profiles, context.env, name).ok()?;
     let login = (owner == name).then(|| cache.login(&sign_on.key()).load())?;
     Some(LoginState::of(login.as_ref(), context.clock.now()))
-}
-
-/// `login:7h59m`; without a time if it is refreshed automatically.
-fn shown_login(state: LoginState, now: Timestamp) -> Option<String> {
-    match state {
-        LoginState::None => None,
-        LoginState::Refreshed => Some("login".to_owned()),
-        LoginState::Until(end) => Some(left("login", end, now)),
-    }
-}
-
-/// `role:59m12s`: what made the session, and how long it lasts.
-fn shown(session: &Listed, now: Timestamp) -> String {
-    left(session.kind.as_str(), session.expiration, now)
-}
-
-fn left(kind: &str, end: Timestamp, now: Timestamp) -> String {
-    let left = end.seconds_since(now);
-    let duration = Duration::from_secs(u64::try_from(left).unwrap_or_default());
-    let text = format!("{kind}:{}", show_duration(duration));
-    if left <= SOON { mark(&text) } else { text }
-}
-
-/// Coloured, on a terminal.
-fn mark(text: &str) -> String {
-    styled(&std::io::stdout(), Style::Warning, text)
 }

@@ -43,7 +43,7 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
     let options =
         Options { mfa_token: token.as_ref().map(Secret::duplicate), ..Options::default() };
     let session = context.session(context.profiles()?, Need::Vault, options)?;
-    let mut command = Command { args, context, session, token };
+    let mut command = RotateCommand { args, context, session, token };
     let orphaned =
         !args.dry_run && rotate::abandon(command.session.vault_mut()?, context.reporter)?;
     let Some(asked) = asked else { return command.rotate_all(orphaned) };
@@ -56,7 +56,7 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
 }
 
 /// What all keys have in common.
-struct Command<'a> {
+struct RotateCommand<'a> {
     args: &'a cli::rotate::Rotate,
     context: &'a Context<'a>,
     session: CredentialSession<'a>,
@@ -64,7 +64,7 @@ struct Command<'a> {
     token: Option<Secret>,
 }
 
-impl Command<'_> {
+impl RotateCommand<'_> {
     fn payload(&self) -> Result<&Payload> {
         Ok(self.session.vault()?.payload())
     }

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Host, Report, SILENT};
+use super::host::SILENT;
+use super::{Host, Report};
 use crate::aws::Sts;
 use crate::clock::Timestamp;
 use crate::error::{Class, Error};

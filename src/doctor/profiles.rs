@@ -4,21 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{Host, Report, references};
+use super::{Host, ProfileScope, Report, references};
 use crate::error::{Class, Error, Reason};
 use crate::process::shell_word;
 use crate::profile::{self, AwsFile, Base, PlanRequest, Profiles};
 use crate::vault::Vault;
-
-/// Which profiles are checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProfileScope {
-    /// The one that an argument or a variable names.
-    Named,
-    /// `default`, if there is one, since none is named.
-    Default,
-    All,
-}
 
 /// What profiles are checked with.
 struct ProfileCheck<'a> {

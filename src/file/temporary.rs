@@ -1,7 +1,7 @@
 //! Temporary files beside the one that they are to replace.
 //!
-//! Not by the crate tempfile: for a relative directory it needs the current one, so that a vault could not be
-//! saved if that is unknown.
+//! Not by the crate tempfile: it would replace only the random name and the removal on drop. What removes the files
+//! of killed writers has to know the names, and other files are created by `create_exclusive` too.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};

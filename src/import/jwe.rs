@@ -2,6 +2,8 @@
 //! with `A256GCM` (5.3).
 //!
 //! The file is not trusted, so everything is checked, the cost above all, before anything is computed.
+//!
+//! Not by the crate josekit, which is built on OpenSSL. The algorithms are RustCrypto's; this is the format alone.
 
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit};

@@ -1,4 +1,7 @@
 //! AWS's output for a new access key: the JSON of the CLI, and the console's CSV.
+//!
+//! Not by the crate csv: it reads a field with a misplaced quote without an error (`"x"y` as `xy`), so that a damaged
+//! secret would be stored.
 
 use serde_json::Value;
 

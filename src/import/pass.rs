@@ -19,7 +19,7 @@ const DEPTH: usize = 16;
 
 /// A password store with items of aws-vault.
 #[derive(Debug)]
-pub struct Store {
+pub struct PasswordStore {
     pub dir: PathBuf,
     /// The program, `pass` by default.
     pub program: OsString,
@@ -29,7 +29,7 @@ pub struct Store {
     pub vars: Vec<(OsString, OsString)>,
 }
 
-impl Store {
+impl PasswordStore {
     /// The names of the entries below the prefix, sorted.
     ///
     /// # Errors

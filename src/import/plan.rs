@@ -10,7 +10,7 @@ use crate::vault::Payload;
 
 /// One line of the plan.
 #[derive(Debug)]
-pub struct Step<'a> {
+pub struct ImportStep<'a> {
     pub profile: &'a str,
     /// The key of the item, if it has one.
     pub key: Option<&'a Credentials>,
@@ -35,17 +35,21 @@ pub enum Action<'a> {
 }
 
 /// Makes the plan. Without a vault all keys are new. Of several keys of one name, the first is used.
-pub fn plan<'a>(items: &'a [Item], vault: Option<&Payload>, overwrite: bool) -> Vec<Step<'a>> {
+pub fn plan<'a>(
+    items: &'a [Item],
+    vault: Option<&Payload>,
+    overwrite: bool,
+) -> Vec<ImportStep<'a>> {
     let mut taken: BTreeMap<&str, &Credentials> = BTreeMap::new();
     let mut step = |item: &'a Item| {
         let profile = item.profile.as_str();
         let key = match &item.content {
             Content::Key(key) => key,
             Content::Skipped(why) => {
-                return Step { profile, key: None, act: Action::Skipped(why) };
+                return ImportStep { profile, key: None, act: Action::Skipped(why) };
             }
             Content::Failed(class, why) => {
-                return Step { profile, key: None, act: Action::Failed(*class, why) };
+                return ImportStep { profile, key: None, act: Action::Failed(*class, why) };
             }
         };
         let act = match (taken.get(profile), vault.and_then(|vault| vault.credential(profile))) {
@@ -57,7 +61,7 @@ pub fn plan<'a>(items: &'a [Item], vault: Option<&Payload>, overwrite: bool) -> 
             (None, Some(_)) => Action::Kept,
         };
         taken.entry(profile).or_insert(key);
-        Step { profile, key: Some(key), act }
+        ImportStep { profile, key: Some(key), act }
     };
     items.iter().map(&mut step).collect()
 }
@@ -69,14 +73,14 @@ pub fn is_same(one: &Credentials, other: &Credentials) -> bool {
 }
 
 /// True if the plan changes the vault.
-pub fn writes(steps: &[Step]) -> bool {
+pub fn writes(steps: &[ImportStep]) -> bool {
     steps.iter().any(|step| matches!(step.act, Action::New | Action::Replaced))
 }
 
 /// The profiles whose key of the source the vault has after the plan.
-pub fn stored<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
+pub fn stored<'a>(steps: &[ImportStep<'a>]) -> Vec<&'a str> {
     let is_stored =
-        |step: &&Step| matches!(step.act, Action::New | Action::Same | Action::Replaced);
+        |step: &&ImportStep| matches!(step.act, Action::New | Action::Same | Action::Replaced);
     let mut names: Vec<&str> = steps.iter().filter(is_stored).map(|step| step.profile).collect();
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(*name));
@@ -84,7 +88,7 @@ pub fn stored<'a>(steps: &[Step<'a>]) -> Vec<&'a str> {
 }
 
 /// Applies the plan to the vault.
-pub fn apply(steps: &[Step], vault: &mut Payload, now: Timestamp) {
+pub fn apply(steps: &[ImportStep], vault: &mut Payload, now: Timestamp) {
     for step in steps {
         if let (Action::New | Action::Replaced, Some(key)) = (step.act, step.key) {
             vault.set_credential(step.profile, key, now);
@@ -93,7 +97,7 @@ pub fn apply(steps: &[Step], vault: &mut Payload, now: Timestamp) {
 }
 
 /// One line per item: the profile, the key's id, and what is done with it.
-pub fn table(steps: &[Step]) -> String {
+pub fn table(steps: &[ImportStep]) -> String {
     let rows: Vec<[String; 3]> = steps
         .iter()
         .map(|step| {
@@ -121,7 +125,7 @@ pub fn table(steps: &[Step]) -> String {
 
 /// The error of a plan with failed items: class 5 if one is damaged, otherwise 4 if one did not open,
 /// otherwise the class of the first. The hint names the items that have another passphrase.
-pub fn verdict(steps: &[Step]) -> Result<()> {
+pub fn verdict(steps: &[ImportStep]) -> Result<()> {
     let failed = || {
         steps.iter().filter_map(|step| match step.act {
             Action::Failed(class, _) => Some(class),

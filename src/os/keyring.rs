@@ -6,8 +6,8 @@
 //! keys in its session keyring, which `su` and `sudo` may leave unchanged, so that another user would possess
 //! the key.
 //!
-//! Not by the crate linux-keyutils: it looks up a keyring's number first, one system call more in every start,
-//! and its errors drop the system's, which messages show.
+//! Not by the crate linux-keyutils 0.2: it asks for a keyring's number before each search, one more system call,
+//! and its errors are names of its own, while messages show the system's error.
 
 use std::ffi::{CStr, CString};
 use std::io;

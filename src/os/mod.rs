@@ -12,6 +12,7 @@ mod limits;
 mod memory;
 mod names;
 mod signals;
+mod stack;
 mod stdout;
 #[cfg(test)]
 pub mod testing;
@@ -29,16 +30,14 @@ pub use files::{
     is_procfs, is_read_only, may_write, may_write_file, null_onto_stdin, stdin_fd,
     wait_until_ready,
 };
-pub use limits::{
-    Refused, SavedLimit, harden, on_enough_stack, on_wiped_stack, open_files, restore,
-    restore_in_child,
-};
+pub use limits::{Refused, SavedLimit, harden, open_files, restore, restore_in_child};
 pub use memory::{Blocks, WipingAllocator};
 pub use names::{Family, addresses};
 pub use signals::{
     Sender, Signals, die_of, end_also_as_process_1, fail_at_file_size_limit, ignore_children_again,
     ignore_sigpipe, keep_status_of_children,
 };
+pub use stack::{on_enough_stack, on_wiped_stack};
 pub use stdout::stdout_was_closed;
 pub use tty::{
     TerminalState, columns, discard_input, echo_off, in_foreground, let_reads_wait, open_terminal,

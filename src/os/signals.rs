@@ -219,7 +219,7 @@ fn disposition(signal: i32) -> Option<libc::sigaction> {
 }
 
 fn set_disposition(signal: i32, action: &libc::sigaction) {
-    // SAFETY: a valid struct: one that the system gave, or one of `note_it`.
+    // SAFETY: a valid struct: one that the system gave, or one of `collect`.
     unsafe { libc::sigaction(signal, action, std::ptr::null_mut()) };
 }
 

@@ -1,6 +1,6 @@
 //! The user's keys other than the old and the new one.
 
-use super::Rotate;
+use super::{MUST, Rotate};
 use crate::aws::{LastUse, ListedKey};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -96,7 +96,3 @@ pub(super) fn describe(key: &ListedKey, used: Option<&LastUse>) -> String {
     };
     format!("{} ({state}{made}{used})", key.id)
 }
-
-/// The permissions whose lack AWS most often refuses a call for.
-pub(super) const MUST: &str = "the user must be allowed to list, create, update and delete its own access \
-                               keys; if the policies want MFA, the profile has to name the device by mfa_serial";

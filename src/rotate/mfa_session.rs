@@ -1,30 +1,11 @@
 //! Which credentials sign the calls to IAM: the key itself, or an MFA session of it where the policies want
 //! one.
 
-use super::{IAM_PAUSES, Rotate};
+use super::{IAM_PAUSES, Rotate, Session};
 use crate::aws::{Iam, ServiceError};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::profile::{Mfa, Target};
-use crate::secret::Secret;
 use crate::user_change::UserChange;
-
-/// The device of the key's user, and where its codes come from other than the vault.
-pub struct MfaDevice<'a> {
-    pub device: &'a Mfa,
-    /// Where sessions are made.
-    pub sts: &'a Target,
-    /// A code that was given, until it is used.
-    pub token: &'a mut Option<Secret>,
-    /// True once a session was made.
-    pub used: bool,
-}
-
-/// An MFA session, and the key that it was made of.
-pub struct Session {
-    of: String,
-    credentials: Credentials,
-}
 
 impl Rotate<'_, '_> {
     /// Calls IAM with this key. If that is refused, calls again with an MFA session, which then signs the

@@ -1,4 +1,7 @@
 //! The client of the health check, for probes in images that have no curl.
+//!
+//! The address is a loopback one by default, which a probe in another network namespace does not reach; the Unix
+//! socket is in the file system, so that one in a directory that both see answers it.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -6,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::HEALTH;
+use super::request::HEALTH;
 
 /// docker and Kubernetes give a probe a second or more.
 const TIMEOUT: Duration = Duration::from_millis(900);

@@ -1,6 +1,9 @@
 //! The limit of connections, and which ones are closed for a new one: those without the token before those
 //! with it, and then those that have been idle longest. So no number of connections keeps other clients out
 //! or costs memory. A new connection is not closed at once: a client needs a moment for its first request.
+//!
+//! Not by a semaphore: with that, a new connection waits until another one ends, and idle ones without the token
+//! would keep every client out.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

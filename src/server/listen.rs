@@ -22,9 +22,9 @@ use tokio::task::AbortHandle;
 
 use super::answers::Answers;
 use super::connections::{Connections, Mark, capacity};
+use super::event::{Event, Log};
 use super::imds::{Imds, Reply, TTL};
 use super::request::{Allowed, Refusal, Rules};
-use super::{Event, Log};
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::os;

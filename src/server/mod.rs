@@ -7,6 +7,7 @@
 //! | `request` | which requests are answered |
 //! | `imds` | the same credentials as an EC2 instance's metadata service gives them |
 //! | `connections` | the limit of connections, and which one is closed for a new one |
+//! | `event` | what is logged |
 //! | `listen` | the event loop, the one asynchronous part |
 //! | `renewal` | when a session is renewed |
 //! | `token_file` | the token in a file, for clients that read it from nowhere else |
@@ -17,6 +18,7 @@
 mod answers;
 mod check;
 mod connections;
+mod event;
 mod imds;
 mod listen;
 mod renewal;
@@ -44,14 +46,12 @@ use crate::error::{Error, Result};
 use crate::secret::Secret;
 
 pub use check::check;
-pub use request::path;
+pub use event::{Event, Log};
+pub use request::{HEALTH, path};
 pub use token_file::TokenFile;
 
 /// The longest sleep: the time may have jumped when a machine wakes from suspension.
 const STEP: Duration = Duration::from_secs(20);
-
-/// The path of the health check. It needs no token and shows no secret.
-pub const HEALTH: &str = "/health";
 
 /// The credentials of one profile, and how they are renewed.
 pub struct Source<'a> {
@@ -63,19 +63,6 @@ pub struct Source<'a> {
     /// Gets credentials that last at least this long. It runs on a thread of its own.
     pub fetch: Box<dyn Fn(Duration) -> Result<Credentials> + Send + 'a>,
 }
-
-/// An event for the log.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// New credentials are served.
-    Renewed { name: &'a str, ends: Timestamp },
-    /// The credentials have ended or will soon, and could not be renewed.
-    Failed { name: &'a str, error: &'a Error },
-    /// A request was refused, and so many others since the last event of this kind.
-    Refused { why: &'static str, others: u64 },
-}
-
-pub type Log = Arc<dyn Fn(Event<'_>) + Send + Sync>;
 
 /// A server whose sockets are bound.
 pub struct Server {

@@ -7,8 +7,10 @@ use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, TRANSFER_ENC
 use hyper::{Method, Request, StatusCode, Version};
 use subtle::ConstantTimeEq;
 
-use super::HEALTH;
 use crate::secret::Secret;
+
+/// The path of the health check. It needs no token and shows no secret.
+pub const HEALTH: &str = "/health";
 
 /// The path of a profile's credentials.
 pub fn path(name: &str) -> String {

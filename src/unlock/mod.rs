@@ -6,12 +6,14 @@
 
 mod ci;
 pub mod keyring;
+mod material;
+mod named;
 mod owner;
 mod source;
 mod survey;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
@@ -21,47 +23,14 @@ use crate::secret::Secret;
 use table::{PASSPHRASE_FILE, Purpose};
 
 pub use keyring::SlotSecret;
+pub use material::{Material, SecretKind};
+pub use named::Named;
+pub use source::KEY_LIMIT;
 pub use survey::{Presence, Source, survey};
-
-/// The most bytes of a key file or passphrase file.
-const KEY_LIMIT: u64 = 64 * 1024;
-
-/// The unlocking flags of the command line.
-#[derive(Debug, Default, Clone)]
-pub struct Named {
-    /// `--identity FILE`, repeatable; `-` is stdin.
-    pub identities: Vec<PathBuf>,
-    /// `--passphrase-file FILE`.
-    pub passphrase_file: Option<PathBuf>,
-}
-
-/// The content of a source.
-#[derive(Debug)]
-pub enum SecretKind {
-    /// The text of an identity file, plain or in base64.
-    Identity(Secret),
-    /// The text of an identity file, with the passphrase of an ssh key in it.
-    LockedKey(Secret, Secret),
-    /// A passphrase without its trailing newline.
-    Passphrase(Secret),
-    /// The key of a passphrase slot, stored by `vault unlock`.
-    Slot(SlotSecret),
-}
-
-/// Key material to try on the vault.
-#[derive(Debug)]
-pub struct Material {
-    /// The source's name as the user knows it: a variable, a flag or a path.
-    pub label: String,
-    pub kind: SecretKind,
-    /// True if it came from a variable of sops, which is removed from the child's environment only if it
-    /// opened the vault.
-    pub sops: bool,
-}
 
 /// The key material that was found, in the order in which it is tried.
 #[derive(Debug, Default)]
-pub struct Keys {
+pub struct GatheredKeys {
     pub materials: Vec<Material>,
     /// True if the user named the sources; false for default sources.
     pub named: bool,
@@ -86,14 +55,14 @@ pub fn gather(
     identity_file: Option<&Path>,
     slots: &[String],
     reporter: Reporter,
-) -> Result<Keys> {
+) -> Result<GatheredKeys> {
     let reader = source::Reader::new(env, reporter, slots);
     let sources = table::sources(named, env, identity_file);
     let applies = |source: &&table::KeySource| source.applies(!slots.is_empty());
     let (named, defaults): (Vec<_>, Vec<_>) =
         sources.iter().filter(applies).partition(|source| source.line <= table::LAST_NAMED);
 
-    let mut keys = Keys { named: true, ..Keys::default() };
+    let mut keys = GatheredKeys { named: true, ..GatheredKeys::default() };
     for line in named.chunk_by(|one, next| one.line == next.line) {
         for source in line {
             keys.materials.extend(reader.read(source)?);

@@ -9,13 +9,16 @@ use zeroize::Zeroizing;
 
 use super::owner::{self, Ids};
 use super::table::{KeySource, Location, Purpose};
-use super::{KEY_LIMIT, Material, SecretKind, ci, keyring};
+use super::{Material, SecretKind, ci, keyring};
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, Descriptor, Meta, ReadError};
 use crate::os;
 use crate::reporter::Reporter;
 use crate::secret::Secret;
+
+/// The most bytes of a key file or passphrase file.
+pub const KEY_LIMIT: u64 = 64 * 1024;
 
 /// Whether a pipe is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,11 +1,13 @@
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
 use super::*;
 use crate::error::Class;
-use std::os::unix::fs::PermissionsExt;
 
 const QUIET: Reporter = Reporter { quiet: true, debug: false };
 
 /// What was gathered, as `label: kind`.
-fn shown(keys: &Keys) -> Vec<String> {
+fn shown(keys: &GatheredKeys) -> Vec<String> {
     keys.materials
         .iter()
         .map(|m| match &m.kind {
@@ -17,7 +19,7 @@ fn shown(keys: &Keys) -> Vec<String> {
         .collect()
 }
 
-fn with(vars: &[(&str, &str)], has_slot: bool) -> Result<Keys> {
+fn with(vars: &[(&str, &str)], has_slot: bool) -> Result<GatheredKeys> {
     let slots: &[String] = if has_slot { &["a slot".to_owned()] } else { &[] };
     gather(&Named::default(), &Env::of(vars), None, slots, QUIET)
 }

@@ -15,66 +15,11 @@ use crate::error::Result;
 use crate::file;
 use entry::Entry;
 
-/// The most fingerprints that are remembered after writers of this machine have replaced them. A name that
-/// was last used before the oldest is refused.
-const FORMER: usize = 16;
+pub use entry::KnownVault;
 
 /// Names of the process's own descriptors and directories, see proc(5): they lead to another file each time,
 /// and no other user can change where they lead.
 const OWN: [&str; 3] = ["/proc", "/dev/fd", "/dev/stdin"];
-
-/// What is remembered of the vault at one path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownVault {
-    pub pin: Pin,
-    /// The highest generation that was seen.
-    pub generation: u64,
-    /// The fingerprint that a writer of this machine announced.
-    next: Option<Pin>,
-    /// The fingerprints that writers of this machine have replaced, the latest last.
-    former: Vec<Pin>,
-    /// For a name: the id of the entry of its real path.
-    led_to: Option<String>,
-}
-
-impl KnownVault {
-    /// True if this is the vault's fingerprint or the announced one.
-    pub fn is(&self, pin: Pin) -> bool {
-        self.pin == pin || self.next == Some(pin)
-    }
-
-    /// The memory of a name, updated by what writers of this machine have done to the file that it leads or
-    /// led to. It follows only a fingerprint that these have replaced.
-    fn follow(mut self, file: &Self) -> Self {
-        if self.pin != file.pin {
-            if !file.former.contains(&self.pin) {
-                return self;
-            }
-            self.replace(file.pin);
-        }
-        self.next = file.next.or(self.next);
-        self.generation = self.generation.max(file.generation);
-        self
-    }
-
-    fn replace(&mut self, pin: Pin) {
-        self.former.retain(|former| *former != pin);
-        self.former.push(std::mem::replace(&mut self.pin, pin));
-        self.former.drain(..self.former.len().saturating_sub(FORMER));
-        self.next = None;
-    }
-
-    /// The new memory of a vault with this fingerprint. A fingerprint from elsewhere, which the user has
-    /// accepted, starts a new memory that no other name follows.
-    fn updated(before: Option<Self>, pin: Pin, generation: u64, led_to: Option<&str>) -> Self {
-        let fresh = || Self { pin, generation, next: None, former: Vec::new(), led_to: None };
-        let mut known = before.filter(|known| known.is(pin)).unwrap_or_else(fresh);
-        if known.pin != pin {
-            known.replace(pin);
-        }
-        Self { generation, led_to: led_to.map(str::to_owned), ..known }
-    }
-}
 
 /// What is remembered of one vault, by all of its paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

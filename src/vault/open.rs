@@ -10,7 +10,7 @@ use super::store::Vault;
 use crate::error::{Error, Result};
 use crate::os;
 use crate::secret::Secret;
-use crate::unlock::{Keys, Material, SlotSecret};
+use crate::unlock::{GatheredKeys, Material, SlotSecret};
 
 /// The result of trying the keys without a prompt.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl<'a> Vault<'a> {
     }
 }
 
-fn try_all(file: VaultFile<'_>, keys: Keys) -> Result<Opening<'_>> {
+fn try_all(file: VaultFile<'_>, keys: GatheredKeys) -> Result<Opening<'_>> {
     let tried = os::on_wiped_stack(|| try_keys(&file.scanned, keys, &file.access));
     match tried.map_err(|error| of_file(error, &file.access))? {
         UnlockResult::Unlocked(unlocked, key) => {

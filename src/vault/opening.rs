@@ -16,7 +16,7 @@ use crate::process::shell_word;
 use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
 use crate::store::ETag;
-use crate::unlock::{self, Keys, Material, SecretKind, SlotSecret};
+use crate::unlock::{self, GatheredKeys, Material, SecretKind, SlotSecret};
 
 /// Precedes the question after a wrong answer.
 const AGAIN: &str = "Wrong passphrase, try again. ";
@@ -60,7 +60,7 @@ impl<'a> VaultFile<'a> {
     }
 
     /// The keys that the sources give.
-    pub fn keys(&self) -> Result<Keys> {
+    pub fn keys(&self) -> Result<GatheredKeys> {
         let Access { named, env, reporter, .. } = self.access;
         let identity_file = self.access.identity_file.as_deref();
         unlock::gather(named, env, identity_file, &self.scanned.slot_names(), reporter)
@@ -168,8 +168,12 @@ pub(super) struct FailedKeys {
 
 /// Tries the keys without a prompt. The caller overwrites the stack.
 /// Errors: what is wrong with the vault, and not with a key: damaged (5).
-pub(super) fn try_keys(scanned: &Scanned, keys: Keys, access: &Access) -> Result<UnlockResult> {
-    let Keys { materials, named, problems } = keys;
+pub(super) fn try_keys(
+    scanned: &Scanned,
+    keys: GatheredKeys,
+    access: &Access,
+) -> Result<UnlockResult> {
+    let GatheredKeys { materials, named, problems } = keys;
     let mut rest = FailedKeys { named, tried: Vec::new(), failures: Vec::new(), problems };
     for material in materials {
         match try_key(scanned, &material, access) {
@@ -336,7 +340,11 @@ pub(super) fn try_key(scanned: &Scanned, material: &Material, access: &Access) -
 ///
 /// Errors: no passphrase slot (3); a key that was named, which nothing unlocked comes before (2); no
 /// passphrase and no prompt (4); no keyring (6), before the prompt.
-pub(super) fn passphrases_only(scanned: &Scanned, mut keys: Keys, access: &Access) -> Result<Keys> {
+pub(super) fn passphrases_only(
+    scanned: &Scanned,
+    mut keys: GatheredKeys,
+    access: &Access,
+) -> Result<GatheredKeys> {
     let Some(slot) = scanned.slots.first() else {
         return Err(Error::not_found("the vault has no passphrase")
             .hint("only keys open it, so there is nothing to unlock"));

@@ -2,7 +2,8 @@
 //! version survive a rewrite; what is known of it is checked once, when it comes in.
 //!
 //! Not by serde's structs with a flattened rest: an error names the field that is wrong, and profiles and
-//! devices in it by number, while serde names neither the path nor what is in a map without its key.
+//! devices in it by number, while serde names no path. The crate serde_path_to_error adds one, but with the names
+//! of profiles and devices, which a forged vault chooses, and the message of toml quotes the line, a secret too.
 
 mod depth;
 mod fleet;

@@ -1,10 +1,11 @@
 //! The house holds: a room imports only lower ones, siblings do not know each other, no files of a room
 //! import each other, and what is dangerous stays in its room. The floors are those of the table in `src/lib.rs`.
 
+mod circles;
 mod lengths;
 mod modules;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// `credential` gives an expiry as the clock's type. There is no other exception.
@@ -106,36 +107,6 @@ fn a_bad_import_is_caught() {
     }
 }
 
-#[test]
-fn files_that_import_each_other_are_caught() {
-    let lib = "//! | 1 | `profile/` |";
-    let of = |files: &[(&str, &str)]| {
-        let root = [("lib.rs", lib)];
-        let files = files.iter().chain(&root);
-        examine(&files.map(|(path, text)| (path.to_string(), text.to_string())).collect::<Vec<_>>())
-    };
-    let two = ["profile/base.rs, profile/plan.rs import each other"];
-    for (base, plan) in [
-        ("use super::plan::Step;", "use super::base::{self, Base};"),
-        ("fn f() { super::plan::g() }", "use crate::profile::{x, base as b};"),
-        ("use super::{x::{y}, plan::{Step}};", "mod inner { use super::super::base; }"),
-    ] {
-        assert_eq!(of(&[("profile/base.rs", base), ("profile/plan.rs", plan)]), two, "{base}");
-    }
-    let three = [("profile/a.rs", "use super::b;"), ("profile/b/mod.rs", "use super::c::d;")];
-    let three = [three[0], three[1], ("profile/c.rs", "use self::x; use crate::profile::a;")];
-    assert_eq!(of(&three), ["profile/a.rs, profile/b/mod.rs, profile/c.rs import each other"]);
-    for (base, plan) in [
-        ("use super::plan::Step;", "use super::Base; // super::base"),
-        ("use super::plan::Step;", "mod tests { use super::super::base; }"),
-        ("use super::base::Base;", "use super::base::Base;"),
-    ] {
-        let room = ("profile/mod.rs", "mod base; use self::plan::x; use base::y;");
-        let faults = of(&[room, ("profile/base.rs", base), ("profile/plan.rs", plan)]);
-        assert!(faults.is_empty(), "{faults:?}");
-    }
-}
-
 fn read(dir: &Path, prefix: &str, sources: &mut Vec<Source>) {
     for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
         let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
@@ -155,7 +126,7 @@ fn examine(sources: &[Source]) -> Vec<String> {
     let mut faults: Vec<String> =
         sources.iter().flat_map(|(path, text)| examine_file(path, text, &floors)).collect();
     faults.dedup();
-    faults.extend(circles(sources));
+    faults.extend(circles::circles(sources));
     faults
 }
 
@@ -228,26 +199,35 @@ struct Used<'a> {
     path: Vec<&'a str>,
     /// In an inline module `tests` or `testing`.
     by_a_test: bool,
+    /// In a `pub use`.
+    is_exported: bool,
 }
 
-/// The paths after `crate::`, `self::` and `super::` in a file that is this module.
+/// The paths after `crate::`, `self::`, `super::` and a declared module, in a file that is this module.
 fn used_paths<'a>(tokens: &'a [String], module: &[&'a str]) -> Vec<Used<'a>> {
     let token = |at: usize| tokens.get(at).map_or("", String::as_str);
     // For each open brace, the name of the inline module that it begins.
     let mut open: Vec<Option<&str>> = Vec::new();
+    let declares = |name: &str| {
+        tokens.windows(3).any(|three| three[0] == "mod" && three[1] == name && three[2] == ";")
+    };
+    let mut is_exported = false;
     let mut found = Vec::new();
     let mut at = 0;
     while at < tokens.len() {
         let by_a_test = open.iter().flatten().any(|name| ["tests", "testing"].contains(name));
         let here = || [module, &open.iter().flatten().copied().collect::<Vec<_>>()].concat();
         let mut paths = Vec::new();
+        let mut next = at + 1;
         match token(at) {
+            "use" => is_exported = at > 0 && ["pub", ")"].contains(&token(at - 1)),
+            ";" => is_exported = false,
             "{" => open.push((at >= 2 && token(at - 2) == "mod").then(|| token(at - 1))),
             "}" => drop(open.pop()),
             // `use crate as x`; `pub(crate)` is no path.
             "crate" if token(at + 1) == "as" => paths.push(vec!["as"]),
-            "crate" if token(at + 1) == "::" => drop(follow(tokens, at + 2, vec![], &mut paths)),
-            "self" if token(at + 1) == "::" => drop(follow(tokens, at + 2, here(), &mut paths)),
+            "crate" if token(at + 1) == "::" => next = follow(tokens, at + 2, vec![], &mut paths),
+            "self" if token(at + 1) == "::" => next = follow(tokens, at + 2, here(), &mut paths),
             "super" => {
                 let mut base = here();
                 base.pop();
@@ -256,13 +236,19 @@ fn used_paths<'a>(tokens: &'a [String], module: &[&'a str]) -> Vec<Used<'a>> {
                     at += 2;
                 }
                 if token(at + 1) == "::" {
-                    follow(tokens, at + 2, base, &mut paths);
+                    next = follow(tokens, at + 2, base, &mut paths);
                 }
+            }
+            name if token(at + 1) == "::"
+                && token(at.wrapping_sub(1)) != "::"
+                && declares(name) =>
+            {
+                next = follow(tokens, at, here(), &mut paths);
             }
             _ => (),
         }
-        found.extend(paths.into_iter().map(|path| Used { path, by_a_test }));
-        at += 1;
+        found.extend(paths.into_iter().map(|path| Used { path, by_a_test, is_exported }));
+        at = next.max(at + 1);
     }
     found
 }
@@ -291,44 +277,6 @@ fn follow<'a>(
         at += usize::from(token(at) == ",");
     }
     at + 1
-}
-
-/// Files that import each other, however long the way round. A room's `mod.rs` and the files below it are
-/// one: it declares them, and they take its types.
-fn circles(sources: &[Source]) -> Vec<String> {
-    let files: BTreeMap<Vec<&str>, &str> =
-        sources.iter().map(|(path, _)| (module_of(path), path.as_str())).collect();
-    let mut imports: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (path, text) in sources.iter().filter(|(path, _)| !path.contains("/tests")) {
-        let (module, tokens) = (module_of(path), tokens(text));
-        for used in used_paths(&tokens, &module).iter().filter(|used| !used.by_a_test) {
-            let file =
-                (1..=used.path.len()).rev().find_map(|n| files.get_key_value(&used.path[..n]));
-            let Some((other, file)) = file else { continue };
-            if !module.starts_with(other) && !other.starts_with(&module) {
-                imports.entry(path).or_default().insert(file);
-            }
-        }
-    }
-    let reach = |start: &str| {
-        let mut seen = BTreeSet::new();
-        let mut next: Vec<&str> = imports.get(start).into_iter().flatten().copied().collect();
-        while let Some(file) = next.pop() {
-            if seen.insert(file) {
-                next.extend(imports.get(file).into_iter().flatten());
-            }
-        }
-        seen
-    };
-    let reached: BTreeMap<&str, BTreeSet<&str>> =
-        imports.keys().map(|file| (*file, reach(file))).collect();
-    let back = |file: &&str, of: &&str| reached.get(file).is_some_and(|seen| seen.contains(of));
-    let rings: BTreeSet<Vec<&str>> = reached
-        .iter()
-        .filter(|(file, seen)| seen.contains(*file))
-        .map(|(of, seen)| seen.iter().filter(|file| back(file, of)).copied().collect())
-        .collect();
-    rings.iter().map(|ring| format!("{} import each other", ring.join(", "))).collect()
 }
 
 /// Words, `::`, and single characters; comments, texts and characters in quotes are left out.

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::readme::PLAYED;
 use crate::support::documents;
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vault");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -21,13 +21,13 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 
 /// A Debian in a directory, and what is in it of ours.
 struct Debian {
-    place: Place,
+    place: TestHome,
 }
 
 impl Debian {
     /// docker/bases makes the image that it comes from.
     fn new() -> Self {
-        let place = Place::new();
+        let place = TestHome::new();
         let script = "id=$(docker create vault-base/debian true)\ntrap 'docker rm \"$id\" >/dev/null' EXIT\n\
                       mkdir root\ndocker export \"$id\" | tar -C root -x";
         shell(Command::new("sh").args(["-euc", script]).current_dir(place.path()));

@@ -21,7 +21,7 @@ use grammar::{Case, Chance, NAMES};
 use vault::env::Env;
 use vault::profile::{self, Base, Files, PlanRequest, Profiles, Step, TokenSource};
 
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 
 /// The first of the files that are read where nobody names one: the same in every run, so that a change
 /// breaks it and chance does not.
@@ -64,13 +64,13 @@ const ENV: [(&str, &str); 4] = [
 
 /// Both readers of the files of a case.
 struct Readers {
-    place: Place,
+    place: TestHome,
     botocore: Botocore,
 }
 
 impl Readers {
     fn new() -> Self {
-        let place = Place::new();
+        let place = TestHome::new();
         let botocore = Botocore::start(place.path());
         Self { place, botocore }
     }

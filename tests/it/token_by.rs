@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::supervise::wait_for;
 use crate::support::builder::Test;
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 use crate::support::scene;
 use crate::support::served::ask;
 use crate::support::standin::StandIn;
@@ -14,9 +14,9 @@ const VARIABLE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 
 /// The usual scene, with a directory in memory as `XDG_RUNTIME_DIR`.
-fn in_memory() -> (StandIn, Test, Place) {
+fn in_memory() -> (StandIn, Test, TestHome) {
     let (standin, test) = scene::usual();
-    let memory = Place::in_memory();
+    let memory = TestHome::in_memory();
     let test = test.env("XDG_RUNTIME_DIR", memory.path());
     (standin, test, memory)
 }
@@ -27,7 +27,7 @@ fn shell(test: &Test, how: &str, script: &str) -> Test {
 }
 
 /// The files that hold tokens there.
-fn token_files(memory: &Place) -> Vec<String> {
+fn token_files(memory: &TestHome) -> Vec<String> {
     let entries = std::fs::read_dir(memory.path().join("vault")).into_iter().flatten();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with("server-token-")).collect()

@@ -12,7 +12,7 @@ use crate::cli::import::{Import, Source};
 use crate::credential::Credentials;
 use crate::error::Result;
 use crate::import::plaintext;
-use crate::import::plan::{self, Action, Step, is_same};
+use crate::import::plan::{self, Action, ImportStep, is_same};
 use crate::process;
 use crate::profile::edit;
 use crate::vault::Vault;
@@ -54,7 +54,7 @@ pub fn remove_source(
 /// Notes what is left to do.
 pub fn note_next_steps(
     args: &Import,
-    steps: &[Step],
+    steps: &[ImportStep],
     removed: Option<Removed>,
     written: Option<&Written>,
     context: &Context,

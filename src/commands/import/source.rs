@@ -9,7 +9,7 @@ use crate::cli::import::{Import, Source};
 use crate::error::{Error, Result};
 use crate::exec;
 use crate::file::{self, ReadError};
-use crate::import::pass::Store;
+use crate::import::pass::PasswordStore;
 use crate::import::{self, Item, aws_vault, plaintext};
 use crate::profile;
 use crate::secret::Secret;
@@ -22,7 +22,7 @@ pub enum SourceKeys {
     /// The files of aws-vault's file backend.
     AwsVaultFiles(aws_vault::Listing),
     /// The entries of these names in pass.
-    PassEntries(Store, Vec<String>),
+    PassEntries(PasswordStore, Vec<String>),
 }
 
 impl SourceKeys {
@@ -86,7 +86,7 @@ fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<So
     let text = |flag: &Option<String>, variable: &str| {
         flag.clone().or_else(|| context.env.get(variable).map(str::to_owned))
     };
-    let store = Store {
+    let store = PasswordStore {
         dir: directory(named, &variables, ".password-store", context)?,
         program: text(&context.global.pass_cmd, "AWS_VAULT_PASS_CMD")
             .map_or_else(|| "pass".into(), OsString::from),

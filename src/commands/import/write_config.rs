@@ -9,7 +9,7 @@ use super::super::context::Context;
 use crate::cli::import::Import;
 use crate::error::{Class, Error, Result};
 use crate::import::plaintext;
-use crate::import::plan::{self, Step};
+use crate::import::plan::{self, ImportStep};
 use crate::import::sections::{self, Change, OwnPath};
 use crate::process;
 use crate::profile::AwsFile;
@@ -27,7 +27,7 @@ pub struct Written {
 /// # Errors
 /// 7 if the file cannot be read or written, 6 if that is refused, 8 while another process writes it, 10 if
 /// the disk has not confirmed it.
-pub fn run(args: &Import, steps: &[Step], context: &Context) -> Result<Option<Written>> {
+pub fn run(args: &Import, steps: &[ImportStep], context: &Context) -> Result<Option<Written>> {
     let names = plan::stored(steps);
     if !args.write_config || names.is_empty() {
         return Ok(None);

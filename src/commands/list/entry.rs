@@ -1,16 +1,21 @@
 //! One profile in the list.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::{shown, shown_login};
 use crate::clock::Timestamp;
+use crate::name::show_duration;
 use crate::profile::{self, Profiles};
 use crate::session::{Listed, LoginState};
+use crate::style::{Style, styled};
 use crate::vault::Payload;
 
 /// A key that has been in the vault for longer is marked: CIS AWS Foundations Benchmark, "Ensure access keys
 /// are rotated every 90 days or less".
 const OLD_DAYS: i64 = 90;
+/// A session or login that ends within so many seconds is marked.
+const SOON: i64 = 15 * 60;
 /// The mark of an old key.
 pub const OLD: &str = ", rotate";
 
@@ -109,4 +114,30 @@ impl<'a> Entry<'a> {
         }
         profile
     }
+}
+
+/// `login:7h59m`; without a time if it is refreshed automatically.
+pub fn shown_login(state: LoginState, now: Timestamp) -> Option<String> {
+    match state {
+        LoginState::None => None,
+        LoginState::Refreshed => Some("login".to_owned()),
+        LoginState::Until(end) => Some(left("login", end, now)),
+    }
+}
+
+/// `role:59m12s`: what made the session, and how long it lasts.
+pub fn shown(session: &Listed, now: Timestamp) -> String {
+    left(session.kind.as_str(), session.expiration, now)
+}
+
+fn left(kind: &str, end: Timestamp, now: Timestamp) -> String {
+    let left = end.seconds_since(now);
+    let duration = Duration::from_secs(u64::try_from(left).unwrap_or_default());
+    let text = format!("{kind}:{}", show_duration(duration));
+    if left <= SOON { mark(&text) } else { text }
+}
+
+/// Coloured, on a terminal.
+pub fn mark(text: &str) -> String {
+    styled(&std::io::stdout(), Style::Warning, text)
 }

@@ -1,17 +1,78 @@
-//! The memory of one path: a file in the state directory.
+//! The memory of one path, and its file in the state directory.
 
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use super::super::state_file;
-use super::KnownVault;
 use crate::error::{Error, Result, os_text};
 use crate::file;
 use crate::vault::Pin;
 
 /// The most bytes of the file: a path of PATH_MAX escaped bytes and some fingerprints.
 const LIMIT: u64 = 32 * 1024;
+
+/// The most fingerprints that are remembered after writers of this machine have replaced them. A name that
+/// was last used before the oldest is refused.
+const FORMER: usize = 16;
+
+/// What is remembered of the vault at one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownVault {
+    pub pin: Pin,
+    /// The highest generation that was seen.
+    pub generation: u64,
+    /// The fingerprint that a writer of this machine announced.
+    pub(super) next: Option<Pin>,
+    /// The fingerprints that writers of this machine have replaced, the latest last.
+    pub(super) former: Vec<Pin>,
+    /// For a name: the id of the entry of its real path.
+    pub(super) led_to: Option<String>,
+}
+
+impl KnownVault {
+    /// True if this is the vault's fingerprint or the announced one.
+    pub fn is(&self, pin: Pin) -> bool {
+        self.pin == pin || self.next == Some(pin)
+    }
+
+    /// The memory of a name, updated by what writers of this machine have done to the file that it leads or
+    /// led to. It follows only a fingerprint that these have replaced.
+    pub(super) fn follow(mut self, file: &Self) -> Self {
+        if self.pin != file.pin {
+            if !file.former.contains(&self.pin) {
+                return self;
+            }
+            self.replace(file.pin);
+        }
+        self.next = file.next.or(self.next);
+        self.generation = self.generation.max(file.generation);
+        self
+    }
+
+    fn replace(&mut self, pin: Pin) {
+        self.former.retain(|former| *former != pin);
+        self.former.push(std::mem::replace(&mut self.pin, pin));
+        self.former.drain(..self.former.len().saturating_sub(FORMER));
+        self.next = None;
+    }
+
+    /// The new memory of a vault with this fingerprint. A fingerprint from elsewhere, which the user has
+    /// accepted, starts a new memory that no other name follows.
+    pub(super) fn updated(
+        before: Option<Self>,
+        pin: Pin,
+        generation: u64,
+        led_to: Option<&str>,
+    ) -> Self {
+        let fresh = || Self { pin, generation, next: None, former: Vec::new(), led_to: None };
+        let mut known = before.filter(|known| known.is(pin)).unwrap_or_else(fresh);
+        if known.pin != pin {
+            known.replace(pin);
+        }
+        Self { generation, led_to: led_to.map(str::to_owned), ..known }
+    }
+}
 
 /// The file, whose name is a hash of the path.
 #[derive(Debug)]

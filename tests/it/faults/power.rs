@@ -49,12 +49,12 @@ fn run(command: &mut Command) {
 
 /// What a machine finds after a power cut.
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
-enum Found {
+enum AfterPowerCut {
     Old,
     New,
     Wrong,
 }
-use Found::{New, Old, Wrong};
+use AfterPowerCut::{New, Old, Wrong};
 
 /// A write, and what there is of the vault before and after it: the status of `list` and what it shows.
 struct Write {
@@ -86,7 +86,7 @@ const CALLS: &str = "openat,mkdir,write,pwrite64,ftruncate,fchmod,rename,unlink,
 
 /// Cuts the power after each call of the write, one sync left out, and once more when it is over: what
 /// is found each time. `memory`: whether what the machine remembers lies on that disk as well.
-fn cut(write: &Write, memory: bool, left_out: Option<usize>) -> Vec<Found> {
+fn cut(write: &Write, memory: bool, left_out: Option<usize>) -> Vec<AfterPowerCut> {
     let test = Test::new()
         .env("AWS_VAULT_AGE_KEY", AGE_KEY)
         .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
@@ -143,7 +143,7 @@ fn cut(write: &Write, memory: bool, left_out: Option<usize>) -> Vec<Found> {
 }
 
 #[track_caller]
-fn survives(found: &[Found]) {
+fn survives(found: &[AfterPowerCut]) {
     assert!(!found.contains(&Wrong), "{found:?}");
     assert_eq!((found.first(), found.last()), (Some(&Old), Some(&New)), "{found:?}");
     assert!(found.is_sorted_by_key(|one| *one == New), "what was there is gone again: {found:?}");
@@ -163,7 +163,7 @@ fn a_power_cut_at_any_step_leaves_the_old_or_the_new_vault() {
 #[ignore = "needs root, loop mounts and strace"]
 fn with_a_sync_left_out_a_power_cut_takes_the_vault() {
     // The kernel may write by itself what nobody synced, so a busy machine has more than one try.
-    let shows = |memory, nth, lost: fn(&[Found]) -> bool| {
+    let shows = |memory, nth, lost: fn(&[AfterPowerCut]) -> bool| {
         let lost = (0..4).any(|_| lost(&cut(&ADD, memory, Some(nth))));
         assert!(lost, "sync {nth} was left out, and nothing was lost");
     };

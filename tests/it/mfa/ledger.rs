@@ -7,7 +7,7 @@ use super::{SESSION, json, steps, usual, with_seed};
 use crate::faults::inject::{record, try_inject};
 use crate::support::builder::Test;
 use crate::support::diff::assert_same;
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 use crate::support::scene::{self, PROFILES, log};
 use crate::support::standin::{Fault, StandIn, User, World};
 use crate::support::{ACCESS_KEY_ID, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
@@ -227,12 +227,12 @@ fn without_a_place_for_a_ledger_a_clock_that_is_off_gets_a_second_code() {
 
 /// A directory that others may look into, with the vault's cache in it.
 struct Disk {
-    place: Place,
+    place: TestHome,
 }
 
 impl Disk {
     fn full() -> Self {
-        let disk = Self { place: Place::new() };
+        let disk = Self { place: TestHome::new() };
         let words = ["-t", "tmpfs", "-o", "size=1m,mode=0700", "none"];
         let status = Command::new("mount").args(words).arg(disk.place.path()).status();
         assert!(status.is_ok_and(|it| it.success()), "only root can mount");

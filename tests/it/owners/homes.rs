@@ -1,7 +1,7 @@
 //! Root with the HOME of another user, as `sudo -E` and old rules of sudoers leave it.
 
 use super::*;
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 use crate::support::scene;
 
 /// Gives the home to its user, with all that is in it.
@@ -27,7 +27,7 @@ fn refusal(path: &str) -> String {
 #[test]
 #[ignore = "needs root, to be in another user's home"]
 fn root_makes_no_vault_and_no_key_in_another_users_home() {
-    let elsewhere = Place::new();
+    let elsewhere = TestHome::new();
     let test = Test::new().env("XDG_RUNTIME_DIR", elsewhere.path());
     hand_over(&test);
     let default = ".local/share/vault/vault.age";
@@ -68,7 +68,7 @@ fn root_uses_another_users_vault_and_leaves_everything_the_users() {
     }
     hand_over(&test);
     // As sudo -E leaves them.
-    let own = Place::new();
+    let own = TestHome::new();
     let test = test.env("XDG_RUNTIME_DIR", own.path());
     let theirs = [
         ("XDG_CACHE_HOME", ".cache"),

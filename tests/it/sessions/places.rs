@@ -4,7 +4,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 use super::{CACHE, json, only_session, quiet, sessions};
 use crate::support::builder::Test;
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 use crate::support::scene::{self, log};
 
 #[test]
@@ -226,7 +226,7 @@ fn without_a_home_the_runtime_directory_serves_if_it_is_ours_alone() {
 #[test]
 fn a_cache_in_memory_is_as_good() {
     let (standin, test) = scene::usual();
-    let memory = Place::in_memory();
+    let memory = TestHome::in_memory();
     let test = test.env("AWS_VAULT_CACHE_DIR", memory.path().join("cache"));
     for _ in 0..2 {
         quiet(&test, "hops");

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::child::{Pipes, exit_code, spawn, wait};
 use super::diff::assert_same;
-use super::place::Place;
+use super::place::TestHome;
 use super::pty::Pty;
 use super::seccomp;
 use super::standin::{Issued, StandIn, time};
@@ -42,7 +42,7 @@ const ANY: i32 = i32::MIN;
 /// A run to come.
 #[derive(Clone)]
 pub struct Test {
-    home: Arc<Place>,
+    home: Arc<TestHome>,
     program: OsString,
     args: Vec<OsString>,
     env: BTreeMap<OsString, OsString>,
@@ -73,7 +73,7 @@ impl Test {
     /// stdin, and no terminal.
     #[allow(clippy::new_without_default, clippy::disallowed_methods)]
     pub fn new() -> Self {
-        let home = Arc::new(Place::new());
+        let home = Arc::new(TestHome::new());
         let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
         let env = [("HOME".into(), home.path().into()), ("PATH".into(), path)];
         Self {
@@ -217,7 +217,7 @@ impl Test {
     }
 
     /// The home, to be kept as long as somebody runs in it.
-    pub fn place(&self) -> Arc<Place> {
+    pub fn place(&self) -> Arc<TestHome> {
         Arc::clone(&self.home)
     }
 

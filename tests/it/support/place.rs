@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// An empty directory, 0700, on the disk that the build lies on: not in /tmp, which may be a tmpfs,
 /// where the rules for key files are others.
 #[derive(Debug)]
-pub struct Place(PathBuf);
+pub struct TestHome(PathBuf);
 
-impl Place {
+impl TestHome {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self::below(Path::new(env!("CARGO_TARGET_TMPDIR")))
@@ -50,7 +50,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for TestHome {
     fn drop(&mut self) {
         if std::fs::remove_dir_all(&self.0).is_err() {
             open_up(&self.0);

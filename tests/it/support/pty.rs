@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use vault::os::{Interest, wait_until_ready};
 
 use super::child::{exit_code, spawn, wait};
-use super::place::Place;
+use super::place::TestHome;
 
 /// A child on a terminal.
 pub struct Pty {
@@ -29,7 +29,7 @@ pub struct Pty {
     /// hold it, and the screen would end.
     held: Option<File>,
     /// The child's home lasts as long as the child.
-    _home: Arc<Place>,
+    _home: Arc<TestHome>,
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ struct Screen {
 
 impl Pty {
     /// Starts the command with the terminal as stdin, stdout and stderr.
-    pub fn spawn(mut command: Command, home: Arc<Place>) -> Self {
+    pub fn spawn(mut command: Command, home: Arc<TestHome>) -> Self {
         let (master, slave) = open().expect("a pty");
         let end = || Stdio::from(slave.try_clone().expect("the terminal"));
         command.stdin(end()).stdout(end()).stderr(end());
@@ -56,12 +56,12 @@ impl Pty {
     }
 
     /// Starts the command with the stdio that it has; the terminal is there as /dev/tty.
-    pub fn spawn_beside(command: Command, home: Arc<Place>) -> Self {
+    pub fn spawn_beside(command: Command, home: Arc<TestHome>) -> Self {
         let (master, slave) = open().expect("a pty");
         Self::spawn_on(command, home, master, slave)
     }
 
-    fn spawn_on(mut command: Command, home: Arc<Place>, master: File, slave: File) -> Self {
+    fn spawn_on(mut command: Command, home: Arc<TestHome>, master: File, slave: File) -> Self {
         let fd = slave.as_raw_fd();
         // SAFETY: setsid and ioctl are safe to call between fork and exec, and the parent keeps
         // the slave open until then.

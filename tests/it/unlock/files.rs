@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::{locked, opened_by, vault};
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 use crate::support::{AGE_KEY, PASSPHRASE};
 
 #[test]
@@ -147,7 +147,7 @@ fn a_loose_key_file_on_a_read_only_9p_mount_is_only_warned_of() {
 
 #[test]
 fn a_loose_key_file_in_memory_is_only_warned_of() {
-    let memory = Place::in_memory();
+    let memory = TestHome::in_memory();
     let path = memory.file("key", AGE_KEY.as_bytes(), 0o444);
     let shown = path.display().to_string();
     let warned =

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::vault;
 use crate::support::AGE_KEY;
 use crate::support::builder::Test;
-use crate::support::place::Place;
+use crate::support::place::TestHome;
 
 /// Users that no machine here knows.
 const US: u32 = 54_321;
@@ -144,7 +144,7 @@ fn an_owner_whom_a_user_namespace_does_not_know_is_no_other_user() {
 #[test]
 #[ignore = "needs root"]
 fn another_users_key_file_where_container_secrets_lie_is_only_warned_of() {
-    let memory = Place::in_memory();
+    let memory = TestHome::in_memory();
     std::fs::set_permissions(memory.path(), PermissionsExt::from_mode(0o755)).expect("a mode");
     let path = memory.file("key", AGE_KEY.as_bytes(), 0o400);
     own(&path, SOMEBODY, OURS, 0o440);

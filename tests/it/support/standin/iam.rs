@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::answer::{self, Refusal};
 use super::params::Params;
 use super::rules::{random_base32, word};
-use super::world::{Kind, Principal, World};
+use super::world::{Principal, PrincipalKind, World};
 use super::{time, totp};
 use crate::support::ACCOUNT;
 
@@ -40,10 +40,10 @@ impl World {
         now: i64,
     ) -> Result<String, Refusal> {
         let arn = &caller.arn;
-        let without_mfa = caller.kind == Kind::SessionToken && caller.mfa_at.is_none();
+        let without_mfa = caller.kind == PrincipalKind::SessionToken && caller.mfa_at.is_none();
         if self.denied.iter().any(|denied| denied == action)
             || without_mfa
-            || caller.kind == Kind::Role
+            || caller.kind == PrincipalKind::Role
             || caller.mfa_at.is_none() && self.with_mfa.iter().any(|one| one == action)
         {
             return Err(Refusal::denied(format!(

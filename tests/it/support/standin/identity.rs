@@ -11,7 +11,7 @@ use super::http::Request;
 use super::params::Params;
 use super::rules::null;
 use super::sigv4::mac;
-use super::world::{Kind, Principal, World};
+use super::world::{Principal, PrincipalKind, World};
 
 /// An identity provider that the account knows.
 #[derive(Clone, Debug)]
@@ -129,7 +129,7 @@ impl World {
         ]
         .map(|(name, text)| answer::text_element(name, text))
         .concat();
-        debug_assert_eq!(session.kind, Kind::Role);
+        debug_assert_eq!(session.kind, PrincipalKind::Role);
         let credentials = answer::credentials(&self.issue(session, now, duration));
         Ok(format!("{credentials}{assumed}{about}"))
     }

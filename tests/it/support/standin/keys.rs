@@ -7,7 +7,7 @@ use super::answer::{self, Refusal};
 use super::params::Params;
 use super::rules::{random, random_base32, word};
 use super::time;
-use super::world::{Kind, Principal, User, World};
+use super::world::{Principal, PrincipalKind, User, World};
 
 /// A user may have so many keys.
 const KEYS: usize = 2;
@@ -178,7 +178,7 @@ impl World {
     /// allow everybody their own.
     fn meant(&mut self, caller: &Principal, params: &mut Params) -> Result<&mut User, Refusal> {
         let name = params.text("UserName", 1..=128, word)?;
-        if name.is_none() && caller.kind != Kind::LongTerm {
+        if name.is_none() && caller.kind != PrincipalKind::LongTerm {
             return Err(Refusal::invalid(
                 "Must specify userName when calling with non-User credentials",
             ));

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use super::answer::{self, Refusal};
 use super::http::Request;
 use super::params::Params;
-use super::world::{Issued, Kind, Principal, User, World};
+use super::world::{Issued, Principal, PrincipalKind, User, World};
 use super::{iam, sigv4, totp};
 use crate::support::ACCOUNT;
 
@@ -122,11 +122,11 @@ impl World {
         let duration = params.duration(900, 129_600)?.unwrap_or(43_200);
         let mfa = params.mfa()?;
         params.finish()?;
-        if caller.kind != Kind::LongTerm {
+        if caller.kind != PrincipalKind::LongTerm {
             return Err(Refusal::denied("Cannot call GetSessionToken with session credentials"));
         }
         let mfa_at = self.check_mfa(caller, mfa, now)?;
-        let session = Principal { kind: Kind::SessionToken, mfa_at, ..caller.clone() };
+        let session = Principal { kind: PrincipalKind::SessionToken, mfa_at, ..caller.clone() };
         Ok(answer::credentials(&self.issue(session, now, duration)))
     }
 
@@ -140,7 +140,7 @@ impl World {
         let duration = params.duration(900, 129_600)?.unwrap_or(43_200);
         let policy = params.text("Policy", 1..=2048, |_| true)?.unwrap_or_default();
         params.finish()?;
-        if caller.kind != Kind::LongTerm {
+        if caller.kind != PrincipalKind::LongTerm {
             return Err(Refusal::denied("Cannot call GetFederationToken with session credentials"));
         }
         // Without one the session might do nothing, which nobody wants.
@@ -160,7 +160,7 @@ impl World {
             "FederatedUser",
             &[("FederatedUserId", &format!("{ACCOUNT}:{name}")), ("Arn", &arn)],
         );
-        let session = Principal { kind: Kind::Federated, arn, ..caller.clone() };
+        let session = Principal { kind: PrincipalKind::Federated, arn, ..caller.clone() };
         let credentials = answer::credentials(&self.issue(session, now, duration));
         Ok(format!("{credentials}{user}"))
     }
@@ -181,7 +181,7 @@ impl World {
         let transitive = params.transitive(&tags)?;
         params.finish()?;
 
-        let temporary = caller.kind != Kind::LongTerm;
+        let temporary = caller.kind != PrincipalKind::LongTerm;
         if temporary && mfa != (None, None) {
             // AWS refuses it; its words are not documented, so no client may rely on these.
             return Err(Refusal::denied("Cannot call AssumeRole with MFA by session credentials"));
@@ -302,7 +302,7 @@ impl Principal {
         let path = arn.split_once(":role/").map_or(arn, |(_, path)| path);
         let role_name = path.rsplit('/').next().unwrap_or(path);
         Self {
-            kind: Kind::Role,
+            kind: PrincipalKind::Role,
             key: None,
             arn: format!("arn:aws:sts::{}:assumed-role/{role_name}/{name}", account(arn)),
             role: Some(arn.to_owned()),
@@ -317,7 +317,7 @@ impl Principal {
 
 fn long_term(user: &User, key: &str) -> Principal {
     Principal {
-        kind: Kind::LongTerm,
+        kind: PrincipalKind::LongTerm,
         key: Some(key.to_owned()),
         arn: user.arn(),
         role: None,

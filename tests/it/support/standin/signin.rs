@@ -9,7 +9,7 @@ use super::answer::Refusal;
 use super::http::{Request, Response};
 use super::params::Params;
 use super::rules::random;
-use super::world::{Kind, World};
+use super::world::{PrincipalKind, World};
 
 /// Where it answers.
 pub const PATH: &str = "/federation";
@@ -77,7 +77,7 @@ impl World {
             return Err(bad("expired credentials"));
         }
         let who = self.sessions.get(&known.access_key_id).ok_or_else(|| bad("nobody's"))?;
-        if who.kind == Kind::SessionToken {
+        if who.kind == PrincipalKind::SessionToken {
             return Err(bad("GetSessionToken's credentials"));
         }
         if let Some(length) = length {
@@ -85,7 +85,7 @@ impl World {
             if !fits {
                 return Err(bad("SessionDuration is not 900 to 43200"));
             }
-            if who.kind != Kind::Role || who.chained {
+            if who.kind != PrincipalKind::Role || who.chained {
                 return Err(bad("SessionDuration for other than a role that a user's key assumed"));
             }
         }

@@ -115,7 +115,7 @@ pub struct Issued {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(super) enum PrincipalKind {
     LongTerm,
     SessionToken,
     Role,
@@ -125,7 +125,7 @@ pub(super) enum Kind {
 /// Who calls.
 #[derive(Clone, Debug)]
 pub(super) struct Principal {
-    pub kind: Kind,
+    pub kind: PrincipalKind,
     /// The long-term key, for the key itself and the sessions of GetSessionToken.
     pub key: Option<String>,
     pub arn: String,
