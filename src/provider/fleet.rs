@@ -1,16 +1,12 @@
 //! The fleet of the open vault: its store, reached at the first session that needs a code, and the warnings
 //! when the store cannot be used.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{
-    Claim, CodeDecision, FleetFailure, FleetKeys, Ledger, Participant, SharedClaims,
-};
+use crate::session::{FleetFailure, FleetKeys};
 use crate::store::{Location, Shared};
 use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
@@ -127,29 +123,6 @@ pub(super) fn without_store(error: Error) -> Result<FleetFailure> {
         Class::Usage => Err(error),
         _ => Ok(FleetFailure { what: error.what, hint: error.hint }),
     }
-}
-
-/// Claims a step in the book of the fleet and in this host's ledger.
-pub(super) fn claim_for_all(
-    part: &mut Participant<'_>,
-    ledger: &Ledger<'_>,
-    deadline: Instant,
-    claim: impl Fn(&mut SharedClaims) -> Result<Claim>,
-) -> Result<CodeDecision<Claim>> {
-    let due = Cell::new(Instant::now());
-    let take = |book: &mut SharedClaims| {
-        let claim = claim(book)?;
-        due.set(Instant::now() + claim.wait);
-        Ok((claim, claim.wait))
-    };
-    Ok(match part.claim_step(take, |claim| ledger.give_back(&claim, deadline))? {
-        CodeDecision::Send(mut claim) => {
-            claim.wait = due.get().saturating_duration_since(Instant::now());
-            claim.recorded = true;
-            CodeDecision::Send(claim)
-        }
-        other => other,
-    })
 }
 
 /// Other hosts were faster each time.

@@ -8,9 +8,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use self::shared::Claims;
 use super::base::BaseCredentials;
-use super::code::Code;
+use super::code::{ClaimScope, Code};
 use super::fleet::fleet_is_busy;
 use super::session::{CredentialSession, Request};
 use crate::aws::{ServiceError, Sts};
@@ -277,18 +276,18 @@ impl<'a> Run<'a> {
         &self,
         step: &Step,
         from: &Credentials,
-        claims: Claims<'_, '_>,
+        scope: ClaimScope<'_, '_>,
     ) -> Result<Credentials, Failed> {
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
         let (code, asked) = match self.with.code(mfa, self.request.mfa_token)? {
-            Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), claims),
+            Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), scope),
             Code::Given(code) => (GivenCode { code, since: self.started }, false),
             Code::Asked => (self.asked.take().ok_or(NotMade::NeedsCode)??, true),
         };
         if code.since.elapsed() > FRESH {
             return Err(self.is_too_old(mfa, asked));
         }
-        if self.is_overtaken(claims)? {
+        if self.is_overtaken(scope)? {
             if asked {
                 self.asked.replace(Some(Ok(code)));
             }

@@ -3,8 +3,8 @@
 //! ```text
 //! s/NAME  1 ‖ nonce (16) ‖ lease in seconds (4) ‖ 1 if a record follows ‖ record     a claim
 //!         2 ‖ record                                                                a record
-//! l/NAME  3 ‖ length (4) ‖ claims, with the store's time in place of the host's     a device's book
-//!         4                                                                         a closed book
+//! l/NAME  3 ‖ length (4) ‖ claims, with the store's time in place of the host's     a device's TOTP claims
+//!         4                                                                         closed TOTP claims
 //! record = vault generation (8) ‖ when it was made, by the store's clock (8) ‖ as in the cache
 //! ```
 //!
@@ -28,7 +28,7 @@ use crate::store::{self, Answer, Read};
 const STEP: usize = 4096;
 const CLAIM: u8 = 1;
 const RECORD: u8 = 2;
-const BOOK: u8 = 3;
+const TOTP_CLAIMS: u8 = 3;
 const CLOSED: u8 = 4;
 /// What the contents of `s/NAME` are sealed as.
 const SESSION: &str = "session";
@@ -106,25 +106,29 @@ impl FleetKeys {
         })
     }
 
-    /// The object of a device's book.
-    pub fn book_name(&self, device: &str) -> String {
+    /// The object of a device's TOTP claims.
+    pub fn totp_claims_name(&self, device: &str) -> String {
         format!("l/{}", self.0.name(LEDGER, [device]))
     }
 
-    /// A closed book, for a vault whose keys are about to be replaced: hosts that read it stop claiming and
-    /// publishing.
-    pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
+    /// Closed TOTP claims, for a vault whose keys are about to be replaced: hosts that read them stop claiming
+    /// and publishing.
+    pub fn closed_totp_claims(&self, name: &str) -> io::Result<Vec<u8>> {
         self.seal(LEDGER, name, vec![CLOSED])
     }
 
-    pub(super) fn seal_book(&self, name: &str, book: &SharedClaims) -> io::Result<Vec<u8>> {
-        let claims = book.claims.encode();
+    pub(super) fn seal_totp_claims(
+        &self,
+        name: &str,
+        shared: &SharedClaims,
+    ) -> io::Result<Vec<u8>> {
+        let claims = shared.claims.encode();
         let length = u32::try_from(claims.len()).unwrap_or_default().to_be_bytes();
-        self.seal(LEDGER, name, [&[BOOK], &length[..], &claims].concat())
+        self.seal(LEDGER, name, [&[TOTP_CLAIMS], &length[..], &claims].concat())
     }
 
-    /// The book, or `None` if it is closed.
-    pub(super) fn open_book(
+    /// The TOTP claims, or `None` if they are closed.
+    pub(super) fn open_totp_claims(
         &self,
         name: &str,
         body: Vec<u8>,
@@ -132,7 +136,7 @@ impl FleetKeys {
     ) -> Result<Option<SharedClaims>, Damaged> {
         let plain = self.0.open(LEDGER, name, Zeroizing::new(body)).ok_or(Damaged)?;
         match plain.split_first() {
-            Some((&BOOK, rest)) => {
+            Some((&TOTP_CLAIMS, rest)) => {
                 let (length, rest) = rest.split_first_chunk::<4>().ok_or(Damaged)?;
                 let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Damaged)?;
                 let claims = rest.get(..length).and_then(TotpClaims::decode).ok_or(Damaged)?;
@@ -244,14 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn claims_records_and_books_are_sealed_in_one_size() {
+    fn all_objects_are_sealed_in_one_size() {
         let keys = keys();
-        let (name, book_name) = (keys.session_name(SessionKind::Session, &[]), keys.book_name("d"));
+        let (name, totp_claims_name) =
+            (keys.session_name(SessionKind::Session, &[]), keys.totp_claims_name("d"));
         let shared = encode(&record(), Timestamp(NOON), 3);
         let (nonce, lease) = ([7; 16], Duration::from_secs(15));
-        let mut book = SharedClaims::default();
+        let mut claims = SharedClaims::default();
         for at in 0..64 {
-            book.note_given(Timestamp(at));
+            claims.note_given(Timestamp(at));
         }
         let claim = |old| Object::Claim { nonce, lease, old };
         let mut sizes = Vec::new();
@@ -278,12 +283,15 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        let sealed = keys.seal_book(&book_name, &book).unwrap();
+        let sealed = keys.seal_totp_claims(&totp_claims_name, &claims).unwrap();
         sizes.push(sealed.len());
-        assert_eq!(keys.open_book(&book_name, sealed, Timestamp(0)), Ok(Some(book)));
-        let closed = keys.closed_book(&book_name).unwrap();
+        assert_eq!(
+            keys.open_totp_claims(&totp_claims_name, sealed, Timestamp(0)),
+            Ok(Some(claims))
+        );
+        let closed = keys.closed_totp_claims(&totp_claims_name).unwrap();
         sizes.push(closed.len());
-        assert_eq!(keys.open_book(&book_name, closed, Timestamp(0)), Ok(None));
+        assert_eq!(keys.open_totp_claims(&totp_claims_name, closed, Timestamp(0)), Ok(None));
         assert_eq!(sizes, [1 + 24 + 4096 + 16; 5]);
     }
 
@@ -327,7 +335,7 @@ mod tests {
         let other = keys.session_name(SessionKind::Role, &["a".to_owned()]);
         assert_eq!(keys.open_object(&other, sealed.clone()), None);
         assert_eq!(FleetKeys::new(&[1; 16], &[3; 32]).open_object(&name, sealed.clone()), None);
-        assert_eq!(keys.open_book(&name, sealed, Timestamp(0)), Err(Damaged));
+        assert_eq!(keys.open_totp_claims(&name, sealed, Timestamp(0)), Err(Damaged));
         // The local cache of the same vault has other names and keys.
         let local = Keys::new(&[1; 16], &[2; 32]);
         assert_ne!(name, format!("s/{}", local.name("session", ["a"])));

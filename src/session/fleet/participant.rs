@@ -51,7 +51,7 @@ const NO_SESSION: Wanted<'static> = Wanted {
 /// The objects that a session is about.
 pub struct Names {
     pub session: String,
-    pub book: String,
+    pub totp_claims: String,
 }
 
 /// A time of the store's, which was so between the request and its answer. What is read counts from the
@@ -116,16 +116,16 @@ impl<'a> Participant<'a> {
     }
 
     /// Begins for a code that makes no session of the fleet's: [`Participant::claim_step`] takes one that no other
-    /// host sends. `book`: the name of the device's book.
-    pub fn of_book(
+    /// host sends. `totp_claims`: the name of the device's.
+    pub fn for_code(
         store: &'a dyn Store,
-        (keys, book): (&'a FleetKeys, String),
+        (keys, totp_claims): (&'a FleetKeys, String),
         time: (Clock, Timing<'a>),
     ) -> Result<Self> {
-        let names = Names { session: String::new(), book };
+        let names = Names { session: String::new(), totp_claims };
         let part = Self::new(store, (keys, names), &NO_SESSION, time, true, Duration::ZERO)?;
-        let protocol = Protocol::of_book(part.nonce);
-        Ok(Self { protocol, next: Action::ReadBook, ..part })
+        let protocol = Protocol::for_code(part.nonce);
+        Ok(Self { protocol, next: Action::ReadTotpClaims, ..part })
     }
 
     /// Goes on until this host has something to do.
@@ -148,7 +148,7 @@ impl<'a> Participant<'a> {
                     self.give_up();
                     return SessionDecision::Alone(alone);
                 }
-                Action::ReadBook => {
+                Action::ReadTotpClaims => {
                     let old = self.protocol.replaced().and_then(|old| self.decode(old));
                     return SessionDecision::Lead(old.and_then(|(old, _)| old.length));
                 }
@@ -164,7 +164,7 @@ impl<'a> Participant<'a> {
         }
     }
 
-    /// Takes a step and notes it in the book of the device. `take` takes one that is free in this book and
+    /// Takes a step and notes it in the claims of the device. `take` takes one that is free in these and
     /// adds it there, and says how long to wait for its time; `give_back` gets one that was not noted, so
     /// that its code is free again.
     pub fn claim_step<C>(
@@ -184,11 +184,11 @@ impl<'a> Participant<'a> {
                 (Action::Send, _) => {
                     return Ok(taken.map_or(CodeDecision::Overtaken, CodeDecision::Send));
                 }
-                (Action::Take(book), _) => {
-                    let mut book = book.clone();
-                    let (claim, wait) = take(&mut book)?;
+                (Action::Take(claims), _) => {
+                    let mut claims = claims.clone();
+                    let (claim, wait) = take(&mut claims)?;
                     (taken, is_noted) = (Some(claim), false);
-                    Event::Taken(book, wait)
+                    Event::Taken(claims, wait)
                 }
                 _ => {
                     let event = match self.perform() {
@@ -205,7 +205,7 @@ impl<'a> Participant<'a> {
                             return Ok(CodeDecision::Alone(alone));
                         }
                     };
-                    if matches!(self.next, Action::WriteBook { .. }) {
+                    if matches!(self.next, Action::WriteTotpClaims { .. }) {
                         use protocol::Written::{Again, Done, Refused};
                         match &event {
                             Event::Written(Done(_)) => is_noted = true,
@@ -227,11 +227,11 @@ impl<'a> Participant<'a> {
         self.on(Event::NotMade);
     }
 
-    /// Removes a step whose code was certainly not sent from the book, as far as that can be done at once.
+    /// Removes a step whose code was certainly not sent from the claims, as far as that can be done at once.
     pub fn unsent(&mut self, remove: impl FnOnce(&mut SharedClaims)) {
-        let Ok(Event::Book(over, mut book)) = self.read_book() else { return };
-        remove(&mut book);
-        self.next = Action::WriteBook { over, book };
+        let Ok(Event::TotpClaims(over, mut claims)) = self.read_totp_claims() else { return };
+        remove(&mut claims);
+        self.next = Action::WriteTotpClaims { over, claims };
         let _ = self.perform();
     }
 
@@ -282,13 +282,13 @@ impl<'a> Participant<'a> {
 
     /// Does what is next, if it concerns the store or is a wait.
     fn perform(&mut self) -> Result<StoreEvent, Stop> {
-        let (session, book) = (self.names.session.clone(), self.names.book.clone());
+        let (session, name) = (self.names.session.clone(), self.names.totp_claims.clone());
         match self.next.clone() {
             Action::Read => {
                 let answer = self.read(&session)?;
                 Ok(Event::Read(self.seen(answer)))
             }
-            Action::ReadBook => self.read_book(),
+            Action::ReadTotpClaims => self.read_totp_claims(),
             Action::Claim { over, lease, old } => {
                 let claim = Object::Claim { nonce: self.nonce, lease, old };
                 self.write(&session, over.as_ref(), &|keys| keys.seal_object(&session, &claim))
@@ -297,8 +297,8 @@ impl<'a> Participant<'a> {
                 let record = Object::Record(shared);
                 self.write(&session, Some(&over), &|keys| keys.seal_object(&session, &record))
             }
-            Action::WriteBook { over, book: with } => {
-                self.write(&book, over.as_ref(), &|keys| keys.seal_book(&book, &with))
+            Action::WriteTotpClaims { over, claims } => {
+                self.write(&name, over.as_ref(), &|keys| keys.seal_totp_claims(&name, &claims))
             }
             Action::Wait => {
                 let (now, pause) = ((self.timing.now)(), self.pause(POLL));
@@ -317,16 +317,16 @@ impl<'a> Participant<'a> {
         least + least * 4 * u32::from((self.timing.random)()) / u32::from(u16::MAX)
     }
 
-    fn read_book(&mut self) -> Result<StoreEvent, Stop> {
-        let name = self.names.book.clone();
+    fn read_totp_claims(&mut self) -> Result<StoreEvent, Stop> {
+        let name = self.names.totp_claims.clone();
         let answer = self.read(&name)?;
         let date = answer.date.unwrap_or_else(|| self.clock.now());
         let Read::Found(object) = answer.what else {
-            let book = SharedClaims { date: date.0, ..SharedClaims::default() };
-            return Ok(Event::Book(None, book));
+            let claims = SharedClaims { date: date.0, ..SharedClaims::default() };
+            return Ok(Event::TotpClaims(None, claims));
         };
-        match self.keys.open_book(&name, object.body, date) {
-            Ok(Some(book)) => Ok(Event::Book(Some(object.etag), book)),
+        match self.keys.open_totp_claims(&name, object.body, date) {
+            Ok(Some(claims)) => Ok(Event::TotpClaims(Some(object.etag), claims)),
             Ok(None) => Ok(Event::Closed),
             Err(object::Damaged) => Err(Stop::Alone(FleetFailure {
                 what: "the record of MFA codes in the store is damaged".to_owned(),
