@@ -144,7 +144,7 @@ impl Cache {
     /// Stores a session, and removes old ones. An error is reported once.
     pub(super) fn store(&self, kind: SessionKind, name: &str, record: &Record) {
         if let Err(error) = self.write(kind.as_str(), name, &record.encode()) {
-            self.unusable(&error);
+            self.unusable(&os_text(&error));
         }
         if let Some(dir) = &self.dir {
             remove_old(&dir.join(SESSIONS), self.clock.now(), SESSION_MAX_AGE);
@@ -162,7 +162,7 @@ impl Cache {
     /// readable.
     pub(super) fn read(&self, kind: &str, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         self.try_read(kind, name).unwrap_or_else(|error| {
-            self.unusable(&error);
+            self.unusable(&os_text(&error));
             None
         })
     }
@@ -189,12 +189,9 @@ impl Cache {
     }
 
     /// Reports, once, that the cache cannot be used.
-    pub(super) fn unusable(&self, error: &io::Error) {
+    pub(super) fn unusable(&self, why: &str) {
         let dir = self.dir.as_deref().unwrap_or(Path::new("")).display();
-        self.warn_once(&format!(
-            "cannot use the cache in {dir}: {}; continuing without it",
-            os_text(error)
-        ));
+        self.warn_once(&format!("cannot use the cache in {dir}: {why}; continuing without it"));
     }
 
     /// Reports, once, that there is no cache directory.

@@ -227,17 +227,13 @@ impl Cache {
         };
         let error = match file::lock_with_parents(&path, wait, does) {
             Ok(lock) => return Ok(Some(lock)),
-            Err(LockError::Planted(planted)) => std::io::Error::other(planted.to_string()),
-            Err(LockError::Io(error)) => error,
             Err(LockError::Busy(holder)) => {
-                let waited = wait.as_secs();
-                return Err(Error::busy(format!(
-                    "{holder} is making the same session, waited {waited} s"
-                ))
-                .hint("try again; if that process hangs, end it"));
+                let busy = holder.busy("making the same session", wait);
+                return Err(busy.hint("try again; if that process hangs, end it"));
             }
+            Err(error) => error,
         };
-        self.unusable(&error);
+        self.unusable(&error.to_string());
         Ok(None)
     }
 

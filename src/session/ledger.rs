@@ -19,7 +19,7 @@ use super::fleet::SharedClaims;
 use super::totp_claims::{Claimed, Selection, Times, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Lock, LockError, Planted};
+use crate::file::{self, Lock, LockError};
 use crate::random;
 
 /// The time that a call needs after its code is due.
@@ -229,18 +229,15 @@ impl Ledger<'_> {
         match file::lock_with_parents(&path, wait, "holds the ledger of MFA codes") {
             Ok(lock) => Ok(Some(lock)),
             // Codes that are not recorded would lock the device.
-            Err(LockError::Planted(planted)) => {
-                Err(Error::refused(format!("no MFA code is sent: {planted}")).hint(Planted::HINT))
-            }
+            Err(LockError::Planted(planted)) => Err(planted.refused("no MFA code is sent")),
             Err(LockError::Io(error)) if is_not_creatable(&path, &error) => {
-                self.cache.unusable(&error);
+                self.cache.unusable(&os_text(&error));
                 Ok(None)
             }
             Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
-            Err(LockError::Busy(holder)) => Err(Error::busy(format!(
-                "{holder} holds the ledger of MFA codes and does not let go"
-            ))
-            .hint("try again; if that process hangs, end it")),
+            Err(LockError::Busy(holder)) => Err(holder
+                .busy("using the ledger of MFA codes", wait)
+                .hint("try again; if that process hangs, end it")),
         }
     }
 

@@ -11,7 +11,7 @@ use super::payload::{PassphraseEntry, Payload};
 use super::pin::Pin;
 use super::state_file::hash;
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
+use crate::file::{self, Existing, Meta, ReplaceError};
 use crate::os;
 use crate::sealed;
 use crate::unlock::{Material, SecretKind};
@@ -372,18 +372,7 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
 }
 
 pub(super) fn lock(real: &Path) -> Result<file::Lock> {
-    file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| match error {
-        LockError::Busy(holder) => {
-            let waited = LOCK_WAIT.as_secs();
-            Error::busy(format!("{holder} is writing the vault, waited {waited} s"))
-        }
-        LockError::Planted(planted) => {
-            Error::refused(format!("the vault was not saved: {planted}")).hint(Planted::HINT)
-        }
-        LockError::Io(error) => {
-            let (path, why) = (real.display(), os_text(&error));
-            let what = format!("the vault was not saved: cannot lock {path}.lock: {why}");
-            Error { hint: file::lock_hint(real, &error), ..Error::not_saved(what) }
-        }
+    file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| {
+        error.into_error(real, "writing the vault", LOCK_WAIT, "the vault was not saved")
     })
 }

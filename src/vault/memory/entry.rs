@@ -6,7 +6,7 @@ use toml::{Table, Value};
 
 use super::super::state_file;
 use super::KnownVault;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::vault::Pin;
 
@@ -50,12 +50,9 @@ impl Entry {
             // A directory that cannot be searched (another user's home in a container) has no memory of
             // this user, and is not an error.
             Err(file::ReadError::Io(_)) if !self.is_reachable() => return Ok(None),
-            Err(file::ReadError::Io(error)) => {
-                return Err(Error::other(format!(
-                    "cannot read the remembered pin in {}: {}",
-                    self.file.display(),
-                    os_text(&error)
-                )));
+            Err(error @ file::ReadError::Io(_)) => {
+                let what = format_args!("the remembered pin in {}", self.file.display());
+                return Err(Error::other(error.message(what, LIMIT)));
             }
             Err(_) => return Err(refused()),
         };
