@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::memory::Memory;
-use super::opening::{Unlocked, VaultFile, no_vault, read, try_key};
+use super::missing::no_vault;
+use super::opening::{Unlocked, try_key};
 use super::payload::{PassphraseEntry, Payload};
 use super::pin::Pin;
 use super::state_file::hash;
+use super::vault_file::{VaultFile, read};
 use crate::error::{Class, Error, Result, os_text};
 use crate::file::{self, Existing, Meta, ReplaceError};
 use crate::os;

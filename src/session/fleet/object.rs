@@ -42,7 +42,7 @@ pub(super) type EncodedRecord = Rc<Zeroizing<Vec<u8>>>;
 
 /// What is in `s/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Object {
+pub(super) enum SessionObject {
     Claim { nonce: Nonce, lease: Duration, old: Option<EncodedRecord> },
     Record(EncodedRecord),
 }
@@ -98,8 +98,8 @@ impl FleetKeys {
             Some((record.ends, generation)).filter(|(ends, _)| *ends > now)
         };
         Some(match self.open_object(name, found.body)? {
-            Object::Record(shared) => InStore { session: session(&shared), claimed: None },
-            Object::Claim { lease, old, .. } => {
+            SessionObject::Record(shared) => InStore { session: session(&shared), claimed: None },
+            SessionObject::Claim { lease, old, .. } => {
                 let claimed = Some(age.unwrap_or_default()).filter(|age| *age <= lease);
                 InStore { session: old.as_ref().and_then(session), claimed }
             }
@@ -147,10 +147,10 @@ impl FleetKeys {
         }
     }
 
-    pub(super) fn seal_object(&self, name: &str, object: &Object) -> io::Result<Vec<u8>> {
+    pub(super) fn seal_object(&self, name: &str, object: &SessionObject) -> io::Result<Vec<u8>> {
         let mut plain = Vec::with_capacity(STEP);
         match object {
-            Object::Claim { nonce, lease, old } => {
+            SessionObject::Claim { nonce, lease, old } => {
                 plain.push(CLAIM);
                 plain.extend_from_slice(nonce);
                 let lease = u32::try_from(lease.as_secs()).unwrap_or(u32::MAX);
@@ -158,7 +158,7 @@ impl FleetKeys {
                 plain.push(u8::from(old.is_some()));
                 plain.extend_from_slice(old.as_ref().map_or(&[], |old| &old[..]));
             }
-            Object::Record(shared) => {
+            SessionObject::Record(shared) => {
                 plain.push(RECORD);
                 plain.extend_from_slice(shared);
             }
@@ -166,7 +166,7 @@ impl FleetKeys {
         self.seal(SESSION, name, plain)
     }
 
-    pub(super) fn open_object(&self, name: &str, body: Vec<u8>) -> Option<Object> {
+    pub(super) fn open_object(&self, name: &str, body: Vec<u8>) -> Option<SessionObject> {
         let plain = self.0.open(SESSION, name, Zeroizing::new(body))?;
         let (kind, rest) = plain.split_first()?;
         let shared = |bytes: &[u8]| Rc::new(Zeroizing::new(bytes.to_vec()));
@@ -177,9 +177,9 @@ impl FleetKeys {
                 let lease = Duration::from_secs(u32::from_be_bytes(*lease).into());
                 let (has_old, rest) = rest.split_first()?;
                 let old = (*has_old == 1).then(|| shared(rest));
-                Some(Object::Claim { nonce: *nonce, lease, old })
+                Some(SessionObject::Claim { nonce: *nonce, lease, old })
             }
-            RECORD => Some(Object::Record(shared(rest))),
+            RECORD => Some(SessionObject::Record(shared(rest))),
             _ => None,
         }
     }
@@ -258,21 +258,21 @@ mod tests {
         for at in 0..64 {
             claims.note_given(Timestamp(at));
         }
-        let claim = |old| Object::Claim { nonce, lease, old };
+        let claim = |old| SessionObject::Claim { nonce, lease, old };
         let mut sizes = Vec::new();
-        for object in [claim(None), claim(Some(shared.clone())), Object::Record(shared)] {
+        for object in [claim(None), claim(Some(shared.clone())), SessionObject::Record(shared)] {
             let sealed = keys.seal_object(&name, &object).unwrap();
             sizes.push(sealed.len());
             assert_ne!(sealed, keys.seal_object(&name, &object).unwrap(), "an ETag of its own");
             let opened = keys.open_object(&name, sealed).unwrap();
             match (opened, object) {
                 (
-                    Object::Claim { nonce, lease, old },
-                    Object::Claim { nonce: n, lease: l, old: o },
+                    SessionObject::Claim { nonce, lease, old },
+                    SessionObject::Claim { nonce: n, lease: l, old: o },
                 ) => {
                     assert_eq!((nonce, lease, old.is_some()), (n, l, o.is_some()));
                 }
-                (Object::Record(shared), Object::Record(_)) => {
+                (SessionObject::Record(shared), SessionObject::Record(_)) => {
                     let taken = decode(&shared, Some(Timestamp(NOON + 60)), Timestamp(NOON + 1000));
                     let (record, generation) = taken.unwrap();
                     assert_eq!((record.made, generation), (Timestamp(NOON + 940), 3));
@@ -300,7 +300,7 @@ mod tests {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &[]);
         let shared = encode(&record(), Timestamp(NOON), 3);
-        let look = |object: Option<Object>, at: i64| {
+        let look = |object: Option<SessionObject>, at: i64| {
             let object = object.map(|object| store::Object {
                 body: keys.seal_object(&name, &object).unwrap(),
                 etag: store::ETag("\"1\"".to_owned()),
@@ -310,14 +310,15 @@ mod tests {
             let (date, now) = (Some(Timestamp(NOON + at)), Timestamp(NOON + at));
             keys.look(&name, Answer { what, date }, now).unwrap()
         };
-        let claim = |old| Object::Claim { nonce: [7; 16], lease: Duration::from_secs(15), old };
+        let claim =
+            |old| SessionObject::Claim { nonce: [7; 16], lease: Duration::from_secs(15), old };
         let session = Some((Timestamp(NOON + 3600), 3));
         let claimed = Some(Duration::from_secs(5));
         let none = InStore::default();
         for (object, at, expected) in [
             (None, 0, none),
-            (Some(Object::Record(shared.clone())), 60, InStore { session, ..none }),
-            (Some(Object::Record(shared.clone())), 3600, none),
+            (Some(SessionObject::Record(shared.clone())), 60, InStore { session, ..none }),
+            (Some(SessionObject::Record(shared.clone())), 3600, none),
             (Some(claim(None)), 5, InStore { claimed, ..none }),
             (Some(claim(None)), 16, none),
             (Some(claim(Some(shared.clone()))), 5, InStore { session, claimed }),
@@ -330,7 +331,7 @@ mod tests {
     fn an_object_opens_only_under_its_own_name_and_vault() {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &["a".to_owned()]);
-        let object = Object::Record(encode(&record(), Timestamp(NOON), 1));
+        let object = SessionObject::Record(encode(&record(), Timestamp(NOON), 1));
         let sealed = keys.seal_object(&name, &object).unwrap();
         let other = keys.session_name(SessionKind::Role, &["a".to_owned()]);
         assert_eq!(keys.open_object(&other, sealed.clone()), None);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::super::SessionKind;
 use super::super::flight::{Minted, Wanted};
 use super::super::record::{Freshness, Record};
-use super::object::{self, EncodedRecord, FleetKeys, Object, SharedClaims};
-use super::protocol::{self, Action, AloneReason, Event, LEASE, Nonce, Protocol, Seen};
+use super::object::{self, EncodedRecord, FleetKeys, SessionObject, SharedClaims};
+use super::protocol::{Action, AloneReason, Event, LEASE, Nonce, Protocol, Seen, WriteResult};
 use super::timing::Timing;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
@@ -206,7 +206,7 @@ impl<'a> Participant<'a> {
                         }
                     };
                     if matches!(self.next, Action::WriteTotpClaims { .. }) {
-                        use protocol::Written::{Again, Done, Refused};
+                        use WriteResult::{Again, Done, Refused};
                         match &event {
                             Event::Written(Done(_)) => is_noted = true,
                             Event::Written(Refused | Again) => {
@@ -224,7 +224,7 @@ impl<'a> Participant<'a> {
 
     /// Says that AWS did not take the code and may take another.
     pub fn refused(&mut self) {
-        self.on(Event::NotMade);
+        self.on(Event::CodeRefused);
     }
 
     /// Removes a step whose code was certainly not sent from the claims, as far as that can be done at once.
@@ -290,11 +290,11 @@ impl<'a> Participant<'a> {
             }
             Action::ReadTotpClaims => self.read_totp_claims(),
             Action::Claim { over, lease, old } => {
-                let claim = Object::Claim { nonce: self.nonce, lease, old };
+                let claim = SessionObject::Claim { nonce: self.nonce, lease, old };
                 self.write(&session, over.as_ref(), &|keys| keys.seal_object(&session, &claim))
             }
             Action::Publish { over, session: shared } => {
-                let record = Object::Record(shared);
+                let record = SessionObject::Record(shared);
                 self.write(&session, Some(&over), &|keys| keys.seal_object(&session, &record))
             }
             Action::WriteTotpClaims { over, claims } => {
@@ -342,13 +342,13 @@ impl<'a> Participant<'a> {
         let Read::Found(found) = answer.what else { return Seen::Missing };
         let (age, version) = (object::age(&found, answer.date), found.etag);
         let object = self.keys.open_object(&self.names.session, found.body);
-        if let Some(Object::Record(session)) = &object
+        if let Some(SessionObject::Record(session)) = &object
             && let Some(freshness) = self.freshness(session)
         {
             return Seen::Record { version, session: session.clone(), freshness };
         }
         let (nonce, lease, old) = match object {
-            Some(Object::Claim { nonce, lease, old }) => (nonce, lease, old),
+            Some(SessionObject::Claim { nonce, lease, old }) => (nonce, lease, old),
             // An object of a later version, or a damaged one: as a claim of another host, which ends.
             _ => ([0; 16], LEASE, None),
         };
@@ -404,17 +404,17 @@ impl<'a> Participant<'a> {
                 Ok(answer) => {
                     self.answered(began, asked, answer.date);
                     match answer.what {
-                        Written::Done(version) => protocol::Written::Done(version),
-                        Written::Refused => protocol::Written::Refused,
+                        Written::Done(version) => WriteResult::Done(version),
+                        Written::Refused => WriteResult::Refused,
                         Written::Again => {
                             self.pause_or_stop((self.timing.now)(), "the store is busy", None)?;
-                            protocol::Written::Again
+                            WriteResult::Again
                         }
                     }
                 }
                 Err(error @ StoreError::Unknown(_)) => {
                     self.failed(began, error)?;
-                    protocol::Written::Unknown
+                    WriteResult::Unknown
                 }
                 Err(error) => {
                     self.failed(began, error)?;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::super::record::Freshness;
 
-pub use events::{Action, AloneReason, Event, Nonce, Seen, Written};
+pub use events::{Action, AloneReason, Event, Nonce, Seen, WriteResult};
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
@@ -140,10 +140,10 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
                 Action::WriteTotpClaims { over, claims }
             }
             (State::Noting(claim, due), Event::Written(written)) => match written {
-                Written::Done(_) => self.send_when_covered(claim, due, now),
+                WriteResult::Done(_) => self.send_when_covered(claim, due, now),
                 // Whatever became of it, this step is not sent.
-                Written::Unknown => self.doubt(claim),
-                Written::Refused | Written::Again => self.open(claim),
+                WriteResult::Unknown => self.doubt(claim),
+                WriteResult::Refused | WriteResult::Again => self.open(claim),
             },
             (State::Extending { claim, due, lease, since }, Event::Written(written)) => {
                 let longer = Claim { until: since + lease, ..claim.clone() };
@@ -161,11 +161,11 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
                 }
             },
             (State::Sending(claim), Event::Made(session)) => self.publish(claim, session),
-            (State::Sending(claim), Event::NotMade) => self.open(claim),
+            (State::Sending(claim), Event::CodeRefused) => self.open(claim),
             (State::Publishing(claim, session), Event::Written(written)) => match written {
-                Written::Done(_) | Written::Refused => Action::Keep,
-                Written::Again => self.publish(claim, session),
-                Written::Unknown => self.read(State::Checking(claim, session)),
+                WriteResult::Done(_) | WriteResult::Refused => Action::Keep,
+                WriteResult::Again => self.publish(claim, session),
+                WriteResult::Unknown => self.read(State::Checking(claim, session)),
             },
             (State::Checking(claim, session), Event::Read(seen)) => match self.own(&seen, now) {
                 Some((version, _)) => {
@@ -304,15 +304,15 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         over: Option<V>,
         old: Old<S>,
         since: Duration,
-        written: Written<V>,
+        written: WriteResult<V>,
     ) -> Action<V, S, C> {
         match written {
-            Written::Done(version) => {
+            WriteResult::Done(version) => {
                 self.open(Claim { version: Some(version), until: since + LEASE, old })
             }
-            Written::Unknown => self.read(State::Looking),
-            Written::Again => self.overtaken(),
-            Written::Refused => match old {
+            WriteResult::Unknown => self.read(State::Looking),
+            WriteResult::Again => self.overtaken(),
+            WriteResult::Refused => match old {
                 Old { session: Some(session), serves: true } => Action::Serve(session),
                 // It was read again since, and was still the same.
                 _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(AloneReason::Refuses),
@@ -387,13 +387,13 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         longer: Claim<V, S>,
         due: Duration,
         now: Duration,
-        written: Written<V>,
+        written: WriteResult<V>,
     ) -> Action<V, S, C> {
         match written {
-            Written::Done(version) => self.send(Claim { version: Some(version), ..longer }),
-            Written::Refused => self.overtaken(),
-            Written::Again => self.send_when_covered(claim, due, now),
-            Written::Unknown => self.read(State::Confirming(claim, due)),
+            WriteResult::Done(version) => self.send(Claim { version: Some(version), ..longer }),
+            WriteResult::Refused => self.overtaken(),
+            WriteResult::Again => self.send_when_covered(claim, due, now),
+            WriteResult::Unknown => self.read(State::Confirming(claim, due)),
         }
     }
 

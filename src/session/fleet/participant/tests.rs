@@ -381,7 +381,7 @@ fn another_host_that_leads_for_long_is_waited_for_to_the_end_of_the_wait() {
     let host = Host::new(&world, &d.path);
     let wanted = wanted(&key);
     let name = host.keys.session_name(wanted.kind, &key);
-    let claim = Object::Claim { nonce: [9; 16], lease: Duration::from_secs(90), old: None };
+    let claim = SessionObject::Claim { nonce: [9; 16], lease: Duration::from_secs(90), old: None };
     let body = host.keys.seal_object(&name, &claim).unwrap();
     world.store.write(&name, &body, Condition::Absent).unwrap();
     let SessionDecision::Waited(waited) = host.part(&wanted, false).decide() else {

@@ -29,7 +29,7 @@ pub enum Seen<V, S> {
 
 /// The result of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Written<V> {
+pub enum WriteResult<V> {
     /// It happened; the new version.
     Done(V),
     /// The condition did not hold.
@@ -48,14 +48,14 @@ pub enum Event<V, S, C> {
     TotpClaims(Option<V>, C),
     /// `l/NAME` is closed: the vault has a new key.
     Closed,
-    Written(Written<V>),
+    Written(WriteResult<V>),
     Waited,
     /// A step was taken: the claims with it, and how long to wait until its code may be sent.
     Taken(C, Duration),
     /// AWS gave a session.
     Made(S),
     /// AWS gave none, and may take another code.
-    NotMade,
+    CodeRefused,
 }
 
 /// What to do next.

@@ -142,31 +142,31 @@ impl Search {
     }
 
     /// Writes, if the condition holds.
-    fn write(&mut self, world: &mut World, write: Write) -> Written<Version> {
+    fn write(&mut self, world: &mut World, write: Write) -> WriteResult<Version> {
         let broken = |of: &[Broken]| of.contains(&self.broken);
         match write {
-            Write::Claims { .. } if broken(&[Broken::NoTotpClaims]) => Written::Done(0),
+            Write::Claims { .. } if broken(&[Broken::NoTotpClaims]) => WriteResult::Done(0),
             Write::Claims { over, claims } => {
                 let blind = broken(&[Broken::BlindTotpClaims, Broken::NoConditions]);
                 if world.claims.0 != over && !blind {
-                    return Written::Refused;
+                    return WriteResult::Refused;
                 }
                 world.claims = (world.claims.0 + 1, claims);
-                Written::Done(world.claims.0)
+                WriteResult::Done(world.claims.0)
             }
             Write::Session { over, object, by } => {
                 let is_record = matches!(object, Object::Record(_));
                 let blind =
                     broken(&[Broken::NoConditions]) || is_record && broken(&[Broken::BlindRecord]);
                 if world.session.0 != over && !blind {
-                    return Written::Refused;
+                    return WriteResult::Refused;
                 }
                 let own = matches!(world.session.1, Object::Claim { by: owner, .. } if owner == by);
                 if is_record && !own && self.broken != Broken::NoConditions {
                     self.fault = Some(Fault::Overwritten);
                 }
                 world.session = (world.session.0 + 1, object);
-                Written::Done(world.session.0)
+                WriteResult::Done(world.session.0)
             }
         }
     }
@@ -175,7 +175,7 @@ impl Search {
     fn answered(&mut self, mut world: World, at: usize, event: Event<u8, u8, Claims>) -> World {
         let mut host = self.host(&world, at).clone();
         let is_claims = matches!(host.life, Life::Running(Action::WriteTotpClaims { .. }));
-        if is_claims && event == Event::Written(Written::Refused) {
+        if is_claims && event == Event::Written(WriteResult::Refused) {
             host.own &= !host.step;
         }
         let mut next = host.protocol.on(event, Duration::ZERO);
@@ -248,7 +248,7 @@ impl Search {
             };
             let late = World { late: Some(write), ..world };
             for world in [done, world, late] {
-                worlds.push(self.answered(lost(world), at, Event::Written(Written::Unknown)));
+                worlds.push(self.answered(lost(world), at, Event::Written(WriteResult::Unknown)));
             }
         }
     }
@@ -263,7 +263,7 @@ impl Search {
         if world.left.refused > 0 {
             let mut refused = world;
             refused.left.refused -= 1;
-            worlds.push(self.answered(refused, at, Event::NotMade));
+            worlds.push(self.answered(refused, at, Event::CodeRefused));
         }
         world.made += u8::from(makes);
         worlds.push(self.answered(world, at, Event::Made(NEW)));

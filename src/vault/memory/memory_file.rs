@@ -15,12 +15,12 @@ const LIMIT: u64 = 32 * 1024;
 
 /// The file, whose name is a hash of the path.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct MemoryFile {
     pub(super) file: PathBuf,
     path: PathBuf,
 }
 
-impl Entry {
+impl MemoryFile {
     /// The entry of this path.
     pub(super) fn of(state_dir: &Path, path: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
