@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{FleetFailure, FleetKeys};
+use crate::session::FleetKeys;
 use crate::store::{Location, Shared};
 use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
@@ -69,7 +69,7 @@ impl<'a> JoinedFleet<'a> {
     ///
     /// # Errors
     /// 9 if no code may be sent without it.
-    pub fn go_alone(&self, FleetFailure { what, hint }: FleetFailure) -> Result<()> {
+    pub fn go_alone(&self, Error { what, hint, .. }: Error) -> Result<()> {
         let store = &self.store;
         if self.required {
             let hint = hint.unwrap_or_else(|| {
@@ -85,7 +85,7 @@ impl<'a> JoinedFleet<'a> {
     }
 
     /// Warns once that a session was made and is not shared.
-    pub fn not_shared(&self, FleetFailure { what, hint }: FleetFailure) {
+    pub fn not_shared(&self, Error { what, hint, .. }: Error) {
         let store = &self.store;
         let what = format!(
             "the new session is on this host only, the fleet's store {store} did not take it: {what}"
@@ -117,12 +117,9 @@ impl<'a> JoinedFleet<'a> {
     }
 }
 
-/// Turns the error of a store that cannot be reached into going on alone.
-pub(super) fn without_store(error: Error) -> Result<FleetFailure> {
-    match error.class {
-        Class::Usage => Err(error),
-        _ => Ok(FleetFailure { what: error.what, hint: error.hint }),
-    }
+/// Why this host goes on alone, if it may: a wrong setting is an error.
+pub(super) fn without_store(error: Error) -> Result<Error> {
+    if error.class == Class::Usage { Err(error) } else { Ok(error) }
 }
 
 /// Other hosts were faster each time.

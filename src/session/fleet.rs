@@ -16,5 +16,5 @@ mod timing;
 
 pub use closing::close_totp_claims;
 pub use object::{FleetKeys, InStore, SharedClaims};
-pub use participant::{CodeDecision, FleetFailure, Names, Participant, SessionDecision};
+pub use participant::{CodeDecision, Names, Participant, SessionDecision};
 pub use timing::Timing;

@@ -42,7 +42,7 @@ pub struct Claim {
 impl Claim {
     /// Removes it from the claims that a fleet's hosts share.
     pub fn remove_from(&self, shared: &mut SharedClaims) {
-        shared.claims.remove_shared(self.claimed);
+        shared.claims.remove(self.claimed);
     }
 }
 

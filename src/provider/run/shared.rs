@@ -10,8 +10,8 @@ use crate::credential::Credentials;
 use crate::error::Error;
 use crate::profile::{Mfa, Step};
 use crate::session::{
-    CodeDecision, FleetFailure, FleetKeys, Minted, Names, Participant, SessionDecision,
-    SharedClaims, Timing, Wanted,
+    CodeDecision, FleetKeys, Minted, Names, Participant, SessionDecision, SharedClaims, Timing,
+    Wanted,
 };
 use crate::store::Store;
 
@@ -158,13 +158,8 @@ impl Run<'_> {
     }
 
     /// Makes a session with one code, since the store cannot be used.
-    fn call_alone(
-        &self,
-        step: &Step,
-        from: &Credentials,
-        alone: FleetFailure,
-    ) -> Result<Minted, Failed> {
-        self.with.go_alone(alone)?;
+    fn call_alone(&self, step: &Step, from: &Credentials, why: Error) -> Result<Minted, Failed> {
+        self.with.go_alone(why)?;
         self.call(step, from, ClaimScope::HostAlone).map(Minted::Here)
     }
 

@@ -48,16 +48,11 @@ fn try_to_close(
 ) -> Result<bool, StoreError> {
     let name = old.totp_claims_name(device);
     let there = read(store, &name)?;
-    let shared = there.as_ref().map(|object| open(old, &name, object));
-    match shared {
-        Some(Ok(None)) => return Ok(true),
-        Some(Ok(Some(shared))) => {
-            if !carry_over(store, new, device, shared)? {
-                return Ok(false);
-            }
-        }
-        // No host takes a code by claims that cannot be opened; they are lost in any case.
-        None | Some(Err(_)) => {}
+    // No host takes a code by claims that cannot be opened; they are lost in any case.
+    match there.as_ref().and_then(|object| open(old, &name, object).ok()) {
+        Some(None) => return Ok(true),
+        Some(Some(shared)) if !carry_over(store, new, device, shared.clone())? => return Ok(false),
+        _ => {}
     }
     // Only if nothing was claimed in it since it was read.
     write(store, &name, old.closed_totp_claims(&name), there.as_ref())

@@ -3,6 +3,7 @@
 
 mod decision;
 
+use std::io;
 use std::time::Duration;
 
 use super::super::SessionKind;
@@ -13,11 +14,11 @@ use super::protocol::{Action, AloneReason, Event, LEASE, Nonce, Protocol, Seen, 
 use super::timing::Timing;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::random;
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
-pub use decision::{CodeDecision, FleetFailure, SessionDecision};
+pub use decision::{CodeDecision, SessionDecision};
 
 /// How long a host bears a store that is away or slow, in total; and once more to publish a session.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -34,7 +35,7 @@ type StoreEvent = Event<ETag, EncodedRecord, SharedClaims>;
 
 /// Why a request or a wait ends the attempt.
 enum Stop {
-    Alone(FleetFailure),
+    Alone(Error),
     Waited(Duration),
 }
 
@@ -137,14 +138,14 @@ impl<'a> Participant<'a> {
                         Some((record, _)) => {
                             SessionDecision::Serve(Minted::Shared(Box::new(record)))
                         }
-                        None => SessionDecision::Alone(FleetFailure::new(
-                            "a session in the store is damaged",
-                        )),
+                        None => {
+                            SessionDecision::Alone(Error::aws("a session in the store is damaged"))
+                        }
                     };
                 }
                 Action::Ask => return SessionDecision::Ask,
                 Action::GoAlone(why) => {
-                    let alone = why.alone();
+                    let alone = why.error();
                     self.give_up();
                     return SessionDecision::Alone(alone);
                 }
@@ -176,7 +177,7 @@ impl<'a> Participant<'a> {
         loop {
             let event = match (&self.next, self.protocol.is_leading()) {
                 (Action::GoAlone(why), _) => {
-                    let alone = why.alone();
+                    let alone = why.error();
                     self.give_up();
                     return Ok(CodeDecision::Alone(alone));
                 }
@@ -252,7 +253,7 @@ impl<'a> Participant<'a> {
         credentials: Credentials,
         length: Option<Duration>,
         generation: u64,
-    ) -> (Minted, Option<FleetFailure>) {
+    ) -> (Minted, Option<Error>) {
         let Some(ends) = credentials.expiration else { return (Minted::Here(credentials), None) };
         let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
         let record = Record { profile, credentials, made, ends, failed: None, length };
@@ -291,14 +292,14 @@ impl<'a> Participant<'a> {
             Action::ReadTotpClaims => self.read_totp_claims(),
             Action::Claim { over, lease, old } => {
                 let claim = SessionObject::Claim { nonce: self.nonce, lease, old };
-                self.write(&session, over.as_ref(), &|keys| keys.seal_object(&session, &claim))
+                self.write(&session, over.as_ref(), self.keys.seal_object(&session, &claim))
             }
             Action::Publish { over, session: shared } => {
                 let record = SessionObject::Record(shared);
-                self.write(&session, Some(&over), &|keys| keys.seal_object(&session, &record))
+                self.write(&session, Some(&over), self.keys.seal_object(&session, &record))
             }
             Action::WriteTotpClaims { over, claims } => {
-                self.write(&name, over.as_ref(), &|keys| keys.seal_totp_claims(&name, &claims))
+                self.write(&name, over.as_ref(), self.keys.seal_totp_claims(&name, &claims))
             }
             Action::Wait => {
                 let (now, pause) = ((self.timing.now)(), self.pause(POLL));
@@ -308,7 +309,7 @@ impl<'a> Participant<'a> {
                 (self.timing.sleep)(pause);
                 Ok(Event::Waited)
             }
-            _ => Err(Stop::Alone(AloneReason::Refuses.alone())),
+            _ => Err(Stop::Alone(AloneReason::Refuses.error())),
         }
     }
 
@@ -328,12 +329,11 @@ impl<'a> Participant<'a> {
         match self.keys.open_totp_claims(&name, object.body, date) {
             Ok(Some(claims)) => Ok(Event::TotpClaims(Some(object.etag), claims)),
             Ok(None) => Ok(Event::Closed),
-            Err(object::Damaged) => Err(Stop::Alone(FleetFailure {
-                what: "the record of MFA codes in the store is damaged".to_owned(),
-                hint: Some(format!(
+            Err(object::Damaged) => Err(Stop::Alone(
+                Error::aws("the record of MFA codes in the store is damaged").hint(format!(
                     "remove the object {name} under its prefix, three minutes after the last code was sent"
                 )),
-            })),
+            )),
         }
     }
 
@@ -389,16 +389,15 @@ impl<'a> Participant<'a> {
         &mut self,
         name: &str,
         over: Option<&ETag>,
-        seal: &dyn Fn(&FleetKeys) -> std::io::Result<Vec<u8>>,
+        sealed: io::Result<Vec<u8>>,
     ) -> Result<StoreEvent, Stop> {
+        let body =
+            sealed.map_err(|_| Stop::Alone(Error::aws("the system has no randomness to give")))?;
         let condition = over.map_or(Condition::Absent, Condition::Is);
         loop {
             // A record whose answer does not come is looked for, and written once more.
             let most = if self.protocol.is_made() { PATIENCE / 2 } else { PATIENCE };
             let within = self.patience()?.min(most);
-            let body = seal(self.keys).map_err(|_| {
-                Stop::Alone(FleetFailure::new("the system has no randomness to give"))
-            })?;
             let (began, asked) = ((self.timing.now)(), self.clock.now());
             let written = match self.store.write_within(name, &body, condition, within) {
                 Ok(answer) => {
@@ -407,7 +406,10 @@ impl<'a> Participant<'a> {
                         Written::Done(version) => WriteResult::Done(version),
                         Written::Refused => WriteResult::Refused,
                         Written::Again => {
-                            self.pause_or_stop((self.timing.now)(), "the store is busy", None)?;
+                            self.pause_or_stop(
+                                (self.timing.now)(),
+                                Error::aws("the store is busy"),
+                            )?;
                             WriteResult::Again
                         }
                     }
@@ -438,7 +440,7 @@ impl<'a> Participant<'a> {
     fn patience(&self) -> Result<Duration, Stop> {
         let left = PATIENCE.saturating_sub(self.spent);
         match self.most().saturating_sub(self.spent).max(PROMPT.min(left)) {
-            Duration::ZERO => Err(Stop::Alone(FleetFailure::new("the store is too slow"))),
+            Duration::ZERO => Err(Stop::Alone(Error::aws("the store is too slow"))),
             within => Ok(within),
         }
     }
@@ -465,28 +467,19 @@ impl<'a> Participant<'a> {
     }
 
     fn failed(&mut self, began: Duration, error: StoreError) -> Result<(), Stop> {
-        let (what, hint) = match error {
-            StoreError::Unknown(what) => (what, None),
-            StoreError::Failed { what, hint } => {
-                self.failures += 1;
-                (what, hint)
-            }
-        };
-        self.pause_or_stop(began, &what, hint)
+        if matches!(error, StoreError::Failed { .. }) {
+            self.failures += 1;
+        }
+        self.pause_or_stop(began, error.into())
     }
 
-    /// A pause before the store is asked again, if there is patience for it. Something went wrong since
+    /// A pause before the store is asked again, if there is patience for it. `why`: what went wrong since
     /// `began`.
-    fn pause_or_stop(
-        &mut self,
-        began: Duration,
-        what: &str,
-        hint: Option<String>,
-    ) -> Result<(), Stop> {
+    fn pause_or_stop(&mut self, began: Duration, why: Error) -> Result<(), Stop> {
         let pause = self.pause(AGAIN);
         self.spent += (self.timing.now)() - began + pause;
         if self.spent >= self.most() || self.failures >= FAILURES {
-            return Err(Stop::Alone(FleetFailure { what: what.to_owned(), hint }));
+            return Err(Stop::Alone(why));
         }
         (self.timing.sleep)(pause);
         Ok(())
