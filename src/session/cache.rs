@@ -242,12 +242,12 @@ impl Cache {
             let Ok((bytes, _)) = file::read_regular(&folder.join(&name), FILE_LIMIT) else {
                 continue;
             };
-            for kind in SessionKind::ALL {
-                let plain = self.keys.open(kind.as_str(), &name, bytes.clone());
-                if let Some(record) = plain.and_then(|plain| Record::decode(&plain)) {
-                    all.push((name, kind, record));
-                    break;
-                }
+            let open = |kind: SessionKind| {
+                let plain = self.keys.open(kind.as_str(), &name, bytes.clone())?;
+                Some((kind, Record::decode(&plain)?))
+            };
+            if let Some((kind, record)) = SessionKind::ALL.into_iter().find_map(open) {
+                all.push((name, kind, record));
             }
         }
         all

@@ -228,7 +228,7 @@ impl Cache {
         let error = match file::lock_with_parents(&path, wait, does) {
             Ok(lock) => return Ok(Some(lock)),
             Err(LockError::Busy(holder)) => {
-                let busy = holder.busy("making the same session", wait);
+                let busy = holder.busy("is making the same session", wait);
                 return Err(busy.hint("try again; if that process hangs, end it"));
             }
             Err(error) => error,

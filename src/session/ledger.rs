@@ -236,7 +236,7 @@ impl Ledger<'_> {
             }
             Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
             Err(LockError::Busy(holder)) => Err(holder
-                .busy("using the ledger of MFA codes", wait)
+                .busy("is using the ledger of MFA codes", wait)
                 .hint("try again; if that process hangs, end it")),
         }
     }

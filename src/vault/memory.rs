@@ -117,7 +117,7 @@ impl Recalled {
 /// What was remembered of a vault before its file was read.
 #[derive(Clone, Debug)]
 pub enum Before {
-    Known(Recalled),
+    Known(Box<Recalled>),
     /// A file of the memory is damaged.
     Damaged(Error),
     /// A file of the memory could not be read, and must not be replaced.
@@ -128,7 +128,7 @@ impl Before {
     /// What this memory has now; nothing is remembered without one.
     pub fn of(memory: Option<&Memory>) -> Self {
         match memory.map_or_else(|| Ok(Recalled::default()), Memory::recall) {
-            Ok(known) => Self::Known(known),
+            Ok(known) => Self::Known(Box::new(known)),
             Err(error) if error.class == Class::Refused => Self::Damaged(error),
             Err(error) => Self::Unreadable(error),
         }
@@ -136,7 +136,7 @@ impl Before {
 
     /// True if the vault is not remembered.
     pub fn is_nothing(&self) -> bool {
-        matches!(self, Self::Known(known) if *known == Recalled::default())
+        matches!(self, Self::Known(known) if **known == Recalled::default())
     }
 }
 

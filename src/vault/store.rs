@@ -375,6 +375,6 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
 
 pub(super) fn lock(real: &Path) -> Result<file::Lock> {
     file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| {
-        error.into_error(real, "writing the vault", LOCK_WAIT, "the vault was not saved")
+        error.into_error(real, "is writing the vault", LOCK_WAIT, "the vault was not saved")
     })
 }

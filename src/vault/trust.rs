@@ -100,7 +100,7 @@ impl Vault<'_> {
         }
         // An explicit pin outranks the memory and replaces it, also if that cannot be read.
         let known = match before {
-            Before::Known(known) => known,
+            Before::Known(known) => *known,
             _ if pinned => Recalled::default(),
             Before::Unreadable(error) => return Err(error),
             Before::Damaged(error) => {

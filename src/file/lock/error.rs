@@ -23,11 +23,11 @@ pub enum LockError {
 }
 
 impl LockError {
-    /// The error of a change that needs the lock of `path`. `doing`: what its holder is doing; `failed`: what
-    /// was not done.
-    pub fn into_error(self, path: &Path, doing: &str, waited: Duration, failed: &str) -> Error {
+    /// The error of a change that needs the lock of `path`. `does`: what its holder does; `failed`: what was
+    /// not done.
+    pub fn into_error(self, path: &Path, does: &str, waited: Duration, failed: &str) -> Error {
         match self {
-            Self::Busy(holder) => holder.busy(doing, waited),
+            Self::Busy(holder) => holder.busy(does, waited),
             Self::Planted(planted) => planted.refused(failed),
             Self::Io(error) => {
                 let (lock, why) = (lock_file(path), os_text(&error));
@@ -56,8 +56,8 @@ impl fmt::Display for LockError {
 
 impl Holder {
     /// The error of a process that has waited for this one.
-    pub fn busy(self, doing: &str, waited: Duration) -> Error {
-        Error::busy(format!("{self} is {doing}, waited {} s", waited.as_secs()))
+    pub fn busy(self, does: &str, waited: Duration) -> Error {
+        Error::busy(format!("{self} {does}, waited {} s", waited.as_secs()))
     }
 }
 

@@ -35,12 +35,7 @@ impl Run<'_> {
         loop {
             let offset = self.sts()?.clock_offset().unwrap_or(0);
             let deadline = self.deadline.get();
-            // Hosts that share no ledger would all begin with the present step.
-            let choice = match refused {
-                true => Choice::AfterRefusal { last: sent + 1 == CODES },
-                false => Choice::Random,
-            };
-            let time = (seed.period(), offset);
+            let (time, choice) = ((seed.period(), offset), choice(refused, sent));
             let claim = self.with.claim_step(&mut scope, &ledger, time, choice, deadline)?;
             let claim = claim.ok_or(Failed::Overtaken)?;
             let digits = self.with.code_of(&claim, seed);
@@ -86,6 +81,11 @@ impl Run<'_> {
             }
         }
     }
+}
+
+/// Which step is claimed after so many codes. Hosts that share no ledger would all begin with the present one.
+fn choice(refused: bool, sent: u32) -> Choice {
+    if refused { Choice::AfterRefusal { last: sent + 1 == CODES } } else { Choice::Random }
 }
 
 /// True if AWS refused a code since the clock was off by more than a step. `offset` is what the code was

@@ -144,11 +144,6 @@ impl<'a> Participant<'a> {
                     };
                 }
                 Action::Ask => return SessionDecision::Ask,
-                Action::GoAlone(why) => {
-                    let alone = why.error();
-                    self.give_up();
-                    return SessionDecision::Alone(alone);
-                }
                 Action::ReadTotpClaims => {
                     let old = self.protocol.replaced().and_then(|old| self.decode(old));
                     return SessionDecision::Lead(old.and_then(|(old, _)| old.length));
@@ -176,11 +171,6 @@ impl<'a> Participant<'a> {
         let (mut taken, mut is_noted) = (None, false);
         loop {
             let event = match (&self.next, self.protocol.is_leading()) {
-                (Action::GoAlone(why), _) => {
-                    let alone = why.error();
-                    self.give_up();
-                    return Ok(CodeDecision::Alone(alone));
-                }
                 (_, false) => return Ok(CodeDecision::Overtaken),
                 (Action::Send, _) => {
                     return Ok(taken.map_or(CodeDecision::Overtaken, CodeDecision::Send));
@@ -281,7 +271,7 @@ impl<'a> Participant<'a> {
         self.next = self.protocol.on(event, (self.timing.now)());
     }
 
-    /// Does what is next, if it concerns the store or is a wait.
+    /// Does what is next, if it concerns the store or is a wait; to go on alone is an error.
     fn perform(&mut self) -> Result<StoreEvent, Stop> {
         let (session, name) = (self.names.session.clone(), self.names.totp_claims.clone());
         match self.next.clone() {
@@ -309,6 +299,7 @@ impl<'a> Participant<'a> {
                 (self.timing.sleep)(pause);
                 Ok(Event::Waited)
             }
+            Action::GoAlone(why) => Err(Stop::Alone(why.error())),
             _ => Err(Stop::Alone(AloneReason::Refuses.error())),
         }
     }
