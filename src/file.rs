@@ -20,8 +20,8 @@ pub use append::{AppendFile, open_to_append};
 pub use attributes::Existing;
 pub use descriptor::{Descriptor, close_inherited, descriptor};
 pub use lock::{
-    Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_hint, lock_holder,
-    lock_with_parents, planted_at, remove_idle_lock,
+    Holder, Lock, LockError, Planted, is_locked, lock, lock_file, lock_holder, lock_with_parents,
+    planted_at, remove_idle_lock,
 };
 pub use meta::Meta;
 pub use mount::is_in_memory;

@@ -32,8 +32,8 @@ const DEBUG: u8 = 2;
 
 /// The sum of the above.
 static SHOWN: AtomicU8 = AtomicU8::new(0);
-static LINE: Mutex<Line> =
-    Mutex::new(Line { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: false });
+static LINE: Mutex<WaitLine> =
+    Mutex::new(WaitLine { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: false });
 /// A wait has begun, or the line may be drawn again.
 static CHANGED: Condvar = Condvar::new();
 
@@ -41,9 +41,9 @@ static CHANGED: Condvar = Condvar::new();
 type What = Box<dyn Fn() -> String + Send>;
 
 /// The terminal's line.
-struct Line {
+struct WaitLine {
     /// The outermost wait first.
-    waits: Vec<Wait>,
+    waits: Vec<WaitEntry>,
     /// The number of the next wait.
     next: u64,
     /// The number of [`Aside`]s.
@@ -53,7 +53,7 @@ struct Line {
     has_thread: bool,
 }
 
-struct Wait {
+struct WaitEntry {
     number: u64,
     what: What,
     since: Instant,
@@ -63,7 +63,7 @@ struct Wait {
     said: bool,
 }
 
-impl Wait {
+impl WaitEntry {
     /// How long it has lasted, its limit, and what it is for. A limit that has passed was an estimate.
     fn text(&self, now: Instant) -> String {
         let seconds = |to: Instant| to.saturating_duration_since(self.since).as_secs_f64().round();
@@ -110,7 +110,7 @@ pub fn waiting(what: impl Fn() -> String + Send + 'static, until: Option<Instant
     let mut line = line();
     let number = line.next;
     line.next += 1;
-    line.waits.push(Wait { number, what, since, until, on_terminal, said: false });
+    line.waits.push(WaitEntry { number, what, since, until, on_terminal, said: false });
     if !line.has_thread {
         let started = std::thread::Builder::new().name("waiting".to_owned()).spawn(tell);
         line.has_thread = started.is_ok();
@@ -146,7 +146,7 @@ impl Drop for Aside {
     }
 }
 
-fn line() -> MutexGuard<'static, Line> {
+fn line() -> MutexGuard<'static, WaitLine> {
     LINE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -167,7 +167,7 @@ fn tell() {
     }
 }
 
-impl Line {
+impl WaitLine {
     /// Shows the outermost wait that has lasted long enough, unless the terminal is another job's now.
     fn tell(&mut self, now: Instant) {
         for wait in self.waits.iter_mut().filter(|wait| !wait.on_terminal) {
@@ -189,7 +189,7 @@ impl Line {
     }
 
     /// The outermost wait that has lasted long enough to be shown on the terminal.
-    fn due(&self, now: Instant) -> Option<&Wait> {
+    fn due(&self, now: Instant) -> Option<&WaitEntry> {
         self.waits.iter().find(|wait| wait.on_terminal && now >= wait.since + AFTER)
     }
 
@@ -201,7 +201,7 @@ impl Line {
 
     /// The time of the next change.
     fn next_look(&self, now: Instant) -> Option<Instant> {
-        let next = |wait: &Wait| match now < wait.since + AFTER {
+        let next = |wait: &WaitEntry| match now < wait.since + AFTER {
             true => Some(wait.since + AFTER),
             false => wait.on_terminal.then_some(now + EVERY),
         };
@@ -227,8 +227,8 @@ fn write(text: &str) {
 mod tests {
     use super::*;
 
-    fn wait(what: &'static str, since: Instant, until: Option<u64>) -> Wait {
-        Wait {
+    fn wait(what: &'static str, since: Instant, until: Option<u64>) -> WaitEntry {
+        WaitEntry {
             number: 0,
             what: Box::new(move || what.to_owned()),
             since,
@@ -268,10 +268,10 @@ mod tests {
     fn a_wait_is_looked_at_after_two_seconds_and_then_each_second() {
         let now = Instant::now();
         let mut line =
-            Line { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: true };
+            WaitLine { waits: Vec::new(), next: 0, aside: 0, drawn: false, has_thread: true };
         assert_eq!(line.next_look(now), None);
         line.waits.push(wait("one", now, None));
-        line.waits.push(Wait { on_terminal: false, ..wait("two", now, None) });
+        line.waits.push(WaitEntry { on_terminal: false, ..wait("two", now, None) });
         assert_eq!(line.next_look(now), Some(now + AFTER));
         let later = now + AFTER;
         assert_eq!(line.next_look(later), Some(later + EVERY));

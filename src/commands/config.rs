@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::context::Context;
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, LockError, Planted, ReadError, ReplaceError};
+use crate::file::{self, Existing, ReadError, ReplaceError};
 use crate::profile;
 
 /// How long to wait for another process that changes the AWS config.
@@ -67,14 +67,9 @@ pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<
     let not_saved = |why: String| Error::not_saved(format!("{shown}: {why}"));
     file::make_parents(path).map_err(|error| not_saved(os_text(&error)))?;
     let real = file::resolve(path).map_err(|error| not_saved(os_text(&error)))?;
-    let lock =
-        file::lock(&real, LOCK_WAIT, "changes the same file").map_err(|error| match error {
-            LockError::Busy { .. } => Error::busy(format!("another process is changing {shown}")),
-            LockError::Planted(planted) => {
-                Error::refused(format!("{shown}: {planted}")).hint(Planted::HINT)
-            }
-            LockError::Io(error) => not_saved(os_text(&error)),
-        })?;
+    let lock = file::lock(&real, LOCK_WAIT, "changes the same file").map_err(|error| {
+        error.into_error(&real, "is changing the same file", LOCK_WAIT, &shown.to_string())
+    })?;
     let (old, meta) = match file::read_regular(&real, profile::FILE_LIMIT) {
         Ok((bytes, meta)) => (bytes, Some(meta)),
         Err(ReadError::NotFound) => (Default::default(), None),

@@ -46,8 +46,8 @@ pub fn recipients(
             false => file::read_stream(path, RECIPIENTS_LIMIT),
         };
         let (bytes, _) = read.map_err(|error| {
-            let why = error.text(RECIPIENTS_LIMIT);
-            Error::usage(format!("cannot read the recipients file {shown}: {why}"))
+            let what = format_args!("the recipients file {shown}");
+            Error::usage(error.message(what, RECIPIENTS_LIMIT))
         })?;
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| Error::usage(format!("the recipients file {shown} is not text")))?;

@@ -50,8 +50,7 @@ pub fn file(host: &Host, optional: bool, report: &mut Report) -> Option<File> {
         Ok(read) => read,
         Err(ReadError::NotFound) => return none(host, &path, by, optional, report),
         Err(error) => {
-            let why = error.text(sealed::FILE_LIMIT);
-            report.problem("vault.file", format!("cannot read {shown}: {why}"));
+            report.problem("vault.file", error.message(shown, sealed::FILE_LIMIT));
             return None;
         }
     };

@@ -4,6 +4,7 @@
 //! lost that way. So the lock file is never replaced, and a vault's is removed only by a writer that may
 //! not open it: see [`may_take_over`].
 
+mod error;
 mod owner;
 
 use std::fmt;
@@ -16,9 +17,9 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::make_parents;
-use super::replace_error::hint;
 use super::temporary::remove_temporaries;
 use crate::waiting::waiting;
+pub use error::LockError;
 pub use owner::Planted;
 use owner::{may_take_over, planted, share, share_again};
 
@@ -30,23 +31,6 @@ pub struct Lock {
     name: PathBuf,
     /// True if the file holds nothing but our process id.
     holds_pid: bool,
-}
-
-/// Why there is no lock.
-#[derive(Debug)]
-pub enum LockError {
-    /// Another process held it until the end of the wait.
-    Busy(Holder),
-    /// Another user's file is in the lock file's place. It is not waited for.
-    Planted(Planted),
-    /// The lock file cannot be created, opened or locked.
-    Io(io::Error),
-}
-
-impl From<io::Error> for LockError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
 }
 
 /// The threads of this process that wait for a lock.
@@ -161,19 +145,6 @@ pub fn lock_file(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     PathBuf::from(name)
-}
-
-/// What to do about an error of [`lock`]. A lock file that may not be opened is for those who may write
-/// the guarded file.
-pub fn lock_hint(path: &Path, error: &io::Error) -> Option<String> {
-    match lock_file(path).symlink_metadata() {
-        Ok(about) if error.kind() == ErrorKind::PermissionDenied => Some(format!(
-            "the lock file belongs to uid {}: have that user or root remove it, or make {} writable for you",
-            about.uid(),
-            path.display()
-        )),
-        _ => hint(error).map(str::to_owned),
-    }
 }
 
 /// The holder of a lock. Displayed as `process PID` or `another process`.

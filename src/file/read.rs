@@ -1,5 +1,6 @@
 //! Reading: a file is opened once, checked through its descriptor, and read up to a limit.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -17,7 +18,7 @@ use crate::os::{self, Interest};
 /// How long a named pipe or a device is waited for.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Why a file was not read. [`ReadError::text`] gives the words for a message.
+/// Why a file was not read.
 #[derive(Debug)]
 pub enum ReadError {
     /// ENOENT, and no other error: only this means that there is no such file.
@@ -31,6 +32,11 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// The message of an error. `what`: the file, as the user knows it.
+    pub fn message(&self, what: impl Display, limit: u64) -> String {
+        format!("cannot read {what}: {}", self.text(limit))
+    }
+
     /// The reason in words that follow a file's name and a colon. `limit` is the one that it was read
     /// with, in bytes.
     pub fn text(&self, limit: u64) -> String {

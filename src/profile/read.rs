@@ -90,9 +90,7 @@ fn load(path: Option<&Path>) -> Result<Zeroizing<String>> {
         }
         // And AWS_CONFIG_FILE=/dev/null is how one says "no file".
         Err(ReadError::NotRegular) if is_null(path) => return Ok(Default::default()),
-        Err(error) => {
-            return Err(Error::other(format!("cannot read {shown}: {}", error.text(FILE_LIMIT))));
-        }
+        Err(error) => return Err(Error::other(error.message(shown, FILE_LIMIT))),
     };
     if bytes.starts_with(b"\xef\xbb\xbf") {
         bytes.drain(..3);

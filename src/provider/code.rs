@@ -1,8 +1,9 @@
 //! MFA codes: from the flag, from a seed in the vault, from a program, or from a person.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::fleet::{claim_for_all, fleet_is_busy, without_store};
+use super::fleet::{fleet_is_busy, without_store};
 use super::program::MFA;
 use super::session::CredentialSession;
 use crate::aws::{ServiceError, Sts};
@@ -11,7 +12,7 @@ use crate::credential::Credentials;
 use crate::error::{Error, Reason, Result};
 use crate::profile::Mfa;
 use crate::secret::Secret;
-use crate::session::{Choice, Claim, CodeDecision, Participant, SharedClaims, Timing};
+use crate::session::{Choice, Claim, CodeDecision, Ledger, Participant, SharedClaims, Timing};
 use crate::totp::Seed;
 use crate::waiting::waiting;
 
@@ -74,12 +75,12 @@ impl CredentialSession<'_> {
     }
 
     /// Claims the next code of a seed for something else than a session that is kept: in this host's ledger
-    /// and, in a fleet, in the book of all hosts. While the store cannot be reached, other hosts do not know
+    /// and, in a fleet, in the claims of all hosts. While the store cannot be reached, other hosts do not know
     /// of the claim. `now` is by AWS's clock.
     ///
     /// # Errors
-    /// As [`Ledger::claim`](crate::session::Ledger::claim); 9 if the store is required and cannot be
-    /// reached. No code may be used then.
+    /// As [`Ledger::claim`]; 9 if the store is required and cannot be reached; busy (8) if other hosts are
+    /// faster each time. No code may be used then.
     pub fn claim_code(
         &self,
         serial: &str,
@@ -88,27 +89,57 @@ impl CredentialSession<'_> {
         deadline: Instant,
     ) -> Result<Claim> {
         let ledger = self.cache.ledger(serial);
-        let offset = now.seconds_since(self.clock.now());
-        let claim = |book: Option<&mut SharedClaims>| {
+        let time = (seed.period(), now.seconds_since(self.clock.now()));
+        self.in_scope(serial, |scope| {
+            let claim = self.claim_step(scope, &ledger, time, Choice::Nearest, deadline)?;
+            claim.ok_or_else(fleet_is_busy)
+        })
+    }
+
+    /// Claims a step in this host's ledger and, if the `scope` is a fleet, in the claims of all hosts; `None`
+    /// if another host leads now. If the store does not take it, the scope is this host from then on. `time`:
+    /// the period, and the seconds by which AWS's clock is ahead.
+    pub(super) fn claim_step(
+        &self,
+        scope: &mut ClaimScope<'_, '_>,
+        ledger: &Ledger<'_>,
+        (period, offset): (u64, i64),
+        choice: Choice,
+        deadline: Instant,
+    ) -> Result<Option<Claim>> {
+        let claim = |shared: Option<&mut SharedClaims>| {
             let now = Timestamp(self.clock.now().0.saturating_add(offset));
-            ledger.claim(seed.period(), now, deadline, Choice::Nearest, book)
+            ledger.claim(period, now, deadline, choice, shared)
         };
-        let in_book = |part: &mut Participant<'_>| {
-            claim_for_all(part, &ledger, deadline, |book| claim(Some(book)))
-        };
-        match self.in_book(serial, in_book)? {
-            Recorded::Fleet(claim) => Ok(claim),
-            Recorded::ThisHost => claim(None),
-            Recorded::ThisHostAlone => {
-                let mut claim = claim(None)?;
-                claim.recorded = false;
-                Ok(claim)
+        if let ClaimScope::Fleet(part) = scope {
+            let due = Cell::new(Instant::now());
+            let take = |shared: &mut SharedClaims| {
+                let claim = claim(Some(shared))?;
+                due.set(Instant::now() + claim.wait);
+                Ok((claim, claim.wait))
+            };
+            match part.claim_step(take, |claim| ledger.give_back(&claim, deadline))? {
+                CodeDecision::Send(mut claim) => {
+                    claim.wait = due.get().saturating_duration_since(Instant::now());
+                    claim.recorded = true;
+                    return Ok(Some(claim));
+                }
+                CodeDecision::Overtaken => return Ok(None),
+                CodeDecision::Alone(alone) => self.go_alone(alone)?,
             }
+            *scope = ClaimScope::HostAlone;
         }
+        let mut claim = claim(None)?;
+        // The other hosts do not know of it.
+        claim.recorded &= !matches!(scope, ClaimScope::HostAlone);
+        Ok(Some(claim))
     }
 
     /// Records steps whose codes are sent to another service than STS, in this host's ledger and, in a fleet,
-    /// in the book of all hosts.
+    /// in the claims of all hosts.
+    ///
+    /// # Errors
+    /// As [`CredentialSession::claim_code`].
     pub fn spend_codes(
         &self,
         serial: &str,
@@ -117,46 +148,41 @@ impl CredentialSession<'_> {
         deadline: Instant,
     ) -> Result<()> {
         let ledger = self.cache.ledger(serial);
-        let spend = |book: Option<&mut SharedClaims>| ledger.spend(steps, now, deadline, book);
-        let in_book = |part: &mut Participant<'_>| {
-            part.claim_step(|book| Ok((spend(Some(book))?, Duration::ZERO)), |()| {})
-        };
-        match self.in_book(serial, in_book)? {
-            Recorded::Fleet(()) => Ok(()),
-            Recorded::ThisHost | Recorded::ThisHostAlone => spend(None),
-        }
-    }
-
-    /// Does a step in the device's book that all hosts of the fleet share, if there is a fleet and its store
-    /// can be reached.
-    ///
-    /// # Errors
-    /// Those of `step`; 9 if the store is required and cannot be reached; busy (8) if other hosts are faster
-    /// each time.
-    fn in_book<T>(
-        &self,
-        serial: &str,
-        step: impl FnOnce(&mut Participant<'_>) -> Result<CodeDecision<T>>,
-    ) -> Result<Recorded<T>> {
-        let Some(fleet) = self.fleet.as_deref() else { return Ok(Recorded::ThisHost) };
-        let began = Instant::now();
-        let alone = match fleet.store(self.vault()?.payload()) {
-            Ok(None) => return Ok(Recorded::ThisHost),
-            Ok(Some(shared)) => {
-                let keys = (fleet.keys(), fleet.keys().book_name(serial));
-                let mut part =
-                    Participant::of_book(&*shared.store, keys, (self.clock, Timing::real()))?;
-                part.connected(began.elapsed(), shared.silent);
-                match step(&mut part)? {
-                    CodeDecision::Send(taken) => return Ok(Recorded::Fleet(taken)),
-                    CodeDecision::Alone(alone) => alone,
+        let spend = |shared: Option<&mut SharedClaims>| ledger.spend(steps, now, deadline, shared);
+        self.in_scope(serial, |scope| {
+            if let ClaimScope::Fleet(part) = scope {
+                let take = |shared: &mut SharedClaims| Ok((spend(Some(shared))?, Duration::ZERO));
+                match part.claim_step(take, |()| {})? {
+                    CodeDecision::Send(()) => return Ok(()),
                     CodeDecision::Overtaken => return Err(fleet_is_busy()),
+                    CodeDecision::Alone(alone) => self.go_alone(alone)?,
                 }
             }
-            Err(error) => without_store(error)?,
+            spend(None)
+        })
+    }
+
+    /// Claims codes of a device for something else than a session: for all hosts of the fleet, if there is
+    /// one and its store can be reached.
+    fn in_scope<T>(
+        &self,
+        serial: &str,
+        claim: impl FnOnce(&mut ClaimScope<'_, '_>) -> Result<T>,
+    ) -> Result<T> {
+        let Some(fleet) = self.fleet.as_deref() else { return claim(&mut ClaimScope::Host) };
+        let began = Instant::now();
+        let shared = match fleet.store(self.vault()?.payload()) {
+            Ok(Some(shared)) => shared,
+            Ok(None) => return claim(&mut ClaimScope::Host),
+            Err(error) => {
+                self.go_alone(without_store(error)?)?;
+                return claim(&mut ClaimScope::HostAlone);
+            }
         };
-        self.go_alone(alone)?;
-        Ok(Recorded::ThisHostAlone)
+        let keys = (fleet.keys(), fleet.keys().totp_claims_name(serial));
+        let mut part = Participant::for_code(&*shared.store, keys, (self.clock, Timing::real()))?;
+        part.connected(began.elapsed(), shared.silent);
+        claim(&mut ClaimScope::Fleet(&mut part))
     }
 
     /// Checks that AWS accepts the codes of a seed: sends one that no other process sends, for the shortest
@@ -193,14 +219,14 @@ pub(super) fn pause(what: &'static str, pause: Duration) {
     std::thread::sleep(pause);
 }
 
-/// Which hosts know that a code is used.
-enum Recorded<T> {
+/// Which hosts know of the codes that are claimed.
+pub(super) enum ClaimScope<'p, 'a> {
     /// This host, which is in no fleet, or shares nothing.
-    ThisHost,
-    /// This host, since the store of its fleet cannot be reached.
-    ThisHostAlone,
+    Host,
+    /// This host, since the store of its fleet cannot be reached: one code is sent.
+    HostAlone,
     /// All hosts of the fleet.
-    Fleet(T),
+    Fleet(&'p mut Participant<'a>),
 }
 
 /// The shortest session that AWS gives.

@@ -1,16 +1,12 @@
 //! The fleet of the open vault: its store, reached at the first session that needs a code, and the warnings
 //! when the store cannot be used.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
 
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::reporter::Reporter;
-use crate::session::{
-    Claim, CodeDecision, FleetFailure, FleetKeys, Ledger, Participant, SharedClaims,
-};
+use crate::session::FleetKeys;
 use crate::store::{Location, Shared};
 use crate::vault::{self, Connect, NamedBy, Payload, SharedStore};
 
@@ -73,7 +69,7 @@ impl<'a> JoinedFleet<'a> {
     ///
     /// # Errors
     /// 9 if no code may be sent without it.
-    pub fn go_alone(&self, FleetFailure { what, hint }: FleetFailure) -> Result<()> {
+    pub fn go_alone(&self, Error { what, hint, .. }: Error) -> Result<()> {
         let store = &self.store;
         if self.required {
             let hint = hint.unwrap_or_else(|| {
@@ -91,7 +87,7 @@ impl<'a> JoinedFleet<'a> {
     }
 
     /// Warns once that a session was made and is not shared.
-    pub fn not_shared(&self, FleetFailure { what, hint }: FleetFailure) {
+    pub fn not_shared(&self, Error { what, hint, .. }: Error) {
         let store = &self.store;
         let what = format!(
             "the new session is kept on this host only: it was not written to the fleet's store \
@@ -124,35 +120,9 @@ impl<'a> JoinedFleet<'a> {
     }
 }
 
-/// Turns the error of a store that cannot be reached into going on alone.
-pub(super) fn without_store(error: Error) -> Result<FleetFailure> {
-    match error.class {
-        Class::Usage => Err(error),
-        _ => Ok(FleetFailure { what: error.what, hint: error.hint }),
-    }
-}
-
-/// Claims a step in the book of the fleet and in this host's ledger.
-pub(super) fn claim_for_all(
-    part: &mut Participant<'_>,
-    ledger: &Ledger<'_>,
-    deadline: Instant,
-    claim: impl Fn(&mut SharedClaims) -> Result<Claim>,
-) -> Result<CodeDecision<Claim>> {
-    let due = Cell::new(Instant::now());
-    let take = |book: &mut SharedClaims| {
-        let claim = claim(book)?;
-        due.set(Instant::now() + claim.wait);
-        Ok((claim, claim.wait))
-    };
-    Ok(match part.claim_step(take, |claim| ledger.give_back(&claim, deadline))? {
-        CodeDecision::Send(mut claim) => {
-            claim.wait = due.get().saturating_duration_since(Instant::now());
-            claim.recorded = true;
-            CodeDecision::Send(claim)
-        }
-        other => other,
-    })
+/// Why this host goes on alone, if it may: a wrong setting is an error.
+pub(super) fn without_store(error: Error) -> Result<Error> {
+    if error.class == Class::Usage { Err(error) } else { Ok(error) }
 }
 
 /// Other hosts were faster each time.

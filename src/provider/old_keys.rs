@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::error::Result;
 use crate::profile::{self, Profiles};
-use crate::session::{FleetKeys, Timing, close_book};
+use crate::session::{FleetKeys, Timing, close_totp_claims};
 use crate::vault::{Connect, NamedBy, Payload, Pin, Vault};
 
 /// What a vault's keys were.
@@ -21,7 +21,7 @@ impl OldKeys {
     }
 
     /// If the vault has other keys by now, and shares a store: puts it into the store, and closes there the
-    /// books under the old keys, of each device whose seed it has or that a profile names.
+    /// TOTP claims under the old keys, of each device whose seed it has or that a profile names.
     ///
     /// # Errors
     /// AWS (9): the store cannot be reached. As [`Vault::sync`]; as [`profile::read`].
@@ -34,13 +34,13 @@ impl OldKeys {
         if vault.payload().pin() == self.pin || vault.payload().fleet().is_none() {
             return Ok(());
         }
-        // A host that finds a closed book must find the new vault.
+        // A host that finds closed claims must find the new vault.
         vault.sync()?;
         let payload = vault.payload();
         let Some(shared) = connect(NamedBy::Vault(payload))? else { return Ok(()) };
         let keys = (&self.fleet, &fleet_keys(payload));
         for device in devices(payload, &profiles()?) {
-            close_book(&*shared.store, keys, &device, &Timing::real())?;
+            close_totp_claims(&*shared.store, keys, &device, &Timing::real())?;
         }
         Ok(())
     }

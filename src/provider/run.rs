@@ -8,9 +8,8 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use self::shared::Claims;
 use super::base::BaseCredentials;
-use super::code::Code;
+use super::code::{ClaimScope, Code};
 use super::fleet::fleet_is_busy;
 use super::session::{CredentialSession, Request};
 use crate::aws::{ServiceError, Sts};
@@ -19,7 +18,7 @@ use crate::credential::Credentials;
 use crate::error::{Class, Error, Result};
 use crate::profile::{Base, Mfa, Plan, Step, Target};
 use crate::secret::Secret;
-use crate::session::{Cache, Length, Minted, NotMade, Obtained, SessionKind, Wanted};
+use crate::session::{Cache, Length, MintError, Minted, Obtained, SessionKind, Wanted};
 
 /// A code that waited longer than this for a lock is not sent: AWS accepts it for a step or two beyond its
 /// own of 30 s, and its age when it was given is not known.
@@ -104,8 +103,8 @@ impl<'a> Run<'a> {
         let made = loop {
             match self.session(last, self.not_before) {
                 Ok(made) => break made,
-                Err(NotMade::Failed(error)) => return Err(error),
-                Err(NotMade::NeedsCode) => {}
+                Err(MintError::Failed(error)) => return Err(error),
+                Err(MintError::NeedsCode) => {}
             }
             let Some((at, mfa)) = self.device() else {
                 return Err(Error::other("a plan without MFA needs a code"));
@@ -143,7 +142,7 @@ impl<'a> Run<'a> {
 
     /// The session of a step. Its lock is taken before that of the step it builds on, from the profile
     /// towards its base, so that there is no deadlock.
-    fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained, NotMade> {
+    fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained, MintError> {
         let key = self.key(at);
         let wanted = self.wanted(at, &key, not_before);
         self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
@@ -277,18 +276,18 @@ impl<'a> Run<'a> {
         &self,
         step: &Step,
         from: &Credentials,
-        claims: Claims<'_, '_>,
+        scope: ClaimScope<'_, '_>,
     ) -> Result<Credentials, Failed> {
         let Some(mfa) = step.mfa() else { return Ok(self.send(step, from, None)?) };
         let (code, asked) = match self.with.code(mfa, self.request.mfa_token)? {
-            Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), claims),
+            Code::Seed(seed) => return self.send_with(step, from, (mfa, &seed), scope),
             Code::Given(code) => (GivenCode { code, since: self.started }, false),
-            Code::Asked => (self.asked.take().ok_or(NotMade::NeedsCode)??, true),
+            Code::Asked => (self.asked.take().ok_or(MintError::NeedsCode)??, true),
         };
         if code.since.elapsed() > FRESH {
             return Err(self.is_too_old(mfa, asked));
         }
-        if self.is_overtaken(claims)? {
+        if self.is_overtaken(scope)? {
             if asked {
                 self.asked.replace(Some(Ok(code)));
             }
@@ -301,7 +300,7 @@ impl<'a> Run<'a> {
                     && !self.with.prompt.is_timed()
                     && !self.refused.replace(true) =>
             {
-                Err(NotMade::NeedsCode.into())
+                Err(MintError::NeedsCode.into())
             }
             done => Ok(done?),
         }
@@ -352,20 +351,20 @@ impl<'a> Run<'a> {
     }
 
     /// The error of a step: whose key AWS refused, and whether a code may be missing.
-    fn not_made(&self, failed: Failed) -> NotMade {
+    fn not_made(&self, failed: Failed) -> MintError {
         let refused = match failed {
             Failed::Aws(refused) => refused,
-            Failed::Ours(error) => return NotMade::Failed(error),
-            Failed::NeedsCode => return NotMade::NeedsCode,
-            Failed::Overtaken => return NotMade::Failed(fleet_is_busy()),
+            Failed::Ours(error) => return MintError::Failed(error),
+            Failed::NeedsCode => return MintError::NeedsCode,
+            Failed::Overtaken => return MintError::Failed(fleet_is_busy()),
         };
         let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");
         let BaseCredentials::Credentials(key) = self.base else {
-            return NotMade::Failed(refused.into_error());
+            return MintError::Failed(refused.into_error());
         };
         let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
         let error = refused.into_error_of(&key.access_key_id, holder);
-        NotMade::Failed(without_mfa(error, self.plan, role && !key.is_temporary()))
+        MintError::Failed(without_mfa(error, self.plan, role && !key.is_temporary()))
     }
 
     /// True if a role was refused to a session whose code is old, and no person has to be asked for a new
@@ -404,11 +403,11 @@ impl From<Error> for Failed {
     }
 }
 
-impl From<NotMade> for Failed {
-    fn from(not_made: NotMade) -> Self {
+impl From<MintError> for Failed {
+    fn from(not_made: MintError) -> Self {
         match not_made {
-            NotMade::NeedsCode => Self::NeedsCode,
-            NotMade::Failed(error) => Self::Ours(error),
+            MintError::NeedsCode => Self::NeedsCode,
+            MintError::Failed(error) => Self::Ours(error),
         }
     }
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use super::session::{CredentialSession, Request};
 use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::profile;
-use crate::session::FleetFailure;
 use crate::store::{Location, Shared};
 use crate::vault::{Fleet, Payload, Vault, no_store_key};
 
@@ -55,8 +54,8 @@ impl CredentialSession<'_> {
     }
 
     /// Goes on without the store of the fleet, if that is allowed.
-    pub(super) fn go_alone(&self, alone: FleetFailure) -> Result<()> {
-        self.fleet.as_ref().map_or(Ok(()), |fleet| fleet.go_alone(alone))
+    pub(super) fn go_alone(&self, why: Error) -> Result<()> {
+        self.fleet.as_ref().map_or(Ok(()), |fleet| fleet.go_alone(why))
     }
 
     /// A store that only its URL names, which is reached with the host's own credentials.

@@ -53,11 +53,11 @@ impl CredentialSession<'_> {
 /// The content of a token's file, which may be a link (Kubernetes) or a pipe (shells). `what` it is and what
 /// names it (`by`) are for the errors.
 pub(super) fn read(path: &Path, what: &str, by: &str) -> Result<Vec<u8>> {
-    let why = match file::read_stream(path, FILE_LIMIT) {
-        Ok((mut bytes, _)) => return Ok(std::mem::take(&mut *bytes)),
-        Err(error) => error.text(FILE_LIMIT),
-    };
-    Err(Error::other(format!("cannot read {what} {} ({by}): {why}", path.display())))
+    let (mut bytes, _) = file::read_stream(path, FILE_LIMIT).map_err(|error| {
+        let what = format_args!("{what} {} ({by})", path.display());
+        Error::other(error.message(what, FILE_LIMIT))
+    })?;
+    Ok(std::mem::take(&mut *bytes))
 }
 
 /// A token without the blanks around it, if it can be one: tokens are printable ASCII.

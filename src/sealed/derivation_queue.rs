@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result};
 use crate::file::{self, Holder, Lock, LockError};
 use crate::reporter::Reporter;
 use crate::waiting::waiting;
@@ -70,15 +70,14 @@ impl<'a> DerivationQueue<'a> {
         let longest = left.map_or(WAIT, |left| left.min(WAIT));
         let why = match self.wait_in(&directory.join("passphrase"), longest) {
             Ok(lock) => return Ok(Some(lock)),
-            Err(LockError::Io(error)) => os_text(&error),
-            Err(LockError::Planted(planted)) => planted.to_string(),
-            Err(LockError::Busy { .. }) => {
+            Err(LockError::Busy(_)) => {
                 let waited = longest.as_secs();
                 return Err(Error::busy(format!(
                     "other processes of this user are trying a passphrase, waited {waited} s"
                 ))
                 .hint("start fewer at a time, use a key, or run vault unlock before"));
             }
+            Err(error) => error,
         };
         let shown = directory.display();
         self.reporter.debug(format!("the passphrase is tried without a lock in {shown}: {why}"));

@@ -144,17 +144,35 @@ impl Cache {
     /// Stores a session, and removes old ones. An error is reported once.
     pub(super) fn store(&self, kind: SessionKind, name: &str, record: &Record) {
         if let Err(error) = self.write(kind.as_str(), name, &record.encode()) {
-            self.unusable(&error);
+            self.unusable(&os_text(&error));
         }
-        if let Some(dir) = &self.dir {
-            remove_old(&dir.join(SESSIONS), self.clock.now(), SESSION_MAX_AGE);
-        }
+        self.remove_old(SESSIONS, SESSION_MAX_AGE);
     }
 
-    /// Removes old logins, and temporary files of writers that died.
+    /// Removes old logins.
     pub(super) fn remove_old_logins(&self) {
-        if let Some(dir) = &self.dir {
-            remove_old(&dir.join(LOGINS), self.clock.now(), LOGIN_MAX_AGE);
+        self.remove_old(LOGINS, LOGIN_MAX_AGE);
+    }
+
+    /// Removes the files, temporary files and locks in a folder, of any vault, that were not written for
+    /// `max_age` seconds: a token that is replaced every hour gives its sessions new names each time. Other
+    /// files stay, and errors are ignored.
+    fn remove_old(&self, folder: &str, max_age: i64) {
+        let Some(dir) = &self.dir else { return };
+        let Ok(entries) = std::fs::read_dir(dir.join(folder)) else { return };
+        let before = self.clock.now().0.saturating_sub(max_age);
+        for entry in entries.take(SCAN_LIMIT).flatten() {
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            let old = |about: Metadata| about.is_file() && about.mtime() < before;
+            if !entry.metadata().is_ok_and(old) {
+                continue;
+            }
+            if name.strip_suffix(".lock").is_some_and(is_name) {
+                file::remove_idle_lock(&entry.path(), before);
+            } else if is_name(name) || is_temporary(name) {
+                let _ = std::fs::remove_file(entry.path());
+            }
         }
     }
 
@@ -162,7 +180,7 @@ impl Cache {
     /// readable.
     pub(super) fn read(&self, kind: &str, name: &str) -> Option<Zeroizing<Vec<u8>>> {
         self.try_read(kind, name).unwrap_or_else(|error| {
-            self.unusable(&error);
+            self.unusable(&os_text(&error));
             None
         })
     }
@@ -189,12 +207,9 @@ impl Cache {
     }
 
     /// Reports, once, that the cache cannot be used.
-    pub(super) fn unusable(&self, error: &io::Error) {
+    pub(super) fn unusable(&self, why: &str) {
         let dir = self.dir.as_deref().unwrap_or(Path::new("")).display();
-        self.warn_once(&format!(
-            "cannot use the cache in {dir}: {}; continuing without it",
-            os_text(error)
-        ));
+        self.warn_once(&format!("cannot use the cache in {dir}: {why}; continuing without it"));
     }
 
     /// Reports, once, that there is no cache directory.
@@ -227,12 +242,12 @@ impl Cache {
             let Ok((bytes, _)) = file::read_regular(&folder.join(&name), FILE_LIMIT) else {
                 continue;
             };
-            for kind in SessionKind::ALL {
-                let plain = self.keys.open(kind.as_str(), &name, bytes.clone());
-                if let Some(record) = plain.and_then(|plain| Record::decode(&plain)) {
-                    all.push((name, kind, record));
-                    break;
-                }
+            let open = |kind: SessionKind| {
+                let plain = self.keys.open(kind.as_str(), &name, bytes.clone())?;
+                Some((kind, Record::decode(&plain)?))
+            };
+            if let Some((kind, record)) = SessionKind::ALL.into_iter().find_map(open) {
+                all.push((name, kind, record));
             }
         }
         all
@@ -292,27 +307,6 @@ fn count_removed(results: Vec<io::Result<()>>, dir: &Path) -> Result<usize> {
     Err(Error::not_saved(format!(
         "{failed} of {all} sessions in {dir} could not be removed: {why}"
     )))
-}
-
-/// Removes the files, temporary files and locks in a folder, of any vault, that were not written for
-/// `max_age` seconds: a token that is replaced every hour gives its sessions new names each time. Other
-/// files stay, and errors are ignored.
-fn remove_old(folder: &Path, now: Timestamp, max_age: i64) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    let before = now.0.saturating_sub(max_age);
-    for entry in entries.take(SCAN_LIMIT).flatten() {
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let old = |about: Metadata| about.is_file() && about.mtime() < before;
-        if !entry.metadata().is_ok_and(old) {
-            continue;
-        }
-        if name.strip_suffix(".lock").is_some_and(is_name) {
-            file::remove_idle_lock(&entry.path(), before);
-        } else if is_name(name) || is_temporary(name) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// The file names in a folder; none if it cannot be read.

@@ -4,7 +4,7 @@
 //! lock is taken, the cache is read again, and the session is made under the lock. If the holder dies, its
 //! lock is free and the next process makes the session.
 //!
-//! No lock is held during a prompt. A call that needs one returns [`NotMade::NeedsCode`], all locks are
+//! No lock is held during a prompt. A call that needs one returns [`MintError::NeedsCode`], all locks are
 //! released, and the caller asks and calls again; another process may have made the session by then.
 
 use std::time::{Duration, Instant};
@@ -95,13 +95,13 @@ pub enum Minted {
 
 /// Why a session was not made.
 #[derive(Debug)]
-pub enum NotMade {
+pub enum MintError {
     /// A prompt is needed first, during which no lock may be held.
     NeedsCode,
     Failed(Error),
 }
 
-impl From<Error> for NotMade {
+impl From<Error> for MintError {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
@@ -125,14 +125,14 @@ impl Cache {
     /// the error is reported, and the old session is served for a minute. If nothing can be written, `mint`
     /// is called by every process.
     /// Errors: the error of `mint`, if there is no valid session; busy (8) if another process that makes the
-    /// same session does not finish within 45 s or before `deadline`; [`NotMade::NeedsCode`] if `mint` returns
+    /// same session does not finish within 45 s or before `deadline`; [`MintError::NeedsCode`] if `mint` returns
     /// it, with the lock released.
     pub fn obtain(
         &self,
         wanted: &Wanted<'_>,
         deadline: Instant,
-        mint: &mut dyn FnMut(Option<Duration>) -> Result<Minted, NotMade>,
-    ) -> Result<Obtained, NotMade> {
+        mint: &mut dyn FnMut(Option<Duration>) -> Result<Minted, MintError>,
+    ) -> Result<Obtained, MintError> {
         let name = self.keys.name(wanted.kind.as_str(), wanted.key);
         let found = self.find(wanted, &name);
         let mut length = wanted.requested_length(found.as_ref());
@@ -172,7 +172,7 @@ impl Cache {
         }
         match (mint(length), old) {
             (Ok(made), _) => Ok(self.store_new(wanted, &name, made, length, lock.is_some())),
-            (Err(NotMade::Failed(error)), Some(record)) if record.ends > self.clock.now() => {
+            (Err(MintError::Failed(error)), Some(record)) if record.ends > self.clock.now() => {
                 Ok(self.serve_old(wanted, &name, record, &error, lock.is_some()))
             }
             (Err(not_made), _) => Err(not_made),
@@ -227,17 +227,13 @@ impl Cache {
         };
         let error = match file::lock_with_parents(&path, wait, does) {
             Ok(lock) => return Ok(Some(lock)),
-            Err(LockError::Planted(planted)) => std::io::Error::other(planted.to_string()),
-            Err(LockError::Io(error)) => error,
             Err(LockError::Busy(holder)) => {
-                let waited = wait.as_secs();
-                return Err(Error::busy(format!(
-                    "{holder} is making the same session, waited {waited} s"
-                ))
-                .hint("try again; if that process hangs, end it"));
+                let busy = holder.busy("is making the same session", wait);
+                return Err(busy.hint("try again; if that process hangs, end it"));
             }
+            Err(error) => error,
         };
-        self.unusable(&error);
+        self.unusable(&error.to_string());
         Ok(None)
     }
 

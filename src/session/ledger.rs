@@ -19,7 +19,7 @@ use super::fleet::SharedClaims;
 use super::totp_claims::{Claimed, Selection, Times, TotpClaims};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result, os_text};
-use crate::file::{self, Lock, LockError, Planted};
+use crate::file::{self, Lock, LockError};
 use crate::random;
 
 /// The time that a call needs after its code is due.
@@ -41,8 +41,8 @@ pub struct Claim {
 
 impl Claim {
     /// Removes it from the claims that a fleet's hosts share.
-    pub fn remove_from(&self, book: &mut SharedClaims) {
-        book.claims.remove_shared(self.claimed);
+    pub fn remove_from(&self, shared: &mut SharedClaims) {
+        shared.claims.remove(self.claimed);
     }
 }
 
@@ -93,7 +93,7 @@ impl Cache {
 
 impl Ledger<'_> {
     /// Claims a free step of `period` seconds. `now` is the time corrected by AWS's `Date`. The claims in
-    /// `book`, those of a fleet's hosts, count too, and this one is added to it.
+    /// `shared`, those of a fleet's hosts, count too, and this one is added to it.
     ///
     /// Without a ledger, only the claims of this process are avoided.
     /// Errors: class 9, with the time to try again, if no step is free or the six codes of a three-minute
@@ -105,7 +105,7 @@ impl Ledger<'_> {
         now: Timestamp,
         deadline: Instant,
         choice: Choice,
-        book: Option<&mut SharedClaims>,
+        shared: Option<&mut SharedClaims>,
     ) -> Result<Claim> {
         let selection = choice.selection(deadline)?;
         let period = i64::try_from(period).unwrap_or(i64::MAX);
@@ -118,8 +118,8 @@ impl Ledger<'_> {
         let mut own = self.own_claims();
         let own = own.entry(self.name.clone()).or_default();
         claims.add(own);
-        if let Some(book) = &book {
-            claims.add_shared(&book.claims, book.date, period, now);
+        if let Some(shared) = &shared {
+            claims.add_shared(&shared.claims, shared.date, period, now);
         }
 
         let claimed = claims.next(period, now, selection);
@@ -133,8 +133,8 @@ impl Ledger<'_> {
         self.save(lock.as_ref(), &claims)?;
         own.insert(claimed);
         own.keep_latest(OWN_CLAIMS);
-        if let Some(book) = book {
-            book.claims.share(claimed, book.date, now);
+        if let Some(shared) = shared {
+            shared.claims.share(claimed, shared.date, now);
         }
         Ok(Claim { step: claimed.step.unsigned_abs(), wait, recorded: lock.is_some(), claimed })
     }
@@ -169,14 +169,14 @@ impl Ledger<'_> {
     }
 
     /// Records steps whose codes are sent to another service than STS, so that no process sends them to STS;
-    /// in the book of a fleet as well.
+    /// in the claims that a fleet shares as well.
     /// Errors: class 9 if they cannot be recorded; busy (8) if the ledger stays locked.
     pub fn spend(
         &self,
         steps: &[u64],
         now: Timestamp,
         deadline: Instant,
-        book: Option<&mut SharedClaims>,
+        shared: Option<&mut SharedClaims>,
     ) -> Result<()> {
         let offset = now.seconds_since(self.cache.clock.now());
         let lock = self.lock(deadline)?;
@@ -189,8 +189,8 @@ impl Ledger<'_> {
         let mut own = self.own_claims();
         let own = own.entry(self.name.clone()).or_default();
         new.iter().for_each(|claimed| own.insert(*claimed));
-        if let Some(book) = book {
-            new.iter().for_each(|claimed| book.claims.share(*claimed, book.date, now));
+        if let Some(shared) = shared {
+            new.iter().for_each(|claimed| shared.claims.share(*claimed, shared.date, now));
         }
         Ok(())
     }
@@ -229,18 +229,15 @@ impl Ledger<'_> {
         match file::lock_with_parents(&path, wait, "holds the ledger of MFA codes") {
             Ok(lock) => Ok(Some(lock)),
             // Codes that are not recorded would lock the device.
-            Err(LockError::Planted(planted)) => {
-                Err(Error::refused(format!("no MFA code is sent: {planted}")).hint(Planted::HINT))
-            }
+            Err(LockError::Planted(planted)) => Err(planted.refused("no MFA code is sent")),
             Err(LockError::Io(error)) if is_not_creatable(&path, &error) => {
-                self.cache.unusable(&error);
+                self.cache.unusable(&os_text(&error));
                 Ok(None)
             }
             Err(LockError::Io(error)) => Err(self.unrecorded(Some(file::lock_file(&path)), &error)),
-            Err(LockError::Busy(holder)) => {
-                Err(Error::busy(format!("the ledger of MFA codes is still locked by {holder}"))
-                    .hint("try again; if that process hangs, end it"))
-            }
+            Err(LockError::Busy(holder)) => Err(holder
+                .busy("is using the ledger of MFA codes", wait)
+                .hint("try again; if that process hangs, end it")),
         }
     }
 

@@ -29,10 +29,10 @@ mod totp_claims;
 
 pub use cache::{Cache, Listed, clear_all, locks_held};
 pub use fleet::{
-    CodeDecision, FleetFailure, FleetKeys, InStore, Names, Participant, SessionDecision,
-    SharedClaims, Timing, close_book,
+    CodeDecision, FleetKeys, InStore, Names, Participant, SessionDecision, SharedClaims, Timing,
+    close_totp_claims,
 };
-pub use flight::{Length, Minted, NotMade, Obtained, Wanted};
+pub use flight::{Length, MintError, Minted, Obtained, Wanted};
 pub use ledger::{Choice, Claim, Ledger};
 pub use login::{Login, LoginFile, LoginLock, LoginState};
 

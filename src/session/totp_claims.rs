@@ -168,13 +168,7 @@ impl TotpClaims {
     /// Adds a claim, and drops the oldest one over the limit.
     pub(super) fn insert(&mut self, claimed: Claimed) {
         self.claims.push(claimed);
-        let surplus = self.claims.len().saturating_sub(STORED);
-        self.claims.drain(..surplus);
-    }
-
-    /// Removes a claim whose code was not sent.
-    pub(super) fn remove(&mut self, claimed: Claimed) {
-        self.claims.retain(|other| *other != claimed);
+        self.keep_latest(STORED);
     }
 
     /// Adds a code of unknown step, which the user gave, under a negative number of its own.
@@ -184,8 +178,8 @@ impl TotpClaims {
         self.insert(Claimed { step, at, local: date, steady: NO_BOOT });
     }
 
-    /// The same for a claim that was added by [`TotpClaims::share`].
-    pub(super) fn remove_shared(&mut self, claimed: Claimed) {
+    /// Removes a claim whose code was not sent, also one that was added by [`TotpClaims::share`].
+    pub(super) fn remove(&mut self, claimed: Claimed) {
         self.claims.retain(|other| (other.step, other.at) != (claimed.step, claimed.at));
     }
 

@@ -134,8 +134,8 @@ impl<'a> Reader<'a> {
             Ok(read) => read,
             Err(ReadError::NotFound) => return Ok(None),
             Err(error) => {
-                let (name, why) = (purpose.name(), error.text(KEY_LIMIT));
-                return Err(Error::locked(format!("cannot read the {name} {label}: {why}")));
+                let what = format_args!("the {} {label}", purpose.name());
+                return Err(Error::locked(error.message(what, KEY_LIMIT)));
             }
         };
         if let Some(descriptor) = descriptor {

@@ -5,17 +5,17 @@
 //! symlink, and any vault is accepted at a path that is used for the first time. And a name that is used
 //! for the first time may lead to a file that is known by another name.
 
-mod entry;
+mod memory_file;
 
 use std::path::{Component, Path, PathBuf};
 
 use super::pin::Pin;
 use super::state_file;
-use crate::error::Result;
+use crate::error::{Class, Error, Result};
 use crate::file;
-use entry::Entry;
+use memory_file::MemoryFile;
 
-pub use entry::KnownVault;
+pub use memory_file::KnownVault;
 
 /// Names of the process's own descriptors and directories, see proc(5): they lead to another file each time,
 /// and no other user can change where they lead.
@@ -59,12 +59,38 @@ impl Recalled {
     }
 }
 
+/// What was remembered of a vault before its file was read.
+#[derive(Clone, Debug)]
+pub enum Before {
+    Known(Box<Recalled>),
+    /// A file of the memory is damaged.
+    Damaged(Error),
+    /// A file of the memory could not be read, and must not be replaced.
+    Unreadable(Error),
+}
+
+impl Before {
+    /// What this memory has now; nothing is remembered without one.
+    pub fn of(memory: Option<&Memory>) -> Self {
+        match memory.map_or_else(|| Ok(Recalled::default()), Memory::recall) {
+            Ok(known) => Self::Known(Box::new(known)),
+            Err(error) if error.class == Class::Refused => Self::Damaged(error),
+            Err(error) => Self::Unreadable(error),
+        }
+    }
+
+    /// True if the vault is not remembered.
+    pub fn is_nothing(&self) -> bool {
+        matches!(self, Self::Known(known) if **known == Recalled::default())
+    }
+}
+
 /// The stored memory of one vault.
 #[derive(Debug)]
 pub struct Memory {
-    real: Entry,
+    real: MemoryFile,
     /// `None` if the name is the real path.
-    named: Option<Entry>,
+    named: Option<MemoryFile>,
 }
 
 impl Memory {
@@ -72,8 +98,8 @@ impl Memory {
     pub fn of(state_dir: &Path, named: &Path, real: &Path) -> Self {
         let name = absolute(named).filter(|name| name != real);
         let own = |path: &&PathBuf| !OWN.iter().any(|own| path.starts_with(own));
-        let named = name.as_ref().filter(own).map(|name| Entry::of(state_dir, name));
-        Self { real: Entry::of(state_dir, real), named }
+        let named = name.as_ref().filter(own).map(|name| MemoryFile::of(state_dir, name));
+        Self { real: MemoryFile::of(state_dir, real), named }
     }
 
     /// The file of the real path's memory.
@@ -89,7 +115,7 @@ impl Memory {
     /// What is remembered.
     /// Errors: refused (6) if a file of the memory is damaged.
     pub fn recall(&self) -> Result<Recalled> {
-        let named = self.named.as_ref().map(Entry::read).transpose()?.flatten();
+        let named = self.named.as_ref().map(MemoryFile::read).transpose()?.flatten();
         let last = match named.as_ref().and_then(|named| named.led_to.as_deref()) {
             Some(id) if id != self.real.id() => self.real.other(id).read()?,
             _ => None,
@@ -156,7 +182,7 @@ impl Memory {
     /// Locks in one order, so that no two processes wait for each other: a name may have been a real path
     /// before.
     fn lock(&self) -> Result<Locks, String> {
-        let lock = |entry: &Entry| state_file::lock(&entry.file, "writes the pins");
+        let lock = |entry: &MemoryFile| state_file::lock(&entry.file, "writes the pins");
         match &self.named {
             Some(named) if named.file < self.real.file => {
                 let named = Some(lock(named)?);

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod memory;
+mod missing;
 mod open;
 mod opening;
 pub mod payload;
@@ -11,10 +12,11 @@ mod state_file;
 mod store;
 mod sync;
 mod trust;
+mod vault_file;
 
 pub use access::{Access, Connect, NamedBy, SharedStore};
+pub use missing::how_to_make;
 pub use open::{LockedVault, Opening};
-pub use opening::how_to_make;
 pub use payload::{
     Enrolment, Fleet, PassphraseEntry, Payload, RecipientEntry, Rotation, no_store_key,
 };

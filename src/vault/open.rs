@@ -2,11 +2,12 @@
 //! that the user enters. A command that can continue without the vault omits the second step.
 
 use super::access::Access;
+use super::missing::of_file;
 use super::opening::{
-    FailedKeys, UnlockResult, Unlocked, VaultFile, entered, of_file, passphrases_only, try_key,
-    try_keys,
+    FailedKeys, UnlockResult, Unlocked, entered, passphrases_only, try_key, try_keys,
 };
 use super::store::Vault;
+use super::vault_file::VaultFile;
 use crate::error::{Error, Result};
 use crate::os;
 use crate::secret::Secret;
@@ -150,10 +151,10 @@ fn checked<'a>(
     let mut file = file;
     let fetched = file.fetched.take();
     file.access.reporter.debug(format!("{} opened by {}", file.real.display(), key.label));
-    let (known, slots) = (file.known.clone(), file.scanned.slots.clone());
+    let (before, slots) = (file.before.clone(), file.scanned.slots.clone());
     let mut vault = Vault::new(file, payload, key);
     vault.warn_of_modes();
-    vault.check_pin(known)?;
+    vault.check_pin(before)?;
     if let Some((shared, version)) = fetched {
         vault.keep_fetched(&shared, &version)?;
     }

@@ -1,143 +1,16 @@
-//! From the file to its content: reading it, trying the keys that were gathered, and asking for
-//! passphrases.
-
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+//! From a vault's file to its content: trying the keys that were gathered, and asking for passphrases.
 
 use zeroize::Zeroizing;
 
-use super::access::{Access, SharedStore};
-use super::memory::{Memory, Recalled};
+use super::access::Access;
 use super::payload::Payload;
-use crate::error::{Class, Error, Reason, Result, os_text};
-use crate::file::{self, Meta, ReadError};
-use crate::os;
-use crate::process::shell_word;
+use crate::error::{Class, Error, Reason, Result};
 use crate::sealed::{self, Opened, Scanned, Slot};
 use crate::secret::Secret;
-use crate::store::ETag;
 use crate::unlock::{self, GatheredKeys, Material, SecretKind, SlotSecret};
 
 /// Precedes the question after a wrong answer.
 const AGAIN: &str = "Wrong passphrase, try again. ";
-
-/// A vault's file as it was read, before any key is tried.
-#[derive(Debug)]
-pub(super) struct VaultFile<'a> {
-    pub access: Access<'a>,
-    /// Symlinks resolved.
-    pub real: PathBuf,
-    /// What remembers it.
-    pub memory: Option<Memory>,
-    /// What this machine remembered of it before it was read.
-    pub known: Result<Recalled>,
-    pub bytes: Zeroizing<Vec<u8>>,
-    pub meta: Meta,
-    pub scanned: Scanned,
-    /// The store that it comes from, and its version there, if it is not on this host yet.
-    pub fetched: Option<(SharedStore, ETag)>,
-}
-
-impl<'a> VaultFile<'a> {
-    /// Reads the file, and what is remembered of it.
-    /// Errors: no vault (3), damaged (5), refused (6).
-    pub fn read(access: &Access<'a>) -> Result<Self> {
-        let real = file::resolve(&access.path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => missing(access),
-            _ => no_vault(&access.path, &error),
-        })?;
-        // Before the file: a writer remembers after its rename, so a file that is read afterwards is as
-        // new as what is remembered here, or it was put back.
-        let memory = access.memory(&real);
-        let known = memory.as_ref().map_or_else(|| Ok(Recalled::default()), Memory::recall);
-        let (bytes, meta) = read(&real, &access.path).map_err(|error| match error.class {
-            Class::NotFound => missing(access),
-            _ => error,
-        })?;
-        let scanned = sealed::scan(&bytes).map_err(|error| of_file(error, access))?;
-        let access = access.clone();
-        Ok(Self { access, real, memory, known, bytes, meta, scanned, fetched: None })
-    }
-
-    /// The keys that the sources give.
-    pub fn keys(&self) -> Result<GatheredKeys> {
-        let Access { named, env, reporter, .. } = self.access;
-        let identity_file = self.access.identity_file.as_deref();
-        unlock::gather(named, env, identity_file, &self.scanned.slot_names(), reporter)
-    }
-}
-
-pub(super) fn read(real: &Path, named: &Path) -> Result<(Zeroizing<Vec<u8>>, Meta)> {
-    let shown = named.display();
-    file::read_regular(real, sealed::FILE_LIMIT).map_err(|error| match error {
-        ReadError::NotFound => no_vault(named, &std::io::ErrorKind::NotFound.into()),
-        ReadError::NotRegular => {
-            Error::refused(format!("{shown} is not a regular file, so not a vault"))
-        }
-        ReadError::TooLarge => Error::refused(format!("{shown} is over 2 MiB, so not a vault")),
-        ReadError::Io(error) => no_vault(named, &error),
-    })
-}
-
-/// What cannot be read as a vault is named, with what to do.
-pub(super) fn of_file(error: Error, access: &Access) -> Error {
-    if error.class != Class::Damaged || error.hint.is_some() {
-        return error;
-    }
-    let path = access.path.display();
-    error.hint(format!(
-        "that is {path}: put a backup in its place, or name another file with --vault"
-    ))
-}
-
-/// The error for a missing vault, with the command that makes one.
-fn missing(access: &Access) -> Error {
-    let error = no_vault(&access.path, &std::io::ErrorKind::NotFound.into());
-    if access.remote.is_some() {
-        return error;
-    }
-    let named = access.by_flag.then_some(access.path.as_path());
-    error.hint(how_to_make(named, access.identity_file.as_deref()))
-}
-
-/// A hint with the command that makes a vault. `named`: the path of `--vault`. `identity_file`: the default one,
-/// which the command makes if it is missing.
-pub fn how_to_make(named: Option<&Path>, identity_file: Option<&Path>) -> String {
-    let mut command = "vault init".to_owned();
-    if let Some(path) = named {
-        command += &format!(" --vault {}", shell_word(&path.to_string_lossy()));
-    }
-    match identity_file.filter(|path| path.symlink_metadata().is_err()) {
-        Some(path) => {
-            let path = shell_word(&path.to_string_lossy());
-            command += &format!(" --generate-identity {path}");
-        }
-        None => command += " --passphrase",
-    }
-    format!("make one: {command}; or name it with --vault or AWS_VAULT_FILE")
-}
-
-/// The owner of the nearest ancestor of a path that can be examined.
-fn owner(path: &Path) -> Option<String> {
-    let (ancestor, about) = path.ancestors().find_map(|at| Some((at, at.metadata().ok()?)))?;
-    let (uid, mode, own) = (about.uid(), about.mode() & 0o7777, os::effective_uid());
-    Some(format!("{} belongs to uid {uid}, mode {mode:04o}; this is uid {own}", ancestor.display()))
-}
-
-/// Only ENOENT means that there is no vault; EIO or EACCES taken for it would get one overwritten.
-pub(super) fn no_vault(path: &Path, error: &std::io::Error) -> Error {
-    let shown = path.display();
-    if error.kind() == std::io::ErrorKind::NotFound {
-        Error::not_found(format!("no vault at {shown}"))
-            .hint("make one with vault init, or name it with --vault or AWS_VAULT_FILE")
-    } else {
-        let is_loop = error.raw_os_error() == Some(libc::ELOOP);
-        let class = if is_loop { Class::Refused } else { Class::Other };
-        let what = format!("cannot read the vault {shown}: {}", os_text(error));
-        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
-        Error { hint: denied.then(|| owner(path)).flatten(), ..Error::new(class, what) }
-    }
-}
 
 /// The vault's content, and the slot that opened it.
 pub(super) struct Unlocked {

@@ -6,19 +6,14 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use toml::Table;
 
-use crate::error::os_text;
-use crate::file::{self, Existing, Lock, LockError, Meta, ReplaceError};
+use crate::file::{self, Existing, Lock, Meta, ReplaceError};
 
 /// The longest wait for a lock. A write takes an instant, and opening a vault must not wait longer.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// Locks a file; `does` is what its holder does. The error is the reason.
 pub(super) fn lock(path: &Path, does: &'static str) -> Result<Lock, String> {
-    file::lock_with_parents(path, LOCK_WAIT, does).map_err(|error| match error {
-        LockError::Busy { .. } => "another process is writing there".to_owned(),
-        LockError::Planted(planted) => planted.to_string(),
-        LockError::Io(error) => os_text(&error),
-    })
+    file::lock_with_parents(path, LOCK_WAIT, does).map_err(|error| error.to_string())
 }
 
 /// Replaces a file under its lock, with `meta` of the present one. The error is the reason.

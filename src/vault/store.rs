@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::access::Access;
 use super::memory::Memory;
-use super::opening::{Unlocked, VaultFile, no_vault, read, try_key};
+use super::missing::no_vault;
+use super::opening::{Unlocked, try_key};
 use super::payload::{PassphraseEntry, Payload};
 use super::pin::Pin;
 use super::state_file::hash;
+use super::vault_file::{VaultFile, read};
 use crate::error::{Class, Error, Result, os_text};
-use crate::file::{self, Existing, LockError, Meta, Planted, ReplaceError};
+use crate::file::{self, Existing, Meta, ReplaceError};
 use crate::os;
 use crate::sealed;
 use crate::unlock::{Material, SecretKind};
@@ -372,18 +374,7 @@ fn unsaved(real: &Path, error: ReplaceError) -> Error {
 }
 
 pub(super) fn lock(real: &Path) -> Result<file::Lock> {
-    file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| match error {
-        LockError::Busy(holder) => {
-            let waited = LOCK_WAIT.as_secs();
-            Error::busy(format!("{holder} is writing the vault, waited {waited} s"))
-        }
-        LockError::Planted(planted) => {
-            Error::refused(format!("the vault was not saved: {planted}")).hint(Planted::HINT)
-        }
-        LockError::Io(error) => {
-            let (path, why) = (real.display(), os_text(&error));
-            let what = format!("the vault was not saved: cannot lock {path}.lock: {why}");
-            Error { hint: file::lock_hint(real, &error), ..Error::not_saved(what) }
-        }
+    file::lock(real, LOCK_WAIT, "writes the vault").map_err(|error| {
+        error.into_error(real, "is writing the vault", LOCK_WAIT, "the vault was not saved")
     })
 }

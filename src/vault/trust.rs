@@ -4,12 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::memory::{Memory, Recalled};
+use super::memory::{Before, Memory, Recalled};
 use super::payload::Payload;
 use super::pin::Pin;
 use super::store::Vault;
 use super::sync::how_to_mend;
-use crate::error::{Class, Error, Result};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::process::shell_word;
 use crate::store::Location;
@@ -80,8 +80,8 @@ impl Vault<'_> {
         }
     }
 
-    /// Checks the fingerprint and the generation. `before` is the memory before the file was read.
-    pub(super) fn check_pin(&mut self, before: Result<Recalled>) -> Result<()> {
+    /// Checks the fingerprint and the generation.
+    pub(super) fn check_pin(&mut self, before: Before) -> Result<()> {
         match self.access.accepts {
             Some(pin) if pin == self.payload.pin() => self.access.pins = vec![pin],
             // What is not the accepted one is at least to be the one that was meant so far.
@@ -91,7 +91,7 @@ impl Vault<'_> {
         self.check_known(before)
     }
 
-    fn check_known(&mut self, before: Result<Recalled>) -> Result<()> {
+    fn check_known(&mut self, before: Before) -> Result<()> {
         let path = self.access.shown();
         let (here, generation) = (self.payload.pin(), self.payload.generation());
         let pinned = !self.access.pins.is_empty();
@@ -100,11 +100,10 @@ impl Vault<'_> {
         }
         // An explicit pin outranks the memory and replaces it, also if that cannot be read.
         let known = match before {
-            Ok(known) => known,
-            Err(_) if pinned => Recalled::default(),
-            // A read error such as EIO: the memory is unknown and must not be replaced.
-            Err(error) if error.class != Class::Refused => return Err(error),
-            Err(error) => {
+            Before::Known(known) => *known,
+            _ if pinned => Recalled::default(),
+            Before::Unreadable(error) => return Err(error),
+            Before::Damaged(error) => {
                 return Err(error.hint(format!(
                     "compare {here} with what vault pin says on another machine; if it is the same: \
                      {} --accept {here}",

@@ -150,7 +150,7 @@ fn credentials_text(path: &Path) -> Result<Secret> {
         if matches!(error, ReadError::NotFound) {
             return Error::not_found(format!("there is no credentials file {shown}"));
         }
-        Error::other(format!("cannot read {shown}: {}", error.text(profile::FILE_LIMIT)))
+        Error::other(error.message(&shown, profile::FILE_LIMIT))
     })?;
     Secret::from_utf8(std::mem::take(&mut *bytes))
         .ok_or_else(|| Error::other(format!("cannot read {shown}: it is not UTF-8")))

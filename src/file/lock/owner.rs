@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::attributes::set_mode;
 use super::super::directory_of;
+use crate::error::Error;
 use crate::os;
 
 /// Another user's file in the place of a lock file, in a sticky directory. That user could hold the lock
@@ -36,6 +37,11 @@ impl Planted {
     /// What to do about it.
     pub const HINT: &str = "have it removed by its owner, the directory's owner or root, or use a \
                             directory that only you can write";
+
+    /// The error of what is not done for its sake.
+    pub fn refused(&self, failed: &str) -> Error {
+        Error::refused(format!("{failed}: {self}")).hint(Self::HINT)
+    }
 }
 
 impl fmt::Display for Planted {

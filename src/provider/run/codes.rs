@@ -2,17 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::code;
-use super::super::fleet::claim_for_all;
-use super::shared::Claims;
+use super::super::code::{self, ClaimScope};
 use super::{Failed, Run};
 use crate::aws::ServiceError;
-use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
 use crate::profile::{Mfa, Step};
 use crate::random;
-use crate::session::{Choice, Claim, CodeDecision, Ledger, SharedClaims};
+use crate::session::Choice;
 use crate::totp::Seed;
 
 /// Nine verifications in three minutes lock a device, and hosts without a common ledger share that limit:
@@ -30,16 +27,17 @@ impl Run<'_> {
         step: &Step,
         from: &Credentials,
         (mfa, seed): (&Mfa, &Seed),
-        mut claims: Claims<'_, '_>,
+        mut scope: ClaimScope<'_, '_>,
     ) -> Result<Credentials, Failed> {
         let ledger = self.cache.ledger(&mfa.serial);
         let mut sent = 0;
         let mut refused = false;
         loop {
             let offset = self.sts()?.clock_offset().unwrap_or(0);
-            let again = refused.then_some(sent + 1 == CODES);
-            let claim = self.claim(&ledger, seed.period(), offset, again, &mut claims)?;
             let deadline = self.deadline.get();
+            let (time, choice) = ((seed.period(), offset), choice(refused, sent));
+            let claim = self.with.claim_step(&mut scope, &ledger, time, choice, deadline)?;
+            let claim = claim.ok_or(Failed::Overtaken)?;
             let digits = self.with.code_of(&claim, seed);
             sent += 1;
             let failure = match self.send(step, from, Some((&mfa.serial, &digits))) {
@@ -56,8 +54,8 @@ impl Run<'_> {
                 | ServiceError::Unreachable { lost: true, .. } => false,
                 ServiceError::Unreachable { lost: false, .. } => {
                     ledger.give_back(&claim, deadline);
-                    if let Claims::Fleet(part) = &mut claims {
-                        part.unsent(|book| claim.remove_from(book));
+                    if let ClaimScope::Fleet(part) = &mut scope {
+                        part.unsent(|shared| claim.remove_from(shared));
                     }
                     return Err(failure.into());
                 }
@@ -65,7 +63,7 @@ impl Run<'_> {
             };
             if !claim.recorded && (sent > 1 || !clock_was_off(&failure, offset, seed.period())) {
                 return Err(match failure {
-                    ServiceError::MfaInvalid { .. } => Failed::Ours(refused_unrecorded(&claims)),
+                    ServiceError::MfaInvalid { .. } => Failed::Ours(refused_unrecorded(&scope)),
                     failure => failure.into(),
                 });
             }
@@ -78,42 +76,16 @@ impl Run<'_> {
             }
             self.with.reporter.debug("the MFA code was not taken, trying the next one");
             code::pause("another try with an MFA code", pause);
-            if let Claims::Fleet(part) = &mut claims {
+            if let ClaimScope::Fleet(part) = &mut scope {
                 part.refused();
             }
         }
     }
+}
 
-    /// Claims a step, in the fleet if this host leads there. `refused`: the code of the one before was, and
-    /// whether this one is the last.
-    fn claim(
-        &self,
-        ledger: &Ledger<'_>,
-        period: u64,
-        offset: i64,
-        refused: Option<bool>,
-        claims: &mut Claims<'_, '_>,
-    ) -> Result<Claim, Failed> {
-        let deadline = self.deadline.get();
-        // Hosts that share no ledger would all begin with the present step.
-        let choice = refused.map_or(Choice::Random, |last| Choice::AfterRefusal { last });
-        let claim = |book: Option<&mut SharedClaims>| {
-            let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
-            ledger.claim(period, now, deadline, choice, book)
-        };
-        if let Claims::Fleet(part) = claims {
-            match claim_for_all(part, ledger, deadline, |book| claim(Some(book)))? {
-                CodeDecision::Send(claim) => return Ok(claim),
-                CodeDecision::Overtaken => return Err(Failed::Overtaken),
-                CodeDecision::Alone(alone) => self.with.go_alone(alone)?,
-            }
-            *claims = Claims::Alone;
-        }
-        let mut claim = claim(None)?;
-        // The other hosts do not know of it.
-        claim.recorded &= !matches!(claims, Claims::Alone);
-        Ok(claim)
-    }
+/// Which step is claimed after so many codes. Hosts that share no ledger would all begin with the present one.
+fn choice(refused: bool, sent: u32) -> Choice {
+    if refused { Choice::AfterRefusal { last: sent + 1 == CODES } } else { Choice::Random }
 }
 
 /// True if AWS refused a code since the clock was off by more than a step. `offset` is what the code was
@@ -124,9 +96,9 @@ fn clock_was_off(failure: &ServiceError, offset: i64, period: u64) -> bool {
 }
 
 /// This host does not know which codes the others have used.
-fn refused_unrecorded(claims: &Claims<'_, '_>) -> Error {
-    Error::aws("AWS refused the MFA code of the device's seed").hint(match claims {
-        Claims::Alone => {
+fn refused_unrecorded(scope: &ClaimScope<'_, '_>) -> Error {
+    Error::aws("AWS refused the MFA code of the device's seed").hint(match scope {
+        ClaimScope::HostAlone => {
             "another host may have used it while the fleet's store was away: try again in three minutes"
         }
         _ => {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::code::Code;
+use super::super::code::{ClaimScope, Code};
 use super::super::fleet::without_store;
 use super::{FRESH, Failed, Run};
 use crate::clock::Timestamp;
@@ -10,8 +10,8 @@ use crate::credential::Credentials;
 use crate::error::Error;
 use crate::profile::{Mfa, Step};
 use crate::session::{
-    CodeDecision, FleetFailure, FleetKeys, Minted, Names, Participant, SessionDecision,
-    SharedClaims, Timing, Wanted,
+    CodeDecision, FleetKeys, Minted, Names, Participant, SessionDecision, SharedClaims, Timing,
+    Wanted,
 };
 use crate::store::Store;
 
@@ -19,16 +19,6 @@ use crate::store::Store;
 const WAIT: Duration = Duration::from_secs(45);
 /// The time that a call needs after that.
 const CALL: Duration = Duration::from_secs(5);
-
-/// Which hosts know of the codes that are sent.
-pub(super) enum Claims<'p, 'a> {
-    /// This host.
-    Here,
-    /// This host, since the store of its fleet cannot be reached: one code is sent.
-    Alone,
-    /// All hosts of the fleet.
-    Fleet(&'p mut Participant<'a>),
-}
 
 impl Run<'_> {
     /// Makes the session of a step; if it costs a code, once for all hosts of the fleet.
@@ -39,18 +29,18 @@ impl Run<'_> {
         wanted: &Wanted<'_>,
     ) -> Result<Minted, Failed> {
         let (Some(fleet), Some(mfa)) = (self.with.fleet.as_deref(), step.mfa()) else {
-            return self.call(&step, from, Claims::Here).map(Minted::Here);
+            return self.call(&step, from, ClaimScope::Host).map(Minted::Here);
         };
         let began = Instant::now();
         let shared = match fleet.store(self.with.vault()?.payload()) {
             Ok(Some(shared)) => shared,
-            Ok(None) => return self.call(&step, from, Claims::Here).map(Minted::Here),
+            Ok(None) => return self.call(&step, from, ClaimScope::Host).map(Minted::Here),
             Err(error) => return self.call_alone(&step, from, without_store(error)?),
         };
         let keys = fleet.keys();
         let names = Names {
             session: keys.session_name(wanted.kind, wanted.key),
-            book: keys.book_name(&mfa.serial),
+            totp_claims: keys.totp_claims_name(&mfa.serial),
         };
         let connected = began.elapsed();
         let code = self.code_lifetime(mfa);
@@ -102,11 +92,12 @@ impl Run<'_> {
             "another host of the fleet has been making the same session for {} s; this one makes its own",
             self.waited.get().as_secs()
         ));
-        let (book, time) = (keys.book_name(&mfa.serial), || (self.with.clock, Timing::real()));
-        let mut own = Participant::of_book(store, (keys, book.clone()), time())?;
-        let made = self.call(step, from, Claims::Fleet(&mut own)).map(Minted::Here);
+        let time = || (self.with.clock, Timing::real());
+        let totp_claims = keys.totp_claims_name(&mfa.serial);
+        let mut own = Participant::for_code(store, (keys, totp_claims.clone()), time())?;
+        let made = self.call(step, from, ClaimScope::Fleet(&mut own)).map(Minted::Here);
         let Err(failed) = made else { return made };
-        let names = Names { session: keys.session_name(wanted.kind, wanted.key), book };
+        let names = Names { session: keys.session_name(wanted.kind, wanted.key), totp_claims };
         let mut again =
             Participant::new(store, (keys, names), wanted, time(), false, Duration::ZERO)?;
         match again.decide() {
@@ -149,7 +140,7 @@ impl Run<'_> {
             *duration = (*duration).max(least.unwrap_or_default());
             length = Some(*duration);
         }
-        match self.call(&step, from, Claims::Fleet(part)) {
+        match self.call(&step, from, ClaimScope::Fleet(part)) {
             Ok(made) => {
                 let generation = self.with.vault().map_or(0, |vault| vault.payload().generation());
                 let (minted, alone) = part.made(made, length, generation);
@@ -167,24 +158,19 @@ impl Run<'_> {
     }
 
     /// Makes a session with one code, since the store cannot be used.
-    fn call_alone(
-        &self,
-        step: &Step,
-        from: &Credentials,
-        alone: FleetFailure,
-    ) -> Result<Minted, Failed> {
-        self.with.go_alone(alone)?;
-        self.call(step, from, Claims::Alone).map(Minted::Here)
+    fn call_alone(&self, step: &Step, from: &Credentials, why: Error) -> Result<Minted, Failed> {
+        self.with.go_alone(why)?;
+        self.call(step, from, ClaimScope::HostAlone).map(Minted::Here)
     }
 
     /// Tells the fleet that a code of unknown step is sent now. True if another host makes the session by
     /// now, so that the code is not sent.
-    pub(super) fn is_overtaken(&self, claims: Claims<'_, '_>) -> Result<bool, Error> {
-        let Claims::Fleet(part) = claims else { return Ok(false) };
+    pub(super) fn is_overtaken(&self, scope: ClaimScope<'_, '_>) -> Result<bool, Error> {
+        let ClaimScope::Fleet(part) = scope else { return Ok(false) };
         let offset = self.sts()?.clock_offset().unwrap_or(0);
         let now = Timestamp(self.with.clock.now().0.saturating_add(offset));
-        let note = |book: &mut SharedClaims| {
-            book.note_given(now);
+        let note = |shared: &mut SharedClaims| {
+            shared.note_given(now);
             Ok(((), Duration::ZERO))
         };
         match part.claim_step(note, |()| {})? {

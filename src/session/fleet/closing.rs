@@ -1,5 +1,5 @@
-//! A device's book when the keys of its vault are replaced: its claims are copied to the book of the new keys,
-//! and the book of the old keys is closed.
+//! A device's TOTP claims when the keys of its vault are replaced: they are copied to those of the new keys,
+//! and those of the old keys are closed.
 
 use std::io;
 use std::time::Duration;
@@ -10,18 +10,18 @@ use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::store::{Condition, Object, Read, Store, StoreError, Written};
 
-/// The most tries, if other hosts write the book meanwhile.
+/// The most tries, if other hosts write the claims meanwhile.
 const TRIES: u32 = 8;
 /// The number of requests without an answer at which it fails.
 const IN_DOUBT: u32 = 2;
 /// The pause before the second try; each is longer by as much.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Closes the book of a device that hosts with the `old` keys have, after its claims were added to the one
+/// Closes the TOTP claims of a device that hosts with the `old` keys share, after they were added to those
 /// of the `new` keys: what was sent just now is not sent again.
-/// Errors: AWS (9) if the store cannot be reached, or other hosts write the records each time. The old
-/// record may then be open.
-pub fn close_book(
+/// Errors: AWS (9) if the store cannot be reached, or other hosts write the claims each time. The old
+/// ones may then be open.
+pub fn close_totp_claims(
     store: &dyn Store,
     (old, new): (&FleetKeys, &FleetKeys),
     device: &str,
@@ -46,45 +46,40 @@ fn try_to_close(
     (old, new): (&FleetKeys, &FleetKeys),
     device: &str,
 ) -> Result<bool, StoreError> {
-    let name = old.book_name(device);
+    let name = old.totp_claims_name(device);
     let there = read(store, &name)?;
-    let book = there.as_ref().map(|object| open(old, &name, object));
-    match book {
-        Some(Ok(None)) => return Ok(true),
-        Some(Ok(Some(book))) => {
-            if !carry_over(store, new, device, book)? {
-                return Ok(false);
-            }
-        }
-        // No host claims by a book that cannot be opened, and its claims are lost in any case.
-        None | Some(Err(_)) => {}
+    // No host takes a code by claims that cannot be opened; they are lost in any case.
+    match there.as_ref().and_then(|object| open(old, &name, object).ok()) {
+        Some(None) => return Ok(true),
+        Some(Some(shared)) if !carry_over(store, new, device, shared.clone())? => return Ok(false),
+        _ => {}
     }
     // Only if nothing was claimed in it since it was read.
-    write(store, &name, old.closed_book(&name), there.as_ref())
+    write(store, &name, old.closed_totp_claims(&name), there.as_ref())
 }
 
-/// Adds the claims to the device's book under the new keys.
+/// Adds the claims to the device's ones under the new keys.
 fn carry_over(
     store: &dyn Store,
     new: &FleetKeys,
     device: &str,
-    mut book: SharedClaims,
+    mut shared: SharedClaims,
 ) -> Result<bool, StoreError> {
-    let name = new.book_name(device);
+    let name = new.totp_claims_name(device);
     let there = read(store, &name)?;
     if let Some(object) = &there {
         match open(new, &name, object)? {
             // The claims that are there are the later ones.
-            Some(known) if !known.has_all_of(&book) => book.claims.add(&known.claims),
+            Some(known) if !known.has_all_of(&shared) => shared.claims.add(&known.claims),
             // They are there already, or these keys were replaced as well.
             _ => return Ok(true),
         }
     }
-    write(store, &name, new.seal_book(&name, &book), there.as_ref())
+    write(store, &name, new.seal_totp_claims(&name, &shared), there.as_ref())
 }
 
 fn open(keys: &FleetKeys, name: &str, object: &Object) -> Result<Option<SharedClaims>, StoreError> {
-    let opened = keys.open_book(name, object.body.clone(), Timestamp(0));
+    let opened = keys.open_totp_claims(name, object.body.clone(), Timestamp(0));
     opened.map_err(|_| failed("the record of MFA codes in the store is damaged"))
 }
 

@@ -3,8 +3,8 @@
 //! ```text
 //! s/NAME  1 ‖ nonce (16) ‖ lease in seconds (4) ‖ 1 if a record follows ‖ record     a claim
 //!         2 ‖ record                                                                a record
-//! l/NAME  3 ‖ length (4) ‖ claims, with the store's time in place of the host's     a device's book
-//!         4                                                                         a closed book
+//! l/NAME  3 ‖ length (4) ‖ claims, with the store's time in place of the host's     a device's TOTP claims
+//!         4                                                                         closed TOTP claims
 //! record = vault generation (8) ‖ when it was made, by the store's clock (8) ‖ as in the cache
 //! ```
 //!
@@ -28,7 +28,7 @@ use crate::store::{self, Answer, Read};
 const STEP: usize = 4096;
 const CLAIM: u8 = 1;
 const RECORD: u8 = 2;
-const BOOK: u8 = 3;
+const TOTP_CLAIMS: u8 = 3;
 const CLOSED: u8 = 4;
 /// What the contents of `s/NAME` are sealed as.
 const SESSION: &str = "session";
@@ -42,7 +42,7 @@ pub(super) type EncodedRecord = Rc<Zeroizing<Vec<u8>>>;
 
 /// What is in `s/NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Object {
+pub(super) enum SessionObject {
     Claim { nonce: Nonce, lease: Duration, old: Option<EncodedRecord> },
     Record(EncodedRecord),
 }
@@ -98,33 +98,37 @@ impl FleetKeys {
             Some((record.ends, generation)).filter(|(ends, _)| *ends > now)
         };
         Some(match self.open_object(name, found.body)? {
-            Object::Record(shared) => InStore { session: session(&shared), claimed: None },
-            Object::Claim { lease, old, .. } => {
+            SessionObject::Record(shared) => InStore { session: session(&shared), claimed: None },
+            SessionObject::Claim { lease, old, .. } => {
                 let claimed = Some(age.unwrap_or_default()).filter(|age| *age <= lease);
                 InStore { session: old.as_ref().and_then(session), claimed }
             }
         })
     }
 
-    /// The object of a device's book.
-    pub fn book_name(&self, device: &str) -> String {
+    /// The object of a device's TOTP claims.
+    pub fn totp_claims_name(&self, device: &str) -> String {
         format!("l/{}", self.0.name(LEDGER, [device]))
     }
 
-    /// A closed book, for a vault whose keys are about to be replaced: hosts that read it stop claiming and
-    /// publishing.
-    pub fn closed_book(&self, name: &str) -> io::Result<Vec<u8>> {
+    /// Closed TOTP claims, for a vault whose keys are about to be replaced: hosts that read them stop claiming
+    /// and publishing.
+    pub fn closed_totp_claims(&self, name: &str) -> io::Result<Vec<u8>> {
         self.seal(LEDGER, name, vec![CLOSED])
     }
 
-    pub(super) fn seal_book(&self, name: &str, book: &SharedClaims) -> io::Result<Vec<u8>> {
-        let claims = book.claims.encode();
+    pub(super) fn seal_totp_claims(
+        &self,
+        name: &str,
+        shared: &SharedClaims,
+    ) -> io::Result<Vec<u8>> {
+        let claims = shared.claims.encode();
         let length = u32::try_from(claims.len()).unwrap_or_default().to_be_bytes();
-        self.seal(LEDGER, name, [&[BOOK], &length[..], &claims].concat())
+        self.seal(LEDGER, name, [&[TOTP_CLAIMS], &length[..], &claims].concat())
     }
 
-    /// The book, or `None` if it is closed.
-    pub(super) fn open_book(
+    /// The TOTP claims, or `None` if they are closed.
+    pub(super) fn open_totp_claims(
         &self,
         name: &str,
         body: Vec<u8>,
@@ -132,7 +136,7 @@ impl FleetKeys {
     ) -> Result<Option<SharedClaims>, Damaged> {
         let plain = self.0.open(LEDGER, name, Zeroizing::new(body)).ok_or(Damaged)?;
         match plain.split_first() {
-            Some((&BOOK, rest)) => {
+            Some((&TOTP_CLAIMS, rest)) => {
                 let (length, rest) = rest.split_first_chunk::<4>().ok_or(Damaged)?;
                 let length = usize::try_from(u32::from_be_bytes(*length)).map_err(|_| Damaged)?;
                 let claims = rest.get(..length).and_then(TotpClaims::decode).ok_or(Damaged)?;
@@ -143,10 +147,10 @@ impl FleetKeys {
         }
     }
 
-    pub(super) fn seal_object(&self, name: &str, object: &Object) -> io::Result<Vec<u8>> {
+    pub(super) fn seal_object(&self, name: &str, object: &SessionObject) -> io::Result<Vec<u8>> {
         let mut plain = Vec::with_capacity(STEP);
         match object {
-            Object::Claim { nonce, lease, old } => {
+            SessionObject::Claim { nonce, lease, old } => {
                 plain.push(CLAIM);
                 plain.extend_from_slice(nonce);
                 let lease = u32::try_from(lease.as_secs()).unwrap_or(u32::MAX);
@@ -154,7 +158,7 @@ impl FleetKeys {
                 plain.push(u8::from(old.is_some()));
                 plain.extend_from_slice(old.as_ref().map_or(&[], |old| &old[..]));
             }
-            Object::Record(shared) => {
+            SessionObject::Record(shared) => {
                 plain.push(RECORD);
                 plain.extend_from_slice(shared);
             }
@@ -162,7 +166,7 @@ impl FleetKeys {
         self.seal(SESSION, name, plain)
     }
 
-    pub(super) fn open_object(&self, name: &str, body: Vec<u8>) -> Option<Object> {
+    pub(super) fn open_object(&self, name: &str, body: Vec<u8>) -> Option<SessionObject> {
         let plain = self.0.open(SESSION, name, Zeroizing::new(body))?;
         let (kind, rest) = plain.split_first()?;
         let shared = |bytes: &[u8]| Rc::new(Zeroizing::new(bytes.to_vec()));
@@ -173,9 +177,9 @@ impl FleetKeys {
                 let lease = Duration::from_secs(u32::from_be_bytes(*lease).into());
                 let (has_old, rest) = rest.split_first()?;
                 let old = (*has_old == 1).then(|| shared(rest));
-                Some(Object::Claim { nonce: *nonce, lease, old })
+                Some(SessionObject::Claim { nonce: *nonce, lease, old })
             }
-            RECORD => Some(Object::Record(shared(rest))),
+            RECORD => Some(SessionObject::Record(shared(rest))),
             _ => None,
         }
     }
@@ -244,30 +248,31 @@ mod tests {
     }
 
     #[test]
-    fn claims_records_and_books_are_sealed_in_one_size() {
+    fn all_objects_are_sealed_in_one_size() {
         let keys = keys();
-        let (name, book_name) = (keys.session_name(SessionKind::Session, &[]), keys.book_name("d"));
+        let (name, totp_claims_name) =
+            (keys.session_name(SessionKind::Session, &[]), keys.totp_claims_name("d"));
         let shared = encode(&record(), Timestamp(NOON), 3);
         let (nonce, lease) = ([7; 16], Duration::from_secs(15));
-        let mut book = SharedClaims::default();
+        let mut claims = SharedClaims::default();
         for at in 0..64 {
-            book.note_given(Timestamp(at));
+            claims.note_given(Timestamp(at));
         }
-        let claim = |old| Object::Claim { nonce, lease, old };
+        let claim = |old| SessionObject::Claim { nonce, lease, old };
         let mut sizes = Vec::new();
-        for object in [claim(None), claim(Some(shared.clone())), Object::Record(shared)] {
+        for object in [claim(None), claim(Some(shared.clone())), SessionObject::Record(shared)] {
             let sealed = keys.seal_object(&name, &object).unwrap();
             sizes.push(sealed.len());
             assert_ne!(sealed, keys.seal_object(&name, &object).unwrap(), "an ETag of its own");
             let opened = keys.open_object(&name, sealed).unwrap();
             match (opened, object) {
                 (
-                    Object::Claim { nonce, lease, old },
-                    Object::Claim { nonce: n, lease: l, old: o },
+                    SessionObject::Claim { nonce, lease, old },
+                    SessionObject::Claim { nonce: n, lease: l, old: o },
                 ) => {
                     assert_eq!((nonce, lease, old.is_some()), (n, l, o.is_some()));
                 }
-                (Object::Record(shared), Object::Record(_)) => {
+                (SessionObject::Record(shared), SessionObject::Record(_)) => {
                     let taken = decode(&shared, Some(Timestamp(NOON + 60)), Timestamp(NOON + 1000));
                     let (record, generation) = taken.unwrap();
                     assert_eq!((record.made, generation), (Timestamp(NOON + 940), 3));
@@ -278,12 +283,15 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        let sealed = keys.seal_book(&book_name, &book).unwrap();
+        let sealed = keys.seal_totp_claims(&totp_claims_name, &claims).unwrap();
         sizes.push(sealed.len());
-        assert_eq!(keys.open_book(&book_name, sealed, Timestamp(0)), Ok(Some(book)));
-        let closed = keys.closed_book(&book_name).unwrap();
+        assert_eq!(
+            keys.open_totp_claims(&totp_claims_name, sealed, Timestamp(0)),
+            Ok(Some(claims))
+        );
+        let closed = keys.closed_totp_claims(&totp_claims_name).unwrap();
         sizes.push(closed.len());
-        assert_eq!(keys.open_book(&book_name, closed, Timestamp(0)), Ok(None));
+        assert_eq!(keys.open_totp_claims(&totp_claims_name, closed, Timestamp(0)), Ok(None));
         assert_eq!(sizes, [1 + 24 + 4096 + 16; 5]);
     }
 
@@ -292,7 +300,7 @@ mod tests {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &[]);
         let shared = encode(&record(), Timestamp(NOON), 3);
-        let look = |object: Option<Object>, at: i64| {
+        let look = |object: Option<SessionObject>, at: i64| {
             let object = object.map(|object| store::Object {
                 body: keys.seal_object(&name, &object).unwrap(),
                 etag: store::ETag("\"1\"".to_owned()),
@@ -302,14 +310,15 @@ mod tests {
             let (date, now) = (Some(Timestamp(NOON + at)), Timestamp(NOON + at));
             keys.look(&name, Answer { what, date }, now).unwrap()
         };
-        let claim = |old| Object::Claim { nonce: [7; 16], lease: Duration::from_secs(15), old };
+        let claim =
+            |old| SessionObject::Claim { nonce: [7; 16], lease: Duration::from_secs(15), old };
         let session = Some((Timestamp(NOON + 3600), 3));
         let claimed = Some(Duration::from_secs(5));
         let none = InStore::default();
         for (object, at, expected) in [
             (None, 0, none),
-            (Some(Object::Record(shared.clone())), 60, InStore { session, ..none }),
-            (Some(Object::Record(shared.clone())), 3600, none),
+            (Some(SessionObject::Record(shared.clone())), 60, InStore { session, ..none }),
+            (Some(SessionObject::Record(shared.clone())), 3600, none),
             (Some(claim(None)), 5, InStore { claimed, ..none }),
             (Some(claim(None)), 16, none),
             (Some(claim(Some(shared.clone()))), 5, InStore { session, claimed }),
@@ -322,12 +331,12 @@ mod tests {
     fn an_object_opens_only_under_its_own_name_and_vault() {
         let keys = keys();
         let name = keys.session_name(SessionKind::Session, &["a".to_owned()]);
-        let object = Object::Record(encode(&record(), Timestamp(NOON), 1));
+        let object = SessionObject::Record(encode(&record(), Timestamp(NOON), 1));
         let sealed = keys.seal_object(&name, &object).unwrap();
         let other = keys.session_name(SessionKind::Role, &["a".to_owned()]);
         assert_eq!(keys.open_object(&other, sealed.clone()), None);
         assert_eq!(FleetKeys::new(&[1; 16], &[3; 32]).open_object(&name, sealed.clone()), None);
-        assert_eq!(keys.open_book(&name, sealed, Timestamp(0)), Err(Damaged));
+        assert_eq!(keys.open_totp_claims(&name, sealed, Timestamp(0)), Err(Damaged));
         // The local cache of the same vault has other names and keys.
         let local = Keys::new(&[1; 16], &[2; 32]);
         assert_ne!(name, format!("s/{}", local.name("session", ["a"])));

@@ -3,21 +3,22 @@
 
 mod decision;
 
+use std::io;
 use std::time::Duration;
 
 use super::super::SessionKind;
 use super::super::flight::{Minted, Wanted};
 use super::super::record::{Freshness, Record};
-use super::object::{self, EncodedRecord, FleetKeys, Object, SharedClaims};
-use super::protocol::{self, Action, AloneReason, Event, LEASE, Nonce, Protocol, Seen};
+use super::object::{self, EncodedRecord, FleetKeys, SessionObject, SharedClaims};
+use super::protocol::{Action, AloneReason, Event, LEASE, Nonce, Protocol, Seen, WriteResult};
 use super::timing::Timing;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::random;
 use crate::store::{Answer, Condition, ETag, Read, Store, StoreError, Written};
 
-pub use decision::{CodeDecision, FleetFailure, SessionDecision};
+pub use decision::{CodeDecision, SessionDecision};
 
 /// The total time that a host waits for an unreachable or slow store, and again to publish a session.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -34,7 +35,7 @@ type StoreEvent = Event<ETag, EncodedRecord, SharedClaims>;
 
 /// Why a request or a wait ends the attempt.
 enum Stop {
-    Alone(FleetFailure),
+    Alone(Error),
     Waited(Duration),
 }
 
@@ -51,7 +52,7 @@ const NO_SESSION: Wanted<'static> = Wanted {
 /// The objects that a session is about.
 pub struct Names {
     pub session: String,
-    pub book: String,
+    pub totp_claims: String,
 }
 
 /// A time of the store's, which was so between the request and its answer. What is read counts from the
@@ -116,16 +117,16 @@ impl<'a> Participant<'a> {
     }
 
     /// Begins for a code that makes no session of the fleet's: [`Participant::claim_step`] takes one that no other
-    /// host sends. `book`: the name of the device's book.
-    pub fn of_book(
+    /// host sends. `totp_claims`: the name of the device's.
+    pub fn for_code(
         store: &'a dyn Store,
-        (keys, book): (&'a FleetKeys, String),
+        (keys, totp_claims): (&'a FleetKeys, String),
         time: (Clock, Timing<'a>),
     ) -> Result<Self> {
-        let names = Names { session: String::new(), book };
+        let names = Names { session: String::new(), totp_claims };
         let part = Self::new(store, (keys, names), &NO_SESSION, time, true, Duration::ZERO)?;
-        let protocol = Protocol::of_book(part.nonce);
-        Ok(Self { protocol, next: Action::ReadBook, ..part })
+        let protocol = Protocol::for_code(part.nonce);
+        Ok(Self { protocol, next: Action::ReadTotpClaims, ..part })
     }
 
     /// Goes on until this host has something to do.
@@ -137,18 +138,13 @@ impl<'a> Participant<'a> {
                         Some((record, _)) => {
                             SessionDecision::Serve(Minted::Shared(Box::new(record)))
                         }
-                        None => SessionDecision::Alone(FleetFailure::new(
-                            "a session in the store is damaged",
-                        )),
+                        None => {
+                            SessionDecision::Alone(Error::aws("a session in the store is damaged"))
+                        }
                     };
                 }
                 Action::Ask => return SessionDecision::Ask,
-                Action::GoAlone(why) => {
-                    let alone = why.alone();
-                    self.give_up();
-                    return SessionDecision::Alone(alone);
-                }
-                Action::ReadBook => {
+                Action::ReadTotpClaims => {
                     let old = self.protocol.replaced().and_then(|old| self.decode(old));
                     return SessionDecision::Lead(old.and_then(|(old, _)| old.length));
                 }
@@ -164,7 +160,7 @@ impl<'a> Participant<'a> {
         }
     }
 
-    /// Takes a step and notes it in the book of the device. `take` takes one that is free in this book and
+    /// Takes a step and notes it in the claims of the device. `take` takes one that is free in these and
     /// adds it there, and says how long to wait for its time; `give_back` gets one that was not noted, so
     /// that its code is free again.
     pub fn claim_step<C>(
@@ -175,20 +171,15 @@ impl<'a> Participant<'a> {
         let (mut taken, mut is_noted) = (None, false);
         loop {
             let event = match (&self.next, self.protocol.is_leading()) {
-                (Action::GoAlone(why), _) => {
-                    let alone = why.alone();
-                    self.give_up();
-                    return Ok(CodeDecision::Alone(alone));
-                }
                 (_, false) => return Ok(CodeDecision::Overtaken),
                 (Action::Send, _) => {
                     return Ok(taken.map_or(CodeDecision::Overtaken, CodeDecision::Send));
                 }
-                (Action::Take(book), _) => {
-                    let mut book = book.clone();
-                    let (claim, wait) = take(&mut book)?;
+                (Action::Take(claims), _) => {
+                    let mut claims = claims.clone();
+                    let (claim, wait) = take(&mut claims)?;
                     (taken, is_noted) = (Some(claim), false);
-                    Event::Taken(book, wait)
+                    Event::Taken(claims, wait)
                 }
                 _ => {
                     let event = match self.perform() {
@@ -205,8 +196,8 @@ impl<'a> Participant<'a> {
                             return Ok(CodeDecision::Alone(alone));
                         }
                     };
-                    if matches!(self.next, Action::WriteBook { .. }) {
-                        use protocol::Written::{Again, Done, Refused};
+                    if matches!(self.next, Action::WriteTotpClaims { .. }) {
+                        use WriteResult::{Again, Done, Refused};
                         match &event {
                             Event::Written(Done(_)) => is_noted = true,
                             Event::Written(Refused | Again) => {
@@ -224,14 +215,14 @@ impl<'a> Participant<'a> {
 
     /// Says that AWS did not take the code and may take another.
     pub fn refused(&mut self) {
-        self.on(Event::NotMade);
+        self.on(Event::CodeRefused);
     }
 
-    /// Removes a step whose code was certainly not sent from the book, as far as that can be done at once.
+    /// Removes a step whose code was certainly not sent from the claims, as far as that can be done at once.
     pub fn unsent(&mut self, remove: impl FnOnce(&mut SharedClaims)) {
-        let Ok(Event::Book(over, mut book)) = self.read_book() else { return };
-        remove(&mut book);
-        self.next = Action::WriteBook { over, book };
+        let Ok(Event::TotpClaims(over, mut claims)) = self.read_totp_claims() else { return };
+        remove(&mut claims);
+        self.next = Action::WriteTotpClaims { over, claims };
         let _ = self.perform();
     }
 
@@ -252,7 +243,7 @@ impl<'a> Participant<'a> {
         credentials: Credentials,
         length: Option<Duration>,
         generation: u64,
-    ) -> (Minted, Option<FleetFailure>) {
+    ) -> (Minted, Option<Error>) {
         let Some(ends) = credentials.expiration else { return (Minted::Here(credentials), None) };
         let (profile, made) = (self.wanted.profile.to_owned(), self.clock.now());
         let record = Record { profile, credentials, made, ends, failed: None, length };
@@ -280,25 +271,25 @@ impl<'a> Participant<'a> {
         self.next = self.protocol.on(event, (self.timing.now)());
     }
 
-    /// Does what is next, if it concerns the store or is a wait.
+    /// Does what is next, if it concerns the store or is a wait; to go on alone is an error.
     fn perform(&mut self) -> Result<StoreEvent, Stop> {
-        let (session, book) = (self.names.session.clone(), self.names.book.clone());
+        let (session, name) = (self.names.session.clone(), self.names.totp_claims.clone());
         match self.next.clone() {
             Action::Read => {
                 let answer = self.read(&session)?;
                 Ok(Event::Read(self.seen(answer)))
             }
-            Action::ReadBook => self.read_book(),
+            Action::ReadTotpClaims => self.read_totp_claims(),
             Action::Claim { over, lease, old } => {
-                let claim = Object::Claim { nonce: self.nonce, lease, old };
-                self.write(&session, over.as_ref(), &|keys| keys.seal_object(&session, &claim))
+                let claim = SessionObject::Claim { nonce: self.nonce, lease, old };
+                self.write(&session, over.as_ref(), self.keys.seal_object(&session, &claim))
             }
             Action::Publish { over, session: shared } => {
-                let record = Object::Record(shared);
-                self.write(&session, Some(&over), &|keys| keys.seal_object(&session, &record))
+                let record = SessionObject::Record(shared);
+                self.write(&session, Some(&over), self.keys.seal_object(&session, &record))
             }
-            Action::WriteBook { over, book: with } => {
-                self.write(&book, over.as_ref(), &|keys| keys.seal_book(&book, &with))
+            Action::WriteTotpClaims { over, claims } => {
+                self.write(&name, over.as_ref(), self.keys.seal_totp_claims(&name, &claims))
             }
             Action::Wait => {
                 let (now, pause) = ((self.timing.now)(), self.pause(POLL));
@@ -308,7 +299,8 @@ impl<'a> Participant<'a> {
                 (self.timing.sleep)(pause);
                 Ok(Event::Waited)
             }
-            _ => Err(Stop::Alone(AloneReason::Refuses.alone())),
+            Action::GoAlone(why) => Err(Stop::Alone(why.error())),
+            _ => Err(Stop::Alone(AloneReason::Refuses.error())),
         }
     }
 
@@ -317,23 +309,22 @@ impl<'a> Participant<'a> {
         least + least * 4 * u32::from((self.timing.random)()) / u32::from(u16::MAX)
     }
 
-    fn read_book(&mut self) -> Result<StoreEvent, Stop> {
-        let name = self.names.book.clone();
+    fn read_totp_claims(&mut self) -> Result<StoreEvent, Stop> {
+        let name = self.names.totp_claims.clone();
         let answer = self.read(&name)?;
         let date = answer.date.unwrap_or_else(|| self.clock.now());
         let Read::Found(object) = answer.what else {
-            let book = SharedClaims { date: date.0, ..SharedClaims::default() };
-            return Ok(Event::Book(None, book));
+            let claims = SharedClaims { date: date.0, ..SharedClaims::default() };
+            return Ok(Event::TotpClaims(None, claims));
         };
-        match self.keys.open_book(&name, object.body, date) {
-            Ok(Some(book)) => Ok(Event::Book(Some(object.etag), book)),
+        match self.keys.open_totp_claims(&name, object.body, date) {
+            Ok(Some(claims)) => Ok(Event::TotpClaims(Some(object.etag), claims)),
             Ok(None) => Ok(Event::Closed),
-            Err(object::Damaged) => Err(Stop::Alone(FleetFailure {
-                what: "the record of MFA codes in the store is damaged".to_owned(),
-                hint: Some(format!(
+            Err(object::Damaged) => Err(Stop::Alone(
+                Error::aws("the record of MFA codes in the store is damaged").hint(format!(
                     "remove the object {name} under its prefix, three minutes after the last code was sent"
                 )),
-            })),
+            )),
         }
     }
 
@@ -342,13 +333,13 @@ impl<'a> Participant<'a> {
         let Read::Found(found) = answer.what else { return Seen::Missing };
         let (age, version) = (object::age(&found, answer.date), found.etag);
         let object = self.keys.open_object(&self.names.session, found.body);
-        if let Some(Object::Record(session)) = &object
+        if let Some(SessionObject::Record(session)) = &object
             && let Some(freshness) = self.freshness(session)
         {
             return Seen::Record { version, session: session.clone(), freshness };
         }
         let (nonce, lease, old) = match object {
-            Some(Object::Claim { nonce, lease, old }) => (nonce, lease, old),
+            Some(SessionObject::Claim { nonce, lease, old }) => (nonce, lease, old),
             // An object of a later version, or a damaged one: as a claim of another host, which ends.
             _ => ([0; 16], LEASE, None),
         };
@@ -389,32 +380,34 @@ impl<'a> Participant<'a> {
         &mut self,
         name: &str,
         over: Option<&ETag>,
-        seal: &dyn Fn(&FleetKeys) -> std::io::Result<Vec<u8>>,
+        sealed: io::Result<Vec<u8>>,
     ) -> Result<StoreEvent, Stop> {
+        let body =
+            sealed.map_err(|_| Stop::Alone(Error::aws("the system has no randomness to give")))?;
         let condition = over.map_or(Condition::Absent, Condition::Is);
         loop {
             // A record whose answer does not come is looked for, and written once more.
             let most = if self.protocol.is_made() { PATIENCE / 2 } else { PATIENCE };
             let within = self.patience()?.min(most);
-            let body = seal(self.keys).map_err(|_| {
-                Stop::Alone(FleetFailure::new("the system has no randomness to give"))
-            })?;
             let (began, asked) = ((self.timing.now)(), self.clock.now());
             let written = match self.store.write_within(name, &body, condition, within) {
                 Ok(answer) => {
                     self.answered(began, asked, answer.date);
                     match answer.what {
-                        Written::Done(version) => protocol::Written::Done(version),
-                        Written::Refused => protocol::Written::Refused,
+                        Written::Done(version) => WriteResult::Done(version),
+                        Written::Refused => WriteResult::Refused,
                         Written::Again => {
-                            self.pause_or_stop((self.timing.now)(), "the store is busy", None)?;
-                            protocol::Written::Again
+                            self.pause_or_stop(
+                                (self.timing.now)(),
+                                Error::aws("the store is busy"),
+                            )?;
+                            WriteResult::Again
                         }
                     }
                 }
                 Err(error @ StoreError::Unknown(_)) => {
                     self.failed(began, error)?;
-                    protocol::Written::Unknown
+                    WriteResult::Unknown
                 }
                 Err(error) => {
                     self.failed(began, error)?;
@@ -438,7 +431,7 @@ impl<'a> Participant<'a> {
     fn patience(&self) -> Result<Duration, Stop> {
         let left = PATIENCE.saturating_sub(self.spent);
         match self.most().saturating_sub(self.spent).max(PROMPT.min(left)) {
-            Duration::ZERO => Err(Stop::Alone(FleetFailure::new("the store is too slow"))),
+            Duration::ZERO => Err(Stop::Alone(Error::aws("the store is too slow"))),
             within => Ok(within),
         }
     }
@@ -465,28 +458,19 @@ impl<'a> Participant<'a> {
     }
 
     fn failed(&mut self, began: Duration, error: StoreError) -> Result<(), Stop> {
-        let (what, hint) = match error {
-            StoreError::Unknown(what) => (what, None),
-            StoreError::Failed { what, hint } => {
-                self.failures += 1;
-                (what, hint)
-            }
-        };
-        self.pause_or_stop(began, &what, hint)
+        if matches!(error, StoreError::Failed { .. }) {
+            self.failures += 1;
+        }
+        self.pause_or_stop(began, error.into())
     }
 
-    /// A pause before the store is asked again, if there is patience for it. Something went wrong since
+    /// A pause before the store is asked again, if there is patience for it. `why`: what went wrong since
     /// `began`.
-    fn pause_or_stop(
-        &mut self,
-        began: Duration,
-        what: &str,
-        hint: Option<String>,
-    ) -> Result<(), Stop> {
+    fn pause_or_stop(&mut self, began: Duration, why: Error) -> Result<(), Stop> {
         let pause = self.pause(AGAIN);
         self.spent += (self.timing.now)() - began + pause;
         if self.spent >= self.most() || self.failures >= FAILURES {
-            return Err(Stop::Alone(FleetFailure { what: what.to_owned(), hint }));
+            return Err(Stop::Alone(why));
         }
         (self.timing.sleep)(pause);
         Ok(())

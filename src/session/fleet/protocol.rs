@@ -2,9 +2,9 @@
 //! a request or a random number, so that a test can search all interleavings of several hosts.
 //!
 //! `s/NAME` holds a claim or a record. A host that finds neither, or a claim whose lease is over, writes a
-//! claim of its own under a condition; if that succeeds, it leads. The leader reads the device's book in
-//! `l/NAME`, takes a step, writes the book under a condition, and only then sends the code; then the record
-//! replaces its claim. The book is what keeps a code from being sent twice; the lease saves codes.
+//! claim of its own under a condition; if that succeeds, it leads. The leader reads the device's claims in
+//! `l/NAME`, takes a step, writes them back under a condition, and only then sends the code; then the record
+//! replaces its claim. They are what keeps a code from being sent twice; the lease saves codes.
 
 mod events;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::super::record::Freshness;
 
-pub use events::{Action, AloneReason, Event, Nonce, Seen, Written};
+pub use events::{Action, AloneReason, Event, Nonce, Seen, WriteResult};
 
 /// How long a claim holds.
 pub(super) const LEASE: Duration = Duration::from_secs(15);
@@ -21,7 +21,7 @@ const AFTER_DUE: Duration = Duration::from_secs(10);
 /// How often the conditions of a host's claims may fail. Other hosts make them fail a few times; a store
 /// that refuses every write does so always.
 const TRIES: u8 = 8;
-/// How many writes of the book may stay without an answer. Each spends a step, and the device has six in three
+/// How many writes of the claims may stay without an answer. Each spends a step, and the device has six in three
 /// minutes, which are those of all hosts.
 const DOUBTS: u8 = 2;
 
@@ -53,11 +53,11 @@ enum State<V, S> {
         old: Old<S>,
         since: Duration,
     },
-    /// The book is read.
+    /// The TOTP claims are read.
     Opening(Claim<V, S>),
-    /// A step is taken from the book of this version.
+    /// A step is taken from the TOTP claims of this version.
     Taking(Claim<V, S>, Option<V>),
-    /// The book is written.
+    /// The TOTP claims are written.
     Noting(Claim<V, S>, Duration),
     /// The claim is written again, to hold until the code is sent.
     Extending {
@@ -109,9 +109,9 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         }
     }
 
-    /// Begins with [`Action::ReadBook`], for a code that makes no session of the fleet's: nothing is written
-    /// but the book.
-    pub fn of_book(nonce: Nonce) -> Self {
+    /// Begins with [`Action::ReadTotpClaims`], for a code that makes no session of the fleet's: nothing is written
+    /// but the claims.
+    pub fn for_code(nonce: Nonce) -> Self {
         let old = Old { session: None, serves: false };
         let state = State::Opening(Claim { version: None, until: Duration::MAX, old });
         Self { state, ..Self::new(nonce, true) }
@@ -119,31 +119,31 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
 
     /// What to do after this event. `now`: the time by a monotonic clock, from any start. Durations of
     /// requests are counted against the lease, so `now` may be late and is never early.
-    pub fn on<B>(&mut self, event: Event<V, S, B>, now: Duration) -> Action<V, S, B> {
+    pub fn on<C>(&mut self, event: Event<V, S, C>, now: Duration) -> Action<V, S, C> {
         match (std::mem::replace(&mut self.state, State::Done), event) {
             (State::Looking, Event::Read(seen)) => self.look(seen, now),
             (State::Looking, Event::Waited) => self.read(State::Looking),
             (State::Claiming { over, old, since }, Event::Written(written)) => {
                 self.claimed(over, old, since, written)
             }
-            (State::Opening(claim), Event::Book(version, book)) => {
+            (State::Opening(claim), Event::TotpClaims(version, claims)) => {
                 self.state = State::Taking(claim, version);
-                Action::Take(book)
+                Action::Take(claims)
             }
             (State::Opening(claim), Event::Closed) => {
                 // For [`Protocol::give_up`].
                 self.state = State::Opening(claim);
                 Action::GoAlone(AloneReason::Closed)
             }
-            (State::Taking(claim, over), Event::Taken(book, wait)) => {
+            (State::Taking(claim, over), Event::Taken(claims, wait)) => {
                 self.state = State::Noting(claim, now + wait);
-                Action::WriteBook { over, book }
+                Action::WriteTotpClaims { over, claims }
             }
             (State::Noting(claim, due), Event::Written(written)) => match written {
-                Written::Done(_) => self.send_when_covered(claim, due, now),
+                WriteResult::Done(_) => self.send_when_covered(claim, due, now),
                 // Whatever became of it, this step is not sent.
-                Written::Unknown => self.doubt(claim),
-                Written::Refused | Written::Again => self.open(claim),
+                WriteResult::Unknown => self.doubt(claim),
+                WriteResult::Refused | WriteResult::Again => self.open(claim),
             },
             (State::Extending { claim, due, lease, since }, Event::Written(written)) => {
                 let longer = Claim { until: since + lease, ..claim.clone() };
@@ -161,11 +161,11 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
                 }
             },
             (State::Sending(claim), Event::Made(session)) => self.publish(claim, session),
-            (State::Sending(claim), Event::NotMade) => self.open(claim),
+            (State::Sending(claim), Event::CodeRefused) => self.open(claim),
             (State::Publishing(claim, session), Event::Written(written)) => match written {
-                Written::Done(_) | Written::Refused => Action::Keep,
-                Written::Again => self.publish(claim, session),
-                Written::Unknown => self.read(State::Checking(claim, session)),
+                WriteResult::Done(_) | WriteResult::Refused => Action::Keep,
+                WriteResult::Again => self.publish(claim, session),
+                WriteResult::Unknown => self.read(State::Checking(claim, session)),
             },
             (State::Checking(claim, session), Event::Read(seen)) => match self.own(&seen, now) {
                 Some((version, _)) => {
@@ -206,7 +206,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
     }
 
     /// Makes no session after all: a claim that ends at once, if this host leads.
-    pub fn give_up<B>(&mut self) -> Option<Action<V, S, B>> {
+    pub fn give_up<C>(&mut self) -> Option<Action<V, S, C>> {
         match std::mem::replace(&mut self.state, State::Done) {
             State::Opening(claim)
             | State::Taking(claim, _)
@@ -219,13 +219,13 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         }
     }
 
-    fn read<B>(&mut self, state: State<V, S>) -> Action<V, S, B> {
+    fn read<C>(&mut self, state: State<V, S>) -> Action<V, S, C> {
         self.state = state;
         Action::Read
     }
 
     /// What to do about `s/NAME`.
-    fn look<B>(&mut self, seen: Seen<V, S>, now: Duration) -> Action<V, S, B> {
+    fn look<C>(&mut self, seen: Seen<V, S>, now: Duration) -> Action<V, S, C> {
         let own = self.own(&seen, now);
         match seen {
             Seen::Missing => self.claim(None, None, Freshness::Expired, now),
@@ -283,13 +283,13 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         }
     }
 
-    fn claim<B>(
+    fn claim<C>(
         &mut self,
         over: Option<V>,
         old: Option<S>,
         freshness: Freshness,
         now: Duration,
-    ) -> Action<V, S, B> {
+    ) -> Action<V, S, C> {
         if !self.has_code {
             return Action::Ask;
         }
@@ -299,20 +299,20 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
     }
 
     /// `over`: what the claim was to replace.
-    fn claimed<B>(
+    fn claimed<C>(
         &mut self,
         over: Option<V>,
         old: Old<S>,
         since: Duration,
-        written: Written<V>,
-    ) -> Action<V, S, B> {
+        written: WriteResult<V>,
+    ) -> Action<V, S, C> {
         match written {
-            Written::Done(version) => {
+            WriteResult::Done(version) => {
                 self.open(Claim { version: Some(version), until: since + LEASE, old })
             }
-            Written::Unknown => self.read(State::Looking),
-            Written::Again => self.overtaken(),
-            Written::Refused => match old {
+            WriteResult::Unknown => self.read(State::Looking),
+            WriteResult::Again => self.overtaken(),
+            WriteResult::Refused => match old {
                 Old { session: Some(session), serves: true } => Action::Serve(session),
                 // It was read again since, and was still the same.
                 _ if self.refused.as_ref() == Some(&over) => Action::GoAlone(AloneReason::Refuses),
@@ -325,7 +325,7 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
     }
 
     /// Another host leads.
-    fn wait_for_another<B>(&mut self) -> Action<V, S, B> {
+    fn wait_for_another<C>(&mut self) -> Action<V, S, C> {
         self.tries += 1;
         if self.tries >= TRIES {
             return Action::GoAlone(AloneReason::Refuses);
@@ -333,43 +333,43 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
         self.wait()
     }
 
-    fn wait<B>(&mut self) -> Action<V, S, B> {
+    fn wait<C>(&mut self) -> Action<V, S, C> {
         self.waited = true;
         self.state = State::Looking;
         Action::Wait
     }
 
     /// Another host took over while this one had not sent its code yet.
-    fn overtaken<B>(&mut self) -> Action<V, S, B> {
+    fn overtaken<C>(&mut self) -> Action<V, S, C> {
         self.waited = true;
         self.read(State::Looking)
     }
 
-    fn open<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
+    fn open<C>(&mut self, claim: Claim<V, S>) -> Action<V, S, C> {
         self.tries += 1;
         self.state = State::Opening(claim);
         match self.tries >= TRIES {
             true => Action::GoAlone(AloneReason::Refuses),
-            false => Action::ReadBook,
+            false => Action::ReadTotpClaims,
         }
     }
 
-    /// It is unknown whether the book has the step that was taken.
-    fn doubt<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
+    /// It is unknown whether the claims have the step that was taken.
+    fn doubt<C>(&mut self, claim: Claim<V, S>) -> Action<V, S, C> {
         self.doubts += 1;
         match self.open(claim) {
-            Action::ReadBook if self.doubts >= DOUBTS => Action::GoAlone(AloneReason::Silent),
+            Action::ReadTotpClaims if self.doubts >= DOUBTS => Action::GoAlone(AloneReason::Silent),
             action => action,
         }
     }
 
     /// Sends the code, if the claim holds until that is done; otherwise writes it again first.
-    fn send_when_covered<B>(
+    fn send_when_covered<C>(
         &mut self,
         claim: Claim<V, S>,
         due: Duration,
         now: Duration,
-    ) -> Action<V, S, B> {
+    ) -> Action<V, S, C> {
         let end = due.max(now) + AFTER_DUE;
         if end <= claim.until {
             return self.send(claim);
@@ -381,28 +381,28 @@ impl<V: Clone + PartialEq, S: Clone> Protocol<V, S> {
     }
 
     /// `claim`: as it was; `longer`: as it is if it was written again.
-    fn extended<B>(
+    fn extended<C>(
         &mut self,
         claim: Claim<V, S>,
         longer: Claim<V, S>,
         due: Duration,
         now: Duration,
-        written: Written<V>,
-    ) -> Action<V, S, B> {
+        written: WriteResult<V>,
+    ) -> Action<V, S, C> {
         match written {
-            Written::Done(version) => self.send(Claim { version: Some(version), ..longer }),
-            Written::Refused => self.overtaken(),
-            Written::Again => self.send_when_covered(claim, due, now),
-            Written::Unknown => self.read(State::Confirming(claim, due)),
+            WriteResult::Done(version) => self.send(Claim { version: Some(version), ..longer }),
+            WriteResult::Refused => self.overtaken(),
+            WriteResult::Again => self.send_when_covered(claim, due, now),
+            WriteResult::Unknown => self.read(State::Confirming(claim, due)),
         }
     }
 
-    fn send<B>(&mut self, claim: Claim<V, S>) -> Action<V, S, B> {
+    fn send<C>(&mut self, claim: Claim<V, S>) -> Action<V, S, C> {
         self.state = State::Sending(claim);
         Action::Send
     }
 
-    fn publish<B>(&mut self, claim: Claim<V, S>, session: S) -> Action<V, S, B> {
+    fn publish<C>(&mut self, claim: Claim<V, S>, session: S) -> Action<V, S, C> {
         let Some(over) = claim.version.clone() else { return Action::Keep };
         self.state = State::Publishing(claim, session.clone());
         Action::Publish { over, session }

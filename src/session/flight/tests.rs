@@ -54,10 +54,10 @@ impl Cache {
         mint: &mut dyn FnMut() -> Result<Credentials>,
     ) -> Result<Obtained> {
         let made = self
-            .obtain(wanted, deadline, &mut |_| mint().map(Minted::Here).map_err(NotMade::Failed));
+            .obtain(wanted, deadline, &mut |_| mint().map(Minted::Here).map_err(MintError::Failed));
         made.map_err(|not_made| match not_made {
-            NotMade::Failed(error) => error,
-            NotMade::NeedsCode => panic!("nobody is to be asked here"),
+            MintError::Failed(error) => error,
+            MintError::NeedsCode => panic!("nobody is to be asked here"),
         })
     }
 }
@@ -285,8 +285,8 @@ fn during_a_prompt_the_lock_is_free_and_nothing_has_failed() {
     let key = key("a");
     let unasked = |time, old: bool| {
         let cache = cache(&d.path, time);
-        let asks = cache.obtain(&wanted(&key), long(), &mut |_| Err(NotMade::NeedsCode));
-        assert!(matches!(asks, Err(NotMade::NeedsCode)), "{asks:?}");
+        let asks = cache.obtain(&wanted(&key), long(), &mut |_| Err(MintError::NeedsCode));
+        assert!(matches!(asks, Err(MintError::NeedsCode)), "{asks:?}");
         assert_eq!(cache.list().len(), usize::from(old));
     };
     unasked(0, false);

@@ -187,10 +187,7 @@ fn a_ledger_that_stays_locked_ends_at_the_deadline() {
         .claim(30, Timestamp(NOON + 10), Instant::now(), Choice::Nearest, None)
         .unwrap_err();
     assert_eq!(error.class, Class::Busy);
-    assert!(
-        error.what.ends_with(&format!("is still locked by process {}", std::process::id())),
-        "{error:?}"
-    );
+    assert!(error.what.starts_with(&format!("process {} ", std::process::id())), "{error:?}");
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| claim(&cache, 10));
         drop(held);

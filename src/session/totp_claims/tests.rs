@@ -150,7 +150,7 @@ fn odd_periods_and_odd_times_end_too() {
 }
 
 #[test]
-fn a_book_comes_back_as_it_went_and_forgets_the_oldest() {
+fn claims_come_back_as_they_went_and_the_oldest_are_dropped() {
     let mut claims = TotpClaims::default();
     for number in 0..STORED as i64 + 3 {
         let steady = Steady { boot: number % 2, seconds: number };

@@ -11,10 +11,10 @@ use crate::os;
 use crate::sealed;
 use crate::store::{ETag, Location, Object, Read, Shared};
 use crate::vault::access::{Access, NamedBy, SharedStore};
-use crate::vault::memory::{Memory, Recalled};
-use crate::vault::opening::{VaultFile, read};
+use crate::vault::memory::{Before, Memory};
 use crate::vault::state_file::hash;
 use crate::vault::store::{Vault, lock, save_bytes};
+use crate::vault::vault_file::{VaultFile, read};
 
 impl<'a> VaultFile<'a> {
     /// The vault as it is in the store; `None` if it is in none, if the copy on this host is the same, or if
@@ -31,9 +31,8 @@ impl<'a> VaultFile<'a> {
         let real = file::resolve(&access.path)
             .map_err(|error| Error::other(format!("cannot reach the copy: {}", os_text(&error))))?;
         let memory = access.memory(&real);
-        let known = memory.as_ref().map_or_else(|| Ok(Recalled::default()), Memory::recall);
-        let is_known = known.as_ref().map_or(true, |known| *known != Recalled::default());
-        if access.pins.is_empty() && !is_known {
+        let before = Before::of(memory.as_ref());
+        if access.pins.is_empty() && before.is_nothing() {
             return Err(unknown(location));
         }
         let here = match real.exists() {
@@ -68,7 +67,7 @@ impl<'a> VaultFile<'a> {
         };
         let meta = here.map_or_else(new_file, |(_, meta)| meta);
         let (access, fetched) = (access.clone(), Some((shared, object.etag)));
-        Ok(Some(Self { access, real, memory, known, bytes, meta, scanned, fetched }))
+        Ok(Some(Self { access, real, memory, before, bytes, meta, scanned, fetched }))
     }
 }
 

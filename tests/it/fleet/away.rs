@@ -82,9 +82,9 @@ fn a_code_that_one_host_prints_no_other_one_prints() {
     let hosts = [test.clone(), another(&test, &standin)];
     let print = |host: &Test| host.command(["totp", "code", "demo"]).expect_stderr("").run().stdout;
     let mut codes: Vec<_> = [0, 1, 0, 1].map(|host| print(&hosts[host])).into();
-    let books = bucket.log();
-    let books = books.iter().filter(|it| it.starts_with("PUT vault/l/") && it.ends_with(": 200"));
-    assert_eq!(books.count(), 4);
+    let writes = bucket.log();
+    let writes = writes.iter().filter(|it| it.starts_with("PUT vault/l/") && it.ends_with(": 200"));
+    assert_eq!(writes.count(), 4);
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), 4);
@@ -182,8 +182,8 @@ fn json_of(runner: &Test) -> Test {
     runner.command(["exec", "--json", "--region", "us-east-1", "demo"])
 }
 
-/// How often a book was written.
-fn books(bucket: &Bucket) -> usize {
+/// How often TOTP claims were written.
+fn claim_writes(bucket: &Bucket) -> usize {
     let log = bucket.log();
     log.iter().filter(|it| it.starts_with("PUT vault/l/") && it.ends_with(": 200")).count()
 }
@@ -196,7 +196,7 @@ fn a_vault_that_is_not_in_its_store_leaves_the_store_in_use() {
     let warning = "vault: warning: no vault in s3://fleet/vault; its copy on this host is used\n";
     let made = json_of(&runner).expect_stderr(warning).run();
     assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
-    assert_eq!(books(&bucket), 1);
+    assert_eq!(claim_writes(&bucket), 1);
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn a_vault_in_a_store_that_never_answers_costs_three_seconds_and_one_warning() {
     assert!((Duration::from_millis(2900)..Duration::from_millis(4500)).contains(&took), "{took:?}");
     assert!(made.stdout.contains("\"SessionToken\""), "{}", made.stdout);
     // What it answers after that is used.
-    assert_eq!((standin.calls().len(), books(&bucket)), (1, 1), "{}", standin.log());
+    assert_eq!((standin.calls().len(), claim_writes(&bucket)), (1, 1), "{}", standin.log());
     bucket.let_go();
     // Nor is it waited for twice by a change, which it does not take.
     bucket.keep(0, Keep::Undone);

@@ -34,13 +34,13 @@ fn remove(scene: &Scene) -> Test {
     scene.first.command(["recipient", "remove", "--force", ANOTHER])
 }
 
-/// The name of the device's book by the vault that this host has.
-fn book(test: &Test) -> String {
+/// The name of the device's TOTP claims by the vault that this host has.
+fn claims_name(test: &Test) -> String {
     let (id, key) = payload_of(test.vault_file()).cache_seed();
-    format!("vault/{}", FleetKeys::new(&id, &key).book_name(MFA_SERIAL))
+    format!("vault/{}", FleetKeys::new(&id, &key).totp_claims_name(MFA_SERIAL))
 }
 
-/// The writes of books and sessions since then.
+/// The writes of TOTP claims and sessions since then.
 fn writes(scene: &Scene, since: usize) -> Vec<String> {
     let log = scene.bucket.log().split_off(since);
     log.into_iter().filter(|line| line.starts_with("PUT vault/") && !line.contains(COPY)).collect()
@@ -55,11 +55,11 @@ fn a_host_with_the_old_vault_goes_alone() {
     let scene = scene(false);
     let other = another(&scene);
     scene.first.command(["exec", "--json", "ci"]).expect_stderr("").run();
-    let (old, since) = (book(&scene.first), scene.bucket.log().len());
+    let (old, since) = (claims_name(&scene.first), scene.bucket.log().len());
     let open = scene.bucket.read(&old);
     remove(&scene).run();
     assert_eq!(vault(&scene.first), scene.bucket.read(COPY));
-    let new = book(&scene.first);
+    let new = claims_name(&scene.first);
     let done = [format!("PUT {new}: 200"), format!("PUT {old}: 200")];
     assert_eq!(writes(&scene, since), done, "the claims are copied, then it is closed");
     assert_ne!(scene.bucket.read(&old), open);
@@ -117,15 +117,15 @@ fn no_code_is_sent_again_by_the_new_vault() {
 }
 
 #[test]
-fn a_device_that_only_a_profile_names_has_its_book_closed_too() {
+fn a_device_that_only_a_profile_names_has_its_claims_closed_too() {
     let scene = scene(false);
     let device = "arn:aws:iam::123456789012:mfa/person";
     let first = scene.first.clone().config(&format!("[profile person]\nmfa_serial = {device}\n"));
     let (id, key) = payload_of(first.vault_file()).cache_seed();
     let (since, old) = (scene.bucket.log().len(), FleetKeys::new(&id, &key));
     first.command(["rekey"]).run();
-    let mut closed =
-        [MFA_SERIAL, device].map(|device| format!("PUT vault/{}: 200", old.book_name(device)));
+    let mut closed = [MFA_SERIAL, device]
+        .map(|device| format!("PUT vault/{}: 200", old.totp_claims_name(device)));
     let mut written = writes(&scene, since);
     closed.sort();
     written.sort();
@@ -135,7 +135,7 @@ fn a_device_that_only_a_profile_names_has_its_book_closed_too() {
 #[test]
 fn with_the_store_away_a_warning_says_what_stays_open() {
     let scene = scene(false);
-    let old = book(&scene.first);
+    let old = claims_name(&scene.first);
     scene.down();
     let removed = remove(&scene).run();
     let denied = "s3://fleet/vault refused GetObject: AccessDenied: AccessDenied";
@@ -167,14 +167,14 @@ fn with_the_store_away_a_warning_says_what_stays_open() {
 fn the_first_passphrase_changes_no_key_and_another_one_does() {
     let scene = scene(false);
     let set = |text: &str| {
-        let old = book(&scene.first);
+        let old = claims_name(&scene.first);
         let first = scene.first.clone().file("new", text, 0o600);
         first.command(["passphrase", "set", "--new-passphrase-file", "new"]).run();
         scene.bucket.names().contains(&old)
     };
     assert!(!set("correct horse battery staple"));
     assert!(set("another horse battery staple"));
-    let old = book(&scene.first);
+    let old = claims_name(&scene.first);
     scene.first.command(["passphrase", "remove", "--force"]).run();
     assert!(scene.bucket.names().contains(&old));
 }

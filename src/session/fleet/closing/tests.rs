@@ -16,47 +16,47 @@ fn keys() -> (FleetKeys, FleetKeys) {
 
 fn close(store: &dyn Store, keys: (&FleetKeys, &FleetKeys)) -> Result<()> {
     let timing = Timing { sleep: Box::new(|_| {}), ..Timing::real() };
-    close_book(store, keys, DEVICE, &timing)
+    close_totp_claims(store, keys, DEVICE, &timing)
 }
 
-/// A book in which codes were sent at these times.
-fn book(at: &[i64]) -> SharedClaims {
-    let mut book = SharedClaims { date: NOON, ..SharedClaims::default() };
-    at.iter().for_each(|at| book.note_given(Timestamp(*at)));
-    book
+/// Claims of codes that were sent at these times.
+fn claims(at: &[i64]) -> SharedClaims {
+    let mut shared = SharedClaims { date: NOON, ..SharedClaims::default() };
+    at.iter().for_each(|at| shared.note_given(Timestamp(*at)));
+    shared
 }
 
-fn put(store: &dyn Store, keys: &FleetKeys, book: &SharedClaims) {
-    let name = keys.book_name(DEVICE);
+fn put(store: &dyn Store, keys: &FleetKeys, shared: &SharedClaims) {
+    let name = keys.totp_claims_name(DEVICE);
     let there = read(store, &name).unwrap();
-    let body = keys.seal_book(&name, book).unwrap();
+    let body = keys.seal_totp_claims(&name, shared).unwrap();
     assert!(write(store, &name, Ok(body), there.as_ref()).unwrap());
 }
 
-/// What is in the device's book; `None` if it is closed.
+/// The device's claims; `None` if they are closed.
 fn there(store: &dyn Store, keys: &FleetKeys) -> Option<SharedClaims> {
-    let name = keys.book_name(DEVICE);
-    let object = read(store, &name).unwrap().expect("a book");
-    keys.open_book(&name, object.body, Timestamp(NOON)).unwrap()
+    let name = keys.totp_claims_name(DEVICE);
+    let object = read(store, &name).unwrap().expect("claims");
+    keys.open_totp_claims(&name, object.body, Timestamp(NOON)).unwrap()
 }
 
-/// The requests so far, to the old book and to the new one.
+/// The requests so far, to the old claims and to the new ones.
 fn asked(store: &MemoryStore, (old, new): (&FleetKeys, &FleetKeys)) -> Vec<String> {
-    let (old, new) = (old.book_name(DEVICE), new.book_name(DEVICE));
+    let (old, new) = (old.totp_claims_name(DEVICE), new.totp_claims_name(DEVICE));
     let mut log = store.log.lock().unwrap();
     log.drain(..).map(|line| line.replace(&old, "old").replace(&new, "new")).collect()
 }
 
 #[test]
-fn the_claims_go_on_under_the_new_keys_and_the_old_book_is_closed() {
+fn the_claims_go_on_under_the_new_keys_and_the_old_ones_are_closed() {
     let (store, (old, new)) = (MemoryStore::default(), keys());
-    put(&store, &old, &book(&[NOON, NOON + 1]));
+    put(&store, &old, &claims(&[NOON, NOON + 1]));
     asked(&store, (&old, &new));
     close(&store, (&old, &new)).unwrap();
     let log = asked(&store, (&old, &new));
     assert_eq!(log, ["GET old", "GET new", "PUT new", "PUT old"]);
     assert_eq!(there(&store, &old), None);
-    assert_eq!(there(&store, &new), Some(book(&[NOON, NOON + 1])));
+    assert_eq!(there(&store, &new), Some(claims(&[NOON, NOON + 1])));
     // Once more, there is nothing to do.
     asked(&store, (&old, &new));
     close(&store, (&old, &new)).unwrap();
@@ -64,13 +64,13 @@ fn the_claims_go_on_under_the_new_keys_and_the_old_book_is_closed() {
 }
 
 #[test]
-fn without_an_old_book_a_closed_one_is_put_there() {
+fn without_old_claims_closed_ones_are_put_there() {
     let (store, (old, new)) = (MemoryStore::default(), keys());
     close(&store, (&old, &new)).unwrap();
     assert_eq!(asked(&store, (&old, &new)), ["GET old", "PUT old"]);
     assert_eq!(there(&store, &old), None);
     // One that cannot be decrypted is replaced.
-    let name = old.book_name(DEVICE);
+    let name = old.totp_claims_name(DEVICE);
     store.remove(&name);
     store.write(&name, b"?", Condition::Absent).unwrap();
     close(&store, (&old, &new)).unwrap();
@@ -78,18 +78,18 @@ fn without_an_old_book_a_closed_one_is_put_there() {
 }
 
 #[test]
-fn what_is_in_the_new_book_already_stays() {
+fn what_is_under_the_new_keys_already_stays() {
     let (store, (old, new)) = (MemoryStore::default(), keys());
-    put(&store, &old, &book(&[NOON]));
-    put(&store, &new, &book(&[NOON + 7]));
+    put(&store, &old, &claims(&[NOON]));
+    put(&store, &new, &claims(&[NOON + 7]));
     close(&store, (&old, &new)).unwrap();
-    let mut both = book(&[NOON]);
-    both.claims.add(&book(&[NOON + 7]).claims);
+    let mut both = claims(&[NOON]);
+    both.claims.add(&claims(&[NOON + 7]).claims);
     assert_eq!(there(&store, &new), Some(both));
-    // The new keys were drawn anew meanwhile: their book is closed, and stays so.
+    // The new keys were drawn anew meanwhile: their claims are closed, and stay so.
     let (store, third) = (MemoryStore::default(), FleetKeys::new(&[1; 16], &[4; 32]));
     close(&store, (&new, &third)).unwrap();
-    put(&store, &old, &book(&[NOON]));
+    put(&store, &old, &claims(&[NOON]));
     close(&store, (&old, &new)).unwrap();
     assert_eq!((there(&store, &old), there(&store, &new)), (None, None));
 }
@@ -143,16 +143,16 @@ fn a_code_that_is_claimed_meanwhile_goes_on_as_well() {
     let mut writes = 0;
     let busy = Busy::new(|store| {
         writes += 1;
-        // When the claims were copied, and the old book is about to be closed.
+        // When the claims were copied, and the old ones are about to be closed.
         if writes == 2 {
-            put(store, &old, &book(&[NOON, NOON + 5]));
+            put(store, &old, &claims(&[NOON, NOON + 5]));
         }
         None
     });
-    put(&busy.store, &old, &book(&[NOON]));
+    put(&busy.store, &old, &claims(&[NOON]));
     close(&busy, (&old, &new)).unwrap();
     assert_eq!(there(&busy.store, &old), None);
-    assert_eq!(there(&busy.store, &new), Some(book(&[NOON, NOON + 5])));
+    assert_eq!(there(&busy.store, &new), Some(claims(&[NOON, NOON + 5])));
 }
 
 #[test]
@@ -183,10 +183,10 @@ fn other_hosts_that_write_all_the_time_end_it() {
     let mut at = NOON;
     let busy = Busy::new(|store| {
         at += 1;
-        put(store, &old, &book(&[at]));
+        put(store, &old, &claims(&[at]));
         None
     });
-    put(&busy.store, &old, &book(&[NOON]));
+    put(&busy.store, &old, &claims(&[NOON]));
     let error = close(&busy, (&old, &new)).unwrap_err();
     assert_eq!(error, Error::aws("other hosts keep changing the record of MFA codes"));
     assert!(there(&busy.store, &old).is_some());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::super::super::flight::Minted;
 use super::super::protocol::AloneReason;
+use crate::error::Error;
 
 /// What a host does about a session.
 #[derive(Debug)]
@@ -15,8 +16,8 @@ pub enum SessionDecision {
     Ask,
     /// Another host did not finish within this time.
     Waited(Duration),
-    /// Make it without the fleet.
-    Alone(FleetFailure),
+    /// Make it without the fleet, and why.
+    Alone(Error),
 }
 
 /// What a host does with a code.
@@ -25,37 +26,17 @@ pub enum CodeDecision<C> {
     Send(C),
     /// Another host leads now.
     Overtaken,
-    /// None is sent that other hosts know of.
-    Alone(FleetFailure),
-}
-
-/// Why the fleet is of no use now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FleetFailure {
-    pub what: String,
-    pub hint: Option<String>,
-}
-
-impl FleetFailure {
-    pub(super) fn new(what: &str) -> Self {
-        Self { what: what.to_owned(), hint: None }
-    }
+    /// None is sent that other hosts know of, and why.
+    Alone(Error),
 }
 
 impl AloneReason {
-    pub(super) fn alone(self) -> FleetFailure {
+    pub(super) fn error(self) -> Error {
         match self {
-            Self::Closed => FleetFailure {
-                what: "another host has renewed the vault's keys".to_owned(),
-                hint: Some(
-                    "vault fleet pull takes the new vault, or names the command that accepts it"
-                        .to_owned(),
-                ),
-            },
-            Self::Refuses => FleetFailure::new("the store refuses valid conditional writes"),
-            Self::Silent => {
-                FleetFailure::new("the store does not answer whether the write succeeded")
-            }
+            Self::Closed => Error::aws("another host has renewed the vault's keys")
+                .hint("vault fleet pull takes the new vault, or names the command that accepts it"),
+            Self::Refuses => Error::aws("the store refuses valid conditional writes"),
+            Self::Silent => Error::aws("the store does not answer whether the write succeeded"),
         }
     }
 }

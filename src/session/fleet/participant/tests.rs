@@ -47,15 +47,15 @@ impl<'w> Host<'w> {
 
     fn part(&'w self, wanted: &'w Wanted<'w>, has_code: bool) -> Participant<'w> {
         let session = self.keys.session_name(wanted.kind, wanted.key);
-        let names = Names { session, book: self.keys.book_name(DEVICE) };
+        let names = Names { session, totp_claims: self.keys.totp_claims_name(DEVICE) };
         let (timing, wait) = (self.world.timing(), Duration::from_secs(45));
         let time = (self.cache.clock, timing);
         Participant::new(self.world, (&self.keys, names), wanted, time, has_code, wait).unwrap()
     }
 
-    fn claim(&self, book: Option<&mut SharedClaims>) -> Claim {
+    fn claim(&self, shared: Option<&mut SharedClaims>) -> Claim {
         let now = Timestamp(NOON + self.world.seconds().cast_signed());
-        self.cache.ledger(DEVICE).claim(30, now, long(), Choice::Random, book).unwrap()
+        self.cache.ledger(DEVICE).claim(30, now, long(), Choice::Random, shared).unwrap()
     }
 
     fn send(&self, claim: &Claim) {
@@ -65,8 +65,8 @@ impl<'w> Host<'w> {
 
     /// Takes a step and sends its code, as long as this host leads.
     fn step(&self, part: &mut Participant<'_>) -> CodeDecision<Claim> {
-        let take = |book: &mut SharedClaims| {
-            let claim = self.claim(Some(book));
+        let take = |shared: &mut SharedClaims| {
+            let claim = self.claim(Some(shared));
             Ok((claim, claim.wait))
         };
         let give_back = |claim| self.cache.ledger(DEVICE).give_back(&claim, long());
@@ -258,9 +258,11 @@ fn a_host_repeats_none_of_its_own_codes_whatever_the_store_forgets_or_ignores() 
         let d = Directory::new();
         for round in 0..5 {
             let host = Host::new(&world, &d.path);
-            // A store that was put back has neither the session nor the book.
-            let names =
-                [host.keys.book_name(DEVICE), host.keys.session_name(SessionKind::Session, &key)];
+            // A store that was put back has neither the session nor the claims.
+            let names = [
+                host.keys.totp_claims_name(DEVICE),
+                host.keys.session_name(SessionKind::Session, &key),
+            ];
             names.iter().for_each(|name| world.store.remove(name));
             assert_eq!(host.session(&wanted(&key)), By::Itself, "{round}");
         }
@@ -379,7 +381,7 @@ fn another_host_that_leads_for_long_is_waited_for_to_the_end_of_the_wait() {
     let host = Host::new(&world, &d.path);
     let wanted = wanted(&key);
     let name = host.keys.session_name(wanted.kind, &key);
-    let claim = Object::Claim { nonce: [9; 16], lease: Duration::from_secs(90), old: None };
+    let claim = SessionObject::Claim { nonce: [9; 16], lease: Duration::from_secs(90), old: None };
     let body = host.keys.seal_object(&name, &claim).unwrap();
     world.store.write(&name, &body, Condition::Absent).unwrap();
     let SessionDecision::Waited(waited) = host.part(&wanted, false).decide() else {
@@ -391,12 +393,12 @@ fn another_host_that_leads_for_long_is_waited_for_to_the_end_of_the_wait() {
 }
 
 #[test]
-fn a_closed_book_is_left_alone_and_nothing_is_published() {
+fn closed_claims_are_left_alone_and_nothing_is_published() {
     let (world, key) = (World::new(&[]), ["a".to_owned()]);
     let d = Directory::new();
     let host = Host::new(&world, &d.path);
-    let name = host.keys.book_name(DEVICE);
-    let body = host.keys.closed_book(&name).unwrap();
+    let name = host.keys.totp_claims_name(DEVICE);
+    let body = host.keys.closed_totp_claims(&name).unwrap();
     world.store.write(&name, &body, Condition::Absent).unwrap();
     let by = host.session(&wanted(&key));
     assert_eq!(by, By::Alone("another host has renewed the vault's keys".to_owned()));
@@ -419,9 +421,9 @@ fn what_cannot_be_opened_is_a_claim_in_s_and_ends_it_in_l() {
     world.store.write(&host.keys.session_name(wanted.kind, &key), b"?", Condition::Absent).unwrap();
     assert_eq!(host.session(&wanted), By::Itself);
     assert!(world.seconds() >= 15);
-    let book = host.keys.book_name(DEVICE);
-    world.store.remove(&book);
-    world.store.write(&book, b"?", Condition::Absent).unwrap();
+    let claims = host.keys.totp_claims_name(DEVICE);
+    world.store.remove(&claims);
+    world.store.write(&claims, b"?", Condition::Absent).unwrap();
     let again = Wanted { not_before: Some(Timestamp(NOON + 1000)), ..wanted };
     for other in [&Directory::new(), &Directory::new()] {
         let began = world.seconds();
@@ -442,8 +444,8 @@ fn six_codes_in_a_window_are_those_of_all_hosts_and_of_people_too() {
         let mut part = host.part(&wanted, true);
         assert!(matches!(part.decide(), SessionDecision::Lead(None)));
         if waits.len() < 3 {
-            let note = |book: &mut SharedClaims| {
-                book.note_given(Timestamp(NOON));
+            let note = |shared: &mut SharedClaims| {
+                shared.note_given(Timestamp(NOON));
                 Ok(((), Duration::ZERO))
             };
             assert!(matches!(part.claim_step(note, |()| {}).unwrap(), CodeDecision::Send(())));
@@ -469,7 +471,7 @@ fn a_code_that_was_not_sent_is_free_again_for_all() {
         assert!(matches!(part.decide(), SessionDecision::Lead(None)));
         let CodeDecision::Send(claim) = host.step(&mut part) else { panic!("it leads") };
         assert_eq!(claim.wait, Duration::ZERO);
-        part.unsent(|book| claim.remove_from(book));
+        part.unsent(|shared| claim.remove_from(shared));
         part.give_up();
     }
 }

@@ -29,7 +29,7 @@ pub enum Seen<V, S> {
 
 /// The result of a write.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Written<V> {
+pub enum WriteResult<V> {
     /// It happened; the new version.
     Done(V),
     /// The condition did not hold.
@@ -40,27 +40,27 @@ pub enum Written<V> {
     Unknown,
 }
 
-/// What happened. `V`: versions of objects, `S`: sessions, `B`: books.
+/// What happened. `V`: versions of objects, `S`: sessions, `C`: TOTP claims.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Event<V, S, B> {
+pub enum Event<V, S, C> {
     Read(Seen<V, S>),
-    /// `l/NAME` was read: its version, and what is in it.
-    Book(Option<V>, B),
+    /// `l/NAME` was read: its version, and the claims in it.
+    TotpClaims(Option<V>, C),
     /// `l/NAME` is closed: the vault has a new key.
     Closed,
-    Written(Written<V>),
+    Written(WriteResult<V>),
     Waited,
-    /// A step was taken: the book with it, and how long to wait until its code may be sent.
-    Taken(B, Duration),
+    /// A step was taken: the claims with it, and how long to wait until its code may be sent.
+    Taken(C, Duration),
     /// AWS gave a session.
     Made(S),
     /// AWS gave none, and may take another code.
-    NotMade,
+    CodeRefused,
 }
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Action<V, S, B> {
+pub enum Action<V, S, C> {
     Read,
     /// Write a claim into `s/NAME` if that still has the version `over`, or if there is none. The claim keeps
     /// the record `old` for the others.
@@ -76,14 +76,14 @@ pub enum Action<V, S, B> {
     },
     /// Wait for 0.4 to 2 s, at random.
     Wait,
-    ReadBook,
-    /// Take a step that is free in this book and on this host.
-    Take(B),
-    /// Write the book with the new step into `l/NAME` if that still has the version `over`, or if there is
+    ReadTotpClaims,
+    /// Take a step that is free in these claims and on this host.
+    Take(C),
+    /// Write the claims with the new step into `l/NAME` if that still has the version `over`, or if there is
     /// none.
-    WriteBook {
+    WriteTotpClaims {
         over: Option<V>,
-        book: B,
+        claims: C,
     },
     /// Send the code of the step that was taken.
     Send,
@@ -100,10 +100,10 @@ pub enum Action<V, S, B> {
 /// Why a host makes its session without the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AloneReason {
-    /// The vault has a new key, and the device another book.
+    /// The vault has a new key, and the device other claims.
     Closed,
     /// The store refuses what it should take.
     Refuses,
-    /// The store does not say whether it has written the book.
+    /// The store does not say whether it has written the claims.
     Silent,
 }

@@ -32,7 +32,7 @@ fn missing() -> Event {
 }
 
 fn done(version: u8) -> Event {
-    Event::Written(Written::Done(version))
+    Event::Written(WriteResult::Done(version))
 }
 
 fn claims(over: Option<u8>, lease: u64, old: Option<&'static str>) -> Action {
@@ -56,9 +56,9 @@ fn the_leader_claims_takes_a_step_notes_it_sends_it_and_publishes() {
     let mut protocol = Protocol::new(OWN, true);
     for (event, action) in [
         (missing(), claims(None, 15, None)),
-        (done(1), Action::ReadBook),
-        (Event::Book(Some(7), 0), Action::Take(0)),
-        (Event::Taken(1, Duration::ZERO), Action::WriteBook { over: Some(7), book: 1 }),
+        (done(1), Action::ReadTotpClaims),
+        (Event::TotpClaims(Some(7), 0), Action::Take(0)),
+        (Event::Taken(1, Duration::ZERO), Action::WriteTotpClaims { over: Some(7), claims: 1 }),
         (done(8), Action::Send),
         (Event::Made("new"), Action::Publish { over: 1, session: "new" }),
         (done(2), Action::Keep),
@@ -116,7 +116,7 @@ fn after_a_wait_any_newer_record_is_served_and_never_the_declined_one() {
         assert_eq!(after(&newer), Action::Serve("new"));
         let declined = [
             (0, record(1, "old", Freshness::TooOld)),
-            (0, Event::Written(Written::Refused)),
+            (0, Event::Written(WriteResult::Refused)),
             (1, Event::Waited),
             (1, record(1, "old", freshness)),
         ];
@@ -139,10 +139,10 @@ fn without_a_code_nothing_is_claimed() {
 
 #[test]
 fn whose_claim_was_not_answered_looks_whether_it_is_there() {
-    let unknown = [(0, missing()), (1, Event::Written(Written::Unknown))];
+    let unknown = [(0, missing()), (1, Event::Written(WriteResult::Unknown))];
     assert_eq!(after(&unknown), Action::Read);
     for (event, action) in [
-        (own(1), Action::ReadBook),
+        (own(1), Action::ReadTotpClaims),
         (missing(), claims(None, 15, None)),
         (claim(1, Some(0), None), Action::Wait),
     ] {
@@ -150,17 +150,17 @@ fn whose_claim_was_not_answered_looks_whether_it_is_there() {
     }
 }
 
-/// Up to where the book is to be written.
+/// Up to where the claims are to be written.
 fn taken(wait: u64) -> Vec<(u64, Event)> {
     let step = Event::Taken(1, seconds(wait));
-    vec![(0, missing()), (0, done(1)), (0, Event::Book(None, 0)), (0, step)]
+    vec![(0, missing()), (0, done(1)), (0, Event::TotpClaims(None, 0)), (0, step)]
 }
 
 #[test]
 fn a_step_whose_write_was_not_answered_or_was_refused_is_not_sent() {
-    for written in [Written::Unknown, Written::Refused, Written::Again] {
+    for written in [WriteResult::Unknown, WriteResult::Refused, WriteResult::Again] {
         let events = [taken(0), vec![(0, Event::Written(written))]].concat();
-        assert_eq!(after(&events), Action::ReadBook);
+        assert_eq!(after(&events), Action::ReadTotpClaims);
     }
 }
 
@@ -171,9 +171,9 @@ fn a_claim_is_written_again_to_hold_until_the_code_is_sent() {
     assert_eq!(events(std::slice::from_ref(&noted)), claims(Some(1), 39, None));
     assert_eq!(events(&[noted.clone(), (1, done(2))]), Action::Send);
     // Another host leads: the step is spent, and its code is not sent.
-    let refused = (1, Event::Written(Written::Refused));
+    let refused = (1, Event::Written(WriteResult::Refused));
     assert_eq!(events(&[noted.clone(), refused]), Action::Read);
-    let unknown = (1, Event::Written(Written::Unknown));
+    let unknown = (1, Event::Written(WriteResult::Unknown));
     assert_eq!(events(&[noted.clone(), unknown.clone()]), Action::Read);
     let other = (1, claim(5, Some(0), None));
     assert_eq!(events(&[noted.clone(), unknown.clone(), other]), Action::Wait);
@@ -186,7 +186,7 @@ fn a_claim_is_written_again_to_hold_until_the_code_is_sent() {
 
 #[test]
 fn a_record_that_was_not_answered_is_written_again_over_the_own_claim_only() {
-    let made = [(0, done(9)), (1, Event::Made("new")), (1, Event::Written(Written::Unknown))];
+    let made = [(0, done(9)), (1, Event::Made("new")), (1, Event::Written(WriteResult::Unknown))];
     let events = [taken(0), made.to_vec()].concat();
     assert_eq!(after(&events), Action::Read);
     for (event, action) in [
@@ -201,16 +201,16 @@ fn a_record_that_was_not_answered_is_written_again_over_the_own_claim_only() {
 
 #[test]
 fn a_code_that_aws_does_not_take_is_followed_by_another_step() {
-    let events = [taken(0), vec![(0, done(9)), (1, Event::NotMade)]].concat();
-    assert_eq!(after(&events), Action::ReadBook);
+    let events = [taken(0), vec![(0, done(9)), (1, Event::CodeRefused)]].concat();
+    assert_eq!(after(&events), Action::ReadTotpClaims);
 }
 
 #[test]
-fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
+fn closed_claims_and_a_store_that_refuses_everything_end_it() {
     let closed = [(0, missing()), (0, done(1)), (0, Event::Closed)];
     assert_eq!(after(&closed), Action::GoAlone(AloneReason::Closed));
     // It refuses to replace an object that has not changed.
-    let refused = Event::Written(Written::Refused);
+    let refused = Event::Written(WriteResult::Refused);
     for event in [missing(), record(1, "a", Freshness::Expired)] {
         let events = [(0, event.clone()), (0, refused.clone()), (1, Event::Waited), (1, event)];
         assert_eq!(
@@ -231,13 +231,14 @@ fn a_closed_book_and_a_store_that_refuses_everything_end_it() {
 
 #[test]
 fn a_store_that_is_busy_is_asked_again_at_once_since_the_host_has_waited_already() {
-    assert_eq!(after(&[(0, missing()), (1, Event::Written(Written::Again))]), Action::Read);
+    assert_eq!(after(&[(0, missing()), (1, Event::Written(WriteResult::Again))]), Action::Read);
 }
 
 #[test]
-fn two_steps_at_most_are_spent_on_a_book_that_does_not_answer() {
-    let unknown = (0, Event::Written(Written::Unknown));
-    let again = [(0, Event::Book(None, 0)), (0, Event::Taken(1, Duration::ZERO)), unknown.clone()];
+fn two_steps_at_most_are_spent_on_writes_without_an_answer() {
+    let unknown = (0, Event::Written(WriteResult::Unknown));
+    let again =
+        [(0, Event::TotpClaims(None, 0)), (0, Event::Taken(1, Duration::ZERO)), unknown.clone()];
     let mut protocol = Protocol::new(OWN, true);
     let events = [taken(0), vec![unknown], again.to_vec()].concat();
     assert_eq!(last(&mut protocol, &events), Action::GoAlone(AloneReason::Silent));

@@ -86,7 +86,7 @@ fn a_longer_one_that_cannot_be_made_is_an_error_and_leaves_the_shorter_as_it_was
     let d = Directory::new();
     let key = ["a".to_owned()];
     obtain(&cache(&d.path, 0), &wanted(&key, 1, true), 0);
-    for failed in [|| NotMade::NeedsCode, || NotMade::Failed(Error::aws("AWS refused"))] {
+    for failed in [|| MintError::NeedsCode, || MintError::Failed(Error::aws("AWS refused"))] {
         let longer = wanted(&key, 8, true);
         let not_made =
             cache(&d.path, 1).obtain(&longer, long(), &mut |_| Err(failed())).expect_err("none");

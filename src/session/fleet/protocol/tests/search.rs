@@ -9,7 +9,7 @@ use super::super::*;
 type Session = u8;
 type Version = u8;
 /// The steps that are taken, one bit each.
-type Book = u8;
+type Claims = u8;
 
 /// The session from before, which is due.
 const OLD: Session = 0;
@@ -45,10 +45,10 @@ impl Faults {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Broken {
     Nothing,
-    /// The leaders keep no book.
-    NoBook,
-    /// The book is written without its condition.
-    BlindBook,
+    /// The leaders keep no claims.
+    NoTotpClaims,
+    /// The claims are written without their condition.
+    BlindTotpClaims,
     /// The store ignores all conditions.
     NoConditions,
     /// A record is written without its condition.
@@ -83,12 +83,12 @@ enum Object {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Write {
     Session { over: Version, object: Object, by: usize },
-    Book { over: Version, book: Book },
+    Claims { over: Version, claims: Claims },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Life {
-    Running(Action<Version, Session, Book>),
+    Running(Action<Version, Session, Claims>),
     /// It has a session, or is dead.
     Over,
 }
@@ -98,9 +98,9 @@ struct Host {
     protocol: Protocol<Version, Session>,
     life: Life,
     /// The steps that it has taken, which its own disk keeps.
-    own: Book,
+    own: Claims,
     /// The one that it took last.
-    step: Book,
+    step: Claims,
 }
 
 /// A host by its number in [`Search::hosts`].
@@ -110,9 +110,9 @@ type HostState = u16;
 struct World {
     hosts: [HostState; 4],
     session: (Version, Object),
-    book: (Version, Book),
+    claims: (Version, Claims),
     late: Option<Write>,
-    sent: Book,
+    sent: Claims,
     made: u8,
     left: Faults,
 }
@@ -142,40 +142,40 @@ impl Search {
     }
 
     /// Writes, if the condition holds.
-    fn write(&mut self, world: &mut World, write: Write) -> Written<Version> {
+    fn write(&mut self, world: &mut World, write: Write) -> WriteResult<Version> {
         let broken = |of: &[Broken]| of.contains(&self.broken);
         match write {
-            Write::Book { .. } if broken(&[Broken::NoBook]) => Written::Done(0),
-            Write::Book { over, book } => {
-                let blind = broken(&[Broken::BlindBook, Broken::NoConditions]);
-                if world.book.0 != over && !blind {
-                    return Written::Refused;
+            Write::Claims { .. } if broken(&[Broken::NoTotpClaims]) => WriteResult::Done(0),
+            Write::Claims { over, claims } => {
+                let blind = broken(&[Broken::BlindTotpClaims, Broken::NoConditions]);
+                if world.claims.0 != over && !blind {
+                    return WriteResult::Refused;
                 }
-                world.book = (world.book.0 + 1, book);
-                Written::Done(world.book.0)
+                world.claims = (world.claims.0 + 1, claims);
+                WriteResult::Done(world.claims.0)
             }
             Write::Session { over, object, by } => {
                 let is_record = matches!(object, Object::Record(_));
                 let blind =
                     broken(&[Broken::NoConditions]) || is_record && broken(&[Broken::BlindRecord]);
                 if world.session.0 != over && !blind {
-                    return Written::Refused;
+                    return WriteResult::Refused;
                 }
                 let own = matches!(world.session.1, Object::Claim { by: owner, .. } if owner == by);
                 if is_record && !own && self.broken != Broken::NoConditions {
                     self.fault = Some(Fault::Overwritten);
                 }
                 world.session = (world.session.0 + 1, object);
-                Written::Done(world.session.0)
+                WriteResult::Done(world.session.0)
             }
         }
     }
 
     /// The world after a host got an answer.
-    fn answered(&mut self, mut world: World, at: usize, event: Event<u8, u8, Book>) -> World {
+    fn answered(&mut self, mut world: World, at: usize, event: Event<u8, u8, Claims>) -> World {
         let mut host = self.host(&world, at).clone();
-        let is_book = matches!(host.life, Life::Running(Action::WriteBook { .. }));
-        if is_book && event == Event::Written(Written::Refused) {
+        let is_claims = matches!(host.life, Life::Running(Action::WriteTotpClaims { .. }));
+        if is_claims && event == Event::Written(WriteResult::Refused) {
             host.own &= !host.step;
         }
         let mut next = host.protocol.on(event, Duration::ZERO);
@@ -183,11 +183,11 @@ impl Search {
         host.life = loop {
             let event = match next {
                 Action::Wait => Event::Waited,
-                Action::Take(book) => {
-                    let step = (!(book | host.own)).trailing_zeros();
+                Action::Take(claims) => {
+                    let step = (!(claims | host.own)).trailing_zeros();
                     (host.step, host.own) = (1 << step, host.own | 1 << step);
                     let wait = if step < AT_ONCE { 0 } else { 20 };
-                    Event::Taken(book | host.step, Duration::from_secs(wait))
+                    Event::Taken(claims | host.step, Duration::from_secs(wait))
                 }
                 Action::Serve(_) | Action::Keep => break Life::Over,
                 // Its own disk says which codes it may send then.
@@ -220,9 +220,9 @@ impl Search {
                 let event = Event::Read(seen(world.session, at));
                 return worlds.push(self.answered(world, at, event));
             }
-            Action::ReadBook => {
-                let (version, book) = world.book;
-                let event = Event::Book((version > 0).then_some(version), book);
+            Action::ReadTotpClaims => {
+                let (version, claims) = world.claims;
+                let event = Event::TotpClaims((version > 0).then_some(version), claims);
                 return worlds.push(self.answered(world, at, event));
             }
             Action::Send => return self.send(world, at, worlds),
@@ -233,7 +233,9 @@ impl Search {
             Action::Publish { over, session } => {
                 Write::Session { over, object: Object::Record(session), by }
             }
-            Action::WriteBook { over, book } => Write::Book { over: over.unwrap_or(0), book },
+            Action::WriteTotpClaims { over, claims } => {
+                Write::Claims { over: over.unwrap_or(0), claims }
+            }
             other => unreachable!("no request: {other:?}"),
         };
         let mut done = world;
@@ -246,7 +248,7 @@ impl Search {
             };
             let late = World { late: Some(write), ..world };
             for world in [done, world, late] {
-                worlds.push(self.answered(lost(world), at, Event::Written(Written::Unknown)));
+                worlds.push(self.answered(lost(world), at, Event::Written(WriteResult::Unknown)));
             }
         }
     }
@@ -261,7 +263,7 @@ impl Search {
         if world.left.refused > 0 {
             let mut refused = world;
             refused.left.refused -= 1;
-            worlds.push(self.answered(refused, at, Event::NotMade));
+            worlds.push(self.answered(refused, at, Event::CodeRefused));
         }
         world.made += u8::from(makes);
         worlds.push(self.answered(world, at, Event::Made(NEW)));
@@ -336,8 +338,8 @@ impl Host {
     /// One that wants a code for something else.
     fn with_a_code() -> Self {
         Self {
-            protocol: Protocol::of_book(OWN),
-            life: Life::Running(Action::ReadBook),
+            protocol: Protocol::for_code(OWN),
+            life: Life::Running(Action::ReadTotpClaims),
             own: 0,
             step: 0,
         }
@@ -426,8 +428,8 @@ fn search_of(all: [Host; 4], start: Object, left: Faults, broken: Broken) -> Res
     let mut search = Search { broken, hosts, numbers, fault: None };
     let hosts = all.map(|host| search.number(host));
     let version = u8::from(start != Object::Missing);
-    let (session, book) = ((version, start), (0, 0));
-    search.all(World { hosts, session, book, late: None, sent: 0, made: 0, left })
+    let (session, claims) = ((version, start), (0, 0));
+    search.all(World { hosts, session, claims, late: None, sent: 0, made: 0, left })
 }
 
 const ONE_OF_EACH: Faults = Faults { crash: 1, lost: 1, early: 1, refused: 0 };
@@ -444,7 +446,7 @@ fn of_three_hosts_that_renew_none_waits() {
 }
 
 #[test]
-fn of_three_hosts_one_of_which_hears_nothing_of_the_book_none_is_stuck() {
+fn of_three_hosts_one_of_which_hears_nothing_of_the_claims_none_is_stuck() {
     let left = Faults { lost: 2, ..Faults::default() };
     search(3, Object::Missing, left, Broken::Nothing).unwrap();
 }
@@ -466,14 +468,14 @@ fn a_code_for_something_else_is_sent_by_no_other_host() {
     let hosts = || [Host::new(), Host::new(), Host::with_a_code(), Host::over()];
     let (start, faults) = (Object::Missing, ONE_OF_EACH);
     search_of(hosts(), start, faults, Broken::Nothing).unwrap();
-    for broken in [Broken::NoBook, Broken::BlindBook] {
+    for broken in [Broken::NoTotpClaims, Broken::BlindTotpClaims] {
         assert_eq!(search_of(hosts(), start, faults, broken), Err(Fault::SentTwice), "{broken:?}");
     }
 }
 
 #[test]
-fn without_the_book_or_its_condition_or_the_stores_a_code_is_sent_twice() {
-    for broken in [Broken::NoBook, Broken::BlindBook, Broken::NoConditions] {
+fn without_the_claims_or_their_condition_or_the_stores_a_code_is_sent_twice() {
+    for broken in [Broken::NoTotpClaims, Broken::BlindTotpClaims, Broken::NoConditions] {
         let found = search(3, Object::Missing, ONE_OF_EACH, broken);
         assert_eq!(found, Err(Fault::SentTwice), "{broken:?}");
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::super::state_file;
-use crate::error::{Error, Result, os_text};
+use crate::error::{Error, Result};
 use crate::file;
 use crate::vault::Pin;
 
@@ -76,12 +76,12 @@ impl KnownVault {
 
 /// The file, whose name is a hash of the path.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct MemoryFile {
     pub(super) file: PathBuf,
     path: PathBuf,
 }
 
-impl Entry {
+impl MemoryFile {
     /// The entry of this path.
     pub(super) fn of(state_dir: &Path, path: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
@@ -111,12 +111,9 @@ impl Entry {
             // A directory that cannot be searched (another user's home in a container) has no memory of
             // this user, and is not an error.
             Err(file::ReadError::Io(_)) if !self.is_reachable() => return Ok(None),
-            Err(file::ReadError::Io(error)) => {
-                return Err(Error::other(format!(
-                    "cannot read the remembered pin in {}: {}",
-                    self.file.display(),
-                    os_text(&error)
-                )));
+            Err(error @ file::ReadError::Io(_)) => {
+                let what = format_args!("the remembered pin in {}", self.file.display());
+                return Err(Error::other(error.message(what, LIMIT)));
             }
             Err(_) => return Err(refused()),
         };
