@@ -24,7 +24,7 @@ pub use keyring::SlotSecret;
 pub use survey::{Presence, Source, survey};
 
 /// The most bytes of a key file or passphrase file.
-const KEY_LIMIT: u64 = 64 * 1024;
+pub const KEY_LIMIT: u64 = 64 * 1024;
 
 /// The unlocking flags of the command line.
 #[derive(Debug, Default, Clone)]

@@ -100,20 +100,30 @@ fn missing(access: &Access) -> Error {
 }
 
 /// A hint with the command that makes a vault. `named`: the path of `--vault`. `identity_file`: the default one,
-/// which the command makes if it is missing.
+/// which the command makes if it is missing, and whose key opens the vault if there is one.
 pub fn how_to_make(named: Option<&Path>, identity_file: Option<&Path>) -> String {
     let mut command = "vault init".to_owned();
     if let Some(path) = named {
         command += &format!(" --vault {}", shell_word(&path.to_string_lossy()));
     }
-    match identity_file.filter(|path| path.symlink_metadata().is_err()) {
-        Some(path) => {
+    let is_missing = |path: &&Path| path.symlink_metadata().is_err();
+    let recipient = identity_file.and_then(recipient_in);
+    match (identity_file.filter(is_missing), recipient) {
+        (Some(path), _) => {
             let path = shell_word(&path.to_string_lossy());
             command += &format!(" --generate-identity {path}");
         }
-        None => command += " --passphrase",
+        (None, Some(recipient)) => command += &format!(" -r {}", shell_word(&recipient)),
+        (None, None) => command += " --passphrase",
     }
     format!("make one: {command}; or name it by --vault or AWS_VAULT_FILE")
+}
+
+/// The recipient of the first key in an identity file.
+fn recipient_in(path: &Path) -> Option<String> {
+    let (bytes, _) = file::read_regular(path, unlock::KEY_LIMIT).ok()?;
+    let identities = sealed::parse_identities(&Secret::from_text(&bytes)?, "").ok()?;
+    identities.first()?.recipient().map(|recipient| recipient.to_string())
 }
 
 /// Whose the nearest thing on the way to a path is that can be looked at.
