@@ -100,7 +100,6 @@ pub fn list(args: &TotpList, context: &Context) -> Result<()> {
 }
 
 pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
-    removal::can_confirm(args.force, context.prompt)?;
     let mut session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
     let vault = session.vault_mut()?;

@@ -64,11 +64,11 @@ fn a_seed_is_added_by_profile_and_its_codes_are_printed() {
         "vault: error: no seed for {MFA_SERIAL} in the vault\nvault: hint: vault totp list\n"
     );
     test.command(["totp", "rm", "-f", "ci"]).expect_error(3, &gone).run();
+    test.command(["totp", "rm", "ci"]).expect_error(3, &gone).run();
     test.command(["totp", "code", "ci"]).expect_error(3, &gone).run();
     test.command(["totp", "list"]).expect_stdout("").run();
 }
 
-#[test]
 /// A program that reads the code has no terminal on which the wait would be shown.
 #[test]
 fn a_wait_for_the_next_code_is_said_without_a_terminal() {
@@ -87,6 +87,7 @@ fn a_wait_for_the_next_code_is_said_without_a_terminal() {
     assert!((3..=30).contains(&seconds), "{waits}");
 }
 
+#[test]
 fn an_otpauth_uri_keeps_its_parameters() {
     let test = ci();
     let uri = format!("otpauth://totp/x?secret={MFA_SEED}&algorithm=SHA512&digits=8&period=60");
