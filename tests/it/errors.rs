@@ -370,7 +370,8 @@ fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
     let error = "vault: error: there is a word too many\nvault: hint: see vault add --help\n";
     test.command(words).expect_error(2, error).run();
     // A plugin's file is no secret.
-    let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n";
+    let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n\
+                   vault: hint: correct the path, or leave --identity out\n";
     fails(&test, "list -i age-plugin-yubikey.txt", 4, missing);
     // The command's words are the command's.
     test.command(["exec", "-n", "demo", "--", "echo", AGE_KEY])
