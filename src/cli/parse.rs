@@ -298,8 +298,8 @@ fn usage_error(error: &clap::Error, level: &clap::Command) -> Error {
                     hint = flag_near(flag, level);
                     format!("unknown flag \"{flag}\"")
                 }
-                (_, Some(word)) => format!("there is a word too many: \"{word}\""),
-                _ => "there is a word too many".to_owned(),
+                (_, Some(word)) => format!("unexpected argument \"{word}\""),
+                _ => "unexpected argument".to_owned(),
             }
         }
         ErrorKind::InvalidSubcommand => {

@@ -240,8 +240,8 @@ fn a_command_line_that_is_not_understood_is_a_usage_error() {
         ("list -x", "unknown flag \"-x\""),
         ("add", "<PROFILE> is missing"),
         ("remove", "<PROFILE> is missing"),
-        ("list demo", "there is a word too many: \"demo\""),
-        ("clear a b", "there is a word too many: \"b\""),
+        ("list demo", "unexpected argument \"demo\""),
+        ("clear a b", "unexpected argument \"b\""),
         ("list -i", "--identity <FILE> wants a value"),
         ("list --vault", "--vault <FILE> wants a value"),
         ("list --json=yes", "--json takes no value"),
@@ -367,7 +367,7 @@ fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
     }
     // An access key is not told from a word, but it is not repeated either.
     let words = ["add", "demo", ACCESS_KEY_ID, SECRET_ACCESS_KEY];
-    let error = "vault: error: there is a word too many\nvault: hint: see vault add --help\n";
+    let error = "vault: error: unexpected argument\nvault: hint: see vault add --help\n";
     test.command(words).expect_error(2, error).run();
     // A plugin's file is no secret.
     let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n\
