@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -54,21 +54,48 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 /// Searches for a program as a shell does with this `PATH`.
 pub fn find(word: &str, path: Option<&OsStr>) -> Program {
-    let file = |path: &Path| {
-        let about = path.metadata().ok()?;
-        (about.is_file() && about.mode() & 0o111 != 0).then(|| (about.dev(), about.ino()))
-    };
-    let found = match word.contains('/') {
-        true => file(Path::new(word)),
-        false => std::env::split_paths(path.unwrap_or(DEFAULT_PATH.as_ref()))
-            .find_map(|directory| file(&directory.join(word))),
-    };
-    match found {
+    match locate(word, path) {
         None => Program::Missing,
-        // The link leads to the running executable even if another file has replaced it.
-        found if found == file(Path::new("/proc/self/exe")) => Program::Ourselves,
+        Some(found) if is_this_program(&found) => Program::Ourselves,
         Some(_) => Program::Other,
     }
+}
+
+/// The path of the program that a shell would start for a word with this `PATH`.
+fn locate(word: &str, path: Option<&OsStr>) -> Option<PathBuf> {
+    let is_program = |path: &PathBuf| file_of(path).is_some();
+    match word.contains('/') {
+        true => Some(PathBuf::from(word)).filter(is_program),
+        false => std::env::split_paths(path.unwrap_or(DEFAULT_PATH.as_ref()))
+            .map(|directory| directory.join(word))
+            .find(is_program),
+    }
+}
+
+/// The device and inode of an executable file.
+fn file_of(path: &Path) -> Option<(u64, u64)> {
+    let about = path.metadata().ok()?;
+    (about.is_file() && about.mode() & 0o111 != 0).then(|| (about.dev(), about.ino()))
+}
+
+/// True if a path leads to the running executable.
+fn is_this_program(path: &Path) -> bool {
+    // The link leads to the running executable even if another file has replaced it.
+    file_of(path).is_some_and(|file| Some(file) == file_of(Path::new("/proc/self/exe")))
+}
+
+/// The absolute path to start this program by later: the name that it was started by, if that is absolute or in
+/// `PATH`, and else [`own_path`]. A link such as `/usr/local/bin/vault` stays when the next version is installed
+/// beside this one, and the file that it leads to does not. The name `aws-vault` is another program's, which may
+/// be installed later.
+pub fn lasting_path(path: Option<&OsStr>) -> Option<String> {
+    let started = std::env::args_os().next().and_then(|word| word.into_string().ok());
+    started
+        .and_then(|word| locate(&word, path))
+        .filter(|found| found.is_absolute() && !found.ends_with("aws-vault"))
+        .filter(|found| is_this_program(found))
+        .and_then(|found| found.into_os_string().into_string().ok())
+        .or_else(own_path)
 }
 
 /// The absolute path of the running executable, links resolved; `None` if it is unknown or not UTF-8, or if

@@ -19,7 +19,7 @@ use crate::error::one_line;
 use crate::os;
 
 /// A wait is shown once it has lasted this long.
-const AFTER: Duration = Duration::from_secs(2);
+pub const AFTER: Duration = Duration::from_secs(2);
 /// How often the line is rewritten.
 const EVERY: Duration = Duration::from_secs(1);
 /// The width of a terminal if it is unknown.
@@ -96,13 +96,18 @@ pub fn leave_terminal() {
     SHOWN.fetch_and(!TERMINAL, Ordering::Relaxed);
 }
 
+/// True if waits are shown on the terminal.
+pub fn is_shown() -> bool {
+    SHOWN.load(Ordering::Relaxed) & TERMINAL != 0 && std::io::stderr().is_terminal()
+}
+
 /// Begins a wait for `what`, which is called each time it is shown, until that time at the latest.
 pub fn waiting(what: impl Fn() -> String + Send + 'static, until: Option<Instant>) -> Waiting {
     let shown = SHOWN.load(Ordering::Relaxed);
     if shown == 0 {
         return Waiting(None);
     }
-    let on_terminal = shown & TERMINAL != 0 && std::io::stderr().is_terminal();
+    let on_terminal = is_shown();
     if !on_terminal && shown & DEBUG == 0 {
         return Waiting(None);
     }

@@ -213,7 +213,7 @@ pub struct List {
     #[arg(short, long, conflicts_with_all = ["profiles", "credentials", "sessions"])]
     pub long: bool,
     /// As JSON, with all that -l shows
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["profiles", "credentials", "sessions"])]
     pub json: bool,
     /// Only the names of profiles
     #[arg(long)]

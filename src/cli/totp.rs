@@ -31,9 +31,13 @@ pub struct TotpAdd {
     pub verify: bool,
 }
 
-/// Print an unused code, which no job sends; it may be of a neighbouring 30 s step
+/// Print a code that no other process has used, and record it as used
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  vault totp code prod")]
+#[command(
+    after_help = "AWS accepts each code once, and those of two steps of 30 s before and after the present one. \
+    So\nthe code may be of another step than the one that an app shows. If none is free, vault waits\nfor the next.\n\n\
+    Example:\n  vault totp code prod"
+)]
 pub struct TotpCode {
     /// The MFA serial, or a profile that names it
     pub device: String,

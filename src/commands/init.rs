@@ -51,12 +51,12 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         let _ = std::fs::remove_file(path);
     }
     if saved.is_ok() || public_key.is_some() && is_saved(&saved) {
-        if let Some(path) = identity {
-            note_key(path, recipients.len() == 1 && passphrases.is_empty(), context);
-        }
         context
             .reporter
             .note(format!("Made the vault {}, fingerprint {pin}", access.path.display()));
+        if let Some(path) = identity {
+            note_key(path, recipients.len() == 1 && passphrases.is_empty(), context);
+        }
         work_tree::note_ignored_files(&access.path, identity, context.env, context.reporter);
         if recipients.is_empty() {
             context.reporter.note(format!(

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
-use super::removal;
 use super::stdin::STDIN_LIMIT;
 use super::work_tree;
 use crate::error::{Error, Result};
@@ -171,7 +170,7 @@ pub fn refuse_known_store_key(payload: &Payload, force: bool) -> Result<()> {
 /// The same before the question. Scripts give `force` to avoid the question, so that is a warning.
 ///
 /// # Errors
-/// As [`refuse_known_store_key`]. Usage (2): there is no terminal to ask on.
+/// As [`refuse_known_store_key`].
 pub fn check_removal(payload: &Payload, force: bool, context: &Context) -> Result<()> {
     refuse_known_store_key(payload, force)?;
     if let Some((profile, id)) = payload.known_store_key() {
@@ -181,7 +180,7 @@ pub fn check_removal(payload: &Payload, force: bool, context: &Context) -> Resul
             shell_word(profile)
         ));
     }
-    removal::can_confirm(force, context.prompt)
+    Ok(())
 }
 
 /// The error for a removal of the last key slot.

@@ -17,7 +17,6 @@ pub fn run(args: &Remove, context: &Context) -> Result<()> {
         )
         .hint(format!("vault clear {}", shell_word(profile.as_str()))));
     }
-    removal::can_confirm(args.force, context.prompt)?;
     let no_key = |payload: &Payload| payload.no_key(profile.as_str()).or_hint("vault list");
     let mut vault = context.open_vault()?;
     if vault.payload().access_key_id(profile.as_str()).is_none() {

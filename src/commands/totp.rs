@@ -17,6 +17,7 @@ use crate::report;
 use crate::secret::Secret;
 use crate::totp::Seed;
 use crate::vault::Payload;
+use crate::waiting;
 
 pub fn add(args: &TotpAdd, context: &Context) -> Result<()> {
     context.may_take_stdin(args.stdin, "--stdin and -i - both want stdin")?;
@@ -60,6 +61,10 @@ pub fn code(args: &TotpCode, context: &Context) -> Result<()> {
     let (now, deadline) = (context.clock.now(), Instant::now() + DEADLINE);
     // Claimed, so that no other process sends it and AWS accepts it from the user.
     let claim = session.claim_code(&serial, &seed, now, deadline)?;
+    if claim.wait > waiting::AFTER && !waiting::is_shown() {
+        let seconds = claim.wait.as_secs_f64().ceil();
+        context.reporter.note(format!("Waiting {seconds} s for the next MFA code"));
+    }
     report::result(&format!("{}\n", session.code_of(&claim, &seed).expose()))
 }
 
@@ -95,7 +100,6 @@ pub fn list(args: &TotpList, context: &Context) -> Result<()> {
 }
 
 pub fn remove(args: &TotpRemove, context: &Context) -> Result<()> {
-    removal::can_confirm(args.force, context.prompt)?;
     let mut session = context.vault_session()?;
     let serial = serial_of(&args.device, &session)?;
     let vault = session.vault_mut()?;

@@ -32,8 +32,9 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
     }
     let (count, shown) = (profiles.names().len(), files.config.as_deref());
     let shown = shown.map_or("no file".to_owned(), |path| path.display().to_string());
+    let profile = if count == 1 { "profile" } else { "profiles" };
     report
-        .ok("aws.config", format!("{shown}: {count} profiles, the credentials file's included"))
+        .ok("aws.config", format!("{shown}: {count} {profile}, the credentials file's included"))
         .with(
             json!({ "config": files.config, "credentials": files.credentials, "profiles": count }),
         );

@@ -107,17 +107,34 @@ impl Report {
         self.findings.iter().all(|finding| finding.mark != Mark::Problem)
     }
 
+    /// True if another finding has the same mark and advice and a longer text that ends with this one's, as that of a
+    /// key source and that of the vault which it does not open.
+    fn repeats(&self, finding: &Finding) -> bool {
+        self.findings.iter().any(|other| {
+            (other.mark, &other.advice) == (finding.mark, &finding.advice)
+                && other.text.len() > finding.text.len()
+                && other.text.ends_with(&finding.text)
+        })
+    }
+
     /// Problems, then notes, one line each: mark, area, text, and after a semicolon the advice. The rest is
-    /// counted, or with `all` listed.
+    /// counted, or with `all` listed. A finding that repeats another is left out.
     pub fn to_text(&self, all: bool) -> String {
         let line = |finding: &Finding| {
             let place = finding.check.split('.').next().unwrap_or_default();
-            let advice =
-                finding.advice.as_ref().map(|advice| format!("; {}", called::named(advice)));
+            let advice = finding.advice.as_ref().map(|advice| {
+                let is_command = ["vault ", "chmod "].iter().any(|word| advice.starts_with(word));
+                let run = if is_command { "run: " } else { "" };
+                format!("; {run}{}", called::named(advice))
+            });
             let text = format!("{}{}", finding.text, advice.unwrap_or_default());
             format!("{:8} {place:7} {}\n", finding.mark.as_str(), one_line(&text))
         };
-        let of = |mark: Mark| self.findings.iter().filter(move |finding| finding.mark == mark);
+        let of = |mark: Mark| {
+            self.findings
+                .iter()
+                .filter(move |finding| finding.mark == mark && !self.repeats(finding))
+        };
         let wrong: String = of(Mark::Problem).chain(of(Mark::Note)).map(line).collect();
         let fine = of(Mark::Ok).count();
         wrong

@@ -22,8 +22,16 @@ const POST_QUANTUM: &str = "AGE-SECRET-KEY-PQ-1";
 /// The prefixes of a recipient or an ssh public key.
 const PUBLIC: [&str; 4] = ["AGE1", "SSH-", "ECDSA-", "SK-"];
 
+/// The errors for a part of a key.
+const NOT_WHOLE: &str = "is not a whole age identity";
+const NOT_WHOLE_PLUGIN: &str = "is not a whole plugin identity";
 /// The error for a word that is not a key.
 const NOT_A_KEY: &str = "is not an age identity";
+/// The hint then, and for a text without a key.
+const HOW_TO_GIVE: &str = "give a key, such as AGE-SECRET-KEY-1…, or name its file by -i or \
+                           AWS_VAULT_AGE_KEY_FILE, or give a passphrase by AWS_VAULT_PASSPHRASE";
+/// The hint for a part of a key.
+const COPY_ALL: &str = "copy the whole line again";
 /// The hint if the text also holds a key.
 const HOLDS_KEY: &str = "it also holds a key: remove the text beside it, such as NAME= before it";
 
@@ -161,6 +169,8 @@ pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
         let key = match entry {
             Entry::Word(word) => of_word(word).map_err(|what| match what {
                 NOT_A_KEY if holds_secret(&text) => wrong(what).hint(HOLDS_KEY),
+                NOT_A_KEY => wrong(what).hint(HOW_TO_GIVE),
+                NOT_WHOLE | NOT_WHOLE_PLUGIN => wrong(what).hint(COPY_ALL),
                 _ => wrong(what),
             })?,
             Entry::Pem(kind @ "AGE ENCRYPTED FILE", body) => {
@@ -180,7 +190,7 @@ pub fn parse_identities(given: &Secret, label: &str) -> Result<Vec<Identity>> {
     let nothing = Error::locked(format!("{label} holds no identity")).because(Reason::BadSource);
     Err(match entries.commented {
         true => nothing.hint("the key in it is commented out with a #"),
-        false => nothing,
+        false => nothing.hint(HOW_TO_GIVE),
     })
 }
 
@@ -209,10 +219,10 @@ fn of_word(word: &str) -> Result<Key, &'static str> {
     } else if upper.starts_with(identity_text::SECRET_KEY) && !one_case {
         Err("is an age identity in mixed case: it is written in capitals")
     } else if upper.starts_with(X25519) {
-        let key = upper.parse().map_err(|_| "is not a whole age identity")?;
+        let key = upper.parse().map_err(|_| NOT_WHOLE)?;
         Ok(Key::X25519(Box::new(key)))
     } else if upper.starts_with(identity_text::PLUGIN) {
-        Ok(Key::Plugin(upper.parse().map_err(|_| "is not a whole plugin identity")?))
+        Ok(Key::Plugin(upper.parse().map_err(|_| NOT_WHOLE_PLUGIN)?))
     } else {
         Err(NOT_A_KEY)
     }

@@ -156,13 +156,16 @@ impl TotpClaims {
     }
 
     /// How many codes may still be sent in the present window, and when the next one, in seconds since 1970,
-    /// corrected by AWS's clock.
+    /// corrected by AWS's clock. If the next one is of a later window, none may be sent in this one.
     pub(super) fn left(&self, period: i64, now: Times) -> (usize, i64) {
         let now = now.clamped();
         let window = now.corrected.div_euclid(WINDOW);
-        let counted = self.counted(now);
-        let sent = counted.iter().filter(|c| c.at.div_euclid(WINDOW) == window).count();
-        (PER_WINDOW.saturating_sub(sent), self.next(period, now, Selection::Nearest).at)
+        let next = self.next(period, now, Selection::Nearest).at;
+        let left = match next < (window + 1) * WINDOW {
+            true => PER_WINDOW.saturating_sub(sent_in(&self.counted(now), window)),
+            false => 0,
+        };
+        (left, next)
     }
 
     /// Adds a claim, and drops the oldest one over the limit.
@@ -301,13 +304,20 @@ fn one_of<T>(all: &[T], number: u64) -> Option<&T> {
 /// The end of the window, if no more codes may be sent in it, or if a code that is sent this late may arrive
 /// in the next one, which is full.
 fn full_until(counted: &[Claimed], at: i64) -> Option<i64> {
-    let window = |time: i64| time.div_euclid(WINDOW);
-    let late = |time: i64| window(time.saturating_add(DELAY));
-    let full = |this: i64| {
-        let sent = |c: &&Claimed| window(c.at) == this || late(c.at) == this;
-        counted.iter().filter(sent).count() >= PER_WINDOW
-    };
-    (full(window(at)) || full(late(at))).then(|| (window(at) + 1) * WINDOW)
+    let full = |window: i64| sent_in(counted, window) >= PER_WINDOW;
+    let window = at.div_euclid(WINDOW);
+    (full(window) || full(late_window(at))).then(|| (window + 1) * WINDOW)
+}
+
+/// How many codes AWS may count in a window: those that are sent in it, and those that may arrive in it.
+fn sent_in(counted: &[Claimed], window: i64) -> usize {
+    let in_it = |c: &&Claimed| c.at.div_euclid(WINDOW) == window || late_window(c.at) == window;
+    counted.iter().filter(in_it).count()
+}
+
+/// The window in which a code that is sent at this time arrives, if it is late.
+fn late_window(at: i64) -> i64 {
+    at.saturating_add(DELAY).div_euclid(WINDOW)
 }
 
 /// When the next code may be sent, if AWS may have received nine codes within three minutes, wherever its

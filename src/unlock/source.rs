@@ -200,6 +200,7 @@ fn passphrase(label: &str, secret: Secret) -> Result<Secret> {
 
 fn missing(path: &Path, purpose: Purpose, by: &str) -> Error {
     Error::locked(format!("the {} {} ({by}) does not exist", purpose.name(), path.display()))
+        .hint(format!("correct the path, or leave {by} out"))
 }
 
 /// Refuses a key in place of its file's name, and does not echo it.

@@ -5,8 +5,12 @@ use std::path::Path;
 
 use super::access::Access;
 use crate::error::{Class, Error, os_text};
+use crate::file;
 use crate::os;
 use crate::process::shell_word;
+use crate::sealed;
+use crate::secret::Secret;
+use crate::unlock;
 
 /// Adds the file's name to the error of one that cannot be read as a vault, with what to do.
 pub(super) fn of_file(error: Error, access: &Access) -> Error {
@@ -30,20 +34,30 @@ pub(super) fn missing(access: &Access) -> Error {
 }
 
 /// A hint with the command that makes a vault. `named`: the path of `--vault`. `identity_file`: the default one,
-/// which the command makes if it is missing.
+/// which the command makes if it is missing, and whose key opens the vault if there is one.
 pub fn how_to_make(named: Option<&Path>, identity_file: Option<&Path>) -> String {
     let mut command = "vault init".to_owned();
     if let Some(path) = named {
         command += &format!(" --vault {}", shell_word(&path.to_string_lossy()));
     }
-    match identity_file.filter(|path| path.symlink_metadata().is_err()) {
-        Some(path) => {
+    let is_missing = |path: &&Path| path.symlink_metadata().is_err();
+    let recipient = identity_file.and_then(recipient_in);
+    match (identity_file.filter(is_missing), recipient) {
+        (Some(path), _) => {
             let path = shell_word(&path.to_string_lossy());
             command += &format!(" --generate-identity {path}");
         }
-        None => command += " --passphrase",
+        (None, Some(recipient)) => command += &format!(" -r {}", shell_word(&recipient)),
+        (None, None) => command += " --passphrase",
     }
     format!("make one: {command}; or name it with --vault or AWS_VAULT_FILE")
+}
+
+/// The recipient of the first key in an identity file.
+fn recipient_in(path: &Path) -> Option<String> {
+    let (bytes, _) = file::read_regular(path, unlock::KEY_LIMIT).ok()?;
+    let identities = sealed::parse_identities(&Secret::from_text(&bytes)?, "").ok()?;
+    identities.first()?.recipient().map(|recipient| recipient.to_string())
 }
 
 /// The owner of the nearest ancestor of a path that can be examined.

@@ -108,7 +108,8 @@ fn a_key_comes_into_an_empty_root_by_file_and_by_descriptor() {
         let words = ["exec", "--vault", "/by-key.age", "-i", from, "--no-session", "demo", "--"];
         let inner = in_container(&image, &[], &[&words[..], &again].concat());
         let run = inner.under("sh", ["-c", "exec 9<key 8<&9; exec \"$@\"", "sh"]);
-        let error = "vault: error: the key file /dev/fd/9 (--identity) does not exist\n";
+        let error = "vault: error: the key file /dev/fd/9 (--identity) does not exist\n\
+                     vault: hint: correct the path, or leave --identity out\n";
         run.clone().expect_error(4, error).run();
     }
     // Nor is there /dev/null for a stdin that held a key.

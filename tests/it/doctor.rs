@@ -122,7 +122,7 @@ fn a_healthy_host_has_nothing_to_mend() {
          ok       state   [HOME]/.local/state/vault (the default)\n\
          ok       state   [HOME]/.local/state/vault: [N] MiB free on its file system\n\
          ok       vault   [HOME]/.local/share/vault: [N] MiB free on its file system\n\
-         ok       aws     [HOME]/.aws/config: 1 profiles, the credentials file's included\n\
+         ok       aws     [HOME]/.aws/config: 1 profile, the credentials file's included\n\
          ok       environ vault's own environment shows no key and no passphrase\n\
          ok       process no other process of this user can read vault's memory, and no core file \
          has it\n\
@@ -320,8 +320,14 @@ fn sources_that_cannot_be_used_are_reported() {
     let found = doctor(&bare.clone().env("AWS_VAULT_AGE_KEY_FILE", "nowhere"));
     found.has_source("problem", "2 AWS_VAULT_AGE_KEY_FILE: cannot be used: ");
     // A key file that everybody can read.
-    let found = doctor(&bare.clone().file(".config/vault/identity.txt", AGE_KEY, 0o644));
+    let loose = bare.clone().file(".config/vault/identity.txt", AGE_KEY, 0o644);
+    let found = doctor(&loose);
     found.has_source("problem", "7 [HOME]/.config/vault/identity.txt: cannot be used: ");
+    found.has("unlock.open", "problem", "the key file ");
+    // People are told once.
+    let text = loose.command(["doctor"]).any_status().run().stdout;
+    assert_eq!(text.matches("is not private").count(), 1, "{text}");
+    assert_eq!(text.matches("chmod 600").count(), 1, "{text}");
     let found = doctor(&bare.file(".config/vault/identity.txt", AGE_KEY, 0o600));
     found.has("unlock.open", "ok", "the vault opens, by ");
 }

@@ -1,7 +1,9 @@
 //! What is said of bad input, and with which exit code: each text whole, stdout empty.
 
 use crate::support::builder::Test;
-use crate::support::{ACCESS_KEY_ID, AGE_KEY, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY};
+use crate::support::{
+    ACCESS_KEY_ID, AGE_KEY, AGE_RECIPIENT, MFA_SEED, MFA_SERIAL, PASSPHRASE, SECRET_ACCESS_KEY,
+};
 
 const DEMO_KEY: &str = include_str!("../../fixtures/demo/key.txt");
 const DEMO_VAULT: &[u8] = include_bytes!("../../fixtures/demo/by-key.age");
@@ -206,6 +208,28 @@ fn an_aws_config_that_may_not_be_read_is_an_error() {
     fails(&test, "list", 1, error);
 }
 
+/// The hint of a missing vault is the command for the key that there is, and it works.
+#[test]
+fn a_missing_vault_is_made_for_the_key_that_is_there() {
+    let identity = ".config/vault/identity.txt";
+    for (key, command) in [
+        (AGE_KEY, format!("vault init --vault here.age -r {AGE_RECIPIENT}")),
+        ("no key\n", "vault init --vault here.age --passphrase".to_owned()),
+    ] {
+        let test = Test::new().file(identity, key, 0o600);
+        let hint = format!("make one: {command}; or name it with --vault or AWS_VAULT_FILE\n");
+        let error = format!("vault: error: no vault at here.age\nvault: hint: {hint}");
+        fails(&test, "--vault here.age list", 3, &error);
+        let own = error.replace(" --vault here.age", "");
+        let own = own.replace("at here.age", "at [HOME]/.local/share/vault/vault.age");
+        fails(&test, "list", 3, &own);
+        if key == AGE_KEY {
+            test.command(command.split(' ').skip(1)).run();
+            test.command(["--vault", "here.age", "list", "--profiles"]).expect_stderr("").run();
+        }
+    }
+}
+
 #[test]
 fn a_command_line_that_is_not_understood_is_a_usage_error() {
     let test = demo(DEMO_VAULT);
@@ -347,7 +371,8 @@ fn a_secret_on_the_command_line_is_refused_and_not_echoed() {
     let error = "vault: error: unexpected argument\nvault: hint: see vault add --help\n";
     test.command(words).expect_error(2, error).run();
     // A plugin's file is no secret.
-    let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n";
+    let missing = "vault: error: the key file age-plugin-yubikey.txt (--identity) does not exist\n\
+                   vault: hint: correct the path, or leave --identity out\n";
     fails(&test, "list -i age-plugin-yubikey.txt", 4, missing);
     // The command's words are the command's.
     test.command(["exec", "-n", "demo", "--", "echo", AGE_KEY])

@@ -40,6 +40,16 @@ fn aws_vaults_flags_print_names_alone() {
     }
 }
 
+#[test]
+fn json_is_whole_so_no_flag_leaves_something_out() {
+    for flag in ["--profiles", "--credentials", "--sessions"] {
+        let error = format!(
+            "vault: error: --json and {flag} do not go together\nvault: hint: see vault list --help\n"
+        );
+        test().command(["list", "--json", flag]).expect_error(2, &error).run();
+    }
+}
+
 /// Nothing takes such a name, and a terminal would obey it.
 #[test]
 fn a_name_with_a_control_character_is_left_out() {

@@ -113,8 +113,8 @@ fn a_new_one_comes_from_a_file_of_its_own_or_from_stdin() {
     for flag in ["-i", "--passphrase-file"] {
         set(&["--new-passphrase-file", "-", flag, "-"]).expect_error(2, both).run();
     }
-    let missing =
-        "vault: error: the passphrase file nowhere (--new-passphrase-file) does not exist\n";
+    let missing = "vault: error: the passphrase file nowhere (--new-passphrase-file) does not exist\n\
+         vault: hint: correct the path, or leave --new-passphrase-file out\n";
     set(&["--new-passphrase-file", "nowhere"]).expect_error(2, missing).run();
     let empty = "vault: error: the passphrase in stdin is empty\n";
     set(&["--new-passphrase-file", "-"]).stdin("\n").expect_error(2, empty).run();

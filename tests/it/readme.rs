@@ -151,7 +151,7 @@ fn a_ci_job_pins_the_vault_in_its_repository() {
         }
         let output = test.run();
         if let Some((_, printed)) = output.stderr.split_once("fingerprint ") {
-            pin = printed.trim_end().to_owned();
+            pin = printed.lines().next().expect("a line").to_owned();
         }
         key = output.stdout;
     }

@@ -52,7 +52,9 @@ fn what_is_not_there_cannot_be_removed() {
     let test = Test::new().vault_with("other");
     let before = std::fs::read(test.vault_file()).expect("the vault");
     let error = "vault: error: no key for profile \"prod\" in the vault\nvault: hint: vault list\n";
+    // With and without the flag, and a terminal.
     test.command(["rm", "-f", "prod"]).expect_error(3, error).run();
+    test.command(["rm", "prod"]).expect_error(3, error).run();
     assert_eq!(test.command(["rm", "prod"]).pty().end(SOON), (3, error.to_owned()));
     assert_eq!(std::fs::read(test.vault_file()).expect("the vault"), before);
 }

@@ -760,7 +760,7 @@ fn explain_and_doctor_say_who_is_logged_in() {
         assert!(text.contains(&line), "{line}{text}");
     };
     explain("none; vault sso login dev");
-    doctor("note", "not logged in; vault sso login dev");
+    doctor("note", "not logged in; run: vault sso login dev");
     login(&test).run();
     explain("there, and refreshed automatically");
     doctor("ok", "logged in, and refreshed automatically");

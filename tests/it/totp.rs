@@ -1,6 +1,6 @@
 //! TOTP seeds: stored, listed, printed as codes, removed, and tried at AWS.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::support::builder::Test;
 use crate::support::standin::{Fault, StandIn, World, totp};
@@ -64,8 +64,27 @@ fn a_seed_is_added_by_profile_and_its_codes_are_printed() {
         "vault: error: no seed for {MFA_SERIAL} in the vault\nvault: hint: vault totp list\n"
     );
     test.command(["totp", "rm", "-f", "ci"]).expect_error(3, &gone).run();
+    test.command(["totp", "rm", "ci"]).expect_error(3, &gone).run();
     test.command(["totp", "code", "ci"]).expect_error(3, &gone).run();
     test.command(["totp", "list"]).expect_stdout("").run();
+}
+
+/// A program that reads the code has no terminal on which the wait would be shown.
+#[test]
+fn a_wait_for_the_next_code_is_said_without_a_terminal() {
+    let test = ci();
+    add(&test, "ci", MFA_SEED).run();
+    // AWS takes the next code five seconds after a step begins, which must not be soon.
+    let since = (SystemTime::UNIX_EPOCH.elapsed().expect("the time").as_secs() + 25) % 30;
+    std::thread::sleep(Duration::from_secs(if since > 23 { 7 } else { 0 }));
+    // Five that AWS takes by now, and the next one's.
+    let said: Vec<_> = (0..6).map(|_| test.command(["totp", "code", "ci"]).run().stderr).collect();
+    let waits = said.iter().find(|said| !said.is_empty()).expect("a wait");
+    let seconds = waits
+        .strip_prefix("Waiting ")
+        .and_then(|rest| rest.strip_suffix(" s for the next MFA code\n"));
+    let seconds: u64 = seconds.and_then(|seconds| seconds.parse().ok()).expect(waits);
+    assert!((3..=30).contains(&seconds), "{waits}");
 }
 
 #[test]

@@ -143,7 +143,8 @@ fn note_removal(path: &Path, removed: &Removed, written: Option<&Written>, conte
     if !removed.taken.is_empty() {
         reporter.note(format!("Removed the keys of {} from {shown}", removed.taken.join(", ")));
         if written.is_none() {
-            let program = process::own_path().unwrap_or_else(|| "/usr/local/bin/vault".to_owned());
+            let program = process::lasting_path(context.env.get_os("PATH"))
+                .unwrap_or_else(|| "/usr/local/bin/vault".to_owned());
             reporter.note(format!(
                 "The AWS CLI and SDKs get them by this line in the profile's section of the AWS config \
                  (--write-config writes it): credential_process = {program} exec --json PROFILE"

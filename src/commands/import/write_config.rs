@@ -67,7 +67,7 @@ fn own_path(context: &Context) -> OwnPath {
     if context.global.vault.is_some() {
         return Err("it would open the default vault, not that of --vault");
     }
-    process::own_path().ok_or("the path of this program is not known")
+    process::lasting_path(context.env.get_os("PATH")).ok_or("the path of this program is not known")
 }
 
 /// An error that concerns the AWS config alone: the vault is saved by now.

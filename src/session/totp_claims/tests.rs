@@ -191,6 +191,27 @@ fn what_was_claimed_before_the_clock_was_set_still_counts() {
 }
 
 #[test]
+fn what_is_left_agrees_with_when_the_next_code_may_be_sent() {
+    // Five codes at the end of a window, which may arrive in the next one, and one in that.
+    let mut claims = TotpClaims::default();
+    for seconds in [172, 172, 173, 173, 174, 186] {
+        claim(&mut claims, seconds);
+    }
+    assert_eq!(claims.left(30, at(190)), (0, NOON + 360));
+    assert_eq!(claims.left(30, at(365)), (6, NOON + 365));
+    // At the end of a window with room for more, of which none is sent: they may arrive in the next one.
+    let mut claims = TotpClaims::default();
+    claim(&mut claims, 100);
+    assert_eq!(claims.left(30, at(100)), (5, NOON + 100));
+    for seconds in 0..500 {
+        let (left, next) = claims.left(30, at(seconds));
+        let is_later = next >= NOON + (seconds / 180 + 1) * 180;
+        assert_eq!(left == 0, is_later, "{seconds}: {left}, {next}");
+        claim(&mut claims, seconds);
+    }
+}
+
+#[test]
 fn a_claim_of_another_start_of_the_host_counts_by_the_wall_clock() {
     let mut claims = TotpClaims::default();
     for _ in 0..6 {

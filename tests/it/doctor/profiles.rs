@@ -62,7 +62,7 @@ fn a_default_without_credentials_is_no_fault() {
     reports(&test, &[], "");
     reports(&test, &["--all"], "");
     // Who asks for it wants credentials.
-    let none = "problem  aws     no credentials for profile \"default\"; vault add default\n";
+    let none = "problem  aws     no credentials for profile \"default\"; run: vault add default\n";
     reports(&test, &["default"], none);
 }
 
@@ -216,7 +216,7 @@ fn other_mistakes_beside_missing_credentials_are_reported_once() {
         &test,
         &["a"],
         &format!(
-            "{doubled}problem  aws     no credentials for profile \"a\"; vault add a\n\
+            "{doubled}problem  aws     no credentials for profile \"a\"; run: vault add a\n\
              problem  aws     [services gone], the services of profile \"a\", is missing or empty\n\
              problem  sso     sso_start_url of [sso-session s] is not an https URL: http://x\n\
              note     clock   unknown: AWS cannot be reached with these settings\n"
@@ -226,7 +226,7 @@ fn other_mistakes_beside_missing_credentials_are_reported_once() {
         &test,
         &["--all"],
         &format!(
-            "{doubled}problem  aws     no credentials for profile \"a\"; vault add a\n\
+            "{doubled}problem  aws     no credentials for profile \"a\"; run: vault add a\n\
              problem  aws     profile b: sso_start_url of [sso-session s] is not an https URL: http://x\n\
              problem  aws     [services gone], the services of profile \"a\", is missing or empty\n\
              note     clock   unknown: the proxy 127.0.0.1:1 refused the connection\n"
@@ -279,11 +279,11 @@ fn programs_that_cannot_be_started() {
     found("/nonexistent/aws-creds --x", &missing("/nonexistent/aws-creds"));
     found("aws-creds-nonexistent", &missing("aws-creds-nonexistent"));
     let here = test.home().join("here").display().to_string();
-    found(&here, "starts [HOME]/here, which is not executable; chmod +x [HOME]/here");
+    found(&here, "starts [HOME]/here, which is not executable; run: chmod +x [HOME]/here");
     found("sh -c 'echo", "has a quote without an end; close it, or remove it");
     found(
         "vault exec demo",
-        "starts vault exec without --json, which prints no credentials; vault exec --json PROFILE",
+        "starts vault exec without --json, which prints no credentials; run: vault exec --json PROFILE",
     );
     // What only a shell can tell is not judged.
     for fine in [
@@ -383,7 +383,7 @@ fn a_misspelling_that_the_plan_reports_is_not_reported_again() {
     );
     of_config(
         "[profile a]\ncredential_sorce = x\n",
-        "problem  aws     no credentials for profile \"a\"; vault add a, or write \
+        "problem  aws     no credentials for profile \"a\"; run: vault add a, or write \
          credential_source instead of credential_sorce, which is not a known setting\n",
     );
 }
@@ -447,7 +447,7 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
         &both,
         &["demo"],
         "problem  aws     profile demo: its key is unencrypted in the AWS files, and the AWS CLI \
-         and the SDKs use that one, not the vault's; vault import --from credentials \
+         and the SDKs use that one, not the vault's; run: vault import --from credentials \
          --remove-source demo\n",
     );
     // What it advises mends it.
@@ -459,14 +459,14 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
         &before,
         &["a"],
         "problem  aws     profile a: the key of a in the AWS files comes before the vault's key of demo; \
-         vault add a, and remove the key from the config file\n",
+         run: vault add a, and remove the key from the config file\n",
     );
     // Where the vault has none, that is how it is.
     let alone = before.config("").aws_credentials(&format!("[a]\n{key}"));
     reports(
         &alone,
         &["a"],
-        "note     aws     profile a: the key of a is unencrypted in the AWS files; vault import --from \
+        "note     aws     profile a: the key of a is unencrypted in the AWS files; run: vault import --from \
          credentials --remove-source a\n",
     );
 }
@@ -504,7 +504,7 @@ fn all_profiles_are_judged_and_problems_come_first() {
         &test.clone().config(config),
         &["--all"],
         "problem  aws     no profile \"dmeo\", the source_profile of \"a\"; did you mean \"demo\"?\n\
-         problem  aws     no credentials for profile \"c\"; vault add c\n\
+         problem  aws     no credentials for profile \"c\"; run: vault add c\n\
          problem  aws     profile \"c\": nothing reads its regoin; did you mean region?\n\
          note     aws     profile demo: neither AWS nor vault knows its x_principal_arn\n",
     );

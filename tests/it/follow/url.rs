@@ -44,7 +44,7 @@ fn without_a_fingerprint_it_is_refused() {
     assert_eq!(scene.bucket.log().len(), requests);
     // Nor does doctor advise to make a vault where the copy will be.
     let said = runner.command(["doctor"]).any_status().run().stdout;
-    let copy = "no copy of s3://fleet/vault is on this host yet: the next command fetches it; vault --pin \
+    let copy = "no copy of s3://fleet/vault is on this host yet: the next command fetches it; run: vault --pin \
                 FINGERPRINT list\n";
     assert!(said.contains(copy) && !said.contains("vault init"), "{said}");
 }

@@ -44,7 +44,11 @@ const READERS: [Reader; 5] = [
         error: "cannot read the key file odd: {}",
         not_a_file: "not a regular file",
         too_large: "larger than 64 KiB",
-        missing: (4, "the key file odd (--identity) does not exist"),
+        missing: (
+            4,
+            "the key file odd (--identity) does not exist\n\
+             vault: hint: correct the path, or leave --identity out",
+        ),
     },
     Reader {
         words: &["--passphrase-file", "odd", "list"],
@@ -53,7 +57,11 @@ const READERS: [Reader; 5] = [
         error: "cannot read the passphrase file odd: {}",
         not_a_file: "not a regular file",
         too_large: "larger than 64 KiB",
-        missing: (4, "the passphrase file odd (--passphrase-file) does not exist"),
+        missing: (
+            4,
+            "the passphrase file odd (--passphrase-file) does not exist\n\
+             vault: hint: correct the path, or leave --passphrase-file out",
+        ),
     },
     Reader {
         words: &["--vault", "new.age", "init", "-R", "odd"],
@@ -203,7 +211,12 @@ fn a_descriptor_whose_writer_is_gone_is_empty_and_not_waited_for() {
     let script = "exec 3< <(:); wait $!; exec \"$0\" -i /dev/fd/3 list";
     let bash = test.clone().program("bash");
     bash.command(["-c", script, env!("CARGO_BIN_EXE_vault")])
-        .expect_error(4, "vault: error: /dev/fd/3 holds no identity\n")
+        .expect_error(
+            4,
+            "vault: error: /dev/fd/3 holds no identity\n\
+             vault: hint: give a key, such as AGE-SECRET-KEY-1…, or name its file by -i or \
+             AWS_VAULT_AGE_KEY_FILE, or give a passphrase by AWS_VAULT_PASSPHRASE\n",
+        )
         .run();
     let script = "exec \"$0\" -i <(printf %s \"$1\") list --credentials";
     bash.command(["-c", script, env!("CARGO_BIN_EXE_vault"), AGE_KEY])

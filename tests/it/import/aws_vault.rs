@@ -176,7 +176,8 @@ fn without_a_passphrase_and_a_terminal_it_is_one_error_at_once() {
     }
     let import = ["import", "--from", "aws-vault", "--source-passphrase-file"];
     let missing = format!(
-        "{LEFT_OUT}vault: error: the passphrase file none (--source-passphrase-file) does not exist\n"
+        "{LEFT_OUT}vault: error: the passphrase file none (--source-passphrase-file) does not exist\n\
+         vault: hint: correct the path, or leave --source-passphrase-file out\n"
     );
     test.command(import).arg("none").expect_error(2, &missing).run();
     let loose = test.file("loose", THEIRS, 0o644);

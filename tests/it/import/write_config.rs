@@ -179,7 +179,7 @@ fn a_dry_run_shows_what_would_be_written() {
 
 #[test]
 fn the_line_names_the_file_itself_and_is_left_out_where_it_would_not_work() {
-    // Started by a link.
+    // Started by a link with another program's name.
     let test = vault(&[]);
     let link = test.home().join("aws-vault");
     symlink(VAULT, &link).expect("a symlink");
@@ -210,6 +210,28 @@ fn the_line_names_the_file_itself_and_is_left_out_where_it_would_not_work() {
     );
     test.command(WRITE).stdin(keys(&["a b"])).expect_stderr(said).run();
     config(&test, "[profile \"a b\"]\n");
+}
+
+/// A link to a version, which leads to the next one after an upgrade.
+#[test]
+fn the_line_names_the_link_that_vault_was_started_by() {
+    for (script, named) in [
+        ("exec \"$HOME/bin/vault\" \"$@\"", "[HOME]/bin/vault"),
+        ("PATH=\"$HOME/bin:$PATH\"; vault \"$@\"", "[HOME]/bin/vault"),
+        // What depends on the directory is not written.
+        ("cd && bin/vault \"$@\"", VAULT),
+        ("cd && PATH=\"bin:$PATH\"; vault \"$@\"", VAULT),
+        // Nor is a word that leads to another program.
+        ("exec -a sh \"$HOME/bin/vault\" \"$@\"", VAULT),
+        ("exec -a /bin/sh \"$HOME/bin/vault\" \"$@\"", VAULT),
+    ] {
+        let test = vault(&[]).file("bin/.keep", "", 0o600);
+        symlink(VAULT, test.home().join("bin/vault")).expect("a symlink");
+        let words = [&["-c", script, "sh"][..], &WRITE].concat();
+        test.command(words).program("bash").stdin(keys(&["prod"])).run();
+        let named = named.replace("[HOME]", &test.home().display().to_string());
+        config(&test, &format!("[profile prod]\ncredential_process = {named} exec --json prod\n"));
+    }
 }
 
 #[test]

@@ -156,7 +156,7 @@ fn an_unfinished_rotation_is_reported_by_a_dry_run_and_by_doctor() {
     assert!(json.starts_with("[{") && json.contains("\"would-finish\""), "{json}");
     let doctor = || test.command(["doctor"]).any_status().run().stdout;
     let note = "note     vault   the rotation of the key of profile \"ci\" is not finished; \
-                vault rotate --resume\n";
+                run: vault rotate --resume\n";
     assert!(doctor().contains(note), "{}", doctor());
     rotate(&test).run();
     assert!(!doctor().contains("rotation"), "{}", doctor());

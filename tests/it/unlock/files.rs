@@ -28,17 +28,19 @@ fn of_a_passphrase_one_newline_and_a_byte_order_mark_are_dropped_and_an_empty_on
 #[test]
 fn a_missing_named_file_is_an_error_that_says_what_named_it() {
     let test = vault().file(".config/vault/identity.txt", AGE_KEY, 0o600);
-    for (flags, what) in [
-        (&["-i", "nowhere"][..], "the key file nowhere (--identity)"),
-        (&["--passphrase-file", "nowhere"], "the passphrase file nowhere (--passphrase-file)"),
-    ] {
-        locked(&test, flags, &format!("vault: error: {what} does not exist\n"));
-    }
+    let missing = |what: &str, by: &str| {
+        format!(
+            "vault: error: the {what} nowhere ({by}) does not exist\n\
+             vault: hint: correct the path, or leave {by} out\n"
+        )
+    };
+    locked(&test, &["-i", "nowhere"], &missing("key file", "--identity"));
+    let flag = "--passphrase-file";
+    locked(&test, &[flag, "nowhere"], &missing("passphrase file", flag));
     for (name, what) in
         [("AWS_VAULT_AGE_KEY_FILE", "key file"), ("AWS_VAULT_PASSPHRASE_FILE", "passphrase file")]
     {
-        let error = format!("vault: error: the {what} nowhere ({name}) does not exist\n");
-        locked(&test.clone().env(name, "nowhere"), &[], &error);
+        locked(&test.clone().env(name, "nowhere"), &[], &missing(what, name));
     }
     let error = "vault: error: cannot read the key file .config: not a regular file\n";
     locked(&test, &["-i", ".config"], error);

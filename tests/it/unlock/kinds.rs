@@ -128,40 +128,48 @@ fn a_file_of_a_public_key_need_not_be_private_and_is_no_key() {
 
 #[test]
 fn what_is_no_key_is_named_by_its_line_and_not_echoed() {
-    for (text, error) in [
-        ("open sesame".to_owned(), "AWS_VAULT_AGE_KEY: line 1 is not an age identity"),
+    let give = "\nvault: hint: give a key, such as AGE-SECRET-KEY-1…, or name its file by -i or \
+                AWS_VAULT_AGE_KEY_FILE, or give a passphrase by AWS_VAULT_PASSPHRASE";
+    let copy = "\nvault: hint: copy the whole line again";
+    for (text, error, hint) in [
+        ("open sesame".to_owned(), "AWS_VAULT_AGE_KEY: line 1 is not an age identity", give),
         (
             format!("# one\n{}", &AGE_KEY[..60]),
             "AWS_VAULT_AGE_KEY: line 2 is not a whole age identity",
+            copy,
         ),
         (
             STANDARD.encode(format!("# one\n{}", &AGE_KEY[..60])),
             "AWS_VAULT_AGE_KEY: line 2 of its decoded base64 is not a whole age identity",
+            copy,
         ),
         (
             AGE_RECIPIENT.to_owned(),
             "AWS_VAULT_AGE_KEY: line 1 is a recipient, which is public: the identity is the \
              secret half",
+            "",
         ),
-        ("# nothing\n".to_owned(), "AWS_VAULT_AGE_KEY holds no identity"),
+        ("# nothing\n".to_owned(), "AWS_VAULT_AGE_KEY holds no identity", give),
         (
             format!("# {AGE_KEY}\n"),
-            "AWS_VAULT_AGE_KEY holds no identity\n\
-             vault: hint: the key in it is commented out with a #",
+            "AWS_VAULT_AGE_KEY holds no identity",
+            "\nvault: hint: the key in it is commented out with a #",
         ),
         (
             format!("{}{}", &AGE_KEY[..40], AGE_KEY[40..].to_lowercase()),
             "AWS_VAULT_AGE_KEY: line 1 is an age identity in mixed case: it is \
              written in capitals",
+            "",
         ),
-        (" ".to_owned(), "AWS_VAULT_AGE_KEY holds no identity"),
+        (" ".to_owned(), "AWS_VAULT_AGE_KEY holds no identity", give),
         (
             ED25519[..200].to_owned(),
             "AWS_VAULT_AGE_KEY: line 1 begins a private key that does not end",
+            "",
         ),
     ] {
         let test = vault().env("AWS_VAULT_AGE_KEY", &text);
-        locked(&test, &[], &format!("vault: error: {error}\n"));
+        locked(&test, &[], &format!("vault: error: {error}{hint}\n"));
     }
     let test = vault().file("typed", [0xff, 0xfe, 0], 0o600);
     locked(&test, &["-i", "typed"], "vault: error: typed is not text, so it holds no key\n");
