@@ -10,7 +10,7 @@ use crate::session::Cache;
 use crate::store::Location;
 use crate::vault::{self, Access, Payload, Pin, Vault};
 
-impl Context<'_> {
+impl Context {
     /// The open vault.
     pub fn open_vault(&self) -> Result<Vault<'_>> {
         Vault::open(&self.access()?)
@@ -52,7 +52,7 @@ impl Context<'_> {
     /// the cache.
     pub fn vault_file(&self) -> Result<(PathBuf, bool)> {
         let find = || match self.remote()? {
-            None => self.places.vault_file(self.global.vault.as_deref(), self.env),
+            None => self.places.vault_file(self.global.vault.as_deref(), &self.env),
             Some(location) => match self.cache_dir()? {
                 Some(dir) => Ok((dir.join("vaults").join(vault::copy_name(&location)), false)),
                 None => Err(Error::not_found(format!("no place for a copy of {location}"))
@@ -79,7 +79,7 @@ impl Context<'_> {
     /// The directory of the cache, if there is one.
     pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
         let find = || {
-            let found = self.places.cache_dir(self.global.cache_dir.as_deref(), self.env)?;
+            let found = self.places.cache_dir(self.global.cache_dir.as_deref(), &self.env)?;
             Ok(found.map(|(path, _)| path))
         };
         self.cache_path.get_or_init(find).clone()

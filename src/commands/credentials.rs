@@ -10,7 +10,7 @@ use crate::profile::{self, Plan, Profiles, Target};
 use crate::provider::{CredentialSession, Need, Options, Parts};
 use crate::secret::Secret;
 
-impl Context<'_> {
+impl Context {
     /// The profile: the word of the command line, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, or `default`.
     pub fn profile_name(&self, word: Option<&str>) -> Result<ProfileName> {
         if let Some(name) = word {
@@ -48,7 +48,7 @@ impl Context<'_> {
                 ));
             }
         }
-        profile::read(&profile::locate(self.env, self.places.home()))
+        profile::read(&profile::locate(&self.env, self.places.home()))
     }
 
     /// The options that the flags and variables ask for.
@@ -84,7 +84,7 @@ impl Context<'_> {
             vault_is_pinned: self.pins().is_ok_and(|pins| !pins.is_empty())
                 || self.min_generation().is_ok_and(|least| least.is_some()),
             cache_dir: self.cache_dir()?,
-            env: self.env,
+            env: &self.env,
             options,
             prompt: self.prompt,
             clock: self.clock,

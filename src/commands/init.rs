@@ -28,7 +28,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     if args.passphrase {
         key_slots::warn_of_cost(args.passphrase_memory, context.reporter);
         let passphrase =
-            match unlock::new_passphrase(&context.named, context.env, context.reporter)? {
+            match unlock::new_passphrase(&context.named, &context.env, context.reporter)? {
                 Some(passphrase) => passphrase,
                 None => key_slots::ask_new_passphrase(
                     context.prompt,
@@ -57,7 +57,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         context
             .reporter
             .note(format!("Made the vault {}, fingerprint {pin}", access.path.display()));
-        work_tree::note_ignored_files(&access.path, identity, context.env, context.reporter);
+        work_tree::note_ignored_files(&access.path, identity, &context.env, context.reporter);
         if recipients.is_empty() {
             context.reporter.note(format!(
                 "Only the passphrase opens it: age -d cannot, fixtures/open_vault.py can. For a key beside it: \

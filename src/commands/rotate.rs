@@ -58,7 +58,7 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
 /// What all keys have in common.
 struct Command<'a> {
     args: &'a cli::rotate::Rotate,
-    context: &'a Context<'a>,
+    context: &'a Context,
     session: CredentialSession<'a>,
     /// `--mfa-token`, until the code is used.
     token: Option<Secret>,
@@ -139,7 +139,7 @@ impl Command<'_> {
     }
 
     fn rotate(&mut self, job: &Job) -> Result<Outcome> {
-        let env = self.context.env;
+        let env = &self.context.env;
         let profile = job.profile.as_str();
         if self.args.resume && !is_begun(profile, self.payload()?) {
             return Ok(Outcome::NothingToFinish);

@@ -21,21 +21,22 @@ use crate::waiting;
 const ENOUGH_TO_START: Duration = Duration::from_secs(60);
 
 /// The plan for each profile, in their order, and the session that runs them again and again.
-pub struct Serving<'a> {
-    pub session: CredentialSession<'a>,
+pub struct Serving {
+    pub session: CredentialSession<'static>,
     plans: Vec<Plan>,
+    first: Vec<Credentials>,
     clock: Clock,
 }
 
-impl<'a> Serving<'a> {
-    /// Makes the first credentials of each profile, for [`Serving::sources`]; before that, it forgets all
-    /// secrets that the plans do not need. `who` is the flag or command that serves, for errors.
+impl Serving {
+    /// Makes the first credentials of each profile; before that, it forgets all secrets that the plans do not
+    /// need. `who` is the flag or command that serves, for errors.
     pub fn start(
         who: &str,
         names: &[ProfileName],
         options: &CredentialOptions,
-        context: &'a Context,
-    ) -> Result<(Self, Vec<Credentials>)> {
+        context: &'static Context,
+    ) -> Result<Self> {
         let (need, wanted) = (Need::Profiles(names), context.options(options)?);
         let session = context.session(context.profiles()?, need, wanted)?;
         let plans = names.iter().map(|name| session.plan(name.as_str()));
@@ -52,18 +53,22 @@ impl<'a> Serving<'a> {
         };
         // From here on the terminal is for the command, or for the server's messages.
         waiting::leave_terminal();
-        Ok((Self { session: session.unattended(), plans, clock: context.clock }, first))
+        Ok(Self { session: session.unattended(), plans, first, clock: context.clock })
     }
 
     /// What the server serves at first, and how it gets new credentials.
-    pub fn sources(&self, first: Vec<Credentials>) -> Vec<Source<'_>> {
-        let sources = self.plans.iter().zip(first).map(|(plan, first)| Source {
-            name: plan.profile.clone(),
-            length: length(plan, &first, self.clock),
-            first,
-            fetch: Box::new(move |least| self.session.renew(plan, least)),
-        });
-        sources.collect()
+    pub fn sources(self) -> Vec<Source> {
+        let session = Arc::new(self.session);
+        let source = |(plan, first): (Plan, Credentials)| {
+            let session = Arc::clone(&session);
+            Source {
+                name: plan.profile.clone(),
+                length: length(&plan, &first, self.clock),
+                first,
+                fetch: Box::new(move |least| session.renew(&plan, least)),
+            }
+        };
+        self.plans.into_iter().zip(self.first).map(source).collect()
     }
 
     /// The first profile's region.
