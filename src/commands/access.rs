@@ -18,7 +18,7 @@ impl Context {
 
     /// All that decides whether and how the vault is opened.
     pub fn access(&self) -> Result<Access<'_>> {
-        let (path, _) = self.vault_file()?;
+        let (path, by_default) = self.vault_file()?;
         let Self { env, places, prompt, clock, reporter, .. } = self;
         let (remote, pins, min_generation) = (self.remote()?, self.pins()?, self.min_generation()?);
         let state = self.state()?;
@@ -28,6 +28,7 @@ impl Context {
             path,
             remote,
             by_flag: self.global.vault.is_some(),
+            by_default,
             env,
             named: &self.named,
             identity_file: places.identity_file(),
@@ -46,6 +47,12 @@ impl Context {
             reporter: *reporter,
             connect: host.connect(),
         })
+    }
+
+    /// True if the user said which vault it must be.
+    pub fn is_pinned(&self) -> bool {
+        self.pins().is_ok_and(|pins| !pins.is_empty())
+            || self.min_generation().is_ok_and(|least| least.is_some())
     }
 
     /// The vault's path, and whether it is the default one. For a vault in a store, the path of its copy in

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::config;
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli::totp::MfaEnroll;
 use crate::enroll::{self, Enroll};
 use crate::error::Result;
 use crate::name::ProfileName;
 use crate::profile;
-use crate::provider::{Need, Options};
+use crate::provider::Options;
 use crate::report;
 use crate::user_change::UserChange;
 use crate::vault::Enrolment;

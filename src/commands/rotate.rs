@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
 use crate::profile::{self, Base, Mfa, Plan, Step};
-use crate::provider::{CredentialSession, Need, Options};
+use crate::provider::{CredentialSession, Options};
 use crate::report;
 use crate::rotate::{self, MfaDevice, Rotate, Rotated, RotationPreview};
 use crate::secret::Secret;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli::CredentialOptions;
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::error::{Error, Reason, Result};
 use crate::name::ProfileName;
 use crate::profile::{EndpointVariant, Plan, Step};
-use crate::provider::{CredentialSession, Need};
+use crate::provider::CredentialSession;
 use crate::server::{Event, Log, Source};
 use crate::waiting;
 
@@ -38,15 +39,13 @@ impl Serving {
         context: &'static Context,
     ) -> Result<Self> {
         let (need, wanted) = (Need::Profiles(names), context.options(options)?);
-        let session = context.session(context.profiles()?, need, wanted)?;
+        let mut session = context.session(context.profiles()?, need, wanted)?;
         let plans = names.iter().map(|name| session.plan(name.as_str()));
         let mut plans: Vec<Plan> = plans.collect::<Result<_>>()?;
-        let mut session = session.keep_only(&plans);
+        session.keep_only(&plans);
         let first = match first(who, &plans, &session, options, context) {
             // Another host may have replaced the key.
-            Err(error) if session.may_follow(&error) => {
-                plans = plans.iter().map(|plan| session.replan(plan)).collect();
-                session = session.keep_only(&plans);
+            Err(error) if session.follow(&error, &mut plans) => {
                 first(who, &plans, &session, options, context)?
             }
             first => first?,

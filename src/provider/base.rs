@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use super::options::Request;
 use super::program;
-use super::session::{CredentialSession, Request};
+use super::session::CredentialSession;
 use super::token;
 use crate::aws::host;
 use crate::clock::Timestamp;

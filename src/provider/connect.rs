@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::credentials::DEADLINE;
-use super::session::{CredentialSession, Need, Options, Parts};
+use super::options::Options;
+use super::session::{CredentialSession, Parts};
 use super::silent::Silent;
+use super::vault_state::VaultAccess;
 use crate::aws::Limits;
 use crate::clock::Clock;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::profile;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
@@ -79,9 +81,7 @@ impl<'a> StoreConnector<'a> {
         let Self { env, home, clock, reporter } = self;
         let parts = Parts {
             profiles: profile::read(&profile::locate(env, home.as_deref()))?,
-            access: Err(Error::not_found("no vault is needed")),
-            vault_is_named: false,
-            vault_is_pinned: false,
+            vault: VaultAccess::NotNeeded,
             cache_dir: None,
             env,
             options: Options::default(),
@@ -89,6 +89,6 @@ impl<'a> StoreConnector<'a> {
             clock: *clock,
             reporter: *reporter,
         };
-        CredentialSession::open(parts, Need::Nothing)
+        CredentialSession::open(parts)
     }
 }

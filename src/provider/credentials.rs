@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::base::BaseCredentials;
 use super::code::SHORT;
+use super::options::Request;
 use super::run::Run;
-use super::session::{CredentialSession, Request};
+use super::session::CredentialSession;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::Result;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::session::{CredentialSession, Request};
+use super::options::Request;
+use super::session::CredentialSession;
 use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
 use crate::error::Result;
