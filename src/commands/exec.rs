@@ -68,7 +68,7 @@ fn start(
     let drop_sops = session.opened_by_sops();
     let credentials = session.into_credentials(&plan)?;
     let child = Child {
-        profile: Some(profile.as_str()),
+        profile: profile.as_str(),
         delivery: Delivery::Keys(&credentials),
         region: plan.region.as_deref(),
         variant: plan.variant,
@@ -107,7 +107,7 @@ fn start_with_server(
         token_directory.map(|directory| token_file(&directory, &server)).transpose()?;
     let url = server.url(profile.as_str());
     let child = Child {
-        profile: Some(profile.as_str()),
+        profile: profile.as_str(),
         delivery: Delivery::Server {
             url: &url,
             token: (args.token_by != TokenBy::File).then(|| server.token()),

@@ -51,7 +51,9 @@ impl<'a> StoreConnector<'a> {
             };
             let (fleet, payload) = match by {
                 NamedBy::Vault(payload) => (session.fleet_of(payload)?, Some(payload)),
-                NamedBy::Url(location) => (Some(session.fleet_at(location)?), None),
+                NamedBy::Url(location) => {
+                    (Some(session.fleet_with(location.clone(), None, false)?), None)
+                }
             };
             let Some(fleet) = fleet else { return Ok(None) };
             let store_id = format!("{} {} {:?}", fleet.store, fleet.region, fleet.endpoint);

@@ -38,9 +38,12 @@ impl CredentialSession<'_> {
     /// True if there may be a later vault: AWS was asked, or another host's session names one. A store that
     /// could not be reached just now is not asked again.
     fn may_be_late(&self) -> bool {
-        let is_alone = self.fleet.as_ref().is_some_and(|fleet| fleet.is_alone());
-        let missed = self.missed.load(Ordering::Relaxed);
-        !is_alone && (missed || self.newer_generation().is_some())
+        if self.fleet.as_ref().is_some_and(|fleet| fleet.is_alone()) {
+            return false;
+        }
+        let own = self.vault().map_or(0, |vault| vault.payload().generation());
+        let seen = self.fleet.as_ref().map_or(0, |fleet| fleet.seen_generation());
+        self.missed.load(Ordering::Relaxed) || seen > own
     }
 
     /// After this error of one of the plans: true if another host has put a later vault into the store. The

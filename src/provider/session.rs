@@ -188,14 +188,6 @@ impl<'a> CredentialSession<'a> {
         }
     }
 
-    /// The highest generation of the vault that a session of the fleet named, if that is higher than this
-    /// vault's: another host has changed the vault.
-    pub fn newer_generation(&self) -> Option<u64> {
-        let seen = self.fleet.as_ref()?.seen_generation();
-        let own = self.vault().ok()?.payload().generation();
-        (seen > own).then_some(seen)
-    }
-
     /// Sessions, and the codes that were used.
     pub fn cache(&self) -> &Cache {
         &self.cache
