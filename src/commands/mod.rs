@@ -72,6 +72,7 @@ pub fn run(parsed: Parsed, program: ProgramName, env: Env, limits: os::SavedLimi
     // The threads of a server use it until the process ends.
     let context: &'static Context = Box::leak(Box::new(context));
     let done = dispatch(command, &words, context);
+    // It is not dropped, so what opens the vault is wiped here.
     context.env.forget_unlock(false);
     done
 }
