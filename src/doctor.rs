@@ -83,6 +83,7 @@ fn access<'a>(host: &'a Host, path: &Path, report: &mut Report) -> Option<Access
         path: path.to_owned(),
         remote: None,
         by_flag: false,
+        by_default: false,
         env: host.env,
         named: host.named,
         identity_file: host.places.identity_file(),

@@ -95,7 +95,7 @@ fn start() -> u8 {
             report::usage(&text);
             Ok(error::Class::Usage.code())
         }
-        Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, program, &env, &limits),
+        Ok(cli::Answer::Run(parsed)) => commands::run(*parsed, program, env, limits),
         Err(error) => Err(error),
     };
     done.unwrap_or_else(|error| {

@@ -10,7 +10,7 @@ use crate::session::Cache;
 use crate::store::Location;
 use crate::vault::{self, Access, Payload, Pin, Vault};
 
-impl Context<'_> {
+impl Context {
     /// The open vault.
     pub fn open_vault(&self) -> Result<Vault<'_>> {
         Vault::open(&self.access()?)
@@ -18,7 +18,7 @@ impl Context<'_> {
 
     /// All that decides whether and how the vault is opened.
     pub fn access(&self) -> Result<Access<'_>> {
-        let (path, _) = self.vault_file()?;
+        let (path, by_default) = self.vault_file()?;
         let Self { env, places, prompt, clock, reporter, .. } = self;
         let (remote, pins, min_generation) = (self.remote()?, self.pins()?, self.min_generation()?);
         let state = self.state()?;
@@ -28,6 +28,7 @@ impl Context<'_> {
             path,
             remote,
             by_flag: self.global.vault.is_some(),
+            by_default,
             env,
             named: &self.named,
             identity_file: places.identity_file(),
@@ -48,11 +49,17 @@ impl Context<'_> {
         })
     }
 
+    /// True if the user said which vault it must be.
+    pub fn is_pinned(&self) -> bool {
+        self.pins().is_ok_and(|pins| !pins.is_empty())
+            || self.min_generation().is_ok_and(|least| least.is_some())
+    }
+
     /// The vault's path, and whether it is the default one. For a vault in a store, the path of its copy in
     /// the cache.
     pub fn vault_file(&self) -> Result<(PathBuf, bool)> {
         let find = || match self.remote()? {
-            None => self.places.vault_file(self.global.vault.as_deref(), self.env),
+            None => self.places.vault_file(self.global.vault.as_deref(), &self.env),
             Some(location) => match self.cache_dir()? {
                 Some(dir) => Ok((dir.join("vaults").join(vault::copy_name(&location)), false)),
                 None => Err(Error::not_found(format!("no place for a copy of {location}"))
@@ -79,7 +86,7 @@ impl Context<'_> {
     /// The directory of the cache, if there is one.
     pub fn cache_dir(&self) -> Result<Option<PathBuf>> {
         let find = || {
-            let found = self.places.cache_dir(self.global.cache_dir.as_deref(), self.env)?;
+            let found = self.places.cache_dir(self.global.cache_dir.as_deref(), &self.env)?;
             Ok(found.map(|(path, _)| path))
         };
         self.cache_path.get_or_init(find).clone()

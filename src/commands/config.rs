@@ -31,7 +31,7 @@ pub fn set(profile: &str, settings: &[(&str, &str)], safe: &str, context: &Conte
 /// Not saved (7) without a home directory that may be entered; refused (6) for a new file in another user's
 /// home.
 pub fn path(context: &Context) -> Result<PathBuf> {
-    let files = profile::locate(context.env, context.places.home());
+    let files = profile::locate(&context.env, context.places.home());
     let Some(path) = files.config else {
         let why = match context.places.home() {
             Some(home) => format!("{}/.aws may not be entered", home.display()),

@@ -15,8 +15,8 @@ use crate::reporter::Reporter;
 use crate::unlock::Named;
 
 /// The values that a command needs.
-pub struct Context<'a> {
-    pub env: &'a Env,
+pub struct Context {
+    pub env: Env,
     pub global: Global,
     pub program: ProgramName,
     pub named: Named,
@@ -24,20 +24,20 @@ pub struct Context<'a> {
     pub prompt: Prompt,
     pub reporter: Reporter,
     pub clock: Clock,
-    pub limits: &'a os::SavedLimit,
+    pub limits: os::SavedLimit,
     /// Looked up once, since that reads the disk: the vault's path, and whether it is the default one.
     pub(super) vault_path: OnceCell<Result<(PathBuf, bool)>>,
     /// The same for the directory of the cache.
     pub(super) cache_path: OnceCell<Result<Option<PathBuf>>>,
 }
 
-impl<'a> Context<'a> {
+impl Context {
     pub fn new(
         mut global: Global,
         program: ProgramName,
         prompt: Prompt,
-        env: &'a Env,
-        limits: &'a os::SavedLimit,
+        env: Env,
+        limits: os::SavedLimit,
     ) -> Result<Self> {
         let reporter = Reporter { quiet: global.quiet, debug: global.debug };
         if global.prompt.as_deref().is_some_and(|driver| driver != "terminal") {
@@ -60,12 +60,13 @@ impl<'a> Context<'a> {
             identities: std::mem::take(&mut global.identity),
             passphrase_file: global.passphrase_file.take(),
         };
+        let read_passwd = || std::fs::read("/etc/passwd").ok();
         Ok(Self {
+            places: Places::new(&env, os::effective_uid(), &read_passwd),
             env,
             global,
             program,
             named,
-            places: Places::new(env, os::effective_uid(), &|| std::fs::read("/etc/passwd").ok()),
             prompt,
             reporter,
             clock: Clock::system(),

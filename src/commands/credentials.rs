@@ -4,13 +4,23 @@ use std::time::Duration;
 
 use super::context::Context;
 use crate::cli::CredentialOptions;
-use crate::error::{Error, Reason, Result};
+use crate::error::{Class, Error, Reason, Result};
 use crate::name::{self, ProfileName};
 use crate::profile::{self, Plan, Profiles, Target};
-use crate::provider::{CredentialSession, Need, Options, Parts};
+use crate::provider::{CredentialSession, Options, Parts, VaultAccess};
 use crate::secret::Secret;
 
-impl Context<'_> {
+/// What needs the vault.
+#[derive(Clone, Copy, Debug)]
+pub enum Need<'n> {
+    /// The command itself.
+    Vault,
+    /// Those of these profiles that take something from it.
+    Profiles(&'n [ProfileName]),
+    Nothing,
+}
+
+impl Context {
     /// The profile: the word of the command line, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, or `default`.
     pub fn profile_name(&self, word: Option<&str>) -> Result<ProfileName> {
         if let Some(name) = word {
@@ -32,9 +42,10 @@ impl Context<'_> {
         options: &CredentialOptions,
     ) -> Result<(CredentialSession<'_>, Plan)> {
         let need = Need::Profiles(std::slice::from_ref(profile));
-        let session = self.session(self.profiles()?, need, self.options(options)?)?;
+        let mut session = self.session(self.profiles()?, need, self.options(options)?)?;
         let plan = session.plan(profile.as_str())?;
-        Ok((session.keep_only([&plan]), plan))
+        session.keep_only([&plan]);
+        Ok((session, plan))
     }
 
     /// The AWS config and credentials files.
@@ -48,7 +59,7 @@ impl Context<'_> {
                 ));
             }
         }
-        profile::read(&profile::locate(self.env, self.places.home()))
+        profile::read(&profile::locate(&self.env, self.places.home()))
     }
 
     /// The options that the flags and variables ask for.
@@ -73,24 +84,29 @@ impl Context<'_> {
         need: Need,
         options: Options,
     ) -> Result<CredentialSession<'_>> {
-        let access = match need {
-            Need::Nothing => Err(Error::not_found("no vault is needed")),
-            Need::Vault | Need::Profiles(_) => self.access(),
+        let cache_dir = self.cache_dir()?;
+        let vault = match need {
+            Need::Nothing => VaultAccess::NotNeeded,
+            Need::Vault => VaultAccess::Needed(self.access()?),
+            Need::Profiles(names) => match self.access() {
+                Ok(access) => VaultAccess::Optional(access, names),
+                Err(error) if error.class == Class::NotFound && !self.is_pinned() => {
+                    VaultAccess::Nowhere(error)
+                }
+                Err(error) => return Err(error),
+            },
         };
         let parts = Parts {
             profiles,
-            access,
-            vault_is_named: self.vault_file().is_ok_and(|(_, default)| !default),
-            vault_is_pinned: self.pins().is_ok_and(|pins| !pins.is_empty())
-                || self.min_generation().is_ok_and(|least| least.is_some()),
-            cache_dir: self.cache_dir()?,
-            env: self.env,
+            vault,
+            cache_dir,
+            env: &self.env,
             options,
             prompt: self.prompt,
             clock: self.clock,
             reporter: self.reporter,
         };
-        CredentialSession::open(parts, need)
+        CredentialSession::open(parts)
     }
 
     /// A session with the open vault, for a command that takes no options of credentials.

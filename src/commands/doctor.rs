@@ -24,7 +24,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         (false, false) => ProfileScope::Default,
     };
     let found = examine(&Host {
-        env: context.env,
+        env: &context.env,
         named: &context.named,
         places: &context.places,
         remote: context.remote()?,
@@ -38,7 +38,7 @@ pub fn run(args: &Doctor, context: &Context) -> Result<u8> {
         scope,
         has_terminal: context.prompt.available(),
         clock: context.clock,
-        limits: context.limits,
+        limits: &context.limits,
     });
     report::result(&if args.json {
         format!("{}\n", found.to_json())

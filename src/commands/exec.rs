@@ -20,7 +20,7 @@ use crate::server::{Server, TokenFile};
 /// The command failed before it started (as env(1) and timeout(1) say it).
 const NOT_STARTED: u8 = 125;
 
-pub fn run(args: &Exec, words: &[OsString], context: &Context) -> Result<u8> {
+pub fn run(args: &Exec, words: &[OsString], context: &'static Context) -> Result<u8> {
     // Errors of the command line itself come first, with code 2.
     requested_duration(&args.options)?;
     let profile = context.profile_name(args.profile.as_deref())?;
@@ -42,23 +42,24 @@ pub fn run(args: &Exec, words: &[OsString], context: &Context) -> Result<u8> {
         return Ok(0);
     }
     // From here on the exit code is the command's, and an error of vault has the code 125, 126 or 127.
-    let (error, code) = match start(args, &profile, words, context) {
-        Ok(failure) => not_started(failure),
+    match start(args, &profile, words, context) {
         // An error of the command line that is found late has code 2, too.
-        Err(error) if error.reason == Some(Reason::CommandLine) => return Err(error),
-        Err(error) => (meant_as_a_command(error, args, words, context), NOT_STARTED),
-    };
-    report::error(&error);
-    Ok(code)
+        Err(error) if error.reason != Some(Reason::CommandLine) => {
+            report::error(&meant_as_a_command(error, args, words, context));
+            Ok(NOT_STARTED)
+        }
+        done => done,
+    }
 }
 
-/// Becomes the command, or starts it beside a server. Returns only if the command was not started.
+/// Becomes the command, or starts it beside a server. The exit code of that one, or of a command that was not
+/// started.
 fn start(
     args: &Exec,
     profile: &ProfileName,
     words: &[OsString],
-    context: &Context,
-) -> Result<ExecError> {
+    context: &'static Context,
+) -> Result<u8> {
     if words.is_empty() && context.env.get("AWS_VAULT").is_some() {
         return Err(Error::refused("running in an existing vault subshell")
             .hint("exit from the subshell, or unset AWS_VAULT to force"));
@@ -70,29 +71,28 @@ fn start(
     let drop_sops = session.opened_by_sops();
     let credentials = session.into_credentials(&plan)?;
     let child = Child {
-        profile: Some(profile.as_str()),
+        profile: profile.as_str(),
         delivery: Delivery::Keys(&credentials),
         region: plan.region.as_deref(),
         variant: plan.variant,
         drop_sops,
     };
-    let vars = exec::environment(context.env, &child);
-    Ok(exec::become_command(&command(words, context), &vars, context.limits))
+    let vars = exec::environment(&context.env, &child);
+    Ok(not_started(exec::become_command(&command(words, context), &vars, &context.limits)))
 }
 
-/// Starts a server and the command, and exits with the command's code. Returns only if the server was not
-/// started.
+/// Starts a server and the command, which it waits for.
 fn start_with_server(
     args: &Exec,
     profile: &ProfileName,
     words: &[OsString],
-    context: &Context,
-) -> Result<ExecError> {
+    context: &'static Context,
+) -> Result<u8> {
     let names = std::slice::from_ref(profile);
     // Before AWS is called and a code is used.
     let with_file = args.token_by != TokenBy::Variable;
     let token_directory = with_file.then(|| token_directory(context)).transpose()?;
-    let (serving, first) = Serving::start("--server", names, &args.options, context)?;
+    let serving = Serving::start("--server", names, &args.options, context)?;
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let server = Server::bind(local)
         .map_err(|error| Error::other(format!("cannot listen: {}", os_text(&error))))?;
@@ -110,7 +110,7 @@ fn start_with_server(
         token_directory.map(|directory| token_file(&directory, &server)).transpose()?;
     let url = server.url(profile.as_str());
     let child = Child {
-        profile: Some(profile.as_str()),
+        profile: profile.as_str(),
         delivery: Delivery::Server {
             url: &url,
             token: (args.token_by != TokenBy::File).then(|| server.token()),
@@ -121,17 +121,11 @@ fn start_with_server(
         variant: serving.variant(),
         drop_sops: serving.session.opened_by_sops(),
     };
-    let vars = exec::environment(context.env, &child);
-    let log = serving::log(context, true);
-    match server.run(serving.sources(first), context.clock, &log, || {
-        let ended = supervisor.and_then(|by| by.run(&words, &vars));
-        drop(token_file);
-        ended.unwrap_or_else(|failure| {
-            let (error, code) = not_started(failure);
-            report::error(&error);
-            code
-        })
-    })? {}
+    let vars = exec::environment(&context.env, &child);
+    server.start(serving.sources(), context.clock, &serving::log(context, true))?;
+    let ended = supervisor.and_then(|by| by.run(&words, &vars));
+    drop(token_file);
+    Ok(ended.unwrap_or_else(not_started))
 }
 
 /// The directory for the token's file.
@@ -166,13 +160,15 @@ fn meant_as_a_command(error: Error, args: &Exec, words: &[OsString], context: &C
     }
 }
 
-/// The codes of env(1) and timeout(1).
-fn not_started(failure: ExecError) -> (Error, u8) {
-    match failure {
-        ExecError::NotFound(why) => (Error::other(why), 127),
-        ExecError::NotExecutable(why) => (Error::other(why), 126),
-        ExecError::Other(why) => (Error::other(why), NOT_STARTED),
-    }
+/// Reports why the command was not started. The codes of env(1) and timeout(1).
+fn not_started(failure: ExecError) -> u8 {
+    let (why, code) = match failure {
+        ExecError::NotFound(why) => (why, 127),
+        ExecError::NotExecutable(why) => (why, 126),
+        ExecError::Other(why) => (why, NOT_STARTED),
+    };
+    report::error(&Error::other(why));
+    code
 }
 
 /// The command, or a shell where there is none.

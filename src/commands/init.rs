@@ -28,7 +28,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
     if args.passphrase {
         key_slots::warn_of_cost(args.passphrase_memory, context.reporter);
         let passphrase =
-            match unlock::new_passphrase(&context.named, context.env, context.reporter)? {
+            match unlock::new_passphrase(&context.named, &context.env, context.reporter)? {
                 Some(passphrase) => passphrase,
                 None => key_slots::ask_new_passphrase(
                     context.prompt,
@@ -57,7 +57,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         if let Some(path) = identity {
             note_key(path, recipients.len() == 1 && passphrases.is_empty(), context);
         }
-        work_tree::note_ignored_files(&access.path, identity, context.env, context.reporter);
+        work_tree::note_ignored_files(&access.path, identity, &context.env, context.reporter);
         if recipients.is_empty() {
             context.reporter.note(format!(
                 "Only a passphrase opens the vault; age -d cannot read it, fixtures/open_vault.py \

@@ -1,9 +1,9 @@
 //! `login`: an address that opens the console.
 
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli::login::Login;
 use crate::error::Result;
-use crate::provider::Need;
 use crate::report;
 
 pub fn run(args: &Login, context: &Context) -> Result<()> {
@@ -17,12 +17,13 @@ pub fn run(args: &Login, context: &Context) -> Result<()> {
         false => Need::Profiles(std::slice::from_ref(&profile)),
     };
     let (profiles, options) = (context.profiles()?, context.options(&args.options)?);
-    let session = context.session(profiles, need, options)?;
+    let mut session = context.session(profiles, need, options)?;
     let (name, path) = (profile.as_str(), args.path.as_deref());
     let console = match by_variables {
         true => session.plan_console_of_environment(name, path),
         false => session.plan_console(name, path),
     }?;
-    let address = session.keep_only([&console.plan]).console_address(console)?;
+    session.keep_only([&console.plan]);
+    let address = session.console_address(console)?;
     report::result(&format!("{}\n", address.expose()))
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use super::config;
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli::totp::MfaEnroll;
 use crate::enroll::{self, Enroll};
 use crate::error::Result;
 use crate::name::ProfileName;
 use crate::profile;
-use crate::provider::{Need, Options};
+use crate::provider::Options;
 use crate::report;
 use crate::user_change::UserChange;
 use crate::vault::Enrolment;
@@ -23,10 +24,10 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     // A section name that no config file can hold is an error before anything is made.
     profile::edit::add_profile("", name, &[])?;
     let profiles = context.profiles()?;
-    let (sts, iam) = profile::sts_and_iam(&profiles, context.env, name)?;
+    let (sts, iam) = profile::sts_and_iam(&profiles, &context.env, name)?;
     context.warn_of_overridden(&[&sts, &iam]);
     let mut session = context.session(profiles, Need::Vault, Options::default())?;
-    let change = UserChange::new(&mut session, name, (&sts, &iam), context.env, DEADLINE)?;
+    let change = UserChange::new(&mut session, name, (&sts, &iam), &context.env, DEADLINE)?;
     let enrolled = Enroll { change, device: args.device.as_deref() }.run();
     let enrolled = enrolled.map_err(|error| {
         let is_ours = |it: Enrolment| it.profile == name;

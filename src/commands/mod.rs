@@ -34,8 +34,10 @@ mod totp;
 mod unlock;
 mod work_tree;
 
+use std::ffi::OsString;
 use std::time::Instant;
 
+use self::context::Context;
 use crate::called::ProgramName;
 use crate::cli::fleet::FleetCommand;
 use crate::cli::key_slots::{PassphraseCommand, RecipientCommand};
@@ -54,7 +56,7 @@ use crate::waiting;
 ///
 /// # Errors
 /// The command's; the caller reports them.
-pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLimit) -> Result<u8> {
+pub fn run(parsed: Parsed, program: ProgramName, env: Env, limits: os::SavedLimit) -> Result<u8> {
     let Parsed { global, command, words, for_a_program } = parsed;
     // Waits are shown to a user, not to a program, which may start several commands at once.
     let show_waits = !global.quiet && !for_a_program && env.terminal_takes_escapes();
@@ -66,10 +68,19 @@ pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLi
     let for_an_sdk = matches!(&command, Command::Exec(args) if args.json);
     let deadline = for_an_sdk.then(|| Instant::now() + DEADLINE);
     let prompt = Prompt::new(global.no_input, deadline);
-    let context = &context::Context::new(global, program, prompt, env, limits)?;
+    let context = Context::new(global, program, prompt, env, limits)?;
+    // The threads of a server use it until the process ends.
+    let context: &'static Context = Box::leak(Box::new(context));
+    let done = dispatch(command, &words, context);
+    // It is not dropped, so what opens the vault is wiped here.
+    context.env.forget_unlock(false);
+    done
+}
+
+fn dispatch(command: Command, words: &[OsString], context: &'static Context) -> Result<u8> {
     match command {
         Command::Doctor(args) => return doctor::run(&args, context),
-        Command::Exec(args) => return exec::run(&args, &words, context),
+        Command::Exec(args) => return exec::run(&args, words, context),
         Command::Serve(args) => return serve::run(&args, context),
         Command::Init(args) => init::run(&args, context),
         Command::Add(args) => add::run(&args, context),
@@ -104,7 +115,7 @@ pub fn run(parsed: Parsed, program: ProgramName, env: &Env, limits: &os::SavedLi
         Command::Pin(args) => pin::run(&args, context),
         Command::Completions(args) => completions::run(&args, context),
         Command::Man(args) => man::run(&args, context),
-        Command::Complete(_) => completions::complete(&words, context),
+        Command::Complete(_) => completions::complete(words, context),
     }?;
     Ok(0)
 }

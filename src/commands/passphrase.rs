@@ -20,7 +20,7 @@ pub fn set(args: &PassphraseSet, context: &Context) -> Result<()> {
     let passphrase = match &args.new_passphrase_file {
         Some(path) => {
             let flag = "--new-passphrase-file";
-            unlock::passphrase_file(path, flag, context.env, context.reporter)?
+            unlock::passphrase_file(path, flag, &context.env, context.reporter)?
         }
         None => {
             vault.check_writable()?;

@@ -6,11 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli;
 use crate::error::{Error, Result};
 use crate::name::ProfileName;
 use crate::profile::{self, Base, Mfa, Plan, Step};
-use crate::provider::{CredentialSession, Need, Options};
+use crate::provider::{CredentialSession, Options};
 use crate::report;
 use crate::rotate::{self, MfaDevice, Rotate, Rotated, RotationPreview};
 use crate::secret::Secret;
@@ -31,6 +32,14 @@ struct Job {
     mfa: Option<Mfa>,
 }
 
+/// A key in the vault.
+struct VaultKey {
+    /// The first profile that has it.
+    profile: String,
+    /// All profiles that have it.
+    profiles: Vec<String>,
+}
+
 enum Outcome {
     Rotated(Rotated),
     Preview(RotationPreview),
@@ -47,8 +56,7 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
     let orphaned =
         !args.dry_run && rotate::abandon(command.session.vault_mut()?, context.reporter)?;
     let Some(asked) = asked else { return command.rotate_all(orphaned) };
-    let job = command.job(asked.as_str())?;
-    let outcome = command.rotate(&job)?;
+    let outcome = command.rotate(asked.as_str())?;
     report::result(&match args.json {
         true => format!("{}\n", outcome.to_json(&[asked.as_str().to_owned()])),
         false => format!("{}\n", outcome.to_text(asked.as_str())),
@@ -58,7 +66,7 @@ pub fn run(args: &cli::rotate::Rotate, context: &Context) -> Result<()> {
 /// What all keys have in common.
 struct RotateCommand<'a> {
     args: &'a cli::rotate::Rotate,
-    context: &'a Context<'a>,
+    context: &'a Context,
     session: CredentialSession<'a>,
     /// `--mfa-token`, until the code is used.
     token: Option<Secret>,
@@ -85,8 +93,8 @@ impl RotateCommand<'_> {
 
     /// `--all`, and `--resume` without a profile. `orphaned`: an orphaned rotation was ended before.
     fn rotate_all(&mut self, orphaned: bool) -> Result<()> {
-        let jobs = self.jobs()?;
-        if jobs.is_empty() {
+        let keys = self.keys()?;
+        if keys.is_empty() {
             let nothing = match (self.args.json, self.args.resume) {
                 (true, _) => "[]\n",
                 (false, true) if orphaned => "",
@@ -96,9 +104,9 @@ impl RotateCommand<'_> {
             return report::result(nothing);
         }
         let (count, mut json, mut errors, mut printed) =
-            (jobs.len(), Vec::new(), Vec::new(), Ok(()));
-        for (profiles, job) in jobs {
-            let outcome = job.and_then(|job| self.rotate(&job));
+            (keys.len(), Vec::new(), Vec::new(), Ok(()));
+        for VaultKey { profile, profiles } in keys {
+            let outcome = self.rotate(&profile);
             if self.args.json {
                 json.push(outcome.as_ref().map_or_else(
                     |error| failure_json(&profiles, error),
@@ -122,24 +130,26 @@ impl RotateCommand<'_> {
         Err(if begun && !self.args.dry_run { error.hint(RESUME) } else { error })
     }
 
-    /// Every key in the vault, or every one whose rotation was begun, with the profiles that have it.
-    fn jobs(&self) -> Result<Vec<(Vec<String>, Result<Job>)>> {
+    /// Every key in the vault, or every one whose rotation was begun.
+    fn keys(&self) -> Result<Vec<VaultKey>> {
         let payload = self.payload()?;
-        let (mut seen, mut jobs) = (BTreeSet::new(), Vec::new());
+        let (mut seen, mut keys) = (BTreeSet::new(), Vec::new());
         for profile in payload.credential_names() {
             let id = payload.access_key_id(profile).unwrap_or_default();
             let wanted = !self.args.resume || payload.rotation_of(id).is_some();
             if seen.insert(id) && wanted {
                 let same = |name: &&str| payload.access_key_id(name) == Some(id);
-                let names = payload.credential_names().filter(same).map(str::to_owned);
-                jobs.push((names.collect(), self.job(profile)));
+                let profiles = payload.credential_names().filter(same).map(str::to_owned).collect();
+                keys.push(VaultKey { profile: profile.to_owned(), profiles });
             }
         }
-        Ok(jobs)
+        Ok(keys)
     }
 
-    fn rotate(&mut self, job: &Job) -> Result<Outcome> {
-        let env = self.context.env;
+    /// Rotates the key at the end of a profile's chain.
+    fn rotate(&mut self, asked: &str) -> Result<Outcome> {
+        let env = &self.context.env;
+        let job = self.job(asked)?;
         let profile = job.profile.as_str();
         if self.args.resume && !is_begun(profile, self.payload()?) {
             return Ok(Outcome::NothingToFinish);

@@ -14,7 +14,6 @@ use crate::error::{Error, Result, os_text};
 use crate::exec;
 use crate::file;
 use crate::name::ProfileName;
-use crate::report;
 use crate::server::{self, Server, Source};
 
 /// The default address.
@@ -23,7 +22,7 @@ const DEFAULT: &str = "127.0.0.1:9911";
 const AGENTS: &str = "SDKs take credentials over plain HTTP only from a loopback address, 169.254.170.2, \
                       169.254.170.23 and fd00:ec2::23";
 
-pub fn run(args: &Serve, context: &Context) -> Result<u8> {
+pub fn run(args: &Serve, context: &'static Context) -> Result<u8> {
     let address = address(args, context)?;
     if args.check {
         return check(args, address);
@@ -43,23 +42,18 @@ pub fn run(args: &Serve, context: &Context) -> Result<u8> {
         Server::bind(address).map_err(|error| not_bound(&address, &error, "--listen"))?;
     let imds = bind_imds(args, &mut server, context)?;
     let health_socket = health_socket.map(|path| bind_local(&mut server, path)).transpose()?;
-    let (serving, first) = Serving::start("serve", &names, &args.options, context)?;
+    let serving = Serving::start("serve", &names, &args.options, context)?;
     let cannot_wait =
         |error: io::Error| Error::other(format!("cannot wait for signals: {}", os_text(&error)));
     let ending = exec::Ending::watch().map_err(cannot_wait)?;
     server.set_region(serving.region().map(str::to_owned));
     let token_file = token_file.map(|path| write_token(path, &server, mode)).transpose()?;
-    let sources = serving.sources(first);
+    let sources = serving.sources();
     announce(&sources, &server, imds, context);
-    let log = serving::log(context, false);
-    match server.run(sources, context.clock, &log, || {
-        let ended = ending.wait().map_err(cannot_wait);
-        if let Err(error) = &ended {
-            report::error(error);
-        }
-        drop((token_file, health_socket));
-        u8::from(ended.is_err())
-    })? {}
+    server.start(sources, context.clock, &serving::log(context, false))?;
+    let ended = ending.wait();
+    drop((token_file, health_socket));
+    ended.map(|()| 0).map_err(cannot_wait)
 }
 
 /// Notes what is served where, and warns about who can reach it.
@@ -150,7 +144,7 @@ fn names(args: &Serve, context: &Context) -> Result<Vec<ProfileName>> {
 fn bind_imds(args: &Serve, server: &mut Server, context: &Context) -> Result<Option<SocketAddr>> {
     let Some(text) = &args.imds else { return Ok(None) };
     let address = imds::address(text)?;
-    imds::refuse_beside_a_real_one(address, context.env)?;
+    imds::refuse_beside_a_real_one(address, &context.env)?;
     let bound = server.bind_imds(address, args.imds_v1);
     bound.map(Some).map_err(|error| not_bound(&address, &error, "--imds"))
 }

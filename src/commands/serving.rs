@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli::CredentialOptions;
 use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::error::{Error, Reason, Result};
 use crate::name::ProfileName;
 use crate::profile::{EndpointVariant, Plan, Step};
-use crate::provider::{CredentialSession, Need};
+use crate::provider::CredentialSession;
 use crate::server::{Event, Log, Source};
 use crate::waiting;
 
@@ -21,49 +22,52 @@ use crate::waiting;
 const ENOUGH_TO_START: Duration = Duration::from_secs(60);
 
 /// The plan for each profile, in their order, and the session that runs them again and again.
-pub struct Serving<'a> {
-    pub session: CredentialSession<'a>,
+pub struct Serving {
+    pub session: CredentialSession<'static>,
     plans: Vec<Plan>,
+    first: Vec<Credentials>,
     clock: Clock,
 }
 
-impl<'a> Serving<'a> {
-    /// Makes the first credentials of each profile, for [`Serving::sources`]; before that, it forgets all
-    /// secrets that the plans do not need. `who` is the flag or command that serves, for errors.
+impl Serving {
+    /// Makes the first credentials of each profile; before that, it forgets all secrets that the plans do not
+    /// need. `who` is the flag or command that serves, for errors.
     pub fn start(
         who: &str,
         names: &[ProfileName],
         options: &CredentialOptions,
-        context: &'a Context,
-    ) -> Result<(Self, Vec<Credentials>)> {
+        context: &'static Context,
+    ) -> Result<Self> {
         let (need, wanted) = (Need::Profiles(names), context.options(options)?);
-        let session = context.session(context.profiles()?, need, wanted)?;
+        let mut session = context.session(context.profiles()?, need, wanted)?;
         let plans = names.iter().map(|name| session.plan(name.as_str()));
         let mut plans: Vec<Plan> = plans.collect::<Result<_>>()?;
-        let mut session = session.keep_only(&plans);
+        session.keep_only(&plans);
         let first = match first(who, &plans, &session, options, context) {
             // Another host may have replaced the key.
-            Err(error) if session.may_follow(&error) => {
-                plans = plans.iter().map(|plan| session.replan(plan)).collect();
-                session = session.keep_only(&plans);
+            Err(error) if session.follow(&error, &mut plans) => {
                 first(who, &plans, &session, options, context)?
             }
             first => first?,
         };
         // From here on the terminal is for the command, or for the server's messages.
         waiting::leave_terminal();
-        Ok((Self { session: session.unattended(), plans, clock: context.clock }, first))
+        Ok(Self { session: session.unattended(), plans, first, clock: context.clock })
     }
 
     /// What the server serves at first, and how it gets new credentials.
-    pub fn sources(&self, first: Vec<Credentials>) -> Vec<Source<'_>> {
-        let sources = self.plans.iter().zip(first).map(|(plan, first)| Source {
-            name: plan.profile.clone(),
-            length: length(plan, &first, self.clock),
-            first,
-            fetch: Box::new(move |least| self.session.renew(plan, least)),
-        });
-        sources.collect()
+    pub fn sources(self) -> Vec<Source> {
+        let session = Arc::new(self.session);
+        let source = |(plan, first): (Plan, Credentials)| {
+            let session = Arc::clone(&session);
+            Source {
+                name: plan.profile.clone(),
+                length: length(&plan, &first, self.clock),
+                first,
+                fetch: Box::new(move |least| session.renew(&plan, least)),
+            }
+        };
+        self.plans.into_iter().zip(self.first).map(source).collect()
     }
 
     /// The first profile's region.

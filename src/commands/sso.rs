@@ -1,10 +1,11 @@
 //! `sso login` and `sso logout`: a user's login to IAM Identity Center.
 
 use super::context::Context;
+use super::credentials::Need;
 use crate::cli::sso::{SsoLogin, SsoLogout};
 use crate::error::Result;
 use crate::profile::{self, SignOn};
-use crate::provider::{CredentialSession, Need, Options};
+use crate::provider::{CredentialSession, Options};
 use crate::report;
 
 pub fn login(args: &SsoLogin, context: &Context) -> Result<()> {
@@ -37,8 +38,9 @@ fn session_to_log_in<'a>(
 ) -> Result<(CredentialSession<'a>, String, SignOn)> {
     let profile = context.profile_name(word)?;
     let profiles = context.profiles()?;
-    let (owner, sign_on) = profile::sign_on(&profiles, context.env, profile.as_str())?;
+    let (owner, sign_on) = profile::sign_on(&profiles, &context.env, profile.as_str())?;
     context.warn_of_overridden(&[&sign_on.oidc, &sign_on.portal]);
-    let session = context.session(profiles, Need::Vault, Options::default())?;
-    Ok((session.keep_only([]), owner, sign_on))
+    let mut session = context.session(profiles, Need::Vault, Options::default())?;
+    session.keep_only([]);
+    Ok((session, owner, sign_on))
 }

@@ -15,7 +15,7 @@ use crate::secret::Secret;
 #[derive(Clone, Copy, Debug)]
 pub struct Child<'a> {
     /// The value of `AWS_VAULT`.
-    pub profile: Option<&'a str>,
+    pub profile: &'a str,
     pub delivery: Delivery<'a>,
     /// The region, if known; else the child's own region variables stay.
     pub region: Option<&'a str>,
@@ -89,9 +89,7 @@ pub fn environment(env: &Env, child: &Child<'_>) -> Vec<(OsString, OsString)> {
     let mut set = |name: &str, value: &str| {
         vars.insert(name.into(), value.into());
     };
-    if let Some(profile) = child.profile {
-        set("AWS_VAULT", profile);
-    }
+    set("AWS_VAULT", child.profile);
     match child.delivery {
         Delivery::Keys(credentials) => {
             for (name, value) in export::credential_variables(credentials) {
@@ -171,7 +169,7 @@ mod tests {
     fn child(credentials: &Credentials) -> Child<'_> {
         let delivery = Delivery::Keys(credentials);
         let variant = EndpointVariant::default();
-        Child { profile: Some("prod"), delivery, region: None, variant, drop_sops: false }
+        Child { profile: "prod", delivery, region: None, variant, drop_sops: false }
     }
 
     fn text(vars: Vec<(OsString, OsString)>) -> Vec<String> {
@@ -235,7 +233,7 @@ mod tests {
         };
         let delivery = by_variable(true);
         let variant = EndpointVariant { fips: Some(true), dual_stack: None };
-        let (profile, region) = (Some("prod"), Some("r"));
+        let (profile, region) = ("prod", Some("r"));
         let child = Child { profile, delivery, region, variant, drop_sops: false };
         let stale: Vec<_> = REMOVED.iter().map(|name| (*name, "stale")).collect();
         let mut expected = vec![

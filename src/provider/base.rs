@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
+use super::options::Request;
 use super::program;
-use super::session::{CredentialSession, Request};
+use super::session::CredentialSession;
 use super::token;
 use crate::aws::host;
 use crate::clock::Timestamp;
@@ -127,7 +128,7 @@ impl CredentialSession<'_> {
         self.refuse_recursion("credential_process", profile, &plan.within)?;
         self.reporter
             .debug(format!("the credential_process of profile {profile:?} is vault itself"));
-        self.make(inside.clone(), &Request { mfa_token: None, ..*request })
+        self.make(inside, &Request { mfa_token: None, ..*request })
     }
 
     /// The credentials, unless they have expired: the agent could not replace them in time.

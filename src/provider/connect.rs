@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::credentials::DEADLINE;
-use super::session::{CredentialSession, Need, Options, Parts};
+use super::options::Options;
+use super::session::{CredentialSession, Parts};
 use super::silent::Silent;
+use super::vault_state::VaultAccess;
 use crate::aws::Limits;
 use crate::clock::Clock;
 use crate::env::Env;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::profile;
 use crate::prompt::Prompt;
 use crate::reporter::Reporter;
@@ -49,7 +51,9 @@ impl<'a> StoreConnector<'a> {
             };
             let (fleet, payload) = match by {
                 NamedBy::Vault(payload) => (session.fleet_of(payload)?, Some(payload)),
-                NamedBy::Url(location) => (Some(session.fleet_at(location)?), None),
+                NamedBy::Url(location) => {
+                    (Some(session.fleet_with(location.clone(), None, false)?), None)
+                }
             };
             let Some(fleet) = fleet else { return Ok(None) };
             let store_id = format!("{} {} {:?}", fleet.store, fleet.region, fleet.endpoint);
@@ -79,9 +83,7 @@ impl<'a> StoreConnector<'a> {
         let Self { env, home, clock, reporter } = self;
         let parts = Parts {
             profiles: profile::read(&profile::locate(env, home.as_deref()))?,
-            access: Err(Error::not_found("no vault is needed")),
-            vault_is_named: false,
-            vault_is_pinned: false,
+            vault: VaultAccess::NotNeeded,
             cache_dir: None,
             env,
             options: Options::default(),
@@ -89,6 +91,6 @@ impl<'a> StoreConnector<'a> {
             clock: *clock,
             reporter: *reporter,
         };
-        CredentialSession::open(parts, Need::Nothing)
+        CredentialSession::open(parts)
     }
 }

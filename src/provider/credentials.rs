@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::base::BaseCredentials;
 use super::code::SHORT;
+use super::options::Request;
 use super::run::Run;
-use super::session::{CredentialSession, Request};
+use super::session::CredentialSession;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::Result;
@@ -39,11 +40,11 @@ impl CredentialSession<'_> {
         // The notes were printed the first time.
         let plan = without_notes(plan.clone());
         let request = Request { mfa_token: None, refresh: false, min_left: Some(least) };
-        self.make(plan, &request)
+        self.make(&plan, &request)
     }
 
     pub(super) fn run_with(&self, plan: &Plan, min_left: Option<Duration>) -> Result<Credentials> {
-        self.make(plan.clone(), &self.request(min_left))
+        self.make(plan, &self.request(min_left))
     }
 
     pub(super) fn request(&self, min_left: Option<Duration>) -> Request<'_> {
@@ -51,16 +52,16 @@ impl CredentialSession<'_> {
         Request { mfa_token, refresh, min_left }
     }
 
-    pub(super) fn make(&self, plan: Plan, request: &Request) -> Result<Credentials> {
+    pub(super) fn make(&self, plan: &Plan, request: &Request) -> Result<Credentials> {
         os::on_wiped_stack(|| self.make_unwiped(plan, request))
     }
 
-    fn make_unwiped(&self, plan: Plan, request: &Request) -> Result<Credentials> {
-        let base = self.base(&plan, request, self.deadline())?;
+    fn make_unwiped(&self, plan: &Plan, request: &Request) -> Result<Credentials> {
+        let base = self.base(plan, request, self.deadline())?;
         // What a credential_process gives is known only after a run.
         let plan = match &base {
             BaseCredentials::Credentials(credentials) if credentials.is_temporary() => {
-                plan.for_temporary_base()
+                &plan.clone().for_temporary_base()
             }
             _ => plan,
         };
@@ -69,7 +70,7 @@ impl CredentialSession<'_> {
         }
         let base = match base {
             BaseCredentials::Credentials(credentials) if plan.steps.is_empty() => {
-                return Ok(self.with_account(credentials, &plan));
+                return Ok(self.with_account(credentials, plan));
             }
             base => base,
         };
@@ -77,16 +78,16 @@ impl CredentialSession<'_> {
         if plan.steps.iter().any(|step| step.mfa().is_some_and(|mfa| mfa.process.is_some())) {
             self.refuse_recursion("mfa_process", &plan.profile, &plan.within)?;
         }
-        let own = self.cache_of(&plan, &base);
+        let own = self.cache_of(plan, &base);
         let cache = own.as_ref().unwrap_or(&self.cache);
-        let run = Run::new(self, request, &plan, &base, cache, self.deadline());
+        let run = Run::new(self, request, plan, &base, cache, self.deadline());
         let done = run.credentials();
         match &plan.base {
             Base::Sso { profile, sign_on } if done.is_err() && run.logged_out.get() => {
                 let Some(base) = self.log_in_again(profile, sign_on)? else { return done };
-                Run::new(self, request, &plan, &base, cache, self.deadline()).credentials()
+                Run::new(self, request, plan, &base, cache, self.deadline()).credentials()
             }
-            _ => done.map(|made| self.with_account(made, &plan)),
+            _ => done.map(|made| self.with_account(made, plan)),
         }
     }
 

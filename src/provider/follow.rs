@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::credentials::without_notes;
-use super::session::{CredentialSession, VaultState};
+use super::session::CredentialSession;
+use super::vault_state::VaultState;
 use crate::credential::Credentials;
 use crate::error::{Class, Error, Reason, Result};
 use crate::profile::Plan;
@@ -13,11 +14,9 @@ impl CredentialSession<'_> {
     /// host may have replaced it. Where AWS had to be asked, or another host's session names a later vault,
     /// the next run has the latest. All that the session holds is forgotten.
     pub fn into_credentials(mut self, plan: &Plan) -> Result<Credentials> {
-        match self.run(plan) {
-            Err(error) if self.may_follow(&error) => {
-                let plan = self.replan(plan);
-                self.keep_only([&plan]).run(&plan)
-            }
+        let mut plan = plan.clone();
+        match self.run(&plan) {
+            Err(error) if self.follow(&error, std::slice::from_mut(&mut plan)) => self.run(&plan),
             Ok(made) if self.may_be_late() => {
                 if let Err(error) = self.pull() {
                     // A store that cannot be reached, and a vault that this user may not write, are no error.
@@ -36,26 +35,36 @@ impl CredentialSession<'_> {
         }
     }
 
-    /// The same plan by the vault as it is now. The notes were printed the first time.
-    pub fn replan(&self, plan: &Plan) -> Plan {
-        without_notes(self.plan(&plan.profile).unwrap_or_else(|_| plan.clone()))
-    }
-
     /// True if there may be a later vault: AWS was asked, or another host's session names one. A store that
     /// could not be reached just now is not asked again.
     fn may_be_late(&self) -> bool {
-        let is_alone = self.fleet.as_ref().is_some_and(|fleet| fleet.is_alone());
-        let missed = self.missed.load(Ordering::Relaxed);
-        !is_alone && (missed || self.newer_generation().is_some())
+        if self.fleet.as_ref().is_some_and(|fleet| fleet.is_alone()) {
+            return false;
+        }
+        let own = self.vault().map_or(0, |vault| vault.payload().generation());
+        let seen = self.fleet.as_ref().map_or(0, |fleet| fleet.seen_generation());
+        self.missed.load(Ordering::Relaxed) || seen > own
     }
 
-    /// After this error: true if there is a later vault now, which another host has put into the store.
-    pub fn may_follow(&mut self, error: &Error) -> bool {
-        error.reason == Some(Reason::UnknownKey)
-            && self.pull().unwrap_or_else(|error| {
-                self.not_followed(&error);
-                false
-            })
+    /// After this error of one of the plans: true if another host has put a later vault into the store. The
+    /// plans are made again by that vault, of which only what they need is kept.
+    pub fn follow(&mut self, error: &Error, plans: &mut [Plan]) -> bool {
+        if error.reason != Some(Reason::UnknownKey) {
+            return false;
+        }
+        let is_later = self.pull().unwrap_or_else(|error| {
+            self.not_followed(&error);
+            false
+        });
+        if is_later {
+            for plan in &mut *plans {
+                let again = self.plan(&plan.profile).unwrap_or_else(|_| plan.clone());
+                // The notes were printed the first time.
+                *plan = without_notes(again);
+            }
+            self.keep_only(&*plans);
+        }
+        is_later
     }
 
     /// Pulls the latest vault; true if it is later than the one that was open.

@@ -3,7 +3,10 @@
 //! | file | what |
 //! | --- | --- |
 //! | `session` | the value that a command makes, uses and drops; it opens the vault and forgets it |
+//! | `options` | what the command line asks for, and what is wanted of one run |
+//! | `vault_state` | the vault that is opened, or not needed, or missing |
 //! | `credentials` | a plan in, credentials out; renewing them |
+//! | `endpoints` | the endpoints that the calls of a plan go to |
 //! | `connect` | how a vault reaches the store that it names |
 //! | `follow` | pulls the vault that another host of the fleet has written |
 //! | `old_keys` | the keys that a vault had before they were replaced |
@@ -23,9 +26,11 @@ mod connect;
 mod console;
 mod credentials;
 mod device;
+mod endpoints;
 mod fleet;
 mod follow;
 mod old_keys;
+mod options;
 mod program;
 mod run;
 mod session;
@@ -33,10 +38,14 @@ mod shared_store;
 mod silent;
 mod sso;
 mod token;
+mod vault_state;
 
 pub use code::CodeCheck;
 pub use connect::StoreConnector;
 pub use credentials::DEADLINE;
+pub use endpoints::ServiceEndpoint;
 pub use old_keys::OldKeys;
-pub use session::{CredentialSession, Need, Options, Parts, ServiceEndpoint, VaultState};
+pub use options::Options;
+pub use session::{CredentialSession, Parts};
 pub use sso::IdentityCenter;
+pub use vault_state::{VaultAccess, VaultState};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::session::{CredentialSession, Request};
+use super::options::Request;
+use super::session::CredentialSession;
 use crate::aws::{Limits, S3};
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
@@ -42,8 +43,9 @@ impl CredentialSession<'_> {
         self.fleet_with(store, profile, required).map(Some)
     }
 
-    /// A fleet of this store, in the region and at the endpoint that the variables, else the profile, name.
-    fn fleet_with(
+    /// A fleet of this store, which is reached with the key of a profile, else with the host's own
+    /// credentials; in the region and at the endpoint that the variables, else the profile, name.
+    pub(super) fn fleet_with(
         &self,
         store: Location,
         profile: Option<String>,
@@ -56,11 +58,6 @@ impl CredentialSession<'_> {
     /// Goes on without the store of the fleet, if that is allowed.
     pub(super) fn go_alone(&self, why: Error) -> Result<()> {
         self.fleet.as_ref().map_or(Ok(()), |fleet| fleet.go_alone(why))
-    }
-
-    /// A store that only its URL names, which is reached with the host's own credentials.
-    pub(super) fn fleet_at(&self, store: &Location) -> Result<Fleet> {
-        self.fleet_with(store.clone(), None, false)
     }
 
     /// The client of a fleet's store. The store is not asked yet; the host's own credentials may be fetched.
@@ -90,7 +87,7 @@ impl CredentialSession<'_> {
     fn store_key(&self, profile: Option<&str>, payload: Option<&Payload>) -> Result<Credentials> {
         let Some(profile) = profile else {
             let request = Request { mfa_token: None, refresh: false, min_left: Some(LEAST) };
-            return self.make(profile::ambient(self.env)?, &request);
+            return self.make(&profile::ambient(self.env)?, &request);
         };
         let key = payload.and_then(|payload| payload.credential(profile));
         key.ok_or_else(|| no_store_key(profile))

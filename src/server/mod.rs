@@ -28,7 +28,7 @@ mod token_file;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -54,14 +54,14 @@ pub use token_file::TokenFile;
 const STEP: Duration = Duration::from_secs(20);
 
 /// The credentials of one profile, and how they are renewed.
-pub struct Source<'a> {
+pub struct Source {
     /// The profile's name, of which the path is made.
     pub name: String,
     pub first: Credentials,
     /// How long a new session lasts, as far as is known.
     pub length: Duration,
     /// Gets credentials that last at least this long. It runs on a thread of its own.
-    pub fetch: Box<dyn Fn(Duration) -> Result<Credentials> + Send + 'a>,
+    pub fetch: Box<dyn Fn(Duration) -> Result<Credentials> + Send>,
 }
 
 /// A server whose sockets are bound.
@@ -76,7 +76,7 @@ pub struct Server {
 
 impl Server {
     /// Binds the address (port 0: any that is free) and makes a new token of 256 bits. Connections wait
-    /// until [`Server::run`].
+    /// until [`Server::start`].
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
         let mut random = Zeroizing::new([0; 32]);
         getrandom::getrandom(&mut *random)?;
@@ -119,18 +119,12 @@ impl Server {
         format!("http://{}{}", self.address, path(name))
     }
 
-    /// Serves, and renews each source on a thread of its own, until `meanwhile` returns, and ends the
-    /// process with its result as the exit code: a renewal that waits for AWS could not be cancelled.
+    /// Serves until the process ends, and renews each source on a thread of its own. No thread is waited for
+    /// at the end: a renewal that waits for AWS could not be cancelled.
     ///
     /// # Errors
-    /// Other: a thread cannot be started, or there is no randomness. `meanwhile` was not called.
-    pub fn run(
-        self,
-        sources: Vec<Source<'_>>,
-        clock: Clock,
-        log: &Log,
-        meanwhile: impl FnOnce() -> u8,
-    ) -> Result<std::convert::Infallible> {
+    /// Other: a thread cannot be started, or there is no randomness. The process is to end then, too.
+    pub fn start(self, sources: Vec<Source>, clock: Clock, log: &Log) -> Result<()> {
         let first = sources.iter().map(|source| (source.name.as_str(), &source.first));
         let answers = Answers::new(first);
         let imds = match (self.imds, sources.first()) {
@@ -142,43 +136,25 @@ impl Server {
         let rules = Rules::new(self.address, self.token);
         let state = Arc::new(ServerState::new(answers, rules, imds, clock, log));
         let (sockets, served) = (self.sockets, Arc::clone(&state));
-        std::thread::Builder::new()
-            .name("server".to_owned())
-            .spawn(move || sockets.serve(served))
-            .map_err(no_thread)?;
-        let state = &state;
-        std::thread::scope(|scope| {
-            // The scope waits for its threads, and a renewal never ends. So no thread gets its source
-            // before all are started; if one cannot be started, the others end without a source.
-            let start = |at: usize| {
-                let (send, receive) = mpsc::channel();
-                let renewal = move || {
-                    if let Ok(source) = receive.recv() {
-                        renew_for_ever(source, clock, log, &|credentials| {
-                            state.replace(at, credentials)
-                        });
-                    }
-                };
-                let builder = std::thread::Builder::new().name("renewal".to_owned());
-                builder.spawn_scoped(scope, renewal).map(|_| send).map_err(no_thread)
-            };
-            let threads = (0..sources.len()).map(start).collect::<Result<Vec<_>>>()?;
-            for (thread, source) in threads.into_iter().zip(sources) {
-                // Each thread waits for its source, so none has ended yet.
-                let _ = thread.send(source);
-            }
-            std::process::exit(i32::from(meanwhile()))
-        })
+        start_thread("server", move || sockets.serve(served))?;
+        for (at, source) in sources.into_iter().enumerate() {
+            let (state, log) = (Arc::clone(&state), Arc::clone(log));
+            start_thread("renewal", move || {
+                renew_for_ever(source, clock, &log, &|credentials| state.replace(at, credentials));
+            })?;
+        }
+        Ok(())
     }
 }
 
-fn no_thread(_: io::Error) -> Error {
-    Error::other("cannot start a thread")
+fn start_thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map(drop).map_err(|_| Error::other("cannot start a thread"))
 }
 
 /// Renews one source, on a thread of its own: a renewal that hangs takes 50 s, so that a thread that
 /// renewed several sources in turn would let the credentials of the last ones end.
-fn renew_for_ever(source: Source<'_>, clock: Clock, log: &Log, serve: &dyn Fn(&Credentials)) {
+fn renew_for_ever(source: Source, clock: Clock, log: &Log, serve: &dyn Fn(&Credentials)) {
     let Source { name, first, length, fetch } = source;
     let mut renewal = Renewal::new(&first, length);
     // A copy that stays here would outlive the session.

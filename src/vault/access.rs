@@ -53,6 +53,8 @@ pub struct Access<'a> {
     pub remote: Option<Location>,
     /// True if `--vault` named it: a command that is to mean the same vault has to name it too.
     pub by_flag: bool,
+    /// True if nothing named it.
+    pub by_default: bool,
     /// The environment, with the unlock variables.
     pub env: &'a Env,
     pub named: &'a Named,
@@ -84,6 +86,11 @@ impl Access<'_> {
             Some(location) => location.to_string(),
             None => self.path.display().to_string(),
         }
+    }
+
+    /// True if the user said which vault it must be, by a pin or a generation.
+    pub fn is_pinned(&self) -> bool {
+        !self.pins.is_empty() || self.min_generation.is_some()
     }
 
     /// What a command that is advised has to be given to mean the same vault: ` --vault FILE`, or nothing.

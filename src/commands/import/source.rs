@@ -36,7 +36,7 @@ impl SourceKeys {
         let passphrase = match &args.source_passphrase_file {
             Some(path) => {
                 let flag = "--source-passphrase-file";
-                Some(unlock::passphrase_file(path, flag, context.env, context.reporter)?)
+                Some(unlock::passphrase_file(path, flag, &context.env, context.reporter)?)
             }
             // aws-vault's own variable, which counts as unset if it is empty.
             None => context
@@ -92,7 +92,7 @@ fn entries(args: &Import, profile: Option<&str>, context: &Context) -> Result<So
             .map_or_else(|| "pass".into(), OsString::from),
         prefix: text(&context.global.pass_prefix, "AWS_VAULT_PASS_PREFIX").unwrap_or_default(),
         // Without the variables that may open a vault, sops's included.
-        vars: exec::helper_environment(context.env, true),
+        vars: exec::helper_environment(&context.env, true),
     };
     let profiles = context.profiles()?;
     let mut names = store.list()?;
@@ -134,7 +134,7 @@ fn directory(
 
 /// The path of the credentials file.
 pub fn credentials_file(context: &Context) -> Result<PathBuf> {
-    profile::locate(context.env, context.places.home()).credentials.ok_or_else(|| {
+    profile::locate(&context.env, context.places.home()).credentials.ok_or_else(|| {
         let why = match context.places.home() {
             Some(home) => format!("{}/.aws may not be entered", home.display()),
             None => "no home directory".to_owned(),

@@ -158,6 +158,7 @@ impl Host {
         Access {
             path: self.path(),
             by_flag: false,
+            by_default: false,
             remote: self.remote.clone(),
             env: &self.env,
             named: &NO_FLAGS,

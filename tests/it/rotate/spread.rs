@@ -9,7 +9,7 @@ use vault::env::Env;
 use vault::error::{Class, Error};
 use vault::profile::{EndpointVariant, Target};
 use vault::prompt::Prompt;
-use vault::provider::{CredentialSession, Need};
+use vault::provider::CredentialSession;
 use vault::rotate::{Rotate, Rotated};
 use vault::user_change::UserChange;
 
@@ -34,7 +34,7 @@ fn rotate_while(
     let env = Env::of(&[("AWS_VAULT_AGE_KEY", AGE_KEY)]);
     let (prompt, clock) = (Prompt::new(true, None), Clock::system());
     let parts = inside::parts(test.vault_file(), None, &env, prompt, clock);
-    let mut session = CredentialSession::open(parts, Need::Vault).unwrap();
+    let mut session = CredentialSession::open(parts).unwrap();
     opened();
     let target = Target {
         region: "us-east-1".to_owned(),

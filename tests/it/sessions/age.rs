@@ -7,7 +7,7 @@ use vault::clock::{Clock, Timestamp};
 use vault::env::Env;
 use vault::error::{Class, Result};
 use vault::prompt::Prompt;
-use vault::provider::{CredentialSession, DEADLINE, Need, Parts};
+use vault::provider::{CredentialSession, DEADLINE, Parts};
 
 use crate::support::builder::Test;
 use crate::support::inside;
@@ -50,7 +50,7 @@ fn run(test: &Test, standin: &StandIn, profile: &str, behind: i64) -> Result<()>
         cache_dir: Some(test.home().join("cache")),
         ..inside::parts(test.vault_file(), config, &env, prompt, clock)
     };
-    let session = CredentialSession::open(parts, Need::Vault)?;
+    let session = CredentialSession::open(parts)?;
     session.run(&session.plan(profile)?).map(|_| ())
 }
 

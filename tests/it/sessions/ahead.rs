@@ -7,7 +7,7 @@ use std::time::Instant;
 use vault::clock::{Clock, Timestamp};
 use vault::env::Env;
 use vault::prompt::Prompt;
-use vault::provider::{CredentialSession, DEADLINE, Need, Options, Parts};
+use vault::provider::{CredentialSession, DEADLINE, Options, Parts};
 
 use super::{CACHE, json, only_session, quiet, wait_for_calls};
 use crate::support::AGE_KEY;
@@ -30,7 +30,7 @@ fn made_ago(test: &Test, standin: &StandIn, ago: i64, left: i64) {
         options: Options { refresh: true, ..Options::default() },
         ..inside::parts(test.vault_file(), config, &env, prompt, clock)
     };
-    let session = CredentialSession::open(parts, Need::Vault).expect("the vault");
+    let session = CredentialSession::open(parts).expect("the vault");
     standin.change(|world| world.session_limit = Some(left));
     let plan = session.plan("role").expect("a plan");
     session.run(&plan).map(|_| ()).expect("the session");

@@ -8,7 +8,7 @@ use vault::clock::Clock;
 use vault::env::Env;
 use vault::profile::{self, Files};
 use vault::prompt::Prompt;
-use vault::provider::{Options, Parts};
+use vault::provider::{Options, Parts, VaultAccess};
 use vault::reporter::Reporter;
 use vault::sealed::{self, DerivationQueue};
 use vault::unlock::Named;
@@ -26,6 +26,7 @@ pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
         path,
         remote: None,
         by_flag: false,
+        by_default: false,
         env,
         named: &NO_FLAGS,
         identity_file: None,
@@ -42,19 +43,17 @@ pub fn access(path: PathBuf, env: &Env, prompt: Prompt) -> Access<'_> {
     }
 }
 
-/// The parts of a session with that vault, this config file and no cache.
+/// The parts of a session that needs that vault, with this config file and no cache.
 pub fn parts(
     vault: PathBuf,
     config: Option<PathBuf>,
     env: &Env,
     prompt: Prompt,
     clock: Clock,
-) -> Parts<'_> {
+) -> Parts<'_, '_> {
     Parts {
         profiles: profile::read(&Files { config, credentials: None }).expect("the profiles"),
-        access: Ok(access(vault, env, prompt)),
-        vault_is_named: true,
-        vault_is_pinned: false,
+        vault: VaultAccess::Needed(access(vault, env, prompt)),
         cache_dir: None,
         env,
         options: Options::default(),

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use aws_smithy_types::date_time::{DateTime, Format};
 
-use super::super::super::session::{CredentialSession, Need, Options, Parts};
+use super::super::super::options::Options;
+use super::super::super::session::{CredentialSession, Parts};
+use super::super::super::vault_state::VaultAccess;
 use crate::aws::testing::{Answer, Server};
 use crate::clock::{Clock, Timestamp};
 use crate::credential::Credentials;
@@ -84,6 +86,7 @@ impl Common {
         Access {
             path: self.dir.path.join("vault.age"),
             by_flag: false,
+            by_default: false,
             remote: None,
             env,
             named: &NO_FLAGS,
@@ -116,9 +119,9 @@ impl Common {
 
     /// The credentials of a profile on a host with this cache; `mfa_token`: a code that is given.
     fn on(&self, host: &str, reach: Reach, profile: &str, options: Options) -> Result<String> {
-        self.with(host, reach, profile, options, |session| {
+        self.with(host, reach, profile, options, |mut session| {
             let plan = session.plan(profile)?;
-            let session = session.keep_only([&plan]);
+            session.keep_only([&plan]);
             session.run(&plan).map(|made| made.session_token.unwrap().expose().to_owned())
         })
     }
@@ -150,11 +153,10 @@ impl Common {
         );
         let config = config + &format!("endpoint_url = http://{}\n", self.sts.address);
         let env = Env::of(&[("AWS_VAULT_AGE_KEY", self.key.expose())]);
+        let name = ProfileName::new(profile).unwrap();
         let parts = Parts {
             profiles: Profiles::parse(&Files::default(), &config, ""),
-            access: Ok(self.access(reach, &env)),
-            vault_is_named: true,
-            vault_is_pinned: false,
+            vault: VaultAccess::Optional(self.access(reach, &env), &[name]),
             cache_dir: Some(self.dir.path.join(host)),
             env: &env,
             options,
@@ -162,8 +164,7 @@ impl Common {
             clock: Clock::fixed(NOON),
             reporter: Reporter { quiet: true, debug: false },
         };
-        let name = ProfileName::new(profile).unwrap();
-        act(CredentialSession::open(parts, Need::Profiles(&[name])).unwrap())
+        act(CredentialSession::open(parts).unwrap())
     }
 
     fn get(&self, host: &str, reach: Reach) -> Result<String> {
