@@ -48,7 +48,7 @@ impl Context<'_> {
                 ));
             }
         }
-        profile::read(&profile::locate(self.env, self.places.home()))
+        profile::read(&profile::locate(self.env, self.places.home()), self.env)
     }
 
     /// The options that the flags and variables ask for.

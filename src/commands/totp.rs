@@ -181,7 +181,7 @@ fn verify(
                 .hint("AWS takes a code only with the key of the device's user")
         })?;
     let key = payload.credential(profile).ok_or_else(|| payload.no_key(profile))?;
-    let (target, _) = profile::sts_and_iam(profiles, context.env, profile)?;
+    let (target, _) = profile::sts_and_iam(profiles, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, context.env, deadline, context.reporter)?;

@@ -9,7 +9,6 @@ use super::role;
 use super::settings::Settings;
 use super::sts;
 use super::value::plain;
-use crate::env::Env;
 use crate::error::Error;
 use crate::process::shell_word;
 
@@ -126,14 +125,15 @@ pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
 }
 
 /// All errors in the values of a profile's own section, and in the variables that override them.
-pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
+pub fn value_faults(profiles: &Profiles, profile: &str) -> Vec<Error> {
     let Ok(settings) = Settings::of(profiles, profile) else { return Vec::new() };
-    let from_aws = sts::is_asked(env, &settings);
+    let from_aws = matches!(sts::endpoint(&settings, "sts"), Ok(None));
     let mut faults = Vec::new();
     if let Some(arn) = profiles.get(profile, "role_arn") {
-        faults.extend(role::of(&settings, &Env::default(), from_aws).err());
+        faults.extend(role::of(&settings, None, from_aws).err());
         faults.extend(arn::doubt(arn, &settings.by("role_arn")).filter(|_| from_aws));
-        let duration = Durations::of(env).and_then(|durations| durations.role(&settings));
+        let duration =
+            Durations::of(settings.variables).and_then(|durations| durations.role(&settings));
         let duration = duration.and_then(|asked| asked.within("a role", ROLE_RANGE));
         faults.extend(duration.err());
     }
@@ -142,8 +142,8 @@ pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error>
         faults.extend(arn::device(serial, &by, from_aws).err());
         faults.extend(arn::doubt(serial, &by).filter(|_| from_aws));
     }
-    faults.extend(sts::sts_and_iam(profiles, env, profile).err());
-    faults.extend(sts::region_fault(env, &settings));
-    faults.extend(sts::endpoint_faults(profiles, env, profile));
+    faults.extend(sts::sts_and_iam(profiles, profile).err());
+    faults.extend(sts::region_fault(&settings, from_aws));
+    faults.extend(sts::endpoint_faults(profiles, profile));
     faults
 }

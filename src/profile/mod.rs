@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `known` | the settings that AWS's tools, aws-vault and this program read |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
+//! | `variables` | the environment's variables, looked up once |
 //! | `value` | a value of a file: where it ends, and how an error shows it |
 //! | `sections` | one file's sections by name |
 //! | `remarks` | what is ignored in a file, or refused by the AWS CLI |
@@ -56,6 +57,7 @@ mod sts;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variables;
 mod variant;
 
 pub use ambient::{ambient, store_target};
@@ -77,4 +79,5 @@ pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, sts_and_iam};
 pub use value::{key_of, of_value};
+pub use variables::Variables;
 pub use variant::EndpointVariant;

@@ -78,7 +78,7 @@ impl<'a> StoreConnector<'a> {
     fn session(&self) -> Result<CredentialSession<'a>> {
         let Self { env, home, clock, reporter } = self;
         let parts = Parts {
-            profiles: profile::read(&profile::locate(env, home.as_deref()))?,
+            profiles: profile::read(&profile::locate(env, home.as_deref()), env)?,
             access: Err(Error::not_found("no vault is needed")),
             vault_is_named: false,
             vault_is_pinned: false,

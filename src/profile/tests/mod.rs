@@ -60,11 +60,11 @@ fn files() -> Files {
 
 fn planned(case: &Case) -> Result<Plan> {
     let config = case.config.replace("ACCT:", ARN);
-    let profiles = Profiles::parse(&files(), &config, case.credentials);
     let pairs =
         case.env.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.replace("ACCT:", ARN).into_bytes()));
     let stored: BTreeSet<String> = case.stored.iter().map(|s| (*s).to_owned()).collect();
-    plan(&profiles, &Env::from_raw(pairs), &stored, &asked(case.ask))
+    let profiles = Profiles::parse_in(&Env::from_raw(pairs), &files(), &config, case.credentials);
+    plan(&profiles, &stored, &asked(case.ask))
 }
 
 fn asked(line: &str) -> PlanRequest {

@@ -51,7 +51,7 @@ pub fn parts(
     clock: Clock,
 ) -> Parts<'_> {
     Parts {
-        profiles: profile::read(&Files { config, credentials: None }).expect("the profiles"),
+        profiles: profile::read(&Files { config, credentials: None }, env).expect("the profiles"),
         access: Ok(access(vault, env, prompt)),
         vault_is_named: true,
         vault_is_pinned: false,
