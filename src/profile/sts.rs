@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::host::is_url;
 use super::read::Profiles;
 use super::settings::Settings;
 use super::value::{key_of, plain, wrong_value};
@@ -10,6 +9,7 @@ use super::variables::{Named, Variables};
 use super::variant::EndpointVariant;
 use crate::error::{Error, Reason, Result};
 use crate::name;
+use crate::origin::Origin;
 
 /// The STS that a plan's calls go to, or the IAM beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,7 +236,7 @@ pub(super) fn endpoint_faults(profiles: &Profiles, profile: &str) -> Vec<Error> 
         let urls = profiles.service_endpoints(services).into_iter();
         urls.map(move |(service, url)| (url, format!("endpoint_url of {service} {by}")))
     });
-    let all = of_env.chain(own).chain(of_services).filter(|(url, _)| !is_url(url));
+    let all = of_env.chain(own).chain(of_services).filter(|(url, _)| Origin::parse(url).is_none());
     let fault = |(url, by): (&str, String)| {
         wrong_value(&by, "not an http or https URL", url)
             .hint("it looks like https://sts.eu-central-1.amazonaws.com")
