@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::settings::Settings;
 use super::value::wrong_value;
 use super::variables::{Variable, Variables};
+use crate::duration::{parse_duration, show_duration};
 use crate::error::{Error, Reason, Result};
-use crate::name;
 
 /// A duration, with the name of what asked for it.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ impl Asked {
     /// What a variable asks for, if it is set.
     pub fn by_variable(variable: &Variable) -> Result<Option<Self>> {
         let Some(text) = variable.text()? else { return Ok(None) };
-        Ok(Some(Self::new(name::duration(text, variable.name)?, variable.name)))
+        Ok(Some(Self::new(parse_duration(text, variable.name)?, variable.name)))
     }
 
     /// What `--duration` asks for.
@@ -66,7 +66,7 @@ impl Asked {
             return Ok(*duration);
         }
         let [least, most, asked] =
-            [range.start(), range.end(), duration].map(|it| name::show_duration(*it));
+            [range.start(), range.end(), duration].map(|it| show_duration(*it));
         let error =
             Error::usage(format!("{by}: AWS gives {what} for {least} to {most}, not for {asked}"));
         Err(if by == FLAG { error.because(Reason::CommandLine) } else { error })

@@ -4,8 +4,9 @@
 use std::ffi::OsStr;
 use std::time::Duration;
 
+use crate::duration::parse_duration;
 use crate::error::{Error, Result};
-use crate::name::{self, ProfileName};
+use crate::name::ProfileName;
 use crate::process::{self, Program, words};
 
 /// What `vault exec --json` of another profile asks for.
@@ -86,7 +87,7 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
             ("--no-session" | "-n", None) if !asks.no_session => asks.no_session = true,
             ("--duration" | "-d", value) => {
                 let Some(value) = value.or_else(|| words.next()) else { return Ok(None) };
-                asks.duration = Some(name::duration(value, "--duration")?);
+                asks.duration = Some(parse_duration(value, "--duration")?);
             }
             ("--region", value) => {
                 let Some(value) = value.or_else(|| words.next()) else { return Ok(None) };

@@ -36,8 +36,8 @@ use super::step::{Mfa, Step};
 use super::sts::{self, Target};
 use super::value::plain;
 use super::variant::EndpointVariant;
+use crate::duration::show_duration;
 use crate::error::{Class, Error, Reason, Result};
-use crate::name::show_duration;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

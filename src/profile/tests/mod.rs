@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use super::{
     Base, Files, Mfa, Plan, PlanRequest, Profiles, Role, SignOn, Step, Target, TokenSource, plan,
 };
+use crate::duration::{parse_duration, show_duration};
 use crate::env::Env;
 use crate::error::Result;
-use crate::name::{duration, show_duration};
 
 const ARN: &str = "arn:aws:iam::123456789012:";
 
@@ -76,7 +76,9 @@ fn asked(line: &str) -> PlanRequest {
         match flag {
             "--no-session" => request.no_session = true,
             "--mfa-token" => request.mfa_token_given = true,
-            "--duration" => request.duration = Some(duration(words.next().unwrap(), "").unwrap()),
+            "--duration" => {
+                request.duration = Some(parse_duration(words.next().unwrap(), "").unwrap())
+            }
             "--region" => request.region = words.next().map(str::to_owned),
             "--seed" => request.seeds.extend(words.next().map(|s| s.replace("ACCT:", ARN))),
             other => panic!("{other}"),
