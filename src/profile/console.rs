@@ -20,6 +20,7 @@ use super::base::Base;
 use super::durations::{Asked, HOUR, SESSION_RANGE};
 use super::plan::{Plan, PlanRequest, arn, plan};
 use super::read::Profiles;
+use super::region::{partition, region};
 use super::settings::Settings;
 use super::step::Step;
 use super::sts::{self, Target};
@@ -113,7 +114,7 @@ pub fn console_of_environment(
     path: Option<&str>,
 ) -> Result<Console> {
     let settings = Settings::of(profiles, &request.profile)?;
-    let region = sts::region(request.region.as_deref(), &settings)?;
+    let region = region(request.region.as_deref(), &settings)?;
     let variant = EndpointVariant::of(&settings)?;
     let plan = Plan::of_base(Base::Environment, &request.profile, region, variant);
     console_of(plan, None, false, request, path, &settings)
@@ -156,7 +157,7 @@ fn console_of(
 /// The sign-in service, the console of a plan's partition, and true if a variable names the service. The
 /// partition is that of the plan's last role, else that of its region.
 fn signin_service(plan: &Plan, variables: &Variables) -> Result<(String, &'static str, bool)> {
-    let by_region = sts::partition(plan.region.as_deref().unwrap_or_default());
+    let by_region = partition(plan.region.as_deref().unwrap_or_default());
     let partition = arn(&plan.steps).and_then(name::arn_partition).unwrap_or(by_region);
     let Some((_, signin, console)) = SIGNIN_SERVICES.iter().find(|(name, _, _)| *name == partition)
     else {

@@ -18,7 +18,8 @@
 //! | `host` | where a container's agent and the instance metadata service are |
 //! | `arn` | ARNs of roles and MFA devices, checked |
 //! | `role` | the parameters of AssumeRole, checked |
-//! | `sts` | region and endpoint, for IAM too |
+//! | `region` | the region, and its partition |
+//! | `sts` | the endpoint of STS and of the services beside it |
 //! | `variant` | FIPS and dual-stack endpoints |
 //! | `sso` | IAM Identity Center: where people log in, and for which role |
 //! | `device` | the MFA device that a profile names |
@@ -47,6 +48,7 @@ mod missing;
 mod own_command;
 mod plan;
 mod read;
+mod region;
 mod remarks;
 mod role;
 mod sections;

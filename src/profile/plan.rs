@@ -29,6 +29,7 @@ use super::durations::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE};
 use super::faults::{first_swallowed, unread};
 use super::own_command::recursion;
 use super::read::Profiles;
+use super::region::region;
 use super::role::{self, Role};
 use super::settings::{Settings, fits};
 use super::sso;
@@ -132,7 +133,7 @@ fn plan_within(
     }
     assume(&chain, roles, mfa, &mut steps, &mut notes);
 
-    let region = sts::region(request.region.as_deref(), asked_for)?;
+    let region = region(request.region.as_deref(), asked_for)?;
     let variant = EndpointVariant::of(asked_for)?;
     let (sts, mfa_left_out) = if steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
         (None, None)

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 
 use super::missing::no_such_profile;
 use super::read::Profiles;
+use super::region::NO_REGION;
 use super::settings::{Settings, fits, looped};
 use super::step::Step;
-use super::sts::{NO_REGION, Target};
+use super::sts::Target;
 use super::value::{plain, wrong_value};
 use super::variant::EndpointVariant;
 use crate::error::{Error, Result};

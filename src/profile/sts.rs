@@ -1,15 +1,14 @@
-//! Where STS and IAM are asked: region, endpoint and CA bundle.
+//! Where STS and the services beside it are asked: region, endpoint and CA bundle.
 
 use std::path::PathBuf;
 
 use super::read::Profiles;
+use super::region::{partition, partition_region, region};
 use super::settings::Settings;
-use super::value::{key_of, plain, wrong_value};
-use super::variables::{Named, Variables};
+use super::value::wrong_value;
+use super::variables::Variables;
 use super::variant::EndpointVariant;
-use crate::error::{Error, Reason, Result};
-use crate::name;
-use crate::origin::Origin;
+use crate::error::Result;
 
 /// The STS that a plan's calls go to, or the IAM beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,75 +98,6 @@ const LEGACY: [&str; 16] = [
     "us-west-2",
 ];
 
-/// The region for the child: what the command line asks for, `AWS_REGION`, `AWS_DEFAULT_REGION`, the
-/// profile. `None`: the child's variables are left alone.
-pub(super) fn region(asked: Option<&str>, settings: &Settings) -> Result<Option<String>> {
-    let named = match asked {
-        Some(region) => Some((region, "--region".to_owned())),
-        None => named_region(settings)?,
-    };
-    let Some((region, by)) = named else { return Ok(None) };
-    let fits = (1..=63).contains(&region.len())
-        && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if !fits {
-        let error = wrong_value(&by, NO_REGION, region);
-        return Err(if asked.is_some() { error.because(Reason::CommandLine) } else { error });
-    }
-    Ok(Some(region.to_owned()))
-}
-
-/// The region of the environment or the profile, and what names it.
-fn named_region<'a>(settings: &Settings<'a>) -> Result<Option<Named<'a>>> {
-    match settings.variables.region.named()? {
-        None => settings.variable_or(&settings.variables.default_region, "region"),
-        named => Ok(named),
-    }
-}
-
-/// What an error says of an invalid region.
-pub(super) const NO_REGION: &str = "not the name of a region";
-
-/// The error for a region that AWS does not have, or, unless AWS's own STS is asked, that no request can name.
-pub(super) fn region_fault(settings: &Settings, from_aws: bool) -> Option<Error> {
-    let (region, by) = named_region(settings).ok()??;
-    let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let fits = match from_aws {
-        true => is_region(region),
-        false => region.bytes().all(small),
-    };
-    (!fits).then(|| wrong_value(&by, NO_REGION, region).hint("it looks like eu-central-1"))
-}
-
-/// True for what AWS's regions look like: `us-gov-west-1`, and for `aws-cn-global` and the like.
-pub(super) fn is_region(text: &str) -> bool {
-    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    let parts: Vec<&str> = text.split('-').collect();
-    match parts[..] {
-        ["aws", .., "global"] => parts.iter().all(letters),
-        [ref areas @ .., direction, number] => {
-            !areas.is_empty()
-                && areas.iter().all(letters)
-                && DIRECTIONS.contains(&direction)
-                && (1..=2).contains(&number.len())
-                && number.bytes().all(|b| b.is_ascii_digit())
-        }
-        _ => false,
-    }
-}
-
-/// The second but last part of a region's name.
-const DIRECTIONS: [&str; 9] = [
-    "central",
-    "east",
-    "north",
-    "northeast",
-    "northwest",
-    "south",
-    "southeast",
-    "southwest",
-    "west",
-];
-
 /// The STS of a profile, with its endpoint and variant. `arn`: a role or MFA device, whose partition decides if
 /// no region does.
 pub(super) fn target(
@@ -222,54 +152,6 @@ pub(super) fn endpoint(settings: &Settings, service: &str) -> Result<Option<Stri
         url => url,
     };
     Ok(url.map(str::to_owned))
-}
-
-/// The errors for endpoints that are no URLs: those of the environment, and of a profile's own section and the
-/// `services` that it names.
-pub(super) fn endpoint_faults(profiles: &Profiles, profile: &str) -> Vec<Error> {
-    let of_env = profiles.variables().endpoints();
-    let own = profiles.get(profile, "endpoint_url");
-    let own = own.map(|url| (url, key_of("endpoint_url", profile)));
-    let services = profiles.get(profile, "services");
-    let of_services = services.into_iter().flat_map(|services| {
-        let by = format!("of [services {}]", plain(services));
-        let urls = profiles.service_endpoints(services).into_iter();
-        urls.map(move |(service, url)| (url, format!("endpoint_url of {service} {by}")))
-    });
-    let all = of_env.chain(own).chain(of_services).filter(|(url, _)| Origin::parse(url).is_none());
-    let fault = |(url, by): (&str, String)| {
-        wrong_value(&by, "not an http or https URL", url)
-            .hint("it looks like https://sts.eu-central-1.amazonaws.com")
-    };
-    all.map(fault).collect()
-}
-
-/// The partition of a region, or of a name for all its regions (`aws-cn-global`).
-pub(super) fn partition(region: &str) -> &'static str {
-    match region.strip_prefix("aws-").unwrap_or(region) {
-        of if of.starts_with("cn-") => "aws-cn",
-        of if of.starts_with("us-gov-") => "aws-us-gov",
-        of if of.starts_with("eusc-") => "aws-eusc",
-        of if of.starts_with("us-isob-") || of.starts_with("iso-b-") => "aws-iso-b",
-        of if of.starts_with("eu-isoe-") || of.starts_with("iso-e-") => "aws-iso-e",
-        of if of.starts_with("us-isof-") || of.starts_with("iso-f-") => "aws-iso-f",
-        of if of.contains("-iso") || of.starts_with("iso-") => "aws-iso",
-        _ => "aws",
-    }
-}
-
-/// A region of an ARN's partition; without one, of `aws`.
-fn partition_region(arn: Option<&str>) -> &'static str {
-    match arn.and_then(name::arn_partition) {
-        Some("aws-cn") => "cn-north-1",
-        Some("aws-us-gov") => "us-gov-west-1",
-        Some("aws-iso") => "us-iso-east-1",
-        Some("aws-iso-b") => "us-isob-east-1",
-        Some("aws-iso-e") => "eu-isoe-west-1",
-        Some("aws-iso-f") => "us-isof-south-1",
-        Some("aws-eusc") => "eusc-de-east-1",
-        _ => "us-east-1",
-    }
 }
 
 #[cfg(test)]
@@ -328,30 +210,6 @@ mod tests {
         ] {
             let target = Target { variant, ..target(region, None) };
             assert_eq!(target.realm(), realm, "{region} {variant:?}");
-        }
-    }
-
-    #[test]
-    fn regions_are_known_by_their_looks() {
-        for region in
-            ["us-east-1", "us-gov-west-1", "eu-isoe-west-1", "ap-southeast-12", "eusc-de-east-1"]
-        {
-            assert!(is_region(region), "{region}");
-        }
-        for region in ["aws-global", "aws-iso-b-global"] {
-            assert!(is_region(region), "{region}");
-        }
-        for none in [
-            "",
-            "Frankfurt",
-            "eu-centrl-1",
-            "EU-WEST-1",
-            "east-1",
-            "eu-west-1a",
-            "eu-west-",
-            "eu--west-1",
-        ] {
-            assert!(!is_region(none), "{none}");
         }
     }
 
