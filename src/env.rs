@@ -73,10 +73,7 @@ impl Env {
 
     /// As [`Env::get`], but an error if the value is not UTF-8.
     pub fn text(&self, name: &str) -> Result<Option<&str>> {
-        match (self.get(name), self.get_os(name)) {
-            (None, Some(_)) => Err(Error::usage(format!("{name} is not UTF-8"))),
-            (value, _) => Ok(value),
-        }
+        text(name, self.get_os(name))
     }
 
     /// A public variable that is set and not empty, as bytes: for paths.
@@ -121,6 +118,15 @@ impl Env {
     /// All public variables, sorted by name.
     pub fn vars(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
         self.vars.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str()))
+    }
+}
+
+/// The value of a variable, or an error if it is not UTF-8.
+pub fn text<'a>(name: &str, value: Option<&'a OsStr>) -> Result<Option<&'a str>> {
+    let Some(value) = value else { return Ok(None) };
+    match value.to_str() {
+        None => Err(Error::usage(format!("{name} is not UTF-8"))),
+        text => Ok(text),
     }
 }
 

@@ -11,7 +11,7 @@
 //! | 5 | `provider/`: profile to credentials: plan, vault, session and aws together; `import/`: keys from elsewhere; `doctor/`: what is wrong on this host |
 //! | 4 | `vault/`: payload, pins, store; `session/`: cache, flight, ledger; `aws/`: STS, IAM, S3; `exec/`: the child; `server/`: credentials over HTTP |
 //! | 3 | `sealed/`: the age container and the argon2id slot; `unlock/`: where keys come from; `profile/`: read, plan, edit; `place`: the default paths; `export/`: credentials as text; `totp`: seeds and codes; `store/`: objects that hosts share, written by condition |
-//! | 2 | `env`, `clock`, `credential`, `name`, `file`, `process`, `prompt`, `random`, `reporter` |
+//! | 2 | `env`, `clock`, `credential`, `name`, `nearest`, `duration`, `file`, `origin`, `process`, `prompt`, `random`, `reporter` |
 //! | 1 | `style`: colour; `waiting`: what is waited for, on the terminal; `called`: the name that the program was started by |
 //! | 0 | `os/`: the only unsafe; `error`, `secret` |
 #![deny(unsafe_code)]
@@ -23,6 +23,7 @@ pub mod clock;
 pub mod commands;
 pub mod credential;
 pub mod doctor;
+pub mod duration;
 pub mod enroll;
 pub mod env;
 pub mod error;
@@ -31,6 +32,8 @@ pub mod export;
 pub mod file;
 pub mod import;
 pub mod name;
+pub mod nearest;
+pub mod origin;
 pub mod os;
 pub mod place;
 pub mod process;

@@ -32,10 +32,10 @@ use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::dial::{self, Peer};
-use super::origin::Origin;
 use super::proxy::Proxy;
 use super::transport_error::{CONNECT_TIMEOUT, TransportError};
 use crate::clock::{Clock, Timestamp};
+use crate::origin::Origin;
 use crate::profile::EndpointVariant;
 
 /// The most that is read for one request, in bytes: headers, body, and what chunks and interim responses

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::origin::Origin;
 use super::transport_error::TransportError;
+use crate::origin::Origin;
 use crate::os::{self, Family};
 
 /// For the look-up of a name. A resolver of resolv.conf(5) has 5 s before the next is asked.

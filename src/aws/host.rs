@@ -13,12 +13,12 @@ use zeroize::Zeroizing;
 
 use super::connector::ANSWER_LIMIT;
 use super::http_client::{HttpClient, HttpSettings};
-use super::origin::Origin;
 use super::service_error::{ServiceError, clean_code, clean_message};
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Class, Error, Result};
+use crate::origin::Origin;
 use crate::profile::EndpointVariant;
 use crate::random;
 use crate::reporter::Reporter;

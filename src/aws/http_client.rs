@@ -14,13 +14,13 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::connector::{Connector, Route};
 use super::dial::Peer;
-use super::origin::Origin;
 use super::proxy::Proxies;
 use super::roots::Sources;
 use super::service_error::ServiceError;
 use super::unreachable::unreachable;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::profile::EndpointVariant;
 use crate::reporter::Reporter;
 use crate::waiting::{Waiting, waiting};

@@ -11,7 +11,6 @@ pub mod host;
 mod http_client;
 mod iam;
 mod identity;
-mod origin;
 mod proxy;
 mod roots;
 mod s3;

@@ -7,9 +7,9 @@ use hyper::Uri;
 use hyper::header::HeaderValue;
 use hyper_util::client::proxy::matcher::Matcher;
 
-use super::origin::Origin;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 
 /// The proxy to go through. No Debug: it may hold a password.
 pub struct Proxy {

@@ -23,7 +23,6 @@ use hyper::Uri;
 
 use self::reply::Reply;
 use super::http_client::{HttpClient, HttpSettings};
-use super::origin::Origin;
 use super::service_client::{
     Service, check_target, in_headers, no_endpoint, sdk_credentials, variant,
 };
@@ -32,6 +31,7 @@ use crate::clock::Clock;
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
+use crate::origin::Origin;
 use crate::profile::{EndpointVariant, Target};
 use crate::reporter::Reporter;
 use crate::secret::Secret;

@@ -24,12 +24,12 @@ use aws_types::region::Region;
 
 use super::connector::{ANSWER_LIMIT, Route};
 use super::http_client::{HttpClient, HttpSettings};
-use super::origin::Origin;
 use super::service_error::{ServiceError, bad_answer, clean_code, clean_message, refused};
 use super::unreachable::{lost, unreachable};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::Error;
+use crate::origin::Origin;
 use crate::profile::{EndpointVariant, Target, of_value};
 use crate::reporter::Reporter;
 use crate::secret::Secret;

@@ -7,11 +7,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
 use super::connector::ANSWER_LIMIT;
 use super::http_client::HttpSettings;
-use super::origin::Origin;
 use super::service_error::{media_type, or_none};
 use crate::credential::Credentials;
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 use crate::profile::{EndpointVariant, Signin};
 use crate::reporter::Reporter;
 use crate::secret::Secret;

@@ -124,9 +124,9 @@ mod tests {
 
     use super::*;
     use crate::aws::dial::Peer;
-    use crate::aws::origin::Origin;
     use crate::aws::proxy::Proxies;
     use crate::env::Env;
+    use crate::origin::Origin;
     use crate::profile::EndpointVariant;
 
     fn route(proxy: bool) -> Route {

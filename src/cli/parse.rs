@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory, FromArgMatches};
 use super::{Cli, Command, Exec, Format, Global};
 use crate::called;
 use crate::error::{Error, Result};
-use crate::name::nearest;
+use crate::nearest::nearest;
 
 /// The output of `--version`. To build clap's definition of all commands for it would take longer than to
 /// open a vault.

@@ -152,7 +152,7 @@ fn read_key(args: &Add, context: &Context) -> Result<Credentials> {
 /// # Errors
 /// AWS refuses the key or cannot be reached (9); timeout (8).
 fn verify(profile: &str, key: &Credentials, context: &Context) -> Result<()> {
-    let (target, _) = profile::sts_and_iam(&context.profiles()?, &context.env, profile)?;
+    let (target, _) = profile::sts_and_iam(&context.profiles()?, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, &context.env, deadline, context.reporter)?;

@@ -50,13 +50,13 @@ fn exists(profile: &ProfileName, payload: &Payload, context: &Context) -> Result
     }
     let stored = payload.credential_names().map(str::to_owned).collect();
     let request = PlanRequest { profile: name.to_owned(), ..PlanRequest::default() };
-    profile::plan(&profiles, &context.env, &stored, &request).map(|_| ())
+    profile::plan(&profiles, &stored, &request).map(|_| ())
 }
 
 /// Forgets the login that a profile uses, also if other profiles use it; as aws-vault does.
 fn forget_login(profile: &ProfileName, cache: &Cache, context: &Context) -> Result<usize> {
     let profiles = context.profiles();
-    let found = profiles.and_then(|all| profile::sign_on(&all, &context.env, profile.as_str()));
+    let found = profiles.and_then(|all| profile::sign_on(&all, profile.as_str()));
     // A profile without a login, or that does not exist, has nothing to forget.
     let Ok((_, sign_on)) = found else { return Ok(0) };
     let file = cache.login(&sign_on.key());

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::context::Context;
 use crate::cli::CredentialOptions;
+use crate::duration::parse_duration;
 use crate::error::{Class, Error, Reason, Result};
-use crate::name::{self, ProfileName};
+use crate::name::ProfileName;
 use crate::profile::{self, Plan, Profiles, Target};
 use crate::provider::{CredentialSession, Options, Parts, VaultAccess};
 use crate::secret::Secret;
@@ -59,7 +60,7 @@ impl Context {
                 ));
             }
         }
-        profile::read(&profile::locate(&self.env, self.places.home()))
+        profile::read(&profile::locate(&self.env, self.places.home()), &self.env)
     }
 
     /// The options that the flags and variables ask for.
@@ -72,7 +73,7 @@ impl Context {
             region: flags.region.clone(),
             mfa_token: flags.mfa_token.clone().map(Secret::new),
             refresh: flags.refresh,
-            min_left: least.map(|text| name::duration(text, "AWS_MIN_TTL")).transpose()?,
+            min_left: least.map(|text| parse_duration(text, "AWS_MIN_TTL")).transpose()?,
         })
     }
 
@@ -125,7 +126,7 @@ impl Context {
 /// `--duration`, within the limits of AWS's calls: 15 minutes to 36 hours.
 pub fn requested_duration(options: &CredentialOptions) -> Result<Option<Duration>> {
     let Some(text) = &options.duration else { return Ok(None) };
-    let duration = name::duration(text, "--duration")?;
+    let duration = parse_duration(text, "--duration")?;
     if !(900..=129_600).contains(&duration.as_secs()) {
         let error = Error::usage("--duration: AWS takes 15m to 36h, and 12h at most for a role");
         return Err(error.because(Reason::CommandLine));

@@ -32,7 +32,7 @@ pub fn join(args: FleetJoin, context: &Context) -> Result<()> {
     let mut session = context.vault_session()?;
     let region = args.region.as_deref();
     let profile = args.profile.as_deref();
-    let target = profile::store_target(session.profiles(), &context.env, profile, region)?;
+    let target = profile::store_target(session.profiles(), profile, region)?;
     let fleet = Fleet {
         store,
         region: target.region,

@@ -10,7 +10,8 @@ use crate::cli::import::{Import, Source};
 use crate::error::{Class, Error, Result};
 use crate::import::plan::{self, ImportStep, plan};
 use crate::import::{Content, Item};
-use crate::name::{ProfileName, nearest};
+use crate::name::ProfileName;
+use crate::nearest::nearest;
 use crate::report;
 use crate::vault::{self, Access, Vault};
 

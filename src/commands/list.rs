@@ -109,7 +109,7 @@ fn long(entries: &[Entry], now: Timestamp) -> String {
 
 /// The state of the login that a profile has settings for. Profiles that share a login all have it.
 fn login(name: &str, profiles: &Profiles, cache: &Cache, context: &Context) -> Option<LoginState> {
-    let (owner, sign_on) = profile::sign_on(profiles, &context.env, name).ok()?;
+    let (owner, sign_on) = profile::sign_on(profiles, name).ok()?;
     let login = (owner == name).then(|| cache.login(&sign_on.key()).load())?;
     Some(LoginState::of(login.as_ref(), context.clock.now()))
 }

@@ -24,7 +24,7 @@ pub fn enroll(args: &MfaEnroll, context: &Context) -> Result<()> {
     // A section name that no config file can hold is an error before anything is made.
     profile::edit::add_profile("", name, &[])?;
     let profiles = context.profiles()?;
-    let (sts, iam) = profile::sts_and_iam(&profiles, &context.env, name)?;
+    let (sts, iam) = profile::sts_and_iam(&profiles, name)?;
     context.warn_of_overridden(&[&sts, &iam]);
     let mut session = context.session(profiles, Need::Vault, Options::default())?;
     let change = UserChange::new(&mut session, name, (&sts, &iam), &context.env, DEADLINE)?;

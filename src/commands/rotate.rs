@@ -154,7 +154,7 @@ impl RotateCommand<'_> {
         if self.args.resume && !is_begun(profile, self.payload()?) {
             return Ok(Outcome::NothingToFinish);
         }
-        let (sts, iam) = profile::sts_and_iam(self.session.profiles(), env, profile)?;
+        let (sts, iam) = profile::sts_and_iam(self.session.profiles(), profile)?;
         self.context.warn_of_overridden(&[&sts, &iam]);
         let sessions_of = self.sessions_of(profile)?;
         let mfa = job.mfa.as_ref().filter(|_| !self.args.no_session);

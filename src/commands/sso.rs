@@ -38,7 +38,7 @@ fn session_to_log_in<'a>(
 ) -> Result<(CredentialSession<'a>, String, SignOn)> {
     let profile = context.profile_name(word)?;
     let profiles = context.profiles()?;
-    let (owner, sign_on) = profile::sign_on(&profiles, &context.env, profile.as_str())?;
+    let (owner, sign_on) = profile::sign_on(&profiles, profile.as_str())?;
     context.warn_of_overridden(&[&sign_on.oidc, &sign_on.portal]);
     let mut session = context.session(profiles, Need::Vault, Options::default())?;
     session.keep_only([]);

@@ -9,7 +9,8 @@ use crate::aws::{ServiceError, Sts};
 use crate::cli::totp::{TotpAdd, TotpCode, TotpList, TotpRemove};
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::name::{ProfileName, nearest};
+use crate::name::ProfileName;
+use crate::nearest::nearest;
 use crate::profile::{self, Profiles};
 use crate::prompt::Prompt;
 use crate::provider::{CodeCheck, CredentialSession, DEADLINE};
@@ -185,7 +186,7 @@ fn verify(
                 .hint("AWS takes a code only with the key of the device's user")
         })?;
     let key = payload.credential(profile).ok_or_else(|| payload.no_key(profile))?;
-    let (target, _) = profile::sts_and_iam(profiles, &context.env, profile)?;
+    let (target, _) = profile::sts_and_iam(profiles, profile)?;
     context.warn_of_overridden(&[&target]);
     let deadline = Instant::now() + DEADLINE;
     let sts = Sts::connect(&target, &context.env, deadline, context.reporter)?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::context::Context;
 use crate::cli::key_slots::Unlock;
+use crate::duration::{parse_duration, show_duration};
 use crate::error::{Error, Result};
-use crate::name;
 use crate::report;
 use crate::unlock::keyring;
 use crate::vault::{self, Vault};
@@ -14,14 +14,14 @@ use crate::vault::{self, Vault};
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub fn unlock(args: &Unlock, context: &Context) -> Result<()> {
-    let time = name::duration(&args.time, "--for")?;
+    let time = parse_duration(&args.time, "--for")?;
     if time > LONGEST {
         return Err(Error::usage("--for: 24h at most")
             .hint("for longer, give it a key: vault recipient add"));
     }
     let (_, secret) = Vault::open_by_passphrase(&context.access()?)?;
     let until = keyring::keep(&secret, time, context.clock.now())?;
-    let (time, until) = (name::show_duration(time), until.to_rfc3339());
+    let (time, until) = (show_duration(time), until.to_rfc3339());
     report::result(&format!("Unlocked for {time}, until {until}\n"))
 }
 

@@ -50,7 +50,7 @@ pub fn clock(host: &Host, profiles: Option<&Profiles>, report: &mut Report) -> O
 
 fn ask(host: &Host, profiles: &Profiles) -> Result<i64, Error> {
     let profile = host.profile.clone()?;
-    let (target, _) = profile::sts_and_iam(profiles, host.env, &profile)?;
+    let (target, _) = profile::sts_and_iam(profiles, &profile)?;
     let sts = Sts::connect(&target, host.env, Instant::now() + PATIENCE, SILENT)?;
     sts.ask_the_time().map_err(|error| error.into_error())
 }
@@ -94,7 +94,7 @@ pub fn logins(
 ) {
     let cache = open(host, vault, cache);
     let now = host.clock.now();
-    for (profile, sign_on) in profile::sign_ons(profiles, host.env) {
+    for (profile, sign_on) in profile::sign_ons(profiles) {
         let sign_on = match sign_on {
             Ok(sign_on) => sign_on,
             Err(error) if report.quotes(&error.what) => continue,

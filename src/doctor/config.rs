@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Host, Mark, ProfileScope, Report};
 use crate::error::os_text;
-use crate::profile::{self, About, PlanRequest, Profiles};
+use crate::profile::{self, About, PlanRequest, Profiles, Variables};
 
 /// Checks both files; their profiles, if they can be read.
 pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
@@ -20,7 +20,7 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
         modes(path, report);
         byte_order_mark(path, report);
     }
-    let profiles = report.value_of("aws.config", profile::read(&files))?;
+    let profiles = report.value_of("aws.config", profile::read(&files, host.env))?;
     for remark in profiles.remarks() {
         let (check, mark) = match remark.about {
             About::Ignored => ("aws.section", Mark::Problem),
@@ -44,11 +44,12 @@ pub fn check(host: &Host, report: &mut Report) -> Option<Profiles> {
 /// True if the profile that a command would use needs no vault.
 pub fn needs_no_vault(host: &Host) -> bool {
     let files = profile::locate(host.env, host.places.home());
-    let (Ok(profiles), Ok(profile)) = (profile::read(&files), host.profile.clone()) else {
+    let (Ok(profiles), Ok(profile)) = (profile::read(&files, host.env), host.profile.clone())
+    else {
         return false;
     };
     let request = PlanRequest { profile, ..PlanRequest::default() };
-    let plan = profile::plan(&profiles, host.env, &BTreeSet::new(), &request);
+    let plan = profile::plan(&profiles, &BTreeSet::new(), &request);
     host.scope != ProfileScope::All && plan.is_ok_and(|plan| plan.needs_no_vault())
 }
 
@@ -76,7 +77,7 @@ pub fn identity(host: &Host, report: &mut Report) {
 
 /// Checks the variables of a container's agent, if they are set. Its path is secret.
 pub fn container(host: &Host, report: &mut Report) {
-    let agent = report.value_of("aws.container", profile::container(host.env));
+    let agent = report.value_of("aws.container", profile::container(&Variables::of(host.env)));
     if let Some(url) = agent.flatten() {
         let at = profile::origin(&url);
         let text = format!("a container's agent at {at}, for credential_source = EcsContainer");

@@ -74,7 +74,7 @@ impl ProfileCheck<'_> {
             let request = PlanRequest { profile: name.clone(), ..PlanRequest::default() };
             self.host.scope == ProfileScope::Named
                 || self.is_stored(name)
-                || match profile::plan(self.profiles, self.host.env, &BTreeSet::new(), &request) {
+                || match profile::plan(self.profiles, &BTreeSet::new(), &request) {
                     Ok(_) => true,
                     Err(error) => self.profiles.has(name) && !is_absence(&error),
                 }
@@ -98,7 +98,7 @@ impl ProfileCheck<'_> {
             seeds: self.seeds.clone(),
             ..PlanRequest::default()
         };
-        let plan = match profile::plan(self.profiles, self.host.env, stored, &request) {
+        let plan = match profile::plan(self.profiles, stored, &request) {
             Ok(plan) => plan,
             Err(error) if self.stored.is_none() && is_absence(&error) => {
                 let text =
@@ -133,7 +133,7 @@ impl ProfileCheck<'_> {
 
     /// The section by itself.
     fn section(&self, name: &str, seen: &mut BTreeSet<String>, report: &mut Report) {
-        for error in profile::value_faults(self.profiles, self.host.env, name) {
+        for error in profile::value_faults(self.profiles, name) {
             problem(name, &error, seen, report);
         }
         references::check(self.host, self.profiles, name, report);

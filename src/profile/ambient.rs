@@ -6,8 +6,10 @@ use super::base::Base;
 use super::host;
 use super::plan::{Plan, PlanRequest, plan};
 use super::read::{Files, Profiles};
+use super::region::region;
 use super::settings::Settings;
-use super::sts::{Target, region};
+use super::sts::Target;
+use super::variables::Variables;
 use super::variant::EndpointVariant;
 use crate::env::Env;
 use crate::error::{Error, Result};
@@ -19,13 +21,12 @@ const REGION: &str = "us-east-1";
 /// `us-east-1`.
 pub fn store_target(
     profiles: &Profiles,
-    env: &Env,
     profile: Option<&str>,
     asked: Option<&str>,
 ) -> Result<Target> {
     let settings = Settings::of(profiles, profile.unwrap_or("default"))?;
-    let region = region(asked, env, &settings)?.unwrap_or_else(|| REGION.to_owned());
-    Target::of("s3", region, env, &settings)
+    let region = region(asked, &settings)?.unwrap_or_else(|| REGION.to_owned());
+    Target::of("s3", region, &settings)
 }
 
 /// The plan for the host's own credentials, in the order of AWS's SDKs: the environment's key, its web
@@ -34,25 +35,24 @@ pub fn store_target(
 /// # Errors
 /// Not found: the host has none. Usage: variables that AWS's SDKs would not follow either.
 pub fn ambient(env: &Env) -> Result<Plan> {
-    const KEY: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
-    let none = Profiles::parse(&Files::default(), "", "");
+    let none = Profiles::parse_in(env, &Files::default(), "", "");
     let settings = Settings::of(&none, "default")?;
-    let token = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_ARN"];
-    let base = if KEY.iter().all(|name| env.get(name).is_some()) {
+    let Variables { access_key_id, secret_access_key, .. } = settings.variables;
+    let base = if let (Ok(true), Ok(true)) = (access_key_id, secret_access_key) {
         Base::Environment
-    } else if token.iter().all(|name| env.get_os(name).is_some()) {
+    } else if settings.variables.web_identity().is_some() {
         let request = PlanRequest { profile: "default".to_owned(), ..PlanRequest::default() };
-        return plan(&none, env, &BTreeSet::new(), &request);
-    } else if let Some(url) = host::container(env)? {
+        return plan(&none, &BTreeSet::new(), &request);
+    } else if let Some(url) = host::container(settings.variables)? {
         Base::Container { url }
-    } else if let Some(endpoint) = host::instance(env, &settings)? {
+    } else if let Some(endpoint) = host::instance(&settings)? {
         Base::Instance { endpoint }
     } else {
         return Err(Error::not_found("this host has no credentials of its own for the store")
             .hint("a web identity, a container's or an instance's role, or AWS_ACCESS_KEY_ID"));
     };
-    let region = env.text("AWS_REGION")?.map(str::to_owned);
-    Ok(Plan::of_base(base, "default", region, EndpointVariant::of(env, &settings)?))
+    let region = settings.variables.region.text()?.map(str::to_owned);
+    Ok(Plan::of_base(base, "default", region, EndpointVariant::of(&settings)?))
 }
 
 #[cfg(test)]
@@ -81,9 +81,9 @@ mod tests {
     fn a_store_is_asked_at_its_endpoint_and_as_the_profile_says() {
         let config = "[profile p]\nregion = eu-west-1\nuse_fips_endpoint = true\n\
                       endpoint_url = https://ceph.example\n";
-        let profiles = Profiles::parse(&Files { config: None, credentials: None }, config, "");
         let target = |vars: &[(&str, &str)], profile, asked| {
-            store_target(&profiles, &Env::of(vars), profile, asked).unwrap()
+            let profiles = Profiles::parse_in(&Env::of(vars), &Files::default(), config, "");
+            store_target(&profiles, profile, asked).unwrap()
         };
         let given = target(&[], Some("p"), None);
         assert_eq!((given.region.as_str(), given.variant.is_fips()), ("eu-west-1", true));

@@ -7,13 +7,12 @@ use super::faults;
 use super::host;
 use super::known::SOURCE_KEYS;
 use super::missing::no_such_profile;
-use super::own_command;
 use super::read::Profiles;
 use super::sections::AwsFile;
 use super::settings::{Settings, fits, looped};
 use super::sso::{self, SignOn};
 use super::value::{plain, wrong_value};
-use crate::env::Env;
+use super::variables::Variables;
 use crate::error::{Error, Result};
 use crate::process::shell_word;
 
@@ -101,10 +100,6 @@ pub enum TokenSource {
     },
 }
 
-/// The variables of a web identity. Each counts only with the other.
-const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
-const ROLE: &str = "AWS_ROLE_ARN";
-
 /// A profile's chain and where it ends.
 pub(super) struct Chain<'a> {
     /// The profile asked for, its source, and so on to the one with the credentials: one at least.
@@ -143,7 +138,6 @@ impl<'a> Chain<'a> {
 /// profile that is not understood.
 pub(super) fn walk<'a>(
     profiles: &'a Profiles,
-    env: &Env,
     stored: &'a BTreeSet<String>,
     profile: &'a str,
 ) -> Result<Chain<'a>> {
@@ -152,7 +146,7 @@ pub(super) fn walk<'a>(
         Err(no_such_profile(profiles, stored.iter().map(String::as_str), name, named_by))
     };
     // Any other name may be misspelt, and must not mean the identity that the job has.
-    let job = profile == "default" && token_by_variables(env).is_some();
+    let job = profile == "default" && profiles.variables().web_identity().is_some();
     if !job && !exists(profile) {
         return missing(profile, None);
     }
@@ -160,7 +154,7 @@ pub(super) fn walk<'a>(
     let mut names = vec![profile];
     // How many links lead to the first key in the vault.
     let mut in_vault = stored.contains(profile).then_some(1);
-    while let Some(source) = next(&links, env, in_vault.is_some())? {
+    while let Some(source) = next(&links, in_vault.is_some())? {
         if names.contains(&source) {
             names.push(source);
             return Err(looped("source_profile", &names));
@@ -187,14 +181,14 @@ pub(super) fn walk<'a>(
     }
     let end = &links[links.len() - 1];
     let for_keys = links.len() > 1 && has_keys(end);
-    let (base, temporary) = named_source(env, end, for_keys)?;
+    let (base, temporary) = named_source(end, for_keys)?;
     let end_without_role = for_keys && !matches!(base, Base::WebIdentity(_));
     Ok(Chain { links, base, temporary, end_without_role })
 }
 
 /// The profile that the last one has its credentials from, if from another. `past_vault`: what follows is
 /// read to find loops only.
-fn next<'a>(links: &[Settings<'a>], env: &Env, past_vault: bool) -> Result<Option<&'a str>> {
+fn next<'a>(links: &[Settings<'a>], past_vault: bool) -> Result<Option<&'a str>> {
     let [before @ .., link] = links else { return Ok(None) };
     let named = link.own("source_profile");
     let source = named.filter(|source| *source != link.name);
@@ -215,7 +209,7 @@ fn next<'a>(links: &[Settings<'a>], env: &Env, past_vault: bool) -> Result<Optio
         return Ok(source);
     }
     // Without a role the AWS CLI passes over a source_profile, and aws-vault takes it.
-    let has_own = has_keys(link) || link.has_any(&SSO) || process(link, env).is_some();
+    let has_own = has_keys(link) || link.has_any(&SSO) || process(link).is_some();
     Ok(source.filter(|_| !has_own))
 }
 
@@ -232,30 +226,30 @@ const SSO: [&str; 2] = ["sso_account_id", "sso_role_name"];
 
 /// The `credential_process` of a profile, unless it would ask the vault for a key that the vault does not
 /// have.
-fn process<'a>(link: &Settings<'a>, env: &Env) -> Option<&'a str> {
-    link.own("credential_process").filter(|command| !own_command::is_for(command, link.name, env))
+fn process<'a>(link: &Settings<'a>) -> Option<&'a str> {
+    link.process().filter(|command| !command.is_for(link.name)).map(|command| command.line)
 }
 
 /// The source that the last profile of a chain names, if the vault has no key for it, in the AWS CLI's order.
 /// A `credential_source` without a role, which the AWS CLI ignores, comes last.
-fn named_source(env: &Env, end: &Settings, for_keys: bool) -> Result<(Base, bool)> {
+fn named_source(end: &Settings, for_keys: bool) -> Result<(Base, bool)> {
     if let Some(token) = token_of(end)? {
         return Ok((Base::WebIdentity(token), true));
     }
     let named = end.own("credential_source");
     let of_role = named.filter(|_| end.own("role_arn").is_some() && !for_keys);
     if let Some(source) = of_role {
-        return credential_source(env, end, source);
+        return credential_source(end, source);
     }
     if end.has_any(&SSO)
-        && let Some(sign_on) = sso::base(env, end)?
+        && let Some(sign_on) = sso::base(end)?
     {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
     if let Some(base) = plaintext(end, AwsFile::Credentials)? {
         return Ok(base);
     }
-    if let Some(command) = process(end, env) {
+    if let Some(command) = process(end) {
         let (profile, command) = (end.name.to_owned(), command.to_owned());
         return Ok((Base::Process { profile, command }, false));
     }
@@ -263,21 +257,23 @@ fn named_source(env: &Env, end: &Settings, for_keys: bool) -> Result<(Base, bool
         return Ok(base);
     }
     if let Some(source) = named {
-        return credential_source(env, end, source);
+        return credential_source(end, source);
     }
-    if let Some(sign_on) = sso::base(env, end)? {
+    if let Some(sign_on) = sso::base(end)? {
         return Ok((Base::Sso { profile: end.name.to_owned(), sign_on }, true));
     }
-    if let Some(token) = token_by_variables(env) {
+    if let Some(path) = end.variables.web_identity() {
+        let token = TokenSource::File { path: path.into(), profile: None };
         return Ok((Base::WebIdentity(token), true));
     }
-    Err(nothing(env, end))
+    Err(nothing(end))
 }
 
 /// The error for a profile that has no credentials at all.
-fn nothing(env: &Env, end: &Settings) -> Error {
-    if env.get_os(TOKEN_FILE).is_some() {
-        return none(end).hint(format!("{TOKEN_FILE} has no effect without {ROLE}"));
+fn nothing(end: &Settings) -> Error {
+    let Variables { web_identity_token_file: file, role_arn, .. } = end.variables;
+    if file.os().is_some() {
+        return none(end).hint(format!("{} has no effect without {}", file.name, role_arn.name));
     }
     if end.own("login_session").is_some() {
         let name = plain(end.name);
@@ -312,26 +308,28 @@ fn plaintext(end: &Settings, which: AwsFile) -> Result<Option<(Base, bool)>> {
 }
 
 /// The credentials that a `credential_source` names.
-fn credential_source(env: &Env, end: &Settings, source: &str) -> Result<(Base, bool)> {
+fn credential_source(end: &Settings, source: &str) -> Result<(Base, bool)> {
     match source {
         "Environment" => {
-            let set = |name| env.text(name).map(|value| value.is_some());
-            if !set("AWS_ACCESS_KEY_ID")? || !set("AWS_SECRET_ACCESS_KEY")? {
+            let Variables {
+                access_key_id, secret_access_key, security_token, session_token, ..
+            } = end.variables;
+            if !access_key_id.clone()? || !secret_access_key.clone()? {
                 return Err(none(end).hint(
                     "credential_source = Environment needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                 ));
             }
-            let temporary = set("AWS_SECURITY_TOKEN")? || set("AWS_SESSION_TOKEN")?;
+            let temporary = security_token.clone()? || session_token.clone()?;
             Ok((Base::Environment, temporary))
         }
-        "EcsContainer" => match host::container(env)? {
+        "EcsContainer" => match host::container(end.variables)? {
             Some(url) => Ok((Base::Container { url }, true)),
             None => Err(none(end).hint(
                 "credential_source = EcsContainer needs AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or \
                  AWS_CONTAINER_CREDENTIALS_FULL_URI",
             )),
         },
-        "Ec2InstanceMetadata" => match host::instance(env, end)? {
+        "Ec2InstanceMetadata" => match host::instance(end)? {
             Some(endpoint) => Ok((Base::Instance { endpoint }, true)),
             None => Err(none(end).hint(
                 "credential_source = Ec2InstanceMetadata, and AWS_EC2_METADATA_DISABLED forbids \
@@ -361,11 +359,4 @@ fn token_of(end: &Settings) -> Result<Option<TokenSource>> {
         return Err(Error::usage(format!("{key} of profile \"{}\" needs a role_arn", end.name)));
     }
     Ok(Some(token))
-}
-
-/// The token of the environment, if its role is there too: GitHub's and GitLab's jobs set both, and EKS
-/// does for a pod.
-fn token_by_variables(env: &Env) -> Option<TokenSource> {
-    env.get_os(ROLE)?;
-    Some(TokenSource::File { path: env.get_os(TOKEN_FILE)?.into(), profile: None })
 }

@@ -20,11 +20,12 @@ use super::base::Base;
 use super::durations::{Asked, HOUR, SESSION_RANGE};
 use super::plan::{Plan, PlanRequest, arn, plan};
 use super::read::Profiles;
+use super::region::{partition, region};
 use super::settings::Settings;
 use super::step::Step;
 use super::sts::{self, Target};
+use super::variables::Variables;
 use super::variant::EndpointVariant;
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name;
 
@@ -75,17 +76,16 @@ const SIGNIN_SERVICES: [(&str, &str, &str); 3] = [
 /// invalid path, and for a partition whose console is not known.
 pub fn console(
     profiles: &Profiles,
-    env: &Env,
     stored: &BTreeSet<String>,
     request: &PlanRequest,
     path: Option<&str>,
 ) -> Result<Console> {
-    let as_exec = plan(profiles, env, stored, request)?;
+    let as_exec = plan(profiles, stored, request)?;
     let with_mfa = as_exec.steps.iter().any(|step| step.mfa().is_some());
     // A user's own key is needed as it is, and the duration is GetFederationToken's.
     let itself = PlanRequest { no_session: true, duration: None, ..request.clone() };
     let (plan, session) = match as_exec.steps.last() {
-        None | Some(Step::Session { .. }) => (plan(profiles, env, stored, &itself)?, None),
+        None | Some(Step::Session { .. }) => (plan(profiles, stored, &itself)?, None),
         Some(last) => match request.duration.filter(|asked| *asked > HOUR) {
             None => (as_exec, None),
             Some(asked) if last.duration().is_some_and(|given| given < asked) => {
@@ -97,28 +97,27 @@ pub fn console(
                 (
                     Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment,
                     [Step::Role { .. }],
-                ) => (plan(profiles, env, stored, &itself)?, Some(asked)),
+                ) => (plan(profiles, stored, &itself)?, Some(asked)),
                 _ => (as_exec, None),
             },
         },
     };
     let settings = Settings::of(profiles, &request.profile)?;
-    console_of(plan, session, with_mfa, request, path, env, &settings)
+    console_of(plan, session, with_mfa, request, path, &settings)
 }
 
 /// The same for the key in `AWS_ACCESS_KEY_ID` and its companions, with the settings of the profile that is
 /// asked for.
 pub fn console_of_environment(
     profiles: &Profiles,
-    env: &Env,
     request: &PlanRequest,
     path: Option<&str>,
 ) -> Result<Console> {
     let settings = Settings::of(profiles, &request.profile)?;
-    let region = sts::region(request.region.as_deref(), env, &settings)?;
-    let variant = EndpointVariant::of(env, &settings)?;
+    let region = region(request.region.as_deref(), &settings)?;
+    let variant = EndpointVariant::of(&settings)?;
     let plan = Plan::of_base(Base::Environment, &request.profile, region, variant);
-    console_of(plan, None, false, request, path, env, &settings)
+    console_of(plan, None, false, request, path, &settings)
 }
 
 fn console_of(
@@ -127,25 +126,22 @@ fn console_of(
     with_mfa: bool,
     request: &PlanRequest,
     path: Option<&str>,
-    env: &Env,
     settings: &Settings,
 ) -> Result<Console> {
-    let duration = match (request.duration, env.text("AWS_FEDERATION_TOKEN_TTL")?) {
+    let ttl = &settings.variables.federation_token_ttl;
+    let duration = match (request.duration, ttl.text()?) {
         (Some(asked), _) => Asked::by_flag(asked),
-        (None, Some(text)) => {
-            let by = "AWS_FEDERATION_TOKEN_TTL";
-            Asked::new(name::duration(text, by)?, by)
-        }
-        (None, None) => Asked::by_default(HOUR),
+        (None, _) => Asked::by_variable(ttl)?.unwrap_or_else(|| Asked::by_default(HOUR)),
     };
-    let (signin, console) = signin_service(&plan, env)?;
-    if plan.variant.is_dual_stack() && env.get("AWS_ENDPOINT_URL_SIGNIN").is_none() {
+    let (signin, console, is_named) = signin_service(&plan, settings.variables)?;
+    if plan.variant.is_dual_stack() && !is_named {
         plan.notes
             .push("use_dualstack_endpoint does not count for AWS's sign-in service".to_owned());
     }
     let region = plan.region.as_deref();
+    let endpoint = sts::endpoint(settings, "sts")?;
     let federation = Federation {
-        sts: sts::target(region, arn(&plan.steps), env, settings)?,
+        sts: sts::target(settings, endpoint, region, arn(&plan.steps), plan.variant)?,
         duration: duration.within("a federated session", SESSION_RANGE)?,
         asked: request.duration.is_some(),
         without_mfa: with_mfa,
@@ -158,10 +154,10 @@ fn console_of(
     Ok(Console { plan, federation, session, signin, destination })
 }
 
-/// The sign-in service and the console of a plan's partition: that of its last role, else that of its
-/// region.
-fn signin_service(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
-    let by_region = sts::partition(plan.region.as_deref().unwrap_or_default());
+/// The sign-in service, the console of a plan's partition, and true if a variable names the service. The
+/// partition is that of the plan's last role, else that of its region.
+fn signin_service(plan: &Plan, variables: &Variables) -> Result<(String, &'static str, bool)> {
+    let by_region = partition(plan.region.as_deref().unwrap_or_default());
     let partition = arn(&plan.steps).and_then(name::arn_partition).unwrap_or(by_region);
     let Some((_, signin, console)) = SIGNIN_SERVICES.iter().find(|(name, _, _)| *name == partition)
     else {
@@ -169,7 +165,7 @@ fn signin_service(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
             "the console of the partition {partition} is not known here"
         )));
     };
-    let named = env.text("AWS_ENDPOINT_URL_SIGNIN")?;
+    let named = variables.endpoint_of("signin")?;
     if named.is_some_and(|url| url.contains(['?', '#', '@']) || url.contains(char::is_whitespace)) {
         return Err(Error::usage("AWS_ENDPOINT_URL_SIGNIN: not an http or https URL")
             .hint("it looks like https://signin.aws.amazon.com"));
@@ -180,7 +176,8 @@ fn signin_service(plan: &Plan, env: &Env) -> Result<(String, &'static str)> {
         )
         .hint("use_fips_endpoint asks for one; AWS_USE_FIPS_ENDPOINT=false goes without"));
     }
-    Ok((named.unwrap_or(signin).trim_end_matches('/').to_owned(), console))
+    let url = named.unwrap_or(signin).trim_end_matches('/').to_owned();
+    Ok((url, console, named.is_some()))
 }
 
 /// The page's address: with the region, unless the path has one.
@@ -234,7 +231,7 @@ mod tests {
         let duration = hours.map(|hours| Duration::from_secs(hours * 3600));
         let request =
             PlanRequest { profile: profile.to_owned(), duration, ..PlanRequest::default() };
-        console(&profiles, &Env::default(), &stored, &request, path)
+        console(&profiles, &stored, &request, path)
     }
 
     /// What the plan does, and how long the console's session is to be.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::settings::Settings;
 use super::value::wrong_value;
-use crate::env::Env;
+use super::variables::{Variable, Variables};
+use crate::duration::{parse_duration, show_duration};
 use crate::error::{Error, Reason, Result};
-use crate::name;
 
 /// A duration, with the name of what asked for it.
 #[derive(Clone)]
@@ -34,8 +34,14 @@ pub(super) const SESSION_RANGE: RangeInclusive<Duration> =
     Duration::from_secs(900)..=Duration::from_secs(129_600);
 
 impl Asked {
-    pub fn new(duration: Duration, by: impl Into<String>) -> Self {
+    fn new(duration: Duration, by: impl Into<String>) -> Self {
         Self { duration, by: by.into() }
+    }
+
+    /// What a variable asks for, if it is set.
+    pub fn by_variable(variable: &Variable) -> Result<Option<Self>> {
+        let Some(text) = variable.text()? else { return Ok(None) };
+        Ok(Some(Self::new(parse_duration(text, variable.name)?, variable.name)))
     }
 
     /// What `--duration` asks for.
@@ -60,7 +66,7 @@ impl Asked {
             return Ok(*duration);
         }
         let [least, most, asked] =
-            [range.start(), range.end(), duration].map(|it| name::show_duration(*it));
+            [range.start(), range.end(), duration].map(|it| show_duration(*it));
         let error =
             Error::usage(format!("{by}: AWS gives {what} for {least} to {most}, not for {asked}"));
         Err(if by == FLAG { error.because(Reason::CommandLine) } else { error })
@@ -78,17 +84,13 @@ pub(super) struct Durations {
 
 impl Durations {
     /// Reads them.
-    pub fn of(env: &Env) -> Result<Self> {
-        let read = |name: &str| -> Result<Option<Asked>> {
-            let Some(text) = env.text(name)? else { return Ok(None) };
-            Ok(Some(Asked::new(name::duration(text, name)?, name)))
-        };
-        let (session, chained) =
-            (read("AWS_SESSION_TOKEN_TTL")?, read("AWS_CHAINED_SESSION_TOKEN_TTL")?);
+    pub fn of(variables: &Variables) -> Result<Self> {
+        let session = Asked::by_variable(&variables.session_token_ttl)?;
+        let chained = Asked::by_variable(&variables.chained_session_token_ttl)?;
         Ok(Self {
             session: session.unwrap_or_else(|| Asked::by_default(HOUR)),
             chained: chained.unwrap_or_else(|| Asked::by_default(HOUR * 8)),
-            role: read("AWS_ASSUME_ROLE_TTL")?,
+            role: Asked::by_variable(&variables.assume_role_ttl)?,
         })
     }
 

@@ -8,8 +8,8 @@ use super::plan::Plan;
 use super::role::Role;
 use super::step::{Mfa, Step};
 use super::sts::Target;
+use crate::duration::show_duration;
 use crate::error::one_line;
-use crate::name::show_duration;
 
 /// A part of a plan: a field of the JSON, and the lines for a person, of which the first has the label.
 struct Part {

@@ -5,12 +5,13 @@ use super::arn;
 use super::durations::{Durations, ROLE_RANGE};
 use super::known::{SOURCE_KEYS, chooses, is_known, may_choose, meant};
 use super::read::Profiles;
+use super::region::region_fault;
 use super::role;
 use super::settings::Settings;
 use super::sts;
-use super::value::plain;
-use crate::env::Env;
+use super::value::{key_of, plain, wrong_value};
 use crate::error::Error;
+use crate::origin::Origin;
 use crate::process::shell_word;
 
 /// Settings of a profile that no program reads.
@@ -126,14 +127,15 @@ pub fn related(profiles: &Profiles, profile: &str) -> Vec<String> {
 }
 
 /// All errors in the values of a profile's own section, and in the variables that override them.
-pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
+pub fn value_faults(profiles: &Profiles, profile: &str) -> Vec<Error> {
     let Ok(settings) = Settings::of(profiles, profile) else { return Vec::new() };
-    let from_aws = sts::is_asked(env, &settings);
+    let from_aws = matches!(sts::endpoint(&settings, "sts"), Ok(None));
     let mut faults = Vec::new();
     if let Some(arn) = profiles.get(profile, "role_arn") {
-        faults.extend(role::of(&settings, &Env::default(), from_aws).err());
+        faults.extend(role::of(&settings, None, from_aws).err());
         faults.extend(arn::doubt(arn, &settings.by("role_arn")).filter(|_| from_aws));
-        let duration = Durations::of(env).and_then(|durations| durations.role(&settings));
+        let duration =
+            Durations::of(settings.variables).and_then(|durations| durations.role(&settings));
         let duration = duration.and_then(|asked| asked.within("a role", ROLE_RANGE));
         faults.extend(duration.err());
     }
@@ -142,8 +144,28 @@ pub fn value_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error>
         faults.extend(arn::device(serial, &by, from_aws).err());
         faults.extend(arn::doubt(serial, &by).filter(|_| from_aws));
     }
-    faults.extend(sts::sts_and_iam(profiles, env, profile).err());
-    faults.extend(sts::region_fault(env, &settings));
-    faults.extend(sts::endpoint_faults(profiles, env, profile));
+    faults.extend(sts::sts_and_iam(profiles, profile).err());
+    faults.extend(region_fault(&settings, from_aws));
+    faults.extend(endpoint_faults(profiles, profile));
     faults
+}
+
+/// The errors for endpoints that are no URLs: those of the environment, and of a profile's own section and the
+/// `services` that it names.
+fn endpoint_faults(profiles: &Profiles, profile: &str) -> Vec<Error> {
+    let of_env = profiles.variables().endpoints();
+    let own = profiles.get(profile, "endpoint_url");
+    let own = own.map(|url| (url, key_of("endpoint_url", profile)));
+    let services = profiles.get(profile, "services");
+    let of_services = services.into_iter().flat_map(|services| {
+        let by = format!("of [services {}]", plain(services));
+        let urls = profiles.service_endpoints(services).into_iter();
+        urls.map(move |(service, url)| (url, format!("endpoint_url of {service} {by}")))
+    });
+    let all = of_env.chain(own).chain(of_services).filter(|(url, _)| Origin::parse(url).is_none());
+    let fault = |(url, by): (&str, String)| {
+        wrong_value(&by, "not an http or https URL", url)
+            .hint("it looks like https://sts.eu-central-1.amazonaws.com")
+    };
+    all.map(fault).collect()
 }

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::settings::Settings;
 use super::value::wrong_value;
-use crate::env::Env;
+use super::variables::Variables;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 
 /// ECS's agent, for a relative URI.
 const ECS: &str = "http://169.254.170.2";
@@ -22,97 +23,58 @@ const LINK_LOCAL: [IpAddr; 3] = [
 const IMDS: &str = "http://169.254.169.254";
 const IMDS_IPV6: &str = "http://[fd00:ec2::254]";
 
-const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
-const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
-
 /// The URL of a container's credentials, if one is set.
 ///
 /// `localhost` is 127.0.0.1, whatever a name server says; any other name needs TLS.
 ///
 /// # Errors
 /// [`crate::error::Class::Usage`], naming the variable: AWS's SDKs would not follow it either.
-pub fn container(env: &Env) -> Result<Option<String>> {
-    if let Some(path) = env.text(RELATIVE)? {
+pub fn container(variables: &Variables) -> Result<Option<String>> {
+    let relative = &variables.container_relative_uri;
+    if let Some(path) = relative.text()? {
         // What does not begin a path would go on with the host's name.
         if !path.starts_with('/') || !path.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Error::usage(format!("{RELATIVE}: not a path that begins with /")));
+            return Err(Error::usage(format!("{}: not a path that begins with /", relative.name)));
         }
         return Ok(Some(format!("{ECS}{path}")));
     }
-    let Some(url) = env.text(FULL)? else { return Ok(None) };
-    let parsed = Url::of(url).ok_or_else(|| Error::usage(format!("{FULL}: not a URL")))?;
-    let Url { https, host, port, path } = parsed;
-    if https {
+    let Some((url, by)) = variables.container_full_uri.named()? else { return Ok(None) };
+    let origin = Origin::parse(url).ok_or_else(|| Error::usage(format!("{by}: not a URL")))?;
+    if origin.https {
         return Ok(Some(url.to_owned()));
     }
-    let host = if host.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { host };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().ok();
-    if !address.is_some_and(|address| address.is_loopback() || LINK_LOCAL.contains(&address)) {
+    if !origin.address().is_some_and(|at| at.is_loopback() || LINK_LOCAL.contains(&at)) {
         return Err(Error::usage(format!(
-            "{FULL}: without https it may name this host, 169.254.170.2, 169.254.170.23 or fd00:ec2::23"
+            "{by}: without https it may name this host, 169.254.170.2, 169.254.170.23 or fd00:ec2::23"
         )));
     }
-    Ok(Some(format!("http://{host}{port}{path}")))
+    let at = url.get("http://".len()..).unwrap_or_default();
+    let local = at.strip_prefix(&origin.host).filter(|_| origin.host.parse::<IpAddr>().is_err());
+    Ok(Some(match local {
+        Some(rest) => format!("http://127.0.0.1{rest}"),
+        None => format!("http://{at}"),
+    }))
 }
 
 /// Where the instance metadata service is: the URL that the user names, http or https, on any host, else AWS's
 /// own address (AWS SDKs, "IMDS credential provider"). None if `AWS_EC2_METADATA_DISABLED` forbids to ask it.
-pub(super) fn instance(env: &Env, settings: &Settings) -> Result<Option<String>> {
-    if env.text("AWS_EC2_METADATA_DISABLED")?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
+pub(super) fn instance(settings: &Settings) -> Result<Option<String>> {
+    let Variables { metadata_disabled, metadata_endpoint, metadata_endpoint_mode, .. } =
+        settings.variables;
+    if metadata_disabled.text()?.is_some_and(|v| v.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
     let key = "ec2_metadata_service_endpoint";
-    if let Some((url, by)) = settings.variable_or(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT", key)? {
-        Url::of(url).ok_or_else(|| wrong_value(&by, "not a URL", url))?;
+    if let Some((url, by)) = settings.variable_or(metadata_endpoint, key)? {
+        Origin::parse(url).ok_or_else(|| wrong_value(&by, "not a URL", url))?;
         return Ok(Some(url.trim_end_matches('/').to_owned()));
     }
     let key = "ec2_metadata_service_endpoint_mode";
-    let mode = settings.variable_or(env, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", key)?;
-    match mode {
+    match settings.variable_or(metadata_endpoint_mode, key)? {
         None => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv4") => Ok(Some(IMDS.to_owned())),
         Some((mode, _)) if mode.eq_ignore_ascii_case("ipv6") => Ok(Some(IMDS_IPV6.to_owned())),
         Some((mode, by)) => Err(wrong_value(&by, "neither IPv4 nor IPv6", mode)),
-    }
-}
-
-/// True for an http or https URL, without a user in it.
-pub(super) fn is_url(text: &str) -> bool {
-    Url::of(text).is_some()
-}
-
-/// The parts of an http or https URL, without a user in it.
-struct Url<'a> {
-    https: bool,
-    /// An IPv6 address in its brackets.
-    host: &'a str,
-    /// With its colon, or nothing.
-    port: &'a str,
-    /// From the slash on, or nothing.
-    path: &'a str,
-}
-
-impl<'a> Url<'a> {
-    fn of(url: &'a str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let https = match scheme.to_ascii_lowercase().as_str() {
-            "https" => true,
-            "http" => false,
-            _ => return None,
-        };
-        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let end = match authority.strip_prefix('[') {
-            Some(inner) => inner.find(']')? + 2,
-            None => authority.find(':').unwrap_or(authority.len()),
-        };
-        let (host, port) = authority.split_at(end);
-        let digits = port.strip_prefix(':').unwrap_or(port);
-        let fits = !host.is_empty()
-            && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
-            && (port.is_empty()
-                || (port.starts_with(':') && digits.parse::<u16>().is_ok_and(|p| p > 0)))
-            && url.bytes().all(|b| b.is_ascii_graphic());
-        fits.then_some(Self { https, host, port, path })
     }
 }
 

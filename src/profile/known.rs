@@ -1,7 +1,7 @@
 //! The settings that AWS's tools, aws-vault or this program read, and those of them that decide which
 //! credentials a profile gives.
 
-use crate::name::nearest;
+use crate::nearest::nearest;
 
 /// Settings that lead to credentials, and that are not inherited from `[default]`.
 pub(super) const SOURCE_KEYS: [&str; 10] = [

@@ -4,7 +4,7 @@ use super::read::Profiles;
 use super::remarks::About;
 use super::value::plain;
 use crate::error::{Error, Reason};
-use crate::name::nearest;
+use crate::nearest::nearest;
 
 /// The error, with a hint: a similar section that is ignored, a similar name, or where it was looked for.
 pub(super) fn no_such_profile<'a>(

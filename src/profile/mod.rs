@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `known` | the settings that AWS's tools, aws-vault and this program read |
 //! | `ini` | the text of a file as sections and settings, as Python's `configparser` reads it |
+//! | `variables` | the environment's variables, looked up once |
 //! | `value` | a value of a file: where it ends, and how an error shows it |
 //! | `sections` | one file's sections by name |
 //! | `remarks` | what is ignored in a file, or refused by the AWS CLI |
@@ -17,7 +18,8 @@
 //! | `host` | where a container's agent and the instance metadata service are |
 //! | `arn` | ARNs of roles and MFA devices, checked |
 //! | `role` | the parameters of AssumeRole, checked |
-//! | `sts` | region and endpoint, for IAM too |
+//! | `region` | the region, and its partition |
+//! | `sts` | the endpoint of STS and of the services beside it |
 //! | `variant` | FIPS and dual-stack endpoints |
 //! | `sso` | IAM Identity Center: where people log in, and for which role |
 //! | `device` | the MFA device that a profile names |
@@ -46,6 +48,7 @@ mod missing;
 mod own_command;
 mod plan;
 mod read;
+mod region;
 mod remarks;
 mod role;
 mod sections;
@@ -56,6 +59,7 @@ mod sts;
 #[cfg(test)]
 mod tests;
 mod value;
+mod variables;
 mod variant;
 
 pub use ambient::{ambient, store_target};
@@ -77,4 +81,5 @@ pub use sso::{SignOn, sign_on, sign_ons};
 pub use step::{Mfa, Step};
 pub use sts::{Target, sts_and_iam};
 pub use value::{key_of, of_value};
+pub use variables::Variables;
 pub use variant::EndpointVariant;

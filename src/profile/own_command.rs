@@ -1,11 +1,12 @@
 //! A `credential_process` that is this program: for its own profile it means the vault's key; for another one
 //! the credentials are made here, since the vault is open already.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
-use crate::env::Env;
+use crate::duration::parse_duration;
 use crate::error::{Error, Result};
-use crate::name::{self, ProfileName};
+use crate::name::ProfileName;
 use crate::process::{self, Program, words};
 
 /// What `vault exec --json` of another profile asks for.
@@ -17,38 +18,56 @@ pub(super) struct OwnCommand {
     pub region: Option<String>,
 }
 
-/// True for a command that is this program for the same profile. A command of its name that does not exist
-/// counts as this program; another file, such as HashiCorp's vault, does not.
-pub(super) fn is_for(command: &str, profile: &str, env: &Env) -> bool {
-    let words = words(command).unwrap_or_default();
-    let Some(program) = words.first() else { return false };
-    match process::find(program, env.get_os("PATH")) {
-        // One that names another vault, or its key, asks that vault.
-        Program::Ourselves => !names_a_vault(&words) && reads_as_ours_for(command, profile, true),
-        Program::Missing => reads_as_ours_for(command, profile, false),
-        Program::Other => false,
+/// The command line of a `credential_process`, split into words, with its program searched for.
+pub(super) struct ProcessCommand<'a> {
+    pub line: &'a str,
+    /// None for a line that no shell takes.
+    words: Vec<String>,
+    program: Program,
+}
+
+impl<'a> ProcessCommand<'a> {
+    /// Splits the line, and searches for its program in `path`.
+    pub fn of(line: &'a str, path: Option<&OsStr>) -> Self {
+        let words = words(line).unwrap_or_default();
+        let program = words.first().map_or(Program::Missing, |word| process::find(word, path));
+        Self { line, words, program }
+    }
+
+    /// True for this program for the same profile. A command of its name that does not exist counts as this
+    /// program; another file, such as HashiCorp's vault, does not.
+    pub fn is_for(&self, profile: &str) -> bool {
+        match self.program {
+            // One that names another vault, or its key, asks that vault.
+            Program::Ourselves => {
+                !names_a_vault(&self.words) && reads_as_ours_for(&self.words, profile, true)
+            }
+            Program::Missing => reads_as_ours_for(&self.words, profile, false),
+            Program::Other => false,
+        }
+    }
+
+    /// What the command asks of this program for another profile than its own, if it is this file, and its words
+    /// are only `exec --json`, `-n`, `-d`, `--region` and the profile. Any other command is started.
+    pub fn of_other(&self) -> Result<Option<OwnCommand>> {
+        // Only text that a shell reads as words.
+        let plain = |c: char| c.is_alphanumeric() || " \t_/.,:@%+=-'\"".contains(c);
+        match self.words.split_first() {
+            Some((program, words))
+                if self.program == Program::Ourselves
+                    && !program.contains('=')
+                    && self.line.chars().all(plain) =>
+            {
+                read(words)
+            }
+            _ => Ok(None),
+        }
     }
 }
 
 fn names_a_vault(words: &[String]) -> bool {
     let flags = ["-i", "--identity", "--passphrase-file", "--pin", "--vault"];
     words.iter().any(|word| flags.iter().any(|flag| word.split('=').next() == Some(flag)))
-}
-
-/// What a command asks of this program for another profile than its own, if it is this file, and its words
-/// are only `exec --json`, `-n`, `-d`, `--region` and the profile. Any other command is started.
-pub(super) fn of_other(command: &str, env: &Env) -> Result<Option<OwnCommand>> {
-    // Only text that a shell reads as words.
-    let plain = |c: char| c.is_alphanumeric() || " \t_/.,:@%+=-'\"".contains(c);
-    if !command.chars().all(plain) {
-        return Ok(None);
-    }
-    let words = words(command).unwrap_or_default();
-    let Some((program, words)) = words.split_first() else { return Ok(None) };
-    if program.contains('=') || process::find(program, env.get_os("PATH")) != Program::Ourselves {
-        return Ok(None);
-    }
-    read(words)
 }
 
 fn read(words: &[String]) -> Result<Option<OwnCommand>> {
@@ -68,7 +87,7 @@ fn read(words: &[String]) -> Result<Option<OwnCommand>> {
             ("--no-session" | "-n", None) if !asks.no_session => asks.no_session = true,
             ("--duration" | "-d", value) => {
                 let Some(value) = value.or_else(|| words.next()) else { return Ok(None) };
-                asks.duration = Some(name::duration(value, "--duration")?);
+                asks.duration = Some(parse_duration(value, "--duration")?);
             }
             ("--region", value) => {
                 let Some(value) = value.or_else(|| words.next()) else { return Ok(None) };
@@ -100,8 +119,7 @@ pub fn recursion(kind: &str, chain: &[&str]) -> Error {
 /// with the profiles whose programs are running.
 ///
 /// `known`: the program is this one, whatever its name.
-pub(super) fn reads_as_ours_for(command: &str, profile: &str, known: bool) -> bool {
-    let words = words(command).unwrap_or_default();
+pub(super) fn reads_as_ours_for(words: &[String], profile: &str, known: bool) -> bool {
     let Some((program, words)) = words.split_first() else { return false };
     if !known && !matches!(program.rsplit('/').next(), Some("vault" | "aws-vault")) {
         return false;

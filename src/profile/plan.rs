@@ -27,8 +27,9 @@ use super::arn as check;
 use super::base::{Base, Chain, TokenSource, walk};
 use super::durations::{Asked, Durations, HOUR, ROLE_RANGE, SESSION_RANGE};
 use super::faults::{first_swallowed, unread};
-use super::own_command::{self, recursion};
+use super::own_command::recursion;
 use super::read::Profiles;
+use super::region::region;
 use super::role::{self, Role};
 use super::settings::{Settings, fits};
 use super::sso;
@@ -36,9 +37,8 @@ use super::step::{Mfa, Step};
 use super::sts::{self, Target};
 use super::value::plain;
 use super::variant::EndpointVariant;
-use crate::env::Env;
+use crate::duration::show_duration;
 use crate::error::{Class, Error, Reason, Result};
-use crate::name::show_duration;
 
 /// What the command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,13 +87,8 @@ pub struct Plan {
 /// # Errors
 /// [`crate::error::Class::NotFound`]: a profile, or credentials for it.
 /// [`crate::error::Class::Usage`]: a loop, and values that AWS would refuse or that are invalid.
-pub fn plan(
-    profiles: &Profiles,
-    env: &Env,
-    stored: &BTreeSet<String>,
-    request: &PlanRequest,
-) -> Result<Plan> {
-    plan_within(profiles, env, stored, request, &[]).map_err(|error| {
+pub fn plan(profiles: &Profiles, stored: &BTreeSet<String>, request: &PlanRequest) -> Result<Plan> {
+    plan_within(profiles, stored, request, &[]).map_err(|error| {
         let is_of_files = matches!(error.class, Class::Usage | Class::NotFound)
             && error.reason != Some(Reason::CommandLine);
         match first_swallowed(profiles, &request.profile).filter(|_| is_of_files) {
@@ -107,26 +102,26 @@ pub fn plan(
 /// The same, for the `credential_process` of the last of the profiles `within`.
 fn plan_within(
     profiles: &Profiles,
-    env: &Env,
     stored: &BTreeSet<String>,
     request: &PlanRequest,
     within: &[String],
 ) -> Result<Plan> {
-    let mut chain = walk(profiles, env, stored, &request.profile)?;
-    let inside = inside(profiles, env, stored, request, within, &chain.base)?;
+    let mut chain = walk(profiles, stored, &request.profile)?;
+    let inside = inside(profiles, stored, request, within, &chain)?;
     chain.temporary |= inside.as_ref().is_some_and(|inside| !inside.steps.is_empty());
     let asked_for = chain.start();
     let mut notes = notes(&chain);
-    let durations = Durations::of(env)?;
+    let durations = Durations::of(profiles.variables())?;
     let asked = request.duration.map(Asked::by_flag);
 
-    let from_aws = sts::is_asked(env, asked_for);
-    let roles = roles(env, &chain, &durations, asked.as_ref(), from_aws)?;
+    let endpoint = sts::endpoint(asked_for, "sts");
+    let from_aws = matches!(endpoint, Ok(None));
+    let roles = roles(&chain, &durations, asked.as_ref(), from_aws)?;
     if let (Some(asked), []) = (&asked, roles.as_slice()) {
         asked.within("a session", SESSION_RANGE)?;
     }
 
-    let (mut mfa, mfa_left_out) = mfa(env, request, &chain, &roles, from_aws)?;
+    let (mut mfa, mfa_left_out) = mfa(request, &chain, &roles, from_aws)?;
     let handed_out = roles.is_empty() && (request.no_session || chain.temporary);
     notes.extend(unused(request, mfa.is_some(), handed_out));
     let mut steps = Vec::with_capacity(roles.len() + 1);
@@ -138,12 +133,13 @@ fn plan_within(
     }
     assume(&chain, roles, mfa, &mut steps, &mut notes);
 
-    let region = sts::region(request.region.as_deref(), env, asked_for)?;
-    let variant = EndpointVariant::of(env, asked_for)?;
+    let region = region(request.region.as_deref(), asked_for)?;
+    let variant = EndpointVariant::of(asked_for)?;
     let (sts, mfa_left_out) = if steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
         (None, None)
     } else {
-        (Some(sts::target(region.as_deref(), arn(&steps), env, asked_for)?), mfa_left_out)
+        let (region, arn) = (region.as_deref(), arn(&steps));
+        (Some(sts::target(asked_for, endpoint?, region, arn, variant)?), mfa_left_out)
     };
     if let Base::Sso { sign_on, .. } = &mut chain.base {
         sign_on.ask_for(variant);
@@ -187,22 +183,20 @@ struct Hop<'c, 'a> {
 
 /// The roles, from the base to the profile asked for. `asked` is the duration of the last.
 fn roles<'c, 'a>(
-    env: &Env,
     chain: &'c Chain<'a>,
     durations: &Durations,
     asked: Option<&Asked>,
     from_aws: bool,
 ) -> Result<Vec<Hop<'c, 'a>>> {
     let mut hops = Vec::new();
-    let nothing = Env::default();
     for (at, link) in chain.links.iter().enumerate().rev().skip(usize::from(chain.end_without_role))
     {
-        let env = if at == 0 { env } else { &nothing };
-        hops.extend(role::of(link, env, from_aws)?.map(|role| Hop { role, link }));
+        let variables = (at == 0).then_some(link.variables);
+        hops.extend(role::of(link, variables, from_aws)?.map(|role| Hop { role, link }));
     }
     if let Base::WebIdentity(TokenSource::File { profile: None, .. }) = chain.base {
         let link = chain.end();
-        hops.insert(0, Hop { role: role::of_web_identity(env, link, from_aws)?, link });
+        hops.insert(0, Hop { role: role::of_web_identity(link, from_aws)?, link });
     }
     let last = hops.len().saturating_sub(1);
     for (at, hop) in hops.iter_mut().enumerate() {
@@ -270,14 +264,16 @@ fn assume(
 /// The plan of a base that is this program for another profile.
 fn inside(
     profiles: &Profiles,
-    env: &Env,
     stored: &BTreeSet<String>,
     request: &PlanRequest,
     within: &[String],
-    base: &Base,
+    chain: &Chain,
 ) -> Result<Option<Plan>> {
-    let Base::Process { profile, command } = base else { return Ok(None) };
-    let Some(own) = own_command::of_other(command, env)? else { return Ok(None) };
+    let (Base::Process { profile, .. }, Some(command)) = (&chain.base, chain.end().process())
+    else {
+        return Ok(None);
+    };
+    let Some(own) = command.of_other()? else { return Ok(None) };
     let mut names: Vec<&str> = within.iter().map(String::as_str).collect();
     let again = names.contains(&profile.as_str());
     names.push(profile);
@@ -294,7 +290,7 @@ fn inside(
         seeds: request.seeds.clone(),
     };
     let within: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    plan_within(profiles, env, stored, &inner, &within).map(Some).map_err(|error| {
+    plan_within(profiles, stored, &inner, &within).map(Some).map_err(|error| {
         // The message for a loop has the whole chain.
         if error.class == Class::Other || error.reason == Some(Reason::Inside) {
             return error;
@@ -419,7 +415,6 @@ pub(super) fn arn(steps: &[Step]) -> Option<&str> {
 /// another profile with a role. One that only a source without a role names is used if no person has to be
 /// asked; aws-vault never uses it, and its users rely on not being asked.
 fn mfa<'a>(
-    env: &Env,
     request: &PlanRequest,
     chain: &Chain<'a>,
     roles: &[Hop<'_, 'a>],
@@ -434,8 +429,8 @@ fn mfa<'a>(
             .map(str::to_owned)
     };
     let has_role = |link: &_| roles.iter().any(|hop| std::ptr::eq(hop.link, link));
-    let named = match env.text("AWS_MFA_SERIAL")? {
-        Some(serial) => Some((serial, asked_for, "AWS_MFA_SERIAL".to_owned())),
+    let named = match asked_for.variables.mfa_serial.named()? {
+        Some((serial, by)) => Some((serial, asked_for, by)),
         None => std::iter::once(asked_for)
             .chain(sources.iter().filter(|source| has_role(source)))
             .find_map(|link| link.named("mfa_serial").map(|(serial, by)| (serial, link, by))),

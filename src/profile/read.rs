@@ -14,6 +14,7 @@ use super::ini::{self, Fault};
 use super::remarks::{Remark, remarks};
 use super::sections::{AwsFile, Group, Sections, Swallowed};
 use super::value::{plain, set};
+use super::variables::Variables;
 use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::file::{self, ReadError};
@@ -49,7 +50,7 @@ pub fn locate(env: &Env, home: Option<&Path>) -> Files {
     }
 }
 
-/// What the two files say.
+/// What the two files and the environment's variables say.
 ///
 /// The credentials file may hold keys in the clear, so this type has no content in its `Debug`.
 pub struct Profiles {
@@ -58,6 +59,7 @@ pub struct Profiles {
     credentials: Sections,
     /// The texts of both, for remarks on their lines.
     texts: [Zeroizing<String>; 2],
+    variables: Variables,
 }
 
 impl fmt::Debug for Profiles {
@@ -66,15 +68,15 @@ impl fmt::Debug for Profiles {
     }
 }
 
-/// Reads and parses both files. A missing file, and `/dev/null`, is an empty one.
+/// Reads and parses both files, and looks the variables up. A missing file, and `/dev/null`, is an empty one.
 ///
 /// # Errors
 /// [`crate::error::Class::Other`], naming the path and where possible the line, never the content:
 /// a file that cannot be read, is over [`FILE_LIMIT`] or is not UTF-8.
-pub fn read(files: &Files) -> Result<Profiles> {
+pub fn read(files: &Files, env: &Env) -> Result<Profiles> {
     let config = load(files.config.as_deref())?;
     let credentials = load(files.credentials.as_deref())?;
-    Ok(Profiles::of(files, [config, credentials]))
+    Ok(Profiles::of(files, [config, credentials], env))
 }
 
 /// The text of one file, without a byte order mark.
@@ -112,11 +114,17 @@ fn is_null(path: &Path) -> bool {
 
 impl Profiles {
     /// Parses the contents of both files, without a byte order mark; `files` names them in messages.
+    /// Without variables.
     pub fn parse(files: &Files, config: &str, credentials: &str) -> Self {
-        Self::of(files, [config, credentials].map(|text| Zeroizing::new(text.to_owned())))
+        Self::parse_in(&Env::default(), files, config, credentials)
     }
 
-    fn of(files: &Files, texts: [Zeroizing<String>; 2]) -> Self {
+    /// The same, in an environment.
+    pub(super) fn parse_in(env: &Env, files: &Files, config: &str, credentials: &str) -> Self {
+        Self::of(files, [config, credentials].map(|text| Zeroizing::new(text.to_owned())), env)
+    }
+
+    fn of(files: &Files, texts: [Zeroizing<String>; 2], env: &Env) -> Self {
         let [config, credentials] = &texts;
         Self {
             files: files.clone(),
@@ -127,7 +135,13 @@ impl Profiles {
                 credentials,
             ),
             texts,
+            variables: Variables::of(env),
         }
+    }
+
+    /// The environment's variables.
+    pub(super) fn variables(&self) -> &Variables {
+        &self.variables
     }
 
     /// The names of all profiles in the files, sorted.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::arn;
 use super::durations::HOUR;
-use super::settings::{Named, Settings};
-use crate::env::Env;
+use super::settings::Settings;
+use super::variables::{Named, Variable, Variables};
 use crate::error::{Error, Result};
 
 /// The parameters of AssumeRole, without the MFA code.
@@ -32,29 +32,36 @@ pub struct Role {
 /// The most tags that one call may carry.
 const TAGS: usize = 50;
 
-/// The role of a profile, if it has one. `env` is the environment for the profile that was asked for
-/// only: aws-vault gives `AWS_ROLE_ARN` and the variables beside it to no other. `from_aws`: AWS's own STS is asked.
-pub(super) fn of(settings: &Settings, env: &Env, from_aws: bool) -> Result<Option<Role>> {
-    let find = |variable: &str, key: &str| settings.variable_or(env, variable, key);
+/// The role of a profile, if it has one. `variables` are given for the profile that was asked for only:
+/// aws-vault uses `AWS_ROLE_ARN` and the variables beside it for no other. `from_aws`: AWS's own STS is asked.
+pub(super) fn of<'a>(
+    settings: &Settings<'a>,
+    variables: Option<&'a Variables>,
+    from_aws: bool,
+) -> Result<Option<Role>> {
+    let find = |variable: fn(&'a Variables) -> &'a Variable, key: &str| match variables {
+        Some(variables) => settings.variable_or(variable(variables), key),
+        None => Ok(settings.named(key)),
+    };
     // EKS sets AWS_ROLE_ARN for the pod's own role, beside the token that opens it.
-    let named = match env.get_os("AWS_WEB_IDENTITY_TOKEN_FILE") {
+    let named = match variables.and_then(|it| it.web_identity_token_file.os()) {
         Some(_) => settings.named("role_arn"),
-        None => find("AWS_ROLE_ARN", "role_arn")?,
+        None => find(|it| &it.role_arn, "role_arn")?,
     };
     let Some((arn, by)) = named else { return Ok(None) };
     arn::role(arn, &by, from_aws)?;
     let session_name =
-        session_name(find("AWS_ROLE_SESSION_NAME", "role_session_name")?, settings.name)?;
+        session_name(find(|it| &it.role_session_name, "role_session_name")?, settings.name)?;
     let external_id = settings
         .named("external_id")
         .map(|named| checked(named, 2..=1224, "+=,.@:/-_"))
         .transpose()?;
-    let source_identity = find("AWS_SOURCE_IDENTITY", "source_identity")?
+    let source_identity = find(|it| &it.source_identity, "source_identity")?
         .map(|named| checked(named, 2..=64, "+=,.@-_"))
         .transpose()?;
-    let tags = find("AWS_SESSION_TAGS", "session_tags")?.map(tags).transpose()?;
+    let tags = find(|it| &it.session_tags, "session_tags")?.map(tags).transpose()?;
     let transitive =
-        find("AWS_TRANSITIVE_TAGS", "transitive_session_tags")?.map(transitive).transpose()?;
+        find(|it| &it.transitive_tags, "transitive_session_tags")?.map(transitive).transpose()?;
     Ok(Some(Role {
         duration: HOUR,
         arn: arn.to_owned(),
@@ -68,24 +75,19 @@ pub(super) fn of(settings: &Settings, env: &Env, from_aws: bool) -> Result<Optio
 
 /// The role of the environment's own web identity: `AWS_ROLE_ARN`, where a token's file is set beside
 /// it, and `AWS_ROLE_SESSION_NAME`.
-pub(super) fn of_web_identity(env: &Env, settings: &Settings, from_aws: bool) -> Result<Role> {
-    let arn = in_variable(env, "AWS_ROLE_ARN")?;
-    let (arn, by) = arn.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
+pub(super) fn of_web_identity(settings: &Settings, from_aws: bool) -> Result<Role> {
+    let Variables { role_arn, role_session_name, .. } = settings.variables;
+    let (arn, by) = role_arn.named()?.ok_or_else(|| Error::usage("AWS_ROLE_ARN is not set"))?;
     arn::role(arn, &by, from_aws)?;
     Ok(Role {
         arn: arn.to_owned(),
-        session_name: session_name(in_variable(env, "AWS_ROLE_SESSION_NAME")?, settings.name)?,
+        session_name: session_name(role_session_name.named()?, settings.name)?,
         duration: HOUR,
         external_id: None,
         tags: Vec::new(),
         transitive: Vec::new(),
         source_identity: None,
     })
-}
-
-/// The value of a variable, and its name.
-fn in_variable<'a>(env: &'a Env, name: &str) -> Result<Option<Named<'a>>> {
-    Ok(env.text(name)?.map(|value| (value, name.to_owned())))
 }
 
 fn session_name(named: Option<Named>, profile: &str) -> Result<String> {

@@ -14,7 +14,7 @@ use std::path::Path;
 use super::ini::{self, Document, Entry, Fault};
 use super::known::{is_known, is_plain};
 use super::value::plain;
-use crate::name::nearest;
+use crate::nearest::nearest;
 use crate::process::words_escaping;
 
 /// What a backslash escapes between double quotes of a header: botocore reads headers by Python's

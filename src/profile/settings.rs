@@ -6,22 +6,22 @@
 //! `[default]` would otherwise turn every profile into a role. [`Settings::not_inherited`] finds the keys
 //! for which this makes a difference.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::known::INHERITABLE;
+use super::own_command::ProcessCommand;
 use super::read::{AccessKey, Profiles};
 use super::sections::AwsFile;
 use super::value::{key_of, plain};
-use crate::env::Env;
+use super::variables::{Named, Variable, Variables};
 use crate::error::{Error, Result};
-
-/// A value, and what an error calls it: a variable's name, or a key and the profile that sets it.
-pub(super) type Named<'a> = (&'a str, String);
 
 /// The settings of one profile, resolved once; only the sections that a setting names (`services`,
 /// `sso_session`) are read later.
 pub(super) struct Settings<'a> {
     pub profiles: &'a Profiles,
+    pub variables: &'a Variables,
     pub name: &'a str,
     /// The profile and what it includes, nearest first.
     sections: Vec<&'a str>,
@@ -33,6 +33,7 @@ pub(super) struct Settings<'a> {
     inherited: HashMap<&'a str, &'a str>,
     /// An `include_profile` that does not exist, with the profile that has it. aws-vault does not report it.
     pub missing_include: Option<(&'a str, &'a str)>,
+    process: OnceCell<Option<ProcessCommand<'a>>>,
 }
 
 impl<'a> Settings<'a> {
@@ -45,12 +46,14 @@ impl<'a> Settings<'a> {
     pub fn of(profiles: &'a Profiles, name: &'a str) -> Result<Self> {
         let mut this = Self {
             profiles,
+            variables: profiles.variables(),
             name,
             sections: Vec::with_capacity(2),
             own: HashMap::new(),
             inherited_from: Vec::new(),
             inherited: HashMap::new(),
             missing_include: None,
+            process: OnceCell::new(),
         };
         let mut next = Some(name);
         while let Some(at) = next {
@@ -115,14 +118,14 @@ impl<'a> Settings<'a> {
     }
 
     /// A variable, or else the key.
-    pub fn variable_or(
-        &self,
-        env: &'a Env,
-        variable: &str,
-        key: &str,
-    ) -> Result<Option<Named<'a>>> {
-        let value = env.text(variable)?.map(|value| (value, variable.to_owned()));
-        Ok(value.or_else(|| self.named(key)))
+    pub fn variable_or(&self, variable: &'a Variable, key: &str) -> Result<Option<Named<'a>>> {
+        Ok(variable.named()?.or_else(|| self.named(key)))
+    }
+
+    /// The profile's `credential_process`, whose program is searched for at the first call only.
+    pub fn process(&self) -> Option<&ProcessCommand<'a>> {
+        let of = |line| ProcessCommand::of(line, self.variables.path.os());
+        self.process.get_or_init(|| self.own("credential_process").map(of)).as_ref()
     }
 
     /// What an error calls a key: its name, and the section that it is taken from.

@@ -5,12 +5,12 @@ use std::collections::HashMap;
 
 use super::missing::no_such_profile;
 use super::read::Profiles;
+use super::region::NO_REGION;
 use super::settings::{Settings, fits, looped};
 use super::step::Step;
-use super::sts::{NO_REGION, Target};
+use super::sts::Target;
 use super::value::{plain, wrong_value};
 use super::variant::EndpointVariant;
-use crate::env::Env;
 use crate::error::{Error, Result};
 use crate::name::is_account;
 
@@ -52,8 +52,8 @@ impl SignOn {
 }
 
 /// Where to log in for the last profile of a chain, if it says so.
-pub(super) fn base(env: &Env, end: &Settings) -> Result<Option<SignOn>> {
-    end.has_any(&KEYS).then(|| of(env, end)).transpose()
+pub(super) fn base(end: &Settings) -> Result<Option<SignOn>> {
+    end.has_any(&KEYS).then(|| of(end)).transpose()
 }
 
 /// The role that such a profile names: a login may give several.
@@ -78,7 +78,7 @@ pub(super) fn role(end: &Settings) -> Result<Step> {
 /// # Errors
 /// Not found: a profile. Usage: a loop, a chain that is too long, a profile without SSO, and an
 /// `[sso-session]` or a key that is missing, or cannot be right.
-pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String, SignOn)> {
+pub fn sign_on(profiles: &Profiles, profile: &str) -> Result<(String, SignOn)> {
     let mut chain: Vec<&str> = Vec::new();
     let mut next = Some(profile);
     while let Some(at) = next {
@@ -92,8 +92,8 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
         chain.push(at);
         fits("source_profile", &chain)?;
         let settings = Settings::of(profiles, at)?;
-        if let Some(mut sign_on) = base(env, &settings)? {
-            sign_on.ask_for(EndpointVariant::of(env, &Settings::of(profiles, profile)?)?);
+        if let Some(mut sign_on) = base(&settings)? {
+            sign_on.ask_for(EndpointVariant::of(&Settings::of(profiles, profile)?)?);
             return Ok((at.to_owned(), sign_on));
         }
         next = settings.own("source_profile").filter(|source| *source != at);
@@ -103,11 +103,11 @@ pub fn sign_on(profiles: &Profiles, env: &Env, profile: &str) -> Result<(String,
 }
 
 /// Where people log in for the profiles that say so themselves, each place once, with its first profile.
-pub fn sign_ons(profiles: &Profiles, env: &Env) -> Vec<(String, Result<SignOn>)> {
+pub fn sign_ons(profiles: &Profiles) -> Vec<(String, Result<SignOn>)> {
     let mut found: Vec<(String, Result<SignOn>)> = Vec::new();
     for name in profiles.names() {
         let Ok(settings) = Settings::of(profiles, &name) else { continue };
-        let Some(sign_on) = base(env, &settings).transpose() else { continue };
+        let Some(sign_on) = base(&settings).transpose() else { continue };
         if found.iter().all(|(_, other)| *other != sign_on) {
             found.push((name, sign_on));
         }
@@ -115,7 +115,7 @@ pub fn sign_ons(profiles: &Profiles, env: &Env) -> Vec<(String, Result<SignOn>)>
     found
 }
 
-fn of(env: &Env, settings: &Settings) -> Result<SignOn> {
+fn of(settings: &Settings) -> Result<SignOn> {
     let section = settings.own("sso_session");
     let shared = match section {
         Some(section) => settings.profiles.sso_session(section)?.ok_or_else(|| {
@@ -155,12 +155,12 @@ fn of(env: &Env, settings: &Settings) -> Result<SignOn> {
     }
     let scopes = get("sso_registration_scopes").unwrap_or(SCOPE);
     let scopes = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty());
-    let target = |service| Target::of(service, region.to_owned(), env, settings);
+    let oidc = Target::of("sso_oidc", region.to_owned(), settings)?;
     Ok(SignOn {
         start_url: start_url.to_owned(),
         scopes: scopes.map(str::to_owned).collect(),
-        oidc: target("sso_oidc")?,
-        portal: target("sso")?,
+        portal: oidc.beside("sso", region.to_owned(), settings)?,
+        oidc,
     })
 }
 

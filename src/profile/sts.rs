@@ -1,15 +1,14 @@
-//! Where STS and IAM are asked: region, endpoint and CA bundle.
+//! Where STS and the services beside it are asked: region, endpoint and CA bundle.
 
 use std::path::PathBuf;
 
-use super::host::is_url;
 use super::read::Profiles;
-use super::settings::{Named, Settings};
-use super::value::{key_of, plain, wrong_value};
+use super::region::{partition, partition_region, region};
+use super::settings::Settings;
+use super::value::wrong_value;
+use super::variables::Variables;
 use super::variant::EndpointVariant;
-use crate::env::Env;
-use crate::error::{Error, Reason, Result};
-use crate::name;
+use crate::error::Result;
 
 /// The STS that a plan's calls go to, or the IAM beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,23 +27,31 @@ pub struct Target {
 const GLOBAL: &str = "https://sts.amazonaws.com";
 
 impl Target {
-    /// The target for a service (`sts`, `iam`, `s3`, …).
-    pub(super) fn of(
+    /// The target for a service (`sso`, `s3`, …).
+    pub(super) fn of(service: &str, region: String, settings: &Settings) -> Result<Self> {
+        let endpoint = endpoint(settings, service)?;
+        Ok(Self::at(endpoint, region, settings, EndpointVariant::of(settings)?))
+    }
+
+    fn at(
+        endpoint: Option<String>,
+        region: String,
+        settings: &Settings,
+        variant: EndpointVariant,
+    ) -> Self {
+        let bundle = settings.variables.ca_bundle.os().map(PathBuf::from);
+        let ca_bundle = bundle.or_else(|| settings.get("ca_bundle").map(PathBuf::from));
+        Self { region, endpoint, variant, ca_bundle }
+    }
+
+    /// Another service beside this one, which the same profile asks.
+    pub(super) fn beside(
+        &self,
         service: &str,
         region: String,
-        env: &Env,
         settings: &Settings,
     ) -> Result<Self> {
-        let bundle = match env.get_os("AWS_CA_BUNDLE") {
-            Some(path) => Some(PathBuf::from(path)),
-            None => settings.get("ca_bundle").map(PathBuf::from),
-        };
-        Ok(Self {
-            region,
-            endpoint: endpoint(env, settings, service)?,
-            variant: EndpointVariant::of(env, settings)?,
-            ca_bundle: bundle,
-        })
+        Ok(Self { region, endpoint: endpoint(settings, service)?, ..self.clone() })
     }
 
     /// The warning if a named endpoint overrides the variant that is asked for.
@@ -91,90 +98,18 @@ const LEGACY: [&str; 16] = [
     "us-west-2",
 ];
 
-/// The region for the child: what the command line asks for, `AWS_REGION`, `AWS_DEFAULT_REGION`, the
-/// profile. `None`: the child's variables are left alone.
-pub(super) fn region(
-    asked: Option<&str>,
-    env: &Env,
-    settings: &Settings,
-) -> Result<Option<String>> {
-    let named = match asked {
-        Some(region) => Some((region, "--region".to_owned())),
-        None => named_region(env, settings)?,
-    };
-    let Some((region, by)) = named else { return Ok(None) };
-    let fits = (1..=63).contains(&region.len())
-        && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    if !fits {
-        let error = wrong_value(&by, NO_REGION, region);
-        return Err(if asked.is_some() { error.because(Reason::CommandLine) } else { error });
-    }
-    Ok(Some(region.to_owned()))
-}
-
-/// The region of the environment or the profile, and what names it.
-fn named_region<'a>(env: &'a Env, settings: &Settings<'a>) -> Result<Option<Named<'a>>> {
-    match env.text("AWS_REGION")? {
-        Some(region) => Ok(Some((region, "AWS_REGION".to_owned()))),
-        None => settings.variable_or(env, "AWS_DEFAULT_REGION", "region"),
-    }
-}
-
-/// What an error says of an invalid region.
-pub(super) const NO_REGION: &str = "not the name of a region";
-
-/// The error for a region that AWS does not have, or, if another server is asked, that no request can name.
-pub(super) fn region_fault(env: &Env, settings: &Settings) -> Option<Error> {
-    let (region, by) = named_region(env, settings).ok()??;
-    let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let fits = match is_asked(env, settings) {
-        true => is_region(region),
-        false => region.bytes().all(small),
-    };
-    (!fits).then(|| wrong_value(&by, NO_REGION, region).hint("it looks like eu-central-1"))
-}
-
-/// True for what AWS's regions look like: `us-gov-west-1`, and for `aws-cn-global` and the like.
-pub(super) fn is_region(text: &str) -> bool {
-    let letters = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    let parts: Vec<&str> = text.split('-').collect();
-    match parts[..] {
-        ["aws", .., "global"] => parts.iter().all(letters),
-        [ref areas @ .., direction, number] => {
-            !areas.is_empty()
-                && areas.iter().all(letters)
-                && DIRECTIONS.contains(&direction)
-                && (1..=2).contains(&number.len())
-                && number.bytes().all(|b| b.is_ascii_digit())
-        }
-        _ => false,
-    }
-}
-
-/// The second but last part of a region's name.
-const DIRECTIONS: [&str; 9] = [
-    "central",
-    "east",
-    "north",
-    "northeast",
-    "northwest",
-    "south",
-    "southeast",
-    "southwest",
-    "west",
-];
-
-/// The STS of a profile. `arn`: a role or MFA device, whose partition decides if no region does.
+/// The STS of a profile, with its endpoint and variant. `arn`: a role or MFA device, whose partition decides if
+/// no region does.
 pub(super) fn target(
+    settings: &Settings,
+    endpoint: Option<String>,
     region: Option<&str>,
     arn: Option<&str>,
-    env: &Env,
-    settings: &Settings,
+    variant: EndpointVariant,
 ) -> Result<Target> {
     let region = region.unwrap_or_else(|| partition_region(arn)).to_owned();
-    let mut target = Target::of("sts", region, env, settings)?;
-    let key = "sts_regional_endpoints";
-    match settings.variable_or(env, "AWS_STS_REGIONAL_ENDPOINTS", key)? {
+    let mut target = Target::at(endpoint, region, settings, variant);
+    match settings.variable_or(&settings.variables.sts_regional, "sts_regional_endpoints")? {
         None | Some(("regional", _)) => {}
         // The global endpoint is signed for as us-east-1. It has no variants, so the SDKs leave it then.
         Some(("legacy", _)) => {
@@ -192,91 +127,38 @@ pub(super) fn target(
 }
 
 /// The STS and the IAM of a profile's own key.
-pub fn sts_and_iam(profiles: &Profiles, env: &Env, profile: &str) -> Result<(Target, Target)> {
+pub fn sts_and_iam(profiles: &Profiles, profile: &str) -> Result<(Target, Target)> {
     let settings = Settings::of(profiles, profile)?;
-    let region = region(None, env, &settings)?;
+    let region = region(None, &settings)?;
     let arn = settings.get("mfa_serial").or_else(|| settings.own("role_arn"));
-    let sts = target(region.as_deref(), arn, env, &settings)?;
+    let endpoint = endpoint(&settings, "sts")?;
+    let variant = EndpointVariant::of(&settings)?;
+    let sts = target(&settings, endpoint, region.as_deref(), arn, variant)?;
     let region = region.unwrap_or_else(|| partition_region(arn).to_owned());
-    Ok((sts, Target::of("iam", region, env, &settings)?))
+    let iam = sts.beside("iam", region, &settings)?;
+    Ok((sts, iam))
 }
 
 /// A named endpoint: the variables, then the files; the one for the service (`sts`, `iam`, `sso`,
 /// `sso_oidc`) before the one for everything.
-pub(super) fn endpoint(env: &Env, settings: &Settings, service: &str) -> Result<Option<String>> {
-    let key = "ignore_configured_endpoint_urls";
-    let ignore = settings.variable_or(env, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", key)?;
+pub(super) fn endpoint(settings: &Settings, service: &str) -> Result<Option<String>> {
+    let Variables { ignore_endpoints, .. } = settings.variables;
+    let ignore = settings.variable_or(ignore_endpoints, "ignore_configured_endpoint_urls")?;
     if ignore.is_some_and(|(value, _)| value.eq_ignore_ascii_case("true")) {
         return Ok(None);
     }
-    let own = format!("AWS_ENDPOINT_URL_{}", service.to_ascii_uppercase());
-    for name in [own.as_str(), "AWS_ENDPOINT_URL"] {
-        if let Some(url) = env.text(name)? {
-            return Ok(Some(url.to_owned()));
-        }
-    }
-    Ok(settings.endpoint(service)?.map(str::to_owned))
-}
-
-/// True if AWS's own STS is asked, and no named endpoint.
-pub(super) fn is_asked(env: &Env, settings: &Settings) -> bool {
-    matches!(endpoint(env, settings, "sts"), Ok(None))
-}
-
-/// The errors for endpoints that are no URLs: those of the environment, and of a profile's own section and the
-/// `services` that it names.
-pub(super) fn endpoint_faults(profiles: &Profiles, env: &Env, profile: &str) -> Vec<Error> {
-    let of_env = env.vars().filter_map(|(name, _)| {
-        let name = name.to_str().filter(|name| name.starts_with("AWS_ENDPOINT_URL"))?;
-        Some((env.get(name)?, name.to_owned()))
-    });
-    let own = profiles.get(profile, "endpoint_url");
-    let own = own.map(|url| (url, key_of("endpoint_url", profile)));
-    let services = profiles.get(profile, "services");
-    let of_services = services.into_iter().flat_map(|services| {
-        let by = format!("of [services {}]", plain(services));
-        let urls = profiles.service_endpoints(services).into_iter();
-        urls.map(move |(service, url)| (url, format!("endpoint_url of {service} {by}")))
-    });
-    let all = of_env.chain(own).chain(of_services).filter(|(url, _)| !is_url(url));
-    let fault = |(url, by): (&str, String)| {
-        wrong_value(&by, "not an http or https URL", url)
-            .hint("it looks like https://sts.eu-central-1.amazonaws.com")
+    let url = match settings.variables.endpoint(service)? {
+        None => settings.endpoint(service)?,
+        url => url,
     };
-    all.map(fault).collect()
-}
-
-/// The partition of a region, or of a name for all its regions (`aws-cn-global`).
-pub(super) fn partition(region: &str) -> &'static str {
-    match region.strip_prefix("aws-").unwrap_or(region) {
-        of if of.starts_with("cn-") => "aws-cn",
-        of if of.starts_with("us-gov-") => "aws-us-gov",
-        of if of.starts_with("eusc-") => "aws-eusc",
-        of if of.starts_with("us-isob-") || of.starts_with("iso-b-") => "aws-iso-b",
-        of if of.starts_with("eu-isoe-") || of.starts_with("iso-e-") => "aws-iso-e",
-        of if of.starts_with("us-isof-") || of.starts_with("iso-f-") => "aws-iso-f",
-        of if of.contains("-iso") || of.starts_with("iso-") => "aws-iso",
-        _ => "aws",
-    }
-}
-
-/// A region of an ARN's partition; without one, of `aws`.
-fn partition_region(arn: Option<&str>) -> &'static str {
-    match arn.and_then(name::arn_partition) {
-        Some("aws-cn") => "cn-north-1",
-        Some("aws-us-gov") => "us-gov-west-1",
-        Some("aws-iso") => "us-iso-east-1",
-        Some("aws-iso-b") => "us-isob-east-1",
-        Some("aws-iso-e") => "eu-isoe-west-1",
-        Some("aws-iso-f") => "us-isof-south-1",
-        Some("aws-eusc") => "eusc-de-east-1",
-        _ => "us-east-1",
-    }
+    Ok(url.map(str::to_owned))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::read::Files;
     use super::*;
+    use crate::env::Env;
 
     fn target(region: &str, endpoint: Option<&str>) -> Target {
         Target {
@@ -332,41 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn regions_are_known_by_their_looks() {
-        for region in
-            ["us-east-1", "us-gov-west-1", "eu-isoe-west-1", "ap-southeast-12", "eusc-de-east-1"]
-        {
-            assert!(is_region(region), "{region}");
-        }
-        for region in ["aws-global", "aws-iso-b-global"] {
-            assert!(is_region(region), "{region}");
-        }
-        for none in [
-            "",
-            "Frankfurt",
-            "eu-centrl-1",
-            "EU-WEST-1",
-            "east-1",
-            "eu-west-1a",
-            "eu-west-",
-            "eu--west-1",
-        ] {
-            assert!(!is_region(none), "{none}");
-        }
-    }
-
-    #[test]
     fn legacy_is_the_global_endpoint_but_in_regions_that_have_to_be_enabled() {
-        let legacy = [("AWS_STS_REGIONAL_ENDPOINTS".into(), b"legacy".to_vec())];
-        let env = Env::from_raw(legacy);
-        let profiles = Profiles::parse(
-            &super::super::Files { config: None, credentials: None },
-            "[default]",
-            "",
-        );
+        let env = Env::of(&[("AWS_STS_REGIONAL_ENDPOINTS", "legacy")]);
+        let profiles = Profiles::parse_in(&env, &Files::default(), "[default]", "");
         let settings = Settings::of(&profiles, "default").unwrap();
         let realm = |region| {
-            let target = super::target(Some(region), None, &env, &settings).unwrap();
+            let variant = EndpointVariant::default();
+            let target = super::target(&settings, None, Some(region), None, variant).unwrap();
             target.realm().map(str::to_owned)
         };
         assert_eq!(realm("eu-west-1"), ["aws", GLOBAL]);

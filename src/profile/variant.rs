@@ -3,7 +3,7 @@
 
 use super::settings::Settings;
 use super::value::wrong_value;
-use crate::env::Env;
+use super::variables::{Variable, Variables};
 use crate::error::Result;
 
 /// The variants of AWS's endpoints that are asked for. `None`: no setting.
@@ -21,9 +21,9 @@ const DUAL_STACK: (&str, &str) = ("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_e
 
 impl EndpointVariant {
     /// What the environment, else the profile, asks for.
-    pub(super) fn of(env: &Env, settings: &Settings) -> Result<Self> {
-        let read = |(name, key): (&str, &str)| -> Result<Option<bool>> {
-            let Some((value, by)) = settings.variable_or(env, name, key)? else { return Ok(None) };
+    pub(super) fn of<'a>(settings: &Settings<'a>) -> Result<Self> {
+        let read = |variable: &'a Variable, key| -> Result<Option<bool>> {
+            let Some((value, by)) = settings.variable_or(variable, key)? else { return Ok(None) };
             match value.to_ascii_lowercase().as_str() {
                 "true" => Ok(Some(true)),
                 "false" => Ok(Some(false)),
@@ -31,7 +31,8 @@ impl EndpointVariant {
                 _ => Err(wrong_value(&by, "neither true nor false", value)),
             }
         };
-        Ok(Self { fips: read(FIPS)?, dual_stack: read(DUAL_STACK)? })
+        let Variables { use_fips, use_dual_stack, .. } = settings.variables;
+        Ok(Self { fips: read(use_fips, FIPS.1)?, dual_stack: read(use_dual_stack, DUAL_STACK.1)? })
     }
 
     /// These, or those of `other` where they are not set.

@@ -82,7 +82,7 @@ impl<'a> StoreConnector<'a> {
     fn session(&self) -> Result<CredentialSession<'a>> {
         let Self { env, home, clock, reporter } = self;
         let parts = Parts {
-            profiles: profile::read(&profile::locate(env, home.as_deref()))?,
+            profiles: profile::read(&profile::locate(env, home.as_deref()), env)?,
             vault: VaultAccess::NotNeeded,
             cache_dir: None,
             env,

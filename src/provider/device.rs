@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use crate::aws::{DeviceCode, NoToken, ServiceError, Tokens};
+use crate::duration::show_duration;
 use crate::error::{Error, Result};
-use crate::name::show_duration;
 use crate::reporter::Reporter;
 use crate::waiting::waiting;
 

@@ -86,7 +86,7 @@ impl<'a> CredentialSession<'a> {
     /// No such profile, no credentials for it, or no vault (3); usage (2); a loop (1).
     pub fn plan(&self, profile: &str) -> Result<Plan> {
         let request = self.plan_request(profile);
-        self.or_why_no_vault(profile::plan(&self.profiles, self.env, &self.stored(), &request))
+        self.or_why_no_vault(profile::plan(&self.profiles, &self.stored(), &request))
     }
 
     /// The plan for the console of a profile, as pure data. `path`: the page.
@@ -95,7 +95,7 @@ impl<'a> CredentialSession<'a> {
     /// As [`CredentialSession::plan`], and as [`profile::console`].
     pub fn plan_console(&self, profile: &str, path: Option<&str>) -> Result<Console> {
         let request = self.plan_request(profile);
-        let planned = profile::console(&self.profiles, self.env, &self.stored(), &request, path);
+        let planned = profile::console(&self.profiles, &self.stored(), &request, path);
         self.or_why_no_vault(planned)
     }
 
@@ -105,7 +105,7 @@ impl<'a> CredentialSession<'a> {
         profile: &str,
         path: Option<&str>,
     ) -> Result<Console> {
-        profile::console_of_environment(&self.profiles, self.env, &self.plan_request(profile), path)
+        profile::console_of_environment(&self.profiles, &self.plan_request(profile), path)
     }
 
     fn plan_request(&self, profile: &str) -> PlanRequest {

@@ -51,7 +51,7 @@ impl CredentialSession<'_> {
         profile: Option<String>,
         required: bool,
     ) -> Result<Fleet> {
-        let at = profile::store_target(&self.profiles, self.env, profile.as_deref(), None)?;
+        let at = profile::store_target(&self.profiles, profile.as_deref(), None)?;
         Ok(Fleet { store, region: at.region, endpoint: at.endpoint, profile, required })
     }
 
@@ -78,7 +78,7 @@ impl CredentialSession<'_> {
     ) -> Result<S3> {
         let Fleet { store, region, endpoint, profile, .. } = fleet;
         let profile = profile.as_deref();
-        let mut target = profile::store_target(&self.profiles, self.env, profile, Some(region))?;
+        let mut target = profile::store_target(&self.profiles, profile, Some(region))?;
         target.endpoint.clone_from(endpoint);
         let key = self.store_key(profile, payload)?;
         S3::connect(store, &target, key, self.env, limits, self.reporter)

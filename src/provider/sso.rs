@@ -101,9 +101,9 @@ impl IdentityCenter<'_> {
 
     /// Deletes the sessions of each profile that logs in there, directly or through its chain.
     pub fn clear_sessions(&self) -> Result<()> {
-        let CredentialSession { profiles, env, cache, .. } = self.session;
+        let CredentialSession { profiles, cache, .. } = self.session;
         for name in profiles.names() {
-            let sign_on = profile::sign_on(profiles, env, &name);
+            let sign_on = profile::sign_on(profiles, &name);
             if sign_on.is_ok_and(|(_, other)| other.key() == self.sign_on.key()) {
                 cache.clear(&name)?;
             }

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::options::Options;
-use crate::env::Env;
 use crate::error::{Class, Error, Result};
 use crate::name::ProfileName;
 use crate::profile::{self, Profiles};
@@ -59,7 +58,7 @@ impl<'a> VaultState<'a> {
         let missing = match Vault::open_without_prompt(access) {
             Ok(Opening::Open(vault, _)) => return Ok(Self::Open(vault)),
             Ok(Opening::Locked(locked)) => {
-                if locked.is_named() || !need_no_vault(names, profiles, options, access.env) {
+                if locked.is_named() || !need_no_vault(names, profiles, options) {
                     return locked.ask().map(|vault| Self::Open(Box::new(vault)));
                 }
                 let error = locked.into_error();
@@ -96,10 +95,9 @@ impl<'a> VaultState<'a> {
 
 /// True if none of these profiles takes anything from a vault, unless the vault has a key for it, which comes
 /// first.
-fn need_no_vault(names: &[ProfileName], profiles: &Profiles, options: &Options, env: &Env) -> bool {
+fn need_no_vault(names: &[ProfileName], profiles: &Profiles, options: &Options) -> bool {
     names.iter().all(|name| {
         let request = options.plan_request(name.as_str(), BTreeSet::new());
-        profile::plan(profiles, env, &BTreeSet::new(), &request)
-            .is_ok_and(|plan| plan.needs_no_vault())
+        profile::plan(profiles, &BTreeSet::new(), &request).is_ok_and(|plan| plan.needs_no_vault())
     })
 }

@@ -23,7 +23,7 @@ use super::pin::Pin;
 use crate::clock::Timestamp;
 use crate::credential::Credentials;
 use crate::error::{Error, Result};
-use crate::name::nearest;
+use crate::nearest::nearest;
 use crate::random;
 use crate::secret::Secret;
 

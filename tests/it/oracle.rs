@@ -84,8 +84,8 @@ impl Readers {
             config: Some(path("config", &case.config)),
             credentials: Some(path("credentials", &case.credentials)),
         };
-        let profiles =
-            profile::read(&files).expect("a file that the AWS CLI reads is never refused");
+        let profiles = profile::read(&files, &environment())
+            .expect("a file that the AWS CLI reads is never refused");
         (files, profiles)
     }
 
@@ -171,12 +171,16 @@ fn same(judge: &Answer, ours: &Answer) -> bool {
     }
 }
 
+/// The environment of all cases.
+fn environment() -> Env {
+    Env::of(&ENV)
+}
+
 /// What vault would do, with no vault and `--no-session`.
 fn ours(profiles: &Profiles, name: &str) -> Answer {
-    let env = ENV.map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
     let request =
         PlanRequest { profile: name.to_owned(), no_session: true, ..PlanRequest::default() };
-    let plan = match profile::plan(profiles, &Env::from_raw(env), &BTreeSet::new(), &request) {
+    let plan = match profile::plan(profiles, &BTreeSet::new(), &request) {
         Ok(plan) => plan,
         Err(error) => return Answer::Refused(error.what),
     };

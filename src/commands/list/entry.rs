@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::clock::Timestamp;
-use crate::name::show_duration;
+use crate::duration::show_duration;
 use crate::profile::{self, Profiles};
 use crate::session::{Listed, LoginState};
 use crate::style::{Style, styled};

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::env::Env;
 use crate::error::{Error, Result};
+use crate::origin::Origin;
 
 /// The address of the metadata service, for every client.
 const REAL: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
@@ -82,15 +83,8 @@ fn real(address: SocketAddr, firmware: &Path, endpoint: Option<&str>) -> Option<
 /// than `localhost`.
 fn socket_of(endpoint: &str) -> Option<SocketAddr> {
     let rest = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest);
-    let host = rest.split('/').next()?.to_ascii_lowercase();
-    let host = match host.strip_prefix("localhost") {
-        Some(port) if port.is_empty() || port.starts_with(':') => {
-            format!("{}{port}", Ipv4Addr::LOCALHOST)
-        }
-        _ => host,
-    };
-    let with_port = |host: &str| host.parse().ok();
-    with_port(&host).or_else(|| with_port(&format!("{host}:{REAL_PORT}")))
+    let origin = Origin::parse(&format!("http://{rest}"))?;
+    Some(SocketAddr::new(origin.address()?, origin.port))
 }
 
 /// True if a metadata service answers: it gives a token, or has the headers of EC2's, Google's or Azure's. A

@@ -1,6 +1,8 @@
 //! Where a plan starts: the vault, the chain of source profiles, what a profile says.
 
+use super::super::variables::Variables;
 use super::*;
+use crate::process::words;
 
 #[test]
 fn the_vault_comes_first_at_each_profile_of_the_chain() {
@@ -339,7 +341,10 @@ fn a_process_that_is_this_program_for_the_same_profile_is_the_vaults_key_or_none
             ..Case::default()
         },
     ]);
-    let ours = |command| super::super::own_command::reads_as_ours_for(command, "a", false);
+    let ours = |command| {
+        let words = words(command).unwrap_or_default();
+        super::super::own_command::reads_as_ours_for(&words, "a", false)
+    };
     for command in [
         "vault exec --json a",
         "/usr/local/bin/vault exec a --json",
@@ -449,7 +454,7 @@ fn what_runs_the_program_is_asked_where_credential_source_says_so() {
     ]);
     let url = |url: &str| {
         let env = Env::of(&[(full, url)]);
-        super::super::host::container(&env).map_err(|error| error.what)
+        super::super::host::container(&Variables::of(&env)).map_err(|error| error.what)
     };
     for (given, taken) in [
         ("http://127.0.0.1:9911/credentials/a", "http://127.0.0.1:9911/credentials/a"),

@@ -30,7 +30,7 @@ fn files_lie_where_variables_say_or_below_the_home() {
 #[test]
 fn a_missing_home_is_a_hint() {
     let none = Profiles::parse(&Files::default(), "", "");
-    let error = plan(&none, &Env::default(), &BTreeSet::new(), &asked("a")).unwrap_err();
+    let error = plan(&none, &BTreeSet::new(), &asked("a")).unwrap_err();
     assert_eq!(
         error.hint.as_deref(),
         Some("HOME is not set, so there is no .aws/config; set AWS_CONFIG_FILE")
@@ -50,23 +50,23 @@ fn missing_files_are_empty_and_unreadable_ones_are_errors() {
     let files = |config: &Path| Files { config: Some(config.into()), credentials: None };
     let file = at.join("config");
     for empty in [Path::new("/dev/null"), &at.join("none"), Path::new("/dev/null/.aws/config")] {
-        assert!(read(&files(empty)).unwrap().names().is_empty(), "{empty:?}");
+        assert!(read(&files(empty), &Env::default()).unwrap().names().is_empty(), "{empty:?}");
     }
-    assert!(read(&Files::default()).unwrap().names().is_empty());
+    assert!(read(&Files::default(), &Env::default()).unwrap().names().is_empty());
 
     std::fs::write(&file, "\u{feff}[profile a]\r\nregion = x\r\n").unwrap();
-    assert_eq!(read(&files(&file)).unwrap().get("a", "region"), Some("x"));
+    assert_eq!(read(&files(&file), &Env::default()).unwrap().get("a", "region"), Some("x"));
 
     let error = |bytes: &[u8]| {
         std::fs::write(&file, bytes).unwrap();
-        let error = read(&files(&file)).unwrap_err();
+        let error = read(&files(&file), &Env::default()).unwrap_err();
         assert_eq!(error.class.code(), 1);
         error.what.replace(at.to_str().unwrap(), "")
     };
     assert_eq!(error(b"[profile a]\nregion = \xff\n"), "cannot read /config: line 2 is not UTF-8");
     let large = vec![b'\n'; usize::try_from(FILE_LIMIT).unwrap() + 1];
     assert_eq!(error(&large), "cannot read /config: larger than 1 MiB");
-    let error = read(&files(&at)).unwrap_err();
+    let error = read(&files(&at), &Env::default()).unwrap_err();
     assert_eq!(error.what, format!("cannot read {}: not a regular file", at.display()));
     std::fs::remove_dir_all(&at).unwrap();
 }
@@ -128,7 +128,7 @@ fn a_line_that_is_not_understood_spoils_its_own_profile_and_its_secrets_are_not_
     ] {
         let profiles = parsed(config, credentials);
         let stored = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
-        let planned = |name| plan(&profiles, &Env::default(), &stored, &asked(name));
+        let planned = |name| plan(&profiles, &stored, &asked(name));
         let error = planned("a").unwrap_err();
         assert_eq!(error.class.code(), 1);
         assert_eq!(
@@ -387,7 +387,7 @@ fn a_large_file_is_read_in_a_line_of_time() {
     }
     let profiles = parsed(&config, "");
     let stored = BTreeSet::from(["p30".to_owned()]);
-    let plan = plan(&profiles, &Env::default(), &stored, &asked("p0")).unwrap();
+    let plan = plan(&profiles, &stored, &asked("p0")).unwrap();
     assert_eq!(plan.region.as_deref(), Some("r-0"));
     assert_eq!(said(&profiles, About::Ignored).len(), 8000);
 }

@@ -18,9 +18,9 @@ use std::collections::BTreeSet;
 use super::{
     Base, Files, Mfa, Plan, PlanRequest, Profiles, Role, SignOn, Step, Target, TokenSource, plan,
 };
+use crate::duration::{parse_duration, show_duration};
 use crate::env::Env;
 use crate::error::Result;
-use crate::name::{duration, show_duration};
 
 const ARN: &str = "arn:aws:iam::123456789012:";
 
@@ -60,11 +60,11 @@ fn files() -> Files {
 
 fn planned(case: &Case) -> Result<Plan> {
     let config = case.config.replace("ACCT:", ARN);
-    let profiles = Profiles::parse(&files(), &config, case.credentials);
     let pairs =
         case.env.iter().map(|(k, v)| (k.as_bytes().to_vec(), v.replace("ACCT:", ARN).into_bytes()));
     let stored: BTreeSet<String> = case.stored.iter().map(|s| (*s).to_owned()).collect();
-    plan(&profiles, &Env::from_raw(pairs), &stored, &asked(case.ask))
+    let profiles = Profiles::parse_in(&Env::from_raw(pairs), &files(), &config, case.credentials);
+    plan(&profiles, &stored, &asked(case.ask))
 }
 
 fn asked(line: &str) -> PlanRequest {
@@ -76,7 +76,9 @@ fn asked(line: &str) -> PlanRequest {
         match flag {
             "--no-session" => request.no_session = true,
             "--mfa-token" => request.mfa_token_given = true,
-            "--duration" => request.duration = Some(duration(words.next().unwrap(), "").unwrap()),
+            "--duration" => {
+                request.duration = Some(parse_duration(words.next().unwrap(), "").unwrap())
+            }
             "--region" => request.region = words.next().map(str::to_owned),
             "--seed" => request.seeds.extend(words.next().map(|s| s.replace("ACCT:", ARN))),
             other => panic!("{other}"),

@@ -78,7 +78,7 @@ fn without_a_region_the_partition_decides_where_sts_is() {
         let config = format!("[profile a]\nrole_arn = arn:{partition}:iam::123456789012:role/r\n");
         let profiles = Profiles::parse(&files(), &config, "");
         let stored = BTreeSet::from(["a".to_owned()]);
-        let plan = plan(&profiles, &Env::default(), &stored, &asked("a")).unwrap();
+        let plan = plan(&profiles, &stored, &asked("a")).unwrap();
         assert_eq!(plan.sts.unwrap().region, region);
         assert_eq!(plan.region, None);
     }
@@ -337,4 +337,31 @@ fn include_profile_takes_the_whole_of_the_other() {
             ..A
         },
     ]);
+}
+
+#[test]
+fn a_variable_that_is_not_utf8_is_an_error_only_for_what_needs_its_text() {
+    let config = "[profile key]\n[profile role]\nsource_profile = key\nrole_arn = ACCT:role/a\n\
+                  [profile env]\ncredential_source = Environment\nrole_arn = ACCT:role/a\n";
+    let stored = BTreeSet::from(["key".to_owned()]);
+    for (name, profile, is_needed) in [
+        ("AWS_REGION", "key", true),
+        ("AWS_CA_BUNDLE", "key", false),
+        ("AWS_ENDPOINT_URL_STS", "key", true),
+        ("AWS_ENDPOINT_URL_S3", "key", false),
+        ("AWS_ASSUME_ROLE_TTL", "key", true),
+        ("AWS_ROLE_SESSION_NAME", "key", false),
+        ("AWS_ROLE_SESSION_NAME", "role", true),
+        ("AWS_SECRET_ACCESS_KEY", "role", false),
+        ("AWS_SECRET_ACCESS_KEY", "env", true),
+        ("AWS_EC2_METADATA_DISABLED", "env", false),
+    ] {
+        let set = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"].map(|set| (set, &b"x"[..]));
+        let pairs = [(name, &b"\xff"[..])].into_iter().chain(set);
+        let env = Env::from_raw(pairs.map(|(name, value)| (name.into(), value.to_vec())));
+        let profiles = Profiles::parse_in(&env, &files(), &config.replace("ACCT:", ARN), "");
+        let error = plan(&profiles, &stored, &asked(profile)).err().map(|error| error.what);
+        let expected = is_needed.then(|| format!("{name} is not UTF-8"));
+        assert_eq!(error, expected, "{name} {profile}");
+    }
 }

@@ -187,8 +187,7 @@ fn where_to_log_in_is_found_through_the_chain() {
          [profile e]\nsource_profile = d\n[profile f]\nsource_profile = nobody\n[profile g]\nsso_session = corp\n"
     );
     let profiles = Profiles::parse(&files(), &config, "");
-    let env = Env::default();
-    let find = |name: &str| sign_on(&profiles, &env, name);
+    let find = |name: &str| sign_on(&profiles, name);
     let (owner, sign_on) = find("b").unwrap();
     assert_eq!(
         (owner.as_str(), sign_on.start_url.as_str()),
@@ -200,7 +199,7 @@ fn where_to_log_in_is_found_through_the_chain() {
     assert_eq!(find("d").unwrap_err().what, "source_profile loop: d -> e -> d");
     assert_eq!(find("f").unwrap_err().what, "no profile \"nobody\", the source_profile of \"f\"");
     assert_eq!(find("h").unwrap_err().class.code(), 3);
-    let all = sign_ons(&profiles, &env);
+    let all = sign_ons(&profiles);
     assert_eq!(all.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a"]);
 }
 

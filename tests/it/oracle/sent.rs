@@ -4,7 +4,7 @@ use vault::profile::Files;
 
 use super::botocore::Botocore;
 use super::grammar::{self, Chance, NAMES};
-use super::{Answer, number, ours, same, set};
+use super::{Answer, environment, number, ours, same, set};
 use crate::support::SECRET_ACCESS_KEY;
 use crate::support::builder::Test;
 use crate::support::standin::{Call, Role, StandIn, User, World};
@@ -54,7 +54,8 @@ fn what_is_sent_is_what_the_aws_cli_sends() {
         for name in NAMES {
             let judge = botocore.ask(&files, name);
             let Answer::Plan(plan) = &judge else { continue };
-            let profiles = vault::profile::read(&files).expect("files that are read");
+            let profiles =
+                vault::profile::read(&files, &environment()).expect("files that are read");
             let by_key = plan.base.starts_with("AKIA0") && !plan.base.contains('+');
             if !by_key || plan.calls.is_empty() || !same(&judge, &ours(&profiles, name)) {
                 continue;

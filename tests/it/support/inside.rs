@@ -52,7 +52,7 @@ pub fn parts(
     clock: Clock,
 ) -> Parts<'_, '_> {
     Parts {
-        profiles: profile::read(&Files { config, credentials: None }).expect("the profiles"),
+        profiles: profile::read(&Files { config, credentials: None }, env).expect("the profiles"),
         vault: VaultAccess::Needed(access(vault, env, prompt)),
         cache_dir: None,
         env,

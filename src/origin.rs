@@ -1,7 +1,7 @@
-//! Servers: scheme, host and port.
+//! Servers: scheme, host and port, as an http or https URL names them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hyper::Uri;
 
@@ -18,7 +18,8 @@ pub struct Origin {
 impl Origin {
     /// The origin that an `http://` or `https://` URL names, without user or password in it.
     pub fn parse(url: &str) -> Option<Self> {
-        Self::of_proxy(url).filter(|_| !url.contains('@'))
+        Self::of_proxy(url)
+            .filter(|_| !url.contains('@') && url.bytes().all(|b| b.is_ascii_graphic()))
     }
 
     /// The origin of a proxy, whose URL may have user and password.
@@ -48,10 +49,17 @@ impl Origin {
         })
     }
 
+    /// The host's address, unless it is a name. `localhost` is 127.0.0.1, whatever a name server says.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.host.eq_ignore_ascii_case("localhost") {
+            true => Some(Ipv4Addr::LOCALHOST.into()),
+            false => self.host.parse().ok(),
+        }
+    }
+
     /// True for this host: nothing goes over a network.
     pub fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        self.address().is_some_and(|address| address.is_loopback())
     }
 }
 
@@ -93,6 +101,7 @@ mod tests {
             "http://a b",
             "http://a\n",
             "https://ä",
+            "https://a/ä",
         ] {
             assert_eq!(text(bad), None, "{bad:?}");
         }
