@@ -183,7 +183,11 @@ impl<'a> Run<'a> {
                 _ => None,
             },
             not_before,
-            min_left: self.request.min_left,
+            // Only what is handed out must last: a role may outlast the session that it is assumed with.
+            min_left: match at + 1 == self.plan.steps.len() {
+                true => self.request.min_left,
+                false => self.with.options.min_left,
+            },
         }
     }
 
