@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
         };
         let mut turn = None;
         let made = loop {
-            match self.session(last, self.not_before) {
+            match self.session(last, None) {
                 Ok(made) => break made,
                 Err(NotMade::Failed(error)) => return Err(error),
                 Err(NotMade::NeedsCode) => {}
@@ -141,21 +141,25 @@ impl<'a> Run<'a> {
         self.asked.replace(Some(asked.map(|code| GivenCode { code, since: Instant::now() })));
     }
 
-    /// The session of a step. Its lock is taken before that of the step it builds on, from the profile
-    /// towards its base, so that there is no deadlock.
-    fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained, NotMade> {
+    /// The session of a step, made at the time `newer` or later. Its lock is taken before that of the step
+    /// it builds on, from the profile towards its base, so that there is no deadlock.
+    fn session(&self, at: usize, newer: Option<Timestamp>) -> Result<Obtained, NotMade> {
         let key = self.key(at);
-        let wanted = self.wanted(at, &key, not_before);
-        self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
+        let wanted = self.wanted(at, &key, newer);
+        let made = self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
             self.make(at, length, &wanted).map_err(|failed| self.not_made(failed))
-        })
+        })?;
+        if self.with.options.refresh {
+            self.with.refreshed().insert(key);
+        }
+        Ok(made)
     }
 
     /// The sessions in the cache that the steps would use: each step's number from 0, and when it ends.
     pub(super) fn cached(&self) -> Vec<(usize, Timestamp)> {
         let until = |at| {
             let key = self.key(at);
-            Some((at, self.cache.until(&self.wanted(at, &key, self.not_before))?))
+            Some((at, self.cache.until(&self.wanted(at, &key, None))?))
         };
         (0..self.plan.steps.len()).filter_map(until).collect()
     }
@@ -165,8 +169,10 @@ impl<'a> Run<'a> {
         &'k self,
         at: usize,
         key: &'k [String],
-        not_before: Option<Timestamp>,
+        newer: Option<Timestamp>,
     ) -> Wanted<'k> {
+        // This process may have refreshed it for another profile.
+        let refresh = self.not_before.filter(|_| !self.with.refreshed().contains(key));
         Wanted {
             profile: &self.plan.profile,
             kind: match self.plan.steps[at] {
@@ -182,7 +188,7 @@ impl<'a> Run<'a> {
                 }),
                 _ => None,
             },
-            not_before,
+            not_before: refresh.max(newer),
             // Only what is handed out must last: a role may outlast the session that it is assumed with.
             min_left: match at + 1 == self.plan.steps.len() {
                 true => self.request.min_left,
@@ -211,7 +217,7 @@ impl<'a> Run<'a> {
         };
         let by_code = self.plan.steps.get(before).and_then(Step::mfa).is_some();
         let newer = self.newer.get().filter(|_| by_code);
-        let from = self.session(before, wanted.not_before.max(newer))?;
+        let from = self.session(before, newer)?;
         match self.call_for_all(step.clone(), &from.credentials, wanted) {
             Err(error) if self.wants_a_newer_code(at, &error, from.made) => {
                 let after = from.made.plus(Duration::from_secs(1));

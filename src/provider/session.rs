@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::fleet::JoinedFleet;
@@ -166,6 +167,8 @@ pub struct CredentialSession<'a> {
     pub(super) fleet: Option<Box<JoinedFleet<'a>>>,
     /// True once AWS was asked, since the cache had no session.
     pub(super) missed: AtomicBool,
+    /// The keys of the sessions that [`Options::refresh`] has made anew in this process.
+    refreshed: Mutex<BTreeSet<Vec<String>>>,
     pub(super) options: Options,
     pub(super) prompt: Prompt,
     pub(super) clock: Clock,
@@ -208,6 +211,7 @@ impl<'a> CredentialSession<'a> {
                 cache: Box::new(cache),
                 fleet,
                 missed: AtomicBool::new(false),
+                refreshed: Mutex::default(),
                 options,
                 prompt,
                 clock,
@@ -349,6 +353,10 @@ impl<'a> CredentialSession<'a> {
         let seen = self.fleet.as_ref()?.seen_generation();
         let own = self.vault().ok()?.payload().generation();
         (seen > own).then_some(seen)
+    }
+
+    pub(super) fn refreshed(&self) -> MutexGuard<'_, BTreeSet<Vec<String>>> {
+        self.refreshed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sessions, and the codes that were used.
