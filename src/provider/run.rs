@@ -104,7 +104,7 @@ impl<'a> Run<'a> {
         let made = loop {
             match self.session(last, None) {
                 Ok(made) => break made,
-                Err(NotMade::Failed(error)) => return Err(error),
+                Err(NotMade::Failed(error) | NotMade::Refused(error)) => return Err(error),
                 Err(NotMade::NeedsCode) => {}
             }
             let Some((at, mfa)) = self.device() else {
@@ -165,12 +165,7 @@ impl<'a> Run<'a> {
     }
 
     /// What is looked for in the cache for a step with this key.
-    fn wanted<'k>(
-        &'k self,
-        at: usize,
-        key: &'k [String],
-        newer: Option<Timestamp>,
-    ) -> Wanted<'k> {
+    fn wanted<'k>(&'k self, at: usize, key: &'k [String], newer: Option<Timestamp>) -> Wanted<'k> {
         // This process may have refreshed it for another profile.
         let refresh = self.not_before.filter(|_| !self.with.refreshed().contains(key));
         Wanted {
@@ -235,11 +230,7 @@ impl<'a> Run<'a> {
         // The answer of IAM Identity Center does not depend on the STS that is asked later.
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
-        // Without a vault the secret of this very base is the cache's key.
-        let owner = self.base.owner(&self.plan.base).filter(|_| self.with.vault().is_ok());
-        // What this program gives itself is known more exactly than by its account.
-        let owner = owner.filter(|_| self.plan.inside.is_none());
-        let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
+        let mut key = self.owner().unwrap_or_else(|| vec![self.base.identity()]);
         key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
         // `Debug` names every field, so a field that a step gets later is in it, too.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
@@ -257,6 +248,16 @@ impl<'a> Run<'a> {
             Step::WebIdentity { .. } | Step::SsoRole { .. } => format!("{step:?}"),
         }));
         key
+    }
+
+    /// The identity of a program that gives other temporary keys each time, and of the login that it uses.
+    fn owner(&self) -> Option<Vec<String>> {
+        // Without a vault the secret of this very base is the cache's key.
+        let owner = self.base.owner(&self.plan.base).filter(|_| self.with.vault().is_ok());
+        // What this program gives itself is known more exactly than by its account.
+        let mut owner = owner.filter(|_| self.plan.inside.is_none())?;
+        owner.push(self.with.login_variables()?);
+        Some(owner)
     }
 
     /// Exchanges a token for credentials.
@@ -366,6 +367,7 @@ impl<'a> Run<'a> {
         let refused = match failed {
             Failed::Aws(refused) => refused,
             Failed::Ours(error) => return NotMade::Failed(error),
+            Failed::Refused(error) => return NotMade::Refused(error),
             Failed::NeedsCode => return NotMade::NeedsCode,
             Failed::Overtaken => return NotMade::Failed(fleet_is_busy()),
         };
@@ -373,9 +375,14 @@ impl<'a> Run<'a> {
         let BaseCredentials::Credentials(key) = self.base else {
             return NotMade::Failed(refused.into_error());
         };
+        let denied = matches!(&refused, ServiceError::Denied { .. });
         let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
         let error = refused.into_error_of(&key.access_key_id, holder);
-        NotMade::Failed(without_mfa(error, self.plan, role && !key.is_temporary()))
+        let error = without_mfa(error, self.plan, role && !key.is_temporary());
+        match denied && self.owner().is_some() {
+            true => NotMade::Refused(error),
+            false => NotMade::Failed(error),
+        }
     }
 
     /// True if a role was refused to a session whose code is old, and no person has to be asked for a new
@@ -396,6 +403,8 @@ enum Failed {
     Aws(ServiceError),
     /// No code is available, or no time is left.
     Ours(Error),
+    /// AWS refused the session below this one: [`NotMade::Refused`].
+    Refused(Error),
     /// A program or person has to be asked for a code first.
     NeedsCode,
     /// Another host of the fleet makes the session by now.
@@ -419,6 +428,7 @@ impl From<NotMade> for Failed {
         match not_made {
             NotMade::NeedsCode => Self::NeedsCode,
             NotMade::Failed(error) => Self::Ours(error),
+            NotMade::Refused(error) => Self::Refused(error),
         }
     }
 }

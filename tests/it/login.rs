@@ -172,7 +172,9 @@ fn by_hand() -> String {
 #[test]
 fn an_mfa_session_need_not_last_as_long_as_the_role() {
     let standin = StandIn::start(
-        World::demo().role(Role::new("admin").requires_mfa()).role(Role::new("next").requires_mfa()),
+        World::demo()
+            .role(Role::new("admin").requires_mfa())
+            .role(Role::new("next").requires_mfa()),
     );
     let test = home(&standin).config(&by_hand()).on_path("vault");
     let code = standin.totp_now(MFA_SEED);

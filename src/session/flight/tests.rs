@@ -56,7 +56,7 @@ impl Cache {
         let made = self
             .obtain(wanted, deadline, &mut |_| mint().map(Minted::Here).map_err(NotMade::Failed));
         made.map_err(|not_made| match not_made {
-            NotMade::Failed(error) => error,
+            NotMade::Failed(error) | NotMade::Refused(error) => error,
             NotMade::NeedsCode => panic!("nobody is to be asked here"),
         })
     }
