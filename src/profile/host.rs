@@ -81,6 +81,16 @@ pub(super) fn is_url(text: &str) -> bool {
     Url::of(text).is_some()
 }
 
+/// One spelling of a URL for all that mean the same (RFC 3986, 6.2.2.1 and 6.2.3): scheme and host in small
+/// letters, without the scheme's own port and a path that is only a slash.
+pub(super) fn one_spelling(url: &str) -> String {
+    let Some(Url { https, host, port, path }) = Url::of(url) else { return url.to_owned() };
+    let (scheme, own) = if https { ("https", ":443") } else { ("http", ":80") };
+    let port = if port == own || port == ":" { "" } else { port };
+    let path = if path == "/" { "" } else { path };
+    format!("{scheme}://{}{port}{path}", host.to_ascii_lowercase())
+}
+
 /// The parts of an http or https URL, without a user in it.
 struct Url<'a> {
     https: bool,

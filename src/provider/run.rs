@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
         let mut key = self.owner().unwrap_or_else(|| vec![self.base.identity()]);
-        key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
+        key.extend(sts.map(Target::realm).unwrap_or_default());
         // `Debug` names every field, so a field that a step gets later is in it, too.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
             // Which program gives the code does not change AWS's answer. A session made with a code
