@@ -277,7 +277,16 @@ fn inside(
     base: &Base,
 ) -> Result<Option<Plan>> {
     let Base::Process { profile, command } = base else { return Ok(None) };
-    let Some(own) = own_command::of_other(command, env)? else { return Ok(None) };
+    let of_process = |error: Error| {
+        // The message for a loop has the whole chain.
+        if error.class == Class::Other || error.reason == Some(Reason::Inside) {
+            return error;
+        }
+        let what = format!("credential_process of profile \"{}\": {}", plain(profile), error.what);
+        Error { what, reason: Some(Reason::Inside), ..error }
+    };
+    let own = own_command::of_other(command, env).map_err(of_process)?;
+    let Some(own) = own else { return Ok(None) };
     let mut names: Vec<&str> = within.iter().map(String::as_str).collect();
     let again = names.contains(&profile.as_str());
     names.push(profile);
@@ -294,14 +303,7 @@ fn inside(
         seeds: request.seeds.clone(),
     };
     let within: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    plan_within(profiles, env, stored, &inner, &within).map(Some).map_err(|error| {
-        // The message for a loop has the whole chain.
-        if error.class == Class::Other || error.reason == Some(Reason::Inside) {
-            return error;
-        }
-        let what = format!("credential_process of profile \"{}\": {}", plain(profile), error.what);
-        Error { what, reason: Some(Reason::Inside), ..error }
-    })
+    plan_within(profiles, env, stored, &inner, &within).map(Some).map_err(of_process)
 }
 
 impl Plan {
