@@ -59,11 +59,25 @@ impl<'a> Serving<'a> {
     pub fn sources(&self, first: Vec<Credentials>) -> Vec<Source<'_>> {
         let sources = self.plans.iter().zip(first).map(|(plan, first)| Source {
             name: plan.profile.clone(),
-            length: length(plan, &first, self.clock),
+            length: self.length(plan, &first),
             first,
             fetch: Box::new(move |least| self.session.renew(plan, least)),
         });
         sources.collect()
+    }
+
+    /// How long new credentials last: the requested duration, otherwise as long as the first ones do. There
+    /// are no new ones where only a person could give their code, so those are not due before their time.
+    fn length(&self, plan: &Plan, first: &Credentials) -> Duration {
+        let seconds = first.expiration.map_or(0, |end| end.seconds_since(self.clock.now()));
+        let left = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        let last = plan.steps.last();
+        let by_code = last.is_some_and(|step| step.mfa().is_some());
+        match last.and_then(Step::duration) {
+            Some(whole) if by_code && self.session.asks_a_person(plan).is_some() => whole.min(left),
+            Some(whole) => whole,
+            None => left,
+        }
     }
 
     /// The first profile's region.
@@ -89,7 +103,7 @@ fn first(
     for plan in plans {
         let asked = session.asks_a_person(plan);
         let first = match asked {
-            Some(_) => session.run(plan)?,
+            Some(_) => session.run_to_the_end(plan)?,
             None => session.run_for(plan, ENOUGH_TO_START)?,
         };
         refuse_endless(who, plan, &first, options)?;
@@ -121,15 +135,6 @@ fn refuse_endless(
         true => "leave out --no-session",
         false => "let the profile assume a role",
     }))
-}
-
-/// How long new credentials last: the requested duration, otherwise as long as the first ones do.
-fn length(plan: &Plan, first: &Credentials, clock: Clock) -> Duration {
-    let left = || {
-        let seconds = first.expiration.map_or(0, |end| end.seconds_since(clock.now()));
-        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
-    };
-    plan.steps.last().and_then(Step::duration).unwrap_or_else(left)
 }
 
 /// The server's log, on stderr. `quiet`: without successes, if stderr belongs to a command.

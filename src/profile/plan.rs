@@ -345,6 +345,18 @@ impl Plan {
         self
     }
 
+    /// The same plan, for which no MFA session is enough that was made for less time than it says.
+    #[must_use]
+    pub fn for_its_whole_duration(mut self) -> Self {
+        for step in &mut self.steps {
+            if let Step::Session { asked, .. } = step {
+                *asked = true;
+            }
+        }
+        self.inside = self.inside.map(|inside| Box::new(inside.for_its_whole_duration()));
+        self
+    }
+
     /// This plan, and those inside it.
     pub fn all(&self) -> impl Iterator<Item = &Plan> {
         std::iter::successors(Some(self), |plan| plan.inside.as_deref())

@@ -34,6 +34,16 @@ impl CredentialSession<'_> {
         self.run_with(plan, self.options.min_left.or(Some(least)))
     }
 
+    /// The same for a server, which asks no person for a code later: if there is a code now, no MFA session
+    /// is enough that was made for less time than the plan says.
+    pub fn run_to_the_end(&self, plan: &Plan) -> Result<Credentials> {
+        let plan = match self.options.mfa_token.is_some() || self.prompt.available() {
+            true => plan.clone().for_its_whole_duration(),
+            false => plan.clone(),
+        };
+        self.make(plan, &self.request(self.options.min_left))
+    }
+
     /// Runs a plan once more, for credentials that last at least so long.
     pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
         // The notes were printed the first time.
