@@ -164,6 +164,16 @@ impl<'a> Run<'a> {
         (0..self.plan.steps.len()).filter_map(until).collect()
     }
 
+    /// True if the cache has what the plan ends with, or the session that costs its code.
+    pub(super) fn needs_no_code(&self) -> bool {
+        let fresh = |at: usize| {
+            let key = self.key(at);
+            self.cache.is_fresh(&self.wanted(at, &key, None))
+        };
+        self.plan.steps.len().checked_sub(1).is_some_and(fresh)
+            || self.device().is_some_and(|(at, _)| fresh(at))
+    }
+
     /// What is looked for in the cache for a step with this key.
     fn wanted<'k>(&'k self, at: usize, key: &'k [String], newer: Option<Timestamp>) -> Wanted<'k> {
         // This process may have refreshed it for another profile.

@@ -121,6 +121,12 @@ impl Cache {
         }
     }
 
+    /// True if [`Cache::obtain`] would serve a session without a call.
+    pub fn is_fresh(&self, wanted: &Wanted<'_>) -> bool {
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key);
+        matches!(self.find(wanted, &name), Some((Freshness::Fresh, _)))
+    }
+
     /// Returns a session from the cache, or one that `mint` makes under the session's lock, once for all
     /// processes. `mint` gets the duration to request, if there is one.
     ///
