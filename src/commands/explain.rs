@@ -16,7 +16,8 @@ use crate::session::LoginState;
 
 pub fn run(args: &Explain, context: &Context) -> Result<()> {
     let profile = context.profile_name(args.profile.as_deref())?;
-    let (session, mut plan) = context.planned(&profile, &args.options)?;
+    let (session, plan) = context.planned(&profile, &args.options)?;
+    let mut plan = session.as_it_runs(plan);
     let before = profile::before_process(session.profiles(), std::slice::from_ref(&plan.profile));
     plan.notes.extend(before.into_iter().map(|it| format!("{}; {}", it.what, it.advice)));
     let login = session.login_of(&plan);

@@ -62,7 +62,7 @@ impl Serving {
             let session = Arc::clone(&session);
             Source {
                 name: plan.profile.clone(),
-                length: length(&plan, &first, self.clock),
+                length: length(&session, &plan, &first, self.clock),
                 first,
                 fetch: Box::new(move |least| session.renew(&plan, least)),
             }
@@ -93,7 +93,7 @@ fn first(
     for plan in plans {
         let asked = session.asks_a_person(plan);
         let first = match asked {
-            Some(_) => session.run(plan)?,
+            Some(_) => session.run_to_the_end(plan)?,
             None => session.run_for(plan, ENOUGH_TO_START)?,
         };
         refuse_endless(who, plan, &first, options)?;
@@ -128,13 +128,18 @@ fn refuse_endless(
     }))
 }
 
-/// How long new credentials last: the requested duration, otherwise as long as the first ones do.
-fn length(plan: &Plan, first: &Credentials, clock: Clock) -> Duration {
-    let left = || {
-        let seconds = first.expiration.map_or(0, |end| end.seconds_since(clock.now()));
-        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
-    };
-    plan.steps.last().and_then(Step::duration).unwrap_or_else(left)
+/// How long new credentials last: the requested duration, otherwise as long as the first ones do. There are no
+/// new ones where only a person could give their code, so those are not due before their time.
+fn length(session: &CredentialSession, plan: &Plan, first: &Credentials, clock: Clock) -> Duration {
+    let seconds = first.expiration.map_or(0, |end| end.seconds_since(clock.now()));
+    let left = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let last = plan.steps.last();
+    let by_code = last.is_some_and(|step| step.mfa().is_some());
+    match last.and_then(Step::duration) {
+        Some(whole) if by_code && session.asks_a_person(plan).is_some() => whole.min(left),
+        Some(whole) => whole,
+        None => left,
+    }
 }
 
 /// The server's log, on stderr. `quiet`: without successes, if stderr belongs to a command.

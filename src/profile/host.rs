@@ -78,6 +78,20 @@ pub(super) fn instance(settings: &Settings) -> Result<Option<String>> {
     }
 }
 
+/// One spelling of a URL for all that mean the same (RFC 3986, 6.2.2.1 and 6.2.3): scheme and host in small
+/// letters, without the scheme's own port and a path that is only a slash.
+pub(super) fn one_spelling(url: &str) -> String {
+    let Some(Origin { https, host, port }) = Origin::parse(url) else { return url.to_owned() };
+    let (scheme, own) = if https { ("https", 443) } else { ("http", 80) };
+    let host = match host.contains(':') {
+        true => format!("[{host}]"),
+        false => host.to_ascii_lowercase(),
+    };
+    let port = if port == own { String::new() } else { format!(":{port}") };
+    let path = url.get(origin(url).len()..).filter(|path| *path != "/").unwrap_or_default();
+    format!("{scheme}://{host}{port}{path}")
+}
+
 /// A URL without its path, which is a secret in ECS: it gives the container's credentials.
 pub fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);

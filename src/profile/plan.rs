@@ -77,6 +77,8 @@ pub struct Plan {
     /// An MFA device that only a source profile names, left out since only a person could give its code. A
     /// hint names it where AWS then refuses.
     pub mfa_left_out: Option<String>,
+    /// The session of that device, for when there is one already.
+    pub session_left_out: Option<Step>,
     /// Warnings, for when the plan is run.
     pub notes: Vec<String>,
 }
@@ -125,9 +127,9 @@ fn plan_within(
     let handed_out = roles.is_empty() && (request.no_session || chain.temporary);
     notes.extend(unused(request, mfa.is_some(), handed_out));
     let mut steps = Vec::with_capacity(roles.len() + 1);
-    if !request.no_session {
-        steps.extend(session(&chain, &roles, &mut mfa, &durations, asked)?);
-    }
+    let left_out = mfa_left_out.as_deref();
+    let session_left_out = session_left_out(&chain, &roles, left_out, &durations, request)?;
+    steps.extend(session(&chain, &roles, &mut mfa, &durations, request)?);
     if matches!(chain.base, Base::Sso { .. }) {
         steps.push(sso::role(chain.end())?);
     }
@@ -154,6 +156,7 @@ fn plan_within(
         variant,
         steps,
         mfa_left_out,
+        session_left_out,
         notes,
         base: chain.base,
     };
@@ -215,25 +218,39 @@ fn session(
     roles: &[Hop],
     mfa: &mut Option<Mfa>,
     durations: &Durations,
-    asked: Option<Asked>,
+    request: &PlanRequest,
 ) -> Result<Option<Step>> {
     let direct = match roles {
         [] => false,
         [hop] => mfa.is_none() || hop.role.duration > HOUR,
         _ => mfa.is_none(),
     };
-    if direct || matches!(chain.base, Base::WebIdentity(_) | Base::Sso { .. }) {
+    let unfit = matches!(chain.base, Base::WebIdentity(_) | Base::Sso { .. });
+    if direct || unfit || request.no_session {
         return Ok(None);
     }
     // aws-vault's "chained": profiles that source the same key share its session. A profile with a key of
     // its own and no role has a session of its own.
-    let asked = match asked {
-        Some(asked) if roles.is_empty() => asked,
+    let asked = match request.duration {
+        Some(asked) if roles.is_empty() => Asked::by_flag(asked),
         _ if !roles.is_empty() || chain.links.len() > 1 => durations.chained.clone(),
         _ => durations.session.clone(),
     };
     let duration = asked.within("a session", SESSION_RANGE)?;
     Ok(Some(Step::Session { duration, asked: asked.is_asked_for(), mfa: mfa.take() }))
+}
+
+/// The same with a device that was left out.
+fn session_left_out(
+    chain: &Chain,
+    roles: &[Hop],
+    left_out: Option<&str>,
+    durations: &Durations,
+    request: &PlanRequest,
+) -> Result<Option<Step>> {
+    let Some(serial) = left_out else { return Ok(None) };
+    let mfa = Mfa { serial: serial.to_owned(), process: None };
+    session(chain, roles, &mut Some(mfa), durations, request)
 }
 
 /// The calls for the roles.
@@ -273,7 +290,15 @@ fn inside(
     else {
         return Ok(None);
     };
-    let Some(own) = command.of_other()? else { return Ok(None) };
+    let of_process = |error: Error| {
+        // The message for a loop has the whole chain.
+        if error.class == Class::Other || error.reason == Some(Reason::Inside) {
+            return error;
+        }
+        let what = format!("credential_process of profile \"{}\": {}", plain(profile), error.what);
+        Error { what, reason: Some(Reason::Inside), ..error }
+    };
+    let Some(own) = command.of_other().map_err(of_process)? else { return Ok(None) };
     let mut names: Vec<&str> = within.iter().map(String::as_str).collect();
     let again = names.contains(&profile.as_str());
     names.push(profile);
@@ -290,14 +315,7 @@ fn inside(
         seeds: request.seeds.clone(),
     };
     let within: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    plan_within(profiles, stored, &inner, &within).map(Some).map_err(|error| {
-        // The message for a loop has the whole chain.
-        if error.class == Class::Other || error.reason == Some(Reason::Inside) {
-            return error;
-        }
-        let what = format!("credential_process of profile \"{}\": {}", plain(profile), error.what);
-        Error { what, reason: Some(Reason::Inside), ..error }
-    })
+    plan_within(profiles, stored, &inner, &within).map(Some).map_err(of_process)
 }
 
 impl Plan {
@@ -318,6 +336,7 @@ impl Plan {
             variant,
             steps: Vec::new(),
             mfa_left_out: None,
+            session_left_out: None,
             notes: Vec::new(),
         }
     }
@@ -335,7 +354,19 @@ impl Plan {
         if self.steps.iter().all(|step| matches!(step, Step::SsoRole { .. })) {
             self.sts = None;
         }
-        self.mfa_left_out = None;
+        (self.mfa_left_out, self.session_left_out) = (None, None);
+        self
+    }
+
+    /// The same plan, for which no MFA session is enough that was made for less time than it says.
+    #[must_use]
+    pub fn for_its_whole_duration(mut self) -> Self {
+        for step in &mut self.steps {
+            if let Step::Session { asked, .. } = step {
+                *asked = true;
+            }
+        }
+        self.inside = self.inside.map(|inside| Box::new(inside.for_its_whole_duration()));
         self
     }
 

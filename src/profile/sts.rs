@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::host::one_spelling;
 use super::read::Profiles;
 use super::region::{partition, partition_region, region};
 use super::settings::Settings;
@@ -66,14 +67,16 @@ impl Target {
     /// region's endpoint is valid in all regions of its partition; one from the global endpoint is not
     /// valid in regions that have to be enabled first (IAM User Guide, "Manage AWS STS in an AWS
     /// Region"). FIPS and dual-stack endpoints give the same sessions as the region's other ones. A named
-    /// endpoint is a class of its own.
-    pub fn realm(&self) -> [&str; 2] {
+    /// endpoint is a class of its own, however its URL is spelled.
+    pub fn realm(&self) -> [String; 2] {
         let class = match &self.endpoint {
-            Some(url) => url,
-            None if self.region == "aws-global" && self.variant.name().is_none() => GLOBAL,
-            None => "regional",
+            Some(url) => one_spelling(url),
+            None if self.region == "aws-global" && self.variant.name().is_none() => {
+                GLOBAL.to_owned()
+            }
+            None => "regional".to_owned(),
         };
-        [partition(&self.region), class]
+        [partition(&self.region).to_owned(), class]
     }
 }
 
@@ -180,6 +183,10 @@ mod tests {
             ("us-east-1", Some(GLOBAL), ["aws", GLOBAL]),
             ("us-east-1", Some("http://[::1]:1"), ["aws", "http://[::1]:1"]),
             ("eu-west-1", Some("http://[::1]:1"), ["aws", "http://[::1]:1"]),
+            ("us-east-1", Some("HTTPS://STS.amazonaws.com:443/"), ["aws", GLOBAL]),
+            ("us-east-1", Some("http://H:80"), ["aws", "http://h"]),
+            ("us-east-1", Some("http://h:8080/A/"), ["aws", "http://h:8080/A/"]),
+            ("us-east-1", Some("https://h:80/?q"), ["aws", "https://h:80/?q"]),
             ("cn-north-1", Some("http://[::1]:1"), ["aws-cn", "http://[::1]:1"]),
             ("cn-northwest-1", None, ["aws-cn", "regional"]),
             ("us-gov-east-1", None, ["aws-us-gov", "regional"]),
@@ -221,7 +228,7 @@ mod tests {
         let realm = |region| {
             let variant = EndpointVariant::default();
             let target = super::target(&settings, None, Some(region), None, variant).unwrap();
-            target.realm().map(str::to_owned)
+            target.realm()
         };
         assert_eq!(realm("eu-west-1"), ["aws", GLOBAL]);
         assert_eq!(realm("aws-global"), ["aws", GLOBAL]);

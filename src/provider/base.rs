@@ -128,7 +128,11 @@ impl CredentialSession<'_> {
         self.refuse_recursion("credential_process", profile, &plan.within)?;
         self.reporter
             .debug(format!("the credential_process of profile {profile:?} is vault itself"));
-        self.make(inside, &Request { mfa_token: None, ..*request })
+        let min_left = match plan.steps.is_empty() {
+            true => request.min_left,
+            false => self.options.min_left,
+        };
+        self.make(inside, &Request { mfa_token: None, min_left, ..*request })
     }
 
     /// The credentials, unless they have expired: the agent could not replace them in time.

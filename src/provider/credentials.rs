@@ -35,6 +35,15 @@ impl CredentialSession<'_> {
         self.run_with(plan, self.options.min_left.or(Some(least)))
     }
 
+    /// The same for a server, which asks no person for a code later: if there is a code now, no MFA session
+    /// is enough that was made for less time than the plan says.
+    pub fn run_to_the_end(&self, plan: &Plan) -> Result<Credentials> {
+        match self.options.mfa_token.is_some() || self.prompt.available() {
+            true => self.run(&plan.clone().for_its_whole_duration()),
+            false => self.run(plan),
+        }
+    }
+
     /// Runs a plan once more, for credentials that last at least so long.
     pub fn renew(&self, plan: &Plan, least: Duration) -> Result<Credentials> {
         // The notes were printed the first time.
@@ -57,6 +66,8 @@ impl CredentialSession<'_> {
     }
 
     fn make_unwiped(&self, plan: &Plan, request: &Request) -> Result<Credentials> {
+        let by_session = self.by_cached_session(plan, request);
+        let plan = by_session.as_ref().unwrap_or(plan);
         let base = self.base(plan, request, self.deadline())?;
         // What a credential_process gives is known only after a run.
         let plan = match &base {
@@ -101,27 +112,48 @@ impl CredentialSession<'_> {
     /// The sessions in the cache that a plan's steps would use: each step's number from 0, and when its
     /// session ends. None where only a program or a server could say whose credentials the plan starts from.
     pub fn cached(&self, plan: &Plan) -> Option<Vec<(usize, Timestamp)>> {
-        self.inspect(plan, |run| Some(run.cached()))
+        let request = self.request(self.options.min_left);
+        self.inspect(plan, &request, |run| Some(run.cached()))
     }
 
     /// The name in the fleet's store of the session that costs this plan a code, if one does. None as for
     /// [`CredentialSession::cached`].
     pub fn shared_name(&self, plan: &Plan) -> Option<String> {
         let fleet = self.fleet.as_deref()?;
-        self.inspect(plan, |run| run.shared_name(fleet.keys()))
+        let request = self.request(self.options.min_left);
+        self.inspect(plan, &request, |run| run.shared_name(fleet.keys()))
+    }
+
+    /// The plan as it runs now: by the session of a device that only a source profile names, if the cache
+    /// has one, so that nobody is asked for a code.
+    pub fn as_it_runs(&self, plan: Plan) -> Plan {
+        self.by_cached_session(&plan, &self.request(self.options.min_left)).unwrap_or(plan)
+    }
+
+    fn by_cached_session(&self, plan: &Plan, request: &Request) -> Option<Plan> {
+        let session = plan.session_left_out.clone()?;
+        let mut by_session = Plan { mfa_left_out: None, session_left_out: None, ..plan.clone() };
+        by_session.steps.retain(|step| !matches!(step, Step::Session { .. }));
+        by_session.steps.insert(0, session);
+        let fresh = self.inspect(&by_session, request, |run| Some(run.needs_no_code()));
+        (fresh == Some(true)).then_some(by_session)
     }
 
     /// Looks at a run of a plan without running it.
-    fn inspect<T>(&self, plan: &Plan, look: impl FnOnce(&Run) -> Option<T>) -> Option<T> {
+    fn inspect<T>(
+        &self,
+        plan: &Plan,
+        request: &Request,
+        look: impl FnOnce(&Run) -> Option<T>,
+    ) -> Option<T> {
         if !matches!(plan.base, Base::Vault { .. } | Base::Plaintext { .. } | Base::Environment) {
             return None;
         }
-        let request = self.request(self.options.min_left);
         os::on_wiped_stack(|| {
-            let base = self.base(plan, &request, self.deadline()).ok()?;
+            let base = self.base(plan, request, self.deadline()).ok()?;
             let own = self.cache_of(plan, &base);
             let cache = own.as_ref().unwrap_or(&self.cache);
-            look(&Run::new(self, &request, plan, &base, cache, self.deadline()))
+            look(&Run::new(self, request, plan, &base, cache, self.deadline()))
         })
     }
 

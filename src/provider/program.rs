@@ -1,5 +1,6 @@
 //! The programs that profiles name: credential_process and mfa_process.
 
+use std::ffi::OsString;
 use std::time::Instant;
 
 use zeroize::Zeroizing;
@@ -20,6 +21,16 @@ pub(super) const MFA: &str = "mfa_process";
 
 /// The key in the environment, which a fleet's store may be reached by.
 const KEY: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// The variables of directories where programs keep logins.
+const DIRECTORIES: [&str; 6] = [
+    "HOME",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+];
 
 impl CredentialSession<'_> {
     /// True if the vault is in a store, or its hosts share one, that is reached with the host's own
@@ -42,11 +53,7 @@ impl CredentialSession<'_> {
         self.reporter.debug(format!("running {name}"));
         self.refuse_recursion(kind, profile, within)?;
         let chain: Vec<_> = self.under_way(within).chain([profile]).collect();
-        let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
-        let is_stores = self.reaches_the_store_by_variables();
-        vars.retain(|(name, _)| {
-            name != UNDER_WAY && !(is_stores && KEY.iter().any(|it| name == *it))
-        });
+        let mut vars = self.helper_variables();
         vars.push((UNDER_WAY.into(), chain.join("\n").into()));
         let left = deadline.saturating_duration_since(Instant::now());
         // Only an mfa_process has something to ask: the others answer a machine.
@@ -55,6 +62,30 @@ impl CredentialSession<'_> {
             let error = failed(&name, &failure);
             if kind == MFA { Error { class: Class::Aws, ..error } } else { error }
         })
+    }
+
+    /// The environment of a helper program, but for the profiles under way.
+    fn helper_variables(&self) -> Vec<(OsString, OsString)> {
+        let mut vars = exec::helper_environment(self.env, self.opened_by_sops());
+        let is_stores = self.reaches_the_store_by_variables();
+        vars.retain(|(name, _)| {
+            name != UNDER_WAY && !(is_stores && KEY.iter().any(|it| name == *it))
+        });
+        vars
+    }
+
+    /// By what a helper program finds its login, as far as that is known: the variables of AWS's tools, the
+    /// home, the XDG directories and the working directory. None where the working directory is gone.
+    pub(super) fn login_variables(&self) -> Option<String> {
+        let directory = std::env::current_dir().ok()?;
+        let mut vars = self.helper_variables();
+        vars.retain(|(name, _)| {
+            let name = name.as_encoded_bytes();
+            // This program's own, and those by which it decides how long a session lasts.
+            let own = name.starts_with(b"AWS_VAULT_") || name.ends_with(b"_TTL");
+            DIRECTORIES.iter().any(|it| name == it.as_bytes()) || name.starts_with(b"AWS_") && !own
+        });
+        Some(format!("{vars:?} in {directory:?}"))
     }
 
     /// Refuses a program that would start itself in a loop, or wait for itself.

@@ -102,9 +102,9 @@ impl<'a> Run<'a> {
         };
         let mut turn = None;
         let made = loop {
-            match self.session(last, self.not_before) {
+            match self.session(last, None) {
                 Ok(made) => break made,
-                Err(MintError::Failed(error)) => return Err(error),
+                Err(MintError::Failed(error) | MintError::Refused(error)) => return Err(error),
                 Err(MintError::NeedsCode) => {}
             }
             let Some((at, mfa)) = self.device() else {
@@ -141,32 +141,43 @@ impl<'a> Run<'a> {
         self.asked.replace(Some(asked.map(|code| GivenCode { code, since: Instant::now() })));
     }
 
-    /// The session of a step. Its lock is taken before that of the step it builds on, from the profile
-    /// towards its base, so that there is no deadlock.
-    fn session(&self, at: usize, not_before: Option<Timestamp>) -> Result<Obtained, MintError> {
+    /// The session of a step, made at the time `newer` or later. Its lock is taken before that of the step
+    /// it builds on, from the profile towards its base, so that there is no deadlock.
+    fn session(&self, at: usize, newer: Option<Timestamp>) -> Result<Obtained, MintError> {
         let key = self.key(at);
-        let wanted = self.wanted(at, &key, not_before);
-        self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
+        let wanted = self.wanted(at, &key, newer);
+        let made = self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
             self.make(at, length, &wanted).map_err(|failed| self.not_made(failed))
-        })
+        })?;
+        if self.with.options.refresh {
+            self.with.refreshed().insert(key);
+        }
+        Ok(made)
     }
 
     /// The sessions in the cache that the steps would use: each step's number from 0, and when it ends.
     pub(super) fn cached(&self) -> Vec<(usize, Timestamp)> {
         let until = |at| {
             let key = self.key(at);
-            Some((at, self.cache.until(&self.wanted(at, &key, self.not_before))?))
+            Some((at, self.cache.until(&self.wanted(at, &key, None))?))
         };
         (0..self.plan.steps.len()).filter_map(until).collect()
     }
 
+    /// True if the cache has what the plan ends with, or the session that costs its code.
+    pub(super) fn needs_no_code(&self) -> bool {
+        let fresh = |at: usize| {
+            let key = self.key(at);
+            self.cache.is_fresh(&self.wanted(at, &key, None))
+        };
+        self.plan.steps.len().checked_sub(1).is_some_and(fresh)
+            || self.device().is_some_and(|(at, _)| fresh(at))
+    }
+
     /// What is looked for in the cache for a step with this key.
-    fn wanted<'k>(
-        &'k self,
-        at: usize,
-        key: &'k [String],
-        not_before: Option<Timestamp>,
-    ) -> Wanted<'k> {
+    fn wanted<'k>(&'k self, at: usize, key: &'k [String], newer: Option<Timestamp>) -> Wanted<'k> {
+        // This process may have refreshed it for another profile.
+        let refresh = self.not_before.filter(|_| !self.with.refreshed().contains(key));
         Wanted {
             profile: &self.plan.profile,
             kind: match self.plan.steps[at] {
@@ -182,8 +193,12 @@ impl<'a> Run<'a> {
                 }),
                 _ => None,
             },
-            not_before,
-            min_left: self.request.min_left,
+            not_before: refresh.max(newer),
+            // Only what is handed out must last: a role may outlast the session that it is assumed with.
+            min_left: match at + 1 == self.plan.steps.len() {
+                true => self.request.min_left,
+                false => self.with.options.min_left,
+            },
         }
     }
 
@@ -207,7 +222,7 @@ impl<'a> Run<'a> {
         };
         let by_code = self.plan.steps.get(before).and_then(Step::mfa).is_some();
         let newer = self.newer.get().filter(|_| by_code);
-        let from = self.session(before, wanted.not_before.max(newer))?;
+        let from = self.session(before, newer)?;
         match self.call_for_all(step.clone(), &from.credentials, wanted) {
             Err(error) if self.wants_a_newer_code(at, &error, from.made) => {
                 let after = from.made.plus(Duration::from_secs(1));
@@ -225,12 +240,8 @@ impl<'a> Run<'a> {
         // The answer of IAM Identity Center does not depend on the STS that is asked later.
         let by_login = matches!(self.plan.steps[at], Step::SsoRole { .. });
         let sts = self.plan.sts.as_ref().filter(|_| !by_login);
-        // Without a vault the secret of this very base is the cache's key.
-        let owner = self.base.owner(&self.plan.base).filter(|_| self.with.vault().is_ok());
-        // What this program gives itself is known more exactly than by its account.
-        let owner = owner.filter(|_| self.plan.inside.is_none());
-        let mut key = owner.unwrap_or_else(|| vec![self.base.identity()]);
-        key.extend(sts.map_or([""; 2], Target::realm).map(str::to_owned));
+        let mut key = self.owner().unwrap_or_else(|| vec![self.base.identity()]);
+        key.extend(sts.map(Target::realm).unwrap_or_default());
         // `Debug` names every field, so a field that a step gets later is in it, too.
         key.extend(self.plan.steps.iter().take(at + 1).map(|step| match step {
             // Which program gives the code does not change AWS's answer. A session made with a code
@@ -247,6 +258,16 @@ impl<'a> Run<'a> {
             Step::WebIdentity { .. } | Step::SsoRole { .. } => format!("{step:?}"),
         }));
         key
+    }
+
+    /// The identity of a program that gives other temporary keys each time, and of the login that it uses.
+    fn owner(&self) -> Option<Vec<String>> {
+        // Without a vault the secret of this very base is the cache's key.
+        let owner = self.base.owner(&self.plan.base).filter(|_| self.with.vault().is_ok());
+        // What this program gives itself is known more exactly than by its account.
+        let mut owner = owner.filter(|_| self.plan.inside.is_none())?;
+        owner.push(self.with.login_variables()?);
+        Some(owner)
     }
 
     /// Exchanges a token for credentials.
@@ -356,6 +377,7 @@ impl<'a> Run<'a> {
         let refused = match failed {
             Failed::Aws(refused) => refused,
             Failed::Ours(error) => return MintError::Failed(error),
+            Failed::Refused(error) => return MintError::Refused(error),
             Failed::NeedsCode => return MintError::NeedsCode,
             Failed::Overtaken => return MintError::Failed(fleet_is_busy()),
         };
@@ -363,9 +385,14 @@ impl<'a> Run<'a> {
         let BaseCredentials::Credentials(key) = self.base else {
             return MintError::Failed(refused.into_error());
         };
+        let denied = matches!(&refused, ServiceError::Denied { .. });
         let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
         let error = refused.into_error_of(&key.access_key_id, holder);
-        MintError::Failed(without_mfa(error, self.plan, role && !key.is_temporary()))
+        let error = without_mfa(error, self.plan, role && !key.is_temporary());
+        match denied && self.owner().is_some() {
+            true => MintError::Refused(error),
+            false => MintError::Failed(error),
+        }
     }
 
     /// True if a role was refused to a session whose code is old, and no person has to be asked for a new
@@ -386,6 +413,8 @@ enum Failed {
     Aws(ServiceError),
     /// No code is available, or no time is left.
     Ours(Error),
+    /// AWS refused the session below this one: [`MintError::Refused`].
+    Refused(Error),
     /// A program or person has to be asked for a code first.
     NeedsCode,
     /// Another host of the fleet makes the session by now.
@@ -409,6 +438,7 @@ impl From<MintError> for Failed {
         match not_made {
             MintError::NeedsCode => Self::NeedsCode,
             MintError::Failed(error) => Self::Ours(error),
+            MintError::Refused(error) => Self::Refused(error),
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::fleet::JoinedFleet;
 use super::options::Options;
@@ -41,6 +42,8 @@ pub struct CredentialSession<'a> {
     pub(super) fleet: Option<Box<JoinedFleet<'a>>>,
     /// True once AWS was asked, since the cache had no session.
     pub(super) missed: AtomicBool,
+    /// The keys of the sessions that [`Options::refresh`] has made anew in this process.
+    refreshed: Mutex<BTreeSet<Vec<String>>>,
     pub(super) options: Options,
     pub(super) prompt: Prompt,
     pub(super) clock: Clock,
@@ -72,6 +75,7 @@ impl<'a> CredentialSession<'a> {
                 cache: Box::new(cache),
                 fleet,
                 missed: AtomicBool::new(false),
+                refreshed: Mutex::default(),
                 options,
                 prompt,
                 clock,
@@ -186,6 +190,10 @@ impl<'a> CredentialSession<'a> {
             VaultState::Open(vault) => Ok(vault),
             state => Err(state.why_not_open()),
         }
+    }
+
+    pub(super) fn refreshed(&self) -> MutexGuard<'_, BTreeSet<Vec<String>>> {
+        self.refreshed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sessions, and the codes that were used.

@@ -99,6 +99,9 @@ pub enum MintError {
     /// A prompt is needed first, during which no lock may be held.
     NeedsCode,
     Failed(Error),
+    /// AWS refused it to a base of which only the account is known: an old session may be another login's,
+    /// so it is removed and not served.
+    Refused(Error),
 }
 
 impl From<Error> for MintError {
@@ -118,6 +121,12 @@ impl Cache {
         }
     }
 
+    /// True if [`Cache::obtain`] would serve a session without a call.
+    pub fn is_fresh(&self, wanted: &Wanted<'_>) -> bool {
+        let name = self.keys.name(wanted.kind.as_str(), wanted.key);
+        matches!(self.find(wanted, &name), Some((Freshness::Fresh, _)))
+    }
+
     /// Returns a session from the cache, or one that `mint` makes under the session's lock, once for all
     /// processes. `mint` gets the duration to request, if there is one.
     ///
@@ -126,7 +135,7 @@ impl Cache {
     /// is called by every process.
     /// Errors: the error of `mint`, if there is no valid session; busy (8) if another process that makes the
     /// same session does not finish within 45 s or before `deadline`; [`MintError::NeedsCode`] if `mint` returns
-    /// it, with the lock released.
+    /// it, with the lock released. After [`MintError::Refused`] no old session is served, now or later.
     pub fn obtain(
         &self,
         wanted: &Wanted<'_>,
@@ -175,7 +184,14 @@ impl Cache {
             (Err(MintError::Failed(error)), Some(record)) if record.ends > self.clock.now() => {
                 Ok(self.serve_old(wanted, &name, record, &error, lock.is_some()))
             }
-            (Err(not_made), _) => Err(not_made),
+            (Err(not_made), _) => {
+                if let (MintError::Refused(_), Some(path)) =
+                    (&not_made, self.path(wanted.kind.as_str(), &name))
+                {
+                    let _ = std::fs::remove_file(path);
+                }
+                Err(not_made)
+            }
         }
     }
 

@@ -156,6 +156,41 @@ fn a_code_is_spent_once_and_a_cached_role_with_most_of_its_time_left_is_used() {
     );
 }
 
+/// Profiles of one device whose codes a person gives; the last one's base is this program.
+fn by_hand() -> String {
+    let mfa = format!("source_profile = demo\nmfa_serial = {MFA_SERIAL}\n");
+    let role = "role_arn = arn:aws:iam::123456789012:role";
+    format!(
+        "{CONFIG}[profile mfa]\n{mfa}\
+         [profile one]\n{mfa}{role}/admin\n\
+         [profile two]\n{mfa}{role}/next\n\
+         [profile by-program]\ncredential_process = vault exec --json mfa\n\
+         [profile three]\nsource_profile = by-program\n{role}/next\nrole_session_name = three\n"
+    )
+}
+
+#[test]
+fn an_mfa_session_need_not_last_as_long_as_the_role() {
+    let standin = StandIn::start(
+        World::demo()
+            .role(Role::new("admin").requires_mfa())
+            .role(Role::new("next").requires_mfa()),
+    );
+    let test = home(&standin).config(&by_hand()).on_path("vault");
+    let code = standin.totp_now(MFA_SEED);
+    let session = ["exec", "--json", "mfa", "-d", "40m", "-t", &code];
+    test.command(session).expect_stderr("").run();
+    // The code was used, and nobody is there to give another.
+    test.command(["login", "one", "-t", &code]).expect_stderr("").run();
+    for profile in ["two", "three"] {
+        test.command(["login", profile]).expect_stderr("").run();
+    }
+    let calls = standin.calls();
+    let count = |action: &str| calls.iter().filter(|call| call.action == action).count();
+    assert_eq!(count("GetSessionToken"), 1, "{}", standin.log());
+    assert_eq!(count("AssumeRole"), 3, "{}", standin.log());
+}
+
 #[test]
 fn a_user_s_own_key_opens_it_by_a_federated_session() {
     let standin = world();

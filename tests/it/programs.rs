@@ -244,15 +244,23 @@ fn what_is_not_known_to_be_the_same_is_started() {
 #[test]
 fn a_mistake_in_it_is_not_blamed_on_the_command_line() {
     let test = Test::new().vault_with("demo").on_path("vault");
-    let config = "[profile p]\ncredential_process = vault exec --json -d 5m demo\n";
-    test.config(config)
-        .command(["exec", "p", "--", "true"])
-        .expect_error(
-            125,
-            "vault: error: credential_process of profile \"p\": --duration: AWS gives a session for \
-             15m to 36h, not for 5m\n",
-        )
-        .run();
+    for (duration, what) in [
+        ("5m", "AWS gives a session for 15m to 36h, not for 5m"),
+        (
+            "5x",
+            "not a duration\nvault: hint: give a number with its unit, such as 30m, 12h or 1h30m",
+        ),
+    ] {
+        let config =
+            format!("[profile p]\ncredential_process = vault exec --json -d {duration} demo\n");
+        let error =
+            format!("vault: error: credential_process of profile \"p\": --duration: {what}\n");
+        test.clone()
+            .config(&config)
+            .command(["exec", "p", "--", "true"])
+            .expect_error(125, &error)
+            .run();
+    }
 }
 
 #[test]

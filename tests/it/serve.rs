@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use crate::support::builder::Test;
 use crate::support::scene::{self, PROFILES};
 use crate::support::served::{Served, answer};
-use crate::support::standin::{Fault, StandIn, World, time};
+use crate::support::standin::{Fault, StandIn, World, time, totp};
 use crate::support::{AGE_KEY, MFA_SEED, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 /// What the server gives for the stand-in's credentials of this number.
@@ -378,6 +378,39 @@ fn where_a_person_gives_the_code_a_warning_says_that_it_cannot_last() {
              profile mfa end with their MFA session"
         )
     );
+}
+
+#[test]
+fn a_code_that_a_person_gave_buys_a_session_of_the_whole_length() {
+    let (standin, test) = scene::usual();
+    let code = |steps: i64| totp::code(MFA_SEED, totp::step(standin.now()) + steps);
+    let short = ["exec", "--json", "mfa", "-d", "15m", "-t", &code(-1)];
+    test.command(short).expect_stderr("").run();
+    let served = Served::start(&test, &["--profile", "mfa", "-t", &code(0)]);
+    let given = served.get("/credentials/mfa").body;
+    assert!(given.contains(&standin.issued()[1].session_token), "{given}");
+    // That is enough for another server, which needs no code.
+    let another = Served::start(&test, &["--profile", "mfa", "--profile", "mfa-role"]);
+    assert_eq!(another.get("/credentials/mfa").body, given);
+    assert_eq!(
+        scene::log(&standin),
+        "GetSessionToken by key duration=900 mfa=mfa/demo: ok\n\
+         GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n\
+         AssumeRole by session 2 role=role/deploy name=vault-mfa-role duration=3600: ok\n"
+    );
+}
+
+#[test]
+fn without_a_code_the_session_there_is_serves_and_is_not_renewed_before_its_time() {
+    let (standin, test) = scene::usual();
+    let code = scene::code(&standin);
+    test.command(["exec", "--json", "mfa", "-d", "15m", "-t", &code]).expect_stderr("").run();
+    let warning = format!(
+        "vault: warning: the codes of {MFA_SERIAL} come from a person, so the credentials of \
+         profile mfa end with their MFA session\n"
+    );
+    let sleep = ["exec", "--server", "mfa", "--", "sleep", "2"];
+    test.command(sleep).expect_stderr(warning).run();
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn the_mfa_serial_is_the_profiles_own_unless_no_person_is_needed() {
                 vault base
                 role ACCT:role/one 1h as vault-one
                 sts us-east-1
-                left out ACCT:mfa/me",
+                left out ACCT:mfa/me, session 8h",
             ..source
         },
         Case { says: "a code is given", ask: "one --mfa-token", gives: with_session, ..source },
@@ -40,7 +40,7 @@ fn the_mfa_serial_is_the_profiles_own_unless_no_person_is_needed() {
                 vault base
                 role ACCT:role/one 1h as vault-one
                 sts us-east-1
-                left out ACCT:mfa/me",
+                left out ACCT:mfa/me, session 8h",
             ..source
         },
         Case {

@@ -99,6 +99,7 @@ fn shown(plan: &Plan) -> String {
         variant,
         steps,
         mfa_left_out,
+        session_left_out,
         notes,
     } = plan;
     let mut lines = vec![match base {
@@ -168,7 +169,12 @@ fn shown(plan: &Plan) -> String {
         format!("sts {region}{endpoint}{bundle}")
     }));
     lines.extend(variant.variables().map(|(name, value)| format!("{name}={value}")));
-    lines.extend(mfa_left_out.as_ref().map(|serial| format!("left out {serial}")));
+    lines.extend(mfa_left_out.as_ref().map(|serial| match session_left_out {
+        Some(Step::Session { duration, .. }) => {
+            format!("left out {serial}, session {}", show_duration(*duration))
+        }
+        _ => format!("left out {serial}"),
+    }));
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")
 }

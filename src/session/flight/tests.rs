@@ -56,7 +56,7 @@ impl Cache {
         let made = self
             .obtain(wanted, deadline, &mut |_| mint().map(Minted::Here).map_err(MintError::Failed));
         made.map_err(|not_made| match not_made {
-            MintError::Failed(error) => error,
+            MintError::Failed(error) | MintError::Refused(error) => error,
             MintError::NeedsCode => panic!("nobody is to be asked here"),
         })
     }

@@ -83,6 +83,38 @@ fn a_base_and_its_roles_have_one_session_whichever_comes_first() {
 }
 
 #[test]
+fn a_device_that_only_the_source_names_is_used_while_it_has_a_session() {
+    let world = World::demo().role(Role::new("deploy").requires_mfa());
+    let standin = StandIn::start(world.role(Role::new("audit")));
+    let role = "source_profile = demo\nrole_arn = arn:aws:iam::123456789012:role";
+    let config = format!(
+        "[profile demo]\nmfa_serial = {MFA_SERIAL}\n\
+         [profile deploy]\n{role}/deploy\n[profile audit]\n{role}/audit\n"
+    );
+    let test = scene::with(&standin, &config);
+    json(&test, "audit").expect_stderr("").run();
+    json(&test, "deploy").expect_status(9).run();
+    json(&test, "demo").args(["-t", &code(&standin)]).expect_stderr("").run();
+    let given = json(&test, "deploy").expect_stderr("").run().raw_stdout;
+    assert_eq!(json(&test, "deploy").expect_stderr("").run().raw_stdout, given);
+    let plan = test.command(["explain", "deploy"]).run().stdout;
+    assert!(!plan.contains("no MFA") && plan.contains("GetSessionToken"), "{plan}");
+    // Nobody is asked where a new session would be wanted.
+    json(&test, "audit").arg("--refresh").expect_stderr("").run();
+    test.command(["exec", "-n", "--json", "audit"]).expect_stderr("").run();
+    assert_same(
+        "log",
+        "AssumeRole by key role=role/audit name=vault-audit duration=3600: ok\n\
+         AssumeRole by key role=role/deploy name=vault-deploy duration=3600: AccessDenied: User: \
+         user/demo is not authorized to perform: sts:AssumeRole on resource: role/deploy\n\
+         GetSessionToken by key duration=3600 mfa=mfa/demo: ok\n\
+         AssumeRole by session 2 role=role/deploy name=vault-deploy duration=3600: ok\n\
+         AssumeRole by key role=role/audit name=vault-audit duration=3600: ok\n",
+        &log(&standin),
+    );
+}
+
+#[test]
 fn a_longer_session_that_is_asked_for_is_made_and_serves_all() {
     let (standin, test) = scene::usual();
     let two = asks(&test, "2h").args(["-t", &another(&standin, -1)]).run().raw_stdout;

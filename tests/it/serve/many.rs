@@ -1,9 +1,11 @@
 //! Many profiles: what holds one up is no other's concern.
 
 use crate::support::builder::Test;
-use crate::support::scene;
+use crate::support::diff::assert_same;
+use crate::support::scene::{self, PROFILES};
 use crate::support::served::Served;
-use crate::support::standin::{Fault, StandIn};
+use crate::support::standin::{Fault, StandIn, totp};
+use crate::support::{MFA_SEED, MFA_SERIAL};
 
 /// Profiles that assume a role at this STS, each under a name of its own; the key is `demo`'s.
 fn roles(names: &[String], standin: &StandIn) -> String {
@@ -94,6 +96,37 @@ fn a_program_that_hangs_holds_up_no_other() {
     let (status, took) = served.end(libc::SIGTERM);
     assert_eq!(status, 0);
     assert!(took.as_millis() < 1000, "{took:?}");
+}
+
+#[test]
+fn refreshed_profiles_of_one_device_want_one_code() {
+    let (standin, test) = scene::usual();
+    let config = format!(
+        "{PROFILES}\n[profile mfa-audit]\nsource_profile = demo\nmfa_serial = {MFA_SERIAL}\n\
+         role_arn = arn:aws:iam::123456789012:role/audit\n"
+    );
+    let test = test.config(&config);
+    let old = totp::code(MFA_SEED, totp::step(standin.now()) - 1);
+    for profile in ["mfa-role", "mfa-audit"] {
+        test.command(["exec", "--json", profile, "-t", &old]).expect_stderr("").run();
+    }
+    let code = scene::code(&standin);
+    let words = ["--profile", "mfa-role", "--profile", "mfa-audit", "--refresh", "-t", &code];
+    let served = Served::start(&test, &words);
+    for (at, profile) in [4, 5].into_iter().zip(["mfa-role", "mfa-audit"]) {
+        let given = served.get(&format!("/credentials/{profile}"));
+        assert!(given.body.contains(&standin.issued()[at].session_token), "{}", given.body);
+    }
+    assert_same(
+        "log",
+        "GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n\
+         AssumeRole by session 1 role=role/deploy name=vault-mfa-role duration=3600: ok\n\
+         AssumeRole by session 1 role=role/audit name=vault-mfa-audit duration=3600: ok\n\
+         GetSessionToken by key duration=28800 mfa=mfa/demo: ok\n\
+         AssumeRole by session 4 role=role/deploy name=vault-mfa-role duration=3600: ok\n\
+         AssumeRole by session 4 role=role/audit name=vault-mfa-audit duration=3600: ok\n",
+        &scene::log(&standin),
+    );
 }
 
 const NO_THREAD: &str = "vault: error: cannot start a thread\n";

@@ -4,9 +4,9 @@
 use super::{json, quiet, sts};
 use crate::support::builder::Test;
 use crate::support::scene::{self, log};
-use crate::support::standin::StandIn;
 use crate::support::standin::client::Client;
-use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
+use crate::support::standin::{Role, StandIn, User, World};
+use crate::support::{ACCESS_KEY_ID, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 const CONFIG: &str = "\
 [profile base]
@@ -26,17 +26,21 @@ const MINT: &str = "n=$(($(cat count 2>/dev/null || echo 0) + 1)); echo $n >coun
                     cat answers/$n tail";
 const TAIL: &str = r#", "Expiration": "2099-01-01T00:00:00Z", "AccountId": "123456789012"}"#;
 
+/// A program's answer but for what is in [`TAIL`]: a session of this client, with these parameters.
+fn answer(client: &Client, parameters: &[(&str, &str)]) -> String {
+    let given = client.get("GetSessionToken", parameters);
+    format!(
+        r#"{{"Version": 1, "AccessKeyId": "{}", "SecretAccessKey": "{}", "SessionToken": "{}""#,
+        given.access_key_id, given.secret_access_key, given.session_token
+    )
+}
+
 /// An open vault, a program with so many answers, and this at their end.
 fn minting(standin: &StandIn, count: usize, tail: &str) -> Test {
     let test = scene::with(standin, CONFIG).file("mint", MINT, 0o600).file("tail", tail, 0o600);
     let client = Client::demo(standin);
     let test = (1..=count).fold(test, |test, number| {
-        let given = client.get("GetSessionToken", &[]);
-        let json = format!(
-            r#"{{"Version": 1, "AccessKeyId": "{}", "SecretAccessKey": "{}", "SessionToken": "{}""#,
-            given.access_key_id, given.secret_access_key, given.session_token
-        );
-        test.file(&format!("answers/{number}"), json, 0o600)
+        test.file(&format!("answers/{number}"), answer(&client, &[]), 0o600)
     });
     assert_eq!(standin.calls().len(), count);
     test
@@ -86,6 +90,76 @@ fn another_account_or_command_or_profile_another_session() {
     }
     let back = test.file("tail", TAIL, 0o600).config(CONFIG);
     assert_eq!(quiet(&back, "role").stdout, role);
+}
+
+/// A program that prints what another file has for another login, and what tells it which one.
+type ByLogin = (&'static str, fn(Test, &str) -> Test);
+
+#[test]
+fn another_login_by_variables_or_directory_another_session() {
+    let ways: [ByLogin; 4] = [
+        ("cat ~/$AWS_PROFILE/login", |test, login| test.env("AWS_PROFILE", login)),
+        ("cat $(dirname $AWS_CONFIG_FILE)/login", |test, login| {
+            let path = test.home().join(login).join("config");
+            test.env("AWS_CONFIG_FILE", path)
+        }),
+        ("cat $XDG_CONFIG_HOME/login", |test, login| {
+            let path = test.home().join(login);
+            test.env("XDG_CONFIG_HOME", path)
+        }),
+        ("cat login", |test, login| test.in_dir(login)),
+    ];
+    for (command, by) in ways {
+        let standin = sts(0);
+        let config = CONFIG.replace("sh mint", command);
+        let client = Client::demo(&standin);
+        let test = ["alice", "bob"].iter().fold(scene::with(&standin, &config), |test, login| {
+            let login_file = answer(&client, &[]) + TAIL;
+            test.file(&format!("{login}/login"), login_file, 0o600).file(
+                &format!("{login}/config"),
+                &config,
+                0o600,
+            )
+        });
+        let [alice, bob] = ["alice", "bob"].map(|login| {
+            let given = by(json(&test, "role"), login).expect_stderr("").run().stdout;
+            let again = by(json(&test, "role"), login).env("AWS_MIN_TTL", "1m");
+            assert_eq!(again.expect_stderr("").run().stdout, given, "{command}");
+            given
+        });
+        assert_ne!(alice, bob, "{command}");
+        assert_eq!(assumed(&standin), 2, "{command}:\n{}", log(&standin));
+    }
+}
+
+#[test]
+fn a_login_that_aws_refuses_gets_no_role_of_the_one_before() {
+    let (id, secret) = ("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY");
+    let world = World::demo().user(User::new("bob").key(id, secret));
+    let world = world.role(Role::new("deploy").requires_mfa()).role(Role::new("audit"));
+    let standin = StandIn::start(world);
+    let alice = Client::demo(&standin);
+    let bob = Client { id: id.to_owned(), secret: secret.to_owned(), ..Client::demo(&standin) };
+    let code = scene::code(&standin);
+    let alice = answer(&alice, &[("SerialNumber", MFA_SERIAL), ("TokenCode", &code)]) + TAIL;
+    let bob = answer(&bob, &[]) + TAIL;
+    let test = scene::with(&standin, &CONFIG.replace("sh mint", "cat login"));
+    for (flag, profile) in [("--refresh", "hops"), ("--refresh", "role"), ("", "role")] {
+        let test = test.clone().file("login", &alice, 0o600);
+        quiet(&test, profile);
+        // Now as somebody else, who may not.
+        let test = test.file("login", &bob, 0o600);
+        let refused = |run: Test| {
+            let said = run.expect_status(9).expect_stdout("").run().stderr;
+            let why = "vault: error: AWS refused AssumeRole: AccessDenied: ";
+            assert!(said.starts_with(why), "{said}");
+        };
+        refused(match flag {
+            "" => json(&test, profile).env("AWS_MIN_TTL", "2h"),
+            flag => json(&test, profile).arg(flag),
+        });
+        refused(json(&test, profile));
+    }
 }
 
 #[test]
