@@ -6,7 +6,7 @@ mod piped;
 mod words;
 
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -86,8 +86,20 @@ fn is_this_program(path: &Path) -> bool {
     file_of(path).is_some_and(|file| Some(file) == file_of(Path::new("/proc/self/exe")))
 }
 
+/// True if only this user and root can make a path lead elsewhere. What the kernel makes up for each process
+/// leads elsewhere in another one.
+fn is_only_ours(path: &Path) -> bool {
+    let ours = |about: &Metadata| [0, os::effective_uid()].contains(&about.uid());
+    let kept =
+        |about: &Metadata| ours(about) && (about.mode() & 0o002 == 0 || about.mode() & 0o1000 != 0);
+    let directory = path.parent().and_then(|it| it.canonicalize().ok());
+    directory.is_some_and(|directory| !directory.starts_with("/proc"))
+        && path.symlink_metadata().is_ok_and(|about| ours(&about))
+        && path.ancestors().skip(1).all(|dir| dir.metadata().is_ok_and(|about| kept(&about)))
+}
+
 /// The absolute path to start this program by later: the name that it was started by, if that is absolute or in
-/// `PATH`, and else [`own_path`]. A link such as `/usr/local/bin/vault` stays when the next version is installed
+/// `PATH` and no other user can replace it, and else [`own_path`]. A link such as `/usr/local/bin/vault` stays when the next version is installed
 /// beside this one, and the file that it leads to does not. The name `aws-vault` is another program's, which may
 /// be installed later.
 pub fn lasting_path(path: Option<&OsStr>) -> Option<String> {
@@ -95,7 +107,7 @@ pub fn lasting_path(path: Option<&OsStr>) -> Option<String> {
     started
         .and_then(|word| locate(&word, path))
         .filter(|found| found.is_absolute() && !found.ends_with("aws-vault"))
-        .filter(|found| is_this_program(found))
+        .filter(|found| is_this_program(found) && is_only_ours(found))
         .and_then(|found| found.into_os_string().into_string().ok())
         .or_else(own_path)
 }

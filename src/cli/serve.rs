@@ -19,8 +19,8 @@ use super::CredentialOptions;
     AWS_CONTAINER_AUTHORIZATION_TOKEN=$(cat /run/vault/token)\n\n\
     For a client of --imds:\n  \
     AWS_EC2_METADATA_SERVICE_ENDPOINT=http://127.0.0.1:9912\n\n\
-    GET /health needs no token and tells whether the server is ready. SIGTERM and SIGINT end it; \
-        it exits with 0.")]
+    GET /health needs no token and tells whether the server is ready. SIGTERM and SIGINT end it;\n\
+    it exits with 0.")]
 pub struct Serve {
     /// A profile to serve, at /credentials/NAME (repeatable)
     /// [default: AWS_PROFILE, AWS_DEFAULT_PROFILE or default]

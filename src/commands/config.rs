@@ -68,7 +68,7 @@ pub fn edit(path: &Path, change: impl FnOnce(&str) -> Result<String>) -> Result<
     file::make_parents(path).map_err(|error| not_saved(os_text(&error)))?;
     let real = file::resolve(path).map_err(|error| not_saved(os_text(&error)))?;
     let lock = file::lock(&real, LOCK_WAIT, "changes the same file").map_err(|error| {
-        error.into_error(&real, "is changing the same file", LOCK_WAIT, &shown.to_string())
+        error.into_error(&real, &format!("is changing {shown}"), LOCK_WAIT, &shown.to_string())
     })?;
     let (old, meta) = match file::read_regular(&real, profile::FILE_LIMIT) {
         Ok((bytes, meta)) => (bytes, Some(meta)),

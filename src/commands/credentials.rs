@@ -91,7 +91,11 @@ impl Context {
             Need::Vault => VaultAccess::Needed(self.access()?),
             Need::Profiles(names) => match self.access() {
                 Ok(access) => VaultAccess::Optional(access, names),
-                Err(error) if error.class == Class::NotFound && !self.is_pinned() => {
+                Err(error)
+                    if error.class == Class::NotFound
+                        && !self.is_pinned()
+                        && self.remote()?.is_none() =>
+                {
                     VaultAccess::Nowhere(error)
                 }
                 Err(error) => return Err(error),

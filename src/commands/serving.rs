@@ -89,23 +89,26 @@ fn first(
     options: &CredentialOptions,
     context: &Context,
 ) -> Result<Vec<Credentials>> {
+    // The longest MFA session first: made with one code, it serves the other plans of its device too.
+    let mut in_order: Vec<(usize, &Plan)> = plans.iter().enumerate().collect();
+    in_order.sort_by_key(|(_, plan)| std::cmp::Reverse(plan.length_by_code()));
     let mut all = Vec::new();
-    for plan in plans {
-        let asked = session.asks_a_person(plan);
-        let first = match asked {
+    for (at, plan) in in_order {
+        let first = match session.asks_a_person(plan) {
             Some(_) => session.run_to_the_end(plan)?,
             None => session.run_for(plan, ENOUGH_TO_START)?,
         };
         refuse_endless(who, plan, &first, options)?;
-        if let Some(device) = asked {
+        if let Some(device) = session.asks_a_person(&session.as_it_runs(plan.clone())) {
             context.reporter.warn(format!(
                 "the codes of {device} come from a person, so the credentials of profile {} end with their MFA session",
                 plan.profile
             ));
         }
-        all.push(first);
+        all.push((at, first));
     }
-    Ok(all)
+    all.sort_by_key(|(at, _)| *at);
+    Ok(all.into_iter().map(|(_, first)| first).collect())
 }
 
 /// Refuses credentials that do not expire: SDKs do not accept them from a server.

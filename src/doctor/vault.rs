@@ -82,7 +82,7 @@ fn writers(path: &Path, real: &Path, mode: u32, report: &mut Report) {
             0 => report.note("vault.mode", text),
             _ => report.problem("vault.mode", text),
         };
-        finding.advise(format!("chmod go-w {}, unless that is meant", path.display()));
+        finding.advise(format!("unless that is meant, run chmod go-w {}", path.display()));
     }
     if let Some(dir) = real.parent().filter(|dir| file::is_unsafe_directory(dir)) {
         let text =

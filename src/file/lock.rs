@@ -7,7 +7,6 @@
 mod error;
 mod owner;
 
-use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
@@ -19,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::make_parents;
 use super::temporary::remove_temporaries;
 use crate::waiting::waiting;
-pub use error::LockError;
+pub use error::{Holder, LockError, lock_file};
 pub use owner::Planted;
 use owner::{may_take_over, planted, share, share_again};
 
@@ -138,29 +137,6 @@ pub fn planted_at(path: &Path) -> Option<Planted> {
     let name = lock_file(path);
     let about = name.symlink_metadata().ok()?;
     planted(&name, &about, path).ok().flatten()
-}
-
-/// The lock file of a path: `<path>.lock`.
-pub fn lock_file(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
-}
-
-/// The holder of a lock. Displayed as `process PID` or `another process`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
-    /// Its process id in its own pid namespace, if it could be read.
-    pub pid: Option<u32>,
-}
-
-impl fmt::Display for Holder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pid {
-            Some(pid) => write!(f, "process {pid}"),
-            None => f.write_str("another process"),
-        }
-    }
 }
 
 /// The holder of this lock file's lock, if there is one. Nothing is created and nothing is waited for. A

@@ -61,7 +61,7 @@ fn looked_in(profiles: &Profiles) -> String {
     let paths: Vec<_> =
         paths.iter().filter_map(|path| Some(path.as_ref()?.display().to_string())).collect();
     match paths.as_slice() {
-        [] => "HOME is not set, so there is no .aws/config; set AWS_CONFIG_FILE".to_owned(),
+        [] => "there is no .aws/config that can be reached; set AWS_CONFIG_FILE".to_owned(),
         paths => format!("looked in {} and the vault", paths.join(", ")),
     }
 }

@@ -128,7 +128,7 @@ fn plan_within(
     notes.extend(unused(request, mfa.is_some(), handed_out));
     let mut steps = Vec::with_capacity(roles.len() + 1);
     let left_out = mfa_left_out.as_deref();
-    let session_left_out = session_left_out(&chain, &roles, left_out, &durations, request)?;
+    let session_left_out = session_left_out(&chain, &roles, left_out, &durations, request);
     steps.extend(session(&chain, &roles, &mut mfa, &durations, request)?);
     if matches!(chain.base, Base::Sso { .. }) {
         steps.push(sso::role(chain.end())?);
@@ -247,10 +247,10 @@ fn session_left_out(
     left_out: Option<&str>,
     durations: &Durations,
     request: &PlanRequest,
-) -> Result<Option<Step>> {
-    let Some(serial) = left_out else { return Ok(None) };
-    let mfa = Mfa { serial: serial.to_owned(), process: None };
-    session(chain, roles, &mut Some(mfa), durations, request)
+) -> Option<Step> {
+    let mfa = Mfa { serial: left_out?.to_owned(), process: None };
+    // A session that is not made fails no plan by its duration.
+    session(chain, roles, &mut Some(mfa), durations, request).ok().flatten()
 }
 
 /// The calls for the roles.
@@ -358,7 +358,8 @@ impl Plan {
         self
     }
 
-    /// The same plan, for which no MFA session is enough that was made for less time than it says.
+    /// The same plan, for which no MFA session is enough that was made for less time than it says. What this
+    /// program gives as a credential_process gets no code that was given, so a plan inside stays as it is.
     #[must_use]
     pub fn for_its_whole_duration(mut self) -> Self {
         for step in &mut self.steps {
@@ -366,8 +367,12 @@ impl Plan {
                 *asked = true;
             }
         }
-        self.inside = self.inside.map(|inside| Box::new(inside.for_its_whole_duration()));
         self
+    }
+
+    /// How long that lasts which the plan's MFA code is for.
+    pub fn length_by_code(&self) -> Option<Duration> {
+        self.steps.first().filter(|step| step.mfa().is_some()).and_then(Step::duration)
     }
 
     /// This plan, and those inside it.

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::session::CredentialSession;
@@ -75,7 +76,7 @@ impl CredentialSession<'_> {
     }
 
     /// By what a helper program finds its login, as far as that is known: the variables of AWS's tools, the
-    /// home, the XDG directories and the working directory. None where the working directory is gone.
+    /// home, the XDG directories and the working directory. None where the working directory is gone. Keys are among them, so it is a hash.
     pub(super) fn login_variables(&self) -> Option<String> {
         let directory = std::env::current_dir().ok()?;
         let mut vars = self.helper_variables();
@@ -85,7 +86,8 @@ impl CredentialSession<'_> {
             let own = name.starts_with(b"AWS_VAULT_") || name.ends_with(b"_TTL");
             DIRECTORIES.iter().any(|it| name == it.as_bytes()) || name.starts_with(b"AWS_") && !own
         });
-        Some(format!("{vars:?} in {directory:?}"))
+        let text = Zeroizing::new(format!("{vars:?} in {directory:?}"));
+        Some(Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// Refuses a program that would start itself in a loop, or wait for itself.

@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         let made = self.cache.obtain(&wanted, self.deadline.get(), &mut |length| {
             self.make(at, length, &wanted).map_err(|failed| self.not_made(failed))
         })?;
-        if self.with.options.refresh {
+        if self.request.refresh {
             self.with.refreshed().insert(key);
         }
         Ok(made)
@@ -381,11 +381,14 @@ impl<'a> Run<'a> {
             Failed::NeedsCode => return MintError::NeedsCode,
             Failed::Overtaken => return MintError::Failed(fleet_is_busy()),
         };
-        let role = matches!(&refused, ServiceError::Denied { operation: "AssumeRole", code, .. } if code == "AccessDenied");
+        // Other refusals, of a key that has expired, say nothing of whose session is in the cache.
+        let denied =
+            matches!(&refused, ServiceError::Denied { code, .. } if code == "AccessDenied");
+        let role =
+            denied && matches!(&refused, ServiceError::Denied { operation: "AssumeRole", .. });
         let BaseCredentials::Credentials(key) = self.base else {
             return MintError::Failed(refused.into_error());
         };
-        let denied = matches!(&refused, ServiceError::Denied { .. });
         let holder = self.plan.base.profile().unwrap_or(&self.plan.profile);
         let error = refused.into_error_of(&key.access_key_id, holder);
         let error = without_mfa(error, self.plan, role && !key.is_temporary());

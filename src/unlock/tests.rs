@@ -101,7 +101,7 @@ fn a_named_key_file_that_others_can_read_is_refused() {
             let shown = path.display();
             assert_eq!(
                 error.hint.unwrap(),
-                format!("chmod 600 {shown}, or give it by -i - <{shown}")
+                format!("chmod 600 {shown}, or give it with -i - <{shown}")
             );
             let ci = gather(&named, &Env::of(&[("CI", "true")]), None, &[], QUIET);
             assert!(ci.is_ok(), "a CI job's file variables are 0666");

@@ -402,7 +402,9 @@ impl Vault<'_> {
                  the changes of this host"
             )),
             Err(_) => {
-                error.hint("put the store's copy in its place, and make the changes of this host")
+                error.hint(
+                    "put the store's copy in the place of this vault, and repeat the changes of this host",
+                )
             }
         }
     }

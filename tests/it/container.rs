@@ -96,7 +96,7 @@ fn a_key_comes_into_an_empty_root_by_file_and_by_descriptor() {
     ] {
         let error = format!(
             "vault: error: the key file /key is not private: {what} (mode {mode:04o})\n\
-             vault: hint: {remedy}, or give it by -i - </key\n"
+             vault: hint: {remedy}, or give it with -i - </key\n"
         );
         in_container(&key(mode, owner), &[], &exec("/key")).expect_error(6, &error).run();
     }

@@ -316,6 +316,9 @@ no MFA    only a source profile names arn:aws:iam::123456789012:mfa/demo
             if the role requires MFA, give a code with --mfa-token\n",
         )
         .run();
+    // A duration that no session can have is none of the role's.
+    let long = test.clone().env("AWS_CHAINED_SESSION_TOKEN_TTL", "72h");
+    long.command(["explain", "role"]).run();
     // With a code at hand it is used.
     test.command(["exec", "--json", "role", "-t", &code(&standin)]).expect_stderr("").run();
 }

@@ -44,7 +44,7 @@ fn aws_vaults_flags_print_names_alone() {
 fn json_is_whole_so_no_flag_leaves_something_out() {
     for flag in ["--profiles", "--credentials", "--sessions"] {
         let error = format!(
-            "vault: error: --json and {flag} do not go together\nvault: hint: see vault list --help\n"
+            "vault: error: --json and {flag} cannot be used together\nvault: hint: see vault list --help\n"
         );
         test().command(["list", "--json", flag]).expect_error(2, &error).run();
     }

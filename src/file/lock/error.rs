@@ -1,15 +1,44 @@
-//! Why a lock was not taken, and the errors for the user.
+//! The lock file of a path, who holds it, why it was not taken, and the errors for the user.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::replace_error::hint;
 use super::owner::Planted;
-use super::{Holder, lock_file};
 use crate::error::{Error, os_text};
+
+/// The lock file of a path: `<path>.lock`.
+pub fn lock_file(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+/// The holder of a lock. Displayed as `process PID` or `another process`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id in its own pid namespace, if it could be read.
+    pub pid: Option<u32>,
+}
+
+impl Holder {
+    /// The error of a process that has waited for this one.
+    pub fn busy(self, does: &str, waited: Duration) -> Error {
+        Error::busy(format!("{self} {does}, waited {} s", waited.as_secs()))
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pid {
+            Some(pid) => write!(f, "process {pid}"),
+            None => f.write_str("another process"),
+        }
+    }
+}
 
 /// Why there is no lock.
 #[derive(Debug)]
@@ -51,13 +80,6 @@ impl fmt::Display for LockError {
             Self::Planted(planted) => planted.fmt(f),
             Self::Io(error) => f.write_str(&os_text(error)),
         }
-    }
-}
-
-impl Holder {
-    /// The error of a process that has waited for this one.
-    pub fn busy(self, does: &str, waited: Duration) -> Error {
-        Error::busy(format!("{self} {does}, waited {} s", waited.as_secs()))
     }
 }
 

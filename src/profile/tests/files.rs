@@ -33,7 +33,7 @@ fn a_missing_home_is_a_hint() {
     let error = plan(&none, &BTreeSet::new(), &asked("a")).unwrap_err();
     assert_eq!(
         error.hint.as_deref(),
-        Some("HOME is not set, so there is no .aws/config; set AWS_CONFIG_FILE")
+        Some("there is no .aws/config that can be reached; set AWS_CONFIG_FILE")
     );
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Source, examine, module_of, tokens, used_paths};
 
 /// Parents that use their children and are used by them: clap's tree, which commands about commands read by its
-/// parser; a run and the payload, whose methods are in several files.
+/// parser; the payload, whose methods are in several files.
 const PARENTS: [&str; 2] = ["cli/mod.rs", "vault/payload.rs"];
 
 /// A source file.

@@ -4,6 +4,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::{FILE, SECOND_ID, SECOND_SECRET, holds, stored, vault};
 use crate::support::builder::Test;
+use crate::support::place::TestHome;
 use crate::support::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 
 const VAULT: &str = env!("CARGO_BIN_EXE_vault");
@@ -215,21 +216,26 @@ fn the_line_names_the_file_itself_and_is_left_out_where_it_would_not_work() {
 /// A link to a version, which leads to the next one after an upgrade.
 #[test]
 fn the_line_names_the_link_that_vault_was_started_by() {
+    // Where no other user can replace a link, wherever the tests are.
+    let links = TestHome::in_memory();
+    let link = links.path().join("vault").display().to_string();
+    symlink(VAULT, &link).expect("a symlink");
     for (script, named) in [
-        ("exec \"$HOME/bin/vault\" \"$@\"", "[HOME]/bin/vault"),
-        ("PATH=\"$HOME/bin:$PATH\"; vault \"$@\"", "[HOME]/bin/vault"),
+        ("exec \"$LINKS/vault\" \"$@\"", link.as_str()),
+        ("PATH=\"$LINKS:$PATH\"; vault \"$@\"", &link),
         // What depends on the directory is not written.
-        ("cd && bin/vault \"$@\"", VAULT),
-        ("cd && PATH=\"bin:$PATH\"; vault \"$@\"", VAULT),
+        ("cd \"$LINKS\" && ./vault \"$@\"", VAULT),
+        ("cd \"$LINKS\" && PATH=\".:$PATH\"; vault \"$@\"", VAULT),
         // Nor is a word that leads to another program.
-        ("exec -a sh \"$HOME/bin/vault\" \"$@\"", VAULT),
-        ("exec -a /bin/sh \"$HOME/bin/vault\" \"$@\"", VAULT),
+        ("exec -a sh \"$LINKS/vault\" \"$@\"", VAULT),
+        ("exec -a /bin/sh \"$LINKS/vault\" \"$@\"", VAULT),
+        // Nor what leads elsewhere in each process, nor a link that another user can replace.
+        ("exec -a /proc/self/exe \"$LINKS/vault\" \"$@\"", VAULT),
+        ("chmod 777 \"$LINKS\"; exec \"$LINKS/vault\" \"$@\"", VAULT),
     ] {
-        let test = vault(&[]).file("bin/.keep", "", 0o600);
-        symlink(VAULT, test.home().join("bin/vault")).expect("a symlink");
+        let test = vault(&[]).env("LINKS", links.path());
         let words = [&["-c", script, "sh"][..], &WRITE].concat();
         test.command(words).program("bash").stdin(keys(&["prod"])).run();
-        let named = named.replace("[HOME]", &test.home().display().to_string());
         config(&test, &format!("[profile prod]\ncredential_process = {named} exec --json prod\n"));
     }
 }

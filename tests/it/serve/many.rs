@@ -129,6 +129,27 @@ fn refreshed_profiles_of_one_device_want_one_code() {
     );
 }
 
+/// The key's own session lasts an hour, and that of its roles eight.
+#[test]
+fn one_code_serves_a_key_and_its_role_in_either_order() {
+    for order in [["demo", "role"], ["role", "demo"]] {
+        let (standin, test) = scene::usual();
+        let test = test.config(&format!(
+            "[profile demo]\nmfa_serial = {MFA_SERIAL}\n\n[profile role]\nsource_profile = demo\n\
+             mfa_serial = {MFA_SERIAL}\nrole_arn = arn:aws:iam::123456789012:role/deploy\n"
+        ));
+        let code = scene::code(&standin);
+        let words = ["--profile", order[0], "--profile", order[1], "-t", &code];
+        let served = Served::start(&test, &words);
+        for (profile, at) in [("demo", 0), ("role", 1)] {
+            let given = served.get(&format!("/credentials/{profile}"));
+            assert!(given.body.contains(&standin.issued()[at].session_token), "{}", given.body);
+        }
+        let log = scene::log(&standin);
+        assert_eq!(log.matches("GetSessionToken").count(), 1, "{order:?}\n{log}");
+    }
+}
+
 const NO_THREAD: &str = "vault: error: cannot start a thread\n";
 
 #[test]

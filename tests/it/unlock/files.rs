@@ -109,7 +109,7 @@ fn a_ci_job_is_known_by_the_variables_of_its_system() {
         job.expect_stdout("demo\n").expect_stderr(format!("vault: warning: {what}")).run();
     }
     let refused =
-        format!("vault: error: {what}vault: hint: chmod 600 key, or give it by -i - <key\n");
+        format!("vault: error: {what}vault: hint: chmod 600 key, or give it with -i - <key\n");
     for vars in [
         &[("CI", "")][..],
         &[("CI", "false")],
@@ -175,8 +175,9 @@ fn a_default_key_file_with_a_loose_mode_stops_no_other_and_is_the_reason_if_none
     let test = vault().file(".config/vault/identity.txt", AGE_KEY, 0o644);
     let path = "[HOME]/.config/vault/identity.txt";
     let what = loose("key file", path, "everybody can read it", 0o644);
-    let refused =
-        format!("vault: error: {what}vault: hint: chmod 600 {path}, or give it by -i - <{path}\n");
+    let refused = format!(
+        "vault: error: {what}vault: hint: chmod 600 {path}, or give it with -i - <{path}\n"
+    );
     test.command(["list"]).expect_error(6, &refused).run();
     opened_by(&test.env("SOPS_AGE_KEY", AGE_KEY), &[], "SOPS_AGE_KEY");
 }

@@ -121,7 +121,7 @@ fn a_file_of_a_public_key_need_not_be_private_and_is_no_key() {
         .expect_error(
             6,
             "vault: error: the key file key.pub is not private: everybody can read it (mode 0644)\n\
-             vault: hint: chmod 600 key.pub, or give it by -i - <key.pub\n",
+             vault: hint: chmod 600 key.pub, or give it with -i - <key.pub\n",
         )
         .run();
 }

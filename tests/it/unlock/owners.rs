@@ -41,7 +41,7 @@ fn as_us(test: &Test, words: &[&str]) -> Test {
 fn refused(what: &str, remedy: &str) -> String {
     format!(
         "vault: error: the key file key is not private: {what}\n\
-         vault: hint: {remedy}, or give it by -i - <key\n"
+         vault: hint: {remedy}, or give it with -i - <key\n"
     )
 }
 
