@@ -9,8 +9,9 @@ use crate::called;
 use crate::cli::Explain;
 use crate::clock::Timestamp;
 use crate::duration::show_duration;
-use crate::error::{Result, one_line};
-use crate::profile;
+use crate::error::Result;
+use crate::profile::{self, Part};
+use crate::provider::ServiceEndpoint;
 use crate::report;
 use crate::session::LoginState;
 
@@ -20,44 +21,43 @@ pub fn run(args: &Explain, context: &Context) -> Result<()> {
     let mut plan = session.as_it_runs(plan);
     let before = profile::before_process(session.profiles(), std::slice::from_ref(&plan.profile));
     plan.notes.extend(before.into_iter().map(|it| format!("{}; {}", it.what, it.advice)));
-    let login = session.login_of(&plan);
-    let now = context.clock.now();
-    let left = |ends: Timestamp| u64::try_from(ends.seconds_since(now)).unwrap_or_default();
-    let cached = session.cached(&plan);
+    let mut parts = plan.parts();
+    parts.push(cached(session.cached(&plan), context.clock.now()));
     // The host names come from the SDK's rules, which are loaded only if a variant is asked for.
-    let variant = plan.variant.name();
-    let endpoints = variant.map(|_| session.endpoints(&plan)).transpose()?.unwrap_or_default();
-    if args.json {
-        let mut json = plan.to_json();
-        let step = |(at, ends): (usize, Timestamp)| json!({ "step": at + 1, "expiration": ends.to_rfc3339(), "seconds_left": left(ends) });
-        json["cached"] = cached.map(|all| all.into_iter().map(step).collect::<Value>()).into();
-        if let Some((_, state)) = login {
-            json["login"] = state.to_json();
-        }
-        if variant.is_some() {
-            let hosts = endpoints.into_iter().map(|it| (it.service, Value::from(it.host_port)));
-            json["hosts"] = hosts.collect();
-        }
-        return report::result(&format!("{json}\n"));
+    if let Some(variant) = plan.variant.name() {
+        parts.push(hosts(&session.endpoints(&plan)?, variant));
     }
-    let cached = cached.into_iter().flatten().map(|(at, ends)| {
-        let left = show_duration(Duration::from_secs(left(ends)));
-        format!("step {} for {left}, until {}", at + 1, ends.to_rfc3339())
-    });
-    let hosts = endpoints.iter().map(|endpoint| {
-        // A named endpoint need not be of the variant.
-        let kind = if endpoint.named { "named" } else { variant.unwrap_or_default() };
-        format!("{} {}, {kind}", endpoint.service, endpoint.host_port)
-    });
-    let login = login.into_iter().map(|(owner, state)| one_line(&login_text(owner, state)));
-    let lines = labelled("cached", cached) + &labelled("hosts", hosts) + &labelled("login", login);
-    report::result(&(plan.to_text() + &lines))
+    if let Some((owner, state)) = session.login_of(&plan) {
+        parts.push(Part::new("login", state.to_json(), "login", vec![login_text(owner, state)]));
+    }
+    report::result(&match args.json {
+        true => format!("{}\n", profile::parts_to_json(parts)),
+        false => profile::parts_to_text(&parts),
+    })
 }
 
-/// Lines with a label before the first.
-fn labelled(label: &str, lines: impl Iterator<Item = String>) -> String {
-    let line = |(number, line)| format!("{:<10}{line}\n", if number == 0 { label } else { "" });
-    lines.enumerate().map(line).collect()
+/// The sessions in the cache that the plan would use, if that can be known.
+fn cached(sessions: Option<Vec<(usize, Timestamp)>>, now: Timestamp) -> Part {
+    let (mut steps, mut lines) = (Vec::new(), Vec::new());
+    for (at, ends) in sessions.iter().flatten() {
+        let seconds = u64::try_from(ends.seconds_since(now)).unwrap_or_default();
+        let (step, ends) = (at + 1, ends.to_rfc3339());
+        steps.push(json!({ "step": step, "expiration": ends, "seconds_left": seconds }));
+        let left = show_duration(Duration::from_secs(seconds));
+        lines.push(format!("step {step} for {left}, until {ends}"));
+    }
+    Part::new("cached", sessions.map(|_| steps).into(), "cached", lines)
+}
+
+/// The hosts that are asked for this variant of their endpoints.
+fn hosts(endpoints: &[ServiceEndpoint], variant: &str) -> Part {
+    let line = |ServiceEndpoint { service, host_port, named }: &ServiceEndpoint| {
+        // A named endpoint need not be of the variant.
+        let kind = if *named { "named" } else { variant };
+        format!("{service} {host_port}, {kind}")
+    };
+    let json = endpoints.iter().map(|it| (it.service, Value::from(it.host_port.as_str())));
+    Part::new("hosts", json.collect(), "hosts", endpoints.iter().map(line).collect())
 }
 
 fn login_text(profile: &str, state: LoginState) -> String {

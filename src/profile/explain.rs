@@ -11,8 +11,9 @@ use super::sts::Target;
 use crate::duration::show_duration;
 use crate::error::one_line;
 
-/// A part of a plan: a field of the JSON, and the lines for a person, of which the first has the label.
-struct Part {
+/// A part of what is known of a plan: a field of the JSON, and the lines for a person, of which the first has
+/// the label.
+pub struct Part {
     field: &'static str,
     json: Value,
     label: String,
@@ -20,7 +21,7 @@ struct Part {
 }
 
 impl Part {
-    fn new(field: &'static str, json: Value, label: &str, lines: Vec<String>) -> Self {
+    pub fn new(field: &'static str, json: Value, label: &str, lines: Vec<String>) -> Self {
         Self { field, json, label: label.to_owned(), lines }
     }
 
@@ -32,22 +33,32 @@ impl Part {
     }
 }
 
+/// The parts for a person: a few lines, each ended.
+pub fn parts_to_text(parts: &[Part]) -> String {
+    parts.iter().map(Part::to_text).collect()
+}
+
+/// The parts as JSON: the fields of [`Plan`], durations in seconds, what is not there `null`.
+pub fn parts_to_json(parts: Vec<Part>) -> Value {
+    let mut plan = json!({"steps": [], "notes": []});
+    for Part { field, json, .. } in parts {
+        match &mut plan[field] {
+            Value::Array(list) => list.extend(Some(json).filter(|json| !json.is_null())),
+            value => *value = json,
+        }
+    }
+    plan
+}
+
 impl Plan {
-    /// The plan in a few lines, each ended.
+    /// The plan for a person.
     pub fn to_text(&self) -> String {
-        self.parts().iter().map(Part::to_text).collect()
+        parts_to_text(&self.parts())
     }
 
-    /// The plan as JSON: the fields of [`Plan`], durations in seconds, what is not there `null`.
+    /// The plan as JSON.
     pub fn to_json(&self) -> Value {
-        let mut plan = json!({"steps": [], "notes": []});
-        for Part { field, json, .. } in self.parts() {
-            match &mut plan[field] {
-                Value::Array(list) => list.extend(Some(json).filter(|json| !json.is_null())),
-                value => *value = json,
-            }
-        }
-        plan
+        parts_to_json(self.parts())
     }
 
     /// What it starts from; of a program that is this one, the plan inside.
@@ -61,7 +72,8 @@ impl Plan {
         part
     }
 
-    fn parts(&self) -> Vec<Part> {
+    /// What the plan says, in its order.
+    pub fn parts(&self) -> Vec<Part> {
         let mut parts = vec![
             Part::new("profile", json!(self.profile), "profile", vec![self.profile.clone()]),
             self.described_base(),

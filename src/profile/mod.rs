@@ -69,6 +69,7 @@ pub use before_process::{BeforeProcess, before_process, how_to_remove, instead_o
 pub use console::{Console, Federation, Signin, console, console_of_environment};
 pub use device::{mfa_serial, role};
 pub use edit::ACCESS_KEY;
+pub use explain::{Part, parts_to_json, parts_to_text};
 pub use faults::{Misspelt, Unknown, related, unknown_settings, value_faults};
 pub use host::{container, origin};
 pub use own_command::{is_exec_of_a_shell, recursion};
