@@ -25,12 +25,14 @@ impl Context {
     /// The profile: the word of the command line, `AWS_PROFILE`, `AWS_DEFAULT_PROFILE`, or `default`.
     pub fn profile_name(&self, word: Option<&str>) -> Result<ProfileName> {
         if let Some(name) = word {
-            return ProfileName::new(name);
+            return ProfileName::new(name).map_err(|error| error.because(Reason::CommandLine));
         }
         for variable in ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"] {
             // A value that cannot be read is an error: the next name could be that of another account.
             if let Some(name) = self.env.text(variable)? {
-                return ProfileName::new(name);
+                let of_variable =
+                    |error: Error| Error { what: format!("{variable}: {}", error.what), ..error };
+                return ProfileName::new(name).map_err(of_variable);
             }
         }
         ProfileName::new("default")

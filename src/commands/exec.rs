@@ -23,7 +23,7 @@ const NOT_STARTED: u8 = 125;
 pub fn run(args: &Exec, words: &[OsString], context: &'static Context) -> Result<u8> {
     // Errors of the command line itself come first, with code 2.
     requested_duration(&args.options)?;
-    let profile = context.profile_name(args.profile.as_deref())?;
+    let profile = context.profile_name(args.profile.as_deref());
     if args.ec2_server {
         return Err(Error::usage(
             "--ec2-server is not supported: it would replace the metadata \
@@ -37,12 +37,12 @@ pub fn run(args: &Exec, words: &[OsString], context: &'static Context) -> Result
                 "--json prints credentials and runs nothing, so it takes no command",
             ));
         }
-        let (session, plan) = context.planned(&profile, &args.options)?;
+        let (session, plan) = context.planned(&profile?, &args.options)?;
         report::result(&export::json(&session.into_credentials(&plan)?))?;
         return Ok(0);
     }
     // From here on the exit code is the command's, and an error of vault has the code 125, 126 or 127.
-    match start(args, &profile, words, context) {
+    match profile.and_then(|profile| start(args, &profile, words, context)) {
         // An error of the command line that is found late has code 2, too.
         Err(error) if error.reason != Some(Reason::CommandLine) => {
             report::error(&meant_as_a_command(error, args, words, context));

@@ -135,6 +135,12 @@ fn a_wrong_command_line_is_2_and_what_fails_later_125() {
         let words: Vec<_> = line.split_whitespace().collect();
         test.command(words).expect_error(status, stderr).run();
     }
+    // A variable is no part of the command line.
+    let invalid =
+        "vault: error: AWS_PROFILE: the profile name has characters that a profile cannot have\n";
+    let test = test.env("AWS_PROFILE", "a[b");
+    test.command(["exec", "--", "true"]).expect_error(125, invalid).run();
+    test.command(["exec", "--json"]).expect_error(2, invalid).run();
 }
 
 #[test]
