@@ -378,8 +378,8 @@ fn when_the_codes_of_three_minutes_are_used_up_it_says_when_to_come_again() {
     }
     let last = last.expect("a budget");
     assert_eq!((last.status, last.stdout.as_str()), (9, ""));
-    let text = "vault: error: codes used up for this device, \
-                arn:aws:iam::123456789012:mfa/demo; try again at ";
+    let text = "vault: error: all MFA codes of device arn:aws:iam::123456789012:mfa/demo are used up; \
+                try again at ";
     assert!(last.stderr.starts_with(text), "{}", last.stderr);
     let time = &last.stderr[text.len()..];
     let time = time.split_once(" UTC\nvault: hint: ").unwrap().0;
