@@ -64,7 +64,7 @@ pub fn check<'a>(
             None
         }
         Err(error) => {
-            report.error("unlock.open", &error);
+            report.error_once("unlock.open", &error);
             None
         }
     }

@@ -37,6 +37,8 @@ pub struct Finding {
     pub advice: Option<String>,
     /// The same as values, for scripts.
     pub facts: Value,
+    /// True if people have read it in another finding already.
+    repeats: bool,
 }
 
 /// All findings.
@@ -68,6 +70,12 @@ impl Report {
         finding
     }
 
+    /// The same, but left out of the text for people if another finding quotes it.
+    pub fn error_once(&mut self, check: &'static str, error: &Error) {
+        let repeats = self.quotes(&error.what);
+        self.error(check, error).repeats = repeats;
+    }
+
     /// Returns the value, or adds the error as a problem.
     pub fn value_of<T>(&mut self, check: &'static str, value: Result<T>) -> Option<T> {
         match value {
@@ -81,7 +89,14 @@ impl Report {
 
     /// Adds a finding.
     pub fn add(&mut self, check: &'static str, mark: Mark, text: String) -> &mut Finding {
-        self.findings.push_mut(Finding { check, mark, text, advice: None, facts: json!({}) })
+        self.findings.push_mut(Finding {
+            check,
+            mark,
+            text,
+            advice: None,
+            facts: json!({}),
+            repeats: false,
+        })
     }
 
     /// True if a finding has this text, its advice included.
@@ -107,23 +122,14 @@ impl Report {
         self.findings.iter().all(|finding| finding.mark != Mark::Problem)
     }
 
-    /// True if another finding has the same mark and advice and a longer text that ends with this one's, as that of a
-    /// key source and that of the vault which it does not open.
-    fn repeats(&self, finding: &Finding) -> bool {
-        self.findings.iter().any(|other| {
-            (other.mark, &other.advice) == (finding.mark, &finding.advice)
-                && other.text.len() > finding.text.len()
-                && other.text.ends_with(&finding.text)
-        })
-    }
-
     /// Problems, then notes, one line each: mark, area, text, and after a semicolon the advice. The rest is
-    /// counted, or with `all` listed. A finding that repeats another is left out.
+    /// counted, or with `all` listed.
     pub fn to_text(&self, all: bool) -> String {
         let line = |finding: &Finding| {
             let place = finding.check.split('.').next().unwrap_or_default();
             let advice = finding.advice.as_ref().map(|advice| {
-                let is_command = ["vault ", "chmod "].iter().any(|word| advice.starts_with(word));
+                let is_command = ["vault ", "chmod "].iter().any(|word| advice.starts_with(word))
+                    && !advice.contains(", ");
                 let run = if is_command { "run: " } else { "" };
                 format!("; {run}{}", called::named(advice))
             });
@@ -131,9 +137,7 @@ impl Report {
             format!("{:8} {place:7} {}\n", finding.mark.as_str(), one_line(&text))
         };
         let of = |mark: Mark| {
-            self.findings
-                .iter()
-                .filter(move |finding| finding.mark == mark && !self.repeats(finding))
+            self.findings.iter().filter(move |finding| finding.mark == mark && !finding.repeats)
         };
         let wrong: String = of(Mark::Problem).chain(of(Mark::Note)).map(line).collect();
         let fine = of(Mark::Ok).count();

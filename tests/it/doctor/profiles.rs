@@ -383,7 +383,7 @@ fn a_misspelling_that_the_plan_reports_is_not_reported_again() {
     );
     of_config(
         "[profile a]\ncredential_sorce = x\n",
-        "problem  aws     no credentials for profile \"a\"; run: vault add a, or write \
+        "problem  aws     no credentials for profile \"a\"; vault add a, or write \
          credential_source instead of credential_sorce, which is not a known setting\n",
     );
 }
@@ -459,7 +459,7 @@ fn a_key_in_the_clear_that_comes_before_the_vault_s() {
         &before,
         &["a"],
         "problem  aws     profile a: the key of a in the AWS files comes before the vault's key of demo; \
-         run: vault add a, and remove the key from the config file\n",
+         vault add a, and remove the key from the config file\n",
     );
     // Where the vault has none, that is how it is.
     let alone = before.config("").aws_credentials(&format!("[a]\n{key}"));

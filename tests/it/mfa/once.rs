@@ -99,6 +99,12 @@ fn a_device_that_only_the_source_names_is_used_while_it_has_a_session() {
     assert_eq!(json(&test, "deploy").expect_stderr("").run().raw_stdout, given);
     let plan = test.command(["explain", "deploy"]).run().stdout;
     assert!(!plan.contains("no MFA") && plan.contains("GetSessionToken"), "{plan}");
+    // A server says that only a person can give the code of the next session.
+    let warning = format!(
+        "vault: warning: the codes of {MFA_SERIAL} come from a person, so the credentials of \
+         profile deploy end with their MFA session\n"
+    );
+    test.command(["exec", "--server", "deploy", "--", "true"]).expect_stderr(warning).run();
     // Nobody is asked where a new session would be wanted.
     json(&test, "audit").arg("--refresh").expect_stderr("").run();
     test.command(["exec", "-n", "--json", "audit"]).expect_stderr("").run();

@@ -5,7 +5,7 @@ use super::{json, quiet, sts};
 use crate::support::builder::Test;
 use crate::support::scene::{self, log};
 use crate::support::standin::client::Client;
-use crate::support::standin::{Role, StandIn, User, World};
+use crate::support::standin::{Fault, Role, StandIn, User, World};
 use crate::support::{ACCESS_KEY_ID, MFA_SERIAL, SECRET_ACCESS_KEY};
 
 const CONFIG: &str = "\
@@ -160,6 +160,20 @@ fn a_login_that_aws_refuses_gets_no_role_of_the_one_before() {
         });
         refused(json(&test, profile));
     }
+}
+
+#[test]
+fn a_refusal_that_is_not_of_the_login_leaves_the_role() {
+    let standin = sts(0);
+    let test = minting(&standin, 4, TAIL);
+    let role = quiet(&test, "role").stdout;
+    // The key that the program gives has not spread.
+    standin.fail_always(Some(Fault::UnknownKey));
+    json(&test, "role").arg("--refresh").expect_status(9).expect_stdout("").run();
+    let served = json(&test, "role").env("AWS_MIN_TTL", "2h").run();
+    assert_eq!(served.stdout, role);
+    assert!(served.stderr.contains("could not be renewed"), "{}", served.stderr);
+    assert_eq!(quiet(&test, "role").stdout, role);
 }
 
 #[test]

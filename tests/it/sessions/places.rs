@@ -242,6 +242,8 @@ fn without_any_cache_directory_one_warning_says_so() {
     let vault = std::fs::read(test.vault_file()).expect("the vault");
     let test = test.binary("root/vault").file("root/vault.age", vault, 0o644);
     let test = test.file("root/config", scene::PROFILES, 0o644);
+    let process = "[profile hops]\ncredential_process = true\n";
+    let test = test.file("root/process", process, 0o644);
     let mode = PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(test.home().join("root"), mode).expect("the root's mode");
     let script = "mount --bind root root && mount -o remount,bind,ro root && \
@@ -260,4 +262,13 @@ fn without_any_cache_directory_one_warning_says_so() {
         run.run();
         assert_eq!(standin.calls().len(), calls, "{}", log(&standin));
     }
+    // A store that is named is not left out, although its vault's copy has no place.
+    run.env("AWS_VAULT_FILE", "s3://fleet/vault")
+        .env("AWS_CONFIG_FILE", "/process")
+        .expect_error(
+            3,
+            "vault: error: no place for a copy of s3://fleet/vault\n\
+             vault: hint: name a directory with --cache-dir or AWS_VAULT_CACHE_DIR\n",
+        )
+        .run();
 }
