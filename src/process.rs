@@ -99,9 +99,9 @@ fn is_only_ours(path: &Path) -> bool {
 }
 
 /// The absolute path to start this program by later: the name that it was started by, if that is absolute or in
-/// `PATH` and no other user can replace it, and else [`own_path`]. A link such as `/usr/local/bin/vault` stays when the next version is installed
-/// beside this one, and the file that it leads to does not. The name `aws-vault` is another program's, which may
-/// be installed later.
+/// `PATH` and no other user can replace it, and else [`own_path`]. A link such as `/usr/local/bin/vault` stays
+/// when the next version is installed beside this one, and the file that it leads to does not. The name
+/// `aws-vault` is another program's, which may be installed later.
 pub fn lasting_path(path: Option<&OsStr>) -> Option<String> {
     let started = std::env::args_os().next().and_then(|word| word.into_string().ok());
     started

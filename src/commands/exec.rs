@@ -26,8 +26,8 @@ pub fn run(args: &Exec, words: &[OsString], context: &'static Context) -> Result
     let profile = context.profile_name(args.profile.as_deref());
     if args.ec2_server {
         return Err(Error::usage(
-            "--ec2-server is not supported: it would replace the metadata \
-            service of the whole machine",
+            "--ec2-server is not supported: it would replace the metadata service of the whole \
+             machine",
         )
         .hint("let the command's credential_process be vault exec --json PROFILE"));
     }

@@ -61,8 +61,7 @@ pub fn run(args: &Init, context: &Context) -> Result<()> {
         if recipients.is_empty() {
             context.reporter.note(format!(
                 "Only a passphrase opens the vault; age -d cannot read it, fixtures/open_vault.py \
-                 can. To add a key: \
-                 vault recipient add age1…{}",
+                 can. To add a key: vault recipient add age1…{}",
                 access.flag()
             ));
         }

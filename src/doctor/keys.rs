@@ -97,8 +97,7 @@ fn list(found: &[Source], opened_by: Option<&str>, report: &mut Report) {
                     _ if !counts => (
                         "present",
                         Mark::Note,
-                        "present, not tried: a source with a lower line \
-                            number is used",
+                        "present, not tried: a source with a lower line number is used",
                     ),
                     Some(opener) if opener < at => {
                         ("present", Mark::Note, "present, not needed: an earlier one opens it")

@@ -31,8 +31,7 @@ impl CredentialSession<'_> {
             let serial = &mfa.serial;
             return Err(Error::aws(format!("no MFA code is available for {serial}")).hint(format!(
                 "give a code with --mfa-token or on a terminal; or store the seed: vault totp add \
-                 {serial}, or for a \
-                 new device vault mfa enroll PROFILE; or set mfa_process"
+                 {serial}, or for a new device vault mfa enroll PROFILE; or set mfa_process"
             )));
         }
         Ok(Code::Asked)

@@ -76,7 +76,8 @@ impl CredentialSession<'_> {
     }
 
     /// By what a helper program finds its login, as far as that is known: the variables of AWS's tools, the
-    /// home, the XDG directories and the working directory. None where the working directory is gone. Keys are among them, so it is a hash.
+    /// home, the XDG directories and the working directory. None where the working directory is gone. Keys
+    /// are among them, so it is a hash.
     pub(super) fn login_variables(&self) -> Option<String> {
         let directory = std::env::current_dir().ok()?;
         let mut vars = self.helper_variables();
